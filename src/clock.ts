@@ -1,0 +1,22 @@
+/** Time, passed in wherever it matters, so that tests and replays own it. */
+export interface Clock {
+  /** Microseconds since the epoch, UTC. Fits a double exactly until the year 2255. */
+  now_us(): number;
+  /** Resolves after `delay_ms`, or rejects with the signal's reason when aborted first. */
+  wait(delay_ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now_us: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+  async wait(delay_ms, signal) {
+    const { setTimeout } = await import("node:timers/promises");
+    await setTimeout(delay_ms, undefined, { signal });
+  },
+};
+
+/** `2025-10-10T21:00:01.234567Z`: ISO 8601 in UTC with microseconds. */
+export function isoFromMicros(at_us: number): string {
+  const whole_ms = Math.floor(at_us / 1000);
+  const micros = String(at_us - whole_ms * 1000).padStart(3, "0");
+  return new Date(whole_ms).toISOString().replace("Z", `${micros}Z`);
+}

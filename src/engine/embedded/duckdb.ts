@@ -1,0 +1,49 @@
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { OperatingError, messageOf } from "../../errors.ts";
+import { toolsFolder } from "../../lake/tools.ts";
+
+export interface DuckDBOptions {
+  memory_limit_mb: number;
+  threads: number;
+}
+
+const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2 };
+
+/**
+ * An in-process DuckDB that can read and write Iceberg. Its extensions are files that the bootstrap laid out;
+ * on platforms where none are published as packages, DuckDB fetches them itself.
+ */
+export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
+  const { memory_limit_mb, threads } = { ...DEFAULTS, ...options };
+  const folder = join(toolsFolder(), "duckdb");
+  const has_packages = existsSync(join(folder, "v1.5.5"));
+  const instance = await DuckDBInstance.create(":memory:", {
+    extension_directory: folder,
+    autoinstall_known_extensions: String(!has_packages),
+    autoload_known_extensions: "true",
+    memory_limit: `${memory_limit_mb}MB`,
+    threads: String(threads),
+  });
+  const connection = await instance.connect();
+  try {
+    if (!has_packages) await connection.run("INSTALL avro; INSTALL httpfs; INSTALL iceberg");
+    await connection.run("LOAD avro; LOAD httpfs; LOAD iceberg; SET GLOBAL TimeZone = 'UTC'");
+  } catch (error) {
+    throw new OperatingError("DUCKDB_EXTENSION_MISSING", `DuckDB could not load its Iceberg extension: ${messageOf(error)}`, {
+      next_step: "Run `npm run -s coinlake -- doctor` to see what is missing.",
+      cause: error,
+    });
+  } finally {
+    connection.closeSync();
+  }
+  return instance;
+}
+
+/** Makes the catalog's tables visible as `alias.<namespace>.<table>` in every connection of the instance. */
+export async function attachCatalog(connection: DuckDBConnection, catalog_url: string, alias: string): Promise<void> {
+  await connection.run(
+    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none')`,
+  );
+}

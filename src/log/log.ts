@@ -1,0 +1,44 @@
+import type { SourceRecord } from "../source/producer.ts";
+
+export interface LogRecord extends SourceRecord {
+  partition: number;
+  /** Gapless per partition, from 0. */
+  offset: number;
+}
+
+export interface PartitionBounds {
+  partition: number;
+  /** Offset of the oldest record kept. */
+  begin: number;
+  /** Offset that the next record will get. */
+  end: number;
+}
+
+export interface ReadLimits {
+  max_records: number;
+  /** Reading stops after the record that reaches it: one oversized record still gets through. */
+  max_bytes: number;
+}
+
+/**
+ * The durable log. Invariants, held by every implementation's contract test:
+ *  - a record is on disk (fsync) before `append` resolves, together with the producer's position;
+ *  - offsets of a partition are gapless and never reused, whatever is pruned;
+ *  - records of one key go to one partition, in the order appended;
+ *  - an append that fails leaves nothing behind.
+ */
+export interface Log {
+  /** Creates the topic if it is new; refuses a different number of partitions. */
+  createTopic(topic: string, partitions: number): Promise<void>;
+  append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void>;
+  /** Records from `offset` on, in order; empty at the end. Throws OFFSET_PRUNED below `begin`. */
+  read(topic: string, partition: number, offset: number, limits: ReadLimits): Promise<LogRecord[]>;
+  bounds(topic: string): Promise<PartitionBounds[]>;
+  /** The producer's last durable position in this topic. */
+  position(topic: string, producer: string): Promise<string | null>;
+  /** Forgets records below `before_offset` that were ingested before `before_us`; returns how many. */
+  prune(topic: string, partition: number, before_offset: number, before_us: number): Promise<number>;
+  /** Resolves when records past the given end exist, or the signal aborts. */
+  waitForAppend(topic: string, ends: readonly PartitionBounds[], signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}

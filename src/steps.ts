@@ -1,0 +1,35 @@
+/**
+ * The named steps of a record's way where a crash hurts most. The pipeline announces each; normally nobody listens.
+ * The crash tests do: `COINLAKE_KILL_AT="after files:3"` ends the process with SIGKILL at the third time that step is reached.
+ */
+export const STEPS = [
+  "before append",
+  "after append",
+  "before files",
+  "after files",
+  "before pointer",
+  "after pointer",
+  "before acknowledgement",
+  "before transform",
+  "inside transform",
+  "after transform",
+] as const;
+
+export type Step = (typeof STEPS)[number];
+export type StepListener = (step: Step) => void;
+
+export const nobodyListens: StepListener = () => {};
+
+/** Kills this process, without any clean-up, at the `n`-th time `step` is reached; parses `STEP:n`. */
+export function killAt(instruction: string): StepListener {
+  const [name, nth] = instruction.split(":");
+  if (!STEPS.includes(name as Step) || !/^[1-9]\d*$/.test(nth ?? "")) {
+    throw new RangeError(`COINLAKE_KILL_AT must be STEP:n with STEP one of ${STEPS.join(", ")}; got "${instruction}"`);
+  }
+  let remaining = Number(nth);
+  return (step) => {
+    if (step !== name) return;
+    remaining -= 1;
+    if (remaining === 0) process.kill(process.pid, "SIGKILL");
+  };
+}

@@ -1,0 +1,18 @@
+/**
+ * Where table files lie. A location is an absolute URI (`file:///lake/warehouse/...`, later `s3://bucket/...`).
+ * Files are immutable once written: there is no update and no append.
+ */
+export interface Storage {
+  /** Throws FILE_NOT_FOUND. */
+  read(location: string): Promise<Uint8Array>;
+  /** Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. */
+  write(location: string, bytes: Uint8Array): Promise<void>;
+  /** Makes a folder that engines will write data files into; object stores have none and do nothing. */
+  makeFolder(location: string): Promise<void>;
+  /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
+  sync(location: string): Promise<void>;
+  /** Deleting what is not there is no error: a retried deletion must succeed. */
+  delete(location: string): Promise<void>;
+  /** All files below the location, in no order. */
+  list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }>;
+}
