@@ -1,0 +1,209 @@
+// Brings a fresh clone to the point where COMMAND runs, then runs it:
+//   node bin/bootstrap.js [--quiet] [--with test] -- COMMAND [ARG ...]
+// Plain JavaScript on purpose: it must run on the old Node that it replaces. Nothing is installed outside the project's
+// folder; everything fetched is pinned by lock files with checksums, and a second run only compares stamps.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const NODE_WANTED = [24, 6];
+const NODE_PACKAGE = "node@24.21.0";
+const PYTHON_WANTED = [3, 10];
+const DUCKDB_VERSION = "v1.5.5";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const tools = join(root, ".tools");
+const is_windows = process.platform === "win32";
+const started_at = Date.now();
+let has_worked = false;
+
+class SetupError extends Error {
+  constructor(message, next_step) {
+    super(message);
+    this.next_step = next_step;
+  }
+}
+
+function say(text) {
+  process.stderr.write(`coinlake setup: ${text}\n`);
+}
+
+function work(text) {
+  has_worked = true;
+  say(text);
+}
+
+/** Runs a set-up step with its output held back, and shown only when it fails. */
+function run(command, args, { next_step, env = {} }) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    shell: is_windows && command.endsWith(".cmd"),
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.error || result.status !== 0) {
+    const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trim().split("\n").slice(-25).join("\n");
+    throw new SetupError(`\`${[command, ...args].join(" ")}\` failed.\n${output || result.error?.message || ""}`, next_step);
+  }
+  return result.stdout;
+}
+
+function isAtLeast(version, wanted) {
+  return version[0] > wanted[0] || (version[0] === wanted[0] && version[1] >= wanted[1]);
+}
+
+function digestOf(...files) {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(join(root, file)));
+  return hash.digest("hex");
+}
+
+function readStamp(name) {
+  const file = join(tools, `${name}.stamp`);
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
+function writeStamp(name, text) {
+  writeFileSync(join(tools, `${name}.stamp`), text);
+}
+
+function npm(args, next_step) {
+  const script = process.env.npm_execpath;
+  if (script && /\.[cm]?js$/.test(script)) return run(process.execPath, [script, ...args], { next_step });
+  return run(is_windows ? "npm.cmd" : "npm", args, { next_step });
+}
+
+/** The path of a Node that can run the project: this one, or the one fetched beside it. */
+function ensureNode() {
+  const version = process.versions.node.split(".").map(Number);
+  if (isAtLeast(version, NODE_WANTED)) return process.execPath;
+  const folder = join(tools, "node");
+  const fetched = join(folder, "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
+  if (readStamp("node") === NODE_PACKAGE && existsSync(fetched)) return fetched;
+  work(`Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: fetching ${NODE_PACKAGE} beside it ...`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{"private":true}');
+  npm(
+    ["install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", NODE_PACKAGE],
+    `Install Node ${NODE_WANTED.join(".")} or newer yourself (nodejs.org), then run this again.`,
+  );
+  writeStamp("node", NODE_PACKAGE);
+  return fetched;
+}
+
+function ensureNodePackages() {
+  const digest = digestOf("package-lock.json");
+  if (readStamp("packages") === digest && existsSync(join(root, "node_modules"))) return;
+  work("installing Node packages ...");
+  npm(
+    ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+    "Check the network or your npm registry setting, then run this again: it goes on where it stopped.",
+  );
+  writeStamp("packages", digest);
+}
+
+function findPython() {
+  const candidates = [process.env.COINLAKE_PYTHON, "python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+  for (const candidate of candidates.filter(Boolean)) {
+    const probe = spawnSync(candidate, ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"], { encoding: "utf8" });
+    if (probe.status === 0 && isAtLeast(probe.stdout.trim().split(".").map(Number), PYTHON_WANTED)) return candidate;
+  }
+  throw new SetupError(
+    `Python ${PYTHON_WANTED.join(".")} or newer was not found: dbt needs it.`,
+    "Install it (Debian and Ubuntu: `apt install python3 python3-venv`; macOS: `brew install python`; Windows: `winget install Python.Python.3.12`), or name one in COINLAKE_PYTHON.",
+  );
+}
+
+/** The virtual environment with everything in requirements/NAME.txt for each name. */
+function ensurePython(names) {
+  const files = ["installer", ...names].map((name) => `requirements/${name}.txt`);
+  const wanted = names.map((name) => `${name}:${digestOf("requirements/installer.txt", `requirements/${name}.txt`)}`);
+  const present = readStamp("python").split("\n");
+  const folder = join(tools, "python");
+  const python = is_windows ? join(folder, "Scripts", "python.exe") : join(folder, "bin", "python");
+  if (existsSync(python) && wanted.every((line) => present.includes(line))) return;
+  if (!existsSync(python) || !present.some((line) => line.startsWith("embedded:"))) {
+    const base = findPython();
+    work(`making a Python environment with ${base} ...`);
+    rmSync(folder, { recursive: true, force: true });
+    run(base, ["-m", "venv", folder], {
+      next_step: "Python's venv module is missing (Debian and Ubuntu: `apt install python3-venv`); install it, then run this again.",
+    });
+  }
+  work(`installing Python packages (${names.join(", ")}): dbt, DuckDB and its Iceberg extension ...`);
+  const next_step = "Check the network or your package index setting, then run this again.";
+  const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
+  run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
+  const requirements = files.slice(1).flatMap((file) => ["-r", file]);
+  run(
+    python,
+    ["-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "--only-binary", "dbt-core-experimental-parser", ...requirements],
+    { next_step, env },
+  );
+  const kept = present.filter((line) => line && !wanted.some((other) => other.split(":")[0] === line.split(":")[0]));
+  writeStamp("python", [...kept, ...wanted].join("\n"));
+}
+
+/** Lays DuckDB's extensions out where both DuckDBs, in Node and in Python, look for them. */
+function ensureDuckDBExtensions() {
+  const digest = `${DUCKDB_VERSION}:${digestOf("requirements/embedded.txt")}`;
+  if (readStamp("duckdb") === digest) return;
+  const libraries = is_windows ? join(tools, "python", "Lib") : join(tools, "python", "lib");
+  const site = is_windows
+    ? join(libraries, "site-packages")
+    : join(libraries, readdirSync(libraries).find((name) => name.startsWith("python3")) ?? "", "site-packages");
+  const packages = readdirSync(site).filter((name) => /^duckdb_extension_[a-z]+$/.test(name));
+  if (packages.length > 0) {
+    const folder = join(tools, "duckdb", DUCKDB_VERSION, "linux_amd64");
+    mkdirSync(folder, { recursive: true });
+    for (const name of packages) {
+      const file = `${name.replace("duckdb_extension_", "")}.duckdb_extension`;
+      copyFileSync(join(site, name, "extensions", DUCKDB_VERSION, file), join(folder, file));
+    }
+  }
+  writeStamp("duckdb", digest);
+}
+
+function handOver(node, command) {
+  const [program, ...args] = command;
+  const binaries = join(root, "node_modules", ".bin");
+  const env = { ...process.env, PATH: [dirname(node), binaries, process.env.PATH].join(delimiter) };
+  const local = join(binaries, program);
+  const child =
+    program === "node"
+      ? spawn(node, ["--disable-warning=ExperimentalWarning", ...args], { stdio: "inherit", env })
+      : spawn(is_windows ? `${local}.cmd` : local, args, { stdio: "inherit", env, shell: is_windows });
+  // Ctrl-C reaches the child by itself (same terminal); it decides when to stop, and we leave with its code.
+  process.on("SIGINT", () => {});
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  process.on("SIGHUP", () => child.kill("SIGHUP"));
+  child.on("error", (error) => {
+    say(`cannot start ${program}: ${error.message}`);
+    process.exit(1);
+  });
+  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+}
+
+function main(argv) {
+  const split = argv.indexOf("--");
+  const options = argv.slice(0, split);
+  const extra = options.flatMap((option, index) => (options[index - 1] === "--with" ? [option] : []));
+  try {
+    mkdirSync(tools, { recursive: true });
+    const node = ensureNode();
+    ensureNodePackages();
+    ensurePython(["embedded", ...extra]);
+    ensureDuckDBExtensions();
+    if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; the next start is immediate.`);
+    handOver(node, argv.slice(split + 1));
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(`${error.message}\nWhat to do: ${error.next_step}`);
+    process.exitCode = 1;
+  }
+}
+
+main(process.argv.slice(2));
