@@ -1,0 +1,64 @@
+import type { SourceRecord } from "./producer.ts";
+
+/**
+ * Raw records as JSON lines, one object a line:
+ *
+ *   {"source": "…", "ingested_at": "2025-10-10T21:00:00.123456Z", "payload": "…text…", "key": "…"}
+ *
+ * `payload_base64` stands in for `payload` where the bytes are no UTF-8; `key` is the source where absent. Other fields are
+ * ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the line malformed.
+ */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const encoder = new TextEncoder();
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** The line's record, or null where it is malformed. The line comes without its end. */
+export function parseRecordLine(line: Uint8Array): SourceRecord | null {
+  const fields = parseObject(line);
+  if (fields === null) return null;
+  const { source, key = source, ingested_at } = fields;
+  const ingested_at_us = typeof ingested_at === "string" ? microsFromIso(ingested_at) : null;
+  const payload = payloadOf(fields);
+  if (!isName(source) || !isName(key) || ingested_at_us === null || payload === null) return null;
+  return { key, source, payload, ingested_at_us };
+}
+
+/**
+ * Microseconds since the epoch of an ISO 8601 time with a zone and at most six decimals, or null.
+ * A day that its month does not have is refused rather than carried over.
+ */
+export function microsFromIso(text: string): number | null {
+  const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (parts === null) return null;
+  const [, date = "", time = "", decimals = "", zone = ""] = parts;
+  const midnight_ms = Date.parse(`${date}T00:00:00Z`);
+  const second_ms = Date.parse(`${date}T${time}${zone}`);
+  if (Number.isNaN(midnight_ms) || Number.isNaN(second_ms)) return null;
+  if (!new Date(midnight_ms).toISOString().startsWith(date)) return null;
+  return second_ms * 1000 + Number(decimals.padEnd(6, "0"));
+}
+
+function parseObject(line: Uint8Array): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(utf8.decode(line));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+function payloadOf(fields: Record<string, unknown>): Uint8Array | null {
+  const { payload, payload_base64 } = fields;
+  if (typeof payload === "string" && payload_base64 === undefined) {
+    return payload.isWellFormed() ? encoder.encode(payload) : null;
+  }
+  if (typeof payload_base64 === "string" && payload === undefined && BASE64.test(payload_base64)) {
+    return new Uint8Array(Buffer.from(payload_base64, "base64"));
+  }
+  return null;
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.isWellFormed();
+}

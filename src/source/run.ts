@@ -1,0 +1,51 @@
+import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log/log.ts";
+import { nobodyListens, type StepListener } from "../steps.ts";
+import type { Producer, SourceReport } from "./producer.ts";
+
+export interface ProducerRun {
+  producer: Producer;
+  log: Log;
+  /** Must exist. */
+  topic: string;
+  clock: Clock;
+  signal: AbortSignal;
+  report(report: SourceReport): void;
+  /** Told after each append how many records are newly durable. */
+  appended?(records: number): void;
+  step?: StepListener;
+}
+
+/**
+ * Pulls batches and makes each durable, with the producer's position, before it pulls the next.
+ * Resolves to the number of records appended when the source ends or the signal aborts. Whatever the log or the producer
+ * throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
+ */
+export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
+  const { producer, log, topic, clock, signal, report, appended, step = nobodyListens } = run;
+  let records = 0;
+  try {
+    const position = await log.position(topic, producer.id);
+    for await (const batch of producer.batches({ position, clock, signal, report })) {
+      if (batch.records.length > 0) {
+        step("before append");
+        const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
+        await log.append(topic, batch.records, checkpoint);
+        step("after append");
+        records += batch.records.length;
+        appended?.(batch.records.length);
+      }
+      if (signal.aborted) break;
+      // A log that appends synchronously would otherwise never let timers and sockets of this process have their turn.
+      await setImmediate();
+    }
+  } catch (error) {
+    if (!isAbort(error, signal)) throw error;
+  }
+  return { records };
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"));
+}
