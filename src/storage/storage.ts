@@ -1,6 +1,8 @@
 /**
  * Where table files lie. A location is an absolute URI (`file:///lake/warehouse/...`, later `s3://bucket/...`).
  * Files are immutable once written: there is no update and no append.
+ * What follows `file://` is the path itself, not percent-encoded: DuckDB, PyIceberg and Hadoop take it literally, and all of
+ * them must find the same file by the same name.
  */
 export interface Storage {
   /** Throws FILE_NOT_FOUND. */
@@ -11,6 +13,8 @@ export interface Storage {
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
   sync(location: string): Promise<void>;
+  /** Removes a folder whose files are all deleted, with the empty folders below it; object stores do nothing. */
+  removeFolder(location: string): Promise<void>;
   /** Deleting what is not there is no error: a retried deletion must succeed. */
   delete(location: string): Promise<void>;
   /** All files below the location, in no order. */

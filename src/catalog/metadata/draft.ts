@@ -1,0 +1,68 @@
+import { badRequest } from "../errors.ts";
+import type { Long, PartitionSpec, Schema, Snapshot, TableMetadata } from "../model.ts";
+import { isSameLong } from "../long.ts";
+
+/**
+ * Metadata while the updates of one commit are applied. `metadata` is a shallow copy: an update replaces its properties and
+ * never reaches into the values, which the base and other readers share.
+ */
+export interface Draft {
+  metadata: TableMetadata;
+  readonly now_ms: number;
+  is_changed: boolean;
+  /** What id -1 means in later updates of the same commit. */
+  last_added: { schema_id: number | null; spec_id: number | null; order_id: number | null };
+  added_snapshot_ids: Long[];
+  /** Snapshots of this commit that became `main`, of which only the last one ever was the table's state. */
+  main_snapshot_ids: Long[];
+  has_removed_snapshots: boolean;
+}
+
+export interface SortOrder {
+  "order-id": number;
+  fields: { transform: string; "source-id": number; direction: string; "null-order": string }[];
+}
+
+/** The id by which updates name what they added themselves. */
+export const LAST_ADDED = -1;
+
+export function startDraft(base: TableMetadata, now_ms: number): Draft {
+  return {
+    metadata: { ...base },
+    now_ms,
+    is_changed: false,
+    last_added: { schema_id: null, spec_id: null, order_id: null },
+    added_snapshot_ids: [],
+    main_snapshot_ids: [],
+    has_removed_snapshots: false,
+  };
+}
+
+export function change(draft: Draft, properties: Partial<TableMetadata>): void {
+  Object.assign(draft.metadata, properties);
+  draft.is_changed = true;
+}
+
+/** Resolves -1; throws BAD_REQUEST where nothing was added. */
+export function resolveId(id: number, last_added: number | null, what: string): number {
+  if (id !== LAST_ADDED) return id;
+  if (last_added === null) throw badRequest(`Cannot set last added ${what}: no ${what} has been added`);
+  return last_added;
+}
+
+export function schemaOf(metadata: TableMetadata, schema_id: number): Schema | undefined {
+  return metadata.schemas.find((schema) => (schema["schema-id"] ?? 0) === schema_id);
+}
+
+export function specOf(metadata: TableMetadata, spec_id: number): PartitionSpec | undefined {
+  return metadata["partition-specs"].find((spec) => (spec["spec-id"] ?? 0) === spec_id);
+}
+
+export function sortOrdersOf(metadata: TableMetadata): SortOrder[] {
+  return metadata["sort-orders"] as SortOrder[];
+}
+
+/** Newest first: lookups are nearly always for the head. */
+export function snapshotOf(metadata: TableMetadata, snapshot_id: Long): Snapshot | undefined {
+  return metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id));
+}

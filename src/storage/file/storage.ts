@@ -1,0 +1,166 @@
+import { mkdir, open, opendir, readFile, rmdir, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { OperatingError, messageOf } from "../../errors.ts";
+import type { Storage } from "../storage.ts";
+import { pathOfLocation } from "./location.ts";
+
+/** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
+const CAN_SYNC_FOLDERS = process.platform !== "win32";
+
+/** Table files on the local disk. A file is durable with its folder entry: both are fsynced. */
+export class FileStorage implements Storage {
+  async read(location: string): Promise<Uint8Array> {
+    try {
+      return await readFile(pathOfLocation(location));
+    } catch (error) {
+      throw failure("read", location, error);
+    }
+  }
+
+  async write(location: string, bytes: Uint8Array): Promise<void> {
+    const path = pathOfLocation(location);
+    try {
+      await makeFolders(dirname(path));
+      await writeNew(path, bytes);
+      await syncFolder(dirname(path));
+    } catch (error) {
+      throw failure("write", location, error);
+    }
+  }
+
+  async makeFolder(location: string): Promise<void> {
+    try {
+      await makeFolders(pathOfLocation(location));
+    } catch (error) {
+      throw failure("make the folder", location, error);
+    }
+  }
+
+  async removeFolder(location: string): Promise<void> {
+    try {
+      await removeEmptyFolders(pathOfLocation(location));
+    } catch (error) {
+      throw failure("remove the folder", location, error);
+    }
+  }
+
+  async sync(location: string): Promise<void> {
+    const path = pathOfLocation(location);
+    try {
+      const file = await open(path, "r+");
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await syncFolder(dirname(path));
+    } catch (error) {
+      throw failure("sync", location, error);
+    }
+  }
+
+  async delete(location: string): Promise<void> {
+    try {
+      await unlink(pathOfLocation(location));
+    } catch (error) {
+      if (!isCode(error, "ENOENT")) throw failure("delete", location, error);
+    }
+  }
+
+  async *list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }> {
+    const top = location.replace(/\/+$/, "");
+    const pending = [{ path: pathOfLocation(top), location: top }];
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      for (const entry of await entriesOf(folder.path, location)) {
+        const below = { path: join(folder.path, entry.name), location: `${folder.location}/${entry.name}` };
+        if (entry.isDirectory()) pending.push(below);
+        if (!entry.isFile()) continue;
+        const file = await statIfThere(below.path, location);
+        if (file !== null) yield { location: below.location, ...file };
+      }
+    }
+  }
+}
+
+/** A write that fails leaves no half file behind: nobody else can know its name yet. */
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "wx");
+  let is_written = false;
+  try {
+    await file.writeFile(bytes);
+    await file.datasync();
+    is_written = true;
+  } finally {
+    await file.close();
+    if (!is_written) await unlink(path);
+  }
+}
+
+/** A new folder is durable when its parent's entry is; hence each parent of a folder made here is synced. */
+async function makeFolders(path: string): Promise<void> {
+  const first_made = await mkdir(path, { recursive: true });
+  if (first_made === undefined) return;
+  for (let folder = path; folder.length >= first_made.length; folder = dirname(folder)) await syncFolder(dirname(folder));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  if (!CAN_SYNC_FOLDERS) return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Removes what is empty, from the leaves up; a folder that still holds a file stays, with its parents. */
+async function removeEmptyFolders(path: string): Promise<void> {
+  for (const entry of await entriesOf(path, path)) {
+    if (entry.isDirectory()) await removeEmptyFolders(join(path, entry.name));
+  }
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!isCode(error, "ENOENT", "ENOTEMPTY", "EEXIST")) throw error;
+  }
+}
+
+async function entriesOf(folder: string, location: string) {
+  try {
+    const entries = [];
+    for await (const entry of await opendir(folder)) entries.push(entry);
+    return entries;
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return [];
+    throw failure("list", location, error);
+  }
+}
+
+async function statIfThere(path: string, location: string): Promise<{ size_bytes: number; modified_at_us: number } | null> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return { size_bytes: Number(found.size), modified_at_us: Number(found.mtimeNs / 1000n) };
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return null;
+    throw failure("list", location, error);
+  }
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}
+
+function failure(verb: string, location: string, error: unknown): OperatingError {
+  if (error instanceof OperatingError) return error;
+  const refuse = (code: string, message: string, next_step: string, is_retryable = false) =>
+    new OperatingError(code, message, { next_step, is_retryable, cause: error });
+  if (isCode(error, "ENOENT", "ENOTDIR")) return refuse("FILE_NOT_FOUND", `There is no file ${location}`, "Check the location's spelling.");
+  if (isCode(error, "EEXIST")) return refuse("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
+  if (isCode(error, "ENOSPC", "EDQUOT")) {
+    return refuse("STORAGE_FULL", `The disk is full: could not ${verb} ${location}`, "Free disk space, then try again.", true);
+  }
+  if (isCode(error, "EACCES", "EPERM", "EROFS")) {
+    return refuse("STORAGE_DENIED", `Not allowed to ${verb} ${location}`, "Give this user write access to the data folder.");
+  }
+  return refuse("STORAGE_FAILED", `Could not ${verb} ${location}: ${messageOf(error)}`, "Check the disk, then try again.", true);
+}

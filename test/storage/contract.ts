@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Storage } from "../../src/storage/storage.ts";
+
+export interface StorageUnderTest {
+  storage: Storage;
+  /** An empty folder (or prefix) of its own for each test. */
+  root: string;
+  /** Writes a file the way an engine does: directly, past this project's Storage. */
+  writeAsEngine(location: string, bytes: Uint8Array): Promise<void>;
+}
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+async function listed(storage: Storage, location: string): Promise<string[]> {
+  const locations = [];
+  for await (const file of storage.list(location)) locations.push(file.location);
+  return locations.sort();
+}
+
+/** What every Storage must hold, whatever it lies on. */
+export function describeStorage(name: string, open: () => Promise<StorageUnderTest>): void {
+  describe(`storage on ${name}`, () => {
+    test("what was written is read back, byte for byte, empty files included", async () => {
+      const { storage, root } = await open();
+      const all_bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+      await storage.write(`${root}/a/b/all.bin`, all_bytes);
+      await storage.write(`${root}/empty`, new Uint8Array());
+      assert.deepEqual(new Uint8Array(await storage.read(`${root}/a/b/all.bin`)), all_bytes);
+      assert.equal((await storage.read(`${root}/empty`)).length, 0);
+    });
+
+    test("names with spaces, percent signs and other scripts mean themselves", async () => {
+      const { storage, root, writeAsEngine } = await open();
+      for (const file of ["my file.txt", "100%.txt", "a%20b.txt", "día/ค่า.txt", "a+b=c&d.txt"]) {
+        await storage.write(`${root}/${file}`, bytesOf(file));
+        assert.equal(textOf(await storage.read(`${root}/${file}`)), file);
+      }
+      await writeAsEngine(`${root}/by engine %41.txt`, bytesOf("engine"));
+      assert.equal(textOf(await storage.read(`${root}/by engine %41.txt`)), "engine");
+      assert.ok((await listed(storage, root)).includes(`${root}/a%20b.txt`));
+    });
+
+    test("a second write to the same location is refused and changes nothing", async () => {
+      const { storage, root } = await open();
+      await storage.write(`${root}/once`, bytesOf("first"));
+      await assert.rejects(storage.write(`${root}/once`, bytesOf("second")), { code: "FILE_EXISTS" });
+      assert.equal(textOf(await storage.read(`${root}/once`)), "first");
+    });
+
+    test("of many writers of one location exactly one wins", async () => {
+      const { storage, root } = await open();
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => storage.write(`${root}/race`, bytesOf(`writer ${index}`))));
+      const winners = outcomes.flatMap((outcome, index) => (outcome.status === "fulfilled" ? [index] : []));
+      assert.equal(winners.length, 1);
+      assert.equal(textOf(await storage.read(`${root}/race`)), `writer ${winners[0]}`);
+    });
+
+    test("reading what is not there says so", async () => {
+      const { storage, root } = await open();
+      await assert.rejects(storage.read(`${root}/nothing`), { code: "FILE_NOT_FOUND" });
+    });
+
+    test("deleting twice is no error", async () => {
+      const { storage, root } = await open();
+      await storage.write(`${root}/gone`, bytesOf("x"));
+      await storage.delete(`${root}/gone`);
+      await storage.delete(`${root}/gone`);
+      await assert.rejects(storage.read(`${root}/gone`), { code: "FILE_NOT_FOUND" });
+    });
+
+    test("a listing has every file below the location with size and time, and nothing else", async () => {
+      const { storage, root } = await open();
+      const before_us = Date.now() * 1000;
+      await storage.write(`${root}/t/data/1.parquet`, bytesOf("12345"));
+      await storage.write(`${root}/t/metadata/2.json`, bytesOf("{}"));
+      await storage.write(`${root}/t-other/3`, bytesOf("not below t"));
+      assert.deepEqual(await listed(storage, `${root}/t`), [`${root}/t/data/1.parquet`, `${root}/t/metadata/2.json`]);
+      assert.deepEqual(await listed(storage, `${root}/never`), []);
+      const one_day_us = 86_400_000_000;
+      for await (const file of storage.list(`${root}/t/data`)) {
+        assert.equal(file.size_bytes, 5);
+        assert.ok(Math.abs(file.modified_at_us - before_us) < one_day_us);
+      }
+    });
+
+    test("an engine can write into a folder made for it, and its file can be made durable", async () => {
+      const { storage, root, writeAsEngine } = await open();
+      await storage.makeFolder(`${root}/t/data`);
+      await storage.makeFolder(`${root}/t/data`);
+      await writeAsEngine(`${root}/t/data/part.parquet`, bytesOf("rows"));
+      await storage.sync(`${root}/t/data/part.parquet`);
+      assert.equal(textOf(await storage.read(`${root}/t/data/part.parquet`)), "rows");
+    });
+
+    test("removing a folder keeps every file that is still in it", async () => {
+      const { storage, root } = await open();
+      await storage.write(`${root}/t/kept/file`, bytesOf("x"));
+      await storage.makeFolder(`${root}/t/empty/deep`);
+      await storage.removeFolder(`${root}/t`);
+      assert.equal(textOf(await storage.read(`${root}/t/kept/file`)), "x");
+      await storage.delete(`${root}/t/kept/file`);
+      await storage.removeFolder(`${root}/t`);
+      await storage.removeFolder(`${root}/t`);
+      assert.deepEqual(await listed(storage, `${root}/t`), []);
+    });
+
+    test("locations of another kind are refused", async () => {
+      const { storage, root } = await open();
+      for (const location of ["relative/file", "", "gopher://host/file", `${root}/../escape`]) {
+        await assert.rejects(storage.read(location), { code: "UNSUPPORTED_LOCATION" });
+      }
+    });
+  });
+}
