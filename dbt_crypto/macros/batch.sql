@@ -1,0 +1,54 @@
+{#
+    The batch of a run: the records between what the slowest table has consumed and what bronze holds (or
+    `max_records_per_run` further on). `crypto_elements` parses it once into a local table that every model reads.
+#}
+{% macro batch_condition(bronze) %}
+    {% if not execute %}{{ return('true') }}{% endif %}
+    {% set consumers = [] %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' and 'log' in node.tags %}
+        {% set table = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
+        {% do consumers.append(consumed(table)) %}
+    {% endfor %}
+    {% set from = {} %}
+    {% set to = {} %}
+    {% for name, head in offsets_of(bronze).items() %}
+        {% set offsets = [] %}
+        {% for consumer in consumers %}{% do offsets.append(consumer.get(name, 0)) %}{% endfor %}
+        {% set begin = offsets | min %}
+        {% set limit = head if flags.FULL_REFRESH else begin + (var('max_records_per_run') | int) %}
+        {% do from.update({name: begin}) %}
+        {# Never less than what some table has consumed: tables only move forward. #}
+        {% do to.update({name: [head, [limit, offsets | max] | max] | min}) %}
+    {% endfor %}
+    {{ return(offsets_between(from, to)) }}
+{% endmacro %}
+
+{# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
+{% macro batch_end() %}
+    {% if not execute %}{{ return({}) }}{% endif %}
+    {% set found = run_query("select log_topic || '/' || log_partition, next_offset from memory.batch.bounds") %}
+    {% set to = {} %}
+    {% for row in found.rows %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
+    {{ return(to) }}
+{% endmacro %}
+
+{# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}
+{% macro batch_dates(elements, days_before=0, days_after=0) %}
+    {% if not execute %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% set found = run_query(
+        "select distinct price_date + days.day::integer from " ~ elements
+        ~ ", range(" ~ (-days_before) ~ ", " ~ (days_after + 1) ~ ") as days(day) where reason is null order by 1"
+    ) %}
+    {% set literals = [] %}
+    {% for value in found.columns[0].values() %}{% do literals.append("date '" ~ (value | string)[:10] ~ "'") %}{% endfor %}
+    {{ return(literals | join(', ') if literals else "date '1970-01-01'") }}
+{% endmacro %}
+
+{# Likewise the dates on which the batch was ingested. #}
+{% macro batch_listing_dates(elements) %}
+    {% if not execute %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% set found = run_query("select distinct cast(ingested_at as date) from " ~ elements) %}
+    {% set literals = [] %}
+    {% for value in found.columns[0].values() %}{% do literals.append("date '" ~ (value | string)[:10] ~ "'") %}{% endfor %}
+    {{ return(literals | join(', ') if literals else "date '1970-01-01'") }}
+{% endmacro %}

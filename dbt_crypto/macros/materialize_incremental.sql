@@ -1,0 +1,105 @@
+{#
+    Incremental tables in Iceberg, in place of dbt-duckdb's own (which renames inside a transaction, and Iceberg cannot).
+    A run is one atomic commit per table: rows leave, rows come, and the table's place in the log moves with them.
+    A full refresh is the same commit with every row leaving, so readers never see an empty table.
+
+    Config beside dbt's own:
+      partition_by     columns of the table, at creation
+      unique_key       rows of the table with a key among the new rows are replaced; without it rows are appended
+      replace_on       in place of unique_key: the SQL condition that makes a row t of the table leave for a new row s
+      prune_by         columns whose range in the new rows bounds the search for rows to replace
+      helper_columns   columns that replace_on needs and the table does not keep
+#}
+{% materialization incremental, adapter='duckdb' %}
+    {% set target = this.incorporate(type='table') %}
+    {% set is_new = load_cached_relation(this) is none %}
+    {% set end = batch_end() %}
+    {% if not is_new and not flags.FULL_REFRESH and offsets_between(consumed(this), end) == 'false' %}
+        {% do store_result('main', response='UP TO DATE') %}
+        {{ return({'relations': [target]}) }}
+    {% endif %}
+
+    {% set stage = api.Relation.create(identifier=this.identifier ~ '__stage', type='table') %}
+    {% call statement('stage', auto_begin=False) %}create or replace temp table {{ stage }} as ({{ sql }}){% endcall %}
+    {% set columns = stage_columns(stage) %}
+    {% if is_new %}
+        {% call statement('create', auto_begin=False) %}{{ create_iceberg_table(target, columns) }}{% endcall %}
+    {% else %}
+        {% do add_or_widen_columns(target, columns) %}
+    {% endif %}
+
+    {% set has_rows = run_query('select count(*) from ' ~ stage).columns[0].values()[0] > 0 %}
+    {% set names = columns | map(attribute='name') | join(', ') %}
+    {% call statement('main') %}
+        {% if flags.FULL_REFRESH and not is_new %}
+            delete from {{ target }};
+        {% elif has_rows and not is_new and (config.get('unique_key') or config.get('replace_on')) %}
+            {{ delete_replaced(target, stage) }};
+        {% endif %}
+        {% if has_rows %}
+            insert into {{ target }} ({{ names }}) select {{ names }} from {{ stage }};
+        {% endif %}
+        call set_iceberg_table_properties({{ target }}, {'{{ offsets_property() }}': '{{ tojson(end, sort_keys=true) }}'});
+    {% endcall %}
+    {% do adapter.commit() %}
+    {% call statement('drop', auto_begin=False) %}drop table {{ stage }}{% endcall %}
+    {{ return({'relations': [target]}) }}
+{% endmaterialization %}
+
+{% macro stage_columns(stage) %}
+    {% set helpers = config.get('helper_columns', []) %}
+    {{ return(adapter.get_columns_in_relation(stage) | rejectattr('name', 'in', helpers) | list) }}
+{% endmacro %}
+
+{% macro create_iceberg_table(target, columns) %}
+    create table {{ target }} (
+        {% for column in columns %}{{ column.name }} {{ column.dtype }}{{ ',' if not loop.last }}{% endfor %}
+    )
+    {% if config.get('partition_by') %}partitioned by ({{ config.get('partition_by') | join(', ') }}){% endif %}
+{% endmacro %}
+
+{#
+    Tables outlive the models that fill them: a column that a model gains is added (null in the old rows), a type that
+    grows is widened, both in the table's metadata alone. Anything else stops with what to do.
+#}
+{% macro add_or_widen_columns(target, columns) %}
+    {% set present = {} %}
+    {% for column in adapter.get_columns_in_relation(target) %}{% do present.update({column.name: column.dtype}) %}{% endfor %}
+    {% for column in columns if present.get(column.name) != column.dtype %}
+        {% if column.name not in present %}
+            {% call statement('add', auto_begin=False) %}alter table {{ target }} add column {{ column.name }} {{ column.dtype }}{% endcall %}
+        {% elif is_widening(present[column.name], column.dtype) %}
+            {% call statement('widen', auto_begin=False) %}alter table {{ target }} alter column {{ column.name }} set data type {{ column.dtype }}{% endcall %}
+        {% else %}
+            {% do exceptions.raise_compiler_error(
+                target ~ '.' ~ column.name ~ ' is ' ~ present[column.name] ~ ' and the model gives ' ~ column.dtype
+                ~ ': Iceberg widens int to bigint, float to double and decimals of one scale. Cast it in the model, or give the new column a new name.'
+            ) %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{# Iceberg's type promotions (spec, "Schema evolution"). #}
+{% macro is_widening(old, new) %}
+    {% if old == 'INTEGER' and new == 'BIGINT' or old == 'FLOAT' and new == 'DOUBLE' %}{{ return(true) }}{% endif %}
+    {% set old_decimal = modules.re.match('DECIMAL\\((\\d+),(\\d+)\\)', old) %}
+    {% set new_decimal = modules.re.match('DECIMAL\\((\\d+),(\\d+)\\)', new) %}
+    {{ return(
+        old_decimal and new_decimal and old_decimal.group(2) == new_decimal.group(2)
+        and (old_decimal.group(1) | int) < (new_decimal.group(1) | int)
+    ) }}
+{% endmacro %}
+
+{% macro delete_replaced(target, stage) %}
+    {% set conditions = [] %}
+    {% for column in config.get('prune_by', []) %}
+        {% set found = run_query('select min(' ~ column ~ '), max(' ~ column ~ ') from ' ~ stage).rows[0] %}
+        {% do conditions.append("t." ~ column ~ " between '" ~ found[0] ~ "' and '" ~ found[1] ~ "'") %}
+    {% endfor %}
+    {% if config.get('replace_on') %}
+        {% do conditions.append(config.get('replace_on')) %}
+    {% else %}
+        {% for key in config.get('unique_key') %}{% do conditions.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
+    {% endif %}
+    delete from {{ target }} as t using {{ stage }} as s where {{ conditions | join(' and ') }}
+{% endmacro %}

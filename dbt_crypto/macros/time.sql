@@ -1,0 +1,8 @@
+{# Monday to Friday, 09:30 to 16:00 in New York: the regular session of US equities, holidays not considered. #}
+{% macro is_new_york_trading_hour(timestamp) -%}
+    (
+        isodow(timezone('America/New_York', {{ timestamp }})) <= 5
+        and cast(timezone('America/New_York', {{ timestamp }}) as time) >= time '09:30:00'
+        and cast(timezone('America/New_York', {{ timestamp }}) as time) < time '16:00:00'
+    )
+{%- endmacro %}

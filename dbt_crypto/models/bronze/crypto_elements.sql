@@ -1,0 +1,159 @@
+{#
+    Parses the batch once, for every model after it: what a message says, whether it can be believed, and why not.
+    Judgement is a pure function of the record, so that order, batches and restarts cannot change it.
+#}
+with records as (
+
+    select
+        log_topic,
+        log_partition,
+        log_offset,
+        source,
+        ingested_at,
+        payload,
+        {{ quote_numbers('payload', number_keys()) }} as readable
+    from {{ source('bronze', 'crypto_ticks_raw') }}
+    where {{ batch_condition(source('bronze', 'crypto_ticks_raw')) }}
+
+),
+
+readable_records as (
+
+    select
+        *,
+        case
+            when payload is null then 'not_utf8'
+            when trim(payload, e' \t\r\n') = '' then 'empty_payload'
+            when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
+            when not json_valid(payload) then 'invalid_json'
+        end as refusal
+    from records
+
+),
+
+formatted_records as (
+
+    select
+        * replace (coalesce(refusal, case when format is null then 'unrecognised_shape' end) as refusal),
+        case
+            when format is null then [null::json]
+            else {{ elements_of('readable', 'format') }}
+        end as elements
+    from (
+        select *, case when refusal is null then {{ format_of('readable') }} end as format
+        from readable_records
+    )
+
+),
+
+elements as (
+
+    select
+        * exclude (elements),
+        unnest(elements) as element,
+        len(elements) as element_count,
+        generate_subscripts(elements, 1) - 1 as element_index
+    from formatted_records
+
+),
+
+fields as (
+
+    select
+        * replace (
+            coalesce(refusal, case when json_type(element) is distinct from 'OBJECT' then 'element_not_object' end) as refusal
+        ),
+        case when refusal is null and json_type(element) = 'OBJECT' then {{ fields_of('element') }} end as field
+    from elements
+
+),
+
+named as (
+
+    select
+        * exclude (field),
+        nullif(lower(trim(case when format = 'page' then field.id else field.product end)), '') as crypto_id,
+        case when format = 'tick' then field.id end as trade_id,
+        nullif(upper(trim(case when format = 'page' then field.symbol else field.product end)), '') as symbol,
+        nullif(trim(field.name), '') as name,
+        nullif(trim(field.category), '') as category,
+        try_cast(field.market_cap_rank as integer) as market_cap_rank,
+        case when format = 'page' then field.current_price else field.price end as price_text,
+        case when format = 'page' then field.last_updated else field.time end as event_text,
+        {{ decimal_of('field.total_volume') }} as volume_24h,
+        {{ decimal_of('field.market_cap') }} as market_cap,
+        {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h,
+        {{ decimal_of('field.volume', 'decimal(38, 8)') }} as traded_volume
+    from fields
+
+),
+
+priced as (
+
+    select
+        *,
+        {{ decimal_of('price_text') }} as price,
+        try_cast(event_text as timestamptz) as price_at
+    from named
+
+),
+
+judged as (
+
+    select
+        *,
+        coalesce(
+            refusal,
+            case
+                when crypto_id is null then 'missing_id'
+                when price_text is null then 'missing_price'
+                when not {{ is_number('price_text') }} then 'price_not_a_number'
+                when try_cast(price_text as double) <= 0 then 'price_not_positive'
+                when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
+                when event_text is null then 'missing_time'
+                when price_at is null or not isfinite(price_at) then 'invalid_time'
+                when epoch_us(ingested_at) - epoch_us(price_at) > {{ var('max_event_skew_s') }} * 1000000 then 'late_event'
+                when epoch_us(price_at) - epoch_us(ingested_at) > {{ var('max_event_skew_s') }} * 1000000 then 'future_event'
+            end
+        ) as reason
+    from priced
+
+)
+
+select
+    -- bronze coordinates
+    log_topic,
+    log_partition,
+    log_offset,
+    element_index::integer as element_index,
+    element_count::integer as element_count,
+
+    -- what it is about
+    source,
+    format,
+    crypto_id,
+    symbol,
+    name,
+    category,
+    market_cap_rank,
+
+    -- what it says
+    price,
+    volume_24h,
+    market_cap,
+    percent_change_1h,
+    traded_volume,
+    (traded_volume * price)::decimal(38, 18) as traded_volume_usd,
+
+    -- when
+    price_at,
+    cast(price_at as date) as price_date,
+    ingested_at,
+
+    -- who it is, and whether it counts
+    concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
+    reason,
+    case when reason is not null then
+        left(coalesce(case when format = 'page' then json_extract(payload, '$[' || element_index || ']')::varchar end, payload), 10000)
+    end as refused_element
+from judged

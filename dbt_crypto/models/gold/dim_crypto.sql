@@ -1,0 +1,141 @@
+{{ config(
+    helper_columns=['replaced_from'],
+    replace_on='t.crypto_id = s.crypto_id and t.valid_from >= s.replaced_from'
+) }}
+
+{#
+    Slowly changing dimension, type 2. A coin's state changes with its symbol, name, category or rank, and with being listed;
+    each state is a version. Versions are computed from the listings of the earliest new minute onwards, on top of the version
+    in effect before it: any order of arrival gives the versions that all listings together give.
+#}
+{% set first_new = first_new_listing(ref('crypto_elements')) %}
+{% set read_from = listings_since(ref('crypto_listings'), first_new) %}
+with listings as (
+
+    select * from {{ ref('crypto_listings') }}
+    {% if read_from %}where listed_at >= {{ read_from }} and listed_date >= cast({{ read_from }} as date){% endif %}
+
+),
+
+pages as (
+
+    select source, listed_at, row_number() over (partition by source order by listed_at) as nth
+    from (select distinct source, listed_at from listings where is_page)
+
+),
+
+appearances as (
+
+    select
+        listings.source,
+        listings.crypto_id,
+        pages.nth,
+        lead(pages.nth) over (partition by listings.source, listings.crypto_id order by pages.nth) as next_nth
+    from listings
+    inner join pages using (source, listed_at)
+    where listings.is_page
+
+),
+
+delistings as (
+
+    select appearances.crypto_id, pages.listed_at
+    from appearances
+    inner join pages
+        on appearances.source = pages.source and pages.nth = appearances.nth + {{ var('delisted_after_listings') }}
+    where appearances.next_nth is null or appearances.next_nth > pages.nth
+
+),
+
+observations as (
+
+    select crypto_id, listed_at, symbol, name, category, market_cap_rank, false as is_delisted, observed_at, source
+    from listings
+
+    union all
+
+    select crypto_id, listed_at, null, null, null, null, true, null, null
+    from delistings
+
+),
+
+{# Several sources in one minute: the last word that is known; being listed anywhere is being listed. #}
+events as (
+
+    select
+        crypto_id,
+        listed_at as valid_from,
+        arg_max(symbol, row(observed_at, source)) filter (where symbol is not null) as symbol,
+        arg_max(name, row(observed_at, source)) filter (where name is not null) as name,
+        arg_max(category, row(observed_at, source)) filter (where category is not null) as category,
+        arg_max(market_cap_rank, row(observed_at, source)) filter (where market_cap_rank is not null) as market_cap_rank,
+        bool_and(is_delisted) as is_delisted,
+        false as is_known
+    from observations
+    {% if first_new %}where listed_at >= {{ first_new }}{% endif %}
+    group by crypto_id, listed_at
+
+    {% if first_new %}
+    union all
+
+    select crypto_id, valid_from, symbol, name, category, market_cap_rank, is_delisted, true
+    from {{ this }}
+    where valid_from < {{ first_new }} and (valid_to is null or valid_to >= {{ first_new }})
+    {% endif %}
+
+),
+
+{# What a source does not say keeps its last known value. #}
+states as (
+
+    select
+        crypto_id,
+        valid_from,
+        coalesce(last_value(symbol ignore nulls) over so_far, upper(crypto_id)) as symbol,
+        coalesce(last_value(name ignore nulls) over so_far, last_value(symbol ignore nulls) over so_far, upper(crypto_id)) as name,
+        last_value(category ignore nulls) over so_far as category,
+        last_value(market_cap_rank ignore nulls) over so_far as market_cap_rank,
+        is_delisted,
+        is_known
+    from events
+    window so_far as (partition by crypto_id order by valid_from rows between unbounded preceding and current row)
+
+),
+
+changes as (
+
+    select *
+    from states
+    qualify row(symbol, name, category, market_cap_rank, is_delisted)
+        is distinct from lag(row(symbol, name, category, market_cap_rank, is_delisted)) over (partition by crypto_id order by valid_from)
+
+),
+
+versions as (
+
+    select
+        *,
+        lead(valid_from) over (partition by crypto_id order by valid_from) as valid_to,
+        min(valid_from) over (partition by crypto_id) as replaced_from,
+        bool_and(is_known) over (partition by crypto_id) as is_unchanged
+    from changes
+
+)
+
+select
+    crypto_id || '@' || strftime(timezone('UTC', valid_from), '%Y-%m-%dT%H:%MZ') as crypto_key,
+    crypto_id,
+    symbol,
+    name,
+    category,
+    market_cap_rank,
+    valid_from,
+    valid_to,
+    valid_to is null as is_current,
+    is_delisted,
+    replaced_from
+from versions
+{% if first_new %}
+{# A version whose end lies in the future of the batch may have lost its successor: then it is written again, open. #}
+where not is_unchanged or crypto_id in (select crypto_id from {{ this }} where valid_from >= {{ first_new }})
+{% endif %}

@@ -1,0 +1,32 @@
+{# One row per minute of every day with prices, and of the days that follow: filled before facts need it. #}
+with days as (
+
+    select distinct cast(price_date + ahead.day::integer as date) as day
+    from {{ ref('crypto_elements') }}, range(0, {{ var('time_horizon_days') | int + 1 }}) as ahead(day)
+    where reason is null and {{ is_new_to_this_model() }}
+    {% if is_incremental() %}
+    except
+    select distinct date from {{ this }}
+    {% endif %}
+
+),
+
+minutes as (
+
+    select day, day::timestamptz + to_minutes(minute_of_day::integer) as timestamp
+    from days, range(0, 1440) as clock(minute_of_day)
+
+)
+
+select
+    epoch_us(timestamp) // 60000000 as time_id,
+    timestamp,
+    day as date,
+    extract(hour from timestamp)::integer as hour,
+    extract(day from timestamp)::integer as day,
+    extract(week from timestamp)::integer as week,
+    extract(month from timestamp)::integer as month,
+    extract(quarter from timestamp)::integer as quarter,
+    extract(year from timestamp)::integer as year,
+    {{ is_new_york_trading_hour('timestamp') }} as is_trading_hour
+from minutes

@@ -1,0 +1,37 @@
+{{ config(
+    partition_by=['hour_date'],
+    unique_key=['crypto_id', 'hour_at'],
+    prune_by=['hour_date', 'hour_at']
+) }}
+
+{# Hourly candles of the hours that the batch touched, each from all its minutes. #}
+with minutes as (
+
+    select *, date_trunc('hour', minute_at) as hour_at
+    from {{ ref('crypto_prices_clean') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+
+),
+
+touched as (
+
+    select distinct crypto_id, date_trunc('hour', price_at) as hour_at
+    from {{ ref('crypto_elements') }}
+    where reason is null and {{ is_new_to_this_model() }}
+
+)
+
+select
+    crypto_id,
+    hour_at,
+    arg_min(price_first, minute_at) as open,
+    max(price_high) as high,
+    min(price_low) as low,
+    arg_max(price, minute_at) as close,
+    {{ significant('sum(price_sum)::double / sum(price_updates)') }} as avg_price,
+    sum(traded_volume_usd)::decimal(38, 18) as total_volume,
+    sum(price_updates)::integer as price_updates,
+    cast(hour_at as date) as hour_date
+from minutes
+inner join touched using (crypto_id, hour_at)
+group by crypto_id, hour_at

@@ -1,0 +1,45 @@
+{{ config(
+    partition_by=['price_date'],
+    unique_key=['crypto_id', 'minute_at'],
+    prune_by=['price_date', 'minute_at']
+) }}
+
+{# Minutes that the batch touched, each computed anew from all its price updates: a pure aggregate, whatever came when. #}
+with updates as (
+
+    select
+        *,
+        date_trunc('minute', price_at) as minute_at,
+        row(price_at, log_partition, log_offset, element_index) as position
+    from {{ ref('crypto_price_updates') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+
+),
+
+touched as (
+
+    select distinct crypto_id, date_trunc('minute', price_at) as minute_at
+    from {{ ref('crypto_elements') }}
+    where reason is null and {{ is_new_to_this_model() }}
+
+)
+
+select
+    crypto_id,
+    arg_max(symbol, position) as symbol,
+    minute_at,
+    arg_max(price, position) as price,
+    arg_min(price, position) as price_first,
+    max(price) as price_high,
+    min(price) as price_low,
+    max(price_at) as price_at,
+    arg_max(volume_24h, position) as volume_24h,
+    arg_max(market_cap, position) as market_cap,
+    sum(traded_volume_usd)::decimal(38, 18) as traded_volume_usd,
+    sum(price)::decimal(38, 18) as price_sum,
+    count(*)::integer as price_updates,
+    arg_max(source, position) as source,
+    cast(minute_at as date) as price_date
+from updates
+inner join touched using (crypto_id, minute_at)
+group by crypto_id, minute_at

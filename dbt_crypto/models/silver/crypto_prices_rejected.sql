@@ -1,0 +1,17 @@
+{{ config(partition_by=['ingestion_date']) }}
+
+{# The quarantine: what silver refuses, with the reason, so that nothing is lost to bad input. #}
+select
+    reason,
+    refused_element as element,
+    source,
+    crypto_id,
+    ingested_at,
+    cast(ingested_at as date) as ingestion_date,
+    log_topic,
+    log_partition,
+    log_offset,
+    element_index,
+    element_count
+from {{ ref('crypto_elements') }}
+where reason is not null and {{ is_new_to_this_model() }}

@@ -1,0 +1,79 @@
+"""A long-lived dbt: parses the project once, then runs commands that arrive as lines of JSON on standard input.
+
+    -> {"id": 7, "args": ["run", "--select", "tag:log"]}
+    <- {"ready": true, "seconds": 3.1}                                  once, when the project is parsed
+    <- {"id": 7, "node": {"name": ..., "status": ..., "seconds": ..., "message": ..., "failures": ...}}   as nodes finish
+    <- {"id": 7, "success": true, "seconds": 0.9, "error": null}
+
+Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
+process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+
+protocol = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+os.dup2(2, 1)
+sys.stdout = sys.stderr
+
+
+def send(message):
+    protocol.write(json.dumps(message) + "\n")
+
+
+def read_commands(commands):
+    for line in sys.stdin:
+        commands.put(json.loads(line))
+    os._exit(0)
+
+
+def describe(result):
+    return {
+        "name": result.node.name,
+        "kind": str(result.node.resource_type),
+        "status": str(result.status),
+        "seconds": round(result.execution_time, 3),
+        "message": result.message,
+        "failures": result.failures,
+    }
+
+
+def main():
+    commands = queue.Queue()
+    threading.Thread(target=read_commands, args=(commands,), daemon=True).start()
+    started = time.monotonic()
+    from dbt.cli.main import dbtRunner
+
+    common = ["--project-dir", sys.argv[1], "--profiles-dir", sys.argv[1], "--log-level", "none", "--no-use-colors"]
+    parsed = dbtRunner().invoke(["parse", *common])
+    if not parsed.success:
+        send({"ready": False, "error": str(parsed.exception)})
+        return 1
+    send({"ready": True, "seconds": round(time.monotonic() - started, 3)})
+
+    while True:
+        command = commands.get()
+        started = time.monotonic()
+
+        def report(event, id=command["id"]):
+            if event.info.name == "NodeFinished":
+                send({"id": id, "finished": event.data.node_info.node_name})
+
+        runner = dbtRunner(manifest=parsed.result, callbacks=[report])
+        outcome = runner.invoke([*command["args"], *common])
+        results = getattr(outcome.result, "results", None) or []
+        send({
+            "id": command["id"],
+            "success": outcome.success,
+            "seconds": round(time.monotonic() - started, 3),
+            "error": str(outcome.exception) if outcome.exception else None,
+            "nodes": [describe(result) for result in results if hasattr(result, "node")],
+        })
+
+
+if __name__ == "__main__":
+    sys.exit(main())
