@@ -1,0 +1,179 @@
+import { OperatingError } from "../../src/errors.ts";
+import type { SourceRecord } from "../../src/source/producer.ts";
+import type { Line } from "./lines.ts";
+import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
+
+/**
+ * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines.
+ *
+ * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1 ms; the
+ * close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep the file's text.
+ * The ticks of the whole file come in the order of their times (ties: in the order of the lines), so the clock never steps back;
+ * a malformed line comes as it is, when the clock reads the start of the last well-formed candle above it.
+ */
+const HEADER = /^(?:symbol|pair),open_time_ms,open,high,low,close,volume$/i;
+
+/** A candle file is held in memory, since it may be ordered by symbol while ticks are needed by time. */
+const MAX_CANDLES_BYTES = 256 * 1024 * 1024;
+
+/** The length of a candle that has no neighbour. */
+const LONE_CANDLE_MS = 60_000;
+
+/** Microseconds of later times are no longer exact in a double (the year 2255). */
+const MAX_TIME_MS = 9_000_000_000_000;
+
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const POSITIONS = ["open", "low", "high", "close"] as const;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+export function isCandleHeader(line: Buffer): boolean {
+  return HEADER.test(line.toString("utf8").replace(/^\uFEFF/, ""));
+}
+
+/** `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE. */
+export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: number): Promise<Recording> {
+  const table = await readTable(lines, Math.floor(fallback_us / 1000));
+  const order = Uint32Array.from(table.opens_ms.keys()).sort((a, b) => openAt(table, a) - openAt(table, b) || a - b);
+  const length_ms = candleLength(table, order);
+  const candles = table.are_candles.filter(Boolean).length;
+  return {
+    total: table.opens_ms.length + (POSITIONS.length - 1) * candles,
+    async *records(from) {
+      yield* ticks(table, order, length_ms, from);
+    },
+  };
+}
+
+/** The file's lines below the header, column by column: an object a line would outweigh the text several times. */
+interface Table {
+  text: Buffer;
+  /** Where each line ends in the text; it starts where the one before it ends. */
+  ends: number[];
+  /** Start of the candle; for a malformed line, of the last candle above it. */
+  opens_ms: number[];
+  are_candles: boolean[];
+}
+
+async function readTable(lines: AsyncIterable<Line[]>, fallback_ms: number): Promise<Table> {
+  const table: Table = { text: Buffer.alloc(0), ends: [], opens_ms: [], are_candles: [] };
+  const blocks: Buffer[] = [];
+  let size_bytes = 0;
+  let clock_ms = NaN;
+  let is_header_behind = false;
+  for await (const some of lines) {
+    const rows = is_header_behind ? some : some.slice(1);
+    for (const { bytes, is_torn } of rows) {
+      const open_ms = is_torn ? null : candleTime(bytes);
+      clock_ms = open_ms ?? clock_ms;
+      size_bytes += bytes.length;
+      table.ends.push(size_bytes);
+      table.opens_ms.push(clock_ms);
+      table.are_candles.push(open_ms !== null);
+    }
+    is_header_behind = true;
+    if (size_bytes > MAX_CANDLES_BYTES) throw tooLarge();
+    blocks.push(Buffer.concat(rows.map(({ bytes }) => bytes)));
+  }
+  const first_ms = table.opens_ms.find((open_ms) => !Number.isNaN(open_ms)) ?? fallback_ms;
+  return { ...table, text: Buffer.concat(blocks), opens_ms: table.opens_ms.map((open_ms) => (Number.isNaN(open_ms) ? first_ms : open_ms)) };
+}
+
+/** When the candle starts, in milliseconds, or null where the line is malformed. */
+function candleTime(line: Buffer): number | null {
+  let text: string;
+  try {
+    text = utf8.decode(line);
+  } catch {
+    return null;
+  }
+  const [product, time = "", ...numbers] = text.split(",");
+  if (product === "" || numbers.length !== 5 || !/^\d{1,13}$/.test(time)) return null;
+  if (!numbers.every((number) => NUMBER.test(number))) return null;
+  return Number(time) <= MAX_TIME_MS ? Number(time) : null;
+}
+
+/** The smallest distance between two candles of different times; `order` is that of time. */
+function candleLength(table: Table, order: Uint32Array): number {
+  let length_ms = Infinity;
+  let before_ms = NaN;
+  for (const index of order) {
+    if (table.are_candles[index] !== true) continue;
+    const open_ms = openAt(table, index);
+    if (open_ms > before_ms) length_ms = Math.min(length_ms, open_ms - before_ms);
+    before_ms = open_ms;
+  }
+  return Number.isFinite(length_ms) ? length_ms : LONE_CANDLE_MS;
+}
+
+/** One of the four cursors over the candles in the order of time. */
+interface Cursor {
+  name: (typeof POSITIONS)[number];
+  /** From the start of a candle to this tick of it. */
+  delay_ms: number;
+  next: number;
+}
+
+/**
+ * Every candle's four ticks are equally far from its start, so the opens are in order already, and so are the lows, the highs
+ * and the closes: four cursors over the same candles, of which the earliest goes next, merge them without a second sort.
+ */
+function* ticks(table: Table, order: Uint32Array, length_ms: number, from: number): Generator<SourceRecord[]> {
+  const delays_ms = [0, Math.floor(length_ms / 3), Math.floor((2 * length_ms) / 3), length_ms - 1];
+  const cursors = POSITIONS.map((name, position): Cursor => ({ name, delay_ms: delays_ms[position] ?? 0, next: 0 }));
+  let number = 0;
+  let chunk: SourceRecord[] = [];
+  for (;;) {
+    const cursor = earliest(table, order, cursors);
+    const index = order[cursor.next];
+    if (index === undefined) break;
+    cursor.next += 1;
+    const is_candle = table.are_candles[index] === true;
+    if (!is_candle && cursor.name !== "open") continue;
+    number += 1;
+    if (number <= from) continue;
+    chunk.push(is_candle ? tick(table, index, cursor) : unreadable(lineAt(table, index), openAt(table, index) * 1000));
+    if (chunk.length < MAX_CHUNK_RECORDS) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** Of two ticks of the same moment, that of the earlier candle goes first, then the one earlier in its candle. */
+function earliest(table: Table, order: Uint32Array, cursors: readonly Cursor[]): Cursor {
+  return cursors.reduce((best, cursor) => {
+    const lead_ms = tickAt(table, order, best) - tickAt(table, order, cursor);
+    return lead_ms > 0 || (lead_ms === 0 && cursor.next < best.next) ? cursor : best;
+  });
+}
+
+function tickAt(table: Table, order: Uint32Array, { next, delay_ms }: Cursor): number {
+  const index = order[next];
+  return index === undefined ? Infinity : openAt(table, index) + delay_ms;
+}
+
+function tick(table: Table, index: number, { name, delay_ms }: Cursor): SourceRecord {
+  const [product = "", open_time = "", open, high, low, close, volume] = lineAt(table, index).toString("utf8").split(",");
+  const price = { open, high, low, close }[name] ?? "";
+  const traded = name === "close" ? `,"volume":"${volume}"` : "";
+  const at_ms = openAt(table, index) + delay_ms;
+  const time = new Date(at_ms).toISOString();
+  const text = `{"type":"tick","product":${JSON.stringify(product)},"time":"${time}","price":"${price}"${traded},"id":"${open_time}-${name}"}`;
+  return { key: product, source: "replay", payload: Buffer.from(text), ingested_at_us: at_ms * 1000 };
+}
+
+function openAt(table: Table, index: number): number {
+  return table.opens_ms[index] ?? 0;
+}
+
+function lineAt(table: Table, index: number): Buffer {
+  return table.text.subarray(index === 0 ? 0 : table.ends[index - 1], table.ends[index]);
+}
+
+function tooLarge(): OperatingError {
+  const limit = `${MAX_CANDLES_BYTES / 1024 / 1024} MiB`;
+  return new OperatingError("FILE_TOO_LARGE", `The candle file holds more than ${limit} once decompressed.`, {
+    next_step: "Split it by time into smaller files, and replay them one after the other into the same lake.",
+  });
+}

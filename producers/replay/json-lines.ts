@@ -1,0 +1,49 @@
+import { parseRecordLine } from "../../src/source/json-lines.ts";
+import type { SourceRecord } from "../../src/source/producer.ts";
+import type { Line } from "./lines.ts";
+import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
+
+/**
+ * Raw records as JSON lines (format: src/source/json-lines.ts), given in the order of the file with their recorded times.
+ * The file is read through once to count it, and again to replay it: its size is not bounded by memory.
+ * A malformed line comes as it is, with the time of the last well-formed line above it (of the first, where none is above).
+ */
+export async function openRecordLines(
+  lines: AsyncIterable<Line[]>,
+  again: () => AsyncIterable<Line[]>,
+  fallback_us: number,
+): Promise<Recording> {
+  let total = 0;
+  let first_us: number | null = null;
+  for await (const some of lines) {
+    total += some.length;
+    for (const line of some) {
+      if (first_us !== null) break;
+      first_us = parse(line)?.ingested_at_us ?? null;
+    }
+  }
+  return { total, records: (from) => readRecords(again(), from, first_us ?? fallback_us) };
+}
+
+async function* readRecords(lines: AsyncIterable<Line[]>, from: number, start_us: number): AsyncGenerator<SourceRecord[]> {
+  let clock_us = start_us;
+  let number = 0;
+  for await (const some of lines) {
+    let chunk: SourceRecord[] = [];
+    for (const line of some) {
+      const record = parse(line);
+      clock_us = record?.ingested_at_us ?? clock_us;
+      if (number >= from) chunk.push(record ?? unreadable(line.bytes, clock_us));
+      number += 1;
+      if (chunk.length === MAX_CHUNK_RECORDS) {
+        yield chunk;
+        chunk = [];
+      }
+    }
+    if (chunk.length > 0) yield chunk;
+  }
+}
+
+function parse({ bytes, is_torn }: Line): SourceRecord | null {
+  return is_torn ? null : parseRecordLine(bytes);
+}

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import * as fc from "fast-check";
+import { openReplay } from "../../producers/replay.ts";
+import { isoFromMicros } from "../../src/clock.ts";
+import type { SourceRecord } from "../../src/source/producer.ts";
+import { collect, textOf } from "../source/collect.ts";
+import { FakeClock } from "../source/fake-clock.ts";
+import { recordLine } from "../source/record-line.ts";
+
+let folder: string;
+before(async () => void (folder = await mkdtemp(join(tmpdir(), "coinlake-replay-"))));
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+async function fileOf(content: string | Uint8Array, name = "records.jsonl"): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, content);
+  return file;
+}
+
+const start_us = Date.parse("2025-10-10T21:00:00Z") * 1000;
+const recordAt = (seconds: number, payload: Uint8Array = Buffer.from(`{"n":${seconds}}`)): SourceRecord => ({
+  key: "coingecko",
+  source: "coingecko",
+  payload: new Uint8Array(payload),
+  ingested_at_us: start_us + seconds * 1_000_000 + 7,
+});
+
+const plain = (records: readonly SourceRecord[]): unknown[] => records.map((record) => ({ ...record, payload: [...record.payload] }));
+
+test("Records come back in the order of the file with their source, key, time and bytes, compressed or not.", async () => {
+  const records = [recordAt(5), recordAt(3), recordAt(9, Buffer.from([0xff, 0x00, 0x0a])), { ...recordAt(10), key: "BTC" }];
+  const text = records.map((record) => `${recordLine(record)}\n`).join("");
+  for (const [content, name] of [[text, "r.jsonl"], [gzipSync(text), "r.ndjson.gz"], [text, "no-telling-name"]] as const) {
+    const { records: replayed } = await collect(await openReplay({ file: await fileOf(content, name), speed: "max" }));
+    assert.deepEqual(plain(replayed), plain(records));
+  }
+});
+
+test("Malformed lines come as they are with the time of the record above, the first line included.", async () => {
+  const bad = ["{", '{"source":"x"}', "[]", "{}\ttoo much"];
+  const file = await fileOf([bad[0], recordLine(recordAt(5)), bad[1], bad[2], recordLine(recordAt(3)), "", bad[3]].join("\n"));
+  const { records } = await collect(await openReplay({ file, speed: "max" }));
+  const refused = records.filter(({ source }) => source === "replay");
+  assert.deepEqual(refused.map(textOf), bad);
+  assert.deepEqual(refused.map(({ ingested_at_us }) => (ingested_at_us - start_us - 7) / 1_000_000), [5, 5, 5, 3]);
+});
+
+test("A line that the file's end tore is refused even where it reads well.", async () => {
+  const first = recordLine(recordAt(1));
+  const torn = gzipSync(`${first}\n${first}`).subarray(0, -8);
+  const { records } = await collect(await openReplay({ file: await fileOf(torn, "torn.jsonl.gz"), speed: "max" }));
+  assert.deepEqual(records.map(({ source }) => source), ["coingecko", "replay"]);
+});
+
+test("Any number of records into a file of any records, a new start gives exactly the rest.", async () => {
+  const line = fc.oneof(
+    fc.record({ seconds: fc.nat(1000), payload: fc.uint8Array({ maxLength: 300 }) }).map(({ seconds, payload }) => recordLine(recordAt(seconds, payload))),
+    fc.string({ minLength: 1 }).map((text) => `{${text.replaceAll(/[\r\n]/g, " ")}`),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 40 }), fc.nat(), async (lines, kill) => {
+      const file = await fileOf(lines.join("\n"), "property.jsonl");
+      await utimes(file, 1_700_000_000, 1_700_000_000);
+      const whole = await collect(await openReplay({ file, speed: "max" }));
+      assert.equal(whole.records.length, lines.length);
+      const records = kill % (lines.length + 1);
+      const rest = await collect(await openReplay({ file, speed: "max" }), { position: JSON.stringify({ records }) });
+      assert.deepEqual(plain(rest.records), plain(whole.records.slice(records)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("Time that steps back in a recording is played at once, and a day's gap is waited for in slices.", async () => {
+  const file = await fileOf([recordAt(100), recordAt(40), recordAt(100 + 86_400)].map(recordLine).join("\n"));
+  const clock = new FakeClock();
+  const begun_us = clock.now_us();
+  const { records } = await collect(await openReplay({ file, speed: 2 }), { clock });
+  assert.equal(records.length, 3);
+  assert.equal((clock.now_us() - begun_us) / 1_000_000, 43_200);
+  assert.ok(Math.max(...clock.waits_ms) <= 30_000);
+});
+
+test("A speed of max gives batches of a thousand records at most.", async () => {
+  const lines = Array.from({ length: 2500 }, (_, index) => recordLine(recordAt(index)));
+  const { batches } = await collect(await openReplay({ file: await fileOf(lines.join("\n")), speed: "max" }));
+  assert.ok(batches.every(({ records }) => records.length <= 1000));
+  assert.deepEqual(JSON.parse(batches.at(-1)!.position!), { records: 2500 });
+});
+
+const is_root = process.getuid?.() === 0;
+const REFUSED: { title: string; code: string; skip?: string | false; make(): Promise<string> }[] = [
+  { title: "A missing file", code: "FILE_NOT_FOUND", make: async () => join(folder, "none.csv") },
+  { title: "A folder", code: "FILE_IS_FOLDER", make: async () => (await mkdir(join(folder, "dir"), { recursive: true }), join(folder, "dir")) },
+  { title: "An empty file", code: "FILE_EMPTY", make: () => fileOf("", "empty.csv") },
+  { title: "A file of empty lines", code: "FILE_EMPTY", make: () => fileOf("\n\r\n\n", "lines.csv") },
+  { title: "An empty compressed file", code: "FILE_EMPTY", make: () => fileOf(gzipSync(""), "empty.csv.gz") },
+  { title: "Garbage behind a gzip header", code: "FILE_EMPTY", make: () => fileOf(Buffer.from("1f8bffffffffffffffff", "hex"), "bad.gz") },
+  { title: "Another form of file", code: "FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
+  { title: "A binary file", code: "FORMAT_UNKNOWN", make: () => fileOf(Buffer.from([0, 1, 2, 255, 254]), "image.png") },
+  {
+    title: "A file without permission",
+    code: "FILE_UNREADABLE",
+    skip: is_root ? "root may read everything" : false,
+    make: async () => {
+      const file = await fileOf("{}", "locked.jsonl");
+      await chmod(file, 0);
+      return file;
+    },
+  },
+  { title: "A device", code: "FILE_UNREADABLE", skip: process.platform === "win32" ? "no /dev" : false, make: async () => "/dev/null" },
+];
+for (const { title, code, skip, make } of REFUSED) {
+  test(`${title} is refused with ${code} and a next step.`, { skip: skip ?? false }, async () => {
+    await assert.rejects(openReplay({ file: await make(), speed: "max" }), (error: { code: string; next_step: string }) => {
+      assert.equal(error.code, code);
+      assert.match(error.next_step, /^[A-Z].*\.$/s);
+      return true;
+    });
+  });
+}
+
+test("A file that changes after it was opened is refused before anything is read at a position that it no longer has.", async () => {
+  const file = await fileOf(recordLine(recordAt(1)), "changing.jsonl");
+  const producer = await openReplay({ file, speed: "max" });
+  await producer.probe(new AbortController().signal);
+  await writeFile(file, `${recordLine(recordAt(1))}\n${recordLine(recordAt(2))}`);
+  await assert.rejects(producer.probe(new AbortController().signal), { code: "FILE_CHANGED" });
+  await assert.rejects(collect(producer), { code: "FILE_CHANGED" });
+});
+
+test("A position that makes no sense stops the replay rather than repeat records.", async () => {
+  const producer = await openReplay({ file: await fileOf(recordLine(recordAt(1))), speed: "max" });
+  for (const position of ["", "{}", '{"records":-1}', '{"records":2}', '{"records":0.5}', "null"]) {
+    await assert.rejects(collect(producer, { position }), { code: "POSITION_UNREADABLE" }, position);
+  }
+});
+
+test("A speed that is no speed is the caller's mistake.", async () => {
+  for (const speed of [0, -1, NaN, Infinity]) await assert.rejects(openReplay({ file: "any", speed }), RangeError);
+});
+
+test("Recorded times survive to the microsecond.", async () => {
+  const file = await fileOf(recordLine(recordAt(1)));
+  const { records } = await collect(await openReplay({ file, speed: "max" }));
+  assert.equal(isoFromMicros(records[0]!.ingested_at_us), "2025-10-10T21:00:01.000007Z");
+});
