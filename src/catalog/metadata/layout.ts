@@ -1,5 +1,5 @@
 import { badRequest } from "../errors.ts";
-import type { PartitionField, PartitionSpec, TableMetadata } from "../model.ts";
+import type { PartitionField, TableMetadata } from "../model.ts";
 import { arrayIn, asObject, integerIn, stringIn, type JsonObject } from "../shape.ts";
 import { change, resolveId, schemaOf, sortOrdersOf, specOf, type Draft, type SortOrder } from "./draft.ts";
 import { checkSchema, columnsOf, isSameSchema, type Column } from "./schema.ts";

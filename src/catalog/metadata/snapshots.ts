@@ -50,7 +50,7 @@ export function setSnapshotRef(draft: Draft, update: JsonObject): void {
   const { metadata } = draft;
   const name = stringIn(update, "ref-name");
   const ref = readRef(update, name);
-  const before = metadata.refs[name];
+  const before = Object.hasOwn(metadata.refs, name) ? metadata.refs[name] : undefined;
   if (before !== undefined && isSameRef(before, ref)) return;
   const snapshot_id = ref["snapshot-id"];
   const snapshot = snapshotOf(metadata, snapshot_id);

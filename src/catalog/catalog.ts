@@ -1,0 +1,273 @@
+import { randomUUID } from "node:crypto";
+import { systemClock, type Clock } from "../clock.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { nobodyListens, type StepListener } from "../steps.ts";
+import type { Storage } from "../storage/storage.ts";
+import { Committer } from "./commit.ts";
+import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
+import { MetadataFiles } from "./files.ts";
+import type { SortOrder } from "./metadata/draft.ts";
+import { freshMetadata } from "./metadata/fresh.ts";
+import type { LoadedTable, PartitionSpec, Schema, TableCatalog, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
+import { deleteFiles, reasonToKeepFiles } from "./purge.ts";
+import type { CatalogStore } from "./store.ts";
+
+export interface CatalogOptions {
+  store: CatalogStore;
+  storage: Storage;
+  /** Location under which tables without one of their own go: `file:///lake/warehouse`. */
+  warehouse: string;
+  clock?: Clock;
+  step?: StepListener;
+  /** Told of what failed after a commit stood: nothing is lost by it. */
+  warn?: (warning: OperatingError) => void;
+}
+
+export interface CreateTableRequest {
+  identifier: TableIdentifier;
+  schema: Schema;
+  partition_spec?: PartitionSpec | undefined;
+  sort_order?: SortOrder | undefined;
+  properties?: Record<string, string> | undefined;
+  location?: string | undefined;
+}
+
+/** Names after `page_token`, at most `page_size` of them. Tokens are opaque, and stay valid while tables come and go. */
+export interface Page {
+  page_token?: string | undefined;
+  page_size?: number | undefined;
+}
+
+export interface Paged<T> {
+  items: T[];
+  next_page_token: string | null;
+}
+
+/** The Iceberg catalog: what the REST spec asks for, over a store of pointers and a storage of files. */
+export class Catalog implements TableCatalog {
+  readonly #store: CatalogStore;
+  readonly #storage: Storage;
+  readonly #warehouse: string;
+  readonly #clock: Clock;
+  readonly #warn: (warning: OperatingError) => void;
+  readonly #files: MetadataFiles;
+  readonly #committer: Committer;
+
+  constructor(options: CatalogOptions) {
+    this.#store = options.store;
+    this.#storage = options.storage;
+    this.#warehouse = options.warehouse.replace(/\/+$/, "");
+    this.#clock = options.clock ?? systemClock;
+    this.#warn = options.warn ?? ((warning) => process.emitWarning(warning.message, { code: warning.code }));
+    this.#files = new MetadataFiles(options.storage);
+    this.#committer = new Committer({
+      store: this.#store,
+      files: this.#files,
+      clock: this.#clock,
+      step: options.step ?? nobodyListens,
+      warn: this.#warn,
+      locate: (identifier) => this.#newLocation(identifier),
+    });
+  }
+
+  async createNamespace(namespace: readonly string[], properties: Record<string, string> = {}): Promise<void> {
+    await this.#store.createNamespace(namespace, properties);
+  }
+
+  async hasNamespace(namespace: readonly string[]): Promise<boolean> {
+    return (await this.#store.namespaceProperties(namespace)) !== null;
+  }
+
+  /** Throws NO_SUCH_NAMESPACE. */
+  async namespaceProperties(namespace: readonly string[]): Promise<Record<string, string>> {
+    const properties = await this.#store.namespaceProperties(namespace);
+    if (properties === null) throw noSuchNamespace(namespace);
+    return properties;
+  }
+
+  /** Direct children of `parent`, which is empty for the top level. Throws NO_SUCH_NAMESPACE. */
+  async listNamespaces(parent: readonly string[] = [], page: Page = {}): Promise<Paged<string[]>> {
+    if (parent.length > 0) await this.namespaceProperties(parent);
+    const children = await this.#store.childNamespaces(parent);
+    return pageOf(children, (namespace) => namespace.at(-1) ?? "", page);
+  }
+
+  /** Throws NO_SUCH_NAMESPACE; UNPROCESSABLE for a property both set and removed. */
+  async changeNamespaceProperties(
+    namespace: readonly string[],
+    change: { updates: Record<string, string>; removals: readonly string[] },
+  ): Promise<{ updated: string[]; removed: string[]; missing: string[] }> {
+    const removals = [...new Set(change.removals)];
+    const both = removals.filter((name) => Object.hasOwn(change.updates, name));
+    if (both.length > 0) {
+      throw new OperatingError("UNPROCESSABLE", `A property cannot be both set and removed: ${both.join(", ")}`, {
+        next_step: "Name each property once.",
+      });
+    }
+    const before = await this.#store.changeNamespaceProperties(namespace, { ...change, removals });
+    const was_there = (name: string) => Object.hasOwn(before, name);
+    return { updated: Object.keys(change.updates), removed: removals.filter(was_there), missing: removals.filter((name) => !was_there(name)) };
+  }
+
+  async dropNamespace(namespace: readonly string[]): Promise<void> {
+    await this.#store.dropNamespace(namespace);
+  }
+
+  async listTables(namespace: readonly string[]): Promise<TableIdentifier[]> {
+    return (await this.listTablesPage(namespace, {})).items;
+  }
+
+  /** Throws NO_SUCH_NAMESPACE. */
+  async listTablesPage(namespace: readonly string[], page: Page): Promise<Paged<TableIdentifier>> {
+    const names = pageOf(await this.#store.tableNames(namespace), (name) => name, page);
+    return { ...names, items: names.items.map((name) => ({ namespace, name })) };
+  }
+
+  async hasTable(identifier: TableIdentifier): Promise<boolean> {
+    return (await this.#store.pointer(identifier)) !== null;
+  }
+
+  /** The metadata is shared with other callers: not to be changed. */
+  async loadTable(identifier: TableIdentifier): Promise<LoadedTable> {
+    const metadata_location = await this.#store.pointer(identifier);
+    if (metadata_location === null) throw noSuchTable(identifier);
+    try {
+      return { identifier, metadata_location, metadata: await this.#files.read(metadata_location) };
+    } catch (error) {
+      const now = await this.#store.pointer(identifier);
+      // A hundred commits later the file may be gone: then the table moved on while we looked.
+      if (now !== metadata_location) return this.loadTable(identifier);
+      throw error;
+    }
+  }
+
+  /** The JSON text of loaded metadata, made once for each version. */
+  metadataBytes(metadata: TableMetadata): Uint8Array {
+    return this.#files.bytes(metadata);
+  }
+
+  /** Throws NO_SUCH_NAMESPACE, TABLE_EXISTS, BAD_REQUEST. */
+  async createTable(request: CreateTableRequest): Promise<LoadedTable> {
+    const metadata = await this.stageTable(request);
+    try {
+      return await this.#committer.create(request.identifier, metadata);
+    } catch (error) {
+      throw error instanceof OperatingError && error.code === "COMMIT_CONFLICT" ? tableExists(request.identifier) : error;
+    }
+  }
+
+  /**
+   * The metadata that a creating commit will start from; the table does not exist yet. Its folders do: engines write data
+   * files before they commit, and some make no folders.
+   */
+  async stageTable(request: CreateTableRequest): Promise<TableMetadata> {
+    const { identifier } = request;
+    checkName(identifier.name);
+    await this.namespaceProperties(identifier.namespace);
+    if (await this.hasTable(identifier)) throw tableExists(identifier);
+    const location = request.location?.replace(/\/+$/, "") || (await this.#newLocation(identifier));
+    const metadata = freshMetadata({ ...request, location, uuid: randomUUID() }, Math.floor(this.#clock.now_us() / 1000));
+    await this.#storage.makeFolder(`${location}/data`);
+    await this.#storage.makeFolder(`${location}/metadata`);
+    return metadata;
+  }
+
+  async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
+    for (const { identifier } of changes) checkName(identifier.name);
+    return this.#committer.commit(changes);
+  }
+
+  /** Throws NO_SUCH_TABLE, NO_SUCH_NAMESPACE, TABLE_EXISTS. The files stay where they are. */
+  async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
+    checkName(to.name);
+    await this.#store.renameTable(from, to);
+  }
+
+  /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NO_SUCH_NAMESPACE, BAD_REQUEST. */
+  async registerTable(request: { identifier: TableIdentifier; metadata_location: string; is_overwriting?: boolean }): Promise<LoadedTable> {
+    const { identifier, metadata_location } = request;
+    checkName(identifier.name);
+    await this.namespaceProperties(identifier.namespace);
+    const expected = await this.#store.pointer(identifier);
+    if (expected !== null && request.is_overwriting !== true) throw tableExists(identifier);
+    let metadata: TableMetadata;
+    try {
+      metadata = await this.#files.read(metadata_location);
+    } catch (error) {
+      throw badRequest(`${metadata_location} cannot be read as table metadata`, error);
+    }
+    await this.#store.move([{ identifier, expected, next: metadata_location }]);
+    return { identifier, metadata_location, metadata };
+  }
+
+  /** Forgets the table; with `is_purging` its files go too, unless its folder is not its own. Throws NO_SUCH_TABLE. */
+  async dropTable(identifier: TableIdentifier, options: { is_purging?: boolean } = {}): Promise<void> {
+    if (options.is_purging !== true) {
+      await this.#store.dropTable(identifier);
+      return;
+    }
+    const table = await this.loadTable(identifier);
+    const reason = await reasonToKeepFiles(table, this.#warehouse, this.#store);
+    this.#files.forget(await this.#store.dropTable(identifier));
+    try {
+      if (reason === null) await deleteFiles(table.metadata.location, this.#storage);
+      else this.#warnOfFiles(identifier, reason);
+    } catch (error) {
+      this.#warnOfFiles(identifier, messageOf(error), error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+
+  #warnOfFiles(identifier: TableIdentifier, reason: string, cause?: unknown): void {
+    this.#warn(
+      new OperatingError("FILES_LEFT_BEHIND", `${nameOfTable(identifier)} is dropped, but files of it stay: ${reason}`, {
+        next_step: "Delete the folder by hand if nothing else needs it.",
+        cause,
+      }),
+    );
+  }
+
+  /**
+   * A folder of its own for each table ever created: a table that is dropped or renamed leaves its folder to nobody, so a new
+   * one of the same name cannot mix files with it.
+   */
+  async #newLocation({ namespace, name }: TableIdentifier): Promise<string> {
+    const properties = await this.namespaceProperties(namespace);
+    const parent = properties["location"]?.replace(/\/+$/, "") ?? [this.#warehouse, ...namespace.map(folderName)].join("/");
+    return `${parent}/${folderName(name)}-${randomUUID().slice(0, 8)}`;
+  }
+}
+
+/** Every engine and disk agrees on these characters, and none takes them for syntax. */
+function folderName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, "_");
+}
+
+function checkName(name: string): void {
+  const has_control_characters = [...name].some((character) => character < " ");
+  if (name === "" || has_control_characters) throw badRequest(`Invalid table name: ${JSON.stringify(name)}`);
+}
+
+function pageOf<T>(sorted: readonly T[], nameOf: (item: T) => string, page: Page): Paged<T> {
+  const after = page.page_token ? decodeToken(page.page_token) : null;
+  const rest = after === null ? [...sorted] : sorted.slice(firstAfter(sorted.map(nameOf), after));
+  const items = page.page_size === undefined ? rest : rest.slice(0, page.page_size);
+  const last = items.at(-1);
+  const has_more = items.length < rest.length && last !== undefined;
+  return { items, next_page_token: has_more ? Buffer.from(nameOf(last)).toString("base64url") : null };
+}
+
+/** Stores sort by code point, which JavaScript's `<` does not beyond the basic plane: compare as bytes. */
+function firstAfter(names: readonly string[], after: string): number {
+  const index = names.findIndex((name) => Buffer.compare(Buffer.from(name), Buffer.from(after)) > 0);
+  return index === -1 ? names.length : index;
+}
+
+function decodeToken(token: string): string {
+  const name = Buffer.from(token, "base64url").toString();
+  if (Buffer.from(name).toString("base64url") !== token) throw badRequest("Invalid page token");
+  return name;
+}

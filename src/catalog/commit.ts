@@ -1,0 +1,175 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
+import type { StepListener } from "../steps.ts";
+import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
+import type { MetadataFiles } from "./files.ts";
+import { emptyMetadata } from "./metadata/fresh.ts";
+import { checkRequirements, isCreation } from "./metadata/requirements.ts";
+import { applyUpdates } from "./metadata/updates.ts";
+import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
+import type { LoadedTable, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
+import { integerIn } from "./shape.ts";
+import type { CatalogStore } from "./store.ts";
+
+/**
+ * Another writer may move a pointer between our reading and our move although both changes can stand (say, each sets another
+ * property). Then the change is made again on what is there now; whoever beats us makes progress, so a few times suffice.
+ */
+const MAX_ATTEMPTS = 5;
+
+interface Prepared {
+  identifier: TableIdentifier;
+  base: { location: string; metadata: TableMetadata } | null;
+  next: TableMetadata;
+}
+
+interface Staged extends Prepared {
+  location: string;
+}
+
+export interface CommitParts {
+  store: CatalogStore;
+  files: MetadataFiles;
+  clock: Clock;
+  step: StepListener;
+  warn: (warning: OperatingError) => void;
+  /** Where a table goes whose creating commit names no location. */
+  locate(identifier: TableIdentifier): Promise<string>;
+}
+
+/** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
+export class Committer {
+  readonly #parts: CommitParts;
+
+  constructor(parts: CommitParts) {
+    this.#parts = parts;
+  }
+
+  /** As TableCatalog.commit says. Besides: BAD_REQUEST, NO_SUCH_TABLE, NO_SUCH_NAMESPACE, UNSUPPORTED; nothing was published. */
+  async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
+    this.#checkTables(changes);
+    for (let attempt = 1; ; attempt += 1) {
+      const prepared = [];
+      for (const change of changes) prepared.push(await this.#prepare(change));
+      const staged = await this.#stage(prepared);
+      try {
+        await this.#publish(staged);
+      } catch (error) {
+        if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT" || attempt === MAX_ATTEMPTS) throw error;
+        continue;
+      }
+      await this.#tidy(staged);
+      return staged.map(({ identifier, location, next }) => ({ identifier, metadata_location: location, metadata: next }));
+    }
+  }
+
+  /** Creates the table with metadata that is complete already. Throws COMMIT_CONFLICT where it exists. */
+  async create(identifier: TableIdentifier, metadata: TableMetadata): Promise<LoadedTable> {
+    const location = await this.#parts.files.write(metadata, 0);
+    await this.#publish([{ identifier, base: null, next: metadata, location }]);
+    return { identifier, metadata_location: location, metadata };
+  }
+
+  #checkTables(changes: readonly TableChange[]): void {
+    const names = new Set(changes.map(({ identifier }) => JSON.stringify([identifier.namespace, identifier.name])));
+    if (names.size < changes.length) throw badRequest("A transaction can change each table only once");
+    if (changes.length === 0) throw badRequest("A transaction must change at least one table");
+    if (changes.length > 1 && !this.#parts.store.is_multi_table) {
+      throw unsupported("This catalog cannot change several tables in one transaction");
+    }
+  }
+
+  async #prepare({ identifier, requirements, updates }: TableChange): Promise<Prepared> {
+    const { store, files, clock } = this.#parts;
+    const now_ms = Math.floor(clock.now_us() / 1000);
+    const location = await store.pointer(identifier);
+    const is_creation = isCreation(requirements);
+    if (location === null) {
+      if (!is_creation) throw noSuchTable(identifier);
+      const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
+      const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
+      const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
+      return { identifier, base: null, next: applyUpdates(empty, updates, now_ms) };
+    }
+    const metadata = await files.read(location);
+    checkRequirements(metadata, requirements);
+    const updated = applyUpdates(metadata, updates, now_ms);
+    const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
+    return { identifier, base: { location, metadata }, next };
+  }
+
+  /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
+  async #stage(prepared: readonly Prepared[]): Promise<Staged[]> {
+    const staged: Staged[] = [];
+    try {
+      for (const table of prepared) {
+        const { base, next } = table;
+        const is_unchanged = base !== null && base.metadata === next;
+        const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
+        staged.push({ ...table, location });
+      }
+    } catch (error) {
+      await this.#discard(staged);
+      throw error;
+    }
+    return staged;
+  }
+
+  /**
+   * The commit point. Known failures leave the pointers where they were, so the staged files go. Anything else may have
+   * published them: they stay, whatever becomes of them.
+   */
+  async #publish(staged: readonly Staged[]): Promise<void> {
+    const { store, files, step } = this.#parts;
+    const moved = staged.filter(isMoved);
+    step("before pointer");
+    try {
+      if (moved.length > 0) {
+        await store.move(moved.map(({ identifier, base, location }) => ({ identifier, expected: base?.location ?? null, next: location })));
+      }
+    } catch (error) {
+      if (error instanceof UnknownOutcome) throw error;
+      if (!(error instanceof OperatingError)) {
+        throw new UnknownOutcome(`The commit to ${moved.map(({ identifier }) => nameOfTable(identifier)).join(", ")} got no answer: ${messageOf(error)}`, error);
+      }
+      await this.#discard(staged);
+      throw error;
+    }
+    step("after pointer");
+    for (const { base, next, location } of moved) {
+      files.remember(location, next);
+      if (base !== null) files.forget(base.location);
+    }
+  }
+
+  async #discard(staged: readonly Staged[]): Promise<void> {
+    await this.#delete(staged.filter(isMoved).map(({ location }) => location));
+  }
+
+  /** The commit stands, whatever happens here: files left over are found by whoever looks for orphans. */
+  async #tidy(staged: readonly Staged[]): Promise<void> {
+    for (const { base, next } of staged.filter(isMoved)) {
+      if (base !== null) await this.#delete(droppedVersions(next, base.metadata));
+    }
+  }
+
+  async #delete(locations: readonly string[]): Promise<void> {
+    for (const location of locations) {
+      try {
+        await this.#parts.files.delete(location);
+      } catch (error) {
+        this.#parts.warn(
+          new OperatingError("METADATA_LEFT_BEHIND", `Could not delete ${location}: ${messageOf(error)}`, {
+            next_step: "Nothing is wrong with the table; the file may be deleted by hand.",
+            cause: error,
+          }),
+        );
+      }
+    }
+  }
+}
+
+function isMoved({ base, location }: Staged): boolean {
+  return base === null || base.location !== location;
+}

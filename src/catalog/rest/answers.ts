@@ -1,0 +1,57 @@
+import type { ServerResponse } from "node:http";
+import { OperatingError } from "../../errors.ts";
+import { formatJson } from "../json.ts";
+
+/** What a route gives back; without a body for 204 and 304. */
+export interface Answer {
+  status: number;
+  body?: unknown;
+  /** The body as JSON text made elsewhere, in parts; instead of `body`. */
+  parts?: readonly Uint8Array[];
+  headers?: Record<string, string>;
+}
+
+/** OperatingError code → status and error type of the REST spec (schema ErrorModel). */
+const ERRORS: Record<string, { status: number; type: string }> = {
+  BAD_REQUEST: { status: 400, type: "BadRequestException" },
+  UNSUPPORTED_LOCATION: { status: 400, type: "BadRequestException" },
+  FORBIDDEN: { status: 403, type: "ForbiddenException" },
+  NO_SUCH_ROUTE: { status: 404, type: "NoSuchEndpointException" },
+  NO_SUCH_NAMESPACE: { status: 404, type: "NoSuchNamespaceException" },
+  NO_SUCH_TABLE: { status: 404, type: "NoSuchTableException" },
+  NO_SUCH_VIEW: { status: 404, type: "NoSuchViewException" },
+  METHOD_NOT_ALLOWED: { status: 405, type: "MethodNotAllowedException" },
+  UNSUPPORTED: { status: 406, type: "UnsupportedOperationException" },
+  NAMESPACE_EXISTS: { status: 409, type: "AlreadyExistsException" },
+  TABLE_EXISTS: { status: 409, type: "AlreadyExistsException" },
+  NAMESPACE_NOT_EMPTY: { status: 409, type: "NamespaceNotEmptyException" },
+  COMMIT_CONFLICT: { status: 409, type: "CommitFailedException" },
+  BODY_TOO_LARGE: { status: 413, type: "BadRequestException" },
+  UNPROCESSABLE: { status: 422, type: "UnprocessableEntityException" },
+  UNKNOWN_OUTCOME: { status: 500, type: "CommitStateUnknownException" },
+};
+
+/** Known failures of the disk or the store: nothing was published, and a retry may help. */
+const UNAVAILABLE = { status: 503, type: "ServiceUnavailableException" };
+/** A fault in this program: clients must not assume that nothing happened, and 500 tells them so. */
+const INTERNAL = { status: 500, type: "InternalServerError" };
+
+/** The messages of unexpected errors stay in the log: they may tell more than a client should know. */
+export function errorAnswer(error: unknown): Answer {
+  const is_operating = error instanceof OperatingError;
+  const { status, type } = is_operating ? (ERRORS[error.code] ?? UNAVAILABLE) : INTERNAL;
+  const message = is_operating ? error.message : "Internal error; the catalog's log has the details";
+  return { status, body: { error: { message, type, code: status } } };
+}
+
+export function send(response: ServerResponse, answer: Answer, is_head: boolean): void {
+  const parts = answer.parts ?? (answer.body === undefined ? [] : [Buffer.from(formatJson(answer.body))]);
+  const size_bytes = parts.reduce((total, part) => total + part.length, 0);
+  const has_body = parts.length > 0;
+  response.writeHead(answer.status, {
+    ...(has_body ? { "content-type": "application/json", "content-length": String(size_bytes) } : {}),
+    ...answer.headers,
+  });
+  if (!is_head) for (const part of parts) response.write(part);
+  response.end();
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage } from "node:http";
+import { OperatingError } from "../../errors.ts";
+import type { Catalog, Page } from "../catalog.ts";
+import { badRequest } from "../errors.ts";
+import type { TableIdentifier } from "../model.ts";
+import type { JsonObject } from "../shape.ts";
+import type { Answer } from "./answers.ts";
+import { readBody } from "./request.ts";
+
+/** One request, decoded as far as every route needs it. */
+export interface Call {
+  catalog: Catalog;
+  query: URLSearchParams;
+  headers: IncomingMessage["headers"];
+  /** From the path; empty where the route has none. */
+  namespace: string[];
+  name: string;
+  body(): Promise<JsonObject>;
+}
+
+export interface Route {
+  method: "GET" | "HEAD" | "POST" | "DELETE";
+  /** As in the spec's paths, after `/v1/{prefix}/`. */
+  path: string;
+  /** Whether `GET /v1/config` tells clients of it; they skip what is not listed. */
+  is_listed?: boolean;
+  handle(call: Call): Promise<Answer>;
+}
+
+/** Between the levels of a namespace in a path or parameter, after decoding. */
+const NAMESPACE_SEPARATOR = "\x1f";
+const MAX_PAGE_SIZE = 10_000;
+/** First segments of routes: what is none of these is a {prefix}, which this catalog has no use for but accepts. */
+const FIRST_SEGMENTS = new Set(["config", "namespaces", "tables", "views", "transactions"]);
+
+export class Router {
+  readonly #routes: { route: Route; segments: string[] }[];
+
+  constructor(routes: readonly Route[]) {
+    this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
+  }
+
+  /** Throws NO_SUCH_ROUTE, METHOD_NOT_ALLOWED, BAD_REQUEST, and what the route throws. */
+  async handle(catalog: Catalog, request: IncomingMessage): Promise<Answer> {
+    const { path, query } = split(request.url ?? "/");
+    const actual = segmentsOf(path);
+    const candidates = this.#routes.filter(({ segments }) => isMatch(segments, actual));
+    const found = candidates.find(({ route }) => route.method === request.method);
+    if (found === undefined) throw noRoute(request.method ?? "", path, candidates.length > 0);
+    const variable = (name: string) => actual[found.segments.indexOf(name)];
+    return found.route.handle({
+      catalog,
+      query,
+      headers: request.headers,
+      namespace: namespaceOf(variable("{namespace}")),
+      name: variable("{table}") ?? variable("{view}") ?? "",
+      body: () => readBody(request),
+    });
+  }
+}
+
+function split(url: string): { path: string; query: URLSearchParams } {
+  const [path = "/", ...query] = url.split("?");
+  return { path, query: new URLSearchParams(query.join("?")) };
+}
+
+function segmentsOf(path: string): string[] {
+  let segments: string[];
+  try {
+    segments = path.replace(/^\/+|\/+$/g, "").split("/").map(decodeURIComponent);
+  } catch (error) {
+    throw badRequest("The path is not valid percent-encoded UTF-8", error);
+  }
+  const [version, first, ...rest] = segments;
+  if (version !== "v1" || first === undefined) return [];
+  return FIRST_SEGMENTS.has(first) ? [first, ...rest] : rest;
+}
+
+function isMatch(pattern: readonly string[], actual: readonly string[]): boolean {
+  return pattern.length === actual.length && pattern.every((segment, index) => segment.startsWith("{") || segment === actual[index]);
+}
+
+function noRoute(method: string, path: string, is_other_method: boolean): OperatingError {
+  return is_other_method
+    ? new OperatingError("METHOD_NOT_ALLOWED", `${method} is not for ${path}`, { next_step: "Use a method that GET /v1/config lists for this path." })
+    : new OperatingError("NO_SUCH_ROUTE", `There is no route ${method} ${path}`, { next_step: "Use one of the endpoints that GET /v1/config lists." });
+}
+
+function namespaceOf(encoded: string | undefined): string[] {
+  return encoded === undefined ? [] : encoded.split(NAMESPACE_SEPARATOR);
+}
+
+/** `?parent=`, empty or absent for the top level. */
+export function parentOf(query: URLSearchParams): string[] {
+  const parent = query.get("parent");
+  return parent === null || parent === "" ? [] : parent.split(NAMESPACE_SEPARATOR);
+}
+
+/** Absent: everything in one answer, as the spec has it for clients that do not page. */
+export function pageOf(query: URLSearchParams): Page {
+  const stated = query.get("pageSize");
+  const page_token = query.get("pageToken") ?? undefined;
+  if (stated === null) return { page_token };
+  const page_size = Number(stated);
+  if (!Number.isInteger(page_size) || page_size < 1) throw badRequest("pageSize must be a positive integer");
+  return { page_token, page_size: Math.min(page_size, MAX_PAGE_SIZE) };
+}
+
+export function tableOf(call: Call): TableIdentifier {
+  return { namespace: call.namespace, name: call.name };
+}

@@ -1,0 +1,105 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { OperatingError, messageOf } from "../errors.ts";
+import type { Catalog } from "./catalog.ts";
+import { errorAnswer, send, type Answer } from "./rest/answers.ts";
+import { NAMESPACE_ROUTES } from "./rest/namespaces.ts";
+import { checkSender, isLoopback } from "./rest/request.ts";
+import { Router, type Route } from "./rest/router.ts";
+import { TABLE_ROUTES } from "./rest/tables.ts";
+import { VIEW_ROUTES } from "./rest/views.ts";
+
+export interface CatalogServerOptions {
+  catalog: Catalog;
+  /** 0 for any free one. */
+  port: number;
+  /** Other than loopback only where the network itself is trusted: the catalog asks nobody who they are. */
+  host?: string;
+  /** Told of unexpected errors; their callers get a bare 500. */
+  onError?: (error: unknown) => void;
+}
+
+export interface CatalogServer {
+  /** What engines attach to, without a trailing slash. */
+  url: string;
+  port: number;
+  /** Lets requests in progress end, for a while. */
+  close(): Promise<void>;
+}
+
+/** A client that takes longer to send its request is gone or means harm. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than engines keep idle connections: they, not we, should be the ones to close. */
+const KEEP_ALIVE_TIMEOUT_MS = 120_000;
+/** A purge of a large table may take this long. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+const ROUTES: readonly Route[] = [...NAMESPACE_ROUTES, ...TABLE_ROUTES, ...VIEW_ROUTES];
+
+/** Spec, getConfig: engines send only what is listed here. */
+const CONFIG_ROUTE: Route = {
+  method: "GET",
+  path: "config",
+  async handle() {
+    const endpoints = ROUTES.filter((route) => route.is_listed !== false).map((route) => `${route.method} /v1/{prefix}/${route.path}`);
+    return { status: 200, body: { defaults: {}, overrides: {}, endpoints } };
+  },
+};
+
+/** Iceberg's REST catalog over HTTP. Throws PORT_TAKEN, PORT_REFUSED. */
+export async function startCatalogServer(options: CatalogServerOptions): Promise<CatalogServer> {
+  const host = options.host ?? "127.0.0.1";
+  const onError = options.onError ?? ((error) => process.emitWarning(`The catalog failed to answer: ${messageOf(error)}`));
+  const router = new Router([CONFIG_ROUTE, ...ROUTES]);
+  const answer = async (request: IncomingMessage): Promise<Answer> => {
+    try {
+      if (isLoopback(host)) checkSender(request);
+      return await router.handle(options.catalog, request);
+    } catch (error) {
+      if (!(error instanceof OperatingError)) onError(error);
+      return errorAnswer(error);
+    }
+  };
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const given = await answer(request);
+    // What was not read of a refused body would be taken for the next request.
+    if (!request.complete) response.setHeader("connection", "close");
+    send(response, given, request.method === "HEAD");
+  };
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS, noDelay: true }, (request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      onError(error);
+      response.destroy();
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(listenFailure(error, host, options.port)));
+    server.listen(options.port, host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    port,
+    async close() {
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+      clearTimeout(timer);
+    },
+  };
+}
+
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): OperatingError {
+  if (error.code === "EADDRINUSE") {
+    return new OperatingError("PORT_TAKEN", `The catalog's port ${port} on ${host} is taken by another program`, {
+      next_step: "Stop that program (perhaps this one is running already), or choose another port; 0 takes any free one.",
+      cause: error,
+    });
+  }
+  return new OperatingError("PORT_REFUSED", `The catalog cannot listen on ${host}:${port}: ${error.message}`, {
+    next_step: "Choose another port; 0 takes any free one.",
+    cause: error,
+  });
+}

@@ -1,0 +1,127 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
+
+/**
+ * Waiting blocks this process's only thread, so it is bounded; write transactions here take about a millisecond, and only a
+ * machine in trouble makes one last this long.
+ */
+const BUSY_TIMEOUT_MS = 5_000;
+const LAYOUT_VERSION = 1;
+
+const LAYOUT = `
+  create table namespaces (
+    name text primary key,
+    properties text not null
+  ) strict, without rowid;
+  create table tables (
+    namespace text not null references namespaces (name),
+    name text not null,
+    metadata_location text not null,
+    primary key (namespace, name)
+  ) strict, without rowid;
+  pragma user_version = ${LAYOUT_VERSION};
+`;
+
+/** SQLite's primary result codes, https://www.sqlite.org/rescode.html */
+const BUSY = 5;
+const FULL = 13;
+
+/** Opens or creates the file. Several processes may have it open: writers queue, readers never wait (WAL). */
+export function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | null = null;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+    // FULL: a commit is on disk when it returns, in WAL mode too.
+    database.exec("pragma journal_mode = wal; pragma synchronous = full");
+    layOut(database, path);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw storeFailure(`Could not open the catalog ${path}`, error);
+  }
+}
+
+function layOut(database: DatabaseSync, path: string): void {
+  if (versionOf(database) === 0) {
+    transact(database, () => {
+      if (versionOf(database) === 0) database.exec(LAYOUT);
+    });
+  }
+  const version = versionOf(database);
+  if (version !== LAYOUT_VERSION) {
+    throw new OperatingError("STORE_FAILED", `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`, {
+      next_step: "Use the version of the program that wrote it, or a newer one.",
+    });
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("pragma user_version").get()?.["user_version"]);
+}
+
+/**
+ * Runs `work` in a write transaction. What it throws is thrown after the rollback: nothing changed. A COMMIT that fails in
+ * another way than for want of a lock or of space may yet be found in the log by whoever recovers it: UnknownOutcome.
+ */
+export function transact<T>(database: DatabaseSync, work: () => T): T {
+  try {
+    database.exec("begin immediate");
+  } catch (error) {
+    throw storeFailure("Could not start a catalog transaction", error);
+  }
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    rollBack(database);
+    throw storeFailure("A catalog transaction failed", error);
+  }
+  try {
+    database.exec("commit");
+  } catch (error) {
+    rollBack(database);
+    if ([BUSY, FULL].includes(resultCodeOf(error) ?? 0)) throw storeFailure("A catalog transaction could not be committed", error);
+    throw new UnknownOutcome(`A catalog transaction ended without an answer: ${messageOf(error)}`, error);
+  }
+  return result;
+}
+
+/** SQLite rolls some failures back by itself. */
+function rollBack(database: DatabaseSync): void {
+  if (database.isTransaction) database.exec("rollback");
+}
+
+/** Reads need no transaction: each is one statement. */
+export function read<T>(query: () => T): T {
+  try {
+    return query();
+  } catch (error) {
+    throw storeFailure("Could not read the catalog", error);
+  }
+}
+
+function resultCodeOf(error: unknown): number | null {
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : null;
+}
+
+/** Errors of SQLite and of the disk become OperatingErrors; a programmer's error stays what it is. */
+function storeFailure(what: string, error: unknown): unknown {
+  const code = resultCodeOf(error);
+  const is_system_error = error instanceof Error && "code" in error && "syscall" in error;
+  if (error instanceof OperatingError || (code === null && !is_system_error)) return error;
+  if (code === BUSY) {
+    return new OperatingError("STORE_BUSY", `${what}: another process has held the catalog for ${BUSY_TIMEOUT_MS} ms`, {
+      next_step: "Try again; if it lasts, look for a stuck process that has the catalog file open.",
+      is_retryable: true,
+      cause: error,
+    });
+  }
+  return new OperatingError("STORE_FAILED", `${what}: ${messageOf(error)}`, {
+    next_step: "Check the disk and the permissions of the data folder, then try again.",
+    is_retryable: code === FULL,
+    cause: error,
+  });
+}
