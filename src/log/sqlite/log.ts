@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import { setTimeout as wait } from "node:timers/promises";
+import type { DatabaseSync } from "node:sqlite";
+import { OperatingError } from "../../errors.ts";
+import type { SourceRecord } from "../../source/producer.ts";
+import { nobodyListens, type StepListener } from "../../steps.ts";
+import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
+import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
+import { partitionOf } from "../partition.ts";
+import { isBusy, logFailure } from "./failure.ts";
+import { openLogFile } from "./file.ts";
+import { countPrunable, cutIntoSegments, decodeSegment, encodeSegment, type SegmentRow } from "./segment.ts";
+import { prepareStatements, type Statements } from "./statements.ts";
+
+export interface SqliteLogOptions {
+  /** Its folder is made when missing. SQLite puts `-wal` and `-shm` files beside it. */
+  file: string;
+  step?: StepListener;
+  /** The log refuses to grow past this (LOG_DISK_FULL); without it, the disk is the limit. */
+  max_size_bytes?: number;
+  /** How long to wait for another process that writes, before LOG_LOCKED. */
+  busy_timeout_ms?: number;
+}
+
+const BUSY_TIMEOUT_MS = 5000;
+/** Another process holds the lock for the time of one append, about a millisecond. */
+const BUSY_RETRY_MS = 5;
+/** SQLite's own limit for a value is 1 GB; what a price feed sends is six orders below. */
+const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
+/** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
+const PRUNE_SLICE_SEGMENTS = 64;
+/** Appends of this process wake a waiting reader at once; those of other processes are seen at this pace. */
+const OTHER_PROCESS_POLL_MS = 100;
+
+interface Topic {
+  topic_id: number;
+  partitions: number;
+}
+
+/**
+ * The log in one SQLite file per lake (WAL, synchronous=FULL: a transaction is fsynced when COMMIT returns). Records,
+ * offsets and the producer's position change in one transaction. Any number of processes may read and append.
+ * Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT, LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
+ */
+export function openSqliteLog(options: SqliteLogOptions): Log {
+  const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
+  const database = openLogFile(options.file, options.max_size_bytes, busy_timeout_ms);
+  return new SqliteLog(database, { ...options, busy_timeout_ms });
+}
+
+class SqliteLog implements Log {
+  readonly #database: DatabaseSync;
+  readonly #sql: Statements;
+  readonly #file: string;
+  readonly #step: StepListener;
+  readonly #busy_timeout_ms: number;
+  readonly #topics = new Map<string, Topic>();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(database: DatabaseSync, options: SqliteLogOptions & { busy_timeout_ms: number }) {
+    this.#database = database;
+    this.#sql = prepareStatements(database);
+    this.#file = options.file;
+    this.#step = options.step ?? nobodyListens;
+    this.#busy_timeout_ms = options.busy_timeout_ms;
+  }
+
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    assert(Number.isInteger(partitions) && partitions > 0, "a topic has at least one partition");
+    const present = await this.#transact("create a topic in", () => {
+      const found = this.#findTopic(topic);
+      if (found !== null) return found.partitions;
+      const { lastInsertRowid } = this.#sql.insert_topic.run(topic, partitions);
+      for (let partition = 0; partition < partitions; partition += 1) this.#sql.insert_partition.run(lastInsertRowid, partition);
+      return partitions;
+    });
+    if (present !== partitions) throw partitionsDiffer(topic, present, partitions);
+  }
+
+  async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {
+    const { topic_id, partitions } = await this.#topic(topic);
+    const segments = splitByPartition(records, partitions).flatMap(([partition, share]) =>
+      cutIntoSegments(share).map((piece) => ({ partition, ...encodeSegment(piece) })),
+    );
+    this.#step("before append");
+    await this.#transact("append to", () => {
+      for (const { partition, record_count, max_ingested_at_us, strings, index, payloads } of segments) {
+        const end_offset = this.#sql.advance_end.get(record_count, topic_id, partition)?.["end_offset"] as number;
+        this.#sql.insert_segment.run(topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, index, payloads);
+      }
+      if (checkpoint !== undefined) this.#sql.put_position.run(topic_id, checkpoint.producer, checkpoint.position);
+    });
+    this.#step("after append");
+    for (const wake of this.#waiting) wake();
+  }
+
+  async read(topic: string, partition: number, offset: number, limits: ReadLimits): Promise<LogRecord[]> {
+    const { topic_id, partitions } = await this.#topic(topic);
+    if (!(partition >= 0 && partition < partitions)) throw noSuchPartition(topic, partition);
+    return this.#retrying("read", () => {
+      const bounds = this.#boundsOf(topic_id)[partition];
+      if (bounds === undefined) throw noSuchPartition(topic, partition);
+      if (offset < bounds.begin) throw offsetPruned(topic, partition, offset, bounds.begin);
+      if (offset >= bounds.end || limits.max_records < 1) return [];
+      const records = this.#readFrom(topic_id, partition, offset, limits);
+      // Between the two statements another process may have pruned.
+      if (records[0]?.offset !== offset) throw offsetPruned(topic, partition, offset, records[0]?.offset ?? bounds.end);
+      return records;
+    });
+  }
+
+  async bounds(topic: string): Promise<PartitionBounds[]> {
+    const { topic_id } = await this.#topic(topic);
+    return this.#retrying("read", () => this.#boundsOf(topic_id));
+  }
+
+  async position(topic: string, producer: string): Promise<string | null> {
+    const { topic_id } = await this.#topic(topic);
+    const row = await this.#retrying("read", () => this.#sql.get_position.get(topic_id, producer));
+    return (row?.["position"] as string | undefined) ?? null;
+  }
+
+  async prune(topic: string, partition: number, before_offset: number, before_us: number): Promise<number> {
+    const { topic_id, partitions } = await this.#topic(topic);
+    if (!(partition >= 0 && partition < partitions)) throw noSuchPartition(topic, partition);
+    let pruned = 0;
+    for (;;) {
+      const slice = await this.#transact("prune", () => this.#pruneSlice(topic_id, partition, before_offset, before_us));
+      pruned += slice.records;
+      if (slice.is_last) return pruned;
+      await wait(1);
+    }
+  }
+
+  async waitForAppend(topic: string, ends: readonly PartitionBounds[], signal: AbortSignal): Promise<void> {
+    const known = new Map(ends.map(({ partition, end }) => [partition, end]));
+    while (!signal.aborted) {
+      const now = await this.bounds(topic);
+      if (now.some(({ partition, end }) => end > (known.get(partition) ?? 0))) return;
+      await this.#nextAppend(signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const wake of this.#waiting) wake();
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #nextAppend(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, OTHER_PROCESS_POLL_MS);
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+      if (signal.aborted) wake();
+    });
+  }
+
+  #boundsOf(topic_id: number): PartitionBounds[] {
+    return this.#sql.list_bounds.all(topic_id).map((row) => ({
+      partition: row["partition"] as number,
+      begin: row["begin_offset"] as number,
+      end: row["end_offset"] as number,
+    }));
+  }
+
+  #readFrom(topic_id: number, partition: number, offset: number, limits: ReadLimits): LogRecord[] {
+    const records: LogRecord[] = [];
+    let size_bytes = 0;
+    const isEnough = (record: LogRecord): boolean => {
+      size_bytes += record.payload.length;
+      return size_bytes >= limits.max_bytes || records.length >= limits.max_records;
+    };
+    for (const row of this.#sql.read_segments.iterate(topic_id, partition, offset)) {
+      const [first_offset, strings, index, payloads] = row as unknown as [number, string, Uint8Array, Uint8Array];
+      const segment: SegmentRow = { partition, first_offset, strings, index, payloads };
+      if (decodeSegment(segment, offset, records, isEnough)) break;
+    }
+    return records;
+  }
+
+  /** `begin_offset` moves record by record; a segment goes when its last record has. */
+  #pruneSlice(topic_id: number, partition: number, before_offset: number, before_us: number): { records: number; is_last: boolean } {
+    const begin = this.#boundsOf(topic_id)[partition]?.begin ?? 0;
+    const candidates = this.#sql.list_segments.all(topic_id, partition, begin, PRUNE_SLICE_SEGMENTS);
+    let pruned_end = begin;
+    let is_last = candidates.length < PRUNE_SLICE_SEGMENTS;
+    for (const row of candidates) {
+      const [end_offset, record_count, max_ingested_at_us] = [row["end_offset"], row["record_count"], row["max_ingested_at_us"]] as number[];
+      assert(end_offset !== undefined && record_count !== undefined && max_ingested_at_us !== undefined, "no column is null");
+      if (end_offset <= before_offset && max_ingested_at_us < before_us) {
+        pruned_end = end_offset;
+        continue;
+      }
+      const first_offset = end_offset - record_count;
+      const index = this.#sql.get_index.get(topic_id, partition, end_offset)?.["record_index"] as Uint8Array;
+      pruned_end = Math.max(pruned_end, first_offset + countPrunable(first_offset, index, before_offset, before_us));
+      is_last = true;
+      break;
+    }
+    if (pruned_end > begin) {
+      this.#sql.advance_begin.run(pruned_end, topic_id, partition);
+      this.#sql.delete_segments.run(topic_id, partition, pruned_end);
+    }
+    return { records: pruned_end - begin, is_last };
+  }
+
+  #findTopic(topic: string): Topic | null {
+    const row = this.#sql.get_topic.get(topic);
+    return row === undefined ? null : { topic_id: row["topic_id"] as number, partitions: row["partitions"] as number };
+  }
+
+  async #topic(topic: string): Promise<Topic> {
+    const known = this.#topics.get(topic) ?? (await this.#retrying("read", () => this.#findTopic(topic)));
+    if (known === null) throw noSuchTopic(topic);
+    this.#topics.set(topic, known);
+    return known;
+  }
+
+  /** `work` runs without a pause inside one write transaction: all of it or nothing. */
+  #transact<T>(verb: string, work: () => T): Promise<T> {
+    return this.#retrying(verb, () => {
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        const result = work();
+        this.#database.exec("COMMIT");
+        return result;
+      } finally {
+        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      }
+    });
+  }
+
+  async #retrying<T>(verb: string, work: () => T): Promise<T> {
+    const deadline_ms = performance.now() + this.#busy_timeout_ms;
+    for (;;) {
+      try {
+        if (!this.#database.isOpen) throw closed(this.#file);
+        return work();
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= deadline_ms) throw logFailure(this.#file, verb, error);
+      }
+      await wait(BUSY_RETRY_MS);
+    }
+  }
+}
+
+function splitByPartition(records: readonly SourceRecord[], partitions: number): [number, SourceRecord[]][] {
+  const shares = new Map<number, SourceRecord[]>();
+  for (const record of records) {
+    if (record.payload.length > PAYLOAD_MAX_BYTES) throw recordTooLarge(record.payload.length, PAYLOAD_MAX_BYTES);
+    const partition = partitionOf(record.key, partitions);
+    const share = shares.get(partition);
+    if (share === undefined) shares.set(partition, [record]);
+    else share.push(record);
+  }
+  return [...shares];
+}
+
+function closed(file: string): OperatingError {
+  return new OperatingError("LOG_CLOSED", `The log ${file} is closed`, { next_step: "Open the log again." });
+}

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as fc from "fast-check";
+import { partitionOf } from "../../src/log/partition.ts";
+
+describe("The partition of a key", () => {
+  it("stays what it is: stored logs depend on it.", () => {
+    assert.deepEqual(["", "bitcoin", "ethereum", "poll", "ü", "🪙"].map((key) => partitionOf(key, 16)), [5, 1, 14, 2, 1, 8]);
+  });
+
+  it("lies among the partitions.", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.integer({ min: 1, max: 64 }), (key, partitions) => {
+        const partition = partitionOf(key, partitions);
+        return Number.isInteger(partition) && partition >= 0 && partition < partitions;
+      }),
+    );
+  });
+
+  it("spreads many keys evenly.", () => {
+    const counts = new Array<number>(8).fill(0);
+    for (let i = 0; i < 8000; i += 1) counts[partitionOf(`coin-${i}`, 8)]! += 1;
+    for (const count of counts) assert.ok(count > 800 && count < 1200, `counts: ${counts.join(", ")}`);
+  });
+});
