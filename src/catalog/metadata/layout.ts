@@ -155,9 +155,10 @@ function checkSortFields(fields: SortOrder["fields"], columns: Map<number, Colum
   for (const field of fields) checkSource(field, columns, "sort field");
 }
 
+/** Engines that create a table may add its spec before they make its only schema current. */
 function columnsOfCurrent(metadata: TableMetadata): Map<number, Column> {
-  const schema = schemaOf(metadata, metadata["current-schema-id"]);
-  if (schema === undefined) throw badRequest("A partition spec or sort order needs a current schema first");
+  const schema = schemaOf(metadata, metadata["current-schema-id"]) ?? metadata.schemas.at(-1);
+  if (schema === undefined) throw badRequest("A partition spec or sort order needs a schema first");
   return columnsOf(schema);
 }
 
