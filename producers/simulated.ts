@@ -1,0 +1,114 @@
+import { OperatingError } from "../src/errors.ts";
+import { checkSpeed, Pace, type Speed } from "../src/source/pace.ts";
+import type { Batch, Producer, ProducerContext, SourceRecord } from "../src/source/producer.ts";
+import { waitUntil } from "../src/source/wait.ts";
+import { pageAt } from "./simulated/dirt.ts";
+import { checkOptions, Market, type MarketOptions } from "./simulated/market.ts";
+
+export interface SimulatedOptions {
+  seed: number;
+  coins: number;
+  interval_ms: number;
+  dirt_rate: number;
+  /**
+   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed, as with any
+   * source. Any other speed gives every step, from where the log ends.
+   */
+  speed: Speed;
+  /** Time of step 0 in microseconds; the clock's at the first start where absent. */
+  start_us?: number;
+  /** Ends before this step; never where absent. */
+  until_step?: number;
+}
+
+export const SIMULATED_DEFAULTS = { seed: 1, coins: 50, interval_ms: 5000, dirt_rate: 0.01, speed: 1 } as const satisfies SimulatedOptions;
+
+/** A page is some 40 kB: so many make an append of about a megabyte. */
+const MAX_BATCH_PAGES = 25;
+
+interface Position {
+  start_us: number;
+  /** The step to go on with. */
+  step: number;
+}
+
+/**
+ * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is a function of
+ * the options, the start and the step, so a restart goes on with the same market. Throws a RangeError for options out of bounds.
+ */
+export function simulated(options: Partial<SimulatedOptions> = {}): Producer {
+  const complete: SimulatedOptions = { ...SIMULATED_DEFAULTS, ...options };
+  checkSpeed(complete.speed);
+  checkOptions(marketOptions(complete, complete.start_us ?? 0));
+  return new Simulated(complete);
+}
+
+class Simulated implements Producer {
+  readonly id: string;
+  readonly kind = "simulated";
+  readonly #options: SimulatedOptions;
+  #done = 0;
+
+  constructor(options: SimulatedOptions) {
+    const { seed, coins, interval_ms, dirt_rate } = options;
+    this.#options = options;
+    // Whatever shapes the market is in the name: other options are another market, with a start of its own.
+    this.id = `simulated:${[seed, coins, interval_ms, dirt_rate].join(":")}`;
+  }
+
+  async probe(): Promise<void> {}
+
+  async *batches({ position, clock, signal }: ProducerContext): AsyncGenerator<Batch> {
+    const { interval_ms, speed, until_step = Infinity } = this.#options;
+    const start = positionOf(position) ?? { start_us: this.#options.start_us ?? Math.floor(clock.now_us() / 1000) * 1000, step: 0 };
+    const market = new Market(marketOptions(this.#options, start.start_us));
+    const pace = typeof speed === "number" && speed !== 1 ? new Pace(clock, speed) : null;
+    let step = start.step;
+    this.#done = step;
+    while (step < until_step && !signal.aborted) {
+      if (speed === 1) {
+        const missed = Math.floor((clock.now_us() - start.start_us) / (interval_ms * 1000));
+        step = Math.min(Math.max(step, missed), until_step - 1);
+      }
+      const due_us = pace?.due_us(market.ingestedAt_us(step)) ?? (speed === 1 ? market.ingestedAt_us(step) : -Infinity);
+      if (!(await waitUntil(clock, due_us, signal))) return;
+      const until = speed === "max" ? Math.min(step + MAX_BATCH_PAGES, until_step) : step + 1;
+      const records: SourceRecord[] = [];
+      for (; step < until; step += 1) records.push(recordAt(market, step));
+      yield { records, position: JSON.stringify({ start_us: start.start_us, step } satisfies Position) };
+      this.#done = step;
+    }
+  }
+
+  progress(): { done: number; total: number | null } {
+    return { done: this.#done, total: this.#options.until_step ?? null };
+  }
+}
+
+function recordAt(market: Market, step: number): SourceRecord {
+  const { payload } = pageAt(market, step);
+  return { key: "simulated", source: "simulated", payload, ingested_at_us: market.ingestedAt_us(step) };
+}
+
+function marketOptions({ seed, coins, interval_ms, dirt_rate }: SimulatedOptions, start_us: number): MarketOptions {
+  return { seed, coins, interval_ms, dirt_rate, start_us };
+}
+
+/** A simulated market's position, for tests and tools that want to know its start and how far it is; null before the first step. */
+export function positionOf(position: string | null): Position | null {
+  if (position === null) return null;
+  try {
+    const { start_us, step } = JSON.parse(position) as Partial<Position>;
+    if (typeof start_us === "number" && typeof step === "number") return { start_us, step };
+  } catch (error) {
+    throw unreadablePosition(position, error);
+  }
+  throw unreadablePosition(position, undefined);
+}
+
+function unreadablePosition(position: string, cause: unknown): OperatingError {
+  return new OperatingError("POSITION_UNREADABLE", `The stored position of the simulated market makes no sense: ${position.slice(0, 100)}`, {
+    next_step: "Start a new lake (another --data folder), or restore the log from a backup.",
+    cause,
+  });
+}

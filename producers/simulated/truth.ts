@@ -1,0 +1,52 @@
+import { pageAt, TOLERANCE_US, type Element, type RefusalReason } from "./dirt.ts";
+import { Market, type MarketOptions, type Quote } from "./market.ts";
+
+/** What must become of one element of a page that was sent, for tests to compare with what did. */
+export interface Expected {
+  step: number;
+  ingested_at_us: number;
+  /** Place in the page's array; 0 for a page that is refused whole. */
+  element: number;
+  verdict: "accepted" | "duplicate" | "refused";
+  /** Null unless refused. */
+  reason: RefusalReason | null;
+  /** What the element says; null where a page is refused whole or the element says of no coin what it is. */
+  quote: Omit<Quote, "fields"> | null;
+}
+
+/**
+ * The fate of everything that a market sends in the given steps, in the order sent. Validity is judged before duplication;
+ * of the valid elements with one coin and one `last_updated`, the first is accepted. `steps` must begin where the log does:
+ * what was sent before them is taken as never sent.
+ */
+export function* expected(options: MarketOptions, steps: Iterable<number>): Generator<Expected> {
+  const market = new Market(options);
+  const seen = new Set<string>();
+  for (const step of steps) {
+    const ingested_at_us = market.ingestedAt_us(step);
+    const page = pageAt(market, step);
+    if (page.reason !== null) {
+      yield { step, ingested_at_us, element: 0, verdict: "refused", reason: page.reason, quote: null };
+      continue;
+    }
+    for (const [index, element] of page.elements.entries()) {
+      const { quote } = element;
+      const reason = element.reason ?? timeliness(element, ingested_at_us);
+      const identity = `${quote?.coin_id} ${quote?.last_updated_us}`;
+      const verdict = reason !== null ? "refused" : seen.has(identity) ? "duplicate" : "accepted";
+      if (verdict === "accepted") seen.add(identity);
+      yield { step, ingested_at_us, element: index, verdict, reason, quote };
+    }
+  }
+}
+
+/** The steps from `from` up to, and without, `until`. */
+export function* stepsBetween(from: number, until: number): Generator<number> {
+  for (let step = from; step < until; step += 1) yield step;
+}
+
+function timeliness({ quote }: Element, ingested_at_us: number): RefusalReason | null {
+  const age_us = ingested_at_us - (quote?.last_updated_us ?? ingested_at_us);
+  if (age_us > TOLERANCE_US) return "late_event";
+  return age_us < -TOLERANCE_US ? "future_event" : null;
+}

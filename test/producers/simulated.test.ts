@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { positionOf, simulated, SIMULATED_DEFAULTS, type SimulatedOptions } from "../../producers/simulated.ts";
+import { decimalText, exponentText } from "../../producers/simulated/decimal.ts";
+import { expected, stepsBetween, type Expected } from "../../producers/simulated/truth.ts";
+import type { SourceRecord } from "../../src/source/producer.ts";
+import { collect } from "../source/collect.ts";
+import { FakeClock } from "../source/fake-clock.ts";
+
+const START_US = Date.parse("2025-10-10T12:00:00Z") * 1000;
+const base = { ...SIMULATED_DEFAULTS, speed: "max", start_us: START_US, until_step: 200 } as const satisfies SimulatedOptions;
+const bytesOf = (records: readonly SourceRecord[]): string => records.map((record) => JSON.stringify({ ...record, payload: Buffer.from(record.payload).toString("latin1") })).join("\n");
+
+const anyMarket = fc.record({
+  seed: fc.integer(),
+  coins: fc.integer({ min: 5, max: 60 }),
+  interval_ms: fc.integer({ min: 1, max: 120_000 }),
+  dirt_rate: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
+test("The same seed gives the same bytes whatever the clock, and another seed gives others.", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyMarket, fc.integer({ min: 0, max: 4e9 }), async (market, clock_s) => {
+      const options = { ...base, ...market, until_step: 30 };
+      const one = await collect(simulated(options));
+      const two = await collect(simulated(options), { clock: new FakeClock(clock_s * 1_000_000) });
+      assert.equal(bytesOf(one.records), bytesOf(two.records));
+      const other = await collect(simulated({ ...options, dirt_rate: 0, seed: market.seed ^ 1 }));
+      assert.notEqual(bytesOf(one.records), bytesOf(other.records));
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("A market that was killed after any batch goes on as if it had not been.", async () => {
+  const whole = await collect(simulated({ ...base, coins: 10, until_step: 120 }));
+  await fc.assert(
+    fc.asyncProperty(fc.nat(120), async (step) => {
+      const position = JSON.stringify({ start_us: START_US, step });
+      const rest = await collect(simulated({ ...base, coins: 10, until_step: 120 }), { position, clock: new FakeClock() });
+      assert.equal(bytesOf(rest.records), bytesOf(whole.records.slice(step)));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("The start of the first run is kept: without start_us it is the clock's, and restarts do not move it.", async () => {
+  const clock = new FakeClock();
+  const first = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 4 }), { clock });
+  assert.equal(positionOf(first.position)?.start_us, START_US);
+  clock.jump_ms(3_600_000);
+  const second = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 6 }), { clock, position: first.position });
+  assert.deepEqual(second.records.map(({ ingested_at_us }) => (ingested_at_us - START_US) / 5_000_000), [4, 5]);
+});
+
+test("Live, each step comes at its time, and steps missed in a pause stay missed.", async () => {
+  const clock = new FakeClock();
+  const steps: [number, number][] = [];
+  const producer = simulated({ coins: 5, until_step: 110 });
+  for await (const { records } of producer.batches({ position: null, clock, signal: new AbortController().signal, report: () => {} })) {
+    for (const { ingested_at_us } of records) steps.push([(ingested_at_us - START_US) / 5_000_000, (clock.now_us() - START_US) / 5_000_000]);
+    if (steps.length === 3) clock.jump_ms(100 * 5000 + 2000);
+  }
+  assert.deepEqual(steps.slice(0, 5), [[0, 0], [1, 1], [2, 2], [102, 102.4], [103, 103]]);
+  assert.equal(steps.at(-1)?.[0], 109);
+});
+
+test("At ten times the speed ten steps come in the time of one.", async () => {
+  const clock = new FakeClock();
+  await collect(simulated({ coins: 5, speed: 10, until_step: 11 }), { clock });
+  assert.equal(clock.now_us() - START_US, 5_000_000);
+});
+
+test("Aborting ends a live market that waits for its next step.", async () => {
+  const abort = new AbortController();
+  let records = 0;
+  for await (const batch of simulated().batches({ position: null, clock: new FakeClock(), signal: abort.signal, report: () => {} })) {
+    records += batch.records.length;
+    abort.abort();
+  }
+  assert.equal(records, 1);
+});
+
+interface Judged {
+  verdict: string;
+  reason: string | null;
+  id: unknown;
+  price: string | null;
+}
+
+/** The rules once more, from the bytes alone. */
+function judge(records: readonly SourceRecord[]): Judged[] {
+  const seen = new Set<string>();
+  return records.flatMap((record): Judged[] => {
+    const whole = (reason: string): Judged[] => [{ verdict: "refused", reason, id: undefined, price: null }];
+    if (record.payload.length === 0) return whole("empty_payload");
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(record.payload);
+    } catch {
+      return whole("not_utf8");
+    }
+    let elements: unknown;
+    try {
+      elements = JSON.parse(text, (name, value: unknown, context?: { source?: string }) => (name === "current_price" && typeof value === "number" ? { number: context?.source } : value));
+    } catch {
+      return whole("invalid_json");
+    }
+    if (!Array.isArray(elements) || elements.length === 0) return whole("unrecognised_shape");
+    return elements.map((element: unknown) => {
+      const { reason, identity, price = null } = judgeElement(element, record.ingested_at_us);
+      const verdict = reason !== null ? "refused" : seen.has(identity) ? "duplicate" : "accepted";
+      if (verdict === "accepted") seen.add(identity);
+      return { verdict, reason, id: (element as { id?: unknown } | null)?.id, price };
+    });
+  });
+}
+
+function judgeElement(element: unknown, ingested_at_us: number): { reason: string | null; identity: string; price?: string } {
+  const refuse = (reason: string) => ({ reason, identity: "" });
+  if (typeof element !== "object" || element === null) return refuse("element_not_object");
+  const { id, current_price, last_updated } = element as Record<string, unknown>;
+  if (typeof id !== "string") return refuse("missing_id");
+  if (current_price === null || current_price === undefined) return refuse("missing_price");
+  const price = typeof current_price === "object" ? (current_price as { number: string }).number : current_price;
+  if (typeof price !== "string" || Number.isNaN(Number(price))) return refuse("price_not_a_number");
+  if (Number(price) <= 0) return refuse("price_not_positive");
+  if (Number(price) > 1e9 || Number(price) < 5e-19) return refuse("price_out_of_range");
+  if (last_updated === null || last_updated === undefined) return refuse("missing_time");
+  const at_us = Date.parse(String(last_updated)) * 1000;
+  if (Number.isNaN(at_us)) return refuse("invalid_time");
+  if (ingested_at_us - at_us > 300_000_000) return refuse("late_event");
+  if (at_us - ingested_at_us > 300_000_000) return refuse("future_event");
+  return { reason: null, identity: `${id} ${at_us}`, price };
+}
+
+test("What is expected of a market is what its bytes say, for any market, however dirty.", async () => {
+  const reasons = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(anyMarket, async (market) => {
+      const options = { ...base, ...market, until_step: 60 };
+      const { records } = await collect(simulated(options));
+      const told: Expected[] = [...expected({ ...market, start_us: START_US }, stepsBetween(0, 60))];
+      const judged = judge(records);
+      assert.deepEqual(told.map(({ verdict, reason }) => [verdict, reason]), judged.map(({ verdict, reason }) => [verdict, reason]));
+      for (const [index, { verdict, quote, reason }] of told.entries()) {
+        reasons.add(reason ?? verdict);
+        if (verdict !== "accepted") continue;
+        assert.equal(quote?.coin_id, judged[index]?.id);
+        assert.equal(Number(quote?.price), Number(judged[index]?.price));
+        assert.match(quote?.price ?? "", /^\d+(\.\d{1,18})?$/);
+      }
+    }),
+    { numRuns: 30 },
+  );
+  assert.equal(reasons.size, 16, [...reasons].join(", "));
+});
+
+test("Steps that were never sent make no duplicates of later ones.", async () => {
+  const market = { seed: 3, coins: 5, interval_ms: 5000, dirt_rate: 0.5, start_us: START_US };
+  const producer = simulated({ ...market, speed: "max", until_step: 80 });
+  const { records } = await collect(producer, { position: JSON.stringify({ start_us: START_US, step: 40 }) });
+  const told = [...expected(market, stepsBetween(40, 80))].map(({ verdict, reason }) => [verdict, reason]);
+  assert.deepEqual(told, judge(records).map(({ verdict, reason }) => [verdict, reason]));
+});
+
+test("Dirt comes at its rate: none at 0, about one in a hundred by default.", () => {
+  const share = (dirt_rate: number): number => {
+    const told = [...expected({ ...base, coins: 20, dirt_rate }, stepsBetween(0, 1000))];
+    return told.filter(({ verdict }) => verdict === "refused").length / told.length;
+  };
+  assert.equal(share(0), 0);
+  assert.ok(share(0.01) > 0.004 && share(0.01) < 0.012, String(share(0.01)));
+});
+
+test("A market renames one coin, lists one and delists one in its first minutes, and its ranks change.", () => {
+  for (const seed of [1, 2, 3]) {
+    const accepted = [...expected({ ...base, seed }, stepsBetween(0, 200))].filter(({ verdict }) => verdict === "accepted");
+    const names = Map.groupBy(accepted, ({ quote }) => quote!.coin_id);
+    const renamed = [...names.values()].filter((told) => new Set(told.map(({ quote }) => quote!.name)).size === 2);
+    const listed = [...names.values()].filter((told) => told[0]!.step > 40);
+    const delisted = [...names.values()].filter((told) => told.at(-1)!.step < 110);
+    const moved = [...names.values()].filter((told) => new Set(told.map(({ quote }) => quote!.market_cap_rank)).size > 1);
+    assert.deepEqual([renamed.length, listed.length, delisted.length], [1, 1, 1], `seed ${seed}`);
+    assert.notEqual(renamed[0], delisted[0]);
+    assert.ok(moved.length > 2, `${moved.length} coins of seed ${seed} changed rank`);
+    const settled = new Set(["bitcoin", "ethereum"]);
+    for (const [id, told] of names) if (settled.has(id)) assert.ok(told.length > 180 && !renamed.includes(told));
+  }
+});
+
+test("A coin falls by more than five percent within ten minutes soon after the start, Tether never.", () => {
+  for (const seed of [1, 2, 3]) {
+    const accepted = [...expected({ ...base, coins: 5, seed }, stepsBetween(0, 200))].filter(({ verdict }) => verdict === "accepted");
+    const falls = (coin_id: string): number => {
+      const prices = accepted.filter(({ quote }) => quote!.coin_id === coin_id).map(({ quote }) => Number(quote!.price));
+      return prices.reduce((worst, price, index) => Math.min(worst, price / Math.max(...prices.slice(Math.max(0, index - 115), index + 1)) - 1), 0);
+    };
+    assert.ok(falls("dogwifcoin") < -0.05);
+    assert.ok(falls("tether") > -0.01);
+  }
+});
+
+test("Coins move together: two of them mostly in the same direction.", () => {
+  const accepted = [...expected({ ...base, coins: 5, dirt_rate: 0, interval_ms: 60_000 }, stepsBetween(0, 1500))];
+  const returns = (coin_id: string): number[] => {
+    const prices = accepted.filter(({ quote }) => quote!.coin_id === coin_id).map(({ quote }) => Math.log(Number(quote!.price)));
+    return prices.slice(10).map((price, index) => price - prices[index]!);
+  };
+  const ethereum = returns("ethereum");
+  const together = returns("bitcoin").filter((change, index) => change * ethereum[index]! > 0).length;
+  assert.ok(together / ethereum.length > 0.6, `${together} of ${ethereum.length}`);
+});
+
+test("Figures are plain decimals, tiny ones included, and the exponent form says the same.", () => {
+  assert.deepEqual([0.000_000_012, 67_187.34, 100, 0.5, 1e-15, 99_999.999].map(decimalText), ["0.000000012", "67187.34", "100", "0.5", "0.000000000000001", "100000"]);
+  assert.deepEqual(["0.000000012", "67187.34", "100"].map(exponentText), ["12e-9", "6718734e-2", "100e+0"]);
+  fc.assert(
+    fc.property(fc.double({ min: 1e-12, max: 1e9, noNaN: true }), (value) => {
+      const text = decimalText(value);
+      assert.match(text, /^\d+(\.\d{1,18})?$/);
+      assert.ok(Math.abs(Number(text) - value) <= value * 1e-5);
+      assert.equal(Number(exponentText(text)), Number(text));
+    }),
+  );
+});
+
+test("Options out of bounds are the caller's mistake.", () => {
+  for (const options of [{ coins: 4 }, { coins: 251 }, { interval_ms: 0 }, { dirt_rate: 1.1 }, { start_us: 1 }, { seed: 0.5 }, { speed: 0 }]) {
+    assert.throws(() => simulated(options), RangeError, JSON.stringify(options));
+  }
+});
+
+test("A position that makes no sense stops the market rather than start another.", async () => {
+  for (const position of ["", "{}", '{"start_us":1}']) await assert.rejects(collect(simulated(base), { position }), { code: "POSITION_UNREADABLE" });
+});
