@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log/log.ts";
-import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Producer, SourceReport } from "./producer.ts";
 
 export interface ProducerRun {
@@ -14,7 +13,6 @@ export interface ProducerRun {
   report(report: SourceReport): void;
   /** Told after each append how many records are newly durable. */
   appended?(records: number): void;
-  step?: StepListener;
 }
 
 /**
@@ -23,16 +21,14 @@ export interface ProducerRun {
  * throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
-  const { producer, log, topic, clock, signal, report, appended, step = nobodyListens } = run;
+  const { producer, log, topic, clock, signal, report, appended } = run;
   let records = 0;
   try {
     const position = await log.position(topic, producer.id);
     for await (const batch of producer.batches({ position, clock, signal, report })) {
       if (batch.records.length > 0) {
-        step("before append");
         const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
         await log.append(topic, batch.records, checkpoint);
-        step("after append");
         records += batch.records.length;
         appended?.(batch.records.length);
       }

@@ -1,0 +1,204 @@
+import Coingecko from "@coingecko/coingecko-typescript";
+import { isoFromMicros } from "../src/clock.ts";
+import { OperatingError } from "../src/errors.ts";
+import { Backoff } from "../src/source/backoff.ts";
+import type { Batch, Producer, ProducerContext, SourceReport } from "../src/source/producer.ts";
+import { waitUntil } from "../src/source/wait.ts";
+import { creditsLeft, creditsOf, nextPollAt_us, renewed, type Budget, type Credits } from "./coingecko/budget.ts";
+import { ask, type Failure } from "./coingecko/request.ts";
+
+export interface CoingeckoOptions {
+  /** Of the demo plan; null asks without a key, limited by address. */
+  demo_key: string | null;
+  /** Of a paid plan; goes before the demo key. */
+  pro_key: string | null;
+  /** Null for the plan's own address. */
+  base_url: string | null;
+  /** Credits of the plan: what is left is spread over what is left of the month. */
+  calls_per_month: number;
+  /** Pages of 250 coins a poll, by market cap; each costs a credit. */
+  pages: number;
+  timeout_ms: number;
+  /** Jitter of the back-off, in [0, 1). */
+  random(): number;
+}
+
+export const COINGECKO_DEFAULTS: CoingeckoOptions = {
+  demo_key: null,
+  pro_key: null,
+  base_url: null,
+  calls_per_month: 10_000,
+  pages: 1,
+  timeout_ms: 10_000,
+  random: Math.random,
+};
+
+const BASE_URL = { demo: "https://api.coingecko.com/api/v3", pro: "https://pro-api.coingecko.com/api/v3" };
+
+const BACKOFF = {
+  base_ms: 2_000,
+  /** A poll comes every four minutes or so: waiting much longer after a failure would lose more than it spares. */
+  cap_ms: 300_000,
+  /** The source asks for two minutes at most; an hour would be a mistake. */
+  retry_after_cap_ms: 600_000,
+};
+
+/** The source's own limit. */
+const COINS_PER_PAGE = 250;
+
+const ATTRIBUTION = "Data provided by CoinGecko (https://www.coingecko.com)";
+
+/** The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is absent. */
+export function coingeckoEnvironment(env: NodeJS.ProcessEnv): Pick<CoingeckoOptions, "demo_key" | "pro_key" | "base_url"> {
+  const read = (name: string): string | null => env[name]?.trim() || null;
+  return { demo_key: read("COINGECKO_API_KEY"), pro_key: read("COINGECKO_PRO_API_KEY"), base_url: read("COINGECKO_BASE_URL") };
+}
+
+/**
+ * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte, whatever it holds.
+ * Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
+ */
+export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
+  const complete = { ...COINGECKO_DEFAULTS, ...options };
+  for (const name of ["calls_per_month", "pages", "timeout_ms"] as const) {
+    if (!(Number.isInteger(complete[name]) && complete[name] > 0)) throw new RangeError(`${name} must be an integer above 0`);
+  }
+  return new CoingeckoPoller(complete);
+}
+
+class CoingeckoPoller implements Producer {
+  readonly id = "coingecko";
+  readonly kind = "live";
+  readonly #options: CoingeckoOptions;
+  readonly #client: Coingecko;
+  /** Where it asks, for messages: a base URL may carry what is not to be shown. */
+  readonly #host: string;
+  #probes_paid = 0;
+
+  constructor(options: CoingeckoOptions) {
+    const base_url = options.base_url ?? BASE_URL[options.pro_key === null ? "demo" : "pro"];
+    this.#options = options;
+    this.#host = hostOf(base_url);
+    this.#client = clientOf(base_url, options);
+  }
+
+  /** Throws SOURCE_UNREACHABLE. A rate limit is an answer: polls will wait for it. */
+  async probe(signal: AbortSignal): Promise<void> {
+    const asking = { signal, timeout_ms: this.#options.timeout_ms, now_us: () => Date.now() * 1000 };
+    const { body, has_cost, failure } = await ask((request) => this.#client.ping.get(request), asking);
+    signal.throwIfAborted();
+    if (has_cost) this.#probes_paid += 1;
+    if (failure?.code === "RATE_LIMITED") return;
+    const problem = failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
+    if (problem === null) return;
+    throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
+      next_step: "Check the network, or start with --source simulated.",
+      is_retryable: true,
+    });
+  }
+
+  async *batches(context: ProducerContext): AsyncGenerator<Batch> {
+    const { clock, signal, report } = context;
+    const backoff = new Backoff(BACKOFF, this.#options.random);
+    let credits = creditsOf(context.position, clock.now_us());
+    report({ level: "info", code: "ATTRIBUTION", message: ATTRIBUTION });
+    while (!signal.aborted) {
+      credits = renewed({ ...credits, used: credits.used + this.#probes_paid }, clock.now_us());
+      this.#probes_paid = 0;
+      const due_us = nextPollAt_us(credits, this.#options, clock.now_us());
+      report(statusOf(credits, this.#options, due_us));
+      if (!(await waitUntil(clock, due_us, signal))) return;
+      credits = renewed(credits, clock.now_us());
+      for (let page = 1; page <= this.#options.pages && !signal.aborted; page += 1) {
+        credits = yield* this.#page(page, credits, backoff, context);
+      }
+    }
+  }
+
+  /** Asks for a page until it has come whole, or can no longer be paid. Returns the credits after it. */
+  async *#page(page: number, before: Credits, backoff: Backoff, context: ProducerContext): AsyncGenerator<Batch, Credits> {
+    const { clock, signal, report } = context;
+    const { timeout_ms } = this.#options;
+    let credits = before;
+    while (creditsLeft(credits, this.#options) > 0) {
+      const { body, has_cost, failure } = await ask((request) => this.#client.coins.markets.get(query(page), request), {
+        signal,
+        timeout_ms,
+        now_us: () => clock.now_us(),
+      });
+      const received_at_us = clock.now_us();
+      if (has_cost) credits = { ...credits, used: credits.used + 1, polled_at_us: received_at_us };
+      if (body !== null) {
+        const record = { key: "coingecko", source: "coingecko", payload: body, ingested_at_us: received_at_us };
+        yield { records: [record], position: JSON.stringify(credits) };
+      }
+      if (signal.aborted) break;
+      if (failure === null) {
+        if (backoff.failures > 0) report({ level: "info", code: "RECOVERED", message: `CoinGecko answers again after ${backoff.failures} failures.` });
+        if (!isJson(body)) report({ level: "warning", code: "BODY_NOT_JSON", message: "CoinGecko's answer is no JSON; it is recorded as it came." });
+        backoff.reset();
+        break;
+      }
+      const delay_ms = backoff.next_ms(failure.retry_after_ms);
+      report(failed(failure, this.#host, delay_ms));
+      if (!(await waitUntil(clock, received_at_us + delay_ms * 1000, signal))) break;
+      credits = renewed(credits, clock.now_us());
+    }
+    return credits;
+  }
+}
+
+function query(page: number): Coingecko.Coins.MarketGetParams {
+  return { vs_currency: "usd", order: "market_cap_desc", per_page: COINS_PER_PAGE, page, price_change_percentage: "1h,24h" };
+}
+
+function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Coingecko {
+  for (const key of [demo_key, pro_key]) {
+    // A header would refuse such a key with an error that quotes it.
+    if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
+    throw new OperatingError("KEY_MALFORMED", "The CoinGecko key holds characters that no key has.", {
+      next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
+    });
+  }
+  return new Coingecko({
+    baseURL: base_url,
+    proAPIKey: pro_key,
+    demoAPIKey: pro_key === null ? demo_key : null,
+    // Null leaves the header out on purpose: without a key the client would refuse to ask.
+    defaultHeaders: demo_key === null && pro_key === null ? { "x-cg-demo-api-key": null } : {},
+    maxRetries: 0,
+    // Its debug level would print headers, the key among them.
+    logLevel: "off",
+    // A redirect would carry the key to wherever it points.
+    fetchOptions: { redirect: "manual" },
+  });
+}
+
+function hostOf(base_url: string): string {
+  const url = URL.canParse(base_url) ? new URL(base_url) : null;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
+  throw new OperatingError("BASE_URL_MALFORMED", "The base URL of CoinGecko is no plain http or https address.", {
+    next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
+  });
+}
+
+function statusOf(credits: Credits, budget: Budget, due_us: number): SourceReport {
+  const left = creditsLeft(credits, budget);
+  const is_spent = left < budget.pages;
+  const figures = `${credits.used} of ${budget.calls_per_month} credits of ${credits.month} used, ${left} left`;
+  const message = `CoinGecko: ${figures}; next poll at ${isoFromMicros(due_us).slice(0, 19)}Z.`;
+  return is_spent ? { level: "warning", code: "BUDGET_SPENT", message } : { level: "info", code: "BUDGET", message };
+}
+
+function failed({ level, code, message }: Failure, host: string, delay_ms: number): SourceReport {
+  return { level, code, message: `CoinGecko (${host}): ${message}. Asking again in ${Math.ceil(delay_ms / 1000)} s.` };
+}
+
+function isJson(body: Uint8Array | null): boolean {
+  try {
+    JSON.parse(Buffer.from(body ?? []).toString("utf8"));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,74 @@
+import { OperatingError } from "../../src/errors.ts";
+
+/** What a plan allows and how it is spent: every page of a poll costs a credit, and only an answer with status 200 does. */
+export interface Budget {
+  calls_per_month: number;
+  pages: number;
+}
+
+/** The credits of a calendar month in UTC, kept in the log with the records so that restarts do not forget them. */
+export interface Credits {
+  /** `2025-10` */
+  month: string;
+  used: number;
+  /** Receipt of the last page, or null before the first. */
+  polled_at_us: number | null;
+}
+
+/** The source's data changes once a minute: asking more often buys nothing. */
+export const SHORTEST_INTERVAL_US = 60_000_000;
+
+export function creditsOf(position: string | null, now_us: number): Credits {
+  if (position === null) return { month: monthOf(now_us), used: 0, polled_at_us: null };
+  try {
+    const { month, used, polled_at_us } = JSON.parse(position) as Partial<Credits>;
+    const is_time = polled_at_us === null || typeof polled_at_us === "number";
+    if (typeof month === "string" && typeof used === "number" && is_time) return { month, used, polled_at_us };
+  } catch (error) {
+    throw unreadablePosition(position, error);
+  }
+  throw unreadablePosition(position, undefined);
+}
+
+/** The same credits, or fresh ones once a new month has begun. A clock that steps back into the month before renews nothing. */
+export function renewed(credits: Credits, now_us: number): Credits {
+  const month = monthOf(now_us);
+  return month > credits.month ? { ...credits, month, used: 0 } : credits;
+}
+
+export function creditsLeft(credits: Credits, { calls_per_month }: Budget): number {
+  return Math.max(0, calls_per_month - credits.used);
+}
+
+/**
+ * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, so that the
+ * last one lies at its end and one stays in reserve. It is counted from
+ * the last poll and not from a timetable, so a machine that slept polls once when it wakes, not once for each poll missed.
+ * Where a poll can no longer be paid, at the start of the next month.
+ */
+export function nextPollAt_us(credits: Credits, budget: Budget, now_us: number): number {
+  const polls_left = Math.floor(creditsLeft(credits, budget) / budget.pages);
+  const renewal_us = nextMonthAt_us(credits.month);
+  if (polls_left === 0) return renewal_us;
+  if (credits.polled_at_us === null) return now_us;
+  const polled_at_us = Math.min(credits.polled_at_us, now_us);
+  const interval_us = Math.max(SHORTEST_INTERVAL_US, (renewal_us - polled_at_us) / polls_left);
+  return Math.max(now_us, Math.round(polled_at_us + interval_us));
+}
+
+function monthOf(at_us: number): string {
+  return new Date(at_us / 1000).toISOString().slice(0, 7);
+}
+
+function nextMonthAt_us(month: string): number {
+  const [year = 0, number = 1] = month.split("-").map(Number);
+  // Months count from 0 in Date.UTC, so this one's number is the next one's index.
+  return Date.UTC(year, number, 1) * 1000;
+}
+
+function unreadablePosition(position: string, cause: unknown): OperatingError {
+  return new OperatingError("POSITION_UNREADABLE", `The stored position of CoinGecko makes no sense: ${position.slice(0, 100)}`, {
+    next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
+    cause,
+  });
+}
