@@ -1,0 +1,81 @@
+import { coingecko } from "../producers/coingecko.ts";
+import { openReplay } from "../producers/replay.ts";
+import { simulated } from "../producers/simulated.ts";
+import { OperatingError } from "../src/errors.ts";
+import type { Pipeline } from "../src/pipeline/definition.ts";
+import { questions } from "./crypto/questions.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Live crypto prices, from polls and replays to candles, a slowly changing dimension and five questions. */
+export const crypto: Pipeline = {
+  name: "crypto",
+  topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: 24 * HOUR_MS },
+  bronze: {
+    table: "bronze.crypto_ticks_raw",
+    commit_interval_ms: 10_000,
+    commit_size_bytes: 64 * 1024 * 1024,
+    retention_days: 30,
+  },
+  transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
+  producers: {
+    live: {
+      kind: "live",
+      description: "CoinGecko's markets, within a monthly budget of calls (COINGECKO_API_KEY is optional)",
+      argument: null,
+      create: async () => coingecko(),
+    },
+    simulated: {
+      kind: "simulated",
+      description: "a seeded market with the dirt of a real one; simulated:SEED chooses another",
+      argument: null,
+      create: async ({ argument, speed }) => simulated({ seed: seedOf(argument), speed: speed ?? 1 }),
+    },
+    replay: {
+      kind: "replay",
+      description: "a recorded market: candles as CSV, or raw records as JSON lines, gzipped or not",
+      argument: "FILE",
+      create: ({ argument, speed }) => openReplay({ file: argument ?? "", speed: speed ?? 1 }),
+    },
+  },
+  default_source: "live",
+  fallback_source: "simulated",
+  books: {
+    accepted: "silver.crypto_price_updates",
+    duplicates: "silver.crypto_price_duplicates",
+    refused: "silver.crypto_prices_rejected",
+    balances: [
+      {
+        claim: "every accepted update is one fact",
+        left: "select count(*) from silver.crypto_price_updates",
+        right: "select count(*) from gold.fact_crypto_ticks",
+      },
+      {
+        claim: "minutes hold every accepted update",
+        left: "select count(*) from silver.crypto_price_updates",
+        right: "select coalesce(sum(price_updates), 0) from silver.crypto_prices_clean",
+      },
+      {
+        claim: "hours hold every accepted update",
+        left: "select count(*) from silver.crypto_price_updates",
+        right: "select coalesce(sum(price_updates), 0) from gold.fact_crypto_hourly",
+      },
+      {
+        claim: "every coin with a fact has one current version",
+        left: "select count(distinct crypto_id) from gold.fact_crypto_ticks",
+        right:
+          "select count(*) from gold.dim_crypto where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)",
+      },
+    ],
+  },
+  latest_event: "select max(price_at)::varchar from gold.fact_crypto_ticks",
+  questions,
+};
+
+function seedOf(argument: string | null): number {
+  if (argument === null) return 1;
+  if (/^\d{1,9}$/.test(argument)) return Number(argument);
+  throw new OperatingError("BAD_SEED", `"${argument}" is no seed for the simulated market.`, {
+    next_step: "Give a whole number, as in --source simulated:42.",
+  });
+}

@@ -1,0 +1,212 @@
+import type { Question, QuestionOptions } from "../../src/pipeline/definition.ts";
+
+/**
+ * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time until
+ * the coin's next one. All times are UTC.
+ */
+
+/** A coin goes by other names in other lakes: the id of CoinGecko first, then the pairs that recordings use. */
+const BITCOIN = ["bitcoin", "btc", "btcusdt", "btcusd"];
+const ETHEREUM = ["ethereum", "eth", "ethusdt", "ethusd"];
+
+const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
+
+/** The coin asked for, or the first of its usual names that the lake knows. */
+function coinOf({ values }: QuestionOptions, names: readonly string[]): string {
+  const wanted = values["coin"] ? [String(values["coin"]).toLowerCase()] : names;
+  const list = wanted.map(text).join(", ");
+  return `select crypto_id from gold.dim_crypto where is_current and crypto_id in (${list})
+    order by list_position([${list}], crypto_id) limit 1`;
+}
+
+/** The price in effect at a moment: the coin's latest fact up to then. Ties go to the later record. */
+function priceInEffect(coin: string, moment: string): string {
+  return `select crypto_id, price_usd, price_at, source from gold.fact_crypto_ticks
+    where crypto_id = (${coin}) and price_date <= cast(${moment} as date) and price_at <= ${moment}
+    order by price_at desc, log_partition desc, log_offset desc, element_index desc limit 1`;
+}
+
+const PRICE_COLUMNS = [
+  { name: "crypto_id", header: "coin", kind: "text" },
+  { name: "price_usd", header: "price (USD)", kind: "price" },
+  { name: "price_at", header: "price of (UTC)", kind: "time" },
+  { name: "source", header: "source", kind: "text" },
+] as const;
+
+const bitcoinNow: Question = {
+  number: 1,
+  title: "Bitcoin now, and its change over the last hour",
+  options: { coin: { description: "another coin, by id", default: null } },
+  parts: [
+    {
+      title: "",
+      when_empty: "The lake has no price of Bitcoin up to then.",
+      sql: (options) => `
+        with latest as (${priceInEffect(coinOf(options, BITCOIN), options.as_of)}),
+        hour_ago as (${priceInEffect(coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
+        select latest.*, hour_ago.price_usd as price_hour_ago,
+          100 * (latest.price_usd - hour_ago.price_usd)::double / hour_ago.price_usd::double as change_percent
+        from latest left join hour_ago using (crypto_id)`,
+      columns: [
+        ...PRICE_COLUMNS.slice(0, 3),
+        { name: "price_hour_ago", header: "an hour before (USD)", kind: "price" },
+        { name: "change_percent", header: "change (%)", kind: "percent" },
+        { name: "source", header: "source", kind: "text" },
+      ],
+    },
+  ],
+};
+
+const mostVolatile: Question = {
+  number: 2,
+  title: "The most volatile coin today",
+  options: {},
+  parts: [
+    {
+      title: "standard deviation of one-minute log returns since 00:00 UTC, from pairs of adjacent minutes",
+      when_empty: "No coin has three adjacent minutes with prices today (two returns).",
+      sql: ({ as_of }) => `
+        with minutes as (
+          select crypto_id, symbol, minute_at, price::double as price,
+            lag(price::double) over by_coin as price_before,
+            lag(minute_at) over by_coin as minute_before
+          from silver.crypto_prices_clean
+          where price_date = cast(${as_of} as date) and minute_at <= ${as_of}
+          window by_coin as (partition by crypto_id order by minute_at)
+        )
+        select crypto_id, any_value(symbol) as symbol, 100 * stddev_samp(ln(price / price_before)) as volatility_percent,
+          count(*) as minutes_used, max(minute_at) as latest_minute_at
+        from minutes
+        where minute_at - minute_before = interval 1 minute
+        group by crypto_id having count(*) >= 2
+        order by volatility_percent desc, crypto_id limit 1`,
+      columns: [
+        { name: "crypto_id", header: "coin", kind: "text" },
+        { name: "symbol", header: "symbol", kind: "text" },
+        { name: "volatility_percent", header: "volatility (% a minute)", kind: "figure" },
+        { name: "minutes_used", header: "minutes used", kind: "count" },
+        { name: "latest_minute_at", header: "latest minute (UTC)", kind: "time" },
+      ],
+    },
+  ],
+};
+
+const TWO_HOURS_MS = 2 * 3_600_000;
+
+const ethereumTwoHoursAgo: Question = {
+  number: 3,
+  title: "Ethereum exactly two hours ago, in two ways",
+  options: { coin: { description: "another coin, by id", default: null } },
+  parts: [
+    {
+      title: "event time: the price in effect then",
+      when_empty: "The lake has no price of Ethereum up to then.",
+      sql: (options) => priceInEffect(coinOf(options, ETHEREUM), `(${options.as_of} - interval 2 hour)`),
+      columns: PRICE_COLUMNS,
+    },
+    {
+      title: "lake time: the latest price that the lake's tables held then",
+      when_empty: "The lake held no price of Ethereum then.",
+      lake_time_before_ms: TWO_HOURS_MS,
+      sql: (options) => priceInEffect(coinOf(options, ETHEREUM), options.as_of),
+      columns: PRICE_COLUMNS,
+    },
+  ],
+};
+
+const falls: Question = {
+  number: 4,
+  title: "Falls within minutes",
+  options: {
+    percent: { description: "falls of more than this many per cent", default: 5 },
+    minutes: { description: "against the highest price of this many minutes before", default: 10 },
+    hours: { description: "looking back this many hours", default: 24 },
+    coin: { description: "one coin only, by id", default: null },
+  },
+  parts: [
+    {
+      title: "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
+      when_empty: "No coin fell that far, that fast, in that time.",
+      sql: ({ as_of, values: { percent, minutes, hours, coin } }) => `
+        with ticks as (
+          select crypto_id, price_at, price_usd, log_partition, log_offset, element_index,
+            max(price_usd) over (
+              partition by crypto_id order by price_at range between interval (${minutes}) minute preceding and current row
+            ) as highest
+          from gold.fact_crypto_ticks
+          where price_at > ${as_of} - interval (${hours}) hour - interval (${minutes}) minute and price_at <= ${as_of}
+            and price_date >= cast(${as_of} - interval (${hours}) hour - interval (${minutes}) minute as date)
+            ${coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : ""}
+        ),
+        judged as (
+          select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
+          from ticks where price_at > ${as_of} - interval (${hours}) hour
+        ),
+        numbered as (
+          select *, count_if(not is_fall) over (
+            partition by crypto_id order by price_at, log_partition, log_offset, element_index
+          ) as episode
+          from judged
+        )
+        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, price_at) as from_price,
+          min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
+        from numbered where is_fall
+        group by crypto_id, episode
+        order by fell_at, crypto_id`,
+      columns: [
+        { name: "crypto_id", header: "coin", kind: "text" },
+        { name: "fell_at", header: "first tick (UTC)", kind: "time" },
+        { name: "until_at", header: "last tick (UTC)", kind: "time" },
+        { name: "from_price", header: "highest before (USD)", kind: "price" },
+        { name: "lowest_price", header: "lowest (USD)", kind: "price" },
+        { name: "fall_percent", header: "deepest fall (%)", kind: "figure" },
+        { name: "ticks", header: "ticks", kind: "count" },
+      ],
+    },
+  ],
+};
+
+const topVolumes: Question = {
+  number: 5,
+  title: "24 h volume of the top ten coins",
+  options: {},
+  parts: [
+    {
+      title: "by rank where the source gives ranks, else by volume; the source's rolling figure, else trades added up",
+      when_empty: "The lake has no coin with a volume up to then.",
+      sql: ({ as_of }) => `
+        with listed as (
+          -- versions begin when a listing is ingested, up to five minutes after the event that it tells of
+          select ${as_of} + interval 5 minute as listed_by
+        ),
+        coins as (
+          select crypto_id, symbol, name, market_cap_rank from gold.dim_crypto, listed
+          where valid_from <= listed_by and (valid_to is null or valid_to > listed_by) and not is_delisted
+        ),
+        volumes as (
+          select crypto_id,
+            arg_max(volume_24h, price_at) filter (where volume_24h is not null) as rolling,
+            sum(traded_volume_usd) as traded,
+            max(price_at) as latest_at
+          from gold.fact_crypto_ticks
+          where price_date >= cast(${as_of} - interval 24 hour as date) and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
+          group by crypto_id
+        )
+        select coins.market_cap_rank, coins.symbol, coins.name, coalesce(volumes.rolling, volumes.traded) as volume_usd,
+          case when volumes.rolling is not null then 'rolling, by source' else 'trades added up' end as basis, volumes.latest_at
+        from coins inner join volumes using (crypto_id)
+        where coalesce(volumes.rolling, volumes.traded) is not null
+        order by coins.market_cap_rank nulls last, volume_usd desc, coins.crypto_id limit 10`,
+      columns: [
+        { name: "market_cap_rank", header: "rank", kind: "count" },
+        { name: "symbol", header: "symbol", kind: "text" },
+        { name: "name", header: "name", kind: "text" },
+        { name: "volume_usd", header: "24 h volume (USD)", kind: "amount" },
+        { name: "basis", header: "basis", kind: "text" },
+        { name: "latest_at", header: "latest price (UTC)", kind: "time" },
+      ],
+    },
+  ],
+};
+
+export const questions: readonly Question[] = [bitcoinNow, mostVolatile, ethereumTwoHoursAgo, falls, topVolumes];

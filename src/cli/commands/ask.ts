@@ -1,0 +1,88 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Lake } from "../../lake/lake.ts";
+import type { Pipeline, Question } from "../../pipeline/definition.ts";
+import { ask, type Answer } from "../../query/ask.ts";
+import { parseTime, withLake, type CommonOptions } from "../context.ts";
+import { formatTable, formatTime } from "../format.ts";
+import { style } from "../output.ts";
+
+/** What numbers an option may take: a window of a thousand years is a typing error, not a question. */
+const NUMBER_BOUNDS = { least: 0, most: 1_000_000 };
+
+export function askCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  const questions = pipelines.flatMap((pipeline) => pipeline.questions);
+  const command = withCommon(new Command("ask"))
+    .description("answer the business questions from gold")
+    .argument("[question]", `one of ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
+    .option("--as-of <time>", "event time to answer as of (default: the lake's latest event)")
+    .option("--sql", "show the SQL of each answer");
+  for (const [name, { description, default: value }] of Object.entries(Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"])) {
+    const is_number = typeof value === "number";
+    const flags = `--${name} <${is_number ? "number" : "value"}>`;
+    const option = new Option(flags, value === null ? description : `${description} (default: ${value})`);
+    command.addOption(is_number ? option.argParser(parseNumber) : option);
+  }
+  return command
+    .addHelpText("after", `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`)
+    .action(async (which: string, options: CommonOptions & { asOf?: string; sql?: boolean } & Record<string, string | number | undefined>) => {
+      await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
+        const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
+        if (chosen.length === 0) command.error(`error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`);
+        const as_of = options.asOf === undefined ? null : new Date(parseTime(options.asOf)).toISOString();
+        const answers: Answer[] = [];
+        for (const question of chosen) {
+          const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
+          answers.push(await ask(session, pipeline, question, { as_of, values }));
+        }
+        if (output.is_json) output.result(JSON.stringify({ lake: lake.lake.name, kind: lake.lake.kind, answers: answers.map(answerAsJson) }, null, 2));
+        else output.result(formatAnswers(lake.lake, answers, options.sql ?? false));
+      });
+    });
+}
+
+function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !Number.isFinite(number) || number <= NUMBER_BOUNDS.least || number > NUMBER_BOUNDS.most) {
+    throw new InvalidArgumentError(`It must be a number above ${NUMBER_BOUNDS.least} and up to ${NUMBER_BOUNDS.most}.`);
+  }
+  return number;
+}
+
+/** For a terminal: each question with its parts, as-of times and the snapshots read. */
+export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[], with_sql: boolean): string {
+  const lines: string[] = [];
+  const label = lake.kind === "live" ? "" : ` ${style(["bold", "magenta"], lake.kind.toUpperCase())}`;
+  for (const answer of answers) {
+    lines.push("", `${style("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}`);
+    for (const part of answer.parts) {
+      if (part.definition.title) lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
+      if (with_sql) lines.push(style("dim", part.sql));
+      lines.push(part.note === null ? formatTable(part.definition.columns, reorder(part)) : `   ${part.note}`);
+      const snapshots = part.snapshots.map(({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`);
+      if (snapshots.length > 0) lines.push(style("dim", `   from ${snapshots.join(", ")}`));
+    }
+  }
+  return lines.join("\n");
+}
+
+/** The result's values in the order of the columns shown. */
+function reorder({ definition, result }: Answer["parts"][number]): (string | null)[][] {
+  const places = definition.columns.map(({ name }) => result.columns.findIndex((column) => column.name === name));
+  return result.rows.map((row) => places.map((place) => row[place] ?? null));
+}
+
+function answerAsJson(answer: Answer): object {
+  return {
+    question: answer.number,
+    title: answer.title,
+    as_of: answer.as_of,
+    parts: answer.parts.map(({ definition, result, snapshots, lake_at, note, sql }) => ({
+      title: definition.title || answer.title,
+      rows: result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index] ?? null]))),
+      note,
+      lake_at,
+      snapshots,
+      sql,
+    })),
+  };
+}

@@ -1,0 +1,67 @@
+import { spawn } from "node:child_process";
+import { Command } from "commander";
+import { dirname, join } from "node:path";
+import { openLake } from "../../engine/embedded/open.ts";
+import { claimLake } from "../../lake/ownership.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { projectFolder, pythonExecutable } from "../../lake/tools.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { dbtEnvironment } from "../../transform/worker.ts";
+import { pipelineOf, type CommonOptions } from "../context.ts";
+
+/** Commands of dbt that write tables: they need the lake for themselves. */
+const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
+
+export function dbtCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("dbt"))
+    .description("run dbt on the lake: every argument after `dbt` goes to dbt")
+    .argument("[arguments...]", "dbt's own command and options, such as run, test, docs generate --static")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption("-h, --help", "display help for this command; `dbt -- --help` asks dbt")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  npm run -s coinlake -- dbt test
+  npm run -s coinlake -- dbt run --full-refresh
+  npm run -s coinlake -- dbt docs generate --static     (one page: target/static_index.html in the lake's dbt folder)
+  npm run -s coinlake -- dbt source freshness
+
+Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR test`,
+    )
+    .action(async (args: string[], options: CommonOptions) => {
+      const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+      const pipeline = pipelineOf(lake, pipelines);
+      const claim = WRITING.has(args[0] ?? "") ? claimLake(lake, `dbt ${args[0]}`) : null;
+      const open = await openLake(lake);
+      try {
+        const project = join(projectFolder(), pipeline.transform.project);
+        process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], project, open.server.url, lake.dbt_folder);
+      } finally {
+        await open.close();
+        claim?.release();
+      }
+    });
+}
+
+/** dbt with this terminal's input and output; resolves to its exit code. */
+async function runDbt(args: readonly string[], project: string, catalog_url: string, folder: string): Promise<number> {
+  const executable = join(dirname(pythonExecutable()), process.platform === "win32" ? "dbt.exe" : "dbt");
+  const child = spawn(executable, args, {
+    cwd: project,
+    stdio: "inherit",
+    env: { ...dbtEnvironment({ catalog_url, folder }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
+  });
+  const ignore = () => {};
+  // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.
+  process.on("SIGINT", ignore);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) => resolve(code ?? (signal === "SIGINT" ? 130 : 1)));
+    });
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}

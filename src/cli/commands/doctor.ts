@@ -1,0 +1,31 @@
+import { Command } from "commander";
+import { OperatingError } from "../../errors.ts";
+import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
+import type { CommonOptions } from "../context.ts";
+import { examine } from "../doctor.ts";
+import { openOutput, style } from "../output.ts";
+import { DEFAULT_CATALOG_PORT } from "./start.ts";
+
+const MARKS = { ok: style("green", "✓"), warning: style("yellow", "!"), missing: style("red", "✗") };
+
+export function doctorCommand(withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("doctor"))
+    .description("say what is missing on this machine, and how to get it")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.")
+    .action(async (options: CommonOptions) => {
+      const output = openOutput(options.json ?? false);
+      const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, { catalog: DEFAULT_CATALOG_PORT });
+      if (output.is_json) output.result(JSON.stringify(findings, null, 2));
+      else {
+        for (const { subject, state, detail, remedy } of findings) {
+          output.result(`${MARKS[state]} ${subject.padEnd(22)} ${detail}${remedy ? `\n    ${remedy}` : ""}`);
+        }
+      }
+      const missing = findings.filter(({ state }) => state === "missing");
+      if (missing.length > 0) {
+        throw new OperatingError("MACHINE_NOT_READY", `Missing: ${missing.map(({ subject }) => subject).join(", ")}.`, {
+          next_step: "Do what stands under each line above, then run doctor again.",
+        });
+      }
+    });
+}

@@ -1,0 +1,34 @@
+import { Command } from "commander";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { parseTime, withLake, type CommonOptions } from "../context.ts";
+import { columnsOf, formatTable } from "../format.ts";
+
+export function queryCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("query"))
+    .description("run SQL over bronze, silver and gold, as they are or as they were")
+    .argument("<sql>", "tables are named layer.table; the dialect is DuckDB's")
+    .option("--at <time>", "read the tables as the lake stood at this time (time travel)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  npm run -s coinlake -- query "select * from gold.fact_crypto_hourly order by hour_at desc limit 5"
+  npm run -s coinlake -- query "select count(*) from silver.crypto_prices_clean" --at 2026-01-31T12:00:00Z
+  npm run -s coinlake -- query "show all tables"`,
+    )
+    .action(async (sql: string, options: CommonOptions & { at?: string }) => {
+      await withLake(options, pipelines, async ({ session, output }) => {
+        const at_ms = options.at === undefined ? null : parseTime(options.at);
+        const snapshots = await session.travelTo(at_ms);
+        if (at_ms !== null && snapshots.length === 0) output.warn(`the lake had no snapshot at ${new Date(at_ms).toISOString()}: it was born later`);
+        const { columns, rows } = await session.query(sql);
+        if (output.is_json) {
+          const objects = rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
+          output.result(JSON.stringify(objects, null, 2));
+        } else {
+          output.result(formatTable(columnsOf(columns), rows));
+          output.say(`${rows.length} row${rows.length === 1 ? "" : "s"}`);
+        }
+      });
+    });
+}

@@ -1,0 +1,56 @@
+import { Command, InvalidArgumentError } from "commander";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import type { CommonOptions } from "../context.ts";
+import { openOutput } from "../output.ts";
+import { start } from "../start.ts";
+
+export const DEFAULT_CATALOG_PORT = 8181;
+
+interface StartOptions extends CommonOptions {
+  source?: string;
+  catalogPort: number;
+  speed?: number | "max";
+  untilDrained?: boolean;
+}
+
+export function startCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  const [pipeline] = pipelines;
+  if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
+  const sources = Object.entries(pipeline.producers).map(
+    ([name, { argument, description }]) => `  ${(argument ? `${name}:${argument}` : name).padEnd(14)} ${description}`,
+  );
+  return withCommon(new Command("start"))
+    .description("run the pipeline: source, log, bronze, silver, gold, answers; Ctrl-C stops it cleanly")
+    .option("--source <source>", `where records come from (default: ${pipeline.default_source}, and ${pipeline.fallback_source} where that does not answer at the first start)`)
+    .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
+    .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
+    .option("--until-drained", "end once the source has ended and gold holds and proves everything")
+    .addHelpText(
+      "after",
+      `\nSources:\n${sources.join("\n")}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
+    )
+    .action(async (options: StartOptions) => {
+      await start({
+        pipeline,
+        data_folder: options.data ?? "",
+        source: options.source ?? null,
+        catalog_port: options.catalogPort,
+        speed: options.speed ?? null,
+        is_until_drained: options.untilDrained ?? false,
+        output: openOutput(options.json ?? false),
+      });
+    });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+  return port;
+}
+
+function parseSpeed(text: string): number | "max" {
+  if (text === "max") return "max";
+  const speed = Number(text);
+  if (!Number.isFinite(speed) || speed <= 0) throw new InvalidArgumentError('It must be a number above 0, or "max".');
+  return speed;
+}

@@ -1,0 +1,64 @@
+import { openLake, type OpenLake } from "../engine/embedded/open.ts";
+import { QuerySession } from "../engine/embedded/session.ts";
+import { OperatingError } from "../errors.ts";
+import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { openOutput, type Output } from "./output.ts";
+
+/** Options that every command has. */
+export interface CommonOptions {
+  data?: string;
+  lake?: string;
+  json?: boolean;
+}
+
+export interface ReadingContext {
+  lake: OpenLake;
+  session: QuerySession;
+  pipeline: Pipeline;
+  output: Output;
+}
+
+export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline {
+  const found = pipelines.find(({ name }) => name === lake.pipeline);
+  if (found) return found;
+  throw new OperatingError("UNKNOWN_PIPELINE", `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`, {
+    next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,
+  });
+}
+
+/** Opens the lake that the options mean, for reading, and closes it whatever happens. */
+export async function withLake<T>(
+  options: CommonOptions,
+  pipelines: readonly Pipeline[],
+  work: (context: ReadingContext) => Promise<T>,
+): Promise<T> {
+  const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+  const pipeline = pipelineOf(lake, pipelines);
+  const output = openOutput(options.json ?? false);
+  const open = await openLake(lake, { warn: output.warn });
+  try {
+    const session = await QuerySession.open(open.catalog, open.server.url);
+    try {
+      return await work({ lake: open, session, pipeline, output });
+    } finally {
+      session.close();
+    }
+  } finally {
+    await open.close();
+  }
+}
+
+/** Milliseconds UTC from what a person typed; a time without a zone is UTC. Throws BAD_TIME. */
+export function parseTime(text: string): number {
+  const has_zone = /(Z|[+-]\d{2}:?\d{2})$/i.test(text.trim());
+  const is_form = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.test(text.trim());
+  const iso = text.trim().replace(" ", "T");
+  const at_ms = is_form ? Date.parse(has_zone ? iso : iso.includes("T") ? `${iso}Z` : `${iso}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(at_ms)) {
+    throw new OperatingError("BAD_TIME", `"${text}" is no time.`, {
+      next_step: "Write it as 2023-03-14T02:10:00Z; without a zone it is taken as UTC.",
+    });
+  }
+  return at_ms;
+}

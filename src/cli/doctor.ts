@@ -1,0 +1,133 @@
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { createServer } from "node:net";
+import { totalmem } from "node:os";
+import { dirname, resolve } from "node:path";
+import { openDuckDB } from "../engine/embedded/duckdb.ts";
+import { messageOf } from "../errors.ts";
+import { pythonExecutable } from "../lake/tools.ts";
+
+export interface Finding {
+  subject: string;
+  /** `missing` stops the pipeline; `warning` may. */
+  state: "ok" | "warning" | "missing";
+  detail: string;
+  /** How to get it; null where there is nothing to do. */
+  remedy: string | null;
+}
+
+const NODE_WANTED = [24, 6] as const;
+/** What a day of live polling with all layers takes, several times over. */
+const FREE_DISK_WANTED_BYTES = 2 * 1024 ** 3;
+const MEMORY_WANTED_BYTES = 4 * 1024 ** 3;
+
+/** Looks at this machine, changing nothing. */
+export async function examine(data_folder: string, ports: Readonly<Record<string, number>>): Promise<Finding[]> {
+  return [
+    node(),
+    memory(),
+    disk(data_folder),
+    writable(data_folder),
+    python(),
+    dbt(),
+    await duckdb(),
+    ...(await Promise.all(Object.entries(ports).map(([name, number]) => port(name, number)))),
+    key(),
+  ];
+}
+
+function ok(subject: string, detail: string): Finding {
+  return { subject, state: "ok", detail, remedy: null };
+}
+
+function node(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const is_enough = major > NODE_WANTED[0] || (major === NODE_WANTED[0] && minor >= NODE_WANTED[1]);
+  if (is_enough) return ok("Node", process.versions.node);
+  return { subject: "Node", state: "missing", detail: process.versions.node, remedy: "Run commands with npm (`npm start`): it fetches a newer Node beside yours." };
+}
+
+function memory(): Finding {
+  const detail = `${(totalmem() / 1024 ** 3).toFixed(1)} GB`;
+  if (totalmem() >= MEMORY_WANTED_BYTES) return ok("memory", detail);
+  return { subject: "memory", state: "warning", detail, remedy: "Coinlake takes up to 1 GB; close other programs if it gets tight." };
+}
+
+function existingFolder(path: string): string {
+  let folder = resolve(path);
+  while (!existsSync(folder)) folder = dirname(folder);
+  return folder;
+}
+
+function disk(data_folder: string): Finding {
+  const { bavail, bsize } = statfsSync(existingFolder(data_folder));
+  const free_bytes = bavail * bsize;
+  const detail = `${(free_bytes / 1024 ** 3).toFixed(1)} GB free`;
+  if (free_bytes >= FREE_DISK_WANTED_BYTES) return ok("disk", detail);
+  return { subject: "disk", state: "warning", detail, remedy: "Free some space, or choose a folder on another disk with --data." };
+}
+
+function writable(data_folder: string): Finding {
+  const folder = existingFolder(data_folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    return ok("data folder", resolve(data_folder));
+  } catch {
+    return { subject: "data folder", state: "missing", detail: `${folder} may not be written`, remedy: "Choose another folder with --data." };
+  }
+}
+
+function python(): Finding {
+  const found = spawnSync(pythonExecutable(), ["--version"], { encoding: "utf8" });
+  if (found.status === 0) return ok("Python environment", found.stdout.trim());
+  return {
+    subject: "Python environment",
+    state: "missing",
+    detail: "not made yet, or its Python is gone",
+    remedy: "Delete the folder .tools/python and run `npm start`; it needs Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
+  };
+}
+
+function dbt(): Finding {
+  const program = "import importlib.metadata as m; print(m.version('dbt-core'), m.version('dbt-duckdb'), m.version('duckdb'))";
+  const found = spawnSync(pythonExecutable(), ["-c", program], { encoding: "utf8" });
+  const [core, adapter, engine] = (found.stdout ?? "").trim().split(" ");
+  if (found.status === 0) return ok("dbt", `dbt-core ${core}, dbt-duckdb ${adapter}, duckdb ${engine}`);
+  return { subject: "dbt", state: "missing", detail: "not installed in the Python environment", remedy: "Delete the folder .tools/python and run `npm start`." };
+}
+
+async function duckdb(): Promise<Finding> {
+  try {
+    const instance = await openDuckDB();
+    instance.closeSync();
+    return ok("DuckDB with Iceberg", "loads");
+  } catch (error) {
+    return {
+      subject: "DuckDB with Iceberg",
+      state: "missing",
+      detail: messageOf(error),
+      remedy: "Delete the folder .tools/duckdb and the file .tools/duckdb.stamp, then run `npm start`.",
+    };
+  }
+}
+
+async function port(name: string, number: number): Promise<Finding> {
+  const subject = `port ${number} (${name})`;
+  const is_free = await new Promise<boolean>((answer) => {
+    const server = createServer();
+    server.once("error", () => answer(false));
+    server.listen(number, "127.0.0.1", () => server.close(() => answer(true)));
+  });
+  if (is_free) return ok(subject, "free");
+  return { subject, state: "warning", detail: "taken, perhaps by a running Coinlake", remedy: `Choose another with --${name}-port; 0 takes any free one.` };
+}
+
+function key(): Finding {
+  if (process.env["COINGECKO_API_KEY"] || process.env["COINGECKO_PRO_API_KEY"]) return ok("CoinGecko key", "set");
+  return {
+    subject: "CoinGecko key",
+    state: "warning",
+    detail: "none: polls go without one, limited by address",
+    remedy: "Optional: put a free demo key into the environment as COINGECKO_API_KEY.",
+  };
+}

@@ -1,0 +1,78 @@
+import Table from "cli-table3";
+import type { Column } from "../pipeline/definition.ts";
+
+export const MISSING = "–";
+
+const INTEGER_GROUPS = /\B(?=(\d{3})+(?!\d))/g;
+
+/**
+ * A figure as DuckDB printed it, for a person: thousands separated, no trailing zeros, no exponent, cut to `decimals` where
+ * given. Works on the text, so that no price passes through floating point on its way to the screen.
+ */
+export function formatDecimal(text: string, decimals: number | null = null): string {
+  const plain = /e/i.test(text) ? Number(text).toFixed(12) : text;
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(plain);
+  if (!match) return text;
+  const [, sign = "", whole = "", fraction = ""] = match;
+  if (decimals !== null && fraction.length > decimals) {
+    const scaled = BigInt(whole + fraction.slice(0, decimals)) + (Number(fraction[decimals]) >= 5 ? 1n : 0n);
+    const digits = String(scaled).padStart(decimals + 1, "0");
+    const cut = digits.length - decimals;
+    return formatDecimal(`${sign}${digits.slice(0, cut)}${decimals > 0 ? `.${digits.slice(cut)}` : ""}`);
+  }
+  const tail = decimals === null ? fraction.replace(/0+$/, "") : fraction;
+  return `${sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
+}
+
+/** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
+export function formatTime(text: string): string {
+  return text
+    .replace("T", " ")
+    .replace(/\+00(:00)?$|Z$/, "")
+    .replace(/\.?0+$/, (zeros) => (zeros.startsWith(".") ? "" : zeros))
+    .concat("Z");
+}
+
+function formatCell(value: string | null, kind: Column["kind"]): string {
+  if (value === null) return MISSING;
+  switch (kind) {
+    case "price":
+    case "count":
+      return formatDecimal(value);
+    case "amount":
+      return formatDecimal(value, 0);
+    case "figure":
+      return formatDecimal(value, 4);
+    case "percent": {
+      const figure = formatDecimal(value, 2);
+      return figure.startsWith("-") ? `▼ ${figure}` : `▲ +${figure}`;
+    }
+    case "time":
+      return formatTime(value);
+    case "text":
+      return value;
+  }
+}
+
+/** A table for a terminal: figures to the right, words to the left, headers with units. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly (string | null)[])[]): string {
+  const table = new Table({
+    head: columns.map(({ header }) => header),
+    colAligns: columns.map(({ kind }) => (kind === "text" || kind === "time" ? "left" : "right")),
+    style: { head: [], border: [], compact: true },
+  });
+  table.push(...rows.map((row) => columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind))));
+  return table.toString();
+}
+
+/** The columns of any query: numbers are aligned as such, and printed exactly as they are. */
+export function columnsOf(columns: readonly { name: string; type: string }[]): Column[] {
+  return columns.map(({ name, type }) => ({ name, header: name, kind: kindOf(type) }));
+}
+
+function kindOf(type: string): Column["kind"] {
+  if (/^(DECIMAL|DOUBLE|FLOAT)/.test(type)) return "price";
+  if (/INT/.test(type)) return "count";
+  if (type.startsWith("TIMESTAMP WITH")) return "time";
+  return "text";
+}

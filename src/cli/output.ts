@@ -1,0 +1,60 @@
+import { styleText } from "node:util";
+import { OperatingError } from "../errors.ts";
+
+/** Where a command writes: results to stdout, everything said along the way to stderr, so that pipes carry results alone. */
+export interface Output {
+  is_json: boolean;
+  result(text: string): void;
+  say(text: string): void;
+  warn(text: string): void;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colour only where stderr is a terminal that wants it: styleText honours NO_COLOR and FORCE_COLOR. */
+export function style(format: Style, text: string): string {
+  return styleText(format, text, { stream: process.stderr });
+}
+
+export function openOutput(is_json: boolean): Output {
+  return {
+    is_json,
+    result: (text) => process.stdout.write(text.endsWith("\n") ? text : `${text}\n`),
+    say: (text) => process.stderr.write(`${text}\n`),
+    warn: (text) => process.stderr.write(`${style("yellow", "warning")} ${text}\n`),
+  };
+}
+
+/** What happened, what to do next; a programmer's error keeps its stack, because a person will have to send it to us. */
+export function explain(error: unknown): string {
+  if (error instanceof OperatingError) {
+    return `${style("red", "error")} ${error.message} ${style("dim", `[${error.code}]`)}\n  ${style("bold", "next:")} ${error.next_step}`;
+  }
+  const stack = error instanceof Error ? error.stack : String(error);
+  return `${style("red", "error")} This is a mistake in Coinlake, not in what you did:\n${stack}\n  ${style("bold", "next:")} Please report it with the lines above.`;
+}
+
+const BAR_WIDTH = 30;
+const REDRAW_MS = 200;
+
+/** A progress bar on a terminal; nothing at all where stderr is a file or a pipe. */
+export function progressBar(label: string): { update(done: number, total: number | null): void; end(): void } {
+  if (!process.stderr.isTTY) return { update() {}, end() {} };
+  let drawn_at = 0;
+  const draw = (done: number, total: number | null) => {
+    const count = done.toLocaleString("en");
+    const share = total ? Math.min(1, done / total) : 0;
+    const filled = Math.round(share * BAR_WIDTH);
+    const bar = total ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ${total.toLocaleString("en")}` : count;
+    process.stderr.write(`\r\x1b[K${label} ${bar}`);
+  };
+  return {
+    update(done, total) {
+      const now = performance.now();
+      if (now - drawn_at < REDRAW_MS && done !== total) return;
+      drawn_at = now;
+      draw(done, total);
+    },
+    end: () => process.stderr.write("\r\x1b[K"),
+  };
+}

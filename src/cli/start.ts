@@ -1,0 +1,161 @@
+import { systemClock } from "../clock.ts";
+import { openLake, type OpenLake } from "../engine/embedded/open.ts";
+import { parquetWriter } from "../engine/embedded/parquet.ts";
+import { QuerySession } from "../engine/embedded/session.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { createIngest } from "../ingest/ingest.ts";
+import { claimLake } from "../lake/ownership.ts";
+import { openOrCreateLake, rememberAsCurrent, type Lake } from "../lake/lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { ask, type Answer } from "../query/ask.ts";
+import { runPipeline } from "../schedule/run.ts";
+import type { Producer } from "../source/producer.ts";
+import { killAt, nobodyListens } from "../steps.ts";
+import { Transform } from "../transform/transform.ts";
+import { DbtWorker, type CommandResult } from "../transform/worker.ts";
+import { chooseSource } from "./choose-source.ts";
+import { formatAnswers } from "./commands/ask.ts";
+import { style, type Output } from "./output.ts";
+import { Status } from "./status.ts";
+
+export interface StartRequest {
+  pipeline: Pipeline;
+  data_folder: string;
+  /** As typed: `name` or `name:argument`; null for the pipeline's default. */
+  source: string | null;
+  catalog_port: number;
+  speed: number | "max" | null;
+  is_until_drained: boolean;
+  output: Output;
+}
+
+/** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
+export async function start(request: StartRequest): Promise<void> {
+  const { pipeline, output, data_folder } = request;
+  const { producer, lake_name } = await chooseSource(request);
+  const lake = openOrCreateLake(data_folder, lake_name, producer.kind, pipeline.name);
+  const claim = claimLake(lake, "start");
+  try {
+    rememberAsCurrent(data_folder, lake);
+    const instruction = process.env["COINLAKE_KILL_AT"];
+    const step = instruction ? killAt(instruction) : nobodyListens;
+    const open = await openLake(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
+    try {
+      await runIn(open, producer, request, step);
+    } finally {
+      await open.close();
+    }
+  } finally {
+    claim.release();
+  }
+}
+
+async function runIn(open: OpenLake, producer: Producer, request: StartRequest, step: typeof nobodyListens): Promise<void> {
+  const { pipeline, output, is_until_drained } = request;
+  const status = new Status(output, producer);
+  const worker = new DbtWorker({
+    project: pipeline.transform.project,
+    catalog_url: open.server.url,
+    folder: open.lake.dbt_folder,
+    onNode: () => step("inside transform"),
+  });
+  const stopping = stopOnSignals(output);
+  try {
+    await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
+    const ingest = await createIngest({ pipeline, open, step, report: status.ingested, parquet: parquetWriter });
+    const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
+    announce(open, producer, output);
+    // Parsing the dbt project takes seconds: it happens while the first records come in.
+    worker.start().catch(() => {});
+    let answers: Answer[] | null = null;
+    let tests: CommandResult | null = null;
+    await runPipeline({
+      pipeline,
+      producer,
+      log: open.log,
+      ingest,
+      transform,
+      clock: systemClock,
+      signal: stopping.signal,
+      is_until_drained,
+      events: {
+        reported: status.reported,
+        appended: status.appended,
+        incremented: (result) => {
+          status.incremented(result);
+          if (answers !== null || is_until_drained) return;
+          answers = [];
+          answerAll(open, pipeline).then(
+            (found) => showAnswers(open.lake, (answers = found), output),
+            (error: unknown) => output.warn(messageOf(error)),
+          );
+        },
+        tested: (result) => {
+          tests = result;
+          status.tested(result);
+        },
+        failed: status.failed,
+      },
+    });
+    status.end();
+    if (stopping.signal.aborted) output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
+    else await conclude(open, request, tests);
+  } finally {
+    stopping.dispose();
+    status.end();
+    await worker.close();
+  }
+}
+
+/** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */
+async function conclude(open: OpenLake, { pipeline, output }: StartRequest, tests: CommandResult | null): Promise<void> {
+  showAnswers(open.lake, await answerAll(open, pipeline), output);
+  const failed = (tests?.nodes ?? []).filter(({ status }) => status === "fail" || status === "error");
+  if (tests?.is_success === false || failed.length > 0) {
+    throw new OperatingError("TESTS_FAILED", `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`, {
+      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for the books.",
+    });
+  }
+  output.say(`Drained: gold holds everything, ${tests?.nodes.length ?? 0} tests passed. Next: npm run -s coinlake -- verify`);
+}
+
+async function answerAll(open: OpenLake, pipeline: Pipeline): Promise<Answer[]> {
+  const session = await QuerySession.open(open.catalog, open.server.url);
+  try {
+    const answers: Answer[] = [];
+    for (const question of pipeline.questions) answers.push(await ask(session, pipeline, question, { as_of: null, values: {} }));
+    return answers;
+  } finally {
+    session.close();
+  }
+}
+
+function showAnswers(lake: Lake, answers: readonly Answer[], output: Output): void {
+  if (!output.is_json) output.result(`${formatAnswers(lake, answers, false)}\n`);
+}
+
+function announce(open: OpenLake, producer: Producer, output: Output): void {
+  const kind = producer.kind === "live" ? "" : style(["bold", "magenta"], ` ${producer.kind.toUpperCase()}`);
+  output.say(`${style("bold", "Coinlake")}${kind}  lake ${open.lake.folder}`);
+  output.say(`  Iceberg catalog  ${open.server.url}`);
+  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this one)`);
+}
+
+/** The first Ctrl-C asks for a clean stop, the second ends the process at once. */
+function stopOnSignals(output: Output): { signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    output.say("\nStopping: finishing what is under way. Ctrl-C again ends at once.");
+    controller.abort();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  return {
+    signal: controller.signal,
+    dispose() {
+      process.off("SIGINT", stop);
+      process.off("SIGTERM", stop);
+    },
+  };
+}

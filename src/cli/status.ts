@@ -1,0 +1,63 @@
+import type { OperatingError } from "../errors.ts";
+import type { Producer, SourceReport } from "../source/producer.ts";
+import type { CommandResult } from "../transform/worker.ts";
+import { progressBar, style, type Output } from "./output.ts";
+
+/** Says what a running pipeline does: a progress bar where the end is known, else one line per event worth a line. */
+export class Status {
+  readonly #output: Output;
+  readonly #producer: Producer;
+  readonly #bar = progressBar("source → log");
+  #records = 0;
+  #records_told = 0;
+
+  constructor(output: Output, producer: Producer) {
+    this.#output = output;
+    this.#producer = producer;
+  }
+
+  reported = (report: SourceReport): void => {
+    this.#bar.end();
+    const text = `${this.#producer.id}: ${report.message}`;
+    if (report.level === "info") this.#output.say(`${time()} ${text}`);
+    else this.#output.warn(`${text} ${style("dim", `[${report.code}]`)}`);
+  };
+
+  appended = (records: number): void => {
+    this.#records += records;
+    const progress = this.#producer.progress?.();
+    if (progress?.total) this.#bar.update(progress.done, progress.total);
+  };
+
+  ingested = (text: string): void => {
+    this.#bar.end();
+    this.#output.warn(text);
+  };
+
+  incremented = (result: CommandResult): void => {
+    this.#bar.end();
+    const records = (this.#records - this.#records_told).toLocaleString("en");
+    this.#records_told = this.#records;
+    this.#output.say(`${time()} gold is up to date: ${records} new records, dbt took ${result.seconds.toFixed(1)} s`);
+  };
+
+  tested = (result: CommandResult): void => {
+    this.#bar.end();
+    const failed = result.nodes.filter(({ status }) => status === "fail" || status === "error");
+    if (failed.length === 0) this.#output.say(`${time()} ${result.nodes.length} tests passed in ${result.seconds.toFixed(1)} s`);
+    else this.#output.warn(`${failed.length} of ${result.nodes.length} tests failed: ${failed.map(({ name }) => name).join(", ")}`);
+  };
+
+  failed = (error: OperatingError): void => {
+    this.#bar.end();
+    this.#output.warn(`${error.message} ${error.next_step}`);
+  };
+
+  end(): void {
+    this.#bar.end();
+  }
+}
+
+function time(): string {
+  return style("dim", `${new Date().toISOString().slice(11, 19)}Z`);
+}

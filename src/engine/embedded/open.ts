@@ -1,0 +1,58 @@
+import { Catalog } from "../../catalog/catalog.ts";
+import { startCatalogServer, type CatalogServer } from "../../catalog/server.ts";
+import { SqliteStore } from "../../catalog/sqlite/store.ts";
+import type { Lake } from "../../lake/lake.ts";
+import { openSqliteLog } from "../../log/sqlite/log.ts";
+import type { Log } from "../../log/log.ts";
+import { nobodyListens, type StepListener } from "../../steps.ts";
+import { FileStorage } from "../../storage/file/storage.ts";
+import type { Storage } from "../../storage/storage.ts";
+
+/** The parts of an embedded lake, open in this process. Several processes may have the same lake open. */
+export interface OpenLake {
+  lake: Lake;
+  storage: Storage;
+  catalog: Catalog;
+  server: CatalogServer;
+  log: Log;
+  close(): Promise<void>;
+}
+
+export interface OpenLakeOptions {
+  /** Port of the REST catalog; 0 for any free one. */
+  catalog_port?: number;
+  step?: StepListener;
+  /** Told of what went wrong without losing anything, as a sentence. */
+  warn?: (message: string) => void;
+}
+
+/** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, ... */
+export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
+  const { catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
+  const storage = new FileStorage();
+  const store = new SqliteStore(lake.catalog_file);
+  const catalog = new Catalog({
+    store,
+    storage,
+    warehouse: lake.warehouse_location,
+    step,
+    warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
+  });
+  const server = await startCatalogServer({ catalog, port: catalog_port }).catch((error: unknown) => {
+    store.close();
+    throw error;
+  });
+  const log = openSqliteLog({ file: lake.log_file, step });
+  return {
+    lake,
+    storage,
+    catalog,
+    server,
+    log,
+    async close() {
+      await server.close();
+      await log.close();
+      store.close();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
+import { OperatingError, messageOf } from "../../errors.ts";
+
+export const LAYERS = ["bronze", "silver", "gold"] as const;
+
+export interface TableSnapshot {
+  table: string;
+  snapshot_id: string;
+  /** ISO 8601, UTC. */
+  committed_at: string;
+}
+
+export interface QueryResult {
+  columns: { name: string; type: string }[];
+  /** Values as text, exactly as DuckDB prints them; null is null. */
+  rows: (string | null)[][];
+}
+
+/** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. */
+export class QuerySession {
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+  readonly #catalog: TableCatalog;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, catalog: TableCatalog) {
+    this.#instance = instance;
+    this.#connection = connection;
+    this.#catalog = catalog;
+  }
+
+  static async open(catalog: TableCatalog, catalog_url: string, options: Partial<DuckDBOptions> = {}): Promise<QuerySession> {
+    // DuckDB looks names up in a default schema, which has to exist.
+    for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
+    const instance = await openDuckDB(options);
+    const connection = await instance.connect();
+    await attachCatalog(connection, catalog_url, "lake");
+    const session = new QuerySession(instance, connection, catalog);
+    await session.travelTo(null);
+    return session;
+  }
+
+  /**
+   * What the tables' names mean from now on: the tables as they stood at `at_ms` (lake time, milliseconds UTC), or as they
+   * are. A table that had no snapshot by then is not there. Returns the snapshots in use, by table name.
+   */
+  async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
+    if (at_ms === null) {
+      await this.#connection.run("USE lake.gold");
+      return this.snapshots(null);
+    }
+    const snapshots = await this.snapshots(at_ms);
+    await this.#connection.run("USE memory");
+    for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
+    for (const { table, snapshot_id } of snapshots) {
+      await this.#connection.run(`CREATE VIEW memory.${table} AS FROM lake.${table} AT (VERSION => ${snapshot_id})`);
+    }
+    return snapshots;
+  }
+
+  /** The snapshot of each table that was current at `at_ms`, or is now; tables without one are left out. */
+  async snapshots(at_ms: number | null): Promise<TableSnapshot[]> {
+    const found: TableSnapshot[] = [];
+    for (const identifier of await this.tables()) {
+      const loaded = await this.#catalog.loadTable(identifier);
+      const entry = snapshotAt(loaded, at_ms);
+      if (entry) {
+        found.push({
+          table: nameOf(identifier),
+          snapshot_id: String(entry.snapshot_id),
+          committed_at: new Date(Number(entry.timestamp_ms)).toISOString(),
+        });
+      }
+    }
+    return found;
+  }
+
+  async tables(): Promise<TableIdentifier[]> {
+    const lists = await Promise.all(LAYERS.map((layer) => this.#catalog.listTables([layer])));
+    return lists.flat();
+  }
+
+  /** Throws BAD_SQL with DuckDB's own words. */
+  async query(sql: string): Promise<QueryResult> {
+    try {
+      const reader = await this.#connection.runAndReadAll(sql);
+      const names = reader.deduplicatedColumnNames();
+      const types = reader.columnTypes().map(String);
+      return {
+        columns: names.map((name, index) => ({ name, type: types[index] ?? "" })),
+        rows: reader.getRows().map((row) => row.map((value) => (value === null ? null : String(value)))),
+      };
+    } catch (error) {
+      throw new OperatingError("BAD_SQL", messageOf(error), {
+        next_step: "Tables are named layer.table, such as gold.fact_…; `query \"SHOW ALL TABLES\"` lists them.",
+        cause: error,
+      });
+    }
+  }
+
+  /** The first column of the first row; null where there is none. */
+  async figure(sql: string): Promise<string | null> {
+    return (await this.query(sql)).rows[0]?.[0] ?? null;
+  }
+
+  close(): void {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+/**
+ * By the snapshot log, not the list of snapshots: one commit may bring several snapshots, and only its last was ever current
+ * (spec, "Point in Time Reads").
+ */
+function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): { snapshot_id: Long; timestamp_ms: Long } | null {
+  if (at_ms === null) {
+    const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
+    return current ? { snapshot_id: current["snapshot-id"], timestamp_ms: current["timestamp-ms"] } : null;
+  }
+  const entry = metadata["snapshot-log"].findLast((candidate) => Number(candidate["timestamp-ms"]) <= at_ms);
+  return entry ? { snapshot_id: entry["snapshot-id"], timestamp_ms: entry["timestamp-ms"] } : null;
+}
+
+export function nameOf(identifier: TableIdentifier): string {
+  return [...identifier.namespace, identifier.name].join(".");
+}

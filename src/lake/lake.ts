@@ -1,0 +1,131 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { OperatingError } from "../errors.ts";
+import type { LakeKind } from "../source/producer.ts";
+
+/**
+ * A lake is a folder: the log, the catalog's pointers and the tables' files, of one pipeline and one kind of data. The data
+ * folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix.
+ */
+export interface Lake {
+  /** Name within the data folder: `live`, `simulated`, `replay-<recording>`. */
+  name: string;
+  kind: LakeKind;
+  pipeline: string;
+  folder: string;
+  log_file: string;
+  catalog_file: string;
+  warehouse_location: string;
+  dbt_folder: string;
+}
+
+interface LakeDescription {
+  format: 1;
+  kind: LakeKind;
+  pipeline: string;
+  created_at: string;
+}
+
+export const DEFAULT_DATA_FOLDER = ".coinlake";
+const DESCRIPTION_FILE = "lake.json";
+const CURRENT_FILE = "current";
+
+function paths(data_folder: string, name: string, description: LakeDescription): Lake {
+  const folder = join(resolve(data_folder), name);
+  return {
+    name,
+    kind: description.kind,
+    pipeline: description.pipeline,
+    folder,
+    log_file: join(folder, "log.db"),
+    catalog_file: join(folder, "catalog.db"),
+    warehouse_location: pathToFileURL(join(folder, "warehouse")).href,
+    dbt_folder: join(folder, "dbt"),
+  };
+}
+
+function readDescription(data_folder: string, name: string): LakeDescription | null {
+  const file = join(data_folder, name, DESCRIPTION_FILE);
+  if (!existsSync(file)) return null;
+  try {
+    const description = JSON.parse(readFileSync(file, "utf8")) as LakeDescription;
+    if (description.format === 1 && description.kind && description.pipeline) return description;
+  } catch {
+    // Told below, like a description that parses to something else.
+  }
+  throw new OperatingError("LAKE_UNREADABLE", `${file} does not describe a lake that this version can read.`, {
+    next_step: "Restore the file from a backup, or use another folder with --data.",
+  });
+}
+
+/** Names of the lakes in a data folder, alphabetically. */
+export function listLakes(data_folder: string): string[] {
+  if (!existsSync(data_folder)) return [];
+  return readdirSync(data_folder)
+    .filter((name) => existsSync(join(data_folder, name, DESCRIPTION_FILE)))
+    .sort();
+}
+
+/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix. */
+export function openOrCreateLake(data_folder: string, name: string, kind: LakeKind, pipeline: string): Lake {
+  const found = readDescription(data_folder, name);
+  if (found && (found.kind !== kind || found.pipeline !== pipeline)) {
+    throw new OperatingError(
+      "LAKE_OF_ANOTHER_KIND",
+      `The lake "${name}" in ${data_folder} holds ${found.kind} data of ${found.pipeline}, not ${kind} data of ${pipeline}.`,
+      { next_step: "Use another folder with --data: real, replayed and simulated data never share a lake." },
+    );
+  }
+  const description = found ?? { format: 1, kind, pipeline, created_at: new Date().toISOString() };
+  const lake = paths(data_folder, name, description);
+  if (!found) {
+    makeFolder(lake.folder);
+    writeWhole(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+  }
+  return lake;
+}
+
+/**
+ * The lake that a command means: the one named, else the one started last in this data folder.
+ * Throws NO_LAKE with the lakes there are.
+ */
+export function findLake(data_folder: string, name: string | null): Lake {
+  const current_file = join(data_folder, CURRENT_FILE);
+  const wanted = name ?? (existsSync(current_file) ? readFileSync(current_file, "utf8").trim() : null);
+  const description = wanted === null ? null : readDescription(data_folder, wanted);
+  if (wanted !== null && description !== null) return paths(data_folder, wanted, description);
+  const names = listLakes(data_folder);
+  throw new OperatingError(
+    "NO_LAKE",
+    name === null ? `There is no lake in ${resolve(data_folder)} yet.` : `There is no lake "${name}" in ${resolve(data_folder)}.`,
+    {
+      next_step:
+        names.length > 0
+          ? `Choose one with --lake: ${names.join(", ")}.`
+          : "Start one with `npm start`, or name its folder with --data.",
+    },
+  );
+}
+
+/** Makes this the lake that commands mean when they name none. */
+export function rememberAsCurrent(data_folder: string, lake: Lake): void {
+  writeWhole(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new OperatingError("FOLDER_NOT_WRITABLE", `The folder ${folder} cannot be made: ${(error as Error).message}`, {
+      next_step: "Give a folder that you may write to with --data.",
+      cause: error,
+    });
+  }
+}
+
+/** Either the old text or the new one, never half of it. */
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.tmp`, text);
+  renameSync(`${file}.tmp`, file);
+}

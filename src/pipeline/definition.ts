@@ -1,0 +1,103 @@
+import type { Producer, LakeKind } from "../source/producer.ts";
+
+/**
+ * A pipeline as data: what `src/` needs to know to run it. Adding one means writing such a definition, its producers and its
+ * dbt project; nothing in `src/` changes.
+ */
+export interface Pipeline {
+  /** Lower case, names the pipeline on the command line and in reports. */
+  name: string;
+  topic: {
+    name: string;
+    partitions: number;
+    /** The log forgets a record this long after its ingestion, and never before bronze has it. */
+    retention_ms: number;
+  };
+  bronze: {
+    /** `namespace.table`. */
+    table: string;
+    /** A commit is due when this much time has passed since the last one ... */
+    commit_interval_ms: number;
+    /** ... or when this much payload is waiting, whichever comes first. */
+    commit_size_bytes: number;
+    retention_days: number;
+  };
+  transform: {
+    /** Folder of the dbt project, from the repository's root. */
+    project: string;
+    /** Pause between two increments; an increment without new records costs nothing. */
+    interval_ms: number;
+    /** Pause between two runs of the tests over the whole lake. */
+    test_interval_ms: number;
+  };
+  /** By the name that `--source` takes; `replay:FILE` passes FILE. */
+  producers: Record<string, ProducerFactory>;
+  default_source: string;
+  /** Where `start` turns when the default source does not answer at the first start. */
+  fallback_source: string;
+  books: Books;
+  /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
+  latest_event: string;
+  questions: readonly Question[];
+}
+
+export interface ProducerOptions {
+  /** What follows the colon in `--source name:argument`. */
+  argument: string | null;
+  /** Times recorded time; "max" is as fast as the log takes it. */
+  speed: number | "max" | null;
+}
+
+export interface ProducerFactory {
+  kind: LakeKind;
+  /** One line for help and errors. */
+  description: string;
+  /** Whether `--source` must name an argument. */
+  argument: string | null;
+  create(options: ProducerOptions): Promise<Producer>;
+}
+
+/**
+ * What must balance in the lake. Every element of every bronze record lies in exactly one verdict table; these carry the
+ * columns log_topic, log_partition, log_offset, element_index and element_count.
+ */
+export interface Books {
+  accepted: string;
+  duplicates: string;
+  refused: string;
+  /** Further pairs of figures that must be equal: SQL that gives one number each. */
+  balances: readonly { claim: string; left: string; right: string }[];
+}
+
+export interface QuestionOptions {
+  /** Event time to answer as of, as a SQL literal. */
+  as_of: string;
+  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults are filled in. */
+  values: Readonly<Record<string, string | number>>;
+}
+
+export interface Question {
+  number: number;
+  title: string;
+  /** Options of `ask` that the question takes, by name: `--percent`. */
+  options: Record<string, { description: string; default: string | number | null }>;
+  parts: readonly QuestionPart[];
+}
+
+export interface QuestionPart {
+  title: string;
+  /** What an empty result means, as a sentence. */
+  when_empty: string;
+  /** Read the tables as the lake stood this long before the moment asked for; absent means as it stands now. */
+  lake_time_before_ms?: number;
+  sql(options: QuestionOptions): string;
+  columns: readonly Column[];
+}
+
+export interface Column {
+  /** The result's column. */
+  name: string;
+  /** Header on a terminal, unit included. */
+  header: string;
+  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure";
+}

@@ -1,0 +1,85 @@
+import { OperatingError } from "../errors.ts";
+import type { Pipeline, Question, QuestionPart } from "../pipeline/definition.ts";
+import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
+
+export interface AskOptions {
+  /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
+  as_of: string | null;
+  /** Values for the questions' own options; what is missing takes its default. */
+  values: Readonly<Record<string, string | number>>;
+}
+
+export interface Answer {
+  number: number;
+  title: string;
+  /** Event time that the answer holds for, ISO 8601. */
+  as_of: string;
+  parts: AnsweredPart[];
+}
+
+export interface AnsweredPart {
+  definition: QuestionPart;
+  sql: string;
+  result: QueryResult;
+  /** Snapshots of the tables that the SQL names. */
+  snapshots: TableSnapshot[];
+  /** Lake time of the tables read, ISO 8601; null for now. */
+  lake_at: string | null;
+  note: string | null;
+}
+
+/** Where the newest event stands; the part of the definition that says where to look. */
+export async function latestEvent(session: QuerySession, pipeline: Pipeline): Promise<string | null> {
+  const tables = (await session.snapshots(null)).map(({ table }) => table);
+  if (!tables.includes(pipeline.books.accepted)) return null;
+  return session.figure(pipeline.latest_event);
+}
+
+/**
+ * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
+ * Throws LAKE_EMPTY when there is nothing to answer from.
+ */
+export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
+  await session.travelTo(null);
+  const latest = await latestEvent(session, pipeline);
+  if (latest === null) {
+    throw new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
+      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+      is_retryable: true,
+    });
+  }
+  const as_of = options.as_of ?? latest;
+  const as_of_ms = Date.parse(as_of.replace(" ", "T").replace(/\+00$/, "Z"));
+  const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) => (value === null ? [] : [[name, value]]));
+  const values = { ...Object.fromEntries(defaults), ...options.values } as Record<string, string | number>;
+  const parts: AnsweredPart[] = [];
+  for (const definition of question.parts) {
+    const sql = tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values }));
+    parts.push(await answerPart(session, definition, sql, as_of_ms));
+  }
+  return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
+}
+
+async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number): Promise<AnsweredPart> {
+  const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
+  const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
+  const snapshots = (await session.travelTo(lake_at_ms)).filter(({ table }) => sql.includes(table));
+  const named = (await session.tables()).map(({ namespace, name }) => [...namespace, name].join(".")).filter((table) => sql.includes(table));
+  const part = { definition, sql, snapshots, lake_at };
+  if (named.length > snapshots.length) {
+    const missing = named.filter((table) => !snapshots.some((snapshot) => snapshot.table === table));
+    const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
+    const note = `The lake had no snapshot of ${missing.join(", ")} at ${lake_at ?? "all"}.`;
+    return { ...part, result: { columns, rows: [] }, note };
+  }
+  const result = await session.query(sql);
+  return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };
+}
+
+/** The statement as a person would write it: without the indentation of the file that it comes from. */
+function tidy(sql: string): string {
+  const lines = sql.split("\n").filter((line) => line.trim() !== "");
+  const indents = lines.slice(1).map((line) => line.length - line.trimStart().length);
+  const indent = indents.length > 0 ? Math.min(...indents) : 0;
+  return lines.map((line, index) => (index === 0 && !line.startsWith(" ") ? line : line.slice(indent))).join("\n");
+}

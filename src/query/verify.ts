@@ -1,0 +1,175 @@
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import type { QuerySession } from "../engine/embedded/session.ts";
+
+export interface Check {
+  claim: string;
+  is_true: boolean;
+  /** The figures compared, in words. */
+  evidence: string;
+}
+
+export interface Books {
+  checks: Check[];
+  figures: {
+    /** Records: waiting in the log, not yet in bronze. */
+    log_waiting: number;
+    bronze_records: number;
+    /** Records that bronze has and silver has not consumed. */
+    silver_waiting: number;
+    /** Elements, one per price or refusal; a record has at least one. */
+    elements: number;
+    accepted: number;
+    duplicates: number;
+    refused: number;
+    refused_by_reason: Record<string, number>;
+  };
+}
+
+export const OFFSETS_PROPERTY = "coinlake.log-offsets";
+
+/** Next offset by "<topic>/<partition>", from a table's properties. */
+export async function consumedOffsets(lake: OpenLake, table: string): Promise<Record<string, number>> {
+  const [layer = "", name = ""] = table.split(".");
+  const tables = (await lake.catalog.hasNamespace([layer])) ? await lake.catalog.listTables([layer]) : [];
+  if (!tables.some((identifier) => identifier.name === name)) return {};
+  const { metadata } = await lake.catalog.loadTable({ namespace: [layer], name });
+  return JSON.parse(metadata.properties[OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+}
+
+/** The books of a lake: log against bronze against silver against gold. Reads only; safe beside a running pipeline. */
+export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pipeline): Promise<Books> {
+  const auditor = new Auditor(lake, session, pipeline);
+  await auditor.auditBronze();
+  await auditor.auditSilver();
+  await auditor.auditBalances();
+  return auditor.books();
+}
+
+class Auditor {
+  readonly #lake: OpenLake;
+  readonly #session: QuerySession;
+  readonly #pipeline: Pipeline;
+  readonly #checks: Check[] = [];
+  readonly #figures: Books["figures"] = {
+    log_waiting: 0,
+    bronze_records: 0,
+    silver_waiting: 0,
+    elements: 0,
+    accepted: 0,
+    duplicates: 0,
+    refused: 0,
+    refused_by_reason: {},
+  };
+
+  constructor(lake: OpenLake, session: QuerySession, pipeline: Pipeline) {
+    this.#lake = lake;
+    this.#session = session;
+    this.#pipeline = pipeline;
+  }
+
+  books(): Books {
+    return { checks: this.#checks, figures: this.#figures };
+  }
+
+  #check(claim: string, is_true: boolean, evidence: string): void {
+    this.#checks.push({ claim, is_true, evidence });
+  }
+
+  async #count(sql: string): Promise<number> {
+    return Number((await this.#session.figure(sql)) ?? 0);
+  }
+
+  /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
+  async auditBronze(): Promise<void> {
+    const { topic, bronze } = this.#pipeline;
+    const committed = await consumedOffsets(this.#lake, bronze.table);
+    for (const { partition, begin, end } of await this.#lake.log.bounds(topic.name).catch(() => [])) {
+      const name = `${topic.name}/${partition}`;
+      const next = committed[name] ?? 0;
+      this.#figures.log_waiting += Math.max(0, end - next);
+      this.#check(`bronze is not ahead of the log (${name})`, next <= end, `committed up to ${next}, log ends at ${end}`);
+      this.#check(`the log forgot only what bronze has (${name})`, begin <= next, `log begins at ${begin}, committed up to ${next}`);
+    }
+    for (const [name, next] of Object.entries(committed)) {
+      const partition = Number(name.slice(name.lastIndexOf("/") + 1));
+      const where = `log_topic = '${topic.name}' and log_partition = ${partition}`;
+      const [row = []] = (
+        await this.#session.query(
+          `select count(*), count(distinct log_offset), min(log_offset), max(log_offset) from ${bronze.table} where ${where}`,
+        )
+      ).rows;
+      const [rows = 0, distinct = 0, min = 0, max = -1] = row.map((value) => (value === null ? undefined : Number(value)));
+      this.#figures.bronze_records += rows;
+      const expected = next - min;
+      this.#check(`bronze has no gap (${name})`, max === next - 1 && distinct === expected, `${expected - distinct} missing of ${expected}`);
+      this.#check(`bronze has no duplicate (${name})`, rows === distinct, `${rows - distinct} too many of ${rows}`);
+    }
+  }
+
+  /** Every element of every consumed record lies in exactly one verdict table. */
+  async auditSilver(): Promise<void> {
+    const { accepted, duplicates, refused } = this.#pipeline.books;
+    const verdicts = [accepted, duplicates, refused];
+    const offsets = await Promise.all(verdicts.map((table) => consumedOffsets(this.#lake, table)));
+    const bronze = await consumedOffsets(this.#lake, this.#pipeline.bronze.table);
+    const [first = {}] = offsets;
+    this.#check(
+      "accepted, duplicates and refused stand at one place in the log",
+      offsets.every((other) => JSON.stringify(other) === JSON.stringify(first)),
+      JSON.stringify(offsets),
+    );
+    for (const [name, next] of Object.entries(bronze)) this.#figures.silver_waiting += next - (first[name] ?? 0);
+    if (Object.keys(first).length === 0) return;
+
+    this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
+    this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
+    const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
+    for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
+    this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
+    await this.#auditElements(verdicts, first);
+  }
+
+  async #auditElements(verdicts: readonly string[], consumed: Record<string, number>): Promise<void> {
+    const columns = "log_topic, log_partition, log_offset, element_index, element_count";
+    const union = verdicts.map((table) => `select ${columns} from ${table}`).join(" union all ");
+    const [row = []] = (
+      await this.#session.query(`
+        with records as (
+          select log_topic, log_partition, log_offset, count(*) as elements, count(distinct element_index) as distinct_elements,
+            max(element_index) as last_index, min(element_count) as least, max(element_count) as most
+          from (${union}) group by all
+        )
+        select count(*), coalesce(sum(elements), 0), coalesce(sum(elements - distinct_elements), 0),
+          count_if(distinct_elements <> least or least <> most or last_index <> most - 1)
+        from records`)
+    ).rows;
+    const [records = 0, elements = 0, doubled = 0, incomplete = 0] = row.map(Number);
+    this.#figures.elements = elements;
+    const bronze_records = await this.#count(
+      `select count(*) from ${this.#pipeline.bronze.table} where ${Object.entries(consumed)
+        .map(([name, next]) => `(log_partition = ${name.slice(name.lastIndexOf("/") + 1)} and log_offset < ${next})`)
+        .join(" or ")}`,
+    );
+    this.#check("every record in bronze has its verdict", records === bronze_records, `${bronze_records} records, ${records} with a verdict`);
+    this.#check("no element has two verdicts", doubled === 0, `${doubled} doubled`);
+    this.#check("no record lacks an element", incomplete === 0, `${incomplete} incomplete`);
+    const { accepted, duplicates, refused } = this.#figures;
+    this.#check(
+      "elements = accepted + duplicates + refused",
+      elements === accepted + duplicates + refused,
+      `${elements} = ${accepted} + ${duplicates} + ${refused}`,
+    );
+  }
+
+  /** What the pipeline itself promises of silver and gold. */
+  async auditBalances(): Promise<void> {
+    const existing = new Set((await this.#session.tables()).map(({ namespace, name }) => `${namespace.join(".")}.${name}`));
+    for (const { claim, left, right } of this.#pipeline.books.balances) {
+      const tables = `${left} ${right}`.match(/\b(?:bronze|silver|gold)\.\w+/g) ?? [];
+      if (!tables.every((table) => existing.has(table))) continue;
+      const [a, b] = [await this.#count(left), await this.#count(right)];
+      this.#check(claim, a === b, `${a} = ${b}`);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import type { Clock } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
+import type { Ingest } from "../ingest/ingest.ts";
+import type { Log } from "../log/log.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { Producer, SourceReport } from "../source/producer.ts";
+import { runProducer } from "../source/run.ts";
+import type { Transform } from "../transform/transform.ts";
+import type { CommandResult } from "../transform/worker.ts";
+
+export interface PipelineRun {
+  pipeline: Pipeline;
+  producer: Producer;
+  log: Log;
+  ingest: Pick<Ingest, "run" | "drain">;
+  transform: Pick<Transform, "increment" | "catchUp" | "isCaughtUp" | "test">;
+  clock: Clock;
+  /** Aborts for a clean stop: what was made durable stays, what was not is given again by the source at the next start. */
+  signal: AbortSignal;
+  /** End once the source has ended and gold holds and proves everything; else go on until the signal. */
+  is_until_drained: boolean;
+  events: RunEvents;
+}
+
+export interface RunEvents {
+  reported(report: SourceReport): void;
+  appended(records: number): void;
+  incremented(result: CommandResult): void;
+  tested(result: CommandResult): void;
+  /** A retryable failure; the schedule goes on. */
+  failed(error: OperatingError): void;
+}
+
+/** A failing increment is tried again after this pause, growing up to the bound; then the run ends with its error. */
+const RETRY_PAUSE_MS = 1_000;
+const MAX_RETRY_PAUSE_MS = 60_000;
+const MAX_FAILURES_IN_A_ROW = 8;
+/** An idle schedule looks for new commits at this pace; looking costs one read of the catalog. */
+const LOOK_MS = 250;
+
+/**
+ * Runs a pipeline: the producer fills the log, ingest commits to bronze, dbt carries on to gold and is tested. Three loops, each
+ * at its own pace, coupled by nothing but durable state; the first that cannot go on ends them all with its error.
+ */
+export async function runPipeline(run: PipelineRun): Promise<void> {
+  const producing = startLoop(run.signal, (signal) => produce(run, signal));
+  const ingesting = startLoop(run.signal, (signal) => run.ingest.run(signal));
+  const transforming = startLoop(run.signal, (signal) => transformOnSchedule(run, signal));
+  const loops = [producing, ingesting, transforming];
+  try {
+    await Promise.race([producing.end, failureOf(ingesting), failureOf(transforming)]);
+    if (run.is_until_drained && !run.signal.aborted) {
+      await ingesting.stop();
+      await run.ingest.drain();
+      await transforming.stop();
+      await run.transform.catchUp(run.events.incremented);
+      run.events.tested(await run.transform.test());
+    } else await Promise.all(loops.map(({ end }) => end));
+  } finally {
+    await Promise.allSettled(loops.map((loop) => loop.stop()));
+  }
+}
+
+interface Loop {
+  end: Promise<void>;
+  /** Asks it to end and waits until it has; throws what ended it. */
+  stop(): Promise<void>;
+}
+
+function startLoop(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Loop {
+  const own = new AbortController();
+  const end = work(AbortSignal.any([signal, own.signal]));
+  // Whoever awaits `end` sees its error; until then it must not count as unhandled.
+  end.catch(() => {});
+  return {
+    end,
+    stop: () => {
+      own.abort();
+      return end;
+    },
+  };
+}
+
+/** Rejects when the loop fails; a loop that ends well is nothing to wake up for. */
+async function failureOf(loop: Loop): Promise<never> {
+  await loop.end;
+  return new Promise<never>(() => {});
+}
+
+async function produce({ producer, log, pipeline, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
+  await runProducer({
+    producer,
+    log,
+    topic: pipeline.topic.name,
+    clock,
+    signal,
+    report: events.reported,
+    appended: events.appended,
+  });
+}
+
+/**
+ * Increments when bronze is ahead and the interval has passed (the first at once), tests at their own interval. Failures that a
+ * retry may mend are reported and tried again, a bounded number of times in a row.
+ */
+async function transformOnSchedule({ pipeline, transform, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
+  const { interval_ms, test_interval_ms } = pipeline.transform;
+  let incremented_us = -Infinity;
+  let tested_us = clock.now_us();
+  let failures = 0;
+  while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal)) {
+    const now_us = clock.now_us();
+    try {
+      if (now_us - incremented_us >= interval_ms * 1000 && !(await transform.isCaughtUp())) {
+        events.incremented(await transform.increment());
+        incremented_us = now_us;
+      }
+      if (now_us - tested_us >= test_interval_ms * 1000) {
+        events.tested(await transform.test());
+        tested_us = now_us;
+      }
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+      events.failed(error);
+    }
+  }
+}
+
+function retryPause_ms(failures: number): number {
+  return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
+}
+
+/** Whether to go on after the pause. */
+async function pause(clock: Clock, pause_ms: number, signal: AbortSignal): Promise<boolean> {
+  await clock.wait(pause_ms, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  return !signal.aborted;
+}

@@ -1,0 +1,20 @@
+import type { TableCatalog } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+
+/** How far a table has come in the log: the next offset to take, by "<topic>/<partition>"; empty for a table that is not there. */
+export async function logOffsets(catalog: TableCatalog, table: string): Promise<Record<string, number>> {
+  const [layer = "", name = ""] = table.split(".");
+  try {
+    const { metadata } = await catalog.loadTable({ namespace: [layer], name });
+    return JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+  } catch (error) {
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return {};
+    throw error;
+  }
+}
+
+/** Whether a table at `consumed` has all that a table at `available` has. */
+export function hasConsumed(consumed: Record<string, number>, available: Record<string, number>): boolean {
+  return Object.entries(available).every(([partition, next]) => (consumed[partition] ?? 0) >= next);
+}

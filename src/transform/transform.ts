@@ -1,0 +1,66 @@
+import type { TableCatalog } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { nobodyListens, type StepListener } from "../steps.ts";
+import { hasConsumed, logOffsets } from "./offsets.ts";
+import type { CommandResult, DbtWorker } from "./worker.ts";
+
+export interface TransformOptions {
+  pipeline: Pipeline;
+  catalog: TableCatalog;
+  worker: Pick<DbtWorker, "run">;
+  step?: StepListener;
+}
+
+/** Selects what the schedule keeps up to date: the batch and every table that follows the log. */
+const RUN = ["run", "--no-write-json"];
+const FULL_RUN = ["run"];
+const TEST = ["test"];
+
+/** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
+export class Transform {
+  readonly #pipeline: Pipeline;
+  readonly #catalog: TableCatalog;
+  readonly #worker: Pick<DbtWorker, "run">;
+  readonly #step: StepListener;
+
+  constructor({ pipeline, catalog, worker, step = nobodyListens }: TransformOptions) {
+    this.#pipeline = pipeline;
+    this.#catalog = catalog;
+    this.#worker = worker;
+    this.#step = step;
+  }
+
+  /** Whether every record in bronze has reached silver's verdict tables. */
+  async isCaughtUp(): Promise<boolean> {
+    const { accepted } = this.#pipeline.books;
+    return hasConsumed(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
+  }
+
+  /** One increment over what bronze holds beyond silver. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
+  async increment(options: { with_artefacts?: boolean } = {}): Promise<CommandResult> {
+    this.#step("before transform");
+    const result = await this.#worker.run(options.with_artefacts ? FULL_RUN : RUN);
+    this.#step("after transform");
+    const failed = result.nodes.filter(({ status }) => status === "error");
+    if (!result.is_success || failed.length > 0) {
+      const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
+      throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
+        next_step: "Nothing is lost: the increment is tried again. If it keeps failing, mend the model named above.",
+        is_retryable: true,
+      });
+    }
+    return result;
+  }
+
+  /** Increments until silver has all that bronze had when the last one began. */
+  async catchUp(onIncrement: (result: CommandResult) => void = () => {}): Promise<void> {
+    do onIncrement(await this.increment());
+    while (!(await this.isCaughtUp()));
+  }
+
+  /** All tests of the project. Failing tests are results: the caller decides what they mean. */
+  async test(): Promise<CommandResult> {
+    return this.#worker.run(TEST);
+  }
+}

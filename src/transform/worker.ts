@@ -1,0 +1,178 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { OperatingError } from "../errors.ts";
+import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
+
+export interface NodeResult {
+  name: string;
+  /** model, test, seed, unit_test ... */
+  kind: string;
+  /** dbt's word: success, error, skipped, pass, fail, warn. */
+  status: string;
+  seconds: number;
+  message: string | null;
+  failures: number | null;
+}
+
+export interface CommandResult {
+  is_success: boolean;
+  seconds: number;
+  nodes: NodeResult[];
+}
+
+export interface DbtOptions {
+  /** Folder of the dbt project, from the repository's root. */
+  project: string;
+  catalog_url: string;
+  /** Where dbt's artefacts, logs and spill files go. */
+  folder: string;
+  /** Called with the name of each node as it finishes. */
+  onNode?: (name: string) => void;
+}
+
+/** What dbt's processes need to know; the profile reads it. */
+export function dbtEnvironment(options: Pick<DbtOptions, "catalog_url" | "folder">): NodeJS.ProcessEnv {
+  mkdirSync(options.folder, { recursive: true });
+  return {
+    ...process.env,
+    COINLAKE_CATALOG_URL: options.catalog_url,
+    COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
+    COINLAKE_DBT_SPILL: join(options.folder, "spill"),
+    DBT_TARGET_PATH: join(options.folder, "target"),
+    DBT_LOG_PATH: join(options.folder, "logs"),
+    DO_NOT_TRACK: "1",
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
+}
+
+type Message = {
+  ready?: boolean;
+  finished?: string;
+  success?: boolean;
+  seconds?: number;
+  error?: string | null;
+  nodes?: NodeResult[];
+};
+
+interface Waiting {
+  resolve(result: CommandResult): void;
+  reject(error: Error): void;
+}
+
+const START_TIMEOUT_MS = 120_000;
+const STDERR_KEPT_CHARACTERS = 4_000;
+
+/**
+ * A dbt that stays warm: the project is parsed once, commands then take about a second. One command at a time. A worker that
+ * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by the next.
+ */
+export class DbtWorker {
+  readonly #options: DbtOptions;
+  #child: ChildProcess | null = null;
+  #ready: Promise<void> | null = null;
+  #waiting: Waiting | null = null;
+  #stderr = "";
+  #is_closing = false;
+
+  constructor(options: DbtOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the process, if it is not running, and resolves when the project is parsed. */
+  start(): Promise<void> {
+    this.#ready ??= this.#spawn();
+    return this.#ready;
+  }
+
+  /**
+   * Runs one dbt command, such as `["run"]`. Failing models and tests are results, not errors.
+   * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all).
+   */
+  async run(args: readonly string[]): Promise<CommandResult> {
+    await this.start();
+    if (this.#waiting) throw new Error("the dbt worker runs one command at a time");
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#child?.stdin?.write(`${JSON.stringify({ id: 0, args })}\n`);
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Ends the process; a running command fails. */
+  async close(): Promise<void> {
+    this.#is_closing = true;
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.stdin?.end();
+    });
+  }
+
+  #spawn(): Promise<void> {
+    const script = fileURLToPath(new URL("worker.py", import.meta.url));
+    const child = spawn(pythonExecutable(), [script, join(projectFolder(), this.#options.project)], {
+      env: dbtEnvironment(this.#options),
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#child = child;
+    this.#stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);
+    });
+    // A worker that died is told by "exit"; writing to it must not end this process.
+    child.stdin.on("error", () => {});
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
+      const died = (error: Error | null, code: number | null, signal: string | null) => {
+        clearTimeout(timer);
+        const failure = this.#death(error, code, signal);
+        this.#ready = null;
+        this.#waiting?.reject(failure);
+        this.#waiting = null;
+        reject(failure);
+      };
+      child.once("error", (error) => died(error, null, null));
+      child.once("exit", (code, signal) => died(null, code, signal));
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const message = JSON.parse(line) as Message;
+        if (message.ready === true) {
+          clearTimeout(timer);
+          resolve();
+        } else if (message.ready === false) this.#stderr = message.error ?? "";
+        else if (message.finished !== undefined) this.#options.onNode?.(message.finished);
+        else this.#answer(message);
+      });
+    });
+  }
+
+  #answer({ success, seconds, error, nodes }: Message): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (error) {
+      waiting?.reject(
+        new OperatingError("DBT_FAILED", `dbt could not run: ${error}`, {
+          next_step: `Run \`npm run -s coinlake -- dbt debug\`; the log is in ${join(this.#options.folder, "logs")}.`,
+          is_retryable: true,
+        }),
+      );
+    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, nodes: nodes ?? [] });
+  }
+
+  #death(error: Error | null, code: number | null, signal: string | null): OperatingError {
+    const how = error?.message ?? (signal ? `signal ${signal}` : `exit code ${code}`);
+    const said = this.#stderr.trim().split("\n").slice(-8).join("\n");
+    return new OperatingError("DBT_WORKER_DIED", `The dbt worker ended (${how}).${said ? ` It said:\n${said}` : ""}`, {
+      next_step: this.#is_closing
+        ? "Nothing to do: it was asked to."
+        : "Nothing is lost: the next increment starts it again. If it keeps ending, run `npm run -s coinlake -- doctor`.",
+      is_retryable: true,
+    });
+  }
+}
