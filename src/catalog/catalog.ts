@@ -141,11 +141,6 @@ export class Catalog implements TableCatalog {
     }
   }
 
-  /** The JSON text of loaded metadata, made once for each version. */
-  metadataBytes(metadata: TableMetadata): Uint8Array {
-    return this.#files.bytes(metadata);
-  }
-
   /** Throws NO_SUCH_NAMESPACE, TABLE_EXISTS, BAD_REQUEST. */
   async createTable(request: CreateTableRequest): Promise<LoadedTable> {
     const metadata = await this.stageTable(request);
@@ -218,6 +213,7 @@ export class Catalog implements TableCatalog {
   }
 
   async close(): Promise<void> {
+    await this.#committer.close();
     await this.#store.close();
   }
 

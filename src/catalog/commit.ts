@@ -41,6 +41,7 @@ export interface CommitParts {
 /** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
 export class Committer {
   readonly #parts: CommitParts;
+  readonly #tidying = new Set<Promise<void>>();
 
   constructor(parts: CommitParts) {
     this.#parts = parts;
@@ -59,7 +60,7 @@ export class Committer {
         if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT" || attempt === MAX_ATTEMPTS) throw error;
         continue;
       }
-      await this.#tidy(staged);
+      this.#startTidying(staged);
       return staged.map(({ identifier, location, next }) => ({ identifier, metadata_location: location, metadata: next }));
     }
   }
@@ -147,7 +148,17 @@ export class Committer {
     await this.#delete(staged.filter(isMoved).map(({ location }) => location));
   }
 
-  /** The commit stands, whatever happens here: files left over are found by whoever looks for orphans. */
+  /** Resolves when no deletion is under way any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#tidying);
+  }
+
+  /** The commit stands, whatever happens here, so nobody waits for it. */
+  #startTidying(staged: readonly Staged[]): void {
+    const tidying = this.#tidy(staged).finally(() => this.#tidying.delete(tidying));
+    this.#tidying.add(tidying);
+  }
+
   async #tidy(staged: readonly Staged[]): Promise<void> {
     for (const { base, next } of staged.filter(isMoved)) {
       if (base !== null) await this.#delete(droppedVersions(next, base.metadata));

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { constants, gzipSync } from "node:zlib";
 import type { Storage } from "../storage/storage.ts";
 import type { TableMetadata } from "./model.ts";
 import { formatMetadata, parseMetadata } from "./metadata/text.ts";
@@ -14,8 +15,6 @@ const MAX_CACHED_VERSIONS = 64;
 export class MetadataFiles {
   readonly #storage: Storage;
   readonly #cached = new Map<string, TableMetadata>();
-  /** The file's bytes, for readers over HTTP and for the write itself. */
-  readonly #bytes = new WeakMap<TableMetadata, Uint8Array>();
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -32,18 +31,11 @@ export class MetadataFiles {
 
   /** Durable when it resolves; nobody sees it until the pointer moves to it. */
   async write(metadata: TableMetadata, version: number): Promise<string> {
-    const location = metadataLocation(metadata, version, randomUUID());
-    await this.#storage.write(location, this.bytes(metadata));
+    const parts = formatMetadata(metadata);
+    const is_compressed = isCompressed(metadata, parts);
+    const location = metadataLocation(metadata, version, randomUUID(), is_compressed);
+    await this.#storage.write(location, Buffer.concat(is_compressed ? parts.map(compressed) : parts));
     return location;
-  }
-
-  bytes(metadata: TableMetadata): Uint8Array {
-    let bytes = this.#bytes.get(metadata);
-    if (bytes === undefined) {
-      bytes = Buffer.from(formatMetadata(metadata));
-      this.#bytes.set(metadata, bytes);
-    }
-    return bytes;
   }
 
   remember(location: string, metadata: TableMetadata): void {
@@ -61,4 +53,29 @@ export class MetadataFiles {
     this.forget(location);
     await this.#storage.delete(location);
   }
+}
+
+/**
+ * Small metadata stays text that people can read. Large metadata is written at every commit though it hardly changes, and
+ * compression makes it a seventh.
+ */
+const COMPRESSED_FROM_BYTES = 128 * 1024;
+
+/** The table's `write.metadata.compression-codec` (gzip or none) decides; without one, the size does. */
+function isCompressed(metadata: TableMetadata, parts: readonly Uint8Array[]): boolean {
+  const codec = metadata.properties["write.metadata.compression-codec"]?.toLowerCase();
+  if (codec === "gzip" || codec === "none") return codec === "gzip";
+  return parts.reduce((total, part) => total + part.length, 0) >= COMPRESSED_FROM_BYTES;
+}
+
+const compressed_part = new WeakMap<Uint8Array, Uint8Array>();
+
+/** Each part is a gzip member of its own (RFC 1952, section 2.2), so those that did not change are not compressed again. */
+function compressed(part: Uint8Array): Uint8Array {
+  let bytes = compressed_part.get(part);
+  if (bytes === undefined) {
+    bytes = gzipSync(part, { level: constants.Z_BEST_SPEED });
+    compressed_part.set(part, bytes);
+  }
+  return bytes;
 }

@@ -7,31 +7,79 @@ import { schemaOf, specOf } from "./draft.ts";
 import { NEWEST_FORMAT_VERSION } from "./updates.ts";
 
 /**
- * Table metadata to and from its file (spec, appendix C). A table's snapshots, log entries and the like never change once made,
- * and successive versions of the metadata share them, so the text of each is made once: what a commit costs must not grow
- * with the number of commits before it.
+ * Table metadata to and from its file (spec, appendix C). What a commit costs must not grow with the number of commits before
+ * it, although the file lists them all. Lists that only grow at the end are therefore formatted in blocks: successive versions
+ * of the metadata share the items as objects, so a block's bytes are made once.
  */
-const text_of = new WeakMap<object, string>();
+const GROWING_LISTS = new Set(["snapshots", "snapshot-log"]);
 
-const SHARED_LISTS = new Set(["snapshots", "snapshot-log", "metadata-log", "statistics", "partition-statistics"]);
-
-function sharedText(item: object): string {
-  let text = text_of.get(item);
-  if (text === undefined) {
-    text = formatJson(item);
-    text_of.set(item, text);
-  }
-  return text;
+interface Block {
+  items: readonly unknown[];
+  is_first: boolean;
+  /** Items in JSON; a comma in front unless they begin the list. */
+  bytes: Uint8Array;
 }
 
-export function formatMetadata(metadata: TableMetadata): string {
+/** A snapshot takes about 500 bytes: few enough to join again those after the last full block, many enough to copy fast. */
+const BLOCK_LENGTH = 64;
+const block_of_first = new WeakMap<object, Block>();
+
+/** The file's bytes, in parts to be joined. Those of blocks are the same objects in every version: not to be changed. */
+export function formatMetadata(metadata: TableMetadata): Uint8Array[] {
   const legacy = metadata["format-version"] === 1 ? legacyFields(metadata) : {};
-  const members = Object.entries({ ...metadata, ...legacy }).flatMap(([key, value]) => {
-    if (value === undefined) return [];
-    const text = SHARED_LISTS.has(key) && Array.isArray(value) ? `[${value.map(sharedText).join(",")}]` : formatJson(value);
-    return [`${JSON.stringify(key)}:${text}`];
-  });
-  return `{${members.join(",")}}`;
+  const members = Object.entries({ ...metadata, ...legacy }).filter(([, value]) => value !== undefined);
+  const parts: Uint8Array[] = [];
+  let text = "";
+  for (const [index, [key, value]] of members.entries()) {
+    text += `${index === 0 ? "{" : ","}${JSON.stringify(key)}:`;
+    if (!Array.isArray(value)) {
+      text += formatJson(value);
+      continue;
+    }
+    const items = value as unknown[];
+    const blocks = GROWING_LISTS.has(key) ? fullBlocks(items) : [];
+    text += "[";
+    if (blocks.length > 0) {
+      parts.push(Buffer.from(text), ...blocks.map(({ bytes }) => bytes));
+      text = "";
+    }
+    text += `${listText(items, blocks.length * BLOCK_LENGTH)}]`;
+  }
+  parts.push(Buffer.from(`${text}}`));
+  return parts;
+}
+
+function fullBlocks(items: readonly unknown[]): Block[] {
+  return Array.from({ length: Math.floor(items.length / BLOCK_LENGTH) }, (_, index) => blockAt(items, index * BLOCK_LENGTH));
+}
+
+/** A block is found again by its first item, if the others, and whether any came before, are the same too. */
+function blockAt(items: readonly unknown[], start: number): Block {
+  const own = items.slice(start, start + BLOCK_LENGTH);
+  const is_first = start === 0;
+  const cached = block_of_first.get(own[0] as object);
+  if (cached?.is_first === is_first && cached.items.every((item, index) => item === own[index])) return cached;
+  const block = { items: own, is_first, bytes: Buffer.from(listText(items.slice(0, start + BLOCK_LENGTH), start)) };
+  block_of_first.set(own[0] as object, block);
+  return block;
+}
+
+/** Items from `start` on, with a comma in front where others precede them. */
+function listText(items: readonly unknown[], start: number): string {
+  const texts = items.slice(start).map(itemText);
+  return start > 0 && texts.length > 0 ? `,${texts.join(",")}` : texts.join(",");
+}
+
+const text_of_item = new WeakMap<object, string>();
+
+/** Items outside of full blocks go into every version again: a hundred of the metadata log alone. */
+function itemText(item: unknown): string {
+  if (typeof item !== "object" || item === null) return formatJson(item);
+  const known = text_of_item.get(item);
+  if (known !== undefined) return known;
+  const text = formatJson(item);
+  text_of_item.set(item, text);
+  return text;
 }
 
 /** What readers of v1 look for in place of the lists. */

@@ -4,9 +4,13 @@ import type { TableMetadata } from "../model.ts";
 
 const DEFAULT_PREVIOUS_VERSIONS = 100;
 
-/** `…/metadata/00041-<uuid>.metadata.json`; the number is for people and tools that sort by name, the uuid makes it unique. */
-export function metadataLocation(metadata: TableMetadata, version: number, uuid: string): string {
-  return `${metadata.location}/metadata/${String(version).padStart(5, "0")}-${uuid}.metadata.json`;
+/**
+ * `…/metadata/00041-<uuid>.metadata.json`, or `.gz.metadata.json` (spec, "Naming for GZIP compressed Metadata JSON files").
+ * The number is for people and tools that sort by name, the uuid makes it unique.
+ */
+export function metadataLocation(metadata: TableMetadata, version: number, uuid: string, is_compressed: boolean): string {
+  const extension = is_compressed ? ".gz.metadata.json" : ".metadata.json";
+  return `${metadata.location}/metadata/${String(version).padStart(5, "0")}-${uuid}${extension}`;
 }
 
 /** One more than the version in the name of `location` (`00041-…` or `v41.…`); 0 where it has none. */

@@ -52,6 +52,8 @@ export function send(response: ServerResponse, answer: Answer, is_head: boolean)
     ...(has_body ? { "content-type": "application/json", "content-length": String(size_bytes) } : {}),
     ...answer.headers,
   });
+  response.cork();
   if (!is_head) for (const part of parts) response.write(part);
+  response.uncork();
   response.end();
 }

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Catalog } from "../catalog.ts";
 import { badRequest, noSuchTable } from "../errors.ts";
 import { formatJson } from "../json.ts";
 import { isSameLong } from "../long.ts";
 import type { SortOrder } from "../metadata/draft.ts";
+import { formatMetadata } from "../metadata/text.ts";
 import type { LoadedTable, PartitionSpec, Requirement, Schema, TableChange, TableIdentifier, TableMetadata, Update } from "../model.ts";
 import { arrayIn, asObject, booleanIn, objectIn, stringIn, stringMapIn, stringsIn, type JsonObject } from "../shape.ts";
 import type { Answer } from "./answers.ts";
@@ -24,9 +24,9 @@ export const TABLE_ROUTES: readonly Route[] = [
     async handle({ catalog, namespace, body }) {
       const request = await body();
       const table = readCreateRequest(namespace, request);
-      if (!booleanIn(request, "stage-create")) return tableAnswer(catalog, await catalog.createTable(table));
+      if (!booleanIn(request, "stage-create")) return tableAnswer(await catalog.createTable(table));
       const metadata = await catalog.stageTable(table);
-      return { status: 200, parts: [Buffer.from('{"metadata":'), catalog.metadataBytes(metadata), Buffer.from(',"config":{}}')] };
+      return { status: 200, parts: [Buffer.from('{"metadata":'), ...formatMetadata(metadata), Buffer.from(',"config":{}}')] };
     },
   },
   {
@@ -39,7 +39,7 @@ export const TABLE_ROUTES: readonly Route[] = [
       const etag = etagOf(table, mode);
       if (call.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true) return { status: 304, headers: { etag } };
       const metadata = mode === "refs" ? withReferencedSnapshots(table.metadata) : table.metadata;
-      return tableAnswer(call.catalog, { ...table, metadata }, etag);
+      return tableAnswer({ ...table, metadata }, etag);
     },
   },
   {
@@ -56,7 +56,7 @@ export const TABLE_ROUTES: readonly Route[] = [
     async handle(call) {
       const [table] = await call.catalog.commit([readChange(await call.body(), tableOf(call))]);
       if (table === undefined) throw noSuchTable(tableOf(call));
-      return tableAnswer(call.catalog, table);
+      return tableAnswer(table);
     },
   },
   {
@@ -77,7 +77,7 @@ export const TABLE_ROUTES: readonly Route[] = [
         metadata_location: stringIn(request, "metadata-location"),
         is_overwriting: booleanIn(request, "overwrite"),
       });
-      return tableAnswer(catalog, table);
+      return tableAnswer(table);
     },
   },
   {
@@ -111,11 +111,11 @@ export const TABLE_ROUTES: readonly Route[] = [
   },
 ];
 
-/** The metadata is sent as the bytes that lie on disk: at 2,000 snapshots it is a megabyte, and every reader asks for it. */
-function tableAnswer(catalog: Catalog, table: LoadedTable, etag = etagOf(table, "all")): Answer {
+/** The metadata goes out as parts that are formatted once: at 2,000 snapshots it is a megabyte, and every reader asks for it. */
+function tableAnswer(table: LoadedTable, etag = etagOf(table, "all")): Answer {
   const parts = [
     Buffer.from(`{"metadata-location":${formatJson(table.metadata_location)},"metadata":`),
-    catalog.metadataBytes(table.metadata),
+    ...formatMetadata(table.metadata),
     Buffer.from(',"config":{}}'),
   ];
   return { status: 200, parts, headers: { etag } };
