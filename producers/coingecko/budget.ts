@@ -41,10 +41,9 @@ export function creditsLeft(credits: Credits, { calls_per_month }: Budget): numb
 }
 
 /**
- * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, so that the
- * last one lies at its end and one stays in reserve. It is counted from
- * the last poll and not from a timetable, so a machine that slept polls once when it wakes, not once for each poll missed.
- * Where a poll can no longer be paid, at the start of the next month.
+ * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, which leaves
+ * the price of one poll in reserve at its end. It is counted from the last poll and not from a timetable, so a machine that slept
+ * polls once when it wakes, not once for each poll missed. Where a poll can no longer be paid, at the start of the next month.
  */
 export function nextPollAt_us(credits: Credits, budget: Budget, now_us: number): number {
   const polls_left = Math.floor(creditsLeft(credits, budget) / budget.pages);

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import * as fc from "fast-check";
+import { openReplay } from "../../producers/replay.ts";
+import { simulated } from "../../producers/simulated.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { Log, LogRecord } from "../../src/log/log.ts";
+import { openSqliteLog } from "../../src/log/sqlite/log.ts";
+import type { Batch, Producer, SourceRecord } from "../../src/source/producer.ts";
+import { runProducer } from "../../src/source/run.ts";
+import { collect } from "./collect.ts";
+import { FakeClock } from "./fake-clock.ts";
+
+const TOPIC = "prices";
+const never = new AbortController().signal;
+
+let folder: string;
+let files = 0;
+before(async () => void (folder = await mkdtemp(join(tmpdir(), "coinlake-run-"))));
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+async function openLog(file = join(folder, `${(files += 1)}.sqlite`), max_size_bytes?: number): Promise<{ log: Log; file: string }> {
+  const log = openSqliteLog(max_size_bytes === undefined ? { file } : { file, max_size_bytes });
+  await log.createTopic(TOPIC, 1);
+  return { log, file };
+}
+
+async function everything(log: Log): Promise<LogRecord[]> {
+  const [{ begin, end } = { begin: 0, end: 0 }] = await log.bounds(TOPIC);
+  const records: LogRecord[] = [];
+  while (records.length < end - begin) records.push(...(await log.read(TOPIC, 0, begin + records.length, { max_records: 10_000, max_bytes: 1e9 })));
+  return records;
+}
+
+const told = (records: readonly SourceRecord[]): string[] =>
+  records.map(({ key, source, payload, ingested_at_us }) => `${key} ${source} ${ingested_at_us} ${Buffer.from(payload).toString("latin1")}`);
+
+const record = (number: number): SourceRecord => ({ key: "k", source: "s", payload: Buffer.from(String(number)), ingested_at_us: number });
+
+/** A source of so many numbered records in batches of three, which can fail before a batch. */
+function counting(records: number, fails_at = Infinity, error = new Error("the source failed")): Producer {
+  return {
+    id: "counting",
+    kind: "replay",
+    probe: async () => {},
+    async *batches({ position }): AsyncGenerator<Batch> {
+      for (let from = Number(position ?? 0); from < records; from += 3) {
+        if (from >= fails_at) throw error;
+        const until = Math.min(from + 3, records);
+        yield { records: Array.from({ length: until - from }, (_, index) => record(from + index)), position: String(until) };
+      }
+    },
+  };
+}
+
+const run = (producer: Producer, log: Log, signal = never) => runProducer({ producer, log, topic: TOPIC, clock: new FakeClock(), signal, report: () => {} });
+
+test("Everything a source gives is in the log, in order, with the position behind the last record.", async () => {
+  const { log } = await openLog();
+  const appended: number[] = [];
+  const result = await runProducer({ producer: counting(10), log, topic: TOPIC, clock: systemClock, signal: never, report: () => {}, appended: (records) => void appended.push(records) });
+  assert.deepEqual([result, appended], [{ records: 10 }, [3, 3, 3, 1]]);
+  assert.deepEqual(told(await everything(log)), told(Array.from({ length: 10 }, (_, number) => record(number))));
+  assert.equal(await log.position(TOPIC, "counting"), "10");
+  assert.deepEqual(await run(counting(10), log), { records: 0 });
+  await log.close();
+});
+
+test("A full log stops the source with the log's own error; with room again, the next run goes on without a gap.", async () => {
+  const market = { coins: 10, speed: "max", start_us: 1_760_000_000_000_000, until_step: 200 } as const;
+  const { log, file } = await openLog(undefined, 600_000);
+  await assert.rejects(run(simulated(market), log), { code: "LOG_DISK_FULL" });
+  const kept = (await everything(log)).length;
+  assert.ok(kept > 0 && kept < 200, String(kept));
+  await log.close();
+  const { log: roomy } = await openLog(file);
+  assert.deepEqual(await run(simulated(market), roomy), { records: 200 - kept });
+  assert.deepEqual(told(await everything(roomy)), told((await collect(simulated(market))).records));
+  await roomy.close();
+});
+
+test("A source that cannot go on stops the run with its error, and what it gave before is kept.", async () => {
+  const { log } = await openLog();
+  const failure = new Error("gone");
+  await assert.rejects(run(counting(10, 6, failure), log), failure);
+  assert.equal((await everything(log)).length, 6);
+  await log.close();
+});
+
+test("An abort ends the run after the append under way, and is no error even where the source throws it.", async () => {
+  const { log } = await openLog();
+  const abort = new AbortController();
+  const throwing: Producer = {
+    ...counting(0),
+    async *batches({ signal }): AsyncGenerator<Batch> {
+      yield { records: [record(0)], position: "1" };
+      abort.abort();
+      signal.throwIfAborted();
+    },
+  };
+  assert.deepEqual(await run(throwing, log, abort.signal), { records: 1 });
+  await log.close();
+});
+
+test("A log that appends at once still lets timers have their turn.", async () => {
+  const { log } = await openLog();
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 1);
+  await run(counting(3000), log);
+  clearInterval(timer);
+  assert.ok(turns > 5, String(turns));
+  await log.close();
+});
+
+test("Replays and markets stopped at any record, any number of times, leave in the log what one run would.", async () => {
+  const file = join(folder, "candles.csv");
+  const rows = Array.from({ length: 600 }, (_, index) => `C${index % 5},${1_760_000_040_000 + Math.floor(index / 5) * 60_000},1.5,1.9,1.2,1.7,0.30`);
+  await writeFile(file, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, "torn,1"].join("\n"));
+  const sources: [string, () => Promise<Producer>][] = [
+    ["replay at full speed", () => openReplay({ file, speed: "max" })],
+    ["replay at a pace", () => openReplay({ file, speed: 3600 })],
+    ["market", async () => simulated({ coins: 5, speed: 100, start_us: 1_760_000_000_000_000, until_step: 60 })],
+  ];
+  for (const [title, open] of sources) {
+    const whole = told((await collect(await open())).records);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(whole.length), { maxLength: 6 }), async (stops) => {
+        const { log } = await openLog();
+        for (const stop of [...stops, Infinity]) {
+          const abort = new AbortController();
+          let records = 0;
+          const appended = (more: number): void => void ((records += more) >= stop && abort.abort());
+          await runProducer({ producer: await open(), log, topic: TOPIC, clock: new FakeClock(), signal: abort.signal, report: () => {}, appended });
+        }
+        assert.deepEqual(told(await everything(log)), whole, title);
+        await log.close();
+      }),
+      { numRuns: 6 },
+    );
+  }
+});
