@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { checkRequirements, isCreation } from "../../../src/catalog/metadata/requirements.ts";
+import { tableWithSnapshots, after, UUID } from "./fixtures.ts";
+
+const table = after(tableWithSnapshots(2), { action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": 1 });
+
+const MET = [
+  { type: "assert-table-uuid", uuid: UUID },
+  { type: "assert-table-uuid", uuid: UUID.toUpperCase() },
+  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 2 },
+  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 2n },
+  { type: "assert-ref-snapshot-id", ref: "v1", "snapshot-id": 1 },
+  { type: "assert-ref-snapshot-id", ref: "new-branch", "snapshot-id": null },
+  { type: "assert-ref-snapshot-id", ref: "toString" },
+  { type: "assert-last-assigned-field-id", "last-assigned-field-id": 3 },
+  { type: "assert-current-schema-id", "current-schema-id": 0 },
+  { type: "assert-last-assigned-partition-id", "last-assigned-partition-id": 1000 },
+  { type: "assert-default-spec-id", "default-spec-id": 0 },
+  { type: "assert-default-sort-order-id", "default-sort-order-id": 0 },
+];
+
+const NOT_MET = [
+  { type: "assert-create" },
+  { type: "assert-table-uuid", uuid: "00000000-0000-4000-8000-000000000000" },
+  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 1 },
+  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null },
+  { type: "assert-ref-snapshot-id", ref: "main" },
+  { type: "assert-ref-snapshot-id", ref: "new-branch", "snapshot-id": 2 },
+  { type: "assert-last-assigned-field-id", "last-assigned-field-id": 2 },
+  { type: "assert-current-schema-id", "current-schema-id": 1 },
+  { type: "assert-last-assigned-partition-id", "last-assigned-partition-id": 999 },
+  { type: "assert-default-spec-id", "default-spec-id": 1 },
+  { type: "assert-default-sort-order-id", "default-sort-order-id": 1 },
+];
+
+const MALFORMED = [
+  { type: "assert-luck" },
+  { type: "assert-table-uuid" },
+  { type: "assert-ref-snapshot-id", "snapshot-id": 2 },
+  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": "2" },
+  { type: "assert-current-schema-id", "current-schema-id": 0.5 },
+  { type: "assert-default-spec-id" },
+];
+
+describe("requirements", () => {
+  for (const requirement of MET) {
+    test(`is met: ${Object.values(requirement).join(" ")}`, () => checkRequirements(table, [requirement]));
+  }
+  for (const requirement of NOT_MET) {
+    test(`is a conflict, worth a retry: ${Object.values(requirement).join(" ")}`, () => {
+      assert.throws(() => checkRequirements(table, [requirement]), { code: "COMMIT_CONFLICT", is_retryable: true });
+    });
+  }
+  for (const requirement of MALFORMED) {
+    test(`is a bad request: ${Object.values(requirement).join(" ")}`, () => {
+      assert.throws(() => checkRequirements(table, [requirement]), { code: "BAD_REQUEST", is_retryable: false });
+    });
+  }
+
+  test("the first one that is not met fails the commit, whatever the others say", () => {
+    assert.throws(() => checkRequirements(table, [...MET, { type: "assert-default-spec-id", "default-spec-id": 7 }]), { code: "COMMIT_CONFLICT" });
+  });
+
+  test("a creating commit can require nothing else", () => {
+    assert.equal(isCreation([{ type: "assert-create" }]), true);
+    assert.equal(isCreation([]), false);
+    assert.throws(() => isCreation([{ type: "assert-create" }, { type: "assert-table-uuid", uuid: UUID }]), { code: "BAD_REQUEST" });
+  });
+});
