@@ -1,7 +1,7 @@
 import { parseRecordLine } from "../../src/source/json-lines.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import type { Line } from "./lines.ts";
-import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
+import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 
 /**
  * Raw records as JSON lines (format: src/source/json-lines.ts), given in the order of the file with their recorded times.
@@ -28,20 +28,23 @@ export async function openRecordLines(
 async function* readRecords(lines: AsyncIterable<Line[]>, from: number, start_us: number): AsyncGenerator<SourceRecord[]> {
   let clock_us = start_us;
   let number = 0;
+  let chunk: SourceRecord[] = [];
+  let chunk_bytes = 0;
   for await (const some of lines) {
-    let chunk: SourceRecord[] = [];
     for (const line of some) {
       const record = parse(line);
       clock_us = record?.ingested_at_us ?? clock_us;
-      if (number >= from) chunk.push(record ?? unreadable(line.bytes, clock_us));
       number += 1;
-      if (chunk.length === MAX_CHUNK_RECORDS) {
-        yield chunk;
-        chunk = [];
-      }
+      if (number <= from) continue;
+      chunk.push(record ?? unreadable(line.bytes, clock_us));
+      chunk_bytes += line.bytes.length;
+      if (chunk.length < MAX_CHUNK_RECORDS && chunk_bytes < MAX_CHUNK_BYTES) continue;
+      yield chunk;
+      chunk = [];
+      chunk_bytes = 0;
     }
-    if (chunk.length > 0) yield chunk;
   }
+  if (chunk.length > 0) yield chunk;
 }
 
 function parse({ bytes, is_torn }: Line): SourceRecord | null {

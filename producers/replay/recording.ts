@@ -17,3 +17,6 @@ export const MAX_CHUNK_RECORDS = 1000;
 export function unreadable(bytes: Uint8Array, clock_us: number): SourceRecord {
   return { key: "unreadable", source: "replay", payload: bytes, ingested_at_us: clock_us };
 }
+
+/** And no more bytes than this, give or take a record: long lines must not pile up in memory. */
+export const MAX_CHUNK_BYTES = 4 * 1024 * 1024;

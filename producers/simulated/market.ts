@@ -1,7 +1,7 @@
 import { decimalText } from "./decimal.ts";
 import { uniform } from "./random.ts";
 import { roster, type Coin } from "./roster.ts";
-import { priceAt, volumeAt } from "./walk.ts";
+import { marketAt, priceAt, volumeAt } from "./walk.ts";
 
 /** A market is these numbers and nothing else: same numbers, same bytes. */
 export interface MarketOptions {
@@ -60,6 +60,8 @@ export class Market {
   readonly #renamed: { coin: number; step: number };
   readonly #delisted: { coin: number; step: number };
   readonly #listed_step: number;
+  /** The shared walk at the times of the page in the making: most of its coins ask for the same three. */
+  readonly #market_at = new Map<number, number>();
 
   constructor(options: MarketOptions) {
     checkOptions(options);
@@ -79,6 +81,7 @@ export class Market {
 
   /** The poll of a step before any dirt: its coins by market cap. */
   quotes(step: number): Quote[] {
+    this.#market_at.clear();
     return this.#roster
       .flatMap((traits, coin) => (this.#isListed(coin, step) ? [this.#state(traits, coin, step)] : []))
       .sort((a, b) => b.market_cap_usd - a.market_cap_usd || a.coin - b.coin)
@@ -93,8 +96,15 @@ export class Market {
   #state(traits: Coin, coin: number, step: number): State {
     const updated_step = this.#updatedStep(coin, step);
     const at_s = (updated_step * this.options.interval_ms) / 1000;
-    const price_usd = priceAt(this.options.seed, traits, coin, at_s);
+    const price_usd = this.#priceAt(traits, coin, at_s);
     return { traits, coin, updated_step, at_s, price_usd, market_cap_usd: price_usd * traits.supply };
+  }
+
+  #priceAt(traits: Coin, coin: number, at_s: number): number {
+    const { seed } = this.options;
+    const market = this.#market_at.get(at_s) ?? marketAt(seed, at_s);
+    this.#market_at.set(at_s, market);
+    return priceAt(seed, traits, coin, at_s, market);
   }
 
   /** The last step, up to this one, in which the coin was not quiet. */
@@ -109,8 +119,8 @@ export class Market {
     const lag_ms = Math.floor(uniform(seed, STREAM.lag, coin, updated_step) * Math.min(interval_ms, MAX_LAG_MS));
     const last_updated_us = this.ingestedAt_us(updated_step) - lag_ms * 1000;
     const is_renamed = coin === this.#renamed.coin && updated_step >= this.#renamed.step;
-    const hour_ago_usd = priceAt(seed, traits, coin, at_s - 3600);
-    const day_ago_usd = priceAt(seed, traits, coin, at_s - 86_400);
+    const hour_ago_usd = this.#priceAt(traits, coin, at_s - 3600);
+    const day_ago_usd = this.#priceAt(traits, coin, at_s - 86_400);
     const known = {
       coin_id: traits.id,
       symbol: traits.symbol,

@@ -25,9 +25,13 @@ const SHORT_SCALES = 4;
 const STREAM = { market: 1, own: 2, crash: 3, burst: 4, volume: 5 } as const;
 const STREAMS_PER_COIN = 16;
 
-/** Price in USD, `at_s` seconds after the market's start (before it, too). `coin` is the coin's place in the roster. */
-export function priceAt(seed: number, traits: Coin, coin: number, at_s: number): number {
-  const market = walk(seed, STREAM.market, at_s, 1);
+/** The walk that all coins share, in log price, `at_s` seconds after the market's start (before it, too). */
+export function marketAt(seed: number, at_s: number): number {
+  return walk(seed, STREAM.market, at_s, 1);
+}
+
+/** Price in USD at a time for which `market` is the shared walk. `coin` is the coin's place in the roster. */
+export function priceAt(seed: number, traits: Coin, coin: number, at_s: number, market: number): number {
   const own = walk(seed, streamOf(coin, STREAM.own), at_s, burstAt(seed, coin, at_s));
   const fall = traits.volatility < 0.1 ? 0 : crashAt(seed, coin, at_s);
   return traits.price_usd * Math.exp(traits.volatility * (0.75 * market + 0.6 * own) - fall);
