@@ -23,15 +23,14 @@ export interface CoingeckoOptions {
   random(): number;
 }
 
-export const COINGECKO_DEFAULTS: CoingeckoOptions = {
-  demo_key: null,
-  pro_key: null,
-  base_url: null,
+const DEFAULTS: Omit<CoingeckoOptions, keyof CoingeckoEnvironment> = {
   calls_per_month: 10_000,
   pages: 1,
   timeout_ms: 10_000,
   random: Math.random,
 };
+
+type CoingeckoEnvironment = Pick<CoingeckoOptions, "demo_key" | "pro_key" | "base_url">;
 
 const BASE_URL = { demo: "https://api.coingecko.com/api/v3", pro: "https://pro-api.coingecko.com/api/v3" };
 
@@ -49,17 +48,17 @@ const COINS_PER_PAGE = 250;
 const ATTRIBUTION = "Data provided by CoinGecko (https://www.coingecko.com)";
 
 /** The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is absent. */
-export function coingeckoEnvironment(env: NodeJS.ProcessEnv): Pick<CoingeckoOptions, "demo_key" | "pro_key" | "base_url"> {
+export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironment {
   const read = (name: string): string | null => env[name]?.trim() || null;
   return { demo_key: read("COINGECKO_API_KEY"), pro_key: read("COINGECKO_PRO_API_KEY"), base_url: read("COINGECKO_BASE_URL") };
 }
 
 /**
  * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte, whatever it holds.
- * Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
+ * Keys and address come from the environment unless given. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
-  const complete = { ...COINGECKO_DEFAULTS, ...options };
+  const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
   for (const name of ["calls_per_month", "pages", "timeout_ms"] as const) {
     if (!(Number.isInteger(complete[name]) && complete[name] > 0)) throw new RangeError(`${name} must be an integer above 0`);
   }

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(async () => await server.stop());
 
 const KEY = "CG-SecretSecretSecret";
-const poller = (options: Partial<CoingeckoOptions> = {}): Producer => coingecko({ base_url: server.base_url, timeout_ms: 5000, random: () => 0.5, ...options });
+const poller = (options: Partial<CoingeckoOptions> = {}): Producer => coingecko({ demo_key: null, pro_key: null, base_url: server.base_url, timeout_ms: 5000, random: () => 0.5, ...options });
 const never = new AbortController().signal;
 
 /** Pulls so many records, then aborts, so that the producer ends as it does in life. */
@@ -237,6 +237,15 @@ test("A key shows in no error, no report and no inspection.", async () => {
   assert.ok(!inspect(producer, { depth: 9, showHidden: true }).includes(KEY));
   await assert.rejects(producer.probe(never), (error) => !inspect(error, { depth: 9 }).includes(KEY));
   assert.throws(() => poller({ demo_key: `${KEY}\n` }), (error) => (error as { code?: string }).code === "KEY_MALFORMED" && !inspect(error).includes(KEY));
+});
+
+test("What is not given comes from the environment.", async (context) => {
+  const before = { ...process.env };
+  context.after(() => void (process.env = before));
+  Object.assign(process.env, { COINGECKO_API_KEY: KEY, COINGECKO_BASE_URL: server.base_url });
+  delete process.env["COINGECKO_PRO_API_KEY"];
+  await pull(coingecko(), 1);
+  assert.equal(server.pages[0]?.headers["x-cg-demo-api-key"], KEY);
 });
 
 test("Options come from the environment, empty ones as absent, and nonsense is refused.", () => {
