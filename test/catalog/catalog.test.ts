@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { UnknownOutcome } from "../../src/errors.ts";
+import type { CatalogOptions } from "../../src/catalog/catalog.ts";
+import type { TableIdentifier } from "../../src/catalog/model.ts";
+import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
+import type { CatalogStore, PointerMove } from "../../src/catalog/store.ts";
+import { pathOfLocation } from "../../src/storage/file/location.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
+import { appendChange, openLake, PRICE_SCHEMA, PRICES, type Lake } from "./lake.ts";
+
+const filesOf = (location: string, folder = "metadata") => readdir(pathOfLocation(`${location}/${folder}`)).then((names) => names.sort());
+const setProperty = (identifier: TableIdentifier, name: string, value: string) => ({
+  identifier,
+  requirements: [],
+  updates: [{ action: "set-properties", updates: { [name]: value } }],
+});
+
+let lake: Lake;
+let tables = 0;
+/** A new table in namespace bronze. */
+async function newTable(properties: Record<string, string> = {}): Promise<TableIdentifier> {
+  tables += 1;
+  const identifier = { namespace: ["bronze"], name: `table_${tables}` };
+  await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, properties });
+  return identifier;
+}
+before(async () => {
+  lake = await openLake();
+  await lake.catalog.createNamespace(["bronze"]);
+});
+after(() => lake.close());
+
+describe("creating tables", () => {
+  test("a table has its metadata on disk and folders to write into", async () => {
+    const { metadata, metadata_location } = await lake.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, properties: { a: "1" } });
+    assert.match(metadata_location, /\/metadata\/00000-[0-9a-f-]{36}\.metadata\.json$/);
+    assert.ok(metadata.location.startsWith(`${lake.warehouse}/bronze/prices-`));
+    assert.deepEqual(await filesOf(metadata.location, "data"), []);
+    assert.deepEqual((await lake.openAnother().loadTable(PRICES)).metadata, metadata);
+  });
+
+  test("the same name twice, a namespace that is not there, and a nameless table are refused", async () => {
+    const identifier = await newTable();
+    await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), { code: "TABLE_EXISTS" });
+    await assert.rejects(lake.catalog.createTable({ identifier: { namespace: ["no"], name: "t" }, schema: PRICE_SCHEMA }), { code: "NO_SUCH_NAMESPACE" });
+    await assert.rejects(lake.catalog.createTable({ identifier: { namespace: ["bronze"], name: "" }, schema: PRICE_SCHEMA }), { code: "BAD_REQUEST" });
+  });
+
+  test("of two that create one table at the same time one wins, and the loser leaves no file", async () => {
+    const identifier = { namespace: ["bronze"], name: "raced" };
+    const location = `${lake.warehouse}/bronze/raced`;
+    const create = () => lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location });
+    const outcomes = await Promise.allSettled([create(), create(), create()]);
+    assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ["fulfilled", "rejected", "rejected"]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") assert.equal(outcome.reason.code, "TABLE_EXISTS");
+    assert.equal((await filesOf(location)).length, 1);
+  });
+
+  test("a staged table has folders but no pointer, until a creating commit makes it", async () => {
+    const identifier = { namespace: ["bronze"], name: "staged" };
+    const metadata = await lake.catalog.stageTable({ identifier, schema: PRICE_SCHEMA });
+    assert.equal(await lake.catalog.hasTable(identifier), false);
+    assert.deepEqual(await filesOf(metadata.location), []);
+    const create = {
+      identifier,
+      requirements: [{ type: "assert-create" }],
+      updates: [
+        { action: "assign-uuid", uuid: metadata["table-uuid"] },
+        { action: "add-schema", schema: metadata.schemas[0] },
+        { action: "set-current-schema", "schema-id": -1 },
+        { action: "add-spec", spec: metadata["partition-specs"][0] },
+        { action: "set-default-spec", "spec-id": -1 },
+        { action: "add-sort-order", "sort-order": metadata["sort-orders"][0] },
+        { action: "set-default-sort-order", "sort-order-id": -1 },
+        { action: "set-location", location: metadata.location },
+      ],
+    };
+    const [created] = await lake.catalog.commit([create]);
+    assert.equal(created?.metadata["table-uuid"], metadata["table-uuid"]);
+    await assert.rejects(lake.catalog.commit([create]), { code: "COMMIT_CONFLICT" });
+  });
+
+  test("a namespace with a location of its own places its tables there", async () => {
+    await lake.catalog.createNamespace(["placed"], { location: `${lake.warehouse}/elsewhere/` });
+    const { metadata } = await lake.catalog.createTable({ identifier: { namespace: ["placed"], name: "días & noches" }, schema: PRICE_SCHEMA });
+    assert.match(metadata.location, /\/elsewhere\/d_as___noches-[0-9a-f]{8}$/);
+  });
+});
+
+describe("committing", () => {
+  test("a commit is one new metadata file that names its predecessor", async () => {
+    const identifier = await newTable();
+    const before_commit = await lake.catalog.loadTable(identifier);
+    const [loaded] = await lake.catalog.commit([appendChange(identifier, 7n ** 22n, 1, null)]);
+    assert.match(loaded?.metadata_location ?? "", /\/00001-/);
+    assert.deepEqual(loaded?.metadata["metadata-log"].map((entry) => entry["metadata-file"]), [before_commit.metadata_location]);
+    assert.deepEqual(await lake.catalog.loadTable(identifier), loaded);
+    assert.deepEqual((await lake.openAnother().loadTable(identifier)).metadata, loaded?.metadata);
+    assert.equal((await filesOf(before_commit.metadata.location)).length, 2);
+  });
+
+  test("a commit that changes nothing writes nothing", async () => {
+    const identifier = await newTable();
+    const { metadata_location, metadata } = await lake.catalog.loadTable(identifier);
+    const [loaded] = await lake.catalog.commit([{ identifier, requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }], updates: [] }]);
+    assert.equal(loaded?.metadata_location, metadata_location);
+    assert.equal((await filesOf(metadata.location)).length, 1);
+  });
+
+  test("a failed requirement publishes nothing in any table, and leaves no file", async () => {
+    const [left, right] = [await newTable(), await newTable()];
+    const before_commit = [await lake.catalog.loadTable(left), await lake.catalog.loadTable(right)];
+    await assert.rejects(lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, 99)]), { code: "COMMIT_CONFLICT" });
+    assert.deepEqual([await lake.catalog.loadTable(left), await lake.catalog.loadTable(right)], before_commit);
+    for (const table of before_commit) assert.equal((await filesOf(table.metadata.location)).length, 1);
+  });
+
+  test("several tables change together", async () => {
+    const [left, right] = [await newTable(), await newTable()];
+    const loaded = await lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, null)]);
+    assert.deepEqual(loaded.map((table) => table.metadata["current-snapshot-id"]), [1, 2]);
+    await assert.rejects(lake.catalog.commit([setProperty(left, "a", "1"), setProperty(left, "b", "2")]), { code: "BAD_REQUEST" });
+    await assert.rejects(lake.catalog.commit([]), { code: "BAD_REQUEST" });
+    await assert.rejects(lake.catalog.commit([setProperty({ namespace: ["bronze"], name: "nothing" }, "a", "1")]), { code: "NO_SUCH_TABLE" });
+  });
+
+  test("changes that can stand side by side both land, whoever comes first", async () => {
+    const identifier = await newTable();
+    const other = lake.openAnother();
+    await Promise.all([0, 1, 2, 3].map((index) => (index % 2 === 0 ? lake.catalog : other).commit([setProperty(identifier, `p${index}`, "set")])));
+    const { metadata } = await other.loadTable(identifier);
+    assert.deepEqual(Object.keys(metadata.properties).sort(), ["p0", "p1", "p2", "p3"]);
+    assert.equal((await filesOf(metadata.location)).length, 5);
+  });
+
+  test("earlier metadata files are bounded: what drops off the log is deleted", async () => {
+    const own = await openLake();
+    await own.catalog.createNamespace(["bronze"]);
+    const { metadata } = await own.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, properties: { "write.metadata.previous-versions-max": "3" } });
+    for (let index = 0; index < 10; index += 1) await own.catalog.commit([setProperty(PRICES, "index", String(index))]);
+    await own.catalog.close();
+    assert.deepEqual((await filesOf(metadata.location)).map((name) => name.slice(0, 5)), ["00007", "00008", "00009", "00010"]);
+    await own.close();
+  });
+
+  test("the steps around the pointer are announced in their order", async () => {
+    const steps: string[] = [];
+    const catalog = lake.openAnother({ step: (step) => steps.push(step) });
+    const identifier = await newTable();
+    await catalog.commit([setProperty(identifier, "a", "1")]);
+    assert.deepEqual(steps, ["before pointer", "after pointer"]);
+  });
+});
+
+/** A store that does as told at the commit point, and nothing else differently. */
+function storeWith(inner: CatalogStore, move: (moves: readonly PointerMove[]) => Promise<void>): CatalogStore {
+  return new Proxy(inner, {
+    get(target, key) {
+      if (key === "move") return move;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+describe("when the commit point fails", () => {
+  function faulty(move: (inner: CatalogStore, moves: readonly PointerMove[]) => Promise<void>): Partial<CatalogOptions> {
+    const inner = new SqliteStore(join(lake.folder, "catalog.sqlite"));
+    return { store: storeWith(inner, (moves) => move(inner, moves)) };
+  }
+
+  test("an unknown outcome is reported as such, and the files that may be published stay", async () => {
+    const identifier = await newTable();
+    const catalog = lake.openAnother(
+      faulty(async (inner, moves) => {
+        await inner.move(moves);
+        throw new UnknownOutcome("the answer got lost", null);
+      }),
+    );
+    await assert.rejects(catalog.commit([appendChange(identifier, 1, 1, null)]), { code: "UNKNOWN_OUTCOME" });
+    assert.equal((await lake.openAnother().loadTable(identifier)).metadata["current-snapshot-id"], 1, "it was published after all");
+  });
+
+  test("an error nobody foresaw counts as unknown", async () => {
+    const identifier = await newTable();
+    const catalog = lake.openAnother(faulty(() => Promise.reject(new TypeError("surprise"))));
+    await assert.rejects(catalog.commit([appendChange(identifier, 1, 1, null)]), { code: "UNKNOWN_OUTCOME" });
+    const { metadata } = await lake.catalog.loadTable(identifier);
+    assert.equal(metadata["current-snapshot-id"], null);
+    assert.equal((await filesOf(metadata.location)).length, 2, "nothing was deleted");
+  });
+
+  test("a writer who is beaten every time gives up with a conflict and cleans up", async () => {
+    const identifier = await newTable();
+    let attempts = 0;
+    const catalog = lake.openAnother(
+      faulty(async (inner, moves) => {
+        attempts += 1;
+        await lake.catalog.commit([setProperty(identifier, "winner", String(attempts))]);
+        await inner.move(moves);
+      }),
+    );
+    await assert.rejects(catalog.commit([setProperty(identifier, "loser", "1")]), { code: "COMMIT_CONFLICT" });
+    assert.equal(attempts, 5);
+    const { metadata } = await lake.catalog.loadTable(identifier);
+    assert.equal(metadata.properties["loser"], undefined);
+    assert.equal((await filesOf(metadata.location)).length, 1 + attempts);
+  });
+
+  test("a file that cannot be written fails the commit, and those written before it go", async () => {
+    const [left, right] = [await newTable(), await newTable()];
+    const { metadata } = await lake.catalog.loadTable(left);
+    class FullDisk extends FileStorage {
+      override async write(location: string, bytes: Uint8Array): Promise<void> {
+        if (location.includes("/table_") && !location.startsWith(metadata.location)) throw Object.assign(new Error("disk full"), { code: "STORAGE_FULL" });
+        await super.write(location, bytes);
+      }
+    }
+    const catalog = lake.openAnother({ storage: new FullDisk() });
+    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), { code: "STORAGE_FULL" });
+    assert.equal((await filesOf(metadata.location)).length, 1);
+    assert.equal((await lake.catalog.loadTable(left)).metadata.properties["a"], undefined);
+  });
+
+  test("a store that moves one pointer at a time refuses several tables", async () => {
+    const [left, right] = [await newTable(), await newTable()];
+    const inner = new SqliteStore(join(lake.folder, "catalog.sqlite"));
+    const store = new Proxy(inner, {
+      get: (target, key) => {
+        const value = key === "is_multi_table" ? false : (Reflect.get(target, key, target) as unknown);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const catalog = lake.openAnother({ store });
+    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), { code: "UNSUPPORTED" });
+    await catalog.commit([setProperty(left, "a", "1")]);
+  });
+});
+
+test("two catalogs that race appends on one file lose nothing: each lands once or gets a conflict", async () => {
+  const identifier = await newTable();
+  const catalogs = [lake.catalog, lake.openAnother(), lake.openAnother()];
+  const landed: number[] = [];
+  let conflicts = 0;
+  const write = async (writer: number) => {
+    const catalog = catalogs[writer % catalogs.length] ?? lake.catalog;
+    for (let row = 1; row <= 15; ) {
+      const { metadata } = await catalog.loadTable(identifier);
+      const id = writer * 1000 + row;
+      try {
+        await catalog.commit([appendChange(identifier, id, Number(metadata["last-sequence-number"]) + 1, metadata["current-snapshot-id"])]);
+        landed.push(id);
+        row += 1;
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "COMMIT_CONFLICT");
+        conflicts += 1;
+      }
+    }
+  };
+  await Promise.all([1, 2, 3, 4].map(write));
+  const { metadata } = await lake.catalog.loadTable(identifier);
+  assert.deepEqual(metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]), landed);
+  assert.deepEqual(metadata.snapshots.map((snapshot) => snapshot["sequence-number"]), Array.from({ length: 60 }, (_, index) => index + 1));
+  for (const [index, snapshot] of metadata.snapshots.entries()) assert.equal(snapshot["parent-snapshot-id"], landed[index - 1]);
+  assert.ok(conflicts > 0, "the race was one");
+});
+
+describe("listing", () => {
+  test("pages cover every name once, while tables come and go", async () => {
+    const namespace = ["paged"];
+    await lake.catalog.createNamespace(namespace);
+    for (const name of ["a", "b", "c", "d", "e"]) await lake.catalog.createTable({ identifier: { namespace, name }, schema: PRICE_SCHEMA });
+    const seen: string[] = [];
+    let page_token: string | undefined;
+    for (;;) {
+      const page = await lake.catalog.listTablesPage(namespace, { page_size: 2, page_token });
+      seen.push(...page.items.map((identifier) => identifier.name));
+      if (seen.includes("b") && (await lake.catalog.hasTable({ namespace, name: "a" }))) await lake.catalog.dropTable({ namespace, name: "a" });
+      if (page.next_page_token === null) break;
+      page_token = page.next_page_token;
+    }
+    assert.deepEqual(seen, ["a", "b", "c", "d", "e"]);
+    assert.deepEqual((await lake.catalog.listTables(namespace)).map((identifier) => identifier.name), ["b", "c", "d", "e"]);
+    await assert.rejects(lake.catalog.listTablesPage(namespace, { page_token: "not a token!" }), { code: "BAD_REQUEST" });
+  });
+
+  test("nested namespaces are listed below their parent", async () => {
+    await lake.catalog.createNamespace(["outer"]);
+    await lake.catalog.createNamespace(["outer", "one"]);
+    await lake.catalog.createNamespace(["outer", "two"]);
+    const { items, next_page_token } = await lake.catalog.listNamespaces(["outer"], { page_size: 1 });
+    assert.deepEqual(items, [["outer", "one"]]);
+    assert.deepEqual((await lake.catalog.listNamespaces(["outer"], { page_token: next_page_token ?? "" })).items, [["outer", "two"]]);
+    await assert.rejects(lake.catalog.listNamespaces(["nowhere"]), { code: "NO_SUCH_NAMESPACE" });
+  });
+});
+
+describe("renaming, registering and dropping", () => {
+  test("a renamed table keeps its files, and a new one of the old name gets its own", async () => {
+    const from = await newTable();
+    const { metadata } = await lake.catalog.loadTable(from);
+    const to = { namespace: ["bronze"], name: "renamed" };
+    await lake.catalog.renameTable(from, to);
+    assert.equal((await lake.catalog.loadTable(to)).metadata.location, metadata.location);
+    await assert.rejects(lake.catalog.loadTable(from), { code: "NO_SUCH_TABLE" });
+    const again = await lake.catalog.createTable({ identifier: from, schema: PRICE_SCHEMA });
+    assert.notEqual(again.metadata.location, metadata.location);
+  });
+
+  test("a dropped table can be registered again by its metadata file, and replaced only on demand", async () => {
+    const identifier = await newTable();
+    const { metadata_location } = await lake.catalog.loadTable(identifier);
+    await lake.catalog.commit([appendChange(identifier, 1, 1, null)]);
+    await lake.catalog.dropTable(identifier);
+    const registered = await lake.catalog.registerTable({ identifier, metadata_location });
+    assert.equal(registered.metadata["current-snapshot-id"], null);
+    await assert.rejects(lake.catalog.registerTable({ identifier, metadata_location }), { code: "TABLE_EXISTS" });
+    await lake.catalog.registerTable({ identifier, metadata_location, is_overwriting: true });
+  });
+
+  test("what cannot be read as metadata is not registered", async () => {
+    const secret = join(lake.folder, "secret.txt");
+    await writeFile(secret, "password");
+    for (const metadata_location of [`${lake.warehouse}/nothing.json`, `file://${secret}`, "https://elsewhere/x.json"]) {
+      await assert.rejects(
+        lake.catalog.registerTable({ identifier: { namespace: ["bronze"], name: "foreign" }, metadata_location }),
+        (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("password"),
+      );
+    }
+  });
+
+  test("a drop keeps the files, a purge deletes them all and nothing else", async () => {
+    const [kept, purged] = [await newTable(), await newTable()];
+    const [kept_location, purged_location] = [(await lake.catalog.loadTable(kept)).metadata.location, (await lake.catalog.loadTable(purged)).metadata.location];
+    await new FileStorage().write(`${purged_location}/data/price_date=2025-10-10/1.parquet`, new Uint8Array(8));
+    await lake.catalog.dropTable(kept);
+    await lake.catalog.dropTable(purged, { is_purging: true });
+    assert.equal((await filesOf(kept_location)).length, 1);
+    await assert.rejects(filesOf(purged_location), { code: "ENOENT" });
+    await assert.rejects(lake.catalog.dropTable(purged, { is_purging: true }), { code: "NO_SUCH_TABLE" });
+  });
+
+  test("a purge never touches a folder that is not the table's own", async () => {
+    const outside = `file://${join(lake.folder, "outside")}`;
+    await new FileStorage().write(`${outside}/precious.txt`, new Uint8Array(1));
+    const neighbour = await newTable();
+    const neighbour_location = (await lake.catalog.loadTable(neighbour)).metadata.location;
+    const cases: { location: string; properties: Record<string, string> }[] = [
+      { location: outside, properties: {} },
+      { location: lake.warehouse, properties: {} },
+      { location: neighbour_location.slice(0, neighbour_location.lastIndexOf("/")), properties: {} },
+      { location: `${lake.warehouse}/shared`, properties: { "gc.enabled": "false" } },
+    ];
+    for (const [index, { location, properties }] of cases.entries()) {
+      const identifier = { namespace: ["bronze"], name: `unsafe_${index}` };
+      await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location, properties });
+      await lake.catalog.dropTable(identifier, { is_purging: true });
+      assert.equal((await filesOf(location)).length, 1);
+      assert.equal(lake.warnings.pop()?.code, "FILES_LEFT_BEHIND");
+    }
+    assert.deepEqual(await filesOf(outside, "."), ["data", "metadata", "precious.txt"]);
+    assert.equal((await filesOf(neighbour_location)).length, 1);
+  });
+});
+
+test("namespace properties report what was updated, removed and missing", async () => {
+  await lake.catalog.createNamespace(["described"], { a: "1", b: "2" });
+  const change = { updates: { c: "3" }, removals: ["a", "a", "zzz"] };
+  assert.deepEqual(await lake.catalog.changeNamespaceProperties(["described"], change), { updated: ["c"], removed: ["a"], missing: ["zzz"] });
+  await assert.rejects(lake.catalog.changeNamespaceProperties(["described"], { updates: { b: "1" }, removals: ["b"] }), { code: "UNPROCESSABLE" });
+  assert.deepEqual(await lake.catalog.namespaceProperties(["described"]), { b: "2", c: "3" });
+});
+
+test("large metadata is compressed, small is readable text, and the table's property decides otherwise", async () => {
+  const nameAfter = async (properties: Record<string, string>, snapshots: number) => {
+    const identifier = await newTable(properties);
+    for (let id = 1; id <= snapshots; id += 1) await lake.catalog.commit([appendChange(identifier, id, id, id === 1 ? null : id - 1)]);
+    const loaded = await lake.catalog.loadTable(identifier);
+    assert.deepEqual((await lake.openAnother().loadTable(identifier)).metadata, loaded.metadata);
+    return loaded.metadata_location;
+  };
+  const long_text = "x".repeat(200_000);
+  assert.doesNotMatch(await nameAfter({}, 1), /\.gz\./);
+  assert.match(await nameAfter({ long_text }, 1), /\.gz\.metadata\.json$/);
+  assert.match(await nameAfter({ "write.metadata.compression-codec": "gzip" }, 70), /\.gz\.metadata\.json$/);
+  assert.doesNotMatch(await nameAfter({ long_text, "write.metadata.compression-codec": "none" }, 1), /\.gz\./);
+});

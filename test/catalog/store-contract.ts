@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { CatalogStore } from "../../src/catalog/store.ts";
+
+export interface StoreUnderTest {
+  store: CatalogStore;
+  /** A second store over the same data, as another process has it. */
+  openAnother(): Promise<CatalogStore>;
+  /** Whether namespaces can be nested; some stores are flat. */
+  is_nesting: boolean;
+  close(): Promise<void>;
+}
+
+const NO_CHANGE = { updates: {}, removals: [] };
+
+/** What every CatalogStore must hold. Each test has a namespace of its own, so one store serves all. */
+export function describeCatalogStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(`catalog store on ${name}`, () => {
+    let under_test: StoreUnderTest;
+    let store: CatalogStore;
+    before(async () => {
+      under_test = await open();
+      store = under_test.store;
+    });
+    after(() => under_test.close());
+
+    const table = (namespace: string, table_name: string) => ({ namespace: [namespace], name: table_name });
+
+    test("a namespace is created once, with its properties", async () => {
+      await store.createNamespace(["created"], { owner: "ana", "with space": "é" });
+      assert.deepEqual(await store.namespaceProperties(["created"]), { owner: "ana", "with space": "é" });
+      assert.equal(await store.namespaceProperties(["never"]), null);
+      await assert.rejects(store.createNamespace(["created"], {}), { code: "NAMESPACE_EXISTS" });
+      assert.deepEqual(await store.namespaceProperties(["created"]), { owner: "ana", "with space": "é" });
+    });
+
+    test("properties are set and removed in one step, which tells what was there before", async () => {
+      await store.createNamespace(["properties"], { a: "1", b: "2" });
+      assert.deepEqual(await store.changeNamespaceProperties(["properties"], { updates: { c: "3", b: "4" }, removals: ["a", "x"] }), { a: "1", b: "2" });
+      assert.deepEqual(await store.namespaceProperties(["properties"]), { b: "4", c: "3" });
+      await assert.rejects(store.changeNamespaceProperties(["never"], NO_CHANGE), { code: "NO_SUCH_NAMESPACE" });
+    });
+
+    test("only an empty namespace can be dropped", async () => {
+      await store.createNamespace(["dropping"], {});
+      await store.move([{ identifier: table("dropping", "t"), expected: null, next: "file:///t/1" }]);
+      await assert.rejects(store.dropNamespace(["dropping"]), { code: "NAMESPACE_NOT_EMPTY" });
+      await store.dropTable(table("dropping", "t"));
+      await store.dropNamespace(["dropping"]);
+      await assert.rejects(store.dropNamespace(["dropping"]), { code: "NO_SUCH_NAMESPACE" });
+    });
+
+    test("namespaces nest, and each lists its direct children only", async (t) => {
+      if (!under_test.is_nesting) return t.skip("this store is flat");
+      await assert.rejects(store.createNamespace(["nest", "inner"], {}), { code: "NO_SUCH_NAMESPACE" });
+      await store.createNamespace(["nest"], {});
+      await store.createNamespace(["nest inner"], {});
+      for (const inner of ["b", "a", "c d"]) await store.createNamespace(["nest", inner], {});
+      await store.createNamespace(["nest", "a", "deep"], {});
+      assert.deepEqual(await store.childNamespaces(["nest"]), [["nest", "a"], ["nest", "b"], ["nest", "c d"]]);
+      assert.deepEqual(await store.childNamespaces(["nest", "a"]), [["nest", "a", "deep"]]);
+      const top = await store.childNamespaces([]);
+      assert.ok(top.every((namespace) => namespace.length === 1));
+      assert.deepEqual(top, top.toSorted(([x = ""], [y = ""]) => Buffer.compare(Buffer.from(x), Buffer.from(y))));
+      await assert.rejects(store.dropNamespace(["nest"]), { code: "NAMESPACE_NOT_EMPTY" });
+      assert.equal(await store.namespaceProperties(["nest", "nothing"]), null);
+    });
+
+    test("a pointer is made once and moves only from where it is expected", async () => {
+      await store.createNamespace(["moving"], {});
+      const identifier = table("moving", "t");
+      assert.equal(await store.pointer(identifier), null);
+      await store.move([{ identifier, expected: null, next: "file:///t/1" }]);
+      assert.equal(await store.pointer(identifier), "file:///t/1");
+      await assert.rejects(store.move([{ identifier, expected: null, next: "file:///t/x" }]), { code: "COMMIT_CONFLICT", is_retryable: true });
+      await assert.rejects(store.move([{ identifier, expected: "file:///t/0", next: "file:///t/x" }]), { code: "COMMIT_CONFLICT" });
+      await assert.rejects(store.move([{ identifier: table("moving", "none"), expected: "file:///t/1", next: "file:///t/x" }]), { code: "COMMIT_CONFLICT" });
+      await assert.rejects(store.move([{ identifier: table("never", "t"), expected: null, next: "file:///t/1" }]), { code: "NO_SUCH_NAMESPACE" });
+      await store.move([{ identifier, expected: "file:///t/1", next: "file:///t/2" }]);
+      assert.equal(await store.pointer(identifier), "file:///t/2");
+    });
+
+    test("several pointers move together or not at all", async (t) => {
+      if (!store.is_multi_table) return t.skip("this store moves one pointer at a time");
+      await store.createNamespace(["together"], {});
+      const [left, right, third] = [table("together", "left"), table("together", "right"), table("together", "third")];
+      await store.move([{ identifier: left, expected: null, next: "l1" }, { identifier: right, expected: null, next: "r1" }]);
+      await assert.rejects(
+        store.move([
+          { identifier: left, expected: "l1", next: "l2" },
+          { identifier: third, expected: null, next: "t1" },
+          { identifier: right, expected: "r0", next: "r2" },
+        ]),
+        { code: "COMMIT_CONFLICT" },
+      );
+      assert.deepEqual([await store.pointer(left), await store.pointer(right), await store.pointer(third)], ["l1", "r1", null]);
+      await store.move([{ identifier: left, expected: "l1", next: "l2" }, { identifier: right, expected: "r1", next: "r2" }]);
+      assert.deepEqual([await store.pointer(left), await store.pointer(right)], ["l2", "r2"]);
+    });
+
+    test("tables are listed by name, in their own namespace only", async () => {
+      await store.createNamespace(["listing"], {});
+      await store.createNamespace(["listing_not"], {});
+      assert.deepEqual(await store.tableNames(["listing"]), []);
+      for (const table_name of ["b", "a", "with space"]) await store.move([{ identifier: table("listing", table_name), expected: null, next: table_name }]);
+      await store.move([{ identifier: table("listing_not", "other"), expected: null, next: "o" }]);
+      assert.deepEqual(await store.tableNames(["listing"]), ["a", "b", "with space"]);
+      await assert.rejects(store.tableNames(["never"]), { code: "NO_SUCH_NAMESPACE" });
+    });
+
+    test("a rename takes the pointer along, and never replaces a table", async () => {
+      await store.createNamespace(["from"], {});
+      await store.createNamespace(["to"], {});
+      await store.move([{ identifier: table("from", "t"), expected: null, next: "file:///t/1" }]);
+      await store.move([{ identifier: table("to", "taken"), expected: null, next: "file:///taken/1" }]);
+      await assert.rejects(store.renameTable(table("from", "t"), table("to", "taken")), { code: "TABLE_EXISTS" });
+      await assert.rejects(store.renameTable(table("from", "none"), table("to", "u")), { code: "NO_SUCH_TABLE" });
+      await assert.rejects(store.renameTable(table("from", "t"), table("never", "u")), { code: "NO_SUCH_NAMESPACE" });
+      await store.renameTable(table("from", "t"), table("to", "u"));
+      assert.deepEqual([await store.pointer(table("from", "t")), await store.pointer(table("to", "u"))], [null, "file:///t/1"]);
+    });
+
+    test("a dropped table is gone, and tells where it was", async () => {
+      await store.createNamespace(["gone"], {});
+      await store.move([{ identifier: table("gone", "t"), expected: null, next: "file:///t/1" }]);
+      assert.equal(await store.dropTable(table("gone", "t")), "file:///t/1");
+      assert.equal(await store.pointer(table("gone", "t")), null);
+      await assert.rejects(store.dropTable(table("gone", "t")), { code: "NO_SUCH_TABLE" });
+    });
+
+    test("another process sees every change at once, and its moves count here", async () => {
+      const other = await under_test.openAnother();
+      try {
+        await store.createNamespace(["shared"], {});
+        await store.move([{ identifier: table("shared", "t"), expected: null, next: "1" }]);
+        assert.equal(await other.pointer(table("shared", "t")), "1");
+        await other.move([{ identifier: table("shared", "t"), expected: "1", next: "2" }]);
+        await assert.rejects(store.move([{ identifier: table("shared", "t"), expected: "1", next: "3" }]), { code: "COMMIT_CONFLICT" });
+        assert.equal(await store.pointer(table("shared", "t")), "2");
+      } finally {
+        await other.close();
+      }
+    });
+
+    test("of many moves from one place exactly one happens", async () => {
+      await store.createNamespace(["racing"], {});
+      const identifier = table("racing", "t");
+      const others = await Promise.all([under_test.openAnother(), under_test.openAnother()]);
+      await store.move([{ identifier, expected: null, next: "0" }]);
+      for (let round = 0; round < 20; round += 1) {
+        const racers = [store, ...others, store];
+        const outcomes = await Promise.allSettled(racers.map((racer) => racer.move([{ identifier, expected: String(round), next: String(round + 1) }])));
+        assert.equal(outcomes.filter((outcome) => outcome.status === "fulfilled").length, 1);
+      }
+      assert.equal(await store.pointer(identifier), "20");
+      for (const other of others) await other.close();
+    });
+
+    test("names that cannot be are refused", async () => {
+      for (const namespace of [[], [""], ["a", ""], ["a\u001fb"]]) {
+        await assert.rejects(store.createNamespace(namespace, {}), { code: "BAD_REQUEST" });
+      }
+    });
+  });
+}
