@@ -18,7 +18,7 @@ describe("The partition of a key", () => {
   });
 
   it("spreads many keys evenly.", () => {
-    const counts = new Array<number>(8).fill(0);
+    const counts = Array.from({ length: 8 }, () => 0);
     for (let i = 0; i < 8000; i += 1) counts[partitionOf(`coin-${i}`, 8)]! += 1;
     for (const count of counts) assert.ok(count > 800 && count < 1200, `counts: ${counts.join(", ")}`);
   });

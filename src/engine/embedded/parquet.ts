@@ -1,0 +1,202 @@
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import type { Field } from "../../catalog/model.ts";
+import { OperatingError, messageOf } from "../../errors.ts";
+import { CONTENT, type DataFile } from "../../iceberg/manifest-model.ts";
+import type { RecordTarget, RecordWriter } from "../../ingest/record-writer.ts";
+import type { LogRecord } from "../../log/log.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
+import { Piece } from "./piece.ts";
+import { enginePath, quoteName, quoteText } from "./sql.ts";
+
+/**
+ * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written,
+ * and DuckDB needs about twice a piece while it writes: this fits its 192 MB beside the queries of others.
+ */
+const PIECE_MAX_BYTES = 24 * 1024 * 1024;
+/** Bounds the fixed columns of a piece, when payloads are small. */
+const PIECE_MAX_ROWS = 262_144;
+
+const MS_PER_DAY = 86_400_000;
+const UNBOUNDED = new Set(["payload", "payload_bytes"]);
+
+/** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's threads compress the one before. */
+export async function openParquetWriter({ instance, storage }: { instance: DuckDBInstance; storage: Storage }): Promise<RecordWriter> {
+  const connections = [await instance.connect(), await instance.connect()];
+  const openPieces = () => Promise.all(connections.map((connection) => Piece.open(connection)));
+  let pieces = await openPieces();
+
+  return {
+    async write(target, batches) {
+      const made: string[] = [];
+      const run = new WriteRun(storage, target, made);
+      try {
+        return await run.write(pieces, batches);
+      } catch (error) {
+        await run.settle();
+        await Promise.all(made.map((location) => storage.delete(location)));
+        // A failure may have left a piece in any state.
+        await Promise.all(pieces.map((piece) => piece.discard()));
+        pieces = await openPieces();
+        throw error;
+      }
+    },
+    close() {
+      for (const connection of connections) connection.closeSync();
+    },
+  };
+}
+
+/** One call of `write`: fills pieces in turn; `made` names every file begun, whatever became of it. */
+class WriteRun {
+  readonly #storage: Storage;
+  readonly #target: RecordTarget;
+  readonly #made: string[];
+  readonly #running: Promise<DataFile[]>[] = [];
+
+  constructor(storage: Storage, target: RecordTarget, made: string[]) {
+    this.#storage = storage;
+    this.#target = target;
+    this.#made = made;
+  }
+
+  async write(pieces: readonly Piece[], batches: AsyncIterable<readonly LogRecord[]>): Promise<DataFile[]> {
+    let turn = 0;
+    let piece = pieceAt(pieces, turn);
+    for await (const batch of batches) {
+      for (const record of batch) {
+        const is_chunk_complete = piece.add(record);
+        if (!is_chunk_complete) continue;
+        await setImmediate();
+        if (piece.size_bytes < PIECE_MAX_BYTES && piece.row_count < PIECE_MAX_ROWS) continue;
+        this.#begin(piece);
+        turn += 1;
+        piece = pieceAt(pieces, turn);
+        // The piece's own former content must be out before it takes new rows.
+        await this.#running[turn - pieces.length];
+      }
+    }
+    if (piece.row_count > 0) this.#begin(piece);
+    return (await Promise.all(this.#running)).flat();
+  }
+
+  /** Waits for what is still being written, whatever comes of it. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  #begin(piece: Piece): void {
+    piece.seal();
+    const files = this.#writeFiles(piece);
+    // Whoever awaits it gets the error; until then it must not count as unhandled.
+    files.catch(() => {});
+    this.#running.push(files);
+  }
+
+  async #writeFiles(piece: Piece): Promise<DataFile[]> {
+    const files: DataFile[] = [];
+    for (const day of [...piece.days].sort((a, b) => a - b)) files.push(await this.#writeFile(piece, day));
+    await piece.restart();
+    return files;
+  }
+
+  async #writeFile(piece: Piece, day: number): Promise<DataFile> {
+    const { columns, partition_field_id } = this.#target;
+    const folder = `${this.#target.location}/data/ingestion_date=${dateOf(day)}`;
+    const location = `${folder}/${randomUUID()}.parquet`;
+    await this.#storage.makeFolder(folder);
+    this.#made.push(location);
+    const { record_count, file_size_in_bytes, stats } = await copy(piece.connection, copyStatement(piece, this.#target, day, location));
+    await this.#storage.sync(location);
+    return {
+      content: CONTENT.data,
+      file_path: location,
+      file_format: "PARQUET",
+      partition: new Map([[partition_field_id, day]]),
+      record_count,
+      file_size_in_bytes,
+      ...columnMetrics(columns, stats, UNBOUNDED),
+      key_metadata: null,
+      split_offsets: null,
+      equality_ids: null,
+      sort_order_id: null,
+      referenced_data_file: null,
+    };
+  }
+}
+
+function pieceAt(pieces: readonly Piece[], turn: number): Piece {
+  const piece = pieces[turn % pieces.length];
+  if (piece === undefined) throw new TypeError("a writer has pieces");
+  return piece;
+}
+
+function dateOf(day: number): string {
+  return new Date(day * MS_PER_DAY).toISOString().slice(0, 10);
+}
+
+/** DuckDB's names for the types that bronze columns may have. */
+const DUCKDB_TYPES: Readonly<Record<string, string>> = {
+  string: "VARCHAR",
+  binary: "BLOB",
+  timestamptz: "TIMESTAMPTZ",
+  date: "DATE",
+  int: "INTEGER",
+  long: "BIGINT",
+};
+
+function copyStatement(piece: Piece, { columns, topic }: RecordTarget, day: number, location: string): string {
+  const values: Readonly<Record<string, string>> = {
+    source: `list_extract([${piece.sources.map(quoteText).join(", ")}], source + 1)`,
+    payload: "CASE WHEN is_text THEN decode(payload) END",
+    payload_bytes: "CASE WHEN NOT is_text THEN payload END",
+    ingested_at: "ingested_at",
+    ingestion_date: `DATE '${dateOf(day)}'`,
+    log_topic: quoteText(topic),
+    log_partition: "log_partition",
+    log_offset: "log_offset",
+  };
+  const selected = columns.map(({ name, type }) => `CAST(${values[name]} AS ${DUCKDB_TYPES[String(type)]}) AS ${quoteName(name)}`);
+  const field_ids = columns.map(({ name, id }: Field) => `${quoteName(name)}: ${id}`);
+  const where = piece.days.size > 1 ? `WHERE day = ${day}` : "";
+  return `COPY (SELECT ${selected.join(", ")} FROM temp.piece ${where}) TO ${quoteText(enginePath(location))}
+    (FORMAT parquet, COMPRESSION zstd, FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
+}
+
+type Entries<V> = { entries: readonly { key: string; value: V }[] };
+
+async function copy(
+  connection: DuckDBConnection,
+  statement: string,
+): Promise<{ record_count: number; file_size_in_bytes: number; stats: Map<string, ReturnedStats> }> {
+  try {
+    const [row] = (await connection.runAndReadAll(statement)).getRowObjects();
+    const stats = row?.["column_statistics"] as unknown as Entries<Entries<string>>;
+    return {
+      record_count: Number(row?.["count"]),
+      file_size_in_bytes: Number(row?.["file_size_bytes"]),
+      stats: new Map(stats.entries.map(({ key, value }) => [unquoted(key), new Map(value.entries.map((entry) => [entry.key, entry.value]))])),
+    };
+  } catch (error) {
+    throw copyFailure(error);
+  }
+}
+
+/** The statistics name columns as SQL would. */
+function unquoted(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+}
+
+function copyFailure(error: unknown): OperatingError {
+  const message = messageOf(error);
+  if (/no space left|disk quota/i.test(message)) {
+    return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, { next_step: "Free disk space, then try again.", is_retryable: true, cause: error });
+  }
+  return new OperatingError("DATA_FILES_FAILED", `DuckDB could not write a data file: ${message}`, {
+    next_step: "Check the disk and the memory, then try again.",
+    is_retryable: true,
+    cause: error,
+  });
+}

@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import avsc from "avsc";
+import { canonicalLong } from "../catalog/long.ts";
+import type { Long } from "../catalog/model.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+
+/**
+ * Avro object container files (Avro 1.12, "Object Container Files"):
+ *
+ *   "Obj" 0x01, file metadata as a map of bytes, a 16-byte sync marker,
+ *   then blocks: record count, size in bytes, the records (deflated or plain), the sync marker again.
+ *
+ * The library encodes records; the framing is ours because the schema in the header must keep Iceberg's `field-id`s,
+ * which the library's own writer drops.
+ */
+export type AvroSchema = string | AvroSchema[] | { type: AvroSchema; name?: string; fields?: AvroField[]; items?: AvroSchema; [key: string]: unknown };
+export interface AvroField {
+  name: string;
+  type: AvroSchema;
+  "field-id"?: number;
+  default?: unknown;
+}
+
+export interface AvroFile {
+  metadata: Map<string, string>;
+  records: Record<string, unknown>[];
+}
+
+const MAGIC = Buffer.from("Obj\u0001", "latin1");
+const SYNC_BYTES = 16;
+/** Readers decode a block at a time; Avro's own default block is of this order. */
+const BLOCK_RECORDS = 1000;
+
+/** Exact 64-bit integers: a number where it fits one, as everywhere in the project. */
+const LONG = avsc.types.LongType.__with({
+  fromBuffer: (bytes: Buffer): Long => canonicalLong(bytes.readBigInt64LE()),
+  toBuffer(value: Long): Buffer {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(value));
+    return bytes;
+  },
+  fromJSON: (value: number): Long => value,
+  toJSON: (value: Long): number => Number(value),
+  isValid: (value: unknown): boolean => typeof value === "bigint" || Number.isSafeInteger(value),
+  compare: (a: Long, b: Long): number => Number(a > b) - Number(a < b),
+});
+
+const METADATA = typeOf({ type: "map", values: "bytes" });
+
+export function encodeAvro(schema: AvroSchema, records: readonly object[], metadata: Readonly<Record<string, string>>): Uint8Array {
+  const type = typeOf(schema);
+  const sync = randomBytes(SYNC_BYTES);
+  const header = { "avro.schema": JSON.stringify(schema), "avro.codec": "deflate", ...metadata };
+  const header_bytes = Object.fromEntries(Object.entries(header).map(([key, value]) => [key, Buffer.from(value)]));
+  const parts: Buffer[] = [MAGIC, METADATA.toBuffer(header_bytes), sync];
+  for (let from = 0; from < records.length; from += BLOCK_RECORDS) {
+    const block = records.slice(from, from + BLOCK_RECORDS);
+    const body = deflateRawSync(Buffer.concat(block.map((record) => type.toBuffer(record))));
+    parts.push(LONG.toBuffer(block.length), LONG.toBuffer(body.length), body, sync);
+  }
+  return Buffer.concat(parts);
+}
+
+/**
+ * Records of any writer's file. Fields are resolved by Iceberg field id (spec, appendix A): a field whose id is in
+ * `names` comes back under that name, others keep their own. Throws AVRO_MALFORMED.
+ */
+export function decodeAvro(bytes: Uint8Array, names: ReadonlyMap<number, string>): AvroFile {
+  try {
+    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), names);
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    throw malformed(messageOf(error), error);
+  }
+}
+
+function decode(file: Buffer, names: ReadonlyMap<number, string>): AvroFile {
+  if (!file.subarray(0, MAGIC.length).equals(MAGIC)) throw malformed("it does not begin with Avro's magic bytes");
+  let at = MAGIC.length;
+  const take = (type: avsc.Type): unknown => {
+    const { value, offset } = type.decode(file, at);
+    if (offset <= at || offset > file.length) throw malformed("it ends in the middle");
+    at = offset;
+    return value;
+  };
+  const header = take(METADATA) as Record<string, Buffer>;
+  const metadata = new Map(Object.entries(header).map(([key, value]) => [key, value.toString()]));
+  const type = typeOf(renameFields(JSON.parse(metadata.get("avro.schema") ?? "null") as AvroSchema, names));
+  const inflate = inflaterOf(metadata.get("avro.codec") ?? "null");
+  const sync = file.subarray(at, (at += SYNC_BYTES));
+  const records: Record<string, unknown>[] = [];
+  while (at < file.length) {
+    const count = Number(take(LONG));
+    const size_bytes = Number(take(LONG));
+    const body_end = at + size_bytes;
+    if (count < 0 || size_bytes < 0 || !file.subarray(body_end, body_end + SYNC_BYTES).equals(sync)) throw malformed("a block is cut off");
+    const body = inflate(file.subarray(at, body_end));
+    let record_at = 0;
+    for (let i = 0; i < count; i += 1) {
+      const { value, offset } = type.decode(body, record_at);
+      if (offset < record_at || offset > body.length) throw malformed("a record is cut off");
+      records.push(value as Record<string, unknown>);
+      record_at = offset;
+    }
+    at = body_end + SYNC_BYTES;
+  }
+  return { metadata, records };
+}
+
+function inflaterOf(codec: string): (body: Buffer) => Buffer {
+  if (codec === "null") return (body) => body;
+  if (codec === "deflate") return (body) => inflateRawSync(body);
+  throw malformed(`its codec is ${codec}, and only deflate and null are read`);
+}
+
+/** The writer's schema with the reader's names; pure. */
+function renameFields(schema: AvroSchema, names: ReadonlyMap<number, string>): AvroSchema {
+  if (schema === null || typeof schema === "string") return schema;
+  if (Array.isArray(schema)) return schema.map((branch) => renameFields(branch, names));
+  const renamed = { ...schema };
+  if (schema.fields !== undefined) {
+    renamed.fields = schema.fields.map((field) => {
+      const id = field["field-id"];
+      const name = (id === undefined ? undefined : names.get(id)) ?? field.name;
+      return { ...field, name, type: renameFields(field.type, names) };
+    });
+  } else if (schema.items !== undefined) {
+    renamed.items = renameFields(schema.items, names);
+  } else if (typeof schema.type === "object") {
+    renamed.type = renameFields(schema.type, names);
+  }
+  return renamed;
+}
+
+function typeOf(schema: AvroSchema): avsc.Type {
+  return avsc.Type.forSchema(schema as avsc.Schema, { registry: { long: LONG }, wrapUnions: false });
+}
+
+function malformed(why: string, cause?: unknown): OperatingError {
+  return new OperatingError("AVRO_MALFORMED", `This is no readable Avro file: ${why}`, {
+    next_step: "Check the file against the table's metadata; restore it from a copy, or roll the table back to an older snapshot.",
+    cause,
+  });
+}

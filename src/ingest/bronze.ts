@@ -1,0 +1,132 @@
+import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { Field, LoadedTable, PartitionSpec, Schema, TableCatalog, TableIdentifier, Update } from "../catalog/model.ts";
+
+/**
+ * Every pipeline's bronze table: a copy of its log. All columns are optional, as other engines that append to the table
+ * (Spark among them) cannot prove theirs non-null.
+ */
+const COLUMNS: readonly Omit<Field, "id" | "required">[] = [
+  { name: "source", type: "string", doc: "Who said it." },
+  { name: "payload", type: "string", doc: "The message as received; null where its bytes are no UTF-8." },
+  { name: "payload_bytes", type: "binary", doc: "The message as received, only where its bytes are no UTF-8." },
+  { name: "ingested_at", type: "timestamptz", doc: "The producer's clock at receipt, UTC; in a replay, the replay's clock." },
+  { name: "ingestion_date", type: "date", doc: "UTC date of ingested_at; the table's partition." },
+  { name: "log_topic", type: "string", doc: "Topic of the log that the record was copied from." },
+  { name: "log_partition", type: "int", doc: "Partition of the topic." },
+  { name: "log_offset", type: "long", doc: "Offset in the partition, gapless." },
+];
+
+const PARTITION_COLUMN = "ingestion_date";
+
+export const BRONZE_SCHEMA: Schema = {
+  type: "struct",
+  fields: COLUMNS.map((column, position) => ({ id: position + 1, required: false, ...column })),
+};
+
+export const BRONZE_SPEC: PartitionSpec = {
+  fields: [
+    { name: PARTITION_COLUMN, transform: "identity", "source-id": COLUMNS.findIndex(({ name }) => name === PARTITION_COLUMN) + 1, "field-id": 1000 },
+  ],
+};
+
+/**
+ * The table, made with its namespace when missing, and with columns added that a lake of an older version lacks. Columns
+ * that somebody else added stay, null in our rows. Throws BRONZE_UNSUPPORTED where our rows would not fit.
+ */
+export async function openBronze(catalog: TableCatalog, identifier: TableIdentifier): Promise<LoadedTable> {
+  const table = await loadOrCreate(catalog, identifier);
+  const missing = missingColumns(table);
+  if (missing.length === 0) return checked(table);
+  const [evolved] = await catalog.commit([{ identifier, requirements: schemaUnchanged(table), updates: addColumns(table, missing) }]);
+  if (evolved === undefined) throw new TypeError("a commit of one change gives one table");
+  return checked(evolved);
+}
+
+async function loadOrCreate(catalog: TableCatalog, identifier: TableIdentifier): Promise<LoadedTable> {
+  try {
+    return await catalog.loadTable(identifier);
+  } catch (error) {
+    if (!isCode(error, "NO_SUCH_TABLE", "NO_SUCH_NAMESPACE")) throw error;
+  }
+  try {
+    if (!(await catalog.hasNamespace(identifier.namespace))) await catalog.createNamespace(identifier.namespace);
+  } catch (error) {
+    if (!isCode(error, "NAMESPACE_EXISTS")) throw error;
+  }
+  try {
+    return await catalog.createTable({ identifier, schema: BRONZE_SCHEMA, partition_spec: BRONZE_SPEC, properties: { "format-version": "2" } });
+  } catch (error) {
+    if (!isCode(error, "TABLE_EXISTS")) throw error;
+    return catalog.loadTable(identifier);
+  }
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof OperatingError && codes.includes(error.code);
+}
+
+function schemaOf({ metadata }: LoadedTable): Schema {
+  const schema = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"]);
+  return schema ?? { type: "struct", fields: [] };
+}
+
+function missingColumns(table: LoadedTable): typeof COLUMNS {
+  const present = new Set(schemaOf(table).fields.map(({ name }) => name));
+  return COLUMNS.filter(({ name }) => !present.has(name));
+}
+
+function schemaUnchanged({ metadata }: LoadedTable) {
+  return [
+    { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
+    { type: "assert-current-schema-id", "current-schema-id": metadata["current-schema-id"] },
+    { type: "assert-last-assigned-field-id", "last-assigned-field-id": metadata["last-column-id"] },
+  ];
+}
+
+function addColumns(table: LoadedTable, missing: typeof COLUMNS): Update[] {
+  const { "schema-id": _old_id, ...schema } = schemaOf(table);
+  const first_id = table.metadata["last-column-id"] + 1;
+  const added = missing.map((column, position): Field => ({ id: first_id + position, required: false, ...column }));
+  return [
+    { action: "add-schema", schema: { ...schema, fields: [...schema.fields, ...added] }, "last-column-id": first_id + added.length - 1 },
+    { action: "set-current-schema", "schema-id": -1 },
+  ];
+}
+
+/** The bronze columns with the table's own ids and types. */
+export function bronzeColumns(table: LoadedTable): Field[] {
+  const declared = new Set(COLUMNS.map(({ name }) => name));
+  return schemaOf(table).fields.filter(({ name }) => declared.has(name));
+}
+
+/** Id of the partition field, which the data files' partition tuples are keyed by. */
+export function bronzePartitionFieldId(table: LoadedTable): number {
+  const { metadata } = table;
+  const spec = metadata["partition-specs"].find((spec) => spec["spec-id"] === metadata["default-spec-id"]);
+  const [field, ...others] = spec?.fields ?? [];
+  const source = schemaOf(table).fields.find(({ id }) => id === field?.["source-id"]);
+  if (field?.["field-id"] === undefined || others.length > 0 || field.transform !== "identity" || source?.name !== PARTITION_COLUMN) {
+    throw unsupported(table, `it must be partitioned by ${PARTITION_COLUMN} as it is`);
+  }
+  return field["field-id"];
+}
+
+/** An `int` may have been widened to `long`; our values fit. */
+function checked(table: LoadedTable): LoadedTable {
+  const declared = new Map(COLUMNS.map(({ name, type }) => [name, type]));
+  for (const { name, type, required } of schemaOf(table).fields) {
+    const expected = declared.get(name);
+    if (expected === undefined && required) throw unsupported(table, `column ${name} is required, and the log has no value for it`);
+    const is_widened = expected === "int" && type === "long";
+    if (expected !== undefined && type !== expected && !is_widened) throw unsupported(table, `column ${name} is ${String(type)}, not ${String(expected)}`);
+  }
+  bronzePartitionFieldId(table);
+  return table;
+}
+
+function unsupported({ identifier }: LoadedTable, why: string): OperatingError {
+  return new OperatingError("BRONZE_UNSUPPORTED", `${nameOfTable(identifier)} cannot take records: ${why}`, {
+    next_step: "Undo that change to the table, or let the pipeline write another one.",
+  });
+}

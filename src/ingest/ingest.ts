@@ -1,0 +1,245 @@
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import type { Clock } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
+import { createAppendStager } from "../iceberg/append.ts";
+import type { Log, PartitionBounds } from "../log/log.ts";
+import type { SourceReport } from "../source/producer.ts";
+import { nobodyListens, type StepListener } from "../steps.ts";
+import type { Storage } from "../storage/storage.ts";
+import { bronzeColumns, bronzePartitionFieldId, openBronze } from "./bronze.ts";
+import { pendingRecords, readOffsets, startingOffsets, type Offsets } from "./offsets.ts";
+import { publish, type Publisher } from "./publish.ts";
+import type { RecordWriter } from "./record-writer.ts";
+import { takeRecords, type Taken } from "./take.ts";
+
+export interface IngestLimits {
+  /** A commit is due when this much time has passed since the last one ... */
+  commit_interval_ms: number;
+  /** ... or when this much payload is waiting, whichever comes first. Also about the most that one commit takes. */
+  commit_size_bytes: number;
+  /** The log forgets a record this long after its ingestion, and never before it is committed. */
+  retention_ms: number;
+  /** After this, a commit without an answer counts as an unknown outcome and is looked up. */
+  commit_timeout_ms?: number;
+}
+
+export interface IngestOptions {
+  log: Log;
+  catalog: TableCatalog;
+  storage: Storage;
+  records: RecordWriter;
+  table: TableIdentifier;
+  topic: string;
+  clock: Clock;
+  limits: IngestLimits;
+  step?: StepListener;
+  /** Told of failed attempts, of lag, and of whatever else a person may want to see. */
+  report?(report: SourceReport): void;
+  /** Told of every commit. */
+  committed?(commit: IngestCommit): void;
+}
+
+export interface IngestCommit {
+  rows: number;
+  size_bytes: number;
+  files: number;
+  duration_ms: number;
+}
+
+export interface IngestState {
+  /** Next offset by partition. */
+  offsets: Offsets;
+  /** Rows committed by this ingester since it was made. */
+  rows: number;
+  /** Time of its last commit in microseconds UTC; null before the first. */
+  at_us: number | null;
+}
+
+export interface Ingest {
+  /** Commits what is waiting, up to the size limit; null when nothing is. Throws what a retry cannot mend, and COMMIT_STALLED. */
+  runOnce(): Promise<IngestCommit | null>;
+  /** Commits at its own pace until the signal aborts, and prunes the log; what is then uncommitted waits in the log. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Commits everything that was in the log when called. */
+  drain(): Promise<void>;
+  /** Forgets log records that are committed and past retention; returns how many. */
+  prune(): Promise<number>;
+  committed(): IngestState;
+}
+
+/** How often a waiting loop looks whether a commit has become due by size. */
+const LOOK_MS = 100;
+const PRUNE_INTERVAL_US = 60_000_000;
+const COMMIT_TIMEOUT_MS = 30_000;
+/** Failures outside commits, such as a full disk while files are written: first pause, its bound, and when to give up. */
+const RETRY_PAUSE_MS = 500;
+const MAX_RETRY_PAUSE_MS = 30_000;
+const MAX_FAILURES_IN_A_ROW = 8;
+/** Payload size assumed until the first records have been seen. */
+const ASSUMED_RECORD_BYTES = 512;
+
+/**
+ * Copies a topic of the log to the bronze table, exactly once: rows and the offsets they reach are one atomic commit, and the
+ * offsets in the table, not in memory, say where to go on.
+ */
+export function createIngest(options: IngestOptions): Ingest {
+  return new LogIngest(options);
+}
+
+class LogIngest implements Ingest {
+  readonly #options: IngestOptions;
+  readonly #publisher: Publisher;
+  readonly #step: StepListener;
+  #table: LoadedTable | null = null;
+  #offsets: Offsets = new Map();
+  #rows = 0;
+  #committed_us: number | null = null;
+  #pruned_us = -Infinity;
+  #mean_record_bytes = ASSUMED_RECORD_BYTES;
+  /** The end of the queue of commits: `run` and `drain` may be called side by side. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: IngestOptions) {
+    const { catalog, storage, clock, limits } = options;
+    this.#options = options;
+    this.#step = options.step ?? nobodyListens;
+    this.#publisher = {
+      catalog,
+      storage,
+      clock,
+      stager: createAppendStager({ storage, clock }),
+      commit_timeout_ms: limits.commit_timeout_ms ?? COMMIT_TIMEOUT_MS,
+      report: options.report ?? (() => {}),
+    };
+  }
+
+  runOnce(): Promise<IngestCommit | null> {
+    const turn = this.#queue.then(() => this.#commitNext());
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (await this.#isDue(signal)) {
+      await this.#runOncePatiently(signal);
+      if (this.#options.clock.now_us() - this.#pruned_us >= PRUNE_INTERVAL_US) await this.prune();
+    }
+  }
+
+  async drain(): Promise<void> {
+    const ends = await this.#options.log.bounds(this.#options.topic);
+    const never = new AbortController().signal;
+    do await this.#runOncePatiently(never);
+    while (pendingRecords(this.#offsets, ends) > 0);
+  }
+
+  async prune(): Promise<number> {
+    const { log, topic, clock, limits } = this.#options;
+    const now_us = clock.now_us();
+    this.#pruned_us = now_us;
+    let pruned = 0;
+    for (const [partition, next] of this.#offsets) pruned += await log.prune(topic, partition, next, now_us - limits.retention_ms * 1000);
+    return pruned;
+  }
+
+  committed(): IngestState {
+    return { offsets: this.#offsets, rows: this.#rows, at_us: this.#committed_us };
+  }
+
+  async #commitNext(): Promise<IngestCommit | null> {
+    const { log, topic, catalog, clock, limits, records } = this.#options;
+    const started_us = clock.now_us();
+    const table = await this.#open(catalog);
+    const bounds = await log.bounds(topic);
+    const from = this.#startingOffsets(table, bounds);
+    this.#offsets = from;
+    if (pendingRecords(from, bounds) === 0) return null;
+
+    this.#step("before files");
+    const taken: Taken = { next: new Map(from), record_count: 0, size_bytes: 0 };
+    const target = {
+      location: table.metadata.location,
+      topic,
+      columns: bronzeColumns(table),
+      partition_field_id: bronzePartitionFieldId(table),
+    };
+    const files = await records.write(target, takeRecords(log, topic, from, bounds, limits.commit_size_bytes, taken));
+    this.#step("after files");
+    const published = await this.#publish(table, { topic, from, next: taken.next, files });
+    this.#step("before acknowledgement");
+    this.#offsets = new Map([...from, ...readOffsets(published.table.metadata.properties, topic)]);
+    this.#committed_us = clock.now_us();
+    if (!published.is_ours) return null;
+    this.#rows += taken.record_count;
+    this.#mean_record_bytes = Math.max(1, taken.size_bytes / taken.record_count);
+    const duration_ms = (this.#committed_us - started_us) / 1000;
+    const commit = { rows: taken.record_count, size_bytes: taken.size_bytes, files: files.length, duration_ms };
+    this.#options.committed?.(commit);
+    return commit;
+  }
+
+  #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): Offsets {
+    const { topic } = this.#options;
+    const committed = readOffsets(metadata.properties, topic);
+    for (const { partition, begin } of bounds) {
+      if (committed.has(partition) || begin === 0) continue;
+      const message = `Bronze has nothing of ${topic}/${partition}, and the log begins at offset ${begin}: older records were pruned`;
+      this.#publisher.report({ level: "warning", code: "BRONZE_STARTS_LATE", message });
+    }
+    return startingOffsets(committed, bounds, topic);
+  }
+
+  /** The table is kept between commits: nobody else writes to it as a rule, and a conflict tells when somebody did. */
+  async #open(catalog: TableCatalog): Promise<LoadedTable> {
+    this.#table ??= await openBronze(catalog, this.#options.table);
+    return this.#table;
+  }
+
+  async #publish(table: LoadedTable, batch: Parameters<typeof publish>[2]): ReturnType<typeof publish> {
+    // Whatever is thrown, the next attempt starts from what the catalog says.
+    this.#table = null;
+    const published = await publish(this.#publisher, table, batch);
+    this.#table = published.table;
+    return published;
+  }
+
+  /** Whether to go on with a commit; false when aborted. */
+  async #isDue(signal: AbortSignal): Promise<boolean> {
+    const { log, topic, clock, limits } = this.#options;
+    if (this.#table === null) return !signal.aborted;
+    while (!signal.aborted) {
+      const bounds = await log.bounds(topic);
+      const pending = pendingRecords(this.#offsets, bounds);
+      if (pending === 0) {
+        await log.waitForAppend(topic, bounds, signal);
+        continue;
+      }
+      if (pending * this.#mean_record_bytes >= limits.commit_size_bytes) return true;
+      const idle_ms = (clock.now_us() - (this.#committed_us ?? -Infinity)) / 1000;
+      if (idle_ms >= limits.commit_interval_ms) return true;
+      await this.#wait(Math.min(LOOK_MS, limits.commit_interval_ms - idle_ms), signal);
+    }
+    return false;
+  }
+
+  /** Failures that a retry may mend are reported and tried again, a bounded number of times. */
+  async #runOncePatiently(signal: AbortSignal): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await this.runOnce();
+        return;
+      } catch (error) {
+        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+        this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+      }
+      await this.#wait(Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1)), signal);
+      if (signal.aborted) return;
+    }
+  }
+
+  async #wait(delay_ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.wait(delay_ms, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}

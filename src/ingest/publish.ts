@@ -1,0 +1,153 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { canonicalLong } from "../catalog/long.ts";
+import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import type { Clock } from "../clock.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
+import type { AppendStager } from "../iceberg/append.ts";
+import type { DataFile } from "../iceberg/manifest-model.ts";
+import type { SourceReport } from "../source/producer.ts";
+import type { Storage } from "../storage/storage.ts";
+import { LOG_OFFSETS_PROPERTY, isSameOffsets, readOffsets, writeOffsets, type Offsets } from "./offsets.ts";
+
+/** First pause after a failed commit; doubled each time, with jitter, up to the bound. */
+const RETRY_PAUSE_MS = 50;
+const MAX_RETRY_PAUSE_MS = 5_000;
+/** About seven seconds in all: longer than another writer's commit takes, shorter than a person's patience. */
+const MAX_ATTEMPTS = 8;
+
+export interface Publisher {
+  catalog: TableCatalog;
+  storage: Storage;
+  stager: AppendStager;
+  clock: Clock;
+  /** After this, a commit without an answer counts as an unknown outcome. */
+  commit_timeout_ms: number;
+  report(report: SourceReport): void;
+}
+
+/** Data files that hold exactly the records of `topic` from `from` up to `next`. */
+export interface Batch {
+  topic: string;
+  from: Offsets;
+  next: Offsets;
+  files: readonly DataFile[];
+}
+
+/**
+ * Commits rows and offsets together, as often as it takes: the data files are written once and staged anew per attempt.
+ * Returns the table with the batch in it; or, when another ingester has moved the offsets, the table as that one left it,
+ * with `is_ours` false. Throws COMMIT_STALLED after too many attempts, and what is not retryable at once.
+ *
+ * The offsets in the table are the truth: whatever became of an attempt, they tell whether the rows are in. Files are
+ * deleted only when every attempt is known to have failed.
+ */
+export async function publish(publisher: Publisher, table: LoadedTable, batch: Batch): Promise<{ table: LoadedTable; is_ours: boolean }> {
+  const attempts = new Attempts(publisher, batch);
+  let current = table;
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return { table: await attempts.commit(current), is_ours: true };
+    } catch (error) {
+      await attempts.giveUpIfHopeless(error, failures);
+      await publisher.clock.wait(retryPause_ms(failures));
+    }
+    current = (await attempts.reload(table.identifier)) ?? current;
+    if (attempts.isIn(current)) return { table: current, is_ours: true };
+    if (!isSameOffsets(readOffsets(current.metadata.properties, batch.topic), readOffsets(table.metadata.properties, batch.topic))) {
+      await attempts.dropFiles();
+      return { table: current, is_ours: false };
+    }
+  }
+}
+
+class Attempts {
+  readonly #publisher: Publisher;
+  readonly #batch: Batch;
+  readonly #snapshot_ids = new Set<Long>();
+  #is_uncertain = false;
+
+  constructor(publisher: Publisher, batch: Batch) {
+    this.#publisher = publisher;
+    this.#batch = batch;
+  }
+
+  async commit(table: LoadedTable): Promise<LoadedTable> {
+    const { stager, storage, catalog, commit_timeout_ms } = this.#publisher;
+    const { topic, next, files } = this.#batch;
+    const properties = { [LOG_OFFSETS_PROPERTY]: writeOffsets(table.metadata.properties, topic, next) };
+    const staged = await stager.stage(table, files, properties);
+    this.#snapshot_ids.add(canonicalLong(staged.snapshot_id));
+    try {
+      const [committed] = await answerWithin(commit_timeout_ms, catalog.commit([staged.change]));
+      if (committed === undefined) throw new TypeError("a commit of one change gives one table");
+      return committed;
+    } catch (error) {
+      if (isKnownFailure(error)) await Promise.all(staged.written.map((location) => storage.delete(location)));
+      else this.#is_uncertain = true;
+      throw error;
+    }
+  }
+
+  /** Null when the catalog does not answer: the next attempt will tell. */
+  async reload(identifier: TableIdentifier): Promise<LoadedTable | null> {
+    try {
+      return await this.#publisher.catalog.loadTable(identifier);
+    } catch (error) {
+      if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
+      this.#publisher.report({ level: "warning", code: error.code, message: `The catalog does not answer: ${error.message}` });
+      return null;
+    }
+  }
+
+  isIn({ metadata }: LoadedTable): boolean {
+    return metadata.snapshots.some((snapshot) => this.#snapshot_ids.has(canonicalLong(snapshot["snapshot-id"])));
+  }
+
+  async giveUpIfHopeless(error: unknown, failures: number): Promise<void> {
+    const is_retryable = error instanceof OperatingError && error.is_retryable;
+    const code = error instanceof OperatingError ? error.code : "COMMIT_FAILED";
+    const message = `Commit ${failures} of at most ${MAX_ATTEMPTS} failed: ${messageOf(error)}`;
+    this.#publisher.report({ level: code === "COMMIT_CONFLICT" ? "info" : "warning", code, message });
+    if (is_retryable && failures < MAX_ATTEMPTS) return;
+    await this.dropFiles();
+    throw is_retryable ? stalled(failures, error) : error;
+  }
+
+  /** Safe only while no attempt can have published them; what is left then is for orphan removal. */
+  async dropFiles(): Promise<void> {
+    if (this.#is_uncertain) return;
+    await Promise.all(this.#batch.files.map(({ file_path }) => this.#publisher.storage.delete(file_path)));
+  }
+}
+
+/** Anything but a clear refusal may have been published: a lost answer, and a programmer's error after the pointer moved. */
+function isKnownFailure(error: unknown): boolean {
+  return error instanceof OperatingError && !(error instanceof UnknownOutcome);
+}
+
+/** A real timer, not the clock: it bounds what the outside world does to us. */
+async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const silence = wait(timeout_ms, undefined, { signal: timer.signal }).then(() => {
+    throw new UnknownOutcome(`No answer to a commit within ${timeout_ms} ms`, undefined);
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    // Whichever lost the race may still reject; the winner has been told.
+    Promise.allSettled([answer, silence]);
+    timer.abort();
+  }
+}
+
+function retryPause_ms(failures: number): number {
+  const pause_ms = Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
+  return pause_ms * (0.5 + Math.random() / 2);
+}
+
+function stalled(failures: number, cause: unknown): OperatingError {
+  return new OperatingError("COMMIT_STALLED", `${failures} commits in a row failed: ${messageOf(cause)}`, {
+    next_step: "Check the disk and the catalog; the records wait in the log, and the next start goes on from there.",
+    cause,
+  });
+}

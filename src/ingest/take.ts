@@ -1,0 +1,42 @@
+import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log/log.ts";
+import type { Offsets } from "./offsets.ts";
+
+/** One read: enough to keep the writer busy, and decoded in a few milliseconds, as it blocks the event loop. */
+const READ_LIMITS: ReadLimits = { max_records: 8192, max_bytes: 4 * 1024 * 1024 };
+
+/** What was taken so far; the offsets are where the next take begins. */
+export interface Taken {
+  next: Map<number, number>;
+  record_count: number;
+  size_bytes: number;
+}
+
+/**
+ * Records from `from` up to the given ends, partition by partition in offset order, until about `max_bytes` of payload. A
+ * partition may take its share of what the others left, so that none starves. Updates `taken` as batches are consumed.
+ */
+export async function* takeRecords(
+  log: Log,
+  topic: string,
+  from: Offsets,
+  ends: readonly PartitionBounds[],
+  max_bytes: number,
+  taken: Taken,
+): AsyncGenerator<LogRecord[]> {
+  const pending = ends.filter(({ partition, end }) => (from.get(partition) ?? end) < end);
+  for (const [position, { partition, end }] of pending.entries()) {
+    const share_bytes = (max_bytes - taken.size_bytes) / (pending.length - position);
+    const stop_bytes = taken.size_bytes + Math.max(1, share_bytes);
+    let offset = from.get(partition) ?? end;
+    while (offset < end && taken.size_bytes < stop_bytes) {
+      const max_records = Math.min(READ_LIMITS.max_records, end - offset);
+      const batch = await log.read(topic, partition, offset, { max_records, max_bytes: Math.min(READ_LIMITS.max_bytes, stop_bytes - taken.size_bytes) });
+      if (batch.length === 0) break;
+      offset += batch.length;
+      taken.record_count += batch.length;
+      taken.size_bytes += batch.reduce((bytes, { payload }) => bytes + payload.length, 0);
+      taken.next.set(partition, offset);
+      yield batch;
+    }
+  }
+}
