@@ -7,7 +7,8 @@ export interface Clock {
 }
 
 export const systemClock: Clock = {
-  now_us: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+  // Not performance.now(): that one stands still while a laptop sleeps, and prices would seem to come from the future.
+  now_us: () => Date.now() * 1000,
   async wait(delay_ms, signal) {
     const { setTimeout } = await import("node:timers/promises");
     await setTimeout(delay_ms, undefined, { signal });

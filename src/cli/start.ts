@@ -1,6 +1,8 @@
+import type { TableIdentifier } from "../catalog/model.ts";
 import { systemClock } from "../clock.ts";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
-import { parquetWriter } from "../engine/embedded/parquet.ts";
+import { openDuckDB } from "../engine/embedded/duckdb.ts";
+import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { createIngest } from "../ingest/ingest.ts";
@@ -60,9 +62,21 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     onNode: () => step("inside transform"),
   });
   const stopping = stopOnSignals(output);
+  const instance = await openDuckDB();
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    const ingest = await createIngest({ pipeline, open, step, report: status.ingested, parquet: parquetWriter });
+    const ingest = createIngest({
+      log: open.log,
+      catalog: open.catalog,
+      storage: open.storage,
+      records: await openParquetWriter({ instance, storage: open.storage }),
+      table: identifierOf(pipeline.bronze.table),
+      topic: pipeline.topic.name,
+      clock: systemClock,
+      limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
+      step,
+      report: status.reported,
+    });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
     announce(open, producer, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
@@ -104,7 +118,13 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     stopping.dispose();
     status.end();
     await worker.close();
+    instance.closeSync();
   }
+}
+
+function identifierOf(table: string): TableIdentifier {
+  const [layer = "", name = ""] = table.split(".");
+  return { namespace: [layer], name };
 }
 
 /** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */

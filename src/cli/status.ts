@@ -18,7 +18,7 @@ export class Status {
 
   reported = (report: SourceReport): void => {
     this.#bar.end();
-    const text = `${this.#producer.id}: ${report.message}`;
+    const text = report.message;
     if (report.level === "info") this.#output.say(`${time()} ${text}`);
     else this.#output.warn(`${text} ${style("dim", `[${report.code}]`)}`);
   };
@@ -27,11 +27,6 @@ export class Status {
     this.#records += records;
     const progress = this.#producer.progress?.();
     if (progress?.total) this.#bar.update(progress.done, progress.total);
-  };
-
-  ingested = (text: string): void => {
-    this.#bar.end();
-    this.#output.warn(text);
   };
 
   incremented = (result: CommandResult): void => {

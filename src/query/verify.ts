@@ -1,6 +1,7 @@
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { OpenLake } from "../engine/embedded/open.ts";
 import type { QuerySession } from "../engine/embedded/session.ts";
+import { logOffsets } from "../transform/offsets.ts";
 
 export interface Check {
   claim: string;
@@ -24,17 +25,6 @@ export interface Books {
     refused: number;
     refused_by_reason: Record<string, number>;
   };
-}
-
-export const OFFSETS_PROPERTY = "coinlake.log-offsets";
-
-/** Next offset by "<topic>/<partition>", from a table's properties. */
-export async function consumedOffsets(lake: OpenLake, table: string): Promise<Record<string, number>> {
-  const [layer = "", name = ""] = table.split(".");
-  const tables = (await lake.catalog.hasNamespace([layer])) ? await lake.catalog.listTables([layer]) : [];
-  if (!tables.some((identifier) => identifier.name === name)) return {};
-  const { metadata } = await lake.catalog.loadTable({ namespace: [layer], name });
-  return JSON.parse(metadata.properties[OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
 }
 
 /** The books of a lake: log against bronze against silver against gold. Reads only; safe beside a running pipeline. */
@@ -83,7 +73,7 @@ class Auditor {
   /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
   async auditBronze(): Promise<void> {
     const { topic, bronze } = this.#pipeline;
-    const committed = await consumedOffsets(this.#lake, bronze.table);
+    const committed = await logOffsets(this.#lake.catalog, bronze.table);
     for (const { partition, begin, end } of await this.#lake.log.bounds(topic.name).catch(() => [])) {
       const name = `${topic.name}/${partition}`;
       const next = committed[name] ?? 0;
@@ -111,8 +101,8 @@ class Auditor {
   async auditSilver(): Promise<void> {
     const { accepted, duplicates, refused } = this.#pipeline.books;
     const verdicts = [accepted, duplicates, refused];
-    const offsets = await Promise.all(verdicts.map((table) => consumedOffsets(this.#lake, table)));
-    const bronze = await consumedOffsets(this.#lake, this.#pipeline.bronze.table);
+    const offsets = await Promise.all(verdicts.map((table) => logOffsets(this.#lake.catalog, table)));
+    const bronze = await logOffsets(this.#lake.catalog, this.#pipeline.bronze.table);
     const [first = {}] = offsets;
     this.#check(
       "accepted, duplicates and refused stand at one place in the log",
