@@ -1,4 +1,19 @@
 {#
+    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so all of them move
+    together. A run that some of them miss would leave their rows behind for good, and is refused.
+#}
+{% macro refuse_partial_run() %}
+    {% for node in graph.nodes.values()
+        if node.resource_type == 'model' and node.unique_id not in selected_resources
+        and ('log' in node.tags or node.config.materialized == 'batch') %}
+        {% do exceptions.raise_compiler_error(
+            'This run leaves out ' ~ node.name ~ ', and the tables move together. Run it without --select, --exclude or retry: '
+            ~ 'each table goes on where its last commit stands.'
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+{#
     The batch of a run: the records between what the slowest table has consumed and what bronze holds (or
     `max_records_per_run` further on). `crypto_elements` parses it once into a local table that every model reads.
 #}

@@ -7,17 +7,31 @@
     {{ return("timestamptz '" ~ found ~ "'" if found else none) }}
 {% endmacro %}
 
-{# Where to read listings from, to know of each coin how many listings it has missed by then. #}
+{#
+    From when on to read listings, to know of each coin how many listings it has missed by then: as many pages back as make a
+    delisting, of every source with a page since. Two days hold them; after a longer silence all listings are read.
+#}
 {% macro listings_since(listings, first_new) %}
     {% if first_new is none %}{{ return(none) }}{% endif %}
+    {% set pages = var('delisted_after_listings') | int + 1 %}
+    {% set first_new_date = "cast(" ~ first_new ~ " as date)" %}
+    {% set sources = "(select distinct source from " ~ listings ~ "
+        where is_page and listed_at >= " ~ first_new ~ " and listed_date >= " ~ first_new_date ~ ")" %}
     {% set found = run_query(
-        "select min(listed_at)::varchar from (
-            select listed_at, row_number() over (partition by source order by listed_at desc) as nth
+        "select count(*) = (select count(*) from " ~ sources ~ "), min(first_at)::varchar
+        from (
+            select source, min(listed_at) as first_at
             from (
-                select distinct source, listed_at from " ~ listings ~ "
-                where is_page and listed_at < " ~ first_new ~ " and listed_date >= cast(" ~ first_new ~ " as date) - 2
-            )
-        ) where nth <= " ~ (var('delisted_after_listings') | int + 1)
-    ).columns[0].values()[0] %}
-    {{ return("timestamptz '" ~ found ~ "'" if found else first_new) }}
+                select source, listed_at, row_number() over (partition by source order by listed_at desc) as nth
+                from (
+                    select distinct source, listed_at from " ~ listings ~ "
+                    where is_page and source in " ~ sources ~ "
+                        and listed_at < " ~ first_new ~ " and listed_date >= " ~ first_new_date ~ " - 2
+                )
+            ) where nth <= " ~ pages ~ "
+            group by source having count(*) = " ~ pages ~ "
+        )"
+    ).rows[0] %}
+    {% if not found[0] %}{{ return(none) }}{% endif %}
+    {{ return("timestamptz '" ~ found[1] ~ "'" if found[1] else first_new) }}
 {% endmacro %}

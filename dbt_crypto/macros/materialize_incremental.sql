@@ -13,8 +13,10 @@
 {% materialization incremental, adapter='duckdb' %}
     {% set target = this.incorporate(type='table') %}
     {% set is_new = load_cached_relation(this) is none %}
+    {% do refuse_partial_run() %}
+    {% set begin = consumed(this) %}
     {% set end = batch_end() %}
-    {% if not is_new and not flags.FULL_REFRESH and offsets_between(consumed(this), end) == 'false' %}
+    {% if not is_new and not flags.FULL_REFRESH and offsets_between(begin, end) == 'false' %}
         {% do store_result('main', response='UP TO DATE') %}
         {{ return({'relations': [target]}) }}
     {% endif %}
@@ -39,7 +41,7 @@
         {% if has_rows %}
             insert into {{ target }} ({{ names }}) select {{ names }} from {{ stage }};
         {% endif %}
-        call set_iceberg_table_properties({{ target }}, {'{{ offsets_property() }}': '{{ tojson(end, sort_keys=true) }}'});
+        call set_iceberg_table_properties({{ target }}, {'{{ offsets_property() }}': '{{ tojson(advanced(begin, end), sort_keys=true) }}'});
     {% endcall %}
     {% do adapter.commit() %}
     {% call statement('drop', auto_begin=False) %}drop table {{ stage }}{% endcall %}
@@ -91,15 +93,14 @@
 {% endmacro %}
 
 {% macro delete_replaced(target, stage) %}
-    {% set conditions = [] %}
+    {% set bounds = [] %}
     {% for column in config.get('prune_by', []) %}
         {% set found = run_query('select min(' ~ column ~ '), max(' ~ column ~ ') from ' ~ stage).rows[0] %}
-        {% do conditions.append("t." ~ column ~ " between '" ~ found[0] ~ "' and '" ~ found[1] ~ "'") %}
+        {% do bounds.append("t." ~ column ~ " between '" ~ found[0] ~ "' and '" ~ found[1] ~ "'") %}
     {% endfor %}
-    {% if config.get('replace_on') %}
-        {% do conditions.append(config.get('replace_on')) %}
-    {% else %}
-        {% for key in config.get('unique_key') %}{% do conditions.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
-    {% endif %}
-    delete from {{ target }} as t using {{ stage }} as s where {{ conditions | join(' and ') }}
+    {% set matches = [config.get('replace_on')] if config.get('replace_on') else [] %}
+    {% for key in config.get('unique_key') or [] %}{% do matches.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
+    {# Not "delete using": a row that several new rows replace would be deleted several times, which Iceberg refuses. #}
+    delete from {{ target }} as t
+    where {% for bound in bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ matches | join(' and ') }})
 {% endmacro %}

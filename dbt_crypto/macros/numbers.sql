@@ -16,6 +16,16 @@
     case when {{ is_number(text) }} then try_cast(trim({{ text }}) as {{ type }}) end
 {%- endmacro %}
 
+{# A figure that cannot be is not known. #}
+{% macro unless_below(least, figure) -%}
+    case when {{ figure }} >= {{ least }} then {{ figure }} end
+{%- endmacro %}
+
+{# A product of decimals, null where it is too large for one: an absurd record must not stop the others. #}
+{% macro product_of(left, right) -%}
+    try(({{ left }} * {{ right }})::decimal(38, 18))
+{%- endmacro %}
+
 {# A computed figure as DECIMAL: fifteen significant digits, all that a double is sure of, so that engines agree on it. #}
 {% macro significant(figure) -%}
     try_cast(format('{:.15g}', {{ figure }}) as decimal(38, 18))

@@ -35,6 +35,13 @@
     {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
 {% endmacro %}
 
+{# The map after [begin, end): partitions that the batch does not touch stay where they are. #}
+{% macro advanced(begin, end) %}
+    {% set offsets = dict(begin) %}
+    {% for name, offset in end.items() %}{% do offsets.update({name: [offset, begin.get(name, 0)] | max}) %}{% endfor %}
+    {{ return(offsets) }}
+{% endmacro %}
+
 {# Records of the batch that this model has not consumed yet. #}
 {% macro is_new_to_this_model() %}
     {% if not execute %}{{ return('true') }}{% endif %}

@@ -38,7 +38,9 @@ formatted_records as (
         case
             when format is null then [null::json]
             else {{ elements_of('readable', 'format') }}
-        end as elements
+        end as elements,
+        -- with numbers as they came, for the quarantine
+        case when format is not null then {{ elements_of('payload', 'format') }} end as originals
     from (
         select *, case when refusal is null then {{ format_of('readable') }} end as format
         from readable_records
@@ -49,8 +51,9 @@ formatted_records as (
 elements as (
 
     select
-        * exclude (elements),
+        * exclude (elements, originals),
         unnest(elements) as element,
+        unnest(originals) as original,
         len(elements) as element_count,
         generate_subscripts(elements, 1) - 1 as element_index
     from formatted_records
@@ -73,17 +76,17 @@ named as (
     select
         * exclude (field),
         nullif(lower(trim(case when format = 'page' then field.id else field.product end)), '') as crypto_id,
-        case when format = 'tick' then field.id end as trade_id,
+        case when format = 'tick' then nullif(trim(field.id), '') end as trade_id,
         nullif(upper(trim(case when format = 'page' then field.symbol else field.product end)), '') as symbol,
         nullif(trim(field.name), '') as name,
         nullif(trim(field.category), '') as category,
-        try_cast(field.market_cap_rank as integer) as market_cap_rank,
+        {{ unless_below(1, "try_cast(field.market_cap_rank as integer)") }} as market_cap_rank,
         case when format = 'page' then field.current_price else field.price end as price_text,
         case when format = 'page' then field.last_updated else field.time end as event_text,
-        {{ decimal_of('field.total_volume') }} as volume_24h,
-        {{ decimal_of('field.market_cap') }} as market_cap,
+        {{ unless_below(0, decimal_of('field.total_volume')) }} as volume_24h,
+        {{ unless_below(0, decimal_of('field.market_cap')) }} as market_cap,
         {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h,
-        {{ decimal_of('field.volume', 'decimal(38, 8)') }} as traded_volume
+        {{ unless_below(0, decimal_of('field.volume', 'decimal(38, 8)')) }} as traded_volume
     from fields
 
 ),
@@ -112,8 +115,8 @@ judged as (
                 when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
                 when event_text is null then 'missing_time'
                 when price_at is null or not isfinite(price_at) then 'invalid_time'
-                when epoch_us(ingested_at) - epoch_us(price_at) > {{ var('max_event_skew_s') }} * 1000000 then 'late_event'
-                when epoch_us(price_at) - epoch_us(ingested_at) > {{ var('max_event_skew_s') }} * 1000000 then 'future_event'
+                when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second then 'late_event'
+                when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
             end
         ) as reason
     from priced
@@ -143,7 +146,7 @@ select
     market_cap,
     percent_change_1h,
     traded_volume,
-    (traded_volume * price)::decimal(38, 18) as traded_volume_usd,
+    {{ product_of('traded_volume', 'price') }} as traded_volume_usd,
 
     -- when
     price_at,
@@ -154,6 +157,6 @@ select
     concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
     reason,
     case when reason is not null then
-        left(coalesce(case when format = 'page' then json_extract(payload, '$[' || element_index || ']')::varchar end, payload), 10000)
+        left(coalesce(original::varchar, payload), 10000)
     end as refused_element
 from judged

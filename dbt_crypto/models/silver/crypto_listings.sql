@@ -1,12 +1,12 @@
 {{ config(
     partition_by=['listed_date'],
-    unique_key=['source', 'crypto_id', 'listed_at'],
+    unique_key=['source', 'crypto_id', 'listed_at', 'is_page'],
     prune_by=['listed_date', 'listed_at']
 ) }}
 
 {#
-    What each source said of each coin, once a minute: the last word of the minute, believable price or not. A coin whose price
-    is stale is still listed; a coin that a page leaves out is not.
+    What each source said of each coin, once a minute, on pages and in ticks: the last word of the minute, believable price or
+    not. A coin whose price is stale is still listed; a coin that a page leaves out is not.
 #}
 with observations as (
 
@@ -47,6 +47,6 @@ select
     cast(listed_at as date) as listed_date
 from observations
 qualify row_number() over (
-    partition by source, crypto_id, listed_at
+    partition by source, crypto_id, listed_at, is_page
     order by observed_at desc, log_partition desc, log_offset desc, element_index desc
 ) = 1
