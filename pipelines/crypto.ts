@@ -29,7 +29,7 @@ export const crypto: Pipeline = {
       kind: "simulated",
       description: "a seeded market with the dirt of a real one; simulated:SEED chooses another",
       argument: null,
-      create: async ({ argument, speed }) => simulated({ seed: seedOf(argument), speed: speed ?? 1 }),
+      create: async ({ argument, speed }) => simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
     },
     replay: {
       kind: "replay",

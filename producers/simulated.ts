@@ -17,11 +17,13 @@ export interface SimulatedOptions {
   speed: Speed;
   /** Time of step 0 in microseconds; the clock's at the first start where absent. */
   start_us?: number;
+  /** A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from the beginning. */
+  history_ms: number;
   /** Ends before this step; never where absent. */
   until_step?: number;
 }
 
-export const SIMULATED_DEFAULTS = { seed: 1, coins: 50, interval_ms: 5000, dirt_rate: 0.01, speed: 1 } as const satisfies SimulatedOptions;
+export const SIMULATED_DEFAULTS = { seed: 1, coins: 50, interval_ms: 5000, dirt_rate: 0.01, speed: 1, history_ms: 0 } as const satisfies SimulatedOptions;
 
 /** A page is some 40 kB: so many make an append of about a megabyte. */
 const MAX_BATCH_PAGES = 25;
@@ -30,6 +32,8 @@ interface Position {
   start_us: number;
   /** The step to go on with. */
   step: number;
+  /** Steps before this one are the market's past: given without a pause, and none of them missed. */
+  history_steps: number;
 }
 
 /**
@@ -59,25 +63,34 @@ class Simulated implements Producer {
   async probe(): Promise<void> {}
 
   async *batches({ position, clock, signal }: ProducerContext): AsyncGenerator<Batch> {
-    const { interval_ms, speed, until_step = Infinity } = this.#options;
-    const start = positionOf(position) ?? { start_us: this.#options.start_us ?? Math.floor(clock.now_us() / 1000) * 1000, step: 0 };
-    const market = new Market(marketOptions(this.#options, start.start_us));
+    const { speed, until_step = Infinity } = this.#options;
+    const { start_us, step: first_step, history_steps } = positionOf(position) ?? this.#opening(clock);
+    const market = new Market(marketOptions(this.#options, start_us));
     const pace = typeof speed === "number" && speed !== 1 ? new Pace(clock, speed) : null;
-    let step = start.step;
+    let step = first_step;
     this.#done = step;
     while (step < until_step && !signal.aborted) {
-      if (speed === 1) {
-        const missed = Math.floor((clock.now_us() - start.start_us) / (interval_ms * 1000));
-        step = Math.min(Math.max(step, missed), until_step - 1);
-      }
-      const due_us = pace?.due_us(market.ingestedAt_us(step)) ?? (speed === 1 ? market.ingestedAt_us(step) : -Infinity);
+      const is_at_once = speed === "max" || step < history_steps;
+      if (speed === 1 && !is_at_once) step = Math.min(Math.max(step, this.#stepOfNow(clock, start_us)), until_step - 1);
+      const due_us = is_at_once ? -Infinity : (pace?.due_us(market.ingestedAt_us(step)) ?? market.ingestedAt_us(step));
       if (!(await waitUntil(clock, due_us, signal))) return;
-      const until = speed === "max" ? Math.min(step + MAX_BATCH_PAGES, until_step) : step + 1;
+      const until = is_at_once ? Math.min(step + MAX_BATCH_PAGES, speed === "max" ? until_step : history_steps) : step + 1;
       const records: SourceRecord[] = [];
       for (; step < until; step += 1) records.push(recordAt(market, step));
-      yield { records, position: JSON.stringify({ start_us: start.start_us, step } satisfies Position) };
+      yield { records, position: JSON.stringify({ start_us, step, history_steps } satisfies Position) };
       this.#done = step;
     }
+  }
+
+  #opening(clock: ProducerContext["clock"]): Position {
+    const { start_us, interval_ms, speed, history_ms } = this.#options;
+    const history_steps = speed === 1 ? Math.floor(history_ms / interval_ms) : 0;
+    const opened_us = Math.floor(clock.now_us() / 1000) * 1000 - history_steps * interval_ms * 1000;
+    return { start_us: start_us ?? opened_us, step: 0, history_steps };
+  }
+
+  #stepOfNow(clock: ProducerContext["clock"], start_us: number): number {
+    return Math.floor((clock.now_us() - start_us) / (this.#options.interval_ms * 1000));
   }
 
   progress(): { done: number; total: number | null } {
@@ -98,8 +111,8 @@ function marketOptions({ seed, coins, interval_ms, dirt_rate }: SimulatedOptions
 export function positionOf(position: string | null): Position | null {
   if (position === null) return null;
   try {
-    const { start_us, step } = JSON.parse(position) as Partial<Position>;
-    if (typeof start_us === "number" && typeof step === "number") return { start_us, step };
+    const { start_us, step, history_steps = 0 } = JSON.parse(position) as Partial<Position>;
+    if (typeof start_us === "number" && typeof step === "number") return { start_us, step, history_steps };
   } catch (error) {
     throw unreadablePosition(position, error);
   }

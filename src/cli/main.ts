@@ -10,9 +10,13 @@ import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
 
 function withCommon(command: Command): Command {
+  return withoutLake(command).option("--lake <name>", "which lake in that folder (default: the one started last)");
+}
+
+/** For commands that make their lake, or need none. */
+function withoutLake(command: Command): Command {
   return command
     .option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER)
-    .option("--lake <name>", "which lake in that folder (default: the one started last)")
     .addOption(new Option("--json", "results as JSON, for machines"))
     .showHelpAfterError("(add --help for usage and an example)")
     .exitOverride();
@@ -24,12 +28,12 @@ function program(): Command {
     .enablePositionalOptions()
     .showHelpAfterError("(add --help for usage)")
     .exitOverride()
-    .addCommand(startCommand(pipelines, withCommon))
+    .addCommand(startCommand(pipelines, withoutLake))
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withCommon))
-    .addCommand(doctorCommand(withCommon));
+    .addCommand(doctorCommand(withoutLake));
 }
 
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */

@@ -10,6 +10,7 @@ const COLUMNS: readonly Omit<Field, "id" | "required">[] = [
   { name: "source", type: "string", doc: "Who said it." },
   { name: "payload", type: "string", doc: "The message as received; null where its bytes are no UTF-8." },
   { name: "payload_bytes", type: "binary", doc: "The message as received, only where its bytes are no UTF-8." },
+  { name: "payload_size_bytes", type: "int", doc: "Bytes of the message: what a batch may hold is reckoned from it, unread." },
   { name: "ingested_at", type: "timestamptz", doc: "The producer's clock at receipt, UTC; in a replay, the replay's clock." },
   { name: "ingestion_date", type: "date", doc: "UTC date of ingested_at; the table's partition." },
   { name: "log_topic", type: "string", doc: "Topic of the log that the record was copied from." },

@@ -72,6 +72,16 @@ test("At ten times the speed ten steps come in the time of one.", async () => {
   assert.equal(clock.now_us() - START_US, 5_000_000);
 });
 
+test("A live market opens with its past at once, every step of it, and goes on in step with the clock.", async () => {
+  const clock = new FakeClock(START_US);
+  const options = { coins: 5, interval_ms: 5000, history_ms: 60_000, until_step: 15 };
+  const { records, position } = await collect(simulated(options), { clock });
+  const start_us = START_US - 60_000_000;
+  assert.deepEqual(records.map(({ ingested_at_us }) => Math.round((ingested_at_us - start_us) / 5_000_000)).slice(0, 12), [...Array(12).keys()]);
+  assert.equal(positionOf(position)?.start_us, start_us);
+  assert.equal(clock.now_us(), records.at(-1)?.ingested_at_us);
+});
+
 test("Aborting ends a live market that waits for its next step.", async () => {
   const abort = new AbortController();
   let records = 0;
