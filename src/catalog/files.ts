@@ -22,9 +22,7 @@ export class MetadataFiles {
 
   /** Shared with everybody who asked: not to be changed. Throws FILE_NOT_FOUND, BAD_REQUEST. */
   async read(location: string): Promise<TableMetadata> {
-    const cached = this.#cached.get(location);
-    if (cached !== undefined) return cached;
-    const metadata = parseMetadata(await this.#storage.read(location), location);
+    const metadata = this.#cached.get(location) ?? parseMetadata(await this.#storage.read(location), location);
     this.remember(location, metadata);
     return metadata;
   }
@@ -38,6 +36,7 @@ export class MetadataFiles {
     return location;
   }
 
+  /** The version used longest ago makes room. */
   remember(location: string, metadata: TableMetadata): void {
     this.#cached.delete(location);
     this.#cached.set(location, metadata);
