@@ -6,6 +6,8 @@ import { asObject, type JsonObject } from "../shape.ts";
 
 /** A commit that removes 100,000 snapshots by id takes 2 MB; more than this is a mistake. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** A client reads the refusal only when it has sent everything, so somewhat larger bodies are received and thrown away. */
+const MAX_RECEIVED_BYTES = 4 * MAX_BODY_BYTES;
 
 /** The body as a JSON object. Throws BAD_REQUEST, BODY_TOO_LARGE. */
 export async function readBody(request: IncomingMessage): Promise<JsonObject> {
@@ -13,12 +15,13 @@ export async function readBody(request: IncomingMessage): Promise<JsonObject> {
   let size_bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size_bytes += chunk.length;
-    if (size_bytes > MAX_BODY_BYTES) {
-      throw new OperatingError("BODY_TOO_LARGE", `The request is larger than ${MAX_BODY_BYTES} bytes`, {
-        next_step: "Split the change into several requests.",
-      });
-    }
-    chunks.push(chunk);
+    if (size_bytes > MAX_RECEIVED_BYTES) break;
+    if (size_bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (size_bytes > MAX_BODY_BYTES) {
+    throw new OperatingError("BODY_TOO_LARGE", `The request is larger than ${MAX_BODY_BYTES} bytes`, {
+      next_step: "Split the change into several requests.",
+    });
   }
   let value: unknown;
   try {
