@@ -30,12 +30,31 @@
         {% set offsets = [] %}
         {% for consumer in consumers %}{% do offsets.append(consumer.get(name, 0)) %}{% endfor %}
         {% set begin = offsets | min %}
-        {% set limit = head if flags.FULL_REFRESH else begin + (var('max_records_per_run') | int) %}
+        {% set limit = head if flags.FULL_REFRESH else batch_limit(bronze, name, begin) %}
         {% do from.update({name: begin}) %}
         {# Never less than what some table has consumed: tables only move forward. #}
         {% do to.update({name: [head, [limit, offsets | max] | max] | min}) %}
     {% endfor %}
     {{ return(offsets_between(from, to)) }}
+{% endmacro %}
+
+{#
+    The offset up to which one run may take a partition: so many records, so many bytes of payload, and so many bytes in what
+    DuckDB reads at once, 2,048 records.
+#}
+{% macro batch_limit(bronze, name, begin) %}
+    {% set limit = begin + (var('max_records_per_run') | int) %}
+    {% set found = run_query(
+        "select max(log_offset) + 1 from (
+            select log_offset, row_number() over offsets as nth, sum(payload_size_bytes) over offsets as total_bytes
+            from " ~ bronze ~ " where " ~ offsets_between({name: begin}, {name: limit}) ~ "
+            window offsets as (order by log_offset)
+        ) where nth = 1 or (
+            total_bytes <= " ~ var('max_payload_bytes_per_run') ~ "
+            and total_bytes * least(1, 2048 / nth) <= " ~ var('max_payload_bytes_at_once') ~ "
+        )"
+    ).columns[0].values()[0] %}
+    {{ return(found | int if found is not none else limit) }}
 {% endmacro %}
 
 {# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}

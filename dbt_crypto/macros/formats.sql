@@ -9,24 +9,34 @@
     {{ return(['current_price', 'market_cap', 'total_volume', 'price_change_percentage_1h_in_currency', 'price', 'volume']) }}
 {% endmacro %}
 
-{% macro format_of(payload) -%}
+{#
+    The elements of a message, as a list of their fields as text: names differ between formats, meanings do not. One pass over
+    the message, which may be large; null where it is no JSON, and a null element where an element is no object.
+#}
+{% macro elements_of(payload) -%}
     case
-        when json_type({{ payload }}) = 'ARRAY' and json_array_length({{ payload }}) > 0 then 'page'
-        when json_exists({{ payload }}, '$.product') and json_exists({{ payload }}, '$.price') then 'tick'
+        when left(ltrim({{ payload }}, e' \t\r\n'), 1) = '[' then try(from_json({{ payload }}, '[{{ fields() }}]'))
+        else [try(from_json({{ payload }}, '{{ fields() }}'))]
     end
 {%- endmacro %}
 
-{# Elements of one message, as a list of JSON texts. #}
-{% macro elements_of(payload, format) -%}
-    case when {{ format }} = 'page' then json_extract({{ payload }}, '$[*]') else [{{ payload }}::json] end
-{%- endmacro %}
-
-{# The fields of both formats, as text: names differ, meanings do not. #}
-{% macro fields_of(element) -%}
-    from_json({{ element }}, '{
+{% macro fields() -%}
+    {
         "id": "VARCHAR", "symbol": "VARCHAR", "name": "VARCHAR", "category": "VARCHAR", "market_cap_rank": "VARCHAR",
         "current_price": "VARCHAR", "total_volume": "VARCHAR", "market_cap": "VARCHAR", "last_updated": "VARCHAR",
         "price_change_percentage_1h_in_currency": "VARCHAR",
         "product": "VARCHAR", "price": "VARCHAR", "volume": "VARCHAR", "time": "VARCHAR"
-    }')
+    }
+{%- endmacro %}
+
+{% macro format_of(payload, elements) -%}
+    case
+        when left(ltrim({{ payload }}, e' \t\r\n'), 1) = '[' then case when len({{ elements }}) > 0 then 'page' end
+        when {{ elements }}[1].product is not null and {{ elements }}[1].price is not null then 'tick'
+    end
+{%- endmacro %}
+
+{# An element as it came, its numbers untouched: only for those that are refused, because it reads the message again. #}
+{% macro element_text(payload, format, index) -%}
+    coalesce(case when {{ format }} = 'page' then json_extract({{ payload }}, '$[' || {{ index }} || ']')::varchar end, {{ payload }})
 {%- endmacro %}

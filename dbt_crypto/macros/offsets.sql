@@ -47,3 +47,16 @@
     {% if not execute %}{{ return('true') }}{% endif %}
     {{ return(offsets_between(consumed(this), batch_end())) }}
 {% endmacro %}
+
+{# Records that every one of the tables has consumed, for tests that compare tables while a run may be under way. #}
+{% macro consumed_by_all(tables) %}
+    {% if not execute %}{{ return('true') }}{% endif %}
+    {% set least = {} %}
+    {% for table in tables %}
+        {% set offsets = offsets_of(table) %}
+        {% for name in (offsets if loop.first else least) | list %}
+            {% do least.update({name: [offsets.get(name, 0), least.get(name, offsets.get(name, 0))] | min}) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(offsets_between({}, least)) }}
+{% endmacro %}

@@ -6,3 +6,8 @@
         and cast(timezone('America/New_York', {{ timestamp }}) as time) < time '16:00:00'
     )
 {%- endmacro %}
+
+{# Whole minutes since 1970-01-01 00:00 UTC: the key of dim_time. #}
+{% macro minutes_since_epoch(timestamp) -%}
+    epoch_us({{ timestamp }}) // 60000000
+{%- endmacro %}

@@ -17,7 +17,7 @@ with records as (
 
 ),
 
-readable_records as (
+parsed_records as (
 
     select
         *,
@@ -25,49 +25,36 @@ readable_records as (
             when payload is null then 'not_utf8'
             when trim(payload, e' \t\r\n') = '' then 'empty_payload'
             when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
-            when not json_valid(payload) then 'invalid_json'
-        end as refusal
+        end as unreadable,
+        case when unreadable is null then {{ elements_of('readable') }} end as parsed_elements,
+        case when unreadable is null then {{ format_of('readable', 'parsed_elements') }} end as format
     from records
 
 ),
 
-formatted_records as (
+judged_records as (
 
     select
-        * replace (coalesce(refusal, case when format is null then 'unrecognised_shape' end) as refusal),
-        case
-            when format is null then [null::json]
-            else {{ elements_of('readable', 'format') }}
-        end as elements,
-        -- with numbers as they came, for the quarantine
-        case when format is not null then {{ elements_of('payload', 'format') }} end as originals
-    from (
-        select *, case when refusal is null then {{ format_of('readable') }} end as format
-        from readable_records
-    )
-
-),
-
-elements as (
-
-    select
-        * exclude (elements, originals),
-        unnest(elements) as element,
-        unnest(originals) as original,
-        len(elements) as element_count,
-        generate_subscripts(elements, 1) - 1 as element_index
-    from formatted_records
+        * exclude (readable, unreadable, parsed_elements),
+        coalesce(
+            unreadable,
+            case when format is null then case when json_valid(payload) then 'unrecognised_shape' else 'invalid_json' end end
+        ) as refusal,
+        -- a record that gives no element counts as one, so that every record has its verdict
+        case when format is null then [null] else parsed_elements end as elements
+    from parsed_records
 
 ),
 
 fields as (
 
     select
-        * replace (
-            coalesce(refusal, case when json_type(element) is distinct from 'OBJECT' then 'element_not_object' end) as refusal
-        ),
-        case when refusal is null and json_type(element) = 'OBJECT' then {{ fields_of('element') }} end as field
-    from elements
+        * exclude (elements, refusal),
+        unnest(elements) as field,
+        len(elements) as element_count,
+        generate_subscripts(elements, 1) - 1 as element_index,
+        coalesce(refusal, case when field is null then 'element_not_object' end) as refusal
+    from judged_records
 
 ),
 
@@ -157,6 +144,6 @@ select
     concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
     reason,
     case when reason is not null then
-        left(coalesce(original::varchar, payload), 10000)
+        left({{ element_text('payload', 'format', 'element_index') }}, 10000)
     end as refused_element
 from judged

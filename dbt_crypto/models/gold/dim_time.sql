@@ -19,7 +19,7 @@ minutes as (
 )
 
 select
-    epoch_us(timestamp) // 60000000 as time_id,
+    {{ minutes_since_epoch('timestamp') }} as time_id,
     timestamp,
     day as date,
     extract(hour from timestamp)::integer as hour,

@@ -58,7 +58,7 @@ prices_in_effect as (
 select
     -- keys
     facts.crypto_id,
-    epoch_us(facts.price_at) // 60000000 as time_id,
+    {{ minutes_since_epoch('facts.price_at') }} as time_id,
 
     -- measures
     facts.price as price_usd,

@@ -1,0 +1,6 @@
+{# No row lacks any of the columns: one scan for all of them. #}
+{% test columns_not_null(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+where {% for column in columns %}{{ column }} is null{{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}

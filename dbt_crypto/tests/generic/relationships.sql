@@ -1,0 +1,7 @@
+{# dbt's own joins, which multiplies rows where the parent holds several versions of a key; this asks whether there is any. #}
+{% macro default__test_relationships(model, column_name, to, field) %}
+select {{ column_name }} as missing
+from {{ model }}
+where {{ column_name }} is not null
+    and {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
+{% endmacro %}

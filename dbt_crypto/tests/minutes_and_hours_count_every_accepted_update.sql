@@ -1,0 +1,30 @@
+{#
+    The books of the aggregates: of each coin and hour, accepted updates = those counted in its minutes = those counted in its
+    candle. The three tables are compared where they stand at one place in the log, which is always so between runs.
+#}
+{% set tables = [ref('crypto_price_updates'), ref('crypto_prices_clean'), ref('fact_crypto_hourly')] %}
+{% set is_between_runs = offsets_of(tables[0]) == offsets_of(tables[1]) == offsets_of(tables[2]) %}
+with counts as (
+
+    select crypto_id, date_trunc('hour', price_at) as hour_at, count(*) as updates, null as in_minutes, null as in_hours
+    from {{ tables[0] }}
+    group by all
+
+    union all
+
+    select crypto_id, date_trunc('hour', minute_at), null, sum(price_updates), null
+    from {{ tables[1] }}
+    group by all
+
+    union all
+
+    select crypto_id, hour_at, null, null, price_updates
+    from {{ tables[2] }}
+
+)
+
+select crypto_id, hour_at, sum(updates) as updates, sum(in_minutes) as in_minutes, sum(in_hours) as in_hours
+from counts
+where {{ is_between_runs }}
+group by crypto_id, hour_at
+having sum(updates) is distinct from sum(in_minutes) or sum(updates) is distinct from sum(in_hours)

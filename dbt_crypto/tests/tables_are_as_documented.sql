@@ -1,0 +1,13 @@
+{# Columns and types of every table are those of its YAML, so that the documentation cannot rot. #}
+{% set differences = [] %}
+{% for node in graph.nodes.values() if execute and node.resource_type == 'model' and 'log' in node.tags %}
+    {% set documented = [] %}
+    {% for column in node.columns.values() %}{% do documented.append(column.name ~ ' ' ~ column.data_type | upper) %}{% endfor %}
+    {% set present = [] %}
+    {% set table = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
+    {% for column in adapter.get_columns_in_relation(table) %}{% do present.append(column.name ~ ' ' ~ column.dtype | upper) %}{% endfor %}
+    {% for column in documented if column not in present %}{% do differences.append((node.name, column, 'documented only')) %}{% endfor %}
+    {% for column in present if column not in documented %}{% do differences.append((node.name, column, 'in the table only')) %}{% endfor %}
+{% endfor %}
+select * from (values ('', '', '') {% for row in differences %}, ('{{ row | join("', '") }}'){% endfor %}) as differences (model, of_column, problem)
+where model != ''
