@@ -95,8 +95,8 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
       events: {
         reported: status.reported,
         appended: status.appended,
-        incremented: (result) => {
-          status.incremented(result);
+        caughtUp: (seconds) => {
+          status.caughtUp(seconds);
           if (answers !== null || is_until_drained) return;
           answers = [];
           answerAll(open, pipeline).then(

@@ -29,11 +29,11 @@ export class Status {
     if (progress?.total) this.#bar.update(progress.done, progress.total);
   };
 
-  incremented = (result: CommandResult): void => {
+  caughtUp = (seconds: number): void => {
     this.#bar.end();
     const records = (this.#records - this.#records_told).toLocaleString("en");
     this.#records_told = this.#records;
-    this.#output.say(`${time()} gold is up to date: ${records} new records, dbt took ${result.seconds.toFixed(1)} s`);
+    this.#output.say(`${time()} gold is up to date: ${records} new records, dbt took ${seconds.toFixed(1)} s`);
   };
 
   tested = (result: CommandResult): void => {

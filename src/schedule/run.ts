@@ -13,7 +13,7 @@ export interface PipelineRun {
   producer: Producer;
   log: Log;
   ingest: Pick<Ingest, "run" | "drain">;
-  transform: Pick<Transform, "increment" | "catchUp" | "isCaughtUp" | "test">;
+  transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test">;
   clock: Clock;
   /** Aborts for a clean stop: what was made durable stays, what was not is given again by the source at the next start. */
   signal: AbortSignal;
@@ -25,7 +25,8 @@ export interface PipelineRun {
 export interface RunEvents {
   reported(report: SourceReport): void;
   appended(records: number): void;
-  incremented(result: CommandResult): void;
+  /** Gold holds all that bronze held; how long dbt took for it, in seconds. */
+  caughtUp(seconds: number): void;
   tested(result: CommandResult): void;
   /** A retryable failure; the schedule goes on. */
   failed(error: OperatingError): void;
@@ -53,7 +54,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       await ingesting.stop();
       await run.ingest.drain();
       await transforming.stop();
-      await run.transform.catchUp(run.events.incremented);
+      run.events.caughtUp(await run.transform.catchUp());
       run.events.tested(await run.transform.test());
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
@@ -112,7 +113,7 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
     const now_us = clock.now_us();
     try {
       if (now_us - incremented_us >= interval_ms * 1000 && !(await transform.isCaughtUp())) {
-        events.incremented(await transform.increment());
+        events.caughtUp(await transform.catchUp());
         incremented_us = now_us;
       }
       if (now_us - tested_us >= test_interval_ms * 1000) {
@@ -121,6 +122,7 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
       }
       failures = 0;
     } catch (error) {
+      if (signal.aborted) return;
       failures += 1;
       if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
       events.failed(error);

@@ -14,7 +14,6 @@ export interface TransformOptions {
 
 /** Selects what the schedule keeps up to date: the batch and every table that follows the log. */
 const RUN = ["run", "--no-write-json"];
-const FULL_RUN = ["run"];
 const TEST = ["test"];
 
 /** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
@@ -38,9 +37,9 @@ export class Transform {
   }
 
   /** One increment over what bronze holds beyond silver. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
-  async increment(options: { with_artefacts?: boolean } = {}): Promise<CommandResult> {
+  async increment(): Promise<CommandResult> {
     this.#step("before transform");
-    const result = await this.#worker.run(options.with_artefacts ? FULL_RUN : RUN);
+    const result = await this.#worker.run(RUN);
     this.#step("after transform");
     const failed = result.nodes.filter(({ status }) => status === "error");
     if (!result.is_success || failed.length > 0) {
@@ -53,10 +52,12 @@ export class Transform {
     return result;
   }
 
-  /** Increments until silver has all that bronze had when the last one began. */
-  async catchUp(onIncrement: (result: CommandResult) => void = () => {}): Promise<void> {
-    do onIncrement(await this.increment());
+  /** Increments, each a bounded batch, until silver has all that bronze has; resolves to the seconds that dbt took. */
+  async catchUp(): Promise<number> {
+    let seconds = 0;
+    do seconds += (await this.increment()).seconds;
     while (!(await this.isCaughtUp()));
+    return seconds;
   }
 
   /** All tests of the project. Failing tests are results: the caller decides what they mean. */

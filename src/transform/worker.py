@@ -12,6 +12,7 @@ process ends at once, even within a command: its parent is gone, and every table
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -43,6 +44,8 @@ def describe(result):
 
 
 def main():
+    # Ctrl-C is for the parent, which lets the running command end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = queue.Queue()
     threading.Thread(target=read_commands, args=(commands,), daemon=True).start()
     started = time.monotonic()
