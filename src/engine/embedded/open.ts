@@ -30,16 +30,15 @@ export interface OpenLakeOptions {
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
   const { catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
   const storage = new FileStorage();
-  const store = new SqliteStore(lake.catalog_file);
   const catalog = new Catalog({
-    store,
+    store: new SqliteStore(lake.catalog_file),
     storage,
     warehouse: lake.warehouse_location,
     step,
     warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
   });
-  const server = await startCatalogServer({ catalog, port: catalog_port }).catch((error: unknown) => {
-    store.close();
+  const server = await startCatalogServer({ catalog, port: catalog_port }).catch(async (error: unknown) => {
+    await catalog.close();
     throw error;
   });
   const log = openSqliteLog({ file: lake.log_file, step });
@@ -52,7 +51,8 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
     async close() {
       await server.close();
       await log.close();
-      store.close();
+      // Last, and waited for: it tidies up after the commits that stood.
+      await catalog.close();
     },
   };
 }
