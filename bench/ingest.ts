@@ -6,7 +6,6 @@ import { version as duckdbVersion } from "@duckdb/node-api";
 import { Catalog } from "../src/catalog/catalog.ts";
 import { SqliteStore } from "../src/catalog/sqlite/store.ts";
 import { systemClock } from "../src/clock.ts";
-import { openDuckDB } from "../src/engine/embedded/duckdb.ts";
 import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
 import { createIngest, type Ingest } from "../src/ingest/ingest.ts";
 import type { Log } from "../src/log/log.ts";
@@ -50,16 +49,15 @@ async function withLake<T>(measure: (log: Log, ingest: Ingest) => Promise<T>): P
   const store = new SqliteStore(join(folder, "catalog.sqlite"));
   const catalog = new Catalog({ store, storage, warehouse: locationOfPath(join(folder, "warehouse")) });
   const log = openSqliteLog({ file: join(folder, "log.sqlite") });
-  const instance = await openDuckDB();
+  const writer = await openParquetWriter({ storage });
   try {
-    const writer = await openParquetWriter({ instance, storage });
     await log.createTopic(TOPIC, 1);
     const limits = { commit_interval_ms: 0, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
     const table = { namespace: ["bronze"], name: "bench" };
     const ingest = createIngest({ log, catalog, storage, records: writer, table, topic: TOPIC, clock: systemClock, limits });
     return await measure(log, ingest);
   } finally {
-    instance.closeSync();
+    writer.close();
     await log.close();
     await catalog.close();
     await rm(folder, { recursive: true });

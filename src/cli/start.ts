@@ -1,7 +1,6 @@
 import type { TableIdentifier } from "../catalog/model.ts";
 import { systemClock } from "../clock.ts";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
-import { openDuckDB } from "../engine/embedded/duckdb.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError, messageOf } from "../errors.ts";
@@ -62,14 +61,14 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     onNode: () => step("inside transform"),
   });
   const stopping = stopOnSignals(output);
-  const instance = await openDuckDB();
+  const records = await openParquetWriter({ storage: open.storage });
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     const ingest = createIngest({
       log: open.log,
       catalog: open.catalog,
       storage: open.storage,
-      records: await openParquetWriter({ instance, storage: open.storage }),
+      records,
       table: identifierOf(pipeline.bronze.table),
       topic: pipeline.topic.name,
       clock: systemClock,
@@ -118,7 +117,7 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     stopping.dispose();
     status.end();
     await worker.close();
-    instance.closeSync();
+    records.close();
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log/log.ts";
 import type { Offsets } from "./offsets.ts";
 
-/** One read: enough to keep the writer busy, and decoded in a few milliseconds, as it blocks the event loop. */
-const READ_LIMITS: ReadLimits = { max_records: 8192, max_bytes: 4 * 1024 * 1024 };
+/** One read: about a millisecond, as it blocks the event loop, and few enough records to be young garbage when they are written. */
+const READ_LIMITS: ReadLimits = { max_records: 2048, max_bytes: 1024 * 1024 };
 
 /** What was taken so far; the offsets are where the next take begins. */
 export interface Taken {

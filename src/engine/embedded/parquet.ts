@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { Field } from "../../catalog/model.ts";
@@ -12,19 +12,36 @@ import { Piece } from "./piece.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
 
 /**
- * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written,
- * and DuckDB needs about twice a piece while it writes: this fits its 192 MB beside the queries of others.
+ * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written;
+ * together with what DuckDB needs to write one they keep the whole process below 400 MB.
  */
 const PIECE_MAX_BYTES = 24 * 1024 * 1024;
 /** Bounds the fixed columns of a piece, when payloads are small. */
-const PIECE_MAX_ROWS = 262_144;
+const PIECE_MAX_ROWS = 131_072;
+
+/** DuckDB holds a row group in memory until it is complete; a third of its default costs no size to speak of. */
+const ROW_GROUP_ROWS = 40_960;
 
 const MS_PER_DAY = 86_400_000;
 const UNBOUNDED = new Set(["payload", "payload_bytes"]);
 
-/** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's threads compress the one before. */
-export async function openParquetWriter({ instance, storage }: { instance: DuckDBInstance; storage: Storage }): Promise<RecordWriter> {
+/**
+ * An instance of its own, so that nobody's query can take its memory or stall it. One thread beside the calling one: two cores
+ * are busy then, and a second would only wait for the first. Memory goes back to the system early: it is needed in bursts.
+ */
+const INSTANCE_OPTIONS = {
+  threads: "1",
+  memory_limit: "160MB",
+  allocator_flush_threshold: "16MB",
+  autoinstall_known_extensions: "false",
+};
+
+/** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
+export async function openParquetWriter({ storage }: { storage: Storage }): Promise<RecordWriter> {
+  const instance = await DuckDBInstance.create(":memory:", INSTANCE_OPTIONS);
   const connections = [await instance.connect(), await instance.connect()];
+  // Statistics come as text, in the session's time zone.
+  for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
   const openPieces = () => Promise.all(connections.map((connection) => Piece.open(connection)));
   let pieces = await openPieces();
 
@@ -45,6 +62,7 @@ export async function openParquetWriter({ instance, storage }: { instance: DuckD
     },
     close() {
       for (const connection of connections) connection.closeSync();
+      instance.closeSync();
     },
   };
 }
@@ -152,6 +170,7 @@ function copyStatement(piece: Piece, { columns, topic }: RecordTarget, day: numb
     source: `list_extract([${piece.sources.map(quoteText).join(", ")}], source + 1)`,
     payload: "CASE WHEN is_text THEN decode(payload) END",
     payload_bytes: "CASE WHEN NOT is_text THEN payload END",
+    payload_size_bytes: "octet_length(payload)",
     ingested_at: "ingested_at",
     ingestion_date: `DATE '${dateOf(day)}'`,
     log_topic: quoteText(topic),
@@ -162,7 +181,7 @@ function copyStatement(piece: Piece, { columns, topic }: RecordTarget, day: numb
   const field_ids = columns.map(({ name, id }: Field) => `${quoteName(name)}: ${id}`);
   const where = piece.days.size > 1 ? `WHERE day = ${day}` : "";
   return `COPY (SELECT ${selected.join(", ")} FROM temp.piece ${where}) TO ${quoteText(enginePath(location))}
-    (FORMAT parquet, COMPRESSION zstd, FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
+    (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
 }
 
 type Entries<V> = { entries: readonly { key: string; value: V }[] };
