@@ -30,6 +30,7 @@ export class Status {
   };
 
   caughtUp = (seconds: number): void => {
+    if (this.#records === this.#records_told) return;
     this.#bar.end();
     const records = (this.#records - this.#records_told).toLocaleString("en");
     this.#records_told = this.#records;
