@@ -11,7 +11,7 @@
 
 {#
     The elements of a message, as a list of their fields as text: names differ between formats, meanings do not. One pass over
-    the message, which may be large; null where it is no JSON, and a null element where an element is no object.
+    the message, which may be large; null where it is no JSON, and no field where an element is no object.
 #}
 {% macro elements_of(payload) -%}
     case
@@ -32,11 +32,23 @@
 {% macro format_of(payload, elements) -%}
     case
         when left(ltrim({{ payload }}, e' \t\r\n'), 1) = '[' then case when len({{ elements }}) > 0 then 'page' end
-        when {{ elements }}[1].product is not null and {{ elements }}[1].price is not null then 'tick'
+        when {{ elements }}[1].product is not null or {{ elements }}[1].price is not null then 'tick'
     end
 {%- endmacro %}
 
-{# An element as it came, its numbers untouched: only for those that are refused, because it reads the message again. #}
-{% macro element_text(payload, format, index) -%}
-    coalesce(case when {{ format }} = 'page' then json_extract({{ payload }}, '$[' || {{ index }} || ']')::varchar end, {{ payload }})
+{# Elements take a hundred times the memory of the two bytes they may come in. Short messages cannot hold too many. #}
+{% macro has_too_many_elements(payload) -%}
+    case
+        when strlen({{ payload }}) > 2 * {{ var('max_payload_elements') }}
+            then coalesce(try(json_array_length({{ payload }})), 0) > {{ var('max_payload_elements') }}
+        else false
+    end
+{%- endmacro %}
+
+{# The elements of a message as they came, their numbers untouched; the whole message where it has no elements. #}
+{% macro element_texts(payload, format) -%}
+    case
+        when {{ format }} = 'page' then json_extract({{ payload }}, '$[*]')::varchar[]
+        else [{{ payload }}]
+    end
 {%- endmacro %}

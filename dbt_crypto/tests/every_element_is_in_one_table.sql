@@ -11,7 +11,8 @@ with records as (
         log_offset,
         case
             when strlen(payload) <= {{ var('max_payload_bytes') }} and ltrim(payload, e' \t\r\n') like '[%' and json_valid(payload)
-                then greatest(json_array_length(payload), 1)
+                and json_array_length(payload) between 1 and {{ var('max_payload_elements') }}
+                then json_array_length(payload)
             else 1
         end as element_count
     from {{ source('bronze', 'crypto_ticks_raw') }}

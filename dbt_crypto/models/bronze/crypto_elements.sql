@@ -25,6 +25,7 @@ parsed_records as (
             when payload is null then 'not_utf8'
             when trim(payload, e' \t\r\n') = '' then 'empty_payload'
             when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
+            when {{ has_too_many_elements('payload') }} then 'payload_too_large'
         end as unreadable,
         case when unreadable is null then {{ elements_of('readable') }} end as parsed_elements,
         case when unreadable is null then {{ format_of('readable', 'parsed_elements') }} end as format
@@ -41,7 +42,8 @@ judged_records as (
             case when format is null then case when json_valid(payload) then 'unrecognised_shape' else 'invalid_json' end end
         ) as refusal,
         -- a record that gives no element counts as one, so that every record has its verdict
-        case when format is null then [null] else parsed_elements end as elements
+        case when format is null then [null] else parsed_elements end as elements,
+        {{ element_texts('payload', 'format') }} as texts
     from parsed_records
 
 ),
@@ -49,11 +51,12 @@ judged_records as (
 fields as (
 
     select
-        * exclude (elements, refusal),
+        * exclude (payload, elements, texts, refusal),
         unnest(elements) as field,
+        unnest(texts) as element,
         len(elements) as element_count,
         generate_subscripts(elements, 1) - 1 as element_index,
-        coalesce(refusal, case when field is null then 'element_not_object' end) as refusal
+        coalesce(refusal, case when left(ltrim(element, e' \t\r\n'), 1) != '{' then 'element_not_object' end) as refusal
     from judged_records
 
 ),
@@ -143,7 +146,5 @@ select
     -- who it is, and whether it counts
     concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
     reason,
-    case when reason is not null then
-        left({{ element_text('payload', 'format', 'element_index') }}, 10000)
-    end as refused_element
+    case when reason is not null then left(element, 10000) end as refused_element
 from judged
