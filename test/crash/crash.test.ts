@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { STEPS } from "../../src/steps.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { survive, type Survival } from "./crash.ts";
+import { planEveryStep } from "./plan.ts";
+
+const SEED = 3;
+const RECORDS = 900;
+const skip = process.platform === "linux" ? false : "finds orphaned workers through /proc, which only Linux has";
+
+describe("A pipeline that is killed at every step, and at some random moments", { skip }, () => {
+  const folder = temporaryFolder();
+  let survival: Survival;
+
+  before(async () => {
+    survival = await survive({ folder: folder.path, seed: SEED, plan: planEveryStep(SEED), records: RECORDS, is_refreshed: false });
+  });
+  after(() => folder.remove());
+
+  test("died at each step, under way", () => {
+    const reached = survival.lives.flatMap(({ kill: { moment }, life }) => (moment.kind === "step" && life.is_reached ? [moment.step] : []));
+    assert.deepEqual([...new Set(reached)].sort(), [...STEPS].sort());
+    assert.ok(survival.records_before_drain < RECORDS, "the kills must not outlast the stream");
+  });
+
+  test("balances its books once drained, with every element counted as it was sent", () => {
+    const { market, books } = survival;
+    const { bronze_records, accepted, duplicates, refused } = books.figures;
+    assert.deepEqual(
+      { bronze_records, accepted, duplicates, refused },
+      { bronze_records: market.records, accepted: market.accepted, duplicates: market.duplicates, refused: market.refused },
+    );
+  });
+
+  test("holds what was sent, by value, as PyIceberg reads it", () => {
+    const compared = Object.entries(survival.comparison).filter(([name]) => name !== "refused by reason");
+    assert.deepEqual(compared.map(([name]) => name), ["bronze records", "accepted", "duplicates", "refused", "facts", "minutes", "hours"]);
+    for (const [name, part] of compared) {
+      const { wanted, found, differences } = part as { wanted: number; found: number; differences: number };
+      assert.ok(wanted > 0, `${name}: there was something to compare`);
+      assert.deepEqual({ found, differences }, { found: wanted, differences: 0 }, name);
+    }
+  });
+});

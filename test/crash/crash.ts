@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { uniform } from "../../producers/simulated/random.ts";
+import { openLake } from "../../src/engine/embedded/open.ts";
+import { findLake } from "../../src/lake/lake.ts";
+import { pythonExecutable } from "../../src/lake/tools.ts";
+import { coinlake } from "../coinlake.ts";
+import { writeKnownMarket, type KnownMarket } from "./known-market.ts";
+import { live, type Life } from "./life.ts";
+import { describeMoment, type Kill } from "./plan.ts";
+
+const COMPARE = fileURLToPath(new URL("compare.py", import.meta.url));
+const REPORT_MAX_BYTES = 16 * 1024 * 1024;
+
+export interface Experiment {
+  folder: string;
+  seed: number;
+  plan: readonly Kill[];
+  /** Length of the stream: more than the lives before the drain can take, so that all of them are killed under way. */
+  records: number;
+  /** Whether to hold the result against a full refresh too. */
+  is_refreshed: boolean;
+  onDeath?(kill: Kill, life: Life): void;
+}
+
+export interface Survival {
+  market: KnownMarket;
+  lives: { kill: Kill; life: Life }[];
+  /** Records in the log when the kills were over. */
+  records_before_drain: number;
+  /** What `verify --json` printed. */
+  books: { figures: Record<string, unknown> & { bronze_records: number; accepted: number; duplicates: number; refused: number } };
+  /** What the independent comparison printed. */
+  comparison: Record<string, unknown>;
+}
+
+/**
+ * Starts the pipeline on a stream with known content, kills it as planned, each life on the lake that the last one left, lets the
+ * last one drain, and holds the lake against what was sent. Throws what went wrong, with the words of the process concerned.
+ */
+export async function survive({ folder, seed, plan, records, is_refreshed, onDeath }: Experiment): Promise<Survival> {
+  const market = await writeKnownMarket(folder, { seed, records });
+  const data_folder = join(folder, "lakes");
+  // One port for all lives, as a user has it: each must get it back from the one that was killed.
+  const args = ["--source", `replay:${market.recording}`, "--data", data_folder, "--catalog-port", String(await freePort(seed))];
+  const lives: Survival["lives"] = [];
+  for (const kill of plan.filter(({ is_draining }) => !is_draining)) lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
+  const records_before_drain = await recordsIn(data_folder);
+  for (const kill of plan.filter(({ is_draining }) => is_draining)) lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
+  // Only now: restarts come at once, whether the worker of the life before has seen yet that it is alone or not.
+  await Promise.all(lives.map(({ life }) => life.worker_gone));
+
+  const drained = await coinlake(["start", ...args, "--speed", "max", "--until-drained"]);
+  assert.equal(drained.code, 0, drained.stderr);
+  const verified = await coinlake(["verify", "--json", "--data", data_folder]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  const books = JSON.parse(verified.stdout) as Survival["books"];
+  const comparison = await withPyIceberg(data_folder, [market.recording, market.truth]);
+  if (is_refreshed) await compareWithFullRefresh(data_folder);
+  return { market, lives, records_before_drain, books, comparison };
+}
+
+async function liveAndTell(args: readonly string[], kill: Kill, onDeath: Experiment["onDeath"]): Promise<Life> {
+  try {
+    const life = await live(args, kill);
+    life.worker_gone.catch(() => {});
+    onDeath?.(kill, life);
+    return life;
+  } catch (error) {
+    throw new Error(`Killed ${describeMoment(kill)}: ${String(error)}`, { cause: error });
+  }
+}
+
+/** Silver and gold, built by increments under fire, equal what one full refresh of the same bronze gives. */
+async function compareWithFullRefresh(data_folder: string): Promise<void> {
+  const built = await withPyIceberg(data_folder, ["digests"]);
+  const refreshed = await coinlake(["dbt", "--data", data_folder, "run", "--full-refresh"]);
+  assert.equal(refreshed.code, 0, refreshed.stdout + refreshed.stderr);
+  assert.deepEqual(built, await withPyIceberg(data_folder, ["digests"]), "increments and a full refresh differ");
+}
+
+async function recordsIn(data_folder: string): Promise<number> {
+  const lake = await openLake(findLake(data_folder, null));
+  try {
+    const bounds = await lake.log.bounds("crypto.prices.raw");
+    return bounds.reduce((sum, { end }) => sum + end, 0);
+  } finally {
+    await lake.close();
+  }
+}
+
+/** Throws with the script's report where the lake differs. */
+async function withPyIceberg(data_folder: string, args: readonly string[]): Promise<Record<string, unknown>> {
+  const lake = await openLake(findLake(data_folder, null));
+  try {
+    return JSON.parse(
+      await new Promise<string>((resolve, reject) => {
+        execFile(pythonExecutable(), [COMPARE, lake.server.url, ...args], { maxBuffer: REPORT_MAX_BYTES }, (error, stdout, stderr) => {
+          if (error) reject(new Error(`PyIceberg disagrees with what was sent:\n${stdout}${stderr}`));
+          else resolve(stdout);
+        });
+      }),
+    ) as Record<string, unknown>;
+  } finally {
+    await lake.close();
+  }
+}
+
+/** Below the range that systems hand out themselves: nobody gets it between two lives by chance. */
+async function freePort(seed: number): Promise<number> {
+  for (let attempt = 0; ; attempt += 1) {
+    const port = 20_000 + Math.floor(uniform(seed, 1, process.pid, attempt) * 10_000);
+    const is_free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (is_free) return port;
+  }
+}

@@ -1,0 +1,53 @@
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import { simulated } from "../../producers/simulated.ts";
+import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
+import { systemClock } from "../../src/clock.ts";
+import { recordLine } from "../source/record-line.ts";
+
+export interface KnownMarket {
+  /** JSON lines of raw records, for `--source replay:FILE`: the record in line n gets offset n in the log. */
+  recording: string;
+  /** JSON lines, one an element: where it lies, what must become of it, and what it says. */
+  truth: string;
+  records: number;
+  accepted: number;
+  duplicates: number;
+  refused: number;
+}
+
+/** Five coins every five seconds, one in twenty dirty; begins before midnight, so that a day, its hours and its minutes change under the kills. */
+const MARKET = { coins: 5, interval_ms: 5000, dirt_rate: 0.05, start_us: Date.parse("2025-10-10T22:40:00Z") * 1000 } as const;
+
+/** Writes a recording of the simulated market, and beside it what a correct lake makes of it. */
+export async function writeKnownMarket(folder: string, options: { seed: number; records: number }): Promise<KnownMarket> {
+  const { seed, records } = options;
+  const recording = join(folder, `market-${seed}.jsonl`);
+  await writeLines(recording, recordLines(seed, records));
+  const counts = { accepted: 0, duplicate: 0, refused: 0 };
+  function* truthLines(): Generator<string> {
+    for (const { step, element, verdict, reason, quote } of expected({ seed, ...MARKET }, stepsBetween(0, records))) {
+      counts[verdict] += 1;
+      yield JSON.stringify({ offset: step, element, verdict, reason, quote });
+    }
+  }
+  const truth = join(folder, `truth-${seed}.jsonl`);
+  await writeLines(truth, truthLines());
+  return { recording, truth, records, accepted: counts.accepted, duplicates: counts.duplicate, refused: counts.refused };
+}
+
+async function* recordLines(seed: number, records: number): AsyncGenerator<string> {
+  const producer = simulated({ seed, ...MARKET, speed: "max", until_step: records });
+  const signal = new AbortController().signal;
+  for await (const batch of producer.batches({ position: null, clock: systemClock, signal, report: () => {} })) {
+    for (const record of batch.records) yield recordLine(record);
+  }
+}
+
+async function writeLines(file: string, lines: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  const stream = createWriteStream(file);
+  for await (const line of lines) stream.write(`${line}\n`);
+  stream.end();
+  await finished(stream);
+}

@@ -1,0 +1,112 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { once } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
+import { startCoinlake, type Finished } from "../coinlake.ts";
+import type { Kill, Moment } from "./plan.ts";
+
+/** A life that outlasts this has not come to its moment; it is ended, and counted as such. */
+const LONGEST_LIFE_MS = 90_000;
+/** A worker sees at once that its parent is gone; on a loaded machine "at once" may take a while. */
+const ORPHAN_TIMEOUT_MS = 15_000;
+const LOOK_MS = 20;
+
+export interface Life {
+  finished: Finished;
+  lived_ms: number;
+  /** Whether its moment came. A process that had to be ended otherwise, or ended well before it, did not come so far. */
+  is_reached: boolean;
+  /** Resolves when its dbt worker is gone too; rejects if that one lives on. */
+  worker_gone: Promise<void>;
+}
+
+/** A process that ended by itself, against the plan. */
+export class UnplannedEnd extends Error {
+  constructor({ code, signal, stderr }: Finished) {
+    super(`the process ended by itself (${signal ?? `exit code ${code}`}):\n${stderr.slice(-4000)}`);
+  }
+}
+
+let lives = 0;
+
+/** One life of the pipeline, from its start to the moment of its death. Throws UnplannedEnd. */
+export async function live(args: readonly string[], { moment, speed, is_draining }: Kill): Promise<Life> {
+  const mark = `${process.pid}-${(lives += 1)}`;
+  const born_ms = performance.now();
+  const all = ["start", ...args, "--speed", String(speed), ...(is_draining ? ["--until-drained"] : [])];
+  const { child, finished } = startCoinlake(all, {
+    COINLAKE_TEST_LIFE: mark,
+    ...(moment.kind === "step" ? { COINLAKE_KILL_AT: `${moment.step}:${moment.nth}` } : {}),
+  });
+  const ended = new AbortController();
+  void once(child, "exit").then(() => ended.abort());
+  let is_reached = moment.kind === "step";
+  const watch = async (): Promise<void> => {
+    const { signal } = ended;
+    if (moment.kind !== "step") is_reached = await passes(moment, { mark, pid: child.pid ?? 0, stderr: child.stderr, signal });
+    else if (!(await pause(LONGEST_LIFE_MS, signal))) return;
+    else is_reached = false;
+    child.kill("SIGKILL");
+  };
+  const [end] = await Promise.all([finished, watch()]);
+  if (end.signal !== "SIGKILL" && !(is_draining && end.code === 0)) throw new UnplannedEnd(end);
+  return {
+    finished: end,
+    lived_ms: performance.now() - born_ms,
+    is_reached: is_reached && end.signal === "SIGKILL",
+    worker_gone: untilGone(mark),
+  };
+}
+
+interface Watched {
+  mark: string;
+  pid: number;
+  stderr: NodeJS.ReadableStream | null;
+  signal: AbortSignal;
+}
+
+/** Waits for a moment that is not a step; false when the process ended before it, or never came so far. */
+async function passes(moment: Exclude<Moment, { kind: "step" }>, { mark, pid, stderr, signal }: Watched): Promise<boolean> {
+  if (!(await pause(moment.after_ms, signal))) return false;
+  if (moment.kind === "time") return true;
+  const deadline_ms = performance.now() + LONGEST_LIFE_MS;
+  let workers: number[] = [];
+  while ((workers = processesOf(mark).filter((other) => other !== pid)).length === 0) {
+    if (performance.now() > deadline_ms || !(await pause(LOOK_MS, signal))) return false;
+  }
+  const up_to_date = new AbortController();
+  stderr?.on("data", (text: string) => {
+    if (text.includes("gold is up to date")) up_to_date.abort();
+  });
+  for (const worker of workers) process.kill(worker, "SIGKILL");
+  await pause(deadline_ms - performance.now(), AbortSignal.any([signal, up_to_date.signal]));
+  return up_to_date.signal.aborted;
+}
+
+async function untilGone(mark: string): Promise<void> {
+  const deadline_ms = performance.now() + ORPHAN_TIMEOUT_MS;
+  while (processesOf(mark).length > 0) {
+    if (performance.now() > deadline_ms) throw new Error(`processes ${processesOf(mark).join(", ")} outlived the one that started them`);
+    await wait(LOOK_MS);
+  }
+}
+
+/** Ids of the running processes that carry the mark in their environment, as children inherit it, orphans included. */
+function processesOf(mark: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(`COINLAKE_TEST_LIFE=${mark}\0`))
+    .map(Number);
+}
+
+/** Empty for a process that is gone or somebody else's. */
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** Whether the time passed before the signal came. */
+async function pause(time_ms: number, signal: AbortSignal): Promise<boolean> {
+  return wait(time_ms, true, { signal }).catch(() => false);
+}
