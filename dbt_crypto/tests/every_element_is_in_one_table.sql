@@ -10,10 +10,9 @@ with records as (
         log_partition,
         log_offset,
         case
-            when strlen(payload) <= {{ var('max_payload_bytes') }} and ltrim(payload, e' \t\r\n') like '[%' and json_valid(payload)
-                and json_array_length(payload) between 1 and {{ var('max_payload_elements') }}
-                then json_array_length(payload)
-            else 1
+            when ltrim(payload, e' \t\r\n') not like '[%' or strlen(payload) > {{ var('max_payload_bytes') }}
+                or strlen(payload) - strlen(replace(payload, ',', '')) > {{ var('max_payload_values') }} then 1
+            else greatest(coalesce(try(json_array_length(payload)), 1), 1)
         end as element_count
     from {{ source('bronze', 'crypto_ticks_raw') }}
     where {{ consumed_by_all(tables) }}

@@ -25,7 +25,7 @@ parsed_records as (
             when payload is null then 'not_utf8'
             when trim(payload, e' \t\r\n') = '' then 'empty_payload'
             when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
-            when {{ has_too_many_elements('payload') }} then 'payload_too_large'
+            when {{ has_too_many_values('payload') }} then 'payload_too_large'
         end as unreadable,
         case when unreadable is null then {{ elements_of('readable') }} end as parsed_elements,
         case when unreadable is null then {{ format_of('readable', 'parsed_elements') }} end as format
