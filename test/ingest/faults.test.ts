@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { Catalog } from "../../src/catalog/catalog.ts";
+import { systemClock } from "../../src/clock.ts";
+import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
+import { UnknownOutcome } from "../../src/errors.ts";
+import { createAppendStager } from "../../src/iceberg/append.ts";
+import { BRONZE_SCHEMA } from "../../src/ingest/bronze.ts";
+import type { SourceReport } from "../../src/source/producer.ts";
+import { locationOfPath } from "../../src/storage/file/location.ts";
+import { LIMITS, START_US, TABLE, TOPIC, assertSameRows, faultyCatalog, readLog, recordOf, recordsOf, withIngestLake, type IngestLake } from "./lake.ts";
+
+/** Data files that the table's rows come from, all of which must be on disk, and no others beside them. */
+async function assertNoStrayFiles({ dataFiles, catalog }: IngestLake): Promise<void> {
+  const { metadata } = await catalog.loadTable(TABLE);
+  const known = Number(metadata.snapshots.at(-1)?.summary["total-data-files"]);
+  assert.equal((await dataFiles()).length, known);
+}
+
+describe("Ingest under faults", () => {
+  it("stages the same files again when another writer was first.", () =>
+    withIngestLake(async (lake) => {
+      const { log, catalog, storage, openAnother, makeIngest, rows } = lake;
+      await log.append(TOPIC, recordsOf(0, 10));
+      await makeIngest().drain();
+      const other = openAnother();
+      const stager = createAppendStager({ storage, clock: systemClock });
+      let interferences = 0;
+      const contested = faultyCatalog(catalog, {
+        async commit(changes) {
+          if ((interferences += 1) <= 3) {
+            // Between staging and commit, somebody moves the table: an empty append, and a property beside it.
+            const staged = await stager.stage(await other.loadTable(TABLE), [], { [`note-${interferences}`]: "mine" });
+            await other.commit([staged.change]);
+          }
+          return catalog.commit(changes);
+        },
+      });
+      const reports: SourceReport[] = [];
+      await log.append(TOPIC, recordsOf(10, 30));
+      const ingest = makeIngest({ catalog: contested, report: (report) => reports.push(report) });
+      assert.equal((await ingest.runOnce())?.rows, 20);
+      assert.deepEqual(reports.map(({ code, level }) => [code, level]), [1, 2, 3].map(() => ["COMMIT_CONFLICT", "info"]));
+      assertSameRows(await rows(), await readLog(log));
+      assert.equal((await catalog.loadTable(TABLE)).metadata.properties["note-3"], "mine");
+      await assertNoStrayFiles(lake);
+    }));
+
+  it("beside another ingester of the same log takes every record once, and drops the files that came too late.", () =>
+    withIngestLake(async (lake) => {
+      const { log, openAnother, storage, makeIngest, rows } = lake;
+      for (let i = 0; i < 2000; i += 100) await log.append(TOPIC, recordsOf(i, i + 100));
+      const limits = { ...LIMITS, commit_size_bytes: 3000 };
+      const records = await openParquetWriter({ storage });
+      try {
+        const ingests = [makeIngest({ limits }), makeIngest({ limits, catalog: openAnother(), records })];
+        await Promise.all(ingests.map((ingest) => ingest.drain()));
+        assertSameRows(await rows(), await readLog(log));
+        assert.equal(ingests[0]!.committed().rows + ingests[1]!.committed().rows, 2000);
+        await assertNoStrayFiles(lake);
+      } finally {
+        records.close();
+      }
+    }));
+
+  type Commit = Catalog["commit"];
+  const lost = (cause?: unknown) => new UnknownOutcome("the answer was lost", cause);
+  /** What may have become of a commit whose answer never came. */
+  const outcomes: [title: string, fault: (commit: Commit, nth: number) => Commit][] = [
+    [
+      "it stood",
+      (commit) => async (changes) => {
+        await commit(changes);
+        throw lost();
+      },
+    ],
+    [
+      "it never arrived",
+      (commit, nth) => async (changes) => {
+        if (nth % 3 !== 0) throw lost();
+        return commit(changes);
+      },
+    ],
+    ["it stood, and no answer came at all", (commit) => async (changes) => commit(changes).then(() => new Promise(() => {}))],
+    [
+      "it arrived late, after we had looked and tried again",
+      (commit, nth) => async (changes) => {
+        if (nth % 2 === 0) return commit(changes);
+        setTimeout(() => commit(changes).catch(() => {}), 60);
+        throw lost();
+      },
+    ],
+  ];
+  for (const [title, fault] of outcomes) {
+    it(`finds out what became of a commit: ${title}.`, () =>
+      withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
+        await makeIngest().runOnce();
+        const commit: Commit = (changes) => catalog.commit(changes);
+        let nth = 0;
+        const uncertain = faultyCatalog(catalog, { commit: (changes) => fault(commit, (nth += 1))(changes) });
+        const ingest = makeIngest({ catalog: uncertain, limits: { ...LIMITS, commit_timeout_ms: 100 } });
+        for (let i = 0; i < 60; i += 20) {
+          await log.append(TOPIC, recordsOf(i, i + 20));
+          await ingest.drain();
+        }
+        assertSameRows(await rows(), await readLog(log));
+      }));
+  }
+
+  it("deletes nothing while an outcome is unknown, although every look at the catalog fails.", () =>
+    withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
+      await makeIngest().runOnce();
+      let is_silent = false;
+      const silent = faultyCatalog(catalog, {
+        async commit(changes) {
+          await catalog.commit(changes);
+          is_silent = true;
+          throw lost();
+        },
+        async loadTable(identifier) {
+          if (is_silent) throw lost();
+          return catalog.loadTable(identifier);
+        },
+      });
+      await log.append(TOPIC, recordsOf(0, 20));
+      const clock = { now_us: () => systemClock.now_us(), wait: async () => {} };
+      await assert.rejects(makeIngest({ catalog: silent, clock }).runOnce());
+      await makeIngest().drain();
+      assertSameRows(await rows(), await readLog(log));
+    }));
+
+  it("leaves no file when reading the log fails halfway, and writes well after that.", () =>
+    withIngestLake(async ({ log, records, warehouse, dataFiles, makeIngest, rows }) => {
+      await log.append(TOPIC, recordsOf(0, 5000));
+      const target = { location: `${warehouse}/elsewhere`, topic: TOPIC, columns: BRONZE_SCHEMA.fields, partition_field_id: 1000 };
+      async function* failing() {
+        yield await log.read(TOPIC, 0, 0, { max_records: 1000, max_bytes: 1e9 });
+        yield Array.from({ length: 140_000 }, (_, i) => ({ ...recordOf(i), partition: 0, offset: i }));
+        throw new Error("the log went away");
+      }
+      await assert.rejects(records.write(target, failing()), /the log went away/);
+      assert.deepEqual(await dataFiles(), []);
+      await makeIngest().drain();
+      assertSameRows(await rows(), await readLog(log));
+    }));
+
+  const is_root = process.platform === "linux" && process.getuid?.() === 0;
+  it("says that the disk is full, cleans up, and goes on when there is room.", { skip: !is_root && "mounting a small disk takes root" }, (t) =>
+    withIngestLake(async ({ folder, records, storage }) => {
+      const disk = join(folder, "small-disk");
+      mkdirSync(disk);
+      try {
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], { stdio: "ignore" });
+      } catch {
+        t.skip("this machine does not let root mount a tmpfs");
+        return;
+      }
+      try {
+        const target = { location: locationOfPath(disk), topic: TOPIC, columns: BRONZE_SCHEMA.fields, partition_field_id: 1000 };
+        const noise = (bytes: number) => ({ ...recordOf(0), payload: Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))), partition: 0, offset: 0, ingested_at_us: START_US });
+        async function* batches(count: number) {
+          for (let i = 0; i < count; i += 1) yield [noise(60_000)];
+        }
+        await assert.rejects(records.write(target, batches(50)), { code: "STORAGE_FULL", is_retryable: true });
+        const left = [];
+        for await (const file of storage.list(target.location)) left.push(file);
+        assert.deepEqual(left, []);
+        const [file] = await records.write(target, batches(5));
+        assert.equal(file?.record_count, 5);
+      } finally {
+        execFileSync("umount", [disk]);
+      }
+    }));
+});
