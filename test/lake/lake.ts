@@ -1,0 +1,192 @@
+import { join, relative } from "node:path";
+import { crypto } from "../../pipelines/crypto.ts";
+import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
+import type { Clock } from "../../src/clock.ts";
+import { openDuckDB } from "../../src/engine/embedded/duckdb.ts";
+import { openLake, type OpenLake } from "../../src/engine/embedded/open.ts";
+import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
+import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
+import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
+import { projectFolder } from "../../src/lake/tools.ts";
+import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
+import { verify, type Books } from "../../src/query/verify.ts";
+import type { SourceRecord } from "../../src/source/producer.ts";
+import { DbtWorker, type CommandResult } from "../../src/transform/worker.ts";
+import { temporaryFolder } from "../coinlake.ts";
+
+export const TOPIC = crypto.topic.name;
+export const BRONZE = crypto.bronze.table;
+
+/** Every table that the dbt project makes. */
+export const MODELS = [
+  "silver.crypto_price_updates",
+  "silver.crypto_price_duplicates",
+  "silver.crypto_prices_rejected",
+  "silver.crypto_prices_clean",
+  "silver.crypto_listings",
+  "gold.fact_crypto_ticks",
+  "gold.fact_crypto_hourly",
+  "gold.dim_crypto",
+  "gold.dim_time",
+] as const;
+
+/** Lakes hold times of their own; only the machine's clock must go on, because commits are stamped with it. */
+const clock: Clock = {
+  now_us: () => Date.now() * 1000,
+  wait: () => Promise.reject(new Error("nothing in these tests has a reason to wait")),
+};
+
+/**
+ * DuckDB remembers an attached catalog's tables, and no catalog loses them all at once but here: the worker detaches the lake
+ * before and attaches the next, as a worker started anew would.
+ */
+function reattach(url: string): string {
+  const attach = `attach 'coinlake' as lake (type iceberg, endpoint '${url}', authorization_type 'none', access_delegation_mode 'none')`;
+  const statements = ["use memory", "detach lake", attach, "use lake.silver"];
+  return `{% if execute %}${statements.map((sql) => `{% do run_query("${sql}") %}`).join("")}{% endif %} select 1`;
+}
+
+export interface LakesOptions {
+  /** Folder of a dbt project in place of the pipeline's own. */
+  project?: string;
+}
+
+/**
+ * One lake after the other for the tests of a file, all with the same warm dbt worker, whose start costs seconds of CPU. The
+ * worker knows one catalog address from its start on; the server behind it answers from whichever lake is open.
+ */
+export class Lakes {
+  readonly #folder = temporaryFolder();
+  readonly #worker: DbtWorker;
+  readonly #front: CatalogServer;
+  readonly #opened: { lake: TestLake | null };
+  #count = 0;
+
+  private constructor(front: CatalogServer, opened: { lake: TestLake | null }, { project }: LakesOptions) {
+    this.#front = front;
+    this.#opened = opened;
+    this.#worker = new DbtWorker({
+      project: project === undefined ? crypto.transform.project : relative(projectFolder(), project),
+      catalog_url: front.url,
+      folder: join(this.#folder.path, "dbt"),
+    });
+  }
+
+  static async open(options: LakesOptions = {}): Promise<Lakes> {
+    const opened: { lake: TestLake | null } = { lake: null };
+    const front = await startCatalogServer({
+      port: 0,
+      get catalog() {
+        if (opened.lake === null) throw new Error("no lake is open");
+        return opened.lake.open.catalog;
+      },
+    });
+    return new Lakes(front, opened, options);
+  }
+
+  /** A new, empty lake; the one before is closed. */
+  async fresh({ partitions = 1 }: { partitions?: number } = {}): Promise<TestLake> {
+    await this.#opened.lake?.close();
+    this.#count += 1;
+    const data_folder = join(this.#folder.path, `lake-${this.#count}`);
+    this.#opened.lake = await TestLake.create(data_folder, partitions, this.#worker);
+    if (this.#count > 1) await this.#worker.run(["compile", "--inline", reattach(this.#front.url), "--no-write-json"]);
+    return this.#opened.lake;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.close();
+    await this.#opened.lake?.close();
+    await this.#front.close();
+    this.#folder.remove();
+  }
+}
+
+/** A lake of the real parts: SQLite log and catalog, DuckDB's Parquet, dbt, SQL. */
+export class TestLake {
+  /** What `--data` takes on the command line. */
+  readonly data_folder: string;
+  readonly open: OpenLake;
+  readonly session: QuerySession;
+  readonly #worker: DbtWorker;
+  readonly #closers: (() => void)[] = [];
+
+  private constructor(data_folder: string, open: OpenLake, session: QuerySession, worker: DbtWorker) {
+    this.data_folder = data_folder;
+    this.open = open;
+    this.session = session;
+    this.#worker = worker;
+  }
+
+  static async create(data_folder: string, partitions: number, worker: DbtWorker): Promise<TestLake> {
+    const lake = openOrCreateLake(data_folder, "simulated", "simulated", crypto.name);
+    rememberAsCurrent(data_folder, lake);
+    const open = await openLake(lake);
+    await open.log.createTopic(TOPIC, partitions);
+    return new TestLake(data_folder, open, await QuerySession.open(open.catalog, open.server.url), worker);
+  }
+
+  /** Makes the records durable in the log, as one append. */
+  async append(records: readonly SourceRecord[]): Promise<void> {
+    await this.open.log.append(TOPIC, records);
+  }
+
+  /** Copies what the log holds to bronze, in commits of about the given size. */
+  async ingest(commit_size_bytes: number = crypto.bronze.commit_size_bytes): Promise<void> {
+    const ingest = await this.#ingestBy(commit_size_bytes);
+    await ingest.drain();
+  }
+
+  /** The process's ingester is new for each call, as after a restart: only the table says where to go on. */
+  async #ingestBy(commit_size_bytes: number): Promise<Ingest> {
+    const { log, catalog, storage } = this.open;
+    const instance = await openDuckDB();
+    const records = await openParquetWriter({ instance, storage });
+    this.#closers.push(() => {
+      records.close();
+      instance.closeSync();
+    });
+    const [namespace = "", name = ""] = BRONZE.split(".");
+    const limits = { commit_interval_ms: 0, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
+    return createIngest({ log, catalog, storage, records, table: { namespace: [namespace], name }, topic: TOPIC, clock, limits });
+  }
+
+  /** One `dbt run`. Throws with dbt's words where a model fails. */
+  async increment(vars: Readonly<Record<string, string | number | boolean>> = {}, ...flags: string[]): Promise<void> {
+    const failed = (await this.dbt("run", "--no-write-json", "--vars", JSON.stringify(vars), ...flags)).nodes.filter(
+      ({ status }) => status === "error",
+    );
+    if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
+  }
+
+  /** Increments until silver has all of bronze. */
+  async catchUp(): Promise<void> {
+    const { catalog } = this.open;
+    do await this.increment();
+    while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), await logOffsets(catalog, BRONZE)));
+  }
+
+  dbt(...args: string[]): Promise<CommandResult> {
+    return this.#worker.run(args);
+  }
+
+  /** The books, which must balance; throws with every claim that does not hold. */
+  async books(): Promise<Books["figures"]> {
+    const { checks, figures } = await verify(this.open, this.session, crypto);
+    const broken = checks.filter(({ is_true }) => !is_true).map(({ claim, evidence }) => `${claim}: ${evidence}`);
+    if (broken.length > 0) throw new Error(`The books do not balance.\n${broken.join("\n")}`);
+    return figures;
+  }
+
+  /** Rows as text, in the order of the SQL. */
+  async rows(sql: string): Promise<(string | null)[][]> {
+    return (await this.session.query(sql)).rows;
+  }
+
+  async close(): Promise<void> {
+    this.session.close();
+    for (const close of this.#closers) close();
+    await this.open.close();
+  }
+}
