@@ -134,7 +134,13 @@ function renameFields(schema: AvroSchema, names: ReadonlyMap<number, string>): A
 }
 
 function typeOf(schema: AvroSchema): avsc.Type {
-  return avsc.Type.forSchema(schema as avsc.Schema, { registry: { long: LONG }, wrapUnions: false });
+  return avsc.Type.forSchema(schema as avsc.Schema, { typeHook: exactLong, wrapUnions: false });
+}
+
+/** Writers name the type as plain text or as an object, with a logical type or without. */
+function exactLong(schema: avsc.Schema): avsc.Type | undefined {
+  const is_long = schema === "long" || (typeof schema === "object" && "type" in schema && schema.type === "long");
+  return is_long ? LONG : undefined;
 }
 
 function malformed(why: string, cause?: unknown): OperatingError {

@@ -8,6 +8,7 @@ const SCHEMA: AvroSchema = {
   name: "entry",
   fields: [
     { name: "id", type: "long", "field-id": 1 },
+    { name: "at", type: ["null", { type: "long", logicalType: "timestamp-micros" }], default: null },
     { name: "note", type: ["null", "string"], default: null, "field-id": 2 },
     {
       name: "bounds",
@@ -27,6 +28,7 @@ describe("Avro files", () => {
   it("come back as they were written, 64-bit integers and all.", () => {
     const record = fc.record({
       id: fc.oneof(fc.maxSafeInteger(), fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }), fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) })),
+      at: fc.option(fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n })),
       note: fc.option(fc.string({ unit: "grapheme" })),
       bounds: fc.option(fc.array(fc.record({ key: fc.nat(), value: fc.uint8Array().map((bytes) => Buffer.from(bytes)) }))),
     });
@@ -39,7 +41,7 @@ describe("Avro files", () => {
   });
 
   it("of many blocks are read whole.", () => {
-    const records = Array.from({ length: 2500 }, (_, id) => ({ id, note: null, bounds: null }));
+    const records = Array.from({ length: 2500 }, (_, id) => ({ id, at: null, note: null, bounds: null }));
     const { records: read } = decodeAvro(encodeAvro(SCHEMA, records, {}), new Map());
     assert.deepEqual(read.map(({ id }) => id), records.map(({ id }) => id));
   });
@@ -52,12 +54,12 @@ describe("Avro files", () => {
 
   it("of another writer are resolved by field id, not by name.", () => {
     const names = new Map([[1, "snapshot_id"], [4, "bound"]]);
-    const written = encodeAvro(SCHEMA, [{ id: 7, note: "x", bounds: [{ key: 1, value: Buffer.from("b") }] }], {});
-    assert.deepEqual(plain(decodeAvro(written, names).records), plain([{ snapshot_id: 7, note: "x", bounds: [{ key: 1, bound: Buffer.from("b") }] }]));
+    const written = encodeAvro(SCHEMA, [{ id: 7, at: null, note: "x", bounds: [{ key: 1, value: Buffer.from("b") }] }], {});
+    assert.deepEqual(plain(decodeAvro(written, names).records), plain([{ snapshot_id: 7, at: null, note: "x", bounds: [{ key: 1, bound: Buffer.from("b") }] }]));
   });
 
   it("that are cut off anywhere, or are something else, are refused.", () => {
-    const written = encodeAvro(SCHEMA, [{ id: 7, note: "x".repeat(100), bounds: null }], {});
+    const written = encodeAvro(SCHEMA, [{ id: 7, at: null, note: "x".repeat(100), bounds: null }], {});
     const whole_blocks = written.length;
     for (let length = 0; length < whole_blocks; length += 1) {
       try {

@@ -24,6 +24,7 @@ export interface BronzeRow {
   source: string;
   payload: string | null;
   payload_hex: string | null;
+  payload_size_bytes: number | null;
   ingested_at_us: number;
   ingestion_date: string;
   log_topic: string;
@@ -89,7 +90,7 @@ export async function readBronze(catalog_url: string): Promise<BronzeRow[]> {
   const alias = `lake_${(aliases += 1)}`;
   await attachCatalog(connection, catalog_url, alias);
   const reader = await connection.runAndReadAll(
-    `select source, payload, hex(payload_bytes) as payload_hex, epoch_us(ingested_at)::double as ingested_at_us, ingestion_date::varchar as ingestion_date,
+    `select source, payload, hex(payload_bytes) as payload_hex, payload_size_bytes, epoch_us(ingested_at)::double as ingested_at_us, ingestion_date::varchar as ingestion_date,
        log_topic, log_partition, log_offset::double as log_offset
      from ${alias}.bronze.ticks_raw order by log_partition, log_offset`,
   );
@@ -110,6 +111,7 @@ export async function readLog(log: Log, topic = TOPIC): Promise<BronzeRow[]> {
         source: record.source,
         payload: is_text ? text : null,
         payload_hex: is_text ? null : bytes.toString("hex").toUpperCase(),
+        payload_size_bytes: bytes.length,
         ingested_at_us: record.ingested_at_us,
         ingestion_date: new Date(record.ingested_at_us / 1000).toISOString().slice(0, 10),
         log_topic: topic,

@@ -1,0 +1,33 @@
+import { join } from "node:path";
+import { Catalog } from "../../src/catalog/catalog.ts";
+import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
+import { systemClock } from "../../src/clock.ts";
+import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
+import { createIngest } from "../../src/ingest/ingest.ts";
+import { openSqliteLog } from "../../src/log/sqlite/log.ts";
+import { killAt, nobodyListens } from "../../src/steps.ts";
+import { locationOfPath } from "../../src/storage/file/location.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
+import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
+
+/** FOLDER COUNT: appends records up to COUNT, going on where the log ends, and copies them to bronze; dies where it is told to. */
+const [folder = "", count] = process.argv.slice(2);
+const instruction = process.env["COINLAKE_KILL_AT"];
+const step = instruction ? killAt(instruction) : nobodyListens;
+const BATCH = 40;
+
+const storage = new FileStorage();
+const catalog = new Catalog({ store: new SqliteStore(join(folder, "catalog.sqlite")), storage, warehouse: locationOfPath(join(folder, "warehouse")), step });
+const log = openSqliteLog({ file: join(folder, "log.sqlite"), step });
+const records = await openParquetWriter({ storage });
+const ingest = createIngest({ log, catalog, storage, records, table: TABLE, topic: TOPIC, clock: systemClock, limits: LIMITS, step });
+
+await log.createTopic(TOPIC, 3);
+for (let next = Number((await log.position(TOPIC, "child")) ?? 0); next < Number(count); next += BATCH) {
+  await log.append(TOPIC, recordsOf(next, next + BATCH), { producer: "child", position: String(next + BATCH) });
+  await ingest.runOnce();
+}
+await ingest.drain();
+await log.close();
+records.close();
+await catalog.close();
