@@ -41,7 +41,7 @@
     strlen({{ payload }}) - strlen(replace({{ payload }}, ',', '')) > {{ var('max_payload_values') }}
 {%- endmacro %}
 
-{# The elements of a message as they came, their numbers untouched; the whole message where it has no elements. #}
+{# The elements of a message as JSON, for the quarantine; the message itself where it has none. #}
 {% macro element_texts(payload, format) -%}
     case
         when {{ format }} = 'page' then json_extract({{ payload }}, '$[*]')::varchar[]
