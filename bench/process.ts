@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { projectFolder } from "../src/lake/tools.ts";
+import { watchMemory, type MemoryPeak } from "./memory.ts";
+
+export interface Run {
+  code: number | null;
+  seconds: number;
+  stdout: string;
+  stderr: string;
+  memory: MemoryPeak;
+}
+
+/**
+ * Runs the command line as its own process. With `until`, the clock stops when its output shows that text, and the process is asked
+ * to stop.
+ */
+export function runCoinlake(args: readonly string[], options: { until?: RegExp } = {}): Promise<Run> {
+  const started = performance.now();
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), ...args], {
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const memory = watchMemory(child.pid ?? 0);
+  let stdout = "";
+  let stderr = "";
+  let seen_seconds: number | null = null;
+  const look = () => {
+    if (seen_seconds !== null || !options.until?.test(stdout + stderr)) return;
+    seen_seconds = (performance.now() - started) / 1000;
+    child.kill("SIGINT");
+  };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => ((stdout += text), look()));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => ((stderr += text), look()));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      resolve({ code, seconds: seen_seconds ?? (performance.now() - started) / 1000, stdout, stderr, memory: memory() });
+    });
+  });
+}
