@@ -1,3 +1,20 @@
+{#
+    Unit tests take the types of their inputs from tables that exist. The batch of a process that has run nothing yet does
+    not, so tests begin with an empty one, of the types that its documentation gives.
+#}
+{% macro make_empty_batch() %}
+    {% if execute and flags.WHICH == 'test' %}
+        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'batch' %}
+            {% set batch = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias, type='table') %}
+            create schema if not exists {{ batch.include(identifier=false) }};
+            create table if not exists {{ batch }} (
+                {% for column in node.columns.values() %}{{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}{% endfor %}
+            );
+            {% do adapter.cache_added(batch) %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
+
 {# A run's working set: a local table, gone with the process, never in the lake. #}
 {% materialization batch, adapter='duckdb' %}
     {% set target = this.incorporate(type='table') %}

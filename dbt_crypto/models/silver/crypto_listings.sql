@@ -25,8 +25,8 @@ with observations as (
         element_index
     from {{ ref('crypto_elements') }}
     where crypto_id is not null
-        -- a page's element without a name or a symbol says nothing about the coin
-        and (format = 'tick' or (symbol is not null and name is not null))
+        -- a page's element without a name or a symbol says nothing about the coin, but an accepted price has one
+        and (format = 'tick' or (symbol is not null and name is not null) or reason is null)
         and {{ is_new_to_this_model() }}
 
     {% if is_incremental() %}
