@@ -94,12 +94,12 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
 function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): OperatingError {
   if (error.code === "EADDRINUSE") {
     return new OperatingError("PORT_TAKEN", `The catalog's port ${port} on ${host} is taken by another program`, {
-      next_step: "Stop that program (perhaps this one is running already), or choose another port; 0 takes any free one.",
+      next_step: "Stop that program (perhaps this one is running already), or choose another port with --catalog-port; 0 takes any free one.",
       cause: error,
     });
   }
   return new OperatingError("PORT_REFUSED", `The catalog cannot listen on ${host}:${port}: ${error.message}`, {
-    next_step: "Choose another port; 0 takes any free one.",
+    next_step: "Choose another port with --catalog-port; 0 takes any free one.",
     cause: error,
   });
 }

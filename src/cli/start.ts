@@ -12,6 +12,7 @@ import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline } from "../schedule/run.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
+import { logOffsets } from "../transform/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
 import { chooseSource } from "./choose-source.ts";
@@ -61,7 +62,9 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     onNode: () => step("inside transform"),
   });
   const stopping = stopOnSignals(output);
+  stopping.signal.addEventListener("abort", () => worker.finish());
   const records = await openParquetWriter({ storage: open.storage });
+  let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     const ingest = createIngest({
@@ -80,7 +83,13 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     announce(open, producer, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     worker.start().catch(() => {});
-    let answers: Answer[] | null = null;
+    const answerNow = () =>
+      answerAll(open, pipeline).then(
+        (found) => showAnswers(open.lake, found, output),
+        (error: unknown) => output.warn(messageOf(error)),
+      );
+    // A lake that was here before can answer before anything new has come.
+    if (!is_until_drained && Object.keys(await logOffsets(open.catalog, pipeline.books.accepted)).length > 0) answering = answerNow();
     let tests: CommandResult | null = null;
     await runPipeline({
       pipeline,
@@ -96,12 +105,8 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
         appended: status.appended,
         caughtUp: (seconds) => {
           status.caughtUp(seconds);
-          if (answers !== null || is_until_drained) return;
-          answers = [];
-          answerAll(open, pipeline).then(
-            (found) => showAnswers(open.lake, (answers = found), output),
-            (error: unknown) => output.warn(messageOf(error)),
-          );
+          if (is_until_drained || stopping.signal.aborted) return;
+          answering ??= answerNow();
         },
         tested: (result) => {
           tests = result;
@@ -110,12 +115,14 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
         failed: status.failed,
       },
     });
+    await answering;
     status.end();
     if (stopping.signal.aborted) output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
     else await conclude(open, request, tests);
   } finally {
     stopping.dispose();
     status.end();
+    await answering;
     await worker.close();
     records.close();
   }

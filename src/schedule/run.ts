@@ -36,6 +36,8 @@ export interface RunEvents {
 const RETRY_PAUSE_MS = 1_000;
 const MAX_RETRY_PAUSE_MS = 60_000;
 const MAX_FAILURES_IN_A_ROW = 8;
+/** Somebody waits for the end of a drain: what three attempts within seconds do not mend is theirs to see. */
+const MAX_FAILURES_WHILE_DRAINING = 3;
 /** An idle schedule looks for new commits at this pace; looking costs one read of the catalog. */
 const LOOK_MS = 250;
 
@@ -54,12 +56,20 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       await ingesting.stop();
       await run.ingest.drain();
       await transforming.stop();
-      run.events.caughtUp(await run.transform.catchUp());
-      run.events.tested(await run.transform.test());
+      await finish(run);
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
     await Promise.allSettled(loops.map((loop) => loop.stop()));
   }
+}
+
+/** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
+async function finish(run: PipelineRun): Promise<void> {
+  const seconds = await patiently(run, () => run.transform.catchUp());
+  if (seconds === null) return;
+  run.events.caughtUp(seconds);
+  const tests = await patiently(run, () => run.transform.test());
+  if (tests !== null) run.events.tested(tests);
 }
 
 interface Loop {
@@ -124,10 +134,28 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+      if (!isRetryable(error) || failures >= MAX_FAILURES_IN_A_ROW) throw error;
       events.failed(error);
     }
   }
+}
+
+/** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
+async function patiently<T>({ clock, signal, events }: PipelineRun, work: () => Promise<T>): Promise<T | null> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return null;
+      if (!isRetryable(error) || failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
+      events.failed(error);
+    }
+    if (!(await pause(clock, retryPause_ms(failures), signal))) return null;
+  }
+}
+
+function isRetryable(error: unknown): error is OperatingError {
+  return error instanceof OperatingError && error.is_retryable;
 }
 
 function retryPause_ms(failures: number): number {

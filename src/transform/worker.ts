@@ -89,10 +89,11 @@ export class DbtWorker {
 
   /**
    * Runs one dbt command, such as `["run"]`. Failing models and tests are results, not errors.
-   * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all).
+   * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after `finish`.
    */
   async run(args: readonly string[]): Promise<CommandResult> {
-    await this.start();
+    if (!this.#is_closing) await this.start();
+    if (this.#is_closing) throw closed();
     if (this.#waiting) throw new Error("the dbt worker runs one command at a time");
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
@@ -102,6 +103,12 @@ export class DbtWorker {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  /** Takes no further command, and ends a process that is only starting or idle; a running command may end. */
+  finish(): void {
+    this.#is_closing = true;
+    if (!this.#waiting) this.#child?.stdin?.end();
   }
 
   /** Ends the process; a running command fails. */
@@ -141,13 +148,13 @@ export class DbtWorker {
       child.once("error", (error) => died(error, null, null));
       child.once("exit", (code, signal) => died(null, code, signal));
       createInterface({ input: child.stdout }).on("line", (line) => {
-        const message = JSON.parse(line) as Message;
+        const message = parseMessage(line);
         if (message.ready === true) {
           clearTimeout(timer);
           resolve();
         } else if (message.ready === false) this.#stderr = message.error ?? "";
         else if (message.finished !== undefined) this.#options.onNode?.(message.finished);
-        else this.#answer(message);
+        else if (message.success !== undefined) this.#answer(message);
       });
     });
   }
@@ -175,4 +182,19 @@ export class DbtWorker {
       is_retryable: true,
     });
   }
+}
+
+/** A worker that is killed may leave half a line behind, which says nothing; its death is told by "exit". */
+function parseMessage(line: string): Message {
+  try {
+    return JSON.parse(line) as Message;
+  } catch {
+    return {};
+  }
+}
+
+function closed(): OperatingError {
+  return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping.", {
+    next_step: "Nothing is lost: the next start goes on from here.",
+  });
 }

@@ -4,12 +4,12 @@ import { STEPS } from "../../src/steps.ts";
 import { temporaryFolder } from "../coinlake.ts";
 import { survive, type Survival } from "./crash.ts";
 import { planEveryStep } from "./plan.ts";
+import { skipWithoutProcesses } from "./processes.ts";
 
 const SEED = 3;
 const RECORDS = 900;
-const skip = process.platform === "linux" ? false : "finds orphaned workers through /proc, which only Linux has";
 
-describe("A pipeline that is killed at every step, and at some random moments", { skip }, () => {
+describe("A pipeline that is killed at every step, and at some random moments", { skip: skipWithoutProcesses }, () => {
   const folder = temporaryFolder();
   let survival: Survival;
 

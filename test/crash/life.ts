@@ -1,14 +1,11 @@
-import { readFileSync, readdirSync } from "node:fs";
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { startCoinlake, type Finished } from "../coinlake.ts";
 import type { Kill, Moment } from "./plan.ts";
+import { childrenOf, freshMark, untilGone } from "./processes.ts";
 
 /** A life that outlasts this has not come to its moment; it is ended, and counted as such. */
 const LONGEST_LIFE_MS = 90_000;
-/** A worker sees at once that its parent is gone; on a loaded machine "at once" may take a while. */
-const ORPHAN_TIMEOUT_MS = 15_000;
-const LOOK_MS = 20;
 
 export interface Life {
   finished: Finished;
@@ -26,17 +23,13 @@ export class UnplannedEnd extends Error {
   }
 }
 
-let lives = 0;
-
 /** One life of the pipeline, from its start to the moment of its death. Throws UnplannedEnd. */
 export async function live(args: readonly string[], { moment, speed, is_draining }: Kill): Promise<Life> {
-  const mark = `${process.pid}-${(lives += 1)}`;
+  const { mark, env } = freshMark();
   const born_ms = performance.now();
   const all = ["start", ...args, "--speed", String(speed), ...(is_draining ? ["--until-drained"] : [])];
-  const { child, finished } = startCoinlake(all, {
-    COINLAKE_TEST_LIFE: mark,
-    ...(moment.kind === "step" ? { COINLAKE_KILL_AT: `${moment.step}:${moment.nth}` } : {}),
-  });
+  const instruction = moment.kind === "step" ? { COINLAKE_KILL_AT: `${moment.step}:${moment.nth}` } : {};
+  const { child, finished } = startCoinlake(all, { ...env, ...instruction });
   const ended = new AbortController();
   void once(child, "exit").then(() => ended.abort());
   let is_reached = moment.kind === "step";
@@ -57,6 +50,20 @@ export async function live(args: readonly string[], { moment, speed, is_draining
   };
 }
 
+/** The last life, to its own end, although its dbt worker is killed once. */
+export async function drain(args: readonly string[], worker_dies_after_ms: number): Promise<Finished> {
+  const { mark, env } = freshMark();
+  const { child, finished } = startCoinlake(["start", ...args, "--speed", "max", "--until-drained"], env);
+  const ended = new AbortController();
+  void once(child, "exit").then(() => ended.abort());
+  if (await pause(worker_dies_after_ms, ended.signal)) {
+    for (const worker of await childrenOf(mark, child.pid ?? 0, ended.signal)) process.kill(worker, "SIGKILL");
+  }
+  const end = await finished;
+  await untilGone(mark);
+  return end;
+}
+
 interface Watched {
   mark: string;
   pid: number;
@@ -68,42 +75,15 @@ interface Watched {
 async function passes(moment: Exclude<Moment, { kind: "step" }>, { mark, pid, stderr, signal }: Watched): Promise<boolean> {
   if (!(await pause(moment.after_ms, signal))) return false;
   if (moment.kind === "time") return true;
-  const deadline_ms = performance.now() + LONGEST_LIFE_MS;
-  let workers: number[] = [];
-  while ((workers = processesOf(mark).filter((other) => other !== pid)).length === 0) {
-    if (performance.now() > deadline_ms || !(await pause(LOOK_MS, signal))) return false;
-  }
+  const too_late = AbortSignal.timeout(LONGEST_LIFE_MS);
+  const workers = await childrenOf(mark, pid, AbortSignal.any([signal, too_late]));
   const up_to_date = new AbortController();
   stderr?.on("data", (text: string) => {
     if (text.includes("gold is up to date")) up_to_date.abort();
   });
   for (const worker of workers) process.kill(worker, "SIGKILL");
-  await pause(deadline_ms - performance.now(), AbortSignal.any([signal, up_to_date.signal]));
+  await pause(LONGEST_LIFE_MS, AbortSignal.any([signal, too_late, up_to_date.signal]));
   return up_to_date.signal.aborted;
-}
-
-async function untilGone(mark: string): Promise<void> {
-  const deadline_ms = performance.now() + ORPHAN_TIMEOUT_MS;
-  while (processesOf(mark).length > 0) {
-    if (performance.now() > deadline_ms) throw new Error(`processes ${processesOf(mark).join(", ")} outlived the one that started them`);
-    await wait(LOOK_MS);
-  }
-}
-
-/** Ids of the running processes that carry the mark in their environment, as children inherit it, orphans included. */
-function processesOf(mark: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(`COINLAKE_TEST_LIFE=${mark}\0`))
-    .map(Number);
-}
-
-/** Empty for a process that is gone or somebody else's. */
-function environmentOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, "latin1");
-  } catch {
-    return "";
-  }
 }
 
 /** Whether the time passed before the signal came. */

@@ -23,7 +23,7 @@ export interface Kill {
  * waits for the dbt worker for half a minute where the machine is busy, and each shall take some dozens.
  */
 const SPEED_OF_APPENDS = 100;
-const SPEEDS = [5, 15, 30];
+const SPEEDS = [10, 25, 50];
 /** Kills by time fall anywhere from the first import of a module to after the first increment. */
 const LATEST_KILL_MS = 12_000;
 /** A worker takes a few seconds to parse the project, and then some for an increment. */

@@ -267,7 +267,7 @@ describe("requests that are none", () => {
 describe("the server itself", () => {
   test("names a taken port and what to do", async () => {
     const { port } = new URL(url);
-    await assert.rejects(startCatalogServer({ catalog: lake.catalog, port: Number(port) }), { code: "PORT_TAKEN", message: new RegExp(port), next_step: /another port/ });
+    await assert.rejects(startCatalogServer({ catalog: lake.catalog, port: Number(port) }), { code: "PORT_TAKEN", message: new RegExp(port), next_step: /another port with --catalog-port/ });
   });
 
   test("tells apart an unknown outcome, a known failure and its own fault", async () => {

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { openSqliteLog } from "../../src/log/sqlite/log.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
+import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
+import { childrenOf, freshMark, skipWithoutProcesses, untilGone } from "../crash/processes.ts";
+
+const TOPIC = "crypto.prices.raw";
+/** How soon a start shows records in its log; an idle machine takes a second. */
+const RECORDS_TIMEOUT_MS = 60_000;
+const LOOK_MS = 50;
+
+describe("start", () => {
+  const folder = temporaryFolder();
+  let market: KnownMarket;
+  let common: string[];
+
+  before(async () => {
+    market = await writeKnownMarket(folder.path, { seed: 5, records: 400 });
+    common = ["--source", `replay:${market.recording}`, "--catalog-port", "0"];
+  });
+  after(() => folder.remove());
+
+  /** A lake in a folder of its own, and how many records its log has, once they are so many. */
+  function lakeCalled(name: string): { data: string[]; untilRecords(least: number): Promise<number> } {
+    const data_folder = join(folder.path, name);
+    const lake_folder = join(data_folder, "replay-market-5");
+    return {
+      data: ["--data", data_folder],
+      async untilRecords(least) {
+        const deadline_ms = performance.now() + RECORDS_TIMEOUT_MS;
+        for (;;) {
+          const records = await recordsIn(join(lake_folder, "log.db"));
+          if (records >= least || performance.now() > deadline_ms) return records;
+          await wait(LOOK_MS);
+        }
+      },
+    };
+  }
+
+  test("Ctrl-C stops it cleanly, and the next start goes on where it was.", { skip: skipWithoutProcesses }, async () => {
+    const { data, untilRecords } = lakeCalled("interrupted");
+    const { mark, env } = freshMark();
+    const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
+    await untilRecords(5);
+    // A terminal sends it to every process in the foreground.
+    for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS))) process.kill(worker, "SIGINT");
+    child.kill("SIGINT");
+    const { code, stderr } = await finished;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Stopping: finishing what is under way/);
+    assert.match(stderr, /Stopped cleanly/);
+    assert.doesNotMatch(stderr, /warning|error/);
+    await untilGone(mark);
+    const stopped_at = await untilRecords(0);
+    assert.ok(stopped_at < market.records, "it was stopped under way");
+
+    const drained = await coinlake(["start", ...common, ...data, "--speed", "max", "--until-drained"]);
+    assert.equal(drained.code, 0, drained.stderr);
+    const verified = await coinlake(["verify", "--json", ...data]);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    const { bronze_records, accepted, duplicates, refused } = JSON.parse(verified.stdout).figures;
+    const { records, ...verdicts } = market;
+    assert.deepEqual([bronze_records, accepted, duplicates, refused], [records, verdicts.accepted, verdicts.duplicates, verdicts.refused]);
+  });
+
+  test("A second Ctrl-C ends it at once, and its dbt worker with it.", { skip: skipWithoutProcesses }, async () => {
+    const { data, untilRecords } = lakeCalled("hurried");
+    const { mark, env } = freshMark();
+    const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
+    await untilRecords(1);
+    child.stderr?.on("data", (text: string) => {
+      if (text.includes("Ctrl-C again ends at once")) child.kill("SIGINT");
+    });
+    child.kill("SIGINT");
+    const { code, stderr } = await finished;
+    assert.equal(code, 130, stderr);
+    assert.doesNotMatch(stderr, /Stopped cleanly/);
+    await untilGone(mark);
+  });
+
+  test("A lake that another start is writing is refused, and left alone.", async () => {
+    const { data, untilRecords } = lakeCalled("shared");
+    const first = startCoinlake(["start", ...common, ...data, "--speed", "50"]);
+    await untilRecords(1);
+    const second = await coinlake(["start", ...common, ...data, "--speed", "max"]);
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /LAKE_IN_USE/);
+    assert.match(second.stderr, new RegExp(`process ${first.child.pid}`));
+    assert.match(second.stderr, /next:.*--data/);
+    assert.equal(first.child.exitCode, null, "the first goes on");
+    first.child.kill("SIGTERM");
+    const { code, stderr } = await first.finished;
+    assert.equal(code, 0, stderr);
+  });
+
+  test("A taken catalog port is refused with the option that chooses another.", async () => {
+    const { data } = lakeCalled("unheard");
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const { code, stderr } = await coinlake(["start", "--source", `replay:${market.recording}`, ...data, "--catalog-port", String(port)]);
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`port ${port}.*PORT_TAKEN`));
+      assert.match(stderr, /next:.*--catalog-port/);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+});
+
+/** 0 as long as the log or its topic is not there. */
+async function recordsIn(log_file: string): Promise<number> {
+  if (!existsSync(log_file)) return 0;
+  const log = openSqliteLog({ file: log_file });
+  try {
+    const bounds = await log.bounds(TOPIC).catch(() => []);
+    return bounds.reduce((sum, { end }) => sum + end, 0);
+  } finally {
+    await log.close();
+  }
+}
