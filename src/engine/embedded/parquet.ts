@@ -1,5 +1,7 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Field } from "../../catalog/model.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
@@ -36,9 +38,14 @@ const INSTANCE_OPTIONS = {
   autoinstall_known_extensions: "false",
 };
 
+/** Made only when a piece of huge payloads spills; by default that would be in whatever folder the command was typed. */
+function spillFolder(): string {
+  return join(tmpdir(), `coinlake-spill-${randomUUID()}`);
+}
+
 /** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
 export async function openParquetWriter({ storage }: { storage: Storage }): Promise<RecordWriter> {
-  const instance = await DuckDBInstance.create(":memory:", INSTANCE_OPTIONS);
+  const instance = await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() });
   const connections = [await instance.connect(), await instance.connect()];
   // Statistics come as text, in the session's time zone.
   for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
