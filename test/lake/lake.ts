@@ -2,7 +2,6 @@ import { join, relative } from "node:path";
 import { crypto } from "../../pipelines/crypto.ts";
 import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
 import type { Clock } from "../../src/clock.ts";
-import { openDuckDB } from "../../src/engine/embedded/duckdb.ts";
 import { openLake, type OpenLake } from "../../src/engine/embedded/open.ts";
 import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
@@ -141,12 +140,8 @@ export class TestLake {
   /** The process's ingester is new for each call, as after a restart: only the table says where to go on. */
   async #ingestBy(commit_size_bytes: number): Promise<Ingest> {
     const { log, catalog, storage } = this.open;
-    const instance = await openDuckDB();
-    const records = await openParquetWriter({ instance, storage });
-    this.#closers.push(() => {
-      records.close();
-      instance.closeSync();
-    });
+    const records = await openParquetWriter({ storage });
+    this.#closers.push(() => records.close());
     const [namespace = "", name = ""] = BRONZE.split(".");
     const limits = { commit_interval_ms: 0, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
     return createIngest({ log, catalog, storage, records, table: { namespace: [namespace], name }, topic: TOPIC, clock, limits });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { Lakes, MODELS, type TestLake } from "./lake.ts";
 import { marketStream, shuffled } from "./stream.ts";
