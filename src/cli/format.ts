@@ -20,8 +20,9 @@ export function formatDecimal(text: string, decimals: number | null = null): str
     const cut = digits.length - decimals;
     return formatDecimal(`${sign}${digits.slice(0, cut)}${decimals > 0 ? `.${digits.slice(cut)}` : ""}`);
   }
-  const tail = decimals === null ? fraction.replace(/0+$/, "") : fraction;
-  return `${sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
+  const tail = fraction.replace(/0+$/, "");
+  const shown_sign = /[1-9]/.test(whole + tail) ? sign : "";
+  return `${shown_sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
 }
 
 /** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
@@ -29,7 +30,8 @@ export function formatTime(text: string): string {
   return text
     .replace("T", " ")
     .replace(/\+00(:00)?$|Z$/, "")
-    .replace(/\.?0+$/, (zeros) => (zeros.startsWith(".") ? "" : zeros))
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "")
     .concat("Z");
 }
 
@@ -45,6 +47,7 @@ function formatCell(value: string | null, kind: Column["kind"]): string {
       return formatDecimal(value, 4);
     case "percent": {
       const figure = formatDecimal(value, 2);
+      if (figure === "0") return figure;
       return figure.startsWith("-") ? `▼ ${figure}` : `▲ +${figure}`;
     }
     case "time":
