@@ -92,7 +92,7 @@ states as (
         crypto_id,
         valid_from,
         coalesce(last_value(symbol ignore nulls) over so_far, upper(crypto_id)) as symbol,
-        coalesce(last_value(name ignore nulls) over so_far, last_value(symbol ignore nulls) over so_far, upper(crypto_id)) as name,
+        coalesce(last_value(name ignore nulls) over so_far, upper(crypto_id)) as name,
         last_value(category ignore nulls) over so_far as category,
         last_value(market_cap_rank ignore nulls) over so_far as market_cap_rank,
         is_delisted,

@@ -15,8 +15,9 @@ with observations as (
         crypto_id,
         date_trunc('minute', ingested_at) as listed_at,
         format = 'page' as is_page,
-        case when format = 'page' then symbol end as symbol,
-        name,
+        -- together or not at all: a coin with half a description keeps the whole one it had
+        case when format = 'page' and name is not null then symbol end as symbol,
+        case when format = 'page' and symbol is not null then name end as name,
         category,
         market_cap_rank,
         ingested_at as observed_at,

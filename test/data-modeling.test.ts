@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { drawDiagram, parseDiagram } from "../data-modeling/diagrams/draw.ts";
+import { projectFolder } from "../src/lake/tools.ts";
+
+interface Column {
+  name: string;
+  type: string;
+  description: string;
+}
+
+const modeling = join(projectFolder(), "data-modeling");
+const models = join(projectFolder(), "dbt_crypto", "models");
+
+/** The tables of a models' YAML in the shape that this project gives it: each column has a name, a type and a description, in this order. */
+function readYaml(path: string): [string, Column[]] {
+  const text = readFileSync(path, "utf8").split("\nunit_tests:")[0] ?? "";
+  const table = /(?:models|tables):\n\s+- name: (\w+)/.exec(text)?.[1] ?? assert.fail(`${path} names no table`);
+  const list = text.slice(text.lastIndexOf(" columns:\n"));
+  const columns = [...list.matchAll(/- name: (\w+)\n\s+data_type: (.+)\n\s+description: (?:>\n((?: {10,}.+\n)+)|(.+))/g)];
+  const names = [...list.matchAll(/^ {6,10}- name: (\w+)$/gm)].filter(([line]) => line.startsWith(text.includes("sources:") ? "          -" : "      -"));
+  assert.deepEqual(columns.map(([, name]) => name), names.map(([, name]) => name), `${path}: every column has a type and a description`);
+  return [
+    table,
+    columns.map(([, name = "", type = "", folded, plain = ""]) => ({ name, type, description: (folded ?? plain).trim().replaceAll(/\s+/g, " ") })),
+  ];
+}
+
+function documentedTables(): Map<string, Column[]> {
+  const tables = new Map<string, Column[]>();
+  for (const section of readFileSync(join(modeling, "schema-design.md"), "utf8").split("\n### ").slice(1)) {
+    const name = /^(?:(?:bronze|silver|gold)\.)?(\w+)\n/.exec(section)?.[1];
+    if (name === undefined) continue;
+    const rows = [...section.matchAll(/^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$/gm)];
+    tables.set(name, rows.map(([, column = "", type = "", description = ""]) => ({ name: column, type, description })));
+  }
+  return tables;
+}
+
+const described = new Map(
+  ["bronze", "silver", "gold"].flatMap((layer) =>
+    readdirSync(join(models, layer))
+      .filter((file) => file.endsWith(".yml"))
+      .map((file) => readYaml(join(models, layer, file))),
+  ),
+);
+
+test("every model has its YAML beside it", () => {
+  for (const layer of ["bronze", "silver", "gold"]) {
+    const files = readdirSync(join(models, layer));
+    for (const file of files.filter((name) => name.endsWith(".sql"))) assert.ok(files.includes(file.replace(".sql", ".yml")), `${layer}/${file}`);
+  }
+});
+
+test("schema-design.md describes the tables and columns of the models, word for word, and no others", () => {
+  const documented = documentedTables();
+  assert.deepEqual([...documented.keys()].sort(), [...described.keys()].sort());
+  for (const [table, columns] of described) assert.deepEqual(documented.get(table), columns, table);
+});
+
+test("schema-design.md lists the reasons of the quarantine in the order in which silver looks for them", () => {
+  const sql = readFileSync(join(models, "bronze", "crypto_elements.sql"), "utf8");
+  const judged = [...sql.matchAll(/(?:then|else) '(\w+)'/g)].map(([, reason]) => reason);
+  const yaml = readFileSync(join(models, "silver", "crypto_prices_rejected.yml"), "utf8");
+  const accepted = [...(yaml.split("  values:\n")[1]?.split("- name:")[0] ?? "").matchAll(/- (\w+)$/gm)].map(([, reason]) => reason);
+  const text = readFileSync(join(modeling, "schema-design.md"), "utf8");
+  const listed = [...(text.split("### What silver refuses")[1]?.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason);
+  assert.deepEqual(listed, accepted);
+  assert.deepEqual([...new Set(judged)].filter((reason) => accepted.includes(reason)).sort(), [...accepted].sort());
+});
+
+test("the diagram shows the lake's tables with their columns", () => {
+  const { columns } = parseDiagram(readFileSync(join(modeling, "diagrams", "erd.mmd"), "utf8"));
+  const drawn = new Map(columns.flatMap(({ entities }) => entities).map((entity) => [entity.name, entity.columns.map(({ name }) => name)]));
+  const expected = new Map([...described].filter(([table]) => table !== "crypto_elements").map(([table, list]) => [table, list.map(({ name }) => name)]));
+  assert.deepEqual(drawn, expected);
+});
+
+test("the picture is drawn from its source", () => {
+  const source = readFileSync(join(modeling, "diagrams", "erd.mmd"), "utf8");
+  const picture = readFileSync(join(modeling, "diagrams", "erd.svg"), "utf8");
+  assert.equal(drawDiagram(parseDiagram(source)), picture, "run: node data-modeling/diagrams/draw.ts");
+});
