@@ -24,6 +24,7 @@ export class Status {
   };
 
   appended = (records: number): void => {
+    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; dbt is getting ready to carry them to gold`);
     this.#records += records;
     const progress = this.#producer.progress?.();
     if (progress?.total) this.#bar.update(progress.done, progress.total);
