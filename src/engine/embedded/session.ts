@@ -51,7 +51,8 @@ export class QuerySession {
       return this.snapshots(null);
     }
     const snapshots = await this.snapshots(at_ms);
-    await this.#connection.run("USE memory");
+    // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
+    await this.#connection.run("USE memory.main");
     for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
     for (const { table, snapshot_id } of snapshots) {
       await this.#connection.run(`CREATE VIEW memory.${table} AS FROM lake.${table} AT (VERSION => ${snapshot_id})`);
