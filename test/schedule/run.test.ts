@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { simulated } from "../../producers/simulated.ts";
+import { OperatingError } from "../../src/errors.ts";
+import { openSqliteLog } from "../../src/log/sqlite/log.ts";
+import { runPipeline, type PipelineRun } from "../../src/schedule/run.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { FakeClock } from "../source/fake-clock.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait.", is_retryable: true });
+const passed = { is_success: true, seconds: 1, nodes: [] };
+
+/** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
+async function drain(dbt: { catchUp: (() => number)[]; test?: (() => typeof passed)[]; signal?: AbortSignal }): Promise<string[]> {
+  const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
+  const told: string[] = [];
+  const answer = <T>(answers: (() => T)[]): T => ((answers.length > 1 ? answers.shift() : answers[0]) as () => T)();
+  const run: PipelineRun = {
+    pipeline: crypto,
+    producer: simulated({ speed: "max", until_step: 20 }),
+    log,
+    ingest: { run: async () => {}, drain: async () => void told.push("drained") },
+    transform: {
+      isCaughtUp: async () => true,
+      catchUp: async () => answer(dbt.catchUp),
+      test: async () => answer(dbt.test ?? [() => passed]),
+    },
+    clock: new FakeClock(),
+    signal: dbt.signal ?? new AbortController().signal,
+    is_until_drained: true,
+    events: {
+      reported: () => {},
+      appended: (records) => told.push(`${records} appended`),
+      caughtUp: (seconds) => told.push(`caught up in ${seconds} s`),
+      tested: () => told.push("tested"),
+      failed: ({ code }) => told.push(code),
+    },
+  };
+  try {
+    await log.createTopic(crypto.topic.name, crypto.topic.partitions);
+    await runPipeline(run);
+  } finally {
+    await log.close();
+  }
+  return told;
+}
+
+const failing = (error: Error) => (): never => {
+  throw error;
+};
+
+test("A drain ends once gold holds everything and is tested.", async () => {
+  assert.deepEqual(await drain({ catchUp: [() => 2] }), ["20 appended", "drained", "caught up in 2 s", "tested"]);
+});
+
+test("A drain goes on when the dbt worker dies among the models or the tests.", async () => {
+  const told = await drain({ catchUp: [failing(died()), failing(died()), () => 2], test: [failing(died()), () => passed] });
+  assert.deepEqual(told.slice(2), ["DBT_WORKER_DIED", "DBT_WORKER_DIED", "caught up in 2 s", "DBT_WORKER_DIED", "tested"]);
+});
+
+test("A drain does not try for ever, nor again what no retry mends.", async () => {
+  await assert.rejects(drain({ catchUp: [failing(died())] }), { code: "DBT_WORKER_DIED" });
+  let calls = 0;
+  const mistake = (): never => {
+    calls += 1;
+    throw new TypeError("a mistake");
+  };
+  await assert.rejects(drain({ catchUp: [mistake] }), TypeError);
+  assert.equal(calls, 1);
+});
+
+test("A stop while draining is clean: what is left waits for the next start.", async () => {
+  const stopping = new AbortController();
+  const told = await drain({
+    catchUp: [
+      () => {
+        stopping.abort();
+        throw new OperatingError("DBT_WORKER_CLOSED", "It is stopping.", { next_step: "Start again." });
+      },
+    ],
+    signal: stopping.signal,
+  });
+  assert.deepEqual(told, ["20 appended", "drained"]);
+});
