@@ -9,42 +9,25 @@
     {{ return(['current_price', 'market_cap', 'total_volume', 'price_change_percentage_1h_in_currency', 'price', 'volume']) }}
 {% endmacro %}
 
-{#
-    The elements of a message, as a list of their fields as text: names differ between formats, meanings do not. One pass over
-    the message, which may be large; null where it is no JSON, and no field where an element is no object.
-#}
-{% macro elements_of(payload) -%}
-    case
-        when left(ltrim({{ payload }}, e' \t\r\n'), 1) = '[' then try(from_json({{ payload }}, '[{{ fields() }}]'))
-        else [try(from_json({{ payload }}, '{{ fields() }}'))]
-    end
+{# The elements of a list, each as its JSON text; null where the message is no JSON. #}
+{% macro elements_of(message) -%}
+    try(json_extract({{ message }}, '$[*]')::varchar[])
 {%- endmacro %}
 
-{% macro fields() -%}
-    {
+{#
+    The fields of an element, as text: names differ between formats, meanings do not. Null where it is no object. Read element by
+    element: a struct within a list would be copied with its whole list for every field.
+#}
+{% macro fields_of(element) -%}
+    try(from_json({{ element }}, '{
         "id": "VARCHAR", "symbol": "VARCHAR", "name": "VARCHAR", "category": "VARCHAR", "market_cap_rank": "VARCHAR",
         "current_price": "VARCHAR", "total_volume": "VARCHAR", "market_cap": "VARCHAR", "last_updated": "VARCHAR",
         "price_change_percentage_1h_in_currency": "VARCHAR",
         "product": "VARCHAR", "price": "VARCHAR", "volume": "VARCHAR", "time": "VARCHAR"
-    }
-{%- endmacro %}
-
-{% macro format_of(payload, elements) -%}
-    case
-        when left(ltrim({{ payload }}, e' \t\r\n'), 1) = '[' then case when len({{ elements }}) > 0 then 'page' end
-        when {{ elements }}[1].product is not null or {{ elements }}[1].price is not null then 'tick'
-    end
+    }'))
 {%- endmacro %}
 
 {# Values take a hundred times the memory of the two bytes they may come in. Counted by commas, without a look at the structure. #}
 {% macro has_too_many_values(payload) -%}
     strlen({{ payload }}) - strlen(replace({{ payload }}, ',', '')) > {{ var('max_payload_values') }}
-{%- endmacro %}
-
-{# The elements of a message as JSON, for the quarantine; the message itself where it has none. #}
-{% macro element_texts(payload, format) -%}
-    case
-        when {{ format }} = 'page' then json_extract({{ payload }}, '$[*]')::varchar[]
-        else [{{ payload }}]
-    end
 {%- endmacro %}

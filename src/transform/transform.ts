@@ -14,7 +14,8 @@ export interface TransformOptions {
 
 /** Selects what the schedule keeps up to date: the batch and every table that follows the log. */
 const RUN = ["run", "--no-write-json"];
-const TEST = ["test"];
+/** Unit tests prove the models, not the lake: they belong to `npm test`. */
+const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
 
 /** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
 export class Transform {

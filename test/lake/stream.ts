@@ -8,11 +8,12 @@ import type { SourceRecord } from "../../src/source/producer.ts";
 const START_US = Date.parse("2026-02-27T22:00:00Z") * 1000;
 const SECOND_US = 1_000_000;
 const STEP_MS = 150_000;
-const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 106, order: 107 } as const;
+const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 106, order: 107, absence: 108 } as const;
 
 /**
  * What several sources say of one market: two that send pages (with dirt, a rename, a listing and a delisting each, and a
- * silence in one of them), two that send ticks. Some records are late to arrive, some come twice. In the order of ingestion.
+ * silence in one of them), one whose coins come and go, two that send ticks. Some records are late to arrive, some come twice.
+ * In the order of ingestion.
  */
 export async function marketStream(seed: number): Promise<SourceRecord[]> {
   const first = await pages({ seed, source: "simulated", coins: 7, from_step: 0, until_step: 118 });
@@ -24,15 +25,15 @@ export async function marketStream(seed: number): Promise<SourceRecord[]> {
     ...ticksOf({ seed: seed + 3, source: "exchange", product: "soleur", count: 90 }),
     ...ticksOf({ seed: seed + 4, source: "venue", product: "bitcoin", count: 90 }),
   ];
-  const delayed = [...first, ...second, ...ticks].map((record, index) => delay(record, uniform(seed, DRAW.delay, index)));
+  const delayed = [...first, ...second, ...flickeringPages(seed + 5), ...ticks].map((record, index) => delay(record, uniform(seed, DRAW.delay, index)));
   const again = delayed.flatMap((record, index) => secondArrival(record, uniform(seed, DRAW.again, index)));
   return [...delayed, ...again].sort((a, b) => a.ingested_at_us - b.ingested_at_us);
 }
 
-/** The records in an order of their own: nobody's clock, nobody's offset. */
-export function shuffled(records: readonly SourceRecord[], seed: number): SourceRecord[] {
+/** The records, each displaced by up to `spread` of the whole stream: 0 leaves the order, 1 and more knows no order. */
+export function shuffled(records: readonly SourceRecord[], seed: number, spread: number): SourceRecord[] {
   return records
-    .map((record, index) => ({ record, place: uniform(seed, DRAW.order, index) }))
+    .map((record, index) => ({ record, place: index + records.length * spread * uniform(seed, DRAW.order, index) }))
     .sort((a, b) => a.place - b.place)
     .map(({ record }) => record);
 }
@@ -77,6 +78,25 @@ function contradictingSteps(market: Parameters<typeof expected>[0], until_step: 
     else words.set(identity, word);
   }
   return contradicting;
+}
+
+const FLICKERING_COINS = ["bitcoin", "tether", "flick", "flack", "flock", "fluck"];
+
+/** Pages whose coins are left out for two to five pages at a time: between any two pages something is about to be delisted. */
+function flickeringPages(seed: number): SourceRecord[] {
+  const records: SourceRecord[] = [];
+  for (let step = 0; step < 110; step += 1) {
+    const polled_at_us = START_US + (step * STEP_MS + 61_003) * 1000;
+    const elements = FLICKERING_COINS.flatMap((id, coin) => {
+      const stretch = Math.floor((step + coin) / (2 + (coin % 4)));
+      if (uniform(seed, DRAW.absence, coin, stretch) < 0.4) return [];
+      const rank = 1 + Math.floor(uniform(seed, DRAW.absence, coin + 10, stretch) * 3);
+      const quote = { id, symbol: id.slice(0, 4), name: id.toUpperCase(), market_cap_rank: rank };
+      return [{ ...quote, current_price: 1 + step / 8 + coin, last_updated: isoFromMicros(polled_at_us - 1000 * (coin + 1)) }];
+    });
+    records.push({ key: "flickering", source: "flickering", payload: Buffer.from(JSON.stringify(elements)), ingested_at_us: polled_at_us });
+  }
+  return records;
 }
 
 interface TickOptions {

@@ -10,54 +10,64 @@ with records as (
         log_offset,
         source,
         ingested_at,
-        payload,
-        {{ quote_numbers('payload', number_keys()) }} as readable
-    from {{ source('bronze', 'crypto_ticks_raw') }}
-    where {{ batch_condition(source('bronze', 'crypto_ticks_raw')) }}
-
-),
-
-parsed_records as (
-
-    select
-        *,
+        {{ quote_numbers('payload', number_keys()) }} as message,
+        left(ltrim(payload, e' \t\r\n'), 1) = '[' as is_list,
         case
             when payload is null then 'not_utf8'
             when trim(payload, e' \t\r\n') = '' then 'empty_payload'
             when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
             when {{ has_too_many_values('payload') }} then 'payload_too_large'
-        end as unreadable,
-        case when unreadable is null then {{ elements_of('readable') }} end as parsed_elements,
-        case when unreadable is null then {{ format_of('readable', 'parsed_elements') }} end as format
+        end as unreadable
+    from {{ source('bronze', 'crypto_ticks_raw') }}
+    where {{ batch_condition(source('bronze', 'crypto_ticks_raw')) }}
+
+),
+
+split_records as (
+
+    select
+        *,
+        case when unreadable is null and is_list then {{ elements_of('message') }} end as listed,
+        coalesce(
+            unreadable,
+            case when is_list then case when listed is null then 'invalid_json' when len(listed) = 0 then 'unrecognised_shape' end end
+        ) as record_refusal
     from records
 
 ),
 
-judged_records as (
+{# A record that gives no element counts as one, so that every record has its verdict. #}
+elements as (
 
     select
-        * exclude (readable, unreadable, parsed_elements),
-        coalesce(
-            unreadable,
-            case when format is null then case when json_valid(payload) then 'unrecognised_shape' else 'invalid_json' end end
-        ) as refusal,
-        -- a record that gives no element counts as one, so that every record has its verdict
-        case when format is null then [null] else parsed_elements end as elements,
-        {{ element_texts('payload', 'format') }} as texts
-    from parsed_records
+        * exclude (message, unreadable, listed),
+        unnest(case when record_refusal is null and is_list then listed else [message] end) as element,
+        case when record_refusal is null and is_list then len(listed) else 1 end as element_count,
+        case when record_refusal is null and is_list then generate_subscripts(listed, 1) - 1 else 0 end as element_index
+    from split_records
 
 ),
 
-fields as (
+{# Materialized, or DuckDB reads the element anew for every field that is asked of it. #}
+fields as materialized (
+
+    select *, case when record_refusal is null then {{ fields_of('element') }} end as field
+    from elements
+
+),
+
+recognised_fields as (
 
     select
-        * exclude (payload, elements, texts, refusal),
-        unnest(elements) as field,
-        unnest(texts) as element,
-        len(elements) as element_count,
-        generate_subscripts(elements, 1) - 1 as element_index,
-        coalesce(refusal, case when left(ltrim(element, e' \t\r\n'), 1) != '{' then 'element_not_object' end) as refusal
-    from judged_records
+        *,
+        case
+            when record_refusal is not null then record_refusal
+            when is_list then case when left(element, 1) != '{' then 'element_not_object' end
+            when field is null then case when json_valid(element) then 'unrecognised_shape' else 'invalid_json' end
+            when field.product is null and field.price is null then 'unrecognised_shape'
+        end as refusal,
+        case when refusal is null or refusal = 'element_not_object' then if(is_list, 'page', 'tick') end as format
+    from fields
 
 ),
 
@@ -77,7 +87,7 @@ named as (
         {{ unless_below(0, decimal_of('field.market_cap')) }} as market_cap,
         {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h,
         {{ unless_below(0, decimal_of('field.volume', 'decimal(38, 8)')) }} as traded_volume
-    from fields
+    from recognised_fields
 
 ),
 
@@ -100,7 +110,7 @@ judged as (
             case
                 when crypto_id is null then 'missing_id'
                 when price_text is null then 'missing_price'
-                when not {{ is_number('price_text') }} then 'price_not_a_number'
+                when price is null and not {{ is_number('price_text') }} then 'price_not_a_number'
                 when try_cast(price_text as double) <= 0 then 'price_not_positive'
                 when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
                 when event_text is null then 'missing_time'
@@ -146,5 +156,5 @@ select
     -- who it is, and whether it counts
     concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
     reason,
-    case when reason is not null then left(element, 10000) end as refused_element
+    case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
 from judged
