@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   }
   const folder = temporaryFolder();
   const tallies = new Map<string, Tally>();
-  const totals = { kills: 0, records: 0, before_drain: 0, accepted: 0, duplicates: 0, refused: 0 };
+  const totals = { kills: 0, records: 0, records_under_fire: 0, accepted: 0, duplicates: 0, refused: 0 };
   const started_ms = performance.now();
   for (let seed = first_seed; totals.kills < count; seed += 1) {
     const kills = Math.min(KILLS_IN_A_ROUND, count - totals.kills);
@@ -71,10 +71,10 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
       tell(`${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`);
     },
   });
-  const { market, records_before_drain, books } = survival;
+  const { market, records_records_under_fire, books } = survival;
   const { accepted, duplicates, refused } = books.figures;
   tell(
-    `survived: ${market.records} records (${records_before_drain} of them under fire), ` +
+    `survived: ${market.records} records (${records_records_under_fire} of them under fire), ` +
       `${accepted} accepted, ${duplicates} duplicates, ${refused} refused: all as sent, and as a full refresh has them`,
   );
   return survival;
@@ -85,14 +85,14 @@ function addLife(tallies: Map<string, Tally>, kind: string, is_reached: boolean,
   tallies.set(kind, { kills: tally.kills + 1, reached: tally.reached + Number(is_reached), lived_ms: tally.lived_ms + lived_ms });
 }
 
-function addTo(totals: Record<"records" | "before_drain" | "accepted" | "duplicates" | "refused", number>, survival: Survival): void {
+function addTo(totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "refused", number>, survival: Survival): void {
   totals.records += survival.market.records;
-  totals.before_drain += survival.records_before_drain;
+  totals.records_under_fire += survival.records_records_under_fire;
   for (const name of ["accepted", "duplicates", "refused"] as const) totals[name] += survival.books.figures[name];
 }
 
 function summary(tallies: Map<string, Tally>, totals: Record<string, number>, duration: string): string {
-  const line = (kind: string, ...figures: string[]): string => kind.padEnd(34) + figures.map((figure) => figure.padStart(12)).join("");
+  const line = (kind: string, ...figures: string[]): string => kind.padEnd(34) + figures.map((figure) => figure.padStart(15)).join("");
   const lines = [...tallies]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([kind, { kills, reached, lived_ms }]) => line(kind, String(kills), String(reached), `${(lived_ms / kills / 1000).toFixed(1)} s`));
