@@ -57,9 +57,12 @@
     {{ return(found | int if found is not none else limit) }}
 {% endmacro %}
 
+{# Only what builds or tests tables has a batch; parsing, compiling and drawing the docs have none. #}
+{% macro is_running() %}{{ return(execute and flags.WHICH in ['run', 'build', 'test', 'retry']) }}{% endmacro %}
+
 {# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
 {% macro batch_end() %}
-    {% if not execute %}{{ return({}) }}{% endif %}
+    {% if not is_running() %}{{ return({}) }}{% endif %}
     {% set found = run_query("select log_topic || '/' || log_partition, next_offset from memory.batch.bounds") %}
     {% set to = {} %}
     {% for row in found.rows %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
@@ -68,7 +71,7 @@
 
 {# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}
 {% macro batch_dates(elements, days_before=0, days_after=0) %}
-    {% if not execute %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
     {% set found = run_query(
         "select distinct price_date + days.day::integer from " ~ elements
         ~ ", range(" ~ (-days_before) ~ ", " ~ (days_after + 1) ~ ") as days(day) where reason is null order by 1"
@@ -80,7 +83,7 @@
 
 {# Likewise the dates on which the batch was ingested. #}
 {% macro batch_listing_dates(elements) %}
-    {% if not execute %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
     {% set found = run_query("select distinct cast(ingested_at as date) from " ~ elements) %}
     {% set literals = [] %}
     {% for value in found.columns[0].values() %}{% do literals.append("date '" ~ (value | string)[:10] ~ "'") %}{% endfor %}

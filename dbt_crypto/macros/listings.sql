@@ -1,6 +1,6 @@
 {# The earliest listing that the batch brings, as a timestamp literal; none when the dimension is built from all listings. #}
 {% macro first_new_listing(elements) %}
-    {% if not execute or not is_incremental() %}{{ return(none) }}{% endif %}
+    {% if not is_running() or not is_incremental() %}{{ return(none) }}{% endif %}
     {% set found = run_query(
         "select min(date_trunc('minute', ingested_at))::varchar from " ~ elements ~ " where " ~ is_new_to_this_model()
     ).columns[0].values()[0] %}
