@@ -15,7 +15,6 @@ export const crypto: Pipeline = {
     table: "bronze.crypto_ticks_raw",
     commit_interval_ms: 10_000,
     commit_size_bytes: 64 * 1024 * 1024,
-    retention_days: 30,
   },
   transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
   producers: {

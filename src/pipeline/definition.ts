@@ -20,7 +20,6 @@ export interface Pipeline {
     commit_interval_ms: number;
     /** ... or when this much payload is waiting, whichever comes first. */
     commit_size_bytes: number;
-    retention_days: number;
   };
   transform: {
     /** Folder of the dbt project, from the repository's root. */

@@ -1,6 +1,6 @@
 import { OperatingError } from "../errors.ts";
 import type { Pipeline, Question, QuestionPart } from "../pipeline/definition.ts";
-import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
+import { nameOf, type QueryResult, type QuerySession, type TableSnapshot } from "../engine/embedded/session.ts";
 
 export interface AskOptions {
   /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
@@ -64,12 +64,13 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
   const snapshots = (await session.travelTo(lake_at_ms)).filter(({ table }) => sql.includes(table));
-  const named = (await session.tables()).map(({ namespace, name }) => [...namespace, name].join(".")).filter((table) => sql.includes(table));
+  const named = (await session.tables()).filter((identifier) => sql.includes(nameOf(identifier)));
   const part = { definition, sql, snapshots, lake_at };
   if (named.length > snapshots.length) {
-    const missing = named.filter((table) => !snapshots.some((snapshot) => snapshot.table === table));
+    const [missing] = named.filter((identifier) => !snapshots.some(({ table }) => table === nameOf(identifier)));
+    const born_at = missing ? await session.bornAt(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
-    const note = `The lake had no snapshot of ${missing.join(", ")} at ${lake_at ?? "all"}.`;
+    const note = `The lake cannot say: its first snapshot of ${missing ? nameOf(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
     return { ...part, result: { columns, rows: [] }, note };
   }
   const result = await session.query(sql);

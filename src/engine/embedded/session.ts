@@ -77,6 +77,13 @@ export class QuerySession {
     return found;
   }
 
+  /** When the table got its first snapshot, ISO 8601; null before. */
+  async bornAt(identifier: TableIdentifier): Promise<string | null> {
+    const { metadata } = await this.#catalog.loadTable(identifier);
+    const first = metadata["snapshot-log"][0];
+    return first ? new Date(Number(first["timestamp-ms"])).toISOString() : null;
+  }
+
   async tables(): Promise<TableIdentifier[]> {
     const lists = await Promise.all(LAYERS.map((layer) => this.#catalog.listTables([layer])));
     return lists.flat();
