@@ -100,6 +100,6 @@ describe("time travel", () => {
     assert.deepEqual(await askAt(first_ms), { event: "2000.200000000000000000", lake: "3000.100000000000000000", note: null });
     const { lake: nothing, note } = await askAt(empty_ms);
     assert.equal(nothing, undefined);
-    assert.match(note ?? "", /no snapshot/);
+    assert.match(note ?? "", /first snapshot of gold\.\w+ is of \d{4}-/);
   });
 });
