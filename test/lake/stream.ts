@@ -16,8 +16,9 @@ const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 10
  * In the order of ingestion.
  */
 export async function marketStream(seed: number): Promise<SourceRecord[]> {
-  const first = await pages({ seed, source: "simulated", coins: 7, from_step: 0, until_step: 118 });
-  const second = (await pages({ seed: seed + 1, source: "another", coins: 5, from_step: 20, until_step: 110 })).filter(
+  const said: Words = new Map();
+  const first = await pages({ seed, source: "simulated", coins: 7, from_step: 0, until_step: 118 }, said);
+  const second = (await pages({ seed: seed + 1, source: "another", coins: 5, from_step: 20, until_step: 110 }, said)).filter(
     (_, index) => index < 25 || index > 60,
   );
   const ticks = [
@@ -46,34 +47,36 @@ interface PageOptions {
   until_step: number;
 }
 
+/** What was said of a coin at a time, by whom. */
+type Words = Map<string, string>;
+
 /**
- * Pages of a simulated market, without those that contradict an earlier page about the same update of a coin: of two that
- * disagree the first in the log counts, and then content does depend on the order.
+ * Pages of a simulated market, without those that contradict an earlier page about a coin at the same time, or another source:
+ * of two that disagree the first in the log counts, and of two sources the later one; then content does depend on the order.
  */
-async function pages({ seed, source, coins, from_step, until_step }: PageOptions): Promise<SourceRecord[]> {
+async function pages({ seed, source, coins, from_step, until_step }: PageOptions, said: Words): Promise<SourceRecord[]> {
   const market = { seed, coins, interval_ms: STEP_MS, dirt_rate: 0.12, start_us: START_US };
   const producer = simulated({ ...market, speed: "max", history_ms: 0, until_step });
   const records: SourceRecord[] = [];
   const context = { position: null, clock: systemClock, signal: new AbortController().signal, report: () => {} };
   for await (const batch of producer.batches(context)) records.push(...batch.records);
-  const contradicting = contradictingSteps(market, until_step);
+  const contradicting = contradictingSteps(market, until_step, source, said);
   return records
     .map((record) => ({ ...record, key: source, source }))
     .filter((_, step) => step >= from_step && !contradicting.has(step));
 }
 
-function contradictingSteps(market: Parameters<typeof expected>[0], until_step: number): Set<number> {
-  const words = new Map<string, string>();
+function contradictingSteps(market: Parameters<typeof expected>[0], until_step: number, source: string, words: Words): Set<number> {
   const contradicting = new Set<number>();
-  const said = new Set<string>();
+  const said_in_step = new Set<string>();
   for (const { step, quote, verdict, reason } of expected(market, stepsBetween(0, until_step))) {
     const is_believable = verdict !== "refused" || reason === "late_event" || reason === "future_event";
     if (quote === null || !is_believable) continue;
     const identity = `${quote.coin_id} ${quote.last_updated_us}`;
     // Of two elements of one page the first counts in any order.
-    if (said.has(`${step} ${identity}`)) continue;
-    said.add(`${step} ${identity}`);
-    const word = [Number(quote.price), quote.market_cap, quote.total_volume].join(" ");
+    if (said_in_step.has(`${step} ${identity}`)) continue;
+    said_in_step.add(`${step} ${identity}`);
+    const word = [source, Number(quote.price), quote.market_cap, quote.total_volume].join(" ");
     if ((words.get(identity) ?? word) !== word) contradicting.add(step);
     else words.set(identity, word);
   }
@@ -92,7 +95,7 @@ function flickeringPages(seed: number): SourceRecord[] {
       if (uniform(seed, DRAW.absence, coin, stretch) < 0.4) return [];
       const rank = 1 + Math.floor(uniform(seed, DRAW.absence, coin + 10, stretch) * 3);
       const quote = { id, symbol: id.slice(0, 4), name: id.toUpperCase(), market_cap_rank: rank };
-      return [{ ...quote, current_price: 1 + step / 8 + coin, last_updated: isoFromMicros(polled_at_us - 1000 * (coin + 1)) }];
+      return [{ ...quote, current_price: 1 + step / 8 + coin, last_updated: isoFromMicros(polled_at_us - 1001 * (coin + 1)) }];
     });
     records.push({ key: "flickering", source: "flickering", payload: Buffer.from(JSON.stringify(elements)), ingested_at_us: polled_at_us });
   }
