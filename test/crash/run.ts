@@ -71,10 +71,10 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
       tell(`${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`);
     },
   });
-  const { market, records_records_under_fire, books } = survival;
+  const { market, records_before_drain, books } = survival;
   const { accepted, duplicates, refused } = books.figures;
   tell(
-    `survived: ${market.records} records (${records_records_under_fire} of them under fire), ` +
+    `survived: ${market.records} records (${records_before_drain} of them under fire), ` +
       `${accepted} accepted, ${duplicates} duplicates, ${refused} refused: all as sent, and as a full refresh has them`,
   );
   return survival;
@@ -87,7 +87,7 @@ function addLife(tallies: Map<string, Tally>, kind: string, is_reached: boolean,
 
 function addTo(totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "refused", number>, survival: Survival): void {
   totals.records += survival.market.records;
-  totals.records_under_fire += survival.records_records_under_fire;
+  totals.records_under_fire += survival.records_before_drain;
   for (const name of ["accepted", "duplicates", "refused"] as const) totals[name] += survival.books.figures[name];
 }
 
