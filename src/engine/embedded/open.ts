@@ -37,17 +37,22 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
     step,
     warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
   });
-  const server = await startCatalogServer({ catalog, port: catalog_port }).catch(async (error: unknown) => {
+  let log: Log | null = null;
+  try {
+    log = openSqliteLog({ file: lake.log_file, step });
+    const server = await startCatalogServer({ catalog, port: catalog_port });
+    return assembled({ lake, storage, catalog, server, log });
+  } catch (error) {
+    await log?.close();
     await catalog.close();
     throw error;
-  });
-  const log = openSqliteLog({ file: lake.log_file, step });
+  }
+}
+
+function assembled(parts: Omit<OpenLake, "close">): OpenLake {
+  const { server, log, catalog } = parts;
   return {
-    lake,
-    storage,
-    catalog,
-    server,
-    log,
+    ...parts,
     async close() {
       await server.close();
       await log.close();
