@@ -44,8 +44,13 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
 }
 
 /** Makes the catalog's tables visible as `alias.<namespace>.<table>` in every connection of the instance. */
-export async function attachCatalog(connection: DuckDBConnection, catalog_url: string, alias: string): Promise<void> {
+export async function attachCatalog(
+  connection: DuckDBConnection,
+  catalog_url: string,
+  alias: string,
+  access: "READ_ONLY" | "READ_WRITE" = "READ_WRITE",
+): Promise<void> {
   await connection.run(
-    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none')`,
+    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none', ${access})`,
   );
 }

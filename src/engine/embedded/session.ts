@@ -18,7 +18,7 @@ export interface QueryResult {
   rows: (string | null)[][];
 }
 
-/** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. */
+/** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. Reads only: a lake has one writer. */
 export class QuerySession {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
@@ -35,7 +35,7 @@ export class QuerySession {
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB(options);
     const connection = await instance.connect();
-    await attachCatalog(connection, catalog_url, "lake");
+    await attachCatalog(connection, catalog_url, "lake", "READ_ONLY");
     const session = new QuerySession(instance, connection, catalog);
     await session.travelTo(null);
     return session;
