@@ -40,7 +40,7 @@ const bitcoinNow: Question = {
   parts: [
     {
       title: "",
-      when_empty: "The lake has no price of Bitcoin up to then.",
+      when_empty: "The lake has no price of that coin up to then.",
       sql: (options) => `
         with latest as (${priceInEffect(coinOf(options, BITCOIN), options.as_of)}),
         hour_ago as (${priceInEffect(coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
@@ -100,19 +100,22 @@ const ethereumTwoHoursAgo: Question = {
   parts: [
     {
       title: "event time: the price in effect then",
-      when_empty: "The lake has no price of Ethereum up to then.",
+      when_empty: "The lake has no price of that coin up to then.",
       sql: (options) => priceInEffect(coinOf(options, ETHEREUM), `(${options.as_of} - interval 2 hour)`),
       columns: PRICE_COLUMNS,
     },
     {
       title: "lake time: the latest price that the lake's tables held then",
-      when_empty: "The lake held no price of Ethereum then.",
+      when_empty: "The lake held no price of that coin then.",
       lake_time_before_ms: TWO_HOURS_MS,
       sql: (options) => priceInEffect(coinOf(options, ETHEREUM), options.as_of),
       columns: PRICE_COLUMNS,
     },
   ],
 };
+
+/** DuckDB cuts `interval (0.5) hour` down to none: fractions are said in whole seconds. */
+const span = (count: string | number | undefined, unit_s: number) => `interval ${Math.round(Number(count) * unit_s)} second`;
 
 const falls: Question = {
   number: 4,
@@ -127,20 +130,23 @@ const falls: Question = {
     {
       title: "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
       when_empty: "No coin fell that far, that fast, in that time.",
-      sql: ({ as_of, values: { percent, minutes, hours, coin } }) => `
+      sql: ({ as_of, values: { percent, minutes, hours, coin } }) => {
+        const window = span(minutes, 60);
+        const since = `${as_of} - ${span(hours, 3_600)}`;
+        return `
         with ticks as (
           select crypto_id, price_at, price_usd, log_partition, log_offset, element_index,
             max(price_usd) over (
-              partition by crypto_id order by price_at range between interval (${minutes}) minute preceding and current row
+              partition by crypto_id order by price_at range between ${window} preceding and current row
             ) as highest
           from gold.fact_crypto_ticks
-          where price_at > ${as_of} - interval (${hours}) hour - interval (${minutes}) minute and price_at <= ${as_of}
-            and price_date >= cast(${as_of} - interval (${hours}) hour - interval (${minutes}) minute as date)
+          where price_at > ${since} - ${window} and price_at <= ${as_of}
+            and price_date >= cast(${since} - ${window} as date)
             ${coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : ""}
         ),
         judged as (
           select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
-          from ticks where price_at > ${as_of} - interval (${hours}) hour
+          from ticks where price_at > ${since}
         ),
         numbered as (
           select *, count_if(not is_fall) over (
@@ -152,7 +158,8 @@ const falls: Question = {
           min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
         from numbered where is_fall
         group by crypto_id, episode
-        order by fell_at, crypto_id`,
+        order by fell_at, crypto_id`;
+      },
       columns: [
         { name: "crypto_id", header: "coin", kind: "text" },
         { name: "fell_at", header: "first tick (UTC)", kind: "time" },
