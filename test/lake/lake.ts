@@ -2,6 +2,7 @@ import { join, relative } from "node:path";
 import { crypto } from "../../pipelines/crypto.ts";
 import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
 import type { Clock } from "../../src/clock.ts";
+import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
 import { openLake, type OpenLake } from "../../src/engine/embedded/open.ts";
 import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
@@ -177,6 +178,19 @@ export class TestLake {
   /** Rows as text, in the order of the SQL. */
   async rows(sql: string): Promise<(string | null)[][]> {
     return (await this.session.query(sql)).rows;
+  }
+
+  /** Changes tables as another engine would, past the pipeline. */
+  async change(sql: string): Promise<void> {
+    const instance = await openDuckDB();
+    const connection = await instance.connect();
+    try {
+      await attachCatalog(connection, this.open.server.url, "lake");
+      await connection.run(sql);
+    } finally {
+      connection.closeSync();
+      instance.closeSync();
+    }
   }
 
   async close(): Promise<void> {

@@ -124,7 +124,7 @@ describe("a schema that changes", () => {
   });
 
   test("a column that bronze lacks is added before the next records come, and no file is written anew", async () => {
-    await lake.rows(`alter table lake.${BRONZE} drop column payload_bytes`);
+    await lake.change(`alter table lake.${BRONZE} drop column payload_bytes`);
     const files = await dataFiles(BRONZE);
     const torn: SourceRecord = { ...page(7), payload: Buffer.from([0xc3, 0x28]) };
     await arrive([torn, page(7)], { count_type: "bigint" });
