@@ -8,7 +8,7 @@ import { openLake } from "../src/engine/embedded/open.ts";
 import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
 import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
-import { runProducer } from "../src/source/run.ts";
+import { runProducer } from "../src/log/run-producer.ts";
 import { Transform } from "../src/transform/transform.ts";
 import { DbtWorker } from "../src/transform/worker.ts";
 

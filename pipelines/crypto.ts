@@ -22,6 +22,14 @@ export const crypto: Pipeline = {
       kind: "live",
       description: "CoinGecko's markets, within a monthly budget of calls (COINGECKO_API_KEY is optional)",
       argument: null,
+      settings: [
+        {
+          subject: "CoinGecko key",
+          variables: ["COINGECKO_API_KEY", "COINGECKO_PRO_API_KEY"],
+          when_missing: "none: polls go without one, limited by address",
+          remedy: "Optional: put a free demo key into the environment as COINGECKO_API_KEY.",
+        },
+      ],
       create: async () => coingecko(),
     },
     simulated: {

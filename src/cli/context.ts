@@ -55,10 +55,16 @@ export function parseTime(text: string): number {
   const is_form = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.test(text.trim());
   const iso = text.trim().replace(" ", "T");
   const at_ms = is_form ? Date.parse(has_zone ? iso : iso.includes("T") ? `${iso}Z` : `${iso}T00:00:00Z`) : Number.NaN;
-  if (Number.isNaN(at_ms)) {
+  if (Number.isNaN(at_ms) || !isDay(iso.slice(0, 10))) {
     throw new OperatingError("BAD_TIME", `"${text}" is no time.`, {
       next_step: "Write it as 2023-03-14T02:10:00Z; without a zone it is taken as UTC.",
     });
   }
   return at_ms;
+}
+
+/** Date.parse carries 31 February over into March. */
+function isDay(date: string): boolean {
+  const at_ms = Date.parse(`${date}T00:00:00Z`);
+  return !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(date);
 }

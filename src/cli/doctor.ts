@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 import { openDuckDB } from "../engine/embedded/duckdb.ts";
 import { messageOf } from "../errors.ts";
 import { pythonExecutable } from "../lake/tools.ts";
+import type { EnvironmentSetting } from "../pipeline/definition.ts";
 
 export interface Finding {
   subject: string;
@@ -22,7 +23,11 @@ const FREE_DISK_WANTED_BYTES = 2 * 1024 ** 3;
 const MEMORY_WANTED_BYTES = 4 * 1024 ** 3;
 
 /** Looks at this machine, changing nothing. */
-export async function examine(data_folder: string, ports: Readonly<Record<string, number>>): Promise<Finding[]> {
+export async function examine(
+  data_folder: string,
+  ports: Readonly<Record<string, number>>,
+  settings: readonly EnvironmentSetting[],
+): Promise<Finding[]> {
   return [
     node(),
     memory(),
@@ -32,7 +37,7 @@ export async function examine(data_folder: string, ports: Readonly<Record<string
     dbt(),
     await duckdb(),
     ...(await Promise.all(Object.entries(ports).map(([name, number]) => port(name, number)))),
-    key(),
+    ...settings.map(setting),
   ];
 }
 
@@ -122,12 +127,7 @@ async function port(name: string, number: number): Promise<Finding> {
   return { subject, state: "warning", detail: "taken, perhaps by a running Coinlake", remedy: `Choose another with --${name}-port; 0 takes any free one.` };
 }
 
-function key(): Finding {
-  if (process.env["COINGECKO_API_KEY"] || process.env["COINGECKO_PRO_API_KEY"]) return ok("CoinGecko key", "set");
-  return {
-    subject: "CoinGecko key",
-    state: "warning",
-    detail: "none: polls go without one, limited by address",
-    remedy: "Optional: put a free demo key into the environment as COINGECKO_API_KEY.",
-  };
+function setting({ subject, variables, when_missing, remedy }: EnvironmentSetting): Finding {
+  if (variables.some((name) => process.env[name])) return ok(subject, "set");
+  return { subject, state: "warning", detail: when_missing, remedy };
 }

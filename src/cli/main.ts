@@ -33,7 +33,7 @@ function program(): Command {
     .addCommand(queryCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withCommon))
-    .addCommand(doctorCommand(withoutLake));
+    .addCommand(doctorCommand(pipelines, withoutLake));
 }
 
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */
@@ -49,4 +49,9 @@ async function main(): Promise<void> {
   }
 }
 
+// Whoever reads may have had enough (`query … | head`): then there is nobody left to tell.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(1);
+});
 await main();

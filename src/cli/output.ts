@@ -11,9 +11,14 @@ export interface Output {
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Colour only where stderr is a terminal that wants it: styleText honours NO_COLOR and FORCE_COLOR. */
+/** For what is said on stderr. Colour only where that is a terminal that wants it: styleText honours NO_COLOR and FORCE_COLOR. */
 export function style(format: Style, text: string): string {
   return styleText(format, text, { stream: process.stderr });
+}
+
+/** For results: stdout may be a file while stderr is a terminal. */
+export function styleResult(format: Style, text: string): string {
+  return styleText(format, text, { stream: process.stdout });
 }
 
 export function openOutput(is_json: boolean): Output {

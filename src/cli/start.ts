@@ -1,10 +1,9 @@
-import type { TableIdentifier } from "../catalog/model.ts";
 import { systemClock } from "../clock.ts";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import { createIngest } from "../ingest/ingest.ts";
+import { createIngest, type Ingest, type IngestOptions } from "../ingest/ingest.ts";
 import { claimLake } from "../lake/ownership.ts";
 import { openOrCreateLake, rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -30,6 +29,9 @@ export interface StartRequest {
   is_until_drained: boolean;
   output: Output;
 }
+
+/** Exit code of what was told to end before it had ended by itself, as shells have it for Ctrl-C. */
+const INTERRUPTED = 130;
 
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
@@ -67,18 +69,7 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    const ingest = createIngest({
-      log: open.log,
-      catalog: open.catalog,
-      storage: open.storage,
-      records,
-      table: identifierOf(pipeline.bronze.table),
-      topic: pipeline.topic.name,
-      clock: systemClock,
-      limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
-      step,
-      report: status.reported,
-    });
+    const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
     announce(open, producer, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
@@ -117,8 +108,11 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     });
     await answering;
     status.end();
-    if (stopping.signal.aborted) output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
-    else await conclude(open, request, tests);
+    if (stopping.signal.aborted) {
+      output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
+      // Whoever asked for a drained lake did not get one.
+      if (is_until_drained) process.exitCode = INTERRUPTED;
+    } else await conclude(open, request, tests);
   } finally {
     stopping.dispose();
     status.end();
@@ -128,9 +122,18 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
   }
 }
 
-function identifierOf(table: string): TableIdentifier {
-  const [layer = "", name = ""] = table.split(".");
-  return { namespace: [layer], name };
+function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report">): Ingest {
+  const [layer = "", name = ""] = pipeline.bronze.table.split(".");
+  return createIngest({
+    ...own,
+    log: open.log,
+    catalog: open.catalog,
+    storage: open.storage,
+    table: { namespace: [layer], name },
+    topic: pipeline.topic.name,
+    clock: systemClock,
+    limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
+  });
 }
 
 /** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */
@@ -171,7 +174,7 @@ function announce(open: OpenLake, producer: Producer, output: Output): void {
 function stopOnSignals(output: Output): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
   const stop = () => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
     output.say("\nStopping: finishing what is under way. Ctrl-C again ends at once.");
     controller.abort();
   };

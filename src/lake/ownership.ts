@@ -1,27 +1,48 @@
 import { DatabaseSync } from "node:sqlite";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import type { Lake } from "./lake.ts";
+
+/** SQLite's result code for a lock that somebody else holds (sqlite.org/rescode.html). */
+const SQLITE_BUSY = 5;
 
 /**
  * One process writes a lake. The claim is SQLite's exclusive file lock, which the operating system drops when the process
  * ends, however it ends: a killed owner never leaves a lake locked. The text file beside it only says who holds it.
+ * Throws LAKE_IN_USE, or LAKE_CANNOT_BE_CLAIMED where the folder does not let us.
  */
 export function claimLake(lake: Lake, activity: string): { release(): void } {
-  const database = new DatabaseSync(join(lake.folder, "owner.db"));
   const owner_file = join(lake.folder, "owner.txt");
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(join(lake.folder, "owner.db"));
     database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
+    writeFileSync(owner_file, `coinlake ${activity} (process ${process.pid})\n`);
   } catch (error) {
-    database.close();
-    const owner = existsSync(owner_file) ? readFileSync(owner_file, "utf8").trim() : "another process";
-    throw new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${owner}.`, {
-      next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
-      is_retryable: true,
-      cause: error,
-    });
+    database?.close();
+    throw isBusy(error) ? inUse(lake, owner_file, error) : cannotClaim(lake, error);
   }
-  writeFileSync(owner_file, `coinlake ${activity} (process ${process.pid})\n`);
-  return { release: () => database.close() };
+  const claimed = database;
+  return { release: () => claimed.close() };
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
+}
+
+function inUse(lake: Lake, owner_file: string, cause: unknown): OperatingError {
+  const owner = existsSync(owner_file) ? readFileSync(owner_file, "utf8").trim() : "another process";
+  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${owner}.`, {
+    next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
+    is_retryable: true,
+    cause,
+  });
+}
+
+function cannotClaim(lake: Lake, cause: unknown): OperatingError {
+  return new OperatingError("LAKE_CANNOT_BE_CLAIMED", `The lake's folder ${lake.folder} cannot be claimed for writing: ${messageOf(cause)}`, {
+    next_step: "Check that you may write to it and that its disk has room; a damaged owner.db in it may be deleted.",
+    cause,
+  });
 }

@@ -47,8 +47,18 @@ export interface ProducerOptions {
   speed: number | "max" | null;
 }
 
+/** Something optional that a producer takes from the environment, for `doctor` to tell of. */
+export interface EnvironmentSetting {
+  subject: string;
+  /** Any of these variables sets it. */
+  variables: readonly string[];
+  when_missing: string;
+  remedy: string;
+}
+
 export interface ProducerFactory {
   kind: LakeKind;
+  settings?: readonly EnvironmentSetting[];
   /** One line for help and errors. */
   description: string;
   /** Whether `--source` must name an argument. */

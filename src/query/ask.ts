@@ -67,7 +67,7 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
   const named = (await session.tables()).filter((identifier) => sql.includes(nameOf(identifier)));
   const part = { definition, sql, snapshots, lake_at };
   if (named.length > snapshots.length) {
-    const [missing] = named.filter((identifier) => !snapshots.some(({ table }) => table === nameOf(identifier)));
+    const missing = named.find((identifier) => !snapshots.some(({ table }) => table === nameOf(identifier)));
     const born_at = missing ? await session.bornAt(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const note = `The lake cannot say: its first snapshot of ${missing ? nameOf(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;

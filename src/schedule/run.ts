@@ -4,7 +4,7 @@ import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
-import { runProducer } from "../source/run.ts";
+import { runProducer } from "../log/run-producer.ts";
 import type { Transform } from "../transform/transform.ts";
 import type { CommandResult } from "../transform/worker.ts";
 

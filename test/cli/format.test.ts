@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import { assert as check, bigInt, property } from "fast-check";
 import { formatDecimal, formatTable, formatTime } from "../../src/cli/format.ts";
 
 test("figures are printed in full, with thousands and without trailing zeros", () => {
@@ -30,8 +30,8 @@ test("figures are rounded half up where asked for, never to a negative zero", ()
 });
 
 test("no digit of a price is lost on its way to the screen", () => {
-  fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: 10n ** 30n }), (units) => {
+  check(
+    property(bigInt({ min: 0n, max: 10n ** 30n }), (units) => {
       const digits = String(units).padStart(19, "0");
       const text = `${digits.slice(0, -18)}.${digits.slice(-18)}`;
       const shown = formatDecimal(text).replaceAll(",", "");

@@ -4,7 +4,7 @@ import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { ask, type Answer } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { formatTable, formatTime } from "../format.ts";
-import { style } from "../output.ts";
+import { styleResult } from "../output.ts";
 
 /** What numbers an option may take: a window of a thousand years is a typing error, not a question. */
 const NUMBER_BOUNDS = { least: 0, most: 1_000_000 };
@@ -51,15 +51,15 @@ function parseNumber(text: string): number {
 /** For a terminal: each question with its parts, as-of times and the snapshots read. */
 export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[], with_sql: boolean): string {
   const lines: string[] = [];
-  const label = lake.kind === "live" ? "" : ` ${style(["bold", "magenta"], lake.kind.toUpperCase())}`;
+  const label = lake.kind === "live" ? "" : ` ${styleResult(["bold", "magenta"], lake.kind.toUpperCase())}`;
   for (const answer of answers) {
-    lines.push("", `${style("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}`);
+    lines.push("", `${styleResult("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}`);
     for (const part of answer.parts) {
       if (part.definition.title) lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
-      if (with_sql) lines.push(style("dim", part.sql));
+      if (with_sql) lines.push(styleResult("dim", part.sql));
       lines.push(part.note === null ? formatTable(part.definition.columns, reorder(part)) : `   ${part.note}`);
       const snapshots = part.snapshots.map(({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`);
-      if (snapshots.length > 0) lines.push(style("dim", `   from ${snapshots.join(", ")}`));
+      if (snapshots.length > 0) lines.push(styleResult("dim", `   from ${snapshots.join(", ")}`));
     }
   }
   return lines.join("\n");

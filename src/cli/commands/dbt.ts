@@ -33,7 +33,9 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
     .action(async (args: string[], options: CommonOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
-      const claim = WRITING.has(args[0] ?? "") ? claimLake(lake, `dbt ${args[0]}`) : null;
+      // dbt takes options of its own before its command.
+      const writing = args.find((word) => WRITING.has(word));
+      const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
       const open = await openLake(lake);
       try {
         const project = join(projectFolder(), pipeline.transform.project);

@@ -1,20 +1,22 @@
 import { Command } from "commander";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
 import { examine } from "../doctor.ts";
-import { openOutput, style } from "../output.ts";
+import { openOutput, styleResult } from "../output.ts";
 import { DEFAULT_CATALOG_PORT } from "./start.ts";
 
-const MARKS = { ok: style("green", "✓"), warning: style("yellow", "!"), missing: style("red", "✗") };
+const MARKS = { ok: styleResult("green", "✓"), warning: styleResult("yellow", "!"), missing: styleResult("red", "✗") };
 
-export function doctorCommand(withCommon: (command: Command) => Command): Command {
+export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("doctor"))
     .description("say what is missing on this machine, and how to get it")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.")
     .action(async (options: CommonOptions) => {
+      const settings = pipelines.flatMap(({ producers }) => Object.values(producers)).flatMap((producer) => producer.settings ?? []);
       const output = openOutput(options.json ?? false);
-      const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, { catalog: DEFAULT_CATALOG_PORT });
+      const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, { catalog: DEFAULT_CATALOG_PORT }, settings);
       if (output.is_json) output.result(JSON.stringify(findings, null, 2));
       else {
         for (const { subject, state, detail, remedy } of findings) {

@@ -3,7 +3,7 @@ import { OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { verify, type Books } from "../../query/verify.ts";
 import { withLake, type CommonOptions } from "../context.ts";
-import { style } from "../output.ts";
+import { styleResult } from "../output.ts";
 
 export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("verify"))
@@ -36,7 +36,7 @@ export function formatBooks({ checks, figures }: Books): string {
     `  refused                         ${count(figures.refused)}`,
     ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",
-    ...checks.map(({ claim, is_true, evidence }) => `${is_true ? style("green", "✓") : style("red", "✗")} ${claim} ${style("dim", `(${evidence})`)}`),
+    ...checks.map(({ claim, is_true, evidence }) => `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`),
   ];
   return lines.join("\n");
 }

@@ -48,9 +48,10 @@ export async function attachCatalog(
   connection: DuckDBConnection,
   catalog_url: string,
   alias: string,
-  access: "READ_ONLY" | "READ_WRITE" = "READ_WRITE",
+  options: { is_read_only: boolean } = { is_read_only: false },
 ): Promise<void> {
+  const access = options.is_read_only ? ", READ_ONLY" : "";
   await connection.run(
-    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none', ${access})`,
+    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none'${access})`,
   );
 }

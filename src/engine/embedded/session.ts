@@ -35,7 +35,7 @@ export class QuerySession {
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB(options);
     const connection = await instance.connect();
-    await attachCatalog(connection, catalog_url, "lake", "READ_ONLY");
+    await attachCatalog(connection, catalog_url, "lake", { is_read_only: true });
     const session = new QuerySession(instance, connection, catalog);
     await session.travelTo(null);
     return session;

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
-import type { Log } from "../log/log.ts";
-import type { Producer, SourceReport } from "./producer.ts";
+import type { Log } from "./log.ts";
+import type { Producer, SourceReport } from "../source/producer.ts";
 
 export interface ProducerRun {
   producer: Producer;

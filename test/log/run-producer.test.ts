@@ -10,9 +10,9 @@ import { systemClock } from "../../src/clock.ts";
 import type { Log, LogRecord } from "../../src/log/log.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import type { Batch, Producer, SourceRecord } from "../../src/source/producer.ts";
-import { runProducer } from "../../src/source/run.ts";
-import { collect } from "./collect.ts";
-import { FakeClock } from "./fake-clock.ts";
+import { runProducer } from "../../src/log/run-producer.ts";
+import { collect } from "../source/collect.ts";
+import { FakeClock } from "../source/fake-clock.ts";
 
 const TOPIC = "prices";
 const never = new AbortController().signal;
