@@ -2,6 +2,7 @@ import { systemClock } from "../clock.ts";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
+import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { createIngest, type Ingest, type IngestOptions } from "../ingest/ingest.ts";
 import { claimLake } from "../lake/ownership.ts";
@@ -41,6 +42,7 @@ export async function start(request: StartRequest): Promise<void> {
   const claim = claimLake(lake, "start");
   try {
     rememberAsCurrent(data_folder, lake);
+    sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
     const open = await openLake(lake, { catalog_port: request.catalog_port, step, warn: output.warn });

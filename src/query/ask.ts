@@ -63,7 +63,9 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
 async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number): Promise<AnsweredPart> {
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
-  const snapshots = (await session.travelTo(lake_at_ms)).filter(({ table }) => sql.includes(table));
+  // Held also where now is meant: the snapshots told are then the ones read.
+  const held = lake_at_ms === null ? await session.hold() : await session.travelTo(lake_at_ms);
+  const snapshots = held.filter(({ table }) => sql.includes(table));
   const named = (await session.tables()).filter((identifier) => sql.includes(nameOf(identifier)));
   const part = { definition, sql, snapshots, lake_at };
   if (named.length > snapshots.length) {

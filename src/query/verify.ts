@@ -1,8 +1,9 @@
 import { OperatingError } from "../errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { systemClock, type Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/embedded/open.ts";
-import type { QuerySession } from "../engine/embedded/session.ts";
+import { nameOf, type QuerySession } from "../engine/embedded/session.ts";
 import { logOffsets } from "../transform/offsets.ts";
 
 export interface Check {
@@ -29,17 +30,65 @@ export interface Books {
   };
 }
 
-/** The books of a lake: log against bronze against silver against gold. Reads only; safe beside a running pipeline. */
-export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pipeline): Promise<Books> {
-  const auditor = new Auditor(lake, session, pipeline);
-  await auditor.auditBronze();
-  await auditor.auditSilver();
-  await auditor.auditBalances();
-  return auditor.books();
+/** An increment commits its tables one after the other, within seconds: it is waited for, but a pipeline that was killed in one is not. */
+const STANDSTILL_TIMEOUT_MS = 30_000;
+const LOOK_MS = 200;
+
+/** One moment of the lake: the session holds the tables as they were then. */
+interface Moment {
+  log: PartitionBounds[];
+  /** How far each table had come in the log, by `layer.table`. */
+  offsets: ReadonlyMap<string, Record<string, number>>;
+}
+
+/**
+ * The books of a lake: log against bronze against silver against gold. Reads only; safe beside a running pipeline, because it
+ * looks at one moment between two increments.
+ */
+export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pipeline, clock: Clock = systemClock): Promise<Books> {
+  try {
+    const auditor = new Auditor(await momentOf(lake, session, pipeline, clock), session, pipeline);
+    await auditor.auditBronze();
+    await auditor.auditSilver();
+    await auditor.auditBalances();
+    return auditor.books();
+  } finally {
+    await session.travelTo(null);
+  }
+}
+
+async function momentOf(lake: OpenLake, session: QuerySession, pipeline: Pipeline, clock: Clock): Promise<Moment> {
+  const deadline_us = clock.now_us() + STANDSTILL_TIMEOUT_MS * 1000;
+  for (;;) {
+    const held = await session.hold();
+    const log = await logBounds(lake, pipeline);
+    const offsets = new Map<string, Record<string, number>>();
+    for (const table of (await session.tables()).map(nameOf)) offsets.set(table, await logOffsets(lake.catalog, table));
+    // Nothing moved while we looked, so that all of it belongs to what is held.
+    const is_still = JSON.stringify(await session.snapshots(null)) === JSON.stringify(held);
+    if ((is_still && isBetweenIncrements(offsets, pipeline)) || clock.now_us() >= deadline_us) return { log, offsets };
+    await clock.wait(LOOK_MS);
+  }
+}
+
+/** Every table that follows the log, bronze aside, stands at one place. */
+function isBetweenIncrements(offsets: Moment["offsets"], { bronze }: Pipeline): boolean {
+  const places = [...offsets].filter(([table, place]) => table !== bronze.table && Object.keys(place).length > 0);
+  return new Set(places.map(([, place]) => JSON.stringify(place))).size <= 1;
+}
+
+/** A lake that was made and never started has no topic yet. */
+async function logBounds(lake: OpenLake, { topic }: Pipeline): Promise<PartitionBounds[]> {
+  try {
+    return await lake.log.bounds(topic.name);
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
+    throw error;
+  }
 }
 
 class Auditor {
-  readonly #lake: OpenLake;
+  readonly #moment: Moment;
   readonly #session: QuerySession;
   readonly #pipeline: Pipeline;
   readonly #checks: Check[] = [];
@@ -54,8 +103,8 @@ class Auditor {
     refused_by_reason: {},
   };
 
-  constructor(lake: OpenLake, session: QuerySession, pipeline: Pipeline) {
-    this.#lake = lake;
+  constructor(moment: Moment, session: QuerySession, pipeline: Pipeline) {
+    this.#moment = moment;
     this.#session = session;
     this.#pipeline = pipeline;
   }
@@ -72,21 +121,15 @@ class Auditor {
     return Number((await this.#session.figure(sql)) ?? 0);
   }
 
-  /** A lake that was made and never started has no topic yet. */
-  async #logBounds(): Promise<PartitionBounds[]> {
-    try {
-      return await this.#lake.log.bounds(this.#pipeline.topic.name);
-    } catch (error) {
-      if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
-      throw error;
-    }
+  #offsetsOf(table: string): Record<string, number> {
+    return this.#moment.offsets.get(table) ?? {};
   }
 
   /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
   async auditBronze(): Promise<void> {
     const { topic, bronze } = this.#pipeline;
-    const committed = await logOffsets(this.#lake.catalog, bronze.table);
-    for (const { partition, begin, end } of await this.#logBounds()) {
+    const committed = this.#offsetsOf(bronze.table);
+    for (const { partition, begin, end } of this.#moment.log) {
       const name = `${topic.name}/${partition}`;
       const next = committed[name] ?? 0;
       this.#figures.log_waiting += Math.max(0, end - next);
@@ -113,8 +156,8 @@ class Auditor {
   async auditSilver(): Promise<void> {
     const { accepted, duplicates, refused } = this.#pipeline.books;
     const verdicts = [accepted, duplicates, refused];
-    const offsets = await Promise.all(verdicts.map((table) => logOffsets(this.#lake.catalog, table)));
-    const bronze = await logOffsets(this.#lake.catalog, this.#pipeline.bronze.table);
+    const offsets = verdicts.map((table) => this.#offsetsOf(table));
+    const bronze = this.#offsetsOf(this.#pipeline.bronze.table);
     const [first = {}] = offsets;
     this.#check(
       "accepted, duplicates and refused stand at one place in the log",
@@ -166,7 +209,7 @@ class Auditor {
 
   /** What the pipeline itself promises of silver and gold. */
   async auditBalances(): Promise<void> {
-    const existing = new Set((await this.#session.tables()).map(({ namespace, name }) => `${namespace.join(".")}.${name}`));
+    const { offsets: existing } = this.#moment;
     for (const { claim, left, right } of this.#pipeline.books.balances) {
       const tables = `${left} ${right}`.match(/\b(?:bronze|silver|gold)\.\w+/g) ?? [];
       const missing = tables.filter((table) => !existing.has(table));

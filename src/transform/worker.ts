@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { spillFolder } from "../engine/embedded/spill.ts";
 import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 
@@ -27,7 +28,7 @@ export interface DbtOptions {
   /** Folder of the dbt project, from the repository's root. */
   project: string;
   catalog_url: string;
-  /** Where dbt's artefacts, logs and spill files go. */
+  /** Where dbt's artefacts and logs go. */
   folder: string;
   /** Called with the name of each node as it finishes. */
   onNode?: (name: string) => void;
@@ -40,7 +41,7 @@ export function dbtEnvironment(options: Pick<DbtOptions, "catalog_url" | "folder
     ...process.env,
     COINLAKE_CATALOG_URL: options.catalog_url,
     COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
-    COINLAKE_DBT_SPILL: join(options.folder, "spill"),
+    COINLAKE_DBT_SPILL: spillFolder(),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     DO_NOT_TRACK: "1",

@@ -1,8 +1,8 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../../errors.ts";
+import { spillFolder } from "./spill.ts";
 import { toolsFolder } from "../../lake/tools.ts";
 
 export interface DuckDBOptions {
@@ -25,7 +25,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
     autoinstall_known_extensions: String(!has_packages),
     autoload_known_extensions: "true",
     memory_limit: `${memory_limit_mb}MB`,
-    temp_directory: join(tmpdir(), `coinlake-spill-${process.pid}`),
+    temp_directory: spillFolder(),
     threads: String(threads),
   });
   const connection = await instance.connect();

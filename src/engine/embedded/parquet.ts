@@ -1,6 +1,5 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Field } from "../../catalog/model.ts";
@@ -11,6 +10,7 @@ import type { LogRecord } from "../../log/log.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
 import { Piece } from "./piece.ts";
+import { spillFolder } from "./spill.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
 
 /**
@@ -37,11 +37,6 @@ const INSTANCE_OPTIONS = {
   allocator_flush_threshold: "16MB",
   autoinstall_known_extensions: "false",
 };
-
-/** Made only when a piece of huge payloads spills; by default that would be in whatever folder the command was typed. */
-function spillFolder(): string {
-  return join(tmpdir(), `coinlake-spill-${randomUUID()}`);
-}
 
 /** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
 export async function openParquetWriter({ storage }: { storage: Storage }): Promise<RecordWriter> {

@@ -51,13 +51,29 @@ export class QuerySession {
       return this.snapshots(null);
     }
     const snapshots = await this.snapshots(at_ms);
+    await this.#mean(new Map(snapshots.map(({ table, snapshot_id }) => [table, snapshotOf(table, snapshot_id)])));
+    return snapshots;
+  }
+
+  /**
+   * The tables' names mean the tables as they are at this moment, whatever is committed from now on; a table without a snapshot
+   * is empty. Returns the snapshots in use. Table by table: who needs them to stand at one place looks for himself.
+   */
+  async hold(): Promise<TableSnapshot[]> {
+    const snapshots = await this.snapshots(null);
+    const tables = (await this.tables()).map(nameOf);
+    const views = new Map(tables.map((table) => [table, `FROM lake.${table} WHERE false`]));
+    for (const { table, snapshot_id } of snapshots) views.set(table, snapshotOf(table, snapshot_id));
+    await this.#mean(views);
+    return snapshots;
+  }
+
+  /** What names mean, as views by name. */
+  async #mean(views: ReadonlyMap<string, string>): Promise<void> {
     // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
     await this.#connection.run("USE memory.main");
     for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
-    for (const { table, snapshot_id } of snapshots) {
-      await this.#connection.run(`CREATE VIEW memory.${table} AS FROM lake.${table} AT (VERSION => ${snapshot_id})`);
-    }
-    return snapshots;
+    for (const [table, content] of views) await this.#connection.run(`CREATE VIEW memory.${table} AS ${content}`);
   }
 
   /** The snapshot of each table that was current at `at_ms`, or is now; tables without one are left out. */
@@ -129,6 +145,10 @@ function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): { snapshot
   }
   const entry = metadata["snapshot-log"].findLast((candidate) => Number(candidate["timestamp-ms"]) <= at_ms);
   return entry ? { snapshot_id: entry["snapshot-id"], timestamp_ms: entry["timestamp-ms"] } : null;
+}
+
+function snapshotOf(table: string, snapshot_id: string): string {
+  return `FROM lake.${table} AT (VERSION => ${snapshot_id})`;
 }
 
 export function nameOf(identifier: TableIdentifier): string {
