@@ -71,10 +71,15 @@ async function momentOf(lake: OpenLake, session: QuerySession, pipeline: Pipelin
   }
 }
 
-/** Every table that follows the log, bronze aside, stands at one place. */
-function isBetweenIncrements(offsets: Moment["offsets"], { bronze }: Pipeline): boolean {
-  const places = [...offsets].filter(([table, place]) => table !== bronze.table && Object.keys(place).length > 0);
-  return new Set(places.map(([, place]) => JSON.stringify(place))).size <= 1;
+/** All tables that the books speak of stand at one place; before the first increment, at none. */
+function isBetweenIncrements(offsets: Moment["offsets"], { books }: Pipeline): boolean {
+  const { accepted, duplicates, refused, balances } = books;
+  const tables = [accepted, duplicates, refused, ...balances.flatMap(({ left, right }) => tablesIn(`${left} ${right}`))];
+  return new Set(tables.map((table) => JSON.stringify(offsets.get(table) ?? {}))).size === 1;
+}
+
+function tablesIn(sql: string): string[] {
+  return sql.match(/\b(?:bronze|silver|gold)\.\w+/g) ?? [];
 }
 
 /** A lake that was made and never started has no topic yet. */
@@ -211,8 +216,7 @@ class Auditor {
   async auditBalances(): Promise<void> {
     const { offsets: existing } = this.#moment;
     for (const { claim, left, right } of this.#pipeline.books.balances) {
-      const tables = `${left} ${right}`.match(/\b(?:bronze|silver|gold)\.\w+/g) ?? [];
-      const missing = tables.filter((table) => !existing.has(table));
+      const missing = tablesIn(`${left} ${right}`).filter((table) => !existing.has(table));
       if (missing.length > 0) {
         // Before the first increment there is nothing to balance; afterwards a table that is gone is a loss.
         if (this.#figures.elements > 0) this.#check(claim, false, `there is no table ${missing.join(", ")}`);

@@ -1,6 +1,5 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Field } from "../../catalog/model.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
