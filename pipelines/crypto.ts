@@ -34,14 +34,14 @@ export const crypto: Pipeline = {
     },
     simulated: {
       kind: "simulated",
-      description: "a seeded market with the dirt of a real one; simulated:SEED chooses another",
-      argument: null,
+      description: "a seeded market with the dirt of a real one; simulated:42 is another",
+      argument: { name: "SEED", is_required: false },
       create: async ({ argument, speed }) => simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
     },
     replay: {
       kind: "replay",
       description: "a recorded market: candles as CSV, or raw records as JSON lines, gzipped or not",
-      argument: "FILE",
+      argument: { name: "FILE", is_required: true },
       create: ({ argument, speed }) => openReplay({ file: argument ?? "", speed: speed ?? 1 }),
     },
   },

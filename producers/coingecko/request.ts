@@ -83,7 +83,7 @@ function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now
   }
   if (!(error instanceof APIConnectionError)) throw error;
   const code = networkCode(error);
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return warning("NAME_NOT_RESOLVED", "its name could not be resolved; is there a network?");
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return warning("NAME_NOT_RESOLVED", "its name could not be resolved, as without a network");
   if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "nothing answers at its address");
   return warning("CONNECTION_LOST", `the connection failed (${code ?? "no reason given"})`);
 }

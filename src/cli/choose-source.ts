@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { OperatingError, messageOf } from "../errors.ts";
+import { OperatingError } from "../errors.ts";
 import { listLakes } from "../lake/lake.ts";
+import type { ProducerFactory } from "../pipeline/definition.ts";
 import type { Producer } from "../source/producer.ts";
 import { style } from "./output.ts";
 import type { StartRequest } from "./start.ts";
@@ -27,7 +28,8 @@ export async function chooseSource(request: StartRequest): Promise<ChosenSource>
     await chosen.producer.probe(AbortSignal.timeout(PROBE_TIMEOUT_MS));
     return chosen;
   } catch (error) {
-    output.warn(`no live source answers: ${messageOf(error)}`);
+    if (!(error instanceof OperatingError) || error.code !== "SOURCE_UNREACHABLE") throw error;
+    output.warn(`no live source answers: ${error.message}`);
     output.say(
       `  Running a ${style("bold", "SIMULATED")} market instead, in a lake of its own. Its prices are invented. ` +
         "Once the network is there, `npm start` goes live.",
@@ -41,18 +43,29 @@ async function create({ pipeline, speed }: StartRequest, text: string): Promise<
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);
   const factory = pipeline.producers[name];
-  const names = Object.entries(pipeline.producers).map(([other, { argument: wanted }]) => (wanted ? `${other}:${wanted}` : other));
+  const names = Object.entries(pipeline.producers).map(([other, { argument: wanted }]) => describeSource(other, wanted));
   if (!factory) {
     const is_file = existsSync(text) ? ` To replay that file: --source replay:${text}.` : "";
     throw new OperatingError("UNKNOWN_SOURCE", `There is no source "${name}".`, { next_step: `Choose one of ${names.join(", ")}.${is_file}` });
   }
-  if (factory.argument && !argument) {
-    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument}.`, {
-      next_step: `Write it as --source ${name}:${factory.argument}.`,
+  if (factory.argument?.is_required && !argument) {
+    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument.name}.`, {
+      next_step: `Write it as --source ${describeSource(name, factory.argument)}.`,
+    });
+  }
+  if (argument !== null && factory.argument === null) {
+    throw new OperatingError("SOURCE_TAKES_NO_ARGUMENT", `The source "${name}" takes nothing after a colon.`, {
+      next_step: `Write it as --source ${name}.`,
     });
   }
   const producer = await factory.create({ argument, speed });
   return { producer, lake_name: [name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
+}
+
+/** `name`, `name:ARGUMENT` or `name[:ARGUMENT]`, for people. */
+export function describeSource(name: string, argument: ProducerFactory["argument"]): string {
+  if (argument === null) return name;
+  return argument.is_required ? `${name}:${argument.name}` : `${name}[:${argument.name}]`;
 }
 
 /** What a lake of this argument is called: a file's name without folder and endings, in characters safe for a folder. */

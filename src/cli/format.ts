@@ -52,9 +52,17 @@ function formatCell(value: string | null, kind: Column["kind"]): string {
     }
     case "time":
       return formatTime(value);
-    case "text":
+    case "plain":
       return value;
+    case "text":
+      return escapeControls(value);
   }
+}
+
+/** A payload may hold anything: what would drive the terminal is shown as its code instead. */
+function escapeControls(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 /** A table for a terminal: figures to the right, words to the left, headers with units. */
@@ -74,8 +82,7 @@ export function columnsOf(columns: readonly { name: string; type: string }[]): C
 }
 
 function kindOf(type: string): Column["kind"] {
-  if (/^(DECIMAL|DOUBLE|FLOAT)/.test(type)) return "price";
-  if (/INT/.test(type)) return "count";
+  if (/^(DECIMAL|DOUBLE|FLOAT)/.test(type) || /INT/.test(type)) return "plain";
   if (type.startsWith("TIMESTAMP WITH")) return "time";
   return "text";
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -9,18 +9,21 @@ import { startCommand } from "./commands/start.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
 
-function withCommon(command: Command): Command {
-  return withoutLake(command).option("--lake <name>", "which lake in that folder (default: the one started last)");
-}
+type Decorate = (command: Command) => Command;
 
-/** For commands that make their lake, or need none. */
-function withoutLake(command: Command): Command {
-  return command
+const withData: Decorate = (command) =>
+  command
     .option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER)
-    .addOption(new Option("--json", "results as JSON, for machines"))
     .showHelpAfterError("(add --help for usage and an example)")
     .exitOverride();
-}
+const withLake: Decorate = (command) => command.option("--lake <name>", "which lake in that folder (default: the one started last)");
+const withJson: Decorate = (command) => command.option("--json", "results as JSON, for machines");
+
+/** For commands that make their lake, or need none. */
+const withoutLake: Decorate = (command) => withJson(withData(command));
+const withCommon: Decorate = (command) => withJson(withLake(withData(command)));
+/** dbt prints what it prints. */
+const withoutJson: Decorate = (command) => withLake(withData(command));
 
 function program(): Command {
   return new Command("coinlake")
@@ -32,7 +35,7 @@ function program(): Command {
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
-    .addCommand(dbtCommand(pipelines, withCommon))
+    .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(doctorCommand(pipelines, withoutLake));
 }
 

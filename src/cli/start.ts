@@ -16,7 +16,7 @@ import { logOffsets } from "../transform/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
 import { chooseSource } from "./choose-source.ts";
-import { formatAnswers } from "./commands/ask.ts";
+import { answersAsJson, formatAnswers } from "./commands/ask.ts";
 import { style, type Output } from "./output.ts";
 import { Status } from "./status.ts";
 
@@ -41,12 +41,12 @@ export async function start(request: StartRequest): Promise<void> {
   const lake = openOrCreateLake(data_folder, lake_name, producer.kind, pipeline.name);
   const claim = claimLake(lake, "start");
   try {
-    rememberAsCurrent(data_folder, lake);
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
     const open = await openLake(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     try {
+      rememberAsCurrent(data_folder, lake);
       await runIn(open, producer, request, step);
     } finally {
       await open.close();
@@ -162,7 +162,7 @@ async function answerAll(open: OpenLake, pipeline: Pipeline): Promise<Answer[]> 
 }
 
 function showAnswers(lake: Lake, answers: readonly Answer[], output: Output): void {
-  if (!output.is_json) output.result(`${formatAnswers(lake, answers, false)}\n`);
+  output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers, false)}\n`);
 }
 
 function announce(open: OpenLake, producer: Producer, output: Output): void {

@@ -216,7 +216,8 @@ class LogIngest implements Ingest {
       }
       if (pending * this.#mean_record_bytes >= limits.commit_size_bytes) return true;
       const idle_ms = (clock.now_us() - (this.#committed_us ?? -Infinity)) / 1000;
-      if (idle_ms >= limits.commit_interval_ms) return true;
+      // Less than none: the clock was set back, and nobody knows for how long.
+      if (idle_ms >= limits.commit_interval_ms || idle_ms < 0) return true;
       await this.#wait(Math.min(LOOK_MS, limits.commit_interval_ms - idle_ms), signal);
     }
     return false;

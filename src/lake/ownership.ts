@@ -27,6 +27,18 @@ export function claimLake(lake: Lake, activity: string): { release(): void } {
   return { release: () => claimed.close() };
 }
 
+/** Whether somebody is writing the lake now. */
+export function isClaimed(lake: Lake): boolean {
+  try {
+    claimLake(lake, "verify").release();
+    return false;
+  } catch (error) {
+    // Who may not write the folder cannot ask, and takes it for claimed.
+    if (error instanceof OperatingError) return true;
+    throw error;
+  }
+}
+
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
 }

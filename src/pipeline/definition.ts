@@ -61,8 +61,8 @@ export interface ProducerFactory {
   settings?: readonly EnvironmentSetting[];
   /** One line for help and errors. */
   description: string;
-  /** Whether `--source` must name an argument. */
-  argument: string | null;
+  /** What may or must follow the colon in `--source name:argument`; null where nothing may. */
+  argument: { name: string; is_required: boolean } | null;
   create(options: ProducerOptions): Promise<Producer>;
 }
 
@@ -108,5 +108,5 @@ export interface Column {
   name: string;
   /** Header on a terminal, unit included. */
   header: string;
-  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure";
+  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "plain";
 }

@@ -30,9 +30,15 @@ export interface Books {
   };
 }
 
-/** An increment commits its tables one after the other, within seconds: it is waited for, but a pipeline that was killed in one is not. */
+/** An increment commits its tables one after the other, within seconds: it is waited for where a pipeline is running. */
 const STANDSTILL_TIMEOUT_MS = 30_000;
 const LOOK_MS = 200;
+
+export interface VerifyOptions {
+  clock?: Clock;
+  /** Whether somebody is writing the lake: then an increment under way is waited for, else it was cut off. */
+  is_running?: boolean;
+}
 
 /** One moment of the lake: the session holds the tables as they were then. */
 interface Moment {
@@ -43,11 +49,11 @@ interface Moment {
 
 /**
  * The books of a lake: log against bronze against silver against gold. Reads only; safe beside a running pipeline, because it
- * looks at one moment between two increments.
+ * looks at one moment between two increments. Throws INCREMENT_CUT_OFF where nobody is left to finish one.
  */
-export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pipeline, clock: Clock = systemClock): Promise<Books> {
+export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pipeline, options: VerifyOptions = {}): Promise<Books> {
   try {
-    const auditor = new Auditor(await momentOf(lake, session, pipeline, clock), session, pipeline);
+    const auditor = new Auditor(await momentOf(lake, session, pipeline, options), session, pipeline);
     await auditor.auditBronze();
     await auditor.auditSilver();
     await auditor.auditBalances();
@@ -57,7 +63,12 @@ export async function verify(lake: OpenLake, session: QuerySession, pipeline: Pi
   }
 }
 
-async function momentOf(lake: OpenLake, session: QuerySession, pipeline: Pipeline, clock: Clock): Promise<Moment> {
+async function momentOf(
+  lake: OpenLake,
+  session: QuerySession,
+  pipeline: Pipeline,
+  { clock = systemClock, is_running = true }: VerifyOptions,
+): Promise<Moment> {
   const deadline_us = clock.now_us() + STANDSTILL_TIMEOUT_MS * 1000;
   for (;;) {
     const held = await session.hold();
@@ -66,9 +77,18 @@ async function momentOf(lake: OpenLake, session: QuerySession, pipeline: Pipelin
     for (const table of (await session.tables()).map(nameOf)) offsets.set(table, await logOffsets(lake.catalog, table));
     // Nothing moved while we looked, so that all of it belongs to what is held.
     const is_still = JSON.stringify(await session.snapshots(null)) === JSON.stringify(held);
-    if ((is_still && isBetweenIncrements(offsets, pipeline)) || clock.now_us() >= deadline_us) return { log, offsets };
+    const is_between = isBetweenIncrements(offsets, pipeline);
+    if ((is_still && is_between) || clock.now_us() >= deadline_us) return { log, offsets };
+    if (!is_between && !is_running) throw incrementCutOff();
     await clock.wait(LOOK_MS);
   }
+}
+
+function incrementCutOff(): OperatingError {
+  return new OperatingError("INCREMENT_CUT_OFF", "The pipeline was ended in the middle of an increment: some tables have it, others not yet.", {
+    next_step: "Nothing is lost. Start the pipeline once more: each table goes on where its last commit stands; then verify again.",
+    is_retryable: true,
+  });
 }
 
 /** All tables that the books speak of stand at one place; before the first increment, at none. */

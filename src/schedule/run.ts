@@ -122,11 +122,11 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
   while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal)) {
     const now_us = clock.now_us();
     try {
-      if (now_us - incremented_us >= interval_ms * 1000 && !(await transform.isCaughtUp())) {
+      if (hasPassed(now_us - incremented_us, interval_ms) && !(await transform.isCaughtUp())) {
         events.caughtUp(await transform.catchUp());
         incremented_us = now_us;
       }
-      if (now_us - tested_us >= test_interval_ms * 1000) {
+      if (hasPassed(now_us - tested_us, test_interval_ms)) {
         events.tested(await transform.test());
         tested_us = now_us;
       }
@@ -138,6 +138,11 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
       events.failed(error);
     }
   }
+}
+
+/** A clock that was set back has passed nobody knows how much. */
+function hasPassed(elapsed_us: number, interval_ms: number): boolean {
+  return elapsed_us >= interval_ms * 1000 || elapsed_us < 0;
 }
 
 /** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */

@@ -1,9 +1,9 @@
 """A long-lived dbt: parses the project once, then runs commands that arrive as lines of JSON on standard input.
 
-    -> {"id": 7, "args": ["run", "--select", "tag:log"]}
-    <- {"ready": true, "seconds": 3.1}                                  once, when the project is parsed
-    <- {"id": 7, "node": {"name": ..., "status": ..., "seconds": ..., "message": ..., "failures": ...}}   as nodes finish
-    <- {"id": 7, "success": true, "seconds": 0.9, "error": null}
+    -> {"args": ["run"]}
+    <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
+    <- {"finished": "crypto_elements"}                          as nodes finish
+    <- {"success": true, "seconds": 0.9, "error": null, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
 
 Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
 process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
@@ -62,15 +62,14 @@ def main():
         command = commands.get()
         started = time.monotonic()
 
-        def report(event, id=command["id"]):
+        def report(event):
             if event.info.name == "NodeFinished":
-                send({"id": id, "finished": event.data.node_info.node_name})
+                send({"finished": event.data.node_info.node_name})
 
         runner = dbtRunner(manifest=parsed.result, callbacks=[report])
         outcome = runner.invoke([*command["args"], *common])
         results = getattr(outcome.result, "results", None) or []
         send({
-            "id": command["id"],
             "success": outcome.success,
             "seconds": round(time.monotonic() - started, 3),
             "error": str(outcome.exception) if outcome.exception else None,

@@ -64,6 +64,10 @@ interface Waiting {
 }
 
 const START_TIMEOUT_MS = 120_000;
+/** A full refresh of months may take minutes; past this dbt hangs, and is killed: the next command starts another. */
+const COMMAND_TIMEOUT_MS = 30 * 60_000;
+/** A worker that does not end by itself by then is killed. */
+const CLOSE_TIMEOUT_MS = 10_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
@@ -96,10 +100,13 @@ export class DbtWorker {
     if (!this.#is_closing) await this.start();
     if (this.#is_closing) throw closed();
     if (this.#waiting) throw new Error("the dbt worker runs one command at a time");
-    return new Promise((resolve, reject) => {
+    const child = this.#child;
+    const timer = setTimeout(() => child?.kill("SIGKILL"), COMMAND_TIMEOUT_MS);
+    const result = new Promise<CommandResult>((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#child?.stdin?.write(`${JSON.stringify({ id: 0, args })}\n`);
+      child?.stdin?.write(`${JSON.stringify({ args })}\n`);
     });
+    return result.finally(() => clearTimeout(timer));
   }
 
   get pid(): number | undefined {
@@ -118,7 +125,11 @@ export class DbtWorker {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
-      child.once("exit", () => resolve());
+      const timer = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
+      child.once("exit", () => {
+        clearTimeout(timer);
+        resolve();
+      });
       child.stdin?.end();
     });
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assert as check, bigInt, property } from "fast-check";
-import { formatDecimal, formatTable, formatTime } from "../../src/cli/format.ts";
+import { columnsOf, formatDecimal, formatTable, formatTime } from "../../src/cli/format.ts";
 
 test("figures are printed in full, with thousands and without trailing zeros", () => {
   const cases: [string, string][] = [
@@ -64,4 +64,18 @@ test("a table says what is missing, and which way a change goes", () => {
     ],
   );
   for (const wanted of ["▲ +1.5", "▼ -2.25", "–", "change (%)"]) assert.ok(table.includes(wanted), `${wanted} in\n${table}`);
+});
+
+test("what a payload holds cannot drive the terminal", () => {
+  const table = formatTable([{ name: "payload", header: "payload", kind: "text" }], [["\u001b[2Jgone\u0007"]]);
+  assert.ok(table.includes("\\x1b[2Jgone\\x07"), table);
+});
+
+test("the columns of a query are aligned as numbers, and printed as they are", () => {
+  const columns = columnsOf([
+    { name: "year", type: "INTEGER" },
+    { name: "tiny", type: "DOUBLE" },
+  ]);
+  const table = formatTable(columns, [["2023", "1e-15"]]);
+  assert.ok(table.includes("2023") && table.includes("1e-15"), table);
 });

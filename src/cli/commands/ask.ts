@@ -34,7 +34,7 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
           const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
           answers.push(await ask(session, pipeline, question, { as_of, values }));
         }
-        if (output.is_json) output.result(JSON.stringify({ lake: lake.lake.name, kind: lake.lake.kind, answers: answers.map(answerAsJson) }, null, 2));
+        if (output.is_json) output.result(answersAsJson(lake.lake, answers));
         else output.result(formatAnswers(lake.lake, answers, options.sql ?? false));
       });
     });
@@ -69,6 +69,11 @@ export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readon
 function reorder({ definition, result }: Answer["parts"][number]): (string | null)[][] {
   const places = definition.columns.map(({ name }) => result.columns.findIndex((column) => column.name === name));
   return result.rows.map((row) => places.map((place) => row[place] ?? null));
+}
+
+/** Answers for machines: values as text, so that no digit is lost. */
+export function answersAsJson(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[]): string {
+  return JSON.stringify({ lake: lake.name, kind: lake.kind, answers: answers.map(answerAsJson) }, null, 2);
 }
 
 function answerAsJson(answer: Answer): object {

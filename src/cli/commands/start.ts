@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
+import { describeSource } from "../choose-source.ts";
 import type { CommonOptions } from "../context.ts";
 import { openOutput } from "../output.ts";
 import { start } from "../start.ts";
@@ -17,7 +18,7 @@ export function startCommand(pipelines: readonly Pipeline[], withCommon: (comman
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   const sources = Object.entries(pipeline.producers).map(
-    ([name, { argument, description }]) => `  ${(argument ? `${name}:${argument}` : name).padEnd(14)} ${description}`,
+    ([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`,
   );
   return withCommon(new Command("start"))
     .description("run the pipeline: source, log, bronze, silver, gold, answers; Ctrl-C stops it cleanly")
