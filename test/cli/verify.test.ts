@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+
+const HOUR_MS = 3_600_000;
+const folder = temporaryFolder();
+const recording = join(folder.path, "candles.csv");
+const data = ["--data", join(folder.path, "lakes")];
+const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data];
+
+after(() => folder.remove());
+
+test("verify tells a pipeline that was killed within an increment from books that do not balance", async () => {
+  const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`);
+  writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
+
+  // After a few nodes: the batch and some of the tables, never all of them.
+  const killed = await coinlake(start, { COINLAKE_KILL_AT: "inside transform:4" });
+  assert.equal(killed.signal, "SIGKILL", killed.stderr);
+  const cut_off = await coinlake(["verify", ...data]);
+  assert.equal(cut_off.code, 1);
+  assert.match(cut_off.stderr, /INCREMENT_CUT_OFF[\s\S]*Start the pipeline once more/);
+
+  const drained = await coinlake([...start, "--json"]);
+  assert.equal(drained.code, 0, drained.stderr);
+  assert.equal(JSON.parse(drained.stdout).answers.length, 5);
+  const balanced = await coinlake(["verify", "--json", ...data]);
+  assert.equal(balanced.code, 0, balanced.stderr);
+  assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);
+});
