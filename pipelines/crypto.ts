@@ -19,7 +19,6 @@ export const crypto: Pipeline = {
   transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
   producers: {
     live: {
-      kind: "live",
       description: "CoinGecko's markets, within a monthly budget of calls (COINGECKO_API_KEY is optional)",
       argument: null,
       settings: [
@@ -33,13 +32,11 @@ export const crypto: Pipeline = {
       create: async () => coingecko(),
     },
     simulated: {
-      kind: "simulated",
       description: "a seeded market with the dirt of a real one; simulated:42 is another",
       argument: { name: "SEED", is_required: false },
       create: async ({ argument, speed }) => simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
     },
     replay: {
-      kind: "replay",
       description: "a recorded market: candles as CSV, or raw records as JSON lines, gzipped or not",
       argument: { name: "FILE", is_required: true },
       create: ({ argument, speed }) => openReplay({ file: argument ?? "", speed: speed ?? 1 }),

@@ -1,4 +1,4 @@
-import type { Producer, LakeKind } from "../source/producer.ts";
+import type { Producer } from "../source/producer.ts";
 
 /**
  * A pipeline as data: what `src/` needs to know to run it. Adding one means writing such a definition, its producers and its
@@ -57,7 +57,6 @@ export interface EnvironmentSetting {
 }
 
 export interface ProducerFactory {
-  kind: LakeKind;
   settings?: readonly EnvironmentSetting[];
   /** One line for help and errors. */
   description: string;
