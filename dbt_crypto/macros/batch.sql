@@ -63,6 +63,7 @@
 {# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
 {% macro batch_end() %}
     {% if not is_running() %}{{ return({}) }}{% endif %}
+    {% if flags.WHICH in ['run', 'build'] %}{% do refuse_partial_run() %}{% endif %}
     {% set found = run_query("select log_topic || '/' || log_partition, next_offset from memory.batch.bounds") %}
     {% set to = {} %}
     {% for row in found.rows %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}

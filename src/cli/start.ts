@@ -140,7 +140,9 @@ function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions,
 
 /** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */
 async function conclude(open: OpenLake, { pipeline, output }: StartRequest, tests: CommandResult | null): Promise<void> {
-  showAnswers(open.lake, await answerAll(open, pipeline), output);
+  const answers = await answersOrNone(open, pipeline);
+  if (answers === null) output.warn("not one record was accepted: `verify` counts the refused by reason, and the quarantine table has each of them.");
+  else showAnswers(open.lake, answers, output);
   const failed = (tests?.nodes ?? []).filter(({ status }) => status === "fail" || status === "error");
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError("TESTS_FAILED", `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`, {
@@ -148,6 +150,16 @@ async function conclude(open: OpenLake, { pipeline, output }: StartRequest, test
     });
   }
   output.say(`Drained: gold holds everything, ${tests?.nodes.length ?? 0} tests passed. Next: npm run -s coinlake -- verify`);
+}
+
+/** Null where every record was refused: gold holds all there is, which is nothing. */
+async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer[] | null> {
+  try {
+    return await answerAll(open, pipeline);
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === "LAKE_EMPTY") return null;
+    throw error;
+  }
 }
 
 async function answerAll(open: OpenLake, pipeline: Pipeline): Promise<Answer[]> {

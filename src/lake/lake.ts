@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { OperatingError } from "../errors.ts";
 import type { LakeKind } from "../source/producer.ts";
 
@@ -16,7 +15,7 @@ export interface Lake {
   folder: string;
   log_file: string;
   catalog_file: string;
-  warehouse_location: string;
+  warehouse_folder: string;
   dbt_folder: string;
 }
 
@@ -40,7 +39,7 @@ function paths(data_folder: string, name: string, description: LakeDescription):
     folder,
     log_file: join(folder, "log.db"),
     catalog_file: join(folder, "catalog.db"),
-    warehouse_location: pathToFileURL(join(folder, "warehouse")).href,
+    warehouse_folder: join(folder, "warehouse"),
     dbt_folder: join(folder, "dbt"),
   };
 }

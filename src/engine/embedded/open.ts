@@ -5,6 +5,7 @@ import type { Lake } from "../../lake/lake.ts";
 import { openSqliteLog } from "../../log/sqlite/log.ts";
 import type { Log } from "../../log/log.ts";
 import { nobodyListens, type StepListener } from "../../steps.ts";
+import { locationOfPath } from "../../storage/file/location.ts";
 import { FileStorage } from "../../storage/file/storage.ts";
 import type { Storage } from "../../storage/storage.ts";
 
@@ -33,7 +34,7 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   const catalog = new Catalog({
     store: new SqliteStore(lake.catalog_file),
     storage,
-    warehouse: lake.warehouse_location,
+    warehouse: locationOfPath(lake.warehouse_folder),
     step,
     warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
   });

@@ -1,7 +1,10 @@
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
+
+// The binding prints times in the zone of the machine; everything here is UTC.
+DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
 
 export const LAYERS = ["bronze", "silver", "gold"] as const;
 

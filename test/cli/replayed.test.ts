@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
@@ -7,7 +7,8 @@ import { coinlake, temporaryFolder } from "../coinlake.ts";
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();
 const recording = join(folder.path, "candles.csv");
-const data = ["--data", join(folder.path, "lakes")];
+// A name that a URI would spell otherwise: tables must lie in the folder that was asked for.
+const data = ["--data", join(folder.path, "my lakes ü")];
 const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data];
 
 after(() => folder.remove());
@@ -29,4 +30,22 @@ test("verify tells a pipeline that was killed within an increment from books tha
   const balanced = await coinlake(["verify", "--json", ...data]);
   assert.equal(balanced.code, 0, balanced.stderr);
   assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);
+  assert.deepEqual(readdirSync(folder.path).sort(), ["candles.csv", "my lakes ü"]);
+});
+
+test("a drain of which every record is refused ends well, and says so", async () => {
+  const refused = join(folder.path, "refused.jsonl");
+  writeFileSync(refused, '{"source":"x","ingested_at":"2026-01-01T00:00:00Z","payload":"{}"}\nno record\n');
+  const { code, stderr } = await coinlake(["start", "--source", `replay:${refused}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /not one record was accepted/);
+  const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
+  assert.deepEqual(figures.refused_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
+});
+
+test("times are UTC wherever the machine stands", async () => {
+  const sql = "select timestamptz '2026-01-01 00:00:00+00' as at_midnight";
+  const { code, stdout, stderr } = await coinlake(["query", sql, "--json", ...data], { TZ: "Asia/Kolkata" });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), [{ at_midnight: "2026-01-01 00:00:00+00" }]);
 });
