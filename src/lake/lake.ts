@@ -95,9 +95,10 @@ export function findLake(data_folder: string, name: string | null): Lake {
   const description = wanted === null ? null : readDescription(data_folder, wanted);
   if (wanted !== null && description !== null) return paths(data_folder, wanted, description);
   const names = listLakes(data_folder);
+  const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
   throw new OperatingError(
     "NO_LAKE",
-    name === null ? `There is no lake in ${resolve(data_folder)} yet.` : `There is no lake "${name}" in ${resolve(data_folder)}.`,
+    names.length > 0 && !wanted ? `No lake of those in ${resolve(data_folder)} is named as the last one started.` : `${missing} in ${resolve(data_folder)}.`,
     {
       next_step:
         names.length > 0
