@@ -72,6 +72,21 @@ export const crypto: Pipeline = {
       },
     ],
   },
+  live: {
+    elements: "crypto_elements",
+    verdicts: ["crypto_price_updates", "crypto_price_duplicates"],
+    columns: {
+      subject: "crypto_id",
+      source: "source",
+      at: "price_at",
+      date: "price_date",
+      identity: "identity",
+      number: "trade_number",
+      numbered_by: ["source", "product"],
+      value: "price",
+      amount: "traded_volume_usd",
+    },
+  },
   latest_event: "select max(price_at)::varchar from gold.fact_crypto_ticks",
   questions,
 };

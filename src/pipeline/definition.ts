@@ -35,9 +35,53 @@ export interface Pipeline {
   /** Where `start` turns when the default source does not answer at the first start. */
   fallback_source: string;
   books: Books;
+  live: LiveDefinition;
   /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
   latest_event: string;
   questions: readonly Question[];
+}
+
+/** How the models take part in the live tail: which of them judge what arrives, and what their columns mean. */
+export interface LiveDefinition {
+  /** The batch model: parses records into elements, one row each. */
+  elements: string;
+  /** Models, by name, whose rows are decided once, when a record arrives: accepted first, then what needs it. */
+  verdicts: readonly [accepted: string, ...others: string[]];
+  /** Columns of the accepted model. */
+  columns: {
+    /** What a row is about: a coin, an order. */
+    subject: string;
+    source: string;
+    /** Event time, TIMESTAMPTZ, and its UTC date, the table's partition. */
+    at: string;
+    date: string;
+    /** Equal for two elements of one event, on one date. */
+    identity: string;
+    /** The source's own consecutive number of the event, null where it has none; numbers count per `numbered_by`. */
+    number: string;
+    numbered_by: readonly string[];
+    /** DECIMAL(38, 18) in the unit that alerts compare. */
+    value: string;
+    /** DECIMAL(38, 18) that adds up, such as traded volume in US dollars; may be null. */
+    amount: string;
+  };
+}
+
+/** One accepted event, as alerts and event streams take it. */
+export interface Tick {
+  subject: string;
+  source: string;
+  /** Units of 1e-18. */
+  value: bigint;
+  /** Units of 1e-18; null where the source reports none. */
+  amount: bigint | null;
+  /** Event time, microseconds UTC. */
+  at_us: number;
+  /** The producer's clock at receipt, microseconds UTC. */
+  ingested_at_us: number;
+  partition: number;
+  offset: number;
+  element_index: number;
 }
 
 export interface ProducerOptions {

@@ -25,6 +25,37 @@ export interface SourceReport {
   message: string;
 }
 
+/** Messages that the source numbered and that did not come: ids `first_id` to `last_id` of a product, both included. */
+export interface Gap {
+  product: string;
+  first_id: number;
+  last_id: number;
+  /** When it was noticed, microseconds UTC. */
+  found_at_us: number;
+  /** open: being filled; filled: every message came after all; lost: the source does not give them any more. */
+  state: "open" | "filled" | "lost";
+  /** Why it is lost; null otherwise. */
+  reason: string | null;
+}
+
+/** How a source is doing, as its producer knows it. Whether it counts as silent is for the reader's clock to say. */
+export interface SourceStatus {
+  source: string;
+  /** connecting: not heard yet; live: connected, or polling on schedule; failed: being tried again after a failure; ended: nothing more will come. */
+  state: "connecting" | "live" | "failed" | "ended";
+  /** One sentence for people, such as why it failed; null where there is nothing to say. */
+  message: string | null;
+  /** The producer's clock at the last message of any kind, heartbeats included, microseconds UTC; null before the first. */
+  heard_at_us: number | null;
+  /** No message for longer than this is silence. */
+  silent_after_ms: number;
+  reconnects: number;
+  /** Messages missed, by what became of them. */
+  missed: { open: number; filled: number; lost: number };
+  /** The newest gaps, newest first; bounded. */
+  gaps: readonly Gap[];
+}
+
 export interface ProducerContext {
   /** The position made durable last, or null at the first start. */
   position: string | null;
@@ -48,6 +79,8 @@ export interface Producer {
   probe(signal: AbortSignal): Promise<void>;
   /** Ends when the source has no more to give (a file), or when the signal aborts; throws an OperatingError when it cannot go on. */
   batches(context: ProducerContext): AsyncIterable<Batch>;
+  /** How each of its sources is doing, once `batches` was asked for; absent where there is nothing to connect to. */
+  status?(): SourceStatus;
   /** How much there is in all and how much was given, in records, where that is known: for progress bars. */
   progress?(): { done: number; total: number | null };
 }
