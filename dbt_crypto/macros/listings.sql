@@ -1,5 +1,8 @@
 {# The earliest listing that the batch brings, as a timestamp literal; none when the dimension is built from all listings. #}
 {% macro first_new_listing(elements) %}
+    {% if is_live() %}
+        {{ return("(select min(date_trunc('minute', ingested_at)) from " ~ elements ~ " where " ~ is_new_to_this_model() ~ ")") }}
+    {% endif %}
     {% if not is_running() or not is_incremental() %}{{ return(none) }}{% endif %}
     {% set found = run_query(
         "select min(date_trunc('minute', ingested_at))::varchar from " ~ elements ~ " where " ~ is_new_to_this_model()
@@ -12,6 +15,7 @@
     delisting, of every source with a page since. Two days hold them; after a longer silence all listings are read.
 #}
 {% macro listings_since(listings, first_new) %}
+    {% if is_live() %}{{ return(none) }}{% endif %}
     {% if first_new is none %}{{ return(none) }}{% endif %}
     {% set pages = var('delisted_after_listings') | int + 1 %}
     {% set first_new_date = "cast(" ~ first_new ~ " as date)" %}

@@ -44,6 +44,7 @@
 
 {# Records of the batch that this model has not consumed yet. #}
 {% macro is_new_to_this_model() %}
+    {% if is_live() %}{{ return('coinlake_is_new(log_topic, log_partition, log_offset)') }}{% endif %}
     {% if not execute %}{{ return('true') }}{% endif %}
     {{ return(offsets_between(consumed(this), batch_end())) }}
 {% endmacro %}

@@ -1,0 +1,9 @@
+{#
+    The live tail runs these models over records that no table has yet: it takes their SQL as compiled with `live: true` and puts
+    relations of its own in the place of tables. What a run would look up before it writes its SQL is then part of the SQL, and
+    `coinlake_is_new(topic, partition, offset)` stands for "not in this model's table yet".
+#}
+{% macro is_live() %}{{ return(var('live', false)) }}{% endmacro %}
+
+{# A tail always continues a table, if only an empty one. #}
+{% macro is_incremental() %}{{ return(true if is_live() else dbt.is_incremental()) }}{% endmacro %}
