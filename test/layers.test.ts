@@ -16,7 +16,10 @@ const ROOMS = [
   "engine",
   "transform",
   "query",
+  "live",
+  "alert",
   "schedule",
+  "serve",
   "cli",
 ];
 

@@ -1,0 +1,44 @@
+import { z } from "@hono/zod-openapi";
+import { Snapshot, Time } from "./values.ts";
+
+export const AnswerColumn = z.object({
+  /** Key in each row. */
+  name: z.string(),
+  /** For people, with the unit. */
+  header: z.string(),
+  kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "plain"]),
+});
+
+export const AnswerPart = z
+  .object({
+    title: z.string(),
+    columns: z.array(AnswerColumn),
+    /** Values as text, as the engine prints them. */
+    rows: z.array(z.record(z.string(), z.string().nullable())),
+    /** Why there are no rows, in words. */
+    note: z.string().nullable(),
+    /** Lake time of the tables read; null for now. */
+    lake_at: Time.nullable(),
+    snapshots: z.array(Snapshot),
+    sql: z.string(),
+  })
+  .openapi("AnswerPart");
+
+export const Answer = z
+  .object({
+    question: z.int(),
+    title: z.string(),
+    /** Event time that the answer holds for. */
+    as_of: Time,
+    parts: z.array(AnswerPart),
+  })
+  .openapi("Answer");
+
+export const Answers = z
+  .object({ lake: z.string(), kind: z.enum(["live", "simulated", "replay"]), answers: z.array(Answer) })
+  .openapi("Answers");
+
+export type AnswerColumn = z.infer<typeof AnswerColumn>;
+export type AnswerPart = z.infer<typeof AnswerPart>;
+export type Answer = z.infer<typeof Answer>;
+export type Answers = z.infer<typeof Answers>;

@@ -1,0 +1,43 @@
+import { z } from "@hono/zod-openapi";
+import { Count, pageOf, Time } from "./values.ts";
+
+export const TestNode = z.object({
+  name: z.string(),
+  /** dbt's word: pass, fail, warn, error, skipped. */
+  status: z.string(),
+  seconds: z.number(),
+  failures: z.int().nullable(),
+  message: z.string().nullable(),
+});
+
+export const Quality = z
+  .object({
+    /** The tests' last run over the whole lake; null before the first. */
+    tests: z.object({ ran_at: Time, passed: Count, failed: Count, nodes: z.array(TestNode) }).nullable(),
+    refused: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
+    accepted: Count,
+    duplicates: Count,
+    refused_today: Count,
+  })
+  .openapi("Quality");
+
+export const RefusedElement = z
+  .object({
+    reason: z.string(),
+    element: z.string().nullable(),
+    source: z.string().nullable(),
+    subject: z.string().nullable(),
+    ingested_at: Time,
+    topic: z.string(),
+    partition: Count,
+    offset: Count,
+    element_index: Count,
+  })
+  .openapi("RefusedElement");
+
+/** Newest first. */
+export const RefusedElements = pageOf(RefusedElement).openapi("RefusedElements");
+
+export type TestNode = z.infer<typeof TestNode>;
+export type Quality = z.infer<typeof Quality>;
+export type RefusedElement = z.infer<typeof RefusedElement>;

@@ -1,0 +1,72 @@
+import { z } from "@hono/zod-openapi";
+import { Count, pageOf, Time } from "./values.ts";
+
+const TableFigures = z.object({
+  /** `layer.name`. */
+  table: z.string(),
+  layer: z.enum(["bronze", "silver", "gold"]),
+  rows: Count,
+  /** Rows that delete files take away from `rows`: already subtracted. */
+  deleted_rows: Count,
+  size_bytes: Count,
+  files: Count,
+  delete_files: Count,
+  partitions: Count,
+  snapshots: Count,
+  snapshot_id: z.string().nullable(),
+  committed_at: Time.nullable(),
+  commits_last_minute: Count,
+});
+
+export const TableSummary = TableFigures.openapi("TableSummary");
+
+export const TableDetail = TableFigures.extend({
+  location: z.string(),
+  format_version: z.int(),
+  columns: z.array(z.object({ name: z.string(), type: z.string(), is_required: z.boolean(), description: z.string().nullable() })),
+  partition_by: z.array(z.string()),
+  properties: z.record(z.string(), z.string()),
+  by_partition: z.array(z.object({ partition: z.string(), rows: Count, files: Count, delete_files: Count, size_bytes: Count })),
+}).openapi("TableDetail");
+
+export const SnapshotDetail = z
+  .object({
+    snapshot_id: z.string(),
+    parent_id: z.string().nullable(),
+    sequence_number: z.string(),
+    committed_at: Time,
+    operation: z.string(),
+    /** Engine that committed it, as far as its summary tells. */
+    committer: z.string(),
+    added_rows: Count.nullable(),
+    deleted_rows: Count.nullable(),
+    added_files: Count.nullable(),
+    total_rows: Count.nullable(),
+    total_files: Count.nullable(),
+    total_size_bytes: Count.nullable(),
+    summary: z.record(z.string(), z.string()),
+    /** False for a commit's intermediate snapshot, which no reader ever saw as the table's state. */
+    was_current: z.boolean(),
+  })
+  .openapi("SnapshotDetail");
+
+export const DataFile = z
+  .object({
+    path: z.string(),
+    content: z.enum(["data", "position_deletes", "equality_deletes"]),
+    partition: z.string(),
+    rows: Count,
+    size_bytes: Count,
+    snapshot_id: z.string().nullable(),
+  })
+  .openapi("DataFile");
+
+export const Tables = z.object({ items: z.array(TableSummary), next: z.string().nullable() }).openapi("Tables");
+export const Snapshots = pageOf(SnapshotDetail).openapi("Snapshots");
+export const Files = pageOf(DataFile).openapi("Files");
+
+export type TableSummary = z.infer<typeof TableSummary>;
+export type TableDetail = z.infer<typeof TableDetail>;
+export type SnapshotDetail = z.infer<typeof SnapshotDetail>;
+export type DataFile = z.infer<typeof DataFile>;
+export type Tables = z.infer<typeof Tables>;
