@@ -1,9 +1,10 @@
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { OperatingError } from "../errors.ts";
+import { messageOf, OperatingError } from "../errors.ts";
 import { listLakes } from "../lake/lake.ts";
 import type { ProducerFactory } from "../pipeline/definition.ts";
-import type { Producer } from "../source/producer.ts";
+import type { LakeKind, Producer } from "../source/producer.ts";
 import { style } from "./output.ts";
 import type { StartRequest } from "./start.ts";
 
@@ -11,38 +12,69 @@ import type { StartRequest } from "./start.ts";
 const PROBE_TIMEOUT_MS = 10_000;
 
 export interface ChosenSource {
-  producer: Producer;
+  /** At least one, all of the kind. */
+  producers: readonly Producer[];
+  kind: LakeKind;
   lake_name: string;
 }
 
 /**
- * The producer that the request means, and the lake it belongs to. The default source is probed at its first start; where it does
- * not answer, the fallback runs in a lake of its own, and is announced as what it is.
+ * The producers that the request means, and the lake they belong to. The default source is probed at its first start; where none of
+ * it answers, the fallback runs in a lake of its own, and is announced as what it is.
  */
 export async function chooseSource(request: StartRequest): Promise<ChosenSource> {
   const { pipeline, source, output, data_folder } = request;
   if (source !== null) return create(request, source);
   const chosen = await create(request, pipeline.default_source);
   if (listLakes(data_folder).includes(chosen.lake_name)) return chosen;
+  const unreachable = await probeAll(chosen.producers);
+  if (unreachable === null) return chosen;
+  output.warn(`no live source answers: ${unreachable}`);
+  output.say(
+    `  Running a ${style("bold", "SIMULATED")} market instead, in a lake of its own. Its prices are invented. ` +
+      "Once the network is there, `npm start` goes live.",
+  );
+  return create(request, pipeline.fallback_source);
+}
+
+/** Null as soon as any of them answers, else why none does. Throws what is no matter of reach. */
+async function probeAll(producers: readonly Producer[]): Promise<string | null> {
+  const decided = new AbortController();
+  const signal = AbortSignal.any([decided.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
   try {
-    await chosen.producer.probe(AbortSignal.timeout(PROBE_TIMEOUT_MS));
-    return chosen;
+    await Promise.any(producers.map((producer) => producer.probe(signal)));
+    return null;
   } catch (error) {
-    if (!(error instanceof OperatingError) || error.code !== "SOURCE_UNREACHABLE") throw error;
-    output.warn(`no live source answers: ${error.message}`);
-    output.say(
-      `  Running a ${style("bold", "SIMULATED")} market instead, in a lake of its own. Its prices are invented. ` +
-        "Once the network is there, `npm start` goes live.",
-    );
-    return create(request, pipeline.fallback_source);
+    const failures: unknown[] = error instanceof AggregateError ? error.errors : [error];
+    const other = failures.find((failure) => !(failure instanceof OperatingError) || failure.code !== "SOURCE_UNREACHABLE");
+    if (other !== undefined) throw other;
+    return failures.map(messageOf).join(" ");
+  } finally {
+    decided.abort();
   }
 }
 
-async function create({ pipeline, speed }: StartRequest, text: string): Promise<ChosenSource> {
+/** One source, with or without an argument, or a list of live ones. */
+async function create(request: StartRequest, text: string): Promise<ChosenSource> {
+  const names = text.includes(":") ? [text] : text.split(",").map((name) => name.trim());
+  const chosen: ChosenSource[] = [];
+  for (const name of names) chosen.push(await createOne(request, name));
+  const [first, ...others] = chosen;
+  if (first === undefined || others.length === 0) return first ?? createOne(request, text);
+  if (chosen.some(({ kind }) => kind !== "live")) {
+    throw new OperatingError("SOURCES_DO_NOT_MIX", `Only live sources run side by side; ${text} names another.`, {
+      next_step: "Name live sources only, or start the other one by itself: it has a lake of its own.",
+    });
+  }
+  const by_id = new Map(chosen.flatMap(({ producers }) => producers).map((producer) => [producer.id, producer]));
+  return { ...first, producers: [...by_id.values()] };
+}
+
+async function createOne({ pipeline, speed }: StartRequest, text: string): Promise<ChosenSource> {
   const colon = text.indexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);
-  const factory = pipeline.producers[name];
+  const factory = Object.hasOwn(pipeline.producers, name) ? pipeline.producers[name] : undefined;
   const names = Object.entries(pipeline.producers).map(([other, { argument: wanted }]) => describeSource(other, wanted));
   if (!factory) {
     const is_file = existsSync(text) ? ` To replay that file: --source replay:${text}.` : "";
@@ -58,8 +90,12 @@ async function create({ pipeline, speed }: StartRequest, text: string): Promise<
       next_step: `Write it as --source ${name}.`,
     });
   }
-  const producer = await factory.create({ argument, speed });
-  return { producer, lake_name: [name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
+  const producers = await factory.create({ argument, speed });
+  const [first] = producers;
+  assert(first !== undefined && producers.every(({ kind }) => kind === first.kind), `the source ${name} is at least one producer, all of one kind`);
+  // What is live is the same market, whoever tells of it: its sources share a lake.
+  const own_name = first.kind === "live" ? first.kind : name;
+  return { producers, kind: first.kind, lake_name: [own_name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
 }
 
 /** `name`, `name:ARGUMENT` or `name[:ARGUMENT]`, for people. */

@@ -37,8 +37,8 @@ const INTERRUPTED = 130;
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
   const { pipeline, output, data_folder } = request;
-  const { producer, lake_name } = await chooseSource(request);
-  const lake = openOrCreateLake(data_folder, lake_name, producer.kind, pipeline.name);
+  const { producers, kind, lake_name } = await chooseSource(request);
+  const lake = openOrCreateLake(data_folder, lake_name, kind, pipeline.name);
   const claim = claimLake(lake, "start");
   try {
     sweepSpill();
@@ -47,7 +47,7 @@ export async function start(request: StartRequest): Promise<void> {
     const open = await openLake(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     try {
       rememberAsCurrent(data_folder, lake);
-      await runIn(open, producer, request, step);
+      await runIn(open, producers, request, step);
     } finally {
       await open.close();
     }
@@ -56,9 +56,9 @@ export async function start(request: StartRequest): Promise<void> {
   }
 }
 
-async function runIn(open: OpenLake, producer: Producer, request: StartRequest, step: typeof nobodyListens): Promise<void> {
+async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
-  const status = new Status(output, producer);
+  const status = new Status(output, producers);
   const worker = new DbtWorker({
     project: pipeline.transform.project,
     catalog_url: open.server.url,
@@ -73,7 +73,7 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
-    announce(open, producer, output);
+    announce(open, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     worker.start().catch(() => {});
     const answerNow = () =>
@@ -86,7 +86,7 @@ async function runIn(open: OpenLake, producer: Producer, request: StartRequest, 
     let tests: CommandResult | null = null;
     await runPipeline({
       pipeline,
-      producer,
+      producers,
       log: open.log,
       ingest,
       transform,
@@ -177,8 +177,9 @@ function showAnswers(lake: Lake, answers: readonly Answer[], output: Output): vo
   output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers, false)}\n`);
 }
 
-function announce(open: OpenLake, producer: Producer, output: Output): void {
-  const kind = producer.kind === "live" ? "" : style(["bold", "magenta"], ` ${producer.kind.toUpperCase()}`);
+function announce(open: OpenLake, output: Output): void {
+  const { kind: lake_kind } = open.lake;
+  const kind = lake_kind === "live" ? "" : style(["bold", "magenta"], ` ${lake_kind.toUpperCase()}`);
   output.say(`${style("bold", "Coinlake")}${kind}  lake ${open.lake.folder}`);
   output.say(`  Iceberg catalog  ${open.server.url}`);
   output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this one)`);

@@ -6,14 +6,14 @@ import { progressBar, style, type Output } from "./output.ts";
 /** Says what a running pipeline does: a progress bar where the end is known, else one line per event worth a line. */
 export class Status {
   readonly #output: Output;
-  readonly #producer: Producer;
+  readonly #producers: readonly Producer[];
   readonly #bar = progressBar("source → log");
   #records = 0;
   #records_told = 0;
 
-  constructor(output: Output, producer: Producer) {
+  constructor(output: Output, producers: readonly Producer[]) {
     this.#output = output;
-    this.#producer = producer;
+    this.#producers = producers;
   }
 
   reported = (report: SourceReport): void => {
@@ -26,7 +26,8 @@ export class Status {
   appended = (records: number): void => {
     if (this.#records === 0) this.#output.say(`${time()} first records are in the log; dbt is getting ready to carry them to gold`);
     this.#records += records;
-    const progress = this.#producer.progress?.();
+    // Only a recording knows its end, and recordings run alone.
+    const progress = this.#producers[0]?.progress?.();
     if (progress?.total) this.#bar.update(progress.done, progress.total);
   };
 

@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Log } from "./log.ts";
-import type { Producer, SourceReport } from "../source/producer.ts";
+import { OperatingError } from "../errors.ts";
+import type { Batch, Producer, SourceReport } from "../source/producer.ts";
 
 export interface ProducerRun {
   producer: Producer;
@@ -13,6 +14,8 @@ export interface ProducerRun {
   report(report: SourceReport): void;
   /** Told after each append how many records are newly durable. */
   appended?(records: number): void;
+  /** Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects. */
+  failed?(error: OperatingError): void;
 }
 
 /**
@@ -21,11 +24,11 @@ export interface ProducerRun {
  * throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
-  const { producer, log, topic, clock, signal, report, appended } = run;
+  const { producer, log, topic, clock, signal, report, appended, failed } = run;
   let records = 0;
   try {
     const position = await log.position(topic, producer.id);
-    for await (const batch of producer.batches({ position, clock, signal, report })) {
+    for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
       if (batch.records.length > 0) {
         const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
         await log.append(topic, batch.records, checkpoint);
@@ -37,9 +40,31 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
       await setImmediate();
     }
   } catch (error) {
-    if (!isAbort(error, signal)) throw error;
+    if (error instanceof SourceFailure) {
+      if (!isAbort(error.reason, signal)) {
+        if (failed === undefined || !(error.reason instanceof OperatingError)) throw error.reason;
+        failed(error.reason);
+      }
+    } else if (!isAbort(error, signal)) throw error;
   }
   return { records };
+}
+
+/** What a source throws, so that the log's own failures are not taken for it. */
+class SourceFailure {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    this.reason = reason;
+  }
+}
+
+async function* givenBy(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  try {
+    yield* batches;
+  } catch (error) {
+    throw new SourceFailure(error);
+  }
 }
 
 function isAbort(error: unknown, signal: AbortSignal): boolean {

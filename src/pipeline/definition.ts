@@ -29,7 +29,7 @@ export interface Pipeline {
     /** Pause between two runs of the tests over the whole lake. */
     test_interval_ms: number;
   };
-  /** By the name that `--source` takes; `replay:FILE` passes FILE. */
+  /** By the name that `--source` takes; `replay:FILE` passes FILE. Names of live sources can be listed: `--source one,other`. */
   producers: Record<string, ProducerFactory>;
   default_source: string;
   /** Where `start` turns when the default source does not answer at the first start. */
@@ -106,7 +106,8 @@ export interface ProducerFactory {
   description: string;
   /** What may or must follow the colon in `--source name:argument`; null where nothing may. */
   argument: { name: string; is_required: boolean } | null;
-  create(options: ProducerOptions): Promise<Producer>;
+  /** The producers that run side by side under this name, all of one kind; most names mean a single one. */
+  create(options: ProducerOptions): Promise<readonly Producer[]>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { messageOf, OperatingError } from "../errors.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -10,7 +10,8 @@ import type { CommandResult } from "../transform/worker.ts";
 
 export interface PipelineRun {
   pipeline: Pipeline;
-  producer: Producer;
+  /** Side by side, each with a loop and a durable position of its own. */
+  producers: readonly Producer[];
   log: Log;
   ingest: Pick<Ingest, "run" | "drain">;
   transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test">;
@@ -42,8 +43,9 @@ const MAX_FAILURES_WHILE_DRAINING = 3;
 const LOOK_MS = 250;
 
 /**
- * Runs a pipeline: the producer fills the log, ingest commits to bronze, dbt carries on to gold and is tested. Three loops, each
- * at its own pace, coupled by nothing but durable state; the first that cannot go on ends them all with its error.
+ * Runs a pipeline: producers fill the log, ingest commits to bronze, dbt carries on to gold and is tested. Loops, each at its own
+ * pace, coupled by nothing but durable state; the first that cannot go on ends them all with its error. Of several sources, one
+ * that cannot go on is reported, and the others go on.
  */
 export async function runPipeline(run: PipelineRun): Promise<void> {
   const producing = startLoop(run.signal, (signal) => produce(run, signal));
@@ -98,16 +100,37 @@ async function failureOf(loop: Loop): Promise<never> {
   return new Promise<never>(() => {});
 }
 
-async function produce({ producer, log, pipeline, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
-  await runProducer({
-    producer,
-    log,
-    topic: pipeline.topic.name,
-    clock,
-    signal,
-    report: events.reported,
-    appended: events.appended,
-  });
+/** Ends once every source has ended; throws when the log fails, or when no source could go on to its end. */
+async function produce({ producers, log, pipeline, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
+  const failures: OperatingError[] = [];
+  const sources = producers.map((producer) =>
+    startLoop(signal, async (own) => {
+      const failed = (error: OperatingError): void => {
+        failures.push(error);
+        if (failures.length < producers.length) events.reported(leftBehind(error));
+      };
+      await runProducer({
+        producer,
+        log,
+        topic: pipeline.topic.name,
+        clock,
+        signal: own,
+        report: events.reported,
+        appended: events.appended,
+        failed,
+      });
+    }),
+  );
+  try {
+    await Promise.all(sources.map(({ end }) => end));
+  } finally {
+    await Promise.allSettled(sources.map((source) => source.stop()));
+  }
+  if (failures.length === producers.length && failures[0] !== undefined) throw failures[0];
+}
+
+function leftBehind(error: OperatingError): SourceReport {
+  return { level: "error", code: error.code, message: `${messageOf(error)} ${error.next_step} The other sources go on.` };
 }
 
 /**

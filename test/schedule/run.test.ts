@@ -6,6 +6,7 @@ import { simulated } from "../../producers/simulated.ts";
 import { OperatingError } from "../../src/errors.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { runPipeline, type PipelineRun } from "../../src/schedule/run.ts";
+import type { Batch, Producer } from "../../src/source/producer.ts";
 import { temporaryFolder } from "../coinlake.ts";
 import { FakeClock } from "../source/fake-clock.ts";
 
@@ -16,13 +17,18 @@ const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It die
 const passed = { is_success: true, seconds: 1, nodes: [] };
 
 /** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
-async function drain(dbt: { catchUp: (() => number)[]; test?: (() => typeof passed)[]; signal?: AbortSignal }): Promise<string[]> {
+async function drain(dbt: {
+  catchUp: (() => number)[];
+  test?: (() => typeof passed)[];
+  signal?: AbortSignal;
+  producers?: readonly Producer[];
+}): Promise<string[]> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
   const told: string[] = [];
   const answer = <T>(answers: (() => T)[]): T => ((answers.length > 1 ? answers.shift() : answers[0]) as () => T)();
   const run: PipelineRun = {
     pipeline: crypto,
-    producer: simulated({ speed: "max", until_step: 20 }),
+    producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
     ingest: { run: async () => {}, drain: async () => void told.push("drained") },
     transform: {
@@ -34,7 +40,7 @@ async function drain(dbt: { catchUp: (() => number)[]; test?: (() => typeof pass
     signal: dbt.signal ?? new AbortController().signal,
     is_until_drained: true,
     events: {
-      reported: () => {},
+      reported: ({ level, code }) => void (level === "error" && told.push(code)),
       appended: (records) => told.push(`${records} appended`),
       caughtUp: (seconds) => told.push(`caught up in ${seconds} s`),
       tested: () => told.push("tested"),
@@ -86,4 +92,33 @@ test("A stop while draining is clean: what is left waits for the next start.", a
     signal: stopping.signal,
   });
   assert.deepEqual(told, ["20 appended", "drained"]);
+});
+
+/** A source that gives one record, then cannot go on. */
+function failingSource(id: string, error: Error = new OperatingError("SOURCE_GONE", "It is gone.", { next_step: "Mourn." })): Producer {
+  return {
+    id,
+    kind: "simulated",
+    probe: async () => {},
+    async *batches(): AsyncGenerator<Batch> {
+      yield { records: [{ key: id, source: id, payload: Buffer.from("{}"), ingested_at_us: 1 }], position: "1" };
+      throw error;
+    },
+  };
+}
+
+test("A source that cannot go on is reported, and the others go on to their end.", async () => {
+  const producers = [failingSource("gone"), simulated({ speed: "max", until_step: 20 })];
+  const told = await drain({ catchUp: [() => 2], producers });
+  assert.deepEqual(told.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
+  assert.deepEqual(told.filter((line) => !line.endsWith("appended")), ["SOURCE_GONE", "drained", "caught up in 2 s", "tested"]);
+});
+
+test("A run ends with an error once no source could go on.", async () => {
+  await assert.rejects(drain({ catchUp: [() => 2], producers: [failingSource("a"), failingSource("b")] }), { code: "SOURCE_GONE" });
+});
+
+test("A programmer's error in one source ends the run at once, others or not.", async () => {
+  const endless: Producer = { ...simulated({ speed: 1 }), id: "endless" };
+  await assert.rejects(drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }), TypeError);
 });
