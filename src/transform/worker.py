@@ -4,6 +4,7 @@
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
     <- {"finished": "crypto_elements"}                          as nodes finish
     <- {"success": true, "seconds": 0.9, "error": null, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
+       and, where the command was to compile: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 
 Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
 process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
@@ -43,6 +44,35 @@ def describe(result):
     }
 
 
+def columns_of(node):
+    """Names and types as documented; a seed's types are configured."""
+    types = {name: column.data_type for name, column in node.columns.items()}
+    types.update(getattr(node.config, "column_types", None) or {})
+    return [{"name": name, "type": data_type} for name, data_type in types.items()]
+
+
+def relation(node, sql=None):
+    config = node.config
+    return {
+        "name": node.name,
+        "relation": node.relation_name,
+        "kind": str(node.resource_type),
+        "materialized": getattr(config, "materialized", None),
+        "unique_key": config.get("unique_key") or [],
+        "replace_on": config.get("replace_on"),
+        "helper_columns": config.get("helper_columns") or [],
+        "columns": columns_of(node),
+        "sql": sql,
+    }
+
+
+def relations(manifest, results):
+    """What the models read and what they are: sources and seeds by name, models with their compiled SQL."""
+    models = [relation(result.node, result.node.compiled_code) for result in results if result.node.resource_type == "model"]
+    seeds = [relation(node) for node in manifest.nodes.values() if node.resource_type == "seed"]
+    return [*map(relation, manifest.sources.values()), *seeds, *models]
+
+
 def main():
     # Ctrl-C is for the parent, which lets the running command end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -69,12 +99,15 @@ def main():
         runner = dbtRunner(manifest=parsed.result, callbacks=[report])
         outcome = runner.invoke([*command["args"], *common])
         results = getattr(outcome.result, "results", None) or []
-        send({
+        answer = {
             "success": outcome.success,
             "seconds": round(time.monotonic() - started, 3),
             "error": str(outcome.exception) if outcome.exception else None,
             "nodes": [describe(result) for result in results if hasattr(result, "node")],
-        })
+        }
+        if command["args"][0] == "compile":
+            answer["relations"] = relations(parsed.result, results)
+        send(answer)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,29 @@ export interface NodeResult {
   failures: number | null;
 }
 
+/** A source, a seed or a model of the project, as the last compilation left it. */
+export interface CompiledRelation {
+  name: string;
+  /** The name as it stands in SQL: `"catalog"."schema"."table"`. */
+  relation: string;
+  kind: "source" | "seed" | "model" | "test" | "unit_test";
+  materialized: string | null;
+  unique_key: string[];
+  /** SQL condition under which a row t of the table leaves for a new row s. */
+  replace_on: string | null;
+  /** Columns of the SQL that the table does not keep. */
+  helper_columns: string[];
+  columns: { name: string; type: string }[];
+  /** Null for what is no model. */
+  sql: string | null;
+}
+
 export interface CommandResult {
   is_success: boolean;
   seconds: number;
   nodes: NodeResult[];
+  /** Of a compilation only. */
+  relations?: CompiledRelation[];
 }
 
 export interface DbtOptions {
@@ -56,6 +75,7 @@ type Message = {
   seconds?: number;
   error?: string | null;
   nodes?: NodeResult[];
+  relations?: CompiledRelation[];
 };
 
 interface Waiting {
@@ -171,7 +191,7 @@ export class DbtWorker {
     });
   }
 
-  #answer({ success, seconds, error, nodes }: Message): void {
+  #answer({ success, seconds, error, nodes, relations }: Message): void {
     const waiting = this.#waiting;
     this.#waiting = null;
     if (error) {
@@ -181,7 +201,7 @@ export class DbtWorker {
           is_retryable: true,
         }),
       );
-    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, nodes: nodes ?? [] });
+    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, nodes: nodes ?? [], ...(relations && { relations }) });
   }
 
   #death(error: Error | null, code: number | null, signal: string | null): OperatingError {
