@@ -73,7 +73,7 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
     const born_at = missing ? await session.bornAt(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const note = `The lake cannot say: its first snapshot of ${missing ? nameOf(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
-    return { ...part, result: { columns, rows: [] }, note };
+    return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql);
   return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };

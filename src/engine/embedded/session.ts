@@ -1,10 +1,12 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
-import { OperatingError, messageOf } from "../../errors.ts";
+import { readRows, type QueryResult, type ReadOptions } from "./read.ts";
 
 // The binding prints times in the zone of the machine; everything here is UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
+
+export type { QueryResult } from "./read.ts";
 
 export const LAYERS = ["bronze", "silver", "gold"] as const;
 
@@ -13,12 +15,6 @@ export interface TableSnapshot {
   snapshot_id: string;
   /** ISO 8601, UTC. */
   committed_at: string;
-}
-
-export interface QueryResult {
-  columns: { name: string; type: string }[];
-  /** Values as text, exactly as DuckDB prints them; null is null. */
-  rows: (string | null)[][];
 }
 
 /** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. Reads only: a lake has one writer. */
@@ -108,22 +104,9 @@ export class QuerySession {
     return lists.flat();
   }
 
-  /** Throws BAD_SQL with DuckDB's own words. */
-  async query(sql: string): Promise<QueryResult> {
-    try {
-      const reader = await this.#connection.runAndReadAll(sql);
-      const names = reader.deduplicatedColumnNames();
-      const types = reader.columnTypes().map(String);
-      return {
-        columns: names.map((name, index) => ({ name, type: types[index] ?? "" })),
-        rows: reader.getRows().map((row) => row.map((value) => (value === null ? null : String(value)))),
-      };
-    } catch (error) {
-      throw new OperatingError("BAD_SQL", messageOf(error), {
-        next_step: "Tables are named layer.table, such as gold.fact_…; `query \"SHOW ALL TABLES\"` lists them.",
-        cause: error,
-      });
-    }
+  /** Throws BAD_SQL with DuckDB's own words, QUERY_CANCELLED. */
+  query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
+    return readRows(this.#connection, sql, options);
   }
 
   /** The first column of the first row; null where there is none. */
