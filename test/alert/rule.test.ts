@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { z } from "zod";
+import { alertSchema } from "../../src/alert/alert.ts";
+import { parseNewRule, parseRule, ruleSchema, slugOf } from "../../src/alert/rule.ts";
+import { parseSink, viewOfSink } from "../../src/alert/sink.ts";
+
+const FALL = { kind: "change", direction: "fall", percent: 5, window_minutes: 10 } as const;
+const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) => error.code === code && words.test(error.message ?? "");
+
+describe("a rule", () => {
+  test("needs a name and a condition; the rest has defaults", () => {
+    assert.deepEqual(parseNewRule({ name: "Falls", condition: FALL }), {
+      name: "Falls",
+      is_enabled: true,
+      severity: "warning",
+      subjects: "all",
+      condition: FALL,
+      cooldown_seconds: 0,
+      hysteresis_percent: 0,
+      is_recovery_notified: true,
+      sinks: ["page"],
+    });
+  });
+
+  const bad: [what: string, rule: object, words: RegExp][] = [
+    ["an unknown kind", { condition: { ...FALL, kind: "falls" } }, /condition\.kind/],
+    ["an unknown field", { condition: { ...FALL, minutes: 3 } }, /minutes/],
+    ["a fall by all there is", { condition: { ...FALL, percent: 100 } }, /condition\.percent/],
+    ["more decimals than are calculated with", { condition: { ...FALL, percent: 0.000_000_1 } }, /condition\.percent.*six decimals/],
+    ["a window longer than is held", { condition: { ...FALL, window_minutes: 1_441 } }, /condition\.window_minutes/],
+    ["a level that is no decimal", { condition: { kind: "crosses", direction: "above", level: "1e5" } }, /condition\.level/],
+    ["a baseline longer than is held", { condition: { kind: "volume_spike", window_minutes: 60, times: 3, baseline_windows: 100 } }, /baseline_windows/],
+    ["subjects of a rule on sources", { condition: { kind: "silent", seconds: 60, source: "all" }, subjects: ["a"] }, /subjects/],
+    ["an id that is no slug", { id: "A b" }, /id:/],
+    ["no subject at all", { subjects: [] }, /subjects/],
+  ];
+  for (const [what, change, words] of bad) {
+    test(`is refused with the field named: ${what}`, () => {
+      assert.throws(() => parseRule({ id: "x", name: "x", condition: FALL, ...change }), refused("BAD_RULE", words));
+    });
+  }
+
+  test("takes a level typed as a number, where it prints as it was typed", () => {
+    const rule = parseRule({ id: "x", name: "x", condition: { kind: "crosses", direction: "above", level: 20_000.5 } });
+    assert.equal(rule.condition.kind === "crosses" && rule.condition.level, "20000.5");
+  });
+
+  test("has a JSON schema, and so has an alert", () => {
+    for (const schema of [ruleSchema, alertSchema]) assert.equal(z.toJSONSchema(schema).type, "object");
+  });
+
+  test("gets its id from its name", () => {
+    assert.equal(slugOf("Any coin down 5 %, fast!"), "any-coin-down-5-fast");
+    assert.equal(slugOf("高い"), "rule");
+  });
+});
+
+describe("a sink", () => {
+  test("shows neither its secret, its path nor its arguments", () => {
+    const sinks = [
+      parseSink({ id: "hook", kind: "webhook", url: "https://user:pass@example.org/secret?key=1" }),
+      parseSink({ id: "chat", kind: "slack", url: "https://hooks.example.org/services/T0/B0/secret" }),
+      parseSink({ id: "say", kind: "command", argv: ["notify", "--token=secret"] }),
+    ];
+    assert.doesNotMatch(JSON.stringify(sinks.map(viewOfSink)), /secret|pass|whsec/);
+  });
+
+  test("is refused with the field named", () => {
+    assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }), refused("BAD_SINK", /url/));
+    assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }), refused("BAD_SINK", /24 to 64 bytes/));
+    assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("BAD_SINK", /always there/));
+  });
+
+  test("of kind webhook gets a secret of its own where none is given", () => {
+    const [a, b] = [1, 2].map(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org" }));
+    assert.ok(a?.kind === "webhook" && b?.kind === "webhook" && a.secret !== b.secret);
+  });
+});
