@@ -1,26 +1,37 @@
 import { z } from "@hono/zod-openapi";
-import { Decimal, pageOf, Time } from "./values.ts";
+import { alertSchema, deliverySchema, type Alert } from "../../alert/alert.ts";
+import { newRuleSchema, ruleSchema, storedRuleSchema, type Rule, type StoredRule } from "../../alert/rule.ts";
+import { Count, pageOf, Time } from "./values.ts";
 
-export const Alert = z
-  .object({
-    id: z.string(),
-    rule: z.string(),
-    rule_name: z.string(),
-    severity: z.enum(["info", "warning", "critical"]),
-    /** A coin, a source, a layer: what the rule's condition speaks of. */
-    subject: z.string(),
-    source: z.string().nullable(),
-    state: z.enum(["active", "recovered"]),
-    /** One sentence. */
-    message: z.string(),
-    /** The measured figure when it fired, in the unit of the rule's condition. */
-    value: Decimal.nullable(),
-    fired_at: Time,
-    recovered_at: Time.nullable(),
-  })
-  .openapi("Alert");
+/** Rules and alerts as `src/alert/` has them: one shape in the store, on the wire and on the command line. */
+export const AlertItem = alertSchema;
+export const AlertDetail = alertSchema.extend({ deliveries: z.array(deliverySchema) });
+export const Alerts = pageOf(AlertItem);
+export const RuleItem = storedRuleSchema;
+export const Rules = pageOf(RuleItem);
+export const NewRule = newRuleSchema;
+export const ReplacedRule = ruleSchema;
 
-export const Alerts = pageOf(Alert).openapi("Alerts");
+/** The event `alert`: fired, recovered, or ended because its rule was edited or deleted. */
+export const AlertEvent = z.object({ event: z.enum(["fired", "recovered", "ended"]), alert: AlertItem });
 
-export type Alert = z.infer<typeof Alert>;
+/** Bounds in event time, from included, to excluded. */
+export const BackTestRequest = z.strictObject({ from: Time.optional(), to: Time.optional(), limit: z.int().min(1).max(1_000).optional() });
+
+export const BackTest = z.object({
+  rule: ruleSchema,
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  ticks: Count,
+  subjects: Count,
+  /** How many would have fired in all; `alerts` has the first of them. */
+  fired: Count,
+  alerts: z.array(AlertItem),
+});
+
+export type { Alert, Rule, StoredRule };
+export type AlertDetail = z.infer<typeof AlertDetail>;
 export type Alerts = z.infer<typeof Alerts>;
+export type Rules = z.infer<typeof Rules>;
+export type AlertEvent = z.infer<typeof AlertEvent>;
+export type BackTest = z.infer<typeof BackTest>;

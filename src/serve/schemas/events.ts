@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { Alert } from "./alerts.ts";
+import { AlertEvent } from "./alerts.ts";
 import { Freshness, Source } from "./status.ts";
 import { Count, Decimal, Time } from "./values.ts";
 
@@ -18,7 +18,7 @@ export const EVENTS = {
       }),
     ),
   }),
-  alert: Alert,
+  alert: AlertEvent,
   commit: z.object({ table: z.string(), snapshot_id: z.string(), rows: Count.nullable(), committed_at: Time }),
   source: Source,
   /** Every second. */
