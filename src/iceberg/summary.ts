@@ -21,6 +21,7 @@ export function appendSummary(parent: Snapshot | null, files: readonly DataFile[
   ];
   const summary: Record<string, string> = {
     operation: "append",
+    "engine-name": "coinlake",
     "added-data-files": String(files.length),
     "added-records": String(rows),
     "added-files-size": String(size_bytes),

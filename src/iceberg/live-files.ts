@@ -1,0 +1,82 @@
+import { isSameLong } from "../catalog/long.ts";
+import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
+import type { Storage } from "../storage/storage.ts";
+import { decodeManifest } from "./manifest.ts";
+import { decodeManifestList } from "./manifest-list.ts";
+import { STATUS, type ManifestEntry, type ManifestFile, type PartitionTuple } from "./manifest-model.ts";
+import { partitionColumns } from "./transform.ts";
+
+/** A file that a snapshot is made of, with its partition in words. */
+export interface LiveFile {
+  path: string;
+  /** See CONTENT. */
+  content: number;
+  /** `price_date=2026-03-14`; empty for a table without partitions. */
+  partition: string;
+  rows: number;
+  size_bytes: number;
+  snapshot_id: string;
+}
+
+const MS_PER_DAY = 86_400_000;
+/** Manifests are immutable and merged as they age: what is kept is a few files' worth of entries each. */
+const MAX_CACHED_MANIFESTS = 2_000;
+
+/** The files of snapshots, read from manifests alone; manifests read once stay in memory. */
+export class LiveFiles {
+  readonly #storage: Storage;
+  readonly #manifests = new Map<string, LiveFile[]>();
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** Newest manifest first. Throws what storage throws where a snapshot has expired meanwhile. */
+  async of(metadata: TableMetadata, snapshot: Snapshot): Promise<LiveFile[]> {
+    const manifests = decodeManifestList(await this.#storage.read(snapshot["manifest-list"]));
+    const lists: LiveFile[][] = [];
+    for (const manifest of manifests) lists.push(await this.#filesIn(metadata, manifest));
+    return lists.flat();
+  }
+
+  async #filesIn(metadata: TableMetadata, manifest: ManifestFile): Promise<LiveFile[]> {
+    const known = this.#manifests.get(manifest.manifest_path);
+    if (known !== undefined) return known;
+    const spec = metadata["partition-specs"].find((candidate) => candidate["spec-id"] === manifest.partition_spec_id) ?? { fields: [] };
+    const schema = everyColumn(metadata);
+    const entries = decodeManifest(await this.#storage.read(manifest.manifest_path), manifest, { schema, spec });
+    const files = entries.filter(({ status }) => status !== STATUS.deleted).map((entry) => describe(entry, spec, schema));
+    this.#manifests.set(manifest.manifest_path, files);
+    const oldest = this.#manifests.keys().next().value;
+    if (this.#manifests.size > MAX_CACHED_MANIFESTS && oldest !== undefined) this.#manifests.delete(oldest);
+    return files;
+  }
+}
+
+/** An old spec may name a column that the current schema has lost. */
+function everyColumn(metadata: TableMetadata): Schema {
+  const current = metadata.schemas.filter((schema) => isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]));
+  return { type: "struct", fields: [...current, ...metadata.schemas].flatMap(({ fields }) => fields) };
+}
+
+function describe(entry: ManifestEntry, spec: PartitionSpec, schema: Schema): LiveFile {
+  const { data_file } = entry;
+  return {
+    path: data_file.file_path,
+    content: data_file.content,
+    partition: partitionInWords(data_file.partition, spec, schema),
+    rows: Number(data_file.record_count),
+    size_bytes: Number(data_file.file_size_in_bytes),
+    snapshot_id: String(entry.snapshot_id ?? ""),
+  };
+}
+
+function partitionInWords(tuple: PartitionTuple, spec: PartitionSpec, schema: Schema): string {
+  return partitionColumns(spec, schema)
+    .map(({ field_id, name, type }) => {
+      const value = tuple.get(field_id) ?? null;
+      const is_date = type === "date" && typeof value === "number";
+      return `${name}=${is_date ? new Date(value * MS_PER_DAY).toISOString().slice(0, 10) : String(value)}`;
+    })
+    .join("/");
+}

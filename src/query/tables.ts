@@ -1,0 +1,170 @@
+import { nameOfTable } from "../catalog/errors.ts";
+import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import { LAYERS } from "../engine/embedded/session.ts";
+import { currentSnapshot } from "../iceberg/append.ts";
+import { LiveFiles, type LiveFile } from "../iceberg/live-files.ts";
+import { CONTENT } from "../iceberg/manifest-model.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface TableFigures {
+  table: string;
+  layer: (typeof LAYERS)[number];
+  rows: number;
+  deleted_rows: number;
+  size_bytes: number;
+  files: number;
+  delete_files: number;
+  partitions: number;
+  snapshots: number;
+  snapshot_id: string | null;
+  committed_at: string | null;
+  commits_last_minute: number;
+}
+
+export interface SnapshotFigures {
+  snapshot_id: string;
+  parent_id: string | null;
+  sequence_number: string;
+  committed_at: string;
+  operation: string;
+  committer: string;
+  added_rows: number | null;
+  deleted_rows: number | null;
+  added_files: number | null;
+  total_rows: number | null;
+  total_files: number | null;
+  total_size_bytes: number | null;
+  summary: Record<string, string>;
+  was_current: boolean;
+}
+
+const CONTENT_NAMES = ["data", "position_deletes", "equality_deletes"] as const;
+
+/** Figures of a lake's tables from metadata and manifests alone: no engine scans for them. */
+export class TableReports {
+  readonly #catalog: TableCatalog;
+  readonly #files: LiveFiles;
+  /** The files of each table's newest snapshot. */
+  readonly #current = new Map<string, { snapshot_id: string; files: LiveFile[] }>();
+
+  constructor({ catalog, storage }: { catalog: TableCatalog; storage: Storage }) {
+    this.#catalog = catalog;
+    this.#files = new LiveFiles(storage);
+  }
+
+  async all(): Promise<LoadedTable[]> {
+    const found: LoadedTable[] = [];
+    for (const layer of LAYERS) {
+      if (!(await this.#catalog.hasNamespace([layer]))) continue;
+      for (const identifier of await this.#catalog.listTables([layer])) found.push(await this.#catalog.loadTable(identifier));
+    }
+    return found;
+  }
+
+  /** Throws NO_SUCH_TABLE. */
+  load(name: string): Promise<LoadedTable> {
+    return this.#catalog.loadTable(identifierOf(name));
+  }
+
+  async figures(table: LoadedTable, now_ms: number): Promise<TableFigures> {
+    const { metadata, identifier } = table;
+    const files = await this.files(table);
+    const data = files.filter(({ content }) => content === CONTENT.data);
+    const deletes = files.filter(({ content }) => content !== CONTENT.data);
+    // A position delete takes one row of the snapshot away; what an equality delete takes is for a scan to say.
+    const deleted_rows = sum(deletes.filter(({ content }) => content === CONTENT.position_deletes).map(({ rows }) => rows));
+    const current = currentSnapshot(metadata);
+    return {
+      table: nameOfTable(identifier),
+      layer: identifier.namespace[0] as TableFigures["layer"],
+      rows: sum(data.map(({ rows }) => rows)) - deleted_rows,
+      deleted_rows,
+      size_bytes: sum(files.map(({ size_bytes }) => size_bytes)),
+      files: data.length,
+      delete_files: deletes.length,
+      partitions: new Set(data.map(({ partition }) => partition)).size,
+      snapshots: metadata.snapshots.length,
+      snapshot_id: current === null ? null : String(current["snapshot-id"]),
+      committed_at: current === null ? null : isoOf(current["timestamp-ms"]),
+      commits_last_minute: commitsSince(table, now_ms - 60_000),
+    };
+  }
+
+  /** Of the newest snapshot; none before the first. */
+  async files(table: LoadedTable): Promise<LiveFile[]> {
+    const current = currentSnapshot(table.metadata);
+    if (current === null) return [];
+    const name = table.metadata["table-uuid"];
+    const snapshot_id = String(current["snapshot-id"]);
+    const known = this.#current.get(name);
+    if (known?.snapshot_id === snapshot_id) return known.files;
+    const files = await this.#files.of(table.metadata, current);
+    this.#current.set(name, { snapshot_id, files });
+    return files;
+  }
+
+  /** Rows of the newest snapshot in one partition (`name=value`), deleted ones subtracted. */
+  async rowsIn(table: LoadedTable, partition: string): Promise<number> {
+    const files = (await this.files(table)).filter((file) => file.partition === partition);
+    return sum(files.map(({ content, rows }) => (content === CONTENT.data ? rows : content === CONTENT.position_deletes ? -rows : 0)));
+  }
+}
+
+export function contentName(file: LiveFile): (typeof CONTENT_NAMES)[number] {
+  return CONTENT_NAMES[file.content] ?? "data";
+}
+
+export function identifierOf(name: string): TableIdentifier {
+  const [layer = "", ...rest] = name.split(".");
+  return { namespace: [layer], name: rest.join(".") };
+}
+
+/** Commits that became current after `since_ms`, by the snapshot log: a commit's intermediate snapshots are not in it. */
+export function commitsSince({ metadata }: LoadedTable, since_ms: number): number {
+  return metadata["snapshot-log"].filter((entry) => Number(entry["timestamp-ms"]) > since_ms).length;
+}
+
+/** Newest first. */
+export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
+  const current = new Set(metadata["snapshot-log"].map((entry) => String(entry["snapshot-id"])));
+  return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).reverse();
+}
+
+function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFigures {
+  const { summary } = snapshot;
+  const figure = (name: string) => (/^\d+$/.test(summary[name] ?? "") ? Number(summary[name]) : null);
+  const id = String(snapshot["snapshot-id"]);
+  return {
+    snapshot_id: id,
+    parent_id: snapshot["parent-snapshot-id"] === undefined ? null : String(snapshot["parent-snapshot-id"]),
+    sequence_number: String(snapshot["sequence-number"]),
+    committed_at: isoOf(snapshot["timestamp-ms"]),
+    operation: summary["operation"] ?? "unknown",
+    committer: committerOf(summary),
+    added_rows: figure("added-records"),
+    deleted_rows: figure("deleted-records") ?? figure("removed-records") ?? figure("added-position-deletes"),
+    added_files: figure("added-data-files"),
+    total_rows: figure("total-records"),
+    total_files: figure("total-data-files"),
+    total_size_bytes: figure("total-files-size"),
+    summary,
+    was_current: current.has(id),
+  };
+}
+
+/** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and is told by the figures that only it keeps. */
+function committerOf(summary: Readonly<Record<string, string>>): string {
+  const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");
+  if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");
+  const is_duckdb = summary["deleted-data-files"] !== undefined && summary["added-files-size"] === undefined;
+  return is_duckdb ? "duckdb" : "not named";
+}
+
+function isoOf(timestamp_ms: number | bigint): string {
+  return new Date(Number(timestamp_ms)).toISOString();
+}
+
+function sum(figures: readonly number[]): number {
+  return figures.reduce((total, figure) => total + figure, 0);
+}
+
