@@ -2,16 +2,57 @@
     What a source sends, by the shape of its messages rather than by its name. A format turns a message into elements (one
     per price) and an element into the fields below; everything after that is the same for all of them.
 
-      page   an array of objects, as of CoinGecko's /coins/markets: one element per coin, and a listing of coins
-      tick   one object with a product, a price and a time
+      page        an array of objects, as of CoinGecko's /coins/markets: one element per coin, and a listing of coins
+      tick        one object with a product, a price and a time
+      agg_trade   Binance's aggregate trade, bare or as the `data` of a combined stream
+      match       Coinbase's trade
+      trade       Kraken's trades: an object of channel trade, one element for each of its `data`
+      trade_row   the same from Kraken's REST API: a row of values
+
+    What a feed missed and its REST API still had comes in an envelope {"product", "backfill", "body"}: the product asked for,
+    the route, and the body as received, each trade of which is an element.
 #}
 {% macro number_keys() %}
-    {{ return(['current_price', 'market_cap', 'total_volume', 'price_change_percentage_1h_in_currency', 'price', 'volume']) }}
+    {{ return([
+        'current_price', 'market_cap', 'total_volume', 'price_change_percentage_1h_in_currency', 'price', 'volume', 'size', 'qty', 'p', 'q'
+    ]) }}
 {% endmacro %}
 
+{# The payload with its prices, amounts and fractional times as text: those that have a name, and the times of Kraken's rows. #}
+{% macro lossless(payload) -%}
+    case
+        when contains({{ payload }}, '"backfill"') then {{ quote_numbers_in_rows(quote_numbers(payload, number_keys())) }}
+        else {{ quote_numbers(payload, number_keys()) }}
+    end
+{%- endmacro %}
+
+{# What says where an object's elements are. Most messages are single elements: they are not read twice for it. #}
+{% macro envelope_of(message) -%}
+    case
+        when contains({{ message }}, '"backfill"') or contains({{ message }}, '"channel"')
+            then try(from_json({{ message }}, '{"channel": "VARCHAR", "product": "VARCHAR", "backfill": "VARCHAR"}'))
+    end
+{%- endmacro %}
+
+{# The format of a message's elements where they are in a list; null where the message is one element. #}
+{% macro listed_format(is_list, envelope) -%}
+    case
+        when {{ is_list }} then 'page'
+        when {{ envelope }}.backfill = 'aggTrades' then 'agg_trade'
+        when {{ envelope }}.backfill = 'trades' then 'match'
+        when {{ envelope }}.backfill = 'Trades' then 'trade_row'
+        when {{ envelope }}.channel = 'trade' then 'trade'
+    end
+{%- endmacro %}
+
 {# The elements of a list, each as its JSON text; null where the message is no JSON. #}
-{% macro elements_of(message) -%}
-    try(json_extract({{ message }}, '$[*]')::varchar[])
+{% macro elements_of(message, format, is_backfill) -%}
+    case
+        when {{ format }} = 'page' then try(json_extract({{ message }}, '$[*]')::varchar[])
+        when {{ format }} = 'trade_row' then try(json_extract({{ message }}, '$.body.result.*[*]')::varchar[])
+        when {{ is_backfill }} then try(json_extract({{ message }}, '$.body[*]')::varchar[])
+        when {{ format }} = 'trade' then try(json_extract({{ message }}, '$.data[*]')::varchar[])
+    end
 {%- endmacro %}
 
 {#
@@ -23,8 +64,50 @@
         "id": "VARCHAR", "symbol": "VARCHAR", "name": "VARCHAR", "category": "VARCHAR", "market_cap_rank": "VARCHAR",
         "current_price": "VARCHAR", "total_volume": "VARCHAR", "market_cap": "VARCHAR", "last_updated": "VARCHAR",
         "price_change_percentage_1h_in_currency": "VARCHAR",
-        "product": "VARCHAR", "price": "VARCHAR", "volume": "VARCHAR", "time": "VARCHAR"
+        "product": "VARCHAR", "price": "VARCHAR", "volume": "VARCHAR", "time": "VARCHAR",
+        "type": "VARCHAR", "product_id": "VARCHAR", "trade_id": "VARCHAR", "size": "VARCHAR", "qty": "VARCHAR", "timestamp": "VARCHAR",
+        "e": "VARCHAR", "s": "VARCHAR", "a": "VARCHAR", "p": "VARCHAR", "q": "VARCHAR", "T": "VARCHAR",
+        "data": {"e": "VARCHAR", "s": "VARCHAR", "a": "VARCHAR", "p": "VARCHAR", "q": "VARCHAR", "T": "VARCHAR"},
+        "stream": "VARCHAR", "channel": "VARCHAR", "event": "VARCHAR", "method": "VARCHAR"
     }'))
+{%- endmacro %}
+
+{# The values of a trade_row, in their order: price, volume, time, side, type, misc, trade id. #}
+{% macro values_of(element) -%}
+    try(from_json({{ element }}, '["VARCHAR"]'))
+{%- endmacro %}
+
+{# The format of an object that is one element; null where it is none of them. #}
+{% macro single_format(field) -%}
+    case
+        when {{ field }}.e = 'aggTrade' or {{ field }}.data.e = 'aggTrade' then 'agg_trade'
+        when {{ field }}.type in ('match', 'last_match') then 'match'
+        when {{ names_another_kind(field) }} then null
+        when {{ field }}.product is not null or {{ field }}.price is not null then 'tick'
+    end
+{%- endmacro %}
+
+{#
+    Exchanges say in every message of what kind it is. An object that does so, and is no trade of the formats above, is a ticker,
+    a book, a candle, an answer to a subscription. A tick may say its kind: it has a product.
+#}
+{% macro names_another_kind(field) -%}
+    {{ field }}.product is null
+    and coalesce({{ field }}.type, {{ field }}.e, {{ field }}.stream, {{ field }}.channel, {{ field }}.event, {{ field }}.method) is not null
+{%- endmacro %}
+
+{# One field for all formats: the expression of each. #}
+{% macro by_format(expressions) -%}
+    case format {% for format, expression in expressions.items() %}when '{{ format }}' then {{ expression }} {% endfor %}end
+{%- endmacro %}
+
+{# When an event was: text of a date and time, or a count since 1970: of milliseconds in agg_trade, of seconds in trade_row. #}
+{% macro event_time(text) -%}
+    case
+        when format = 'agg_trade' then {{ time_since_epoch(text, 1000) }}
+        when format = 'trade_row' then {{ time_since_epoch(text, 1000000) }}
+        else try_cast({{ text }} as timestamptz)
+    end
 {%- endmacro %}
 
 {# Values take a hundred times the memory of the two bytes they may come in. Counted by commas, without a look at the structure. #}

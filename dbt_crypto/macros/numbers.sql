@@ -6,6 +6,14 @@
     regexp_replace({{ payload }}, '("(?:{{ keys | join("|") }})"\s*:\s*)(-?[0-9][0-9.eE+-]*)', '\1"\2"', 'g')
 {%- endmacro %}
 
+{#
+    Likewise the numbers that follow a number in quotes in an array, such as the time in ["30243.40","0.3450",1688669597.8277369].
+    In valid JSON that is exact: quotes around nothing but digits are a string, and what is between commas after it is a value.
+#}
+{% macro quote_numbers_in_rows(payload) -%}
+    regexp_replace({{ payload }}, '("[0-9.eE+-]*"\s*,\s*)(-?[0-9][0-9.eE+-]*)(\s*,)', '\1"\2"\3', 'g')
+{%- endmacro %}
+
 {# The way back, for people to read; a number that came as text is shown as a number. #}
 {% macro unquote_numbers(json, keys) -%}
     regexp_replace({{ json }}, '("(?:{{ keys | join("|") }})"\s*:\s*)"(-?[0-9][0-9.eE+-]*)"', '\1\2', 'g')

@@ -11,3 +11,8 @@
 {% macro minutes_since_epoch(timestamp) -%}
     epoch_us({{ timestamp }}) // 60000000
 {%- endmacro %}
+
+{# A moment from a count since 1970-01-01 00:00 UTC, as text; cut to the microsecond, as text of a date and time is. #}
+{% macro time_since_epoch(count, unit_us) -%}
+    try(make_timestamptz(trunc({{ decimal_of(count, 'decimal(38, 9)') }} * {{ unit_us }})::bigint))
+{%- endmacro %}

@@ -10,9 +10,13 @@ with records as (
         log_partition,
         log_offset,
         case
-            when ltrim(payload, e' \t\r\n') not like '[%' or strlen(payload) > {{ var('max_payload_bytes') }}
+            when strlen(payload) > {{ var('max_payload_bytes') }}
                 or strlen(payload) - strlen(replace(payload, ',', '')) > {{ var('max_payload_values') }} then 1
-            else greatest(coalesce(try(json_array_length(payload)), 1), 1)
+            when ltrim(payload, e' \t\r\n') like '[%' then greatest(coalesce(try(json_array_length(payload)), 1), 1)
+            when try(payload ->> '$.backfill') in ('aggTrades', 'trades') then greatest(coalesce(try(json_array_length(payload, '$.body')), 1), 1)
+            when try(payload ->> '$.backfill') = 'Trades' then greatest(coalesce(try(len(payload -> '$.body.result.*[*]')), 1), 1)
+            when try(payload ->> '$.channel') = 'trade' then greatest(coalesce(try(json_array_length(payload, '$.data')), 1), 1)
+            else 1
         end as element_count
     from {{ source('bronze', 'crypto_ticks_raw') }}
     where {{ consumed_by_all(tables) }}

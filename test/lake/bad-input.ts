@@ -62,7 +62,7 @@ const BODIES: readonly Case[] = [
   body("an empty object", "{}", "unrecognised_shape"),
   body("an empty array", " [ ] ", "unrecognised_shape"),
   body("an error as JSON", '{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit."}}', "unrecognised_shape"),
-  body("an object of other meaning", '{"type":"heartbeat","sequence":90}', "unrecognised_shape"),
+  body("an object of other meaning", '{"type":"heartbeat","sequence":90}', "not_a_trade"),
   body("bytes that are no UTF-8", Buffer.from([0x5b, 0xc3, 0x28, 0x5d]), "not_utf8"),
   body("half a surrogate pair, encoded", Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), "not_utf8"),
   body("an overlong encoding", Buffer.from([0x22, 0xc0, 0xaf, 0x22]), "not_utf8"),

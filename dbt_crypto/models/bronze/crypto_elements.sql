@@ -10,7 +10,7 @@ with records as (
         log_offset,
         source,
         ingested_at,
-        {{ quote_numbers('payload', number_keys()) }} as message,
+        {{ lossless('payload') }} as message,
         left(ltrim(payload, e' \t\r\n'), 1) = '[' as is_list,
         case
             when payload is null then 'not_utf8'
@@ -23,16 +23,36 @@ with records as (
 
 ),
 
+enveloped_records as (
+
+    select *, case when unreadable is null and not is_list then {{ envelope_of('message') }} end as envelope
+    from records
+
+),
+
+formatted_records as (
+
+    select
+        * exclude (is_list, envelope),
+        case when unreadable is null then {{ listed_format('is_list', 'envelope') }} end as list_format,
+        coalesce(list_format is not null and envelope.backfill is not null, false) as is_backfill,
+        case when is_backfill then envelope.product end as envelope_product
+    from enveloped_records
+
+),
+
 split_records as (
 
     select
         *,
-        case when unreadable is null and is_list then {{ elements_of('message') }} end as listed,
+        {{ elements_of('message', 'list_format', 'is_backfill') }} as listed,
         coalesce(
             unreadable,
-            case when is_list then case when listed is null then 'invalid_json' when len(listed) = 0 then 'unrecognised_shape' end end
+            case when list_format is not null then
+                case when listed is null then 'invalid_json' when len(listed) = 0 then 'unrecognised_shape' end
+            end
         ) as record_refusal
-    from records
+    from formatted_records
 
 ),
 
@@ -41,9 +61,10 @@ elements as (
 
     select
         * exclude (message, unreadable, listed),
-        unnest(case when record_refusal is null and is_list then listed else [message] end) as element,
-        case when record_refusal is null and is_list then len(listed) else 1 end as element_count,
-        case when record_refusal is null and is_list then generate_subscripts(listed, 1) - 1 else 0 end as element_index
+        record_refusal is null and list_format is not null as is_listed,
+        unnest(case when is_listed then listed else [message] end) as element,
+        case when is_listed then len(listed) else 1 end as element_count,
+        case when is_listed then generate_subscripts(listed, 1) - 1 else 0 end as element_index
     from split_records
 
 ),
@@ -51,7 +72,10 @@ elements as (
 {# Materialized, or DuckDB reads the element anew for every field that is asked of it. #}
 fields as materialized (
 
-    select *, case when record_refusal is null then {{ fields_of('element') }} end as field
+    select
+        *,
+        case when record_refusal is null and list_format is distinct from 'trade_row' then {{ fields_of('element') }} end as field,
+        case when record_refusal is null and list_format = 'trade_row' then {{ values_of('element') }} end as row_values
     from elements
 
 ),
@@ -60,13 +84,14 @@ recognised_fields as (
 
     select
         *,
+        case when record_refusal is null then coalesce(list_format, {{ single_format('field') }}) end as format,
         case
             when record_refusal is not null then record_refusal
-            when is_list then case when left(element, 1) != '{' then 'element_not_object' end
+            when list_format = 'trade_row' then case when left(element, 1) != '[' then 'element_not_object' end
+            when list_format is not null then case when left(element, 1) != '{' then 'element_not_object' end
             when field is null then case when json_valid(element) then 'unrecognised_shape' else 'invalid_json' end
-            when field.product is null and field.price is null then 'unrecognised_shape'
-        end as refusal,
-        case when refusal is null or refusal = 'element_not_object' then if(is_list, 'page', 'tick') end as format
+            when format is null then case when {{ names_another_kind('field') }} then 'not_a_trade' else 'unrecognised_shape' end
+        end as refusal
     from fields
 
 ),
@@ -74,20 +99,66 @@ recognised_fields as (
 named as (
 
     select
-        * exclude (field),
-        nullif(lower(trim(case when format = 'page' then field.id else field.product end)), '') as crypto_id,
-        case when format = 'tick' then nullif(trim(field.id), '') end as trade_id,
-        nullif(upper(trim(case when format = 'page' then field.symbol else field.product end)), '') as symbol,
+        * exclude (field, row_values),
+        nullif(trim(field.id), '') as given_id,
+        nullif(trim(coalesce(envelope_product, {{ by_format({
+            'tick': 'field.product',
+            'agg_trade': 'coalesce(field.data.s, field.s)',
+            'match': 'field.product_id',
+            'trade': 'field.symbol',
+        }) }})), '') as product_name,
+        nullif(trim({{ by_format({
+            'tick': 'field.id',
+            'agg_trade': 'coalesce(field.data.a, field.a)',
+            'match': 'field.trade_id',
+            'trade': 'field.trade_id',
+            'trade_row': 'row_values[7]',
+        }) }}), '') as trade_id,
+        case when format = 'page' then nullif(upper(trim(field.symbol)), '') end as given_symbol,
         nullif(trim(field.name), '') as name,
         nullif(trim(field.category), '') as category,
         {{ unless_below(1, "try_cast(field.market_cap_rank as integer)") }} as market_cap_rank,
-        case when format = 'page' then field.current_price else field.price end as price_text,
-        case when format = 'page' then field.last_updated else field.time end as event_text,
+        {{ by_format({
+            'page': 'field.current_price',
+            'tick': 'field.price',
+            'agg_trade': 'coalesce(field.data.p, field.p)',
+            'match': 'field.price',
+            'trade': 'field.price',
+            'trade_row': 'row_values[1]',
+        }) }} as price_text,
+        {{ by_format({
+            'tick': 'field.volume',
+            'agg_trade': 'coalesce(field.data.q, field.q)',
+            'match': 'field.size',
+            'trade': 'field.qty',
+            'trade_row': 'row_values[2]',
+        }) }} as volume_text,
+        {{ by_format({
+            'page': 'field.last_updated',
+            'tick': 'field.time',
+            'agg_trade': 'coalesce(field.data.T, field.T)',
+            'match': 'field.time',
+            'trade': 'field.timestamp',
+            'trade_row': 'row_values[3]',
+        }) }} as event_text,
         {{ unless_below(0, decimal_of('field.total_volume')) }} as volume_24h,
         {{ unless_below(0, decimal_of('field.market_cap')) }} as market_cap,
-        {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h,
-        {{ unless_below(0, decimal_of('field.volume', 'decimal(38, 8)')) }} as traded_volume
+        {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h
     from recognised_fields
+
+),
+
+{# Pages name the coin itself. Products are compared in upper case: no source has two that differ in their case alone. #}
+identified as (
+
+    select
+        *,
+        upper(product_name) as product,
+        lower(case when format = 'page' then given_id else product_name end) as crypto_id,
+        coalesce(given_symbol, product) as symbol,
+        null::boolean as is_mapped,
+        case when regexp_full_match(trade_id, '0|[1-9][0-9]{0,17}') then trade_id::bigint end as trade_number
+    from named
 
 ),
 
@@ -96,8 +167,9 @@ priced as (
     select
         *,
         {{ decimal_of('price_text') }} as price,
-        try_cast(event_text as timestamptz) as price_at
-    from named
+        {{ unless_below(0, decimal_of('volume_text', 'decimal(38, 8)')) }} as traded_volume,
+        {{ event_time('event_text') }} as price_at
+    from identified
 
 ),
 
@@ -115,7 +187,8 @@ judged as (
                 when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
                 when event_text is null then 'missing_time'
                 when price_at is null or not isfinite(price_at) then 'invalid_time'
-                when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second then 'late_event'
+                -- what fills a gap is late by nature
+                when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill then 'late_event'
                 when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
             end
         ) as reason
@@ -134,6 +207,9 @@ select
     -- what it is about
     source,
     format,
+    is_backfill,
+    product,
+    is_mapped,
     crypto_id,
     symbol,
     name,
@@ -154,7 +230,8 @@ select
     ingested_at,
 
     -- who it is, and whether it counts
-    concat_ws(':', source, crypto_id, coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
+    trade_number,
+    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
     reason,
     case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
 from judged

@@ -20,6 +20,10 @@ select
     crypto_id,
     coalesce(symbol, upper(crypto_id)) as symbol,
     source,
+    product,
+    trade_number,
+    is_mapped,
+    is_backfill,
 
     -- what it says
     price,
