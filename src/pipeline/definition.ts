@@ -45,8 +45,14 @@ export interface Pipeline {
 export interface LiveDefinition {
   /** The batch model: parses records into elements, one row each. */
   elements: string;
+  /** Condition on an element: it counts, unless its identity is known already. */
+  is_candidate: string;
+  /** Condition on an element without a number: its identity is made of its event time, so copies of it carry the same. */
+  is_timed: string;
   /** Models, by name, whose rows are decided once, when a record arrives: accepted first, then what needs it. */
   verdicts: readonly [accepted: string, ...others: string[]];
+  /** Models that read, of the accepted rows, those of whole minutes of a subject: all rows of each minute that a new row touches. */
+  by_minute: readonly string[];
   /** Columns of the accepted model. */
   columns: {
     /** What a row is about: a coin, an order. */

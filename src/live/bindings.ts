@@ -1,0 +1,90 @@
+import type { CompiledRelation } from "../transform/worker.ts";
+
+/**
+ * Turns the SQL of dbt's models into the SQL of live views: the same statements, with other relations in the place of tables.
+ * Pure text over what dbt compiled; the names below are those of the tail's own database.
+ *
+ *   live.<table>              the view: a table at one snapshot, and what of the tail it has not absorbed
+ *   live.tail.<table>         what the tail holds for it
+ */
+export const TAIL = "live.tail";
+/** Records of the batch being absorbed, in bronze's columns, and their elements. */
+export const ARRIVING = `${TAIL}.arriving`;
+export const ARRIVED = `${TAIL}.arrived`;
+/** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
+export const KNOWN = `${TAIL}.known`;
+
+/** How far a table has come in the log: the next offset by "<topic>/<partition>". */
+export type Place = Readonly<Record<string, number>>;
+
+/** A table as the views read it: at the snapshot that was current when it was looked at, and where that stands in the log. */
+export interface Bound {
+  snapshot_id: string | null;
+  place: Place;
+}
+
+/** Where each of the relations that a model reads is to be looked for, by its name as dbt writes it. */
+export type Binding = ReadonlyMap<string, string>;
+
+const IS_NEW = /coinlake_is_new\(\s*([\w.]+)\s*,\s*([\w.]+)\s*,\s*([\w.]+)\s*\)/g;
+
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Condition: the row's record lies at or past `place`. A partition that the place does not name is past it whole. */
+export function isPast(place: Place, [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"]): string {
+  const consumed = Object.entries(place).map(([name, next]) => {
+    const slash = name.lastIndexOf("/");
+    return `(${topic} = ${quote(name.slice(0, slash))} and ${partition} = ${Number(name.slice(slash + 1))} and ${offset} < ${next})`;
+  });
+  return consumed.length === 0 ? "true" : `not (${consumed.join(" or ")})`;
+}
+
+/** The model's SQL over the relations of the binding; what is new to it lies past `place`. */
+export function bind(model: CompiledRelation, binding: Binding, place: Place): string {
+  if (model.sql === null) throw new Error(`${model.name} is no model`);
+  let sql = model.sql.trim();
+  for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, replacement);
+  return sql.replace(IS_NEW, (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`);
+}
+
+/** An empty relation of the documented columns, for tables that are not there yet. */
+export function emptyLike({ columns }: CompiledRelation): string {
+  return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
+}
+
+/** The table as it stood at its snapshot. */
+export function tableAt(model: CompiledRelation, { snapshot_id }: Bound): string {
+  return snapshot_id === null ? emptyLike(model) : `select * from ${model.relation} at (version => ${snapshot_id})`;
+}
+
+/**
+ * The view of a model: its table, and the rows that its next run would write, in the way that the run would write them (see the
+ * project's macros/materialize_incremental.sql): appended, or in the place of the rows with their key.
+ */
+export function viewOf(model: CompiledRelation, table: string, new_rows: string): string {
+  const kept_columns = model.columns.map(({ name }) => name).join(", ");
+  const replaced = replacement(model);
+  // `*` of the table: an older one may lack a column that the model has gained since.
+  if (replaced === null) return `${table} union all by name select ${kept_columns} from (${new_rows})`;
+  return `with new_rows as materialized (
+    ${new_rows}
+)
+select t.* from (${table}) as t where not exists (select 1 from new_rows as s where ${replaced})
+union all by name
+select ${kept_columns} from new_rows`;
+}
+
+function replacement({ unique_key, replace_on }: CompiledRelation): string | null {
+  const matches = [...(replace_on === null ? [] : [`(${replace_on})`]), ...unique_key.map((key) => `t.${key} = s.${key}`)];
+  return matches.length === 0 ? null : matches.join(" and ");
+}
+
+/** The place up to which every one of the tables has come. */
+export function leastOf(places: readonly Place[]): Record<string, number> {
+  const [first = {}, ...others] = places;
+  return Object.fromEntries(
+    Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]),
+  );
+}

@@ -1,0 +1,43 @@
+interface Numbered {
+  date: string;
+  number: number | null;
+  numbered_for: string;
+  is_timed: boolean;
+}
+
+/** Events come of today, of yesterday around midnight, and (filled gaps) of days before: more days than this are learnt anew when needed. */
+const MAX_DATES = 8;
+
+/**
+ * The highest number that was accepted, per date and per what numbers count for. A higher one cannot be a copy, so the table
+ * need not be searched for it; what is not higher may be late, filled in, or a copy.
+ */
+export class Heads {
+  readonly #by_date = new Map<string, Map<string, number>>();
+
+  /** Dates of candidates with numbers that nothing is known of yet. */
+  unknownDates(candidates: readonly Numbered[]): string[] {
+    return [...new Set(candidates.flatMap(({ date, number }) => (number === null || this.#by_date.has(date) ? [] : [date])))];
+  }
+
+  /** What the accepted rows' table says of a date. */
+  learn(date: string, heads: readonly (readonly [numbered_for: string, number: number])[]): void {
+    this.#by_date.set(date, new Map(heads));
+    const oldest = this.#by_date.keys().next().value;
+    if (this.#by_date.size > MAX_DATES && oldest !== undefined) this.#by_date.delete(oldest);
+  }
+
+  mayBeCopy({ date, number, numbered_for, is_timed }: Numbered): boolean {
+    if (number === null) return !is_timed;
+    return number <= (this.#by_date.get(date)?.get(numbered_for) ?? -Infinity);
+  }
+
+  advance(candidates: readonly Numbered[]): void {
+    for (const { date, number, numbered_for } of candidates) {
+      if (number === null) continue;
+      const heads = this.#by_date.get(date) ?? new Map<string, number>();
+      this.#by_date.set(date, heads);
+      if (number > (heads.get(numbered_for) ?? -Infinity)) heads.set(numbered_for, number);
+    }
+  }
+}

@@ -1,0 +1,247 @@
+import type { OpenLake } from "../engine/embedded/open.ts";
+import { LAYERS } from "../engine/embedded/session.ts";
+import { TailDatabase } from "../engine/embedded/tail-database.ts";
+import type { QueryResult, ReadOptions } from "../engine/embedded/read.ts";
+import { OperatingError } from "../errors.ts";
+import type { Clock } from "../clock.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import type { LiveModels } from "../transform/models.ts";
+import type { Place } from "./bindings.ts";
+import { shapeOf, type LiveShape } from "./shape.ts";
+import { Tail, type Arrival } from "./tail.ts";
+import { Views, type BoundTable } from "./views.ts";
+
+export interface LiveLakeOptions {
+  open: Pick<OpenLake, "catalog" | "server" | "log">;
+  pipeline: Pipeline;
+  models: LiveModels;
+  clock: Clock;
+  memory_limit_mb?: number;
+  threads?: number;
+  /** Told of failures that are tried again. */
+  failed?(error: OperatingError): void;
+}
+
+export interface AbsorbedBatch {
+  /** What was accepted, in the log's order. */
+  ticks: readonly Tick[];
+  records: number;
+  /** Where the tail now stands: the next offset by "<topic>/<partition>". */
+  next: Place;
+  absorbed_at_us: number;
+}
+
+export interface LiveState {
+  next: Place;
+  /** Records that some table has not absorbed yet. */
+  tail_records: number;
+  tail_size_bytes: number;
+  /** Records of the log that are not visible yet. */
+  pending_records: number;
+  absorbed_at_us: number | null;
+  tables: BoundTable[];
+  /** Why nothing is absorbed at the moment; null where all is well. */
+  stalled: string | null;
+}
+
+const MEMORY_LIMIT_MB = 256;
+/** A batch blocks the event loop while it is handed over: about 20 µs a record. */
+const BATCH = { max_records: 2_048, max_bytes: 4 * 1024 * 1024 };
+/** At most this much waits for the tables; then the tail waits for them, and says so. */
+const TAIL = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
+/** Records that arrive one by one are absorbed together when they come faster than this. */
+const PACE_MS = 25;
+/** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
+const LOOK_MS = 250;
+const RETRY_PAUSE_MS = 1_000;
+
+/**
+ * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
+ * the same SQL. Each view goes from one snapshot to the next in one transaction with the tail's end that it adds, so no query
+ * sees a record twice or not at all.
+ */
+export class LiveLake {
+  readonly #options: LiveLakeOptions;
+  readonly #db: TailDatabase;
+  readonly #shape: LiveShape;
+  readonly #tail: Tail;
+  readonly #views: Views;
+  readonly #listeners = new Set<(batch: AbsorbedBatch) => void>();
+  #next: Record<string, number> = {};
+  #absorbed_us: number | null = null;
+  #looked_us = -Infinity;
+  #pending_records = 0;
+  #stalled: string | null = null;
+
+  private constructor(options: LiveLakeOptions, db: TailDatabase) {
+    const { pipeline, models } = options;
+    const parts = { live: pipeline.live, shape: shapeOf(pipeline, models), topic: pipeline.topic.name };
+    this.#options = options;
+    this.#db = db;
+    this.#shape = parts.shape;
+    this.#tail = new Tail(db, parts);
+    this.#views = new Views(db, parts);
+  }
+
+  /** The views read the tables as they stand; the tail is empty until `run` or `catchUp`. */
+  static async open(options: LiveLakeOptions): Promise<LiveLake> {
+    const { catalog, server } = options.open;
+    for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
+    const db = await TailDatabase.open(server.url, { memory_limit_mb: options.memory_limit_mb ?? MEMORY_LIMIT_MB, threads: options.threads ?? 2 });
+    try {
+      const lake = new LiveLake(options, db);
+      await lake.#open();
+      return lake;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** Told of every batch after it has become visible. Returns how to stop listening. */
+  onAbsorbed(listener: (batch: AbsorbedBatch) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Follows the log and the tables until the signal aborts. Failures that a retry may mend are reported and tried again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, failed } = this.#options;
+    while (!signal.aborted) {
+      const started_us = clock.now_us();
+      try {
+        await this.#followTables();
+        if (!(await this.#absorbNext())) await this.#untilMore(signal);
+        else await this.#pause(PACE_MS - (clock.now_us() - started_us) / 1000, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
+        failed?.(error);
+        await this.#pause(RETRY_PAUSE_MS, signal);
+      }
+    }
+  }
+
+  /** Absorbs what the log holds, as far as there is room for it. Not beside `run`. */
+  async catchUp(): Promise<void> {
+    do await this.#followTables();
+    while (await this.#absorbNext());
+  }
+
+  /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
+  query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
+    return this.#db.query(sql, options);
+  }
+
+  state(): LiveState {
+    const { records, size_bytes } = this.#tail.size;
+    return {
+      next: { ...this.#next },
+      tail_records: records,
+      tail_size_bytes: size_bytes,
+      pending_records: this.#pending_records,
+      absorbed_at_us: this.#absorbed_us,
+      tables: this.#views.bound(),
+      stalled: this.#stalled,
+    };
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  async #open(): Promise<void> {
+    await this.#views.open();
+    const tables = await this.#views.look(this.#options.open.catalog);
+    const accepted = tables.find(({ table }) => table === this.#views.boundOf(this.#shape.accepted).table) ?? this.#views.boundOf(this.#shape.accepted);
+    await this.#tail.open(accepted);
+    await this.#bindTo(tables);
+    this.#next = { ...this.#views.absorbed() };
+  }
+
+  async #followTables(): Promise<void> {
+    const now_us = this.#options.clock.now_us();
+    if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
+    this.#looked_us = now_us;
+    const moved = await this.#views.look(this.#options.open.catalog);
+    if (moved.length > 0) await this.#bindTo(moved);
+  }
+
+  async #bindTo(moved: readonly BoundTable[]): Promise<void> {
+    const stood = await this.#db.transact(async () => {
+      for (const bound of moved) {
+        const seed = this.#views.isSeed(bound);
+        if (seed) await this.#tail.takeSeed(seed, bound);
+      }
+      return this.#views.replace(moved);
+    });
+    stood();
+    // Only what no view adds to its table any more.
+    const trimmed = await this.#db.transact(() => this.#tail.trim(this.#views.absorbed()));
+    trimmed();
+  }
+
+  /** Whether there was something, and room for it. */
+  async #absorbNext(): Promise<boolean> {
+    const { open, pipeline, clock } = this.#options;
+    const topic = pipeline.topic.name;
+    const bounds = await open.log.bounds(topic);
+    this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
+    const waiting = bounds.find((bound) => bound.end > this.#placeOf(bound));
+    if (waiting === undefined) return false;
+    if (!this.#hasRoom()) return false;
+    const arrival = await this.#arrivalOf(waiting);
+    if (arrival === null) return false;
+    const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
+    const records = arrival.kind === "log" ? arrival.records.length : arrival.to - arrival.from;
+    this.#next = { ...this.#next, [`${topic}/${waiting.partition}`]: this.#placeOf(waiting) + records };
+    this.#pending_records -= records;
+    this.#absorbed_us = clock.now_us();
+    const batch: AbsorbedBatch = { ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us };
+    for (const listener of this.#listeners) listener(batch);
+    return true;
+  }
+
+  #hasRoom(): boolean {
+    const { records, size_bytes } = this.#tail.size;
+    const has_room = records < TAIL.max_records && size_bytes < TAIL.max_bytes;
+    this.#stalled = has_room ? null : `${records} records (${Math.round(size_bytes / 1e6)} MB) wait for the tables; what comes after them is not visible yet.`;
+    return has_room;
+  }
+
+  /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */
+  async #arrivalOf({ partition, begin, end }: PartitionBounds): Promise<Arrival | null> {
+    const { open, pipeline } = this.#options;
+    const from = this.#placeOf({ partition, begin, end });
+    if (from >= begin) {
+      const records = await open.log.read(pipeline.topic.name, partition, from, BATCH);
+      return records.length === 0 ? null : { kind: "log", records };
+    }
+    const bronze = this.#views.boundOf(this.#shape.bronze);
+    const to = Math.min(begin, from + BATCH.max_records, bronze.place[`${pipeline.topic.name}/${partition}`] ?? 0);
+    return to > from ? { kind: "bronze", bronze, partition, from, to } : null;
+  }
+
+  /** Where the tail stands in a partition. What no table has begins with the log. */
+  #placeOf({ partition, begin }: PartitionBounds): number {
+    return this.#next[`${this.#options.pipeline.topic.name}/${partition}`] ?? begin;
+  }
+
+  /** Until the log holds more than it did, or it is time to look at the tables. */
+  async #untilMore(signal: AbortSignal): Promise<void> {
+    const { open, pipeline } = this.#options;
+    if (this.#pending_records > 0) return this.#pause(LOOK_MS, signal);
+    const topic = pipeline.topic.name;
+    const look = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+    const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#placeOf(bound) }));
+    await open.log.waitForAppend(topic, ends, look);
+  }
+
+  async #pause(pause_ms: number, signal: AbortSignal): Promise<void> {
+    if (pause_ms <= 0) return;
+    await this.#options.clock.wait(pause_ms, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}

@@ -1,0 +1,270 @@
+import { BRONZE_COLUMNS, type Statement, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
+import type { LogRecord } from "../log/log.ts";
+import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
+import { ARRIVED, ARRIVING, bind, emptyLike, isPast, KNOWN, TAIL, type Bound, type Place } from "./bindings.ts";
+import { Heads } from "./heads.ts";
+import { MINUTE_US, Minutes } from "./minutes.ts";
+import { tableName, tableOf, type LiveShape } from "./shape.ts";
+
+/** An element that counts unless it is known already, as the tail's bookkeeping sees it. */
+export interface Candidate extends Tick {
+  /** UTC date of the event, as text. */
+  date: string;
+  /** The source's consecutive number, and what it counts for; null where there is none. */
+  number: number | null;
+  numbered_for: string;
+  is_timed: boolean;
+}
+
+/** What is to be absorbed next: records of the log, or (where the log has forgotten them) a range of bronze. */
+export type Arrival =
+  | { kind: "log"; records: readonly LogRecord[] }
+  | { kind: "bronze"; bronze: Bound; partition: number; from: number; to: number };
+
+interface Statements {
+  clear: Statement[];
+  keep_records: Statement;
+  parse: Statement;
+  keep_elements: Statement;
+  accept: Statement;
+  others: Statement[];
+}
+
+/**
+ * Records that the tables have not absorbed, parsed once, with the verdict on each element: the same SQL as dbt's, over the
+ * batch that arrives. Besides what arrived, `live.tail.<accepted>` holds every accepted row of each minute of a subject that it
+ * holds a row of: minutes are aggregated from it, and copies are recognised in it.
+ */
+export class Tail {
+  readonly #db: TailDatabase;
+  readonly #live: LiveDefinition;
+  readonly #shape: LiveShape;
+  readonly #topic: string;
+  readonly #hot: string;
+  readonly #heads = new Heads();
+  readonly #minutes: Minutes;
+  #statements: Statements | null = null;
+  #records = 0;
+  #size_bytes = 0;
+
+  constructor(db: TailDatabase, parts: { live: LiveDefinition; shape: LiveShape; topic: string }) {
+    this.#db = db;
+    this.#live = parts.live;
+    this.#shape = parts.shape;
+    this.#topic = parts.topic;
+    this.#hot = tailTable(parts.shape.accepted);
+    this.#minutes = new Minutes();
+  }
+
+  /** Records in the tail, and the bytes of their payloads. */
+  get size(): { records: number; size_bytes: number } {
+    return { records: this.#records, size_bytes: this.#size_bytes };
+  }
+
+  /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
+  async open(accepted: Bound): Promise<void> {
+    const { bronze, seeds, elements, others } = this.#shape;
+    await this.#db.run(`CREATE TABLE ${ARRIVING} (${BRONZE_COLUMNS}); CREATE TABLE ${tailTable(bronze)} (${BRONZE_COLUMNS})`);
+    const makes = [
+      [ARRIVED, elements],
+      [tailTable(elements), elements],
+      [this.#hot, this.#shape.accepted],
+      [KNOWN, this.#shape.accepted],
+      ...[...others, ...seeds].map((model) => [tailTable(model), model] as const),
+    ] as const;
+    for (const [table, model] of makes) await this.#db.run(`CREATE TABLE ${table} AS ${emptyLike(model)}`);
+    if (accepted.snapshot_id !== null) {
+      const [[newest_us] = []] = await this.#db.read(`select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`);
+      if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
+    }
+    await this.#prepare();
+  }
+
+  /** A seed's rows, as its table now has them. */
+  async takeSeed(seed: { relation: string; name: string }, { snapshot_id }: Bound): Promise<void> {
+    await this.#db.run(`DELETE FROM ${TAIL}.${seed.name}`);
+    if (snapshot_id !== null) await this.#db.run(`INSERT INTO ${TAIL}.${seed.name} BY NAME SELECT * FROM ${seed.relation} AT (VERSION => ${snapshot_id})`);
+  }
+
+  /**
+   * Parses and judges what arrives, all or nothing. `from` is where the tail stands: what lies past it in the accepted rows'
+   * table is still to be absorbed, and does not count as known. Returns what was accepted, in the log's order.
+   */
+  async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
+    const statements = this.#statements;
+    if (statements === null) throw new Error("the tail is not open");
+    let arrived = { records: 0, size_bytes: 0 };
+    let candidates: Candidate[] = [];
+    const ticks = await this.#db.transact(async () => {
+      for (const clear of statements.clear) await clear.run();
+      await this.#fill(arrival);
+      arrived = await this.#count(ARRIVING);
+      await statements.keep_records.run();
+      await statements.parse.run();
+      await statements.keep_elements.run();
+      candidates = await this.#candidates();
+      if (candidates.length === 0) return [];
+      await this.#cover(candidates, from, accepted);
+      await this.#recall(candidates, from, accepted);
+      if ((await statements.accept.run()) === candidates.length) return candidates;
+      for (const other of statements.others) await other.run();
+      return this.#acceptedOf(candidates);
+    });
+    this.#records += arrived.records;
+    this.#size_bytes += arrived.size_bytes;
+    this.#minutes.hold(candidates);
+    this.#heads.advance(candidates);
+    return ticks;
+  }
+
+  /** Forgets what every table has absorbed, except minutes that are still being written to. Within the caller's transaction. */
+  async trim(absorbed: Place): Promise<() => void> {
+    const { at } = this.#live.columns;
+    const [[oldest_us, newest_us] = []] = await this.#db.read(
+      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#hot}`,
+    );
+    const cut_us = this.#minutes.cutBefore(oldest_us as number | null, newest_us as number | null);
+    const { bronze, elements, others } = this.#shape;
+    for (const table of [bronze, elements, ...others].map(tailTable)) await this.#db.run(`DELETE FROM ${table} WHERE not (${isPast(absorbed)})`);
+    await this.#db.run(`DELETE FROM ${this.#hot} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`);
+    const left = await this.#count(tailTable(bronze));
+    return () => {
+      this.#minutes.forgetBefore(cut_us);
+      this.#records = left.records;
+      this.#size_bytes = left.size_bytes;
+    };
+  }
+
+  async #prepare(): Promise<void> {
+    const { bronze, seeds, elements, accepted, others } = this.#shape;
+    const local = seeds.map((seed) => [seed.relation, tailTable(seed)] as const);
+    const insert = (into: string, sql: string) => this.#db.prepare(`INSERT INTO ${into} BY NAME ${sql}`);
+    const judged = new Map([[elements.relation, ARRIVED], ...local]);
+    const known = `(select * from ${this.#hot} union all by name select * from ${KNOWN})`;
+    const kept = new Map([...judged, [accepted.relation, this.#hot] as const]);
+    this.#statements = {
+      clear: await Promise.all([ARRIVING, ARRIVED, KNOWN].map((table) => this.#db.prepare(`DELETE FROM ${table}`))),
+      keep_records: await insert(tailTable(bronze), `select * from ${ARRIVING}`),
+      parse: await insert(ARRIVED, bind(elements, new Map([[bronze.relation, ARRIVING], ...local]), {})),
+      keep_elements: await insert(tailTable(elements), `select * from ${ARRIVED}`),
+      accept: await insert(this.#hot, bind(accepted, new Map([...judged, [accepted.relation, known] as const]), {})),
+      others: await Promise.all(others.map((model) => insert(tailTable(model), bind(model, kept, {})))),
+    };
+  }
+
+  async #fill(arrival: Arrival): Promise<void> {
+    if (arrival.kind === "log") {
+      await this.#db.append(ARRIVING, this.#topic, arrival.records);
+      return;
+    }
+    const { bronze, partition, from, to } = arrival;
+    await this.#db.run(
+      `INSERT INTO ${ARRIVING} BY NAME SELECT * FROM ${this.#shape.bronze.relation} AT (VERSION => ${bronze.snapshot_id})
+       WHERE log_topic = '${this.#topic}' AND log_partition = ${partition} AND log_offset >= ${from} AND log_offset < ${to}`,
+    );
+  }
+
+  async #count(table: string): Promise<{ records: number; size_bytes: number }> {
+    const [[records, size_bytes] = []] = await this.#db.read(`select count(*), coalesce(sum(payload_size_bytes), 0)::bigint from ${table}`);
+    return { records: Number(records), size_bytes: Number(size_bytes) };
+  }
+
+  async #candidates(): Promise<Candidate[]> {
+    const { columns, is_candidate, is_timed } = this.#live;
+    const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
+    const rows = await this.#db.read(
+      `select ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
+         log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}
+       from ${ARRIVED} where ${is_candidate} order by log_partition, log_offset, element_index`,
+    );
+    return rows.map(candidateOf);
+  }
+
+  /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
+  async #cover(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<void> {
+    const missing = accepted.snapshot_id === null ? [] : this.#minutes.missing(candidates);
+    if (missing.length === 0) return;
+    const { subject, at, date } = this.#live.columns;
+    const minutes = missing.map(({ minute_us }) => minute_us);
+    const wanted = missing.map((minute) => `('${minute.subject.replaceAll("'", "''")}', ${minute.minute_us})`).join(", ");
+    await this.#db.run(
+      `INSERT INTO ${this.#hot} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+       WHERE t.${date} IN (${dateLiterals(missing.map((minute) => minute.date))})
+         AND t.${at} >= ${timeLiteral(Math.min(...minutes))} AND t.${at} < ${timeLiteral(Math.max(...minutes) + MINUTE_US)}
+         AND (t.${subject}, epoch_us(t.${at}) // ${MINUTE_US} * ${MINUTE_US}) IN (${wanted}) AND not (${isPast(from)})`,
+    );
+  }
+
+  /** Finds, in the table, the events that candidates may be copies of. Most cannot be: their number is higher than any before. */
+  async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<void> {
+    if (accepted.snapshot_id === null) return;
+    const { columns } = this.#live;
+    for (const date of this.#heads.unknownDates(candidates)) {
+      const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
+      const heads = await this.#db.read(
+        `select concat_ws('|', ${numbered_for}), max(${columns.number}) from ${this.#tableAt(accepted)}
+         where ${columns.date} = date '${date}' and ${columns.number} is not null and not (${isPast(from)}) group by all`,
+      );
+      this.#heads.learn(date, heads as [string, number][]);
+    }
+    const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
+    if (doubtful.length === 0) return;
+    const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
+    const unknown = `select ${columns.identity}, ${columns.date} from ${ARRIVED} as arrived
+      where (log_partition, log_offset, element_index) in (${wanted})
+        and not exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${columns.identity} and hot.${columns.date} = arrived.${columns.date})`;
+    const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
+    if (count === 0) return;
+    await this.#db.run(
+      `INSERT INTO ${KNOWN} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+       WHERE t.${columns.date} IN (${dateLiterals(doubtful.map(({ date }) => date))})
+         AND (t.${columns.identity}, t.${columns.date}) IN (${unknown}) AND not (${isPast(from)})`,
+    );
+  }
+
+  /** The candidates that the last batch's verdict let in. */
+  async #acceptedOf(candidates: readonly Candidate[]): Promise<Tick[]> {
+    const rows = await this.#db.read(
+      `select hot.log_partition, hot.log_offset, hot.element_index from ${this.#hot} as hot
+       where (hot.log_topic, hot.log_partition, hot.log_offset) in (select log_topic, log_partition, log_offset from ${ARRIVING})`,
+    );
+    const accepted = new Set(rows.map((row) => row.join("/")));
+    return candidates.filter(({ partition, offset, element_index }) => accepted.has(`${partition}/${offset}/${element_index}`));
+  }
+
+  #tableAt({ snapshot_id }: Bound): string {
+    return `${this.#shape.accepted.relation} AT (VERSION => ${snapshot_id})`;
+  }
+}
+
+/** What the tail holds for a table, or the elements. */
+export function tailTable(model: LiveShape["accepted"]): string {
+  return `${TAIL}.${tableName(tableOf(model))}`;
+}
+
+function candidateOf(row: readonly TailValue[]): Candidate {
+  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
+  return {
+    subject: String(subject),
+    source: String(source),
+    value: value as bigint,
+    amount: amount as bigint | null,
+    at_us: Number(at_us),
+    ingested_at_us: Number(ingested_at_us),
+    partition: Number(partition),
+    offset: Number(offset),
+    element_index: Number(element_index),
+    date: String(date),
+    number: number === null ? null : Number(number),
+    numbered_for: String(numbered_for),
+    is_timed: is_timed === true,
+  };
+}
+
+function timeLiteral(at_us: number): string {
+  return `make_timestamptz(${at_us}::bigint)`;
+}
+
+function dateLiterals(dates: readonly string[]): string {
+  return [...new Set(dates)].map((date) => `date '${date}'`).join(", ");
+}

@@ -1,0 +1,124 @@
+import type { TableCatalog } from "../catalog/model.ts";
+import type { TailDatabase } from "../engine/embedded/tail-database.ts";
+import { OperatingError } from "../errors.ts";
+import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import type { LiveDefinition } from "../pipeline/definition.ts";
+import type { CompiledRelation } from "../transform/worker.ts";
+import { bind, emptyLike, isPast, leastOf, tableAt, viewOf, type Bound, type Place } from "./bindings.ts";
+import { tableName, tableOf, type LiveShape } from "./shape.ts";
+import { tailTable } from "./tail.ts";
+
+/** A table's snapshot with its place in the log, as one look at the catalog gives them. */
+export interface BoundTable extends Bound {
+  /** `layer.table`. */
+  table: string;
+  /** ISO 8601, UTC; null before the first commit. */
+  committed_at: string | null;
+}
+
+const NOTHING: Omit<BoundTable, "table"> = { snapshot_id: null, place: {}, committed_at: null };
+
+/** The live views: what each reads, and their change from one snapshot of a table to the next. */
+export class Views {
+  readonly #db: TailDatabase;
+  readonly #live: LiveDefinition;
+  readonly #shape: LiveShape;
+  readonly #bound = new Map<string, BoundTable>();
+
+  constructor(db: TailDatabase, parts: { live: LiveDefinition; shape: LiveShape }) {
+    this.#db = db;
+    this.#live = parts.live;
+    this.#shape = parts.shape;
+  }
+
+  /** Tables in the order of the layers, with what the views read of them now. */
+  bound(): BoundTable[] {
+    return [...this.#bound.values()];
+  }
+
+  boundOf(model: CompiledRelation): BoundTable {
+    return this.#bound.get(tableOf(model)) ?? { table: tableOf(model), ...NOTHING };
+  }
+
+  /** Up to where every table has absorbed the log. */
+  absorbed(): Place {
+    return leastOf(this.#following().map((model) => this.boundOf(model).place));
+  }
+
+  /** Every view, over tables that hold nothing yet. */
+  async open(): Promise<void> {
+    for (const model of this.#all()) {
+      this.#bound.set(tableOf(model), { table: tableOf(model), ...NOTHING });
+      await this.#db.run(`CREATE VIEW ${viewName(model)} AS ${emptyLike(model)}`);
+    }
+  }
+
+  /** The tables that have moved on since the views were made. */
+  async look(catalog: TableCatalog): Promise<BoundTable[]> {
+    const looked = await Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
+    return looked.filter((bound) => bound.snapshot_id !== this.#bound.get(bound.table)?.snapshot_id);
+  }
+
+  /** Makes the views read these snapshots. Within the caller's transaction; to be told when that has stood. */
+  async replace(moved: readonly BoundTable[]): Promise<() => void> {
+    const bounds = new Map([...this.#bound, ...moved.map((bound) => [bound.table, bound] as const)]);
+    for (const model of this.#all()) {
+      const bound = moved.find(({ table }) => table === tableOf(model));
+      if (bound) await this.#db.run(`CREATE OR REPLACE VIEW ${viewName(model)} AS ${this.#contentOf(model, bound)}`);
+    }
+    return () => {
+      for (const [table, bound] of bounds) this.#bound.set(table, bound);
+    };
+  }
+
+  isSeed(bound: BoundTable): CompiledRelation | null {
+    return this.#shape.seeds.find((seed) => tableOf(seed) === bound.table) ?? null;
+  }
+
+  /** What follows the log, and so has a place in it. */
+  #following(): CompiledRelation[] {
+    return [this.#shape.bronze, ...this.#shape.tables];
+  }
+
+  #all(): CompiledRelation[] {
+    return [...this.#following(), ...this.#shape.seeds];
+  }
+
+  #contentOf(model: CompiledRelation, bound: Bound): string {
+    const { bronze, seeds, elements, accepted, others } = this.#shape;
+    if (seeds.includes(model)) return tableAt(model, bound);
+    const in_tail = (table: string) => `select * from ${table} where ${isPast(bound.place)}`;
+    if ([bronze, accepted, ...others].includes(model)) return viewOf(model, tableAt(model, bound), in_tail(tailTable(model)));
+    const whole_minutes = this.#live.by_minute.includes(model.name);
+    const binding = new Map<string, string>([
+      [elements.relation, `(${in_tail(tailTable(elements))})`],
+      // The model's own table is the one at the snapshot; other models are read live, each from where it stands.
+      ...this.#all().map((other) => [other.relation, other === model ? `(${tableAt(model, bound)})` : viewName(other)] as const),
+      ...(whole_minutes ? [[accepted.relation, tailTable(accepted)] as const] : []),
+    ]);
+    return viewOf(model, tableAt(model, bound), bind(model, binding, bound.place));
+  }
+}
+
+function viewName(model: CompiledRelation): string {
+  return `live.${tableName(tableOf(model))}`;
+}
+
+/** A table's current snapshot and its place in the log; one read, so that they belong together. */
+async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable> {
+  const dot = table.indexOf(".");
+  try {
+    const { metadata } = await catalog.loadTable({ namespace: [table.slice(0, dot)], name: table.slice(dot + 1) });
+    const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
+    if (!current) return { table, ...NOTHING };
+    return {
+      table,
+      snapshot_id: String(current["snapshot-id"]),
+      place: JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>,
+      committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
+    };
+  } catch (error) {
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return { table, ...NOTHING };
+    throw error;
+  }
+}
