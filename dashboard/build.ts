@@ -1,0 +1,146 @@
+import { createHash, type Hash } from "node:crypto";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build, type Metafile } from "esbuild";
+
+/** One file that the page is made of, as it goes over the wire. */
+export interface Asset {
+  body: Buffer;
+  /** The same bytes, compressed; null where compression gains nothing. */
+  gzip: Buffer | null;
+  brotli: Buffer | null;
+  /** Content-Type. */
+  type: string;
+  /** Strong, in quotes. */
+  etag: string;
+  /** The name carries a hash of the content: it may be kept for ever. */
+  is_immutable: boolean;
+}
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+const project = fileURLToPath(new URL("..", import.meta.url));
+/** Bundling takes a third of a second and compressing a second more: both are done once for each state of the sources. */
+const cache = join(project, ".tools", "dashboard");
+const INDEX = "/index.html";
+const TYPES: Record<string, string> = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
+
+/**
+ * The page as a map from URL path to file. `/index.html` answers every page route; everything else lies under `/assets/` with
+ * its content's hash in its name. Scripts and styles are files of their own, so that a policy without inline code holds.
+ */
+export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
+  const kept = join(cache, `${digestOfSources()}.json`);
+  if (existsSync(kept)) return unpack(readFileSync(kept, "utf8"));
+  const assets = await bundle();
+  rmSync(cache, { recursive: true, force: true });
+  mkdirSync(cache, { recursive: true });
+  // Another process may be building the same: a rename shows the whole file or none.
+  const draft = `${kept}.${process.pid}`;
+  writeFileSync(draft, pack(assets));
+  renameSync(draft, kept);
+  return assets;
+}
+
+/** The same without the cache. */
+export async function bundle(): Promise<Map<string, Asset>> {
+  const result = await build({
+    absWorkingDir: project,
+    // The theme is its own file, run before the first paint: otherwise a dark page flashes white.
+    entryPoints: ["main.tsx", "theme.ts", "styles/main.css", "icon.svg"].map((file) => join(folder, file)),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    target: ["es2022", "chrome109", "firefox115", "safari16.4"],
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    minify: true,
+    legalComments: "none",
+    loader: { ".svg": "file" },
+    outdir: join(project, "assets"),
+    entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    assetNames: "[name]-[hash]",
+    define: { "process.env.NODE_ENV": '"production"' },
+    metafile: true,
+    write: false,
+    logLevel: "silent",
+  });
+  const files = result.outputFiles.map(({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const);
+  const assets = new Map(files.flatMap(([path, contents]) => (isStub(path, result.metafile) ? [] : [[path, assetOf(path, Buffer.from(contents))]])));
+  assets.set(INDEX, assetOf(INDEX, Buffer.from(indexHtml(result.metafile))));
+  return assets;
+}
+
+/** esbuild makes a module beside an entry that is no script; nobody loads it. */
+function isStub(path: string, metafile: Metafile): boolean {
+  const entry = metafile.outputs[path.slice(1)]?.entryPoint ?? "";
+  return path.endsWith(".js") && entry.endsWith(".svg");
+}
+
+function assetOf(path: string, body: Buffer): Asset {
+  const type = TYPES[path.slice(path.lastIndexOf("."))];
+  if (type === undefined) throw new Error(`no content type is known for ${path}`);
+  const gzip = gzipSync(body, { level: 9 });
+  const brotli = brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: body.length } });
+  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  const is_smaller = gzip.length < body.length;
+  return { body, gzip: is_smaller ? gzip : null, brotli: is_smaller ? brotli : null, type, etag, is_immutable: path !== INDEX };
+}
+
+/** The page's frame with the names of this build in it: everything the first page needs is asked for at once. */
+function indexHtml(metafile: Metafile): string {
+  const outputs = Object.entries(metafile.outputs);
+  const outputOf = (source: string): string => {
+    const found = outputs.find(([path, output]) => output.entryPoint === `dashboard/${source}` && (source.endsWith(".css") || path.endsWith(".js")));
+    if (found === undefined) throw new Error(`the bundle has no output for ${source}`);
+    return found[0];
+  };
+  const main = outputOf("main.tsx");
+  const icon = outputs.find(([path]) => path.endsWith(".svg"))?.[0] ?? "";
+  const preloads = (metafile.outputs[main]?.imports ?? [])
+    .filter(({ kind }) => kind === "import-statement")
+    .map(({ path }) => `<link rel="modulepreload" href="/${path}">`);
+  return readFileSync(join(folder, "index.html"), "utf8")
+    .replace("{{icon}}", `/${icon}`)
+    .replace("{{theme}}", `/${outputOf("theme.ts")}`)
+    .replace("{{style}}", `/${outputOf("styles/main.css")}`)
+    .replace("{{preloads}}", preloads.join(""))
+    .replace("{{main}}", `/${main}`);
+}
+
+function digestOfSources(): string {
+  const hash = createHash("sha256");
+  const entries = globSync("**/*", { cwd: folder, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const file of entries.map(({ parentPath, name }) => join(parentPath, name)).sort()) addFile(hash, file);
+  addFile(hash, join(project, "package-lock.json"));
+  return hash.digest("hex").slice(0, 32);
+}
+
+function addFile(hash: Hash, file: string): void {
+  hash.update(`${relative(project, file)}\0`).update(readFileSync(file)).update("\0");
+}
+
+type Packed = Record<string, { body: string; type: string; etag: string; is_immutable: boolean; gzip: string | null; brotli: string | null }>;
+
+function pack(assets: ReadonlyMap<string, Asset>): string {
+  const packed = [...assets].map(([path, { body, gzip, brotli, ...rest }]) => {
+    return [path, { ...rest, body: body.toString("base64"), gzip: gzip?.toString("base64") ?? null, brotli: brotli?.toString("base64") ?? null }];
+  });
+  return JSON.stringify(Object.fromEntries(packed));
+}
+
+function unpack(text: string): Map<string, Asset> {
+  const decode = (base64: string | null) => (base64 === null ? null : Buffer.from(base64, "base64"));
+  return new Map(
+    Object.entries(JSON.parse(text) as Packed).map(([path, { body, gzip, brotli, ...rest }]) => {
+      return [path, { ...rest, body: Buffer.from(body, "base64"), gzip: decode(gzip), brotli: decode(brotli) }];
+    }),
+  );
+}

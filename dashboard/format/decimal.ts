@@ -1,0 +1,100 @@
+/**
+ * Decimal text for people. Prices come as text and are never turned into doubles on their way to the screen: digits are
+ * counted and rounded as integers.
+ */
+
+export interface Decimal {
+  is_negative: boolean;
+  /** All digits, without the point. */
+  digits: bigint;
+  /** How many of them stand behind the point. */
+  scale: number;
+}
+
+const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
+
+/** Null for what is no plain decimal: the reader shows it as missing rather than as a wrong number. */
+export function parseDecimal(text: string): Decimal | null {
+  const match = DECIMAL.exec(text);
+  if (match === null) return null;
+  const [, sign, whole = "", fraction = ""] = match;
+  return { is_negative: sign === "-", digits: BigInt(whole + fraction), scale: fraction.length };
+}
+
+/** With exactly so many decimals, half away from zero. */
+export function roundTo({ is_negative, digits, scale }: Decimal, decimals: number): Decimal {
+  if (scale <= decimals) return { is_negative, digits: digits * 10n ** BigInt(decimals - scale), scale: decimals };
+  const unit = 10n ** BigInt(scale - decimals);
+  return { is_negative, digits: (digits + unit / 2n) / unit, scale: decimals };
+}
+
+/** Where the first digit that counts stands: 3 for 104, 0 for 0.5, -4 for 0.00001234. */
+export function magnitudeOf({ digits, scale }: Decimal): number {
+  return digits === 0n ? 0 : digits.toString().length - scale;
+}
+
+/** Thousands separated by commas; the sign is a minus sign, as wide as a digit. */
+export function formatDecimal({ is_negative, digits, scale }: Decimal): string {
+  const text = digits.toString().padStart(scale + 1, "0");
+  const whole = text.slice(0, text.length - scale).replace(/\B(?=(\d{3})+$)/g, ",");
+  const sign = is_negative && digits !== 0n ? "−" : "";
+  return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${text.slice(text.length - scale)}`;
+}
+
+/** For axes and pixel positions only, where a double is as exact as a screen. */
+export function toNumber(text: string): number {
+  return Number(text);
+}
+
+/** As many decimals as a price of this size needs. They do not depend on its last digits: the figure moves, its point does not. */
+export function priceDecimals(price: Decimal): number {
+  const magnitude = magnitudeOf(price);
+  if (magnitude >= 3) return 2;
+  if (magnitude === 2) return 3;
+  // Below ten cents: four digits that count, as in 0.00001234.
+  return Math.min(18, 4 - Math.min(0, magnitude));
+}
+
+export function formatPrice(text: string): string | null {
+  const price = parseDecimal(text);
+  return price === null ? null : formatDecimal(roundTo(price, priceDecimals(price)));
+}
+
+/** Every digit, grouped: what a tooltip shows. */
+export function formatExact(text: string): string {
+  const value = parseDecimal(text);
+  if (value === null) return text;
+  return formatDecimal(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+}
+
+const UNITS = [
+  { suffix: "T", power: 12 },
+  { suffix: "B", power: 9 },
+  { suffix: "M", power: 6 },
+  { suffix: "K", power: 3 },
+] as const;
+
+/** Large amounts with a unit: 1.23T, 45.60B; below a thousand as they are, with two decimals. */
+export function formatAmount(text: string): string | null {
+  const amount = parseDecimal(text);
+  if (amount === null) return null;
+  const magnitude = magnitudeOf(amount);
+  const unit = UNITS.find(({ power }) => magnitude > power);
+  if (unit === undefined) return formatDecimal(roundTo(amount, 2));
+  const scaled = { ...amount, scale: amount.scale + unit.power };
+  return `${formatDecimal(roundTo(scaled, 2))}${unit.suffix}`;
+}
+
+/** The sign of later minus earlier, compared as decimals. */
+export function compareDecimals(left: string, right: string): number {
+  const [a, b] = [parseDecimal(left), parseDecimal(right)];
+  if (a === null || b === null) return 0;
+  const scale = Math.max(a.scale, b.scale);
+  const [x, y] = [signed(roundTo(a, scale)), signed(roundTo(b, scale))];
+  if (x === y) return 0;
+  return x < y ? -1 : 1;
+}
+
+function signed({ is_negative, digits }: Decimal): bigint {
+  return is_negative ? -digits : digits;
+}

@@ -1,0 +1,47 @@
+/** Counts, sizes and per cents: numbers that are no prices. */
+
+const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+export function formatCount(count: number): string {
+  return counts.format(count);
+}
+
+/** Signed always; the unit is part of it. */
+export function formatPercent(percent: number, decimals = 2): string {
+  const text = Math.abs(percent).toFixed(decimals);
+  if (Number(text) === 0) return `${text} %`;
+  return `${percent < 0 ? "−" : "+"}${text.replace(/\B(?=(\d{3})+\.)/g, ",")} %`;
+}
+
+/** -1, 0 or 1 as the figure shown: what rounds to zero has no direction. */
+export function directionOf(percent: number, decimals = 2): -1 | 0 | 1 {
+  const shown = Number(percent.toFixed(decimals));
+  if (shown === 0) return 0;
+  return shown < 0 ? -1 : 1;
+}
+
+const SIZES = ["B", "kB", "MB", "GB", "TB"] as const;
+
+export function formatBytes(size_bytes: number): string {
+  let size = size_bytes;
+  let unit = 0;
+  while (size >= 999.5 && unit < SIZES.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 100 ? size.toFixed(0) : size.toFixed(1)} ${SIZES[unit] ?? ""}`;
+}
+
+/** A figure of a query: three to five digits that count, and no exponent. */
+export function formatFigure(value: number): string {
+  if (value === 0) return "0";
+  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  const text = value.toFixed(Math.min(12, Math.max(0, 3 - magnitude)));
+  const [whole = "", fraction] = text.replace("-", "−").split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}

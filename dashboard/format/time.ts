@@ -1,0 +1,84 @@
+/** Moments and ages. Moments come as ISO 8601 in UTC and are shown in UTC unless the viewer asks for local time. */
+
+export type Zone = "utc" | "local";
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatOf(zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${zone}${JSON.stringify(options)}`;
+  const known = formats.get(key);
+  if (known) return known;
+  // Swedish writes dates as ISO does: 2026-03-14 02:10:00.
+  const made = new Intl.DateTimeFormat("sv-SE", { ...options, hourCycle: "h23", ...(zone === "utc" ? { timeZone: "UTC" } : {}) });
+  formats.set(key, made);
+  return made;
+}
+
+const DATE = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+
+/** DuckDB prints `2026-03-14 02:10:00+00`; the API sends ISO. NaN for what is neither. */
+export function parseTime(text: string): number {
+  return Date.parse(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
+}
+
+/** "UTC", or the viewer's offset at that moment, such as "UTC+2". */
+export function zoneName(zone: Zone, at_ms: number): string {
+  if (zone === "utc") return "UTC";
+  const offset_minutes = -new Date(at_ms).getTimezoneOffset();
+  if (offset_minutes === 0) return "UTC+0";
+  const hours = Math.trunc(Math.abs(offset_minutes) / 60);
+  const minutes = Math.abs(offset_minutes) % 60;
+  return `UTC${offset_minutes < 0 ? "−" : "+"}${hours}${minutes === 0 ? "" : `:${String(minutes).padStart(2, "0")}`}`;
+}
+
+export function formatClock(at_ms: number, zone: Zone): string {
+  return formatOf(zone, TIME).format(at_ms);
+}
+
+export function formatMinute(at_ms: number, zone: Zone): string {
+  return formatOf(zone, { hour: "2-digit", minute: "2-digit" }).format(at_ms);
+}
+
+export function formatDate(at_ms: number, zone: Zone): string {
+  return formatOf(zone, DATE).format(at_ms);
+}
+
+export function formatDayMonth(at_ms: number, zone: Zone): string {
+  return formatOf(zone, { day: "2-digit", month: "2-digit" }).format(at_ms);
+}
+
+export function formatMoment(at_ms: number, zone: Zone): string {
+  return formatOf(zone, { ...DATE, ...TIME }).format(at_ms);
+}
+
+/** The time alone where the day is today, else with its date. */
+export function formatNear(at_ms: number, now_ms: number, zone: Zone): string {
+  return formatDate(at_ms, zone) === formatDate(now_ms, zone) ? formatClock(at_ms, zone) : formatMoment(at_ms, zone);
+}
+
+/** How long ago, in the two largest units: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d. */
+export function formatAge(age_ms: number): string {
+  const seconds = Math.max(0, age_ms) / 1000;
+  if (seconds < 1) return "< 1 s";
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  const days = Math.floor(hours / 24);
+  return days < 10 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds === 0) return "0 s";
+  if (seconds < 1) return "< 1 s";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  return formatAge(seconds * 1000);
+}
+
+export function formatDuration(elapsed_ms: number): string {
+  if (elapsed_ms < 1000) return `${elapsed_ms < 10 ? elapsed_ms.toFixed(1) : elapsed_ms.toFixed(0)} ms`;
+  return `${(elapsed_ms / 1000).toFixed(2)} s`;
+}

@@ -1,0 +1,15 @@
+import { render } from "preact";
+import { startRouter } from "./router.ts";
+import { App } from "./shell/app.tsx";
+import { openStream } from "./state/events.ts";
+import { watchCoins } from "./state/coins.ts";
+import { watchStatus } from "./state/status.ts";
+
+const page = document.getElementById("page");
+if (page === null) throw new Error("the page has no element to be drawn in");
+startRouter();
+watchStatus();
+watchCoins();
+openStream();
+page.replaceChildren();
+render(<App />, page);

@@ -1,0 +1,3 @@
+export function Coin() {
+  return <div class="page" />;
+}

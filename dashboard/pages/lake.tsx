@@ -1,0 +1,3 @@
+export function Lake() {
+  return <div class="page" />;
+}

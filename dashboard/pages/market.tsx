@@ -1,0 +1,13 @@
+import { CoinTable } from "./market/coin-table.tsx";
+import { Tiles } from "./market/tiles.tsx";
+
+/** The first glance: five questions answered, then every coin. */
+export function Market() {
+  return (
+    <div class="page market">
+      <h1 class="unseen">Market</h1>
+      <Tiles />
+      <CoinTable />
+    </div>
+  );
+}

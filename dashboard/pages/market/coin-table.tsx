@@ -1,0 +1,220 @@
+import { useComputed, useSignal } from "@preact/signals";
+import { Component } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { Coin } from "../../../pipelines/crypto/api/schemas.ts";
+import { formatAge } from "../../format/time.ts";
+import { formatCount } from "../../format/number.ts";
+import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
+import { Sparkline } from "../../parts/sparkline.tsx";
+import { Empty, Failure, SkeletonRows } from "../../parts/states.tsx";
+import { bothZones } from "../../parts/time.tsx";
+import { moveThroughRows } from "../../parts/rows.ts";
+import { go, parameters, setParameters } from "../../router.ts";
+import { now_ms } from "../../state/clock.ts";
+import { coins, coins_error, coins_retry_at_ms, priceOf } from "../../state/coins.ts";
+import { arrange, COLUMNS, isSort, type Sort } from "./sorting.ts";
+import { flashOf } from "./tiles.tsx";
+
+/** A price older than this is greyed: it may have moved since. */
+const STALE_PRICE_MS = 5 * 60_000;
+/** What fills the first screen comes first; the rest a moment later, so that the page answers at once. */
+const FIRST_ROWS = 40;
+
+function PriceCell({ coin }: { coin: Coin }) {
+  const live = priceOf(coin.id).value;
+  const price = live.price ?? coin.price;
+  return (
+    <td class={`col-price ${flashOf(live)}`}>
+      <Price value={price} />
+    </td>
+  );
+}
+
+function AgeCell({ coin }: { coin: Coin }) {
+  const live = priceOf(coin.id).value;
+  const at = live.price_at ?? coin.price_at;
+  if (at === null) {
+    return (
+      <td class="col-age">
+        <Missing why="no price yet" />
+      </td>
+    );
+  }
+  const age_ms = now_ms.value - Date.parse(at);
+  const is_stale = age_ms > STALE_PRICE_MS;
+  return (
+    <td class={`col-age figure ${is_stale ? "is-old" : "muted"}`} title={`${is_stale ? "No newer price since " : "Price of "}${bothZones(Date.parse(at))}, from ${live.source ?? coin.source ?? "?"}`}>
+      {formatAge(age_ms)}
+    </td>
+  );
+}
+
+interface RowProps {
+  coin: Coin;
+  is_marked: boolean;
+  index: number;
+}
+
+/** Drawn anew only when its coin or the mark changes; the cells that live redraw themselves. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate({ coin, is_marked, index }: RowProps): boolean {
+    return coin !== this.props.coin || is_marked !== this.props.is_marked || index !== this.props.index;
+  }
+
+  override render({ coin, is_marked, index }: RowProps) {
+    return <CoinRow coin={coin} is_marked={is_marked} index={index} />;
+  }
+}
+
+function CoinRow({ coin, is_marked, index }: RowProps) {
+  return (
+    <tr class={coin.is_delisted ? "is-delisted" : ""} tabIndex={is_marked ? 0 : -1} data-row={index} data-id={coin.id}>
+      <td class="col-rank figure muted">{coin.rank ?? <Missing why="its source gives no rank" />}</td>
+      <td class="col-name">
+        <a href={`/coins/${encodeURIComponent(coin.id)}`} tabIndex={-1}>
+          <span class="coin-symbol">{coin.symbol}</span>
+          <span class="coin-name">{coin.name}</span>
+        </a>
+        {coin.is_delisted ? <span class="badge warn">delisted</span> : null}
+      </td>
+      <PriceCell coin={coin} />
+      <td class="col-hour">
+        <Change percent={coin.change_1h_percent} why="no price an hour ago" />
+      </td>
+      <td class="col-day">
+        <Change percent={coin.change_24h_percent} why="no price 24 hours ago" />
+      </td>
+      <td class="col-volume">
+        <Amount value={coin.volume_24h} />
+      </td>
+      <td class="col-cap">
+        <Amount value={coin.market_cap} />
+      </td>
+      <AgeCell coin={coin} />
+      <td class="col-line">
+        <Sparkline prices={coin.sparkline} label={`${coin.name}, last 24 hours`} />
+      </td>
+    </tr>
+  );
+}
+
+function Head({ sort, is_ascending }: { sort: Sort; is_ascending: boolean }) {
+  const choose = (column: (typeof COLUMNS)[number]) => {
+    const next = column.sort === sort ? !is_ascending : column.is_ascending_first;
+    setParameters({ sort: column.sort, order: next ? "asc" : "desc" });
+  };
+  return (
+    <thead>
+      <tr>
+        {COLUMNS.map((column) => (
+          <th key={column.sort} scope="col" class={column.class} aria-sort={column.sort === sort ? (is_ascending ? "ascending" : "descending") : undefined}>
+            <button type="button" onClick={() => choose(column)}>
+              {column.header}
+              <span class="sort-mark" aria-hidden="true">
+                {column.sort === sort ? (is_ascending ? "↑" : "↓") : ""}
+              </span>
+            </button>
+          </th>
+        ))}
+        <th scope="col" class="col-line">
+          24 h
+        </th>
+      </tr>
+    </thead>
+  );
+}
+
+function Search({ text, found, total }: { text: string; found: number; total: number }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (parameters.peek().get("focus") === "search") {
+      input.current?.focus();
+      setParameters({ focus: null });
+    }
+  }, []);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") {
+      setParameters({ q: null });
+      input.current?.blur();
+    } else if (event.key === "ArrowDown" || event.key === "Enter") {
+      event.preventDefault();
+      document.querySelector<HTMLElement>(".coins [data-row='0']")?.focus();
+    }
+  };
+  return (
+    <div class="table-bar">
+      <label class="search">
+        <span class="unseen">Filter coins</span>
+        <input
+          ref={input}
+          type="search"
+          placeholder="Filter by name, symbol or category"
+          value={text}
+          onInput={(event) => setParameters({ q: event.currentTarget.value || null })}
+          onKeyDown={onKeyDown}
+        />
+        <kbd aria-hidden="true">/</kbd>
+      </label>
+      <span class="muted" aria-live="polite">
+        {text === "" ? `${formatCount(total)} coins` : `${formatCount(found)} of ${formatCount(total)} coins`}
+      </span>
+    </div>
+  );
+}
+
+/** Every coin: sortable, filterable, walked by keys. */
+export function CoinTable() {
+  const marked = useSignal(0);
+  const shown = useSignal(FIRST_ROWS);
+  const search = parameters.value.get("q") ?? "";
+  const asked = parameters.value.get("sort");
+  const sort: Sort = isSort(asked) ? asked : "rank";
+  const is_ascending = (parameters.value.get("order") ?? "asc") === "asc";
+  const list = useComputed(() => {
+    const asked = parameters.value.get("sort");
+    return coins.value === null ? null : arrange(coins.value, parameters.value.get("q") ?? "", isSort(asked) ? asked : "rank", (parameters.value.get("order") ?? "asc") === "asc");
+  }).value;
+  const error = coins_error.value;
+  useEffect(() => {
+    if (list !== null) setTimeout(() => (shown.value = Infinity), 60);
+  }, [list === null]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    moveThroughRows(event, list?.length ?? 0, marked, (index) => {
+      const coin = list?.[index];
+      if (coin) go(`/coins/${encodeURIComponent(coin.id)}`);
+    });
+  };
+  if (list === null && error !== null) return <Failure what="The list of coins" error={error} retry_at_ms={coins_retry_at_ms.value} still="It goes on trying by itself." />;
+  return (
+    <section class="panel coins" aria-label="Coins">
+      <Search text={search} found={list?.length ?? 0} total={coins.value?.length ?? 0} />
+      <table class={`grid-table ${error ? "stale" : ""}`} aria-busy={list === null} onKeyDown={onKeyDown}>
+        <Head sort={sort} is_ascending={is_ascending} />
+        <tbody>
+          {list === null ? <SkeletonRows rows={14} columns={9} /> : null}
+          {list?.slice(0, shown.value).map((coin, index) => (
+            <Row key={coin.id} coin={coin} index={index} is_marked={index === Math.min(marked.value, list.length - 1)} />
+          ))}
+        </tbody>
+      </table>
+      {list?.length === 0 ? <NoCoins search={search} /> : null}
+    </section>
+  );
+}
+
+function NoCoins({ search }: { search: string }) {
+  if (search !== "") {
+    return (
+      <Empty title={`No coin matches “${search}”`}>
+        <button type="button" class="button" onClick={() => setParameters({ q: null })}>
+          Show all coins
+        </button>
+      </Empty>
+    );
+  }
+  return (
+    <Empty title="No coin yet">
+      Coins appear here with the first price that is accepted, a moment after a source is connected. To see the page move without one, run <code>npm start -- --source simulated</code>.
+    </Empty>
+  );
+}

@@ -1,0 +1,241 @@
+import type { ComponentChildren } from "preact";
+import type { Answer, AnswerPart, Answers } from "../../../src/serve/schemas/answers.ts";
+import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
+import { formatFigure, formatPercent, plural } from "../../format/number.ts";
+import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
+import { Failure, Skeleton } from "../../parts/states.tsx";
+import { Age, Moment } from "../../parts/time.tsx";
+import { onEvent } from "../../state/events.ts";
+import { priceOf } from "../../state/coins.ts";
+import { useResource } from "../../state/resource.ts";
+import { useEffect } from "preact/hooks";
+
+type Row = AnswerPart["rows"][number];
+
+const REFRESH_MS = 5_000;
+
+interface TileProps {
+  number: number;
+  name: string;
+  /** The question in full, on hover. */
+  question: string;
+  figure: ComponentChildren;
+  detail: ComponentChildren;
+  foot: ComponentChildren;
+}
+
+function Tile({ number, name, question, figure, detail, foot }: TileProps) {
+  return (
+    <article class="tile" aria-label={name}>
+      <header class="tile-head">
+        <h2 title={question}>{name}</h2>
+        <a class="tile-sql" href={`/sql?question=${number}`} title="The SQL behind this answer" aria-label={`SQL behind: ${name}`}>
+          SQL
+        </a>
+      </header>
+      <div class="tile-figure">{figure}</div>
+      <div class="tile-detail">{detail}</div>
+      <footer class="tile-foot">{foot}</footer>
+    </article>
+  );
+}
+
+const first = (answer: Answer, part = 0): Row | null => answer.parts[part]?.rows[0] ?? null;
+const noteOf = (answer: Answer, part = 0): string => answer.parts[part]?.note ?? "no answer yet";
+
+function Now({ answer }: { answer: Answer }) {
+  const row = first(answer);
+  const id = row?.["crypto_id"] ?? null;
+  // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
+  const live = id === null ? null : priceOf(id).value;
+  const asked = row?.["price_usd"] ?? null;
+  const price = live?.price ?? asked;
+  const before = row?.["price_hour_ago"] ?? null;
+  const change = price === null || before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before);
+  const name = id === null ? "Bitcoin now" : id === "bitcoin" ? "Bitcoin now" : `Bitcoin now (${id})`;
+  return (
+    <Tile
+      number={1}
+      name={name}
+      question={answer.title}
+      figure={
+        id === null ? (
+          <Missing why={noteOf(answer)} />
+        ) : (
+          <a href={`/coins/${encodeURIComponent(id)}`} class={flashOf(live)}>
+            <Price value={price} with_unit />
+          </a>
+        )
+      }
+      detail={
+        <>
+          <Change percent={change} why="no price an hour before" /> <span class="muted">in the last hour</span>
+        </>
+      }
+      foot={
+        <>
+          <Age at={live?.price_at ?? row?.["price_at"] ?? null} /> · {live?.source ?? row?.["source"] ?? "no source"}
+        </>
+      }
+    />
+  );
+}
+
+/** Two names for each direction, used in turn: a class that changes starts its animation anew. */
+export function flashOf(live: { move: number; changes: number } | null): string {
+  if (live === null || live.changes === 0) return "";
+  return `flash-${live.move > 0 ? "up" : "down"}-${live.changes % 2}`;
+}
+
+function Volatile({ answer }: { answer: Answer }) {
+  const row = first(answer);
+  const id = row?.["crypto_id"];
+  const percent = row?.["volatility_percent"];
+  return (
+    <Tile
+      number={2}
+      name="Most volatile today"
+      question={`${answer.title}: standard deviation of one-minute log returns since 00:00 UTC`}
+      figure={id ? <a href={`/coins/${encodeURIComponent(id)}`}>{row["symbol"] ?? id}</a> : <Missing why={noteOf(answer)} />}
+      detail={
+        percent ? (
+          <>
+            <span class="figure">σ {formatFigure(Number(percent))} %</span> <span class="muted">a minute</span>
+          </>
+        ) : (
+          <span class="muted">{noteOf(answer)}</span>
+        )
+      }
+      foot={row?.["minutes_used"] ? <>from {plural(Number(row["minutes_used"]), "minute")} since 00:00 UTC</> : <AsOf answer={answer} />}
+    />
+  );
+}
+
+function AsOf({ answer }: { answer: Answer }) {
+  return (
+    <>
+      as of <Moment at={answer.as_of} with_zone />
+    </>
+  );
+}
+
+function TwoHoursAgo({ answer }: { answer: Answer }) {
+  const by_event = first(answer);
+  const by_lake = first(answer, 1);
+  const [then, said] = [by_event?.["price_usd"] ?? null, by_lake?.["price_usd"] ?? null];
+  return (
+    <Tile
+      number={3}
+      name="Ethereum 2 h ago"
+      question={`${answer.title}: by event time, the price in effect then; by lake time, the newest price the tables held then`}
+      figure={<Price value={then} why={noteOf(answer)} with_unit />}
+      detail={
+        <>
+          <span class="muted">the lake said</span> <Price value={said} why={noteOf(answer, 1)} />
+          {then !== null && said !== null && compareDecimals(then, said) === 0 ? <span class="muted"> (same)</span> : null}
+        </>
+      }
+      foot={
+        <>
+          price of <Moment at={by_event?.["price_at"] ?? null} with_zone />
+        </>
+      }
+    />
+  );
+}
+
+function Falls({ answer }: { answer: Answer }) {
+  const falls = answer.parts[0]?.rows ?? [];
+  const latest = falls.at(-1);
+  return (
+    <Tile
+      number={4}
+      name="Falls > 5 % in 10 min"
+      question={`${answer.title}: episodes of the last 24 hours, a tick against the highest price of the ten minutes before it`}
+      figure={
+        <a href="/alerts">
+          {falls.length}
+          <span class="unit"> in 24 h</span>
+        </a>
+      }
+      detail={
+        latest ? (
+          <>
+            <span class="muted">last</span> {latest["crypto_id"]} <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span>
+          </>
+        ) : (
+          <span class="muted">no coin fell that far, that fast</span>
+        )
+      }
+      foot={latest ? <Moment at={latest["fell_at"] ?? null} with_zone /> : <AsOf answer={answer} />}
+    />
+  );
+}
+
+function Volumes({ answer }: { answer: Answer }) {
+  const rows = answer.parts[0]?.rows ?? [];
+  const volumes = rows.map((row) => ({ symbol: row["symbol"] ?? "?", volume: row["volume_usd"] ?? "0", basis: row["basis"] ?? "" }));
+  const total = volumes.reduce((sum, { volume }) => sum + (parseDecimal(volume) === null ? 0n : roundTo(parseDecimal(volume) ?? { is_negative: false, digits: 0n, scale: 0 }, 0).digits), 0n);
+  const greatest = Math.max(...volumes.map(({ volume }) => toNumber(volume)), 1);
+  const total_text = formatDecimal({ is_negative: false, digits: total, scale: 0 }).replaceAll(",", "");
+  return (
+    <Tile
+      number={5}
+      name="24 h volume, top ten"
+      question={answer.title}
+      figure={rows.length === 0 ? <Missing why={noteOf(answer)} /> : <Amount value={total_text} with_unit />}
+      detail={
+        <ol class="bars" aria-label="24 hour volume of each of the ten, in US dollars">
+          {volumes.map(({ symbol, volume, basis }) => (
+            <li key={symbol} title={`${symbol} ${formatAmount(volume) ?? volume} USD, ${basis}`}>
+              <span class="bar" style={{ height: `${Math.max(4, (100 * toNumber(volume)) / greatest)}%` }} />
+              <span class="unseen">
+                {symbol} {formatAmount(volume)}
+              </span>
+            </li>
+          ))}
+        </ol>
+      }
+      foot={volumes[0] ? <>{volumes.slice(0, 3).map(({ symbol }) => symbol).join(", ")} lead{rows.length > 3 ? ` of ${rows.length}` : ""}</> : <AsOf answer={answer} />}
+    />
+  );
+}
+
+const TILES = [Now, Volatile, TwoHoursAgo, Falls, Volumes] as const;
+
+function TilePlace() {
+  return (
+    <article class="tile" aria-busy="true">
+      <div class="tile-head">
+        <Skeleton width="7rem" />
+      </div>
+      <div class="tile-figure">
+        <Skeleton width="9rem" height="1.6rem" />
+      </div>
+      <div class="tile-detail">
+        <Skeleton width="8rem" />
+      </div>
+      <div class="tile-foot">
+        <Skeleton width="6rem" />
+      </div>
+    </article>
+  );
+}
+
+/** The five questions, in their order. */
+export function Tiles() {
+  const answers = useResource<Answers>("/api/answers", REFRESH_MS);
+  const { value, error, retry_at_ms } = answers.state.value;
+  useEffect(() => onEvent("gap", () => answers.reload()), [answers]);
+  if (value === null && error !== null && error.code !== "LAKE_EMPTY") {
+    return <Failure what="The five answers" error={error} retry_at_ms={retry_at_ms} retry={() => answers.reload()} still="The coins below are loaded on their own." />;
+  }
+  return (
+    <section class={`tiles ${error && value ? "stale" : ""}`} aria-label="The five questions">
+      {TILES.map((Answered, index) => {
+        const answer = value?.answers.find(({ question }) => question === index + 1);
+        return answer ? <Answered key={index} answer={answer} /> : <TilePlace key={index} />;
+      })}
+    </section>
+  );
+}

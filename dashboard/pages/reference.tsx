@@ -1,0 +1,3 @@
+export function Reference() {
+  return <div class="page" />;
+}

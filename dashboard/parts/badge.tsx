@@ -1,0 +1,23 @@
+import type { ComponentChildren } from "preact";
+
+export type Tone = "good" | "bad" | "warn" | "plain" | "accent";
+
+/** A word with a tone; the word says it all, the colour only sooner. */
+export function Badge({ tone = "plain", children, title }: { tone?: Tone; children: ComponentChildren; title?: string }) {
+  return (
+    <span class={`badge ${tone}`} title={title}>
+      {children}
+    </span>
+  );
+}
+
+const SHAPES: Record<Tone, string> = { good: "●", bad: "✕", warn: "▲", plain: "○", accent: "◆" };
+
+/** A state as a shape: differs without colour too. */
+export function Dot({ tone }: { tone: Tone }) {
+  return (
+    <span class={`dot ${tone}`} aria-hidden="true">
+      {SHAPES[tone]}
+    </span>
+  );
+}

@@ -1,0 +1,48 @@
+import { formatAmount, formatExact, formatPrice } from "../format/decimal.ts";
+import { directionOf, formatPercent } from "../format/number.ts";
+
+/** What is not there, and why. */
+export function Missing({ why }: { why: string }) {
+  return (
+    <span class="missing" title={why}>
+      –<span class="unseen"> ({why})</span>
+    </span>
+  );
+}
+
+export function Price({ value, why = "the lake has no price yet", with_unit = false }: { value: string | null; why?: string; with_unit?: boolean }) {
+  const text = value === null ? null : formatPrice(value);
+  if (value === null || text === null) return <Missing why={why} />;
+  return (
+    <span class="figure" title={`${formatExact(value)} US dollars`}>
+      {text}
+      {with_unit ? <span class="unit"> USD</span> : null}
+    </span>
+  );
+}
+
+export function Amount({ value, why = "the source gives none", with_unit = false }: { value: string | null; why?: string; with_unit?: boolean }) {
+  const text = value === null ? null : formatAmount(value);
+  if (value === null || text === null) return <Missing why={why} />;
+  return (
+    <span class="figure" title={`${formatExact(value)} US dollars`}>
+      {text}
+      {with_unit ? <span class="unit"> USD</span> : null}
+    </span>
+  );
+}
+
+/** A change: its direction in shape, sign and colour. */
+export function Change({ percent, why = "no price that far back", decimals = 2 }: { percent: number | null; why?: string; decimals?: number }) {
+  if (percent === null || Number.isNaN(percent)) return <Missing why={why} />;
+  const direction = directionOf(percent, decimals);
+  const name = direction > 0 ? "up" : direction < 0 ? "down" : "flat";
+  return (
+    <span class={`figure change ${name}`}>
+      <span class="arrow" aria-hidden="true">
+        {direction > 0 ? "▲" : direction < 0 ? "▼" : ""}
+      </span>
+      {formatPercent(percent, decimals)}
+    </span>
+  );
+}

@@ -1,0 +1,94 @@
+import type { ComponentChildren } from "preact";
+import type { ApiError } from "../state/api.ts";
+import type { Resource, ResourceHandle } from "../state/resource.ts";
+import { Age, Countdown } from "./time.tsx";
+
+/** Holds the place of what is loading, in its size. */
+export function Skeleton({ width = "100%", height = "1em" }: { width?: string; height?: string }) {
+  return <span class="skeleton" aria-hidden="true" style={{ width, height }} />;
+}
+
+export function SkeletonRows({ rows, columns }: { rows: number; columns: number }) {
+  return (
+    <>
+      {Array.from({ length: rows }, (_, row) => (
+        <tr key={row} aria-hidden="true">
+          {Array.from({ length: columns }, (_, column) => (
+            <td key={column}>
+              <Skeleton width={`${45 + ((row * 7 + column * 13) % 40)}%`} />
+            </td>
+          ))}
+        </tr>
+      ))}
+    </>
+  );
+}
+
+/** What will appear here, and how to make it. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children ? <p>{children}</p> : null}
+    </div>
+  );
+}
+
+interface FailureProps {
+  what: string;
+  error: ApiError;
+  retry_at_ms?: number | null;
+  still?: string | null;
+  retry?: () => void;
+}
+
+/** What failed, what still works, and when it is tried again. */
+export function Failure({ what, error, retry_at_ms = null, still = null, retry }: FailureProps) {
+  return (
+    <div class="failure" role="alert">
+      <p>
+        <strong>{what} could not be loaded.</strong> {error.message}
+      </p>
+      <p class="muted">
+        {error.next_step} {still}
+      </p>
+      <p class="failure-foot">
+        <code>{error.code}</code>
+        {retry_at_ms === null ? null : (
+          <span>
+            next try in <Countdown to_ms={retry_at_ms} />
+          </span>
+        )}
+        {retry ? (
+          <button type="button" class="button small" onClick={retry}>
+            Try now
+          </button>
+        ) : null}
+      </p>
+    </div>
+  );
+}
+
+interface LoadedProps<T> {
+  what: string;
+  resource: ResourceHandle<T>;
+  skeleton: ComponentChildren;
+  children: (value: T) => ComponentChildren;
+}
+
+/** One of three: the place held, the failure, or what was loaded; a failure over something loaded says how old that is. */
+export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>) {
+  const { value, error, retry_at_ms, loaded_at_ms }: Resource<T> = resource.state.value;
+  const retry = () => resource.reload();
+  if (value === null) return error ? <Failure what={what} error={error} retry_at_ms={retry_at_ms} retry={retry} /> : <>{skeleton}</>;
+  return (
+    <>
+      {error === null ? null : (
+        <div class="stale-note" role="status">
+          {what} is as of <Age at={loaded_at_ms} />: {error.message} {retry_at_ms === null ? null : <>Next try in <Countdown to_ms={retry_at_ms} />.</>}
+        </div>
+      )}
+      <div class={error === null ? "fresh" : "stale"}>{children(value)}</div>
+    </>
+  );
+}

@@ -1,0 +1,42 @@
+import { formatAge, formatMoment, formatNear, parseTime, zoneName, type Zone } from "../format/time.ts";
+import { now_ms } from "../state/clock.ts";
+import { zone } from "../state/settings.ts";
+import { Missing } from "./figures.tsx";
+
+/** Both readings of a moment, for the tooltip: what is shown in one zone can be checked in the other. */
+export function bothZones(at_ms: number): string {
+  const other: Zone = zone.value === "utc" ? "local" : "utc";
+  return `${formatMoment(at_ms, zone.value)} ${zoneName(zone.value, at_ms)} · ${formatMoment(at_ms, other)} ${zoneName(other, at_ms)}`;
+}
+
+/** A moment; the date is left out where it is today's. `is_full` always says it, and the zone. */
+export function Moment({ at, is_full = false, with_zone = false }: { at: string | number | null; is_full?: boolean; with_zone?: boolean }) {
+  if (at === null) return <Missing why="not yet" />;
+  const at_ms = typeof at === "number" ? at : parseTime(at);
+  if (Number.isNaN(at_ms)) return <Missing why={`not a time: ${String(at)}`} />;
+  const text = is_full ? formatMoment(at_ms, zone.value) : formatNear(at_ms, now_ms.value, zone.value);
+  return (
+    <time class="figure" dateTime={new Date(at_ms).toISOString()} title={bothZones(at_ms)}>
+      {text}
+      {with_zone || is_full ? <span class="unit"> {zoneName(zone.value, at_ms)}</span> : null}
+    </time>
+  );
+}
+
+/** How long ago; ticks by itself. */
+export function Age({ at, suffix = " ago" }: { at: string | number | null; suffix?: string }) {
+  if (at === null) return <Missing why="not yet" />;
+  const at_ms = typeof at === "number" ? at : parseTime(at);
+  return (
+    <time class="figure" dateTime={new Date(at_ms).toISOString()} title={bothZones(at_ms)}>
+      {formatAge(now_ms.value - at_ms)}
+      {suffix}
+    </time>
+  );
+}
+
+/** Counts down to a moment of the viewer's own clock. */
+export function Countdown({ to_ms }: { to_ms: number }) {
+  void now_ms.value;
+  return <span class="figure">{Math.max(0, Math.ceil((to_ms - Date.now()) / 1000))} s</span>;
+}

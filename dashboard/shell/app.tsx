@@ -1,0 +1,104 @@
+import { signal, useSignalEffect } from "@preact/signals";
+import type { ComponentType } from "preact";
+import { useEffect } from "preact/hooks";
+import { pageAt, PAGES } from "../pages/all.ts";
+import { Skeleton } from "../parts/states.tsx";
+import { path } from "../router.ts";
+import { Banners } from "./banners.tsx";
+import { Footer } from "./footer.tsx";
+import { Header } from "./header.tsx";
+import { Help, useKeys } from "./keys.tsx";
+import { StatusStrip } from "./status-strip.tsx";
+
+const loaded = signal<ReadonlyMap<string, ComponentType>>(new Map());
+const failed = signal<string | null>(null);
+
+async function load(definition: { path: string; load: () => Promise<ComponentType> }): Promise<void> {
+  if (loaded.peek().has(definition.path)) return;
+  try {
+    const page = await definition.load();
+    failed.value = null;
+    loaded.value = new Map(loaded.peek()).set(definition.path, page);
+  } catch (error) {
+    failed.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Once the page in view stands, the others are fetched, so that turning to them waits for nothing. */
+function prefetch(): void {
+  const rest = PAGES.filter(({ path }) => path !== "/sql");
+  const next = () => {
+    const page = rest.shift();
+    if (page) void page.load().then(() => setTimeout(next, 200), () => undefined);
+  };
+  setTimeout(next, 2_500);
+}
+
+function View() {
+  const definition = pageAt(path.value);
+  useSignalEffect(() => {
+    const wanted = pageAt(path.value);
+    document.title = wanted === null || wanted.path === "/" ? "Coinlake" : `${wanted.name} · Coinlake`;
+    if (wanted) void load(wanted);
+  });
+  if (definition === null) return <NotFound />;
+  const Page = loaded.value.get(definition.path);
+  if (Page) return <Page key={path.value} />;
+  if (failed.value !== null) return <Broken name={definition.name} message={failed.value} />;
+  return <PagePlace />;
+}
+
+function PagePlace() {
+  return (
+    <div class="page-place" aria-busy="true">
+      <Skeleton width="12rem" height="1.5rem" />
+      <Skeleton height="9rem" />
+      <Skeleton height="24rem" />
+    </div>
+  );
+}
+
+function NotFound() {
+  return (
+    <div class="empty">
+      <h1 class="empty-title">There is no page here</h1>
+      <p>
+        Nothing lies under <code>{path.value}</code>. The <a href="/">market</a> is where everything begins.
+      </p>
+    </div>
+  );
+}
+
+function Broken({ name, message }: { name: string; message: string }) {
+  return (
+    <div class="failure" role="alert">
+      <p>
+        <strong>The page {name} could not be loaded.</strong> {message}
+      </p>
+      <p class="muted">Coinlake may have been stopped or replaced by another version since this page was opened.</p>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        Load it anew
+      </button>
+    </div>
+  );
+}
+
+export function App() {
+  useKeys();
+  useEffect(prefetch, []);
+  return (
+    <>
+      <a class="skip" href="#main" data-outside>
+        Skip to the content
+      </a>
+      <Header />
+      <StatusStrip />
+      <Banners />
+      <main id="main" tabIndex={-1}>
+        <View />
+      </main>
+      <Footer />
+      <Help />
+    </>
+  );
+}

@@ -1,0 +1,79 @@
+import { missed, stream } from "../state/events.ts";
+import { status, status_error } from "../state/status.ts";
+import { Age, Countdown } from "../parts/time.tsx";
+
+const KINDS = {
+  simulated: { word: "SIMULATED", text: "Every price here is invented by a seeded random walk. It is no market." },
+  replay: { word: "REPLAY", text: "Recorded prices are played again. They are real, and not of today." },
+} as const;
+
+function Kind() {
+  const kind = status.value?.lake.kind;
+  if (kind === undefined || kind === "live") return null;
+  return (
+    <div class="banner kind" role="note">
+      <strong>{KINDS[kind].word}</strong> <span>{KINDS[kind].text}</span>
+    </div>
+  );
+}
+
+function Unreachable() {
+  const error = status_error.value;
+  const state = stream.value;
+  if (error === null) return null;
+  return (
+    <div class="banner bad" role="alert">
+      <strong>{error.status === 0 ? "Coinlake does not answer." : error.message}</strong>{" "}
+      <span>
+        What is on the page stays, and ages. {error.next_step}
+        {state.is === "cut" ? (
+          <>
+            {" "}
+            Next try in <Countdown to_ms={state.retry_at_ms} />.
+          </>
+        ) : null}
+      </span>
+    </div>
+  );
+}
+
+function Problems() {
+  const now = status.value;
+  if (now === null || now.problems.length === 0) return null;
+  return (
+    <div class="banner warn" role="status">
+      {now.problems.map(({ code, message }) => (
+        <span key={code}>
+          <code>{code}</code> {message}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function Missed() {
+  const gap = missed.value;
+  if (gap === null) return null;
+  return (
+    <div class="banner warn" role="status">
+      <span>
+        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and cannot be had any more; what is shown was loaded anew. The lake itself missed nothing.
+      </span>
+      <button type="button" class="button small" onClick={() => (missed.value = null)}>
+        Dismiss
+      </button>
+    </div>
+  );
+}
+
+/** What a viewer must know before believing a number, above all numbers. */
+export function Banners() {
+  return (
+    <>
+      <Kind />
+      <Unreachable />
+      <Problems />
+      <Missed />
+    </>
+  );
+}

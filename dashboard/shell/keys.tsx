@@ -1,0 +1,84 @@
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { PAGES } from "../pages/all.ts";
+import { go } from "../router.ts";
+
+export const is_help_open = signal(false);
+/** How long a `g` waits for its letter. */
+const CHORD_MS = 1_200;
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || target.shadowRoot !== null || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+/** Keys that work on every page: `g` and a letter turns to a page, `/` goes to the search, `?` tells of all this. */
+export function useKeys(): void {
+  useEffect(() => {
+    let chord_at_ms = 0;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      const page = Date.now() - chord_at_ms < CHORD_MS ? PAGES.find(({ key }) => key === event.key) : undefined;
+      chord_at_ms = event.key === "g" ? Date.now() : 0;
+      if (page) go(page.path);
+      else if (event.key === "?") is_help_open.value = true;
+      else if (event.key === "/") focusSearch();
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+function focusSearch(): void {
+  const search = document.querySelector<HTMLInputElement>("input[type=search]");
+  if (search) search.focus();
+  else go("/?focus=search");
+}
+
+const KEYS = [
+  ["/", "search coins, messages, payloads"],
+  ["↑ ↓", "move through a table"],
+  ["Enter", "open what is marked"],
+  ["Esc", "leave the search, close what is open"],
+  ["Ctrl or ⌘ + Enter", "run the SQL"],
+  ["?", "this list"],
+] as const;
+
+export function Help() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const is_open = is_help_open.value;
+  useEffect(() => {
+    if (is_open && dialog.current?.open === false) dialog.current.showModal();
+  }, [is_open]);
+  return (
+    <dialog ref={dialog} class="dialog" aria-label="Keyboard" onClose={() => (is_help_open.value = false)}>
+      <form method="dialog">
+        <header class="panel-head">
+          <h2>Keyboard</h2>
+          <button class="button small" autoFocus>
+            Close
+          </button>
+        </header>
+        <dl class="keys">
+          {PAGES.map(({ name, key }) => (
+            <div key={key}>
+              <dt>
+                <kbd>g</kbd> <kbd>{key}</kbd>
+              </dt>
+              <dd>{name}</dd>
+            </div>
+          ))}
+          {KEYS.map(([key, does]) => (
+            <div key={key}>
+              <dt>
+                <kbd>{key}</kbd>
+              </dt>
+              <dd>{does}</dd>
+            </div>
+          ))}
+        </dl>
+      </form>
+    </dialog>
+  );
+}

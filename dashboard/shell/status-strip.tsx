@@ -1,0 +1,103 @@
+import type { Freshness, Source } from "../../src/serve/schemas/status.ts";
+import { formatCount, plural } from "../format/number.ts";
+import { formatAge, formatSeconds } from "../format/time.ts";
+import { Dot, type Tone } from "../parts/badge.tsx";
+import { Missing } from "../parts/figures.tsx";
+import { Skeleton } from "../parts/states.tsx";
+import { Age, bothZones, Countdown } from "../parts/time.tsx";
+import { now_ms } from "../state/clock.ts";
+import { stream } from "../state/events.ts";
+import { stale_since_ms, status, status_error } from "../state/status.ts";
+
+/** A source in one word and one shape. Lagging: more than half of what counts as silence. */
+export function judge(source: Source, now: number): { tone: Tone; word: string } {
+  const age_ms = source.heard_at === null ? null : now - Date.parse(source.heard_at);
+  if (source.state === "ended") return { tone: "plain", word: "ended" };
+  if (source.is_silent) return { tone: "bad", word: age_ms === null ? "silent" : `silent for ${formatAge(age_ms)}` };
+  if (source.state === "failed") return { tone: "bad", word: "failed" };
+  if (source.state === "connecting") return { tone: "warn", word: "connecting" };
+  if (age_ms !== null && age_ms > source.silent_after_ms / 2) return { tone: "warn", word: "lagging" };
+  return { tone: "good", word: "live" };
+}
+
+function SourceItem({ source }: { source: Source }) {
+  const { tone, word } = judge(source, now_ms.value);
+  const heard = source.heard_at === null ? "not heard yet" : `heard ${bothZones(Date.parse(source.heard_at))}`;
+  const missed = source.missed.lost > 0 ? ` · ${plural(source.missed.lost, "message")} lost` : "";
+  return (
+    <span class="strip-item" title={`${source.message ?? heard}${missed} · ${plural(source.reconnects, "reconnect")}`}>
+      <Dot tone={tone} /> {source.source} <span class={tone === "bad" ? "strong-bad" : "muted"}>{word}</span>
+      {source.missed.lost > 0 ? <span class="strong-bad"> {formatCount(source.missed.lost)} lost</span> : null}
+    </span>
+  );
+}
+
+function Figure({ name, title, children }: { name: string; title: string; children: preact.ComponentChildren }) {
+  return (
+    <span class="strip-item" title={title}>
+      <span class="muted">{name}</span> {children}
+    </span>
+  );
+}
+
+function Stream() {
+  const state = stream.value;
+  if (state.is === "open") {
+    return (
+      <span class="strip-item end" title="Changes are pushed to this page as they happen">
+        <Dot tone="good" /> <span class="muted">streaming</span>
+      </span>
+    );
+  }
+  if (state.is === "opening") return <span class="strip-item end muted">connecting …</span>;
+  return (
+    <span class="strip-item end" role="status">
+      <Dot tone="warn" /> stream cut, polling instead; reconnecting in <Countdown to_ms={state.retry_at_ms} />
+    </span>
+  );
+}
+
+function Figures({ now }: { now: Freshness }) {
+  const gold = now.layers.find(({ layer }) => layer === "gold");
+  const commits = Math.max(0, ...now.layers.map(({ commits_last_minute }) => commits_last_minute));
+  return (
+    <>
+      {now.sources.length === 0 ? <span class="strip-item muted">no source running</span> : null}
+      {now.sources.map((source) => (
+        <SourceItem key={source.source} source={source} />
+      ))}
+      <Figure name="newest tick" title="Event time of the newest accepted price">
+        <Age at={now.newest_event_at} />
+      </Figure>
+      <Figure name="gold" title="How far the gold tables are behind the log; queries over live views are not behind at all">
+        {gold === undefined ? <Missing why="no gold layer yet" /> : gold.records_behind === 0 ? "up to date" : `${formatSeconds(gold.seconds_behind)} behind`}
+      </Figure>
+      <Figure name="commits" title="Iceberg commits in the last minute, of the busiest table">
+        <span class="figure">{commits}</span>
+        <span class="unit">/min</span>
+      </Figure>
+      <Figure name="refused today" title="Elements that silver did not believe, since 00:00 UTC; see Quality">
+        <a href="/quality" class="figure">
+          {formatCount(now.refused_today)}
+        </a>
+      </Figure>
+    </>
+  );
+}
+
+/** The first line under the menu: where the data comes from, how old it is, and whether it can be trusted. */
+export function StatusStrip() {
+  const now = status.value;
+  const stale_since = stale_since_ms.value;
+  return (
+    <div class={`strip ${stale_since === null ? "" : "is-stale"}`} role="region" aria-label="State of the lake">
+      {now !== null ? <Figures now={now} /> : status_error.value ? <span class="strip-item strong-bad">no answer from Coinlake</span> : <Skeleton width="28rem" height="0.75rem" />}
+      {stale_since === null ? null : (
+        <span class="strip-item strong-bad">
+          figures as of <Age at={stale_since} />
+        </span>
+      )}
+      <Stream />
+    </div>
+  );
+}

@@ -1,0 +1,105 @@
+import { batch, signal, type Signal } from "@preact/signals";
+import type { Coin, Coins } from "../../pipelines/crypto/api/schemas.ts";
+import { compareDecimals } from "../format/decimal.ts";
+import { ApiError, get, pathOf } from "./api.ts";
+import { onEvent, stream } from "./events.ts";
+
+/** A price on the screen: changed in place, so that a tick redraws one cell and no table. */
+export interface LivePrice {
+  price: string | null;
+  price_at: string | null;
+  source: string | null;
+  /** Against the price shown before; 0 at first. */
+  move: -1 | 0 | 1;
+  /** Counts changes, so that the same move twice is seen twice. */
+  changes: number;
+}
+
+export const coins = signal<readonly Coin[] | null>(null);
+export const coins_error = signal<ApiError | null>(null);
+export const coins_retry_at_ms = signal<number | null>(null);
+
+const prices = new Map<string, Signal<LivePrice>>();
+const PAGE = 500;
+/** More coins than a page can show are a source gone mad; the rest is reached by search. */
+const MAX_COINS = 3_000;
+const REFRESH_MS = 15_000;
+const POLL_MS = 2_000;
+const RETRY_MS = 4_000;
+
+export function priceOf(id: string): Signal<LivePrice> {
+  const known = prices.get(id);
+  if (known) return known;
+  const made = signal<LivePrice>({ price: null, price_at: null, source: null, move: 0, changes: 0 });
+  prices.set(id, made);
+  return made;
+}
+
+function hearPrice(id: string, price: string, price_at: string, source: string): void {
+  const live = priceOf(id);
+  const shown = live.peek();
+  if (shown.price === null) live.value = { price, price_at, source, move: 0, changes: 0 };
+  // Several sources run at once, and none waits for another: only what is newer replaces what is shown.
+  else if (shown.price_at !== null && Date.parse(price_at) < Date.parse(shown.price_at)) return;
+  else {
+    const order = compareDecimals(price, shown.price);
+    const move = order > 0 ? 1 : order < 0 ? -1 : 0;
+    live.value = { price, price_at, source, move: move === 0 ? shown.move : move, changes: shown.changes + (move === 0 ? 0 : 1) };
+  }
+}
+
+async function load(): Promise<void> {
+  try {
+    const all: Coin[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Coins = await get<Coins>(pathOf("/api/coins", { sort: "rank", limit: PAGE, cursor }));
+      all.push(...page.items);
+      cursor = page.next;
+    } while (cursor !== null && all.length < MAX_COINS);
+    batch(() => {
+      coins.value = all;
+      coins_error.value = null;
+      coins_retry_at_ms.value = null;
+      for (const { id, price, price_at, source } of all) if (price !== null && price_at !== null) hearPrice(id, price, price_at, source ?? "");
+    });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    coins_error.value = error;
+    coins_retry_at_ms.value = Date.now() + RETRY_MS;
+  }
+}
+
+/** The list now and then for what moves slowly; prices by events, or by asking for the list often while the stream is cut. */
+export function watchCoins(): void {
+  let loaded_at_ms = 0;
+  let is_loading = false;
+  let is_wanted = true;
+  const step = () => {
+    const wait_ms = coins_error.peek() ? RETRY_MS : is_wanted || stream.peek().is !== "open" ? POLL_MS : REFRESH_MS;
+    if (is_loading || document.hidden || Date.now() < loaded_at_ms + wait_ms) return;
+    is_loading = true;
+    is_wanted = false;
+    void load().finally(() => {
+      is_loading = false;
+      loaded_at_ms = Date.now();
+    });
+  };
+  const soon = () => {
+    is_wanted = true;
+  };
+  step();
+  setInterval(step, 500);
+  onEvent("gap", soon);
+  onEvent("ticks", ({ ticks }) => {
+    const known = coins.peek();
+    batch(() => {
+      for (const { id, price, price_at, source } of ticks) hearPrice(id, price, price_at, source);
+    });
+    // A coin that the list does not have yet.
+    if (known !== null && ticks.length > 0 && known.length < MAX_COINS) {
+      const [first] = ticks;
+      if (known.length === 0 || (first && !known.some(({ id }) => id === first.id))) soon();
+    }
+  });
+}
