@@ -154,8 +154,8 @@ export class LiveLake {
   async #open(): Promise<void> {
     await this.#views.open();
     const tables = await this.#views.look(this.#options.open.catalog);
-    const accepted = tables.find(({ table }) => table === this.#views.boundOf(this.#shape.accepted).table) ?? this.#views.boundOf(this.#shape.accepted);
-    await this.#tail.open(accepted);
+    const before = this.#views.boundOf(this.#shape.accepted);
+    await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
     this.#next = { ...this.#views.absorbed() };
   }
@@ -164,7 +164,7 @@ export class LiveLake {
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
     this.#looked_us = now_us;
-    const moved = await this.#views.look(this.#options.open.catalog);
+    const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
     if (moved.length > 0) await this.#bindTo(moved);
   }
 

@@ -233,7 +233,7 @@ export class Tail {
   }
 
   #tableAt({ snapshot_id }: Bound): string {
-    return `${this.#shape.accepted.relation} AT (VERSION => ${snapshot_id})`;
+    return `(SELECT * FROM ${this.#shape.accepted.relation} AT (VERSION => ${snapshot_id}))`;
   }
 }
 

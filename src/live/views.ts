@@ -53,10 +53,14 @@ export class Views {
     }
   }
 
-  /** The tables that have moved on since the views were made. */
+  /** Every table as it stands. */
   async look(catalog: TableCatalog): Promise<BoundTable[]> {
-    const looked = await Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
-    return looked.filter((bound) => bound.snapshot_id !== this.#bound.get(bound.table)?.snapshot_id);
+    return Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
+  }
+
+  /** Whether the table has moved on since its view was made. */
+  hasMoved({ table, snapshot_id }: BoundTable): boolean {
+    return snapshot_id !== this.#bound.get(table)?.snapshot_id;
   }
 
   /** Makes the views read these snapshots. Within the caller's transaction; to be told when that has stood. */
