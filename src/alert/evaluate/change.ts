@@ -1,0 +1,42 @@
+import type { Tick } from "../../pipeline/definition.ts";
+import type { Condition } from "../rule.ts";
+import { millionthsOf, ratioOf } from "./decimal.ts";
+import type { Gauge, Reading } from "./gauge.ts";
+
+type Change = Extract<Condition, { kind: "change" }>;
+
+/** A hundred per cent in the millionths that thresholds come in. */
+const WHOLE = 100_000_000n;
+
+/**
+ * A tick against the highest (lowest) of the window that ends with it, in whole numbers: `(highest - value) * 100 > highest *
+ * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent is none.
+ */
+export function changeGauge({ direction, percent, window_minutes }: Change, hysteresis_percent: number): Gauge {
+  const window_us = window_minutes * 60_000_000;
+  const threshold = millionthsOf(percent);
+  const back = WHOLE - millionthsOf(hysteresis_percent);
+
+  const judge = (direction_read: "fall" | "rise", distance: bigint, reference: bigint): Reading => {
+    const scaled = distance * WHOLE;
+    const limit = reference * threshold;
+    const is_held = scaled > limit;
+    const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= limit * back;
+    return { direction: direction_read, is_held, is_opening: is_held, is_back, measure: is_held ? ratioOf(distance * 100n, reference) : null, reference };
+  };
+
+  return {
+    read(tick: Tick, _arrival, { prices }, memo) {
+      const readings: Reading[] = [];
+      if (direction !== "rise") {
+        const highest = prices.highest(tick.at_us, window_us) ?? tick.value;
+        readings.push(judge("fall", highest - tick.value, highest));
+      }
+      if (direction !== "fall") {
+        const lowest = prices.lowest(tick.at_us, window_us) ?? tick.value;
+        readings.push(judge("rise", tick.value - lowest, lowest));
+      }
+      return { readings, memo };
+    },
+  };
+}

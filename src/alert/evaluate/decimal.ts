@@ -1,0 +1,30 @@
+const DIGITS = 18;
+const UNIT = 10n ** BigInt(DIGITS);
+
+/** Whole units of 1e-18 of a plain decimal; digits beyond the eighteenth must not be there. */
+export function unitsOf(text: string): bigint {
+  const match = /^(-?)(\d+)(?:\.(\d{1,18}))?$/.exec(text);
+  if (!match) throw new RangeError(`"${text}" is no decimal with at most ${DIGITS} places`);
+  const [, sign, whole = "", fraction = ""] = match;
+  const units = BigInt(whole + fraction.padEnd(DIGITS, "0"));
+  return sign ? -units : units;
+}
+
+/** The decimal without trailing zeros. */
+export function textOf(units: bigint): string {
+  const magnitude = units < 0n ? -units : units;
+  const fraction = String(magnitude % UNIT)
+    .padStart(DIGITS, "0")
+    .replace(/0+$/, "");
+  return `${units < 0n ? "-" : ""}${magnitude / UNIT}${fraction ? `.${fraction}` : ""}`;
+}
+
+/** A number of at most six decimals, exactly, in millionths. */
+export function millionthsOf(value: number): bigint {
+  return unitsOf(String(value)) / 10n ** 12n;
+}
+
+/** `part / whole` as a number with six digits behind the point, cut off. */
+export function ratioOf(part: bigint, whole: bigint): number {
+  return whole === 0n ? 0 : Number((part * 1_000_000n) / whole) / 1_000_000;
+}

@@ -1,0 +1,68 @@
+export const MINUTE_US = 60_000_000;
+
+interface Minute {
+  amount: bigint;
+  /** The last price by event time, the later in the log where two have one time. */
+  close: bigint;
+  close_at_us: number;
+}
+
+/** Versions are never used twice, not even by another history: a subject that is forgotten and comes back has a new one. */
+let last_version = 0;
+
+/** The minutes of one subject: what was traded in each, and its last price. */
+export class MinuteHistory {
+  readonly #minutes = new Map<number, Minute>();
+  #newest = -Infinity;
+  #version = (last_version += 1);
+
+  /** The minute of the newest tick. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** Changes whenever a minute before the newest one does: what was calculated from those is stale then. */
+  get version(): number {
+    return this.#version;
+  }
+
+  add(at_us: number, value: bigint, amount: bigint | null, keep_minutes: number): void {
+    const minute = Math.floor(at_us / MINUTE_US);
+    if (minute !== this.#newest) this.#version = last_version += 1;
+    if (minute > this.#newest) {
+      this.#newest = minute;
+      // In order of insertion, which is near the order of time: what a late tick brought may stay a little longer.
+      for (const old of this.#minutes.keys()) {
+        if (old >= minute - keep_minutes) break;
+        this.#minutes.delete(old);
+      }
+    }
+    const found = this.#minutes.get(minute);
+    if (found === undefined) {
+      this.#minutes.set(minute, { amount: amount ?? 0n, close: value, close_at_us: at_us });
+      return;
+    }
+    found.amount += amount ?? 0n;
+    if (at_us >= found.close_at_us) {
+      found.close = value;
+      found.close_at_us = at_us;
+    }
+  }
+
+  /** Added up over `count` minutes from `first` on. */
+  amount(first: number, count: number): bigint {
+    let sum = 0n;
+    for (let minute = first; minute < first + count; minute += 1) sum += this.#minutes.get(minute)?.amount ?? 0n;
+    return sum;
+  }
+
+  /** ln(close / close of the minute before) for those of `count` minutes from `first` on that have both. */
+  logReturns(first: number, count: number): number[] {
+    const returns: number[] = [];
+    for (let minute = first; minute < first + count; minute += 1) {
+      const [before, now] = [this.#minutes.get(minute - 1), this.#minutes.get(minute)];
+      if (before && now && before.close > 0n && now.close > 0n) returns.push(Math.log(Number(now.close) / Number(before.close)));
+    }
+    return returns;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Condition } from "../rule.ts";
+import type { Gauge } from "./gauge.ts";
+
+type Volatility = Extract<Condition, { kind: "volatility" }>;
+
+/**
+ * The sample standard deviation of the one-minute log returns of the last ended minutes, in per cent: a statistic, in floating
+ * point. Only minutes that follow each other have a return; half of the window must have one, else too little is known.
+ */
+export function volatilityGauge({ window_minutes, percent }: Volatility, hysteresis_percent: number): Gauge {
+  const least = Math.max(2, Math.ceil(window_minutes / 2));
+  const back = percent * (1 - hysteresis_percent / 100);
+  let settled: { version: number; measure: number | null } = { version: -1, measure: null };
+
+  return {
+    read(_tick, _arrival, { minutes }, memo) {
+      if (settled.version !== minutes.version) {
+        const returns = minutes.logReturns(minutes.newest - window_minutes, window_minutes);
+        settled = { version: minutes.version, measure: returns.length < least ? null : 100 * sampleDeviation(returns) };
+      }
+      const { measure } = settled;
+      const is_held = measure !== null && measure > percent;
+      const reading = { direction: null, is_held, is_opening: is_held, is_back: (measure ?? 0) <= back, measure: is_held ? measure : null, reference: null };
+      return { readings: [reading], memo };
+    },
+  };
+}
+
+function sampleDeviation(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1));
+}

@@ -1,0 +1,46 @@
+import type { Condition } from "../rule.ts";
+import { millionthsOf, ratioOf } from "./decimal.ts";
+import type { Gauge } from "./gauge.ts";
+import type { MinuteHistory } from "./minute-history.ts";
+
+type VolumeSpike = Extract<Condition, { kind: "volume_spike" }>;
+
+const MILLION = 1_000_000n;
+const WHOLE = 100_000_000n;
+
+/**
+ * What was traded in the last minutes, the running one included, against the mean of as many minutes before, several times
+ * over. Minutes are the clock's, so what is compared is a little less than a full window: it can only be too quiet. A baseline
+ * with an empty window says nothing: the source was not heard then, or hardly anything is ever traded.
+ */
+export function volumeGauge({ window_minutes, times, baseline_windows }: VolumeSpike, hysteresis_percent: number): Gauge {
+  const windows = BigInt(baseline_windows);
+  const threshold = BigInt(Math.round(times * 1_000_000));
+  const back = WHOLE - millionthsOf(hysteresis_percent);
+  /** Of the minutes before the running one, as long as none of them changes. */
+  let settled = { version: -1, window: 0n, baseline: 0n, is_known: false };
+
+  return {
+    read(_tick, _arrival, { minutes }, memo) {
+      if (settled.version !== minutes.version) settled = settledAt(minutes, window_minutes, baseline_windows);
+      const { baseline, is_known } = settled;
+      const amount = settled.window + minutes.amount(minutes.newest, 1);
+      const scaled = amount * windows * MILLION;
+      const is_held = is_known && scaled > baseline * threshold;
+      const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= baseline * threshold * back;
+      const measure = is_held ? ratioOf(amount * windows, baseline) : null;
+      return { readings: [{ direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows }], memo };
+    },
+  };
+}
+
+function settledAt(minutes: MinuteHistory, window_minutes: number, baseline_windows: number) {
+  const first = minutes.newest - window_minutes + 1;
+  const amounts = Array.from({ length: baseline_windows }, (_, index) => minutes.amount(first - (index + 1) * window_minutes, window_minutes));
+  return {
+    version: minutes.version,
+    window: minutes.amount(first, window_minutes - 1),
+    baseline: amounts.reduce((sum, amount) => sum + amount, 0n),
+    is_known: amounts.every((amount) => amount > 0n),
+  };
+}

@@ -1,0 +1,178 @@
+import { isoFromMicros } from "../../clock.ts";
+import type { Tick } from "../../pipeline/definition.ts";
+import { alertId, type Alert, type AlertEvent, type Direction } from "../alert.ts";
+import { messageFor, thresholdOf, type Finding } from "../message.ts";
+import type { StoredRule } from "../rule.ts";
+import { textOf } from "./decimal.ts";
+import { gaugeFor, type Gauge, type Memo, type Reading } from "./gauge.ts";
+import type { Arrival, SubjectHistory } from "./subject-history.ts";
+
+/** What a rule remembers of a subject; durable, in one transaction with the alerts and the offsets it holds for. */
+export interface SubjectState {
+  active: Alert | null;
+  /** Event time of the tick that ended the last episode; what is not later belongs to that one. */
+  ended_at_us: number | null;
+  /** Event time at which the last episode opened, for the cool-down. */
+  opened_at_us: number | null;
+  memo: Memo;
+}
+
+/**
+ * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
+ * in order of event time, for which it no longer does: one alert, however many ticks.
+ *
+ * A late tick is judged by the window before its own time. It may open an episode, so that no fall is missed for the order in
+ * which it was heard of; it ends none, because what is newer speaks for the present; and one from before the end of the last
+ * episode belongs to that episode.
+ */
+export class Watch {
+  readonly rule: StoredRule;
+  readonly #makeGauge: () => Gauge;
+  readonly #gauges = new Map<string, Gauge>();
+  readonly #states = new Map<string, SubjectState>();
+  readonly #changed = new Set<string>();
+
+  constructor(rule: StoredRule, makeGauge: () => Gauge, states: Iterable<[subject: string, state: SubjectState]> = []) {
+    this.rule = rule;
+    this.#makeGauge = makeGauge;
+    for (const [subject, state] of states) this.#states.set(subject, { ...state });
+  }
+
+  /** Null for rules that a clock judges. */
+  static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): Watch | null {
+    const makeGauge = gaugeFor(rule.condition, rule.hysteresis_percent);
+    return makeGauge === null ? null : new Watch(rule, makeGauge, states);
+  }
+
+  /** Subjects with a state that is not durable yet. */
+  *changes(): Iterable<[subject: string, state: SubjectState]> {
+    for (const subject of this.#changed) yield [subject, this.#stateOf(subject)];
+  }
+
+  madeDurable(): void {
+    this.#changed.clear();
+  }
+
+  get has_changes(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  judge(tick: Tick, arrival: Arrival, history: SubjectHistory, now_us: number): AlertEvent[] {
+    const { subject } = tick;
+    let gauge = this.#gauges.get(subject);
+    if (gauge === undefined) this.#gauges.set(subject, (gauge = this.#makeGauge()));
+    const state = this.#states.get(subject) ?? UNTOUCHED;
+    const { readings, memo } = gauge.read(tick, arrival, history, state.memo);
+    if (memo !== state.memo) this.#change(subject).memo = memo;
+    // Nothing held and nothing open: by far the most ticks.
+    if (state.active === null && !readings.some(({ is_opening }) => is_opening)) return [];
+    const events: AlertEvent[] = [];
+    const ended = this.#goOn(tick, arrival, readings);
+    if (ended !== null) events.push({ event: "recovered", alert: ended });
+    const opened = this.#open(tick, readings, now_us);
+    if (opened !== null) events.push({ event: "fired", alert: opened });
+    return events;
+  }
+
+  /** Counts the tick to the episode that is open, or ends it. */
+  #goOn(tick: Tick, arrival: Arrival, readings: readonly Reading[]): Alert | null {
+    const { active } = this.#stateOf(tick.subject);
+    if (active === null) return null;
+    const reading = readings.find(({ direction }) => direction === active.direction);
+    if (reading === undefined) return null;
+    if (reading.is_held) {
+      this.#change(tick.subject).active = prolonged(active, tick, reading);
+      return null;
+    }
+    if (!reading.is_back || arrival !== "newest") return null;
+    const state = this.#change(tick.subject);
+    state.active = null;
+    state.ended_at_us = tick.at_us;
+    return { ...active, state: "recovered", ended_by: "recovery", ended_at: isoFromMicros(tick.at_us) };
+  }
+
+  #open(tick: Tick, readings: readonly Reading[], now_us: number): Alert | null {
+    const { active, ended_at_us, opened_at_us } = this.#stateOf(tick.subject);
+    const reading = readings.find(({ is_opening }) => is_opening);
+    if (active !== null || reading === undefined) return null;
+    if (ended_at_us !== null && tick.at_us < ended_at_us) return null;
+    if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
+    const state = this.#change(tick.subject);
+    state.opened_at_us = tick.at_us;
+    state.active = openedAlert(this.rule, {
+      ...reading,
+      subject: tick.subject,
+      source: tick.source,
+      value: tick.value,
+      at_us: tick.at_us,
+      now_us,
+      coordinates: { partition: tick.partition, offset: tick.offset, element_index: tick.element_index },
+    });
+    return state.active;
+  }
+
+  #stateOf(subject: string): SubjectState {
+    return this.#states.get(subject) ?? UNTOUCHED;
+  }
+
+  /** The state, to be changed, and to be made durable. */
+  #change(subject: string): SubjectState {
+    let state = this.#states.get(subject);
+    if (state === undefined) this.#states.set(subject, (state = { ...UNTOUCHED }));
+    this.#changed.add(subject);
+    return state;
+  }
+}
+
+const UNTOUCHED: SubjectState = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
+
+export interface Opening extends Finding {
+  source: string | null;
+  at_us: number;
+  now_us: number;
+  coordinates: Alert["coordinates"];
+  direction: Direction | null;
+}
+
+export function openedAlert(rule: StoredRule, opening: Opening): Alert {
+  const { subject, direction, value, reference, measure, at_us, coordinates } = opening;
+  const place = coordinates === null ? String(at_us) : `${coordinates.partition}/${coordinates.offset}/${coordinates.element_index}`;
+  const value_text = value === null ? null : textOf(value);
+  return {
+    id: alertId(rule, subject, direction, place),
+    rule_id: rule.id,
+    rule_name: rule.name,
+    severity: rule.severity,
+    kind: rule.condition.kind,
+    subject,
+    source: opening.source,
+    direction,
+    message: messageFor(rule, opening),
+    state: "active",
+    ended_by: null,
+    opened_at: isoFromMicros(at_us),
+    ended_at: null,
+    fired_at: isoFromMicros(opening.now_us),
+    value: value_text,
+    reference: reference === null ? null : textOf(reference),
+    measure,
+    threshold: thresholdOf(rule.condition),
+    worst_value: value_text,
+    worst_measure: measure,
+    until_at: isoFromMicros(at_us),
+    ticks: coordinates === null ? 0 : 1,
+    coordinates,
+  };
+}
+
+function prolonged(alert: Alert, tick: Tick, { measure }: Reading): Alert {
+  const at = isoFromMicros(tick.at_us);
+  const is_worse = measure !== null && measure > (alert.worst_measure ?? -Infinity);
+  return {
+    ...alert,
+    ticks: alert.ticks + 1,
+    until_at: at > alert.until_at ? at : alert.until_at,
+    worst_measure: is_worse ? measure : alert.worst_measure,
+    worst_value: is_worse ? textOf(tick.value) : alert.worst_value,
+  };
+}

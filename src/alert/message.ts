@@ -1,0 +1,55 @@
+import type { Condition, Rule } from "./rule.ts";
+import { textOf } from "./evaluate/decimal.ts";
+import type { Direction } from "./alert.ts";
+
+export interface Finding {
+  subject: string;
+  direction: Direction | null;
+  value: bigint | null;
+  reference: bigint | null;
+  measure: number | null;
+}
+
+/** One sentence for people. */
+export function messageFor(rule: Rule, finding: Finding): string {
+  const { condition } = rule;
+  const { subject, direction, value, reference, measure } = finding;
+  const figure = measure === null ? "" : measure.toLocaleString("en", { maximumFractionDigits: 2 });
+  const price = value === null ? "" : textOf(value);
+  switch (condition.kind) {
+    case "change": {
+      const verb = direction === "fall" ? "fell" : "rose";
+      return `${subject} ${verb} ${figure} % within ${minutes(condition.window_minutes)}: from ${reference === null ? "" : textOf(reference)} to ${price}`;
+    }
+    case "crosses":
+      return `${subject} went ${direction ?? ""} ${condition.level}: ${price}`;
+    case "volume_spike":
+      return `${subject} traded ${figure} times its usual amount in ${minutes(condition.window_minutes)}`;
+    case "volatility":
+      return `${subject} moved by ${figure} % a minute over ${minutes(condition.window_minutes)}`;
+    case "silent":
+      return `${subject} has been silent for ${figure} seconds`;
+    case "lag":
+      return `${subject} is ${figure} seconds behind the log`;
+  }
+}
+
+/** What a measure is compared with; a level is told as the reference. */
+export function thresholdOf(condition: Condition): number | null {
+  switch (condition.kind) {
+    case "change":
+    case "volatility":
+      return condition.percent;
+    case "volume_spike":
+      return condition.times;
+    case "silent":
+    case "lag":
+      return condition.seconds;
+    case "crosses":
+      return null;
+  }
+}
+
+function minutes(count: number): string {
+  return count === 1 ? "1 minute" : `${count} minutes`;
+}

@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { AlertEvent } from "../../src/alert/alert.ts";
+import { Judge } from "../../src/alert/evaluate/judge.ts";
+import { Watch } from "../../src/alert/evaluate/watch.ts";
+import type { StoredRule } from "../../src/alert/rule.ts";
+import type { Tick } from "../../src/pipeline/definition.ts";
+import { FALL, MINUTE_US, START_US, arbitraryTicks, ruleOf, ticksOf, type Heard } from "./streams.ts";
+
+const LATENESS_US = 5 * MINUTE_US;
+
+function judgeOf(rules: readonly StoredRule[]): Judge {
+  return new Judge(rules.flatMap((rule) => Watch.over(rule) ?? []));
+}
+
+function eventsOf(rule: StoredRule, ticks: readonly Tick[]): AlertEvent[] {
+  const judge = judgeOf([rule]);
+  return ticks.flatMap((tick) => judge.judge(tick, 0).events);
+}
+
+/** `fired 10:00.5 fall` … one line an event, times in seconds after the start. */
+function told(rule: StoredRule, heard: readonly Heard[]): string[] {
+  return eventsOf(rule, ticksOf(heard)).map(({ event, alert }) => {
+    const at = event === "fired" ? alert.opened_at : (alert.ended_at ?? "");
+    return [event, (Date.parse(at) - START_US / 1000) / 1000, alert.direction, alert.subject].filter((word) => word !== null).join(" ");
+  });
+}
+
+const minute = (count: number) => count * MINUTE_US;
+
+/** The plainest scan: for each tick, all that was heard before it and lies in its window. */
+function naiveFalls(ticks: readonly Tick[], percent: bigint, window_us: number): { opened: string[]; ended: string[] } {
+  const [opened, ended]: [string[], string[]] = [[], []];
+  for (const subject of new Set(ticks.map((tick) => tick.subject))) {
+    const heard: Tick[] = [];
+    let [newest_us, ended_us, is_open] = [-Infinity, -Infinity, false];
+    for (const tick of ticks.filter((other) => other.subject === subject)) {
+      if (tick.at_us < Math.max(newest_us, tick.ingested_at_us) - LATENESS_US) continue;
+      heard.push(tick);
+      const window = heard.filter(({ at_us }) => at_us >= tick.at_us - window_us && at_us <= tick.at_us).map(({ value }) => value);
+      const highest = window.reduce((a, b) => (a > b ? a : b));
+      const is_fall = (highest - tick.value) * 100n > highest * percent;
+      const is_newest = tick.at_us >= newest_us;
+      newest_us = Math.max(newest_us, tick.at_us);
+      const where = `${subject} ${tick.offset}`;
+      if (is_open && !is_fall && is_newest) [is_open, ended_us] = [ended.push(where) === 0, tick.at_us];
+      else if (!is_open && is_fall && tick.at_us >= ended_us) is_open = opened.push(where) > 0;
+    }
+  }
+  return { opened: opened.sort(), ended: ended.sort() };
+}
+
+describe("a change within a window", () => {
+  const rule = ruleOf({ condition: FALL });
+
+  for (const is_in_order of [true, false]) {
+    test(`is what a naive scan of everything heard finds, ${is_in_order ? "in order of time" : "with ticks that come late"}`, () => {
+      let fired = 0;
+      fc.assert(
+        fc.property(arbitraryTicks({ is_in_order }), (ticks) => {
+          const events = eventsOf(rule, ticks);
+          const opened = events.filter(({ event }) => event === "fired").map(({ alert }) => `${alert.subject} ${alert.coordinates?.offset}`);
+          const wanted = naiveFalls(ticks, 5n, minute(10));
+          assert.deepEqual(opened.sort(), wanted.opened);
+          assert.equal(events.filter(({ event }) => event === "recovered").length, wanted.ended.length);
+          fired += opened.length;
+        }),
+        { numRuns: 1_500 },
+      );
+      assert.ok(fired > 1_500, `${fired} falls in 1,500 markets: too few to prove anything`);
+    });
+  }
+
+  test("by exactly the threshold is none; by the smallest unit more is one", () => {
+    assert.deepEqual(told(rule, [{ at_us: 0, value: "100" }, { at_us: 1, value: "95" }]), []);
+    assert.deepEqual(told(rule, [{ at_us: 0, value: "100" }, { at_us: 1, value: "94.999999999999999999" }]), ["fired 0 fall a"]);
+  });
+
+  test("takes fractions of a per cent exactly", () => {
+    const fine = ruleOf({ condition: { ...FALL, percent: 0.1 } });
+    assert.deepEqual(told(fine, [{ at_us: 0, value: "1000" }, { at_us: 1, value: "999" }]), []);
+    assert.deepEqual(told(fine, [{ at_us: 0, value: "1000" }, { at_us: 1, value: "998.999999999" }]).length, 1);
+  });
+
+  test("sees a highest price that is exactly as old as the window, and none that is older", () => {
+    assert.equal(told(rule, [{ at_us: 0, value: "100" }, { at_us: minute(10), value: "94" }]).length, 1);
+    assert.equal(told(rule, [{ at_us: 0, value: "100" }, { at_us: minute(10) + 1, value: "94" }]).length, 0);
+  });
+
+  test("tells of a fall and of a rise where both are asked for, and of the end of each", () => {
+    const either = ruleOf({ condition: { ...FALL, direction: "either" } });
+    const heard = [100, 94, 100, 100].map((value, index) => ({ at_us: minute(4 * index), value: String(value) }));
+    assert.deepEqual(told(either, heard), ["fired 240 fall a", "recovered 480 fall a", "fired 480 rise a"]);
+  });
+
+  test("is one alert however many ticks, which counts them and keeps the worst", () => {
+    const events = eventsOf(rule, ticksOf([100, 94, 90, 93, 99].map((value, index) => ({ at_us: minute(index), value: String(value) }))));
+    assert.deepEqual(events.map(({ event }) => event), ["fired", "recovered"]);
+    const { alert } = events[1]!;
+    assert.deepEqual([alert.ticks, alert.worst_value, alert.worst_measure, alert.measure], [3, "90", 10, 6]);
+    assert.equal(alert.message, "a fell 6 % within 10 minutes: from 100 to 94");
+  });
+});
+
+describe("an episode", () => {
+  test("ends only when the measure is back by the hysteresis", () => {
+    const rule = ruleOf({ condition: FALL, hysteresis_percent: 20 });
+    const heard = ["100", "94", "95.5", "94", "96"].map((value, index) => ({ at_us: minute(index), value }));
+    assert.deepEqual(told(rule, heard), ["fired 60 fall a", "recovered 240 fall a"]);
+  });
+
+  test("opens again only when the cool-down has passed, and then also where the condition has held all along", () => {
+    const rule = ruleOf({ condition: FALL, cooldown_seconds: 180 });
+    const heard = ["100", "94", "99", "94", "94", "94"].map((value, index) => ({ at_us: minute(index), value }));
+    assert.deepEqual(told(rule, heard), ["fired 60 fall a", "recovered 120 fall a", "fired 240 fall a"]);
+  });
+
+  test("is not ended by a tick that came late, nor opened anew by one of its own time", () => {
+    const rule = ruleOf({ condition: FALL });
+    const falling: Heard[] = [{ at_us: 0, value: "100" }, { at_us: minute(2), value: "94" }];
+    assert.deepEqual(told(rule, [...falling, { at_us: minute(1), value: "100" }, { at_us: minute(3), value: "94" }]), ["fired 120 fall a"]);
+    assert.deepEqual(told(rule, [...falling, { at_us: minute(3), value: "100" }, { at_us: minute(1), value: "94" }]), ["fired 120 fall a", "recovered 180 fall a"]);
+  });
+
+  test("is of one subject, of those that the rule names", () => {
+    const rule = ruleOf({ condition: FALL, subjects: ["b"] });
+    const heard = ["a", "b"].flatMap((subject) => [{ subject, at_us: 0, value: "100" }, { subject, at_us: 1, value: "90" }]);
+    assert.deepEqual(told(rule, heard), ["fired 0 fall b"]);
+  });
+});
+
+test("a late tick is judged by what happened before it, not by what is known since", () => {
+  const rule = ruleOf({ condition: FALL });
+  const heard: Heard[] = [{ at_us: 0, value: "100" }, { at_us: minute(2), value: "110" }, { at_us: minute(1), value: "100" }];
+  assert.deepEqual(told(rule, heard), []);
+  assert.deepEqual(told(rule, [...heard, { at_us: minute(1), value: "94" }]), ["fired 60 fall a"]);
+});
+
+test("a tick from more than five minutes before the newest, or before its own receipt, is history", () => {
+  const judge = judgeOf([ruleOf({ condition: FALL })]);
+  const ticks = ticksOf([{ at_us: minute(6), value: "100" }, { at_us: minute(1), value: "100" }, { at_us: minute(1) - 1, value: "90" }]);
+  assert.deepEqual(ticks.map((tick) => judge.judge(tick, 0).is_historic), [false, false, true]);
+});
+
+describe("a level", () => {
+  const above = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" } });
+  const at = (...values: number[]) => values.map((value, index) => ({ at_us: index * 1_000_000, value: String(value) }));
+
+  test("is crossed between two ticks: the first heard crosses nothing", () => {
+    assert.deepEqual(told(above, at(101, 102)), []);
+    assert.deepEqual(told(above, at(100, 101, 102, 100, 101)), ["fired 1 above a", "recovered 3 above a", "fired 4 above a"]);
+  });
+
+  test("is crossed both ways where both are asked for", () => {
+    const either = ruleOf({ condition: { kind: "crosses", direction: "either", level: "100" } });
+    assert.deepEqual(told(either, at(99, 101, 98)), ["fired 1 above a", "recovered 2 above a", "fired 2 below a"]);
+  });
+
+  test("with hysteresis is left only when the price is well back", () => {
+    const calm = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" }, hysteresis_percent: 2 });
+    assert.deepEqual(told(calm, at(99, 101, 99, 101, 98, 101)), ["fired 1 above a", "recovered 4 above a", "fired 5 above a"]);
+  });
+
+  test("is not crossed by a tick that came late", () => {
+    assert.deepEqual(told(above, [...at(99, 99, 99), { at_us: 1_500_000, value: "120" }]), []);
+  });
+});
+
+describe("a volume", () => {
+  const rule = ruleOf({ condition: { kind: "volume_spike", window_minutes: 2, times: 3, baseline_windows: 2 } });
+  const traded = (...amounts: number[]) => amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
+
+  test("is a spike where it is more than so many times the mean of the windows before", () => {
+    assert.deepEqual(told(rule, traded(10, 10, 10, 10, 10, 50)), []);
+    assert.deepEqual(told(rule, traded(10, 10, 10, 10, 10, 51, 10, 10)), ["fired 300 a", "recovered 420 a"]);
+  });
+
+  test("says nothing while a window of the baseline is empty", () => {
+    assert.deepEqual(told(rule, traded(0, 0, 10, 10, 10, 500)), []);
+    assert.deepEqual(told(rule, traded(1, 0, 10, 10, 10, 500)).length, 1);
+  });
+});
+
+describe("a volatility", () => {
+  const rule = ruleOf({ condition: { kind: "volatility", window_minutes: 4, percent: 1 } });
+
+  test("is the sample deviation of the log returns of ended minutes", () => {
+    const heard = [100, 101, 100, 103, 100, 100].map((value, index) => ({ at_us: minute(index), value: String(value) }));
+    const [event] = eventsOf(rule, ticksOf(heard));
+    // Judged first at the tick of minute 3, over the returns of minutes 1 and 2: half of the window.
+    const returns = [Math.log(101 / 100), Math.log(100 / 101)];
+    const mean = returns.reduce((a, b) => a + b) / 2;
+    const wanted = 100 * Math.sqrt(returns.reduce((sum, value) => sum + (value - mean) ** 2, 0));
+    assert.ok(Math.abs(event!.alert.measure! - wanted) < 1e-9, `${event?.alert.measure} and ${wanted}`);
+  });
+
+  test("needs half of the window's minutes", () => {
+    const sparse = [100, 120, 100, 130].map((value, index) => ({ at_us: minute(3 * index), value: String(value) }));
+    assert.deepEqual(told(rule, sparse), []);
+  });
+});
+
+test("a restart anywhere changes nothing: the windows come back from history, the rest from the states", () => {
+  const rules = [
+    ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, hysteresis_percent: 10, cooldown_seconds: 60 }),
+    ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),
+    ruleOf({ id: "volume", condition: { kind: "volume_spike", window_minutes: 1, times: 1.5, baseline_windows: 2 } }),
+    ruleOf({ id: "volatility", condition: { kind: "volatility", window_minutes: 4, percent: 1 } }),
+  ];
+  fc.assert(
+    fc.property(arbitraryTicks({ is_in_order: false }), fc.nat(), (ticks, n) => {
+      const at = n % ticks.length;
+      const whole = judgeOf(rules);
+      const wanted = ticks.flatMap((tick) => whole.judge(tick, 0).events);
+
+      const firsts = rules.flatMap((rule) => Watch.over(rule) ?? []);
+      const first = new Judge(firsts);
+      const before = ticks.slice(0, at).flatMap((tick) => first.judge(tick, 0).events);
+      const second = new Judge(firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.changes()])) ?? []));
+      const newest_us = Math.max(...ticks.slice(0, at).map(({ at_us }) => at_us));
+      for (const tick of ticks.slice(0, at)) if (tick.at_us >= newest_us - second.history_us) second.learn(tick);
+      const after = ticks.slice(at).flatMap((tick) => second.judge(tick, 0).events);
+      assert.deepEqual([...before, ...after], wanted);
+    }),
+    { numRuns: 1_500 },
+  );
+});
