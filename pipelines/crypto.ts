@@ -3,6 +3,7 @@ import { openReplay } from "../producers/replay.ts";
 import { simulated } from "../producers/simulated.ts";
 import { OperatingError } from "../src/errors.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
+import { api } from "./crypto/api.ts";
 import { questions } from "./crypto/questions.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,6 +49,7 @@ export const crypto: Pipeline = {
     accepted: "silver.crypto_price_updates",
     duplicates: "silver.crypto_price_duplicates",
     refused: "silver.crypto_prices_rejected",
+    refused_partition: "ingestion_date",
     balances: [
       {
         claim: "every accepted update is one fact",
@@ -90,8 +92,9 @@ export const crypto: Pipeline = {
       amount: "traded_volume_usd",
     },
   },
-  latest_event: "select max(price_at)::varchar from gold.fact_crypto_ticks",
+  latest_event: (table) => `select max(price_at)::varchar from ${table("gold.fact_crypto_ticks")}`,
   questions,
+  api,
 };
 
 function seedOf(argument: string | null): number {

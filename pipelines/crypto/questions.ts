@@ -12,16 +12,16 @@ const ETHEREUM = ["ethereum", "eth", "ethusdt", "ethusd"];
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /** The coin asked for, or the first of its usual names that the lake knows. */
-function coinOf({ values }: QuestionOptions, names: readonly string[]): string {
+function coinOf({ values, table }: QuestionOptions, names: readonly string[]): string {
   const wanted = values["coin"] ? [String(values["coin"]).toLowerCase()] : names;
   const list = wanted.map(text).join(", ");
-  return `select crypto_id from gold.dim_crypto where is_current and crypto_id in (${list})
+  return `select crypto_id from ${table("gold.dim_crypto")} where is_current and crypto_id in (${list})
     order by list_position([${list}], crypto_id) limit 1`;
 }
 
 /** The price in effect at a moment: the coin's latest fact up to then. Ties go to the later record. */
-function priceInEffect(coin: string, moment: string): string {
-  return `select crypto_id, price_usd, price_at, source from gold.fact_crypto_ticks
+function priceInEffect({ table }: QuestionOptions, coin: string, moment: string): string {
+  return `select crypto_id, price_usd, price_at, source from ${table("gold.fact_crypto_ticks")}
     where crypto_id = (${coin}) and price_date <= cast(${moment} as date) and price_at <= ${moment}
     order by price_at desc, log_partition desc, log_offset desc, element_index desc limit 1`;
 }
@@ -42,8 +42,8 @@ const bitcoinNow: Question = {
       title: "",
       when_empty: "The lake has no price of that coin up to then.",
       sql: (options) => `
-        with latest as (${priceInEffect(coinOf(options, BITCOIN), options.as_of)}),
-        hour_ago as (${priceInEffect(coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
+        with latest as (${priceInEffect(options, coinOf(options, BITCOIN), options.as_of)}),
+        hour_ago as (${priceInEffect(options, coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
         select latest.*, hour_ago.price_usd as price_hour_ago,
           100 * (latest.price_usd - hour_ago.price_usd)::double / hour_ago.price_usd::double as change_percent
         from latest left join hour_ago using (crypto_id)`,
@@ -65,12 +65,12 @@ const mostVolatile: Question = {
     {
       title: "standard deviation of one-minute log returns since 00:00 UTC, from pairs of adjacent minutes",
       when_empty: "No coin has three adjacent minutes with prices today (two returns).",
-      sql: ({ as_of }) => `
+      sql: ({ as_of, table }) => `
         with minutes as (
           select crypto_id, symbol, minute_at, price::double as price,
             lag(price::double) over by_coin as price_before,
             lag(minute_at) over by_coin as minute_before
-          from silver.crypto_prices_clean
+          from ${table("silver.crypto_prices_clean")}
           where price_date = cast(${as_of} as date) and minute_at <= ${as_of}
           window by_coin as (partition by crypto_id order by minute_at)
         )
@@ -101,14 +101,14 @@ const ethereumTwoHoursAgo: Question = {
     {
       title: "event time: the price in effect then",
       when_empty: "The lake has no price of that coin up to then.",
-      sql: (options) => priceInEffect(coinOf(options, ETHEREUM), `(${options.as_of} - interval 2 hour)`),
+      sql: (options) => priceInEffect(options, coinOf(options, ETHEREUM), `(${options.as_of} - interval 2 hour)`),
       columns: PRICE_COLUMNS,
     },
     {
       title: "lake time: the latest price that the lake's tables held then",
       when_empty: "The lake held no price of that coin then.",
       lake_time_before_ms: TWO_HOURS_MS,
-      sql: (options) => priceInEffect(coinOf(options, ETHEREUM), options.as_of),
+      sql: (options) => priceInEffect(options, coinOf(options, ETHEREUM), options.as_of),
       columns: PRICE_COLUMNS,
     },
   ],
@@ -130,7 +130,7 @@ const falls: Question = {
     {
       title: "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
       when_empty: "No coin fell that far, that fast, in that time.",
-      sql: ({ as_of, values: { percent, minutes, hours, coin } }) => {
+      sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);
         const since = `${as_of} - ${span(hours, 3_600)}`;
         return `
@@ -139,7 +139,7 @@ const falls: Question = {
             max(price_usd) over (
               partition by crypto_id order by price_at range between ${window} preceding and current row
             ) as highest
-          from gold.fact_crypto_ticks
+          from ${table("gold.fact_crypto_ticks")}
           where price_at > ${since} - ${window} and price_at <= ${as_of}
             and price_date >= cast(${since} - ${window} as date)
             ${coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : ""}
@@ -181,13 +181,13 @@ const topVolumes: Question = {
     {
       title: "by rank where the source gives ranks, else by volume; the source's rolling figure, else trades added up",
       when_empty: "The lake has no coin with a volume up to then.",
-      sql: ({ as_of }) => `
+      sql: ({ as_of, table }) => `
         with listed as (
           -- versions begin when a listing is ingested, up to five minutes after the event that it tells of
           select ${as_of} + interval 5 minute as listed_by
         ),
         coins as (
-          select crypto_id, symbol, name, market_cap_rank from gold.dim_crypto, listed
+          select crypto_id, symbol, name, market_cap_rank from ${table("gold.dim_crypto")}, listed
           where valid_from <= listed_by and (valid_to is null or valid_to > listed_by) and not is_delisted
         ),
         volumes as (
@@ -195,7 +195,7 @@ const topVolumes: Question = {
             arg_max(volume_24h, price_at) filter (where volume_24h is not null) as rolling,
             sum(traded_volume_usd) as traded,
             max(price_at) as latest_at
-          from gold.fact_crypto_ticks
+          from ${table("gold.fact_crypto_ticks")}
           where price_date >= cast(${as_of} - interval 24 hour as date) and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
           group by crypto_id
         )

@@ -1,3 +1,4 @@
+import type { ZodType } from "zod";
 import type { Producer } from "../source/producer.ts";
 
 /**
@@ -37,8 +38,53 @@ export interface Pipeline {
   books: Books;
   live: LiveDefinition;
   /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
-  latest_event: string;
+  latest_event(table: TableNaming): string;
   questions: readonly Question[];
+  /** What the pipeline adds to the HTTP API, under /api. */
+  api: readonly ApiResource[];
+}
+
+/**
+ * What SQL is to call a table, by its `layer.table`: questions are asked of the tables themselves, or of the live views that add
+ * what the tables have not absorbed yet.
+ */
+export type TableNaming = (table: string) => string;
+
+/** A GET route of the pipeline's own. Schemas are zod's; the OpenAPI document is made of them. */
+export interface ApiResource {
+  /** Under /api, parameters in braces: `orders/{id}`. */
+  path: string;
+  summary: string;
+  description?: string;
+  params?: ZodType;
+  query?: ZodType;
+  response: ZodType;
+  /** How long an answer may be given again while it is made anew. */
+  fresh_ms: number;
+  /** Lake time to read the tables at, as given by the caller; null for now, through the live views. */
+  lakeTime?(request: ApiRequest): string | null;
+  /** Null where there is no such thing: 404. */
+  answer(request: ApiRequest, tables: ReadTables): Promise<unknown>;
+}
+
+export interface ApiRequest {
+  params: Readonly<Record<string, string>>;
+  query: Readonly<Record<string, unknown>>;
+}
+
+/** The lake's tables at one moment, for reading. */
+export interface ReadTables {
+  table: TableNaming;
+  /** Lake time, ISO 8601; null for now. */
+  at: string | null;
+  /** The event time of the newest accepted record, as `latest_event` has it; null in an empty lake. */
+  latest_event(): Promise<string | null>;
+  /** Snapshots of the tables read. */
+  snapshots(): readonly { table: string; snapshot_id: string; committed_at: string }[];
+  /** Rows as objects of text. */
+  rows(sql: string): Promise<Record<string, string | null>[]>;
+  /** What several requests share, by name: made once for all that come within `fresh_ms`. */
+  once<T>(name: string, make: () => Promise<T>): Promise<T>;
 }
 
 /** How the models take part in the live tail: which of them judge what arrives, and what their columns mean. */
@@ -124,6 +170,8 @@ export interface Books {
   accepted: string;
   duplicates: string;
   refused: string;
+  /** The refused table's partition column: the UTC date of ingestion. */
+  refused_partition: string;
   /** Further pairs of figures that must be equal: SQL that gives one number each. */
   balances: readonly { claim: string; left: string; right: string }[];
 }
@@ -131,6 +179,7 @@ export interface Books {
 export interface QuestionOptions {
   /** Event time to answer as of, as a SQL literal. */
   as_of: string;
+  table: TableNaming;
   /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults are filled in. */
   values: Readonly<Record<string, string | number>>;
 }

@@ -1,5 +1,5 @@
 import { OperatingError } from "../errors.ts";
-import type { Pipeline, Question, QuestionPart } from "../pipeline/definition.ts";
+import type { Pipeline, Question, QuestionPart, TableNaming } from "../pipeline/definition.ts";
 import { nameOf, type QueryResult, type QuerySession, type TableSnapshot } from "../engine/embedded/session.ts";
 
 export interface AskOptions {
@@ -7,7 +7,21 @@ export interface AskOptions {
   as_of: string | null;
   /** Values for the questions' own options; what is missing takes its default. */
   values: Readonly<Record<string, string | number>>;
+  /** Asks the live views where now is meant; without, the tables' heads. */
+  live?: LiveTables;
 }
+
+/** The lake as of now: the tables and what they have not absorbed, as `live.<table>`. */
+export interface LiveTables {
+  query(sql: string): Promise<QueryResult>;
+  /** Of the tables, as the views read them at the moment. */
+  snapshots(): TableSnapshot[];
+}
+
+/** The tables themselves. */
+export const stored: TableNaming = (table) => table;
+/** `gold.fact_…` → `live.fact_…`. */
+export const live: TableNaming = (table) => `live.${table.slice(table.indexOf(".") + 1)}`;
 
 export interface Answer {
   number: number;
@@ -32,7 +46,12 @@ export interface AnsweredPart {
 export async function latestEvent(session: QuerySession, pipeline: Pipeline): Promise<string | null> {
   const tables = (await session.snapshots(null)).map(({ table }) => table);
   if (!tables.includes(pipeline.books.accepted)) return null;
-  return session.figure(pipeline.latest_event);
+  return session.figure(pipeline.latest_event(stored));
+}
+
+/** The same through the live views. */
+export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline): Promise<string | null> {
+  return (await query(pipeline.latest_event(live))).rows[0]?.[0] ?? null;
 }
 
 /**
@@ -40,8 +59,8 @@ export async function latestEvent(session: QuerySession, pipeline: Pipeline): Pr
  * Throws LAKE_EMPTY when there is nothing to answer from.
  */
 export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
-  await session.travelTo(null);
-  const latest = await latestEvent(session, pipeline);
+  if (!options.live) await session.travelTo(null);
+  const latest = options.live ? await latestLiveEvent(options.live, pipeline) : await latestEvent(session, pipeline);
   if (latest === null) {
     throw new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
       next_step: "Let `npm start` run until it reports its first increment, then ask again.",
@@ -54,10 +73,17 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
   const values = { ...Object.fromEntries(defaults), ...options.values } as Record<string, string | number>;
   const parts: AnsweredPart[] = [];
   for (const definition of question.parts) {
-    const sql = tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values }));
-    parts.push(await answerPart(session, definition, sql, as_of_ms));
+    const sqlOver = (table: TableNaming) => tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values, table }));
+    if (options.live && definition.lake_time_before_ms === undefined) parts.push(await answerLive(options.live, definition, sqlOver(live)));
+    else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
+}
+
+async function answerLive({ query, snapshots }: LiveTables, definition: QuestionPart, sql: string): Promise<AnsweredPart> {
+  const result = await query(sql);
+  const named = snapshots().filter(({ table }) => sql.includes(live(table)));
+  return { definition, sql, result, snapshots: named, lake_at: null, note: result.rows.length === 0 ? definition.when_empty : null };
 }
 
 async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number): Promise<AnsweredPart> {

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Lake } from "../../lake/lake.ts";
 import type { Pipeline, Question } from "../../pipeline/definition.ts";
+import { plainAnswers } from "../../query/answers.ts";
 import { ask, type Answer } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { formatTable, formatTime } from "../format.ts";
@@ -73,21 +74,5 @@ function reorder({ definition, result }: Answer["parts"][number]): (string | nul
 
 /** Answers for machines: values as text, so that no digit is lost. */
 export function answersAsJson(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[]): string {
-  return JSON.stringify({ lake: lake.name, kind: lake.kind, answers: answers.map(answerAsJson) }, null, 2);
-}
-
-function answerAsJson(answer: Answer): object {
-  return {
-    question: answer.number,
-    title: answer.title,
-    as_of: answer.as_of,
-    parts: answer.parts.map(({ definition, result, snapshots, lake_at, note, sql }) => ({
-      title: definition.title || answer.title,
-      rows: result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index] ?? null]))),
-      note,
-      lake_at,
-      snapshots,
-      sql,
-    })),
-  };
+  return JSON.stringify(plainAnswers(lake, answers), null, 2);
 }

@@ -1,0 +1,94 @@
+import { z } from "@hono/zod-openapi";
+import type { ApiResource, ReadTables } from "../../../src/pipeline/definition.ts";
+import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
+import { Time } from "../../../src/serve/schemas/values.ts";
+import { decimal, decimalOrNull, quote, time } from "./figures.ts";
+import { Candles, INTERVALS, type Candle, type Interval } from "./schemas.ts";
+
+const INTERVAL_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
+const HOUR_S = 3_600;
+
+const CandleQuery = z.object({
+  interval: z.enum(INTERVALS).default("1h"),
+  from: Time.optional().openapi({ description: "Event time of the first candle; `limit` intervals before `to` unless said" }),
+  to: Time.optional().openapi({ description: "Event time before which the last candle begins; the newest event unless said" }),
+  limit: z.coerce.number().int().min(1).max(5_000).default(720).openapi({ description: "How many intervals to look back, those without prices included" }),
+  at: Time.optional().openapi({ description: "Lake time: what the tables said then" }),
+  cursor: z.string().max(200).optional(),
+});
+
+interface Span {
+  from_ms: number;
+  to_ms: number;
+}
+
+/** Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. */
+function candlesSql({ table }: ReadTables, id: string, interval: Interval, { from_ms, to_ms }: Span): string {
+  const is_by_minute = INTERVAL_S[interval] < HOUR_S;
+  const [at, open, high, low, close, volume, source, date] = is_by_minute
+    ? ["minute_at", "price_first", "price_high", "price_low", "price", "traded_volume_usd", "silver.crypto_prices_clean", "price_date"]
+    : ["hour_at", "open", "high", "low", "close", "total_volume", "gold.fact_crypto_hourly", "hour_date"];
+  const [from, to] = [from_ms, to_ms].map((at_ms) => `timestamptz '${new Date(at_ms).toISOString()}'`);
+  return `
+    select time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
+      arg_min(${open}, ${at}) as open, max(${high}) as high, min(${low}) as low, arg_max(${close}, ${at}) as close,
+      sum(${volume}) as volume, sum(price_updates) as price_updates
+    from ${table(source)}
+    where crypto_id = ${quote(id)} and ${at} >= ${from} and ${at} < ${to}
+      and ${date} >= cast(${from} as date) and ${date} <= cast(${to} as date)
+    group by 1 order by 1`;
+}
+
+function candleOf(row: Record<string, string | null>): Candle {
+  return {
+    time: time(row["time"] ?? ""),
+    open: decimal(row["open"] ?? ""),
+    high: decimal(row["high"] ?? ""),
+    low: decimal(row["low"] ?? ""),
+    close: decimal(row["close"] ?? ""),
+    volume: decimalOrNull(row["volume"]),
+    price_updates: Number(row["price_updates"]),
+  };
+}
+
+/** The first hour that has prices before the span; null where there is none. */
+async function hourBefore({ table, rows }: ReadTables, id: string, before_ms: number): Promise<number | null> {
+  const [found] = await rows(`
+    select max(hour_at) as hour_at from ${table("gold.fact_crypto_hourly")}
+    where crypto_id = ${quote(id)} and hour_at < timestamptz '${new Date(before_ms).toISOString()}'`);
+  return found?.["hour_at"] == null ? null : Date.parse(time(found["hour_at"]));
+}
+
+async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean> {
+  return (await rows(`select 1 as found from ${table("gold.dim_crypto")} where crypto_id = ${quote(id)} limit 1`)).length > 0;
+}
+
+export const candles: ApiResource = {
+  path: "coins/{id}/candles",
+  summary: "Candles of one coin, oldest first",
+  description: "`next` leads to the candles before these. With `at` from the tables as they stood then, else with what arrived since the last commit.",
+  params: z.object({ id: z.string().max(200) }),
+  query: CandleQuery,
+  response: Candles,
+  fresh_ms: 500,
+  lakeTime: ({ query }) => CandleQuery.parse(query).at ?? null,
+  async answer({ params, query }, tables) {
+    const id = (params["id"] ?? "").toLowerCase();
+    const request = CandleQuery.parse(query);
+    const frame = { interval: request.interval, at: tables.at };
+    const latest = await tables.latest_event();
+    if (latest === null) return { ...frame, snapshots: [...tables.snapshots()], items: [], next: null };
+    const step_ms = INTERVAL_S[request.interval] * 1000;
+    const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
+    const to_ms = end ?? (Math.floor(Date.parse(time(latest)) / step_ms) + 1) * step_ms;
+    const longest_ms = Math.ceil(to_ms / step_ms) * step_ms - request.limit * step_ms;
+    const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
+    const from_ms = Math.max(asked_ms, longest_ms);
+    const found = from_ms < to_ms ? await tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : [];
+    if (found.length === 0 && !(await isKnown(tables, id))) return null;
+    const before_ms = from_ms > asked_ms || request.from === undefined ? await hourBefore(tables, id, from_ms) : null;
+    // Where nothing was traded for long, the next page begins where there is something.
+    const next_ms = before_ms === null ? null : Math.min(from_ms, before_ms + Math.max(step_ms, HOUR_S * 1000));
+    return { ...frame, snapshots: [...tables.snapshots()], items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };
+  },
+};

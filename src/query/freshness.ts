@@ -1,0 +1,132 @@
+import { isoFromMicros } from "../clock.ts";
+import type { LoadedTable } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import { currentSnapshot } from "../iceberg/append.ts";
+import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
+import { commitsSince } from "./tables.ts";
+
+/** How far something has come in the log: next offset by "<topic>/<partition>". */
+export type Place = Readonly<Record<string, number>>;
+
+export interface LayerFreshness {
+  layer: "log" | "bronze" | "silver" | "gold" | "live";
+  records_behind: number;
+  seconds_behind: number;
+  newest_at: string | null;
+  committed_at: string | null;
+  commits_last_minute: number;
+}
+
+export interface FreshnessRequest {
+  log: Log;
+  topic: string;
+  tables: readonly LoadedTable[];
+  /** Where the live tail stands; null where there is none. */
+  live: Place | null;
+  now_us: number;
+  /** In a replay records carry the recording's time: ages are then told against the newest record, not against the clock. */
+  is_replay: boolean;
+}
+
+/** The times of records at few offsets are asked for again and again. */
+export class RecordTimes {
+  readonly #log: Log;
+  readonly #topic: string;
+  readonly #known = new Map<string, number>();
+
+  constructor(log: Log, topic: string) {
+    this.#log = log;
+    this.#topic = topic;
+  }
+
+  /** When the record was ingested, microseconds UTC; null where the log does not have it (any more). */
+  async at(partition: number, offset: number, { begin, end }: PartitionBounds): Promise<number | null> {
+    if (offset < begin || offset >= end) return null;
+    const key = `${partition}/${offset}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const record = await this.#read(partition, offset);
+    if (record === null) return null;
+    if (this.#known.size > 1_000) this.#known.clear();
+    this.#known.set(key, record.ingested_at_us);
+    return record.ingested_at_us;
+  }
+
+  async #read(partition: number, offset: number): Promise<LogRecord | null> {
+    try {
+      const [record] = await this.#log.read(this.#topic, partition, offset, { max_records: 1, max_bytes: 1 });
+      return record ?? null;
+    } catch (error) {
+      if (error instanceof OperatingError && error.code === "OFFSET_PRUNED") return null;
+      throw error;
+    }
+  }
+}
+
+/** What every layer has of the log, and how old the rest is. */
+export async function freshness(request: FreshnessRequest, times: RecordTimes): Promise<LayerFreshness[]> {
+  const bounds = await request.log.bounds(request.topic);
+  const end = placeOf(request.topic, bounds);
+  const newest_us = await newestBefore(end, bounds, request.topic, times);
+  const reference_us = request.is_replay ? (newest_us ?? request.now_us) : request.now_us;
+  const behind = (place: Place) => behindAt(place, bounds, request.topic, times, reference_us);
+  const layers: LayerFreshness[] = [{ layer: "log", ...(await behind(end)), committed_at: null, commits_last_minute: 0 }];
+  for (const layer of ["bronze", "silver", "gold"] as const) {
+    const tables = request.tables.filter(({ identifier }) => identifier.namespace[0] === layer);
+    const since_ms = request.now_us / 1000 - 60_000;
+    const committed_ms = tables.flatMap(({ metadata }) => Number(currentSnapshot(metadata)?.["timestamp-ms"] ?? []));
+    layers.push({
+      layer,
+      ...(await behind(slowest(tables))),
+      committed_at: committed_ms.length === 0 ? null : new Date(Math.max(...committed_ms)).toISOString(),
+      commits_last_minute: Math.max(0, ...tables.map((table) => commitsSince(table, since_ms))),
+    });
+  }
+  if (request.live !== null) layers.push({ layer: "live", ...(await behind(request.live)), committed_at: null, commits_last_minute: 0 });
+  return layers;
+}
+
+export function placeOf(topic: string, bounds: readonly PartitionBounds[]): Record<string, number> {
+  return Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end]));
+}
+
+/** Where a layer stands: where the last of its tables that follow the log does. */
+export function slowest(tables: readonly LoadedTable[]): Place {
+  const places = tables.flatMap(({ metadata }) => {
+    const property = metadata.properties[LOG_OFFSETS_PROPERTY];
+    return property === undefined ? [] : [JSON.parse(property) as Record<string, number>];
+  });
+  const [first = {}, ...others] = places;
+  return Object.fromEntries(Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]));
+}
+
+/** Records of the log past a place. */
+export function recordsPast(place: Place, topic: string, bounds: readonly PartitionBounds[]): number {
+  return bounds.reduce((total, { partition, begin, end }) => total + Math.max(0, end - (place[`${topic}/${partition}`] ?? begin)), 0);
+}
+
+async function behindAt(place: Place, bounds: readonly PartitionBounds[], topic: string, times: RecordTimes, reference_us: number) {
+  const waiting_us: number[] = [];
+  for (const bound of bounds) {
+    const next = place[`${topic}/${bound.partition}`] ?? bound.begin;
+    const at_us = await times.at(bound.partition, next, bound);
+    if (at_us !== null) waiting_us.push(at_us);
+  }
+  const newest_us = await newestBefore(place, bounds, topic, times);
+  return {
+    records_behind: recordsPast(place, topic, bounds),
+    seconds_behind: waiting_us.length === 0 ? 0 : Math.max(0, (reference_us - Math.min(...waiting_us)) / 1_000_000),
+    newest_at: newest_us === null ? null : isoFromMicros(newest_us),
+  };
+}
+
+async function newestBefore(place: Place, bounds: readonly PartitionBounds[], topic: string, times: RecordTimes): Promise<number | null> {
+  let newest_us: number | null = null;
+  for (const bound of bounds) {
+    const next = place[`${topic}/${bound.partition}`];
+    const at_us = next === undefined ? null : await times.at(bound.partition, next - 1, bound);
+    if (at_us !== null) newest_us = Math.max(newest_us ?? at_us, at_us);
+  }
+  return newest_us;
+}

@@ -1,0 +1,119 @@
+import { isoFromMicros } from "../clock.ts";
+import { freshness, RecordTimes, type LayerFreshness } from "../query/freshness.ts";
+import type { TableReports } from "../query/tables.ts";
+import type { SourceStatus } from "../source/producer.ts";
+import type { Freshness, Source } from "./schemas/status.ts";
+import type { Served } from "./served.ts";
+
+/** A commit that is overdue by so many intervals has stalled, as has an increment. */
+const STALLED_AFTER_INTERVALS = 6;
+/** Under load an increment takes as long as it takes; below this nobody needs to worry. */
+const LAG_MIN_S = 60;
+const LIVE_LAG_S = 10;
+
+/** What changes from second to second: sources, layers, and whether all is well. */
+export class Health {
+  readonly #served: Served;
+  readonly #tables: TableReports;
+  readonly #times: RecordTimes;
+  #newest_event_us: number | null = null;
+
+  constructor(served: Served, tables: TableReports) {
+    this.#served = served;
+    this.#tables = tables;
+    this.#times = new RecordTimes(served.open.log, served.pipeline.topic.name);
+  }
+
+  /** Told by whoever hears of ticks. */
+  saw(event_at_us: number): void {
+    this.#newest_event_us = Math.max(this.#newest_event_us ?? event_at_us, event_at_us);
+  }
+
+  async layers(): Promise<LayerFreshness[]> {
+    const { open, pipeline, clock, live } = this.#served;
+    const tables = await this.#tables.all();
+    const is_replay = open.lake.kind === "replay";
+    return freshness({ log: open.log, topic: pipeline.topic.name, tables, live: live.state().next, now_us: clock.now_us(), is_replay }, this.#times);
+  }
+
+  sources(): Source[] {
+    const now_us = this.#served.clock.now_us();
+    return this.#served.sources().map((status) => describeSource(status, now_us));
+  }
+
+  async now(): Promise<Freshness> {
+    const layers = await this.layers();
+    const sources = this.sources();
+    const problems = [...this.#sourceProblems(sources), ...this.#layerProblems(layers), ...this.#served.failures()];
+    return {
+      now: isoFromMicros(this.#served.clock.now_us()),
+      sources,
+      layers,
+      refused_today: await this.refusedToday(layers),
+      alerts_active: this.#served.alerts.state().active,
+      newest_event_at: this.#newest_event_us === null ? null : isoFromMicros(this.#newest_event_us),
+      is_ready: problems.length === 0,
+      problems,
+    };
+  }
+
+  /** Refused elements of today's records; in a replay, of the day that the recording has come to. */
+  async refusedToday(layers: readonly LayerFreshness[]): Promise<number> {
+    const { open, pipeline, clock } = this.#served;
+    const newest_at = layers[0]?.newest_at;
+    const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
+    const table = (await this.#tables.all()).find(({ identifier }) => [...identifier.namespace, identifier.name].join(".") === pipeline.books.refused);
+    return table === undefined ? 0 : this.#tables.rowsIn(table, `${pipeline.books.refused_partition}=${day}`);
+  }
+
+  #sourceProblems(sources: readonly Source[]): Freshness["problems"] {
+    return sources.flatMap(({ source, state, is_silent, message, heard_at }) => {
+      if (state === "failed") return [{ code: "SOURCE_FAILED", message: `${source} failed${message === null ? "" : `: ${message}`}` }];
+      if (is_silent) return [{ code: "SOURCE_SILENT", message: `${source} has been silent since ${heard_at ?? "the start"}` }];
+      return [];
+    });
+  }
+
+  #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
+    const { pipeline } = this.#served;
+    const limits_s: Record<string, number> = {
+      bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit_interval_ms) / 1000),
+      silver: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
+      gold: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
+      live: LIVE_LAG_S,
+    };
+    return layers.flatMap(({ layer, seconds_behind, records_behind }) => {
+      const limit_s = limits_s[layer] ?? Infinity;
+      if (seconds_behind <= limit_s) return [];
+      const code = layer === "bronze" ? "COMMIT_STALLED" : "LAYER_LAGS";
+      return [{ code, message: `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; up to ${limit_s} s is normal` }];
+    });
+  }
+}
+
+export function describeSource(status: SourceStatus, now_us: number): Source {
+  const { source, state, message, heard_at_us, silent_after_ms, reconnects, missed, gaps } = status;
+  return {
+    source,
+    state,
+    is_silent: isSilent(status, now_us),
+    message,
+    heard_at: heard_at_us === null ? null : isoFromMicros(heard_at_us),
+    silent_after_ms,
+    reconnects,
+    missed: { ...missed },
+    gaps: gaps.map(({ product, first_id, last_id, state: gap_state, reason, found_at_us }) => ({
+      product,
+      first_id,
+      last_id,
+      state: gap_state,
+      reason,
+      found_at: isoFromMicros(found_at_us),
+    })),
+  };
+}
+
+/** A source that has ended has nothing more to say; one not heard yet is connecting, and the state says so. */
+function isSilent({ state, heard_at_us, silent_after_ms }: SourceStatus, now_us: number): boolean {
+  return state !== "ended" && heard_at_us !== null && now_us - heard_at_us > silent_after_ms * 1000;
+}

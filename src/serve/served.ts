@@ -1,0 +1,42 @@
+import type { AlertFacade } from "../alert/facade.ts";
+import type { Clock } from "../clock.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import type { QueryResult } from "../engine/embedded/session.ts";
+import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import type { SourceStatus } from "../source/producer.ts";
+import type { CommandResult } from "../transform/worker.ts";
+
+/** What the server asks of the live tail (`live/`): SQL over what has arrived, and word of it. */
+export interface LiveReader {
+  query(sql: string, options?: { signal?: AbortSignal; max_rows?: number }): Promise<QueryResult>;
+  state(): LiveReaderState;
+  /** In log order, each record once per process. Returns what ends it. */
+  onAbsorbed(listener: (batch: { ticks: readonly Tick[]; records: number }) => void): () => void;
+}
+
+export interface LiveReaderState {
+  /** Next offset by "<topic>/<partition>". */
+  next: Record<string, number>;
+  tail_records: number;
+  pending_records: number;
+  newest_ingested_at_us: number | null;
+  tables: { table: string; snapshot_id: string | null; committed_at: string | null; offsets: Record<string, number> }[];
+}
+
+/** A running pipeline as the server sees it. */
+export interface Served {
+  version: string;
+  open: OpenLake;
+  pipeline: Pipeline;
+  clock: Clock;
+  started_at_us: number;
+  live: LiveReader;
+  alerts: AlertFacade;
+  sources(): readonly SourceStatus[];
+  /** The tests' last run over the whole lake; null before the first. */
+  tests(): { ran_at_us: number; result: CommandResult } | null;
+  /** Failures of the loops that have not been followed by a success: what dbt or a commit said last. */
+  failures(): readonly { code: string; message: string }[];
+  /** How to start the process that runs typed SQL: a command line, whose process speaks `console/protocol.ts`. */
+  console: { command: string; args: readonly string[] };
+}
