@@ -13,11 +13,12 @@ interface Column {
 
 const modeling = join(projectFolder(), "data-modeling");
 const models = join(projectFolder(), "dbt_crypto", "models");
+const seeds = join(projectFolder(), "dbt_crypto", "seeds");
 
 /** The tables of a models' YAML in the shape that this project gives it: each column has a name, a type and a description, in this order. */
 function readYaml(path: string): [string, Column[]] {
   const text = readFileSync(path, "utf8").split("\nunit_tests:")[0] ?? "";
-  const table = /(?:models|tables):\n\s+- name: (\w+)/.exec(text)?.[1] ?? assert.fail(`${path} names no table`);
+  const table = /(?:models|tables|seeds):\n\s+- name: (\w+)/.exec(text)?.[1] ?? assert.fail(`${path} names no table`);
   const list = text.slice(text.lastIndexOf(" columns:\n"));
   const columns = [...list.matchAll(/- name: (\w+)\n\s+data_type: (.+)\n\s+description: (?:>\n((?: {10,}.+\n)+)|(.+))/g)];
   const names = [...list.matchAll(/^ {6,10}- name: (\w+)$/gm)].filter(([line]) => line.startsWith(text.includes("sources:") ? "          -" : "      -"));
@@ -40,12 +41,21 @@ function documentedTables(): Map<string, Column[]> {
 }
 
 const described = new Map(
-  ["bronze", "silver", "gold"].flatMap((layer) =>
-    readdirSync(join(models, layer))
+  [seeds, ...["bronze", "silver", "gold"].map((layer) => join(models, layer))].flatMap((folder) =>
+    readdirSync(folder)
       .filter((file) => file.endsWith(".yml"))
-      .map((file) => readYaml(join(models, layer, file))),
+      .map((file) => readYaml(join(folder, file))),
   ),
 );
+
+test("a seed's YAML describes the columns of its file", () => {
+  for (const file of readdirSync(seeds).filter((name) => name.endsWith(".csv"))) {
+    const [table, columns] = readYaml(join(seeds, file.replace(".csv", ".yml")));
+    assert.equal(`${table}.csv`, file);
+    const [header = ""] = readFileSync(join(seeds, file), "utf8").split("\n");
+    assert.deepEqual(columns.map(({ name }) => name), header.split(","));
+  }
+});
 
 test("every model has its YAML beside it", () => {
   for (const layer of ["bronze", "silver", "gold"]) {

@@ -157,7 +157,7 @@ function above(a: Box, b: Box): [Point, Point] {
   return a.y < b.y ? [{ x, y: a.y + a.height }, { x, y: b.y }] : [{ x, y: a.y }, { x, y: b.y + b.height }];
 }
 
-const MULTIPLICITIES: Record<string, string> = { "||": "1", "o{": "0..n", "|{": "1..n", "o}": "0..n", "|}": "1..n" };
+const MULTIPLICITIES: Record<string, string> = { "||": "1", "o|": "0..1", "o{": "0..n", "|{": "1..n", "o}": "0..n", "|}": "1..n" };
 
 function multiplicity({ x, y }: Point, sign: string, side: 1 | -1): string {
   const anchor = side === 1 ? "start" : "end";

@@ -7,8 +7,14 @@
 
 {% macro offsets_of(relation) %}
     {% if not execute or relation is none or load_relation(relation) is none %}{{ return({}) }}{% endif %}
-    {% set found = run_query("select value from iceberg_table_properties(" ~ relation ~ ") where key = '" ~ offsets_property() ~ "'") %}
-    {{ return(fromjson(found.columns[0].values()[0]) if found | length > 0 else {}) }}
+    {% set found = table_property(relation, offsets_property()) %}
+    {{ return(fromjson(found) if found else {}) }}
+{% endmacro %}
+
+{# A property of a table that exists; none where it is not set. #}
+{% macro table_property(relation, key) %}
+    {% set found = run_query("select value from iceberg_table_properties(" ~ relation ~ ") where key = '" ~ key ~ "'") %}
+    {{ return(found.columns[0].values()[0] if found | length > 0 else none) }}
 {% endmacro %}
 
 {# What a model has consumed; nothing when it is rebuilt. #}

@@ -1,6 +1,7 @@
 {# Columns and types of every table are those of its YAML, so that the documentation cannot rot. #}
 {% set differences = [] %}
-{% for node in graph.nodes.values() if execute and node.resource_type == 'model' and 'log' in node.tags %}
+{% for node in graph.nodes.values()
+    if execute and (node.resource_type == 'seed' or 'log' in node.tags) %}
     {% set documented = [] %}
     {% for column in node.columns.values() %}{% do documented.append(column.name ~ ' ' ~ column.data_type | upper) %}{% endfor %}
     {% set present = [] %}

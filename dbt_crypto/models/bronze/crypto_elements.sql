@@ -1,6 +1,7 @@
 {#
     Parses the batch once, for every model after it: what a message says, whether it can be believed, and why not.
-    Judgement is a pure function of the record, so that order, batches and restarts cannot change it.
+    Judgement is a pure function of the record, so that order, batches and restarts cannot change it; which coin a product is
+    stands in crypto_products.
 #}
 with records as (
 
@@ -148,17 +149,31 @@ named as (
 
 ),
 
-{# Pages name the coin itself. Products are compared in upper case: no source has two that differ in their case alone. #}
-identified as (
+{# Products are told apart in upper case: no source has two that differ in their case alone. #}
+numbered as (
 
     select
         *,
         upper(product_name) as product,
-        lower(case when format = 'page' then given_id else product_name end) as crypto_id,
-        coalesce(given_symbol, product) as symbol,
-        null::boolean as is_mapped,
         case when regexp_full_match(trade_id, '0|[1-9][0-9]{0,17}') then trade_id::bigint end as trade_number
     from named
+
+),
+
+{# Which coin it is: pages say so, a product is looked up, and one that is not found is a coin of its own. #}
+identified as (
+
+    select
+        numbered.*,
+        coalesce(products.crypto_id, lower(case when numbered.format = 'page' then numbered.given_id else numbered.product_name end)) as crypto_id,
+        coalesce(products.symbol, numbered.given_symbol, numbered.product) as symbol,
+        case
+            when products.crypto_id is not null then true
+            when numbered.product is not null and numbered.source in (select source from {{ ref('crypto_products') }}) then false
+        end as is_mapped
+    from numbered
+    left join {{ ref('crypto_products') }} as products
+        on numbered.source = products.source and numbered.product = products.product
 
 ),
 
@@ -222,7 +237,8 @@ select
     market_cap,
     percent_change_1h,
     traded_volume,
-    {{ product_of('traded_volume', 'price') }} as traded_volume_usd,
+    -- the quote of a product that is not mapped may be no dollar
+    case when is_mapped is distinct from false then {{ product_of('traded_volume', 'price') }} end as traded_volume_usd,
 
     -- when
     price_at,

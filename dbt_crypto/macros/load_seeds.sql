@@ -1,0 +1,43 @@
+{#
+    Seeds are loaded at the start of every run, if their file has changed since: whoever runs the models, on a new lake or an old
+    one, finds the mapping that lies beside them. One commit brings all rows of the file and its checksum, so readers see the
+    old rows or the new ones, and an unchanged file costs one look at a table property.
+#}
+{% macro load_seeds() %}
+    {% if execute and flags.WHICH in ['run', 'build', 'retry'] %}
+        {% for node in graph.nodes.values() if node.resource_type == 'seed' %}{% do load_seed(node) %}{% endfor %}
+    {% endif %}
+{% endmacro %}
+
+{% macro load_seed(node) %}
+    {% set target = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias, type='table') %}
+    {% set file = "'" ~ (node.root_path ~ '/' ~ node.original_file_path) | replace("'", "''") ~ "'" %}
+    {% set checksum = run_query('select sha256(content) from read_text(' ~ file ~ ')').columns[0].values()[0] %}
+    {% set is_new = load_relation(target) is none %}
+    {% if not is_new and table_property(target, checksum_property()) == checksum %}{{ return('UP TO DATE') }}{% endif %}
+
+    {% set names = node.columns.keys() | join(', ') %}
+    {% if is_new %}
+        {% call statement('create', auto_begin=False) %}
+            create table {{ target }} (
+                {% for column in node.columns.values() %}{{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}{% endfor %}
+            )
+        {% endcall %}
+        {% do adapter.cache_added(target) %}
+    {% endif %}
+    {% call statement('load') %}
+        {% if not is_new %}delete from {{ target }};{% endif %}
+        insert into {{ target }} ({{ names }}) select {{ names }} from read_csv({{ file }}, header=true, all_varchar=true);
+        call set_iceberg_table_properties({{ target }}, {'{{ checksum_property() }}': '{{ checksum }}'});
+    {% endcall %}
+    {% do adapter.commit() %}
+    {{ return('LOADED') }}
+{% endmacro %}
+
+{% macro checksum_property() %}{{ return('coinlake.seed-sha256') }}{% endmacro %}
+
+{# What `dbt seed` and `dbt build` do with a seed: the same. #}
+{% materialization seed, adapter='duckdb' %}
+    {% do store_raw_result(name='main', message=load_seed(model), code='SEED') %}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmaterialization %}

@@ -1,0 +1,7 @@
+{# Rows that agree in the one column agree in the other. #}
+{% test functional_dependency(model, determinant, dependent) %}
+select {{ determinant }}, count(distinct {{ dependent }}) as values_found
+from {{ model }}
+group by {{ determinant }}
+having count(distinct {{ dependent }}) > 1
+{% endtest %}
