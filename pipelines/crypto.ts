@@ -1,8 +1,13 @@
+import { binance } from "../producers/binance.ts";
+import { coinbase } from "../producers/coinbase.ts";
 import { coingecko } from "../producers/coingecko.ts";
+import { settingNames } from "../producers/exchange/exchange.ts";
+import { kraken } from "../producers/kraken.ts";
 import { openReplay } from "../producers/replay.ts";
 import { simulated } from "../producers/simulated.ts";
 import { OperatingError } from "../src/errors.ts";
-import type { Pipeline } from "../src/pipeline/definition.ts";
+import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
+import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
 import { questions } from "./crypto/questions.ts";
 
@@ -20,6 +25,11 @@ export const crypto: Pipeline = {
   transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
   producers: {
     live: {
+      description: "all that follow, side by side in one lake; or some of them, as in coinbase,kraken",
+      argument: null,
+      create: async () => [coingecko(), binance(), coinbase(), kraken()],
+    },
+    coingecko: {
       description: "CoinGecko's markets, within a monthly budget of calls (COINGECKO_API_KEY is optional)",
       argument: null,
       settings: [
@@ -32,6 +42,9 @@ export const crypto: Pipeline = {
       ],
       create: async () => [coingecko()],
     },
+    binance: exchangeFactory("Binance", "binance", binance),
+    coinbase: exchangeFactory("Coinbase", "coinbase", coinbase),
+    kraken: exchangeFactory("Kraken", "kraken", kraken),
     simulated: {
       description: "a seeded market with the dirt of a real one; simulated:42 is another",
       argument: { name: "SEED", is_required: false },
@@ -96,6 +109,23 @@ export const crypto: Pipeline = {
   questions,
   api,
 };
+
+function exchangeFactory(title: string, source: string, create: () => Producer): ProducerFactory {
+  const { ws_url, rest_url, products } = settingNames(source);
+  return {
+    description: `${title}'s trades as they happen; ${products} chooses them`,
+    argument: null,
+    settings: [
+      {
+        subject: `${title} products`,
+        variables: [products],
+        when_missing: "the largest coins against the dollar",
+        remedy: `Optional: list others in ${products}, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
+      },
+    ],
+    create: async () => [create()],
+  };
+}
 
 function seedOf(argument: string | null): number {
   if (argument === null) return 1;

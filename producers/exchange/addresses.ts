@@ -1,0 +1,20 @@
+import { OperatingError } from "../../src/errors.ts";
+
+/**
+ * An address that prices may come from: encrypted, or on this machine. Anything else would let whoever is on the way write
+ * prices. Comes back without a slash at its end. Throws ADDRESS_REFUSED; `name` is what it was given as.
+ */
+export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const is_plain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  const is_secure = url?.protocol === `${scheme}s:`;
+  const is_local = url?.protocol === `${scheme}:` && isLoopback(url.hostname);
+  if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
+  throw new OperatingError("ADDRESS_REFUSED", `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`, {
+    next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,
+  });
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}

@@ -1,0 +1,40 @@
+import type { Clock } from "../../src/clock.ts";
+
+/** Timers stand still while a laptop sleeps: the clock is looked at again at least this often. */
+const LONGEST_WAIT_MS = 30_000;
+
+/** Lets one loop wait for a moment or for something to happen, whichever comes first. */
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #has_rung = false;
+  #wake: () => void = () => {};
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.ring(), { once: true });
+  }
+
+  /** Ends the wait, or the next one where nobody waits now. */
+  ring(): void {
+    this.#has_rung = true;
+    this.#wake();
+  }
+
+  /** Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for the ring. */
+  async until(at_us: number): Promise<void> {
+    const left_ms = Math.ceil((at_us - this.#clock.now_us()) / 1000);
+    if (!this.#has_rung && !this.#signal.aborted && left_ms > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(left_ms, LONGEST_WAIT_MS));
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = () => {};
+    }
+    this.#has_rung = false;
+  }
+}

@@ -1,0 +1,106 @@
+/** One thing that came in, in the order of arrival. */
+export interface Arrival {
+  /** 0 for what is no record. */
+  size_bytes: number;
+}
+
+export interface ArrivalLimits {
+  /** What waits is full at so many arrivals, or so many bytes; it has room again at half of both. */
+  max_waiting: number;
+  max_waiting_bytes: number;
+  /** What is taken at once. */
+  max_taken: number;
+  max_taken_bytes: number;
+}
+
+/**
+ * What came in and was not taken yet. Nothing is ever dropped: where it is full, whoever fills it must stop reading, and is told so.
+ * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
+ */
+export class Arrivals<T extends Arrival> {
+  readonly #limits: ArrivalLimits;
+  readonly #fullness: (is_full: boolean) => void;
+  #waiting: T[] = [];
+  #waiting_bytes = 0;
+  #is_full = false;
+  #failure: { error: unknown } | null = null;
+  #arrived = Promise.withResolvers<void>();
+  #room = Promise.withResolvers<void>();
+
+  constructor(limits: ArrivalLimits, fullness: (is_full: boolean) => void) {
+    this.#limits = limits;
+    this.#fullness = fullness;
+  }
+
+  get is_full(): boolean {
+    return this.#is_full;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  push(arrival: T): void {
+    this.#waiting.push(arrival);
+    this.#waiting_bytes += arrival.size_bytes;
+    const { max_waiting, max_waiting_bytes } = this.#limits;
+    if (!this.#is_full && (this.#waiting.length >= max_waiting || this.#waiting_bytes >= max_waiting_bytes)) {
+      this.#is_full = true;
+      this.#fullness(true);
+    }
+    this.#arrived.resolve();
+  }
+
+  /** Ends the taking with an error, once what waits is taken. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#arrived.resolve();
+  }
+
+  /** Resolves to what waits, in order, as soon as there is something; to nothing when the signal aborts first. */
+  async take(signal: AbortSignal): Promise<T[]> {
+    while (this.#waiting.length === 0) {
+      if (this.#failure !== null) throw this.#failure.error;
+      if (signal.aborted) return [];
+      const wake = (): void => this.#arrived.resolve();
+      signal.addEventListener("abort", wake, { once: true });
+      await this.#arrived.promise;
+      signal.removeEventListener("abort", wake);
+      this.#arrived = Promise.withResolvers<void>();
+    }
+    const taken = this.#waiting.splice(0, this.#fitting());
+    for (const { size_bytes } of taken) this.#waiting_bytes -= size_bytes;
+    const { max_waiting, max_waiting_bytes } = this.#limits;
+    if (this.#is_full && this.#waiting.length <= max_waiting / 2 && this.#waiting_bytes <= max_waiting_bytes / 2) {
+      this.#is_full = false;
+      this.#room.resolve();
+      this.#room = Promise.withResolvers<void>();
+      this.#fullness(false);
+    }
+    return taken;
+  }
+
+  /** Resolves once there is room, or when the signal aborts. */
+  async roomOrAbort(signal: AbortSignal): Promise<void> {
+    while (this.#is_full && !signal.aborted) {
+      const aborted = Promise.withResolvers<void>();
+      const wake = (): void => aborted.resolve();
+      signal.addEventListener("abort", wake, { once: true });
+      await Promise.race([this.#room.promise, aborted.promise]);
+      signal.removeEventListener("abort", wake);
+    }
+  }
+
+  /** At least one. */
+  #fitting(): number {
+    const { max_taken, max_taken_bytes } = this.#limits;
+    let count = 0;
+    let size_bytes = 0;
+    for (const arrival of this.#waiting) {
+      size_bytes += arrival.size_bytes;
+      if (count > 0 && (count >= max_taken || size_bytes > max_taken_bytes)) break;
+      count += 1;
+    }
+    return count;
+  }
+}

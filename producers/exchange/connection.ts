@@ -1,0 +1,218 @@
+import { WebSocket } from "ws";
+import type { Clock } from "../../src/clock.ts";
+import { retryAfter_ms } from "../../src/source/backoff.ts";
+import type { ExchangeProtocol, Heard } from "./protocol.ts";
+
+export interface ConnectionLimits {
+  /** From the first packet until every subscription is answered. */
+  connect_timeout_ms: number;
+  silent_after_ms: number;
+  /** A longer message is none of a trade feed: the connection is given up. */
+  max_message_bytes: number;
+}
+
+export interface ConnectionOptions {
+  protocol: ExchangeProtocol;
+  url: string;
+  products: readonly string[];
+  limits: ConnectionLimits;
+  clock: Clock;
+  /** Every message, as received. */
+  message(bytes: Buffer, heard: Heard, at_us: number): void;
+  /** The source does not give this product. */
+  refused(product: string, reason: string): void;
+}
+
+/** Why a connection ended. */
+export interface Ending {
+  /** NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED, TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE */
+  code: string;
+  /** Goes on after "the connection ended: ". */
+  message: string;
+  retry_after_ms: number | null;
+}
+
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/**
+ * One connection to a feed, from the handshake to its end: subscribes, answers pings, and ends itself when nothing is heard.
+ * A refusal of several products at once is taken apart until the one that is meant is found; the others are subscribed.
+ */
+export class Connection {
+  /** True once every subscription is answered and at least one is in force; false when it ended before. */
+  readonly ready: Promise<boolean>;
+  /** Never rejects. */
+  readonly ended: Promise<Ending>;
+  /** Resolves when the server says that it is about to end the connection. */
+  readonly closing: Promise<void>;
+  /** Products that the source does not give. */
+  readonly refused: string[] = [];
+  readonly #options: ConnectionOptions;
+  readonly #socket: WebSocket;
+  readonly #ready = Promise.withResolvers<boolean>();
+  readonly #ended = Promise.withResolvers<Ending>();
+  readonly #closing = Promise.withResolvers<void>();
+  readonly #connecting: NodeJS.Timeout;
+  #watching: NodeJS.Timeout | null = null;
+  /** Groups still to ask for; of the one asked for last, what is not answered yet. */
+  #groups: (readonly string[])[];
+  #unanswered = new Set<string>();
+  #subscribed = 0;
+  #last_refusal = "";
+  #heard_at_us: number | null = null;
+  #ending: Ending | null = null;
+
+  constructor(options: ConnectionOptions) {
+    const { protocol, url, products, limits, clock } = options;
+    this.#options = options;
+    this.ready = this.#ready.promise;
+    this.ended = this.#ended.promise;
+    this.closing = this.#closing.promise;
+    this.#groups = [products];
+    this.#socket = new WebSocket(protocol.socketUrl(url, products), {
+      handshakeTimeout: limits.connect_timeout_ms,
+      maxPayload: limits.max_message_bytes,
+      perMessageDeflate: false,
+      followRedirects: false,
+    });
+    this.#socket.on("open", () => this.#opened());
+    this.#socket.on("message", (data) => this.#received(data));
+    this.#socket.on("ping", () => this.#heard());
+    this.#socket.on("pong", () => this.#heard());
+    this.#socket.on("unexpected-response", (request, response) => {
+      const retry_after_ms = retryAfter_ms(response.headers["retry-after"], clock.now_us());
+      this.#end(refusedHandshake(response.statusCode ?? 0, retry_after_ms));
+      response.destroy();
+      request.destroy();
+      this.#socket.terminate();
+    });
+    this.#socket.on("error", (error) => this.#end(failure(error, limits)));
+    this.#socket.on("close", (code, reason) => this.#closed(code, reason.toString("utf8")));
+    this.#connecting = setTimeout(() => {
+      this.#terminate("TIMED_OUT", `the subscriptions were not answered within ${limits.connect_timeout_ms / 1000} s`);
+    }, limits.connect_timeout_ms);
+  }
+
+  /** Null before the handshake. */
+  get heard_at_us(): number | null {
+    return this.#heard_at_us;
+  }
+
+  /** Reads nothing more from the network until it is resumed: the source is slowed down instead of a message dropped. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#heard_at_us !== null) this.#heard();
+    this.#socket.resume();
+  }
+
+  /** Messages under way still come; resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#end({ code: "CONNECTION_CLOSED", message: "it was closed on purpose", retry_after_ms: null });
+    this.#socket.resume();
+    this.#socket.close();
+    const patience = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
+    await this.ended;
+    clearTimeout(patience);
+  }
+
+  #opened(): void {
+    this.#heard();
+    const { limits, clock } = this.#options;
+    this.#watching = setInterval(() => {
+      // Whoever does not listen cannot complain of silence.
+      if (this.#socket.isPaused) return void this.#heard();
+      const now_us = clock.now_us();
+      const silent_ms = (now_us - (this.#heard_at_us ?? now_us)) / 1000;
+      if (silent_ms > limits.silent_after_ms) this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
+      else if (silent_ms > limits.silent_after_ms / 2) this.#socket.ping();
+    }, limits.silent_after_ms / 4);
+    this.#askNext();
+  }
+
+  #received(data: Buffer | ArrayBuffer | Buffer[]): void {
+    const bytes = Buffer.isBuffer(data) ? data : Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+    const at_us = this.#heard();
+    const heard = this.#options.protocol.read(bytes.toString("utf8"));
+    if (heard.kind === "subscribed") this.#answered(heard.products);
+    else if (heard.kind === "refused") this.#refused(heard.products, heard.reason);
+    else if (heard.kind === "closing") this.#closing.resolve();
+    this.#options.message(bytes, heard, at_us);
+  }
+
+  #heard(): number {
+    return (this.#heard_at_us = this.#options.clock.now_us());
+  }
+
+  #askNext(): void {
+    const group = this.#groups.shift();
+    if (group !== undefined) {
+      this.#unanswered = new Set(group);
+      this.#socket.send(this.#options.protocol.subscription(group));
+      return;
+    }
+    if (this.#subscribed === 0) return this.#terminate("SUBSCRIPTION_REFUSED", `no product was accepted (${this.#last_refusal})`);
+    clearTimeout(this.#connecting);
+    this.#ready.resolve(true);
+  }
+
+  #answered(products: readonly string[]): void {
+    if (this.#unanswered.size === 0) return;
+    for (const product of products) if (this.#unanswered.delete(product)) this.#subscribed += 1;
+    if (this.#unanswered.size === 0) this.#askNext();
+  }
+
+  #refused(products: readonly string[] | null, reason: string): void {
+    this.#last_refusal = reason;
+    const asked = [...this.#unanswered];
+    if (asked.length === 0) return;
+    if (products === null && asked.length > 1) {
+      const middle = Math.ceil(asked.length / 2);
+      this.#groups.unshift(asked.slice(0, middle), asked.slice(middle));
+      return this.#askNext();
+    }
+    for (const product of products ?? asked) {
+      if (!this.#unanswered.delete(product)) continue;
+      this.refused.push(product);
+      this.#options.refused(product, reason);
+    }
+    if (this.#unanswered.size === 0) this.#askNext();
+  }
+
+  #terminate(code: string, message: string): void {
+    this.#end({ code, message, retry_after_ms: null });
+    this.#socket.terminate();
+  }
+
+  /** The first reason is the true one; what follows from it is not. */
+  #end(ending: Ending): void {
+    this.#ending ??= ending;
+  }
+
+  #closed(code: number, reason: string): void {
+    clearTimeout(this.#connecting);
+    if (this.#watching !== null) clearInterval(this.#watching);
+    const message = `the server closed it (${[code, reason].filter(Boolean).join(", ")})`;
+    this.#end({ code: "CONNECTION_CLOSED", message, retry_after_ms: null });
+    this.#ready.resolve(false);
+    if (this.#ending !== null) this.#ended.resolve(this.#ending);
+  }
+}
+
+function refusedHandshake(status: number, retry_after_ms: number | null): Ending {
+  // Binance says 418 to an address that went on after 429.
+  if (status === 429 || status === 418) return { code: "RATE_LIMITED", message: `the server was asked too often (status ${status})`, retry_after_ms };
+  return { code: "HANDSHAKE_REFUSED", message: `the server answered with status ${status} instead of a feed`, retry_after_ms };
+}
+
+function failure(error: Error, { connect_timeout_ms, max_message_bytes }: ConnectionLimits): Ending {
+  const code = "code" in error && typeof error.code === "string" ? error.code : null;
+  const ending = (own_code: string, message: string): Ending => ({ code: own_code, message, retry_after_ms: null });
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved, as without a network");
+  if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "nothing answers at the server's address");
+  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") return ending("MESSAGE_TOO_LARGE", `a message was longer than ${max_message_bytes / 1024 / 1024} MiB`);
+  if (/handshake has timed out/i.test(error.message)) return ending("TIMED_OUT", `there was no connection within ${connect_timeout_ms / 1000} s`);
+  return ending("CONNECTION_LOST", `it broke (${code ?? error.message})`);
+}

@@ -1,0 +1,211 @@
+import type { Clock } from "../../src/clock.ts";
+import { OperatingError } from "../../src/errors.ts";
+import type { BackoffLimits } from "../../src/source/backoff.ts";
+import type { Batch, Producer, ProducerContext, SourceRecord, SourceReport, SourceStatus } from "../../src/source/producer.ts";
+import { checkedAddress } from "./addresses.ts";
+import { Arrivals, type ArrivalLimits } from "./arrivals.ts";
+import type { ConnectionLimits } from "./connection.ts";
+import { Feed } from "./feed.ts";
+import { Filler, listed, type FilledPage } from "./filler.ts";
+import { GapBook, type GapLimits } from "./gaps.ts";
+import { savedBook } from "./position.ts";
+import type { ExchangeProtocol, Heard, TradeSeen } from "./protocol.ts";
+import { get } from "./request.ts";
+
+export interface ExchangeOptions {
+  ws_url: string;
+  rest_url: string;
+  products: readonly string[];
+  connection: ConnectionLimits;
+  arrivals: ArrivalLimits;
+  gaps: GapLimits;
+  backoff: BackoffLimits;
+  life_ms: number | null;
+  overlap_ms: number;
+  request_timeout_ms: number;
+  request_interval_ms: number;
+  max_attempts: number;
+  /** Jitter of the back-off, in [0, 1). */
+  random(): number;
+}
+
+const MIB = 1024 * 1024;
+
+const DEFAULTS = {
+  arrivals: { max_waiting: 8_192, max_waiting_bytes: 8 * MIB, max_taken: 2_048, max_taken_bytes: MIB },
+  gaps: { max_gap: 50_000, max_open: 200, max_recent: 100, settle_ms: 1_000 },
+  backoff: { base_ms: 1_000, cap_ms: 60_000, retry_after_cap_ms: 600_000 },
+  overlap_ms: 5_000,
+  request_timeout_ms: 10_000,
+  max_attempts: 4,
+  random: Math.random,
+} as const;
+
+const MAX_MESSAGE_BYTES = 8 * MIB;
+const CONNECT_TIMEOUT_MS = 15_000;
+
+/** The environment's settings for a source: `COINLAKE_<SOURCE>_WS_URL`, `…_REST_URL`, `…_PRODUCTS` (separated by commas). */
+export function settingNames(source: string): { ws_url: string; rest_url: string; products: string } {
+  const prefix = `COINLAKE_${source.toUpperCase()}`;
+  return { ws_url: `${prefix}_WS_URL`, rest_url: `${prefix}_REST_URL`, products: `${prefix}_PRODUCTS` };
+}
+
+/**
+ * A public trade feed as a producer. A record is one message of the feed, byte for byte, or one REST answer that fills a gap, in an
+ * envelope. Addresses and products come from the options, the environment or the protocol, in this order. Throws ADDRESS_REFUSED or
+ * PRODUCTS_MALFORMED. Faults of the source never end it: it tries again, and says so.
+ */
+export function exchange(protocol: ExchangeProtocol, options: Partial<ExchangeOptions>, env: NodeJS.ProcessEnv = process.env): Producer {
+  const names = settingNames(protocol.source);
+  const read = (name: string): string | null => env[name]?.trim() || null;
+  return new Exchange(protocol, {
+    ...DEFAULTS,
+    life_ms: protocol.life_ms,
+    request_interval_ms: protocol.rest.interval_ms,
+    connection: { connect_timeout_ms: CONNECT_TIMEOUT_MS, silent_after_ms: protocol.silent_after_ms, max_message_bytes: MAX_MESSAGE_BYTES },
+    ...options,
+    ws_url: checkedAddress(names.ws_url, options.ws_url ?? read(names.ws_url) ?? protocol.ws_url, "ws"),
+    rest_url: checkedAddress(names.rest_url, options.rest_url ?? read(names.rest_url) ?? protocol.rest_url, "http"),
+    products: checkedProducts(names.products, options.products ?? read(names.products)?.split(",") ?? protocol.products, protocol),
+  });
+}
+
+function checkedProducts(name: string, given: readonly string[], { product_pattern, products: known }: ExchangeProtocol): string[] {
+  const products = [...new Set(given.map((product) => product.trim().toUpperCase()).filter((product) => product !== ""))];
+  const malformed = products.find((product) => !product_pattern.test(product));
+  if (malformed === undefined && products.length > 0) return products;
+  throw new OperatingError("PRODUCTS_MALFORMED", malformed === undefined ? `${name} names no product.` : `${name} names "${malformed}", which is no product of this source.`, {
+    next_step: `Separate products by commas, as in ${known.slice(0, 2).join(",")}; or unset ${name}.`,
+  });
+}
+
+/** What came in: a message, or a page of missing trades whose filler waits to hear how many it brought. */
+type Came =
+  | { kind: "message"; size_bytes: number; at_us: number; bytes: Buffer; heard: Heard }
+  | { kind: "page"; size_bytes: number; at_us: number; page: FilledPage; brought(count: number): void };
+
+class Exchange implements Producer {
+  readonly id: string;
+  readonly kind = "live";
+  readonly #protocol: ExchangeProtocol;
+  readonly #options: ExchangeOptions;
+  #running: { feed: Feed; book: GapBook } | null = null;
+
+  constructor(protocol: ExchangeProtocol, options: ExchangeOptions) {
+    this.#protocol = protocol;
+    this.#options = options;
+    this.id = protocol.source;
+  }
+
+  /** Throws SOURCE_UNREACHABLE. A rate limit is an answer. */
+  async probe(signal: AbortSignal): Promise<void> {
+    const { rest_url, request_timeout_ms } = this.#options;
+    const clock = { now_us: () => Date.now() * 1000, wait: async () => {} };
+    const { failure } = await get(rest_url + this.#protocol.rest.probe_path, { signal, timeout_ms: request_timeout_ms, clock });
+    if (failure === null || failure.code === "RATE_LIMITED") return;
+    throw new OperatingError("SOURCE_UNREACHABLE", `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`, {
+      next_step: "Check the network, or start with --source simulated.",
+      is_retryable: true,
+    });
+  }
+
+  async *batches({ position, clock, signal, report }: ProducerContext): AsyncGenerator<Batch> {
+    const { gaps, products } = this.#options;
+    const book = new GapBook(gaps, savedBook(position, this.#protocol.title), new Set(products));
+    const stopping = new AbortController();
+    const own_signal = AbortSignal.any([signal, stopping.signal]);
+    const arrivals = new Arrivals<Came>(this.#options.arrivals, (is_full) => (is_full ? feed.pause() : feed.resume()));
+    const feed = this.#feed(arrivals, clock, report, own_signal);
+    const filler = this.#filler(arrivals, book, clock, report, own_signal);
+    this.#running = { feed, book };
+    const loops = [feed.run(own_signal), filler.run(own_signal)];
+    for (const loop of loops) loop.catch((error: unknown) => arrivals.fail(error));
+    try {
+      for (;;) {
+        const came = await arrivals.take(signal);
+        const records = came.flatMap((one) => this.#recorded(one, book));
+        const lost = book.takeLostAtOnce();
+        if (lost.length > 0) report({ level: "warning", code: "GAP_LOST", message: `${this.#protocol.title}: trades are lost: ${listed(lost)}, because ${lost[0]?.reason ?? ""}.` });
+        if (book.nextSettling_us() < Infinity) filler.look();
+        if (records.length > 0) yield { records, position: JSON.stringify(book.save()) };
+        if (signal.aborted && arrivals.waiting === 0) return;
+      }
+    } finally {
+      stopping.abort();
+      await Promise.allSettled(loops);
+    }
+  }
+
+  status(): SourceStatus {
+    const { source } = this.#protocol;
+    const { silent_after_ms } = this.#options.connection;
+    if (this.#running === null) {
+      return { source, silent_after_ms, state: "connecting", message: null, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
+    }
+    const { feed, book } = this.#running;
+    return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };
+  }
+
+  /** Enters what came into the book, in the order in which it goes to the log. */
+  #recorded(came: Came, book: GapBook): SourceRecord[] {
+    const { source } = this.#protocol;
+    if (came.kind === "page") {
+      const { product, payload, ids } = came.page;
+      came.brought(ids.filter((id) => book.fetched(product, id)).length);
+      return [{ key: product, source, payload, ingested_at_us: came.at_us }];
+    }
+    const { heard, bytes, at_us } = came;
+    if (heard.kind === "announced") book.announced(heard.product, heard.last_id, at_us);
+    if (heard.kind !== "trades" && heard.kind !== "unknown") return [];
+    const trades: readonly TradeSeen[] = heard.kind === "trades" ? heard.trades.toSorted((a, b) => a.id - b.id) : [];
+    for (const trade of trades) book.saw(trade, at_us);
+    return [{ key: trades[0]?.product ?? source, source, payload: bytes, ingested_at_us: at_us }];
+  }
+
+  #feed(arrivals: Arrivals<Came>, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal): Feed {
+    const { ws_url, products, connection, backoff, random, life_ms, overlap_ms } = this.#options;
+    return new Feed({
+      protocol: this.#protocol,
+      url: ws_url,
+      products,
+      limits: connection,
+      clock,
+      backoff,
+      random,
+      life_ms,
+      overlap_ms,
+      report,
+      room: () => arrivals.roomOrAbort(signal),
+      message: (bytes, heard, at_us) => {
+        const is_record = heard.kind === "trades" || heard.kind === "unknown";
+        if (is_record || heard.kind === "announced") arrivals.push({ kind: "message", size_bytes: is_record ? bytes.length : 0, at_us, bytes, heard });
+      },
+    });
+  }
+
+  #filler(arrivals: Arrivals<Came>, book: GapBook, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal): Filler {
+    const { rest_url, backoff, random, request_timeout_ms, request_interval_ms, max_attempts } = this.#options;
+    return new Filler({
+      protocol: this.#protocol,
+      rest_url,
+      book,
+      clock,
+      backoff,
+      random,
+      request_timeout_ms,
+      interval_ms: request_interval_ms,
+      max_attempts,
+      report,
+      filled: async (page) => {
+        await arrivals.roomOrAbort(signal);
+        const { promise, resolve: brought } = Promise.withResolvers<number>();
+        const give_up = (): void => brought(0);
+        signal.addEventListener("abort", give_up, { once: true });
+        arrivals.push({ kind: "page", size_bytes: page.payload.length, at_us: clock.now_us(), page, brought });
+        const count = await promise;
+        signal.removeEventListener("abort", give_up);
+        return count;
+      },
+    });
+  }
+}

@@ -1,0 +1,159 @@
+import { setTimeout as timer } from "node:timers/promises";
+import { Backoff, type BackoffLimits } from "../../src/source/backoff.ts";
+import type { SourceReport, SourceStatus } from "../../src/source/producer.ts";
+import { waitUntil } from "../../src/source/wait.ts";
+import { Connection, type ConnectionOptions, type Ending } from "./connection.ts";
+
+export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
+  backoff: BackoffLimits;
+  random(): number;
+  /** A connection is replaced at this age; null never. */
+  life_ms: number | null;
+  /** The old connection is kept so long beside its successor, for what is still under way on it. */
+  overlap_ms: number;
+  /** Resolves when there is room for what a new connection brings. */
+  room(): Promise<void>;
+  report(report: SourceReport): void;
+}
+
+/** A connection that lived so long was a good one: the next failure begins a new series. */
+const GOOD_LIFE_MS = 60_000;
+
+/**
+ * Keeps a feed connected: connects again when the connection ends, and replaces it before its time is up, the new one first.
+ * What both bring comes twice, which does no harm.
+ */
+export class Feed {
+  readonly #options: FeedOptions;
+  readonly #backoff: Backoff;
+  readonly #connections = new Set<Connection>();
+  #is_stopping = false;
+  #is_paused = false;
+  #state: SourceStatus["state"] = "connecting";
+  #message: string | null = null;
+  #heard_at_us: number | null = null;
+  #readied = 0;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.backoff, options.random);
+  }
+
+  status(): Pick<SourceStatus, "state" | "message" | "heard_at_us" | "reconnects"> {
+    for (const connection of this.#connections) this.#noteHeard(connection);
+    return { state: this.#state, message: this.#message, heard_at_us: this.#heard_at_us, reconnects: Math.max(0, this.#readied - 1) };
+  }
+
+  pause(): void {
+    this.#is_paused = true;
+    for (const connection of this.#connections) connection.pause();
+  }
+
+  resume(): void {
+    this.#is_paused = false;
+    for (const connection of this.#connections) connection.resume();
+  }
+
+  /** Until the signal aborts; throws programmer's errors only. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, room } = this.#options;
+    const stop = (): void => {
+      this.#is_stopping = true;
+      for (const connection of this.#connections) void connection.close();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      while (!this.#is_stopping) {
+        await room();
+        if (this.#is_stopping) break;
+        const connected_us = clock.now_us();
+        const { ending, was_ready } = await this.#untilNoneIsLeft();
+        if (this.#is_stopping) break;
+        if (clock.now_us() - connected_us >= GOOD_LIFE_MS * 1000) this.#backoff.reset();
+        const delay_ms = this.#failed(ending, was_ready);
+        await waitUntil(clock, clock.now_us() + delay_ms * 1000, signal);
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+      await Promise.all([...this.#connections].map((connection) => connection.close()));
+      this.#state = "ended";
+    }
+  }
+
+  /** One connection and its successors: why the last of them ended. */
+  async #untilNoneIsLeft(): Promise<{ ending: Ending; was_ready: boolean }> {
+    const { life_ms, overlap_ms } = this.#options;
+    let connection = this.#connect();
+    if (!(await connection.ready)) return { ending: await connection.ended, was_ready: false };
+    this.#isLive(connection, "is connected");
+    let has_ended = await first(connection.ended, connection.closing, life_ms);
+    while (!has_ended && !this.#is_stopping) {
+      this.#say("info", "RECONNECTING", "the connection's time is nearly up; a new one is made before it is closed");
+      const next = this.#connect();
+      if (await next.ready) {
+        this.#isLive(next, "goes on over a new connection");
+        await first(connection.ended, null, overlap_ms);
+        await connection.close();
+        connection = next;
+        has_ended = await first(connection.ended, connection.closing, life_ms);
+      } else has_ended = await first(connection.ended, null, this.#backoff.next_ms((await next.ended).retry_after_ms));
+    }
+    return { ending: await connection.ended, was_ready: true };
+  }
+
+  #connect(): Connection {
+    const connection = new Connection({ ...this.#options, refused: (product, reason) => this.#refused(product, reason) });
+    this.#connections.add(connection);
+    void this.#accompany(connection);
+    return connection;
+  }
+
+  async #accompany(connection: Connection): Promise<void> {
+    if ((await connection.ready) && this.#is_paused) connection.pause();
+    await connection.ended;
+    this.#noteHeard(connection);
+    this.#connections.delete(connection);
+  }
+
+  #isLive(connection: Connection, what: string): void {
+    this.#readied += 1;
+    this.#state = "live";
+    this.#message = connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source refuses`;
+    const count = this.#options.products.length - connection.refused.length;
+    this.#say("info", "CONNECTED", `${what}, ${count} products`);
+  }
+
+  #failed(ending: Ending, was_ready: boolean): number {
+    const delay_ms = this.#backoff.next_ms(ending.retry_after_ms);
+    this.#state = "failed";
+    this.#message = `${was_ready ? "the connection ended" : "no connection"}: ${ending.message}`;
+    this.#say("warning", was_ready ? "DISCONNECTED" : ending.code, `${this.#message}. Connecting again in ${Math.ceil(delay_ms / 1000)} s`);
+    return delay_ms;
+  }
+
+  #refused(product: string, reason: string): void {
+    this.#say("warning", "SUBSCRIPTION_REFUSED", `${product} is refused (${reason}); the other products go on`);
+  }
+
+  #noteHeard({ heard_at_us }: Connection): void {
+    if (heard_at_us !== null) this.#heard_at_us = Math.max(this.#heard_at_us ?? heard_at_us, heard_at_us);
+  }
+
+  #say(level: SourceReport["level"], code: string, message: string): void {
+    this.#options.report({ level, code, message: `${this.#options.protocol.title}: ${message}.` });
+  }
+}
+
+/** True when the end comes first, false when the other event or the time does; null for either means it never does. */
+async function first(end: Promise<unknown>, event: Promise<unknown> | null, delay_ms: number | null): Promise<boolean> {
+  const waiting = new AbortController();
+  const outcomes = [end.then(() => true)];
+  if (event !== null) outcomes.push(event.then(() => false));
+  if (delay_ms !== null) outcomes.push(timer(delay_ms, false, { signal: waiting.signal }).catch(() => false));
+  try {
+    return await Promise.race(outcomes);
+  } finally {
+    waiting.abort();
+  }
+}

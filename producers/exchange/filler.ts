@@ -1,0 +1,166 @@
+import type { Clock } from "../../src/clock.ts";
+import { Backoff, type BackoffLimits } from "../../src/source/backoff.ts";
+import type { Gap, SourceReport } from "../../src/source/producer.ts";
+import { Alarm } from "./alarm.ts";
+import type { GapBook } from "./gaps.ts";
+import type { ExchangeProtocol, IdRange, PageAsked, PageRead } from "./protocol.ts";
+import { get } from "./request.ts";
+
+export interface FillerOptions {
+  protocol: ExchangeProtocol;
+  rest_url: string;
+  book: GapBook;
+  clock: Clock;
+  backoff: BackoffLimits;
+  random(): number;
+  request_timeout_ms: number;
+  interval_ms: number;
+  /** Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream. */
+  max_attempts: number;
+  /** Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the log. */
+  filled(page: FilledPage): Promise<number>;
+  report(report: SourceReport): void;
+}
+
+export interface FilledPage {
+  product: string;
+  payload: Buffer;
+  ids: readonly number[];
+}
+
+/** How far the asking for a product's missing trades has come. */
+interface Progress {
+  attempts: number;
+  not_before_us: number;
+  cursor: string | null;
+}
+
+const FRESH: Progress = { attempts: 0, not_before_us: 0, cursor: null };
+
+/**
+ * Fetches what is missing over REST, a page at a time, product by product in turn. What the source does not give is lost, with the
+ * reason; while the source cannot be asked, gaps stay open.
+ */
+export class Filler {
+  readonly #options: FillerOptions;
+  readonly #backoff: Backoff;
+  readonly #progress = new Map<string, Progress>();
+  #alarm: Alarm | null = null;
+  #ask_not_before_us = 0;
+
+  constructor(options: FillerOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.backoff, options.random);
+  }
+
+  /** To be called when something may be missing. */
+  look(): void {
+    this.#alarm?.ring();
+  }
+
+  /** Until the signal aborts; throws programmer's errors only. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { book, clock, protocol } = this.#options;
+    const alarm = new Alarm(clock, signal);
+    this.#alarm = alarm;
+    while (!signal.aborted) {
+      const now_us = clock.now_us();
+      this.#tellFound(book.settled(now_us));
+      const asked = book.toAsk(protocol.rest.page_size);
+      for (const product of this.#progress.keys()) if (!asked.some((range) => range.product === product)) this.#progress.delete(product);
+      const [next] = asked
+        .map((range) => ({ range, due_us: Math.max(this.#ask_not_before_us, this.#progressOf(range.product).not_before_us) }))
+        .sort((a, b) => a.due_us - b.due_us);
+      if (next !== undefined && next.due_us <= now_us) await this.#ask(next.range, signal);
+      else await alarm.until(Math.min(next?.due_us ?? Infinity, book.nextSettling_us()));
+    }
+  }
+
+  async #ask(range: PageAsked, signal: AbortSignal): Promise<void> {
+    const { protocol, rest_url, clock, request_timeout_ms, interval_ms } = this.#options;
+    const { product } = range;
+    const progress = this.#progressOf(product);
+    const cursor = progress.cursor ?? range.cursor;
+    const { body, failure } = await get(rest_url + protocol.rest.path({ ...range, cursor }), { signal, timeout_ms: request_timeout_ms, clock });
+    if (signal.aborted) return;
+    this.#ask_not_before_us = clock.now_us() + interval_ms * 1000;
+    if (failure?.code === "REFUSED") return this.#inVain(range, failure.message);
+    if (failure !== null) return this.#unreachable(failure.code, failure.message, failure.retry_after_ms);
+    const page = read(protocol, body);
+    if (page === null) return this.#inVain(range, "its answer is none of this kind");
+    if ("error" in page) return page.is_rate_limit ? this.#unreachable("RATE_LIMITED", page.error, null) : this.#inVain(range, page.error);
+    this.#backoff.reset();
+    if (page.ids.some((id) => this.#options.book.missingWithin(product, { first_id: id, last_id: id }) > 0)) {
+      const came = await this.#options.filled({ product, payload: enveloped(protocol, product, body), ids: page.ids });
+      if (signal.aborted) return;
+      this.#progress.set(product, { ...FRESH, not_before_us: clock.now_us(), cursor: page.cursor });
+      this.#tellFilled(product, came);
+    } else if (isOnTheWay(page, range, cursor)) {
+      this.#progress.set(product, { ...progress, not_before_us: clock.now_us(), cursor: page.cursor });
+    } else this.#inVain(range, "it does not have them");
+  }
+
+  /** An answer that helps nothing: REST may be behind the stream, so it is asked again, a few times. */
+  #inVain({ product, first_id, last_id }: PageAsked, reason: string): void {
+    const { book, clock, max_attempts, backoff } = this.#options;
+    const attempts = this.#progressOf(product).attempts + 1;
+    if (attempts < max_attempts) {
+      const delay_ms = Math.min(backoff.cap_ms, backoff.base_ms * 2 ** (attempts - 1));
+      this.#progress.set(product, { attempts, not_before_us: clock.now_us() + delay_ms * 1000, cursor: null });
+      return;
+    }
+    this.#progress.delete(product);
+    const count = book.lose(product, { first_id, last_id }, reason);
+    if (count > 0) this.#say("warning", "GAP_LOST", `${product}: ${count} trades between ${first_id} and ${last_id} are lost, because ${reason}`);
+  }
+
+  #unreachable(code: string, reason: string, retry_after_ms: number | null): void {
+    const delay_ms = this.#backoff.next_ms(retry_after_ms);
+    this.#ask_not_before_us = this.#options.clock.now_us() + delay_ms * 1000;
+    this.#say("warning", code, `missing trades cannot be asked for: ${reason}. Asking again in ${Math.ceil(delay_ms / 1000)} s`);
+  }
+
+  #progressOf(product: string): Progress {
+    return this.#progress.get(product) ?? FRESH;
+  }
+
+  #tellFound(gaps: readonly Gap[]): void {
+    if (gaps.length > 0) this.#say("warning", "GAP_FOUND", `trades are missing and will be asked for: ${listed(gaps)}`);
+  }
+
+  #tellFilled(product: string, count: number): void {
+    const { open } = this.#options.book.counts();
+    this.#say("info", "GAP_FILLED", `${product}: ${count} missing trades came over REST; ${open} are still missing`);
+  }
+
+  #say(level: SourceReport["level"], code: string, message: string): void {
+    this.#options.report({ level, code, message: `${this.#options.protocol.title}: ${message}.` });
+  }
+}
+
+/** Told by time, the trades before the missing ones come first: the next page is nearer. */
+function isOnTheWay({ ids, cursor }: { ids: readonly number[]; cursor: string | null }, { first_id }: IdRange, asked_from: string | null): boolean {
+  return cursor !== null && cursor !== asked_from && ids.length > 0 && Math.max(...ids) < first_id;
+}
+
+function read(protocol: ExchangeProtocol, body: string): PageRead | null {
+  try {
+    return protocol.rest.read(JSON.parse(body));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** The body's own text within, so that its digits stay as they came. */
+function enveloped({ rest }: ExchangeProtocol, product: string, body: string): Buffer {
+  return Buffer.from(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
+}
+
+const MAX_LISTED = 3;
+
+/** A few gaps by number, the others counted. */
+export function listed(gaps: readonly Gap[]): string {
+  const named = gaps.slice(0, MAX_LISTED).map(({ product, first_id, last_id }) => `${product} ${first_id === last_id ? first_id : `${first_id} to ${last_id}`}`);
+  return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} gaps more`] : [])].join(", ");
+}

@@ -1,0 +1,241 @@
+import type { Gap } from "../../src/source/producer.ts";
+import type { IdRange, TradeSeen } from "./protocol.ts";
+
+export interface GapLimits {
+  /** Of one gap, no more trades than this are asked for again; the others are lost. */
+  max_gap: number;
+  /** Gaps open at once; further ones are lost. */
+  max_open: number;
+  /** Finished gaps that are remembered, newest first. */
+  max_recent: number;
+  /** What is missing may only have been overtaken: it counts as a gap after this time. */
+  settle_ms: number;
+}
+
+/** A run of numbers that did not come. Of a suspicion, nobody has been told yet. */
+interface OpenGap extends IdRange {
+  product: string;
+  found_at_us: number;
+  is_suspicion: boolean;
+  /** What the source calls the place before it (see TradeSeen). */
+  cursor: string | null;
+  /** What has not come, ascending. */
+  missing: IdRange[];
+  lost: (IdRange & { reason: string })[];
+}
+
+/** What is durable with the records. */
+export interface SavedBook {
+  /** The newest trade by product: its number, and its cursor where there is one. */
+  products: Record<string, [id: number, cursor?: string]>;
+  open: { product: string; found_at_us: number; cursor: string | null; missing: IdRange[] }[];
+  lost: Gap[];
+  lost_count: number;
+  filled_count: number;
+}
+
+/**
+ * Which trades came, by the numbers that the source gives them. Pure book-keeping: what it says follows from what it was told, in
+ * order, so saved beside the records it says after a restart what is missing since.
+ */
+export class GapBook {
+  readonly #limits: GapLimits;
+  readonly #newest = new Map<string, { id: number; cursor: string | null }>();
+  #open: OpenGap[] = [];
+  #recent: Gap[] = [];
+  #lost_at_once: Gap[] = [];
+  #lost_count = 0;
+  #filled_count = 0;
+
+  /** Products that nobody wants any more are forgotten: what they trade is not missed. */
+  constructor(limits: GapLimits, saved: SavedBook | null, products: ReadonlySet<string>) {
+    this.#limits = limits;
+    if (saved === null) return;
+    for (const [product, [id, cursor = null]] of Object.entries(saved.products)) {
+      if (products.has(product)) this.#newest.set(product, { id, cursor });
+    }
+    for (const { product, found_at_us, cursor, missing } of saved.open) {
+      if (!products.has(product)) continue;
+      for (const range of missing) this.#open.push({ ...range, product, found_at_us, cursor, is_suspicion: false, missing: [{ ...range }], lost: [] });
+    }
+    this.#recent = saved.lost;
+    this.#lost_count = saved.lost_count;
+    this.#filled_count = saved.filled_count;
+  }
+
+  /** The first trade ever of a product begins its count: what was before is not missed. */
+  saw({ product, id, cursor }: TradeSeen, at_us: number): void {
+    const newest = this.#newest.get(product);
+    if (newest !== undefined && id <= newest.id) return void this.#came(product, id, () => true);
+    if (newest !== undefined && id > newest.id + 1) this.#suspect(product, { first_id: newest.id + 1, last_id: id - 1 }, newest.cursor, at_us);
+    this.#newest.set(product, { id, cursor });
+  }
+
+  /** The source says that it has published this trade and all before it. */
+  announced(product: string, last_id: number, at_us: number): void {
+    const newest = this.#newest.get(product);
+    if (newest !== undefined && last_id <= newest.id) return;
+    if (newest !== undefined) this.#suspect(product, { first_id: newest.id + 1, last_id }, newest.cursor, at_us);
+    this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
+  }
+
+  /** A trade that REST told of. True where it was missing; a suspicion stays one, since the trade may only be overtaken. */
+  fetched(product: string, id: number): boolean {
+    return this.#came(product, id, (gap) => !gap.is_suspicion);
+  }
+
+  /** Suspicions that have not resolved in time become gaps, one per unbroken run of numbers, and are returned. */
+  settled(now_us: number): Gap[] {
+    const due = this.#open.filter((gap) => gap.is_suspicion && this.#settlesAt(gap) <= now_us);
+    const found = due.flatMap((gap) => gap.missing.map((range): OpenGap => ({ ...gap, ...range, is_suspicion: false, missing: [{ ...range }] })));
+    this.#open = [...this.#open.filter((gap) => !due.includes(gap)), ...found];
+    return found.map(asGap);
+  }
+
+  /** When the next suspicion becomes a gap; Infinity where there is none. */
+  nextSettling_us(): number {
+    return Math.min(...this.#open.map((gap) => (gap.is_suspicion ? this.#settlesAt(gap) : Infinity)));
+  }
+
+  /** Products with gaps, and of each the first missing trades, no more than a page. */
+  toAsk(page_size: number): (IdRange & { product: string; cursor: string | null })[] {
+    const by_product = new Map<string, IdRange & { product: string; cursor: string | null }>();
+    for (const { product, missing, cursor, is_suspicion } of this.#open) {
+      const [first] = missing;
+      const asked = by_product.get(product);
+      if (is_suspicion || first === undefined || (asked !== undefined && asked.first_id <= first.first_id)) continue;
+      by_product.set(product, { product, cursor, first_id: first.first_id, last_id: first.last_id });
+    }
+    for (const asked of by_product.values()) {
+      const last_id = Math.max(...this.#open.flatMap(({ product, missing, is_suspicion }) => (product === asked.product && !is_suspicion ? missing.map((range) => range.last_id) : [])));
+      asked.last_id = Math.min(last_id, asked.first_id + page_size - 1);
+    }
+    return [...by_product.values()];
+  }
+
+  /** How many of the numbers are missing, suspicions aside. */
+  missingWithin(product: string, range: IdRange): number {
+    const inside = this.#open.filter((gap) => gap.product === product && !gap.is_suspicion).flatMap(({ missing }) => missing.flatMap((part) => common(part, range)));
+    return count(inside);
+  }
+
+  /** The source does not give these any more. Returns how many of them were missing. */
+  lose(product: string, range: IdRange, reason: string): number {
+    let lost_count = 0;
+    for (const gap of this.#open.filter((open) => open.product === product && !open.is_suspicion)) {
+      const lost = gap.missing.flatMap((part) => common(part, range));
+      if (lost.length === 0) continue;
+      gap.missing = gap.missing.flatMap((part) => without(part, range));
+      gap.lost.push(...lost.map((part) => ({ ...part, reason })));
+      lost_count += count(lost);
+      this.#closeIfDone(gap);
+    }
+    this.#lost_count += lost_count;
+    return lost_count;
+  }
+
+  counts(): { open: number; filled: number; lost: number } {
+    const open = count(this.#open.filter(({ is_suspicion }) => !is_suspicion).flatMap(({ missing }) => missing));
+    return { open, filled: this.#filled_count, lost: this.#lost_count };
+  }
+
+  /** Open ones first, then finished ones; each newest first. */
+  gaps(): Gap[] {
+    const open = this.#open.filter(({ is_suspicion }) => !is_suspicion).map(asGap);
+    return [...open.toReversed(), ...this.#recent].slice(0, this.#limits.max_recent);
+  }
+
+  save(): SavedBook {
+    const products = [...this.#newest].map(([product, { id, cursor }]) => [product, cursor === null ? [id] : [id, cursor]] as const);
+    return {
+      products: Object.fromEntries(products) as SavedBook["products"],
+      open: this.#open.map(({ product, found_at_us, cursor, missing }) => ({ product, found_at_us, cursor, missing })),
+      lost: this.#recent.filter(({ state }) => state === "lost"),
+      lost_count: this.#lost_count,
+      filled_count: this.#filled_count,
+    };
+  }
+
+  #came(product: string, id: number, isMeant: (gap: OpenGap) => boolean): boolean {
+    const isMissing = ({ missing }: OpenGap): boolean => missing.some(({ first_id, last_id }) => first_id <= id && id <= last_id);
+    const gap = this.#open.find((open) => open.product === product && isMissing(open) && isMeant(open));
+    if (gap === undefined) return false;
+    gap.missing = gap.missing.flatMap((range) => without(range, { first_id: id, last_id: id }));
+    if (!gap.is_suspicion) this.#filled_count += 1;
+    this.#closeIfDone(gap);
+    return true;
+  }
+
+  #suspect(product: string, range: IdRange, cursor: string | null, at_us: number): void {
+    const { max_gap, max_open } = this.#limits;
+    const size = count([range]);
+    const is_too_many = this.#open.length >= max_open;
+    const kept_size = is_too_many ? 0 : Math.min(size, max_gap);
+    // What is told by number is asked for from its end; what is told by time, from its beginning.
+    const [kept, lost] = cursor === null ? cutFromEnd(range, kept_size) : cutFromStart(range, kept_size);
+    if (kept_size < size) {
+      const reason = is_too_many ? `more than ${max_open} gaps were open at once` : `no more than ${max_gap} trades of a gap are asked for again`;
+      const gap: Gap = { ...lost, product, found_at_us: at_us, state: "lost", reason };
+      this.#remember(gap);
+      this.#lost_at_once.push(gap);
+      this.#lost_count += count([lost]);
+    }
+    if (kept_size === 0) return;
+    this.#open.push({ ...kept, product, found_at_us: at_us, cursor, is_suspicion: true, missing: [{ ...kept }], lost: [] });
+  }
+
+  /** What was lost the moment it was found; each is given once. */
+  takeLostAtOnce(): Gap[] {
+    return this.#lost_at_once.splice(0);
+  }
+
+  #settlesAt({ found_at_us }: OpenGap): number {
+    return found_at_us + this.#limits.settle_ms * 1000;
+  }
+
+  #closeIfDone(gap: OpenGap): void {
+    if (gap.missing.length > 0) return;
+    this.#open = this.#open.filter((open) => open !== gap);
+    if (gap.is_suspicion) return;
+    const { product, found_at_us } = gap;
+    const filled = gap.lost.reduce((parts, lost) => parts.flatMap((part) => without(part, lost)), [{ first_id: gap.first_id, last_id: gap.last_id }]);
+    for (const part of filled) this.#remember({ ...part, product, found_at_us, state: "filled", reason: null });
+    for (const part of gap.lost) this.#remember({ ...part, product, found_at_us, state: "lost" });
+  }
+
+  #remember(gap: Gap): void {
+    this.#recent = [gap, ...this.#recent].slice(0, this.#limits.max_recent);
+  }
+}
+
+function asGap({ product, first_id, last_id, found_at_us }: OpenGap): Gap {
+  return { product, first_id, last_id, found_at_us, state: "open", reason: null };
+}
+
+function common(a: IdRange, b: IdRange): IdRange[] {
+  const first_id = Math.max(a.first_id, b.first_id);
+  const last_id = Math.min(a.last_id, b.last_id);
+  return first_id <= last_id ? [{ first_id, last_id }] : [];
+}
+
+function cutFromEnd({ first_id, last_id }: IdRange, kept_size: number): [kept: IdRange, lost: IdRange] {
+  const kept_from = last_id - kept_size + 1;
+  return [{ first_id: kept_from, last_id }, { first_id, last_id: kept_from - 1 }];
+}
+
+function cutFromStart({ first_id, last_id }: IdRange, kept_size: number): [kept: IdRange, lost: IdRange] {
+  const kept_to = first_id + kept_size - 1;
+  return [{ first_id, last_id: kept_to }, { first_id: kept_to + 1, last_id }];
+}
+
+/** What is left of a range without another. */
+function without(range: IdRange, other: IdRange): IdRange[] {
+  if (common(range, other).length === 0) return [range];
+  const before = { first_id: range.first_id, last_id: other.first_id - 1 };
+  const after = { first_id: other.last_id + 1, last_id: range.last_id };
+  return [before, after].filter(({ first_id, last_id }) => first_id <= last_id);
+}
+
+function count(ranges: readonly IdRange[]): number {
+  return ranges.reduce((sum, { first_id, last_id }) => sum + last_id - first_id + 1, 0);
+}

@@ -1,0 +1,99 @@
+import { microsFromIso } from "../src/source/json-lines.ts";
+import type { Producer } from "../src/source/producer.ts";
+import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
+import { asObject, parseObject, tradeNumber, type ExchangeProtocol, type Heard, type PageRead, type TradeSeen } from "./exchange/protocol.ts";
+
+const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB ATOM XMR";
+
+/** The REST interface keeps older names for two coins. */
+const REST_NAMES: Readonly<Record<string, string>> = { BTC: "XBT", DOGE: "XDG" };
+
+/**
+ * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a subscription is
+ * answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by time, not by id.
+ */
+export const krakenProtocol: ExchangeProtocol = {
+  source: "kraken",
+  title: "Kraken",
+  ws_url: "wss://ws.kraken.com/v2",
+  rest_url: "https://api.kraken.com",
+  products: COINS.split(" ").map((coin) => `${coin}/USD`),
+  product_pattern: /^[A-Z0-9.]{1,20}\/[A-Z0-9.]{1,20}$/,
+  socketUrl: (ws_url) => ws_url,
+  // No snapshot: its fifty trades of the past would be duplicates, or late.
+  subscription: (products) => JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
+  read: readMessage,
+  life_ms: null,
+  silent_after_ms: 10_000,
+  rest: {
+    probe_path: "/0/public/Time",
+    backfill: "Trades",
+    page_size: 1000,
+    /** One request a second is allowed to everybody. */
+    interval_ms: 1_100,
+    path: ({ product, cursor }) => `/0/public/Trades?pair=${restName(product)}&count=1000${cursor === null ? "" : `&since=${cursor}`}`,
+    read: readPage,
+  },
+};
+
+export function kraken(options: Partial<ExchangeOptions> = {}): Producer {
+  return exchange(krakenProtocol, options);
+}
+
+function restName(product: string): string {
+  return product
+    .split("/")
+    .map((asset) => REST_NAMES[asset] ?? asset)
+    .join("");
+}
+
+function readMessage(message: string): Heard {
+  const whole = parseObject(message);
+  if (whole === null) return { kind: "unknown" };
+  const { channel, method } = whole;
+  if (channel === "trade") return readTrades(whole["data"]);
+  if (channel === "heartbeat" || channel === "status" || method === "pong") return { kind: "alive" };
+  if (method === "subscribe" || method === "error") return readAnswer(whole);
+  return { kind: "unknown" };
+}
+
+function readTrades(data: unknown): Heard {
+  const trades = (Array.isArray(data) ? data : []).flatMap((trade): TradeSeen[] => {
+    const { symbol, trade_id, timestamp } = asObject(trade) ?? {};
+    const id = tradeNumber(trade_id);
+    return typeof symbol === "string" && id !== null ? [{ product: symbol, id, cursor: cursorAt(timestamp) }] : [];
+  });
+  return trades.length === 0 ? { kind: "unknown" } : { kind: "trades", trades };
+}
+
+function readAnswer({ success, result, symbol, error }: Record<string, unknown>): Heard {
+  if (success === true) {
+    const subscribed = asObject(result)?.["symbol"];
+    return { kind: "subscribed", products: typeof subscribed === "string" ? [subscribed] : [] };
+  }
+  const reason = typeof error === "string" ? error : "no reason given";
+  return { kind: "refused", products: typeof symbol === "string" ? [symbol] : null, reason };
+}
+
+/**
+ * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells microseconds of times
+ * that are finer, and one trade told twice does no harm.
+ */
+function cursorAt(timestamp: unknown): string | null {
+  const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;
+  return at_us === null ? null : `${BigInt(at_us - 1) * 1000n}`;
+}
+
+function readPage(body: unknown): PageRead | null {
+  const whole = asObject(body);
+  const errors = Array.isArray(whole?.["error"]) ? whole["error"].filter((error) => typeof error === "string") : [];
+  if (errors.length > 0) return { error: errors.join(", "), is_rate_limit: errors.some((error) => /rate limit|too many requests|throttled/i.test(error)) };
+  const result = asObject(whole?.["result"]);
+  if (result === null) return null;
+  const rows = Object.entries(result).find(([name]) => name !== "last")?.[1];
+  if (!Array.isArray(rows)) return null;
+  const { last } = result;
+  // Of a row's elements the last is the id.
+  const ids = rows.flatMap((row) => (Array.isArray(row) ? (tradeNumber(row.at(-1)) ?? []) : []));
+  return { ids, cursor: typeof last === "string" && /^\d{1,20}$/.test(last) ? last : null };
+}
