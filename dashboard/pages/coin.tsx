@@ -1,3 +1,209 @@
+import { useSignalEffect } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
+import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
+import { formatPrice } from "../format/decimal.ts";
+import { formatNear, zoneName } from "../format/time.ts";
+import { Badge } from "../parts/badge.tsx";
+import { Amount, Change, Missing, Price } from "../parts/figures.tsx";
+import { Panel } from "../parts/panel.tsx";
+import { Empty, Failure, Skeleton } from "../parts/states.tsx";
+import { Age, Moment } from "../parts/time.tsx";
+import { parameters, path, setParameters } from "../router.ts";
+import { now_ms } from "../state/clock.ts";
+import { coins, priceOf } from "../state/coins.ts";
+import { useResource } from "../state/resource.ts";
+import { zone } from "../state/settings.ts";
+import { Chart } from "./coin/chart.tsx";
+import { CandleFeed } from "./coin/feed.ts";
+import { TimeTravel } from "./coin/time-travel.tsx";
+import { flashOf } from "./market/tiles.tsx";
+
+const REFRESH_MS = 15_000;
+const ROWS_IN_WORDS = 60;
+
+/** Short candles are made of the minutes in silver, long ones of the hours in gold. */
+const tableOf = (interval: Interval) => (interval.endsWith("m") ? "silver.crypto_prices_clean" : "gold.fact_crypto_hourly");
+
 export function Coin() {
-  return <div class="page" />;
+  const id = decodeURIComponent(path.value.split("/")[2] ?? "");
+  const asked = parameters.value.get("interval");
+  const interval: Interval = isInterval(asked) ? asked : "1m";
+  const at = parameters.value.get("at");
+  const resource = useResource<CoinData>(`/api/coins/${encodeURIComponent(id)}`, REFRESH_MS);
+  const { value, error, retry_at_ms } = resource.state.value;
+  const coin = value ?? coins.value?.find((known) => known.id === id) ?? null;
+  const feed = useMemo(() => new CandleFeed(id, interval, at), [id, interval, at]);
+  useEffect(() => {
+    feed.start();
+    return () => feed.stop();
+  }, [feed]);
+  useSignalEffect(() => {
+    const price = priceOf(id).value.price;
+    document.title = `${price === null ? "" : `${formatPrice(price) ?? ""} `}${coin?.symbol ?? id} · Coinlake`;
+  });
+  if (coin === null && error?.status === 404) return <Unknown id={id} />;
+  if (coin === null && error) return <Failure what={`The coin ${id}`} error={error} retry_at_ms={retry_at_ms} retry={() => resource.reload()} />;
+  const name = coin === null ? id : `${coin.name} (${coin.symbol})`;
+  return (
+    <div class="page coin">
+      {at === null ? null : <TravelBanner at={at} />}
+      <CoinHead coin={coin} id={id} at={at} last={feed.candles.value?.at(-1) ?? null} />
+      <Panel title="Candles" is_flush note={`by event time · axis in ${zoneName(zone.value, now_ms.value)} · USD`} actions={<Intervals interval={interval} />}>
+        <Chart key={`${id} ${interval} ${at ?? ""}`} feed={feed} name={name} interval={interval} />
+      </Panel>
+      <Panel title="What the lake knew" note={`commits to ${tableOf(interval)}, by lake time`} actions={<Return at={at} />}>
+        <TimeTravel table={tableOf(interval)} at={at} travel={(to) => setParameters({ at: to })} />
+      </Panel>
+      <InWords candles={feed.candles.value} interval={interval} id={id} />
+    </div>
+  );
+}
+
+function Unknown({ id }: { id: string }) {
+  return (
+    <Empty title={`The lake knows no coin “${id}”`}>
+      A coin is here from its first accepted price on. Products of a source that no coin is known for are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
+    </Empty>
+  );
+}
+
+function TravelBanner({ at }: { at: string }) {
+  return (
+    <div class="banner travel" role="status">
+      <strong>TIME TRAVEL</strong>
+      <span>
+        The page shows what the lake knew at <Moment at={at} is_full /> (lake time). Candles stay in event time; nothing here is live until you come back.
+      </span>
+      <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
+        Back to now
+      </button>
+    </div>
+  );
+}
+
+function Return({ at }: { at: string | null }) {
+  return (
+    <button type="button" class="button small" disabled={at === null} onClick={() => setParameters({ at: null })}>
+      Back to now
+    </button>
+  );
+}
+
+interface HeadProps {
+  coin: CoinData | null;
+  id: string;
+  at: string | null;
+  last: Candle | null;
+}
+
+function CoinHead({ coin, id, at, last }: HeadProps) {
+  const live = priceOf(id).value;
+  const price = at === null ? (live.price ?? coin?.price ?? null) : (last?.close ?? null);
+  const price_at = live.price_at ?? coin?.price_at ?? null;
+  return (
+    <header class="coin-head">
+      <div class="coin-title">
+        <h1>{coin?.name ?? <Skeleton width="9rem" />}</h1>
+        <span class="muted">{coin?.symbol}</span>
+        {coin?.rank ? <Badge title="Rank by market capitalisation">#{coin.rank}</Badge> : null}
+        {coin?.category ? <Badge>{coin.category}</Badge> : null}
+        {coin?.is_delisted ? <Badge tone="warn">delisted</Badge> : null}
+      </div>
+      <div class="coin-price">
+        <span class={at === null ? flashOf(live) : "amber"}>
+          <Price value={price} with_unit />
+        </span>
+      </div>
+      <dl class="facts">
+        {at === null ? (
+          <div>
+            <dt>price of</dt>
+            <dd>
+              <Age at={price_at} /> · {live.source ?? coin?.source ?? "–"}
+            </dd>
+          </div>
+        ) : (
+          <div>
+            <dt>last candle the lake had</dt>
+            <dd>{last === null ? <Missing why="no candle by then" /> : <Moment at={last.time} with_zone />}</dd>
+          </div>
+        )}
+        <Fact name="1 h">{coin ? <Change percent={coin.change_1h_percent} why="no price an hour ago" /> : null}</Fact>
+        <Fact name="24 h">{coin ? <Change percent={coin.change_24h_percent} why="no price 24 hours ago" /> : null}</Fact>
+        <Fact name="volume 24 h">{coin ? <Amount value={coin.volume_24h} with_unit /> : null}</Fact>
+        <Fact name="market cap">{coin ? <Amount value={coin.market_cap} with_unit /> : null}</Fact>
+      </dl>
+    </header>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children ?? <Skeleton width="4rem" />}</dd>
+    </div>
+  );
+}
+
+function Intervals({ interval }: { interval: Interval }) {
+  return (
+    <div class="segments" role="group" aria-label="Interval of a candle">
+      {INTERVALS_SHOWN.map((one) => (
+        <button key={one} type="button" aria-pressed={one === interval} onClick={() => setParameters({ interval: one })}>
+          {one}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The chart's text: the same candles as a table, newest first. */
+function InWords({ candles, interval, id }: { candles: readonly Candle[] | null; interval: Interval; id: string }) {
+  const table = `live.${tableOf(interval).split(".")[1] ?? ""}`;
+  const sql = `select *\nfrom ${table}\nwhere crypto_id = '${id.replaceAll("'", "''")}'\norder by ${interval.endsWith("m") ? "minute_at" : "hour_at"} desc\nlimit 500`;
+  return (
+    <details class="panel in-words">
+      <summary>The candles as a table</summary>
+      <p class="note">
+        The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}. <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Ask for more in SQL</a>
+      </p>
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Candles">
+        <table class="grid-table">
+          <thead>
+            <tr>
+              <th scope="col">from</th>
+              {["open", "high", "low", "close", "volume", "updates"].map((header) => (
+                <th key={header} scope="col" class="right">
+                  {header}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {candles
+              ?.slice(-ROWS_IN_WORDS)
+              .toReversed()
+              .map((candle) => (
+                <tr key={candle.time}>
+                  <td title={formatNear(Date.parse(candle.time), now_ms.peek(), zone.value)}>
+                    <Moment at={candle.time} is_full />
+                  </td>
+                  {([candle.open, candle.high, candle.low, candle.close] as const).map((value, index) => (
+                    <td key={index} class="right">
+                      <Price value={value} />
+                    </td>
+                  ))}
+                  <td class="right">
+                    <Amount value={candle.volume} why="no trades reported" />
+                  </td>
+                  <td class="right figure">{candle.price_updates}</td>
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
 }

@@ -30,6 +30,11 @@ function PriceCell({ coin }: { coin: Coin }) {
   );
 }
 
+function SourceCell({ coin }: { coin: Coin }) {
+  const source = priceOf(coin.id).value.source ?? coin.source;
+  return <td class="col-source muted">{source ?? <Missing why="no price yet" />}</td>;
+}
+
 function AgeCell({ coin }: { coin: Coin }) {
   const live = priceOf(coin.id).value;
   const at = live.price_at ?? coin.price_at;
@@ -90,6 +95,8 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
       <td class="col-cap">
         <Amount value={coin.market_cap} />
       </td>
+      <td class="col-category muted">{coin.category ?? <Missing why="its source gives no category" />}</td>
+      <SourceCell coin={coin} />
       <AgeCell coin={coin} />
       <td class="col-line">
         <Sparkline prices={coin.sparkline} label={`${coin.name}, last 24 hours`} />
@@ -109,10 +116,12 @@ function Head({ sort, is_ascending }: { sort: Sort; is_ascending: boolean }) {
         {COLUMNS.map((column) => (
           <th key={column.sort} scope="col" class={column.class} aria-sort={column.sort === sort ? (is_ascending ? "ascending" : "descending") : undefined}>
             <button type="button" onClick={() => choose(column)}>
+              {column.sort === sort ? (
+                <span class="sort-mark" aria-hidden="true">
+                  {is_ascending ? "↑" : "↓"}
+                </span>
+              ) : null}
               {column.header}
-              <span class="sort-mark" aria-hidden="true">
-                {column.sort === sort ? (is_ascending ? "↑" : "↓") : ""}
-              </span>
             </button>
           </th>
         ))}
@@ -191,7 +200,7 @@ export function CoinTable() {
       <table class={`grid-table ${error ? "stale" : ""}`} aria-busy={list === null} onKeyDown={onKeyDown}>
         <Head sort={sort} is_ascending={is_ascending} />
         <tbody>
-          {list === null ? <SkeletonRows rows={14} columns={9} /> : null}
+          {list === null ? <SkeletonRows rows={14} columns={11} /> : null}
           {list?.slice(0, shown.value).map((coin, index) => (
             <Row key={coin.id} coin={coin} index={index} is_marked={index === Math.min(marked.value, list.length - 1)} />
           ))}

@@ -10,6 +10,8 @@ export const COLUMNS = [
   { sort: "change_24h", header: "24 h", is_ascending_first: false, class: "col-day" },
   { sort: "volume_24h", header: "Volume 24 h, USD", is_ascending_first: false, class: "col-volume" },
   { sort: "market_cap", header: "Market cap, USD", is_ascending_first: false, class: "col-cap" },
+  { sort: "category", header: "Category", is_ascending_first: true, class: "col-category" },
+  { sort: "source", header: "Source", is_ascending_first: true, class: "col-source" },
   { sort: "age", header: "Age", is_ascending_first: true, class: "col-age" },
 ] as const;
 
@@ -36,6 +38,8 @@ const COMPARE: Record<Sort, (is_ascending: boolean) => Compare> = {
   change_24h: by((coin) => coin.change_24h_percent, numbers),
   volume_24h: by((coin) => coin.volume_24h, compareDecimals),
   market_cap: by((coin) => coin.market_cap, compareDecimals),
+  category: by((coin) => coin.category, (a, b) => a.localeCompare(b)),
+  source: by((coin) => coin.source, (a, b) => a.localeCompare(b)),
   age: by((coin) => (coin.price_at === null ? null : -Date.parse(coin.price_at)), numbers),
 };
 

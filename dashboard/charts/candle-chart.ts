@@ -1,0 +1,182 @@
+import {
+  CandlestickSeries,
+  ColorType,
+  createChart,
+  CrosshairMode,
+  HistogramSeries,
+  type CandlestickData,
+  type HistogramData,
+  type IChartApi,
+  type ISeriesApi,
+  TickMarkType,
+  type UTCTimestamp,
+  type WhitespaceData,
+} from "lightweight-charts";
+import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
+import { formatAmount, formatDecimal, parseDecimal, priceDecimals, roundTo, toNumber } from "../format/decimal.ts";
+import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
+import { colour, zone } from "../state/settings.ts";
+
+type Bar = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
+type Column = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
+
+const secondsOf = (time: string) => (Date.parse(time) / 1000) as UTCTimestamp;
+/** A hole longer than this is drawn as long as this: nobody scrolls through a month of nothing. */
+const MAX_HOLE = 500;
+
+/** Candles over volume, on one time axis in the viewer's zone. Knows nothing of where candles come from. */
+export class CandleChart {
+  readonly #chart: IChartApi;
+  readonly #bars: ISeriesApi<"Candlestick", UTCTimestamp>;
+  readonly #columns: ISeriesApi<"Histogram", UTCTimestamp>;
+  #candles: readonly Candle[] = [];
+  #step_s = 60;
+  #decimals = 2;
+
+  constructor(place: HTMLElement) {
+    this.#chart = createChart(place, {
+      autoSize: true,
+      crosshair: { mode: CrosshairMode.Normal },
+      handleScroll: { vertTouchDrag: false },
+      layout: { attributionLogo: false, fontSize: 11, panes: { enableResize: false } },
+      localization: {
+        timeFormatter: (time: UTCTimestamp) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
+        priceFormatter: (price: number) => this.#formatPrice(price),
+      },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tickMark },
+    });
+    const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineWidth: 1 });
+    const volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "custom", minMove: 1, formatter: volumeText }, lastValueVisible: false, priceLineVisible: false }, 1);
+    this.#bars = candles as unknown as ISeriesApi<"Candlestick", UTCTimestamp>;
+    this.#columns = volume as unknown as ISeriesApi<"Histogram", UTCTimestamp>;
+    this.#chart.panes()[0]?.setStretchFactor(4);
+    this.#chart.panes()[1]?.setStretchFactor(1);
+    this.paint();
+  }
+
+  /** Takes the colours and the zone in force. */
+  paint(): void {
+    const [up, down] = [colour("up"), colour("down")];
+    this.#chart.applyOptions({
+      layout: {
+        background: { type: ColorType.Solid, color: colour("panel") },
+        textColor: colour("muted"),
+        fontFamily: colour("sans"),
+        panes: { separatorColor: colour("line-soft"), separatorHoverColor: colour("line-soft") },
+      },
+      grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
+      rightPriceScale: { borderColor: colour("line") },
+      timeScale: { borderColor: colour("line"), tickMarkFormatter: tickMark },
+      crosshair: { vertLine: { color: colour("muted"), labelBackgroundColor: colour("raised") }, horzLine: { color: colour("muted"), labelBackgroundColor: colour("raised") } },
+    });
+    // Rising candles are hollow: their direction shows without colour.
+    this.#bars.applyOptions({ upColor: colour("panel"), downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: true, borderUpColor: up, borderDownColor: down, priceLineColor: colour("muted") });
+    this.#columns.setData(this.#candles.flatMap((candle, index) => this.#columnsFrom(candle, this.#candles[index - 1])));
+  }
+
+  /** Shows these candles. Where they go on from those shown, only what is new is drawn, and the view stays. */
+  show(candles: readonly Candle[], step_s: number): void {
+    const shown = this.#candles;
+    const is_going_on = step_s === this.#step_s && shown.length > 0 && shown[0]?.time === candles[0]?.time && candles.length >= shown.length;
+    this.#candles = candles;
+    this.#step_s = step_s;
+    if (!is_going_on) {
+      this.#setScale();
+      this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
+      this.#columns.setData(candles.flatMap((candle, index) => this.#columnsFrom(candle, candles[index - 1])));
+      return;
+    }
+    for (const [index, candle] of candles.entries()) {
+      if (index < shown.length - 1) continue;
+      for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#bars.update(bar);
+      for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns.update(column);
+    }
+  }
+
+  /** The newest candles, in a comfortable width. */
+  showNewest(count: number): void {
+    const length = this.#chart.timeScale().getVisibleLogicalRange() === null ? 0 : this.#bars.data().length;
+    this.#chart.timeScale().setVisibleLogicalRange({ from: length - count, to: length + 3 });
+  }
+
+  zoom(factor: number): void {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    if (range === null) return;
+    this.#chart.timeScale().setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
+  }
+
+  /** The candle under the pointer, or null when it leaves. */
+  onPointed(listener: (candle: Candle | null) => void): void {
+    this.#chart.subscribeCrosshairMove(({ time }) => listener(this.#candles.find((candle) => secondsOf(candle.time) === time) ?? null));
+  }
+
+  /** When the left end of what is loaded comes into view. */
+  onLeftEnd(listener: () => void): void {
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range !== null && range.from < 10 && this.#candles.length > 0) listener();
+    });
+  }
+
+  point(candle: Candle): void {
+    this.#chart.setCrosshairPosition(toNumber(candle.close), secondsOf(candle.time), this.#bars as never);
+    const index = this.#bars.data().findIndex(({ time }) => time === secondsOf(candle.time));
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    if (range === null || (index >= range.from && index <= range.to)) return;
+    const half = (range.to - range.from) / 2;
+    this.#chart.timeScale().setVisibleLogicalRange({ from: index - half, to: index + half });
+  }
+
+  unpoint(): void {
+    this.#chart.clearCrosshairPosition();
+  }
+
+  remove(): void {
+    this.#chart.remove();
+  }
+
+  /** Decimals go by the last price, so that the axis does not change its mind from tick to tick. */
+  #setScale(): void {
+    const price = parseDecimal(this.#candles.at(-1)?.close ?? "1");
+    this.#decimals = price === null ? 2 : priceDecimals(price);
+    this.#bars.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -this.#decimals, formatter: (value: number) => this.#formatPrice(value) } });
+  }
+
+  #formatPrice(price: number): string {
+    const value = parseDecimal(price.toFixed(Math.min(18, this.#decimals)));
+    return value === null ? "" : formatDecimal(roundTo(value, this.#decimals));
+  }
+
+  /** Intervals without a price stay empty: time passes on the axis as it passed. */
+  #holes(candle: Candle, before: Candle | undefined): WhitespaceData<UTCTimestamp>[] {
+    if (before === undefined) return [];
+    const [from_s, to_s] = [secondsOf(before.time), secondsOf(candle.time)];
+    const count = Math.min(MAX_HOLE, Math.round((to_s - from_s) / this.#step_s) - 1);
+    return Array.from({ length: Math.max(0, count) }, (_, index) => ({ time: (to_s - (count - index) * this.#step_s) as UTCTimestamp }));
+  }
+
+  #barsFrom(candle: Candle, before: Candle | undefined): Bar[] {
+    const { open, high, low, close } = candle;
+    const bar = { time: secondsOf(candle.time), open: toNumber(open), high: toNumber(high), low: toNumber(low), close: toNumber(close) };
+    return [...this.#holes(candle, before), bar];
+  }
+
+  #columnsFrom(candle: Candle, before: Candle | undefined): Column[] {
+    const time = secondsOf(candle.time);
+    const is_rise = toNumber(candle.close) >= toNumber(candle.open);
+    const column = candle.volume === null ? { time } : { time, value: toNumber(candle.volume), color: colour(is_rise ? "up-soft" : "down-soft") };
+    return [...this.#holes(candle, before), column];
+  }
+}
+
+function volumeText(value: number): string {
+  return formatAmount(value.toFixed(2)) ?? "";
+}
+
+function tickMark(time: UTCTimestamp, type: TickMarkType): string {
+  const at_ms = time * 1000;
+  const shown = zone.peek();
+  if (type === TickMarkType.Year) return formatDate(at_ms, shown).slice(0, 4);
+  if (type === TickMarkType.Month) return formatDate(at_ms, shown).slice(0, 7);
+  if (type === TickMarkType.DayOfMonth) return formatDayMonth(at_ms, shown);
+  return formatMinute(at_ms, shown);
+}

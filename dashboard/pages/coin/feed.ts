@@ -1,0 +1,122 @@
+import { signal } from "@preact/signals";
+import type { Candle, Candles, Interval } from "../../../pipelines/crypto/api/schemas.ts";
+import { compareDecimals } from "../../format/decimal.ts";
+import { ApiError, get, pathOf } from "../../state/api.ts";
+import { onEvent } from "../../state/events.ts";
+
+export const STEPS_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
+
+const PAGE = 500;
+const REFRESH_MS = 10_000;
+const RETRY_MS = 4_000;
+/** As many as a chart stays quick with. */
+const MAX_CANDLES = 20_000;
+
+/**
+ * The candles of one coin at one interval, as the lake knows them now (then kept up by ticks, and set right by the lake every
+ * few seconds) or as it knew them at a moment.
+ */
+export class CandleFeed {
+  readonly candles = signal<readonly Candle[] | null>(null);
+  readonly error = signal<ApiError | null>(null);
+  readonly retry_at_ms = signal<number | null>(null);
+  readonly snapshots = signal<Candles["snapshots"]>([]);
+  readonly #path: string;
+  readonly #id: string;
+  readonly #interval: Interval;
+  readonly #at: string | null;
+  readonly #abort = new AbortController();
+  #older: string | null = null;
+  #is_loading_older = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #stopHearing: (() => void) | null = null;
+
+  constructor(id: string, interval: Interval, at: string | null) {
+    this.#path = `/api/coins/${encodeURIComponent(id)}/candles`;
+    this.#id = id;
+    this.#interval = interval;
+    this.#at = at;
+  }
+
+  start(): void {
+    void this.#load();
+    if (this.#at !== null) return;
+    this.#stopHearing = onEvent("ticks", ({ ticks }) => {
+      for (const { id, price, price_at } of ticks) if (id === this.#id) this.#hear(price, price_at);
+    });
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    this.#stopHearing?.();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  async loadOlder(): Promise<void> {
+    const shown = this.candles.peek();
+    if (this.#older === null || this.#is_loading_older || shown === null || shown.length > MAX_CANDLES) return;
+    this.#is_loading_older = true;
+    const cursor = this.#older;
+    try {
+      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, limit: PAGE, cursor }), this.#abort.signal);
+      this.#older = page.next;
+      const known = this.candles.peek() ?? [];
+      const first = known[0]?.time ?? "~";
+      this.candles.value = [...page.items.filter(({ time }) => time < first), ...known];
+    } catch (error) {
+      // The candles in view stand; scrolling on asks again.
+      if (!(error instanceof ApiError) && !this.#abort.signal.aborted) throw error;
+    } finally {
+      this.#is_loading_older = false;
+    }
+  }
+
+  async #load(): Promise<void> {
+    const shown = this.candles.peek();
+    let wait_ms = REFRESH_MS;
+    try {
+      // Once the chart stands, what may still change is the end of it.
+      const limit = shown === null || shown.length === 0 ? PAGE : 12;
+      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, limit }), this.#abort.signal);
+      if (limit === PAGE) this.#older = page.next;
+      this.candles.value = merge(shown ?? [], page.items);
+      this.snapshots.value = page.snapshots;
+      this.error.value = null;
+      this.retry_at_ms.value = null;
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      wait_ms = RETRY_MS;
+      this.error.value = error;
+      this.retry_at_ms.value = Date.now() + wait_ms;
+    }
+    if (this.#at !== null && this.error.peek() === null) return;
+    this.#timer = setTimeout(() => void this.#load(), wait_ms);
+  }
+
+  #hear(price: string, price_at: string): void {
+    const shown = this.candles.peek();
+    if (shown === null) return;
+    const step_ms = STEPS_S[this.#interval] * 1000;
+    const time_ms = Math.floor(Date.parse(price_at) / step_ms) * step_ms;
+    const last = shown.at(-1);
+    const last_ms = last === undefined ? -Infinity : Date.parse(last.time);
+    if (time_ms > last_ms) {
+      const time = new Date(time_ms).toISOString();
+      this.candles.value = [...shown, { time, open: price, high: price, low: price, close: price, volume: null, price_updates: 1 }];
+    } else if (last !== undefined && time_ms === last_ms) {
+      const high = compareDecimals(price, last.high) > 0 ? price : last.high;
+      const low = compareDecimals(price, last.low) < 0 ? price : last.low;
+      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close: price, price_updates: last.price_updates + 1 }];
+    }
+    // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
+  }
+}
+
+/** What is shown, with what the lake says in place of it where both speak. */
+function merge(shown: readonly Candle[], fresh: readonly Candle[]): readonly Candle[] {
+  const first = fresh[0]?.time;
+  if (first === undefined) return shown;
+  const newest = fresh.at(-1)?.time ?? first;
+  return [...shown.filter(({ time }) => Date.parse(time) < Date.parse(first)), ...fresh, ...shown.filter(({ time }) => Date.parse(time) > Date.parse(newest))];
+}
