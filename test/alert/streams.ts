@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { unitsOf } from "../../src/alert/evaluate/decimal.ts";
 import { parseRule, type RuleInput, type StoredRule } from "../../src/alert/rule.ts";
@@ -51,7 +51,7 @@ export function arbitraryTicks(options: { is_in_order: boolean; max_ticks?: numb
     value: fc.oneof(fc.integer({ min: 9_300, max: 10_100 }), fc.constantFrom(9_500, 10_000, 9_499, 9_501)),
     amount: fc.integer({ min: 0, max: 1_000 }),
   });
-  return fc.array(step, { minLength: 1, maxLength: options.max_ticks ?? 120 }).map((steps) => {
+  return fc.array(step, { minLength: 1, maxLength: options.max_ticks ?? 120, size: "max" }).map((steps) => {
     let now_us = 0;
     return ticksOf(
       steps.map(({ subject, pause_us, late_us, value, amount }) => {
