@@ -57,7 +57,7 @@ export interface AlertEvent {
 }
 
 /** Deterministic: judging the same tick again after a crash gives the same id, which the store refuses to hold twice. */
-export function alertId(rule: { id: string; revision: number }, subject: string, direction: Direction | null, place: string): string {
-  const hash = createHash("sha256").update(JSON.stringify([rule.id, rule.revision, subject, direction, place]));
+export function alertId(rule: { id: string; revision: number; created_at: string }, subject: string, direction: Direction | null, place: string): string {
+  const hash = createHash("sha256").update(JSON.stringify([rule.id, rule.created_at, rule.revision, subject, direction, place]));
   return `${rule.id}-${hash.digest("hex").slice(0, 20)}`;
 }

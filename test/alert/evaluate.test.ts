@@ -217,7 +217,7 @@ test("a restart anywhere changes nothing: the windows come back from history, th
       const firsts = rules.flatMap((rule) => Watch.over(rule) ?? []);
       const first = new Judge(firsts);
       const before = ticks.slice(0, at).flatMap((tick) => first.judge(tick, 0).events);
-      const second = new Judge(firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.changes()])) ?? []));
+      const second = new Judge(firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.states.changes()])) ?? []));
       const newest_us = Math.max(...ticks.slice(0, at).map(({ at_us }) => at_us));
       for (const tick of ticks.slice(0, at)) if (tick.at_us >= newest_us - second.history_us) second.learn(tick);
       const after = ticks.slice(at).flatMap((tick) => second.judge(tick, 0).events);

@@ -4,18 +4,9 @@ import { alertId, type Alert, type AlertEvent, type Direction } from "../alert.t
 import { messageFor, thresholdOf, type Finding } from "../message.ts";
 import type { StoredRule } from "../rule.ts";
 import { textOf } from "./decimal.ts";
-import { gaugeFor, type Gauge, type Memo, type Reading } from "./gauge.ts";
+import { gaugeFor, type Gauge, type Reading } from "./gauge.ts";
+import { SubjectStates, type SubjectState } from "./states.ts";
 import type { Arrival, SubjectHistory } from "./subject-history.ts";
-
-/** What a rule remembers of a subject; durable, in one transaction with the alerts and the offsets it holds for. */
-export interface SubjectState {
-  active: Alert | null;
-  /** Event time of the tick that ended the last episode; what is not later belongs to that one. */
-  ended_at_us: number | null;
-  /** Event time at which the last episode opened, for the cool-down. */
-  opened_at_us: number | null;
-  memo: Memo;
-}
 
 /**
  * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
@@ -27,43 +18,29 @@ export interface SubjectState {
  */
 export class Watch {
   readonly rule: StoredRule;
+  readonly states: SubjectStates;
   readonly #makeGauge: () => Gauge;
   readonly #gauges = new Map<string, Gauge>();
-  readonly #states = new Map<string, SubjectState>();
-  readonly #changed = new Set<string>();
 
-  constructor(rule: StoredRule, makeGauge: () => Gauge, states: Iterable<[subject: string, state: SubjectState]> = []) {
+  private constructor(rule: StoredRule, states: SubjectStates, makeGauge: () => Gauge) {
     this.rule = rule;
+    this.states = states;
     this.#makeGauge = makeGauge;
-    for (const [subject, state] of states) this.#states.set(subject, { ...state });
   }
 
   /** Null for rules that a clock judges. */
   static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): Watch | null {
     const makeGauge = gaugeFor(rule.condition, rule.hysteresis_percent);
-    return makeGauge === null ? null : new Watch(rule, makeGauge, states);
-  }
-
-  /** Subjects with a state that is not durable yet. */
-  *changes(): Iterable<[subject: string, state: SubjectState]> {
-    for (const subject of this.#changed) yield [subject, this.#stateOf(subject)];
-  }
-
-  madeDurable(): void {
-    this.#changed.clear();
-  }
-
-  get has_changes(): boolean {
-    return this.#changed.size > 0;
+    return makeGauge === null ? null : new Watch(rule, new SubjectStates(states), makeGauge);
   }
 
   judge(tick: Tick, arrival: Arrival, history: SubjectHistory, now_us: number): AlertEvent[] {
     const { subject } = tick;
     let gauge = this.#gauges.get(subject);
     if (gauge === undefined) this.#gauges.set(subject, (gauge = this.#makeGauge()));
-    const state = this.#states.get(subject) ?? UNTOUCHED;
+    const state = this.states.get(subject);
     const { readings, memo } = gauge.read(tick, arrival, history, state.memo);
-    if (memo !== state.memo) this.#change(subject).memo = memo;
+    if (memo !== state.memo) this.states.change(subject, { memo });
     // Nothing held and nothing open: by far the most ticks.
     if (state.active === null && !readings.some(({ is_opening }) => is_opening)) return [];
     const events: AlertEvent[] = [];
@@ -76,30 +53,26 @@ export class Watch {
 
   /** Counts the tick to the episode that is open, or ends it. */
   #goOn(tick: Tick, arrival: Arrival, readings: readonly Reading[]): Alert | null {
-    const { active } = this.#stateOf(tick.subject);
+    const { active } = this.states.get(tick.subject);
     if (active === null) return null;
     const reading = readings.find(({ direction }) => direction === active.direction);
     if (reading === undefined) return null;
     if (reading.is_held) {
-      this.#change(tick.subject).active = prolonged(active, tick, reading);
+      this.states.change(tick.subject, { active: prolonged(active, tick, reading) });
       return null;
     }
     if (!reading.is_back || arrival !== "newest") return null;
-    const state = this.#change(tick.subject);
-    state.active = null;
-    state.ended_at_us = tick.at_us;
+    this.states.change(tick.subject, { active: null, ended_at_us: tick.at_us });
     return { ...active, state: "recovered", ended_by: "recovery", ended_at: isoFromMicros(tick.at_us) };
   }
 
   #open(tick: Tick, readings: readonly Reading[], now_us: number): Alert | null {
-    const { active, ended_at_us, opened_at_us } = this.#stateOf(tick.subject);
+    const { active, ended_at_us, opened_at_us } = this.states.get(tick.subject);
     const reading = readings.find(({ is_opening }) => is_opening);
     if (active !== null || reading === undefined) return null;
     if (ended_at_us !== null && tick.at_us < ended_at_us) return null;
     if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
-    const state = this.#change(tick.subject);
-    state.opened_at_us = tick.at_us;
-    state.active = openedAlert(this.rule, {
+    const opened = openedAlert(this.rule, {
       ...reading,
       subject: tick.subject,
       source: tick.source,
@@ -108,23 +81,10 @@ export class Watch {
       now_us,
       coordinates: { partition: tick.partition, offset: tick.offset, element_index: tick.element_index },
     });
-    return state.active;
-  }
-
-  #stateOf(subject: string): SubjectState {
-    return this.#states.get(subject) ?? UNTOUCHED;
-  }
-
-  /** The state, to be changed, and to be made durable. */
-  #change(subject: string): SubjectState {
-    let state = this.#states.get(subject);
-    if (state === undefined) this.#states.set(subject, (state = { ...UNTOUCHED }));
-    this.#changed.add(subject);
-    return state;
+    this.states.change(tick.subject, { active: opened, opened_at_us: tick.at_us });
+    return opened;
   }
 }
-
-const UNTOUCHED: SubjectState = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
 
 export interface Opening extends Finding {
   source: string | null;

@@ -1,0 +1,291 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { DatabaseSync } from "node:sqlite";
+import { OperatingError } from "../../errors.ts";
+import { isBusy } from "../../log/sqlite/failure.ts";
+import type { Alert, AlertEvent, Delivery } from "../alert.ts";
+import type { SubjectState } from "../evaluate/states.ts";
+import type { AlertQuery } from "../facade.ts";
+import type { Rule, StoredRule } from "../rule.ts";
+import { PAGE_SINK, type Sink } from "../sink.ts";
+import { alertsFailure, openAlertsFile } from "./file.ts";
+import { alertOf, deliveryOf, pendingOf, ruleOf, stateOf, type Pending } from "./rows.ts";
+import { prepareStatements, type Statements } from "./statements.ts";
+
+const BUSY_TIMEOUT_MS = 5_000;
+const BUSY_RETRY_MS = 2;
+
+/** The newest alerts are kept, and every active one; a rule that fires every second is forgotten after a day. */
+const KEPT_ALERTS = 100_000;
+const PRUNE_EVERY = 1_000;
+
+/** What one commit of the engine brings. */
+export interface Progress {
+  events: readonly AlertEvent[];
+  states: Iterable<{ rule: StoredRule; subject: string; state: SubjectState }>;
+  /** Next offset by `<topic>/<partition>`, for all that is judged. */
+  next: Readonly<Record<string, number>>;
+  now_us: number;
+}
+
+/**
+ * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL). Every change
+ * is one transaction: all of it is durable when the method resolves, or nothing of it is there. Any number of processes may have
+ * it open. Throws ALERTS_LOCKED, ALERTS_DISK_FULL ...
+ */
+export class AlertStore {
+  readonly #file: string;
+  readonly #database: DatabaseSync;
+  readonly #sql: Statements;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#database = openAlertsFile(file, BUSY_TIMEOUT_MS);
+    this.#sql = prepareStatements(this.#database);
+  }
+
+  /** Another number whenever another process has changed the file. */
+  dataVersion(): number {
+    return Number(this.#sql.data_version.get()?.["data_version"]);
+  }
+
+  rules(): StoredRule[] {
+    return this.#read(() => this.#sql.list_rules.all().map(ruleOf));
+  }
+
+  rule(id: string): StoredRule | null {
+    const row = this.#read(() => this.#sql.get_rule.get(id));
+    return row === undefined ? null : ruleOf(row);
+  }
+
+  /** Writes the rules once in the life of the file: a default that was deleted stays deleted. */
+  async writeDefaults(rules: readonly Rule[], now: string): Promise<void> {
+    await this.transact("write the first rules of", () => {
+      if (this.#sql.get_setting.get("defaults_written") !== undefined) return;
+      for (const rule of rules) this.#sql.insert_rule.run(rule.id, 1, now, now, JSON.stringify(rule));
+      this.#sql.put_setting.run("defaults_written", now);
+    });
+  }
+
+  /** Whether `judge` may take the id; sinks are looked at in the same transaction. */
+  insertRule(rule: Rule, now: string): Promise<"inserted" | "exists" | { missing_sink: string }> {
+    return this.transact("write a rule to", () => {
+      const missing_sink = this.#missingSink(rule);
+      if (missing_sink !== null) return { missing_sink };
+      if (this.#sql.get_rule.get(rule.id) !== undefined) return "exists";
+      this.#sql.insert_rule.run(rule.id, 1, now, now, JSON.stringify(rule));
+      return "inserted";
+    });
+  }
+
+  /** With the new rule, what the old one held open ends, and what it remembers is gone. */
+  updateRule(rule: Rule, now: string): Promise<{ ended: Alert[] } | "missing" | { missing_sink: string }> {
+    return this.transact("change a rule in", () => {
+      const missing_sink = this.#missingSink(rule);
+      if (missing_sink !== null) return { missing_sink };
+      if (this.#sql.get_rule.get(rule.id) === undefined) return "missing";
+      this.#sql.update_rule.run(now, JSON.stringify(rule), rule.id);
+      return { ended: this.#endEpisodes(rule.id, "rule_changed", now) };
+    });
+  }
+
+  deleteRule(id: string, now: string): Promise<{ ended: Alert[] } | "missing"> {
+    return this.transact("delete a rule from", () => {
+      if (this.#sql.get_rule.get(id) === undefined) return "missing";
+      this.#sql.delete_rule.run(id);
+      return { ended: this.#endEpisodes(id, "rule_deleted", now) };
+    });
+  }
+
+  #endEpisodes(rule_id: string, ended_by: "rule_changed" | "rule_deleted", now: string): Alert[] {
+    const ended = this.#sql.active_of_rule.all(rule_id).map((row) => ({ ...alertOf(row), state: "recovered", ended_by, ended_at: now }) satisfies Alert);
+    for (const alert of ended) this.#sql.update_alert.run(0, JSON.stringify(alert), alert.id);
+    this.#sql.delete_states.run(rule_id);
+    return ended;
+  }
+
+  #missingSink({ sinks }: Rule): string | null {
+    return sinks.find((id) => id !== PAGE_SINK && this.#sql.get_sink.get(id) === undefined) ?? null;
+  }
+
+  sinks(): Sink[] {
+    return this.#read(() => this.#sql.list_sinks.all().map((row) => JSON.parse(String(row["body"])) as Sink));
+  }
+
+  sink(id: string): Sink | null {
+    const row = this.#read(() => this.#sql.get_sink.get(id));
+    return row === undefined ? null : (JSON.parse(String(row["body"])) as Sink);
+  }
+
+  insertSink(sink: Sink): Promise<"inserted" | "exists"> {
+    return this.transact("write a sink to", () => {
+      if (this.#sql.get_sink.get(sink.id) !== undefined) return "exists";
+      this.#sql.insert_sink.run(sink.id, JSON.stringify(sink));
+      return "inserted";
+    });
+  }
+
+  /** What was still to be sent there is given up. */
+  deleteSink(id: string): Promise<"deleted" | "missing" | { used_by: string }> {
+    return this.transact("delete a sink from", () => {
+      if (this.#sql.get_sink.get(id) === undefined) return "missing";
+      const user = this.#sql.list_rules.all().map(ruleOf).find(({ sinks }) => sinks.includes(id));
+      if (user !== undefined) return { used_by: user.id };
+      this.#sql.delete_sink.run(id);
+      this.#sql.fail_deliveries_of_sink.run("the sink was deleted", id);
+      return "deleted";
+    });
+  }
+
+  /** Newest first, below the sequence number given. */
+  alerts({ rule, subject, state }: AlertQuery, before_seq: number, limit: number): { seq: number; alert: Alert }[] {
+    const conditions = ["alert_seq < ?"];
+    const values: (string | number)[] = [before_seq];
+    const demand = (sql: string, value: string | undefined) => {
+      if (value === undefined) return;
+      conditions.push(sql);
+      values.push(value);
+    };
+    demand("rule_id = ?", rule);
+    demand("subject = ?", subject);
+    if (state !== undefined) conditions.push(`is_active = ${state === "active" ? 1 : 0}`);
+    const sql = `SELECT * FROM alert WHERE ${conditions.join(" AND ")} ORDER BY alert_seq DESC LIMIT ?`;
+    return this.#read(() => this.#database.prepare(sql).all(...values, limit)).map((row) => ({ seq: Number(row["alert_seq"]), alert: alertOf(row) }));
+  }
+
+  alert(id: string): Alert | null {
+    const row = this.#read(() => this.#sql.get_alert.get(id));
+    return row === undefined ? null : alertOf(row);
+  }
+
+  deliveriesOf(alert_id: string): Delivery[] {
+    return this.#read(() => this.#sql.deliveries_of.all(alert_id).map(deliveryOf));
+  }
+
+  counts(): { alerts: number; active: number; deliveries: { waiting: number; failed: number } } {
+    return this.#read(() => {
+      const [alerts, deliveries] = [this.#sql.count_alerts.get(), this.#sql.count_deliveries.get()];
+      return {
+        alerts: Number(alerts?.["alerts"]),
+        active: Number(alerts?.["active"]),
+        deliveries: { waiting: Number(deliveries?.["waiting"]), failed: Number(deliveries?.["failed"]) },
+      };
+    });
+  }
+
+  states(rule_id: string): [subject: string, state: SubjectState][] {
+    return this.#read(() => this.#sql.list_states.all(rule_id).map((row) => [String(row["subject"]), stateOf(row)]));
+  }
+
+  progress(): Record<string, number> {
+    const rows = this.#read(() => this.#sql.list_progress.all());
+    return Object.fromEntries(rows.map((row) => [String(row["partition"]), Number(row["next_offset"])]));
+  }
+
+  /**
+   * Makes what was judged durable and answers with the events that stand: what belongs to a rule that somebody has changed or
+   * deleted meanwhile is left out, since its episodes have ended with it.
+   */
+  commit({ events, states, next, now_us }: Progress): Promise<AlertEvent[]> {
+    return this.transact("write to", () => {
+      const standing = new Map<string, StoredRule | null>();
+      const ruleFor = (id: string): StoredRule | null => {
+        let rule = standing.get(id);
+        if (rule === undefined) {
+          const row = this.#sql.get_rule.get(id);
+          standing.set(id, (rule = row === undefined ? null : ruleOf(row)));
+        }
+        return rule;
+      };
+      // An event says nothing of its rule's revision, but its state does, and an event never comes without one.
+      const changed = new Set<string>();
+      const kept_states = [...states].filter(({ rule }) => {
+        const now = ruleFor(rule.id);
+        const is_same = now !== null && now.revision === rule.revision && now.created_at === rule.created_at;
+        if (!is_same) changed.add(rule.id);
+        return is_same;
+      });
+      const kept = events.filter(({ alert }) => !changed.has(alert.rule_id));
+      for (const event of kept) this.#writeEvent(event, ruleFor(event.alert.rule_id), now_us);
+      for (const { rule, subject, state } of kept_states) {
+        const { active, ended_at_us, opened_at_us, memo } = state;
+        this.#sql.put_state.run(rule.id, subject, active?.id ?? null, ended_at_us, opened_at_us, JSON.stringify(memo));
+        if (active !== null) this.#sql.update_alert.run(1, JSON.stringify(active), active.id);
+      }
+      for (const [partition, offset] of Object.entries(next)) this.#sql.put_progress.run(partition, offset);
+      return kept;
+    });
+  }
+
+  #writeEvent({ event, alert }: AlertEvent, rule: StoredRule | null, now_us: number): void {
+    const body = JSON.stringify(alert);
+    if (event === "fired") {
+      const { changes, lastInsertRowid } = this.#sql.insert_alert.run(alert.id, alert.rule_id, alert.subject, body);
+      if (changes > 0 && Number(lastInsertRowid) % PRUNE_EVERY === 0) this.#prune(Number(lastInsertRowid));
+    } else this.#sql.update_alert.run(0, body, alert.id);
+    if (event === "recovered" && !rule?.is_recovery_notified) return;
+    for (const sink of rule?.sinks ?? []) {
+      if (sink !== PAGE_SINK) this.#sql.insert_delivery.run(alert.id, event, sink, body, now_us, now_us);
+    }
+  }
+
+  #prune(newest_seq: number): void {
+    const { changes } = this.#sql.prune_alerts.run(newest_seq - KEPT_ALERTS);
+    if (changes > 0) this.#sql.prune_deliveries.run();
+  }
+
+  dueDeliveries(now_us: number, limit: number): Pending[] {
+    return this.#read(() => this.#sql.due_deliveries.all(now_us, limit).map(pendingOf));
+  }
+
+  /** When the next delivery is due after now; null where none waits. */
+  nextDelivery_us(now_us: number): number | null {
+    const at_us = this.#read(() => this.#sql.next_delivery.get(now_us)?.["at_us"]);
+    return at_us === null || at_us === undefined ? null : Number(at_us);
+  }
+
+  /** Notes, before an attempt, what the next one needs to tell whether this one got through. */
+  async beginDelivery(delivery_seq: number, resume: string): Promise<void> {
+    await this.transact("write to", () => this.#sql.begin_delivery.run(resume, delivery_seq));
+  }
+
+  async endDelivery(delivery_seq: number, end: { state: Delivery["state"]; next_attempt_at_us: number | null; sent_at_us: number | null; last_error: string | null }): Promise<void> {
+    await this.transact("write to", () => this.#sql.end_delivery.run(end.state, end.next_attempt_at_us, end.sent_at_us, end.last_error, delivery_seq));
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** `work` runs without a pause inside one write transaction: all of it or nothing. */
+  async transact<T>(verb: string, work: () => T): Promise<T> {
+    const deadline_ms = performance.now() + BUSY_TIMEOUT_MS;
+    for (;;) {
+      if (!this.#database.isOpen) throw closed(this.#file);
+      try {
+        this.#database.exec("BEGIN IMMEDIATE");
+        const result = work();
+        this.#database.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= deadline_ms) throw alertsFailure(this.#file, verb, error);
+      } finally {
+        if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      }
+      await wait(BUSY_RETRY_MS);
+    }
+  }
+
+  /** Readers of a WAL never wait for a writer. */
+  #read<T>(work: () => T): T {
+    if (!this.#database.isOpen) throw closed(this.#file);
+    try {
+      return work();
+    } catch (error) {
+      throw alertsFailure(this.#file, "read", error);
+    }
+  }
+}
+
+function closed(file: string): OperatingError {
+  return new OperatingError("ALERTS_CLOSED", `The alerts in ${file} are closed`, { next_step: "Open them again." });
+}
