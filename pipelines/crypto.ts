@@ -51,7 +51,7 @@ export const crypto: Pipeline = {
       create: async ({ argument, speed }) => [simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS })],
     },
     replay: {
-      description: "a recorded market: candles as CSV, or raw records as JSON lines, gzipped or not",
+      description: "a recorded market: candles as CSV, raw records as JSON lines, or a recorded WebSocket session; gzipped or not",
       argument: { name: "FILE", is_required: true },
       create: async ({ argument, speed }) => [await openReplay({ file: argument ?? "", speed: speed ?? 1 })],
     },

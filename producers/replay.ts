@@ -6,7 +6,7 @@ import { waitUntil } from "../src/source/wait.ts";
 import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {
-  /** Path of a candle file or of JSON lines of raw records, gzipped or not; told apart by content. */
+  /** Path of a candle file, of JSON lines of raw records or of a recorded WebSocket session, gzipped or not; told apart by content. */
   file: string;
   /** 1 plays in recorded time, N plays N times faster, "max" as fast as the log takes it. */
   speed: Speed;

@@ -2,9 +2,11 @@ import { createHash, type Hash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { OperatingError, messageOf } from "../../src/errors.ts";
 import { isCandleHeader, openCandles } from "./candles.ts";
-import { openRecordLines } from "./json-lines.ts";
+import { jsonLines } from "./json-lines.ts";
+import { openLineRecords } from "./line-records.ts";
 import { contentOf, linesOf, type Damage, type Line } from "./lines.ts";
 import type { Recording } from "./recording.ts";
+import { isWebsocketRecording, websocketRecording } from "./websocket-recording.ts";
 
 export interface OpenedFile {
   recording: Recording;
@@ -27,10 +29,11 @@ export async function openFile(file: string): Promise<OpenedFile> {
     if (first === null) throw empty(file, damage);
     const fallback_us = Math.floor(modified_ms) * 1000;
     const is_candles = isCandleHeader(first);
-    if (!is_candles && !looksLikeRecords(file, first)) throw unknownFormat(file);
+    const is_session = isWebsocketRecording(first);
+    if (!is_candles && !is_session && !looksLikeRecords(file, first)) throw unknownFormat(file);
     const recording = is_candles
       ? await openCandles(hashedLines(), fallback_us)
-      : await openRecordLines(hashedLines(), lines, fallback_us);
+      : await openLineRecords(is_session ? websocketRecording : jsonLines, hashedLines(), lines, fallback_us);
     return { recording, damage, sha256: hash.digest("hex"), size_bytes, modified_ms };
   } catch (error) {
     throw error instanceof OperatingError ? error : unreadableFile(file, error);
@@ -78,7 +81,7 @@ function empty(file: string, damage: Damage): OperatingError {
 }
 
 function unknownFormat(file: string): OperatingError {
-  return new OperatingError("FORMAT_UNKNOWN", `${file} is neither a candle file nor JSON lines of raw records.`, {
+  return new OperatingError("FORMAT_UNKNOWN", `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session.`, {
     next_step:
       'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',
   });

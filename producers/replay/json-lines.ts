@@ -1,52 +1,10 @@
 import { parseRecordLine } from "../../src/source/json-lines.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
-import type { Line } from "./lines.ts";
-import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
+import type { LineReader } from "./line-records.ts";
 
-/**
- * Raw records as JSON lines (format: src/source/json-lines.ts), given in the order of the file with their recorded times.
- * The file is read through once to count it, and again to replay it: its size is not bounded by memory.
- * A malformed line comes as it is, with the time of the last well-formed line above it (of the first, where none is above).
- */
-export async function openRecordLines(
-  lines: AsyncIterable<Line[]>,
-  again: () => AsyncIterable<Line[]>,
-  fallback_us: number,
-): Promise<Recording> {
-  let total = 0;
-  let first_us: number | null = null;
-  for await (const some of lines) {
-    total += some.length;
-    for (const line of some) {
-      if (first_us !== null) break;
-      first_us = parse(line)?.ingested_at_us ?? null;
-    }
-  }
-  return { total, records: (from) => readRecords(again(), from, first_us ?? fallback_us) };
-}
-
-async function* readRecords(lines: AsyncIterable<Line[]>, from: number, start_us: number): AsyncGenerator<SourceRecord[]> {
-  let clock_us = start_us;
-  let number = 0;
-  let chunk: SourceRecord[] = [];
-  let chunk_bytes = 0;
-  for await (const some of lines) {
-    for (const line of some) {
-      const record = parse(line);
-      clock_us = record?.ingested_at_us ?? clock_us;
-      number += 1;
-      if (number <= from) continue;
-      chunk.push(record ?? unreadable(line.bytes, clock_us));
-      chunk_bytes += line.bytes.length;
-      if (chunk.length < MAX_CHUNK_RECORDS && chunk_bytes < MAX_CHUNK_BYTES) continue;
-      yield chunk;
-      chunk = [];
-      chunk_bytes = 0;
-    }
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-function parse({ bytes, is_torn }: Line): SourceRecord | null {
-  return is_torn ? null : parseRecordLine(bytes);
+/** Raw records as JSON lines; the format stands in src/source/json-lines.ts. */
+export function jsonLines(): LineReader {
+  return {
+    isRecord: () => true,
+    read: ({ bytes, is_torn }) => (is_torn ? null : parseRecordLine(bytes)),
+  };
 }

@@ -1,0 +1,58 @@
+import type { SourceRecord } from "../../src/source/producer.ts";
+import type { Line } from "./lines.ts";
+import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
+
+/** What the lines of a file mean; asked for each line once, in order, since a line may say what those below it are. */
+export interface LineReader {
+  /** False for a line that is about the recording, such as a heading. */
+  isRecord(line: Line): boolean;
+  /** Null where the line is malformed. */
+  read(line: Line): SourceRecord | null;
+}
+
+/**
+ * A record a line, given in the order of the file with the recorded times.
+ * The file is read through once to count it, and again to replay it: its size is not bounded by memory.
+ * A malformed line comes as it is, with the time of the last well-formed line above it (of the first, where none is above).
+ */
+export async function openLineRecords(
+  readerOf: () => LineReader,
+  lines: AsyncIterable<Line[]>,
+  again: () => AsyncIterable<Line[]>,
+  fallback_us: number,
+): Promise<Recording> {
+  const reader = readerOf();
+  let total = 0;
+  let first_us: number | null = null;
+  for await (const some of lines) {
+    for (const line of some) {
+      if (!reader.isRecord(line)) continue;
+      total += 1;
+      first_us ??= reader.read(line)?.ingested_at_us ?? null;
+    }
+  }
+  return { total, records: (from) => readRecords(readerOf(), again(), from, first_us ?? fallback_us) };
+}
+
+async function* readRecords(reader: LineReader, lines: AsyncIterable<Line[]>, from: number, start_us: number): AsyncGenerator<SourceRecord[]> {
+  let clock_us = start_us;
+  let number = 0;
+  let chunk: SourceRecord[] = [];
+  let chunk_bytes = 0;
+  for await (const some of lines) {
+    for (const line of some) {
+      if (!reader.isRecord(line)) continue;
+      const record = reader.read(line);
+      clock_us = record?.ingested_at_us ?? clock_us;
+      number += 1;
+      if (number <= from) continue;
+      chunk.push(record ?? unreadable(line.bytes, clock_us));
+      chunk_bytes += line.bytes.length;
+      if (chunk.length < MAX_CHUNK_RECORDS && chunk_bytes < MAX_CHUNK_BYTES) continue;
+      yield chunk;
+      chunk = [];
+      chunk_bytes = 0;
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}

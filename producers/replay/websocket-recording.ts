@@ -1,0 +1,76 @@
+import type { SourceRecord } from "../../src/source/producer.ts";
+import type { Line } from "./lines.ts";
+import type { LineReader } from "./line-records.ts";
+
+/**
+ * A recorded session of WebSocket connections, a line for each thing that happened:
+ *
+ *   wss://feed.example.com <-> 1618677816.8434298                the connection was made
+ *   wss://feed.example.com <- 1618677817.020616: {"type": …}     the client sent
+ *   1618677817.061845: {"type": …}                               the server sent
+ *
+ * What the server sent is a record, byte for byte; its source is told by the last address above it, its key is the product where the
+ * message names one. The clock is in seconds since the epoch; decimals beyond microseconds are rounded, without floating point.
+ */
+const FROM_CLIENT = /^(wss?:\/\/\S+) <->? \d+(?:\.\d+)?(?:: |$)/;
+const FROM_SERVER = /^(\d{1,10})(?:\.(\d{1,9}))?: /;
+/** Longer than any of the two beginnings that mean something. */
+const HEAD_BYTES = 16_384;
+
+const KNOWN_SOURCES = ["binance", "coinbase", "kraken"];
+
+export function isWebsocketRecording(first: Buffer): boolean {
+  return FROM_CLIENT.test(headOf(first));
+}
+
+export function websocketRecording(): LineReader {
+  let source = "replay";
+  return {
+    isRecord({ bytes, is_torn }) {
+      const address = is_torn ? undefined : FROM_CLIENT.exec(headOf(bytes))?.[1];
+      if (address !== undefined) source = sourceOf(address);
+      return address === undefined;
+    },
+    read: (line) => (line.is_torn ? null : received(line, source)),
+  };
+}
+
+function received({ bytes }: Line, source: string): SourceRecord | null {
+  const [head, seconds, decimals = ""] = FROM_SERVER.exec(headOf(bytes)) ?? [];
+  if (head === undefined) return null;
+  const payload = bytes.subarray(head.length);
+  return { key: productOf(payload) ?? source, source, payload, ingested_at_us: Number(seconds) * 1_000_000 + micros(decimals) };
+}
+
+/** Of digits behind the point. */
+function micros(decimals: string): number {
+  const is_up = (decimals[6] ?? "0") >= "5";
+  return Number(decimals.slice(0, 6).padEnd(6, "0")) + (is_up ? 1 : 0);
+}
+
+function headOf(bytes: Buffer): string {
+  return bytes.toString("latin1", 0, HEAD_BYTES);
+}
+
+/** The name by which the live source goes, or the host where none does. */
+function sourceOf(address: string): string {
+  const host = URL.canParse(address) ? new URL(address).hostname : address;
+  return KNOWN_SOURCES.find((source) => host.split(".").includes(source)) ?? host;
+}
+
+/** What the message is about, as the exchange names it: Binance's and Coinbase's objects, Kraken's objects and its older arrays. */
+function productOf(payload: Buffer): string | null {
+  let message: unknown;
+  try {
+    message = JSON.parse(payload.toString("utf8"));
+  } catch {
+    return null;
+  }
+  const trade = fieldOf(message, "data") ?? message;
+  const named = [fieldOf(trade, "product_id"), fieldOf(trade, "s"), fieldOf(Array.isArray(trade) ? trade[0] : trade, "symbol"), Array.isArray(message) ? message.at(-1) : null];
+  return named.find((product): product is string => typeof product === "string" && product !== "") ?? null;
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
