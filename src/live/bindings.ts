@@ -21,6 +21,8 @@ export type Place = Readonly<Record<string, number>>;
 export interface Bound {
   snapshot_id: string | null;
   place: Place;
+  /** The columns that the snapshot's table has: an older one may lack some that the model has gained since. */
+  columns: ReadonlySet<string>;
 }
 
 /** Where each of the relations that a model reads is to be looked for, by its name as dbt writes it. */
@@ -54,9 +56,11 @@ export function emptyLike({ columns }: CompiledRelation): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
 }
 
-/** The table as it stood at its snapshot. */
-export function tableAt(model: CompiledRelation, { snapshot_id }: Bound): string {
-  return snapshot_id === null ? emptyLike(model) : `select * from ${model.relation} at (version => ${snapshot_id})`;
+/** The table as it stood at its snapshot; columns that it lacks are null. */
+export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound): string {
+  if (snapshot_id === null) return emptyLike(model);
+  const lacking = model.columns.filter(({ name }) => !columns.has(name)).map(({ name, type }) => `, null::${type} as ${name}`);
+  return `select *${lacking.join("")} from ${model.relation} at (version => ${snapshot_id})`;
 }
 
 /**
@@ -66,7 +70,6 @@ export function tableAt(model: CompiledRelation, { snapshot_id }: Bound): string
 export function viewOf(model: CompiledRelation, table: string, new_rows: string): string {
   const kept_columns = model.columns.map(({ name }) => name).join(", ");
   const replaced = replacement(model);
-  // `*` of the table: an older one may lack a column that the model has gained since.
   if (replaced === null) return `${table} union all by name select ${kept_columns} from (${new_rows})`;
   return `with new_rows as materialized (
     ${new_rows}

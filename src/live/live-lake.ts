@@ -180,6 +180,7 @@ export class LiveLake {
     // Only what no view adds to its table any more.
     const trimmed = await this.#db.transact(() => this.#tail.trim(this.#views.absorbed()));
     trimmed();
+    await this.#tail.prepare();
   }
 
   /** Whether there was something, and room for it. */

@@ -1,7 +1,7 @@
 import { BRONZE_COLUMNS, type Statement, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
-import { ARRIVED, ARRIVING, bind, emptyLike, isPast, KNOWN, TAIL, type Bound, type Place } from "./bindings.ts";
+import { ARRIVED, ARRIVING, bind, emptyLike, isPast, KNOWN, TAIL, tableAt, type Bound, type Place } from "./bindings.ts";
 import { Heads } from "./heads.ts";
 import { MINUTE_US, Minutes } from "./minutes.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
@@ -77,13 +77,12 @@ export class Tail {
       const [[newest_us] = []] = await this.#db.read(`select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`);
       if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
     }
-    await this.#prepare();
+    await this.prepare();
   }
 
   /** A seed's rows, as its table now has them. */
-  async takeSeed(seed: { relation: string; name: string }, { snapshot_id }: Bound): Promise<void> {
-    await this.#db.run(`DELETE FROM ${TAIL}.${seed.name}`);
-    if (snapshot_id !== null) await this.#db.run(`INSERT INTO ${TAIL}.${seed.name} BY NAME SELECT * FROM ${seed.relation} AT (VERSION => ${snapshot_id})`);
+  async takeSeed(seed: LiveShape["seeds"][number], bound: Bound): Promise<void> {
+    await this.#db.run(`DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`);
   }
 
   /**
@@ -135,7 +134,8 @@ export class Tail {
     };
   }
 
-  async #prepare(): Promise<void> {
+  /** Plans the statements. To be called again after the views were replaced: DuckDB would plan them anew for every batch. */
+  async prepare(): Promise<void> {
     const { bronze, seeds, elements, accepted, others } = this.#shape;
     const local = seeds.map((seed) => [seed.relation, tailTable(seed)] as const);
     const insert = (into: string, sql: string) => this.#db.prepare(`INSERT INTO ${into} BY NAME ${sql}`);
@@ -232,8 +232,8 @@ export class Tail {
     return candidates.filter(({ partition, offset, element_index }) => accepted.has(`${partition}/${offset}/${element_index}`));
   }
 
-  #tableAt({ snapshot_id }: Bound): string {
-    return `(SELECT * FROM ${this.#shape.accepted.relation} AT (VERSION => ${snapshot_id}))`;
+  #tableAt(accepted: Bound): string {
+    return `(${tableAt(this.#shape.accepted, accepted)})`;
   }
 }
 

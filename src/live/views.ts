@@ -16,7 +16,7 @@ export interface BoundTable extends Bound {
   committed_at: string | null;
 }
 
-const NOTHING: Omit<BoundTable, "table"> = { snapshot_id: null, place: {}, committed_at: null };
+const NOTHING: Omit<BoundTable, "table"> = { snapshot_id: null, place: {}, columns: new Set(), committed_at: null };
 
 /** The live views: what each reads, and their change from one snapshot of a table to the next. */
 export class Views {
@@ -119,6 +119,7 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
       table,
       snapshot_id: String(current["snapshot-id"]),
       place: JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>,
+      columns: new Set(metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields.map(({ name }) => name)),
       committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
     };
   } catch (error) {
