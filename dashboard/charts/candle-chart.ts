@@ -23,6 +23,12 @@ type Column = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 const secondsOf = (time: string) => (Date.parse(time) / 1000) as UTCTimestamp;
 /** A hole longer than this is drawn as long as this: nobody scrolls through a month of nothing. */
 const MAX_HOLE = 500;
+/** How many candles a first view shows on a wide screen. */
+const FIRST_VIEW = 140;
+
+function spacingFor(width: number): number {
+  return Math.min(14, Math.max(5, width / FIRST_VIEW));
+}
 
 /** Candles over volume, on one time axis in the viewer's zone. Knows nothing of where candles come from. */
 export class CandleChart {
@@ -41,9 +47,8 @@ export class CandleChart {
       layout: { attributionLogo: false, fontSize: 11, panes: { enableResize: false } },
       localization: {
         timeFormatter: (time: UTCTimestamp) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
-        priceFormatter: (price: number) => this.#formatPrice(price),
       },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tickMark },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, barSpacing: spacingFor(place.clientWidth), tickMarkFormatter: tickMark },
     });
     const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineWidth: 1 });
     const volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "custom", minMove: 1, formatter: volumeText }, lastValueVisible: false, priceLineVisible: false }, 1);
@@ -91,12 +96,6 @@ export class CandleChart {
       for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#bars.update(bar);
       for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns.update(column);
     }
-  }
-
-  /** The newest candles, in a comfortable width. */
-  showNewest(count: number): void {
-    const length = this.#chart.timeScale().getVisibleLogicalRange() === null ? 0 : this.#bars.data().length;
-    this.#chart.timeScale().setVisibleLogicalRange({ from: length - count, to: length + 3 });
   }
 
   zoom(factor: number): void {

@@ -44,8 +44,9 @@ export function formatDate(at_ms: number, zone: Zone): string {
   return formatOf(zone, DATE).format(at_ms);
 }
 
+/** 14 Mar: for axes, where a date must not be taken for a time. */
 export function formatDayMonth(at_ms: number, zone: Zone): string {
-  return formatOf(zone, { day: "2-digit", month: "2-digit" }).format(at_ms);
+  return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", ...(zone === "utc" ? { timeZone: "UTC" } : {}) }).format(at_ms);
 }
 
 export function formatMoment(at_ms: number, zone: Zone): string {

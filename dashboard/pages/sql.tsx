@@ -1,3 +1,250 @@
+import { useSignal, useSignalEffect, type Signal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Answers } from "../../src/serve/schemas/answers.ts";
+import type { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
+import { formatCount, plural } from "../format/number.ts";
+import { formatAge, formatDuration } from "../format/time.ts";
+import { Badge } from "../parts/badge.tsx";
+import { PageHead } from "../parts/panel.tsx";
+import { Empty, Failure } from "../parts/states.tsx";
+import { Moment } from "../parts/time.tsx";
+import { parameters, setParameters } from "../router.ts";
+import { ApiError, get } from "../state/api.ts";
+import { now_ms } from "../state/clock.ts";
+import { useResource } from "../state/resource.ts";
+import { openEditor, type SqlEditor } from "./sql/editor.ts";
+import { draft, save } from "./sql/kept.ts";
+import { LakeTime } from "./sql/lake-time.tsx";
+import { ResultChart } from "./sql/result-chart.tsx";
+import { ResultGrid } from "./sql/result-grid.tsx";
+import { Runner } from "./sql/running.ts";
+import { Side } from "./sql/side.tsx";
+
+const FIRST_SQL = `-- live.… holds the tables and what arrived since their last commit; gold.…, silver.… and bronze.… what is committed.
+select crypto_id, price_usd, price_at, source
+from live.fact_crypto_ticks
+order by price_at desc
+limit 100`;
+const SCHEMA_REFRESH_MS = 60_000;
+
+type View = "table" | "chart";
+
+/** The editor's first text: a question's, the address's, or what was being edited. */
+async function firstText(): Promise<string> {
+  const question = parameters.peek().get("question");
+  const asked = parameters.peek().get("sql");
+  if (asked !== null) return asked;
+  if (question === null) return draft.peek()[0] ?? FIRST_SQL;
+  const { answers } = await get<Answers>(`/api/answers/${encodeURIComponent(question)}`);
+  const [answer] = answers;
+  return answer === undefined ? FIRST_SQL : answer.parts.map(({ title, sql }) => `-- ${answer.title}${title ? `: ${title}` : ""}\n${sql}`).join(";\n\n");
+}
+
+function useEditor(run: () => void) {
+  const place = useRef<HTMLDivElement>(null);
+  const editor = useRef<SqlEditor | null>(null);
+  const latest = useRef(run);
+  latest.current = run;
+  useEffect(() => {
+    if (place.current === null) return undefined;
+    const opened = openEditor(place.current, "", () => latest.current(), (text) => (draft.value = [text]));
+    editor.current = opened;
+    return () => {
+      opened.remove();
+      editor.current = null;
+    };
+  }, []);
+  useSignalEffect(() => {
+    void parameters.value.get("question");
+    void parameters.value.get("sql");
+    firstText().then(
+      (text) => editor.current?.replace(text),
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        editor.current?.replace(`-- ${error.message}\n${FIRST_SQL}`);
+      },
+    );
+  });
+  return { place, editor };
+}
+
 export function Sql() {
-  return <div class="page" />;
+  const runner = useMemo(() => new Runner(), []);
+  const at = parameters.value.get("at");
+  const view = useSignal<View>("table");
+  const schema = useResource<SqlSchema>("/api/sql/schema", SCHEMA_REFRESH_MS);
+  const { place, editor } = useEditor(() => void run());
+  const run = async () => {
+    const chosen = editor.current?.chosen();
+    if (chosen === undefined || chosen.text.trim() === "") return;
+    editor.current?.clearError();
+    const error = await runner.run(chosen.text, parameters.peek().get("at"));
+    if (error?.position != null) editor.current?.fail(chosen.offset + error.position, error.message);
+  };
+  const write = async (format: "csv" | "parquet") => {
+    const chosen = editor.current?.chosen();
+    if (chosen) await runner.export(chosen.text, parameters.peek().get("at"), format);
+  };
+  useSignalEffect(() => {
+    const known = schema.state.value.value;
+    if (known) editor.current?.know(known);
+  });
+  return (
+    <div class="page sql-page">
+      <PageHead title="SQL">DuckDB's SQL over every layer, read only. {at === null ? null : <>Time travel: the tables as they stood at <Moment at={at} is_full />.</>}</PageHead>
+      <div class="sql-layout">
+        <Side
+          schema={schema}
+          insert={(text) => editor.current?.insert(text)}
+          open={(sql, then) => {
+            editor.current?.replace(sql);
+            if (then !== undefined) setParameters({ at: then });
+          }}
+        />
+        <div class="sql-main">
+          <section class="panel" aria-label="Query">
+            <div class="editor" ref={place} />
+            <Bar runner={runner} run={() => void run()} write={(format) => void write(format)} at={at} textOf={() => editor.current?.text() ?? ""} />
+          </section>
+          <Outcome runner={runner} view={view} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface BarProps {
+  runner: Runner;
+  run: () => void;
+  write: (format: "csv" | "parquet") => void;
+  at: string | null;
+  textOf: () => string;
+}
+
+function Bar({ runner, run, write, at, textOf }: BarProps) {
+  const state = runner.state.value;
+  const is_running = state.is === "running";
+  return (
+    <div class="sql-bar">
+      {is_running ? (
+        <button type="button" class="button primary run" onClick={() => runner.cancel()}>
+          Cancel
+        </button>
+      ) : (
+        <button type="button" class="button primary run" onClick={run} title="Ctrl or ⌘ + Enter; runs the selection where there is one">
+          Run
+        </button>
+      )}
+      <LakeTime at={at} choose={(then) => setParameters({ at: then })} />
+      <span class="sql-bar-end">
+        <SaveAs textOf={textOf} />
+        <button type="button" class="button" disabled={is_running} onClick={() => write("csv")}>
+          CSV
+        </button>
+        <button type="button" class="button" disabled={is_running} onClick={() => write("parquet")}>
+          Parquet
+        </button>
+      </span>
+    </div>
+  );
+}
+
+function SaveAs({ textOf }: { textOf: () => string }) {
+  const name = useSignal<string | null>(null);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), [name.value === null]);
+  if (name.value === null) {
+    return (
+      <button type="button" class="button" onClick={() => (name.value = "")}>
+        Save
+      </button>
+    );
+  }
+  return (
+    <form
+      class="save-as"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const chosen = name.value?.trim() ?? "";
+        if (chosen !== "") save(chosen, textOf());
+        name.value = null;
+      }}
+    >
+      <input
+        ref={input}
+        type="text"
+        aria-label="Name of the query"
+        placeholder="Name"
+        value={name.value}
+        onInput={(event) => (name.value = event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") name.value = null;
+        }}
+      />
+      <button type="submit" class="button">
+        Keep
+      </button>
+    </form>
+  );
+}
+
+function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
+  const state = runner.state.value;
+  const result = runner.result.value;
+  return (
+    <section class="panel outcome" aria-label="Result" aria-busy={state.is === "running"}>
+      <header class="panel-head" aria-live="polite">
+        <h2>Result</h2>
+        {state.is === "running" ? (
+          <span class="panel-note">
+            {state.doing} … {formatAge(Math.max(0, now_ms.value - state.since_ms))}
+          </span>
+        ) : null}
+        {state.is === "cancelled" ? <span class="panel-note">Cancelled.{result ? " The result below is of the statement before." : ""}</span> : null}
+        {state.is === "done" ? <Facts result={state.result} /> : null}
+        {result === null ? null : (
+          <span class="panel-actions">
+            <span class="segments" role="group" aria-label="How to show it">
+              {(["table", "chart"] as const).map((name) => (
+                <button key={name} type="button" aria-pressed={view.value === name} onClick={() => (view.value = name)}>
+                  {name}
+                </button>
+              ))}
+            </span>
+          </span>
+        )}
+      </header>
+      {state.is === "failed" ? <Failure what="The result" error={state.error} /> : null}
+      {state.is !== "failed" && result !== null ? (
+        <div class={state.is === "running" ? "stale" : ""}>{result.rows.length === 0 ? <Empty title="No rows">The statement ran, and found none.</Empty> : view.value === "table" ? <ResultGrid result={result} /> : <ResultChart result={result} />}</div>
+      ) : null}
+      {state.is !== "failed" && result === null ? (
+        <Empty title="Nothing asked yet">
+          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs what is written above. Tables are listed beside it; the five questions are under “saved”.
+        </Empty>
+      ) : null}
+    </section>
+  );
+}
+
+function Facts({ result }: { result: SqlResult }) {
+  const read = result.snapshots.map(({ table, snapshot_id }) => `${table} at snapshot ${snapshot_id}`).join("\n");
+  return (
+    <>
+      <span class="panel-note">
+        {plural(result.row_count, "row")} in {formatDuration(result.elapsed_ms)}
+        {result.snapshots.length > 0 ? <span title={read}> · reads {plural(result.snapshots.length, "table")}</span> : null}
+      </span>
+      {result.at === null ? null : (
+        <Badge tone="warn">
+          as of <Moment at={result.at} with_zone />
+        </Badge>
+      )}
+      {result.is_truncated ? (
+        <Badge tone="warn" title="Exports are not cut off here">
+          the first {formatCount(result.rows.length)} only, by the limit of {result.truncated_by ?? "rows"}
+        </Badge>
+      ) : null}
+    </>
+  );
 }

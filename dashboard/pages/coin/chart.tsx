@@ -11,8 +11,6 @@ import { Moment } from "../../parts/time.tsx";
 import { palette, zone } from "../../state/settings.ts";
 import { STEPS_S, type CandleFeed } from "./feed.ts";
 
-const FIRST_VIEW = 140;
-
 function changeOf({ open, close }: Candle): number {
   return (100 * (toNumber(close) - toNumber(open))) / toNumber(open);
 }
@@ -58,14 +56,8 @@ function useChart(feed: CandleFeed, interval: Interval, pointed: Signal<Candle |
     chart.current = made;
     made.onPointed((candle) => (pointed.value = candle));
     made.onLeftEnd(() => void feed.loadOlder());
-    let is_first = true;
     const stop = feed.candles.subscribe((candles) => {
-      if (candles === null) return;
-      made.show(candles, STEPS_S[interval]);
-      if (is_first && candles.length > 0) {
-        made.showNewest(Math.min(FIRST_VIEW, candles.length + 4));
-        is_first = false;
-      }
+      if (candles !== null) made.show(candles, STEPS_S[interval]);
     });
     return () => {
       stop();

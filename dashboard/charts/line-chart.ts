@@ -1,0 +1,61 @@
+import { ColorType, createChart, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
+import { formatFigure } from "../format/number.ts";
+import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
+import { colour, zone } from "../state/settings.ts";
+
+export interface Line {
+  name: string;
+  /** In the order of time, one a moment. */
+  points: readonly { at_ms: number; value: number }[];
+}
+
+/** Colours for lines, in the theme's own; the first is what one line alone takes. */
+export const LINE_COLOURS = ["accent", "amber", "up", "down", "muted", "text"] as const;
+const DAY_MS = 86_400_000;
+
+/** Lines over time, for results of queries. */
+export class LineChart {
+  readonly #chart: IChartApi;
+  #series: ISeriesApi<"Line">[] = [];
+
+  constructor(place: HTMLElement) {
+    this.#chart = createChart(place, {
+      autoSize: true,
+      handleScroll: { vertTouchDrag: false },
+      layout: { attributionLogo: false, fontSize: 11 },
+      localization: {
+        timeFormatter: (time: number) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
+        priceFormatter: formatFigure,
+      },
+      timeScale: { timeVisible: true, secondsVisible: true },
+    });
+  }
+
+  show(lines: readonly Line[]): void {
+    for (const series of this.#series) this.#chart.removeSeries(series);
+    const spans_ms = lines.map(({ points }) => (points.at(-1)?.at_ms ?? 0) - (points[0]?.at_ms ?? 0));
+    this.#paint(Math.max(0, ...spans_ms) > 3 * DAY_MS);
+    this.#series = lines.map(({ points, name }, index) => {
+      const series = this.#chart.addSeries(LineSeries, { lineWidth: 2, color: colour(LINE_COLOURS[index % LINE_COLOURS.length] ?? "accent"), title: lines.length > 1 ? name : "", priceLineVisible: false });
+      series.setData(points.map(({ at_ms, value }) => ({ time: (at_ms / 1000) as UTCTimestamp, value })));
+      return series;
+    });
+    this.#chart.timeScale().fitContent();
+  }
+
+  remove(): void {
+    this.#chart.remove();
+  }
+
+  #paint(is_of_days: boolean): void {
+    this.#chart.applyOptions({
+      layout: { background: { type: ColorType.Solid, color: colour("panel") }, textColor: colour("muted"), fontFamily: colour("sans") },
+      grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
+      rightPriceScale: { borderColor: colour("line") },
+      timeScale: {
+        borderColor: colour("line"),
+        tickMarkFormatter: (time: number) => (is_of_days ? formatDayMonth(time * 1000, zone.peek()) : time % 86_400 === 0 ? formatDate(time * 1000, zone.peek()) : formatMinute(time * 1000, zone.peek())),
+      },
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import { formatMoment, zoneName } from "../../format/time.ts";
+import { now_ms } from "../../state/clock.ts";
+import { zone } from "../../state/settings.ts";
+
+interface LakeTimeProps {
+  at: string | null;
+  choose: (at: string | null) => void;
+}
+
+const PRESETS = [
+  { name: "10 min ago", ago_ms: 600_000 },
+  { name: "1 h ago", ago_ms: 3_600_000 },
+  { name: "24 h ago", ago_ms: 86_400_000 },
+] as const;
+
+/** Which state of the tables a query reads: as they are, or as they stood at a moment of lake time. */
+export function LakeTime({ at, choose }: LakeTimeProps) {
+  const shown = at === null ? "" : formatMoment(Date.parse(at), zone.value).replace(" ", "T");
+  const read = (text: string): void => {
+    const at_ms = Date.parse(zone.value === "utc" ? `${text}Z` : text);
+    choose(Number.isNaN(at_ms) ? null : new Date(at_ms).toISOString());
+  };
+  return (
+    <span class={`lake-time ${at === null ? "" : "is-travelling"}`}>
+      <label>
+        <span class="muted">lake time, {zoneName(zone.value, now_ms.value)}</span>
+        <input type="datetime-local" step="1" value={shown} onChange={(event) => read(event.currentTarget.value)} />
+      </label>
+      <select
+        aria-label="A moment of lake time"
+        value={at === null ? "now" : "then"}
+        onChange={(event) => {
+          const preset = PRESETS.find(({ name }) => name === event.currentTarget.value);
+          choose(preset ? new Date(now_ms.peek() - preset.ago_ms).toISOString() : null);
+        }}
+      >
+        <option value="now">now</option>
+        {at === null ? null : <option value="then">then</option>}
+        {PRESETS.map(({ name }) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </span>
+  );
+}
