@@ -49,7 +49,7 @@ const MEMORY_LIMIT_MB = 256;
 /** A batch blocks the event loop while it is handed over: about 20 µs a record. */
 const BATCH = { max_records: 2_048, max_bytes: 4 * 1024 * 1024 };
 /** At most this much waits for the tables; then the tail waits for them, and says so. */
-const TAIL = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
+const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
 /** Records that arrive one by one are absorbed together when they come faster than this. */
 const PACE_MS = 25;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
@@ -191,7 +191,7 @@ export class LiveLake {
     this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
     const waiting = bounds.find((bound) => bound.end > this.#placeOf(bound));
     if (waiting === undefined) return false;
-    if (!this.#hasRoom()) return false;
+    if (!this.#mayAbsorb()) return false;
     const arrival = await this.#arrivalOf(waiting);
     if (arrival === null) return false;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
@@ -204,11 +204,14 @@ export class LiveLake {
     return true;
   }
 
-  #hasRoom(): boolean {
+  #mayAbsorb(): boolean {
     const { records, size_bytes } = this.#tail.size;
-    const has_room = records < TAIL.max_records && size_bytes < TAIL.max_bytes;
-    this.#stalled = has_room ? null : `${records} records (${Math.round(size_bytes / 1e6)} MB) wait for the tables; what comes after them is not visible yet.`;
-    return has_room;
+    const seed = this.#shape.seeds.find((relation) => this.#views.boundOf(relation).snapshot_id === null);
+    if (seed) this.#stalled = `The seed ${seed.name} is not loaded yet, and records are read with it.`;
+    else if (records >= TAIL_LIMITS.max_records || size_bytes >= TAIL_LIMITS.max_bytes) {
+      this.#stalled = `${records} records (${Math.round(size_bytes / 1e6)} MB) wait for the tables; what comes after them is not visible yet.`;
+    } else this.#stalled = null;
+    return this.#stalled === null;
   }
 
   /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */

@@ -3,7 +3,7 @@ import { globSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError } from "../errors.ts";
 import { projectFolder } from "../lake/tools.ts";
-import type { CompiledRelation, DbtWorker } from "./worker.ts";
+import type { CommandResult, CompiledRelation, DbtWorker } from "./worker.ts";
 
 /** The project's SQL as the live tail runs it: compiled with `live: true`, see the project's macros/live.sql. */
 export interface LiveModels {
@@ -13,11 +13,12 @@ export interface LiveModels {
 }
 
 const CACHE_FILE = "live-models.json";
+const SEED = ["seed", "--no-write-json"];
 const COMPILE = ["compile", "--no-write-json", "--vars", JSON.stringify({ live: true }), "--select", "resource_type:model"];
 const PROJECT_FILES = "**/*.{sql,yml,csv}";
 const MADE_BY_DBT = /^(target|logs|dbt_packages)[\\/]/;
 
-/** What was compiled before from the same files, or null. */
+/** What was compiled before from the same files, with their seeds loaded; or null. */
 export function cachedModels(project: string, dbt_folder: string): LiveModels | null {
   let text: string;
   try {
@@ -30,21 +31,33 @@ export function cachedModels(project: string, dbt_folder: string): LiveModels | 
   return models?.digest === digestOf(project) ? models : null;
 }
 
-/** Compiles the models, and keeps the result in the lake's dbt folder. Throws MODEL_FAILED with dbt's words. */
-export async function compileModels(worker: Pick<DbtWorker, "run">, project: string, dbt_folder: string): Promise<LiveModels> {
-  const digest = digestOf(project);
-  const { is_success, nodes, relations } = await worker.run(COMPILE);
-  if (!is_success || relations === undefined) {
-    const words = nodes.flatMap(({ name, status, message }) => (status === "error" ? [`${name}: ${message ?? "no message"}`] : []));
-    throw new OperatingError("MODEL_FAILED", `dbt could not compile the models for the live tail.\n${words.join("\n")}`, {
-      next_step: "Mend the model named above, then start again: `npm run -s coinlake -- dbt compile` shows the same.",
-    });
-  }
-  const models = { digest, relations };
+/**
+ * For the lake's writer: loads the seeds, which the models read, compiles the models, and keeps the result in the lake's dbt
+ * folder. Throws MODEL_FAILED with dbt's words.
+ */
+export async function prepareModels(worker: Pick<DbtWorker, "run">, project: string, dbt_folder: string): Promise<LiveModels> {
+  const seeded = await worker.run(SEED);
+  if (!seeded.is_success) throw failed("load the seeds", seeded);
+  const models = await compileModels(worker, project);
   const file = join(dbt_folder, CACHE_FILE);
   writeFileSync(`${file}.tmp`, JSON.stringify(models));
   renameSync(`${file}.tmp`, file);
   return models;
+}
+
+/** Changes nothing in the lake. Throws MODEL_FAILED with dbt's words. */
+export async function compileModels(worker: Pick<DbtWorker, "run">, project: string): Promise<LiveModels> {
+  const digest = digestOf(project);
+  const compiled = await worker.run(COMPILE);
+  if (!compiled.is_success || compiled.relations === undefined) throw failed("compile the models for the live tail", compiled);
+  return { digest, relations: compiled.relations };
+}
+
+function failed(what: string, { nodes }: CommandResult): OperatingError {
+  const words = nodes.flatMap(({ name, status, message }) => (status === "error" ? [`${name}: ${message ?? "no message"}`] : []));
+  return new OperatingError("MODEL_FAILED", `dbt could not ${what}.\n${words.join("\n")}`, {
+    next_step: "Mend what is named above, then start again; `npm run -s coinlake -- dbt compile` says more.",
+  });
 }
 
 /** A file that another version wrote, or half of one, is as good as none: it can be made again. */

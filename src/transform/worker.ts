@@ -91,7 +91,7 @@ const CLOSE_TIMEOUT_MS = 10_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
- * A dbt that stays warm: the project is parsed once, commands then take about a second. One command at a time. A worker that
+ * A dbt that stays warm: the project is parsed once, commands then take about a second. Commands queue. A worker that
  * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by the next.
  */
 export class DbtWorker {
@@ -99,6 +99,8 @@ export class DbtWorker {
   #child: ChildProcess | null = null;
   #ready: Promise<void> | null = null;
   #waiting: Waiting | null = null;
+  /** The end of the queue: dbt takes one command at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
   #stderr = "";
   #is_closing = false;
 
@@ -113,13 +115,18 @@ export class DbtWorker {
   }
 
   /**
-   * Runs one dbt command, such as `["run"]`. Failing models and tests are results, not errors.
+   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not errors.
    * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after `finish`.
    */
-  async run(args: readonly string[]): Promise<CommandResult> {
+  run(args: readonly string[]): Promise<CommandResult> {
+    const result = this.#queue.then(() => this.#runNow(args));
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #runNow(args: readonly string[]): Promise<CommandResult> {
     if (!this.#is_closing) await this.start();
     if (this.#is_closing) throw closed();
-    if (this.#waiting) throw new Error("the dbt worker runs one command at a time");
     const child = this.#child;
     const timer = setTimeout(() => child?.kill("SIGKILL"), COMMAND_TIMEOUT_MS);
     const result = new Promise<CommandResult>((resolve, reject) => {

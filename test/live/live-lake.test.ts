@@ -4,7 +4,7 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { systemClock } from "../../src/clock.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
-import { compileModels, type LiveModels } from "../../src/transform/models.ts";
+import { prepareModels, type LiveModels } from "../../src/transform/models.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 
@@ -36,7 +36,8 @@ describe("the live views", () => {
   after(() => lakes.close());
 
   async function live(lake: TestLake): Promise<LiveLake> {
-    models ??= await compileModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
+    // Seeds are loaded into each lake; what is compiled is the same.
+    models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
     return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
   }
 
