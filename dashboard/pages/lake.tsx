@@ -1,3 +1,128 @@
+import { useEffect } from "preact/hooks";
+import type { Quality } from "../../src/serve/schemas/quality.ts";
+import type { DataFile, SnapshotDetail, TableDetail, Tables } from "../../src/serve/schemas/tables.ts";
+import type { Page } from "../../src/serve/schemas/values.ts";
+import { plural } from "../format/number.ts";
+import { PageHead, Panel } from "../parts/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { parameters } from "../router.ts";
+import { onEvent } from "../state/events.ts";
+import { useResource } from "../state/resource.ts";
+import { status } from "../state/status.ts";
+import { Files } from "./lake/files.tsx";
+import { Flow } from "./lake/flow.tsx";
+import { Compactions, SnapshotTable, Timeline } from "./lake/snapshots.tsx";
+import { TableList } from "./lake/tables.tsx";
+
+const REFRESH_MS = 10_000;
+
+/** The tables themselves: how rows flow into them, what files hold them, who committed what. */
 export function Lake() {
-  return <div class="page" />;
+  const tables = useResource<Tables>("/api/tables", REFRESH_MS);
+  const quality = useResource<Quality>("/api/quality", REFRESH_MS);
+  const layers = status.value?.layers ?? null;
+  const listed = tables.state.value.value?.items ?? null;
+  const asked = parameters.value.get("table");
+  const chosen = asked ?? listed?.find(({ layer }) => layer === "gold")?.table ?? listed?.[0]?.table ?? null;
+  return (
+    <div class="page lake">
+      <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>
+      <Panel title="The way of a price" note="rows move from left to right; each step is one atomic commit" is_flush>
+        {layers === null ? <Skeleton height="11rem" /> : <Flow layers={layers} tables={listed} quality={quality.state.value.value} />}
+      </Panel>
+      <Panel title="Tables" is_flush>
+        <Loaded what="The list of tables" resource={tables} skeleton={<Skeleton height="20rem" />}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No table yet">Bronze begins with the first commit, seconds after the first message; silver and gold follow with the first run of the models.</Empty>
+            ) : (
+              <TableList tables={items} chosen={chosen} />
+            )
+          }
+        </Loaded>
+      </Panel>
+      {chosen === null ? null : <OneTable key={chosen} table={chosen} />}
+    </div>
+  );
+}
+
+function OneTable({ table }: { table: string }) {
+  const path = `/api/tables/${encodeURIComponent(table)}`;
+  const detail = useResource<TableDetail>(path, REFRESH_MS);
+  const snapshots = useResource<Page<SnapshotDetail>>(`${path}/snapshots?limit=500`, REFRESH_MS);
+  const files = useResource<Page<DataFile>>(`${path}/files?limit=1000`, REFRESH_MS);
+  useEffect(() =>
+    onEvent("commit", (commit) => {
+      if (commit.table === table) for (const resource of [detail, snapshots, files]) resource.reload();
+    }),
+  );
+  return (
+    <>
+      <h2 class="section-head">{table}</h2>
+      <Panel title="Commits" note="press one for the table as it stood then">
+        <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="7rem" />}>
+          {({ items }) => (items.length === 0 ? <Empty title="No commit yet" /> : <Timeline table={table} snapshots={items} />)}
+        </Loaded>
+      </Panel>
+      <div class="halves">
+        <Panel title="Files by partition" note="of the current snapshot">
+          <Loaded what="The list of files" resource={files} skeleton={<Skeleton height="8rem" />}>
+            {({ items, next }) => <Files files={items} is_all={next === null} />}
+          </Loaded>
+        </Panel>
+        <Panel title="Compaction" note="files before and after">
+          <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="8rem" />}>
+            {({ items }) => <Compactions snapshots={items} />}
+          </Loaded>
+        </Panel>
+      </div>
+      <Panel title="Snapshots" is_flush>
+        <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="16rem" />}>
+          {({ items }) => <SnapshotTable table={table} snapshots={items} />}
+        </Loaded>
+      </Panel>
+      <Panel title="Columns" is_flush>
+        <Loaded what="The table" resource={detail} skeleton={<Skeleton height="16rem" />}>
+          {(value) => <Columns detail={value} />}
+        </Loaded>
+      </Panel>
+    </>
+  );
+}
+
+function Columns({ detail }: { detail: TableDetail }) {
+  return (
+    <>
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Columns">
+        <table class="grid-table columns">
+          <thead>
+            <tr>
+              <th scope="col">column</th>
+              <th scope="col">type</th>
+              <th scope="col">what it means</th>
+            </tr>
+          </thead>
+          <tbody>
+            {detail.columns.map(({ name, type, is_required, description }) => (
+              <tr key={name}>
+                <td>
+                  <code>{name}</code>
+                </td>
+                <td>
+                  <code class="muted">
+                    {type}
+                    {is_required ? ", required" : ""}
+                  </code>
+                </td>
+                <td class="muted">{description ?? "–"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="note table-foot">
+        Iceberg format {detail.format_version}, {detail.partition_by.length === 0 ? "not partitioned" : `partitioned by ${detail.partition_by.join(", ")}`}, {plural(detail.by_partition.length, "partition")}, at <code>{detail.location}</code>
+      </p>
+    </>
+  );
 }

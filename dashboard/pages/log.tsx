@@ -1,3 +1,51 @@
+import type { Topic } from "../../src/serve/schemas/log.ts";
+import type { Page } from "../../src/serve/schemas/values.ts";
+import { PageHead, Panel } from "../parts/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { parameters, setParameters } from "../router.ts";
+import { useResource } from "../state/resource.ts";
+import { Tail } from "./log/tail.tsx";
+import { TopicFigures } from "./log/topic.tsx";
+
+const REFRESH_MS = 1_000;
+
+/** The durable log: its topics, who has read how far, and the messages themselves. */
 export function Log() {
-  return <div class="page" />;
+  const topics = useResource<Page<Topic>>("/api/log/topics", REFRESH_MS);
+  const listed = topics.state.value.value?.items ?? [];
+  const chosen = listed.find(({ topic }) => topic === parameters.value.get("topic")) ?? listed[0];
+  return (
+    <div class="page log">
+      <PageHead title="Log">Every message of every source, byte for byte, on disk before it counts.</PageHead>
+      <Loaded what="The list of topics" resource={topics} skeleton={<Skeleton height="10rem" />}>
+        {({ items }) =>
+          items.length === 0 || chosen === undefined ? (
+            <Empty title="No topic yet">The log gets its first topic when a source is started: run <code>npm start</code>.</Empty>
+          ) : (
+            <>
+              {items.length > 1 ? <TopicChoice topics={items} chosen={chosen} /> : null}
+              <TopicFigures topic={chosen} />
+            </>
+          )
+        }
+      </Loaded>
+      {chosen === undefined ? null : (
+        <Panel title="Messages" note={chosen.topic} is_flush class="tail">
+          <Tail key={chosen.topic} topic={chosen} />
+        </Panel>
+      )}
+    </div>
+  );
+}
+
+function TopicChoice({ topics, chosen }: { topics: readonly Topic[]; chosen: Topic }) {
+  return (
+    <div class="segments" role="group" aria-label="Topic">
+      {topics.map(({ topic }) => (
+        <button key={topic} type="button" aria-pressed={topic === chosen.topic} onClick={() => setParameters({ topic })}>
+          {topic}
+        </button>
+      ))}
+    </div>
+  );
 }

@@ -13,18 +13,24 @@ const PRESETS = [
   { name: "24 h ago", ago_ms: 86_400_000 },
 ] as const;
 
+// Not the browser's own input for moments: it writes them as the machine's locale has it, month first and in halves of days.
+
 /** Which state of the tables a query reads: as they are, or as they stood at a moment of lake time. */
 export function LakeTime({ at, choose }: LakeTimeProps) {
-  const shown = at === null ? "" : formatMoment(Date.parse(at), zone.value).replace(" ", "T");
-  const read = (text: string): void => {
-    const at_ms = Date.parse(zone.value === "utc" ? `${text}Z` : text);
-    choose(Number.isNaN(at_ms) ? null : new Date(at_ms).toISOString());
+  const shown = at === null ? "" : formatMoment(Date.parse(at), zone.value);
+  const read = (input: HTMLInputElement): void => {
+    const text = input.value.trim().replace(" ", "T");
+    const at_ms = Date.parse(zone.value === "utc" ? `${text.length === 10 ? `${text}T00:00:00` : text}Z` : text);
+    const is_time = text === "" || !Number.isNaN(at_ms);
+    input.setCustomValidity(is_time ? "" : "A moment such as 2026-03-14 02:10:00");
+    if (is_time) choose(text === "" ? null : new Date(at_ms).toISOString());
+    else input.reportValidity();
   };
   return (
     <span class={`lake-time ${at === null ? "" : "is-travelling"}`}>
       <label>
         <span class="muted">lake time, {zoneName(zone.value, now_ms.value)}</span>
-        <input type="datetime-local" step="1" value={shown} onChange={(event) => read(event.currentTarget.value)} />
+        <input type="text" placeholder="now" value={shown} onChange={(event) => read(event.currentTarget)} />
       </label>
       <select
         aria-label="A moment of lake time"

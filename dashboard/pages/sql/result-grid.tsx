@@ -16,21 +16,31 @@ export const isNumeric = ({ type }: Column) => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EG
 export const isTime = ({ type }: Column) => /^(TIMESTAMP|DATE)/.test(type);
 const isZoned = ({ type }: Column) => type === "TIMESTAMP WITH TIME ZONE";
 
-/** A value as the engine gave it, less the zeros that a DECIMAL carries behind; times with a zone in the viewer's. */
-export function textOf(value: string, column: Column, shown: Zone): string {
+/** How many decimals the DECIMALs of a column need: their points stand under each other, without the zeros that all carry behind. */
+function decimalsOf({ columns, rows }: SqlResult): number[] {
+  return columns.map((column, index) => {
+    if (!column.type.startsWith("DECIMAL")) return 0;
+    return Math.max(0, ...rows.slice(0, SAMPLE).map((row) => /\.(\d*?)0*$/.exec(row[index] ?? "")?.[1]?.length ?? 0));
+  });
+}
+
+/** A value as the engine gave it, less zeros behind the decimals asked for; times with a zone in the viewer's. */
+export function textOf(value: string, column: Column, shown: Zone, decimals: number): string {
   if (isZoned(column)) {
     const at_ms = parseTime(value);
     if (Number.isNaN(at_ms)) return value;
     const fraction = /\.(\d+)/.exec(value)?.[0] ?? "";
     return `${formatMoment(at_ms, shown)}${fraction}`;
   }
-  if (column.type.startsWith("DECIMAL") && value.includes(".")) return value.replace(/0+$/, "").replace(/\.$/, "");
-  return value;
+  const point = column.type.startsWith("DECIMAL") ? value.indexOf(".") : -1;
+  if (point < 0) return value;
+  const least = decimals === 0 ? point : point + 1 + decimals;
+  return value.slice(0, least) + value.slice(least).replace(/\.?0+$/, "");
 }
 
-function widthsOf({ columns, rows }: SqlResult): number[] {
+function widthsOf({ columns, rows }: SqlResult, decimals: readonly number[]): number[] {
   return columns.map((column, index) => {
-    const lengths = rows.slice(0, SAMPLE).map((row) => textOf(row[index] ?? "null", column, "utc").length);
+    const lengths = rows.slice(0, SAMPLE).map((row) => textOf(row[index] ?? "null", column, "utc", decimals[index] ?? 0).length);
     return Math.min(MAX_CH, Math.max(MIN_CH, headerOf(column, "UTC").length, ...lengths));
   });
 }
@@ -44,7 +54,8 @@ export function ResultGrid({ result }: { result: SqlResult }) {
   const place = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(480);
-  const widths = useMemo(() => widthsOf(result), [result]);
+  const decimals = useMemo(() => decimalsOf(result), [result]);
+  const widths = useMemo(() => widthsOf(result, decimals), [result]);
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
@@ -88,7 +99,7 @@ export function ResultGrid({ result }: { result: SqlResult }) {
                 {first + index + 1}
               </span>
               {result.columns.map((column, at) => (
-                <Cell key={at} value={row[at] ?? null} column={column} shown={zone.value} />
+                <Cell key={at} value={row[at] ?? null} column={column} shown={zone.value} decimals={decimals[at] ?? 0} />
               ))}
             </div>
           ))}
@@ -98,7 +109,14 @@ export function ResultGrid({ result }: { result: SqlResult }) {
   );
 }
 
-function Cell({ value, column, shown }: { value: string | null; column: Column; shown: Zone }) {
+interface CellProps {
+  value: string | null;
+  column: Column;
+  shown: Zone;
+  decimals: number;
+}
+
+function Cell({ value, column, shown, decimals }: CellProps) {
   if (value === null) {
     return (
       <span role="cell" class={`muted ${isNumeric(column) ? "right" : ""}`}>
@@ -108,7 +126,7 @@ function Cell({ value, column, shown }: { value: string | null; column: Column; 
   }
   return (
     <span role="cell" class={isNumeric(column) ? "right" : ""} title={value}>
-      {textOf(value, column, shown)}
+      {textOf(value, column, shown, decimals)}
     </span>
   );
 }

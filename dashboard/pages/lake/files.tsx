@@ -1,0 +1,41 @@
+import type { DataFile } from "../../../src/serve/schemas/tables.ts";
+import { formatBytes, formatCount, plural } from "../../format/number.ts";
+
+const MAX_PARTITIONS = 30;
+
+/** Files as bars: a line for each partition, as long as its bytes, cut where one file ends and the next begins. */
+export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: boolean }) {
+  const partitions = new Map<string, DataFile[]>();
+  for (const file of files) partitions.set(file.partition, [...(partitions.get(file.partition) ?? []), file]);
+  const sizeOf = (of: readonly DataFile[]) => of.reduce((total, { size_bytes }) => total + size_bytes, 0);
+  const sorted = [...partitions].sort(([a], [b]) => (a < b ? 1 : -1));
+  const greatest = Math.max(1, ...sorted.map(([, of]) => sizeOf(of)));
+  if (files.length === 0) return <p class="note">The current snapshot has no file: nothing was committed yet, or all of it was deleted.</p>;
+  return (
+    <>
+      <ol class="file-bars">
+        {sorted.slice(0, MAX_PARTITIONS).map(([partition, of]) => (
+          <li key={partition}>
+            <span class="file-partition" title={partition}>
+              {partition === "" ? "unpartitioned" : partition}
+            </span>
+            <span class="file-track">
+              <span class="file-strip" style={{ width: `${(100 * sizeOf(of)) / greatest}%` }}>
+                {of
+                  .toSorted((a, b) => b.size_bytes - a.size_bytes)
+                  .map((file) => (
+                    <span key={file.path} class={`file ${file.content}`} style={{ flexGrow: file.size_bytes }} title={`${file.path}\n${formatBytes(file.size_bytes)}, ${plural(file.rows, "row")}, ${file.content.replace("_", " ")}`} />
+                  ))}
+              </span>
+            </span>
+            <span class="figure muted">
+              {plural(of.length, "file")} · {formatBytes(sizeOf(of))} · {plural(of.reduce((total, { rows, content }) => total + (content === "data" ? rows : 0), 0), "row")}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {sorted.length > MAX_PARTITIONS ? <p class="note">The newest {MAX_PARTITIONS} of {formatCount(sorted.length)} partitions.</p> : null}
+      {is_all ? null : <p class="note">The first {formatCount(files.length)} files only.</p>}
+    </>
+  );
+}

@@ -1,0 +1,95 @@
+import type { Quality } from "../../../src/serve/schemas/quality.ts";
+import type { LayerStatus } from "../../../src/serve/schemas/status.ts";
+import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
+import { formatBytes, formatCount, plural } from "../../format/number.ts";
+import { formatSeconds } from "../../format/time.ts";
+import { Missing } from "../../parts/figures.tsx";
+import { Skeleton } from "../../parts/states.tsx";
+import { Age } from "../../parts/time.tsx";
+
+const HOLDS: Record<LayerStatus["layer"], string> = {
+  log: "every message, on disk before it counts",
+  bronze: "a gapless copy of the log, byte for byte",
+  silver: "prices that can be believed, each once",
+  gold: "facts, candles and dimensions",
+  live: "all of it, with what arrived since the commits",
+};
+
+interface FlowProps {
+  layers: readonly LayerStatus[];
+  tables: readonly TableSummary[] | null;
+  quality: Quality | null;
+}
+
+/** The way of a price: what each step holds, how far it is behind the log, and what it left out. */
+export function Flow({ layers, tables, quality }: FlowProps) {
+  return (
+    <ol class="flow" aria-label="From the log to gold">
+      {layers.map((layer) => (
+        <li key={layer.layer} class={`flow-step ${layer.layer}`}>
+          <Step layer={layer} tables={tables?.filter((table) => table.layer === layer.layer) ?? null} />
+          {layer.layer === "silver" ? <LeftOut quality={quality} /> : null}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSummary[] | null }) {
+  const { records_behind, seconds_behind, commits_last_minute } = layer;
+  const has_tables = layer.layer !== "log" && layer.layer !== "live";
+  const sum = (figure: "rows" | "files" | "size_bytes") => tables?.reduce((total, table) => total + table[figure], 0) ?? 0;
+  return (
+    <>
+      <h3>{layer.layer}</h3>
+      <p class="note">{HOLDS[layer.layer]}</p>
+      <p class="flow-behind">
+        {records_behind === 0 ? (
+          <>
+            <strong>up to date</strong> <span class="muted">with the log</span>
+          </>
+        ) : (
+          <>
+            <strong class="figure">{formatSeconds(seconds_behind)}</strong> <span class="muted">behind, {plural(records_behind, "record")}</span>
+          </>
+        )}
+      </p>
+      <dl class="flow-facts">
+        {has_tables ? (
+          <>
+            <div>
+              <dt>rows</dt>
+              <dd class="figure">{tables === null ? <Skeleton width="4rem" /> : formatCount(sum("rows"))}</dd>
+            </div>
+            <div>
+              <dt>files</dt>
+              <dd class="figure">{tables === null ? <Skeleton width="5rem" /> : `${formatCount(sum("files"))} · ${formatBytes(sum("size_bytes"))}`}</dd>
+            </div>
+            <div>
+              <dt>commits</dt>
+              <dd class="figure">
+                {commits_last_minute}/min, last <Age at={layer.committed_at} />
+              </dd>
+            </div>
+          </>
+        ) : (
+          <div>
+            <dt>newest record</dt>
+            <dd>
+              <Age at={layer.newest_at} />
+            </dd>
+          </div>
+        )}
+      </dl>
+    </>
+  );
+}
+
+function LeftOut({ quality }: { quality: Quality | null }) {
+  const refused = quality?.refused.reduce((total, { count }) => total + count, 0);
+  return (
+    <p class="flow-out">
+      left out: <a href="/quality">{refused === undefined ? <Missing why="loading" /> : formatCount(refused)} refused</a>, {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
+    </p>
+  );
+}

@@ -1,0 +1,162 @@
+import { useSignal } from "@preact/signals";
+import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
+import { formatBytes, formatCount } from "../../format/number.ts";
+import { Badge } from "../../parts/badge.tsx";
+import { Missing } from "../../parts/figures.tsx";
+import { moveThroughRows } from "../../parts/rows.ts";
+import { Age, Moment } from "../../parts/time.tsx";
+import { go } from "../../router.ts";
+
+const SHOWN = 120;
+const [WIDTH, HEIGHT] = [1200, 96];
+
+/** Where a query finds the table as it stood right after this commit. */
+export function queryAt(table: string, snapshot: SnapshotDetail): string {
+  const sql = `select *\nfrom ${table}\nlimit 100`;
+  // A commit's time has milliseconds and the next may follow in the same one: the snapshot in force is the last up to then.
+  return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
+}
+
+/** Commits as bars in their order, as high as the rows they brought; those that rewrote rather than added stand out. */
+export function Timeline({ table, snapshots }: { table: string; snapshots: readonly SnapshotDetail[] }) {
+  const shown = snapshots.slice(0, SHOWN).toReversed();
+  const greatest = Math.max(1, ...shown.map(({ added_rows }) => added_rows ?? 0));
+  const step = WIDTH / Math.max(shown.length, 24);
+  const [first, last] = [shown[0], shown.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  return (
+    <figure class="timeline">
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`The last ${shown.length} commits to ${table}, most rows in one: ${formatCount(greatest)}`}>
+        {shown.map((snapshot, index) => {
+          const height = Math.max(2, ((snapshot.added_rows ?? 0) / greatest) * (HEIGHT - 4));
+          return (
+            <a key={snapshot.snapshot_id} href={queryAt(table, snapshot)} tabIndex={-1} aria-hidden="true">
+              <rect class="hit" x={index * step} y="0" width={step} height={HEIGHT}>
+                <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: +${formatCount(snapshot.added_rows ?? 0)} rows. Opens the table as it stood then.`}</title>
+              </rect>
+              <rect class={`commit ${snapshot.operation}`} x={index * step + step * 0.12} y={HEIGHT - height} width={step * 0.76} height={height} />
+            </a>
+          );
+        })}
+      </svg>
+      <figcaption>
+        <Moment at={first.committed_at} />
+        <span>
+          <span class="key append" /> append <span class="key overwrite" /> overwrite, delete <span class="key replace" /> replace (compaction) · rows added, up to {formatCount(greatest)}
+        </span>
+        <Moment at={last.committed_at} with_zone />
+      </figcaption>
+    </figure>
+  );
+}
+
+/** What compaction did, as the snapshots tell: files before and after. */
+export function Compactions({ snapshots }: { snapshots: readonly SnapshotDetail[] }) {
+  const found = snapshots.flatMap((snapshot, index) => {
+    const before = snapshots[index + 1];
+    if (snapshot.operation !== "replace" || before?.total_files == null || snapshot.total_files === null) return [];
+    return [{ snapshot, before: before.total_files, after: snapshot.total_files }];
+  });
+  if (found.length === 0) return <p class="note">No compaction among these snapshots: files are as the commits wrote them.</p>;
+  return (
+    <ul class="compactions">
+      {found.slice(0, 5).map(({ snapshot, before, after }) => (
+        <li key={snapshot.snapshot_id}>
+          <span class="figure">
+            <strong>
+              {formatCount(before)} → {formatCount(after)}
+            </strong>{" "}
+            files
+          </span>
+          <span class="compaction-bars" aria-hidden="true">
+            <span class="before" style={{ width: "100%" }} />
+            <span class="after" style={{ width: `${Math.min(100, (100 * after) / Math.max(1, before))}%` }} />
+          </span>
+          <span class="muted">
+            <Age at={snapshot.committed_at} /> by {snapshot.committer}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const TONES: Record<string, "plain" | "accent" | "warn"> = { append: "plain", replace: "accent" };
+
+export function SnapshotTable({ table, snapshots }: { table: string; snapshots: readonly SnapshotDetail[] }) {
+  const marked = useSignal(0);
+  const count = useSignal(12);
+  const shown = snapshots.slice(0, count.value);
+  const open = (index: number) => {
+    const snapshot = shown[index];
+    if (snapshot) go(queryAt(table, snapshot));
+  };
+  return (
+    <>
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Snapshots">
+        <table class="grid-table" onKeyDown={(event) => moveThroughRows(event, shown.length, marked, open)}>
+          <thead>
+            <tr>
+              <th scope="col">committed</th>
+              <th scope="col">operation</th>
+              <th scope="col">by</th>
+              {["rows", "rows in all", "files in all", "size in all"].map((header) => (
+                <th key={header} scope="col" class="right">
+                  {header}
+                </th>
+              ))}
+              <th scope="col">snapshot</th>
+              <th scope="col">
+                <span class="unseen">query</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((snapshot, index) => (
+              <tr key={snapshot.snapshot_id} data-row={index} tabIndex={index === marked.value ? 0 : -1}>
+                <td>
+                  <Moment at={snapshot.committed_at} is_full />
+                </td>
+                <td>
+                  <Badge tone={TONES[snapshot.operation] ?? "warn"}>{snapshot.operation}</Badge>
+                </td>
+                <td>{snapshot.committer}</td>
+                <td class="right figure">
+                  <RowsChanged snapshot={snapshot} />
+                </td>
+                <td class="right figure">{snapshot.total_rows === null ? <Missing why="the summary does not say" /> : formatCount(snapshot.total_rows)}</td>
+                <td class="right figure">{snapshot.total_files === null ? <Missing why="the summary does not say" /> : formatCount(snapshot.total_files)}</td>
+                <td class="right figure">{snapshot.total_size_bytes === null ? <Missing why="the summary does not say" /> : formatBytes(snapshot.total_size_bytes)}</td>
+                <td>
+                  <code class="muted">{snapshot.snapshot_id}</code>
+                </td>
+                <td class="right">
+                  <a href={queryAt(table, snapshot)} tabIndex={-1}>
+                    query then
+                  </a>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {snapshots.length > count.value ? (
+        <p class="more">
+          <button type="button" class="button small" onClick={() => (count.value += 50)}>
+            Show more of {formatCount(snapshots.length)}
+          </button>
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+function RowsChanged({ snapshot: { added_rows, deleted_rows } }: { snapshot: SnapshotDetail }) {
+  if (added_rows === null && deleted_rows === null) return <Missing why="the summary does not say" />;
+  return (
+    <>
+      +{formatCount(added_rows ?? 0)}
+      {deleted_rows ? <span class="muted"> −{formatCount(deleted_rows)}</span> : null}
+    </>
+  );
+}
