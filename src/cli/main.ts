@@ -5,6 +5,7 @@ import { askCommand } from "./commands/ask.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { queryCommand } from "./commands/query.ts";
+import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
@@ -36,7 +37,8 @@ function program(): Command {
     .addCommand(queryCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
-    .addCommand(doctorCommand(pipelines, withoutLake));
+    .addCommand(doctorCommand(pipelines, withoutLake))
+    .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
 
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */

@@ -127,7 +127,7 @@ export function commitsSince({ metadata }: LoadedTable, since_ms: number): numbe
 /** Newest first. */
 export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
   const current = new Set(metadata["snapshot-log"].map((entry) => String(entry["snapshot-id"])));
-  return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).reverse();
+  return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).toReversed();
 }
 
 function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFigures {

@@ -15,7 +15,7 @@ export class AnswerCache {
   readonly #entries = new Map<string, Entry<unknown>>();
   readonly #making = new Map<string, Promise<unknown>>();
 
-  constructor(clock: Clock, max_entries = 200) {
+  constructor(clock: Clock, max_entries = 64) {
     this.#clock = clock;
     this.#max_entries = max_entries;
   }

@@ -19,10 +19,12 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   params?: P;
   query?: Q;
   body?: B;
+  /** The body is documented by its schema and handed on as it came: what handles it has the better words for what is wrong. */
+  is_checked_by_handler?: boolean;
   /** Null where there is nothing to say: 204. */
   response: R | null;
   status?: 200 | 201 | 202 | 204;
-  handle(request: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; context: Context<{ Bindings: HttpBindings }> }): Promise<z.input<R>>;
+  handle(request: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; context: Context<{ Bindings: HttpBindings }> }): Promise<z.input<R> | Response>;
 }
 
 const NOTHING = z.object({});
@@ -32,9 +34,10 @@ export function register<P extends z.ZodType, Q extends z.ZodType, B extends z.Z
   app.on(endpoint.method.toUpperCase(), routingPath(endpoint.path), async (context) => {
     const params = parse(endpoint.params ?? NOTHING, context.req.param(), "path");
     const query = parse(endpoint.query ?? z.strictObject({}), context.req.query(), "query");
-    const body = endpoint.body === undefined ? undefined : parse(endpoint.body, await jsonOf(context), "body");
+    const body = endpoint.body === undefined ? undefined : await readBody(context, endpoint.is_checked_by_handler ? z.unknown() : endpoint.body);
     const request = { params, query, body } as { params: z.output<P>; query: z.output<Q>; body: z.output<B> };
     const answer = await endpoint.handle({ ...request, context });
+    if (answer instanceof Response) return answer;
     if (endpoint.response === null) return context.body(null, 204);
     return sendJson(context, answer, endpoint.status ?? 200);
   });
@@ -65,6 +68,11 @@ function document<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType,
 
 function routingPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+/** Throws BAD_JSON, BAD_REQUEST. */
+export async function readBody<T extends z.ZodType>(context: Context, schema: T): Promise<z.output<T>> {
+  return parse(schema, await jsonOf(context), "body") as z.output<T>;
 }
 
 function parse(schema: z.ZodType, given: unknown, where: string): unknown {

@@ -1,27 +1,13 @@
 import type { AlertFacade } from "../alert/facade.ts";
 import type { Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/embedded/open.ts";
-import type { QueryResult } from "../engine/embedded/session.ts";
-import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import type { LiveLake } from "../live/live-lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../source/producer.ts";
 import type { CommandResult } from "../transform/worker.ts";
 
-/** What the server asks of the live tail (`live/`): SQL over what has arrived, and word of it. */
-export interface LiveReader {
-  query(sql: string, options?: { signal?: AbortSignal; max_rows?: number }): Promise<QueryResult>;
-  state(): LiveReaderState;
-  /** In log order, each record once per process. Returns what ends it. */
-  onAbsorbed(listener: (batch: { ticks: readonly Tick[]; records: number }) => void): () => void;
-}
-
-export interface LiveReaderState {
-  /** Next offset by "<topic>/<partition>". */
-  next: Record<string, number>;
-  tail_records: number;
-  pending_records: number;
-  newest_ingested_at_us: number | null;
-  tables: { table: string; snapshot_id: string | null; committed_at: string | null; offsets: Record<string, number> }[];
-}
+/** What the server asks of the live tail. */
+export type LiveReader = Pick<LiveLake, "query" | "state" | "onAbsorbed">;
 
 /** A running pipeline as the server sees it. */
 export interface Served {

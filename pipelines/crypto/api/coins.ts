@@ -83,7 +83,7 @@ function coinOf(row: Record<string, string | null>): Coin {
     volume_24h: decimalOrNull(row["volume_24h"]),
     market_cap: decimalOrNull(row["market_cap"]),
     is_delisted: row["is_delisted"] === "true",
-    sparkline: (row["sparkline"]?.split(",") ?? []).slice(0, MAX_SPARKS).map(decimal).reverse(),
+    sparkline: (row["sparkline"]?.split(",") ?? []).slice(0, MAX_SPARKS).map(decimal).toReversed(),
   };
 }
 

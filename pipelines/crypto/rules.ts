@@ -1,0 +1,15 @@
+import type { RuleInput } from "../../src/alert/rule.ts";
+
+/** Question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question finds a fall. */
+export const default_rules = [
+  {
+    id: "fall-5-percent-10-minutes",
+    name: "Any coin down more than 5 % within 10 minutes",
+    severity: "critical",
+    subjects: "all",
+    condition: { kind: "change", direction: "fall", percent: 5, window_minutes: 10 },
+    cooldown_seconds: 0,
+    hysteresis_percent: 0,
+    sinks: ["page"],
+  },
+] satisfies readonly RuleInput[];

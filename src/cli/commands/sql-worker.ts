@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import { openLake } from "../../engine/embedded/open.ts";
+import { findLake, DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
+import { OperatingError } from "../../errors.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { openConsoleLake } from "../../serve/console/lake-engine.ts";
+import { serveConsole } from "../../serve/console/worker.ts";
+import { cachedModels } from "../../transform/models.ts";
+import { pipelineOf, type CommonOptions } from "../context.ts";
+
+/** Not for people: the server starts it, as the process that typed SQL runs in. */
+export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (command: Command) => Command): Command {
+  return withLake(new Command("sql-worker"))
+    .description("run typed SQL for the server that started this process")
+    .requiredOption("--exports <dir>", "folder for exported files")
+    .action(async (options: CommonOptions & { exports: string }) => {
+      if (process.send === undefined) {
+        throw new OperatingError("NO_PARENT", "This command is for the server alone.", { next_step: "Use `npm run -s coinlake -- query` for SQL." });
+      }
+      const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+      const pipeline = pipelineOf(lake, pipelines);
+      const open = await openLake(lake);
+      const stopping = new AbortController();
+      try {
+        const models = cachedModels(pipeline.transform.project, lake.dbt_folder);
+        if (models === null) throw notCompiled();
+        const opened = await openConsoleLake(open, pipeline, models, options.exports);
+        const following = opened.run(stopping.signal);
+        await Promise.race([serveConsole(opened.engine), following]);
+        stopping.abort();
+        await following;
+        opened.close();
+      } finally {
+        stopping.abort();
+        await open.close();
+      }
+    });
+}
+
+function notCompiled(): OperatingError {
+  return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet.", {
+    next_step: "Wait until the pipeline has started.",
+    is_retryable: true,
+  });
+}

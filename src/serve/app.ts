@@ -1,0 +1,86 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { HttpBindings } from "@hono/node-server";
+import type { MiddlewareHandler } from "hono";
+import { serveAsset } from "./assets.ts";
+import type { App } from "./endpoint.ts";
+import { limitBody, onlyJson } from "./guard/body.ts";
+import { secureHeaders } from "./guard/headers.ts";
+import { checkSender } from "./guard/sender.ts";
+import { loginRoutes } from "./login.ts";
+import type { Parts } from "./parts.ts";
+import { notFound, refusal, sendProblem } from "./problem.ts";
+import { alertRoutes, ruleRoutes } from "./routes/alerts.ts";
+import { answerRoutes } from "./routes/answers.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { lakeRoutes } from "./routes/lake.ts";
+import { logRoutes } from "./routes/log.ts";
+import { metricRoutes } from "./routes/metrics.ts";
+import { pipelineRoutes } from "./routes/pipeline.ts";
+import { qualityRoutes } from "./routes/quality.ts";
+import { sqlRoutes } from "./routes/sql.ts";
+import { statusRoutes } from "./routes/status.ts";
+
+const DURATION = ["coinlake_http_request_seconds", "How long requests took, by route."] as const;
+
+/** What needs no token: whether the process lives, and the page's own files, which hold no data. */
+const OPEN_PATHS = /^\/(?:healthz|readyz|login|assets\/[^/]+)$/;
+
+/** All routes behind the guards. Order: who sends, what it sends, who it is; then the routes. */
+export function createApp(parts: Parts, host: string): { app: App; stop(): void } {
+  const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>();
+  app.onError((error, context) => sendProblem(context, error, parts.onError));
+  app.use(measured(parts), secureHeaders, checkSender(host), limitBody);
+  loginRoutes(app, parts.gate);
+  app.use(async (context, next) => {
+    if (OPEN_PATHS.test(context.req.path) || parts.gate.isOpenTo(context)) return next();
+    const wants_page = context.req.method === "GET" && (context.req.header("accept") ?? "").includes("text/html");
+    if (wants_page) return context.redirect("/login", 303);
+    return parts.gate.check(context, next);
+  });
+  app.use("/api/*", onlyJson);
+  statusRoutes(app, parts);
+  answerRoutes(app, parts);
+  pipelineRoutes(app, parts);
+  ruleRoutes(app, parts);
+  alertRoutes(app, parts);
+  lakeRoutes(app, parts);
+  logRoutes(app, parts);
+  qualityRoutes(app, parts);
+  sqlRoutes(app, parts);
+  eventRoutes(app, parts);
+  const metrics = metricRoutes(app, parts);
+  documentRoute(app, parts);
+  app.get("*", (context) => serveAsset(context, parts.assets));
+  app.all("*", (context) => {
+    const is_known = app.routes.some(({ path, method }) => method !== "ALL" && path !== "*" && path !== "/*" && new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`).test(context.req.path));
+    if (is_known) throw refusal("METHOD_NOT_ALLOWED", `${context.req.method} is not for ${context.req.path}.`, "GET /api/openapi.json lists what is.");
+    throw notFound(`route ${context.req.method} ${context.req.path}`);
+  });
+  return { app, stop: metrics.stop };
+}
+
+/** Made once: the routes do not change while the server runs. */
+function documentRoute(app: App, { served }: Parts): void {
+  let text: string | null = null;
+  app.get("/api/openapi.json", (context) => {
+    text ??= JSON.stringify(
+      app.getOpenAPI31Document({
+        openapi: "3.1.0",
+        info: { title: "Coinlake", version: served.version, description: "A real-time lakehouse: answers, tables, log, alerts, SQL and events. Decimals are text, times ISO 8601 in UTC, errors RFC 9457." },
+      }),
+    );
+    return context.body(text, 200, { "content-type": "application/json", "cache-control": "no-cache" });
+  });
+}
+
+/** The route as written, so that ids do not become series of their own. */
+function measured({ metrics }: Parts): MiddlewareHandler {
+  return async (context, next) => {
+    const started_ms = performance.now();
+    await next();
+    const route = context.req.matchedRoutes.findLast(({ method, path }) => method !== "ALL" && path !== "*" && path !== "/*")?.path ?? "page";
+    const labels = { method: context.req.method, route, status: String(context.res.status) };
+    metrics.count("coinlake_http_requests_total", "Requests answered.", labels);
+    metrics.observe(...DURATION, (performance.now() - started_ms) / 1000, { route });
+  };
+}

@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { refusal } from "../problem.ts";
+import { ConsoleProcess } from "./process.ts";
+import type { QueryLimits, QueryOutcome } from "./protocol.ts";
+
+export interface ConsoleOptions {
+  /** Command line of the process; it serves `worker.ts` over a channel. */
+  command: string;
+  args: readonly string[];
+  limits?: Partial<ConsoleLimits>;
+}
+
+export interface ConsoleLimits {
+  timeout_ms: number;
+  export_timeout_ms: number;
+  max_bytes: number;
+  /** Queries at once; more are refused. */
+  max_running: number;
+  /** Without a query for so long the process ends; the next query starts another. */
+  idle_ms: number;
+}
+
+const LIMITS: ConsoleLimits = {
+  timeout_ms: 30_000,
+  export_timeout_ms: 120_000,
+  max_bytes: 32 * 1024 * 1024,
+  max_running: 4,
+  idle_ms: 5 * 60_000,
+};
+
+export interface ConsoleQuery {
+  sql: string;
+  /** Lake time; null for now. */
+  at_ms: number | null;
+  /** To cancel by; null for none. */
+  query_id: string | null;
+  /** Aborts when whoever asked has gone. */
+  signal: AbortSignal;
+}
+
+/**
+ * Typed SQL, in a process of its own that can be stopped whatever it does: interrupted first, killed if it does not listen. It
+ * starts with the first query, and anew after it died.
+ */
+export class Console {
+  readonly #options: ConsoleOptions;
+  readonly #limits: ConsoleLimits;
+  readonly #folder = mkdtempSync(join(tmpdir(), "coinlake-export-"));
+  readonly #running = new Map<string, AbortController>();
+  #process: ConsoleProcess | null = null;
+  #idle: NodeJS.Timeout | null = null;
+  #starts = 0;
+  #is_closed = false;
+
+  constructor(options: ConsoleOptions) {
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  get starts(): number {
+    return this.#starts;
+  }
+
+  /** Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY, TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED. */
+  run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
+    const limits = this.#queryLimits(query.max_rows, this.#limits.timeout_ms);
+    return this.#tracked(query, (process, signal) => process.run({ sql: query.sql, at_ms: query.at_ms, limits }, signal));
+  }
+
+  /** Writes the result to a file of its own; whoever has sent it disposes of it. Throws as `run` does, and QUERY_TOO_LARGE. */
+  async export(query: ConsoleQuery & { format: "csv" | "parquet" }): Promise<{ file: string; rows: number; dispose(): Promise<void> }> {
+    const { sql, at_ms, format } = query;
+    const file = join(this.#folder, `${randomUUID()}.${format}`);
+    const dispose = () => rm(file, { force: true });
+    try {
+      const limits = this.#queryLimits(Infinity, this.#limits.export_timeout_ms);
+      const rows = await this.#tracked(query, (process, signal) => process.export({ sql, at_ms, format, file, limits }, signal));
+      return { file, rows, dispose };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  }
+
+  /** Throws NO_SUCH_QUERY. */
+  cancel(query_id: string): void {
+    const controller = this.#running.get(query_id);
+    if (controller === undefined) throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
+    controller.abort();
+  }
+
+  async close(): Promise<void> {
+    this.#is_closed = true;
+    if (this.#idle !== null) clearTimeout(this.#idle);
+    await this.#process?.end();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #queryLimits(max_rows: number, timeout_ms: number): QueryLimits {
+    return { timeout_ms, max_rows, max_bytes: this.#limits.max_bytes };
+  }
+
+  async #tracked<T>({ query_id, signal }: ConsoleQuery, work: (process: ConsoleProcess, signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
+    if (this.#running.size >= this.#limits.max_running) {
+      throw refusal("TOO_MANY_QUERIES", `${this.#limits.max_running} queries are running already.`, "Wait for one to end, or cancel it.");
+    }
+    const id = query_id ?? randomUUID();
+    if (this.#running.has(id)) throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    if (this.#idle !== null) clearTimeout(this.#idle);
+    try {
+      return await work(this.#started(), AbortSignal.any([signal, controller.signal]));
+    } finally {
+      this.#running.delete(id);
+      if (this.#running.size === 0 && !this.#is_closed) this.#endWhenIdle();
+    }
+  }
+
+  #started(): ConsoleProcess {
+    if (this.#process?.is_alive !== true) {
+      this.#starts += 1;
+      this.#process = new ConsoleProcess(this.#options.command, [...this.#options.args, "--exports", this.#folder]);
+    }
+    return this.#process;
+  }
+
+  #endWhenIdle(): void {
+    this.#idle = setTimeout(() => void this.#process?.end(), this.#limits.idle_ms);
+    this.#idle.unref();
+  }
+}

@@ -1,0 +1,58 @@
+import { lockStatements } from "../../engine/embedded/lock.ts";
+import type { OpenLake } from "../../engine/embedded/open.ts";
+import { QuerySession, type TableSnapshot } from "../../engine/embedded/session.ts";
+import { systemClock } from "../../clock.ts";
+import { LiveLake } from "../../live/live-lake.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import type { LiveModels } from "../../transform/models.ts";
+import type { ConsoleEngine } from "./worker.ts";
+
+const MEMORY_LIMIT_MB = 384;
+const PAST_MEMORY_LIMIT_MB = 256;
+
+export interface ConsoleLake {
+  engine: ConsoleEngine;
+  /** Follows the log until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** A lake opened for typed SQL: a live tail of its own, and a session for the past, both locked to the lake's files and the exports' folder. */
+export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models: LiveModels, exports_folder: string): Promise<ConsoleLake> {
+  const places = [open.lake.warehouse_folder, open.server.url, exports_folder];
+  const lake = await LiveLake.open({ open, pipeline, models, clock: systemClock, memory_limit_mb: MEMORY_LIMIT_MB, threads: 2 });
+  for (const statement of lockStatements(places)) await lake.query(statement);
+  let session: Promise<QuerySession> | null = null;
+  let turn: Promise<unknown> = Promise.resolve();
+  const openSession = async () => {
+    const opened = await QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2 });
+    for (const statement of lockStatements(places)) await opened.query(statement);
+    return opened;
+  };
+  return {
+    engine: {
+      query: (sql, options) => lake.query(sql, options),
+      snapshots: () => lake.state().tables.flatMap(snapshotOf),
+      past(at_ms, work) {
+        session ??= openSession();
+        const opened = session;
+        const result = turn.then(async () => {
+          const own = await opened;
+          const snapshots = await own.travelTo(at_ms);
+          return work((sql, options) => own.query(sql, options), snapshots);
+        });
+        turn = result.catch(() => {});
+        return result;
+      },
+    },
+    run: (signal) => lake.run(signal),
+    close() {
+      lake.close();
+      void session?.then((own) => own.close());
+    },
+  };
+}
+
+function snapshotOf({ table, snapshot_id, committed_at }: ReturnType<LiveLake["state"]>["tables"][number]): TableSnapshot[] {
+  return snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }];
+}

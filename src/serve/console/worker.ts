@@ -1,0 +1,185 @@
+import { statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { constants, setPriority } from "node:os";
+import type { QueryResult, TableSnapshot } from "../../engine/embedded/session.ts";
+import type { ReadOptions } from "../../engine/embedded/read.ts";
+import { quoteText } from "../../engine/embedded/sql.ts";
+import { OperatingError, messageOf } from "../../errors.ts";
+import { checkParsed, SqlRefusal, withoutExplain, type ParsedSql } from "./allowed.ts";
+import type { Failure, QueryOutcome, Reply, Request } from "./protocol.ts";
+
+/** The locked engine that typed SQL runs in. */
+export interface ConsoleEngine {
+  /** Over the live views and the tables' heads. */
+  query(sql: string, options?: ReadOptions): Promise<QueryResult>;
+  snapshots(): TableSnapshot[];
+  /** Over the tables as they stood; one at a time. */
+  past<T>(at_ms: number, work: (query: ConsoleEngine["query"], snapshots: TableSnapshot[]) => Promise<T>): Promise<T>;
+}
+
+/** Past this the process ends itself: not everything that DuckDB or the rows on their way out take counts for DuckDB's own limit. */
+const MAX_RSS_BYTES = 1024 ** 3;
+const LOOK_MS = 100;
+const EXPORT_MAX_BYTES = 1024 ** 3;
+const EXPORT_MAX_ROWS = 5_000_000;
+
+type Run = Extract<Request, { kind: "run" | "export" }>;
+
+/** Serves the parent's requests until its channel closes. */
+export async function serveConsole(engine: ConsoleEngine): Promise<void> {
+  const running = new Map<number, AbortController>();
+  await yieldToOthers();
+  watchMemory();
+  const closed = new Promise<void>((resolve) => process.once("disconnect", resolve));
+  process.on("message", (message: Request) => {
+    if (message.kind === "cancel") running.get(message.id)?.abort();
+    else void answer(engine, message, running);
+  });
+  reply({ kind: "ready" });
+  await closed;
+  for (const controller of running.values()) controller.abort();
+}
+
+async function answer(engine: ConsoleEngine, request: Run, running: Map<number, AbortController>): Promise<void> {
+  const controller = new AbortController();
+  running.set(request.id, controller);
+  const timeout = AbortSignal.timeout(request.limits.timeout_ms);
+  const signal = AbortSignal.any([controller.signal, timeout]);
+  try {
+    reply(await perform(engine, request, signal, controller));
+  } catch (error) {
+    reply({ kind: "failed", id: request.id, failure: describeFailure(error, request, { is_late: timeout.aborted }) });
+  } finally {
+    running.delete(request.id);
+  }
+}
+
+async function perform(engine: ConsoleEngine, request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
+  const { query: body } = withoutExplain(request.sql);
+  checkParsed(await parse(engine, body, signal));
+  const run = (query: ConsoleEngine["query"], snapshots: TableSnapshot[]): Promise<Reply> =>
+    request.kind === "run" ? read(query, snapshots, request, signal) : write(query, request, signal, controller);
+  return request.at_ms === null ? run(engine.query, engine.snapshots()) : engine.past(request.at_ms, run);
+}
+
+async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal): Promise<ParsedSql> {
+  const { rows } = await query(`SELECT json_serialize_sql(${quoteText(sql)})`, { signal });
+  return JSON.parse(rows[0]?.[0] ?? "{}") as ParsedSql;
+}
+
+async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], { id, sql, limits }: Run, signal: AbortSignal): Promise<Reply> {
+  const started_ms = performance.now();
+  const result = await query(sql, { signal, max_rows: limits.max_rows });
+  const elapsed_ms = Math.round((performance.now() - started_ms) * 10) / 10;
+  const { text, row_count } = rowsWithin(result.rows, limits.max_bytes);
+  const truncated_by = row_count < result.rows.length ? "bytes" : result.is_truncated ? "rows" : null;
+  const named = snapshots.filter(({ table }) => isNamed(sql, table));
+  const outcome: QueryOutcome = { columns: result.columns, rows_json: text, row_count, truncated_by, elapsed_ms, snapshots: named };
+  return { kind: "result", id, outcome };
+}
+
+/** As `gold.x` or as `live.x`. */
+function isNamed(sql: string, table: string): boolean {
+  return sql.toLowerCase().includes(table.slice(table.indexOf(".")).toLowerCase());
+}
+
+/** As many rows, as JSON, as fit. */
+function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: string; row_count: number } {
+  const parts: string[] = [];
+  let size_bytes = 2;
+  for (const row of rows) {
+    const text = JSON.stringify(row);
+    size_bytes += Buffer.byteLength(text) + 1;
+    if (size_bytes > max_bytes) break;
+    parts.push(text);
+  }
+  return { text: `[${parts.join(",")}]`, row_count: parts.length };
+}
+
+/** To a file that the parent named and will delete. The query stands on lines of its own: a comment at its end ends with them. */
+async function write(query: ConsoleEngine["query"], request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
+  if (request.kind !== "export") throw new TypeError("only exports are written");
+  const { id, sql, format, file } = request;
+  if (withoutExplain(sql).prefix !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
+  const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
+  let is_too_large = false;
+  const watch = setInterval(() => {
+    is_too_large ||= (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > EXPORT_MAX_BYTES;
+    if (is_too_large) controller.abort();
+  }, LOOK_MS);
+  try {
+    const { rows } = await query(`COPY (\n${sql.replace(/(?:\s|;)+$/, "")}\n) TO ${quoteText(file)} (${options})`, { signal });
+    const count = Number(rows[0]?.[0] ?? 0);
+    if (count > EXPORT_MAX_ROWS) throw tooLarge(`${count} rows; up to ${EXPORT_MAX_ROWS} are exported`);
+    return { kind: "exported", id, rows: count };
+  } catch (error) {
+    if (is_too_large) throw tooLarge(`more than ${EXPORT_MAX_BYTES / 1024 ** 2} MB`);
+    throw error;
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+function tooLarge(what: string): OperatingError {
+  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}.`, { next_step: "Ask for fewer rows or columns." });
+}
+
+function describeFailure(error: unknown, request: Run, { is_late }: { is_late: boolean }): Failure {
+  if (error instanceof SqlRefusal) {
+    const { prefix } = withoutExplain(request.sql);
+    const bytes = error.byte_position === null ? null : error.byte_position + Buffer.byteLength(prefix);
+    return { code: error.code, message: error.message, next_step: error.next_step, position: bytes === null ? null : utf16At(request.sql, bytes) };
+  }
+  if (!(error instanceof OperatingError)) return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
+  if (is_late && error.code === "QUERY_CANCELLED") {
+    const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
+    return { code: "QUERY_TIMED_OUT", message, next_step: "Ask for less: a shorter time, fewer columns, a limit.", position: null };
+  }
+  if (error.code !== "BAD_SQL") return { code: error.code, message: error.message, next_step: error.next_step, position: null };
+  const { message, position, type } = duckdbError(error.message);
+  const shift = request.kind === "export" ? Buffer.byteLength("COPY (\n") : 0;
+  const is_memory = type === "Out of Memory";
+  return {
+    code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
+    message,
+    next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Mend the statement; GET /api/sql/schema lists tables and columns.",
+    position: position === null || position < shift ? null : utf16At(request.sql, position - shift),
+  };
+}
+
+/** DuckDB's errors as JSON, sometimes behind a word of their own. */
+function duckdbError(text: string): { message: string; position: number | null; type: string } {
+  const start = text.indexOf("{");
+  try {
+    const { exception_type, exception_message, position } = JSON.parse(text.slice(start)) as Record<string, string>;
+    if (exception_message === undefined) return { message: text, position: null, type: "" };
+    return { message: exception_message, position: position === undefined ? null : Number(position), type: exception_type ?? "" };
+  } catch {
+    return { message: text, position: null, type: "" };
+  }
+}
+
+function utf16At(sql: string, byte_position: number): number {
+  return Buffer.from(sql).subarray(0, byte_position).toString("utf8").length;
+}
+
+/** Ingest, the live tail and the server come first; and if the machine runs out of memory, this process goes. */
+async function yieldToOthers(): Promise<void> {
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  if (process.platform === "linux") await writeFile("/proc/self/oom_score_adj", "1000");
+}
+
+function watchMemory(): void {
+  const watch = setInterval(() => {
+    if (process.memoryUsage.rss() < MAX_RSS_BYTES) return;
+    const end = () => process.kill(process.pid, "SIGKILL");
+    process.send?.({ kind: "ending", reason: `it took more than ${MAX_RSS_BYTES / 1024 ** 2} MB of memory` } satisfies Reply, end);
+    setTimeout(end, LOOK_MS);
+  }, LOOK_MS);
+  watch.unref();
+}
+
+function reply(message: Reply): void {
+  // A parent that is gone has closed the channel, and this process ends with it.
+  if (process.connected) process.send?.(message);
+}

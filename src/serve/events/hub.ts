@@ -1,0 +1,148 @@
+import { randomBytes } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import { nameOfTable } from "../../catalog/errors.ts";
+import type { TableReports } from "../../query/tables.ts";
+import { refusal } from "../problem.ts";
+import type { Health } from "../health.ts";
+import type { EventName } from "../schemas/events.ts";
+import type { Source } from "../schemas/status.ts";
+import type { Served } from "../served.ts";
+import { EventClient } from "./client.ts";
+import { EventRing } from "./ring.ts";
+import { TickBasket } from "./ticks.ts";
+
+export const MAX_CLIENTS = 500;
+const TICKS_EVERY_MS = 100;
+const BEAT_MS = 1_000;
+const KEEP_ALIVE_MS = 15_000;
+/** About a minute at a thousand ticks a second, much more on quiet days. */
+const RING = { max_frames: 8_192, max_bytes: 16 * 1024 * 1024 };
+
+/** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
+export class EventHub {
+  readonly #served: Served;
+  readonly #health: Health;
+  readonly #tables: TableReports;
+  readonly #onError: (error: unknown) => void;
+  readonly #ring = new EventRing(randomBytes(6).toString("hex"), RING);
+  readonly #clients = new Set<EventClient>();
+  readonly #basket = new TickBasket();
+  readonly #sources = new Map<string, string>();
+  readonly #snapshots = new Map<string, string>();
+  readonly #stops: (() => void)[] = [];
+  #flush: NodeJS.Timeout | null = null;
+  #flushed_at_ms = -Infinity;
+  #is_beating = false;
+
+  constructor(parts: { served: Served; health: Health; tables: TableReports; onError(error: unknown): void }) {
+    this.#served = parts.served;
+    this.#health = parts.health;
+    this.#tables = parts.tables;
+    this.#onError = parts.onError;
+  }
+
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  get events(): number {
+    return this.#ring.last;
+  }
+
+  /** Listens to the pipeline until `close`. */
+  start(): void {
+    const { live, alerts } = this.#served;
+    this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
+    this.#stops.push(alerts.onAlert((event) => this.publish("alert", event)));
+    const beat = setInterval(() => void this.#beat(), BEAT_MS);
+    const keep_alive = setInterval(() => {
+      for (const client of this.#clients) client.keepAlive();
+    }, KEEP_ALIVE_MS);
+    this.#stops.push(() => clearInterval(beat), () => clearInterval(keep_alive));
+  }
+
+  publish(name: EventName, data: unknown): void {
+    this.#ring.push(name, data);
+    for (const client of this.#clients) client.pump();
+  }
+
+  /** Takes over the response. Throws TOO_MANY_CLIENTS. */
+  attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
+    if (this.#clients.size >= MAX_CLIENTS) throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+    response.writeHead(200, { ...headers, "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
+    const client = new EventClient(this.#ring, response, last_id);
+    this.#clients.add(client);
+    response.once("close", () => this.#clients.delete(client));
+    // An id without data is no event, and is what a client that is cut off before the first one comes back with.
+    if (last_id === null) response.write(`retry: 2000\nid: ${this.#ring.idOf(this.#ring.last)}\n\n`);
+    else response.write("retry: 2000\n\n");
+    client.pump();
+  }
+
+  close(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+    if (this.#flush !== null) clearTimeout(this.#flush);
+    for (const client of this.#clients) client.end();
+  }
+
+  #absorbed(ticks: Parameters<Parameters<Served["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
+    for (const tick of ticks) {
+      this.#basket.add(tick);
+      this.#health.saw(tick.at_us);
+    }
+    if (this.#basket.is_empty || this.#flush !== null) return;
+    const wait_ms = Math.max(0, this.#flushed_at_ms + TICKS_EVERY_MS - performance.now());
+    this.#flush = setTimeout(() => {
+      this.#flush = null;
+      this.#flushed_at_ms = performance.now();
+      this.publish("ticks", this.#basket.take());
+    }, wait_ms);
+  }
+
+  /** What nobody tells of is looked at each second; a look that takes longer skips the next. */
+  async #beat(): Promise<void> {
+    if (this.#is_beating) return;
+    this.#is_beating = true;
+    try {
+      await this.#tellCommits();
+      const status = await this.#health.now();
+      for (const source of status.sources) this.#tellSource(source);
+      this.publish("status", status);
+    } catch (error) {
+      this.#onError(error);
+    } finally {
+      this.#is_beating = false;
+    }
+  }
+
+  #tellSource(source: Source): void {
+    const { heard_at: _moves_all_the_time, ...rest } = source;
+    const said = JSON.stringify(rest);
+    const before = this.#sources.get(source.source);
+    this.#sources.set(source.source, said);
+    if (before !== undefined && before !== said) this.publish("source", source);
+  }
+
+  /** Every snapshot that became current since the last look; what was there at the start is no news. */
+  async #tellCommits(): Promise<void> {
+    for (const { identifier, metadata } of await this.#tables.all()) {
+      const table = nameOfTable(identifier);
+      const log = metadata["snapshot-log"];
+      const newest = log.at(-1);
+      if (newest === undefined) continue;
+      const known = this.#snapshots.get(table);
+      this.#snapshots.set(table, String(newest["snapshot-id"]));
+      if (known === undefined) continue;
+      const from = log.findLastIndex((entry) => String(entry["snapshot-id"]) === known) + 1;
+      for (const entry of log.slice(from)) {
+        const added = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === entry["snapshot-id"])?.summary["added-records"];
+        this.publish("commit", {
+          table,
+          snapshot_id: String(entry["snapshot-id"]),
+          rows: added === undefined ? null : Number(added),
+          committed_at: new Date(Number(entry["timestamp-ms"])).toISOString(),
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
+import type { Question, ReadTables } from "../pipeline/definition.ts";
+import { ask, latestLiveEvent, live, stored, type Answer, type LiveTables } from "../query/ask.ts";
+import { AnswerCache } from "./cache.ts";
+import type { Served } from "./served.ts";
+
+/** How long what several requests share is given again, and how old it may be while it is made anew. */
+const SHARED_MS = { fresh_ms: 500, stale_ms: 3_000 };
+/** The past does not change; what was read of it is kept this long. */
+const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
+
+/** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
+export class LakeReader implements LiveTables {
+  readonly cache: AnswerCache;
+  readonly #served: Served;
+  #session: Promise<QuerySession> | null = null;
+  /** Queries of the past take turns: the session's tables mean one moment at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(served: Served) {
+    this.#served = served;
+    this.cache = new AnswerCache(served.clock);
+  }
+
+  query = (sql: string): Promise<QueryResult> => this.#served.live.query(sql);
+
+  snapshots = (): TableSnapshot[] =>
+    this.#served.live.state().tables.flatMap(({ table, snapshot_id, committed_at }) =>
+      snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
+    );
+
+  latestEvent(): Promise<string | null> {
+    return this.cache.get("latest event", SHARED_MS, () => latestLiveEvent(this, this.#served.pipeline));
+  }
+
+  now(): ReadTables {
+    return {
+      table: live,
+      at: null,
+      latest_event: () => this.latestEvent(),
+      snapshots: this.snapshots,
+      rows: async (sql) => objectsOf(await this.query(sql)),
+      once: (name, make) => this.cache.get(`now ${name}`, SHARED_MS, make),
+    };
+  }
+
+  /** Runs the work with the tables as they stood at `at_ms`. */
+  past<T>(at_ms: number, work: (tables: ReadTables) => Promise<T>): Promise<T> {
+    return this.#inTurn(async (session) => {
+      const snapshots = await session.travelTo(at_ms);
+      const has_data = snapshots.some(({ table }) => table === this.#served.pipeline.books.accepted);
+      return work({
+        table: stored,
+        at: new Date(at_ms).toISOString(),
+        latest_event: async () => (has_data ? session.figure(this.#served.pipeline.latest_event(stored)) : null),
+        snapshots: () => snapshots,
+        rows: async (sql) => objectsOf(await session.query(sql)),
+        once: (_name, make) => make(),
+      });
+    });
+  }
+
+  /** The same answer for all who ask the same within half a second; `as_of` says how old it is. Throws LAKE_EMPTY. */
+  ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
+    const { pipeline } = this.#served;
+    const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
+    const travels = question.parts.some(({ lake_time_before_ms }) => lake_time_before_ms !== undefined);
+    return this.cache.get(key, SHARED_MS, () => {
+      const options = { as_of, values, live: this };
+      return this.#inTurn((session) => ask(session, pipeline, question, options), travels);
+    });
+  }
+
+  /** An answer about the past, kept: the key names all that it depends on. */
+  kept<T>(key: string, make: () => Promise<T>): Promise<T> {
+    return this.cache.get(key, PAST_MS, make);
+  }
+
+  async close(): Promise<void> {
+    await this.#turn;
+    if (this.#session !== null) (await this.#session).close();
+  }
+
+  #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
+    const { open } = this.#served;
+    this.#session ??= QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: 128, threads: 1 });
+    const session = this.#session;
+    // A session that could not be opened is tried anew by the next who needs one.
+    session.catch(() => (this.#session = null));
+    if (!is_alone) return session.then(work);
+    const turn = this.#turn.then(async () => work(await session));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}
+
+
+function objectsOf({ columns, rows }: QueryResult): Record<string, string | null>[] {
+  return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
+}

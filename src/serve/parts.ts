@@ -1,0 +1,23 @@
+import type { TableReports } from "../query/tables.ts";
+import type { Assets } from "./assets.ts";
+import type { Console } from "./console/console.ts";
+import type { EventHub } from "./events/hub.ts";
+import type { Gate } from "./guard/token.ts";
+import type { Health } from "./health.ts";
+import type { LakeReader } from "./lake-reader.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Served } from "./served.ts";
+
+/** What routes are made of. */
+export interface Parts {
+  served: Served;
+  reader: LakeReader;
+  tables: TableReports;
+  health: Health;
+  hub: EventHub;
+  console: Console;
+  metrics: Metrics;
+  gate: Gate;
+  assets: Assets;
+  onError(error: unknown): void;
+}

@@ -1,0 +1,97 @@
+import { z } from "@hono/zod-openapi";
+import { pageOfList } from "../cursor.ts";
+import { register, type App } from "../endpoint.ts";
+import type { Parts } from "../parts.ts";
+import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules } from "../schemas/alerts.ts";
+import { PageQuery } from "../schemas/values.ts";
+
+const tag = "Alerts";
+const Id = z.object({ id: z.string().max(200) });
+
+/** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
+export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/rules",
+    tag,
+    summary: "Every rule",
+    query: PageQuery,
+    response: Rules,
+    handle: async ({ query }) => pageOfList(alerts.listRules(), query.limit, query.cursor),
+  });
+  register(app, {
+    method: "post",
+    path: "/api/rules",
+    tag,
+    summary: "A new rule; it judges from now on",
+    body: NewRule,
+    is_checked_by_handler: true,
+    response: RuleItem,
+    status: 201,
+    handle: ({ body }) => alerts.createRule(body),
+  });
+  register(app, {
+    method: "get",
+    path: "/api/rules/{id}",
+    tag,
+    summary: "One rule",
+    params: Id,
+    response: RuleItem,
+    handle: async ({ params }) => alerts.getRule(params.id),
+  });
+  register(app, {
+    method: "put",
+    path: "/api/rules/{id}",
+    tag,
+    summary: "The whole rule anew; its state begins anew with it",
+    params: Id,
+    body: ReplacedRule,
+    is_checked_by_handler: true,
+    response: RuleItem,
+    handle: ({ params, body }) => alerts.replaceRule(params.id, body),
+  });
+  register(app, {
+    method: "delete",
+    path: "/api/rules/{id}",
+    tag,
+    summary: "No more of this rule; its alerts stay",
+    params: Id,
+    response: null,
+    handle: ({ params }) => alerts.deleteRule(params.id),
+  });
+  register(app, {
+    method: "post",
+    path: "/api/rules/{id}/test",
+    tag,
+    summary: "What the rule would have fired over the lake's history",
+    params: Id,
+    body: BackTestRequest,
+    response: BackTest,
+    handle: ({ params, body: { from, to, limit } }) => alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) }),
+  });
+}
+
+export function alertRoutes(app: App, { served: { alerts } }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/alerts",
+    tag,
+    summary: "Alerts, newest first",
+    query: PageQuery.extend({ rule: z.string().max(200).optional(), subject: z.string().max(200).optional(), state: z.enum(["active", "recovered"]).optional() }),
+    response: Alerts,
+    handle: async ({ query }) => alerts.listAlerts(defined(query)),
+  });
+  register(app, {
+    method: "get",
+    path: "/api/alerts/{id}",
+    tag,
+    summary: "One alert with its deliveries",
+    params: Id,
+    response: AlertDetail,
+    handle: async ({ params }) => alerts.getAlert(params.id),
+  });
+}
+
+function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,100 @@
+import { z } from "@hono/zod-openapi";
+import { nameOfTable } from "../../catalog/errors.ts";
+import type { LoadedTable } from "../../catalog/model.ts";
+import { contentName, snapshotsOf } from "../../query/tables.ts";
+import { pageOfList } from "../cursor.ts";
+import { register, type App } from "../endpoint.ts";
+import type { Parts } from "../parts.ts";
+import { Files, Snapshots, TableDetail, Tables } from "../schemas/tables.ts";
+import { PageQuery } from "../schemas/values.ts";
+
+const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
+
+/** Tables, their snapshots and files, from metadata and manifests. */
+export function lakeRoutes(app: App, { tables, served }: Parts): void {
+  const now_ms = () => served.clock.now_us() / 1000;
+  register(app, {
+    method: "get",
+    path: "/api/tables",
+    tag: "Lake",
+    summary: "Every table with its rows, files, partitions and last commit",
+    query: PageQuery,
+    response: Tables,
+    async handle({ query }) {
+      const loaded = pageOfList(await tables.all(), query.limit, query.cursor);
+      return { ...loaded, items: await Promise.all(loaded.items.map((table) => tables.figures(table, now_ms()))) };
+    },
+  });
+  register(app, {
+    method: "get",
+    path: "/api/tables/{table}",
+    tag: "Lake",
+    summary: "One table: columns, partitions, properties",
+    params: TableName,
+    response: TableDetail,
+    async handle({ params }) {
+      const table = await tables.load(params.table);
+      const files = await tables.files(table);
+      const by_partition = Map.groupBy(files, ({ partition }) => partition);
+      return {
+        ...(await tables.figures(table, now_ms())),
+        ...describeTable(table),
+        by_partition: [...by_partition].map(([partition, own]) => figuresOf(partition, own)).toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),
+      };
+    },
+  });
+  register(app, {
+    method: "get",
+    path: "/api/tables/{table}/snapshots",
+    tag: "Lake",
+    summary: "Its snapshots, newest first: what each commit did, and who made it",
+    params: TableName,
+    query: PageQuery,
+    response: Snapshots,
+    handle: async ({ params, query }) => pageOfList(snapshotsOf(await tables.load(params.table)), query.limit, query.cursor),
+  });
+  register(app, {
+    method: "get",
+    path: "/api/tables/{table}/files",
+    tag: "Lake",
+    summary: "The files of its newest snapshot",
+    params: TableName,
+    query: PageQuery,
+    response: Files,
+    async handle({ params, query }) {
+      const table = await tables.load(params.table);
+      const page = pageOfList(await tables.files(table), query.limit, query.cursor);
+      const base = `${table.metadata.location}/`;
+      return { ...page, items: page.items.map((file) => ({ ...file, content: contentName(file), path: file.path.replace(base, "") })) };
+    },
+  });
+}
+
+function describeTable({ metadata, identifier }: LoadedTable) {
+  const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
+  const spec = metadata["partition-specs"].find((candidate) => candidate["spec-id"] === metadata["default-spec-id"]);
+  return {
+    table: nameOfTable(identifier),
+    location: metadata.location,
+    format_version: metadata["format-version"],
+    columns: (schema?.fields ?? []).map(({ name, type, required, doc }) => ({
+      name,
+      type: typeof type === "string" ? type : JSON.stringify(type),
+      is_required: required,
+      description: doc ?? null,
+    })),
+    partition_by: (spec?.fields ?? []).map(({ name, transform }) => (transform === "identity" ? name : `${transform}(${name})`)),
+    properties: metadata.properties,
+  };
+}
+
+function figuresOf(partition: string, files: readonly { content: number; rows: number; size_bytes: number }[]) {
+  const data = files.filter(({ content }) => content === 0);
+  return {
+    partition,
+    rows: data.reduce((total, { rows }) => total + rows, 0),
+    files: data.length,
+    delete_files: files.length - data.length,
+    size_bytes: files.reduce((total, { size_bytes }) => total + size_bytes, 0),
+  };
+}

@@ -1,0 +1,108 @@
+import { z } from "@hono/zod-openapi";
+import { isoFromMicros } from "../../clock.ts";
+import type { LoadedTable } from "../../catalog/model.ts";
+import { live } from "../../query/ask.ts";
+import { identifierOf } from "../../query/tables.ts";
+import { decodeCursor, encodeCursor } from "../cursor.ts";
+import { register, type App } from "../endpoint.ts";
+import type { Parts } from "../parts.ts";
+import type { Served } from "../served.ts";
+import { Quality, RefusedElements } from "../schemas/quality.ts";
+import { PageQuery, Time } from "../schemas/values.ts";
+
+/** Counting by reason reads one column of the whole table. */
+const COUNTS_MS = { fresh_ms: 2_000, stale_ms: 10_000 };
+
+const Place = z.object({ ingested_at: Time, partition: z.int(), offset: z.int(), element_index: z.int() });
+const RefusedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
+
+/** What tests said, and what was refused, with the element itself. */
+export function qualityRoutes(app: App, { served, tables, reader, health }: Parts): void {
+  const { books } = served.pipeline;
+  const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
+    const { namespace, name: own } = identifierOf(name);
+    const table = loaded.find(({ identifier }) => identifier.namespace[0] === namespace[0] && identifier.name === own);
+    return table === undefined ? 0 : (await tables.figures(table, 0)).rows;
+  };
+  register(app, {
+    method: "get",
+    path: "/api/quality",
+    tag: "Quality",
+    summary: "The tests' last run, what was refused by reason, and what was accepted",
+    response: Quality,
+    async handle() {
+      const loaded = await tables.all();
+      const refused = await reader.cache.get("refused by reason", COUNTS_MS, () =>
+        reader.now().rows(`select reason, count(*) as count, max(ingested_at) as last_at from ${live(books.refused)} group by reason order by count desc, reason`),
+      );
+      return {
+        tests: describeTests(served),
+        refused: refused.map((row) => ({ reason: row["reason"] ?? "", count: Number(row["count"]), last_at: isoOf(row["last_at"]) })),
+        accepted: await rowsOf(books.accepted, loaded),
+        duplicates: await rowsOf(books.duplicates, loaded),
+        refused_today: await health.refusedToday(await health.layers()),
+      };
+    },
+  });
+  register(app, {
+    method: "get",
+    path: "/api/quality/refused",
+    tag: "Quality",
+    summary: "Refused elements, newest first, each as it came",
+    query: RefusedQuery,
+    response: RefusedElements,
+    async handle({ query: { reason, limit, cursor } }) {
+      const found = await reader.now().rows(refusedSql(served, reason, limit + 1, decodeCursor(cursor, Place)));
+      const items = found.slice(0, limit).map(describeElement);
+      const last = items.at(-1);
+      const next = found.length > limit && last !== undefined ? encodeCursor({ ingested_at: last.ingested_at, partition: last.partition, offset: last.offset, element_index: last.element_index }) : null;
+      return { items, next };
+    },
+  });
+}
+
+function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
+  const last = tests();
+  if (last === null) return null;
+  const nodes = last.result.nodes.map(({ name, status, seconds, failures, message }) => ({ name, status, seconds, failures, message }));
+  const failed = nodes.filter(({ status }) => status === "fail" || status === "error").length;
+  return { ran_at: isoFromMicros(last.ran_at_us), passed: nodes.filter(({ status }) => status === "pass").length, failed, nodes };
+}
+
+function refusedSql({ pipeline }: Served, reason: string | undefined, limit: number, after: z.output<typeof Place> | null): string {
+  const conditions = ["true"];
+  if (reason !== undefined) conditions.push(`reason = ${quote(reason)}`);
+  if (after !== null) {
+    const place = `${quote(after.ingested_at)}::timestamptz, ${after.partition}, ${after.offset}, ${after.element_index}`;
+    conditions.push(`row(ingested_at, log_partition, log_offset, element_index) < row(${place})`);
+    conditions.push(`ingested_at <= ${quote(after.ingested_at)}::timestamptz`);
+  }
+  return `
+    select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition, log_offset, element_index
+    from ${live(pipeline.books.refused)}
+    where ${conditions.join(" and ")}
+    order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;
+}
+
+function describeElement(row: Record<string, string | null>) {
+  return {
+    reason: row["reason"] ?? "",
+    element: row["element"] ?? null,
+    source: row["source"] ?? null,
+    subject: row["subject"] ?? null,
+    ingested_at: isoOf(row["ingested_at"]),
+    topic: row["log_topic"] ?? "",
+    partition: Number(row["log_partition"]),
+    offset: Number(row["log_offset"]),
+    element_index: Number(row["element_index"]),
+  };
+}
+
+/** DuckDB's `2023-03-14 02:10:00.123+00` as ISO 8601. */
+function isoOf(text: string | null | undefined): string {
+  return `${(text ?? "").replace(" ", "T").replace(/\+00(:00)?$/, "")}Z`;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

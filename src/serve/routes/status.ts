@@ -1,0 +1,46 @@
+import { register, type App } from "../endpoint.ts";
+import { isoFromMicros } from "../../clock.ts";
+import type { Parts } from "../parts.ts";
+import { Health, Status } from "../schemas/status.ts";
+
+export function statusRoutes(app: App, { served, health, gate }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/status",
+    tag: "Status",
+    summary: "How the sources, the layers and the whole are doing",
+    response: Status,
+    async handle() {
+      const { name, kind, pipeline } = served.open.lake;
+      return {
+        product: "Coinlake",
+        version: served.version,
+        started_at: isoFromMicros(served.started_at_us),
+        lake: { name, kind, pipeline },
+        ...(await health.now()),
+      };
+    },
+  });
+  register(app, {
+    method: "get",
+    path: "/healthz",
+    tag: "Status",
+    summary: "Whether the process answers at all",
+    response: Health,
+    handle: async () => ({ is_ok: true, problems: [] }),
+  });
+  app.get("/readyz", async (context) => {
+    const { is_ready, problems } = await health.now();
+    // Whoever has no token may know whether, not why.
+    const body = { is_ok: is_ready, problems: gate.isOpenTo(context) ? problems : [] };
+    return context.json(body, is_ready ? 200 : 503);
+  });
+  const answer = { description: "Ready", content: { "application/json": { schema: Health } } };
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/readyz",
+    tags: ["Status"],
+    summary: "Whether all is well: red when a source is silent, a commit stalls or lag grows, with the reasons",
+    responses: { 200: answer, 503: { ...answer, description: "Not ready" } },
+  });
+}

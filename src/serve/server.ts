@@ -1,0 +1,141 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { OperatingError } from "../errors.ts";
+import { TableReports } from "../query/tables.ts";
+import { createApp } from "./app.ts";
+import type { Assets } from "./assets.ts";
+import { Console, type ConsoleLimits } from "./console/console.ts";
+import { EventHub } from "./events/hub.ts";
+import { checkToken, Gate } from "./guard/token.ts";
+import { Health } from "./health.ts";
+import { LakeReader } from "./lake-reader.ts";
+import { Metrics } from "./metrics.ts";
+import type { Parts } from "./parts.ts";
+import type { Served } from "./served.ts";
+
+export const DEFAULT_PORT = 4000;
+export const DEFAULT_HOST = "127.0.0.1";
+
+export interface ServerOptions {
+  served: Served;
+  assets: Assets;
+  /** 0 for any free one. */
+  port: number;
+  host: string;
+  /** Needed where `host` is not loopback; null for none. */
+  token: string | null;
+  /** Told of unexpected errors; their callers get a bare 500. */
+  onError(error: unknown): void;
+  console_limits?: Partial<ConsoleLimits>;
+}
+
+export interface RunningServer {
+  url: string;
+  port: number;
+  /** Ends streams and the console; lets requests in progress end, for a while. */
+  close(): Promise<void>;
+}
+
+/** A client that takes longer to send its head, or its whole request, is gone or means harm. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 20_000;
+const KEEP_ALIVE_TIMEOUT_MS = 15_000;
+/** A socket on which nothing moves; streams move every second. Longer than a typed query may take. */
+const IDLE_TIMEOUT_MS = 180_000;
+const LOOK_MS = 2_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_HEADERS = 100;
+const MAX_CONNECTIONS = 1_000;
+const CLOSE_TIMEOUT_MS = 3_000;
+
+/** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { served, assets, host, port, token, onError } = options;
+  checkToken(host, token);
+  const tables = new TableReports(served.open);
+  const health = new Health(served, tables);
+  const hub = new EventHub({ served, health, tables, onError });
+  const parts: Parts = {
+    served,
+    tables,
+    health,
+    hub,
+    assets,
+    onError,
+    reader: new LakeReader(served),
+    console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
+    metrics: new Metrics(),
+    gate: new Gate(token, served.clock),
+  };
+  const { app, stop } = createApp(parts, host);
+  const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
+  try {
+    await listen(server, host, port);
+  } catch (error) {
+    stop();
+    await parts.console.close();
+    throw error;
+  }
+  hub.start();
+  const bound = (server.address() as AddressInfo).port;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}`,
+    port: bound,
+    async close() {
+      hub.close();
+      stop();
+      await parts.console.close();
+      await closeServer(server);
+      await parts.reader.close();
+    },
+  };
+}
+
+function createHttpServer(listener: Parameters<typeof createServer>[1]): Server {
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: LOOK_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      noDelay: true,
+    },
+    listener,
+  );
+  server.maxHeadersCount = MAX_HEADERS;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(IDLE_TIMEOUT_MS);
+  return server;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(listenFailure(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+  clearTimeout(timer);
+}
+
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): OperatingError {
+  const next_step = "choose another port with --port; 0 takes any free one.";
+  if (error.code === "EADDRINUSE") {
+    return new OperatingError("PORT_TAKEN", `The page's port ${port} on ${host} is taken by another program.`, {
+      next_step: `Stop that program (perhaps this one is running already), or ${next_step}`,
+      cause: error,
+    });
+  }
+  return new OperatingError("PORT_REFUSED", `The page cannot be served on ${host}:${port}: ${error.message}`, {
+    next_step: `Give an address of this machine with --host, or ${next_step}`,
+    cause: error,
+  });
+}
