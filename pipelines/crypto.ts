@@ -10,6 +10,7 @@ import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
 import { questions } from "./crypto/questions.ts";
+import { default_rules } from "./crypto/rules.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -105,6 +106,7 @@ export const crypto: Pipeline = {
       amount: "traded_volume_usd",
     },
   },
+  alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${table("gold.fact_crypto_ticks")}`,
   questions,
   api,

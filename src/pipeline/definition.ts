@@ -37,6 +37,8 @@ export interface Pipeline {
   fallback_source: string;
   books: Books;
   live: LiveDefinition;
+  /** `default_rules`: alert rules as JSON (alert/rule.ts says how), written once into a new lake; whoever does not want one deletes it. */
+  alerts: { default_rules: readonly object[] };
   /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
   latest_event(table: TableNaming): string;
   questions: readonly Question[];

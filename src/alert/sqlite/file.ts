@@ -70,7 +70,8 @@ const TABLES = `
     resume TEXT,
     UNIQUE (alert_id, event, sink_id)
   ) STRICT;
-  CREATE INDEX delivery_due ON delivery (next_attempt_at_us) WHERE state = 'waiting';
+  CREATE INDEX delivery_due ON delivery (sink_id, next_attempt_at_us) WHERE state = 'waiting';
+  CREATE INDEX delivery_next ON delivery (next_attempt_at_us) WHERE state = 'waiting';
   CREATE INDEX delivery_failed ON delivery (delivery_seq) WHERE state = 'failed';
 `;
 

@@ -42,13 +42,13 @@ export function prepareStatements(database: DatabaseSync) {
     // What an alert's end is told by waits until its beginning was told, or given up.
     due_deliveries: prepare(`
       SELECT * FROM delivery AS due
-      WHERE state = 'waiting' AND next_attempt_at_us <= ?
+      WHERE sink_id = ? AND state = 'waiting' AND next_attempt_at_us <= ?
         AND NOT EXISTS (
           SELECT 1 FROM delivery AS before
           WHERE before.alert_id = due.alert_id AND before.sink_id = due.sink_id AND before.delivery_seq < due.delivery_seq AND before.state = 'waiting'
         )
       ORDER BY next_attempt_at_us, delivery_seq LIMIT ?`),
-    next_delivery: prepare("SELECT min(next_attempt_at_us) AS at_us FROM delivery WHERE state = 'waiting' AND next_attempt_at_us > ?"),
+    next_delivery: prepare("SELECT min(next_attempt_at_us) AS at_us FROM delivery WHERE state = 'waiting'"),
     begin_delivery: prepare("UPDATE delivery SET resume = ? WHERE delivery_seq = ?"),
     end_delivery: prepare(
       "UPDATE delivery SET state = ?, attempts = attempts + 1, next_attempt_at_us = ?, sent_at_us = ?, last_error = ? WHERE delivery_seq = ?",

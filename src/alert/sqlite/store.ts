@@ -66,7 +66,16 @@ export class AlertStore {
     });
   }
 
-  /** Whether `judge` may take the id; sinks are looked at in the same transaction. */
+  /** Notes once where judging begins: past what was there before. */
+  async begin(next: Readonly<Record<string, number>>, now: string): Promise<void> {
+    await this.transact("write to", () => {
+      if (this.#sql.get_setting.get("begun") !== undefined) return;
+      for (const [partition, offset] of Object.entries(next)) this.#sql.put_progress.run(partition, offset);
+      this.#sql.put_setting.run("begun", now);
+    });
+  }
+
+  /** The sinks that it names are looked at in the same transaction. */
   insertRule(rule: Rule, now: string): Promise<"inserted" | "exists" | { missing_sink: string }> {
     return this.transact("write a rule to", () => {
       const missing_sink = this.#missingSink(rule);
@@ -78,29 +87,30 @@ export class AlertStore {
   }
 
   /** With the new rule, what the old one held open ends, and what it remembers is gone. */
-  updateRule(rule: Rule, now: string): Promise<{ ended: Alert[] } | "missing" | { missing_sink: string }> {
+  updateRule(rule: Rule, now: string): Promise<"updated" | "missing" | { missing_sink: string }> {
     return this.transact("change a rule in", () => {
       const missing_sink = this.#missingSink(rule);
       if (missing_sink !== null) return { missing_sink };
       if (this.#sql.get_rule.get(rule.id) === undefined) return "missing";
       this.#sql.update_rule.run(now, JSON.stringify(rule), rule.id);
-      return { ended: this.#endEpisodes(rule.id, "rule_changed", now) };
+      this.#endEpisodes(rule.id, "rule_changed", now);
+      return "updated";
     });
   }
 
-  deleteRule(id: string, now: string): Promise<{ ended: Alert[] } | "missing"> {
+  deleteRule(id: string, now: string): Promise<"deleted" | "missing"> {
     return this.transact("delete a rule from", () => {
       if (this.#sql.get_rule.get(id) === undefined) return "missing";
       this.#sql.delete_rule.run(id);
-      return { ended: this.#endEpisodes(id, "rule_deleted", now) };
+      this.#endEpisodes(id, "rule_deleted", now);
+      return "deleted";
     });
   }
 
-  #endEpisodes(rule_id: string, ended_by: "rule_changed" | "rule_deleted", now: string): Alert[] {
+  #endEpisodes(rule_id: string, ended_by: "rule_changed" | "rule_deleted", now: string): void {
     const ended = this.#sql.active_of_rule.all(rule_id).map((row) => ({ ...alertOf(row), state: "recovered", ended_by, ended_at: now }) satisfies Alert);
     for (const alert of ended) this.#sql.update_alert.run(0, JSON.stringify(alert), alert.id);
     this.#sql.delete_states.run(rule_id);
-    return ended;
   }
 
   #missingSink({ sinks }: Rule): string | null {
@@ -233,13 +243,14 @@ export class AlertStore {
     if (changes > 0) this.#sql.prune_deliveries.run();
   }
 
-  dueDeliveries(now_us: number, limit: number): Pending[] {
-    return this.#read(() => this.#sql.due_deliveries.all(now_us, limit).map(pendingOf));
+  /** To one sink, those longest due first. */
+  dueDeliveries(sink_id: string, now_us: number, limit: number): Pending[] {
+    return this.#read(() => this.#sql.due_deliveries.all(sink_id, now_us, limit).map(pendingOf));
   }
 
-  /** When the next delivery is due after now; null where none waits. */
-  nextDelivery_us(now_us: number): number | null {
-    const at_us = this.#read(() => this.#sql.next_delivery.get(now_us)?.["at_us"]);
+  /** When the next delivery is due; null where none waits. */
+  nextDelivery_us(): number | null {
+    const at_us = this.#read(() => this.#sql.next_delivery.get()?.["at_us"]);
     return at_us === null || at_us === undefined ? null : Number(at_us);
   }
 

@@ -1,0 +1,74 @@
+import { setImmediate } from "node:timers/promises";
+import { isoFromMicros } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
+import type { Alert } from "./alert.ts";
+import { Judge } from "./evaluate/judge.ts";
+import { Watch } from "./evaluate/watch.ts";
+import type { BackTest, BackTestRange } from "./facade.ts";
+import type { TickHistory } from "./history.ts";
+import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
+
+const LISTED_ALERTS = 1_000;
+/** Judging pauses for timers and sockets after so many ticks. */
+const SLICE_TICKS = 2_000;
+
+/**
+ * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
+ * that judges them as they come. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ */
+export async function backTest(history: TickHistory, json: object, options: BackTestRange & { now_us: number }): Promise<BackTest> {
+  const rule = testedRule(json);
+  const watch = Watch.over(rule);
+  if (watch === null) {
+    throw new OperatingError("NOT_TESTABLE", `A rule of kind ${rule.condition.kind} is judged by a clock, and the lake does not keep what it saw.`, {
+      next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
+    });
+  }
+  const [from_us, to_us] = [timeOf("from", options.from), timeOf("to", options.to)];
+  const judge = new Judge([watch]);
+  const limit = options.limit ?? LISTED_ALERTS;
+  const range = { ...(from_us === null ? {} : { since_us: from_us - judge.history_us }), ...(to_us === null ? {} : { until_us: to_us }) };
+  const fired = new Map<string, Alert>();
+  const subjects = new Set<string>();
+  let [read, ticks, count, first_us, last_us] = [0, 0, 0, Infinity, -Infinity];
+  for await (const tick of history.ticks(range)) {
+    // What lies before fills the windows; an episode that began there is none of the range.
+    const { events } = judge.judge(tick, options.now_us);
+    read += 1;
+    if (read % SLICE_TICKS === 0) await setImmediate();
+    if (from_us !== null && tick.at_us < from_us) continue;
+    ticks += 1;
+    subjects.add(tick.subject);
+    [first_us, last_us] = [Math.min(first_us, tick.at_us), Math.max(last_us, tick.at_us)];
+    for (const { event, alert } of events) {
+      const is_listed = event === "fired" ? fired.size < limit : fired.has(alert.id);
+      if (event === "fired") count += 1;
+      if (is_listed) fired.set(alert.id, alert);
+    }
+  }
+  // What is still open has counted on since it fired.
+  for (const [, { active }] of watch.states.changes()) if (active !== null && fired.has(active.id)) fired.set(active.id, active);
+  const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...tested } = rule;
+  return {
+    rule: tested,
+    from: ticks === 0 ? null : isoFromMicros(first_us),
+    to: ticks === 0 ? null : isoFromMicros(last_us),
+    ticks,
+    subjects: subjects.size,
+    fired: count,
+    alerts: [...fired.values()],
+  };
+}
+
+function testedRule(json: object): StoredRule {
+  const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...own } = json as Partial<StoredRule>;
+  const rule = parseNewRule(own);
+  return { ...rule, id: rule.id ?? slugOf(rule.name), revision: 0, created_at: "", updated_at: "" };
+}
+
+function timeOf(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const at_ms = Date.parse(text);
+  if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
+  throw new OperatingError("BAD_TIME", `${name}: "${text}" is no time.`, { next_step: "Write it as 2023-03-14T02:10:00Z." });
+}

@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Sink } from "../sink.ts";
+import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
+
+/** What a program needs to run at all; keys and tokens of this process are none of its business. */
+const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SystemRoot", "TEMP", "USERPROFILE"];
+
+/** No shell: what an alert says can never be a command. The message comes on standard input, as JSON. */
+export async function runCommand(sink: Extract<Sink, { kind: "command" }>, message: DeliveryMessage, { signal }: Attempt): Promise<void> {
+  const [program = "", ...args] = sink.argv;
+  const env = Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  // A group of its own, so that what the program started ends with it.
+  const child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  const kill = () => {
+    if (child.pid !== undefined) killGroup(child.pid);
+  };
+  signal.addEventListener("abort", kill, { once: true });
+  // A program need not read its input.
+  child.stdin.on("error", () => child.stdin.destroy());
+  child.stdin.end(`${JSON.stringify(message)}\n`);
+  try {
+    const [code, killed_by] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+    if (signal.aborted) throw new DeliveryFailed("did not end in time");
+    if (code !== 0) throw new DeliveryFailed(killed_by === null ? `ended with exit code ${code}` : `was ended by ${killed_by}`);
+  } catch (error) {
+    if (error instanceof DeliveryFailed) throw error;
+    throw new DeliveryFailed(`could not be started: ${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`);
+  } finally {
+    signal.removeEventListener("abort", kill);
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
+  } catch (error) {
+    // It ended by itself meanwhile.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}

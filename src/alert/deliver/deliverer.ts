@@ -1,0 +1,170 @@
+import type { Clock } from "../../clock.ts";
+import { OperatingError } from "../../errors.ts";
+import type { Sink } from "../sink.ts";
+import type { Pending } from "../sqlite/rows.ts";
+import type { AlertStore } from "../sqlite/store.ts";
+import { runCommand } from "./command.ts";
+import { appendToFile } from "./file.ts";
+import { sendSlack, sendWebhook } from "./http.ts";
+import { DeliveryFailed, messageOf, type Attempt } from "./message.ts";
+
+export interface DeliveryLimits {
+  /** The first pause after a failure; it doubles with each one after. */
+  base_ms: number;
+  cap_ms: number;
+  /** What was not delivered by then is given up. */
+  give_up_after_ms: number;
+  /** For an answer; commands have a time-out of their own. */
+  timeout_ms: number;
+}
+
+export const DELIVERY_LIMITS: DeliveryLimits = { base_ms: 2_000, cap_ms: 3_600_000, give_up_after_ms: 86_400_000, timeout_ms: 10_000 };
+
+/** A sink that does not answer holds up its own deliveries only. Files and commands take one after the other. */
+const AT_ONCE: Record<Sink["kind"], number> = { webhook: 4, slack: 1, command: 1, file: 1 };
+
+/** Sinks made by another process, and a clock that was set, are noticed at this pace. */
+const LOOK_MS = 1_000;
+
+export interface DelivererOptions {
+  store: AlertStore;
+  clock: Clock;
+  limits?: Partial<DeliveryLimits> | undefined;
+  random?: (() => number) | undefined;
+  /** Told when a delivery is given up. */
+  gaveUp(sink: string, message: string): void;
+  /** Told when the outbox could not be written; the delivery is then made again. */
+  failed(error: OperatingError): void;
+}
+
+/**
+ * Takes deliveries from the outbox to their sinks, at least once: the outbox says sent only after the sink has. A message's id
+ * tells a receiver of a repeat; a file gets none.
+ */
+export class Deliverer {
+  readonly #options: DelivererOptions;
+  readonly #limits: DeliveryLimits;
+  readonly #random: () => number;
+  /** By delivery_seq. */
+  readonly #under_way = new Map<number, { sink: string; end: Promise<void> }>();
+  #wake: (() => void) | null = null;
+  #has_news = false;
+  #failure: unknown = null;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+    this.#limits = { ...DELIVERY_LIMITS, ...options.limits };
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** There may be something to deliver. */
+  wake(): void {
+    this.#has_news = true;
+    this.#wake?.();
+  }
+
+  /** Delivers until the signal aborts; attempts under way are then cut off, and made anew at the next start. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => this.wake(), { once: true });
+    while (!signal.aborted) {
+      if (this.#failure !== null) throw this.#failure;
+      this.#has_news = false;
+      this.#begin(signal);
+      await this.#pause();
+    }
+    await Promise.allSettled([...this.#under_way.values()].map(({ end }) => end));
+  }
+
+  #begin(signal: AbortSignal): void {
+    const { store, clock } = this.#options;
+    if (store.nextDelivery_us() === null) return;
+    const now_us = clock.now_us();
+    for (const sink of store.sinks()) {
+      const busy = [...this.#under_way.values()].filter((other) => other.sink === sink.id).length;
+      const room = AT_ONCE[sink.kind] - busy;
+      if (room <= 0) continue;
+      const due = store.dueDeliveries(sink.id, now_us, AT_ONCE[sink.kind]).filter(({ delivery_seq }) => !this.#under_way.has(delivery_seq));
+      for (const pending of due.slice(0, room)) this.#start(sink, pending, signal);
+    }
+  }
+
+  #start(sink: Sink, pending: Pending, signal: AbortSignal): void {
+    const end = this.#attempt(sink, pending, signal)
+      .catch((error: unknown) => {
+        if (error instanceof OperatingError && error.is_retryable) this.#options.failed(error);
+        else this.#failure ??= error;
+      })
+      .finally(() => {
+        this.#under_way.delete(pending.delivery_seq);
+        this.wake();
+      });
+    this.#under_way.set(pending.delivery_seq, { sink: sink.id, end });
+  }
+
+  async #attempt(sink: Sink, pending: Pending, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    const { delivery_seq, resume } = pending;
+    const timeout_ms = sink.kind === "command" ? sink.timeout_ms : this.#limits.timeout_ms;
+    const attempt: Attempt = {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeout_ms)]),
+      now_us: clock.now_us(),
+      resume,
+      note: (note) => store.beginDelivery(delivery_seq, note),
+    };
+    try {
+      await send(sink, pending, attempt);
+      await store.endDelivery(delivery_seq, { state: "sent", next_attempt_at_us: null, sent_at_us: clock.now_us(), last_error: null });
+    } catch (error) {
+      if (!(error instanceof DeliveryFailed)) throw error;
+      // Told to stop: that the attempt ended is no failure of the sink.
+      if (!signal.aborted) await this.#failed(sink, pending, error);
+    }
+  }
+
+  async #failed(sink: Sink, { delivery_seq, attempts, created_at_us }: Pending, error: DeliveryFailed): Promise<void> {
+    const { store, clock, gaveUp } = this.#options;
+    const { base_ms, cap_ms, give_up_after_ms } = this.#limits;
+    const now_us = clock.now_us();
+    const ceiling_ms = Math.min(cap_ms, base_ms * 2 ** Math.min(attempts, 40));
+    const pause_ms = Math.max(ceiling_ms * (0.5 + this.#random() / 2), Math.min(error.retry_after_ms ?? 0, cap_ms));
+    const next_us = Math.ceil(now_us + pause_ms * 1_000);
+    const is_over = error.is_final || next_us > created_at_us + give_up_after_ms * 1_000;
+    await store.endDelivery(delivery_seq, {
+      state: is_over ? "failed" : "waiting",
+      next_attempt_at_us: is_over ? null : next_us,
+      sent_at_us: null,
+      last_error: error.message,
+    });
+    if (is_over) gaveUp(sink.id, error.message);
+  }
+
+  #pause(): Promise<void> {
+    if (this.#has_news) return Promise.resolve();
+    const next_us = this.#options.store.nextDelivery_us();
+    const left_ms = next_us === null ? LOOK_MS : (next_us - this.#options.clock.now_us()) / 1_000;
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#wake = null;
+        resolve();
+      };
+      // What is due and waits for room is looked at when an attempt has ended, and that wakes.
+      const timer = setTimeout(wake, left_ms <= 0 ? LOOK_MS : Math.min(LOOK_MS, Math.ceil(left_ms)));
+      this.#wake = wake;
+    });
+  }
+}
+
+function send(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
+  const message = messageOf(pending);
+  switch (sink.kind) {
+    case "webhook":
+      return sendWebhook(sink, message, attempt);
+    case "slack":
+      return sendSlack(sink, message, attempt);
+    case "command":
+      return runCommand(sink, message, attempt);
+    case "file":
+      return appendToFile(sink, message, attempt);
+  }
+}

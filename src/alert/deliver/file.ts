@@ -1,0 +1,41 @@
+import { open, type FileHandle } from "node:fs/promises";
+import type { Sink } from "../sink.ts";
+import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
+
+const NEWLINE = 0x0a;
+
+/**
+ * One line of JSON per message, each there once whatever is killed when: the attempt first notes, durably, how long the file is,
+ * and the next attempt looks from there on whether the line has got through, and takes away what of it a power cut left.
+ */
+export async function appendToFile(sink: Extract<Sink, { kind: "file" }>, message: DeliveryMessage, attempt: Attempt): Promise<void> {
+  const line = Buffer.from(`${JSON.stringify(message)}\n`);
+  let file: FileHandle | undefined;
+  try {
+    file = await open(sink.path, "a+", 0o600);
+    let { size } = await file.stat();
+    if (attempt.resume !== null) {
+      const tail = await readFrom(file, Math.min(Number(attempt.resume), size), size);
+      if (tail.includes(line)) return;
+      const torn = tail.lastIndexOf(NEWLINE) + 1;
+      if (torn < tail.length && line.subarray(0, tail.length - torn).equals(tail.subarray(torn))) {
+        size -= tail.length - torn;
+        await file.truncate(size);
+      }
+    }
+    await attempt.note(String(size));
+    await file.appendFile(line);
+    await file.sync();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && "syscall" in error) throw new DeliveryFailed(`could not be written: ${String(error.code)}`);
+    throw error;
+  } finally {
+    await file?.close();
+  }
+}
+
+async function readFrom(file: FileHandle, start: number, end: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(end - start);
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
+  return buffer.subarray(0, bytesRead);
+}

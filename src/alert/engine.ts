@@ -1,0 +1,390 @@
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { isoFromMicros, type Clock } from "../clock.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import type { SourceReport } from "../source/producer.ts";
+import type { AlertEvent } from "./alert.ts";
+import { backTest } from "./back-test.ts";
+import { StoredBook } from "./book.ts";
+import { Deliverer, type DeliveryLimits } from "./deliver/deliverer.ts";
+import { HealthWatch } from "./evaluate/health-watch.ts";
+import { Judge } from "./evaluate/judge.ts";
+import { Watch } from "./evaluate/watch.ts";
+import type { AlertFacade, AlertState, BackTest, BackTestRange, HealthView, TickBatch } from "./facade.ts";
+import { windowTicks, type Offsets, type TickHistory } from "./history.ts";
+import { parseRule, type StoredRule } from "./rule.ts";
+import { AlertStore } from "./sqlite/store.ts";
+
+/** Where ticks come from: the live tail. Its history holds whatever its state says it has come to. */
+export interface TickSource {
+  onAbsorbed(listener: (batch: TickBatch) => void): () => void;
+  state(): { next: Offsets };
+}
+
+export interface AlertEngineOptions {
+  /** The lake's: `alerts.db` lies in it. */
+  folder: string;
+  pipeline: Pick<Pipeline, "topic" | "alerts">;
+  clock: Clock;
+  source: TickSource;
+  history: TickHistory;
+  report(report: SourceReport): void;
+  delivery?: Partial<DeliveryLimits>;
+}
+
+/** Without an alert, progress is made durable at this pace; a restart judges anew what came after. */
+const PROGRESS_MS = 1_000;
+/** Rules that another process has written are taken up within this. */
+const LOOK_MS = 250;
+/** How often the tail is looked at while it comes to where it was; it takes a moment, once. */
+const REACHED_LOOK_MS = 20;
+/** Judging pauses for timers and sockets after so many ticks: about 10 ms. */
+const SLICE_TICKS = 2_000;
+/** What waits beyond this is forgotten, and read again from the lake when its turn comes. */
+const MAX_WAITING_TICKS = 500_000;
+const RETRY = { first_ms: 500, most_ms: 15_000, times: 8 };
+
+export function alertsFile(folder: string): string {
+  return join(folder, "alerts.db");
+}
+
+/** Rules, sinks and alerts of a lake, without an engine; the pipeline's default rules are there from the first opening on. */
+export async function openAlertBook(folder: string, pipeline: Pick<Pipeline, "alerts">, clock: Clock): Promise<StoredBook> {
+  return new StoredBook(await openStore(folder, pipeline, clock), clock);
+}
+
+async function openStore(folder: string, { alerts }: Pick<Pipeline, "alerts">, clock: Clock): Promise<AlertStore> {
+  const store = new AlertStore(alertsFile(folder));
+  await store.writeDefaults(alerts.default_rules.map(parseRule), isoFromMicros(clock.now_us()));
+  return store;
+}
+
+/**
+ * Judges every accepted tick by every rule, once, in the order of the log, and makes what follows from it durable together with
+ * the offsets that it holds for. Killed anywhere, it goes on at its last commit: the windows are made again from the lake's
+ * history, the ticks after it are judged again, and come to the same alerts, under the same ids.
+ */
+export class AlertEngine extends StoredBook implements AlertFacade {
+  readonly #options: AlertEngineOptions;
+  readonly #deliverer: Deliverer;
+  readonly #listeners = new Set<(event: AlertEvent) => void>();
+  readonly #unsubscribe: () => void;
+  readonly #started_us: number;
+  /** All before it is judged, in memory; what is durable may be a second behind. */
+  #next: Record<string, number>;
+  #judge = new Judge([]);
+  #watches: readonly (Watch | HealthWatch)[] = [];
+  #queue: TickBatch[] = [];
+  #waiting_ticks = 0;
+  /** Batches were forgotten: the lake has them. */
+  #is_behind = true;
+  #health: HealthView | null = null;
+  /** Judged and not durable yet. */
+  #events: AlertEvent[] = [];
+  #committed_us = -Infinity;
+  #is_dirty = false;
+  #data_version = -1;
+  #are_rules_stale = true;
+  #judged_ticks = 0;
+  #historic_ticks = 0;
+  #wake: (() => void) | null = null;
+  #idle: (() => void)[] = [];
+
+  private constructor(store: AlertStore, options: AlertEngineOptions) {
+    super(store, options.clock);
+    this.#options = options;
+    this.#started_us = options.clock.now_us();
+    this.#next = store.progress();
+    this.#deliverer = new Deliverer({
+      store,
+      clock: options.clock,
+      limits: options.delivery,
+      gaveUp: (sink, message) => options.report({ level: "warning", code: "ALERT_NOT_DELIVERED", message: `An alert could not be delivered to the sink "${sink}": ${message}.` }),
+      failed: (error) => options.report({ level: "warning", code: error.code, message: error.message }),
+    });
+    this.#unsubscribe = options.source.onAbsorbed((batch) => this.#take(batch));
+  }
+
+  /**
+   * Judging begins where the last commit stands, and in a lake that never had alerts, where its live tail stands now: rules do
+   * not fire over the past. Open it before anything new comes into the log.
+   */
+  static async open(options: AlertEngineOptions): Promise<AlertEngine> {
+    const store = await openStore(options.folder, options.pipeline, options.clock);
+    try {
+      await store.begin(options.source.state().next, isoFromMicros(options.clock.now_us()));
+      return new AlertEngine(store, options);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Judges and delivers until the signal aborts, then makes the rest durable. Rejects when it cannot go on. */
+  async run(signal: AbortSignal): Promise<void> {
+    const own = new AbortController();
+    const both = AbortSignal.any([signal, own.signal]);
+    both.addEventListener("abort", () => this.#wake?.(), { once: true });
+    const loops = [this.#follow(both), this.#deliverer.run(both)];
+    try {
+      await Promise.all(loops);
+    } finally {
+      own.abort();
+      await Promise.allSettled(loops);
+    }
+  }
+
+  /** Looks at silent sources and lagging layers; call it about once a second. */
+  look(view: HealthView): void {
+    this.#health = view;
+    this.#wake?.();
+  }
+
+  /** Resolves when all that was given so far is judged and durable. Only beside `run`. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#wake?.();
+    });
+  }
+
+  onAlert(listener: (event: AlertEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  state(): AlertState {
+    const rules = this.listRules();
+    return {
+      ...this.store.counts(),
+      rules: rules.length,
+      rules_enabled: rules.filter(({ is_enabled }) => is_enabled).length,
+      next: { ...this.#next },
+      waiting_ticks: this.#waiting_ticks,
+      judged_ticks: this.#judged_ticks,
+      historic_ticks: this.#historic_ticks,
+    };
+  }
+
+  testRule(rule: string | object, range: BackTestRange = {}): Promise<BackTest> {
+    const tested = typeof rule === "string" ? this.getRule(rule) : rule;
+    return backTest(this.#options.history, tested, { ...range, now_us: this.clock.now_us() });
+  }
+
+  override async close(): Promise<void> {
+    this.#unsubscribe();
+    await super.close();
+  }
+
+  protected override rulesChanged(): void {
+    this.#are_rules_stale = true;
+    this.#wake?.();
+  }
+
+  #take(batch: TickBatch): void {
+    this.#queue.push(batch);
+    this.#waiting_ticks += batch.ticks.length;
+    if (this.#waiting_ticks > MAX_WAITING_TICKS) {
+      this.#is_behind = true;
+      this.#forgetQueue();
+    }
+    this.#wake?.();
+  }
+
+  #forgetQueue(): void {
+    this.#queue = [];
+    this.#waiting_ticks = 0;
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    await this.#reached(this.#next, signal);
+    while (!signal.aborted) {
+      await this.#takeUpRules(signal);
+      if (this.#is_behind) await this.#patiently(signal, () => this.#catchUp(signal));
+      const batch = this.#queue.shift();
+      if (batch !== undefined) {
+        await this.#judgeBatch(batch);
+        this.#waiting_ticks -= batch.ticks.length;
+      }
+      this.#judgeHealth();
+      const is_due = this.clock.now_us() - this.#committed_us >= PROGRESS_MS * 1_000;
+      const is_idle = batch === undefined && this.#idle.length > 0;
+      if (this.#events.length > 0 || (this.#is_dirty && (is_due || is_idle))) await this.#commit(signal);
+      if (is_idle) for (const resolve of this.#idle.splice(0)) resolve();
+      if (batch === undefined) await this.#pause(LOOK_MS);
+    }
+    if (this.#is_dirty) await this.#commit(signal);
+  }
+
+  /** The tail begins where the tables stand, which may be before what was judged: its history is whole only past that. */
+  async #reached(place: Offsets, signal: AbortSignal): Promise<void> {
+    const hasReached = () => Object.entries(place).every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);
+    while (!signal.aborted && !hasReached()) await this.#pause(REACHED_LOOK_MS, { is_woken: false, signal });
+  }
+
+  /** Judges from the lake's history what was not given, or given and forgotten. */
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    // Both at one moment: what was given so far is in the history, what is given from now on is past `target`.
+    const target = { ...this.#options.source.state().next };
+    this.#forgetQueue();
+    this.#is_behind = false;
+    try {
+      if (Object.entries(target).every(([name, next]) => (this.#next[name] ?? 0) >= next)) return;
+      let ticks: Tick[] = [];
+      for await (const tick of this.#options.history.ticks({ from: this.#next, before: target })) {
+        const last = ticks.at(-1);
+        const is_new_record = last?.partition !== tick.partition || last.offset !== tick.offset;
+        if (ticks.length >= SLICE_TICKS && is_new_record && last !== undefined) {
+          await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
+          await this.#commit(signal);
+          ticks = [];
+        }
+        if (signal.aborted) return;
+        ticks.push(tick);
+      }
+      await this.#judgeBatch({ ticks, next: target });
+    } catch (error) {
+      this.#is_behind = true;
+      throw error;
+    }
+  }
+
+  async #judgeBatch({ ticks, next }: TickBatch): Promise<void> {
+    for (let start = 0; start < ticks.length; start += SLICE_TICKS) {
+      const now_us = this.clock.now_us();
+      for (const tick of ticks.slice(start, start + SLICE_TICKS)) {
+        if (tick.offset < (this.#next[this.#partition(tick.partition)] ?? 0)) continue;
+        const { events, is_historic } = this.#judge.judge(tick, now_us);
+        this.#judged_ticks += 1;
+        if (is_historic) this.#historic_ticks += 1;
+        if (events.length > 0) this.#events.push(...events);
+      }
+      await setImmediate();
+    }
+    for (const [name, offset] of Object.entries(next)) {
+      if (offset <= (this.#next[name] ?? 0)) continue;
+      this.#next[name] = offset;
+      this.#is_dirty = true;
+    }
+  }
+
+  #judgeHealth(): void {
+    if (this.#health === null) return;
+    const view = this.#health;
+    this.#health = null;
+    const now_us = this.clock.now_us();
+    for (const watch of this.#watches) {
+      if (!(watch instanceof HealthWatch)) continue;
+      this.#events.push(...watch.judge(view, now_us));
+      if (watch.states.has_changes) this.#is_dirty = true;
+    }
+  }
+
+  /** Takes up what this or another process has written. A rule that is new, or changed, begins with the next tick. */
+  async #takeUpRules(signal: AbortSignal): Promise<void> {
+    const data_version = this.store.dataVersion();
+    if (!this.#are_rules_stale && data_version === this.#data_version) return;
+    const is_first = this.#data_version === -1;
+    this.#are_rules_stale = false;
+    this.#data_version = data_version;
+    const rules = this.store.rules().filter(({ is_enabled }) => is_enabled);
+    const known = new Map(this.#watches.map((watch) => [keyOf(watch.rule), watch]));
+    if (!is_first && rules.length === known.size && rules.every((rule) => known.has(keyOf(rule)))) return;
+    // What was judged by the rules as they were must not be judged again by those that are new.
+    if (this.#is_dirty) await this.#commit(signal);
+    const watches = rules.map((rule) => known.get(keyOf(rule)) ?? this.#watchFor(rule));
+    const judging = watches.filter((watch) => watch instanceof Watch);
+    if (!is_first && this.#judge.holds(judging.map(({ rule }) => rule))) this.#judge = new Judge(judging, this.#judge);
+    else this.#judge = (await this.#primed(judging, signal)) ?? this.#judge;
+    const replaced = this.#watches.filter((watch) => !watches.includes(watch));
+    this.#watches = watches;
+    for (const watch of replaced) this.#tellEnded(watch);
+  }
+
+  #watchFor(rule: StoredRule): Watch | HealthWatch {
+    const states = this.store.states(rule.id);
+    return Watch.over(rule, states) ?? new HealthWatch(rule, this.#started_us, states);
+  }
+
+  /** A judge that knows what lies in its windows; null where it was told to stop. */
+  #primed(watches: readonly Watch[], signal: AbortSignal): Promise<Judge | null> {
+    return this.#patiently(signal, async () => {
+      const judge = new Judge(watches);
+      let learned = 0;
+      for await (const tick of windowTicks(this.#options.history, this.#next, judge.history_us)) {
+        judge.learn(tick);
+        learned += 1;
+        if (learned % SLICE_TICKS === 0) await setImmediate();
+        if (signal.aborted) return null;
+      }
+      return judge;
+    });
+  }
+
+  /** What was open when its rule was edited or deleted has ended with it, in the same transaction. */
+  #tellEnded({ states }: Watch | HealthWatch): void {
+    for (const subject of states.subjects()) {
+      const { active } = states.get(subject);
+      const alert = active === null ? null : this.store.alert(active.id);
+      if (alert?.state === "recovered") this.#tell({ event: "ended", alert });
+    }
+  }
+
+  async #commit(signal: AbortSignal): Promise<void> {
+    const now_us = this.clock.now_us();
+    const states = this.#watches.flatMap(({ rule, states: own }) => [...own.changes()].map(([subject, state]) => ({ rule, subject, state })));
+    const kept = await this.#patiently(signal, () => this.store.commit({ events: this.#events, states, next: this.#next, now_us }));
+    // Told to stop while it could not be written: the next start judges it again.
+    if (kept === null) return;
+    for (const { states: own } of this.#watches) own.madeDurable();
+    this.#events = [];
+    this.#is_dirty = false;
+    this.#committed_us = now_us;
+    if (kept.length > 0) this.#deliverer.wake();
+    for (const event of kept) this.#tell(event);
+  }
+
+  #tell(event: AlertEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Tries again, a bounded number of times, what a retry may mend; null where it was told to stop. */
+  async #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        const may_mend = error instanceof OperatingError && (error.is_retryable || error.code === "BAD_SQL");
+        if (!may_mend || failures > RETRY.times) throw error;
+        if (signal.aborted) return null;
+        this.#options.report({ level: "warning", code: error.code, message: `Alerts wait, and try again: ${messageOf(error)}` });
+        await this.#pause(Math.min(RETRY.most_ms, RETRY.first_ms * 2 ** (failures - 1)), { is_woken: false, signal });
+      }
+    }
+  }
+
+  /** Until there is something to do, or the time has passed. */
+  async #pause(pause_ms: number, { is_woken = true, signal }: { is_woken?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+    if (is_woken && (this.#queue.length > 0 || this.#health !== null || this.#are_rules_stale)) return setImmediate();
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", end);
+        this.#wake = null;
+        resolve();
+      };
+      const timer = setTimeout(end, pause_ms);
+      if (is_woken) this.#wake = end;
+      signal?.addEventListener("abort", end, { once: true });
+    });
+  }
+
+  #partition(partition: number): string {
+    return `${this.#options.pipeline.topic.name}/${partition}`;
+  }
+}
+
+function keyOf({ id, revision, created_at }: StoredRule): string {
+  return JSON.stringify([id, revision, created_at]);
+}

@@ -1,0 +1,134 @@
+import { isoFromMicros } from "../clock.ts";
+import type { QueryResult } from "../engine/embedded/read.ts";
+import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import { unitsOf } from "./evaluate/decimal.ts";
+import { LATENESS_US } from "./evaluate/subject-history.ts";
+
+/** Next offsets by `<topic>/<partition>`; a partition that is not named is at its beginning. */
+export type Offsets = Readonly<Record<string, number>>;
+
+export interface TickRange {
+  /** The ticks of records at or past these ... */
+  from?: Offsets;
+  /** ... and before these; without, all there are. */
+  before?: Offsets;
+  /** Event times, microseconds UTC, from included, to excluded. */
+  since_us?: number;
+  until_us?: number;
+}
+
+/** The accepted ticks that a lake holds, in the order of the log. */
+export interface TickHistory {
+  ticks(range: TickRange): AsyncIterable<Tick>;
+  /** Event time of the newest tick before those offsets; null where there is none. */
+  newest_us(before: Offsets): Promise<number | null>;
+}
+
+type PipelineTables = Pick<Pipeline, "books" | "live" | "topic">;
+
+export interface SqlHistoryOptions {
+  query(sql: string): Promise<Pick<QueryResult, "rows">>;
+  pipeline: PipelineTables;
+  /** live: what the tail holds too; tables: as the session means them. */
+  over: "live" | "tables";
+  /** Rows read at once: reading blocks the event loop. */
+  page_rows?: number;
+}
+
+const PAGE_ROWS = 8_192;
+/** Pages are cut between as many records: a record may hold hundreds of elements. */
+const SLICE_RECORDS = 64;
+
+/** Reads page by page, in bounded memory, whatever the range. */
+export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: SqlHistoryOptions): TickHistory {
+  const { columns } = pipeline.live;
+  const table = over === "live" ? pipeline.books.accepted.replace(/^[^.]+/, "live") : pipeline.books.accepted;
+  const sql = {
+    pages: (where: string) => `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*) from ${table} where ${where} group by all order by all`,
+    page: (where: string) => `
+      select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar, epoch_us(${columns.at}),
+        epoch_us(ingested_at), log_partition, log_offset, element_index
+      from ${table} where ${where} order by log_partition, log_offset, element_index`,
+    newest: (where: string) => `select epoch_us(max(${columns.at})) from ${table} where ${where}`,
+  };
+  return {
+    async *ticks(range) {
+      const where = whereOf(range, pipeline);
+      for (const page of pagesOf((await query(sql.pages(where))).rows, page_rows)) {
+        for (const row of (await query(sql.page(`${where} and ${page}`))).rows) yield tickOf(row);
+      }
+    },
+    async newest_us(before) {
+      const newest = (await query(sql.newest(whereOf({ before }, pipeline)))).rows[0]?.[0] ?? null;
+      return newest === null ? null : Number(newest);
+    },
+  };
+}
+
+function whereOf({ from, before, since_us, until_us }: TickRange, { live: { columns }, topic }: PipelineTables): string {
+  const conditions = [
+    from === undefined ? "true" : `not (${inPartitions(from, topic.name)})`,
+    before === undefined ? "true" : `(${inPartitions(before, topic.name)})`,
+  ];
+  // The date is the partition: with it whole files are passed over.
+  if (since_us !== undefined) conditions.push(`${columns.at} >= ${literal(since_us)} and ${columns.date} >= date '${dayOf(since_us)}'`);
+  if (until_us !== undefined) conditions.push(`${columns.at} < ${literal(until_us)} and ${columns.date} <= date '${dayOf(until_us)}'`);
+  return conditions.join(" and ");
+}
+
+/** Records before the offsets. */
+function inPartitions(offsets: Offsets, topic: string): string {
+  const parts = Object.entries(offsets).map(([name, next]) => {
+    const slash = name.lastIndexOf("/");
+    return name.slice(0, slash) === topic ? `(log_partition = ${Number(name.slice(slash + 1))} and log_offset < ${next})` : "false";
+  });
+  return parts.length === 0 ? "false" : parts.join(" or ");
+}
+
+/** Slices of one partition put together to pages of about `page_rows` rows. */
+function pagesOf(slices: readonly (string | null)[][], page_rows: number): string[] {
+  const pages: { partition: number; first: number; last: number; rows: number }[] = [];
+  for (const [partition = 0, slice = 0, rows = 0] of slices.map((row) => row.map(Number))) {
+    const page = pages.at(-1);
+    if (page?.partition === partition && page.rows + rows <= page_rows) {
+      page.last = slice;
+      page.rows += rows;
+    } else pages.push({ partition, first: slice, last: slice, rows });
+  }
+  return pages.map(({ partition, first, last }) => {
+    const [from, to] = [first * SLICE_RECORDS, (last + 1) * SLICE_RECORDS];
+    return `log_partition = ${partition} and log_offset >= ${from} and log_offset < ${to}`;
+  });
+}
+
+function tickOf(row: readonly (string | null)[]): Tick {
+  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index] = row;
+  return {
+    subject: subject ?? "",
+    source: source ?? "",
+    value: unitsOf(value ?? ""),
+    amount: amount === null || amount === undefined ? null : unitsOf(amount),
+    at_us: Number(at_us),
+    ingested_at_us: Number(ingested_at_us),
+    partition: Number(partition),
+    offset: Number(offset),
+    element_index: Number(element_index),
+  };
+}
+
+/** The ticks that windows are made of after a restart: those before `before`, as far back as `span_us` from the newest of them. */
+export async function* windowTicks(history: TickHistory, before: Offsets, span_us: number): AsyncIterable<Tick> {
+  const newest_us = await history.newest_us(before);
+  if (newest_us === null) return;
+  for await (const tick of history.ticks({ before, since_us: newest_us - span_us })) {
+    if (tick.at_us >= tick.ingested_at_us - LATENESS_US) yield tick;
+  }
+}
+
+function literal(at_us: number): string {
+  return `timestamptz '${isoFromMicros(at_us)}'`;
+}
+
+function dayOf(at_us: number): string {
+  return isoFromMicros(at_us).slice(0, 10);
+}
