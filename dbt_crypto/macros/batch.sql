@@ -71,6 +71,19 @@
     {{ return(to) }}
 {% endmacro %}
 
+{#
+    First and last event time among the batch's prices that meet a condition, as SQL: literals, so that files are skipped by
+    their bounds; null when there are none, so that nothing is read.
+#}
+{% macro batch_span(elements, is_new) %}
+    {% set events = " from " ~ elements ~ " where reason is null and " ~ is_new %}
+    {% if is_live() %}{{ return({'first': '(select min(price_at)' ~ events ~ ')', 'last': '(select max(price_at)' ~ events ~ ')'}) }}{% endif %}
+    {% if not is_running() %}{{ return({'first': 'null::timestamptz', 'last': 'null::timestamptz'}) }}{% endif %}
+    {% set found = run_query("select min(price_at)::varchar, max(price_at)::varchar" ~ events).rows[0] %}
+    {% if found[0] is none %}{{ return({'first': 'null::timestamptz', 'last': 'null::timestamptz'}) }}{% endif %}
+    {{ return({'first': "timestamptz '" ~ found[0] ~ "'", 'last': "timestamptz '" ~ found[1] ~ "'"}) }}
+{% endmacro %}
+
 {# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}
 {% macro batch_dates(elements, days_before=0, days_after=0) %}
     {% if is_live() %}

@@ -8,6 +8,7 @@
       unique_key       rows of the table with a key among the new rows are replaced; without it rows are appended
       replace_on       in place of unique_key: the SQL condition that makes a row t of the table leave for a new row s
       prune_by         columns whose range in the new rows bounds the search for rows to replace
+      replace_when     SQL condition of the new rows that replace rows at all; where none does, nothing is searched
       helper_columns   columns that replace_on needs and the table does not keep
 #}
 {% materialization incremental, adapter='duckdb' %}
@@ -36,7 +37,7 @@
         {% if flags.FULL_REFRESH and not is_new %}
             delete from {{ target }};
         {% elif has_rows and not is_new and (config.get('unique_key') or config.get('replace_on')) %}
-            {{ delete_replaced(target, stage) }};
+            {{ delete_replaced(target, stage) }}
         {% endif %}
         {% if has_rows %}
             insert into {{ target }} ({{ names }}) select {{ names }} from {{ stage }};
@@ -93,14 +94,18 @@
 {% endmacro %}
 
 {% macro delete_replaced(target, stage) %}
+    {% set ranges = ['count(*)'] %}
+    {% for column in config.get('prune_by', []) %}{% do ranges.append('min(' ~ column ~ '), max(' ~ column ~ ')') %}{% endfor %}
+    {% set found = run_query('select ' ~ (ranges | join(', ')) ~ ' from ' ~ stage ~ ' where ' ~ config.get('replace_when', 'true')).rows[0] %}
     {% set bounds = [] %}
     {% for column in config.get('prune_by', []) %}
-        {% set found = run_query('select min(' ~ column ~ '), max(' ~ column ~ ') from ' ~ stage).rows[0] %}
-        {% do bounds.append("t." ~ column ~ " between '" ~ found[0] ~ "' and '" ~ found[1] ~ "'") %}
+        {% do bounds.append("t." ~ column ~ " between '" ~ found[2 * loop.index - 1] ~ "' and '" ~ found[2 * loop.index] ~ "'") %}
     {% endfor %}
     {% set matches = [config.get('replace_on')] if config.get('replace_on') else [] %}
     {% for key in config.get('unique_key') or [] %}{% do matches.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
     {# Not "delete using": a row that several new rows replace would be deleted several times, which Iceberg refuses. #}
+    {% if found[0] > 0 %}
     delete from {{ target }} as t
-    where {% for bound in bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ matches | join(' and ') }})
+    where {% for bound in bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ matches | join(' and ') }});
+    {% endif %}
 {% endmacro %}

@@ -85,19 +85,27 @@ events as (
 
 ),
 
+{# A coin that is only traded so far, on exchanges, goes by the symbol that the mapping gives it. #}
+traded_symbols as (
+
+    select crypto_id, min(symbol) as traded_symbol from {{ ref('crypto_products') }} group by crypto_id
+
+),
+
 {# What a source does not say keeps its last known value. #}
 states as (
 
     select
         crypto_id,
         valid_from,
-        coalesce(last_value(symbol ignore nulls) over so_far, upper(crypto_id)) as symbol,
+        coalesce(last_value(symbol ignore nulls) over so_far, traded_symbol, upper(crypto_id)) as symbol,
         coalesce(last_value(name ignore nulls) over so_far, upper(crypto_id)) as name,
         last_value(category ignore nulls) over so_far as category,
         last_value(market_cap_rank ignore nulls) over so_far as market_cap_rank,
         is_delisted,
         is_known
     from events
+    left join traded_symbols using (crypto_id)
     window so_far as (partition by crypto_id order by valid_from rows between unbounded preceding and current row)
 
 ),

@@ -4,12 +4,15 @@
     prune_by=['hour_date', 'hour_at']
 ) }}
 
+{% set is_new = is_new_to_this_model() %}
+{% set span = batch_span(ref('crypto_elements'), is_new) %}
 {# Hourly candles of the hours that the batch touched, each from all its minutes. #}
 with minutes as (
 
     select *, date_trunc('hour', minute_at) as hour_at
     from {{ ref('crypto_prices_clean') }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+        and minute_at >= date_trunc('hour', {{ span.first }}) and minute_at < date_trunc('hour', {{ span.last }}) + interval 1 hour
 
 ),
 
@@ -17,7 +20,7 @@ touched as (
 
     select distinct crypto_id, date_trunc('hour', price_at) as hour_at
     from {{ ref('crypto_elements') }}
-    where reason is null and {{ is_new_to_this_model() }}
+    where reason is null and {{ is_new }}
 
 )
 

@@ -2,31 +2,42 @@
     partition_by=['price_date'],
     prune_by=['price_date', 'price_at'],
     helper_columns=['is_correction'],
+    replace_when='is_correction',
     replace_on='s.is_correction and t.log_topic = s.log_topic and t.log_partition = s.log_partition
         and t.log_offset = s.log_offset and t.element_index = s.element_index'
 ) }}
 
 {#
     One row per price update that silver keeps. Where the source gives no change over an hour, our own prices do: against the
-    price in effect an hour before, if that is less than an hour old. A late update can be that price for facts already
-    written, so those between one and two hours after it are written anew.
+    close of the last minute that was over an hour before, if that minute is less than two hours old. A late update can change that
+    minute for facts already written, so those between 61 and 121 minutes after its start are written anew.
 #}
-with updates as (
+{% set is_new = is_new_to_this_model() %}
+{% set span = batch_span(ref('crypto_elements'), is_new) %}
+with new_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements'), days_before=1, days_after=1) }})
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and {{ is_new }}
 
 ),
 
-new_updates as (
+touched as (
 
-    select * from updates where {{ is_new_to_this_model() }}
+    select distinct crypto_id, date_trunc('minute', price_at) as minute_at
+    from {{ ref('crypto_elements') }}
+    where reason is null and {{ is_new }}
 
 ),
 
-new_spans as (
+{# What the first touched minute and the last one can be the hour before of. #}
+earlier_updates as (
 
-    select crypto_id, min(price_at) as first_at, max(price_at) as last_at from new_updates group by crypto_id
+    select * from {{ ref('crypto_price_updates') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements'), days_after=1) }})
+        and price_at >= date_trunc('minute', {{ span.first }}) + interval 61 minute
+        and price_at < date_trunc('minute', {{ span.last }}) + interval 121 minute
+        and percent_change_1h is null
+        and not {{ is_new }}
 
 ),
 
@@ -37,21 +48,22 @@ facts as (
     {% if is_incremental() %}
     union all
 
-    select updates.*, true as is_correction
-    from updates
-    inner join new_spans using (crypto_id)
-    where not {{ is_new_to_this_model() }}
-        and updates.percent_change_1h is null
-        and updates.price_at between new_spans.first_at + interval 1 hour and new_spans.last_at + interval 2 hour
+    select earlier_updates.*, true as is_correction
+    from earlier_updates
+    asof join touched
+        on earlier_updates.crypto_id = touched.crypto_id
+        and earlier_updates.price_at - interval 61 minute >= touched.minute_at
+    where earlier_updates.price_at < touched.minute_at + interval 121 minute
     {% endif %}
 
 ),
 
-prices_in_effect as (
+minutes as (
 
-    select crypto_id, price_at as effective_at, arg_max(price, row(log_partition, log_offset, element_index)) as price_then
-    from updates
-    group by crypto_id, price_at
+    select crypto_id, minute_at, price
+    from {{ ref('crypto_prices_clean') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements'), days_before=1, days_after=1) }})
+        and minute_at > {{ span.first }} - interval 121 minute and minute_at < {{ span.last }} + interval 60 minute
 
 )
 
@@ -66,8 +78,8 @@ select
     facts.market_cap,
     coalesce(
         facts.percent_change_1h,
-        case when prices_in_effect.effective_at > facts.price_at - interval 2 hour then
-            {{ significant('100 * (facts.price - prices_in_effect.price_then)::double / prices_in_effect.price_then::double') }}
+        case when facts.price_at < minutes.minute_at + interval 121 minute then
+            {{ significant('100 * (facts.price - minutes.price)::double / minutes.price::double') }}
         end
     ) as percent_change_1h,
     facts.traded_volume_usd,
@@ -82,6 +94,6 @@ select
     facts.element_index,
     facts.is_correction
 from facts
-asof left join prices_in_effect
-    on facts.crypto_id = prices_in_effect.crypto_id
-    and facts.price_at - interval 1 hour >= prices_in_effect.effective_at
+asof left join minutes
+    on facts.crypto_id = minutes.crypto_id
+    and facts.price_at - interval 61 minute >= minutes.minute_at

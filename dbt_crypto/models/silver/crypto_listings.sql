@@ -1,12 +1,14 @@
 {{ config(
     partition_by=['listed_date'],
-    unique_key=['source', 'crypto_id', 'listed_at', 'is_page'],
-    prune_by=['listed_date', 'listed_at']
+    helper_columns=['period_at'],
+    replace_on="t.source = s.source and t.crypto_id = s.crypto_id and t.is_page = s.is_page
+        and case when t.is_page then t.listed_at else date_trunc('hour', t.listed_at) end = s.period_at",
+    prune_by=['listed_date']
 ) }}
 
 {#
-    What each source said of each coin, once a minute, on pages and in ticks: the last word of the minute, believable price or
-    not. A coin whose price is stale is still listed; a coin that a page leaves out is not.
+    What each source said of each coin, believable price or not: of pages the last word of every minute, because a coin that a page
+    leaves out is not listed; of ticks and trades the first of every hour, because they say nothing but that the coin is traded.
 #}
 with observations as (
 
@@ -23,11 +25,12 @@ with observations as (
         ingested_at as observed_at,
         log_partition,
         log_offset,
-        element_index
+        element_index,
+        false as is_known
     from {{ ref('crypto_elements') }}
     where crypto_id is not null
         -- a page's element without a name or a symbol says nothing about the coin, but an accepted price has one
-        and (format = 'tick' or (symbol is not null and name is not null) or reason is null)
+        and (format != 'page' or (symbol is not null and name is not null) or reason is null)
         and {{ is_new_to_this_model() }}
 
     {% if is_incremental() %}
@@ -35,19 +38,37 @@ with observations as (
 
     select
         source, crypto_id, listed_at, is_page, symbol, name, category, market_cap_rank,
-        observed_at, log_partition, log_offset, element_index
+        observed_at, log_partition, log_offset, element_index, true as is_known
     from {{ this }}
-    where listed_at in (select distinct date_trunc('minute', ingested_at) from {{ ref('crypto_elements') }})
+    where date_trunc('hour', listed_at) in (select distinct date_trunc('hour', ingested_at) from {{ ref('crypto_elements') }})
         and listed_date in ({{ batch_listing_dates(ref('crypto_elements')) }})
     {% endif %}
+
+),
+
+in_periods as (
+
+    select
+        *,
+        case when is_page then listed_at else date_trunc('hour', listed_at) end as period_at,
+        case when is_page then -1 else 1 end as direction
+    from observations
+
+),
+
+chosen as (
+
+    select *
+    from in_periods
+    qualify row_number() over (
+        partition by source, crypto_id, is_page, period_at
+        order by direction * epoch_us(observed_at), direction * log_partition, direction * log_offset, direction * element_index
+    ) = 1
 
 )
 
 select
-    *,
+    * exclude (is_known, direction),
     cast(listed_at as date) as listed_date
-from observations
-qualify row_number() over (
-    partition by source, crypto_id, listed_at, is_page
-    order by observed_at desc, log_partition desc, log_offset desc, element_index desc
-) = 1
+from chosen
+where not is_known

@@ -5,7 +5,7 @@ with kept as (
 
     select price_date, log_topic, log_partition, log_offset, element_index, identity
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and {{ is_new_to_this_model() }}
 
 )
 

@@ -3,6 +3,7 @@
 {#
     One row per price that counts, by identity: the first in the log wins, however late the next one comes. Identities of one
     day are enough to look at, because the event's date is part of being the same event (some venues start their trade ids anew).
+    Of a day's trades only those whose number comes again are looked at: numbers are a quarter of the bytes that identities are.
 #}
 with candidates as (
 
@@ -13,6 +14,21 @@ with candidates as (
     where reason is null and {{ is_new_to_this_model() }}
 
 )
+
+{% if is_incremental() %}
+, known as (
+
+    select price_date, identity from {{ this }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and trade_number in (select trade_number from candidates)
+
+    union all
+
+    select price_date, identity from {{ this }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+        and trade_number is null and identity in (select identity from candidates)
+
+)
+{% endif %}
 
 select
     -- keys
@@ -48,8 +64,6 @@ from candidates
 where occurrence = 1
 {% if is_incremental() %}
     and not exists (
-        select 1 from {{ this }} as known
-        where known.price_date in ({{ batch_dates(ref('crypto_elements')) }})
-            and known.price_date = candidates.price_date and known.identity = candidates.identity
+        select 1 from known where known.price_date = candidates.price_date and known.identity = candidates.identity
     )
 {% endif %}

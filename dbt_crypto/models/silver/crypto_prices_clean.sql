@@ -4,6 +4,8 @@
     prune_by=['price_date', 'minute_at']
 ) }}
 
+{% set is_new = is_new_to_this_model() %}
+{% set span = batch_span(ref('crypto_elements'), is_new) %}
 {# Minutes that the batch touched, each computed anew from all its price updates: a pure aggregate, whatever came when. #}
 with updates as (
 
@@ -13,6 +15,7 @@ with updates as (
         row(price_at, log_partition, log_offset, element_index) as position
     from {{ ref('crypto_price_updates') }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+        and price_at >= date_trunc('minute', {{ span.first }}) and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute
 
 ),
 
@@ -20,7 +23,7 @@ touched as (
 
     select distinct crypto_id, date_trunc('minute', price_at) as minute_at
     from {{ ref('crypto_elements') }}
-    where reason is null and {{ is_new_to_this_model() }}
+    where reason is null and {{ is_new }}
 
 )
 

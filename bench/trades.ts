@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { crypto } from "../pipelines/crypto.ts";
+import { systemClock } from "../src/clock.ts";
+import { openLake } from "../src/engine/embedded/open.ts";
+import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
+import { createIngest } from "../src/ingest/ingest.ts";
+import { openOrCreateLake } from "../src/lake/lake.ts";
+import type { SourceRecord } from "../src/source/producer.ts";
+import { Transform } from "../src/transform/transform.ts";
+import { DbtWorker } from "../src/transform/worker.ts";
+
+export interface TradesFigures {
+  /** Trades of one day that the lake holds before. */
+  trades_before: number;
+  /** Trades of one increment, over 15 seconds. */
+  trades: number;
+  increments: number;
+  p50_s: number;
+  max_s: number;
+  /** Median seconds of each model. */
+  models_s: Record<string, number>;
+}
+
+const START_MS = Date.UTC(2026, 0, 5, 1, 0);
+const COINS = ["BTC", "ETH", "XRP", "BNB", "SOL", "DOGE", "ADA", "TRX", "LINK", "AVAX", "XLM", "SUI", "BCH", "HBAR", "LTC", "SHIB", "DOT", "UNI", "PEPE", "AAVE"];
+const INCREMENT_MS = 15_000;
+const APPEND_RECORDS = 4_096;
+
+/** One trade as Binance's combined stream sends it: number `n` of all, at the given time. */
+function trade(n: number, at_ms: number): SourceRecord {
+  const coin = COINS[n % COINS.length] ?? "";
+  const product = `${coin}USDT`;
+  const price = (100 + (n % 997) / 100).toFixed(8);
+  const data = `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${Math.floor(n / COINS.length)},"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true,"M":true`;
+  const payload = Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`);
+  return { key: product, source: "binance", payload, ingested_at_us: at_ms * 1000 };
+}
+
+/** What dbt takes, in the warm worker, for fifteen more seconds of trades on top of a lake that holds most of a day of them;
+ * a lake that the folder has from the time before is gone on with. */
+export async function benchTrades({
+  trades_before = 2_000_000,
+  trades = 15_000,
+  increments = 7,
+  hours_before = 20,
+  folder = mkdtempSync(join(tmpdir(), "coinlake-bench-")),
+} = {}): Promise<TradesFigures> {
+  const open = await openLake(openOrCreateLake(folder, "simulated", "simulated", crypto.name));
+  const records = await openParquetWriter({ storage: open.storage });
+  const worker = new DbtWorker({ project: crypto.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder });
+  try {
+    await open.log.createTopic(crypto.topic.name, 1);
+    const [namespace = "", name = ""] = crypto.bronze.table.split(".");
+    const table = { namespace: [namespace], name };
+    const limits = { ...crypto.bronze, retention_ms: Infinity };
+    const ingest = createIngest({ log: open.log, catalog: open.catalog, storage: open.storage, records, table, topic: crypto.topic.name, clock: systemClock, limits });
+    const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
+    const append = async (from: number, count: number, from_ms: number, span_ms: number) => {
+      for (let begin = 0; begin < count; begin += APPEND_RECORDS) {
+        const size = Math.min(APPEND_RECORDS, count - begin);
+        const batch = Array.from({ length: size }, (_, index) => trade(from + begin + index, from_ms + Math.floor(((begin + index) * span_ms) / count)));
+        await open.log.append(crypto.topic.name, batch);
+      }
+      await ingest.drain();
+    };
+    const span_ms = hours_before * 3_600_000;
+    const [bounds] = await open.log.bounds(crypto.topic.name);
+    const done = Math.max(0, (bounds?.end ?? 0) - trades_before) / trades;
+    if (bounds?.end === 0) await append(0, trades_before, START_MS, span_ms);
+    await transform.catchUp();
+    const seconds: number[] = [];
+    const by_model = new Map<string, number[]>();
+    for (let step = done; step < done + increments; step += 1) {
+      await append(trades_before + step * trades, trades, START_MS + span_ms + step * INCREMENT_MS, INCREMENT_MS);
+      const { seconds: taken, nodes } = await transform.increment();
+      seconds.push(taken);
+      for (const node of nodes) by_model.set(node.name, [...(by_model.get(node.name) ?? []), node.seconds]);
+    }
+    const models_s = Object.fromEntries([...by_model].map(([model, taken]) => [model, median(taken)]));
+    return { trades_before, trades, increments, p50_s: median(seconds), max_s: Math.max(...seconds), models_s };
+  } finally {
+    await worker.close();
+    records.close();
+    await open.close();
+    if (folder.startsWith(join(tmpdir(), "coinlake-bench-"))) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+if (import.meta.main) console.log(JSON.stringify(await benchTrades({ folder: process.argv[2] }), null, 2));
