@@ -60,6 +60,8 @@ export class Connection {
   #subscribed = 0;
   #last_refusal = "";
   #heard_at_us: number | null = null;
+  #listening_since_us = 0;
+  #watched_at_us = 0;
   #ending: Ending | null = null;
 
   constructor(options: ConnectionOptions) {
@@ -104,7 +106,7 @@ export class Connection {
   }
 
   resume(): void {
-    if (this.#heard_at_us !== null) this.#heard();
+    this.#listening_since_us = this.#options.clock.now_us();
     this.#socket.resume();
   }
 
@@ -119,17 +121,21 @@ export class Connection {
   }
 
   #opened(): void {
-    this.#heard();
-    const { limits, clock } = this.#options;
-    this.#watching = setInterval(() => {
-      // Whoever does not listen cannot complain of silence.
-      if (this.#socket.isPaused) return void this.#heard();
-      const now_us = clock.now_us();
-      const silent_ms = (now_us - (this.#heard_at_us ?? now_us)) / 1000;
-      if (silent_ms > limits.silent_after_ms) this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
-      else if (silent_ms > limits.silent_after_ms / 2) this.#socket.ping();
-    }, limits.silent_after_ms / 4);
+    this.#watched_at_us = this.#listening_since_us = this.#heard();
+    const { silent_after_ms } = this.#options.limits;
+    this.#watching = setInterval(() => this.#watch(silent_after_ms), silent_after_ms / 4);
     this.#askNext();
+  }
+
+  /** Whoever does not listen, because it is paused or because the machine slept, cannot complain of silence. */
+  #watch(silent_after_ms: number): void {
+    const now_us = this.#options.clock.now_us();
+    const has_slept = now_us - this.#watched_at_us > (silent_after_ms / 2) * 1000;
+    if (has_slept || this.#socket.isPaused) this.#listening_since_us = now_us;
+    this.#watched_at_us = now_us;
+    const silent_ms = (now_us - Math.max(this.#heard_at_us ?? 0, this.#listening_since_us)) / 1000;
+    if (silent_ms > silent_after_ms) this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
+    else if (has_slept || silent_ms > silent_after_ms / 2) this.#socket.ping();
   }
 
   #received(data: Buffer | ArrayBuffer | Buffer[]): void {

@@ -89,6 +89,8 @@ class Exchange implements Producer {
   readonly kind = "live";
   readonly #protocol: ExchangeProtocol;
   readonly #options: ExchangeOptions;
+  /** Of the time before anything runs. */
+  #state: SourceStatus["state"] = "connecting";
   #running: { feed: Feed; book: GapBook } | null = null;
 
   constructor(protocol: ExchangeProtocol, options: ExchangeOptions) {
@@ -111,6 +113,7 @@ class Exchange implements Producer {
 
   async *batches({ position, clock, signal, report }: ProducerContext): AsyncGenerator<Batch> {
     const { gaps, products } = this.#options;
+    this.#state = "failed";
     const book = new GapBook(gaps, savedBook(position, this.#protocol.title), new Set(products));
     const stopping = new AbortController();
     const own_signal = AbortSignal.any([signal, stopping.signal]);
@@ -140,7 +143,7 @@ class Exchange implements Producer {
     const { source } = this.#protocol;
     const { silent_after_ms } = this.#options.connection;
     if (this.#running === null) {
-      return { source, silent_after_ms, state: "connecting", message: null, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
+      return { source, silent_after_ms, state: this.#state, message: null, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
     }
     const { feed, book } = this.#running;
     return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };

@@ -21,7 +21,6 @@ interface OpenGap extends IdRange {
   cursor: string | null;
   /** What has not come, ascending. */
   missing: IdRange[];
-  lost: (IdRange & { reason: string })[];
 }
 
 /** What is durable with the records. */
@@ -56,7 +55,7 @@ export class GapBook {
     }
     for (const { product, found_at_us, cursor, missing } of saved.open) {
       if (!products.has(product)) continue;
-      for (const range of missing) this.#open.push({ ...range, product, found_at_us, cursor, is_suspicion: false, missing: [{ ...range }], lost: [] });
+      for (const range of missing) this.#open.push({ ...range, product, found_at_us, cursor, is_suspicion: false, missing: [{ ...range }] });
     }
     this.#recent = saved.lost;
     this.#lost_count = saved.lost_count;
@@ -119,16 +118,19 @@ export class GapBook {
     return count(inside);
   }
 
-  /** The source does not give these any more. Returns how many of them were missing. */
+  /** The source does not give these any more. Returns how many of them were missing. What is left of a gap goes on as gaps of its own. */
   lose(product: string, range: IdRange, reason: string): number {
     let lost_count = 0;
     for (const gap of this.#open.filter((open) => open.product === product && !open.is_suspicion)) {
       const lost = gap.missing.flatMap((part) => common(part, range));
       if (lost.length === 0) continue;
-      gap.missing = gap.missing.flatMap((part) => without(part, range));
-      gap.lost.push(...lost.map((part) => ({ ...part, reason })));
       lost_count += count(lost);
-      this.#closeIfDone(gap);
+      const { first_id, last_id, found_at_us } = gap;
+      const left = lost.reduce<IdRange[]>((parts, part) => parts.flatMap((whole) => without(whole, part)), [{ first_id, last_id }]);
+      const parts = left.map((part): OpenGap => ({ ...gap, ...part, missing: gap.missing.flatMap((missing) => common(missing, part)) }));
+      this.#open = this.#open.flatMap((open) => (open === gap ? parts : [open]));
+      for (const part of lost) this.#remember({ ...part, product, found_at_us, state: "lost", reason });
+      for (const part of parts) this.#closeIfDone(part);
     }
     this.#lost_count += lost_count;
     return lost_count;
@@ -181,7 +183,7 @@ export class GapBook {
       this.#lost_count += count([lost]);
     }
     if (kept_size === 0) return;
-    this.#open.push({ ...kept, product, found_at_us: at_us, cursor, is_suspicion: true, missing: [{ ...kept }], lost: [] });
+    this.#open.push({ ...kept, product, found_at_us: at_us, cursor, is_suspicion: true, missing: [{ ...kept }] });
   }
 
   /** What was lost the moment it was found; each is given once. */
@@ -196,11 +198,7 @@ export class GapBook {
   #closeIfDone(gap: OpenGap): void {
     if (gap.missing.length > 0) return;
     this.#open = this.#open.filter((open) => open !== gap);
-    if (gap.is_suspicion) return;
-    const { product, found_at_us } = gap;
-    const filled = gap.lost.reduce((parts, lost) => parts.flatMap((part) => without(part, lost)), [{ first_id: gap.first_id, last_id: gap.last_id }]);
-    for (const part of filled) this.#remember({ ...part, product, found_at_us, state: "filled", reason: null });
-    for (const part of gap.lost) this.#remember({ ...part, product, found_at_us, state: "lost" });
+    if (!gap.is_suspicion) this.#remember({ ...asGap(gap), state: "filled" });
   }
 
   #remember(gap: Gap): void {

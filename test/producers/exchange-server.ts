@@ -40,7 +40,6 @@ export class ExchangeServer {
   is_silent = false;
   are_acks_withheld = false;
   connections = 0;
-  /** Bytes written to clients that their network has not taken. */
   readonly #dialect: ExchangeDialect;
   readonly #clients = new Set<Client>();
   readonly #sockets = new Set<Socket>();
@@ -104,6 +103,11 @@ export class ExchangeServer {
   environment(products: readonly string[]): Record<string, string> {
     const prefix = `COINLAKE_${this.kind.toUpperCase()}`;
     return { [`${prefix}_WS_URL`]: this.ws_url, [`${prefix}_REST_URL`]: this.rest_url, [`${prefix}_PRODUCTS`]: products.join(",") };
+  }
+
+  /** Bytes sent to clients that the network has not taken yet. */
+  get unsent_bytes(): number {
+    return [...this.#clients].reduce((sum, { socket }) => sum + socket.bufferedAmount, 0);
   }
 
   get clients(): number {

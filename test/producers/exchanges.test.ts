@@ -1,0 +1,444 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import type { Gap } from "../../src/source/producer.ts";
+import { textOf } from "../source/collect.ts";
+import { DIALECTS, type ExchangeKind, type KnownTrade } from "./exchange-messages.ts";
+import { EXCHANGES, ExchangeRun, pageOf, until } from "./exchange-run.ts";
+import { ExchangeServer } from "./exchange-server.ts";
+
+const idsOf = (trades: readonly KnownTrade[] | undefined): number[] => (trades ?? []).map(({ id }) => id);
+
+const without = (ids: readonly number[], others: readonly number[]): number[] => ids.filter((id) => !others.includes(id));
+
+/** Unbroken runs of the numbers, as gaps are told. */
+function runsOf(product: string, ids: readonly number[]): [string, number, number][] {
+  const runs: [string, number, number][] = [];
+  for (const id of ids) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[2] === id - 1) last[2] = id;
+    else runs.push([product, id, id]);
+  }
+  return runs;
+}
+
+for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
+  describe(kind, () => {
+    const { products, protocol } = EXCHANGES[kind];
+    const [main, second, third] = products;
+    let server: ExchangeServer;
+    const runs: ExchangeRun[] = [];
+
+    beforeEach(async () => void (server = await ExchangeServer.start(kind, { heartbeat_ms: 20 })));
+    afterEach(async () => {
+      for (const run of runs.splice(0)) await run.stop();
+      await server.stop();
+    });
+
+    function start(options: ConstructorParameters<typeof ExchangeRun>[1] = {}): ExchangeRun {
+      const run = new ExchangeRun(server, options);
+      runs.push(run);
+      return run;
+    }
+
+    const known = (product: string): number[] => idsOf(server.trades.get(product));
+    const hasAll = (run: ExchangeRun): boolean => products.every((product) => run.ids(product).all.length >= known(product).length);
+    const wholeIn = async (run: ExchangeRun): Promise<void> => {
+      await until(() => hasAll(run), "every known trade is delivered");
+      for (const product of products) assert.deepEqual(run.ids(product).all, known(product));
+    };
+
+    test("Every trade message is a record, byte for byte, in order, under its product; transport is none.", async () => {
+      const run = start();
+      await run.connected(server);
+      const before_us = Date.now() * 1000;
+      const made: KnownTrade[] = [];
+      for (let round = 0; round < 20; round += 1) {
+        for (const product of products) made.push(server.trade(product));
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      await until(() => run.records.length >= made.length, "all are records");
+      const sent = made.map((trade) => [trade.product, protocol.source, ...DIALECTS[kind].messages([trade])]);
+      assert.deepEqual(
+        run.records.map((record) => [record.key, record.source, textOf(record)]),
+        sent,
+      );
+      assert.ok(run.records.every(({ ingested_at_us }) => ingested_at_us >= before_us && ingested_at_us <= Date.now() * 1000));
+      assert.deepEqual(run.status.missed, { open: 0, filled: 0, lost: 0 });
+      assert.equal(run.status.state, "live");
+    });
+
+    test("What nobody knows is kept as it is: garbage, other shapes, bytes that are no text.", async () => {
+      const run = start();
+      await run.connected(server);
+      const strange = [Buffer.from("<html>"), Buffer.from('{"type":"news","channel":"news"}'), Buffer.from([0xff, 0x00, 0x7b]), Buffer.from("[1,2]"), Buffer.from("")];
+      for (const message of strange) server.send(message);
+      server.trade(main);
+      await until(() => run.records.length > strange.length, "all are records");
+      assert.deepEqual(
+        run.records.slice(0, strange.length).map(({ key, payload }) => [key, Buffer.from(payload)]),
+        strange.map((message) => [protocol.source, message]),
+      );
+    });
+
+    test("Messages that are lost are found, fetched and told exactly.", async () => {
+      const run = start();
+      await run.connected(server);
+      const lost = new Map<string, number[]>(products.map((product) => [product, []]));
+      for (let number = 0; number < 300; number += 1) {
+        const product = products[number % 3] ?? main;
+        const trade = server.make(product);
+        const is_lost = number > 3 && number < 290 && (number % 17 < 4 || number % 23 === 0);
+        if (is_lost) lost.get(product)?.push(trade.id);
+        else server.deliver(trade);
+      }
+      await wholeIn(run);
+      const expected = products.toSorted((a, b) => a.localeCompare(b)).flatMap((product) => runsOf(product, lost.get(product) ?? []));
+      await until(() => run.status.missed.open === 0, "nothing is missing any more");
+      assert.deepEqual(run.gaps("filled"), expected);
+      assert.deepEqual(run.status.missed, { open: 0, filled: [...lost.values()].flat().length, lost: 0 });
+      for (const product of products) {
+        const { streamed } = run.ids(product);
+        assert.deepEqual(streamed, known(product).filter((id) => !lost.get(product)?.includes(id)));
+      }
+    });
+
+    test("A fetched page keeps the digits of its body and names its product and route.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.trade(main);
+      server.make(main, { price: "0.12345678901234567890" });
+      server.trade(main);
+      await wholeIn(run);
+      const record = run.records.find((one) => pageOf(textOf(one)) !== null);
+      assert.equal(record?.key, main);
+      assert.equal(record?.source, protocol.source);
+      assert.ok(textOf(record).startsWith(`{"product":"${main}","backfill":"${protocol.rest.backfill}","body":`));
+      assert.ok(textOf(record).includes('"0.12345678901234567890"'));
+    });
+
+    test("Copies and overtaken messages are no gaps.", async () => {
+      const run = start({ gaps: { max_gap: 5_000, max_open: 200, max_recent: 100, settle_ms: 2_000 } });
+      await run.connected(server);
+      server.trade(main);
+      const [a, b, c, d] = [1, 2, 3, 4].map(() => server.make(main)) as [KnownTrade, KnownTrade, KnownTrade, KnownTrade];
+      for (const trade of [c, a, a, d, b, c, a]) server.deliver(trade);
+      await until(() => run.records.length >= 8, "all are records");
+      assert.deepEqual(run.ids(main).all, known(main));
+      assert.deepEqual(run.status.gaps, []);
+      assert.deepEqual(server.requests, []);
+      const saved = JSON.parse(run.position ?? "") as { open: unknown[] };
+      assert.deepEqual(saved.open, []);
+    });
+
+    test("A gap closes when its messages come late after all, and not before all of them.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.rest_commands.push(...Array.from({ length: 500 }, () => ({ do: "answer", status: 500, body: "" }) as const));
+      server.trade(main);
+      const late = [server.make(main), server.make(main), server.make(main)] as const;
+      server.trade(main);
+      await until(() => run.codes.includes("GAP_FOUND"), "the gap is found");
+      assert.deepEqual(run.gaps("open"), runsOf(main, idsOf(late)));
+      server.deliver(late[1]);
+      await until(() => run.status.missed.open === 2, "one came");
+      server.deliver(late[2], late[0]);
+      await until(() => run.status.missed.open === 0, "all came");
+      assert.deepEqual(run.gaps("filled"), runsOf(main, idsOf(late)));
+      assert.deepEqual(run.status.missed, { open: 0, filled: 3, lost: 0 });
+    });
+
+    test("A connection that is cut is made again, and what was missed in between is fetched.", async () => {
+      const run = start();
+      await run.connected(server);
+      for (const product of products) server.trade(product);
+      await until(() => run.records.length === 3, "the first came");
+      server.cut();
+      for (const product of products) server.make(product);
+      await until(() => run.status.reconnects === 1 && products.every((product) => server.isSubscribed(product)), "it is back");
+      for (const product of products) server.trade(product);
+      await wholeIn(run);
+      assert.ok(run.codes.includes("DISCONNECTED"));
+      assert.equal(run.status.state, "live");
+    });
+
+    test("A server that dies and returns loses nothing; in between the source says that it failed.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.trade(main);
+      await until(() => run.records.length === 1, "the first came");
+      await server.kill();
+      for (let number = 0; number < 1_500; number += 1) server.make(main);
+      await until(() => run.status.state === "failed" && run.codes.includes("CONNECTION_REFUSED"), "it has failed");
+      assert.match(run.status.message ?? "", /nothing answers/);
+      await server.listen();
+      await until(() => run.status.state === "live" && server.isSubscribed(main), "it is back");
+      server.trade(main);
+      await wholeIn(run);
+      const missed = without(known(main), run.ids(main).streamed);
+      assert.ok(missed.length >= 1_499, "Coinbase repeats the newest, nobody more");
+      assert.deepEqual(run.gaps("filled"), runsOf(main, missed));
+    });
+
+    test("A restart fetches what was missed while it was down, and gaps that were open.", async () => {
+      const first = start();
+      await first.connected(server);
+      server.rest_commands.push(...Array.from({ length: 500 }, () => ({ do: "answer", status: 503, body: "" }) as const));
+      server.trade(main);
+      server.make(main);
+      server.trade(main);
+      server.trade(second);
+      await until(() => first.status.missed.open === 1, "a gap is open");
+      server.trade(third);
+      await until(() => first.ids(third).all.length === 1, "the position is behind the gap");
+      await first.stop();
+      assert.equal(first.status.state, "ended");
+      for (const product of [main, main, second]) server.make(product);
+      server.rest_commands.length = 0;
+
+      const next = start({ position: first.position });
+      await next.connected(server);
+      for (const product of products) server.trade(product);
+      const both = (product: string): number[] => [...new Set([...first.ids(product).all, ...next.ids(product).all])].sort((a, b) => a - b);
+      await until(() => products.every((product) => both(product).length >= known(product).length), "every known trade is delivered");
+      for (const product of products) assert.deepEqual(both(product), known(product));
+      await until(() => next.status.missed.open === 0, "nothing is missing");
+      const missed = products.flatMap((product) => without(known(product), [...first.ids(product).streamed, ...next.ids(product).streamed]));
+      assert.ok(missed.length >= 2, "Coinbase repeats the newest of each product, nobody more");
+      assert.deepEqual(next.status.missed, { open: 0, filled: missed.length, lost: 0 });
+    });
+
+    test("The first connection ever misses nothing of the time before it.", async () => {
+      for (let number = 0; number < 5; number += 1) server.make(main);
+      const run = start();
+      await run.connected(server);
+      server.trade(main);
+      await until(() => run.ids(main).all.includes(known(main).at(-1) ?? 0), "the trade came");
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.deepEqual(run.status.gaps, []);
+      assert.deepEqual(server.requests, []);
+    });
+
+    test("What REST does not have is lost, with the reason; its neighbours are filled.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.trade(main);
+      const missed = Array.from({ length: 9 }, () => server.make(main));
+      for (const trade of missed.slice(3, 5)) server.forgotten.add(trade);
+      server.trade(main);
+      await until(() => run.status.missed.lost === 2, "two are lost");
+      await until(() => run.status.missed.open === 0, "the rest is filled");
+      const ids = idsOf(missed);
+      assert.deepEqual(run.gaps("lost"), runsOf(main, ids.slice(3, 5)));
+      assert.deepEqual(run.gaps("filled"), [...runsOf(main, ids.slice(0, 3)), ...runsOf(main, ids.slice(5))]);
+      assert.deepEqual(run.status.gaps.filter(({ state }) => state === "lost").map(({ reason }) => reason), ["it does not have them"]);
+      assert.match(run.said("GAP_LOST")[0] ?? "", new RegExp(`${main}: 2 trades`));
+      // What is lost is remembered over restarts.
+      server.trade(main);
+      await until(() => run.ids(main).streamed.length === 3, "another came");
+      const saved = JSON.parse(run.position ?? "") as { lost: Gap[]; lost_count: number };
+      assert.deepEqual([saved.lost.length, saved.lost_count], [1, 2]);
+    });
+
+    test("While REST fails, gaps stay open; then they are filled.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.rest_commands.push(
+        { do: "answer", status: 500, body: "oops" },
+        { do: "hang" },
+        { do: "cut" },
+        { do: "answer", status: 429, headers: { "retry-after": "0" }, body: "" },
+        { do: "answer", status: 200, body: "{not json" },
+        { do: "answer", status: 200, body: '{"error":["EGeneral:Too many requests"]}' },
+      );
+      server.trade(main);
+      server.make(main);
+      server.trade(main);
+      await wholeIn(run);
+      assert.deepEqual(run.status.missed, { open: 0, filled: 1, lost: 0 });
+      for (const code of ["BAD_STATUS", "TIMED_OUT", "CONNECTION_LOST", "RATE_LIMITED"]) assert.ok(run.codes.includes(code), code);
+      assert.equal(run.records.filter((record) => pageOf(textOf(record)) !== null).length, 1, "only answers that help are records");
+    });
+
+    test("REST says when it wants to be asked again, and is heard.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.rest_commands.push({ do: "answer", status: 429, headers: { "retry-after": "7" }, body: "" });
+      server.trade(main);
+      server.make(main);
+      server.trade(main);
+      await until(() => run.codes.includes("RATE_LIMITED"), "it was told");
+      assert.match(run.said("RATE_LIMITED")[0] ?? "", /again in 7 s/);
+      assert.equal(server.requests.length, 1);
+    });
+
+    test("Of a gap beyond the bound, the part beyond is lost at once and the rest is filled.", async () => {
+      const run = start({ gaps: { max_gap: 100, max_open: 200, max_recent: 100, settle_ms: 60 } });
+      await run.connected(server);
+      server.trade(main);
+      const ids = idsOf(Array.from({ length: 130 }, () => server.make(main)));
+      server.trade(main);
+      await until(() => run.status.missed.filled === 100, "the rest is filled");
+      const [lost, filled] = kind === "kraken" ? [ids.slice(100), ids.slice(0, 100)] : [ids.slice(0, 30), ids.slice(30)];
+      assert.deepEqual(run.gaps("lost"), runsOf(main, lost));
+      assert.deepEqual(run.gaps("filled"), runsOf(main, filled));
+      assert.deepEqual(run.status.missed, { open: 0, filled: 100, lost: 30 });
+      assert.match(run.said("GAP_LOST")[0] ?? "", /no more than 100 trades/);
+    });
+
+    test("A connection on which nothing is heard is dead, and replaced.", async () => {
+      const run = start({ connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 } });
+      await run.connected(server);
+      server.trade(main);
+      await until(() => run.records.length === 1, "the first came");
+      server.is_silent = true;
+      server.make(main);
+      await until(() => run.codes.includes("DISCONNECTED"), "silence is noticed");
+      assert.match(run.said("DISCONNECTED")[0] ?? "", /nothing was heard/);
+      server.is_silent = false;
+      await until(() => run.status.state === "live" && server.isSubscribed(main), "it is back");
+      server.trade(main);
+      await wholeIn(run);
+    });
+
+    test("A quiet market is not silence: pings are answered.", async () => {
+      const run = start({ connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 } });
+      await run.connected(server);
+      const heard_at_us = run.status.heard_at_us ?? 0;
+      await until(() => (run.status.heard_at_us ?? 0) - heard_at_us > 1_200_000, "it was heard three silences later");
+      assert.deepEqual([run.status.reconnects, run.status.state], [0, "live"]);
+    });
+
+    test("Replaced before its time is up, a connection loses nothing: the new one is there before the old one goes.", async () => {
+      const run = start({ life_ms: 150 });
+      await run.connected(server);
+      const stopping = new AbortController();
+      const trading = server.run({ products, per_second: 2_000, signal: stopping.signal });
+      let fewest = Infinity;
+      await until(() => {
+        fewest = Math.min(fewest, server.clients);
+        return run.status.reconnects >= 4;
+      }, "four connections were replaced");
+      stopping.abort();
+      await trading;
+      await wholeIn(run);
+      for (const product of products) assert.deepEqual(run.ids(product).streamed, known(product), "the feed alone brought all");
+      assert.deepEqual(run.status.gaps, []);
+      assert.ok(fewest >= 1);
+      assert.ok(!run.codes.includes("DISCONNECTED"));
+    });
+
+    test("A replacement that fails is tried again while the old connection goes on.", async () => {
+      const run = start({ life_ms: 300 });
+      await run.connected(server);
+      server.handshake_commands.push({ status: 503 }, { status: 503 }, { status: 503 });
+      const stopping = new AbortController();
+      const trading = server.run({ products, per_second: 500, signal: stopping.signal });
+      await until(() => run.status.reconnects >= 1 && server.handshake_commands.length === 0, "it was replaced in the end");
+      stopping.abort();
+      await trading;
+      await wholeIn(run);
+      assert.deepEqual(run.status.gaps, []);
+    });
+
+    test("A refused product is told, and the others go on.", async () => {
+      server.unknown_products.add(second);
+      const run = start();
+      if (kind === "binance") return; // It accepts any name, and stays silent.
+      await until(() => run.codes.includes("CONNECTED"), "a connection");
+      assert.equal(run.said("SUBSCRIPTION_REFUSED").length, 1);
+      assert.match(run.said("SUBSCRIPTION_REFUSED")[0] ?? "", new RegExp(`${second} is refused`));
+      assert.match(run.status.message ?? "", new RegExp(second));
+      for (const product of [main, third]) server.trade(product);
+      await until(() => run.records.length === 2, "the others trade");
+    });
+
+    test("Where every product is refused, the source has failed and tries again.", async () => {
+      if (kind === "binance") return;
+      for (const product of products) server.unknown_products.add(product);
+      const run = start();
+      await until(() => run.said("SUBSCRIPTION_REFUSED").length > 4 && run.status.state === "failed", "it was tried twice");
+      server.unknown_products.clear();
+      await until(() => run.status.state === "live", "it is connected");
+      // What was refused on a connection is asked for again on the next one.
+      server.cut();
+      await run.connected(server);
+    });
+
+    test("A handshake that is refused is tried again, when the server says so.", async () => {
+      server.handshake_commands.push({ status: 500 }, { status: 429, headers: { "retry-after": "2" } });
+      const run = start();
+      await until(() => run.codes.includes("RATE_LIMITED"), "it was asked to wait");
+      assert.match(run.said("HANDSHAKE_REFUSED")[0] ?? "", /status 500/);
+      assert.match(run.said("RATE_LIMITED")[0] ?? "", /again in 2 s/);
+    });
+
+    test("Subscriptions that are not answered in time end the connection.", async () => {
+      server.are_acks_withheld = true;
+      const run = start({ connection: { connect_timeout_ms: 150, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 } });
+      await until(() => run.codes.includes("TIMED_OUT"), "it was given up");
+      server.are_acks_withheld = false;
+      await run.connected(server);
+    });
+
+    test("A message too large for a feed ends the connection, and costs no trade.", async () => {
+      const run = start();
+      await run.connected(server);
+      server.trade(main);
+      server.send("x".repeat(70_000));
+      server.make(main);
+      await until(() => run.said("DISCONNECTED").length === 1, "it was given up");
+      assert.match(run.said("DISCONNECTED")[0] ?? "", /longer than/);
+      await until(() => run.status.state === "live" && server.isSubscribed(main), "it is back");
+      server.trade(main);
+      await wholeIn(run);
+    });
+
+    test("While nobody takes, the source is slowed down: memory is bounded, and nothing is lost.", async () => {
+      const run = start({ arrivals: { max_waiting: 500, max_waiting_bytes: 256 * 1024, max_taken: 100, max_taken_bytes: 64 * 1024 } });
+      await run.connected(server);
+      const go_on = Promise.withResolvers<void>();
+      run.hold = go_on.promise;
+      let sent_bytes = 0;
+      const padding = "0".repeat(2_000);
+      for (let number = 0; number < 20_000; number += 1) {
+        const trade = server.trade(main, { price: `1.${padding}` });
+        sent_bytes += trade.price.length;
+        if (number % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const taken_bytes = sent_bytes - server.unsent_bytes;
+      assert.ok(taken_bytes < 16 * 1024 * 1024, `${taken_bytes} bytes of ${sent_bytes} left the server: sockets' own buffers and ours`);
+      assert.ok(run.records.length <= 100);
+      go_on.resolve();
+      await wholeIn(run);
+      assert.ok(Math.max(...run.batch_sizes) <= 100);
+      assert.deepEqual(run.ids(main).streamed, known(main), "the feed alone brought all");
+      assert.equal(run.status.reconnects, 0);
+    });
+
+    test("A stop ends it at once and leaves no connection; what had come is given.", async () => {
+      const run = start();
+      await run.connected(server);
+      for (let number = 0; number < 50; number += 1) server.trade(main);
+      await until(() => run.records.length > 0, "something came");
+      await run.stop();
+      await until(() => server.clients === 0, "no connection is left");
+      assert.equal(run.status.state, "ended");
+      const { streamed } = run.ids(main);
+      const saved = JSON.parse(run.position ?? "") as { products: Record<string, number[]> };
+      assert.equal(saved.products[main]?.[0], streamed.at(-1), "the position is that of the last record");
+    });
+
+    test("A probe says whether the source answers.", async () => {
+      const run = start();
+      const never = new AbortController().signal;
+      await run.producer.probe(never);
+      server.rest_commands.push({ do: "answer", status: 429, body: "" });
+      await run.producer.probe(never);
+      server.rest_commands.push({ do: "answer", status: 500, body: "" });
+      await assert.rejects(run.producer.probe(never), { code: "SOURCE_UNREACHABLE", message: /127\.0\.0\.1.*status 500/ });
+      await server.kill();
+      await assert.rejects(run.producer.probe(never), { code: "SOURCE_UNREACHABLE" });
+    });
+  });
+}
