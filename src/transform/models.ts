@@ -20,6 +20,12 @@ const MADE_BY_DBT = /^(target|logs|dbt_packages)[\\/]/;
 
 /** What was compiled before from the same files, with their seeds loaded; or null. */
 export function cachedModels(project: string, dbt_folder: string): LiveModels | null {
+  const models = lastModels(dbt_folder);
+  return models?.digest === digestOf(project) ? models : null;
+}
+
+/** What was compiled last, whatever the project's files say by now: what a running pipeline runs. Null before the first time. */
+export function lastModels(dbt_folder: string): LiveModels | null {
   let text: string;
   try {
     text = readFileSync(join(dbt_folder, CACHE_FILE), "utf8");
@@ -27,8 +33,7 @@ export function cachedModels(project: string, dbt_folder: string): LiveModels | 
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
-  const models = parse(text);
-  return models?.digest === digestOf(project) ? models : null;
+  return parse(text);
 }
 
 /**
