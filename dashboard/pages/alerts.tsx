@@ -1,3 +1,82 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { Alert, StoredRule } from "../../src/serve/schemas/alerts.ts";
+import type { Page } from "../../src/serve/schemas/values.ts";
+import { plural } from "../format/number.ts";
+import { PageHead, Panel } from "../parts/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { ApiError, get, pathOf } from "../state/api.ts";
+import { onEvent } from "../state/events.ts";
+import { useResource } from "../state/resource.ts";
+import { AlertTable } from "./alerts/alert-list.tsx";
+import { RuleList } from "./alerts/rules.tsx";
+
+const REFRESH_MS = 10_000;
+const PAGE = 50;
+
+/** What is wrong now, what was, and what is watched. */
 export function Alerts() {
-  return <div class="page" />;
+  const active = useResource<Page<Alert>>("/api/alerts?state=active&limit=200", REFRESH_MS);
+  const past = useResource<Page<Alert>>(`/api/alerts?state=recovered&limit=${PAGE}`, REFRESH_MS);
+  const rules = useResource<Page<StoredRule>>("/api/rules?limit=500", REFRESH_MS);
+  useEffect(
+    () =>
+      onEvent("alert", () => {
+        active.reload();
+        past.reload();
+      }),
+    [active, past],
+  );
+  const count = active.state.value.value?.items.length ?? 0;
+  return (
+    <div class="page alerts">
+      <PageHead title="Alerts">One alert per episode, however many ticks; each ends with a recovery.</PageHead>
+      <Panel title="Now" note={count === 0 ? undefined : plural(count, "episode")} is_flush>
+        <Loaded what="The list of alerts" resource={active} skeleton={<Skeleton height="6rem" />}>
+          {({ items }) =>
+            items.length === 0 ? <Empty title="All quiet">No rule holds at the moment. An alert appears here within half a second of the tick that fires it.</Empty> : <AlertTable alerts={items} label="Alerts now" />
+          }
+        </Loaded>
+      </Panel>
+      <Panel title="Rules" is_flush>
+        <Loaded what="The list of rules" resource={rules} skeleton={<Skeleton height="6rem" />}>
+          {({ items }) => <RuleList rules={items} reload={() => rules.reload()} />}
+        </Loaded>
+      </Panel>
+      <Panel title="Before" note="newest first" is_flush>
+        <Loaded what="The list of alerts" resource={past} skeleton={<Skeleton height="12rem" />}>
+          {(page) => <History page={page} />}
+        </Loaded>
+      </Panel>
+    </div>
+  );
+}
+
+function History({ page }: { page: Page<Alert> }) {
+  const older = useSignal<readonly Alert[]>([]);
+  const cursor = useSignal<string | null | undefined>(undefined);
+  const next = cursor.value === undefined ? page.next : cursor.value;
+  const loadOlder = async (from: string) => {
+    try {
+      const found = await get<Page<Alert>>(pathOf("/api/alerts", { state: "recovered", limit: PAGE, cursor: from }));
+      older.value = [...older.value, ...found.items];
+      cursor.value = found.next;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  };
+  if (page.items.length === 0) return <Empty title="Nothing yet">Episodes that ended are listed here, with how long they lasted and how far they went.</Empty>;
+  const known = new Set(page.items.map(({ id }) => id));
+  return (
+    <>
+      <AlertTable alerts={[...page.items, ...older.value.filter(({ id }) => !known.has(id))]} label="Alerts before" />
+      {next === null ? null : (
+        <p class="more">
+          <button type="button" class="button small" onClick={() => void loadOlder(next)}>
+            Older alerts
+          </button>
+        </p>
+      )}
+    </>
+  );
 }

@@ -1,3 +1,115 @@
+import type { UnmappedProduct } from "../../pipelines/crypto/api/schemas.ts";
+import type { Quality as QualityFigures } from "../../src/serve/schemas/quality.ts";
+import type { Page } from "../../src/serve/schemas/values.ts";
+import { formatCount, plural } from "../format/number.ts";
+import { PageHead, Panel } from "../parts/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { Moment } from "../parts/time.tsx";
+import { useResource } from "../state/resource.ts";
+import { Gaps } from "./quality/gaps.tsx";
+import { Quarantine } from "./quality/quarantine.tsx";
+import { Tests } from "./quality/tests.tsx";
+
+const REFRESH_MS = 10_000;
+
+/** Whether the numbers can be believed: what balances, what is tested, what was refused, what never came. */
 export function Quality() {
-  return <div class="page" />;
+  const quality = useResource<QualityFigures>("/api/quality", REFRESH_MS);
+  const unmapped = useResource<Page<UnmappedProduct>>("/api/unmapped", REFRESH_MS);
+  return (
+    <div class="page quality">
+      <PageHead title="Quality">Every element of every message is in exactly one of three tables: accepted, duplicates, refused.</PageHead>
+      <Loaded what="The figures" resource={quality} skeleton={<Skeleton height="24rem" />}>
+        {(figures) => (
+          <div class="page">
+            <Books figures={figures} />
+            <div class="halves even">
+              <Tests tests={figures.tests} />
+              <div class="page">
+                <Gaps />
+                <Panel title="Products without a coin" note="kept, not mapped" is_flush>
+                  <Loaded what="The list of products" resource={unmapped} skeleton={<Skeleton height="6rem" />}>
+                    {({ items }) => <Unmapped products={items} />}
+                  </Loaded>
+                </Panel>
+              </div>
+            </div>
+            <Quarantine figures={figures} />
+          </div>
+        )}
+      </Loaded>
+    </div>
+  );
+}
+
+function Books({ figures }: { figures: QualityFigures }) {
+  const refused = figures.refused.reduce((total, { count }) => total + count, 0);
+  const parts = [
+    { name: "accepted", count: figures.accepted, means: "prices that count" },
+    { name: "duplicates", count: figures.duplicates, means: "said twice, counted once" },
+    { name: "refused", count: refused, means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)` },
+  ];
+  const total = Math.max(1, figures.accepted + figures.duplicates + refused);
+  if (figures.accepted + figures.duplicates + refused === 0) {
+    return (
+      <Empty title="Nothing judged yet">
+        The books open with the first run of the models, seconds after the first message. <code>npm run -s coinlake -- verify</code> balances them to the row.
+      </Empty>
+    );
+  }
+  return (
+    <Panel title="The books" note="what became of every element, as committed">
+      <div class="book-bar" aria-hidden="true">
+        {parts.map(({ name, count }) => (
+          <span key={name} class={name} style={{ flexGrow: count / total }} />
+        ))}
+      </div>
+      <dl class="book-facts">
+        {parts.map(({ name, count, means }) => (
+          <div key={name}>
+            <dt>
+              <span class={`key ${name}`} /> {name}
+            </dt>
+            <dd>
+              <strong class="figure">{formatCount(count)}</strong> <span class="muted">{((100 * count) / total).toFixed(2)} %, {means}</span>
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}
+
+function Unmapped({ products }: { products: readonly UnmappedProduct[] }) {
+  if (products.length === 0) return <p class="note padded">Every product that a source sends is known as a coin.</p>;
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Products without a coin">
+      <table class="grid-table">
+        <thead>
+          <tr>
+            <th scope="col">product</th>
+            <th scope="col">source</th>
+            <th scope="col" class="right">
+              updates
+            </th>
+            <th scope="col" class="right">
+              last
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {products.map(({ product, source, updates, last_at }) => (
+            <tr key={`${source} ${product}`}>
+              <td>{product}</td>
+              <td class="muted">{source}</td>
+              <td class="right figure">{plural(updates, "update")}</td>
+              <td class="right">
+                <Moment at={last_at} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }

@@ -1,0 +1,74 @@
+import type { Alert } from "../../../src/serve/schemas/alerts.ts";
+import { Badge, Dot, type Tone } from "../../parts/badge.tsx";
+import { formatFigure } from "../../format/number.ts";
+import { Missing, Price } from "../../parts/figures.tsx";
+import { Age, Moment } from "../../parts/time.tsx";
+
+const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
+
+export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label: string }) {
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label={label}>
+      <table class="grid-table alerts-table">
+        <thead>
+          <tr>
+            <th scope="col">state</th>
+            <th scope="col">fired, event time</th>
+            <th scope="col">what</th>
+            <th scope="col" class="right">
+              price then, USD
+            </th>
+            <th scope="col" class="right">
+              worst so far
+            </th>
+            <th scope="col" class="right">
+              lasted
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {alerts.map((alert) => (
+            <tr key={alert.id}>
+              <td>
+                <Dot tone={TONES[alert.severity]} /> {alert.severity} {alert.state === "active" ? <Badge tone="bad">active</Badge> : <Badge tone="good">{endOf(alert)}</Badge>}
+              </td>
+              <td>
+                <Moment at={alert.opened_at} is_full />
+              </td>
+              <td class="alert-what">
+                <Subject alert={alert} /> {alert.message}
+                <span class="note"> {alert.rule_name}</span>
+              </td>
+              <td class="right">{alert.kind === "silent" || alert.kind === "lag" ? <Missing why="this rule is not about a price" /> : <Price value={alert.value} />}</td>
+              <td class="right figure">{alert.worst_measure === null ? <Missing why="not measured" /> : `${formatFigure(alert.worst_measure)} ${unitOf(alert)}`}</td>
+              <td class="right">{alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Lasted alert={alert} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function endOf({ ended_by }: Alert): string {
+  return ended_by === "rule_changed" ? "rule changed" : ended_by === "rule_deleted" ? "rule deleted" : "recovered";
+}
+
+function unitOf({ kind }: Alert): string {
+  if (kind === "silent" || kind === "lag") return "s";
+  return kind === "volume_spike" ? "×" : "%";
+}
+
+function Subject({ alert }: { alert: Alert }) {
+  if (alert.kind === "silent" || alert.kind === "lag") return <strong>{alert.subject}</strong>;
+  return (
+    <a href={`/coins/${encodeURIComponent(alert.subject)}`}>
+      <strong>{alert.subject}</strong>
+    </a>
+  );
+}
+
+function Lasted({ alert: { opened_at, ended_at } }: { alert: Alert }) {
+  const seconds = (Date.parse(ended_at ?? opened_at) - Date.parse(opened_at)) / 1000;
+  return <span class="figure">{seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`}</span>;
+}

@@ -1,0 +1,110 @@
+import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+
+export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
+  change: "a price changes",
+  crosses: "a price crosses a level",
+  volume_spike: "volume jumps",
+  volatility: "a price is restless",
+  silent: "a source is silent",
+  lag: "a layer lags",
+};
+
+/** A rule while it is typed: every field of every kind as text, so that changing one's mind loses nothing. */
+export interface Draft {
+  name: string;
+  severity: string;
+  kind: string;
+  subjects: string;
+  direction: string;
+  side: string;
+  level: string;
+  percent: string;
+  window_minutes: string;
+  times: string;
+  baseline_windows: string;
+  source: string;
+  layer: string;
+  seconds: string;
+  cooldown_seconds: string;
+  hysteresis_percent: string;
+  sinks: string;
+  is_recovery_notified: boolean;
+}
+
+const FRESH: Draft = {
+  name: "",
+  severity: "warning",
+  kind: "change",
+  subjects: "",
+  direction: "fall",
+  side: "above",
+  level: "",
+  percent: "5",
+  window_minutes: "10",
+  times: "5",
+  baseline_windows: "12",
+  source: "all",
+  layer: "gold",
+  seconds: "60",
+  cooldown_seconds: "0",
+  hysteresis_percent: "0",
+  sinks: "",
+  is_recovery_notified: true,
+};
+
+export function draftOf(rule: StoredRule | null): Draft {
+  if (rule === null) return FRESH;
+  const { direction, ...condition } = { direction: "", ...rule.condition };
+  const typed = Object.fromEntries(Object.entries(condition).map(([name, value]) => [name, String(value)]));
+  return {
+    ...FRESH,
+    ...typed,
+    ...(rule.condition.kind === "crosses" ? { side: direction } : rule.condition.kind === "change" ? { direction } : {}),
+    name: rule.name,
+    severity: rule.severity,
+    subjects: rule.subjects === "all" ? "" : rule.subjects.join(", "),
+    cooldown_seconds: String(rule.cooldown_seconds),
+    hysteresis_percent: String(rule.hysteresis_percent),
+    sinks: rule.sinks.filter((sink) => sink !== "page").join(", "),
+    is_recovery_notified: rule.is_recovery_notified,
+  };
+}
+
+const listOf = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+
+/** What goes to the server, which alone says whether it is a rule. */
+export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"> & { id?: string } {
+  const subjects = listOf(draft.subjects.toLowerCase());
+  return {
+    ...(before === null ? {} : { id: before.id }),
+    name: draft.name,
+    is_enabled: before?.is_enabled ?? true,
+    severity: draft.severity as Rule["severity"],
+    subjects: subjects.length === 0 ? "all" : subjects,
+    condition: conditionOf(draft),
+    cooldown_seconds: Number(draft.cooldown_seconds),
+    hysteresis_percent: Number(draft.hysteresis_percent),
+    is_recovery_notified: draft.is_recovery_notified,
+    sinks: ["page", ...listOf(draft.sinks)],
+  };
+}
+
+function conditionOf(draft: Draft): Rule["condition"] {
+  const window_minutes = Number(draft.window_minutes);
+  const percent = Number(draft.percent);
+  const seconds = Number(draft.seconds);
+  switch (draft.kind as Rule["condition"]["kind"]) {
+    case "change":
+      return { kind: "change", direction: draft.direction as "fall", percent, window_minutes };
+    case "crosses":
+      return { kind: "crosses", direction: draft.side as "above", level: draft.level.trim() };
+    case "volume_spike":
+      return { kind: "volume_spike", window_minutes, times: Number(draft.times), baseline_windows: Number(draft.baseline_windows) };
+    case "volatility":
+      return { kind: "volatility", window_minutes, percent };
+    case "silent":
+      return { kind: "silent", seconds, source: draft.source.trim() };
+    case "lag":
+      return { kind: "lag", layer: draft.layer as "gold", seconds };
+  }
+}

@@ -1,0 +1,171 @@
+import { signal, useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import type { BackTest, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import { formatCount, plural } from "../../format/number.ts";
+import { Badge, Dot } from "../../parts/badge.tsx";
+import { Empty } from "../../parts/states.tsx";
+import { Moment } from "../../parts/time.tsx";
+import { ApiError, call } from "../../state/api.ts";
+import { AlertTable } from "./alert-list.tsx";
+import { RuleForm } from "./rule-form.tsx";
+import { sayCondition, saySubjects } from "./words.ts";
+
+interface RulesProps {
+  rules: readonly StoredRule[];
+  reload: () => void;
+}
+
+export function RuleList({ rules, reload }: RulesProps) {
+  const editing = useSignal<string | null>(null);
+  return (
+    <>
+      {editing.value === "" ? (
+        <RuleForm
+          rule={null}
+          done={() => {
+            editing.value = null;
+            reload();
+          }}
+          cancel={() => (editing.value = null)}
+        />
+      ) : (
+        <p class="more">
+          <button type="button" class="button" onClick={() => (editing.value = "")}>
+            New rule
+          </button>
+        </p>
+      )}
+      {rules.length === 0 ? <Empty title="No rule">Without a rule nothing is watched. A rule names a condition and the coins; it judges every tick from the moment it is added.</Empty> : null}
+      <ul class="rules">
+        {rules.map((rule) => (
+          <li key={rule.id}>
+            {editing.value === rule.id ? (
+              <RuleForm
+                rule={rule}
+                done={() => {
+                  editing.value = null;
+                  reload();
+                }}
+                cancel={() => (editing.value = null)}
+              />
+            ) : (
+              <OneRule rule={rule} reload={reload} edit={() => (editing.value = rule.id)} />
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** What can be done to a rule, and how it went. */
+class RuleActions {
+  readonly error = signal<ApiError | null>(null);
+  readonly is_testing = signal(false);
+  readonly tested = signal<BackTest | null>(null);
+  readonly #path: string;
+  readonly #reload: () => void;
+
+  constructor(id: string, reload: () => void) {
+    this.#path = `/api/rules/${encodeURIComponent(id)}`;
+    this.#reload = reload;
+  }
+
+  async toggle({ revision: _revision, created_at: _created_at, updated_at: _updated_at, ...own }: StoredRule): Promise<void> {
+    await this.#attempt(() => call("PUT", this.#path, { ...own, is_enabled: !own.is_enabled }));
+    this.#reload();
+  }
+
+  async remove(): Promise<void> {
+    await this.#attempt(() => call("DELETE", this.#path));
+    this.#reload();
+  }
+
+  async test(): Promise<void> {
+    this.is_testing.value = true;
+    await this.#attempt(async () => {
+      this.tested.value = await call<BackTest>("POST", `${this.#path}/test`, {});
+    });
+    this.is_testing.value = false;
+  }
+
+  async #attempt(work: () => Promise<unknown>): Promise<void> {
+    this.error.value = null;
+    try {
+      await work();
+    } catch (failure) {
+      if (!(failure instanceof ApiError)) throw failure;
+      this.error.value = failure;
+    }
+  }
+}
+
+function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void; edit: () => void }) {
+  const actions = useMemo(() => new RuleActions(rule.id, reload), [rule.id]);
+  const { error, tested } = actions;
+  return (
+    <>
+      <div class="rule">
+        <div class="rule-words">
+          <strong>{rule.name}</strong> {rule.is_enabled ? null : <Badge>off</Badge>}
+          <p class="note">
+            <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} /> {rule.severity}: {saySubjects(rule)} {sayCondition(rule.condition)}
+            {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s apart` : ""}
+            {rule.hysteresis_percent > 0 ? `; over when back by ${rule.hysteresis_percent} %` : ""}; tells {rule.sinks.join(", ") || "nobody"}
+          </p>
+        </div>
+        <Buttons rule={rule} actions={actions} edit={edit} />
+      </div>
+      {error.value === null ? null : (
+        <p class="form-error" role="alert">
+          {error.value.message} <span class="muted">{error.value.next_step}</span>
+        </p>
+      )}
+      {tested.value === null ? null : <Tested test={tested.value} close={() => (tested.value = null)} />}
+    </>
+  );
+}
+
+function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActions; edit: () => void }) {
+  const is_sure = useSignal(false);
+  const is_of_ticks = rule.condition.kind !== "silent" && rule.condition.kind !== "lag";
+  return (
+    <span class="rule-actions">
+      {is_of_ticks ? (
+        <button type="button" class="button small" disabled={actions.is_testing.value} onClick={() => void actions.test()} title="What it would have fired over the lake's history">
+          {actions.is_testing.value ? "Testing …" : "Test on history"}
+        </button>
+      ) : null}
+      <button type="button" class="button small" onClick={() => void actions.toggle(rule)}>
+        {rule.is_enabled ? "Turn off" : "Turn on"}
+      </button>
+      <button type="button" class="button small" onClick={edit}>
+        Edit
+      </button>
+      <button type="button" class="button small" onClick={() => (is_sure.value ? void actions.remove() : (is_sure.value = true))} onBlur={() => (is_sure.value = false)}>
+        {is_sure.value ? "Really delete?" : "Delete"}
+      </button>
+    </span>
+  );
+}
+
+function Tested({ test, close }: { test: BackTest; close: () => void }) {
+  return (
+    <div class="tested" role="status">
+      <p>
+        <strong>
+          {test.fired === 0 ? "It would not have fired" : `It would have fired ${plural(test.fired, "time")}`}
+        </strong>{" "}
+        <span class="muted">
+          over {plural(test.ticks, "tick")} of {plural(test.subjects, "coin")}
+          {test.from === null || test.to === null ? "" : <>, <Moment at={test.from} is_full /> to <Moment at={test.to} is_full /></>}
+        </span>{" "}
+        <button type="button" class="button small" onClick={close}>
+          Close
+        </button>
+      </p>
+      {test.alerts.length === 0 ? null : <AlertTable alerts={test.alerts} label={`What ${test.rule.name} would have fired`} />}
+      {test.alerts.length < test.fired ? <p class="note">The first {formatCount(test.alerts.length)} of them.</p> : null}
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+import { formatCount, plural } from "../../format/number.ts";
+import { Badge, type Tone } from "../../parts/badge.tsx";
+import { Panel } from "../../parts/panel.tsx";
+import { Age } from "../../parts/time.tsx";
+import { status } from "../../state/status.ts";
+
+const TONES: Record<string, Tone> = { open: "warn", filled: "good", lost: "bad" };
+
+/** Messages that sources numbered and that did not come: found by number, filled where the source gives them again. */
+export function Gaps() {
+  const sources = status.value?.sources ?? [];
+  const gaps = sources.flatMap((source) => source.gaps.map((gap) => ({ ...gap, source: source.source })));
+  const sum = (what: "open" | "filled" | "lost") => sources.reduce((total, { missed }) => total + missed[what], 0);
+  const note = `${plural(sum("filled"), "message")} filled, ${formatCount(sum("open"))} open, ${formatCount(sum("lost"))} lost`;
+  return (
+    <Panel title="Gaps" note={sources.length === 0 ? undefined : note} is_flush>
+      {gaps.length === 0 ? (
+        <p class="note padded">{sources.length === 0 ? "No source is running, so nothing is being missed." : "No message of a numbered feed is missing. Gaps show here with what became of them."}</p>
+      ) : (
+        <div class="scroll-x" tabIndex={0} role="region" aria-label="Gaps">
+          <table class="grid-table">
+            <thead>
+              <tr>
+                <th scope="col">product</th>
+                <th scope="col">ids</th>
+                <th scope="col">state</th>
+                <th scope="col" class="right">
+                  found
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {gaps
+                .toSorted((a, b) => (a.found_at < b.found_at ? 1 : -1))
+                .map((gap) => (
+                  <tr key={`${gap.source} ${gap.product} ${gap.first_id}`}>
+                    <td>
+                      {gap.product} <span class="muted">{gap.source}</span>
+                    </td>
+                    <td class="figure">
+                      {gap.first_id}–{gap.last_id} <span class="muted">({formatCount(gap.last_id - gap.first_id + 1)})</span>
+                    </td>
+                    <td>
+                      <Badge tone={TONES[gap.state] ?? "plain"}>{gap.state}</Badge> <span class="note">{gap.reason}</span>
+                    </td>
+                    <td class="right">
+                      <Age at={gap.found_at} />
+                    </td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
