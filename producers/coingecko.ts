@@ -2,7 +2,7 @@ import Coingecko from "@coingecko/coingecko-typescript";
 import { isoFromMicros } from "../src/clock.ts";
 import { OperatingError } from "../src/errors.ts";
 import { Backoff } from "../src/source/backoff.ts";
-import type { Batch, Producer, ProducerContext, SourceReport } from "../src/source/producer.ts";
+import type { Batch, Producer, ProducerContext, SourceReport, SourceStatus } from "../src/source/producer.ts";
 import { waitUntil } from "../src/source/wait.ts";
 import { creditsLeft, creditsOf, nextPollAt_us, renewed, type Budget, type Credits } from "./coingecko/budget.ts";
 import { ask, type Failure } from "./coingecko/request.ts";
@@ -42,6 +42,9 @@ const BACKOFF = {
   retry_after_cap_ms: 600_000,
 };
 
+/** A poll a minute is the most that makes sense; two that fail are not silence yet. */
+const SHORTEST_SILENCE_MS = 180_000;
+
 /** The source's own limit. */
 const COINS_PER_PAGE = 250;
 
@@ -73,6 +76,10 @@ class CoingeckoPoller implements Producer {
   /** Where it asks, for messages: a base URL may carry what is not to be shown. */
   readonly #host: string;
   #probes_paid = 0;
+  #state: SourceStatus["state"] = "connecting";
+  #message: string | null = null;
+  #heard_at_us: number | null = null;
+  #silent_after_ms = SHORTEST_SILENCE_MS;
 
   constructor(options: CoingeckoOptions) {
     const base_url = options.base_url ?? BASE_URL[options.pro_key === null ? "demo" : "pro"];
@@ -100,18 +107,40 @@ class CoingeckoPoller implements Producer {
     const { clock, signal, report } = context;
     const backoff = new Backoff(BACKOFF, this.#options.random);
     let credits = creditsOf(context.position, clock.now_us());
+    this.#heard_at_us = credits.polled_at_us;
     report({ level: "info", code: "ATTRIBUTION", message: ATTRIBUTION });
-    while (!signal.aborted) {
-      credits = renewed({ ...credits, used: credits.used + this.#probes_paid }, clock.now_us());
-      this.#probes_paid = 0;
-      const due_us = nextPollAt_us(credits, this.#options, clock.now_us());
-      report(statusOf(credits, this.#options, due_us));
-      if (!(await waitUntil(clock, due_us, signal))) return;
-      credits = renewed(credits, clock.now_us());
-      for (let page = 1; page <= this.#options.pages && !signal.aborted; page += 1) {
-        credits = yield* this.#page(page, credits, backoff, context);
+    try {
+      while (!signal.aborted) {
+        credits = renewed({ ...credits, used: credits.used + this.#probes_paid }, clock.now_us());
+        this.#probes_paid = 0;
+        const due_us = nextPollAt_us(credits, this.#options, clock.now_us());
+        const due = statusOf(credits, this.#options, due_us);
+        report(due);
+        if (due.level === "warning") this.#message = due.message;
+        // Two polls that were due and did not come are silence.
+        this.#silent_after_ms = Math.max(SHORTEST_SILENCE_MS, (2 * (due_us - (credits.polled_at_us ?? due_us))) / 1000);
+        if (!(await waitUntil(clock, due_us, signal))) break;
+        credits = renewed(credits, clock.now_us());
+        for (let page = 1; page <= this.#options.pages && !signal.aborted; page += 1) {
+          credits = yield* this.#page(page, credits, backoff, context);
+        }
       }
+    } finally {
+      this.#state = "ended";
     }
+  }
+
+  status(): SourceStatus {
+    return {
+      source: this.id,
+      state: this.#state,
+      message: this.#message,
+      heard_at_us: this.#heard_at_us,
+      silent_after_ms: this.#silent_after_ms,
+      reconnects: 0,
+      missed: { open: 0, filled: 0, lost: 0 },
+      gaps: [],
+    };
   }
 
   /** Asks for a page until it has come whole, or can no longer be paid. Returns the credits after it. */
@@ -128,6 +157,7 @@ class CoingeckoPoller implements Producer {
       const received_at_us = clock.now_us();
       if (has_cost) credits = { ...credits, used: credits.used + 1, polled_at_us: received_at_us };
       if (body !== null) {
+        this.#heard_at_us = received_at_us;
         const record = { key: "coingecko", source: "coingecko", payload: body, ingested_at_us: received_at_us };
         yield { records: [record], position: JSON.stringify(credits) };
       }
@@ -136,10 +166,15 @@ class CoingeckoPoller implements Producer {
         if (backoff.failures > 0) report({ level: "info", code: "RECOVERED", message: `CoinGecko answers again after ${backoff.failures} failures.` });
         if (!isJson(body)) report({ level: "warning", code: "BODY_NOT_JSON", message: "CoinGecko's answer is no JSON; it is recorded as it came." });
         backoff.reset();
+        this.#state = "live";
+        this.#message = null;
         break;
       }
       const delay_ms = backoff.next_ms(failure.retry_after_ms);
-      report(failed(failure, this.#host, delay_ms));
+      const failing = failed(failure, this.#host, delay_ms);
+      report(failing);
+      this.#state = "failed";
+      this.#message = failing.message;
       if (!(await waitUntil(clock, received_at_us + delay_ms * 1000, signal))) break;
       credits = renewed(credits, clock.now_us());
     }

@@ -260,3 +260,30 @@ test("A position that makes no sense stops the poller rather than forget what wa
     await assert.rejects(collect(poller(), { position }), { code: "POSITION_UNREADABLE" });
   }
 });
+
+test("Its status says what it is doing: not heard yet, polling, failed with the reason, ended.", async () => {
+  const source = poller();
+  assert.deepEqual([source.status?.().state, source.status?.().heard_at_us], ["connecting", null]);
+  const clock = new FakeClock();
+  const abort = new AbortController();
+  server.commands.push({ do: "answer", body: PAGE }, { do: "answer", status: 500, body: "" });
+  const states: string[] = [];
+  const messages: string[] = [];
+  const report = ({ code }: SourceReport): void =>
+    queueMicrotask(() => {
+      const status = source.status?.() ?? assert.fail();
+      states.push(`${code}: ${status.state}`);
+      if (status.message !== null) messages.push(status.message);
+    });
+  let batches = 0;
+  for await (const _ of source.batches({ position: null, clock, signal: abort.signal, report })) {
+    batches += 1;
+    if (batches === 3) break;
+  }
+  assert.deepEqual(states.slice(1), ["BUDGET: connecting", "BUDGET: live", "BAD_STATUS: failed", "RECOVERED: live", "BUDGET: live"]);
+  assert.match(messages[0] ?? "", /status 500/);
+  const { state, heard_at_us, silent_after_ms } = source.status?.() ?? assert.fail();
+  assert.equal(state, "ended");
+  assert.equal(heard_at_us, clock.now_us());
+  assert.ok(silent_after_ms >= 2 * 60_000);
+});
