@@ -73,10 +73,16 @@ function describe(entry: ManifestEntry, spec: PartitionSpec, schema: Schema): Li
 
 function partitionInWords(tuple: PartitionTuple, spec: PartitionSpec, schema: Schema): string {
   return partitionColumns(spec, schema)
-    .map(({ field_id, name, type }) => {
+    .map(({ field_id, name, type }, position) => {
       const value = tuple.get(field_id) ?? null;
       const is_date = type === "date" && typeof value === "number";
-      return `${name}=${is_date ? new Date(value * MS_PER_DAY).toISOString().slice(0, 10) : String(value)}`;
+      return `${columnOf(spec.fields[position], schema) ?? name}=${is_date ? new Date(value * MS_PER_DAY).toISOString().slice(0, 10) : String(value)}`;
     })
     .join("/");
+}
+
+/** A value taken as it is goes by its column's name: engines name such fields each in its own way. */
+function columnOf(field: PartitionSpec["fields"][number] | undefined, schema: Schema): string | undefined {
+  if (field?.transform !== "identity") return undefined;
+  return schema.fields.find(({ id }) => id === field["source-id"])?.name;
 }

@@ -75,19 +75,23 @@ export class Health {
   }
 
   #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
-    const { pipeline } = this.#served;
+    const { pipeline, live, clock, started_at_us } = this.#served;
+    const running_s = (clock.now_us() - started_at_us) / 1_000_000;
+    const { stalled } = live.state();
     const limits_s: Record<string, number> = {
       bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit_interval_ms) / 1000),
       silver: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
       gold: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
       live: LIVE_LAG_S,
     };
-    return layers.flatMap(({ layer, seconds_behind, records_behind }) => {
+    const lagging = layers.flatMap(({ layer, seconds_behind, records_behind }) => {
       const limit_s = limits_s[layer] ?? Infinity;
-      if (seconds_behind <= limit_s) return [];
+      // What came while nobody was running is being caught up with.
+      if (seconds_behind <= limit_s || running_s <= limit_s) return [];
       const code = layer === "bronze" ? "COMMIT_STALLED" : "LAYER_LAGS";
       return [{ code, message: `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; up to ${limit_s} s is normal` }];
     });
+    return stalled === null ? lagging : [...lagging, { code: "LIVE_STALLED", message: stalled }];
   }
 }
 

@@ -76,7 +76,7 @@ export function problemOf(error: unknown, onError: (error: unknown) => void): Pr
 }
 
 function describe(status: ContentfulStatusCode, code: string, detail: string, next_step: string): Problem {
-  return { type: `about:blank#${code}`, title: STATUS_CODES[status] ?? "Error", status, detail, code, next_step };
+  return { type: `urn:coinlake:problem:${code.toLowerCase().replaceAll("_", "-")}`, title: STATUS_CODES[status] ?? "Error", status, detail, code, next_step };
 }
 
 export function sendProblem(context: Context, error: unknown, onError: (error: unknown) => void): Response {

@@ -7,6 +7,8 @@ import { Candles, INTERVALS, type Candle, type Interval } from "./schemas.ts";
 
 const INTERVAL_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
 const HOUR_S = 3_600;
+const MINUTES = "silver.crypto_prices_clean";
+const HOURS = "gold.fact_crypto_hourly";
 
 const CandleQuery = z.object({
   interval: z.enum(INTERVALS).default("1h"),
@@ -22,12 +24,17 @@ interface Span {
   to_ms: number;
 }
 
+function sourceOf(interval: Interval): string {
+  return INTERVAL_S[interval] < HOUR_S ? MINUTES : HOURS;
+}
+
 /** Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. */
 function candlesSql({ table }: ReadTables, id: string, interval: Interval, { from_ms, to_ms }: Span): string {
-  const is_by_minute = INTERVAL_S[interval] < HOUR_S;
-  const [at, open, high, low, close, volume, source, date] = is_by_minute
-    ? ["minute_at", "price_first", "price_high", "price_low", "price", "traded_volume_usd", "silver.crypto_prices_clean", "price_date"]
-    : ["hour_at", "open", "high", "low", "close", "total_volume", "gold.fact_crypto_hourly", "hour_date"];
+  const source = sourceOf(interval);
+  const [at, open, high, low, close, volume, date] =
+    source === MINUTES
+      ? ["minute_at", "price_first", "price_high", "price_low", "price", "traded_volume_usd", "price_date"]
+      : ["hour_at", "open", "high", "low", "close", "total_volume", "hour_date"];
   const [from, to] = [from_ms, to_ms].map((at_ms) => `timestamptz '${new Date(at_ms).toISOString()}'`);
   return `
     select time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
@@ -54,7 +61,7 @@ function candleOf(row: Record<string, string | null>): Candle {
 /** The first hour that has prices before the span; null where there is none. */
 async function hourBefore({ table, rows }: ReadTables, id: string, before_ms: number): Promise<number | null> {
   const [found] = await rows(`
-    select max(hour_at) as hour_at from ${table("gold.fact_crypto_hourly")}
+    select max(hour_at) as hour_at from ${table(HOURS)}
     where crypto_id = ${quote(id)} and hour_at < timestamptz '${new Date(before_ms).toISOString()}'`);
   return found?.["hour_at"] == null ? null : Date.parse(time(found["hour_at"]));
 }
@@ -75,9 +82,10 @@ export const candles: ApiResource = {
   async answer({ params, query }, tables) {
     const id = (params["id"] ?? "").toLowerCase();
     const request = CandleQuery.parse(query);
-    const frame = { interval: request.interval, at: tables.at };
+    const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
+    const frame = { interval: request.interval, at: tables.at, snapshots: read };
     const latest = await tables.latest_event();
-    if (latest === null) return { ...frame, snapshots: [...tables.snapshots()], items: [], next: null };
+    if (latest === null) return { ...frame, items: [], next: null };
     const step_ms = INTERVAL_S[request.interval] * 1000;
     const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
     const to_ms = end ?? (Math.floor(Date.parse(time(latest)) / step_ms) + 1) * step_ms;
@@ -89,6 +97,6 @@ export const candles: ApiResource = {
     const before_ms = from_ms > asked_ms || request.from === undefined ? await hourBefore(tables, id, from_ms) : null;
     // Where nothing was traded for long, the next page begins where there is something.
     const next_ms = before_ms === null ? null : Math.min(from_ms, before_ms + Math.max(step_ms, HOUR_S * 1000));
-    return { ...frame, snapshots: [...tables.snapshots()], items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };
+    return { ...frame, items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };
   },
 };

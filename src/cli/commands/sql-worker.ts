@@ -5,7 +5,7 @@ import { OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { openConsoleLake } from "../../serve/console/lake-engine.ts";
 import { serveConsole } from "../../serve/console/worker.ts";
-import { cachedModels } from "../../transform/models.ts";
+import { lastModels } from "../../transform/models.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Not for people: the server starts it, as the process that typed SQL runs in. */
@@ -22,7 +22,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
       const open = await openLake(lake);
       const stopping = new AbortController();
       try {
-        const models = cachedModels(pipeline.transform.project, lake.dbt_folder);
+        const models = lastModels(lake.dbt_folder);
         if (models === null) throw notCompiled();
         const opened = await openConsoleLake(open, pipeline, models, options.exports);
         const following = opened.run(stopping.signal);

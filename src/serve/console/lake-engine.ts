@@ -22,6 +22,8 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
   const places = [open.lake.warehouse_folder, open.server.url, exports_folder];
   const lake = await LiveLake.open({ open, pipeline, models, clock: systemClock, memory_limit_mb: MEMORY_LIMIT_MB, threads: 2 });
   for (const statement of lockStatements(places)) await lake.query(statement);
+  // The first query is to see what is there, not the beginning of it.
+  await lake.catchUp();
   let session: Promise<QuerySession> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   const openSession = async () => {

@@ -83,7 +83,10 @@ function describeTable({ metadata, identifier }: LoadedTable) {
       is_required: required,
       description: doc ?? null,
     })),
-    partition_by: (spec?.fields ?? []).map(({ name, transform }) => (transform === "identity" ? name : `${transform}(${name})`)),
+    partition_by: (spec?.fields ?? []).map((field) => {
+      const column = schema?.fields.find(({ id }) => id === field["source-id"])?.name ?? field.name;
+      return field.transform === "identity" ? column : `${field.transform}(${column})`;
+    }),
     properties: metadata.properties,
   };
 }

@@ -1,0 +1,118 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { crypto } from "../../pipelines/crypto.ts";
+import { buildDashboard } from "../../dashboard/build.ts";
+import { AlertEngine } from "../../src/alert/engine.ts";
+import { sqlHistory } from "../../src/alert/history.ts";
+import { systemClock } from "../../src/clock.ts";
+import { projectFolder } from "../../src/lake/tools.ts";
+import { LiveLake } from "../../src/live/live-lake.ts";
+import type { ConsoleLimits } from "../../src/serve/console/console.ts";
+import type { Served } from "../../src/serve/served.ts";
+import { startServer, type RunningServer } from "../../src/serve/server.ts";
+import type { SourceStatus } from "../../src/source/producer.ts";
+import { prepareModels } from "../../src/transform/models.ts";
+import type { CommandResult } from "../../src/transform/worker.ts";
+import type { TestLake } from "../lake/lake.ts";
+
+export interface RunningOptions {
+  host?: string;
+  token?: string;
+  console_limits?: Partial<ConsoleLimits>;
+}
+
+/** A server over a test lake, with a live tail and alerts that run; everything real but the sources, whose words the test says. */
+export interface Running {
+  server: RunningServer;
+  url: string;
+  live: LiveLake;
+  alerts: AlertEngine;
+  /** What the sources say of themselves; may be changed. */
+  sources: SourceStatus[];
+  failures: { code: string; message: string }[];
+  tests: { ran_at_us: number; result: CommandResult } | null;
+  /** Errors that the server told nobody but its terminal. */
+  errors: unknown[];
+  get(path: string, init?: RequestInit): Promise<Response>;
+  json<T = any>(path: string, init?: RequestInit): Promise<T>;
+  post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
+  /** Resolves once the tail has all that the log holds, and the alerts with it. */
+  caughtUp(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const SIMULATED_SOURCE: SourceStatus = {
+  source: "simulated",
+  state: "live",
+  message: null,
+  heard_at_us: null,
+  silent_after_ms: 60_000,
+  reconnects: 0,
+  missed: { open: 0, filled: 0, lost: 0 },
+  gaps: [],
+};
+
+export async function startRunning(lake: TestLake, options: RunningOptions = {}): Promise<Running> {
+  const { open } = lake;
+  mkdirSync(open.lake.dbt_folder, { recursive: true });
+  const models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder);
+  const live = await LiveLake.open({ open, pipeline: crypto, models, clock: systemClock });
+  await live.catchUp();
+  const history = sqlHistory({ query: (sql) => live.query(sql), pipeline: crypto, over: "live" });
+  const alerts = await AlertEngine.open({ folder: open.lake.folder, pipeline: crypto, clock: systemClock, source: live, history, report: () => {} });
+  const stopping = new AbortController();
+  const loops = [live.run(stopping.signal), alerts.run(stopping.signal)];
+  const told = { sources: [SIMULATED_SOURCE], failures: [] as Running["failures"], tests: null as Running["tests"], errors: [] as unknown[] };
+  const served: Served = {
+    version: "0.0.0-test",
+    open,
+    pipeline: crypto,
+    clock: systemClock,
+    started_at_us: systemClock.now_us(),
+    live,
+    alerts,
+    sources: () => running.sources,
+    tests: () => running.tests,
+    failures: () => running.failures,
+    console: {
+      command: process.execPath,
+      args: ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), "sql-worker", "--data", lake.data_folder, "--lake", open.lake.name],
+    },
+  };
+  const { host = "127.0.0.1", token, console_limits } = options;
+  const server = await startServer({
+    served,
+    assets: await buildDashboard(),
+    port: 0,
+    host,
+    token: token ?? null,
+    onError: (error) => told.errors.push(error),
+    ...(console_limits ? { console_limits } : {}),
+  });
+  const get = (path: string, init?: RequestInit) => fetch(`${server.url}${path}`, init);
+  const running: Running = {
+    ...told,
+    server,
+    url: server.url,
+    live,
+    alerts,
+    get,
+    json: async (path, init) => (await get(path, init)).json() as never,
+    post: (path, body, init) =>
+      get(path, { method: "POST", body: JSON.stringify(body), ...init, headers: { "content-type": "application/json", ...(init?.headers as Record<string, string>) } }),
+    async caughtUp() {
+      const bounds = await open.log.bounds(crypto.topic.name);
+      const isThere = () => bounds.every(({ partition, end }) => (live.state().next[`${crypto.topic.name}/${partition}`] ?? 0) >= end);
+      while (!isThere()) await new Promise<void>((resolve) => { const stop = live.onAbsorbed(() => { stop(); resolve(); }); if (isThere()) { stop(); resolve(); } });
+      await alerts.idle();
+    },
+    async close() {
+      await server.close();
+      stopping.abort();
+      await Promise.all(loops);
+      await alerts.close();
+      live.close();
+    },
+  };
+  return running;
+}
