@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { chooseSource } from "../../src/cli/choose-source.ts";
+import type { StartRequest } from "../../src/cli/start.ts";
+import { OperatingError } from "../../src/errors.ts";
+import { openOrCreateLake } from "../../src/lake/lake.ts";
+import type { LakeKind, Producer } from "../../src/source/producer.ts";
+import { temporaryFolder } from "../coinlake.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+const unreachable = (id: string) => async (): Promise<void> => {
+  throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait.", is_retryable: true });
+};
+const hangs = (signal: AbortSignal): Promise<void> => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+
+/** Probes by source; one that is not named answers. */
+type Probes = Partial<Record<string, Producer["probe"]>>;
+
+function requestFor(source: string | null, probes: Probes = {}, data = "nothing"): { request: StartRequest; said: string[] } {
+  const stub = (id: string, kind: LakeKind = "live"): Producer => ({ id, kind, probe: probes[id] ?? (async () => {}), async *batches() {} });
+  const alone = (id: string, kind?: LakeKind) => ({ description: id, argument: null, create: async () => [stub(id, kind)] });
+  const producers = {
+    live: { description: "all", argument: null, create: async () => ["coingecko", "binance", "kraken"].map((id) => stub(id)) },
+    coingecko: alone("coingecko"),
+    binance: alone("binance"),
+    kraken: alone("kraken"),
+    simulated: alone("simulated", "simulated"),
+    replay: { description: "a file", argument: { name: "FILE", is_required: true }, create: async () => [stub("replay", "replay")] },
+  };
+  const said: string[] = [];
+  const output = { is_json: false, result: () => {}, say: (text: string) => void said.push(text), warn: (text: string) => void said.push(text) };
+  const request = { pipeline: { ...crypto, producers }, source, data_folder: join(folder.path, data), speed: null, output } as unknown as StartRequest;
+  return { request, said };
+}
+
+async function chosen(source: string | null, probes?: Probes, data?: string): Promise<[ids: string[], kind: string, lake_name: string]> {
+  const { producers, kind, lake_name } = await chooseSource(requestFor(source, probes, data).request);
+  return [producers.map(({ id }) => id), kind, lake_name];
+}
+
+test("Live sources run alone, all together or as listed, each once, in one lake.", async () => {
+  assert.deepEqual(await chosen("live"), [["coingecko", "binance", "kraken"], "live", "live"]);
+  assert.deepEqual(await chosen("binance"), [["binance"], "live", "live"]);
+  assert.deepEqual(await chosen("kraken, binance,kraken"), [["kraken", "binance"], "live", "live"]);
+  assert.deepEqual(await chosen("binance,live"), [["binance", "coingecko", "kraken"], "live", "live"]);
+  assert.deepEqual(await chosen("simulated"), [["simulated"], "simulated", "simulated"]);
+  assert.deepEqual(await chosen("replay:a,b.csv.gz"), [["replay"], "replay", "replay-a-b"]);
+});
+
+test("What is not live does not run beside others, and what is unknown is named.", async () => {
+  await assert.rejects(chosen("binance,simulated"), { code: "SOURCES_DO_NOT_MIX" });
+  await assert.rejects(chosen("binance,gemini"), { code: "UNKNOWN_SOURCE", message: 'There is no source "gemini".' });
+  await assert.rejects(chosen("binance,"), { code: "UNKNOWN_SOURCE" });
+  await assert.rejects(chosen("toString"), { code: "UNKNOWN_SOURCE" });
+  await assert.rejects(chosen("binance:5"), { code: "SOURCE_TAKES_NO_ARGUMENT" });
+});
+
+test("At its first start the default counts as reachable when any of its sources answers, without waiting for the others.", async () => {
+  const probes = { coingecko: hangs, binance: unreachable("binance") };
+  assert.deepEqual(await chosen(null, probes), [["coingecko", "binance", "kraken"], "live", "live"]);
+});
+
+test("Where none answers, the fallback runs, and everybody's reason is told.", async () => {
+  const { request, said } = requestFor(null, { coingecko: unreachable("coingecko"), binance: unreachable("binance"), kraken: unreachable("kraken") });
+  const { kind, lake_name } = await chooseSource(request);
+  assert.deepEqual([kind, lake_name], ["simulated", "simulated"]);
+  assert.match(said[0] ?? "", /coingecko does not answer\. binance does not answer\. kraken does not answer\./);
+  assert.match(said[1] ?? "", /SIMULATED/);
+});
+
+test("A lake that is there is gone on with, whoever answers; a mistake in a probe is no matter of reach.", async () => {
+  const data_folder = join(folder.path, "present");
+  mkdirSync(data_folder);
+  openOrCreateLake(data_folder, "live", "live", "crypto");
+  assert.equal((await chosen(null, { kraken: unreachable("kraken"), coingecko: unreachable("c"), binance: unreachable("b") }, "present"))[1], "live");
+  const mistaken = async (): Promise<void> => {
+    throw new TypeError("a mistake");
+  };
+  await assert.rejects(chosen(null, { kraken: mistaken, coingecko: unreachable("c"), binance: unreachable("b") }), TypeError);
+});
