@@ -167,4 +167,67 @@ const COMPANY: readonly Case[] = [
   inTick('"note":"\\"price\\": 3"', { price: "1.500000000000000000" }),
 ];
 
-export const CASES: readonly Case[] = [...BODIES, ...PRICES, ...NAMES, ...TIMES, ...COMPANY];
+const NOW_MS = 1_772_366_400_000;
+const AGG_TRADE = ['"e":"aggTrade"', '"s":"COIN"', '"a":7', '"p":"1.5"', '"q":"2"', `"T":${NOW_MS}`];
+const MATCH = ['"type":"match"', '"product_id":"COIN"', '"trade_id":7', '"price":"1.5"', '"size":"2"', '"time":"NOW"'];
+const TRADE = ['"symbol":"COIN"', '"price":1.5', '"qty":2', '"trade_id":7', '"timestamp":"NOW"'];
+const inAggTrade = (changed: string, outcome: Outcome): Case => ({ title: `aggTrade: ${changed}`, payload: `{"stream":"x","data":${objectWith(AGG_TRADE, changed)}}`, outcomes: [outcome] });
+const inMatch = (changed: string, outcome: Outcome): Case => ({ title: `match: ${changed}`, payload: objectWith(MATCH, changed), outcomes: [outcome] });
+const trades = (list: string) => `{"channel":"trade","type":"update","data":[${list}]}`;
+const inTrade = (changed: string, outcome: Outcome): Case => ({ title: `trade: ${changed}`, payload: trades(objectWith(TRADE, changed)), outcomes: [outcome] });
+const envelope = (route: string, content: string) => `{"product":"COIN","backfill":"${route}","body":${content}}`;
+const row = (values: string) => envelope("Trades", `{"error":[],"result":{"X":[[${values}]],"last":"1"}}`);
+const inRow = (values: string, outcome: Outcome): Case => ({ title: `row: ${values}`, payload: row(values), outcomes: [outcome] });
+
+const EXCHANGES: readonly Case[] = [
+  inAggTrade('"x":1', { crypto_id: "COIN", product: "COIN", trade_number: "7", traded_volume_usd: "3.000000000000000000", price_at: "2026-03-01 12:00:00+00" }),
+  inAggTrade('"p":0.123456789012345678', { price: "0.123456789012345678" }),
+  inAggTrade('"p":"0"', "price_not_positive"),
+  inAggTrade('"p"', "missing_price"),
+  inAggTrade('"s":null', "missing_id"),
+  inAggTrade('"a":"seven"', { trade_number: null, price: "1.500000000000000000" }),
+  inAggTrade('"a":-7', { trade_number: null }),
+  inAggTrade('"a":123456789012345678', { trade_number: "123456789012345678" }),
+  inAggTrade('"a":12345678901234567890', { trade_number: null }),
+  inAggTrade('"q":"-2"', { traded_volume: null, traded_volume_usd: null }),
+  inAggTrade('"T"', "missing_time"),
+  inAggTrade('"T":"2026-03-01T12:00:00Z"', "invalid_time"),
+  inAggTrade('"T":1e300', "invalid_time"),
+  inAggTrade(`"T":${NOW_MS}000`, "future_event"),
+  inAggTrade(`"T":${NOW_MS / 1000}`, "late_event"),
+  inAggTrade('"e":"kline"', "not_a_trade"),
+  body("a combined stream without data", '{"stream":"coinusdt@aggTrade"}', "not_a_trade"),
+  body("half an aggTrade", `{"stream":"x","data":{${AGG_TRADE.slice(0, 4).join(",")}`, "invalid_json"),
+  { title: "an aggTrade without its stream", payload: objectWith(AGG_TRADE, '"x":1'), outcomes: [{ product: "COIN", trade_number: "7" }] },
+  inMatch('"x":1', { crypto_id: "COIN", product: "COIN", trade_number: "7", traded_volume: "2.00000000" }),
+  inMatch('"type":"last_match"', { trade_number: "7" }),
+  inMatch('"type":"ticker"', "not_a_trade"),
+  inMatch('"type"', "missing_id"),
+  inMatch('"product_id"', "missing_id"),
+  inMatch('"price"', "missing_price"),
+  inMatch('"time":"2026-03-01T11:54:59Z"', "late_event"),
+  inTrade('"x":1', { crypto_id: "COIN", product: "COIN", trade_number: "7", price: "1.500000000000000000", traded_volume: "2.00000000" }),
+  inTrade('"price":104235.123456789012345678', { price: "104235.123456789012345678" }),
+  inTrade('"price":1e-9', { price: "0.000000001000000000" }),
+  inTrade('"symbol"', "missing_id"),
+  inTrade('"timestamp":null', "missing_time"),
+  body("no trades", trades(""), "unrecognised_shape"),
+  body("trades that are no list", '{"channel":"trade","data":{"price":1}}', "unrecognised_shape"),
+  body("half a list of trades", `{"channel":"trade","data":[${objectWith(TRADE, '"x":1')},{"sym`, "invalid_json"),
+  { title: "a list of trades and worse", payload: trades(`5,${objectWith(TRADE, '"x":1')},null,[1],${objectWith(TRADE, '"x":2')}`), outcomes: ["element_not_object", { trade_number: "7" }, "element_not_object", "element_not_object", "duplicate"] },
+  { title: "Kraken's arrays of before", payload: '[993,[["354.11","0.89",1772366400.5,"s","l",""]],"trade","COIN"]', outcomes: Array(4).fill("element_not_object") },
+  body("a subscription's answer", '{"method":"subscribe","result":{"channel":"trade","symbol":"COIN"},"success":true}', "not_a_trade"),
+  body("a heartbeat", '{"channel":"heartbeat"}', "not_a_trade"),
+  { title: "a filled gap, hours later", payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772323200123}]'), outcomes: [{ product: "COIN", trade_number: "7", price_at: "2026-03-01 00:00:00.123+00" }] },
+  { title: "a filled gap of the future", payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772370000000}]'), outcomes: ["future_event"] },
+  { title: "a filled gap with bad trades", payload: envelope("trades", '[{"trade_id":7,"price":"1.5","time":"NOW"},{"trade_id":8,"price":"x","time":"NOW"},{"trade_id":7,"price":"1.5","time":"NOW"},7]'), outcomes: [{ trade_number: "7" }, "price_not_a_number", "duplicate", "element_not_object"] },
+  body("an envelope of nothing", envelope("trades", "[]"), "unrecognised_shape"),
+  body("an envelope of an error", envelope("Trades", '{"error":["EAPI:Rate limit exceeded"]}'), "unrecognised_shape"),
+  body("an envelope of another route", envelope("candles", "[1]"), "missing_price"),
+  inRow('"1.5","2",1772323200.1234567,"b","m","",7', { product: "COIN", trade_number: "7", price: "1.500000000000000000", traded_volume: "2.00000000", price_at: "2026-03-01 00:00:00.123456+00" }),
+  inRow('"1.5","2"', "missing_time"),
+  inRow('"1.5","2","NOW"', "invalid_time"),
+  inRow("", "missing_price"),
+];
+
+export const CASES: readonly Case[] = [...BODIES, ...PRICES, ...NAMES, ...TIMES, ...COMPANY, ...EXCHANGES];

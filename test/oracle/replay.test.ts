@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openLake } from "../../src/engine/embedded/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
-import { pythonExecutable } from "../../src/lake/tools.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 import { marketData, skipWithout } from "../market-data.ts";
 import { fallsInCandles } from "./falls.ts";
+import { pythonReport } from "./python-report.ts";
 
 const SCRIPT = fileURLToPath(new URL("hourly_candles.py", import.meta.url));
 
@@ -47,7 +46,7 @@ for (const { file, hours, updates } of RECORDINGS) {
     test("gives back the file's hourly candles, exactly", async () => {
       const lake = await openLake(findLake(folder.path, null));
       try {
-        const report = await run(pythonExecutable(), [SCRIPT, lake.server.url, path ?? ""]);
+        const report = await pythonReport(SCRIPT, [lake.server.url, path ?? ""]);
         assert.deepEqual(JSON.parse(report), { wanted: hours, found: hours, differences: 0, first: [] });
       } finally {
         await lake.close();
@@ -83,13 +82,4 @@ for (const { file, hours, updates } of RECORDINGS) {
       }
     });
   });
-}
-
-/** Its standard output, whatever its exit code: the report says what differs. */
-async function run(command: string, args: readonly string[]): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  await new Promise((resolve) => child.once("close", resolve));
-  return stdout;
 }
