@@ -34,7 +34,8 @@ function spacingFor(width: number): number {
 export class CandleChart {
   readonly #chart: IChartApi;
   readonly #bars: ISeriesApi<"Candlestick", UTCTimestamp>;
-  readonly #columns: ISeriesApi<"Histogram", UTCTimestamp>;
+  /** Made with the first candle that has a volume: an empty pane tells nothing. */
+  #columns: ISeriesApi<"Histogram", UTCTimestamp> | null = null;
   #candles: readonly Candle[] = [];
   #step_s = 60;
   #decimals = 2;
@@ -51,11 +52,7 @@ export class CandleChart {
       timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, barSpacing: spacingFor(place.clientWidth), tickMarkFormatter: tickMark },
     });
     const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineWidth: 1 });
-    const volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "custom", minMove: 1, formatter: volumeText }, lastValueVisible: false, priceLineVisible: false }, 1);
     this.#bars = candles as unknown as ISeriesApi<"Candlestick", UTCTimestamp>;
-    this.#columns = volume as unknown as ISeriesApi<"Histogram", UTCTimestamp>;
-    this.#chart.panes()[0]?.setStretchFactor(4);
-    this.#chart.panes()[1]?.setStretchFactor(1);
     this.paint();
   }
 
@@ -76,6 +73,17 @@ export class CandleChart {
     });
     // Rising candles are hollow: their direction shows without colour.
     this.#bars.applyOptions({ upColor: colour("panel"), downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: true, borderUpColor: up, borderDownColor: down, priceLineColor: colour("muted") });
+    this.#drawVolume();
+  }
+
+  #drawVolume(): void {
+    if (this.#columns === null) {
+      if (this.#candles.every(({ volume }) => volume === null)) return;
+      const volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "custom", minMove: 1, formatter: volumeText }, lastValueVisible: false, priceLineVisible: false }, 1);
+      this.#columns = volume as unknown as ISeriesApi<"Histogram", UTCTimestamp>;
+      this.#chart.panes()[0]?.setStretchFactor(4);
+      this.#chart.panes()[1]?.setStretchFactor(1);
+    }
     this.#columns.setData(this.#candles.flatMap((candle, index) => this.#columnsFrom(candle, this.#candles[index - 1])));
   }
 
@@ -88,13 +96,14 @@ export class CandleChart {
     if (!is_going_on) {
       this.#setScale();
       this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
-      this.#columns.setData(candles.flatMap((candle, index) => this.#columnsFrom(candle, candles[index - 1])));
+      this.#drawVolume();
       return;
     }
+    if (this.#columns === null) this.#drawVolume();
     for (const [index, candle] of candles.entries()) {
       if (index < shown.length - 1) continue;
       for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#bars.update(bar);
-      for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns.update(column);
+      for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns?.update(column);
     }
   }
 

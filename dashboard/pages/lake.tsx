@@ -16,6 +16,12 @@ import { TableList } from "./lake/tables.tsx";
 
 const REFRESH_MS = 10_000;
 
+/** What a visitor most likely came for: gold's largest table, else any. */
+function busiest(tables: Tables["items"]): Tables["items"][number] | undefined {
+  const gold = tables.filter(({ layer }) => layer === "gold");
+  return (gold.length > 0 ? gold : tables).toSorted((a, b) => b.rows - a.rows)[0];
+}
+
 /** The tables themselves: how rows flow into them, what files hold them, who committed what. */
 export function Lake() {
   const tables = useResource<Tables>("/api/tables", REFRESH_MS);
@@ -23,7 +29,7 @@ export function Lake() {
   const layers = status.value?.layers ?? null;
   const listed = tables.state.value.value?.items ?? null;
   const asked = parameters.value.get("table");
-  const chosen = asked ?? listed?.find(({ layer }) => layer === "gold")?.table ?? listed?.[0]?.table ?? null;
+  const chosen = asked ?? busiest(listed ?? [])?.table ?? null;
   return (
     <div class="page lake">
       <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>

@@ -21,7 +21,7 @@ export function Quality() {
       <PageHead title="Quality">Every element of every message is in exactly one of three tables: accepted, duplicates, refused.</PageHead>
       <Loaded what="The figures" resource={quality} skeleton={<Skeleton height="24rem" />}>
         {(figures) => (
-          <div class="page">
+          <>
             <Books figures={figures} />
             <div class="halves even">
               <Tests tests={figures.tests} />
@@ -35,7 +35,7 @@ export function Quality() {
               </div>
             </div>
             <Quarantine figures={figures} />
-          </div>
+          </>
         )}
       </Loaded>
     </div>

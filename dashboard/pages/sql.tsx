@@ -1,6 +1,6 @@
 import { useSignal, useSignalEffect, type Signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { Answers } from "../../src/serve/schemas/answers.ts";
+import type { Answer } from "../../src/serve/schemas/answers.ts";
 import type { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatDuration } from "../format/time.ts";
@@ -35,9 +35,8 @@ async function firstText(): Promise<string> {
   const asked = parameters.peek().get("sql");
   if (asked !== null) return asked;
   if (question === null) return draft.peek()[0] ?? FIRST_SQL;
-  const { answers } = await get<Answers>(`/api/answers/${encodeURIComponent(question)}`);
-  const [answer] = answers;
-  return answer === undefined ? FIRST_SQL : answer.parts.map(({ title, sql }) => `-- ${answer.title}${title ? `: ${title}` : ""}\n${sql}`).join(";\n\n");
+  const answer = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
+  return answer.parts.map(({ title, sql }) => `-- ${answer.title}${title ? `: ${title}` : ""}\n${sql}`).join(";\n\n");
 }
 
 function useEditor(run: () => void) {

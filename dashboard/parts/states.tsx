@@ -88,7 +88,7 @@ export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>
           {what} is as of <Age at={loaded_at_ms} />: {error.message} {retry_at_ms === null ? null : <>Next try in <Countdown to_ms={retry_at_ms} />.</>}
         </div>
       )}
-      <div class={error === null ? "fresh" : "stale"}>{children(value)}</div>
+      <div class={error === null ? "loaded" : "loaded stale"}>{children(value)}</div>
     </>
   );
 }

@@ -9,8 +9,15 @@ export function bothZones(at_ms: number): string {
   return `${formatMoment(at_ms, zone.value)} ${zoneName(zone.value, at_ms)} · ${formatMoment(at_ms, other)} ${zoneName(other, at_ms)}`;
 }
 
-/** A moment; the date is left out where it is today's. `is_full` always says it, and the zone. */
-export function Moment({ at, is_full = false, with_zone = false }: { at: string | number | null; is_full?: boolean; with_zone?: boolean }) {
+interface MomentProps {
+  at: string | number | null;
+  /** With the date and the zone, always; without, the date is left out where it is today's. */
+  is_full?: boolean;
+  with_zone?: boolean;
+  with_ms?: boolean;
+}
+
+export function Moment({ at, is_full = false, with_zone = false, with_ms = false }: MomentProps) {
   if (at === null) return <Missing why="not yet" />;
   const at_ms = typeof at === "number" ? at : parseTime(at);
   if (Number.isNaN(at_ms)) return <Missing why={`not a time: ${String(at)}`} />;
@@ -18,6 +25,7 @@ export function Moment({ at, is_full = false, with_zone = false }: { at: string 
   return (
     <time class="figure" dateTime={new Date(at_ms).toISOString()} title={bothZones(at_ms)}>
       {text}
+      {with_ms ? <span class="muted">.{String(Math.floor(at_ms) % 1000).padStart(3, "0")}</span> : null}
       {with_zone || is_full ? <span class="unit"> {zoneName(zone.value, at_ms)}</span> : null}
     </time>
   );

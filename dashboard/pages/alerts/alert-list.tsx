@@ -29,14 +29,14 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
         <tbody>
           {alerts.map((alert) => (
             <tr key={alert.id}>
-              <td>
+              <td class="figure">
                 <Dot tone={TONES[alert.severity]} /> {alert.severity} {alert.state === "active" ? <Badge tone="bad">active</Badge> : <Badge tone="good">{endOf(alert)}</Badge>}
               </td>
               <td>
                 <Moment at={alert.opened_at} is_full />
               </td>
               <td class="alert-what">
-                <Subject alert={alert} /> {alert.message}
+                <Message alert={alert} />
                 <span class="note"> {alert.rule_name}</span>
               </td>
               <td class="right">{alert.kind === "silent" || alert.kind === "lag" ? <Missing why="this rule is not about a price" /> : <Price value={alert.value} />}</td>
@@ -59,12 +59,24 @@ function unitOf({ kind }: Alert): string {
   return kind === "volume_spike" ? "×" : "%";
 }
 
-function Subject({ alert }: { alert: Alert }) {
-  if (alert.kind === "silent" || alert.kind === "lag") return <strong>{alert.subject}</strong>;
+/** The message, with its subject as a link where the subject is a coin. */
+function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
+  const rest = message.startsWith(subject) ? message.slice(subject.length) : ` ${message}`;
+  if (kind === "silent" || kind === "lag") {
+    return (
+      <>
+        <strong>{subject}</strong>
+        {rest}
+      </>
+    );
+  }
   return (
-    <a href={`/coins/${encodeURIComponent(alert.subject)}`}>
-      <strong>{alert.subject}</strong>
-    </a>
+    <>
+      <a href={`/coins/${encodeURIComponent(subject)}`}>
+        <strong>{subject}</strong>
+      </a>
+      {rest}
+    </>
   );
 }
 

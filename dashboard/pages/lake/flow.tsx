@@ -5,7 +5,7 @@ import { formatBytes, formatCount, plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
 import { Missing } from "../../parts/figures.tsx";
 import { Skeleton } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Age, Moment } from "../../parts/time.tsx";
 
 const HOLDS: Record<LayerStatus["layer"], string> = {
   log: "every message, on disk before it counts",
@@ -36,7 +36,7 @@ export function Flow({ layers, tables, quality }: FlowProps) {
 }
 
 function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSummary[] | null }) {
-  const { records_behind, seconds_behind, commits_last_minute } = layer;
+  const { commits_last_minute } = layer;
   const has_tables = layer.layer !== "log" && layer.layer !== "live";
   const sum = (figure: "rows" | "files" | "size_bytes") => tables?.reduce((total, table) => total + table[figure], 0) ?? 0;
   return (
@@ -44,15 +44,7 @@ function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSum
       <h3>{layer.layer}</h3>
       <p class="note">{HOLDS[layer.layer]}</p>
       <p class="flow-behind">
-        {records_behind === 0 ? (
-          <>
-            <strong>up to date</strong> <span class="muted">with the log</span>
-          </>
-        ) : (
-          <>
-            <strong class="figure">{formatSeconds(seconds_behind)}</strong> <span class="muted">behind, {plural(records_behind, "record")}</span>
-          </>
-        )}
+        <Behind layer={layer} />
       </p>
       <dl class="flow-facts">
         {has_tables ? (
@@ -76,11 +68,37 @@ function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSum
           <div>
             <dt>newest record</dt>
             <dd>
-              <Age at={layer.newest_at} />
+              <Moment at={layer.newest_at} />
             </dd>
           </div>
         )}
       </dl>
+    </>
+  );
+}
+
+/** The log is what all others are measured against; its own age is that of its newest record. */
+function Behind({ layer: { layer, records_behind, seconds_behind, newest_at } }: { layer: LayerStatus }) {
+  if (layer === "log") {
+    return (
+      <>
+        <strong>
+          <Age at={newest_at} suffix="" />
+        </strong>{" "}
+        <span class="muted">since the newest record</span>
+      </>
+    );
+  }
+  if (records_behind === 0) {
+    return (
+      <>
+        <strong>up to date</strong> <span class="muted">with the log</span>
+      </>
+    );
+  }
+  return (
+    <>
+      <strong class="figure">{formatSeconds(seconds_behind)}</strong> <span class="muted">behind, {plural(records_behind, "record")}</span>
     </>
   );
 }

@@ -189,7 +189,7 @@ function List({ messages, base, open, search }: ListProps) {
           return [
             <tr key={keyOf(message)} data-row={index} tabIndex={index === marked.value ? 0 : -1} aria-expanded={is_open} onClick={() => toggle(message)} class={is_open ? "is-chosen" : ""}>
               <td class="col-at">
-                <Moment at={message.ingested_at} />
+                <Moment at={message.ingested_at} with_ms />
               </td>
               <td class="right figure col-offset">
                 <span class="muted">{message.partition}/</span>

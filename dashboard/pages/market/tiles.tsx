@@ -7,6 +7,7 @@ import { Failure, Skeleton } from "../../parts/states.tsx";
 import { Age, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
 import { priceOf } from "../../state/coins.ts";
+import { status } from "../../state/status.ts";
 import { useResource } from "../../state/resource.ts";
 import { useEffect } from "preact/hooks";
 
@@ -222,11 +223,26 @@ function TilePlace() {
   );
 }
 
+const NAMES = ["Bitcoin now", "Most volatile today", "Ethereum 2 h ago", "Falls > 5 % in 10 min", "24 h volume, top ten"];
+
+function Unanswered() {
+  return (
+    <section class="tiles" aria-label="The five questions">
+      {NAMES.map((name, index) => (
+        <Tile key={name} number={index + 1} name={name} question={name} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="answers come with the first prices" />
+      ))}
+    </section>
+  );
+}
+
 /** The five questions, in their order. */
 export function Tiles() {
-  const answers = useResource<Answers>("/api/answers", REFRESH_MS);
+  // Nobody asks before there is anything to answer from.
+  const is_empty = status.value !== null && status.value.newest_event_at === null;
+  const answers = useResource<Answers>(is_empty ? null : "/api/answers", REFRESH_MS);
   const { value, error, retry_at_ms } = answers.state.value;
   useEffect(() => onEvent("gap", () => answers.reload()), [answers]);
+  if (is_empty) return <Unanswered />;
   if (value === null && error !== null && error.code !== "LAKE_EMPTY") {
     return <Failure what="The five answers" error={error} retry_at_ms={retry_at_ms} retry={() => answers.reload()} still="The coins below are loaded on their own." />;
   }
