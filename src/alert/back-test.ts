@@ -9,8 +9,6 @@ import type { TickHistory } from "./history.ts";
 import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
 
 const LISTED_ALERTS = 1_000;
-/** Judging pauses for timers and sockets after so many ticks. */
-const SLICE_TICKS = 2_000;
 
 /**
  * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
@@ -30,21 +28,22 @@ export async function backTest(history: TickHistory, json: object, options: Back
   const range = { ...(from_us === null ? {} : { since_us: from_us - judge.history_us }), ...(to_us === null ? {} : { until_us: to_us }) };
   const fired = new Map<string, Alert>();
   const subjects = new Set<string>();
-  let [read, ticks, count, first_us, last_us] = [0, 0, 0, Infinity, -Infinity];
-  for await (const tick of history.ticks(range)) {
-    // What lies before fills the windows; an episode that began there is none of the range.
-    const { events } = judge.judge(tick, options.now_us);
-    read += 1;
-    if (read % SLICE_TICKS === 0) await setImmediate();
-    if (from_us !== null && tick.at_us < from_us) continue;
-    ticks += 1;
-    subjects.add(tick.subject);
-    [first_us, last_us] = [Math.min(first_us, tick.at_us), Math.max(last_us, tick.at_us)];
-    for (const { event, alert } of events) {
-      const is_listed = event === "fired" ? fired.size < limit : fired.has(alert.id);
-      if (event === "fired") count += 1;
-      if (is_listed) fired.set(alert.id, alert);
+  let [ticks, count, first_us, last_us] = [0, 0, Infinity, -Infinity];
+  for await (const page of history.pages(range)) {
+    for (const tick of page) {
+      // What lies before fills the windows; an episode that began there is none of the range.
+      const { events } = judge.judge(tick, options.now_us);
+      if (from_us !== null && tick.at_us < from_us) continue;
+      ticks += 1;
+      subjects.add(tick.subject);
+      [first_us, last_us] = [Math.min(first_us, tick.at_us), Math.max(last_us, tick.at_us)];
+      for (const { event, alert } of events) {
+        const is_listed = event === "fired" ? fired.size < limit : fired.has(alert.id);
+        if (event === "fired") count += 1;
+        if (is_listed) fired.set(alert.id, alert);
+      }
     }
+    await setImmediate();
   }
   // What is still open has counted on since it fired.
   for (const [, { active }] of watch.states.changes()) if (active !== null && fired.has(active.id)) fired.set(active.id, active);

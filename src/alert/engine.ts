@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../source/producer.ts";
 import type { AlertEvent } from "./alert.ts";
 import { backTest } from "./back-test.ts";
@@ -12,7 +12,7 @@ import { HealthWatch } from "./evaluate/health-watch.ts";
 import { Judge } from "./evaluate/judge.ts";
 import { Watch } from "./evaluate/watch.ts";
 import type { AlertFacade, AlertState, BackTest, BackTestRange, HealthView, TickBatch } from "./facade.ts";
-import { windowTicks, type Offsets, type TickHistory } from "./history.ts";
+import { windowPages, type Offsets, type TickHistory } from "./history.ts";
 import { parseRule, type StoredRule } from "./rule.ts";
 import { AlertStore } from "./sqlite/store.ts";
 
@@ -167,7 +167,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     };
   }
 
-  testRule(rule: string | object, range: BackTestRange = {}): Promise<BackTest> {
+  async testRule(rule: string | object, range: BackTestRange = {}): Promise<BackTest> {
     const tested = typeof rule === "string" ? this.getRule(rule) : rule;
     return backTest(this.#options.history, tested, { ...range, now_us: this.clock.now_us() });
   }
@@ -201,17 +201,21 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     await this.#reached(this.#next, signal);
     while (!signal.aborted) {
       await this.#takeUpRules(signal);
-      if (this.#is_behind) await this.#patiently(signal, () => this.#catchUp(signal));
+      if (this.#is_behind && !signal.aborted) await this.#patiently(signal, () => this.#catchUp(signal));
+      // Told to stop while windows were being filled, or what is missing was read: nothing may be judged past that.
+      if (signal.aborted) break;
       const batch = this.#queue.shift();
       if (batch !== undefined) {
         await this.#judgeBatch(batch);
         this.#waiting_ticks -= batch.ticks.length;
       }
       this.#judgeHealth();
-      const is_due = this.clock.now_us() - this.#committed_us >= PROGRESS_MS * 1_000;
-      const is_idle = batch === undefined && this.#idle.length > 0;
-      if (this.#events.length > 0 || (this.#is_dirty && (is_due || is_idle))) await this.#commit(signal);
-      if (is_idle) for (const resolve of this.#idle.splice(0)) resolve();
+      await this.#commitIfDue(signal);
+      if (batch === undefined && this.#idle.length > 0) {
+        const idle = this.#idle.splice(0);
+        if (this.#is_dirty) await this.#commit(signal);
+        for (const resolve of idle) resolve();
+      }
       if (batch === undefined) await this.#pause(LOOK_MS);
     }
     if (this.#is_dirty) await this.#commit(signal);
@@ -231,19 +235,13 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#is_behind = false;
     try {
       if (Object.entries(target).every(([name, next]) => (this.#next[name] ?? 0) >= next)) return;
-      let ticks: Tick[] = [];
-      for await (const tick of this.#options.history.ticks({ from: this.#next, before: target })) {
+      for await (const ticks of this.#options.history.pages({ from: this.#next, before: target })) {
         const last = ticks.at(-1);
-        const is_new_record = last?.partition !== tick.partition || last.offset !== tick.offset;
-        if (ticks.length >= SLICE_TICKS && is_new_record && last !== undefined) {
-          await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
-          await this.#commit(signal);
-          ticks = [];
-        }
+        if (last !== undefined) await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
+        await this.#commitIfDue(signal);
         if (signal.aborted) return;
-        ticks.push(tick);
       }
-      await this.#judgeBatch({ ticks, next: target });
+      await this.#judgeBatch({ ticks: [], next: target });
     } catch (error) {
       this.#is_behind = true;
       throw error;
@@ -295,8 +293,10 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     if (this.#is_dirty) await this.#commit(signal);
     const watches = rules.map((rule) => known.get(keyOf(rule)) ?? this.#watchFor(rule));
     const judging = watches.filter((watch) => watch instanceof Watch);
-    if (!is_first && this.#judge.holds(judging.map(({ rule }) => rule))) this.#judge = new Judge(judging, this.#judge);
-    else this.#judge = (await this.#primed(judging, signal)) ?? this.#judge;
+    const is_held = !is_first && this.#judge.holds(judging.map(({ rule }) => rule));
+    const judge = is_held ? new Judge(judging, this.#judge) : await this.#primed(judging, signal);
+    if (judge === null) return;
+    this.#judge = judge;
     const replaced = this.#watches.filter((watch) => !watches.includes(watch));
     this.#watches = watches;
     for (const watch of replaced) this.#tellEnded(watch);
@@ -311,11 +311,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #primed(watches: readonly Watch[], signal: AbortSignal): Promise<Judge | null> {
     return this.#patiently(signal, async () => {
       const judge = new Judge(watches);
-      let learned = 0;
-      for await (const tick of windowTicks(this.#options.history, this.#next, judge.history_us)) {
-        judge.learn(tick);
-        learned += 1;
-        if (learned % SLICE_TICKS === 0) await setImmediate();
+      for await (const page of windowPages(this.#options.history, this.#next, judge.history_us)) {
+        for (const tick of page) judge.learn(tick);
+        await setImmediate();
         if (signal.aborted) return null;
       }
       return judge;
@@ -329,6 +327,12 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       const alert = active === null ? null : this.store.alert(active.id);
       if (alert?.state === "recovered") this.#tell({ event: "ended", alert });
     }
+  }
+
+  /** What fired is told of at once; that nothing did can wait. */
+  async #commitIfDue(signal: AbortSignal): Promise<void> {
+    const is_due = this.clock.now_us() - this.#committed_us >= PROGRESS_MS * 1_000;
+    if (this.#events.length > 0 || (this.#is_dirty && is_due)) await this.#commit(signal);
   }
 
   async #commit(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,6 @@ import { isoFromMicros } from "../clock.ts";
 import type { QueryResult } from "../engine/embedded/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
-import { LATENESS_US } from "./evaluate/subject-history.ts";
 
 /** Next offsets by `<topic>/<partition>`; a partition that is not named is at its beginning. */
 export type Offsets = Readonly<Record<string, number>>;
@@ -19,7 +18,8 @@ export interface TickRange {
 
 /** The accepted ticks that a lake holds, in the order of the log. */
 export interface TickHistory {
-  ticks(range: TickRange): AsyncIterable<Tick>;
+  /** Page by page, in bounded memory; no page ends within a record, and none is empty. */
+  pages(range: TickRange): AsyncIterable<readonly Tick[]>;
   /** Event time of the newest tick before those offsets; null where there is none. */
   newest_us(before: Offsets): Promise<number | null>;
 }
@@ -39,7 +39,6 @@ const PAGE_ROWS = 8_192;
 /** Pages are cut between as many records: a record may hold hundreds of elements. */
 const SLICE_RECORDS = 64;
 
-/** Reads page by page, in bounded memory, whatever the range. */
 export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: SqlHistoryOptions): TickHistory {
   const { columns } = pipeline.live;
   const table = over === "live" ? pipeline.books.accepted.replace(/^[^.]+/, "live") : pipeline.books.accepted;
@@ -52,10 +51,11 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
     newest: (where: string) => `select epoch_us(max(${columns.at})) from ${table} where ${where}`,
   };
   return {
-    async *ticks(range) {
+    async *pages(range) {
       const where = whereOf(range, pipeline);
       for (const page of pagesOf((await query(sql.pages(where))).rows, page_rows)) {
-        for (const row of (await query(sql.page(`${where} and ${page}`))).rows) yield tickOf(row);
+        const { rows } = await query(sql.page(`${where} and ${page}`));
+        if (rows.length > 0) yield rows.map(tickOf);
       }
     },
     async newest_us(before) {
@@ -117,12 +117,10 @@ function tickOf(row: readonly (string | null)[]): Tick {
 }
 
 /** The ticks that windows are made of after a restart: those before `before`, as far back as `span_us` from the newest of them. */
-export async function* windowTicks(history: TickHistory, before: Offsets, span_us: number): AsyncIterable<Tick> {
+export async function* windowPages(history: TickHistory, before: Offsets, span_us: number): AsyncIterable<readonly Tick[]> {
   const newest_us = await history.newest_us(before);
   if (newest_us === null) return;
-  for await (const tick of history.ticks({ before, since_us: newest_us - span_us })) {
-    if (tick.at_us >= tick.ingested_at_us - LATENESS_US) yield tick;
-  }
+  yield* history.pages({ before, since_us: newest_us - span_us });
 }
 
 function literal(at_us: number): string {

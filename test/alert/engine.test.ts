@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import * as fc from "fast-check";
+import type { Alert } from "../../src/alert/alert.ts";
+import { openAlertBook } from "../../src/alert/engine.ts";
+import { Judge } from "../../src/alert/evaluate/judge.ts";
+import { Watch } from "../../src/alert/evaluate/watch.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { Tick } from "../../src/pipeline/definition.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { FALL, MINUTE_US, arbitraryTicks, ruleOf, ticksOf } from "./streams.ts";
+import { Tape, runEngine } from "./tape.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+let folders = 0;
+const freshFolder = () => join(folder.path, String((folders += 1)));
+
+const FALL_RULE = { id: "fall", name: "Falls", condition: FALL };
+/** 100, then a fall at each odd place. */
+const falls = (count: number) => ticksOf(Array.from({ length: count * 2 }, (_, index) => ({ at_us: index * MINUTE_US, value: index % 2 === 0 ? "100" : "94" })));
+
+/** Without what differs between two runs: rules are made, and ticks judged, at other times. */
+function essence({ subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates, rule_id }: Alert) {
+  return { rule_id, subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates };
+}
+
+const byPlace = (a: { coordinates: Alert["coordinates"]; rule_id: string }, b: typeof a) =>
+  (a.coordinates?.offset ?? 0) - (b.coordinates?.offset ?? 0) || (a.rule_id < b.rule_id ? -1 : 1);
+
+describe("an engine", () => {
+  test("tells of each episode once, when it is durable, and of its end", async () => {
+    const tape = new Tape(falls(3));
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    engine.onAlert(({ alert }) => assert.ok(engine.getAlert(alert.id)));
+    tape.absorbAll();
+    await engine.idle();
+    assert.deepEqual(events.map(({ event }) => event), ["fired", "recovered", "fired", "recovered", "fired"]);
+    assert.deepEqual(engine.listAlerts().items.map(({ state }) => state), ["active", "recovered", "recovered"]);
+    const { active, alerts, judged_ticks, waiting_ticks, next } = engine.state();
+    assert.deepEqual({ active, alerts, judged_ticks, waiting_ticks, next }, { active: 1, alerts: 3, judged_ticks: 6, waiting_ticks: 0, next: { "t/0": 6 } });
+    await stop();
+  });
+
+  test("lists alerts page by page, newest first, by rule, subject and state", async () => {
+    const tape = new Tape(falls(5));
+    const { engine, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    tape.absorbAll();
+    await engine.idle();
+    const listed: string[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = engine.listAlerts({ limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      listed.push(...page.items.map(({ opened_at }) => opened_at));
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    assert.equal(listed.length, 5);
+    assert.deepEqual(listed, listed.toSorted().reverse());
+    assert.equal(engine.listAlerts({ state: "active" }).items.length, 1);
+    assert.equal(engine.listAlerts({ subject: "b" }).items.length, 0);
+    assert.equal(engine.listAlerts({ rule: "fall" }).items.length, 5);
+    assert.throws(() => engine.listAlerts({ cursor: "?" }), { code: "BAD_CURSOR" });
+    await stop();
+  });
+
+  test("does not fire over what a lake held before it had alerts", async () => {
+    const tape = new Tape(falls(4), 6);
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    tape.absorbAll();
+    await engine.idle();
+    assert.deepEqual(events.map(({ alert }) => alert.coordinates?.offset), [7]);
+    await stop();
+  });
+
+  test("goes on at its last commit where the tail begins before it, at it, or past it", async () => {
+    const ticks = falls(6);
+    for (const begins_at of [0, 4, 5, 9, 12]) {
+      const at = freshFolder();
+      const first = new Tape(ticks);
+      const before = await runEngine(at, first, { rules: [FALL_RULE] });
+      first.absorb(5);
+      await before.engine.idle();
+      await before.stop();
+      const second = new Tape(ticks, begins_at);
+      const { engine, events, stop } = await runEngine(at, second);
+      while (!second.is_at_end) second.absorb(2);
+      await engine.idle();
+      assert.deepEqual(events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset), [5, 7, 9, 11], `tail from ${begins_at}`);
+      assert.equal(engine.listAlerts().items.length, 6);
+      await stop();
+    }
+  });
+
+  test("reads from the lake what came faster than it judges", async () => {
+    const ticks = ticksOf(Array.from({ length: 520_000 }, (_, index) => ({ at_us: index * 1_000, value: index === 519_000 ? "90" : "100" })));
+    const tape = new Tape(ticks);
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    tape.absorb(260_000);
+    tape.absorb(260_000);
+    await engine.idle();
+    assert.deepEqual([events.map(({ event }) => event), engine.state().judged_ticks], [["fired", "recovered"], 520_000]);
+    await stop();
+  });
+});
+
+describe("rules of a running engine", () => {
+  const market = () => ticksOf(["a", "a", "b", "b", "c", "c", "c"].map((subject, index) => ({ subject, at_us: index * MINUTE_US, value: index % 2 === 0 ? "100" : "94" })));
+
+  test("written by another process are taken up, with the windows that they need", async () => {
+    const at = freshFolder();
+    const tape = new Tape(market());
+    const { engine, events, stop } = await runEngine(at, tape);
+    tape.absorb(3);
+    await engine.idle();
+    const other = await openAlertBook(at, { alerts: { default_rules: [] } }, systemClock);
+    await other.createRule(FALL_RULE);
+    await other.close();
+    tape.absorb(1);
+    await engine.idle();
+    // b's 100 came before the rule; its 94 after it.
+    assert.deepEqual(events.map(({ alert }) => alert.subject), ["b"]);
+    await stop();
+  });
+
+  test("end their episodes when they are edited, disabled or deleted, and begin anew", async () => {
+    const tape = new Tape(ticksOf([100, 94, 94, 94, 94].map((value, index) => ({ at_us: index, value: String(value) }))));
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    const { created_at: _, ...rule } = engine.getRule("fall");
+    const step = async () => {
+      tape.absorb(1);
+      await engine.idle();
+    };
+    await step();
+    await step();
+    await engine.replaceRule("fall", { ...rule, severity: "critical" });
+    await step();
+    await engine.replaceRule("fall", { ...rule, is_enabled: false });
+    await step();
+    await engine.replaceRule("fall", rule);
+    await step();
+    await engine.deleteRule("fall");
+    await engine.idle();
+    const told = events.map(({ event, alert }) => [event, alert.severity, alert.ended_by]);
+    assert.deepEqual(told, [
+      ["fired", "warning", null],
+      ["ended", "warning", "rule_changed"],
+      ["fired", "critical", null],
+      ["ended", "critical", "rule_changed"],
+      ["fired", "warning", null],
+      ["ended", "warning", "rule_deleted"],
+    ]);
+    assert.equal(engine.state().active, 0);
+    assert.equal(engine.listAlerts({ rule: "fall" }).items.length, 3);
+    assert.throws(() => engine.getRule("fall"), { code: "NO_SUCH_RULE" });
+    await stop();
+  });
+
+  test("that were deleted stay deleted, defaults included", async () => {
+    const at = freshFolder();
+    const { engine, stop } = await runEngine(at, new Tape([]), { rules: [FALL_RULE] });
+    await engine.deleteRule("fall");
+    await stop();
+    const again = await runEngine(at, new Tape([]), { rules: [FALL_RULE] });
+    assert.deepEqual(again.engine.listRules(), []);
+    await again.stop();
+  });
+
+  test("are refused where they name what is not there, exist, or would change their id", async () => {
+    const { engine, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [FALL_RULE] });
+    await assert.rejects(engine.createRule({ ...FALL_RULE, id: "x", sinks: ["nowhere"] }), { code: "BAD_RULE", message: /sinks.*nowhere/ });
+    await assert.rejects(engine.createRule(FALL_RULE), { code: "RULE_EXISTS" });
+    await assert.rejects(engine.replaceRule("fall", { ...FALL_RULE, id: "other" }), { code: "BAD_RULE", message: /id/ });
+    await assert.rejects(engine.replaceRule("none", FALL_RULE), { code: "BAD_RULE" });
+    await assert.rejects(engine.replaceRule("none", { ...FALL_RULE, id: "none" }), { code: "NO_SUCH_RULE" });
+    await assert.rejects(engine.deleteRule("none"), { code: "NO_SUCH_RULE" });
+    const { id: _, ...nameless } = FALL_RULE;
+    assert.deepEqual([(await engine.createRule(nameless)).id, (await engine.createRule(nameless)).id], ["falls", "falls-2"]);
+    await stop();
+  });
+
+  test("that were edited take no alert of what was judged by them before", async () => {
+    const at = freshFolder();
+    const tape = new Tape(ticksOf([{ at_us: 0, value: "100" }, { at_us: 1, value: "94" }]));
+    const { engine, events, stop } = await runEngine(at, tape, { rules: [FALL_RULE] });
+    await engine.idle();
+    const other = await openAlertBook(at, { alerts: { default_rules: [] } }, systemClock);
+    // Judged and committed in the turns after this one; the other process is done before the commit.
+    const deleting = other.deleteRule("fall");
+    tape.absorbAll();
+    await deleting;
+    await engine.idle();
+    assert.deepEqual([events, engine.listAlerts().items], [[], []]);
+    await other.close();
+    await stop();
+  });
+});
+
+describe("rules on sources and layers", () => {
+  const silent = { id: "silent", name: "Silent", condition: { kind: "silent", seconds: 60, source: "all" }, hysteresis_percent: 50 };
+  const lag = { id: "lag", name: "Lag", condition: { kind: "lag", layer: "gold", seconds: 30 } };
+
+  test("fire when the clock says so, once, and recover; a restart in between repeats nothing", async () => {
+    const at = freshFolder();
+    const now_us = () => Date.now() * 1000;
+    const heard = (ago_s: number) => ({ source: "x", state: "live", heard_at_us: now_us() - ago_s * 1_000_000 }) as const;
+    const first = await runEngine(at, new Tape([]), { rules: [silent, lag] });
+    const look = async (running: typeof first, view: Parameters<typeof first.engine.look>[0]) => {
+      running.engine.look(view);
+      await running.engine.idle();
+    };
+    await look(first, { sources: [heard(59)], layers: [{ layer: "gold", seconds_behind: 30 }] });
+    await look(first, { sources: [heard(61)], layers: [{ layer: "gold", seconds_behind: 31 }] });
+    await look(first, { sources: [heard(70)], layers: [{ layer: "gold", seconds_behind: null }] });
+    await first.stop();
+    const second = await runEngine(at, new Tape([]));
+    await look(second, { sources: [{ source: "x", state: "connecting", heard_at_us: null }], layers: [] });
+    await look(second, { sources: [heard(45)], layers: [{ layer: "gold", seconds_behind: 31 }] });
+    await look(second, { sources: [heard(30)], layers: [{ layer: "gold", seconds_behind: 1 }] });
+    await second.stop();
+    const told = [...first.events, ...second.events].map(({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`);
+    assert.deepEqual(told, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);
+    assert.match(first.events[0]!.alert.message, /^x has been silent for 61 seconds$/);
+  });
+
+  test("say nothing of a source that has ended", async () => {
+    const { engine, events, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [silent] });
+    engine.look({ sources: [{ source: "x", state: "ended", heard_at_us: 0 }], layers: [] });
+    await engine.idle();
+    assert.deepEqual(events, []);
+    await stop();
+  });
+});
+
+describe("a back-test", () => {
+  test("finds what the engine found, and in a part of the history what lies in it", async () => {
+    const ticks = falls(6);
+    const tape = new Tape(ticks);
+    const { engine, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    tape.absorbAll();
+    await engine.idle();
+    const found = await engine.testRule("fall");
+    assert.deepEqual(found.alerts.map(essence).sort(byPlace), engine.listAlerts().items.map(essence).sort(byPlace));
+    assert.deepEqual([found.fired, found.ticks, found.subjects], [6, 12, 1]);
+    const part = await engine.testRule({ name: "x", condition: FALL }, { from: found.alerts[1]!.opened_at, to: found.alerts[3]!.opened_at });
+    assert.deepEqual(part.alerts.map(({ opened_at }) => opened_at), found.alerts.slice(1, 3).map(({ opened_at }) => opened_at));
+    const few = await engine.testRule("fall", { limit: 2 });
+    assert.deepEqual([few.fired, few.alerts.length], [6, 2]);
+    await assert.rejects(engine.testRule("none"), { code: "NO_SUCH_RULE" });
+    await assert.rejects(engine.testRule("fall", { from: "yesterday" }), { code: "BAD_TIME" });
+    await assert.rejects(engine.testRule({ name: "x", condition: { kind: "silent", seconds: 1, source: "all" } }), { code: "NOT_TESTABLE" });
+    await stop();
+  });
+});
+
+test("whatever the batches and wherever it is started again, the alerts are those of one run over all ticks", async () => {
+  const rules = [
+    ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, cooldown_seconds: 60 }),
+    ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),
+    ruleOf({ id: "volume", condition: { kind: "volume_spike", window_minutes: 1, times: 1.5, baseline_windows: 2 } }),
+    ruleOf({ id: "volatility", condition: { kind: "volatility", window_minutes: 4, percent: 1 } }),
+  ];
+  const inputs = rules.map(({ revision: _, created_at: __, updated_at: ___, ...rule }) => rule);
+  const wantedOf = (ticks: readonly Tick[]) => {
+    const watches = rules.flatMap((rule) => Watch.over(rule) ?? []);
+    const judge = new Judge(watches);
+    const alerts = new Map<string, Alert>();
+    for (const tick of ticks) for (const { alert } of judge.judge(tick, 0).events) alerts.set(alert.id, alert);
+    for (const { states } of watches) for (const [, { active }] of states.changes()) if (active) alerts.set(active.id, active);
+    return [...alerts.values()].map(essence).sort(byPlace);
+  };
+  const restarts = fc.array(fc.record({ batches: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }), back: fc.nat({ max: 60 }), ahead: fc.nat({ max: 20 }) }), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(arbitraryTicks({ is_in_order: false }), restarts, async (ticks, lives) => {
+      const at = freshFolder();
+      let position = 0;
+      for (const { batches, back, ahead } of lives) {
+        // The tables may be behind what was judged, or, where the engine lagged, past it.
+        const tape = new Tape(ticks, position === 0 ? 0 : Math.max(0, Math.min(ticks.length, position - back + ahead)));
+        const { stop } = await runEngine(at, tape, { rules: inputs });
+        for (const count of batches) tape.absorb(count);
+        await new Promise((resolve) => setImmediate(resolve));
+        position = Math.max(position, tape.state().next["t/0"] ?? 0);
+        while ((tape.state().next["t/0"] ?? 0) < position) tape.absorb(10);
+        await stop();
+      }
+      const tape = new Tape(ticks, Math.max(0, position - 5));
+      const { engine, stop } = await runEngine(at, tape);
+      tape.absorbAll();
+      await engine.idle();
+      const found = engine.listAlerts({ limit: 1_000 }).items.map(essence).sort(byPlace);
+      await stop();
+      assert.deepEqual(found, wantedOf(ticks));
+    }),
+    { numRuns: 25, endOnFailure: true },
+  );
+});
