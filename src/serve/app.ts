@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 import { serveAsset } from "./assets.ts";
 import type { App } from "./endpoint.ts";
-import { limitBody, onlyJson } from "./guard/body.ts";
+import { onlyJson } from "./guard/body.ts";
 import { secureHeaders } from "./guard/headers.ts";
 import { checkSender } from "./guard/sender.ts";
 import { loginRoutes } from "./login.ts";
@@ -29,7 +29,7 @@ const OPEN_PATHS = /^\/(?:healthz|readyz|login|assets\/[^/]+)$/;
 export function createApp(parts: Parts, host: string): { app: App; stop(): void } {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>();
   app.onError((error, context) => sendProblem(context, error, parts.onError));
-  app.use(measured(parts), secureHeaders, checkSender(host), limitBody);
+  app.use(measured(parts), secureHeaders, checkSender(host));
   loginRoutes(app, parts.gate);
   app.use(async (context, next) => {
     if (OPEN_PATHS.test(context.req.path) || parts.gate.isOpenTo(context)) return next();

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createRoute, z, type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { HttpBindings } from "@hono/node-server";
+import { bodyOf } from "./guard/body.ts";
 import { badRequest, refusal } from "./problem.ts";
 import { Problem } from "./schemas/values.ts";
 
@@ -82,8 +83,9 @@ function parse(schema: z.ZodType, given: unknown, where: string): unknown {
 }
 
 async function jsonOf(context: Context): Promise<unknown> {
+  const text = await bodyOf(context);
   try {
-    return await context.req.json();
+    return JSON.parse(text);
   } catch {
     throw refusal("BAD_JSON", "The body is no JSON.", "Send one JSON object, with content-type application/json.");
   }

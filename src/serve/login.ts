@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import { parseBody } from "hono/utils/body";
 import type { App } from "./endpoint.ts";
+import { bodyOf } from "./guard/body.ts";
 import type { Gate } from "./guard/token.ts";
 import { OperatingError } from "../errors.ts";
 
@@ -25,9 +25,9 @@ const MAX_TOKEN_CHARACTERS = 1_000;
 export function loginRoutes(app: App, gate: Gate): void {
   app.get("/login", (context) => send(context, "", 200));
   app.post("/login", async (context) => {
-    const { token } = await parseBody(context.req.raw);
+    const token = new URLSearchParams(await bodyOf(context)).get("token") ?? "";
     try {
-      gate.logIn(context, typeof token === "string" ? token.slice(0, MAX_TOKEN_CHARACTERS) : "");
+      gate.logIn(context, token.slice(0, MAX_TOKEN_CHARACTERS));
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       return send(context, error.message, error.code === "TOO_MANY_ATTEMPTS" ? 429 : 401);

@@ -10,6 +10,7 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   BAD_REQUEST: 400,
   BAD_CURSOR: 400,
   BAD_JSON: 400,
+  BODY_CUT_OFF: 400,
   BAD_SQL: 400,
   BAD_TIME: 400,
   TOKEN_NEEDED: 401,

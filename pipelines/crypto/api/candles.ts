@@ -66,6 +66,14 @@ async function hourBefore({ table, rows }: ReadTables, id: string, before_ms: nu
   return found?.["hour_at"] == null ? null : Date.parse(time(found["hour_at"]));
 }
 
+/** Where candles end: now with the newest event of all, in the past with the newest that the table had of the coin. */
+async function newest(tables: ReadTables, id: string, interval: Interval): Promise<string | null> {
+  if (tables.at === null) return tables.latest_event();
+  const source = sourceOf(interval);
+  const [found] = await tables.rows(`select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)} where crypto_id = ${quote(id)}`);
+  return found?.["newest"] ?? null;
+}
+
 async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean> {
   return (await rows(`select 1 as found from ${table("gold.dim_crypto")} where crypto_id = ${quote(id)} limit 1`)).length > 0;
 }
@@ -84,7 +92,8 @@ export const candles: ApiResource = {
     const request = CandleQuery.parse(query);
     const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
     const frame = { interval: request.interval, at: tables.at, snapshots: read };
-    const latest = await tables.latest_event();
+    // A table that was not there yet knew of nothing; nor did the lake before its first event.
+    const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
     if (latest === null) return { ...frame, items: [], next: null };
     const step_ms = INTERVAL_S[request.interval] * 1000;
     const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
@@ -93,8 +102,9 @@ export const candles: ApiResource = {
     const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
     const from_ms = Math.max(asked_ms, longest_ms);
     const found = from_ms < to_ms ? await tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : [];
-    if (found.length === 0 && !(await isKnown(tables, id))) return null;
-    const before_ms = from_ms > asked_ms || request.from === undefined ? await hourBefore(tables, id, from_ms) : null;
+    if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
+    const is_paged = tables.at === null || tables.snapshots().some(({ table }) => table === HOURS);
+    const before_ms = is_paged && (from_ms > asked_ms || request.from === undefined) ? await hourBefore(tables, id, from_ms) : null;
     // Where nothing was traded for long, the next page begins where there is something.
     const next_ms = before_ms === null ? null : Math.min(from_ms, before_ms + Math.max(step_ms, HOUR_S * 1000));
     return { ...frame, items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };

@@ -96,7 +96,7 @@ function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: strin
   return { text: `[${parts.join(",")}]`, row_count: parts.length };
 }
 
-/** To a file that the parent named and will delete. The query stands on lines of its own: a comment at its end ends with them. */
+/** To a file that the parent named and will delete. The query stands in a literal: nothing at its end can end what is around it. */
 async function write(query: ConsoleEngine["query"], request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
   const { id, sql, format, file } = request;
@@ -108,7 +108,7 @@ async function write(query: ConsoleEngine["query"], request: Run, signal: AbortS
     if (is_too_large) controller.abort();
   }, LOOK_MS);
   try {
-    const { rows } = await query(`COPY (\n${sql.replace(/(?:\s|;)+$/, "")}\n) TO ${quoteText(file)} (${options})`, { signal });
+    const { rows } = await query(`COPY (FROM query(${quoteText(sql)})) TO ${quoteText(file)} (${options})`, { signal });
     const count = Number(rows[0]?.[0] ?? 0);
     if (count > EXPORT_MAX_ROWS) throw tooLarge(`${count} rows; up to ${EXPORT_MAX_ROWS} are exported`);
     return { kind: "exported", id, rows: count };
@@ -137,13 +137,12 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
   }
   if (error.code !== "BAD_SQL") return { code: error.code, message: error.message, next_step: error.next_step, position: null };
   const { message, position, type } = duckdbError(error.message);
-  const shift = request.kind === "export" ? Buffer.byteLength("COPY (\n") : 0;
   const is_memory = type === "Out of Memory";
   return {
     code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
     message,
     next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Mend the statement; GET /api/sql/schema lists tables and columns.",
-    position: position === null || position < shift ? null : utf16At(request.sql, position - shift),
+    position: position === null || request.kind === "export" ? null : utf16At(request.sql, position),
   };
 }
 

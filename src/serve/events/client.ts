@@ -35,7 +35,7 @@ export class EventClient {
       const frame = this.#ring.get(this.#next);
       if (frame === null) return;
       this.#next += 1;
-      this.#write(frame.bytes);
+      this.#write(frame);
     }
   };
 

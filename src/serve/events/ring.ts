@@ -1,21 +1,16 @@
-/** One event as it goes over the wire, made once for all clients. */
-export interface Frame {
-  number: number;
-  bytes: Buffer;
-}
-
 export interface RingLimits {
   max_frames: number;
   max_bytes: number;
 }
 
-/** The newest events, so that a client which was away gets what it missed. Ids are `<boot>-<number>`, gapless from 1. */
+/**
+ * The newest events, each as it goes over the wire, made once for all clients: one that was
+ * away gets what it missed. Ids are `<boot>-<number>`, gapless from 1.
+ */
 export class EventRing {
   readonly boot: string;
   readonly #limits: RingLimits;
-  /** Frames from `#head` on; those before it are forgotten. */
-  #frames: Frame[] = [];
-  #head = 0;
+  readonly #frames = new Map<number, Buffer>();
   #size_bytes = 0;
   #last = 0;
 
@@ -31,7 +26,7 @@ export class EventRing {
 
   /** Number of the oldest event kept; past the newest where none is. */
   get first(): number {
-    return this.#frames[this.#head]?.number ?? this.#last + 1;
+    return this.#last + 1 - this.#frames.size;
   }
 
   idOf(number: number): string {
@@ -47,24 +42,20 @@ export class EventRing {
   push(name: string, data: unknown): void {
     this.#last += 1;
     const bytes = encodeFrame(this.idOf(this.#last), name, data);
-    this.#frames.push({ number: this.#last, bytes });
+    this.#frames.set(this.#last, bytes);
     this.#size_bytes += bytes.length;
-    while (this.#frames.length - this.#head > this.#limits.max_frames || this.#size_bytes > this.#limits.max_bytes) this.#forgetOldest();
+    while (this.#frames.size > this.#limits.max_frames || this.#size_bytes > this.#limits.max_bytes) this.#forgetOldest();
   }
 
   /** Null for what is forgotten or has not happened yet. */
-  get(number: number): Frame | null {
-    return this.#frames[this.#head + number - this.first] ?? null;
+  get(number: number): Buffer | null {
+    return this.#frames.get(number) ?? null;
   }
 
   #forgetOldest(): void {
-    this.#size_bytes -= this.#frames[this.#head]?.bytes.length ?? 0;
-    this.#head += 1;
-    // Moving what is left costs a copy of it: only when half is dead.
-    if (this.#head * 2 > this.#frames.length) {
-      this.#frames = this.#frames.slice(this.#head);
-      this.#head = 0;
-    }
+    const oldest = this.first;
+    this.#size_bytes -= this.#frames.get(oldest)?.length ?? 0;
+    this.#frames.delete(oldest);
   }
 }
 

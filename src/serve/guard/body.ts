@@ -1,17 +1,10 @@
-import type { MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { HttpBindings } from "@hono/node-server";
+import type { Context, MiddlewareHandler } from "hono";
 import { refusal } from "../problem.ts";
 
 export const MAX_BODY_BYTES = 256 * 1024;
 
 /** Bodies are small, and JSON: a form of another site cannot send that type without asking first. */
-export const limitBody: MiddlewareHandler = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw refusal("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB.`, "Send less.");
-  },
-});
-
 export const onlyJson: MiddlewareHandler = async (context, next) => {
   const { method } = context.req;
   const type = (context.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
@@ -20,3 +13,27 @@ export const onlyJson: MiddlewareHandler = async (context, next) => {
   }
   await next();
 };
+
+/** The request's body, straight from the socket, as far as it goes without being too large. Throws BODY_TOO_LARGE, BODY_CUT_OFF. */
+export async function bodyOf(context: Context): Promise<string> {
+  const { incoming } = context.env as HttpBindings;
+  const parts: Buffer[] = [];
+  let size_bytes = Number(context.req.header("content-length") ?? 0);
+  if (size_bytes > MAX_BODY_BYTES) throw tooLarge();
+  size_bytes = 0;
+  try {
+    for await (const part of incoming as AsyncIterable<Buffer>) {
+      size_bytes += part.length;
+      if (size_bytes > MAX_BODY_BYTES) break;
+      parts.push(part);
+    }
+  } catch (error) {
+    throw refusal("BODY_CUT_OFF", `The body ended early: ${(error as Error).message}.`, "Send it whole.");
+  }
+  if (size_bytes > MAX_BODY_BYTES) throw tooLarge();
+  return Buffer.concat(parts).toString("utf8");
+}
+
+function tooLarge(): Error {
+  return refusal("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB.`, "Send less.");
+}

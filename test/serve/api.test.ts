@@ -1,0 +1,315 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { Candles, Coin, Coins, UnmappedProducts } from "../../pipelines/crypto/api/schemas.ts";
+import { Alerts, BackTest, RuleItem, Rules } from "../../src/serve/schemas/alerts.ts";
+import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
+import { Messages, Topics } from "../../src/serve/schemas/log.ts";
+import { Quality, RefusedElements } from "../../src/serve/schemas/quality.ts";
+import { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
+import { Health, Status } from "../../src/serve/schemas/status.ts";
+import { Files, Snapshots, TableDetail, Tables } from "../../src/serve/schemas/tables.ts";
+import { Problem } from "../../src/serve/schemas/values.ts";
+import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
+import { marketStream } from "../lake/stream.ts";
+import { startRunning, type Running } from "./running.ts";
+
+const TOPIC = crypto.topic.name;
+
+describe("the API over a running lake", () => {
+  let lakes: Lakes;
+  let lake: TestLake;
+  let running: Running;
+
+  before(async () => {
+    lakes = await Lakes.open();
+    lake = await lakes.fresh();
+    const stream = await marketStream(7);
+    const committed = Math.floor(stream.length * 0.8);
+    await lake.append(stream.slice(0, committed));
+    await lake.ingest();
+    await lake.catchUp();
+    running = await startRunning(lake);
+    // What no table has yet: only the tail does.
+    await lake.append(stream.slice(committed));
+    await running.caughtUp();
+  });
+  after(async () => {
+    await running.close();
+    await lakes.close();
+  });
+
+  async function all<T>(path: string, limit: number): Promise<T[]> {
+    const items: T[] = [];
+    const separator = path.includes("?") ? "&" : "?";
+    for (let cursor: string | null = ""; cursor !== null; ) {
+      const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
+      const page: { items: T[]; next: string | null } = await running.json(`${path}${separator}limit=${limit}${from}`);
+      assert.ok(page.items.length <= limit);
+      items.push(...page.items);
+      cursor = page.next;
+    }
+    return items;
+  }
+
+  async function problem(path: string, init?: RequestInit): Promise<Problem> {
+    const response = await running.get(path, init);
+    assert.equal(response.headers.get("content-type"), "application/problem+json", path);
+    const body = Problem.parse(await response.json());
+    assert.equal(body.status, response.status);
+    return body;
+  }
+
+  test("answers each route as its schema says", async () => {
+    const routes: [path: string, schema: { parse(value: unknown): unknown }][] = [
+      ["/healthz", Health],
+      ["/readyz", Health],
+      ["/api/status", Status],
+      ["/api/answers", Answers],
+      ...crypto.questions.map(({ number }): [string, typeof Answer] => [`/api/answers/${number}`, Answer]),
+      ["/api/coins", Coins],
+      ["/api/coins/bitcoin", Coin],
+      ["/api/coins/bitcoin/candles", Candles],
+      ["/api/unmapped", UnmappedProducts],
+      ["/api/rules", Rules],
+      ["/api/alerts", Alerts],
+      ["/api/tables", Tables],
+      ["/api/tables/gold.dim_crypto", TableDetail],
+      ["/api/tables/gold.dim_crypto/snapshots", Snapshots],
+      ["/api/tables/gold.dim_crypto/files", Files],
+      ["/api/log/topics", Topics],
+      [`/api/log/topics/${TOPIC}/messages`, Messages],
+      ["/api/quality", Quality],
+      ["/api/quality/refused", RefusedElements],
+      ["/api/sql/schema", SqlSchema],
+    ];
+    for (const [path, schema] of routes) {
+      const response = await running.get(path);
+      assert.equal(response.status, 200, path);
+      assert.equal(response.headers.get("content-type"), "application/json", path);
+      assert.doesNotThrow(async () => schema.parse(await response.json()), path);
+    }
+    assert.deepEqual(running.errors, []);
+  });
+
+  test("gives a weak ETag with what is read, and nothing a second time to who has it", async () => {
+    for (const path of ["/api/coins?limit=5", "/api/tables/gold.dim_crypto/snapshots", "/api/log/topics"]) {
+      const first = await running.get(path);
+      const etag = first.headers.get("etag") ?? "";
+      assert.match(etag, /^W\/"[\w-]+"$/);
+      await first.arrayBuffer();
+      const second = await running.get(path, { headers: { "if-none-match": `"other", ${etag}` } });
+      assert.equal(second.status, 304);
+      assert.equal(await second.text(), "");
+    }
+  });
+
+  test("says in the terms of RFC 9457 what is wrong with a request", async () => {
+    const cases: [path: string, status: number, code: string][] = [
+      ["/api/nothing", 404, "NOT_FOUND"],
+      ["/api/coins/nobody", 404, "NOT_FOUND"],
+      ["/api/coins/nobody/candles", 404, "NOT_FOUND"],
+      ["/api/coins?limit=0", 400, "BAD_REQUEST"],
+      ["/api/coins?limit=1e9", 400, "BAD_REQUEST"],
+      ["/api/coins?sort=colour", 400, "BAD_REQUEST"],
+      ["/api/coins?cursor=%00%ff", 400, "BAD_CURSOR"],
+      ["/api/coins?cursor=bm9wZQ", 400, "BAD_CURSOR"],
+      ["/api/coins/bitcoin/candles?interval=7m", 400, "BAD_REQUEST"],
+      ["/api/coins/bitcoin/candles?from=yesterday", 400, "BAD_REQUEST"],
+      ["/api/coins/bitcoin/candles?at=2026-02-31T00:00:00Z", 400, "BAD_REQUEST"],
+      ["/api/answers/6", 404, "NO_SUCH_QUESTION"],
+      ["/api/answers/1?percent=3", 400, "BAD_REQUEST"],
+      ["/api/answers/4?percent=-3", 400, "BAD_REQUEST"],
+      ["/api/answers/4?percent=1;drop", 400, "BAD_REQUEST"],
+      ["/api/answers/1?as_of=now", 400, "BAD_REQUEST"],
+      ["/api/tables/gold.nothing", 404, "NO_SUCH_TABLE"],
+      ["/api/tables/nowhere.at_all/files", 404, "NO_SUCH_TABLE"],
+      ["/api/log/topics/nothing/messages", 404, "NO_SUCH_TOPIC"],
+      [`/api/log/topics/${TOPIC}/messages?offset=3`, 400, "BAD_REQUEST"],
+      ["/api/rules/nothing", 404, "NO_SUCH_RULE"],
+      ["/api/alerts/nothing", 404, "NO_SUCH_ALERT"],
+      ["/api/status?unknown=1", 400, "BAD_REQUEST"],
+    ];
+    for (const [path, status, code] of cases) {
+      const found = await problem(path);
+      assert.deepEqual({ path, status: found.status, code: found.code }, { path, status, code });
+      assert.ok(found.detail.length > 0 && found.next_step.length > 0, path);
+    }
+    assert.equal((await problem("/api/status", { method: "DELETE" })).code, "METHOD_NOT_ALLOWED");
+    assert.deepEqual(running.errors, []);
+  });
+
+  test("answers the questions as the tables will once they have what the tail has", async () => {
+    const promised: Record<number, unknown> = {};
+    const withoutSnapshots = ({ parts }: Answer) => parts.map(({ rows }) => rows);
+    for (const number of [1, 2, 4, 5]) promised[number] = withoutSnapshots(await running.json(`/api/answers/${number}?as_of=2026-02-28T03:30:00Z`));
+    await lake.ingest();
+    await lake.catchUp();
+    const { ask } = await import("../../src/query/ask.ts");
+    for (const number of [1, 2, 4, 5]) {
+      const question = crypto.questions.find((candidate) => candidate.number === number)!;
+      const answer = await ask(lake.session, crypto, question, { as_of: "2026-02-28T03:30:00.000Z", values: {} });
+      const held = answer.parts.map(({ result }) => result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index]]))));
+      assert.deepEqual(promised[number], held, `question ${number}`);
+    }
+  });
+
+  test("lists coins in any order, page by page, without a repeat or a miss", async () => {
+    for (const sort of ["rank", "price", "change_1h", "change_24h", "volume_24h", "market_cap"]) {
+      for (const order of ["asc", "desc"]) {
+        const whole = await running.json<Coins>(`/api/coins?sort=${sort}&order=${order}&limit=1000`);
+        const paged = await all<Coin>(`/api/coins?sort=${sort}&order=${order}`, 3);
+        assert.deepEqual(paged.map(({ id }) => id), whole.items.map(({ id }) => id), `${sort} ${order}`);
+        assert.equal(whole.total, whole.items.length);
+      }
+    }
+    const prices = (await running.json<Coins>("/api/coins?sort=price&limit=1000")).items.map(({ price }) => price);
+    const known = prices.filter((price) => price !== null).map(Number);
+    assert.deepEqual(known, known.toSorted((a, b) => b - a));
+    assert.deepEqual(prices.slice(known.length).filter((price) => price !== null), [], "what has no price comes last");
+    const found = await running.json<Coins>("/api/coins?search=ETHER");
+    assert.ok(found.items.length > 0 && found.items.every(({ id, name, symbol }) => [id, name, symbol].some((text) => text.toLowerCase().includes("ether"))));
+  });
+
+  test("gives a coin's changes exactly as the question of it does", async () => {
+    const [answer] = (await running.json<Answers>("/api/answers")).answers;
+    const row = answer!.parts[0]!.rows[0]!;
+    const coin = await running.json<Coin>(`/api/coins/${row["crypto_id"]}`);
+    assert.equal(Number(coin.price), Number(row["price_usd"]));
+    assert.equal(coin.change_1h_percent, Number(row["change_percent"]));
+  });
+
+  test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {
+    const counted = await lake.rows("select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3");
+    for (const [id, updates] of counted) {
+      const [sum] = await lake.rows(`select min(price)::double, max(price)::double from silver.crypto_price_updates where crypto_id = '${id}'`);
+      for (const interval of ["1m", "5m", "15m", "1h", "4h", "1d"]) {
+        const pages: Candles[] = [];
+        for (let cursor: string | null = ""; cursor !== null; ) {
+          const page: Candles = Candles.parse(await running.json(`/api/coins/${id}/candles?interval=${interval}&limit=40${cursor === "" ? "" : `&cursor=${cursor}`}`));
+          pages.unshift(page);
+          cursor = page.next;
+        }
+        const items = pages.flatMap((page) => page.items);
+        const times = items.map(({ time }) => time);
+        assert.deepEqual(times, [...new Set(times)].sort(), `${id} ${interval}`);
+        assert.equal(items.reduce((total, candle) => total + candle.price_updates, 0), Number(updates), `${id} ${interval}`);
+        assert.deepEqual([Math.min(...items.map(({ low }) => Number(low))), Math.max(...items.map(({ high }) => Number(high)))], sum!.map(Number));
+      }
+    }
+  });
+
+  test("tells by lake time what the tables said then", async () => {
+    const [first] = (await running.json<{ items: { committed_at: string }[] }>("/api/tables/gold.fact_crypto_hourly/snapshots")).items.toReversed();
+    const at = first!.committed_at;
+    const then = Candles.parse(await running.json(`/api/coins/bitcoin/candles?interval=1h&at=${at}`));
+    assert.equal(then.at, at);
+    assert.deepEqual(then.snapshots.map(({ table, committed_at }) => ({ table, committed_at })), [{ table: "gold.fact_crypto_hourly", committed_at: at }]);
+    const before = new Date(Date.parse(at) - 3_600_000).toISOString();
+    assert.deepEqual((await running.json<Candles>(`/api/coins/bitcoin/candles?at=${before}`)).items, []);
+    const updates = (candles: Candles) => candles.items.reduce((total, { price_updates }) => total + price_updates, 0);
+    assert.ok(updates(await running.json("/api/coins/bitcoin/candles?interval=1h")) > updates(then));
+  });
+
+  test("lists the lake's tables with the rows that a scan counts", async () => {
+    const tables = await all<Tables["items"][number]>("/api/tables", 4);
+    assert.deepEqual(tables.map(({ table }) => table).filter((table) => [BRONZE, ...MODELS].includes(table as never)).toSorted(), [BRONZE, ...MODELS].toSorted());
+    for (const { table, rows } of tables) {
+      const [[counted] = []] = await lake.rows(`select count(*) from ${table}`);
+      assert.equal(rows, Number(counted), table);
+    }
+    const detail = await running.json<TableDetail>("/api/tables/silver.crypto_prices_rejected");
+    assert.equal(detail.by_partition.reduce((total, { rows }) => total + rows, 0), detail.rows + detail.deleted_rows);
+    assert.deepEqual(detail.partition_by, ["ingestion_date"]);
+    const files = await all<{ rows: number; content: string }>("/api/tables/gold.fact_crypto_ticks/files", 1);
+    assert.equal(files.filter(({ content }) => content === "data").length, (await running.json<TableDetail>("/api/tables/gold.fact_crypto_ticks")).files);
+  });
+
+  test("shows the log's messages in both directions, each once, and finds what is searched for", async () => {
+    const { items } = Topics.parse(await running.json("/api/log/topics"));
+    const { begin, end } = items[0]!.partitions[0]!;
+    const newest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages`, 97);
+    assert.deepEqual(newest.map(({ offset }) => offset), Array.from({ length: end - begin }, (_, index) => end - 1 - index));
+    const oldest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}`, 100);
+    assert.deepEqual(oldest.map(({ offset }) => offset), newest.map(({ offset }) => offset).toReversed());
+    const found = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages?search=SOLEUR`, 50);
+    assert.deepEqual(found.map(({ offset }) => offset), newest.filter(({ key, payload }) => /soleur/i.test(key + payload)).map(({ offset }) => offset));
+    const [whole] = (await running.json<Messages>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}&limit=1`)).items;
+    assert.equal(whole!.is_cut, false);
+    assert.equal(Buffer.byteLength(whole!.payload), whole!.size_bytes);
+  });
+
+  test("shows every refused element once, with its reason, as often as the books count it", async () => {
+    const quality = Quality.parse(await running.json("/api/quality"));
+    const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>("/api/quality/refused", 13);
+    const places = elements.map(({ partition, offset, element_index }) => `${partition}/${offset}/${element_index}`);
+    assert.equal(new Set(places).size, places.length);
+    const counted = Object.fromEntries(quality.refused.map(({ reason, count }) => [reason, count]));
+    const listed = Object.fromEntries([...Map.groupBy(elements, ({ reason }) => reason)].map(([reason, own]) => [reason, own.length]));
+    assert.deepEqual(listed, counted);
+    const [reason = ""] = Object.keys(counted);
+    assert.ok((await all<{ reason: string }>(`/api/quality/refused?reason=${reason}`, 50)).every((element) => element.reason === reason));
+    assert.equal(quality.tests, null);
+  });
+
+  test("keeps rules as they are written, and refuses those that make no sense", async () => {
+    const rule = { id: "eth-jump", name: "Ethereum jumps", subjects: ["ethereum"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+    const made = await running.post("/api/rules", rule);
+    assert.equal(made.status, 201);
+    assert.equal(RuleItem.parse(await made.json()).revision, 1);
+    assert.equal((await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) })).code, "RULE_EXISTS");
+    const edited = await running.get("/api/rules/eth-jump", { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...rule, name: "Ethereum leaps" }) });
+    assert.equal(RuleItem.parse(await edited.json()).name, "Ethereum leaps");
+    const bad = await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...rule, id: "x", condition: { ...rule.condition, percent: -1 } }) });
+    assert.deepEqual([bad.status, bad.code], [422, "BAD_RULE"]);
+    assert.match(bad.detail, /percent/);
+    const tested = await running.post("/api/rules/eth-jump/test", {});
+    assert.ok(BackTest.parse(await tested.json()).ticks > 0);
+    assert.equal((await running.get("/api/rules/eth-jump", { method: "DELETE" })).status, 204);
+    assert.equal((await problem("/api/rules/eth-jump")).code, "NO_SUCH_RULE");
+  });
+
+  test("runs typed SQL over the tables, the past and what has just arrived", async () => {
+    const count = async (body: object) => SqlResult.parse(await (await running.post("/api/sql", body)).json());
+    const live = await count({ sql: "select count(*) from live.crypto_price_updates" });
+    const [[held] = []] = (await running.live.query("select count(*) from live.crypto_price_updates")).rows;
+    assert.deepEqual(live.rows, [[held]]);
+    assert.deepEqual(live.snapshots.map(({ table }) => table), ["silver.crypto_price_updates"]);
+    const cut = await count({ sql: "select * from range(100000)", max_rows: 7 });
+    assert.deepEqual([cut.row_count, cut.is_truncated, cut.truncated_by, cut.rows.length], [7, true, "rows", 7]);
+    const shown = await count({ sql: "describe gold.dim_crypto" });
+    assert.ok(shown.rows.some(([name]) => name === "crypto_id"));
+    const explained = await count({ sql: "/* why */ explain select * from gold.dim_crypto" });
+    assert.ok(explained.row_count > 0);
+    const past = await count({ sql: "select count(*) from gold.dim_crypto", at: new Date().toISOString() });
+    assert.equal(past.row_count, 1);
+    const wrong = await running.post("/api/sql", { sql: "select 'é', nope from gold.dim_crypto" });
+    const told = Problem.parse(await wrong.json());
+    assert.deepEqual([told.code, told.position], ["BAD_SQL", 12]);
+    const before = await running.post("/api/sql", { sql: "select 1 from gold.dim_crypto", at: "2020-01-01T00:00:00Z" });
+    assert.equal(before.status, 400);
+  });
+
+  test("exports results as CSV and as Parquet that can be read", async () => {
+    const sql = "select crypto_id, count(*) as updates from gold.fact_crypto_ticks group by all order by all; -- done";
+    const csv = await running.post("/api/sql/export", { sql, format: "csv" });
+    assert.equal(csv.headers.get("content-type"), "text/csv; charset=utf-8");
+    const lines = (await csv.text()).trim().split("\n");
+    assert.equal(lines[0], "crypto_id,updates");
+    const held = await lake.rows("select crypto_id, count(*) from gold.fact_crypto_ticks group by all order by all");
+    assert.deepEqual(lines.slice(1), held.map((row) => row.join(",")));
+    const parquet = Buffer.from(await (await running.post("/api/sql/export", { sql, format: "parquet" })).arrayBuffer());
+    assert.equal(parquet.subarray(0, 4).toString(), "PAR1");
+    assert.equal(parquet.subarray(-4).toString(), "PAR1");
+  });
+
+  test("documents every route that answers, in OpenAPI 3.1", async () => {
+    const document = await running.json("/api/openapi.json");
+    assert.equal(document.openapi, "3.1.0");
+    const documented = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
+    for (const route of ["GET /api/coins/{id}/candles", "POST /api/sql", "GET /api/events", "PUT /api/rules/{id}", "GET /metrics", "GET /readyz"]) assert.ok(documented.includes(route), route);
+    const references = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g);
+    for (const [, name] of references) assert.ok(Object.hasOwn(document.components.schemas, name!), `${name} is referred to and not there`);
+    for (const path of Object.keys(document.paths)) assert.doesNotMatch(path, /:/);
+  });
+});
