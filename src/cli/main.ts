@@ -1,10 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { queryCommand } from "./commands/query.ts";
+import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
 import { verifyCommand } from "./commands/verify.ts";
@@ -26,15 +28,20 @@ const withCommon: Decorate = (command) => withJson(withLake(withData(command)));
 /** dbt prints what it prints. */
 const withoutJson: Decorate = (command) => withLake(withData(command));
 
+/** The bundler is loaded by the one command that serves a page. */
+const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
+
 function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
     .enablePositionalOptions()
     .showHelpAfterError("(add --help for usage)")
     .exitOverride()
-    .addCommand(startCommand(pipelines, withoutLake))
+    .addCommand(startCommand(pipelines, dashboard, withoutLake))
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
+    .addCommand(rulesCommand(pipelines, withCommon))
+    .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(doctorCommand(pipelines, withoutLake))

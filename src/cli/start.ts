@@ -10,6 +10,7 @@ import { openOrCreateLake, rememberAsCurrent, type Lake } from "../lake/lake.ts"
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline } from "../schedule/run.ts";
+import type { Assets } from "../serve/assets.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { logOffsets } from "../transform/offsets.ts";
@@ -17,6 +18,7 @@ import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
 import { chooseSource } from "./choose-source.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
+import { followLog, type ServerRequest } from "./following.ts";
 import { style, type Output } from "./output.ts";
 import { Status } from "./status.ts";
 
@@ -28,6 +30,10 @@ export interface StartRequest {
   catalog_port: number;
   speed: number | "max" | null;
   is_until_drained: boolean;
+  /** Null for a run that nobody looks at. */
+  server: ServerRequest | null;
+  /** The page's files. */
+  assets(): Promise<Assets>;
   output: Output;
 }
 
@@ -83,13 +89,26 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       );
     // A lake that was here before can answer before anything new has come.
     if (!is_until_drained && Object.keys(await logOffsets(open.catalog, pipeline.books.accepted)).length > 0) answering = answerNow();
-    let tests: CommandResult | null = null;
     await runPipeline({
       pipeline,
       producers,
       log: open.log,
       ingest,
       transform,
+      following: followLog({
+        open,
+        pipeline,
+        producers,
+        worker,
+        server: request.server,
+        assets: request.assets,
+        tests: () => status.tests,
+        failures: () => status.failures(),
+        report: status.reported,
+        failed: status.failed,
+        serving: (url) => output.say(`  the page         ${style("bold", url)}`),
+        onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
+      }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
@@ -101,10 +120,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
           if (is_until_drained || stopping.signal.aborted) return;
           answering ??= answerNow();
         },
-        tested: (result) => {
-          tests = result;
-          status.tested(result);
-        },
+        tested: status.tested,
         failed: status.failed,
       },
     });
@@ -114,7 +130,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
       // Whoever asked for a drained lake did not get one.
       if (is_until_drained) process.exitCode = INTERRUPTED;
-    } else await conclude(open, request, tests);
+    } else await conclude(open, request, status.tests?.result ?? null);
   } finally {
     stopping.dispose();
     status.end();

@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import type { OperatingError } from "../errors.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
 import type { CommandResult } from "../transform/worker.ts";
@@ -10,6 +11,10 @@ export class Status {
   readonly #bar = progressBar("source → log");
   #records = 0;
   #records_told = 0;
+  /** The tests' last run over the whole lake; null before the first. */
+  tests: { ran_at_us: number; result: CommandResult } | null = null;
+  /** What failed last, by its code, until an increment succeeds. */
+  readonly #failures = new Map<string, string>();
 
   constructor(output: Output, producers: readonly Producer[]) {
     this.#output = output;
@@ -31,7 +36,12 @@ export class Status {
     if (progress?.total) this.#bar.update(progress.done, progress.total);
   };
 
+  failures(): { code: string; message: string }[] {
+    return [...this.#failures].map(([code, message]) => ({ code, message }));
+  }
+
   caughtUp = (seconds: number): void => {
+    this.#failures.clear();
     if (this.#records === this.#records_told) return;
     this.#bar.end();
     const records = (this.#records - this.#records_told).toLocaleString("en");
@@ -40,6 +50,7 @@ export class Status {
   };
 
   tested = (result: CommandResult): void => {
+    this.tests = { ran_at_us: systemClock.now_us(), result };
     this.#bar.end();
     const failed = result.nodes.filter(({ status }) => status === "fail" || status === "error");
     if (failed.length === 0) this.#output.say(`${time()} ${result.nodes.length} tests passed in ${result.seconds.toFixed(1)} s`);
@@ -47,6 +58,7 @@ export class Status {
   };
 
   failed = (error: OperatingError): void => {
+    this.#failures.set(error.code, error.message);
     this.#bar.end();
     this.#output.warn(`${error.message} ${error.next_step}`);
   };

@@ -129,6 +129,22 @@ export class LiveLake {
     while (await this.#absorbNext());
   }
 
+  /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. */
+  async until(place: Place, signal: AbortSignal): Promise<void> {
+    const isThere = () => Object.entries(place).every(([name, next]) => (this.#next[name] ?? 0) >= next);
+    while (!signal.aborted && !isThere()) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          stopListening();
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        const stopListening = this.onAbsorbed(wake);
+        signal.addEventListener("abort", wake, { once: true });
+      });
+    }
+  }
+
   /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
   query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
     return this.#db.query(sql, options);

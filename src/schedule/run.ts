@@ -15,12 +15,21 @@ export interface PipelineRun {
   log: Log;
   ingest: Pick<Ingest, "run" | "drain">;
   transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test">;
+  /** What follows the log beside the tables; absent where nothing does. */
+  following?: Following;
   clock: Clock;
   /** Aborts for a clean stop: what was made durable stays, what was not is given again by the source at the next start. */
   signal: AbortSignal;
   /** End once the source has ended and gold holds and proves everything; else go on until the signal. */
   is_until_drained: boolean;
   events: RunEvents;
+}
+
+export interface Following {
+  /** Follows until the signal aborts; rejects when it cannot go on. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves once it has done with all that the log holds. Beside `run`. */
+  drain(signal: AbortSignal): Promise<void>;
 }
 
 export interface RunEvents {
@@ -51,14 +60,16 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   const producing = startLoop(run.signal, (signal) => produce(run, signal));
   const ingesting = startLoop(run.signal, (signal) => run.ingest.run(signal));
   const transforming = startLoop(run.signal, (signal) => transformOnSchedule(run, signal));
-  const loops = [producing, ingesting, transforming];
+  const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
+  const loops = [producing, ingesting, transforming, following];
   try {
-    await Promise.race([producing.end, failureOf(ingesting), failureOf(transforming)]);
+    await Promise.race([producing.end, ...[ingesting, transforming, following].map(failureOf)]);
     if (run.is_until_drained && !run.signal.aborted) {
       await ingesting.stop();
       await run.ingest.drain();
       await transforming.stop();
       await finish(run);
+      await Promise.race([run.following?.drain(run.signal), failureOf(following)]);
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
     await Promise.allSettled(loops.map((loop) => loop.stop()));

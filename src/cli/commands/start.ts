@@ -2,6 +2,9 @@ import { Command, InvalidArgumentError } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { describeSource } from "../choose-source.ts";
 import type { CommonOptions } from "../context.ts";
+import type { Assets } from "../../serve/assets.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
+import type { ServerRequest } from "../following.ts";
 import { openOutput } from "../output.ts";
 import { start } from "../start.ts";
 
@@ -12,17 +15,23 @@ interface StartOptions extends CommonOptions {
   catalogPort: number;
   speed?: number | "max";
   untilDrained?: boolean;
+  port?: number;
+  host: string;
+  token?: string;
 }
 
-export function startCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+export function startCommand(pipelines: readonly Pipeline[], assets: () => Promise<Assets>, withCommon: (command: Command) => Command): Command {
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   const sources = Object.entries(pipeline.producers).map(
     ([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`,
   );
   return withCommon(new Command("start"))
-    .description("run the pipeline: source, log, bronze, silver, gold, answers; Ctrl-C stops it cleanly")
+    .description("run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly")
     .option("--source <source>", `where records come from (default: ${pipeline.default_source}, and ${pipeline.fallback_source} where that does not answer at the first start)`)
+    .option("--port <port>", `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`, parsePort)
+    .option("--host <address>", "address that they are served on; any but loopback needs a token", DEFAULT_HOST)
+    .option("--token <token>", "what callers have to show, 16 characters or more (default: COINLAKE_TOKEN, where set)")
     .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
     .option("--until-drained", "end once the source has ended and gold holds and proves everything")
@@ -38,9 +47,16 @@ export function startCommand(pipelines: readonly Pipeline[], withCommon: (comman
         catalog_port: options.catalogPort,
         speed: options.speed ?? null,
         is_until_drained: options.untilDrained ?? false,
+        server: serverRequest(options),
+        assets,
         output: openOutput(options.json ?? false),
       });
     });
+}
+
+function serverRequest({ port, host, token, untilDrained }: StartOptions): ServerRequest | null {
+  if (port === undefined && untilDrained) return null;
+  return { port: port ?? DEFAULT_PORT, host, token: token ?? (process.env["COINLAKE_TOKEN"] || null) };
 }
 
 function parsePort(text: string): number {

@@ -1,0 +1,81 @@
+import { Command, InvalidArgumentError } from "commander";
+import type { Alert, Delivery } from "../../alert/alert.ts";
+import type { AlertQuery } from "../../alert/facade.ts";
+import type { Column, Pipeline } from "../../pipeline/definition.ts";
+import type { CommonOptions } from "../context.ts";
+import { formatTable } from "../format.ts";
+import { withAlerts } from "../with-alerts.ts";
+
+export const ALERT_COLUMNS: readonly Column[] = [
+  { name: "opened_at", header: "since (UTC)", kind: "time" },
+  { name: "ended_at", header: "until (UTC)", kind: "time" },
+  { name: "rule", header: "rule", kind: "text" },
+  { name: "message", header: "what", kind: "text" },
+  { name: "ticks", header: "ticks", kind: "count" },
+];
+
+export function alertRow({ opened_at, ended_at, rule_id, message, ticks }: Alert): (string | null)[] {
+  return [opened_at, ended_at, rule_id, message, String(ticks)];
+}
+
+const DELIVERY_COLUMNS: readonly Column[] = [
+  { name: "sink", header: "sink", kind: "text" },
+  { name: "event", header: "event", kind: "text" },
+  { name: "state", header: "state", kind: "text" },
+  { name: "attempts", header: "attempts", kind: "count" },
+  { name: "sent_at", header: "sent (UTC)", kind: "time" },
+  { name: "next_attempt_at", header: "next attempt (UTC)", kind: "time" },
+  { name: "last_error", header: "last error", kind: "text" },
+];
+
+type AlertsOptions = CommonOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
+
+export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("alerts"))
+    .description("what fired, newest first; or one alert with its deliveries")
+    .argument("[alert]", "its id")
+    .option("--rule <id>", "of one rule only")
+    .option("--subject <id>", "of one subject only")
+    .option("--active", "only those that have not ended")
+    .option("--limit <n>", "at most so many", parseLimit, 50)
+    .option("--cursor <cursor>", "go on where the page before ended")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- alerts --active --limit 10")
+    .action((id: string | undefined, options: AlertsOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        if (id !== undefined) {
+          const alert = book.getAlert(id);
+          output.result(output.is_json ? JSON.stringify(alert, null, 2) : formatAlert(alert));
+          return;
+        }
+        const page = book.listAlerts(queryOf(options));
+        if (output.is_json) output.result(JSON.stringify(page, null, 2));
+        else if (page.items.length === 0) output.say("No alert.");
+        else output.result(formatTable(ALERT_COLUMNS, page.items.map(alertRow)));
+        if (!output.is_json && page.next !== null) output.say(`There are more: --cursor ${page.next}`);
+      }),
+    );
+}
+
+function queryOf({ rule, subject, active, limit, cursor }: AlertsOptions): AlertQuery {
+  return {
+    limit,
+    ...(rule === undefined ? {} : { rule }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(active ? { state: "active" as const } : {}),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+}
+
+function formatAlert(alert: Alert & { deliveries: Delivery[] }): string {
+  const { deliveries, ...rest } = alert;
+  const lines = Object.entries(rest).map(([name, value]) => `${name.padEnd(16)}${value !== null && typeof value === "object" ? JSON.stringify(value) : (value ?? "–")}`);
+  if (deliveries.length === 0) return lines.join("\n");
+  const rows = deliveries.map(({ sink, event, state, attempts, sent_at, next_attempt_at, last_error }) => [sink, event, state, String(attempts), sent_at, next_attempt_at, last_error]);
+  return `${lines.join("\n")}\n${formatTable(DELIVERY_COLUMNS, rows)}`;
+}
+
+export function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!/^\d+$/.test(text) || limit < 1 || limit > 1_000) throw new InvalidArgumentError("It must be a whole number from 1 to 1,000.");
+  return limit;
+}

@@ -1,0 +1,186 @@
+import { Command } from "commander";
+import { backTest } from "../../alert/back-test.ts";
+import type { BackTest } from "../../alert/facade.ts";
+import { sqlHistory } from "../../alert/history.ts";
+import { describeCondition } from "../../alert/message.ts";
+import type { StoredRule } from "../../alert/rule.ts";
+import { openAlertBook } from "../../alert/engine.ts";
+import { systemClock } from "../../clock.ts";
+import type { Column, Pipeline } from "../../pipeline/definition.ts";
+import { parseTime, withLake, type CommonOptions } from "../context.ts";
+import { formatTable, formatTime } from "../format.ts";
+import { parseJson, withAlerts } from "../with-alerts.ts";
+import { ALERT_COLUMNS, alertRow, parseLimit } from "./alerts.ts";
+import { sinksCommand } from "./sinks.ts";
+
+type Decorate = (command: Command) => Command;
+
+/** Reading is by page; a process of its own may take larger ones than a server. */
+const PAGE_ROWS = 50_000;
+
+const EXAMPLES = `
+A rule of each kind (subjects, severity, cooldown_seconds, hysteresis_percent, is_recovery_notified and sinks go with any):
+  {"name":"Falls","condition":{"kind":"change","direction":"fall","percent":5,"window_minutes":10}}
+  {"name":"Above","condition":{"kind":"crosses","direction":"above","level":"100000"},"subjects":["ID"]}
+  {"name":"Volume","condition":{"kind":"volume_spike","window_minutes":5,"times":4,"baseline_windows":12}}
+  {"name":"Restless","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}
+  {"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}
+  {"name":"Late","condition":{"kind":"lag","layer":"gold","seconds":120}}
+
+Example:
+  npm run -s coinlake -- rules add '{"name":"Bitcoin above 100,000","subjects":["bitcoin"],"condition":{"kind":"crosses","direction":"above","level":"100000"}}'`;
+
+export function rulesCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return new Command("rules")
+    .description("alert rules: list, make, change, and test them over the lake's history")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list")
+    .addCommand(listCommand(pipelines, withCommon))
+    .addCommand(showCommand(pipelines, withCommon))
+    .addCommand(addCommand(pipelines, withCommon))
+    .addCommand(editCommand(pipelines, withCommon))
+    .addCommand(switchCommand("enable", true, pipelines, withCommon))
+    .addCommand(switchCommand("disable", false, pipelines, withCommon))
+    .addCommand(deleteCommand(pipelines, withCommon))
+    .addCommand(testCommand(pipelines, withCommon))
+    .addCommand(sinksCommand(pipelines, withCommon));
+}
+
+const RULE_COLUMNS: readonly Column[] = [
+  { name: "id", header: "id", kind: "text" },
+  { name: "condition", header: "fires when", kind: "text" },
+  { name: "subjects", header: "subjects", kind: "text" },
+  { name: "severity", header: "severity", kind: "text" },
+  { name: "is_enabled", header: "enabled", kind: "text" },
+  { name: "sinks", header: "sinks", kind: "text" },
+];
+
+function ruleRow({ id, condition, subjects, severity, is_enabled, sinks }: StoredRule): string[] {
+  return [id, describeCondition(condition), subjects === "all" ? "all" : subjects.join(", "), severity, is_enabled ? "yes" : "no", sinks.join(", ")];
+}
+
+function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("list"))
+    .description("the rules of the lake")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list --json")
+    .action((options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        const rules = book.listRules();
+        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow)));
+      }),
+    );
+}
+
+function showCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("show"))
+    .description("one rule, as JSON")
+    .argument("<rule>", "its id")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules show fall-5-percent-10-minutes")
+    .action((id: string, options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => output.result(JSON.stringify(book.getRule(id), null, 2))),
+    );
+}
+
+function addCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("add"))
+    .description("make a rule; a running pipeline takes it up within a second")
+    .argument("<json>", "the rule, or - for standard input")
+    .addHelpText("after", EXAMPLES)
+    .action((json: string, options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        const rule = await book.createRule(parseJson(json));
+        if (output.is_json) output.result(JSON.stringify(rule, null, 2));
+        else output.say(`Made the rule ${rule.id}: ${describeCondition(rule.condition)}.`);
+      }),
+    );
+}
+
+function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("edit"))
+    .description("change fields of a rule; its open alerts end, and it begins anew")
+    .argument("<rule>", "its id")
+    .argument("<json>", "the fields to change, or - for standard input")
+    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`)
+    .action((id: string, json: string, options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        const rule = await book.replaceRule(id, { ...book.getRule(id), ...parseJson(json) });
+        if (output.is_json) output.result(JSON.stringify(rule, null, 2));
+        else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}.`);
+      }),
+    );
+}
+
+function switchCommand(name: "enable" | "disable", is_enabled: boolean, pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command(name))
+    .description(is_enabled ? "let a rule fire again" : "keep a rule from firing; its open alerts end")
+    .argument("<rule>", "its id")
+    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules ${name} fall-5-percent-10-minutes`)
+    .action((id: string, options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        const rule = await book.replaceRule(id, { ...book.getRule(id), is_enabled });
+        if (output.is_json) output.result(JSON.stringify(rule, null, 2));
+        else output.say(`The rule ${id} is ${name}d.`);
+      }),
+    );
+}
+
+function deleteCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("delete"))
+    .description("delete a rule; its open alerts end, and its alerts stay in the list")
+    .argument("<rule>", "its id")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules delete fall-5-percent-10-minutes")
+    .action((id: string, options: CommonOptions) =>
+      withAlerts(options, pipelines, async ({ book, output }) => {
+        await book.deleteRule(id);
+        if (output.is_json) output.result(JSON.stringify({ deleted: id }));
+        else output.say(`Deleted the rule ${id}.`);
+      }),
+    );
+}
+
+type TestOptions = CommonOptions & { from?: string; to?: string; limit: number };
+
+function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withCommon(new Command("test"))
+    .description("what a rule would have told of, over the accepted updates that the tables hold")
+    .argument("<rule>", "its id; or a rule as JSON, or - for standard input")
+    .option("--from <time>", "only what would have fired from this event time on")
+    .option("--to <time>", "only updates before this event time")
+    .option("--limit <n>", "list at most so many alerts", parseLimit, 1_000)
+    .addHelpText(
+      "after",
+      `\nExamples:
+  npm run -s coinlake -- rules test fall-5-percent-10-minutes --from 2023-03-14T00:00:00Z --to 2023-03-15T00:00:00Z
+  npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"change","direction":"rise","percent":2,"window_minutes":5}}'`,
+    )
+    .action((which: string, options: TestOptions) =>
+      withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
+        const rule = /^\s*\{|^-$/.test(which) ? parseJson(which) : await storedRule(lake.lake.folder, pipeline, which);
+        // One moment of the lake, however long it takes.
+        await session.hold();
+        const history = sqlHistory({ query: (sql) => session.query(sql), pipeline, over: "tables", page_rows: PAGE_ROWS });
+        const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
+        const found = await backTest(history, rule, { ...range, now_us: systemClock.now_us() });
+        output.result(output.is_json ? JSON.stringify(found, null, 2) : formatBackTest(found));
+      }),
+    );
+}
+
+async function storedRule(folder: string, pipeline: Pipeline, id: string): Promise<StoredRule> {
+  const book = await openAlertBook(folder, pipeline, systemClock);
+  try {
+    return book.getRule(id);
+  } finally {
+    await book.close();
+  }
+}
+
+function rangeOf(name: "from" | "to", text: string | undefined): Partial<Record<"from" | "to", string>> {
+  return text === undefined ? {} : { [name]: new Date(parseTime(text)).toISOString() };
+}
+
+function formatBackTest({ rule, from, to, ticks, subjects, fired, alerts }: BackTest): string {
+  const judged = `${ticks.toLocaleString("en")} updates of ${subjects.toLocaleString("en")} subjects${from && to ? `, ${formatTime(from)} to ${formatTime(to)}` : ""}`;
+  const told = `${rule.id}: fires when ${describeCondition(rule.condition)}\n${judged}: ${fired.toLocaleString("en")} alerts`;
+  const cut = fired > alerts.length ? `\n(the first ${alerts.length} are listed)` : "";
+  return alerts.length === 0 ? told : `${told}\n${formatTable(ALERT_COLUMNS, alerts.map(alertRow))}${cut}`;
+}

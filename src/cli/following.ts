@@ -1,0 +1,153 @@
+import { join } from "node:path";
+import { AlertEngine } from "../alert/engine.ts";
+import { sqlHistory } from "../alert/history.ts";
+import { systemClock } from "../clock.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OperatingError } from "../errors.ts";
+import { projectFolder } from "../lake/tools.ts";
+import { LiveLake } from "../live/live-lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { freshness, RecordTimes } from "../query/freshness.ts";
+import { TableReports } from "../query/tables.ts";
+import type { Following } from "../schedule/run.ts";
+import type { Assets } from "../serve/assets.ts";
+import type { Served } from "../serve/served.ts";
+import { startServer } from "../serve/server.ts";
+import type { Producer, SourceReport } from "../source/producer.ts";
+import { cachedModels, prepareModels } from "../transform/models.ts";
+import type { DbtWorker } from "../transform/worker.ts";
+import { VERSION } from "./version.ts";
+
+export interface ServerRequest {
+  port: number;
+  host: string;
+  /** Null for none: then only loopback is served. */
+  token: string | null;
+}
+
+export interface FollowingOptions {
+  open: OpenLake;
+  pipeline: Pipeline;
+  producers: readonly Producer[];
+  worker: DbtWorker;
+  /** Null for a run that nobody looks at. */
+  server: ServerRequest | null;
+  assets(): Promise<Assets>;
+  tests: Served["tests"];
+  failures: Served["failures"];
+  report(report: SourceReport): void;
+  failed(error: OperatingError): void;
+  /** Told where the page is, once it is there. */
+  serving(url: string): void;
+  onError(error: unknown): void;
+}
+
+/** How often rules about silence and lag are judged. */
+const LOOK_MS = 1_000;
+
+/**
+ * What follows the log beside the tables: the live tail, the alerts that judge what it accepts, and the server that shows both.
+ * They start together, once dbt has compiled the models (at once where it had before), and stop together.
+ */
+export function followLog(options: FollowingOptions): Following {
+  const ready = Promise.withResolvers<{ live: LiveLake; alerts: AlertEngine }>();
+  // Whoever awaits it sees its error; a run that is never drained does not.
+  ready.promise.catch(() => {});
+  return {
+    async run(signal) {
+      try {
+        await follow(options, signal, ready.resolve);
+      } catch (error) {
+        ready.reject(error);
+        // What was told to stop before it had started has not failed.
+        if (!signal.aborted) throw error;
+      }
+    },
+    async drain(signal) {
+      const { live, alerts } = await ready.promise;
+      const topic = options.pipeline.topic.name;
+      const bounds = await options.open.log.bounds(topic);
+      await live.until(Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end])), signal);
+      if (!signal.aborted) await alerts.idle();
+    },
+  };
+}
+
+type Started = (parts: { live: LiveLake; alerts: AlertEngine }) => void;
+
+async function follow(options: FollowingOptions, signal: AbortSignal, started: Started): Promise<void> {
+  const { open, pipeline, worker, server, report, failed } = options;
+  const { project } = pipeline.transform;
+  const models = cachedModels(project, open.lake.dbt_folder) ?? (await prepareModels(worker, project, open.lake.dbt_folder));
+  const live = await LiveLake.open({ open, pipeline, models, clock: systemClock, failed });
+  try {
+    const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
+    const alerts = await AlertEngine.open({ folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report });
+    try {
+      const running = server === null ? null : await serve(options, server, live, alerts);
+      started({ live, alerts });
+      try {
+        await together(signal, [(own) => live.run(own), (own) => alerts.run(own), (own) => lookAfter(options, live, alerts, own)]);
+      } finally {
+        await running?.close();
+      }
+    } finally {
+      await alerts.close();
+    }
+  } finally {
+    live.close();
+  }
+}
+
+async function serve(options: FollowingOptions, { port, host, token }: ServerRequest, live: LiveLake, alerts: AlertEngine): Promise<{ close(): Promise<void> }> {
+  const { open, pipeline, producers, assets, tests, failures, serving, onError } = options;
+  const main = join(projectFolder(), "src", "cli", "main.ts");
+  const data_folder = join(open.lake.folder, "..");
+  const served: Served = {
+    version: VERSION,
+    open,
+    pipeline,
+    clock: systemClock,
+    started_at_us: systemClock.now_us(),
+    live,
+    alerts,
+    sources: () => statusesOf(producers),
+    tests,
+    failures,
+    console: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", main, "sql-worker", "--data", data_folder, "--lake", open.lake.name] },
+  };
+  const running = await startServer({ served, assets: await assets(), port, host, token, onError });
+  serving(running.url);
+  return running;
+}
+
+/** Tells the alerts, about once a second, how sources and layers are doing. */
+async function lookAfter({ open, pipeline, producers }: FollowingOptions, live: LiveLake, alerts: AlertEngine, signal: AbortSignal): Promise<void> {
+  const topic = pipeline.topic.name;
+  const tables = new TableReports(open);
+  const times = new RecordTimes(open.log, topic);
+  while (!signal.aborted) {
+    const request = { log: open.log, topic, tables: await tables.all(), live: live.state().next, now_us: systemClock.now_us(), is_replay: open.lake.kind === "replay" };
+    alerts.look({ sources: statusesOf(producers), layers: await freshness(request, times) });
+    await systemClock.wait(LOOK_MS, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}
+
+function statusesOf(producers: readonly Producer[]): ReturnType<Served["sources"]> {
+  return producers.flatMap((producer) => producer.status?.() ?? []);
+}
+
+/** Side by side until the signal aborts; the first that fails ends the others. */
+async function together(signal: AbortSignal, loops: readonly ((signal: AbortSignal) => Promise<void>)[]): Promise<void> {
+  const own = new AbortController();
+  const both = AbortSignal.any([signal, own.signal]);
+  const running = loops.map((loop) => loop(both));
+  try {
+    await Promise.all(running);
+  } finally {
+    own.abort();
+    await Promise.allSettled(running);
+  }
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { openAlertBook } from "../alert/engine.ts";
+import type { AlertBook } from "../alert/facade.ts";
+import { systemClock } from "../clock.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../lake/lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { pipelineOf, type CommonOptions } from "./context.ts";
+import { openOutput, type Output } from "./output.ts";
+
+/** Opens the rules and alerts of the lake that the options mean, beside whoever runs it, and closes them whatever happens. */
+export async function withAlerts<T>(
+  options: CommonOptions,
+  pipelines: readonly Pipeline[],
+  work: (context: { book: AlertBook; output: Output; lake_name: string }) => Promise<T>,
+): Promise<T> {
+  const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+  const book = await openAlertBook(lake.folder, pipelineOf(lake, pipelines), systemClock);
+  try {
+    return await work({ book, output: openOutput(options.json ?? false), lake_name: lake.name });
+  } finally {
+    await book.close();
+  }
+}
+
+/** What was typed as JSON, or comes on standard input where that is "-". Throws BAD_JSON. */
+export function parseJson(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text === "-" ? readFileSync(0, "utf8") : text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch (error) {
+    throw badJson(messageOf(error));
+  }
+  throw badJson("it is no object");
+}
+
+function badJson(why: string): OperatingError {
+  return new OperatingError("BAD_JSON", `That is not the JSON of an object: ${why}.`, {
+    next_step: "Quote it as one argument, or give - and pipe it in; --help shows an example.",
+  });
+}
