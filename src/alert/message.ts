@@ -34,6 +34,26 @@ export function messageFor(rule: Rule, finding: Finding): string {
   }
 }
 
+/** `fires when …`: the condition in words. */
+export function describeCondition(condition: Condition): string {
+  switch (condition.kind) {
+    case "change": {
+      const verb = { fall: "falls", rise: "rises", either: "falls or rises" }[condition.direction];
+      return `it ${verb} by more than ${condition.percent} % within ${minutes(condition.window_minutes)}`;
+    }
+    case "crosses":
+      return `it goes ${condition.direction === "either" ? "above or below" : condition.direction} ${condition.level}`;
+    case "volume_spike":
+      return `${minutes(condition.window_minutes)} trade more than ${condition.times} times the mean of the ${condition.baseline_windows} windows before`;
+    case "volatility":
+      return `it moves by more than ${condition.percent} % a minute over ${minutes(condition.window_minutes)}`;
+    case "silent":
+      return `${condition.source === "all" ? "a source" : condition.source} is silent for more than ${condition.seconds} seconds`;
+    case "lag":
+      return `${condition.layer} is more than ${condition.seconds} seconds behind the log`;
+  }
+}
+
 /** What a measure is compared with; a level is told as the reference. */
 export function thresholdOf(condition: Condition): number | null {
   switch (condition.kind) {

@@ -6,6 +6,7 @@ import type { Alert } from "../../src/alert/alert.ts";
 import { openAlertBook } from "../../src/alert/engine.ts";
 import { Judge } from "../../src/alert/evaluate/judge.ts";
 import { Watch } from "../../src/alert/evaluate/watch.ts";
+import type { Rule, StoredRule } from "../../src/alert/rule.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { temporaryFolder } from "../coinlake.ts";
@@ -24,6 +25,11 @@ const falls = (count: number) => ticksOf(Array.from({ length: count * 2 }, (_, i
 /** Without what differs between two runs: rules are made, and ticks judged, at other times. */
 function essence({ subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates, rule_id }: Alert) {
   return { rule_id, subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates };
+}
+
+function inputOf(rule: StoredRule): Rule {
+  const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...input } = rule;
+  return input;
 }
 
 const byPlace = (a: { coordinates: Alert["coordinates"]; rule_id: string }, b: typeof a) =>
@@ -56,7 +62,7 @@ describe("an engine", () => {
       cursor = page.next;
     }
     assert.equal(listed.length, 5);
-    assert.deepEqual(listed, listed.toSorted().reverse());
+    assert.deepEqual(listed, listed.toSorted().toReversed());
     assert.equal(engine.listAlerts({ state: "active" }).items.length, 1);
     assert.equal(engine.listAlerts({ subject: "b" }).items.length, 0);
     assert.equal(engine.listAlerts({ rule: "fall" }).items.length, 5);
@@ -260,7 +266,7 @@ test("whatever the batches and wherever it is started again, the alerts are thos
     ruleOf({ id: "volume", condition: { kind: "volume_spike", window_minutes: 1, times: 1.5, baseline_windows: 2 } }),
     ruleOf({ id: "volatility", condition: { kind: "volatility", window_minutes: 4, percent: 1 } }),
   ];
-  const inputs = rules.map(({ revision: _, created_at: __, updated_at: ___, ...rule }) => rule);
+  const inputs = rules.map(inputOf);
   const wantedOf = (ticks: readonly Tick[]) => {
     const watches = rules.flatMap((rule) => Watch.over(rule) ?? []);
     const judge = new Judge(watches);
