@@ -50,7 +50,7 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     try {
       const common = ["--data", folder, "--catalog-port", "0"];
       const replay = await runCoinlake(["start", "--source", `replay:${file}`, "--speed", "max", "--until-drained", ...common]);
-      const warm = await runCoinlake(["start", "--source", `replay:${file}`, "--speed", "max", ...common], { until: /^1\. .+[\s\S]+^5\. /m });
+      const warm = await runCoinlake(["start", "--source", `replay:${file}`, "--speed", "max", ...common, "--port", "0"], { until: /^1\. .+[\s\S]+^5\. /m });
       const answer = await runCoinlake(["ask", "1", "--data", folder]);
       return [
         { ...atMost("113,088 ticks → tested gold, as a process (s)", replay.seconds, 30), is_met: replay.code === 0 && replay.seconds <= 30 },

@@ -63,7 +63,7 @@ describe("start with live sources", () => {
 
   test("runs all of them in one lake, goes on without one that dies, and fetches after a restart what it missed.", async () => {
     const data = join(folder.path, "all");
-    const start = (...args: string[]) => (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", ...args], env));
+    const start = (...args: string[]) => (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", "--port", "0", ...args], env));
     const first = start();
     const subscribed = (): boolean => kinds.every((kind) => EXCHANGES[kind].products.every((product) => serverOf(kind).isSubscribed(product)));
     await untilLog(data, subscribed);
@@ -97,7 +97,7 @@ describe("start with live sources", () => {
   });
 
   test("An address that is neither encrypted nor local is refused before anything is asked.", async () => {
-    const { code, stderr } = await coinlake(["start", "--data", join(folder.path, "refused"), "--source", "kraken", "--catalog-port", "0"], {
+    const { code, stderr } = await coinlake(["start", "--data", join(folder.path, "refused"), "--source", "kraken", "--catalog-port", "0", "--port", "0"], {
       COINLAKE_KRAKEN_WS_URL: "ws://feed.example.com",
     });
     assert.equal(code, 1);

@@ -21,7 +21,7 @@ describe("start", () => {
 
   before(async () => {
     market = await writeKnownMarket(folder.path, { seed: 5, records: 400 });
-    common = ["--source", `replay:${market.recording}`, "--catalog-port", "0"];
+    common = ["--source", `replay:${market.recording}`, "--catalog-port", "0", "--port", "0"];
   });
   after(() => folder.remove());
 

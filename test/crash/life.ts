@@ -27,7 +27,7 @@ export class UnplannedEnd extends Error {
 export async function live(args: readonly string[], { moment, speed, is_draining }: Kill): Promise<Life> {
   const { mark, env } = freshMark();
   const born_ms = performance.now();
-  const all = ["start", ...args, "--speed", String(speed), ...(is_draining ? ["--until-drained"] : [])];
+  const all = ["start", ...args, "--port", "0", "--speed", String(speed), ...(is_draining ? ["--until-drained"] : [])];
   const instruction = moment.kind === "step" ? { COINLAKE_KILL_AT: `${moment.step}:${moment.nth}` } : {};
   const { child, finished } = startCoinlake(all, { ...env, ...instruction });
   const ended = new AbortController();

@@ -49,7 +49,7 @@ function argumentsOf(text: string): string[] | null {
     .replace('"SQL"', '"select 1"')
     .replace(/ \| .*$/, "");
   const words = wordsOf(filled);
-  if (words[1] === "start") return ["start", ...words.slice(words[2] === "--" ? 3 : 2), "--catalog-port", "0"];
+  if (words[1] === "start") return ["start", ...words.slice(words[2] === "--" ? 3 : 2), "--catalog-port", "0", "--port", "0"];
   assert.deepEqual(words.slice(0, 5), ["npm", "run", "-s", "coinlake", "--"], `how is "${text}" run?`);
   return words.slice(5);
 }
