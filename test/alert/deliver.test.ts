@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Alert, Delivery } from "../../src/alert/alert.ts";
+import { appendToFile } from "../../src/alert/deliver/file.ts";
+import { messageOf } from "../../src/alert/deliver/message.ts";
+import type { DeliveryLimits } from "../../src/alert/deliver/deliverer.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { startReceiver } from "./receiver.ts";
+import { FALL, MINUTE_US, ticksOf } from "./streams.ts";
+import { Tape, runEngine, type Running } from "./tape.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+let folders = 0;
+const freshFolder = () => join(folder.path, String((folders += 1)));
+
+const SECRET = `whsec_${Buffer.from("a key of twenty-four bytes or more").toString("base64")}`;
+const FAST: Partial<DeliveryLimits> = { base_ms: 5, cap_ms: 20, timeout_ms: 2_000 };
+const FELL = ticksOf([{ at_us: 0, value: "100" }, { at_us: MINUTE_US, value: "94" }, { at_us: 2 * MINUTE_US, value: "100" }]);
+
+interface Told {
+  alert: Alert & { deliveries: Delivery[] };
+  running: Running;
+  at: string;
+}
+
+/** Runs one fall and its recovery into a sink, and waits until every delivery has come to its end. */
+async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>; rule?: object } = {}): Promise<Told> {
+  const at = freshFolder();
+  const tape = new Tape(FELL);
+  const running = await runEngine(at, tape, { delivery: { ...FAST, ...options.delivery } });
+  await running.engine.createSink({ id: "s", ...sink });
+  await running.engine.createRule({ id: "fall", name: "Falls <fast> & deep", condition: FALL, sinks: ["page", "s"], ...options.rule });
+  await running.engine.idle();
+  tape.absorbAll();
+  await running.engine.idle();
+  const alert = await settled(running);
+  await running.stop();
+  return { alert, running, at };
+}
+
+async function settled({ engine }: Running): Promise<Told["alert"]> {
+  for (;;) {
+    const [first] = engine.listAlerts().items;
+    const alert = engine.getAlert(first!.id);
+    if (alert.deliveries.every(({ state }) => state !== "waiting")) return alert;
+    await wait(5);
+  }
+}
+
+const states = ({ deliveries }: Told["alert"]) => deliveries.map(({ event, state }) => `${event} ${state}`);
+
+describe("a webhook", () => {
+  test("is signed over id, time and body as Standard Webhooks say, and told of the end after the beginning", async () => {
+    const receiver = await startReceiver((_received, response) => response.writeHead(204).end());
+    const { alert } = await tell({ kind: "webhook", url: receiver.url, secret: SECRET });
+    await receiver.close();
+    assert.deepEqual(states(alert), ["fired sent", "recovered sent"]);
+    const [fired, recovered] = receiver.requests;
+    assert.deepEqual([fired, recovered].map((request) => request?.headers["webhook-id"]), [`${alert.id}-fired`, `${alert.id}-recovered`]);
+    for (const { headers, body } of receiver.requests) {
+      const key = Buffer.from(SECRET.slice("whsec_".length), "base64");
+      const signed = `${String(headers["webhook-id"])}.${String(headers["webhook-timestamp"])}.${body}`;
+      assert.equal(headers["webhook-signature"], `v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
+      assert.equal(headers["content-type"], "application/json");
+    }
+    const { type, data } = JSON.parse(fired!.body) as { type: string; data: Alert };
+    assert.deepEqual([type, data.id, data.state, data.value], ["alert.fired", alert.id, "active", "94"]);
+  });
+
+  test("is tried again after a 500, a 429 and a cut connection, under one id", async () => {
+    const receiver = await startReceiver((_received, response, count) => {
+      if (count === 1) response.writeHead(500).end();
+      else if (count === 2) response.writeHead(429, { "retry-after": "0" }).end();
+      else if (count === 3) response.destroy();
+      else response.writeHead(200).end();
+    });
+    const { alert } = await tell({ kind: "webhook", url: receiver.url }, { rule: { is_recovery_notified: false } });
+    await receiver.close();
+    assert.deepEqual(alert.deliveries.map(({ state, attempts, event, last_error }) => ({ state, attempts, event, last_error })), [
+      { state: "sent", attempts: 4, event: "fired", last_error: null },
+    ]);
+    assert.equal(new Set(receiver.requests.map(({ headers }) => headers["webhook-id"])).size, 1);
+  });
+
+  for (const status of [400, 410, 302]) {
+    test(`is given up at a ${status}, and somebody is told, without the address`, async () => {
+      const receiver = await startReceiver((_received, response) => response.writeHead(status, { location: "http://127.0.0.1:9/" }).end());
+      const { alert, running } = await tell({ kind: "webhook", url: receiver.url });
+      await receiver.close();
+      assert.deepEqual(states(alert), ["fired failed", "recovered failed"]);
+      assert.equal(receiver.requests.length, 2);
+      assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), [`answered ${status}`, `answered ${status}`]);
+      assert.equal(running.reports[0]?.code, "ALERT_NOT_DELIVERED");
+      assert.doesNotMatch(JSON.stringify([running.reports, alert]), /secret|127\.0\.0\.1/);
+    });
+  }
+
+  test("that does not answer is cut off in time, and given up after its time", async () => {
+    const receiver = await startReceiver(() => {});
+    const { alert } = await tell({ kind: "webhook", url: receiver.url }, { delivery: { timeout_ms: 30, give_up_after_ms: 150 }, rule: { is_recovery_notified: false } });
+    await receiver.close();
+    const [delivery] = alert.deliveries;
+    assert.deepEqual([delivery?.state, delivery?.last_error], ["failed", "no answer in time"]);
+    assert.ok((delivery?.attempts ?? 0) > 1);
+  });
+
+  test("that does not answer holds up no other sink", async () => {
+    const silent = await startReceiver(() => {});
+    const at = freshFolder();
+    const tape = new Tape(FELL);
+    const running = await runEngine(at, tape, { delivery: { ...FAST, timeout_ms: 60_000 } });
+    const path = join(folder.path, "beside.jsonl");
+    await running.engine.createSink({ id: "silent", kind: "webhook", url: silent.url });
+    await running.engine.createSink({ id: "file", kind: "file", path });
+    await running.engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["silent", "file"] });
+    await running.engine.idle();
+    tape.absorbAll();
+    while (!existsSync(path) || readFileSync(path, "utf8").split("\n").length < 3) await wait(5);
+    await running.stop();
+    await silent.close();
+  });
+});
+
+test("a delivery that was not made when the process ended is made by the next one", async () => {
+  const receiver = await startReceiver((_received, response, count) => response.writeHead(count === 1 ? 503 : 200).end());
+  const at = freshFolder();
+  const tape = new Tape(FELL.slice(0, 2));
+  const first = await runEngine(at, tape, { delivery: { ...FAST, base_ms: 600, cap_ms: 600 } });
+  await first.engine.createSink({ id: "s", kind: "webhook", url: receiver.url });
+  await first.engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["s"] });
+  await first.engine.idle();
+  tape.absorbAll();
+  await first.engine.idle();
+  while (receiver.requests.length === 0) await wait(5);
+  await first.stop();
+  const second = await runEngine(at, new Tape(FELL.slice(0, 2), 2), { delivery: FAST });
+  assert.deepEqual(states(await settled(second)), ["fired sent"]);
+  await second.stop();
+  await receiver.close();
+});
+
+test("Slack gets text and blocks, with what could be markup escaped", async () => {
+  const receiver = await startReceiver((_received, response) => response.end("ok"));
+  await tell({ kind: "slack", url: receiver.url });
+  await receiver.close();
+  const [fired, recovered] = receiver.requests.map(({ body }) => JSON.parse(body) as { text: string; blocks: unknown[] });
+  assert.equal(fired?.text, "a fell 6 % within 10 minutes: from 100 to 94");
+  assert.match(JSON.stringify(fired?.blocks), /Falls &lt;fast&gt; &amp; deep/);
+  assert.match(recovered?.text ?? "", /^Recovered: a fell/);
+});
+
+describe("a command", () => {
+  const node = (script: string) => ({ kind: "command", argv: [process.execPath, "-e", script] });
+
+  test("gets the alert on its standard input, no shell, and none of our secrets", async () => {
+    const out = join(folder.path, "command.json");
+    process.env["COINLAKE_TEST_TOKEN"] = "secret";
+    const script = `let text = ""; process.stdin.on("data", (d) => (text += d)).on("end", () => require("fs").appendFileSync(process.argv[1], JSON.stringify({ input: JSON.parse(text), env: Object.keys(process.env) }) + "\\n"))`;
+    const { alert } = await tell({ kind: "command", argv: [process.execPath, "-e", script, out] });
+    delete process.env["COINLAKE_TEST_TOKEN"];
+    assert.deepEqual(states(alert), ["fired sent", "recovered sent"]);
+    const [first] = readFileSync(out, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as { input: { id: string; data: Alert }; env: string[] });
+    assert.equal(first?.input.id, `${alert.id}-fired`);
+    assert.ok(first?.env.includes("PATH") && !first.env.some((name) => name.startsWith("COINLAKE")));
+  });
+
+  test("that fails, cannot be started, or does not end is tried again, and then given up", async () => {
+    const limits = { give_up_after_ms: 300 };
+    const rule = { is_recovery_notified: false };
+    const failing = await tell(node("process.exit(3)"), { delivery: limits, rule });
+    const missing = await tell({ kind: "command", argv: [join(folder.path, "no-such-program")] }, { delivery: limits, rule });
+    const endless = await tell({ ...node("setInterval(() => {}, 1000)"), timeout_ms: 150 }, { delivery: { give_up_after_ms: 1 }, rule });
+    assert.deepEqual([failing, missing, endless].map(({ alert }) => [alert.deliveries[0]?.state, alert.deliveries[0]?.last_error]), [
+      ["failed", "ended with exit code 3"],
+      ["failed", "could not be started: ENOENT"],
+      ["failed", "did not end in time"],
+    ]);
+  });
+});
+
+describe("a file", () => {
+  const message = async () => messageOf({ event: "fired", alert: (await tell({ kind: "file", path: join(freshFolder(), "..", "any.jsonl") })).alert });
+  const attemptWith = (resume: string | null, notes: string[] = []) => ({ signal: new AbortController().signal, now_us: 0, resume, note: async (note: string) => void notes.push(note) });
+
+  test("gets a line of JSON for each event", async () => {
+    const path = join(folder.path, "alerts.jsonl");
+    const { alert } = await tell({ kind: "file", path });
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as { id: string });
+    assert.deepEqual(lines.map(({ id }) => id), [`${alert.id}-fired`, `${alert.id}-recovered`]);
+  });
+
+  test("holds a line once, whether the attempt before got through, got half through, or not at all", async () => {
+    const told = await message();
+    const line = `${JSON.stringify(told)}\n`;
+    for (const left of ["", line, line.slice(0, 40), `${line}{"by":"another"}\n`, line.slice(0, -1)]) {
+      const path = join(freshFolder(), "..", `torn-${folders}.jsonl`);
+      writeFileSync(path, '{"before":1}\n');
+      const notes: string[] = [];
+      await appendToFile({ id: "s", kind: "file", path }, told, attemptWith(null, notes));
+      truncateSync(path, Number(notes[0]));
+      appendFileSync(path, left);
+      await appendToFile({ id: "s", kind: "file", path }, told, attemptWith(notes[0] ?? null));
+      const text = readFileSync(path, "utf8");
+      assert.equal(text.split(line).length, 2, JSON.stringify(left));
+      assert.equal(text, `{"before":1}\n${line}${left.includes("another") ? '{"by":"another"}\n' : ""}`);
+    }
+  });
+
+  test("that cannot be written is tried again", async () => {
+    const { alert } = await tell({ kind: "file", path: join(folder.path, "no-such-folder", "x") }, { delivery: { give_up_after_ms: 40 } });
+    assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), ["could not be written: ENOENT", "could not be written: ENOENT"]);
+  });
+});
+
+test("a sink that a rule names is not deleted", async () => {
+  const { engine, stop } = await runEngine(freshFolder(), new Tape([]));
+  await engine.createSink({ id: "s", kind: "file", path: "x" });
+  await engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["s"] });
+  await assert.rejects(engine.createSink({ id: "s", kind: "file", path: "y" }), { code: "SINK_EXISTS" });
+  await assert.rejects(engine.deleteSink("s"), { code: "SINK_IN_USE" });
+  await assert.rejects(engine.deleteSink("none"), { code: "NO_SUCH_SINK" });
+  await engine.deleteRule("fall");
+  await engine.deleteSink("s");
+  assert.deepEqual(engine.listSinks().map(({ id }) => id), ["page"]);
+  await stop();
+});
