@@ -54,6 +54,19 @@ export async function openAlertBook(folder: string, pipeline: Pick<Pipeline, "al
   return new StoredBook(await openStore(folder, pipeline, clock), clock);
 }
 
+/**
+ * Notes, once in the life of a lake, where judging begins: at the place that its tables have come to. To be done before the first
+ * source is asked: the engine is ready only seconds later, and what comes in between is to be judged as well.
+ */
+export async function beginAlerts(folder: string, pipeline: Pick<Pipeline, "alerts">, clock: Clock, next: Offsets): Promise<void> {
+  const store = await openStore(folder, pipeline, clock);
+  try {
+    await store.begin(next, isoFromMicros(clock.now_us()));
+  } finally {
+    store.close();
+  }
+}
+
 async function openStore(folder: string, { alerts }: Pick<Pipeline, "alerts">, clock: Clock): Promise<AlertStore> {
   const store = new AlertStore(alertsFile(folder));
   await store.writeDefaults(alerts.default_rules.map(parseRule), isoFromMicros(clock.now_us()));
@@ -107,8 +120,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   /**
-   * Judging begins where the last commit stands, and in a lake that never had alerts, where its live tail stands now: rules do
-   * not fire over the past. Open it before anything new comes into the log.
+   * Judging begins where the last commit stands; in a lake that never had alerts, where `beginAlerts` noted, or else where its
+   * live tail stands now: rules do not fire over the past.
    */
   static async open(options: AlertEngineOptions): Promise<AlertEngine> {
     const store = await openStore(options.folder, options.pipeline, options.clock);

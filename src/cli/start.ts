@@ -1,3 +1,4 @@
+import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../clock.ts";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
@@ -77,6 +78,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
+    await beginAlerts(open.lake.folder, pipeline, systemClock, await logOffsets(open.catalog, pipeline.books.accepted));
     const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
     announce(open, output);
