@@ -1,27 +1,32 @@
 import { Command } from "commander";
+import { OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
+import { withLive } from "../live.ts";
 import { columnsOf, formatTable } from "../format.ts";
 
 export function queryCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("query"))
-    .description("run SQL over bronze, silver and gold, as they are or as they were")
-    .argument("<sql>", "tables are named layer.table; the dialect is DuckDB's")
+    .description("run SQL over bronze, silver and gold, as they are or as they were, and over the live views")
+    .argument("<sql>", "tables are named layer.table, live views live.table; the dialect is DuckDB's")
     .option("--at <time>", "read the tables as the lake stood at this time (time travel)")
     .addHelpText(
       "after",
       `
 Examples:
   npm run -s coinlake -- query "select * from gold.fact_crypto_hourly order by hour_at desc limit 5"
+  npm run -s coinlake -- query "select * from live.fact_crypto_ticks order by price_at desc limit 5"
   npm run -s coinlake -- query "select count(*) from silver.crypto_prices_clean" --at 2026-01-31T12:00:00Z
   npm run -s coinlake -- query "show all tables"`,
     )
     .action(async (sql: string, options: CommonOptions & { at?: string }) => {
-      await withLake(options, pipelines, async ({ session, output }) => {
+      await withLake(options, pipelines, async ({ lake, pipeline, session, output }) => {
         const at_ms = options.at === undefined ? null : parseTime(options.at);
-        const snapshots = await session.travelTo(at_ms);
+        const is_live = /\blive\s*\./i.test(sql);
+        if (is_live && at_ms !== null) throw liveHasNoPast();
+        const snapshots = is_live ? [] : await session.travelTo(at_ms);
         if (at_ms !== null && snapshots.length === 0) output.warn(`the lake had no snapshot at ${new Date(at_ms).toISOString()}: it was born later`);
-        const { columns, rows } = await session.query(sql);
+        const { columns, rows } = is_live ? await withLive(lake, pipeline, output, (live) => live.query(sql)) : await session.query(sql);
         if (output.is_json) {
           const objects = rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
           output.result(JSON.stringify(objects, null, 2));
@@ -31,4 +36,10 @@ Examples:
         }
       });
     });
+}
+
+function liveHasNoPast(): OperatingError {
+  return new OperatingError("LIVE_HAS_NO_PAST", "The live views are as of now, and --at asks for the past.", {
+    next_step: "Name the table itself, as in gold.…, for what it held at that time; or leave --at out.",
+  });
 }
