@@ -24,7 +24,7 @@ export const EXCHANGES: Readonly<Record<ExchangeKind, Exchange>> = {
 };
 
 /** As in life, a hundred times faster. */
-const FAST: Partial<ExchangeOptions> = {
+export const FAST = {
   connection: { connect_timeout_ms: 2_000, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 },
   gaps: { max_gap: 5_000, max_open: 200, max_recent: 1_000, settle_ms: 60 },
   backoff: { base_ms: 10, cap_ms: 40, retry_after_cap_ms: 600_000 },
@@ -32,7 +32,7 @@ const FAST: Partial<ExchangeOptions> = {
   request_timeout_ms: 300,
   request_interval_ms: 1,
   max_attempts: 3,
-};
+} satisfies Partial<ExchangeOptions>;
 
 /** A condition that has not come by then never will. */
 const PATIENCE_MS = 30_000;
@@ -53,6 +53,9 @@ export class ExchangeRun {
   position: string | null;
   readonly producer: Producer;
   readonly #protocol: ExchangeProtocol;
+  readonly #ids = new Map<string, { streamed: Set<number>; fetched: Set<number> }>();
+  /** Records that the ids already tell of. */
+  #read = 0;
   readonly #abort = new AbortController();
   readonly #end: Promise<void>;
   /** Batches are not taken while this is pending. */
@@ -101,21 +104,28 @@ export class ExchangeRun {
 
   /** Numbers of a product's trades, ascending, each once: those that came as messages, and those that came in pages. */
   ids(product: string): { streamed: number[]; fetched: number[]; all: number[] } {
-    const streamed = new Set<number>();
-    const fetched = new Set<number>();
-    for (const record of this.records) {
-      const text = textOf(record);
-      const page = pageOf(text);
-      if (page !== null) {
-        const read = page.product === product ? this.#protocol.rest.read(page.body) : null;
-        if (read !== null && "ids" in read) for (const id of read.ids) fetched.add(id);
-        continue;
-      }
-      const heard = this.#protocol.read(text);
-      if (heard.kind === "trades") for (const trade of heard.trades) if (trade.product === product) streamed.add(trade.id);
-    }
+    for (const record of this.records.slice(this.#read)) this.#note(textOf(record));
+    this.#read = this.records.length;
     const ascending = (ids: Iterable<number>): number[] => [...ids].sort((a, b) => a - b);
+    const { streamed, fetched } = this.#ids.get(product) ?? { streamed: [], fetched: [] };
     return { streamed: ascending(streamed), fetched: ascending(fetched), all: ascending(new Set([...streamed, ...fetched])) };
+  }
+
+  #note(text: string): void {
+    const page = pageOf(text);
+    if (page === null) {
+      const heard = this.#protocol.read(text);
+      if (heard.kind === "trades") for (const { product, id } of heard.trades) this.#idsOf(product).streamed.add(id);
+      return;
+    }
+    const read = this.#protocol.rest.read(page.body);
+    if (read !== null && "ids" in read) for (const id of read.ids) this.#idsOf(page.product).fetched.add(id);
+  }
+
+  #idsOf(product: string): { streamed: Set<number>; fetched: Set<number> } {
+    const ids = this.#ids.get(product) ?? { streamed: new Set(), fetched: new Set() };
+    this.#ids.set(product, ids);
+    return ids;
   }
 
   gaps(state: Gap["state"]): [product: string, first_id: number, last_id: number][] {

@@ -167,11 +167,14 @@ export class ExchangeServer {
   /** Breaks every connection in the middle, without a word. */
   cut(): void {
     for (const { socket } of this.#clients) socket.terminate();
+    this.#clients.clear();
   }
 
   /** Ends every connection as servers do. */
   close(code = 1001): void {
     for (const { socket } of this.#clients) socket.close(code, "going away");
+    // What is sent from now on reaches nobody.
+    this.#clients.clear();
   }
 
   #greet(socket: WebSocket, request: IncomingMessage): void {
