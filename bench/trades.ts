@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
@@ -19,6 +19,8 @@ export interface TradesFigures {
   increments: number;
   p50_s: number;
   max_s: number;
+  /** Median of the worker's CPU seconds, which other work on the machine does not lengthen. */
+  cpu_p50_s: number;
   /** Median seconds of each model. */
   models_s: Record<string, number>;
 }
@@ -71,21 +73,31 @@ export async function benchTrades({
     if (bounds?.end === 0) await append(0, trades_before, START_MS, span_ms);
     await transform.catchUp();
     const seconds: number[] = [];
+    const cpu_seconds: number[] = [];
     const by_model = new Map<string, number[]>();
     for (let step = done; step < done + increments; step += 1) {
       await append(trades_before + step * trades, trades, START_MS + span_ms + step * INCREMENT_MS, INCREMENT_MS);
+      const cpu_before_s = cpuSeconds(worker.pid);
       const { seconds: taken, nodes } = await transform.increment();
       seconds.push(taken);
+      cpu_seconds.push(cpuSeconds(worker.pid) - cpu_before_s);
       for (const node of nodes) by_model.set(node.name, [...(by_model.get(node.name) ?? []), node.seconds]);
     }
     const models_s = Object.fromEntries([...by_model].map(([model, taken]) => [model, median(taken)]));
-    return { trades_before, trades, increments, p50_s: median(seconds), max_s: Math.max(...seconds), models_s };
+    return { trades_before, trades, increments, p50_s: median(seconds), max_s: Math.max(...seconds), cpu_p50_s: median(cpu_seconds), models_s };
   } finally {
     await worker.close();
     records.close();
     await open.close();
     if (folder.startsWith(join(tmpdir(), "coinlake-bench-"))) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Of a process, all its threads, so far; NaN where the system has no /proc. */
+function cpuSeconds(pid: number | undefined): number {
+  if (process.platform !== "linux") return NaN;
+  const [user_ticks, system_ticks] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ").slice(11, 13) ?? [];
+  return (Number(user_ticks) + Number(system_ticks)) / 100;
 }
 
 function median(values: readonly number[]): number {

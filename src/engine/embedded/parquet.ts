@@ -16,7 +16,7 @@ import { enginePath, quoteName, quoteText } from "./sql.ts";
  * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written;
  * together with what DuckDB needs to write one they keep the whole process below 400 MB.
  */
-const PIECE_MAX_BYTES = 24 * 1024 * 1024;
+const PIECE_MAX_BYTES = 16 * 1024 * 1024;
 /** Bounds the fixed columns of a piece, when payloads are small. */
 const PIECE_MAX_ROWS = 131_072;
 

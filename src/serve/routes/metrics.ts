@@ -10,6 +10,7 @@ const NS_PER_S = 1e9;
 export function metricRoutes(app: App, parts: Parts): { stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
+  const stopObserving = observeVisibility(parts);
   app.get("/metrics", async (context) => {
     const text = [...(await pipelineFamilies(parts)), ...serverFamilies(parts), ...processFamilies(delay), parts.metrics.text()].join("");
     delay.reset();
@@ -22,7 +23,22 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
     summary: "All figures in Prometheus' text format",
     responses: { 200: { description: "Metrics", content: { "text/plain": { schema: { type: "string" } } } } },
   });
-  return { stop: () => delay.disable() };
+  return {
+    stop() {
+      delay.disable();
+      stopObserving();
+    },
+  };
+}
+
+/** How long records take from their receipt until queries see them. A recording's records were received when it was made. */
+function observeVisibility({ served, metrics }: Parts): () => void {
+  if (served.open.lake.kind === "replay") return () => {};
+  return served.live.onAbsorbed(({ ticks, absorbed_at_us }) => {
+    for (const { ingested_at_us } of ticks) {
+      metrics.observe("coinlake_live_visible_seconds", "From a record's receipt until the live views show it.", (absorbed_at_us - ingested_at_us) / 1e6);
+    }
+  });
 }
 
 async function pipelineFamilies({ served, tables, health }: Parts): Promise<string[]> {

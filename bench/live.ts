@@ -1,0 +1,288 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { projectFolder } from "../src/lake/tools.ts";
+import { ExchangeServer } from "../test/producers/exchange-server.ts";
+import { watchMemory } from "./memory.ts";
+import { percentile } from "./percentile.ts";
+
+export interface LiveFigures {
+  messages_per_s: number;
+  /** From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds of buckets, ms. */
+  visible_p50_ms: number;
+  visible_p99_ms: number;
+  /** Age of the newest row when an SQL client has its answer, ms. */
+  sql_age_p50_ms: number;
+  sql_age_p99_ms: number;
+  /** From sending a trade to the arrival of the alert it sets off, at a webhook, ms. */
+  alert_p50_ms: number;
+  alert_p99_ms: number;
+  alerts: number;
+  /** From sending a trade to the arrival of the event that tells its price, over all clients, ms. */
+  sse_p50_ms: number;
+  sse_p99_ms: number;
+  sse_clients: number;
+  /** Of the table with the most. */
+  commits_per_minute: number;
+  rss_max_mb: number;
+  /** Of the last quarter of the time against the second. */
+  rss_growth: number;
+}
+
+interface Options {
+  messages_per_s: number;
+  symbols: number;
+  seconds: number;
+  sse_clients: number;
+}
+
+const MAIN = join(projectFolder(), "src", "cli", "main.ts");
+const TICK_MS = 10;
+/** The price of this product crosses a line twice a second; its alerts go to a webhook. */
+const ALARM = "ALARMUSDT";
+const ALARM_EVERY_MS = 500;
+const LINE = 100;
+
+/** A whole Coinlake, as `start` runs it, fed by a local exchange; measured from outside, by one clock. */
+export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds = 120, sse_clients = 50 }: Partial<Options> = {}): Promise<LiveFigures> {
+  const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
+  const products = Array.from({ length: symbols - 1 }, (_, index) => `SYM${String(index).padStart(3, "0")}USDT`);
+  const exchange = await ExchangeServer.start("binance");
+  const hook = await startWebhook();
+  const coinlake = startCoinlake(folder, exchange.environment([...products, ALARM]));
+  try {
+    const url = await coinlake.url;
+    await addAlarm(folder, url, hook.url);
+    const clients = Array.from({ length: sse_clients }, () => new EventClient(`${url}/api/events`));
+    while (!products.every((product) => exchange.isSubscribed(product))) await wait(50);
+    // The first increment of a new lake makes every table; what is measured comes after it.
+    const stop = new AbortController();
+    const feeding = feed(exchange, products, messages_per_s, stop.signal);
+    await untilGold(url);
+    const rss: number[] = [];
+    for (const client of clients) client.latencies_ms.length = 0;
+    hook.latencies_ms.length = 0;
+    const before = await visibility(url);
+    const commits_before = await commits(url);
+    const ages_ms: number[] = [];
+    const memory = watchMemory(coinlake.child.pid ?? 0);
+    const sampling = sample(seconds, async () => rss.push((await processRss(url)) / 1e6));
+    const asking = askRepeatedly(url, seconds, ages_ms);
+    await Promise.all([sampling, asking]);
+    const sent = exchange.trades.size;
+    const after = await visibility(url);
+    const commits_after = await commits(url);
+    stop.abort();
+    await feeding;
+    const figures: LiveFigures = {
+      messages_per_s,
+      visible_p50_ms: bucketOf(before, after, 0.5),
+      visible_p99_ms: bucketOf(before, after, 0.99),
+      sql_age_p50_ms: percentile(ages_ms, 0.5),
+      sql_age_p99_ms: percentile(ages_ms, 0.99),
+      alert_p50_ms: percentile(hook.latencies_ms, 0.5),
+      alert_p99_ms: percentile(hook.latencies_ms, 0.99),
+      alerts: hook.latencies_ms.length,
+      sse_p50_ms: percentile(clients.flatMap(({ latencies_ms }) => latencies_ms), 0.5),
+      sse_p99_ms: percentile(clients.flatMap(({ latencies_ms }) => latencies_ms), 0.99),
+      sse_clients: clients.filter(({ latencies_ms }) => latencies_ms.length > 0).length,
+      commits_per_minute: (Math.max(...Object.entries(commits_after).map(([table, count]) => count - (commits_before[table] ?? 0))) * 60) / seconds,
+      rss_max_mb: memory().process_mb,
+      rss_growth: mean(rss.slice(-Math.floor(rss.length / 4))) / mean(rss.slice(Math.floor(rss.length / 4), Math.floor(rss.length / 2))),
+    };
+    if (sent === 0) throw new Error("the exchange sent nothing");
+    for (const client of clients) client.close();
+    return figures;
+  } finally {
+    await coinlake.stop();
+    await exchange.stop();
+    hook.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Trades at a steady pace, round robin over the products, until told to stop. */
+async function feed(exchange: ExchangeServer, products: readonly string[], messages_per_s: number, signal: AbortSignal): Promise<void> {
+  const started_ms = performance.now();
+  let sent = 0;
+  let alarmed_ms = -Infinity;
+  let is_above = false;
+  while (!signal.aborted) {
+    const elapsed_ms = performance.now() - started_ms;
+    const due = Math.floor((elapsed_ms * messages_per_s) / 1000);
+    for (; sent < due; sent += 1) exchange.deliver(exchange.make(products[sent % products.length] ?? ""));
+    if (elapsed_ms - alarmed_ms >= ALARM_EVERY_MS / 2) {
+      is_above = !is_above;
+      alarmed_ms = elapsed_ms;
+      exchange.deliver(exchange.make(ALARM, { price: is_above ? String(LINE + 1) : String(LINE - 1) }));
+    }
+    await wait(TICK_MS);
+  }
+}
+
+function startCoinlake(folder: string, environment: Record<string, string>): { child: ChildProcess; url: Promise<string>; stop(): Promise<void> } {
+  const args = ["--disable-warning=ExperimentalWarning", MAIN, "start", "--source", "binance", "--data", folder, "--catalog-port", "0", "--port", "0"];
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...environment, NO_COLOR: "1" }, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  const exited = new Promise<void>((resolve) => void child.once("exit", () => resolve()));
+  const url = new Promise<string>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const found = /the page\s+(http:\/\/\S+)/.exec(said)?.[1];
+      if (found) resolve(found);
+    });
+    void exited.then(() => reject(new Error(`coinlake ended:\n${said.slice(-2000)}`)));
+  });
+  url.catch(() => {});
+  return {
+    child,
+    url,
+    async stop() {
+      child.kill("SIGINT");
+      await exited;
+    },
+  };
+}
+
+/** Receives alerts, and notes how long after its trade each came. */
+async function startWebhook(): Promise<{ url: string; latencies_ms: number[]; close(): void }> {
+  const latencies_ms: number[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk: Buffer) => (body += chunk.toString("utf8")));
+    request.on("end", () => {
+      const arrived_ms = Date.now();
+      response.end();
+      const { kind, opened_at } = JSON.parse(body).alert ?? JSON.parse(body);
+      if (kind !== "recovered") latencies_ms.push(arrived_ms - Date.parse(opened_at));
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, latencies_ms, close: () => server.close() };
+}
+
+async function addAlarm(folder: string, url: string, hook_url: string): Promise<void> {
+  const sink = JSON.stringify({ id: "bench", kind: "webhook", url: hook_url });
+  const added = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, "rules", "sinks", "add", sink, "--data", folder], { stdio: "ignore" });
+  const code = await new Promise((resolve) => added.once("exit", resolve));
+  if (code !== 0) throw new Error(`adding the sink ended with ${code}`);
+  const rule = {
+    id: "alarm",
+    name: "the line",
+    subjects: [ALARM.toLowerCase()],
+    condition: { kind: "crosses", direction: "above", level: String(LINE) },
+    is_recovery_notified: false,
+    sinks: ["bench"],
+  };
+  const response = await fetch(`${url}/api/rules`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) });
+  if (!response.ok) throw new Error(`the rule was refused: ${await response.text()}`);
+}
+
+/** One reader of the event stream; notes the age of every price when it arrives. */
+class EventClient {
+  readonly latencies_ms: number[] = [];
+  readonly #stop = new AbortController();
+
+  constructor(url: string) {
+    this.#read(url).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) throw error;
+    });
+  }
+
+  async #read(url: string): Promise<void> {
+    const response = await fetch(url, { signal: this.#stop.signal });
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      const arrived_ms = Date.now();
+      for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+        this.#take(text.slice(0, end), arrived_ms);
+        text = text.slice(end + 2);
+      }
+    }
+  }
+
+  #take(event: string, arrived_ms: number): void {
+    if (!event.includes("event: ticks")) return;
+    for (const [, time] of event.matchAll(/"price_at":"([^"]+)"/g)) this.latencies_ms.push(arrived_ms - Date.parse(time ?? ""));
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+}
+
+async function untilGold(url: string): Promise<void> {
+  for (;;) {
+    const status = (await (await fetch(`${url}/api/status`)).json()) as { layers: { layer: string; committed_at: string | null }[] };
+    if (status.layers.find(({ layer }) => layer === "gold")?.committed_at) break;
+    await wait(250);
+  }
+}
+
+async function metrics(url: string): Promise<string> {
+  return (await fetch(`${url}/metrics`)).text();
+}
+
+/** The histogram of visibility: counts of records up to each bound in seconds. */
+async function visibility(url: string): Promise<Map<number, number>> {
+  const found = (await metrics(url)).matchAll(/^coinlake_live_visible_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm);
+  return new Map(Array.from(found, ([, bound, count]) => [bound === "+Inf" ? Infinity : Number(bound), Number(count)]));
+}
+
+function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>, share: number): number {
+  const counts = [...after].map(([bound, count]) => [bound, count - (before.get(bound) ?? 0)] as const);
+  const total = counts.at(-1)?.[1] ?? 0;
+  let below = { bound: 0, count: 0 };
+  for (const [bound, count] of counts) {
+    // Evenly spread within the bucket.
+    if (count >= total * share) return 1000 * (below.bound + ((bound - below.bound) * (total * share - below.count)) / Math.max(1, count - below.count));
+    below = { bound, count };
+  }
+  return Infinity;
+}
+
+async function commits(url: string): Promise<Record<string, number>> {
+  const response = (await (await fetch(`${url}/api/tables`)).json()) as { items: { table: string }[] };
+  const entries = response.items.map(async ({ table }) => {
+    const snapshots = (await (await fetch(`${url}/api/tables/${table}/snapshots?limit=1000`)).json()) as { items: { is_current?: boolean; committed_at: string }[] };
+    // A commit may bring two snapshots at one moment.
+    return [table, new Set(snapshots.items.map(({ committed_at }) => committed_at)).size] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function processRss(url: string): Promise<number> {
+  return Number(/^process_resident_memory_bytes (\d+)/m.exec(await metrics(url))?.[1] ?? NaN);
+}
+
+async function sample(seconds: number, take: () => Promise<unknown>): Promise<void> {
+  for (let second = 0; second < seconds; second += 1) {
+    await take();
+    await wait(1000);
+  }
+}
+
+/** How old the newest row is when an SQL client has its answer. */
+async function askRepeatedly(url: string, seconds: number, ages_ms: number[]): Promise<void> {
+  const until_ms = performance.now() + seconds * 1000;
+  const body = JSON.stringify({ sql: "select epoch_ms(max(price_at)) from live.crypto_price_updates" });
+  while (performance.now() < until_ms) {
+    const response = await fetch(`${url}/api/sql`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    const { rows } = (await response.json()) as { rows?: string[][] };
+    const newest_ms = Number(rows?.[0]?.[0] ?? NaN);
+    if (!Number.isNaN(newest_ms)) ages_ms.push(Date.now() - newest_ms);
+    await wait(200);
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+if (import.meta.main) console.log(JSON.stringify(await benchLive(), null, 2));
