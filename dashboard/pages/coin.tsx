@@ -169,7 +169,7 @@ function InWords({ candles, interval, id }: { candles: readonly Candle[] | null;
       <p class="note">
         The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}. <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Ask for more in SQL</a>
       </p>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Candles">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="The newest candles">
         <table class="grid-table">
           <thead>
             <tr>

@@ -99,7 +99,7 @@ function OneTable({ table }: { table: string }) {
 function Columns({ detail }: { detail: TableDetail }) {
   return (
     <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Columns">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Every column">
         <table class="grid-table columns">
           <thead>
             <tr>

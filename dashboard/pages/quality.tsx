@@ -83,7 +83,7 @@ function Books({ figures }: { figures: QualityFigures }) {
 function Unmapped({ products }: { products: readonly UnmappedProduct[] }) {
   if (products.length === 0) return <p class="note padded">Every product that a source sends is known as a coin.</p>;
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Products without a coin">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Every product without a coin">
       <table class="grid-table">
         <thead>
           <tr>

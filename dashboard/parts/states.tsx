@@ -8,13 +8,14 @@ export function Skeleton({ width = "100%", height = "1em" }: { width?: string; h
   return <span class="skeleton" aria-hidden="true" style={{ width, height }} />;
 }
 
-export function SkeletonRows({ rows, columns }: { rows: number; columns: number }) {
+/** Rows of a table that is loading; `classes` are its columns' own. */
+export function SkeletonRows({ rows, classes }: { rows: number; classes: readonly string[] }) {
   return (
     <>
       {Array.from({ length: rows }, (_, row) => (
         <tr key={row} aria-hidden="true">
-          {Array.from({ length: columns }, (_, column) => (
-            <td key={column}>
+          {classes.map((name, column) => (
+            <td key={name} class={name}>
               <Skeleton width={`${45 + ((row * 7 + column * 13) % 40)}%`} />
             </td>
           ))}

@@ -69,11 +69,11 @@ function Missed() {
 /** What a viewer must know before believing a number, above all numbers. */
 export function Banners() {
   return (
-    <>
+    <section aria-label="Notes">
       <Kind />
       <Unreachable />
       <Problems />
       <Missed />
-    </>
+    </section>
   );
 }

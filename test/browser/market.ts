@@ -14,7 +14,7 @@ export interface MarketOptions {
   is_tested: boolean;
 }
 
-const SMALL: MarketOptions = { coins: 12, interval_ms: 5_000, history_ms: 150 * 60_000, commits: 3, is_tested: true };
+const SMALL: MarketOptions = { coins: 8, interval_ms: 10_000, history_ms: 150 * 60_000, commits: 3, is_tested: true };
 
 /** A server with its page over a lake of real parts, which a simulated market goes on filling. */
 export interface OpenMarket {

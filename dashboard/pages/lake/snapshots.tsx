@@ -17,7 +17,10 @@ export function queryAt(table: string, snapshot: SnapshotDetail): string {
   return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
 }
 
-/** Commits as bars in their order, as high as the rows they brought; those that rewrote rather than added stand out. */
+/**
+ * Commits as bars in their order, as high as the rows they brought; those that rewrote rather than added stand out. Pressing
+ * one is a shortcut of the mouse: the table of snapshots below has the same links for every hand.
+ */
 export function Timeline({ table, snapshots }: { table: string; snapshots: readonly SnapshotDetail[] }) {
   const shown = snapshots.slice(0, SHOWN).toReversed();
   const greatest = Math.max(1, ...shown.map(({ added_rows }) => added_rows ?? 0));
@@ -30,12 +33,12 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
         {shown.map((snapshot, index) => {
           const height = Math.max(2, ((snapshot.added_rows ?? 0) / greatest) * (HEIGHT - 4));
           return (
-            <a key={snapshot.snapshot_id} href={queryAt(table, snapshot)} tabIndex={-1} aria-hidden="true">
+            <g key={snapshot.snapshot_id} class="commit-group" onClick={() => go(queryAt(table, snapshot))}>
               <rect class="hit" x={index * step} y="0" width={step} height={HEIGHT}>
                 <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: +${formatCount(snapshot.added_rows ?? 0)} rows. Opens the table as it stood then.`}</title>
               </rect>
               <rect class={`commit ${snapshot.operation}`} x={index * step + step * 0.12} y={HEIGHT - height} width={step * 0.76} height={height} />
-            </a>
+            </g>
           );
         })}
       </svg>
@@ -93,7 +96,7 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
   };
   return (
     <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Snapshots">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Every snapshot">
         <table class="grid-table" onKeyDown={(event) => moveThroughRows(event, shown.length, marked, open)}>
           <thead>
             <tr>

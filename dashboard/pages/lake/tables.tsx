@@ -13,7 +13,7 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
   const marked = useSignal(Math.max(0, tables.findIndex(({ table }) => table === chosen)));
   const open = (index: number) => setParameters({ table: tables[index]?.table ?? null });
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Tables">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Every table">
       <table class="grid-table tables" onKeyDown={(event) => moveThroughRows(event, tables.length, marked, open)}>
         <thead>
           <tr>

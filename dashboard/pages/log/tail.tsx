@@ -183,17 +183,19 @@ function List({ messages, base, open, search }: ListProps) {
         </tr>
       </thead>
       <tbody>
-        {messages === null ? <SkeletonRows rows={14} columns={6} /> : null}
+        {messages === null ? <SkeletonRows rows={14} classes={["col-at", "right col-offset", "col-from", "col-key", "col-payload", "right col-size"]} /> : null}
         {messages?.map((message, index) => {
           const is_open = open.value === keyOf(message);
           return [
-            <tr key={keyOf(message)} data-row={index} tabIndex={index === marked.value ? 0 : -1} aria-expanded={is_open} onClick={() => toggle(message)} class={is_open ? "is-chosen" : ""}>
+            <tr key={keyOf(message)} data-row={index} tabIndex={index === marked.value ? 0 : -1} onClick={() => toggle(message)} class={is_open ? "is-chosen" : ""}>
               <td class="col-at">
                 <Moment at={message.ingested_at} with_ms />
               </td>
               <td class="right figure col-offset">
-                <span class="muted">{message.partition}/</span>
-                {message.offset}
+                <button type="button" class="link plain" tabIndex={-1} aria-expanded={is_open}>
+                  <span class="muted">{message.partition}/</span>
+                  {message.offset}
+                </button>
               </td>
               <td class="col-from">{message.source}</td>
               <td class="col-key">{message.key}</td>

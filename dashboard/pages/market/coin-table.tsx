@@ -133,7 +133,7 @@ function Head({ sort, is_ascending }: { sort: Sort; is_ascending: boolean }) {
   );
 }
 
-function Search({ text, found, total }: { text: string; found: number; total: number }) {
+function Search({ text, found, total }: { text: string; found: number; total: number | null }) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (parameters.peek().get("focus") === "search") {
@@ -165,7 +165,7 @@ function Search({ text, found, total }: { text: string; found: number; total: nu
         <kbd aria-hidden="true">/</kbd>
       </label>
       <span class="muted" aria-live="polite">
-        {text === "" ? `${formatCount(total)} coins` : `${formatCount(found)} of ${formatCount(total)} coins`}
+        {total === null ? "loading …" : text === "" ? `${formatCount(total)} coins` : `${formatCount(found)} of ${formatCount(total)} coins`}
       </span>
     </div>
   );
@@ -196,11 +196,11 @@ export function CoinTable() {
   if (list === null && error !== null) return <Failure what="The list of coins" error={error} retry_at_ms={coins_retry_at_ms.value} still="It goes on trying by itself." />;
   return (
     <section class="panel coins" aria-label="Coins">
-      <Search text={search} found={list?.length ?? 0} total={coins.value?.length ?? 0} />
+      <Search text={search} found={list?.length ?? 0} total={coins.value?.length ?? null} />
       <table class={`grid-table ${error ? "stale" : ""}`} aria-busy={list === null} onKeyDown={onKeyDown}>
         <Head sort={sort} is_ascending={is_ascending} />
         <tbody>
-          {list === null ? <SkeletonRows rows={14} columns={11} /> : null}
+          {list === null ? <SkeletonRows rows={14} classes={[...COLUMNS.map((column) => column.class), "col-line"]} /> : null}
           {list?.slice(0, shown.value).map((coin, index) => (
             <Row key={coin.id} coin={coin} index={index} is_marked={index === Math.min(marked.value, list.length - 1)} />
           ))}

@@ -1,10 +1,10 @@
 import type { ComponentChildren } from "preact";
-import type { Answer, AnswerPart, Answers } from "../../../src/serve/schemas/answers.ts";
+import type { Answer, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
 import { formatFigure, formatPercent, plural } from "../../format/number.ts";
 import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
-import { Failure, Skeleton } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Skeleton } from "../../parts/states.tsx";
+import { Age, Countdown, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
 import { priceOf } from "../../state/coins.ts";
 import { status } from "../../state/status.ts";
@@ -12,8 +12,6 @@ import { useResource } from "../../state/resource.ts";
 import { useEffect } from "preact/hooks";
 
 type Row = AnswerPart["rows"][number];
-
-const REFRESH_MS = 5_000;
 
 interface TileProps {
   number: number;
@@ -101,13 +99,13 @@ function Volatile({ answer }: { answer: Answer }) {
       detail={
         percent ? (
           <>
-            <span class="figure">σ {formatFigure(Number(percent))} %</span> <span class="muted">a minute</span>
+            <span class="figure">σ {formatFigure(Number(percent))} %</span><span class="muted"> /min</span>
           </>
         ) : (
           <span class="muted">{noteOf(answer)}</span>
         )
       }
-      foot={row?.["minutes_used"] ? <>from {plural(Number(row["minutes_used"]), "minute")} since 00:00 UTC</> : <AsOf answer={answer} />}
+      foot={row?.["minutes_used"] ? <>{plural(Number(row["minutes_used"]), "minute")} since 00:00 UTC</> : <AsOf answer={answer} />}
     />
   );
 }
@@ -202,13 +200,20 @@ function Volumes({ answer }: { answer: Answer }) {
   );
 }
 
-const TILES = [Now, Volatile, TwoHoursAgo, Falls, Volumes] as const;
+/** Each question is asked on its own: none waits for a slower one. The first moves with every tick besides. */
+const TILES = [
+  { name: "Bitcoin now", Answered: Now, refresh_ms: 5_000 },
+  { name: "Most volatile today", Answered: Volatile, refresh_ms: 15_000 },
+  { name: "Ethereum 2 h ago", Answered: TwoHoursAgo, refresh_ms: 15_000 },
+  { name: "Falls > 5 % in 10 min", Answered: Falls, refresh_ms: 10_000 },
+  { name: "24 h volume, top ten", Answered: Volumes, refresh_ms: 15_000 },
+] as const;
 
-function TilePlace() {
+function TilePlace({ name }: { name: string }) {
   return (
-    <article class="tile" aria-busy="true">
+    <article class="tile" aria-busy="true" aria-label={name}>
       <div class="tile-head">
-        <Skeleton width="7rem" />
+        <h2>{name}</h2>
       </div>
       <div class="tile-figure">
         <Skeleton width="9rem" height="1.6rem" />
@@ -223,35 +228,38 @@ function TilePlace() {
   );
 }
 
-const NAMES = ["Bitcoin now", "Most volatile today", "Ethereum 2 h ago", "Falls > 5 % in 10 min", "24 h volume, top ten"];
+interface QuestionProps {
+  number: number;
+  name: string;
+  Answered: (typeof TILES)[number]["Answered"];
+  refresh_ms: number;
+  /** Nobody asks before there is anything to answer from. */
+  is_empty: boolean;
+}
 
-function Unanswered() {
-  return (
-    <section class="tiles" aria-label="The five questions">
-      {NAMES.map((name, index) => (
-        <Tile key={name} number={index + 1} name={name} question={name} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="answers come with the first prices" />
-      ))}
-    </section>
-  );
+function Question({ number, name, Answered, refresh_ms, is_empty }: QuestionProps) {
+  const resource = useResource<Answer>(is_empty ? null : `/api/answers/${number}`, refresh_ms);
+  const { value, error, retry_at_ms } = resource.state.value;
+  useEffect(() => onEvent("gap", () => resource.reload()), [resource]);
+  const parts = { number, name, question: name };
+  if (is_empty) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="answered with the first prices" />;
+  if (value === null && error === null) return <TilePlace name={name} />;
+  if (value === null) {
+    const retrying = retry_at_ms === null ? null : <>next try in <Countdown to_ms={retry_at_ms} /></>;
+    return <Tile {...parts} figure={<Missing why={error?.message ?? ""} />} detail={<span class="strong-bad" title={error?.message}>could not be asked</span>} foot={retrying} />;
+  }
+  // The last answer stays in view while newer ones fail, greyed; its own time says how old it is.
+  return error === null ? <Answered answer={value} /> : <div class="tile-stale" title={error.message}><Answered answer={value} /></div>;
 }
 
 /** The five questions, in their order. */
 export function Tiles() {
-  // Nobody asks before there is anything to answer from.
   const is_empty = status.value !== null && status.value.newest_event_at === null;
-  const answers = useResource<Answers>(is_empty ? null : "/api/answers", REFRESH_MS);
-  const { value, error, retry_at_ms } = answers.state.value;
-  useEffect(() => onEvent("gap", () => answers.reload()), [answers]);
-  if (is_empty) return <Unanswered />;
-  if (value === null && error !== null && error.code !== "LAKE_EMPTY") {
-    return <Failure what="The five answers" error={error} retry_at_ms={retry_at_ms} retry={() => answers.reload()} still="The coins below are loaded on their own." />;
-  }
   return (
-    <section class={`tiles ${error && value ? "stale" : ""}`} aria-label="The five questions">
-      {TILES.map((Answered, index) => {
-        const answer = value?.answers.find(({ question }) => question === index + 1);
-        return answer ? <Answered key={index} answer={answer} /> : <TilePlace key={index} />;
-      })}
+    <section class="tiles" aria-label="The five questions">
+      {TILES.map(({ name, Answered, refresh_ms }, index) => (
+        <Question key={name} number={index + 1} name={name} Answered={Answered} refresh_ms={refresh_ms} is_empty={is_empty} />
+      ))}
     </section>
   );
 }

@@ -17,7 +17,7 @@ export function Gaps() {
       {gaps.length === 0 ? (
         <p class="note padded">{sources.length === 0 ? "No source is running, so nothing is being missed." : "No message of a numbered feed is missing. Gaps show here with what became of them."}</p>
       ) : (
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Gaps">
+        <div class="scroll-x" tabIndex={0} role="region" aria-label="Every gap">
           <table class="grid-table">
             <thead>
               <tr>

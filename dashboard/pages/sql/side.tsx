@@ -53,7 +53,7 @@ function Catalog({ schema, insert }: Pick<SideProps, "schema" | "insert">) {
             const here = tables.filter((table) => table.schema === layer);
             return here.length === 0 ? null : (
               <section key={layer} class="layer-list">
-                <h3 title={note}>{layer}</h3>
+                <h2 title={note}>{layer}</h2>
                 {here.map((table) => (
                   <details key={table.name}>
                     <summary>{table.name}</summary>
@@ -83,7 +83,7 @@ const QUESTIONS = ["Bitcoin now, and its change", "The most volatile coin", "Eth
 function SavedQueries({ open }: Pick<SideProps, "open">) {
   return (
     <>
-      <h3>The five questions</h3>
+      <h2>The five questions</h2>
       <ul class="query-list">
         {QUESTIONS.map((title, index) => (
           <li key={title}>
@@ -91,7 +91,7 @@ function SavedQueries({ open }: Pick<SideProps, "open">) {
           </li>
         ))}
       </ul>
-      <h3>Yours</h3>
+      <h2>Yours</h2>
       {saved.value.length === 0 ? <p class="note">“Save” keeps a query here under a name, in this browser.</p> : null}
       <ul class="query-list">
         {saved.value.map(({ name, sql }) => (

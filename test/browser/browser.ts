@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { launch, type Browser, type Page } from "puppeteer-core";
+
+const CANDIDATES = [
+  process.env["CHROMIUM_PATH"],
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+const path = CANDIDATES.find((candidate) => candidate !== undefined && existsSync(candidate));
+
+/** Why these tests cannot run here; false where they can. */
+export const skip: string | false = path === undefined ? "no Chromium here: install it (Debian: apt install chromium), or name one in CHROMIUM_PATH" : false;
+
+/** What a test waits for at most: machines that run tests are busy. */
+export const PATIENCE_MS = 90_000;
+
+export const DESK = { width: 1440, height: 900 } as const;
+export const PHONE = { width: 360, height: 740 } as const;
+
+export function startBrowser(): Promise<Browser> {
+  return launch({
+    executablePath: path ?? "",
+    headless: true,
+    // Without these Chromium talks to its maker's hosts; a test machine has no network, and this page needs none.
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+export interface Watched {
+  page: Page;
+  /** Everything that a page of ours must not do: errors and refusals in the console, requests elsewhere, answers of failure. */
+  problems: string[];
+}
+
+/** A page on `url` in its own session: nothing that another test stored. */
+export async function openPage(browser: Browser, url: string, view: { width: number; height: number } = DESK, expected: RegExp | null = null): Promise<Watched> {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const problems: string[] = [];
+  const origin = new URL(url).origin;
+  const tell = (problem: string) => {
+    if (expected === null || !expected.test(problem)) problems.push(problem);
+  };
+  page.setDefaultTimeout(PATIENCE_MS);
+  page.on("console", (message) => {
+    if (message.type() === "error" || /content security policy/i.test(message.text())) tell(`console: ${message.text()} ${message.location().url ?? ""}`);
+  });
+  page.on("pageerror", (error) => tell(`error: ${error instanceof Error ? error.message : String(error)}`));
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== origin && !request.url().startsWith("blob:")) tell(`request elsewhere: ${request.url()}`);
+  });
+  page.on("response", (response) => {
+    if (response.status() >= 400) tell(`answer: ${response.status()} ${response.url()}`);
+  });
+  await page.setViewport({ ...view });
+  await page.goto(url, { waitUntil: "domcontentloaded", timeout: PATIENCE_MS });
+  return { page, problems };
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Serious and critical violations of accessibility, each with its first places. */
+export async function accessibilityOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const found = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)")) as {
+    id: string;
+    impact: string;
+    nodes: { target: string[]; failureSummary: string }[];
+  }[];
+  return found
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target.join(" ")} (${failureSummary})`).join("; ")}`);
+}
+
+/** How far the document reaches beyond what is seen, in pixels. */
+export async function overhangOf(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** Resolves once the page's text holds the words. */
+export async function untilText(page: Page, words: string | RegExp): Promise<void> {
+  const [source, flags] = typeof words === "string" ? [words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), ""] : [words.source, words.flags];
+  await page.waitForFunction((pattern: string, how: string) => new RegExp(pattern, how).test(document.body.innerText), { timeout: PATIENCE_MS, polling: 100 }, source, flags);
+}
+
+/** Resolves once nothing on the page is a placeholder any more. */
+export async function untilLoaded(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector("main h1, main [class*=page]") !== null && document.querySelector(".skeleton, [aria-busy=true]") === null, { timeout: PATIENCE_MS, polling: 100 });
+}

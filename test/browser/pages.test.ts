@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser } from "puppeteer-core";
+import { systemClock } from "../../src/clock.ts";
+import { accessibilityOf, DESK, openPage, overhangOf, PHONE, skip, startBrowser, untilLoaded, untilText } from "./browser.ts";
+import { openEmpty, openMarket, type OpenMarket } from "./market.ts";
+
+interface PageCase {
+  path: string;
+  /** What stands on it once it is loaded, with data and without. */
+  full: RegExp;
+  empty: RegExp;
+}
+
+const PAGES: PageCase[] = [
+  { path: "/", full: /BTC\s+Bitcoin/, empty: /No coin yet/ },
+  { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /The lake knows no coin/ },
+  { path: "/alerts", full: /Any coin down more than 5/, empty: /All quiet/ },
+  { path: "/lake", full: /fact_crypto_ticks/, empty: /No table yet|crypto_products/ },
+  { path: "/log", full: /crypto\.prices\.raw/, empty: /No message here yet/ },
+  { path: "/quality", full: /Quarantine/, empty: /Nothing judged yet/ },
+  { path: "/sql", full: /fact_crypto_ticks/, empty: /Nothing asked yet/ },
+  { path: "/api/reference", full: /\/api\/status/, empty: /\/api\/status/ },
+];
+/** A coin that is not there is a 404, and the browser says so whatever the page does. */
+const EXPECTED_OF_EMPTY = /404/;
+
+describe("pages in a browser", { skip }, () => {
+  let browser: Browser;
+  before(async () => {
+    browser = await startBrowser();
+  });
+  after(() => browser.close());
+
+  describe("over a lake with data", () => {
+    let market: OpenMarket;
+    before(async () => {
+      market = await openMarket();
+      market.goLive();
+    });
+    after(() => market.close());
+
+    for (const { path, full } of PAGES) {
+      for (const [device, view] of Object.entries({ desk: DESK, phone: PHONE })) {
+        test(`${path} at the ${device} shows its data, breaks no rule of the policy, and can be used by all`, async () => {
+          const { page, problems } = await openPage(browser, `${market.url}${path}`, view);
+          await untilText(page, full);
+          await untilLoaded(page);
+          await untilText(page, "SIMULATED");
+          assert.deepEqual(await accessibilityOf(page), []);
+          assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
+          assert.deepEqual(problems, []);
+          await page.browserContext().close();
+        });
+      }
+    }
+
+    test("both themes can be read by all", async () => {
+      for (const theme of ["light", "dark"]) {
+        const { page } = await openPage(browser, market.url);
+        await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+        await untilText(page, /BTC\s+Bitcoin/);
+        await untilLoaded(page);
+        assert.deepEqual(await accessibilityOf(page), [], theme);
+        await page.browserContext().close();
+      }
+    });
+
+    test("a dead source is named on every page, with how long it has been silent", async () => {
+      const alive = market.running.sources;
+      const heard_at_us = systemClock.now_us() - 125_000_000;
+      const gaps = [{ product: "ETH-USD", first_id: 100, last_id: 102, found_at_us: heard_at_us, state: "lost" as const, reason: "the source does not give them any more" }];
+      market.running.sources = [{ source: "kraken", state: "failed", message: "The connection was refused.", heard_at_us, silent_after_ms: 30_000, reconnects: 4, missed: { open: 0, filled: 12, lost: 3 }, gaps }];
+      for (const { path, full } of PAGES) {
+        const { page, problems } = await openPage(browser, `${market.url}${path}`);
+        await untilText(page, full);
+        await untilText(page, /kraken silent for 2 min/);
+        if (path === "/quality") await untilText(page, /100–102/);
+        assert.deepEqual(await accessibilityOf(page), []);
+        assert.deepEqual(problems, []);
+        await page.browserContext().close();
+      }
+      market.running.sources = alive;
+    });
+  });
+
+  describe("over an empty lake", () => {
+    let market: OpenMarket;
+    before(async () => {
+      market = await openEmpty();
+    });
+    after(() => market.close());
+
+    for (const { path, empty } of PAGES) {
+      test(`${path} says what will appear`, async () => {
+        const { page, problems } = await openPage(browser, `${market.url}${path}`, PHONE, path.startsWith("/coins") ? EXPECTED_OF_EMPTY : null);
+        await untilText(page, empty);
+        assert.deepEqual(await accessibilityOf(page), []);
+        assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
+        assert.deepEqual(problems, []);
+        await page.browserContext().close();
+      });
+    }
+  });
+});
