@@ -59,5 +59,5 @@
 
 {# A computed figure as DECIMAL: fifteen significant digits, all that a double is sure of, so that engines agree on it. #}
 {% macro significant(figure) -%}
-    try_cast(format('{:.15g}', {{ figure }}) as decimal(38, 18))
+    {{ decimal_of("format('{:.15g}', " ~ figure ~ ")") }}
 {%- endmacro %}
