@@ -78,11 +78,12 @@ const UNITS = [
 export function formatAmount(text: string): string | null {
   const amount = parseDecimal(text);
   if (amount === null) return null;
-  const magnitude = magnitudeOf(amount);
-  const unit = UNITS.find(({ power }) => magnitude > power);
-  if (unit === undefined) return formatDecimal(roundTo(amount, 2));
-  const scaled = { ...amount, scale: amount.scale + unit.power };
-  return `${formatDecimal(roundTo(scaled, 2))}${unit.suffix}`;
+  for (const { suffix, power } of UNITS) {
+    // What would be shown as a thousand of the unit below is told in this one.
+    const below = roundTo({ ...amount, scale: amount.scale + power - 3 }, 2);
+    if (below.digits >= 100_000n) return `${formatDecimal(roundTo({ ...amount, scale: amount.scale + power }, 2))}${suffix}`;
+  }
+  return formatDecimal(roundTo(amount, 2));
 }
 
 /** The sign of later minus earlier, compared as decimals. */

@@ -35,8 +35,11 @@ async function firstText(): Promise<string> {
   const asked = parameters.peek().get("sql");
   if (asked !== null) return asked;
   if (question === null) return draft.peek()[0] ?? FIRST_SQL;
-  const answer = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
-  return answer.parts.map(({ title, sql }) => `-- ${answer.title}${title ? `: ${title}` : ""}\n${sql}`).join(";\n\n");
+  const { title, parts } = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
+  // One statement runs at a time: further parts of a question stand below the first as comments.
+  const [first, ...others] = parts.map((part) => ({ ...part, heading: `-- ${title}${part.title ? `: ${part.title}` : ""}` }));
+  const comments = others.map(({ heading, sql, lake_at }) => [heading, ...(lake_at === null ? [] : [`with lake time ${lake_at}`]), ...sql.split("\n")].join("\n-- "));
+  return first === undefined ? FIRST_SQL : [`${first.heading}\n${first.sql}`, ...comments].join("\n\n");
 }
 
 function useEditor(run: () => void) {

@@ -8,7 +8,7 @@ import { Age, Moment } from "../../parts/time.tsx";
 import { parameters, setParameters } from "../../router.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { useResource } from "../../state/resource.ts";
-import { formatJson } from "../log/payload.tsx";
+import { formatJson } from "../log/json.ts";
 
 const PAGE = 25;
 const REFRESH_MS = 10_000;

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assert as check, property, bigInt, integer, double } from "fast-check";
+import { compareDecimals, formatAmount, formatDecimal, formatExact, formatPrice, parseDecimal, roundTo } from "../../dashboard/format/decimal.ts";
+import { directionOf, formatBytes, formatFigure, formatPercent } from "../../dashboard/format/number.ts";
+import { formatAge, formatMoment, parseTime } from "../../dashboard/format/time.ts";
+import { formatJson } from "../../dashboard/pages/log/json.ts";
+
+test("prices of every size are readable, and never have an exponent", () => {
+  const prices: Record<string, string> = {
+    "104235.1": "104,235.10",
+    "104235.105": "104,235.11",
+    "999.9995": "1,000.00",
+    "87.5": "87.500",
+    "3.14159": "3.1416",
+    "1": "1.0000",
+    "0.1823": "0.1823",
+    "0.00001234": "0.00001234",
+    "0.000000001": "0.000000001000",
+    "0": "0.0000",
+    "-12.5": "−12.500",
+  };
+  for (const [text, shown] of Object.entries(prices)) assert.equal(formatPrice(text), shown, text);
+  for (const text of ["", "NaN", "1e-7", "abc", "1.", "Infinity"]) assert.equal(formatPrice(text), null, text);
+});
+
+test("no digit of a price is lost on its way to the tooltip", () => {
+  check(
+    property(bigInt({ min: 0n, max: 10n ** 30n }), integer({ min: 0, max: 18 }), (digits, scale) => {
+      const text = formatDecimal({ is_negative: false, digits, scale }).replaceAll(",", "");
+      const shown = parseDecimal(formatExact(text).replaceAll(",", ""));
+      assert.ok(shown !== null);
+      assert.equal(roundTo(shown, 18).digits, digits * 10n ** BigInt(18 - scale));
+    }),
+  );
+});
+
+test("decimals are compared as decimals, where doubles would be equal", () => {
+  assert.equal(compareDecimals("0.100000000000000001", "0.1"), 1);
+  assert.equal(compareDecimals("0.1", "0.10"), 0);
+  assert.equal(compareDecimals("9007199254740993", "9007199254740992"), 1);
+  assert.equal(compareDecimals("-2", "1"), -1);
+});
+
+test("large amounts carry their unit", () => {
+  assert.equal(formatAmount("1234567890123.45"), "1.23T");
+  assert.equal(formatAmount("45600000000"), "45.60B");
+  assert.equal(formatAmount("999999999"), "1.00B");
+  assert.equal(formatAmount("999"), "999.00");
+  assert.equal(formatAmount("12.3"), "12.30");
+});
+
+test("a change has a sign, and none when it rounds to nothing", () => {
+  assert.equal(formatPercent(1.005), "+1.00 %");
+  assert.equal(formatPercent(-12345.678), "−12,345.68 %");
+  assert.equal(formatPercent(-0.004), "0.00 %");
+  assert.deepEqual([0.004, -0.004, 0.006, -0.006].map((percent) => directionOf(percent)), [0, 0, 1, -1]);
+});
+
+test("figures and sizes never show an exponent", () => {
+  check(property(double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), (value) => assert.doesNotMatch(formatFigure(value), /e/i)));
+  assert.equal(formatFigure(0.0004133), "0.0004133");
+  assert.equal(formatFigure(1234.5678), "1,235");
+  assert.equal(formatBytes(999), "999 B");
+  assert.equal(formatBytes(1_234_567), "1.2 MB");
+});
+
+test("times come from the API and from the engine, and are shown in UTC", () => {
+  assert.equal(parseTime("2026-03-14 02:10:00.5+00"), Date.parse("2026-03-14T02:10:00.500Z"));
+  assert.equal(parseTime("2026-03-14T02:10:00Z"), Date.parse("2026-03-14T02:10:00Z"));
+  assert.equal(formatMoment(Date.parse("2026-03-14T23:59:59Z"), "utc"), "2026-03-14 23:59:59");
+  assert.deepEqual([400, 12_345, 200_000, 3_900_000, 200_000_000].map(formatAge), ["< 1 s", "12 s", "3 min 20 s", "1 h 5 min", "2 d 7 h"]);
+});
+
+test("a payload is laid out without one of its characters changed", () => {
+  const text = '{"p":104235.10000000000000001,"s":"a \\"b\\" {,}","list":[1,{"e":1e-7}],"none":[],"o":{}}';
+  const shown = formatJson(text);
+  assert.equal(shown.replace(/\n */g, "").replaceAll(": ", ":"), text);
+  assert.match(shown, /\n {2}"p": 104235\.10000000000000001,\n/);
+  assert.equal(formatJson('{"cut": "off'), '{\n  "cut": "off');
+});
