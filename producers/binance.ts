@@ -24,6 +24,7 @@ export const binanceProtocol: ExchangeProtocol = {
   life_ms: 23 * HOUR_MS,
   /** It pings every 20 seconds, trades or not. */
   silent_after_ms: 30_000,
+  is_announcing: false,
   rest: {
     probe_path: "/api/v3/ping",
     backfill: "aggTrades",

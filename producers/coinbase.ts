@@ -21,6 +21,7 @@ export const coinbaseProtocol: ExchangeProtocol = {
   read: readMessage,
   life_ms: null,
   silent_after_ms: 10_000,
+  is_announcing: true,
   rest: {
     probe_path: "/time",
     backfill: "trades",

@@ -25,6 +25,7 @@ export const krakenProtocol: ExchangeProtocol = {
   read: readMessage,
   life_ms: null,
   silent_after_ms: 10_000,
+  is_announcing: false,
   rest: {
     probe_path: "/0/public/Time",
     backfill: "Trades",

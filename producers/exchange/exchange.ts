@@ -33,7 +33,7 @@ const MIB = 1024 * 1024;
 
 const DEFAULTS = {
   arrivals: { max_waiting: 8_192, max_waiting_bytes: 8 * MIB, max_taken: 2_048, max_taken_bytes: MIB },
-  gaps: { max_gap: 50_000, max_open: 200, max_recent: 100, settle_ms: 1_000 },
+  gaps: { max_gap: 50_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 1_000 },
   backoff: { base_ms: 1_000, cap_ms: 60_000, retry_after_cap_ms: 600_000 },
   overlap_ms: 5_000,
   request_timeout_ms: 10_000,
@@ -41,6 +41,7 @@ const DEFAULTS = {
   random: Math.random,
 } as const;
 
+const NOTHING = Buffer.alloc(0);
 const MAX_MESSAGE_BYTES = 8 * MIB;
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -118,8 +119,8 @@ class Exchange implements Producer {
     const stopping = new AbortController();
     const own_signal = AbortSignal.any([signal, stopping.signal]);
     const arrivals = new Arrivals<Came>(this.#options.arrivals, (is_full) => (is_full ? feed.pause() : feed.resume()));
-    const feed = this.#feed(arrivals, clock, report, own_signal);
     const filler = this.#filler(arrivals, book, clock, report, own_signal);
+    const feed = this.#feed(arrivals, clock, report, own_signal, () => filler.check(products));
     this.#running = { feed, book };
     const loops = [feed.run(own_signal), filler.run(own_signal)];
     for (const loop of loops) loop.catch((error: unknown) => arrivals.fail(error));
@@ -165,7 +166,7 @@ class Exchange implements Producer {
     return [{ key: trades[0]?.product ?? source, source, payload: bytes, ingested_at_us: at_us }];
   }
 
-  #feed(arrivals: Arrivals<Came>, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal): Feed {
+  #feed(arrivals: Arrivals<Came>, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal, connected: () => void): Feed {
     const { ws_url, products, connection, backoff, random, life_ms, overlap_ms } = this.#options;
     return new Feed({
       protocol: this.#protocol,
@@ -178,6 +179,7 @@ class Exchange implements Producer {
       life_ms,
       overlap_ms,
       report,
+      connected,
       room: () => arrivals.roomOrAbort(signal),
       message: (bytes, heard, at_us) => {
         const is_record = heard.kind === "trades" || heard.kind === "unknown";
@@ -199,6 +201,7 @@ class Exchange implements Producer {
       interval_ms: request_interval_ms,
       max_attempts,
       report,
+      announced: (product, last_id) => arrivals.push({ kind: "message", size_bytes: 0, at_us: clock.now_us(), bytes: NOTHING, heard: { kind: "announced", product, last_id } }),
       filled: async (page) => {
         await arrivals.roomOrAbort(signal);
         const { promise, resolve: brought } = Promise.withResolvers<number>();

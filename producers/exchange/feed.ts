@@ -11,6 +11,8 @@ export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
   life_ms: number | null;
   /** The old connection is kept so long beside its successor, for what is still under way on it. */
   overlap_ms: number;
+  /** Told when a connection is there after there was none. */
+  connected(): void;
   /** Resolves when there is room for what a new connection brings. */
   room(): Promise<void>;
   report(report: SourceReport): void;
@@ -87,6 +89,7 @@ export class Feed {
     let connection = this.#connect();
     if (!(await connection.ready)) return { ending: await connection.ended, was_ready: false };
     this.#isLive(connection, "is connected");
+    this.#options.connected();
     let has_ended = await first(connection.ended, connection.closing, life_ms);
     while (!has_ended && !this.#is_stopping) {
       this.#say("info", "RECONNECTING", "the connection's time is nearly up; a new one is made before it is closed");

@@ -17,6 +17,8 @@ export interface FillerOptions {
   interval_ms: number;
   /** Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream. */
   max_attempts: number;
+  /** Hands over what REST says is the newest trade of a product. */
+  announced(product: string, last_id: number): void;
   /** Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the log. */
   filled(page: FilledPage): Promise<number>;
   report(report: SourceReport): void;
@@ -45,6 +47,8 @@ export class Filler {
   readonly #options: FillerOptions;
   readonly #backoff: Backoff;
   readonly #progress = new Map<string, Progress>();
+  /** Products of which REST is to be asked what came after the newest known trade. */
+  readonly #unchecked = new Set<string>();
   #alarm: Alarm | null = null;
   #ask_not_before_us = 0;
 
@@ -55,6 +59,16 @@ export class Filler {
 
   /** To be called when something may be missing. */
   look(): void {
+    this.#alarm?.ring();
+  }
+
+  /**
+   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product seldom trades
+   * that may take long, so REST is asked, unless the feed tells by itself.
+   */
+  check(products: readonly string[]): void {
+    if (this.#options.protocol.is_announcing) return;
+    for (const product of products) if (this.#options.book.newest(product) !== null) this.#unchecked.add(product);
     this.#alarm?.ring();
   }
 
@@ -71,25 +85,22 @@ export class Filler {
       const [next] = asked
         .map((range) => ({ range, due_us: Math.max(this.#ask_not_before_us, this.#progressOf(range.product).not_before_us) }))
         .sort((a, b) => a.due_us - b.due_us);
+      const [unchecked] = this.#unchecked;
       if (next !== undefined && next.due_us <= now_us) await this.#ask(next.range, signal);
-      else await alarm.until(Math.min(next?.due_us ?? Infinity, book.nextSettling_us()));
+      else if (unchecked !== undefined && this.#ask_not_before_us <= now_us) await this.#checkOne(unchecked, signal);
+      else await alarm.until(Math.min(next?.due_us ?? Infinity, unchecked === undefined ? Infinity : this.#ask_not_before_us, book.nextSettling_us()));
     }
   }
 
   async #ask(range: PageAsked, signal: AbortSignal): Promise<void> {
-    const { protocol, rest_url, clock, request_timeout_ms, interval_ms } = this.#options;
+    const { protocol, clock } = this.#options;
     const { product } = range;
     const progress = this.#progressOf(product);
     const cursor = progress.cursor ?? range.cursor;
-    const { body, failure } = await get(rest_url + protocol.rest.path({ ...range, cursor }), { signal, timeout_ms: request_timeout_ms, clock });
-    if (signal.aborted) return;
-    this.#ask_not_before_us = clock.now_us() + interval_ms * 1000;
-    if (failure?.code === "REFUSED") return this.#inVain(range, failure.message);
-    if (failure !== null) return this.#unreachable(failure.code, failure.message, failure.retry_after_ms);
-    const page = read(protocol, body);
-    if (page === null) return this.#inVain(range, "its answer is none of this kind");
-    if ("error" in page) return page.is_rate_limit ? this.#unreachable("RATE_LIMITED", page.error, null) : this.#inVain(range, page.error);
-    this.#backoff.reset();
+    const answer = await this.#page({ ...range, cursor }, signal);
+    if (answer === null) return;
+    if ("refusal" in answer) return this.#inVain(range, answer.refusal);
+    const { body, page } = answer;
     if (page.ids.some((id) => this.#options.book.missingWithin(product, { first_id: id, last_id: id }) > 0)) {
       const came = await this.#options.filled({ product, payload: enveloped(protocol, product, body), ids: page.ids });
       if (signal.aborted) return;
@@ -98,6 +109,41 @@ export class Filler {
     } else if (isOnTheWay(page, range, cursor)) {
       this.#progress.set(product, { ...progress, not_before_us: clock.now_us(), cursor: page.cursor });
     } else this.#inVain(range, "it does not have them");
+  }
+
+  /** What REST tells beyond the newest known trade is announced: what the feed does not bring of it is missing. */
+  async #checkOne(product: string, signal: AbortSignal): Promise<void> {
+    const { protocol, book, announced } = this.#options;
+    const newest = book.newest(product);
+    const first_id = (newest?.id ?? 0) + 1;
+    const answer = await this.#page({ product, first_id, last_id: first_id + protocol.rest.page_size - 1, cursor: newest?.cursor ?? null }, signal);
+    if (answer === null) return;
+    this.#unchecked.delete(product);
+    if ("refusal" in answer) return this.#say("warning", "CHECK_REFUSED", `${product}: whether trades were missed cannot be asked: ${answer.refusal}`);
+    const last_id = Math.max(0, ...answer.page.ids);
+    if (last_id >= first_id) announced(product, last_id);
+  }
+
+  /** A page, or why the source refuses it; null where it could not be asked, or the signal aborted. */
+  async #page(asked: PageAsked, signal: AbortSignal): Promise<{ body: string; page: { ids: readonly number[]; cursor: string | null } } | { refusal: string } | null> {
+    const { protocol, rest_url, clock, request_timeout_ms, interval_ms } = this.#options;
+    const { body, failure } = await get(rest_url + protocol.rest.path(asked), { signal, timeout_ms: request_timeout_ms, clock });
+    if (signal.aborted) return null;
+    this.#ask_not_before_us = clock.now_us() + interval_ms * 1000;
+    if (failure?.code === "REFUSED") return { refusal: failure.message };
+    if (failure !== null) {
+      this.#unreachable(failure.code, failure.message, failure.retry_after_ms);
+      return null;
+    }
+    const page = read(protocol, body);
+    if (page === null) return { refusal: "its answer is none of this kind" };
+    if ("error" in page && page.is_rate_limit) {
+      this.#unreachable("RATE_LIMITED", page.error, null);
+      return null;
+    }
+    if ("error" in page) return { refusal: page.error };
+    this.#backoff.reset();
+    return { body, page };
   }
 
   /** An answer that helps nothing: REST may be behind the stream, so it is asked again, a few times. */

@@ -8,6 +8,8 @@ export interface GapLimits {
   max_open: number;
   /** Finished gaps that are remembered, newest first. */
   max_recent: number;
+  /** Lost gaps that are remembered over a restart, the newest. */
+  max_saved: number;
   /** What is missing may only have been overtaken: it counts as a gap after this time. */
   settle_ms: number;
 }
@@ -83,6 +85,11 @@ export class GapBook {
     return this.#came(product, id, (gap) => !gap.is_suspicion);
   }
 
+  /** The newest trade known of a product, or null before the first. */
+  newest(product: string): { id: number; cursor: string | null } | null {
+    return this.#newest.get(product) ?? null;
+  }
+
   /** Suspicions that have not resolved in time become gaps, one per unbroken run of numbers, and are returned. */
   settled(now_us: number): Gap[] {
     const due = this.#open.filter((gap) => gap.is_suspicion && this.#settlesAt(gap) <= now_us);
@@ -152,7 +159,7 @@ export class GapBook {
     return {
       products: Object.fromEntries(products) as SavedBook["products"],
       open: this.#open.map(({ product, found_at_us, cursor, missing }) => ({ product, found_at_us, cursor, missing })),
-      lost: this.#recent.filter(({ state }) => state === "lost"),
+      lost: this.#recent.filter(({ state }) => state === "lost").slice(0, this.#limits.max_saved),
       lost_count: this.#lost_count,
       filled_count: this.#filled_count,
     };

@@ -55,6 +55,8 @@ export interface ExchangeProtocol {
   life_ms: number | null;
   /** A connection on which nothing was heard for longer is dead. */
   silent_after_ms: number;
+  /** The feed itself tells of the newest trade, so that trades missed while there was no connection show at once. */
+  is_announcing: boolean;
   rest: {
     /** Answers quickly and says that the source is there. */
     probe_path: string;

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { GapBook, type GapLimits, type SavedBook } from "../../producers/exchange/gaps.ts";
 
-const LIMITS: GapLimits = { max_gap: 1_000, max_open: 100, max_recent: 1_000, settle_ms: 1_000 };
+const LIMITS: GapLimits = { max_gap: 1_000, max_open: 100, max_recent: 1_000, max_saved: 1_000, settle_ms: 1_000 };
 const PRODUCTS = new Set(["A", "B"]);
 const trade = (id: number, product = "A", cursor: string | null = null) => ({ product, id, cursor });
 const restored = (book: GapBook, products = PRODUCTS, limits = LIMITS): GapBook => new GapBook(limits, JSON.parse(JSON.stringify(book.save())) as SavedBook, products);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { binance, binanceProtocol } from "../../producers/binance.ts";
 import { coinbase, coinbaseProtocol } from "../../producers/coinbase.ts";
@@ -6,6 +8,7 @@ import { checkedAddress } from "../../producers/exchange/addresses.ts";
 import { exchange, settingNames } from "../../producers/exchange/exchange.ts";
 import type { Heard } from "../../producers/exchange/protocol.ts";
 import { krakenProtocol } from "../../producers/kraken.ts";
+import { projectFolder } from "../../src/lake/tools.ts";
 import { collect } from "../source/collect.ts";
 
 /** Messages as the exchanges document or recordings show them. */
@@ -52,6 +55,15 @@ test("REST routes ask for exactly what is missing, and tell ids from bodies.", (
   assert.deepEqual(krakenProtocol.rest.read({ error: ["EAPI:Rate limit exceeded"] }), { error: "EAPI:Rate limit exceeded", is_rate_limit: true });
   assert.deepEqual(krakenProtocol.rest.read({ error: ["EQuery:Unknown asset pair"] }), { error: "EQuery:Unknown asset pair", is_rate_limit: false });
   for (const { rest } of [binanceProtocol, coinbaseProtocol, krakenProtocol]) for (const other of [null, {}, "x", 1]) assert.equal(rest.read(other), null);
+});
+
+test("Every product that is subscribed by default is mapped to a coin.", () => {
+  const seed = readFileSync(join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv"), "utf8");
+  const mapped = new Set(seed.split("\n").map((line) => line.split(",").slice(0, 2).join(" ")));
+  for (const { source, products } of [binanceProtocol, coinbaseProtocol, krakenProtocol]) {
+    assert.deepEqual(products.filter((product) => !mapped.has(`${source} ${product}`)), [], source);
+    assert.equal(new Set(products).size, 20);
+  }
 });
 
 test("Prices come encrypted or from this machine, never otherwise.", () => {
