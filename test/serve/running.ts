@@ -11,7 +11,7 @@ import type { ConsoleLimits } from "../../src/serve/console/console.ts";
 import type { Served } from "../../src/serve/served.ts";
 import { startServer, type RunningServer } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/source/producer.ts";
-import { prepareModels } from "../../src/transform/models.ts";
+import { lastModels, prepareModels } from "../../src/transform/models.ts";
 import type { CommandResult } from "../../src/transform/worker.ts";
 import type { TestLake } from "../lake/lake.ts";
 
@@ -55,7 +55,7 @@ export const SIMULATED_SOURCE: SourceStatus = {
 export async function startRunning(lake: TestLake, options: RunningOptions = {}): Promise<Running> {
   const { open } = lake;
   mkdirSync(open.lake.dbt_folder, { recursive: true });
-  const models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder);
+  const models = lastModels(open.lake.dbt_folder) ?? (await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder));
   const live = await LiveLake.open({ open, pipeline: crypto, models, clock: systemClock });
   await live.catchUp();
   const history = sqlHistory({ query: (sql) => live.query(sql), pipeline: crypto, over: "live" });

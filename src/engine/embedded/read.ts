@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import { OperatingError, messageOf } from "../../errors.ts";
 
 export interface QueryResult {
@@ -14,24 +14,22 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Rows past this many are not read, and the result says that it is cut off. */
   max_rows?: number | undefined;
+  /** Nor are rows after the one that reaches this many characters. */
+  max_characters?: number | undefined;
 }
 
 /** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL with DuckDB's own words. */
 export async function readRows(connection: DuckDBConnection, sql: string, options: ReadOptions = {}): Promise<QueryResult> {
-  const { signal, max_rows = Infinity } = options;
+  const { signal } = options;
   const interrupt = () => connection.interrupt();
   if (signal?.aborted) throw cancelled();
   signal?.addEventListener("abort", interrupt, { once: true });
   try {
-    const reader = max_rows === Infinity ? await connection.runAndReadAll(sql) : await connection.streamAndReadUntil(sql, max_rows + 1);
-    const names = reader.deduplicatedColumnNames();
-    const types = reader.columnTypes().map(String);
-    const rows = reader.getRows();
-    return {
-      columns: names.map((name, index) => ({ name, type: types[index] ?? "" })),
-      rows: rows.slice(0, max_rows).map((row) => row.map((value) => (value === null ? null : String(value)))),
-      is_truncated: rows.length > max_rows,
-    };
+    const is_bounded = options.max_rows !== undefined || options.max_characters !== undefined;
+    const result = await (is_bounded ? connection.stream(sql) : connection.run(sql));
+    const names = result.deduplicatedColumnNames();
+    const types = result.columnTypes().map(String);
+    return { columns: names.map((name, index) => ({ name, type: types[index] ?? "" })), ...(await rowsOf(result, options)) };
   } catch (error) {
     if (signal?.aborted) throw cancelled();
     throw new OperatingError("BAD_SQL", messageOf(error), {
@@ -40,6 +38,22 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
     });
   } finally {
     signal?.removeEventListener("abort", interrupt);
+  }
+}
+
+/** Chunk by chunk, so that what is past a bound is never made. */
+async function rowsOf(result: DuckDBResult, { max_rows = Infinity, max_characters = Infinity }: ReadOptions): Promise<Pick<QueryResult, "rows" | "is_truncated">> {
+  const rows: (string | null)[][] = [];
+  let characters = 0;
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return { rows, is_truncated: false };
+    for (const values of chunk.getRows()) {
+      if (rows.length >= max_rows || characters >= max_characters) return { rows, is_truncated: true };
+      const row = values.map((value) => (value === null ? null : String(value)));
+      characters += row.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+      rows.push(row);
+    }
   }
 }
 

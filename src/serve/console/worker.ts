@@ -69,10 +69,11 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
 
 async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], { id, sql, limits }: Run, signal: AbortSignal): Promise<Reply> {
   const started_ms = performance.now();
-  const result = await query(sql, { signal, max_rows: limits.max_rows });
+  const result = await query(sql, { signal, max_rows: limits.max_rows, max_characters: limits.max_bytes });
   const elapsed_ms = Math.round((performance.now() - started_ms) * 10) / 10;
   const { text, row_count } = rowsWithin(result.rows, limits.max_bytes);
-  const truncated_by = row_count < result.rows.length ? "bytes" : result.is_truncated ? "rows" : null;
+  const is_cut = result.is_truncated || row_count < result.rows.length;
+  const truncated_by = !is_cut ? null : row_count < limits.max_rows ? "bytes" : "rows";
   const named = snapshots.filter(({ table }) => isNamed(sql, table));
   const outcome: QueryOutcome = { columns: result.columns, rows_json: text, row_count, truncated_by, elapsed_ms, snapshots: named };
   return { kind: "result", id, outcome };

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { checkParsed, withoutExplain } from "../../src/serve/console/allowed.ts";
+import { Problem } from "../../src/serve/schemas/values.ts";
+import { Lakes, type TestLake } from "../lake/lake.ts";
+import { marketStream } from "../lake/stream.ts";
+import { startRunning, type Running } from "./running.ts";
+
+const SECRET = "what nobody may read 4711";
+
+describe("the SQL console under hostile statements", () => {
+  let lakes: Lakes;
+  let lake: TestLake;
+  let running: Running;
+  let network: Server;
+  let calls = 0;
+  let secret_file: string;
+  let files_before: string[];
+
+  before(async () => {
+    lakes = await Lakes.open();
+    lake = await lakes.fresh();
+    await lake.append((await marketStream(7)).slice(0, 200));
+    running = await startRunning(lake, { console_limits: { timeout_ms: 1_500 } });
+    network = createServer((_request, response) => {
+      calls += 1;
+      response.end("a\n1\n");
+    });
+    await new Promise<void>((resolve) => network.listen(0, "127.0.0.1", resolve));
+    secret_file = join(lake.data_folder, "secret.csv");
+    writeFileSync(secret_file, `${SECRET}\n`);
+    process.env["COINLAKE_TEST_SECRET"] = SECRET;
+    await (await running.post("/api/sql", { sql: "select 1" })).arrayBuffer();
+    files_before = filesIn(lake.open.lake.warehouse_folder);
+  });
+  after(async () => {
+    network.close();
+    await running.close();
+    await lakes.close();
+  });
+
+  function filesIn(folder: string): string[] {
+    return readdirSync(folder, { recursive: true, encoding: "utf8" }).toSorted();
+  }
+
+  async function run(body: object): Promise<{ status: number; text: string; code: string | null }> {
+    const response = await running.post("/api/sql", body);
+    const text = await response.text();
+    return { status: response.status, text, code: response.ok ? null : Problem.parse(JSON.parse(text)).code };
+  }
+
+  test("reads no file, no network, no setting and no secret, in whatever words", async () => {
+    const url = `http://127.0.0.1:${(network.address() as AddressInfo).port}/x.csv`;
+    const file = secret_file;
+    const statements = [
+      `select * from '${file}'`, `from '${file}'`, `select * from "${file}"`, `table "${file}"`, `select * from read_csv('${file}')`, `select * from read_csv_auto(['${file}'])`,
+      `select * from read_text('${file}')`, `select * from read_blob('${file}')`, `select * from read_json('${file}')`, `select * from read_parquet('${file}')`, `select * from parquet_scan('${file}')`,
+      `select * from parquet_metadata('${file}')`, `select * from sniff_csv('${file}')`, `select * from glob('${lake.data_folder}/*')`, `select * from iceberg_scan('${lake.data_folder}')`,
+      `select * from iceberg_metadata('${lake.data_folder}')`, `select * from read_avro('${file}')`, `select * from read_duckdb('${file}')`, `select * from '${url}'`, `select * from read_csv('${url}')`,
+      `describe from '${file}'`, `summarize '${file}'`, `explain from '${file}'`, `explain analyze select * from read_text('${file}')`, `select (select content from read_text('${file}'))`,
+      `with t as (select * from read_text('${file}')) select * from t`, `select * from (values (1)) v, lateral (select * from read_text('${file}'))`, `pivot (from read_csv('${file}')) on a`,
+      `select * from query('select * from read_text(''${file}'')')`, `select * from query_table('${file}')`, `from query_table(['${file}'])`, `select * from json_execute_serialized_sql(json_serialize_sql('select 1'))`,
+      `/* harmless */ select/**/*/**/from/**/read_text/**/('${file}')`, `-- x\nselect * from READ_TEXT('${file}')`, `select * from "read_text"('${file}')`, `select * from main.read_text('${file}')`, `select * from system.main.read_text('${file}')`,
+      `with "${file}" as (select 1) select * from "${file}", read_text('${file}')`, `with x as (select 1) select * from x, '${file}'`, `with x as (select 1) from "${file}"`,
+      "select getenv('COINLAKE_TEST_SECRET')", "select current_setting('temp_directory')", "select getvariable('x')", "select * from duckdb_settings()", "select * from duckdb_secrets()", "select * from duckdb_databases()",
+      "select * from duckdb_extensions()", "select * from duckdb_logs()", "select * from duckdb_temporary_files()", "select * from pragma_database_list", "select * from duckdb_settings", "show databases",
+      "select * from which_secret('s3://x', 's3')", "select * from sql_auto_complete('select ')", "select * from live.tail.arrived", "select * from lake.gold.dim_crypto", "select * from system.information_schema.tables",
+    ];
+    for (const sql of statements) {
+      const { status, text } = await run({ sql });
+      assert.ok(status === 403 || status === 400, `${sql}: ${status} ${text}`);
+      assert.doesNotMatch(text, new RegExp(SECRET), sql);
+    }
+    assert.equal(calls, 0, "nobody was called");
+  });
+
+  test("changes nothing, in whatever words", async () => {
+    const out = join(tmpdir(), `coinlake-hostile-${process.pid}.csv`);
+    const inside = join(lake.open.lake.warehouse_folder, "evil.csv");
+    const statements = [
+      `copy (select 1) to '${out}'`, `copy (select 1) to '${inside}'`, `copy gold.dim_crypto to '${inside}' (format parquet)`, `export database '${lake.data_folder}/out'`, `import database '${lake.data_folder}'`,
+      `attach '${out}' as evil`, "attach ':memory:' as evil", `attach '${lake.open.lake.catalog_file}' as evil (type sqlite)`, "detach lake", "use lake.silver", "install httpfs", "install spatial from community", "load httpfs", "force install json",
+      "update extensions", "set memory_limit = '100GB'", "set global threads = 64", "reset memory_limit", "set enable_external_access = true", "set lock_configuration = false", "pragma memory_limit = '1TB'", "pragma database_list", "pragma enable_profiling",
+      "pragma version", "call enable_logging()", "call force_checkpoint()", "checkpoint", "vacuum", "analyze", "create table evil (a int)", "create temp table evil as select 1", "create or replace view gold.dim_crypto as select 1", "create macro evil() as 1",
+      "create secret evil (type s3, key_id 'x', secret 'y')", "create schema evil", "create type evil as enum ('a')", "drop table gold.dim_crypto", "drop view live.dim_crypto", "drop schema gold cascade", "alter table gold.dim_crypto add column x int", "truncate gold.dim_crypto",
+      "insert into gold.dim_crypto select * from gold.dim_crypto", "update gold.dim_crypto set name = 'x'", "delete from gold.dim_crypto", "merge into gold.dim_crypto using (select 1) s on true when matched then delete",
+      "begin", "begin; delete from gold.dim_crypto; commit", "rollback", "prepare evil as select 1", "execute evil", "deallocate evil", "set variable x = 1", "comment on table gold.dim_crypto is 'x'",
+      "call set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from remove_iceberg_table_properties('gold.dim_crypto', ['a'])", "select * from force_checkpoint()",
+      "select 1; drop table gold.dim_crypto", "select 1;;select 2", "select 1 /* ; */; delete from gold.dim_crypto --", "explain delete from gold.dim_crypto", "explain analyze copy (select 1) to '/tmp/x'", "explain explain select 1", "explain (format json) select 1",
+      "select write_log('x')", "select nextval('x')", "select sleep_ms(100000)", "select pg_sleep(100000)", "", ";", "--", "/*", "select", "\u0000", "select '\u0000'",
+    ];
+    for (const sql of statements) {
+      const { status, text } = await run({ sql });
+      assert.ok(status === 403 || status === 400, `${sql}: ${status} ${text}`);
+    }
+    assert.equal(existsSync(out), false);
+    assert.deepEqual(filesIn(lake.open.lake.warehouse_folder), files_before);
+    const { status } = await run({ sql: "select count(*) from live.dim_crypto" });
+    assert.equal(status, 200, "the console still works");
+    for (const sql of ["copy (select 1) to 'x'", "select 1) to '/tmp/evil.csv' (format csv); copy (select 1", "explain select 1", "select 1; select 2"]) {
+      const response = await running.post("/api/sql/export", { sql, format: "csv" });
+      assert.ok(response.status === 403 || response.status === 400, `${sql}: ${response.status}`);
+    }
+  });
+
+  test("stops what would never end or take all the memory, while others are answered", async () => {
+    let beats = 0;
+    let is_over = false;
+    const heartbeat = (async () => {
+      while (!is_over) {
+        for (const path of ["/api/status", "/api/coins?limit=5"]) {
+          const response = await running.get(path);
+          assert.equal(response.status, 200);
+          await response.arrayBuffer();
+          beats += 1;
+        }
+      }
+    })();
+    const bombs = [
+      "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t",
+      "select count(*) from range(1000000000000) a, range(1000000000000) b",
+      "select list(range) from range(1000000000)",
+      "select string_agg(repeat('x', 1000000), '') from range(1000000)",
+      "select repeat(repeat(repeat('x', 10000), 10000), 1000)",
+      "select * from range(1000000000) order by hash(range) desc",
+      "select regexp_matches(repeat('a', 100000), '(a*)*b')",
+      "select list_reduce(range(100000000), lambda x, y: x + y)",
+      `select ${"(".repeat(5_000)}1${")".repeat(5_000)}`,
+      `select 1 ${"union all select 1 ".repeat(4_000)}`,
+      `select * from ${Array.from({ length: 60 }, (_, index) => `range(1000) t${index}`).join(", ")}`,
+    ];
+    for (const sql of bombs) {
+      const { status, code } = await run({ sql, max_rows: 100_000 });
+      assert.ok(status === 200 || ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "BAD_SQL", "SQL_NOT_ALLOWED"].includes(code ?? ""), `${sql.slice(0, 80)}: ${status} ${code}`);
+      const after_it = await run({ sql: "select 42" });
+      assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
+    }
+    is_over = true;
+    await heartbeat;
+    assert.ok(beats > bombs.length, `${beats} beats`);
+  });
+
+  test("bounds what comes back", async () => {
+    const many = JSON.parse((await run({ sql: "select * from range(10000000)", max_rows: 100_000 })).text);
+    assert.deepEqual([many.row_count, many.truncated_by], [100_000, "rows"]);
+    const large = await running.post("/api/sql", { sql: "select repeat('x', 20000) from range(5000)", max_rows: 100_000 });
+    const text = await large.text();
+    assert.ok(text.length < 40 * 1024 * 1024, `${text.length} bytes`);
+    assert.equal(JSON.parse(text).truncated_by, "bytes", text.slice(0, 300));
+  });
+
+  test("can be cancelled by id and by leaving, and takes no more queries than it can run", async () => {
+    const endless = "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
+    const cancelled = run({ sql: endless, query_id: "mine" });
+    let status = 404;
+    while (status === 404) status = (await running.get("/api/sql/mine", { method: "DELETE" })).status;
+    assert.equal(status, 204);
+    assert.equal((await cancelled).code, "QUERY_CANCELLED");
+    const leaving = new AbortController();
+    const left = running.post("/api/sql", { sql: endless, query_id: "left" }, { signal: leaving.signal });
+    left.catch(() => {});
+    while ((await run({ sql: "select 1", query_id: "left" })).code !== "QUERY_ID_IN_USE");
+    leaving.abort();
+    await assert.rejects(left);
+    while ((await run({ sql: "select 1", query_id: "left" })).code !== null);
+    const all = await Promise.all(Array.from({ length: 8 }, () => run({ sql: endless })));
+    const codes = all.map(({ code }) => code).toSorted();
+    assert.deepEqual([...new Set(codes)], ["QUERY_TIMED_OUT", "TOO_MANY_QUERIES"]);
+    assert.equal(codes.filter((code) => code === "TOO_MANY_QUERIES").length, 4);
+  });
+
+  test("is as well afterwards as before", () => {
+    assert.deepEqual(running.errors, []);
+    assert.equal(calls, 0);
+  });
+});
+
+describe("what may be typed", () => {
+  test("is told from the engine's own tree, whose shape nobody can bend by nesting", () => {
+    const table = (schema_name: string, table_name: string, catalog_name = "") => ({ type: "BASE_TABLE", schema_name, table_name, catalog_name });
+    const select = (from_table: object, extra: object = {}) => ({ error: false, statements: [{ node: { type: "SELECT_NODE", from_table, ...extra } }] });
+    assert.doesNotThrow(() => checkParsed(select(table("gold", "x"))));
+    assert.doesNotThrow(() => checkParsed(select(table("", "T"), { cte_map: { map: [{ key: "t", value: {} }] } })));
+    for (const refused of [table("", "x"), table("main", "x"), table("gold", "x", "lake"), { type: "TABLE_FUNCTION", function: { function_name: "READ_TEXT" } }, { type: "TABLE_FUNCTION" }, { type: "SHOW_REF", table_name: '"databases"' }]) {
+      assert.throws(() => checkParsed(select(refused)), { code: "SQL_NOT_ALLOWED" });
+      let nested: object = refused;
+      for (let depth = 0; depth < 50_000; depth += 1) nested = { child: [nested] };
+      assert.throws(() => checkParsed(select(nested)), { code: "SQL_NOT_ALLOWED" });
+    }
+  });
+
+  test("may be explained, whatever stands before the word", () => {
+    assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), { prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ", query: "select 1" });
+    assert.deepEqual(withoutExplain("select 'explain '"), { prefix: "", query: "select 'explain '" });
+    assert.deepEqual(withoutExplain("explainer"), { prefix: "", query: "explainer" });
+  });
+});
