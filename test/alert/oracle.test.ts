@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { BackTest } from "../../src/alert/facade.ts";
+import type { Alert } from "../../src/alert/alert.ts";
+import type { AlertPage, BackTest } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 import { marketData, skipWithout } from "../market-data.ts";
@@ -29,15 +30,23 @@ describe(`the default rule over a replay of ${FILE}`, { skip: skipWithout(FILE) 
     assert.deepEqual([rule?.id, rule?.is_enabled, rule?.cooldown_seconds, rule?.hysteresis_percent, rule?.sinks], [DEFAULT_RULE, true, 0, 0, ["page"]]);
   });
 
-  test("would have fired at the ticks that an independent scan names, once an episode, and never for btcusd", async () => {
-    const found = parsed(await command("rules", "test", DEFAULT_RULE, "--json")) as BackTest;
-    const wanted = fallsInCandles(marketData(FILE) ?? "", { percent: 5, minutes: 10, hours: 100_000 });
-    const fired = found.alerts
+  const wanted = () => fallsInCandles(marketData(FILE) ?? "", { percent: 5, minutes: 10, hours: 100_000 });
+  const fallsOf = (alerts: readonly Alert[]) =>
+    alerts
       .map(({ subject, opened_at, until_at, ticks }) => ({ coin: subject, fell_at_ms: Date.parse(opened_at), until_at_ms: Date.parse(until_at), ticks }))
       .sort((a, b) => a.fell_at_ms - b.fell_at_ms || (a.coin < b.coin ? -1 : 1));
-    assert.deepEqual(fired, wanted);
-    assert.equal(found.fired, wanted.length);
-    assert.ok(wanted.some(({ coin }) => coin === "btcusdc"), "the recording holds the fall of btcusdc");
+
+  test("fired while it ran at the ticks that an independent scan names, once an episode", async () => {
+    const { items } = parsed(await command("alerts", "--limit", "1000", "--json")) as AlertPage;
+    assert.deepEqual(fallsOf(items), wanted());
+  });
+
+  test("would have fired at the ticks that an independent scan names, once an episode, and never for btcusd", async () => {
+    const found = parsed(await command("rules", "test", DEFAULT_RULE, "--json")) as BackTest;
+    const fired = fallsOf(found.alerts);
+    assert.deepEqual(fired, wanted());
+    assert.equal(found.fired, fired.length);
+    assert.ok(fired.some(({ coin }) => coin === "btcusdc"), "the recording holds the fall of btcusdc");
     assert.ok(!fired.some(({ coin }) => coin === "btcusd"));
   });
 

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { Alert } from "../../src/alert/alert.ts";
+import { openAlertBook } from "../../src/alert/engine.ts";
+import { Judge } from "../../src/alert/evaluate/judge.ts";
+import { Watch } from "../../src/alert/evaluate/watch.ts";
+import { systemClock } from "../../src/clock.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { knownMarket } from "./known-market.ts";
+
+const KILLS = 8;
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+/** Runs the child and kills it, without warning, `kill_after_ms` after it began to judge; null lets it end. Whether it ended. */
+async function live(args: readonly string[], kill_after_ms: number | null): Promise<boolean> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "engine-child.ts"), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    if (output === "" && kill_after_ms !== null) setTimeout(() => child.kill("SIGKILL"), kill_after_ms);
+    output += text;
+  });
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once("close", (...how) => resolve(how)));
+  assert.ok(signal === "SIGKILL" || code === 0, `exit code ${code}`);
+  return output.includes("done");
+}
+
+/** Episodes of one uninterrupted scan: where each began, how it went, when it ended. */
+function wanted(): string[] {
+  const { ticks, rule } = knownMarket();
+  const watch = Watch.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
+  assert.ok(watch !== null);
+  const judge = new Judge([watch]);
+  const alerts = new Map<string, Alert>();
+  for (const tick of ticks) for (const { alert } of judge.judge(tick, 0).events) alerts.set(alert.id, alert);
+  for (const [, { active }] of watch.states.changes()) if (active !== null) alerts.set(active.id, active);
+  return [...alerts.values()].map(episode).sort();
+}
+
+const episode = ({ subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value }: Alert) =>
+  JSON.stringify([subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value]);
+
+test(`killed ${KILLS} times at any moment, the list and the file of alerts hold each episode exactly once`, async () => {
+  const data = join(folder.path, "lake");
+  const path = join(folder.path, "alerts.jsonl");
+  mkdirSync(data);
+  let kills = 0;
+  while (kills < KILLS) {
+    const shift = Math.round((Math.random() - 0.4) * 400);
+    if (await live([data, path, String(shift)], Math.random() * 120)) break;
+    kills += 1;
+  }
+  while (!(await live([data, path, "-50"], null)));
+
+  const book = await openAlertBook(data, { alerts: { default_rules: [] } }, systemClock);
+  const { items } = book.listAlerts({ limit: 1_000 });
+  const found = items.map(episode).sort();
+  await book.close();
+  assert.ok(kills >= KILLS / 2, `only ${kills} of ${KILLS} lives were ended before their work was`);
+  assert.ok(found.length > 50, `${found.length} episodes prove little`);
+  assert.deepEqual(found, wanted());
+
+  assert.ok(existsSync(path));
+  const told = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => (JSON.parse(line) as { id: string }).id).sort();
+  const due = items.flatMap(({ id, ended_at }) => [`${id}-fired`, ...(ended_at === null ? [] : [`${id}-recovered`])]).sort();
+  assert.deepEqual(told, due);
+});
