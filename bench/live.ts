@@ -157,8 +157,8 @@ async function startWebhook(): Promise<{ url: string; latencies_ms: number[]; cl
     request.on("end", () => {
       const arrived_ms = Date.now();
       response.end();
-      const { kind, opened_at } = JSON.parse(body).alert ?? JSON.parse(body);
-      if (kind !== "recovered") latencies_ms.push(arrived_ms - Date.parse(opened_at));
+      const { type, data } = JSON.parse(body) as { type: string; data: { opened_at: string } };
+      if (type !== "alert.recovered") latencies_ms.push(arrived_ms - Date.parse(data.opened_at));
     });
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

@@ -10,7 +10,7 @@ import { claimLake } from "../lake/ownership.ts";
 import { openOrCreateLake, rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
-import { runPipeline } from "../schedule/run.ts";
+import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
@@ -97,20 +97,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest,
       transform,
-      following: followLog({
-        open,
-        pipeline,
-        producers,
-        worker,
-        server: request.server,
-        assets: request.assets,
-        tests: () => status.tests,
-        failures: () => status.failures(),
-        report: status.reported,
-        failed: status.failed,
-        serving: (url) => output.say(`  the page         ${style("bold", url)}`),
-        onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
-      }),
+      following: followIn(open, producers, request, { worker, status }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
@@ -140,6 +127,28 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     await worker.close();
     records.close();
   }
+}
+
+function followIn(
+  open: OpenLake,
+  producers: readonly Producer[],
+  { pipeline, server, assets, output }: StartRequest,
+  { worker, status }: { worker: DbtWorker; status: Status },
+): Following {
+  return followLog({
+    open,
+    pipeline,
+    producers,
+    worker,
+    server,
+    assets,
+    tests: () => status.tests,
+    failures: () => status.failures(),
+    report: status.reported,
+    failed: status.failed,
+    serving: (url) => output.say(`  the page         ${style("bold", url)}`),
+    onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
+  });
 }
 
 function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report">): Ingest {

@@ -26,6 +26,7 @@ interface Statements {
   keep_records: Statement;
   parse: Statement;
   keep_elements: Statement;
+  candidates: Statement;
   accept: Statement;
   others: Statement[];
 }
@@ -96,12 +97,11 @@ export class Tail {
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
       for (const clear of statements.clear) await clear.run();
-      await this.#fill(arrival);
-      arrived = await this.#count(ARRIVING);
+      arrived = await this.#fill(arrival);
       await statements.keep_records.run();
       await statements.parse.run();
       await statements.keep_elements.run();
-      candidates = await this.#candidates();
+      candidates = (await statements.candidates.read()).map(candidateOf);
       if (candidates.length === 0) return [];
       await this.#cover(candidates, from, accepted);
       await this.#recall(candidates, from, accepted);
@@ -147,21 +147,24 @@ export class Tail {
       keep_records: await insert(tailTable(bronze), `select * from ${ARRIVING}`),
       parse: await insert(ARRIVED, bind(elements, new Map([[bronze.relation, ARRIVING], ...local]), {})),
       keep_elements: await insert(tailTable(elements), `select * from ${ARRIVED}`),
+      candidates: await this.#db.prepare(this.#candidatesSql()),
       accept: await insert(this.#hot, bind(accepted, new Map([...judged, [accepted.relation, known] as const]), {})),
       others: await Promise.all(others.map((model) => insert(tailTable(model), bind(model, kept, {})))),
     };
   }
 
-  async #fill(arrival: Arrival): Promise<void> {
+  async #fill(arrival: Arrival): Promise<{ records: number; size_bytes: number }> {
     if (arrival.kind === "log") {
-      await this.#db.append(ARRIVING, this.#topic, arrival.records);
-      return;
+      const { records } = arrival;
+      await this.#db.append(ARRIVING, this.#topic, records);
+      return { records: records.length, size_bytes: records.reduce((sum, { payload }) => sum + payload.length, 0) };
     }
     const { bronze, partition, from, to } = arrival;
     await this.#db.run(
-      `INSERT INTO ${ARRIVING} BY NAME SELECT * FROM ${this.#shape.bronze.relation} AT (VERSION => ${bronze.snapshot_id})
+      `INSERT INTO ${ARRIVING} BY NAME ${tableAt(this.#shape.bronze, bronze)}
        WHERE log_topic = '${this.#topic}' AND log_partition = ${partition} AND log_offset >= ${from} AND log_offset < ${to}`,
     );
+    return this.#count(ARRIVING);
   }
 
   async #count(table: string): Promise<{ records: number; size_bytes: number }> {
@@ -169,15 +172,12 @@ export class Tail {
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
-  async #candidates(): Promise<Candidate[]> {
+  #candidatesSql(): string {
     const { columns, is_candidate, is_timed } = this.#live;
     const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
-    const rows = await this.#db.read(
-      `select ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
+    return `select ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
          log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}
-       from ${ARRIVED} where ${is_candidate} order by log_partition, log_offset, element_index`,
-    );
-    return rows.map(candidateOf);
+       from ${ARRIVED} where ${is_candidate} order by log_partition, log_offset, element_index`;
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */

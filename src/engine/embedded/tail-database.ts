@@ -5,6 +5,7 @@ import {
   type DuckDBConnection,
   type DuckDBInstance,
   type DuckDBPreparedStatement,
+  type DuckDBResultReader,
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { isUtf8 } from "node:buffer";
@@ -20,6 +21,8 @@ export type TailValue = string | number | bigint | boolean | null;
 export interface Statement {
   /** Runs it; resolves to the number of rows it changed. */
   run(): Promise<number>;
+  /** Runs it and reads its rows. */
+  read(): Promise<TailValue[][]>;
 }
 
 /**
@@ -54,7 +57,10 @@ export class TailDatabase {
   /** A statement that is planned once, and again when what it reads has changed. */
   async prepare(sql: string): Promise<Statement> {
     const prepared: DuckDBPreparedStatement = await this.#writer.prepare(sql);
-    return { run: async () => (await prepared.run()).rowsChanged };
+    return {
+      run: async () => (await prepared.run()).rowsChanged,
+      read: async () => rowsOf(await prepared.runAndReadAll()),
+    };
   }
 
   /** All of `work`'s statements or none. Not to be nested. */
@@ -94,8 +100,7 @@ export class TailDatabase {
 
   /** Rows for the tail's own bookkeeping, read within its transaction. */
   async read(sql: string): Promise<TailValue[][]> {
-    const reader = await this.#writer.runAndReadAll(sql);
-    return reader.getRows().map((row) => row.map(plain));
+    return rowsOf(await this.#writer.runAndReadAll(sql));
   }
 
   /** For readers: each on a connection of its own, beside the writer. */
@@ -128,6 +133,10 @@ export class TailDatabase {
 export const BRONZE_COLUMNS = `
   source VARCHAR, payload VARCHAR, payload_bytes BLOB, payload_size_bytes INTEGER, ingested_at TIMESTAMPTZ, ingestion_date DATE,
   log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT`;
+
+function rowsOf(reader: DuckDBResultReader): TailValue[][] {
+  return reader.getRows().map((row) => row.map(plain));
+}
 
 function plain(value: DuckDBValue): TailValue {
   if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
