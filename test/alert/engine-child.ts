@@ -19,7 +19,6 @@ const tape = new Tape(ticks, committed === 0 ? 0 : Math.max(0, Math.min(ticks.le
 const { engine, stop } = await runEngine(folder, tape, { rules: [{ ...rule, sinks: ["page"] }] });
 if (engine.listSinks().length === 1) await engine.createSink({ id: "file", kind: "file", path });
 if (!engine.getRule(rule.id).sinks.includes("file")) await engine.replaceRule(rule.id, { ...rule, sinks: ["page", "file"] });
-await engine.idle();
 process.stdout.write("running\n");
 while (!tape.is_at_end) {
   tape.absorb(25);
