@@ -39,7 +39,7 @@ const COORDINATES = "log_topic, log_partition, log_offset, element_index";
 
 /** What each table says, without where in the log it was said: the same for every order of arrival. */
 const CONTENT: Record<(typeof MODELS)[number], string> = {
-  "silver.crypto_price_updates": `* exclude (ingested_at, ${COORDINATES}, element_count)`,
+  "silver.crypto_price_updates": `* exclude (ingested_at, is_backfill, ${COORDINATES}, element_count)`,
   "silver.crypto_price_duplicates": "identity, price_at, crypto_id, source",
   "silver.crypto_prices_rejected": `* exclude (${COORDINATES})`,
   "silver.crypto_prices_clean": "*",

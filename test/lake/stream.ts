@@ -3,6 +3,7 @@ import { uniform } from "../../producers/simulated/random.ts";
 import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
 import { isoFromMicros, systemClock } from "../../src/clock.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
+import { exchangeTrades } from "./exchange-stream.ts";
 
 /** Crosses midnight after two hours, so that minutes, candles and changes over an hour span two partitions. */
 const START_US = Date.parse("2026-02-27T22:00:00Z") * 1000;
@@ -12,8 +13,8 @@ const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 10
 
 /**
  * What several sources say of one market: two that send pages (with dirt, a rename, a listing and a delisting each, and a
- * silence in one of them), one whose coins come and go, two that send ticks. Some records are late to arrive, some come twice.
- * In the order of ingestion.
+ * silence in one of them), one whose coins come and go, two that send ticks, and three exchanges with gaps that are filled later.
+ * Some records are late to arrive, some come twice. In the order of ingestion.
  */
 export async function marketStream(seed: number): Promise<SourceRecord[]> {
   const said: Words = new Map();
@@ -26,7 +27,8 @@ export async function marketStream(seed: number): Promise<SourceRecord[]> {
     ...ticksOf({ seed: seed + 3, source: "exchange", product: "soleur", count: 90 }),
     ...ticksOf({ seed: seed + 4, source: "venue", product: "bitcoin", count: 90 }),
   ];
-  const delayed = [...first, ...second, ...flickeringPages(seed + 5), ...ticks].map((record, index) => delay(record, uniform(seed, DRAW.delay, index)));
+  const trades = exchangeTrades(seed + 6, START_US);
+  const delayed = [...first, ...second, ...flickeringPages(seed + 5), ...ticks, ...trades].map((record, index) => delay(record, uniform(seed, DRAW.delay, index)));
   const again = delayed.flatMap((record, index) => secondArrival(record, uniform(seed, DRAW.again, index)));
   return [...delayed, ...again].sort((a, b) => a.ingested_at_us - b.ingested_at_us);
 }
