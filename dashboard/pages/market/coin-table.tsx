@@ -77,7 +77,7 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
       <td class="col-rank figure muted">{coin.rank ?? <Missing why="its source gives no rank" />}</td>
       <td class="col-name">
         <a href={`/coins/${encodeURIComponent(coin.id)}`} tabIndex={-1}>
-          <span class="coin-symbol">{coin.symbol}</span>
+          <span class="coin-symbol">{coin.symbol}</span>{" "}
           <span class="coin-name">{coin.name}</span>
         </a>
         {coin.is_delisted ? <span class="badge warn">delisted</span> : null}

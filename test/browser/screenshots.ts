@@ -1,0 +1,34 @@
+import { join } from "node:path";
+import { projectFolder } from "../../src/lake/tools.ts";
+import { DESK, PATIENCE_MS, skip, startBrowser, untilLoaded, untilText } from "./browser.ts";
+import { openMarket } from "./market.ts";
+
+/**
+ * The pictures in the README, taken of the page as it is: a simulated market with a day behind it.
+ *   npm run -s screenshots
+ */
+const DAY_MS = 24 * 3_600_000;
+const SHOTS = [
+  { file: "market.png", path: "/", shows: /BTC\s+Bitcoin/ },
+  { file: "coin.png", path: "/coins/bitcoin?interval=5m", shows: /Newest snapshot/ },
+] as const;
+
+if (skip !== false) throw new Error(skip);
+const market = await openMarket({ coins: 50, interval_ms: 60_000, history_ms: DAY_MS + 2 * 3_600_000, commits: 10, is_tested: false });
+market.goLive();
+const browser = await startBrowser();
+try {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+  await page.setViewport({ ...DESK, deviceScaleFactor: 1.5 });
+  for (const { file, path, shows } of SHOTS) {
+    await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });
+    await untilText(page, shows);
+    await untilLoaded(page);
+    await page.screenshot({ path: join(projectFolder(), "docs", file) as `${string}.png` });
+  }
+} finally {
+  await browser.close();
+  await market.close();
+}
