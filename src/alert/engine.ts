@@ -90,7 +90,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #watches: readonly (Watch | HealthWatch)[] = [];
   #queue: TickBatch[] = [];
   #waiting_ticks = 0;
-  /** Batches were forgotten: the lake has them. */
+  /** What was given so far reaches to here. */
+  #given: Offsets;
+  /** Something was not given, or forgotten: the lake has it. */
   #is_behind = true;
   #health: HealthView | null = null;
   /** Judged and not durable yet. */
@@ -109,6 +111,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#options = options;
     this.#started_us = options.clock.now_us();
     this.#next = store.progress();
+    this.#given = options.source.state().next;
     this.#deliverer = new Deliverer({
       store,
       clock: options.clock,
@@ -198,7 +201,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #take(batch: TickBatch): void {
     this.#queue.push(batch);
     this.#waiting_ticks += batch.ticks.length;
-    if (this.#waiting_ticks > MAX_WAITING_TICKS) {
+    const advance = Object.entries(batch.next).reduce((sum, [name, next]) => sum + next - (this.#given[name] ?? 0), 0);
+    this.#given = { ...batch.next };
+    if (advance > batch.records || this.#waiting_ticks > MAX_WAITING_TICKS) {
       this.#is_behind = true;
       this.#forgetQueue();
     }
@@ -214,6 +219,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     await this.#reached(this.#next, signal);
     while (!signal.aborted) {
       await this.#takeUpRules(signal);
+      // A tail may also come to where the tables are without giving what lies between.
+      if (this.#queue.length === 0 && !this.#has(this.#options.source.state().next)) this.#is_behind = true;
       if (this.#is_behind && !signal.aborted) await this.#patiently(signal, () => this.#catchUp(signal));
       // Told to stop while windows were being filled, or what is missing was read: nothing may be judged past that.
       if (signal.aborted) break;
@@ -247,7 +254,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#forgetQueue();
     this.#is_behind = false;
     try {
-      if (Object.entries(target).every(([name, next]) => (this.#next[name] ?? 0) >= next)) return;
+      if (this.#has(target)) return;
       for await (const ticks of this.#options.history.pages({ from: this.#next, before: target })) {
         const last = ticks.at(-1);
         if (last !== undefined) await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
@@ -261,7 +268,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     }
   }
 
-  async #judgeBatch({ ticks, next }: TickBatch): Promise<void> {
+  async #judgeBatch({ ticks, next }: Pick<TickBatch, "ticks" | "next">): Promise<void> {
     for (let start = 0; start < ticks.length; start += SLICE_TICKS) {
       const now_us = this.clock.now_us();
       for (const tick of ticks.slice(start, start + SLICE_TICKS)) {
@@ -395,6 +402,11 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       if (is_woken) this.#wake = end;
       signal?.addEventListener("abort", end, { once: true });
     });
+  }
+
+  /** Whether all before that place is judged. */
+  #has(place: Offsets): boolean {
+    return Object.entries(place).every(([name, next]) => (this.#next[name] ?? 0) >= next);
   }
 
   #partition(partition: number): string {

@@ -7,6 +7,8 @@ import type { SinkView } from "./sink.ts";
 /** What the live tail hands on: accepted ticks in log order, and how far the log is absorbed with them. */
 export interface TickBatch {
   ticks: readonly Tick[];
+  /** How many records of the log it covers; where `next` moves by more, the tail left some to the tables. */
+  records: number;
   /** Next offset by `<topic>/<partition>`. */
   next: Readonly<Record<string, number>>;
 }

@@ -98,6 +98,21 @@ describe("an engine", () => {
     }
   });
 
+  test("reads from the lake what the tail left to the tables, with and without a batch after it", async () => {
+    const tape = new Tape(falls(6));
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
+    const offsets = () => events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset);
+    tape.absorb(2);
+    tape.skip(4);
+    tape.absorb(2);
+    await engine.idle();
+    assert.deepEqual(offsets(), [1, 3, 5, 7]);
+    tape.skip(4);
+    await engine.idle();
+    assert.deepEqual(offsets(), [1, 3, 5, 7, 9, 11]);
+    await stop();
+  });
+
   test("reads from the lake what came faster than it judges", async () => {
     const ticks = ticksOf(Array.from({ length: 520_000 }, (_, index) => ({ at_us: index * 1_000, value: index === 519_000 ? "90" : "100" })));
     const tape = new Tape(ticks);

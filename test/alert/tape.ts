@@ -58,7 +58,12 @@ export class Tape implements TickSource {
   absorb(count: number): void {
     const ticks = this.#ticks.slice(this.#position, this.#position + count);
     this.#position += ticks.length;
-    for (const listener of this.#listeners) listener({ ticks, next: { [PARTITION]: this.#position } });
+    for (const listener of this.#listeners) listener({ ticks, records: ticks.length, next: { [PARTITION]: this.#position } });
+  }
+
+  /** The tables come to have the next ticks before the tail did: it goes on behind them, and nobody is given these. */
+  skip(count: number): void {
+    this.#position = Math.min(this.#ticks.length, this.#position + count);
   }
 
   absorbAll(): void {
