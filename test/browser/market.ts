@@ -65,7 +65,8 @@ function serve(lakes: Lakes, lake: TestLake, running: Running, market: Partial<S
     url: running.url,
     goLive() {
       const appended = () => {
-        running.sources = running.sources.map((source) => ({ ...source, heard_at_us: systemClock.now_us() }));
+        const heard_at_us = systemClock.now_us();
+        running.sources = running.sources.map((source) => (source.source === SIMULATED_SOURCE.source ? { ...source, heard_at_us } : source));
       };
       producing = produce(lake, { ...market, speed: 1 }, stopping.signal, appended);
     },
