@@ -9,6 +9,7 @@ import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
+import { patiently, pause } from "../schedule/patience.ts";
 import type { Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";
@@ -44,6 +45,8 @@ export interface FollowingOptions {
 
 /** How often rules about silence and lag are judged. */
 const LOOK_MS = 1_000;
+/** A dbt that dies while it compiles is started again, so often in a row. */
+const MOST_FAILURES = 8;
 
 /**
  * What follows the log beside the tables: the live tail, the alerts that judge what it accepts, and the server that shows both.
@@ -78,7 +81,9 @@ type Started = (parts: { live: LiveLake; alerts: AlertEngine }) => void;
 async function follow(options: FollowingOptions, signal: AbortSignal, started: Started): Promise<void> {
   const { open, pipeline, worker, server, report, failed } = options;
   const { project } = pipeline.transform;
-  const models = cachedModels(project, open.lake.dbt_folder) ?? (await prepareModels(worker, project, open.lake.dbt_folder));
+  const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
+  const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, () => prepareModels(worker, project, open.lake.dbt_folder)));
+  if (models === null) return;
   const live = await LiveLake.open({ open, pipeline, models, clock: systemClock, failed });
   try {
     const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
@@ -126,13 +131,10 @@ async function lookAfter({ open, pipeline, producers }: FollowingOptions, live: 
   const topic = pipeline.topic.name;
   const tables = new TableReports(open);
   const times = new RecordTimes(open.log, topic);
-  while (!signal.aborted) {
+  do {
     const request = { log: open.log, topic, tables: await tables.all(), live: live.state().next, now_us: systemClock.now_us(), is_replay: open.lake.kind === "replay" };
     alerts.look({ sources: statusesOf(producers), layers: await freshness(request, times) });
-    await systemClock.wait(LOOK_MS, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-  }
+  } while (await pause(systemClock, LOOK_MS, signal));
 }
 
 function statusesOf(producers: readonly Producer[]): ReturnType<Served["sources"]> {

@@ -117,6 +117,7 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
+        this.#stalled = error.message;
         failed?.(error);
         await this.#pause(RETRY_PAUSE_MS, signal);
       }

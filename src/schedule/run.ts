@@ -5,6 +5,7 @@ import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
 import { runProducer } from "../log/run-producer.ts";
+import { isRetryable, patiently, pause, retryPause_ms } from "./patience.ts";
 import type { Transform } from "../transform/transform.ts";
 import type { CommandResult } from "../transform/worker.ts";
 
@@ -42,9 +43,7 @@ export interface RunEvents {
   failed(error: OperatingError): void;
 }
 
-/** A failing increment is tried again after this pause, growing up to the bound; then the run ends with its error. */
-const RETRY_PAUSE_MS = 1_000;
-const MAX_RETRY_PAUSE_MS = 60_000;
+/** A failing increment is tried again so many times; then the run ends with its error. */
 const MAX_FAILURES_IN_A_ROW = 8;
 /** Somebody waits for the end of a drain: what three attempts within seconds do not mend is theirs to see. */
 const MAX_FAILURES_WHILE_DRAINING = 3;
@@ -78,10 +77,11 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 
 /** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
 async function finish(run: PipelineRun): Promise<void> {
-  const seconds = await patiently(run, () => run.transform.catchUp());
+  const patience = { clock: run.clock, signal: run.signal, most_failures: MAX_FAILURES_WHILE_DRAINING, failed: run.events.failed };
+  const seconds = await patiently(patience, () => run.transform.catchUp());
   if (seconds === null) return;
   run.events.caughtUp(seconds);
-  const tests = await patiently(run, () => run.transform.test());
+  const tests = await patiently(patience, () => run.transform.test());
   if (tests !== null) run.events.tested(tests);
 }
 
@@ -177,34 +177,4 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Pipel
 /** A clock that was set back has passed nobody knows how much. */
 function hasPassed(elapsed_us: number, interval_ms: number): boolean {
   return elapsed_us >= interval_ms * 1000 || elapsed_us < 0;
-}
-
-/** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
-async function patiently<T>({ clock, signal, events }: PipelineRun, work: () => Promise<T>): Promise<T | null> {
-  for (let failures = 1; ; failures += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted) return null;
-      if (!isRetryable(error) || failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
-      events.failed(error);
-    }
-    if (!(await pause(clock, retryPause_ms(failures), signal))) return null;
-  }
-}
-
-function isRetryable(error: unknown): error is OperatingError {
-  return error instanceof OperatingError && error.is_retryable;
-}
-
-function retryPause_ms(failures: number): number {
-  return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
-}
-
-/** Whether to go on after the pause. */
-async function pause(clock: Clock, pause_ms: number, signal: AbortSignal): Promise<boolean> {
-  await clock.wait(pause_ms, signal).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
-  return !signal.aborted;
 }

@@ -10,6 +10,7 @@ import {
 } from "@duckdb/node-api";
 import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../../log/log.ts";
+import { OperatingError, messageOf } from "../../errors.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { readRows, type QueryResult, type ReadOptions } from "./read.ts";
 
@@ -51,27 +52,28 @@ export class TailDatabase {
   }
 
   async run(sql: string): Promise<void> {
-    await this.#writer.run(sql);
+    await orFail(this.#writer.run(sql));
   }
 
   /** A statement that is planned once, and again when what it reads has changed. */
   async prepare(sql: string): Promise<Statement> {
-    const prepared: DuckDBPreparedStatement = await this.#writer.prepare(sql);
+    const prepared: DuckDBPreparedStatement = await orFail(this.#writer.prepare(sql));
     return {
-      run: async () => (await prepared.run()).rowsChanged,
-      read: async () => rowsOf(await prepared.runAndReadAll()),
+      run: async () => (await orFail(prepared.run())).rowsChanged,
+      read: async () => rowsOf(await orFail(prepared.runAndReadAll())),
     };
   }
 
   /** All of `work`'s statements or none. Not to be nested. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
-    await this.#writer.run("BEGIN");
+    await this.run("BEGIN");
     try {
       const result = await work();
-      await this.#writer.run("COMMIT");
+      await this.run("COMMIT");
       return result;
     } catch (error) {
-      await this.#writer.run("ROLLBACK");
+      // A failed COMMIT has rolled back by itself; what went wrong first is what to tell.
+      await this.#writer.run("ROLLBACK").catch(() => {});
       throw error;
     }
   }
@@ -100,7 +102,7 @@ export class TailDatabase {
 
   /** Rows for the tail's own bookkeeping, read within its transaction. */
   async read(sql: string): Promise<TailValue[][]> {
-    return rowsOf(await this.#writer.runAndReadAll(sql));
+    return rowsOf(await orFail(this.#writer.runAndReadAll(sql)));
   }
 
   /** For readers: each on a connection of its own, beside the writer. */
@@ -133,6 +135,19 @@ export class TailDatabase {
 export const BRONZE_COLUMNS = `
   source VARCHAR, payload VARCHAR, payload_bytes BLOB, payload_size_bytes INTEGER, ingested_at TIMESTAMPTZ, ingestion_date DATE,
   log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT`;
+
+/** Nothing of the tail is lost with it: it is made of the log. */
+async function orFail<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new OperatingError("LIVE_TAIL_FAILED", `DuckDB could not keep the live views: ${messageOf(error)}`, {
+      next_step: "Nothing is lost: it is tried again. If it keeps failing, start again; the tables go on without it.",
+      is_retryable: true,
+      cause: error,
+    });
+  }
+}
 
 function rowsOf(reader: DuckDBResultReader): TailValue[][] {
   return reader.getRows().map((row) => row.map(plain));

@@ -1,0 +1,45 @@
+import type { Clock } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
+
+/** The first pause after a failure; each is twice the one before, up to the bound. */
+const RETRY_PAUSE_MS = 1_000;
+const MAX_RETRY_PAUSE_MS = 60_000;
+
+export interface Patience {
+  clock: Clock;
+  signal: AbortSignal;
+  /** The failure with this number is thrown. */
+  most_failures: number;
+  /** Told of each failure that is tried again. */
+  failed(error: OperatingError): void;
+}
+
+/** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
+export async function patiently<T>({ clock, signal, most_failures, failed }: Patience, work: () => Promise<T>): Promise<T | null> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return null;
+      if (!isRetryable(error) || failures >= most_failures) throw error;
+      failed(error);
+    }
+    if (!(await pause(clock, retryPause_ms(failures), signal))) return null;
+  }
+}
+
+export function isRetryable(error: unknown): error is OperatingError {
+  return error instanceof OperatingError && error.is_retryable;
+}
+
+export function retryPause_ms(failures: number): number {
+  return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
+}
+
+/** Whether to go on after the pause. */
+export async function pause(clock: Clock, pause_ms: number, signal: AbortSignal): Promise<boolean> {
+  await clock.wait(pause_ms, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  return !signal.aborted;
+}
