@@ -1,3 +1,4 @@
+import { Guard } from "../parts/guard.tsx";
 import { CoinTable } from "./market/coin-table.tsx";
 import { Tiles } from "./market/tiles.tsx";
 
@@ -6,7 +7,9 @@ export function Market() {
   return (
     <div class="page market">
       <h1 class="unseen">Market</h1>
-      <Tiles />
+      <Guard what="The five answers">
+        <Tiles />
+      </Guard>
       <CoinTable />
     </div>
   );

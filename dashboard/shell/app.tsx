@@ -2,6 +2,7 @@ import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { pageAt, PAGES } from "../pages/all.ts";
+import { Guard } from "../parts/guard.tsx";
 import { Skeleton } from "../parts/states.tsx";
 import { path } from "../router.ts";
 import { Banners } from "./banners.tsx";
@@ -43,7 +44,13 @@ function View() {
   });
   if (definition === null) return <NotFound />;
   const Page = loaded.value.get(definition.path);
-  if (Page) return <Page key={path.value} />;
+  if (Page) {
+    return (
+      <Guard key={path.value} what={`The page ${definition.name}`}>
+        <Page />
+      </Guard>
+    );
+  }
   if (failed.value !== null) return <Broken name={definition.name} message={failed.value} />;
   return <PagePlace />;
 }

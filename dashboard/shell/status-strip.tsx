@@ -27,7 +27,7 @@ function SourceItem({ source }: { source: Source }) {
   return (
     <span class="strip-item" title={`${source.message ?? heard}${missed} · ${plural(source.reconnects, "reconnect")}`}>
       <Dot tone={tone} /> {source.source} <span class={tone === "bad" ? "strong-bad" : "muted"}>{word}</span>
-      {source.missed.lost > 0 ? <span class="strong-bad"> {formatCount(source.missed.lost)} lost</span> : null}
+      {source.missed.lost > 0 ? <span class="strong-bad"> · {formatCount(source.missed.lost)} lost</span> : null}
     </span>
   );
 }
