@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import type { AlertPage } from "../../src/alert/facade.ts";
+import type { StoredRule } from "../../src/alert/rule.ts";
+import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+
+const folder = temporaryFolder();
+before(() => rememberAsCurrent(folder.path, openOrCreateLake(folder.path, "simulated", "simulated", crypto.name)));
+after(() => folder.remove());
+
+const run = (...args: string[]) => coinlake([...args, "--data", folder.path]);
+const json = async (...args: string[]): Promise<unknown> => {
+  const { code, stdout, stderr } = await run(...args, "--json");
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+};
+
+test("rules are made, edited, switched off and deleted from the command line, beside the pipeline's own", async () => {
+  const level = { name: "Bitcoin above 100,000", subjects: ["bitcoin"], condition: { kind: "crosses", direction: "above", level: 100_000 } };
+  const made = (await json("rules", "add", JSON.stringify(level))) as StoredRule;
+  assert.deepEqual([made.id, made.revision, made.condition], ["bitcoin-above-100-000", 1, { ...level.condition, level: "100000" }]);
+  const edited = (await json("rules", "edit", made.id, '{"cooldown_seconds":60}')) as StoredRule;
+  assert.deepEqual([edited.revision, edited.cooldown_seconds, edited.subjects], [2, 60, ["bitcoin"]]);
+  const off = (await json("rules", "disable", made.id)) as StoredRule;
+  assert.deepEqual([off.revision, off.is_enabled], [3, false]);
+  const listed = (await json("rules", "list")) as StoredRule[];
+  assert.deepEqual(listed.map(({ id }) => id), [...crypto.alerts.default_rules.map((rule) => (rule as { id: string }).id), made.id]);
+  await json("rules", "delete", made.id);
+  const { code, stderr } = await run("rules", "show", made.id);
+  assert.equal(code, 1);
+  assert.match(stderr, /NO_SUCH_RULE[\s\S]*next:/);
+});
+
+test("what is typed wrong is told with the field, and changes nothing", async () => {
+  const wrong = await run("rules", "add", '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}');
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /condition\.direction[\s\S]*BAD_RULE/);
+  const torn = await run("rules", "add", '{"name":');
+  assert.match(torn.stderr, /BAD_JSON/);
+});
+
+test("a webhook's secret is shown when it is made, and never again", async () => {
+  const made = (await json("rules", "sinks", "add", '{"id":"hook","kind":"webhook","url":"https://example.org/path-of-secrets"}')) as { secret: string };
+  assert.match(made.secret, /^whsec_/);
+  const { stdout } = await run("rules", "sinks", "list", "--json");
+  assert.deepEqual((JSON.parse(stdout) as { id: string }[]).map(({ id }) => id), ["page", "hook"]);
+  assert.ok(!stdout.includes(made.secret) && !stdout.includes("path-of-secrets"), stdout);
+});
+
+test("a lake where nothing fired has no alerts, and says so", async () => {
+  assert.deepEqual((await json("alerts")) as AlertPage, { items: [], next: null });
+  const { code, stderr } = await run("alerts", "none");
+  assert.equal(code, 1);
+  assert.match(stderr, /NO_SUCH_ALERT/);
+});
