@@ -5,6 +5,7 @@ import { pageAt, PAGES } from "../pages/all.ts";
 import { Guard } from "../parts/guard.tsx";
 import { Skeleton } from "../parts/states.tsx";
 import { path } from "../router.ts";
+import { stale_since_ms } from "../state/status.ts";
 import { Banners } from "./banners.tsx";
 import { Footer } from "./footer.tsx";
 import { Header } from "./header.tsx";
@@ -101,7 +102,7 @@ export function App() {
       <Header />
       <StatusStrip />
       <Banners />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} class={stale_since_ms.value === null ? "" : "is-silent"}>
         <View />
       </main>
       <Footer />

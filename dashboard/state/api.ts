@@ -68,7 +68,10 @@ async function request(method: string, path: string, body: unknown, signal?: Abo
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, init);
+    const response = await fetch(path, init);
+    // The session ended, or the server was started anew with a token.
+    if (response.status === 401) location.assign("/login");
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError({
