@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { startRouter } from "./router.ts";
+import { watchAlerts } from "./shell/alert-notes.tsx";
 import { App } from "./shell/app.tsx";
 import { openStream } from "./state/events.ts";
 import { watchCoins } from "./state/coins.ts";
@@ -10,6 +11,7 @@ if (page === null) throw new Error("the page has no element to be drawn in");
 startRouter();
 watchStatus();
 watchCoins();
+watchAlerts();
 openStream();
 page.replaceChildren();
 render(<App />, page);

@@ -129,12 +129,21 @@ function CoinHead({ coin, id, at, last }: HeadProps) {
             <dd>{last === null ? <Missing why="no candle by then" /> : <Moment at={last.time} with_zone />}</dd>
           </div>
         )}
-        <Fact name="1 h">{coin ? <Change percent={coin.change_1h_percent} why="no price an hour ago" /> : null}</Fact>
-        <Fact name="24 h">{coin ? <Change percent={coin.change_24h_percent} why="no price 24 hours ago" /> : null}</Fact>
-        <Fact name="volume 24 h">{coin ? <Amount value={coin.volume_24h} with_unit /> : null}</Fact>
-        <Fact name="market cap">{coin ? <Amount value={coin.market_cap} with_unit /> : null}</Fact>
+        {/* What is measured from now does not stand beside what was known then. */}
+        {at === null ? <Measures coin={coin} /> : null}
       </dl>
     </header>
+  );
+}
+
+function Measures({ coin }: { coin: CoinData | null }) {
+  return (
+    <>
+      <Fact name="1 h">{coin ? <Change percent={coin.change_1h_percent} why="no price an hour ago" /> : null}</Fact>
+      <Fact name="24 h">{coin ? <Change percent={coin.change_24h_percent} why="no price 24 hours ago" /> : null}</Fact>
+      <Fact name="volume 24 h">{coin ? <Amount value={coin.volume_24h} with_unit /> : null}</Fact>
+      <Fact name="market cap">{coin ? <Amount value={coin.market_cap} with_unit /> : null}</Fact>
+    </>
   );
 }
 

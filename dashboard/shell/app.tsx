@@ -6,6 +6,7 @@ import { Guard } from "../parts/guard.tsx";
 import { Skeleton } from "../parts/states.tsx";
 import { path } from "../router.ts";
 import { stale_since_ms } from "../state/status.ts";
+import { AlertNotes } from "./alert-notes.tsx";
 import { Banners } from "./banners.tsx";
 import { Footer } from "./footer.tsx";
 import { Header } from "./header.tsx";
@@ -106,6 +107,7 @@ export function App() {
         <View />
       </main>
       <Footer />
+      <AlertNotes />
       <Help />
     </>
   );
