@@ -15,6 +15,7 @@ const NOT_RUN: Record<string, string> = {
   "npm test": "runs this test",
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",
+  "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
   "npm run -s bench": "takes minutes; measures, proves nothing",
   "npm run -s crash": "its short version is test/crash",
 };
