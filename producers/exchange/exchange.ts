@@ -1,5 +1,5 @@
-import type { Clock } from "../../src/clock.ts";
-import { OperatingError } from "../../src/errors.ts";
+import { systemClock, type Clock } from "../../src/clock.ts";
+import { messageOf, OperatingError } from "../../src/errors.ts";
 import type { BackoffLimits } from "../../src/source/backoff.ts";
 import type { Batch, Producer, ProducerContext, SourceRecord, SourceReport, SourceStatus } from "../../src/source/producer.ts";
 import { checkedAddress } from "./addresses.ts";
@@ -33,7 +33,7 @@ const MIB = 1024 * 1024;
 
 const DEFAULTS = {
   arrivals: { max_waiting: 8_192, max_waiting_bytes: 8 * MIB, max_taken: 2_048, max_taken_bytes: MIB },
-  gaps: { max_gap: 50_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 1_000 },
+  gaps: { max_gap: 50_000, max_jump: 100_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 1_000 },
   backoff: { base_ms: 1_000, cap_ms: 60_000, retry_after_cap_ms: 600_000 },
   overlap_ms: 5_000,
   request_timeout_ms: 10_000,
@@ -90,8 +90,8 @@ class Exchange implements Producer {
   readonly kind = "live";
   readonly #protocol: ExchangeProtocol;
   readonly #options: ExchangeOptions;
-  /** Of the time before anything runs. */
-  #state: SourceStatus["state"] = "connecting";
+  /** Why it did not even begin. */
+  #failure: string | null = null;
   #running: { feed: Feed; book: GapBook } | null = null;
 
   constructor(protocol: ExchangeProtocol, options: ExchangeOptions) {
@@ -103,8 +103,7 @@ class Exchange implements Producer {
   /** Throws SOURCE_UNREACHABLE. A rate limit is an answer. */
   async probe(signal: AbortSignal): Promise<void> {
     const { rest_url, request_timeout_ms } = this.#options;
-    const clock = { now_us: () => Date.now() * 1000, wait: async () => {} };
-    const { failure } = await get(rest_url + this.#protocol.rest.probe_path, { signal, timeout_ms: request_timeout_ms, clock });
+    const { failure } = await get(rest_url + this.#protocol.rest.probe_path, { signal, timeout_ms: request_timeout_ms, clock: systemClock });
     if (failure === null || failure.code === "RATE_LIMITED") return;
     throw new OperatingError("SOURCE_UNREACHABLE", `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`, {
       next_step: "Check the network, or start with --source simulated.",
@@ -113,9 +112,8 @@ class Exchange implements Producer {
   }
 
   async *batches({ position, clock, signal, report }: ProducerContext): AsyncGenerator<Batch> {
-    const { gaps, products } = this.#options;
-    this.#state = "failed";
-    const book = new GapBook(gaps, savedBook(position, this.#protocol.title), new Set(products));
+    const { products } = this.#options;
+    const book = this.#bookAt(position);
     const stopping = new AbortController();
     const own_signal = AbortSignal.any([signal, stopping.signal]);
     const arrivals = new Arrivals<Came>(this.#options.arrivals, (is_full) => (is_full ? feed.pause() : feed.resume()));
@@ -128,8 +126,7 @@ class Exchange implements Producer {
       for (;;) {
         const came = await arrivals.take(signal);
         const records = came.flatMap((one) => this.#recorded(one, book));
-        const lost = book.takeLostAtOnce();
-        if (lost.length > 0) report({ level: "warning", code: "GAP_LOST", message: `${this.#protocol.title}: trades are lost: ${listed(lost)}, because ${lost[0]?.reason ?? ""}.` });
+        this.#tellSurprises(book, report);
         if (book.nextSettling_us() < Infinity) filler.look();
         if (records.length > 0) yield { records, position: JSON.stringify(book.save()) };
         if (signal.aborted && arrivals.waiting === 0) return;
@@ -144,10 +141,29 @@ class Exchange implements Producer {
     const { source } = this.#protocol;
     const { silent_after_ms } = this.#options.connection;
     if (this.#running === null) {
-      return { source, silent_after_ms, state: this.#state, message: null, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
+      const state = this.#failure === null ? "connecting" : "failed";
+      return { source, silent_after_ms, state, message: this.#failure, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
     }
     const { feed, book } = this.#running;
     return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };
+  }
+
+  /** Throws POSITION_UNREADABLE. */
+  #bookAt(position: string | null): GapBook {
+    const { gaps, products } = this.#options;
+    try {
+      return new GapBook(gaps, savedBook(position, this.#protocol.title), new Set(products));
+    } catch (error) {
+      this.#failure = messageOf(error);
+      throw error;
+    }
+  }
+
+  #tellSurprises(book: GapBook, report: (report: SourceReport) => void): void {
+    const warn = (code: string, message: string): void => report({ level: "warning", code, message: `${this.#protocol.title}: ${message}.` });
+    const lost = book.takeLostAtOnce();
+    if (lost.length > 0) warn("GAP_LOST", `trades are lost: ${listed(lost)}, because ${lost[0]?.reason ?? ""}`);
+    for (const { product, newest_id, id } of book.takeCountedAnew()) warn("COUNTED_ANEW", `${product}: after trade ${newest_id} came ${id}; it is counted from there`);
   }
 
   /** Enters what came into the book, in the order in which it goes to the log. */

@@ -4,6 +4,8 @@ import type { IdRange, TradeSeen } from "./protocol.ts";
 export interface GapLimits {
   /** Of one gap, no more trades than this are asked for again; the others are lost. */
   max_gap: number;
+  /** A number farther away from the newest than this, up or down, is no gap: the source counts anew, or one message was garbage. */
+  max_jump: number;
   /** Gaps open at once; further ones are lost. */
   max_open: number;
   /** Finished gaps that are remembered, newest first. */
@@ -45,6 +47,7 @@ export class GapBook {
   #open: OpenGap[] = [];
   #recent: Gap[] = [];
   #lost_at_once: Gap[] = [];
+  #counted_anew: { product: string; newest_id: number; id: number }[] = [];
   #lost_count = 0;
   #filled_count = 0;
 
@@ -67,6 +70,11 @@ export class GapBook {
   /** The first trade ever of a product begins its count: what was before is not missed. */
   saw({ product, id, cursor }: TradeSeen, at_us: number): void {
     const newest = this.#newest.get(product);
+    if (newest !== undefined && Math.abs(id - newest.id) > this.#limits.max_jump) {
+      this.#counted_anew.push({ product, newest_id: newest.id, id });
+      this.#newest.set(product, { id, cursor });
+      return;
+    }
     if (newest !== undefined && id <= newest.id) return void this.#came(product, id, () => true);
     if (newest !== undefined && id > newest.id + 1) this.#suspect(product, { first_id: newest.id + 1, last_id: id - 1 }, newest.cursor, at_us);
     this.#newest.set(product, { id, cursor });
@@ -75,7 +83,7 @@ export class GapBook {
   /** The source says that it has published this trade and all before it. */
   announced(product: string, last_id: number, at_us: number): void {
     const newest = this.#newest.get(product);
-    if (newest !== undefined && last_id <= newest.id) return;
+    if (newest !== undefined && (last_id <= newest.id || last_id - newest.id > this.#limits.max_jump)) return;
     if (newest !== undefined) this.#suspect(product, { first_id: newest.id + 1, last_id }, newest.cursor, at_us);
     this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
   }
@@ -196,6 +204,11 @@ export class GapBook {
   /** What was lost the moment it was found; each is given once. */
   takeLostAtOnce(): Gap[] {
     return this.#lost_at_once.splice(0);
+  }
+
+  /** Products whose numbers jumped; each jump is given once. */
+  takeCountedAnew(): { product: string; newest_id: number; id: number }[] {
+    return this.#counted_anew.splice(0);
   }
 
   #settlesAt({ found_at_us }: OpenGap): number {

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { GapBook, type GapLimits, type SavedBook } from "../../producers/exchange/gaps.ts";
 
-const LIMITS: GapLimits = { max_gap: 1_000, max_open: 100, max_recent: 1_000, max_saved: 1_000, settle_ms: 1_000 };
+const LIMITS: GapLimits = { max_gap: 1_000, max_jump: 1_000_000, max_open: 100, max_recent: 1_000, max_saved: 1_000, settle_ms: 1_000 };
 const PRODUCTS = new Set(["A", "B"]);
 const trade = (id: number, product = "A", cursor: string | null = null) => ({ product, id, cursor });
 const restored = (book: GapBook, products = PRODUCTS, limits = LIMITS): GapBook => new GapBook(limits, JSON.parse(JSON.stringify(book.save())) as SavedBook, products);
@@ -102,8 +102,17 @@ describe("the book of gaps", () => {
     assert.deepEqual(Object.keys(later.save().products), ["B"]);
   });
 
+  test("A number out of all proportion, up or down, is no gap: it is counted from there, and the next jump back is none either.", () => {
+    const book = new GapBook(LIMITS, null, PRODUCTS);
+    for (const id of [1_000, 9_000_000_000_000, 1_001, 1_003]) book.saw(trade(id), 0);
+    book.announced("A", 8_000_000_000_000, 0);
+    assert.deepEqual(bounds(book.settled(1_000_000)), [[1_002, 1_002]]);
+    assert.deepEqual(book.takeCountedAnew().map(({ id }) => id), [9_000_000_000_000, 1_001]);
+    assert.deepEqual(book.counts(), { open: 1, filled: 0, lost: 0 });
+  });
+
   test("Gaps are bounded in size and in number; what is beyond is lost with its reason, and told once.", () => {
-    const book = new GapBook({ ...LIMITS, max_gap: 10, max_open: 2 }, null, PRODUCTS);
+    const book = new GapBook({ ...LIMITS, max_gap: 10, max_jump: 1_000_000, max_open: 2 }, null, PRODUCTS);
     for (const id of [1, 101, 103, 105]) book.saw(trade(id), 7);
     assert.deepEqual(book.takeLostAtOnce(), [
       { product: "A", first_id: 2, last_id: 90, found_at_us: 7, state: "lost", reason: "no more than 10 trades of a gap are asked for again" },

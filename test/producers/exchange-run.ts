@@ -26,7 +26,7 @@ export const EXCHANGES: Readonly<Record<ExchangeKind, Exchange>> = {
 /** As in life, a hundred times faster. */
 export const FAST = {
   connection: { connect_timeout_ms: 2_000, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 },
-  gaps: { max_gap: 5_000, max_open: 200, max_recent: 1_000, max_saved: 20, settle_ms: 60 },
+  gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 1_000, max_saved: 20, settle_ms: 60 },
   backoff: { base_ms: 10, cap_ms: 40, retry_after_cap_ms: 600_000 },
   overlap_ms: 100,
   request_timeout_ms: 300,

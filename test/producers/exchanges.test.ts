@@ -117,7 +117,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("Copies and overtaken messages are no gaps.", async () => {
-      const run = start({ gaps: { max_gap: 5_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 2_000 } });
+      const run = start({ gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 2_000 } });
       await run.connected(server);
       server.trade(main);
       const [a, b, c, d] = [1, 2, 3, 4].map(() => server.make(main)) as [KnownTrade, KnownTrade, KnownTrade, KnownTrade];
@@ -290,7 +290,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("Of a gap beyond the bound, the part beyond is lost at once and the rest is filled.", async () => {
-      const run = start({ gaps: { max_gap: 100, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 60 } });
+      const run = start({ gaps: { max_gap: 100, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 60 } });
       await run.connected(server);
       server.trade(main);
       const ids = idsOf(Array.from({ length: 130 }, () => server.make(main)));
