@@ -132,23 +132,53 @@ const falls: Question = {
       when_empty: "No coin fell that far, that fast, in that time.",
       sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);
-        const since = `${as_of} - ${span(hours, 3_600)}`;
+        const since = `(${as_of} - ${span(hours, 3_600)})`;
+        const ofCoin = coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : "";
         return `
-        with ticks as (
-          select crypto_id, price_at, price_usd, log_partition, log_offset, element_index,
-            max(price_usd) over (
-              partition by crypto_id order by price_at range between ${window} preceding and current row
+        with minutes as (
+          -- the window of any tick of a minute lies in the minutes from one before the window's length on
+          select crypto_id, minute_at, price_low,
+            max(price_high) over (
+              partition by crypto_id order by minute_at range between ${window} + interval 1 minute preceding and current row
             ) as highest
-          from ${table("gold.fact_crypto_ticks")}
+          from ${table("silver.crypto_prices_clean")}
+          where minute_at > ${since} - ${window} - interval 2 minute and minute_at <= ${as_of}
+            and price_date >= cast(${since} - ${window} - interval 2 minute as date) and price_date <= cast(${as_of} as date)
+            ${ofCoin}
+        ),
+        candidates as (
+          -- a tick can only be a fall where the minute's lowest is one against the highest that any of its ticks can see
+          select crypto_id, minute_at,
+            minute_at > ${since} - interval 1 minute and (highest - price_low) * 100 > highest * ${percent} as is_candidate
+          from minutes
+        ),
+        marked as (
+          select *,
+            bool_or(is_candidate) over (
+              partition by crypto_id order by minute_at range between current row and ${window} + interval 1 minute following
+            ) as is_needed,
+            count_if(not is_candidate) over (partition by crypto_id order by minute_at) as quiet_minutes
+          from candidates
+        ),
+        needed as (
+          select * from marked where is_needed
+        ),
+        ticks as (
+          select facts.crypto_id, price_at, price_usd, log_partition, log_offset, element_index, is_candidate, quiet_minutes,
+            max(price_usd) over (
+              partition by facts.crypto_id order by price_at range between ${window} preceding and current row
+            ) as highest
+          from ${table("gold.fact_crypto_ticks")} as facts
+          inner join needed on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
           where price_at > ${since} - ${window} and price_at <= ${as_of}
-            and price_date >= cast(${since} - ${window} as date)
-            ${coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : ""}
+            and price_date >= cast(${since} - ${window} as date) and price_date <= cast(${as_of} as date)
         ),
         judged as (
           select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
-          from ticks where price_at > ${since}
+          from ticks where is_candidate and price_at > ${since}
         ),
         numbered as (
+          -- an episode is ended by a tick that is no fall, in its own minute or in a quiet one between
           select *, count_if(not is_fall) over (
             partition by crypto_id order by price_at, log_partition, log_offset, element_index
           ) as episode
@@ -157,7 +187,7 @@ const falls: Question = {
         select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, price_at) as from_price,
           min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
         from numbered where is_fall
-        group by crypto_id, episode
+        group by crypto_id, quiet_minutes, episode
         order by fell_at, crypto_id`;
       },
       columns: [

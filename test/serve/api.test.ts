@@ -304,10 +304,10 @@ describe("the API over a running lake", () => {
   });
 
   test("documents every route that answers, in OpenAPI 3.1", async () => {
-    const document = await running.json("/api/openapi.json");
+    const document = await running.json<{ openapi: string; paths: Record<string, object>; components: { schemas: object } }>("/api/openapi.json");
     assert.equal(document.openapi, "3.1.0");
-    const documented = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
-    for (const route of ["GET /api/coins/{id}/candles", "POST /api/sql", "GET /api/events", "PUT /api/rules/{id}", "GET /metrics", "GET /readyz"]) assert.ok(documented.includes(route), route);
+    const documented = new Set(Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)));
+    for (const route of ["GET /api/coins/{id}/candles", "POST /api/sql", "GET /api/events", "PUT /api/rules/{id}", "GET /metrics", "GET /readyz"]) assert.ok(documented.has(route), route);
     const references = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g);
     for (const [, name] of references) assert.ok(Object.hasOwn(document.components.schemas, name!), `${name} is referred to and not there`);
     for (const path of Object.keys(document.paths)) assert.doesNotMatch(path, /:/);

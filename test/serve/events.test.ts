@@ -3,7 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { EventClient } from "../../src/serve/events/client.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
 import { decimalOf, TickBasket } from "../../src/serve/events/ticks.ts";

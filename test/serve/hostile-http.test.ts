@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { checkToken } from "../../src/serve/guard/token.ts";
+import type { Health } from "../../src/serve/schemas/status.ts";
 import { Lakes, type TestLake } from "../lake/lake.ts";
 import { startRunning, type Running } from "./running.ts";
 
@@ -208,7 +209,7 @@ describe("the server with a token", () => {
       }
     }
     assert.equal((await running.get("/healthz")).status, 200);
-    assert.deepEqual((await running.json("/readyz")).problems, []);
+    assert.deepEqual((await running.json<Health>("/readyz")).problems, []);
     const page = await running.get("/lake", { headers: { accept: "text/html" }, redirect: "manual" });
     assert.deepEqual([page.status, page.headers.get("location")], [303, "/login"]);
   });

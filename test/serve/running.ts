@@ -34,7 +34,7 @@ export interface Running {
   /** Errors that the server told nobody but its terminal. */
   errors: unknown[];
   get(path: string, init?: RequestInit): Promise<Response>;
-  json<T = any>(path: string, init?: RequestInit): Promise<T>;
+  json<T = unknown>(path: string, init?: RequestInit): Promise<T>;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
   /** Resolves once the tail has all that the log holds, and the alerts with it. */
   caughtUp(): Promise<void>;
