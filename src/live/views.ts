@@ -58,9 +58,10 @@ export class Views {
     return Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
   }
 
-  /** Whether the table has moved on since its view was made. */
-  hasMoved({ table, snapshot_id }: BoundTable): boolean {
-    return snapshot_id !== this.#bound.get(table)?.snapshot_id;
+  /** Whether the table has moved on since its view was made: a commit without rows moves its place alone. */
+  hasMoved({ table, snapshot_id, place }: BoundTable): boolean {
+    const bound = this.#bound.get(table);
+    return snapshot_id !== bound?.snapshot_id || JSON.stringify(place) !== JSON.stringify(bound.place);
   }
 
   /** Makes the views read these snapshots. Within the caller's transaction; to be told when that has stood. */
@@ -114,11 +115,13 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
   try {
     const { metadata } = await catalog.loadTable({ namespace: [table.slice(0, dot)], name: table.slice(dot + 1) });
     const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
-    if (!current) return { table, ...NOTHING };
+    const place = JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+    // A table that never got a row has come as far in the log as the others.
+    if (!current) return { table, ...NOTHING, place };
     return {
       table,
       snapshot_id: String(current["snapshot-id"]),
-      place: JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>,
+      place,
       columns: new Set(metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields.map(({ name }) => name)),
       committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
     };
