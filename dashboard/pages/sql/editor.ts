@@ -89,6 +89,22 @@ function markAt(state: EditorState, position: number, text: string): DecorationS
   return Decoration.set(word === "" ? [note] : [Decoration.mark({ class: "cm-error" }).range(at, at + word.length), note], true);
 }
 
+/**
+ * Typing over a selection is done here rather than by the browser: where the selection is coloured, the browser would give the
+ * new text the old look as an inline style, which the page's policy refuses aloud.
+ */
+const typeOverSelection = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main;
+    const text = event.data;
+    if (event.inputType !== "insertText" || text === null || empty || view.composing) return false;
+    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+    event.preventDefault();
+    if (!view.state.facet(EditorView.inputHandler).some((handler) => handler(view, from, to, text, insert))) view.dispatch(insert());
+    return true;
+  },
+});
+
 export interface SqlEditor {
   text(): string;
   /** The selected text, or all of it. */
@@ -124,6 +140,7 @@ export function openEditor(place: HTMLElement, start: string, run: () => void, o
         autocompletion({ icons: false }),
         highlightActiveLine(),
         EditorView.lineWrapping,
+        typeOverSelection,
         placeholder("select … from live.fact_crypto_ticks"),
         EditorView.contentAttributes.of({ "aria-label": "SQL; Ctrl or Command and Enter runs it" }),
         EditorView.updateListener.of((update) => {
