@@ -8,7 +8,9 @@ import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../coin
 const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md"]);
 
 /** No live source: what a page promises must hold on a machine without a network. */
-const OFFLINE = { COINGECKO_BASE_URL: "http://127.0.0.1:9" };
+/** No source answers, whatever network the machine has. */
+const NOWHERE = "http://127.0.0.1:9";
+const OFFLINE = { COINGECKO_BASE_URL: NOWHERE, COINLAKE_BINANCE_REST_URL: NOWHERE, COINLAKE_COINBASE_REST_URL: NOWHERE, COINLAKE_KRAKEN_REST_URL: NOWHERE };
 
 /** Commands that this suite is part of, or that need what the embedded profile does not bring. */
 const NOT_RUN: Record<string, string> = {
