@@ -113,7 +113,7 @@ export class LiveLake {
       try {
         await this.#followTables();
         if (!(await this.#absorbNext())) await this.#untilMore(signal);
-        else await this.#pause(PACE_MS - (clock.now_us() - started_us) / 1000, signal);
+        else if (this.#pending_records === 0) await this.#pause(PACE_MS - (clock.now_us() - started_us) / 1000, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
