@@ -1,4 +1,4 @@
-import type { Freshness, Source } from "../../src/serve/schemas/status.ts";
+import type { Source, Status } from "../../src/serve/schemas/status.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatSeconds } from "../format/time.ts";
 import { Dot, type Tone } from "../parts/badge.tsx";
@@ -57,12 +57,14 @@ function Stream() {
   );
 }
 
-function Figures({ now }: { now: Freshness }) {
+const WITHOUT_SOURCES: Record<Status["lake"]["kind"], string> = { live: "no source running", simulated: "simulated source", replay: "replayed recording" };
+
+function Figures({ now }: { now: Status }) {
   const gold = now.layers.find(({ layer }) => layer === "gold");
   const commits = Math.max(0, ...now.layers.map(({ commits_last_minute }) => commits_last_minute));
   return (
     <>
-      {now.sources.length === 0 ? <span class="strip-item muted">no source running</span> : null}
+      {now.sources.length === 0 ? <span class="strip-item muted">{WITHOUT_SOURCES[now.lake.kind]}</span> : null}
       {now.sources.map((source) => (
         <SourceItem key={source.source} source={source} />
       ))}

@@ -4,8 +4,9 @@ import { DESK, PATIENCE_MS, skip, startBrowser, untilLoaded, untilText } from ".
 import { openMarket } from "./market.ts";
 
 /**
- * The pictures in the README, taken of the page as it is: a simulated market with a day behind it.
- *   npm run -s screenshots
+ * The pictures in the README, taken of the page as it is: of a Coinlake that runs at an address, or of a simulated market with a day
+ * behind it.
+ *   npm run -s screenshots [-- http://127.0.0.1:4000]
  */
 const DAY_MS = 24 * 3_600_000;
 const SHOTS = [
@@ -14,8 +15,9 @@ const SHOTS = [
 ] as const;
 
 if (skip !== false) throw new Error(skip);
-const market = await openMarket({ coins: 50, interval_ms: 60_000, history_ms: DAY_MS + 2 * 3_600_000, commits: 10, is_tested: false });
-market.goLive();
+const [address] = process.argv.slice(2);
+const market = address === undefined ? await openMarket({ coins: 50, interval_ms: 60_000, history_ms: DAY_MS + 2 * 3_600_000, commits: 10, is_tested: false }) : null;
+market?.goLive();
 const browser = await startBrowser();
 try {
   const page = await browser.newPage();
@@ -23,12 +25,12 @@ try {
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
   await page.setViewport({ ...DESK, deviceScaleFactor: 1.5 });
   for (const { file, path, shows } of SHOTS) {
-    await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });
+    await page.goto(`${address ?? market?.url}${path}`, { waitUntil: "domcontentloaded" });
     await untilText(page, shows);
     await untilLoaded(page);
     await page.screenshot({ path: join(projectFolder(), "docs", file) as `${string}.png` });
   }
 } finally {
   await browser.close();
-  await market.close();
+  await market?.close();
 }
