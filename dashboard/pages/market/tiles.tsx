@@ -6,7 +6,7 @@ import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
 import { Skeleton } from "../../parts/states.tsx";
 import { Age, Countdown, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
-import { priceOf } from "../../state/coins.ts";
+import { coins, priceOf } from "../../state/coins.ts";
 import { status } from "../../state/status.ts";
 import { useResource } from "../../state/resource.ts";
 import { useEffect } from "preact/hooks";
@@ -42,42 +42,57 @@ function Tile({ number, name, question, figure, detail, foot }: TileProps) {
 const first = (answer: Answer, part = 0): Row | null => answer.parts[part]?.rows[0] ?? null;
 const noteOf = (answer: Answer, part = 0): string => answer.parts[part]?.note ?? "no answer yet";
 
-function Now({ answer }: { answer: Answer }) {
-  const row = first(answer);
-  const id = row?.["crypto_id"] ?? null;
-  // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
-  const live = id === null ? null : priceOf(id).value;
-  const asked = row?.["price_usd"] ?? null;
-  const price = live?.price ?? asked;
-  const before = row?.["price_hour_ago"] ?? null;
-  const change = price === null || before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before);
-  const name = id === null ? "Bitcoin now" : id === "bitcoin" ? "Bitcoin now" : `Bitcoin now (${id})`;
+interface NowProps {
+  id: string;
+  question: string;
+  /** As asked: ticks that came since take precedence. */
+  asked: { price: string | null; price_at: string | null; source: string | null };
+  /** The change over the last hour at a price. */
+  changeAt: (price: string) => number | null;
+}
+
+function PriceNow({ id, question, asked, changeAt }: NowProps) {
+  const live = priceOf(id).value;
+  const price = live.price ?? asked.price;
   return (
     <Tile
       number={1}
-      name={name}
-      question={answer.title}
+      name={id === "bitcoin" ? "Bitcoin now" : `Bitcoin now (${id})`}
+      question={question}
       figure={
-        id === null ? (
-          <Missing why={noteOf(answer)} />
-        ) : (
-          <a href={`/coins/${encodeURIComponent(id)}`} class={flashOf(live)}>
-            <Price value={price} with_unit />
-          </a>
-        )
+        <a href={`/coins/${encodeURIComponent(id)}`} class={flashOf(live)}>
+          <Price value={price} with_unit />
+        </a>
       }
       detail={
         <>
-          <Change percent={change} why="no price an hour before" /> <span class="muted">in the last hour</span>
+          <Change percent={price === null ? null : changeAt(price)} why="no price an hour before" /> <span class="muted">in the last hour</span>
         </>
       }
       foot={
         <>
-          <Age at={live?.price_at ?? row?.["price_at"] ?? null} /> · {live?.source ?? row?.["source"] ?? "no source"}
+          <Age at={live.price_at ?? asked.price_at} /> · {live.source ?? asked.source ?? "no source"}
         </>
       }
     />
   );
+}
+
+function Now({ answer }: { answer: Answer }) {
+  const row = first(answer);
+  const id = row?.["crypto_id"] ?? null;
+  if (row === null || id === null) return <Tile number={1} name="Bitcoin now" question={answer.title} figure={<Missing why={noteOf(answer)} />} detail={<span class="muted">{noteOf(answer)}</span>} foot={<AsOf answer={answer} />} />;
+  const before = row["price_hour_ago"] ?? null;
+  // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
+  const changeAt = (price: string) => (before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before));
+  return <PriceNow id={id} question={answer.title} asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }} changeAt={changeAt} />;
+}
+
+/** The same from the list of coins, which may be there before the answer is. */
+function NowFromList() {
+  const coin = coins.value?.find(({ id }) => id === "bitcoin") ?? null;
+  if (coin === null) return <TilePlace name="Bitcoin now" />;
+  return <PriceNow id={coin.id} question="Bitcoin now" asked={coin} changeAt={() => coin.change_1h_percent} />;
 }
 
 /** Two names for each direction, used in turn: a class that changes starts its animation anew. */
@@ -243,7 +258,7 @@ function Question({ number, name, Answered, refresh_ms, is_empty }: QuestionProp
   useEffect(() => onEvent("gap", () => resource.reload()), [resource]);
   const parts = { number, name, question: name };
   if (is_empty) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="answered with the first prices" />;
-  if (value === null && error === null) return <TilePlace name={name} />;
+  if (value === null && error === null) return number === 1 ? <NowFromList /> : <TilePlace name={name} />;
   if (value === null) {
     const retrying = retry_at_ms === null ? null : <>next try in <Countdown to_ms={retry_at_ms} /></>;
     return <Tile {...parts} figure={<Missing why={error?.message ?? ""} />} detail={<span class="strong-bad" title={error?.message}>could not be asked</span>} foot={retrying} />;
