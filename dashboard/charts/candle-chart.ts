@@ -26,12 +26,14 @@ const MAX_HOLE = 500;
 /** How many candles a first view shows on a wide screen. */
 const FIRST_VIEW = 140;
 
-function spacingFor(width: number): number {
-  return Math.min(14, Math.max(5, width / FIRST_VIEW));
+/** Fewer candles are drawn wider, so that a young lake's chart is not all margin. */
+function spacingFor(width: number, count: number): number {
+  return Math.min(18, Math.max(5, width / Math.min(FIRST_VIEW, count + 8)));
 }
 
 /** Candles over volume, on one time axis in the viewer's zone. Knows nothing of where candles come from. */
 export class CandleChart {
+  readonly #place: HTMLElement;
   readonly #chart: IChartApi;
   readonly #bars: ISeriesApi<"Candlestick", UTCTimestamp>;
   /** Made with the first candle that has a volume: an empty pane tells nothing. */
@@ -41,6 +43,7 @@ export class CandleChart {
   #decimals = 2;
 
   constructor(place: HTMLElement) {
+    this.#place = place;
     this.#chart = createChart(place, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
@@ -49,7 +52,7 @@ export class CandleChart {
       localization: {
         timeFormatter: (time: UTCTimestamp) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
       },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, barSpacing: spacingFor(place.clientWidth), tickMarkFormatter: tickMark },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tickMark },
     });
     const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineWidth: 1 });
     this.#bars = candles as unknown as ISeriesApi<"Candlestick", UTCTimestamp>;
@@ -95,6 +98,8 @@ export class CandleChart {
     this.#step_s = step_s;
     if (!is_going_on) {
       this.#setScale();
+      // Not where older candles joined those in view: the reader chose that view.
+      if (shown.length === 0) this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#place.clientWidth, candles.length) });
       this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
       this.#drawVolume();
       return;

@@ -121,6 +121,7 @@ describe("the SQL page", { skip }, () => {
     await untilText(page, /1 row in/);
     const press = (name: string) => page.evaluate((text: string) => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === text)?.click(), name);
     await press("Save");
+    await page.waitForSelector(".save-as input:focus");
     await page.keyboard.type("mine");
     await page.keyboard.press("Enter");
     await page.goto(`${market.url}/sql?question=1`, { waitUntil: "domcontentloaded" });
