@@ -9,6 +9,8 @@ export interface AskOptions {
   values: Readonly<Record<string, string | number>>;
   /** Asks the live views where now is meant; without, the tables' heads. */
   live?: LiveTables;
+  /** Who knows the newest event without looking for it, as `latest_event` has it. */
+  latest?(): Promise<string | null>;
 }
 
 /** The lake as of now: the tables and what they have not absorbed, as `live.<table>`. */
@@ -60,7 +62,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
  */
 export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
   if (!options.live) await session.travelTo(null);
-  const latest = options.live ? await latestLiveEvent(options.live, pipeline) : await latestEvent(session, pipeline);
+  const latest = await (options.latest?.() ?? (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline)));
   if (latest === null) {
     throw new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
       next_step: "Let `npm start` run until it reports its first increment, then ask again.",

@@ -16,17 +16,14 @@ export class Health {
   readonly #served: Served;
   readonly #tables: TableReports;
   readonly #times: RecordTimes;
-  #newest_event_us: number | null = null;
+  readonly #latestEvent: () => Promise<string | null>;
 
-  constructor(served: Served, tables: TableReports) {
+  constructor(parts: { served: Served; tables: TableReports; latestEvent(): Promise<string | null> }) {
+    const { served, tables, latestEvent } = parts;
     this.#served = served;
     this.#tables = tables;
+    this.#latestEvent = latestEvent;
     this.#times = new RecordTimes(served.open.log, served.pipeline.topic.name);
-  }
-
-  /** Told by whoever hears of ticks. */
-  saw(event_at_us: number): void {
-    this.#newest_event_us = Math.max(this.#newest_event_us ?? event_at_us, event_at_us);
   }
 
   async layers(): Promise<LayerFreshness[]> {
@@ -51,7 +48,7 @@ export class Health {
       layers,
       refused_today: await this.refusedToday(layers),
       alerts_active: this.#served.alerts.state().active,
-      newest_event_at: this.#newest_event_us === null ? null : isoFromMicros(this.#newest_event_us),
+      newest_event_at: await this.#latestEvent(),
       is_ready: problems.length === 0,
       problems,
     };

@@ -1,3 +1,4 @@
+import { isoFromMicros } from "../clock.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
 import type { Question, ReadTables } from "../pipeline/definition.ts";
 import { ask, latestLiveEvent, live, stored, type Answer, type LiveTables } from "../query/ask.ts";
@@ -6,6 +7,8 @@ import type { Served } from "./served.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 3_000 };
+/** Answers over a large lake cost seconds of CPU: who asks gets the last one at once, and `as_of` says how old it is. */
+const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 30_000 };
 /** The past does not change; what was read of it is kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
 
@@ -14,12 +17,18 @@ export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
   readonly #served: Served;
   #session: Promise<QuerySession> | null = null;
+  #first_event: Promise<string | null> | null = null;
+  #newest_us: number | null = null;
+  readonly #unsubscribe: () => void;
   /** Queries of the past take turns: the session's tables mean one moment at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(served: Served) {
     this.#served = served;
     this.cache = new AnswerCache(served.clock);
+    this.#unsubscribe = served.live.onAbsorbed(({ ticks }) => {
+      for (const { at_us } of ticks) this.#newest_us = Math.max(this.#newest_us ?? at_us, at_us);
+    });
   }
 
   query = (sql: string): Promise<QueryResult> => this.#served.live.query(sql);
@@ -29,8 +38,15 @@ export class LakeReader implements LiveTables {
       snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
     );
 
-  latestEvent(): Promise<string | null> {
-    return this.cache.get("latest event", SHARED_MS, () => latestLiveEvent(this, this.#served.pipeline));
+  /** Of what was there at the start by a query, of what came since by the ticks themselves. ISO 8601. */
+  async latestEvent(): Promise<string | null> {
+    this.#first_event ??= latestLiveEvent(this, this.#served.pipeline);
+    // A query that failed is tried anew by the next who asks.
+    this.#first_event.catch(() => (this.#first_event = null));
+    const first = await this.#first_event;
+    const first_us = first === null ? null : microsOf(first);
+    const newest_us = Math.max(first_us ?? -Infinity, this.#newest_us ?? -Infinity);
+    return newest_us === -Infinity ? null : isoFromMicros(newest_us);
   }
 
   now(): ReadTables {
@@ -60,13 +76,13 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** The same answer for all who ask the same within half a second; `as_of` says how old it is. Throws LAKE_EMPTY. */
+  /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY. */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
     const { pipeline } = this.#served;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
     const travels = question.parts.some(({ lake_time_before_ms }) => lake_time_before_ms !== undefined);
-    return this.cache.get(key, SHARED_MS, () => {
-      const options = { as_of, values, live: this };
+    return this.cache.get(key, ANSWER_MS, () => {
+      const options = { as_of, values, live: this, latest: () => this.latestEvent() };
       return this.#inTurn((session) => ask(session, pipeline, question, options), travels);
     });
   }
@@ -77,6 +93,7 @@ export class LakeReader implements LiveTables {
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe();
     await this.#turn;
     if (this.#session !== null) (await this.#session).close();
   }
@@ -94,6 +111,12 @@ export class LakeReader implements LiveTables {
   }
 }
 
+
+/** From DuckDB's `2023-03-14 02:10:00.123456+00`. */
+function microsOf(text: string): number {
+  const [, seconds = "", fraction = ""] = /^(.{19})(?:\.(\d{1,6}))?/.exec(text) ?? [];
+  return Date.parse(`${seconds.replace(" ", "T")}Z`) * 1000 + Number(fraction.padEnd(6, "0"));
+}
 
 function objectsOf({ columns, rows }: QueryResult): Record<string, string | null>[] {
   return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));

@@ -54,7 +54,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { served, assets, host, port, token, onError } = options;
   checkToken(host, token);
   const tables = new TableReports(served.open);
-  const health = new Health(served, tables);
+  const reader = new LakeReader(served);
+  const health = new Health({ served, tables, latestEvent: () => reader.latestEvent() });
   const hub = new EventHub({ served, health, tables, onError });
   const parts: Parts = {
     served,
@@ -63,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     hub,
     assets,
     onError,
-    reader: new LakeReader(served),
+    reader,
     console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
     metrics: new Metrics(),
     gate: new Gate(token, served.clock),
@@ -75,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   } catch (error) {
     stop();
     await parts.console.close();
+    await reader.close();
     throw error;
   }
   hub.start();
@@ -87,7 +89,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       stop();
       await parts.console.close();
       await closeServer(server);
-      await parts.reader.close();
+      await reader.close();
     },
   };
 }

@@ -15,7 +15,7 @@ export function numberOrNull(text: string | null | undefined): number | null {
 
 /** `2023-03-14 02:10:00.123+00` → `2023-03-14T02:10:00.123Z`. */
 export function time(text: string): string {
-  return `${text.slice(0, 19).replace(" ", "T")}${text.slice(19).replace(/\+00(:00)?$/, "")}Z`;
+  return `${text.slice(0, 19).replace(" ", "T")}${text.slice(19).replace(/\+00(:00)?$|Z$/, "")}Z`;
 }
 
 export function timeOrNull(text: string | null | undefined): string | null {

@@ -86,10 +86,7 @@ export class EventHub {
   }
 
   #absorbed(ticks: Parameters<Parameters<Served["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
-    for (const tick of ticks) {
-      this.#basket.add(tick);
-      this.#health.saw(tick.at_us);
-    }
+    for (const tick of ticks) this.#basket.add(tick);
     if (this.#basket.is_empty || this.#flush !== null) return;
     const wait_ms = Math.max(0, this.#flushed_at_ms + TICKS_EVERY_MS - performance.now());
     this.#flush = setTimeout(() => {
