@@ -21,12 +21,12 @@ export const PATIENCE_MS = 90_000;
 export const DESK = { width: 1440, height: 900 } as const;
 export const PHONE = { width: 360, height: 740 } as const;
 
-export function startBrowser(): Promise<Browser> {
+export function startBrowser(...flags: string[]): Promise<Browser> {
   return launch({
     executablePath: path ?? "",
     headless: true,
     // Without these Chromium talks to its maker's hosts; a test machine has no network, and this page needs none.
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...flags],
   });
 }
 

@@ -19,12 +19,13 @@ if (skip !== false) throw new Error(skip);
 const [address] = process.argv.slice(2);
 const market = address === undefined ? await openMarket({ coins: 50, interval_ms: 30_000, history_ms: DAY_MS + 2 * 3_600_000, commits: 10, is_tested: false }) : null;
 market?.goLive();
-const browser = await startBrowser();
+// Emulated, the pixels of canvases would stay those of the machine's screen.
+const browser = await startBrowser("--force-device-scale-factor=2");
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
-  await page.setViewport({ ...VIEW, deviceScaleFactor: 2 });
+  await page.setViewport({ ...VIEW, deviceScaleFactor: 0 });
   for (const { file, path, shows } of SHOTS) {
     await page.goto(`${address ?? market?.url}${path}`, { waitUntil: "domcontentloaded" });
     await untilText(page, shows);

@@ -30,6 +30,8 @@ export class CandleFeed {
   #is_loading_older = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #stopHearing: (() => void) | null = null;
+  /** What the lake answers may have been read before the last tick: that is then told once more. */
+  #newest: { price: string; price_at: string } | null = null;
 
   constructor(id: string, interval: Interval, at: string | null) {
     this.#path = `/api/coins/${encodeURIComponent(id)}/candles`;
@@ -80,6 +82,7 @@ export class CandleFeed {
       const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, limit }), this.#abort.signal);
       if (limit === PAGE) this.#older = page.next;
       this.candles.value = merge(shown ?? [], page.items);
+      if (this.#newest !== null) this.#take(this.#newest.price, this.#newest.price_at, 0);
       this.snapshots.value = page.snapshots;
       this.error.value = null;
       this.retry_at_ms.value = null;
@@ -95,6 +98,11 @@ export class CandleFeed {
   }
 
   #hear(price: string, price_at: string): void {
+    this.#newest = { price, price_at };
+    this.#take(price, price_at, 1);
+  }
+
+  #take(price: string, price_at: string, updates: 0 | 1): void {
     const shown = this.candles.peek();
     if (shown === null) return;
     const step_ms = STEPS_S[this.#interval] * 1000;
@@ -107,7 +115,7 @@ export class CandleFeed {
     } else if (last !== undefined && time_ms === last_ms) {
       const high = compareDecimals(price, last.high) > 0 ? price : last.high;
       const low = compareDecimals(price, last.low) < 0 ? price : last.low;
-      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close: price, price_updates: last.price_updates + 1 }];
+      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close: price, price_updates: last.price_updates + updates }];
     }
     // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
   }
