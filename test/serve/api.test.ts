@@ -12,7 +12,8 @@ import { Files, Snapshots, TableDetail, Tables } from "../../src/serve/schemas/t
 import { Problem } from "../../src/serve/schemas/values.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
-import { startRunning, type Running } from "./running.ts";
+import { parsePrometheus } from "./prometheus.ts";
+import { SIMULATED_SOURCE, startRunning, type Running } from "./running.ts";
 
 const TOPIC = crypto.topic.name;
 
@@ -301,6 +302,39 @@ describe("the API over a running lake", () => {
     const parquet = Buffer.from(await (await running.post("/api/sql/export", { sql, format: "parquet" })).arrayBuffer());
     assert.equal(parquet.subarray(0, 4).toString(), "PAR1");
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
+  });
+
+  test("tells Prometheus what the other routes say", async () => {
+    const response = await running.get("/metrics");
+    assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+    const families = parsePrometheus(await response.text());
+    const [[rows] = []] = await lake.rows("select count(*) from gold.dim_crypto");
+    assert.equal(families.get("coinlake_table_rows")?.samples.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value, Number(rows));
+    const [bound] = await lake.open.log.bounds(TOPIC);
+    assert.equal(families.get("coinlake_log_records_total")?.samples[0]?.value, bound?.end);
+    assert.ok((families.get("coinlake_http_requests_total")?.samples.length ?? 0) > 10);
+    assert.ok(families.has("nodejs_eventloop_delay_seconds") && families.has("coinlake_console_query_seconds"));
+  });
+
+  test("turns red with the reason when a source falls silent, fails, or a loop reports a failure", async () => {
+    const ready = async () => {
+      const response = await running.get("/readyz");
+      const { is_ok, problems } = Health.parse(await response.json());
+      assert.equal(response.status, is_ok ? 200 : 503);
+      return problems.map(({ code }) => code);
+    };
+    assert.deepEqual(await ready(), []);
+    const minute_ago_us = Date.now() * 1000 - 61_000_000;
+    running.sources = [{ ...SIMULATED_SOURCE, heard_at_us: minute_ago_us }];
+    assert.deepEqual(await ready(), ["SOURCE_SILENT"]);
+    running.sources = [{ ...SIMULATED_SOURCE, state: "ended", heard_at_us: minute_ago_us }];
+    assert.deepEqual(await ready(), []);
+    running.sources = [{ ...SIMULATED_SOURCE, state: "failed", message: "no route to host" }];
+    running.failures = [{ code: "MODEL_FAILED", message: "dbt could not build x" }];
+    assert.deepEqual(await ready(), ["SOURCE_FAILED", "MODEL_FAILED"]);
+    running.sources = [SIMULATED_SOURCE];
+    running.failures = [];
+    assert.deepEqual(await ready(), []);
   });
 
   test("documents every route that answers, in OpenAPI 3.1", async () => {
