@@ -70,7 +70,7 @@ function Unknown({ id }: { id: string }) {
 
 function TravelBanner({ at }: { at: string }) {
   return (
-    <div class="banner travel" role="status">
+    <div class="banner past" role="status">
       <strong>TIME TRAVEL</strong>
       <span>
         The page shows what the lake knew at <Moment at={at} is_full /> (lake time). Candles stay in event time; nothing here is live until you come back.

@@ -57,8 +57,9 @@ function useEditor(run: () => void) {
     };
   }, []);
   useSignalEffect(() => {
-    void parameters.value.get("question");
+    const question = parameters.value.get("question");
     void parameters.value.get("sql");
+    if (question !== null) editor.current?.replace(`-- question ${question} is on its way …`);
     firstText().then(
       (text) => editor.current?.replace(text),
       (error: unknown) => {
