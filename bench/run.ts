@@ -12,11 +12,12 @@ import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
 import { benchIncrement } from "./increment.ts";
 import { benchIngest } from "./ingest.ts";
+import { benchPages } from "./pages.ts";
 import { runCoinlake } from "./process.ts";
 
 /**
  * The benchmarks of the embedded profile, with their targets and, where there is one, a peer on the same work in the same run.
- *   npm run -s bench [-- ingest|replay|increment ...] [--json]
+ *   npm run -s bench [-- ingest|replay|increment|pages ...] [--json]
  */
 interface Figure {
   what: string;
@@ -68,6 +69,17 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     return [
       atMost(`dbt increment of one minute of ${ours.coins} coins, p50 of ${ours.increments} (s)`, ours.p50_s, 2),
       atMost("  slowest (s)", ours.max_s, null),
+    ];
+  },
+  pages: async () => {
+    const found = await benchPages();
+    if (found === null) return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
+    return [
+      atMost("script of every page, gzipped (kB)", found.script_bytes / 1000, 300),
+      ...found.pages.flatMap(({ page, interactive_ms, filled_ms }) => [
+        atMost(`${page}: navigation → interactive, median (ms)`, interactive_ms, 1_000),
+        atMost("  → first data on the screen (ms)", filled_ms, null),
+      ]),
     ];
   },
 };
