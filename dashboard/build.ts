@@ -24,6 +24,17 @@ const project = fileURLToPath(new URL("..", import.meta.url));
 /** Bundling takes a third of a second and compressing a second more: both are done once for each state of the sources. */
 const cache = join(project, ".tools", "dashboard");
 const INDEX = "/index.html";
+/** By the begin of its address, the module of each page: what an address needs is then asked for before any script has run. */
+const PAGES: Readonly<Record<string, string>> = {
+  "/": "market",
+  "/coins/": "coin",
+  "/alerts": "alerts",
+  "/lake": "lake",
+  "/log": "log",
+  "/quality": "quality",
+  "/sql": "sql",
+  "/api/reference": "reference",
+};
 const TYPES: Record<string, string> = {
   ".css": "text/css; charset=utf-8",
   ".html": "text/html; charset=utf-8",
@@ -52,8 +63,8 @@ export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
 export async function bundle(): Promise<Map<string, Asset>> {
   const result = await build({
     absWorkingDir: project,
-    // The theme is its own file, run before the first paint: otherwise a dark page flashes white.
-    entryPoints: ["main.tsx", "theme.ts", "styles/main.css", "icon.svg"].map((file) => join(folder, file)),
+    // What is run before the first paint is its own file: otherwise a dark page flashes white.
+    entryPoints: ["main.tsx", "early.ts", "styles/main.css", "icon.svg"].map((file) => join(folder, file)),
     bundle: true,
     splitting: true,
     format: "esm",
@@ -102,14 +113,19 @@ function indexHtml(metafile: Metafile): string {
     if (found === undefined) throw new Error(`the bundle has no output for ${source}`);
     return found[0];
   };
+  const needed = (path: string): string[] => {
+    const imports = (metafile.outputs[path]?.imports ?? []).filter(({ kind }) => kind === "import-statement").map((one) => one.path);
+    return [...new Set([path, ...imports.flatMap(needed)])];
+  };
   const main = outputOf("main.tsx");
+  const first = new Set(needed(main));
+  const pages = Object.entries(PAGES).map(([address, name]) => [address, needed(outputOf(`pages/${name}.tsx`)).filter((path) => !first.has(path)).map((path) => `/${path}`)]);
   const icon = outputs.find(([path]) => path.endsWith(".svg"))?.[0] ?? "";
-  const preloads = (metafile.outputs[main]?.imports ?? [])
-    .filter(({ kind }) => kind === "import-statement")
-    .map(({ path }) => `<link rel="modulepreload" href="/${path}">`);
+  const preloads = [...first].filter((path) => path !== main).map((path) => `<link rel="modulepreload" href="/${path}">`);
   return readFileSync(join(folder, "index.html"), "utf8")
     .replace("{{icon}}", `/${icon}`)
-    .replace("{{theme}}", `/${outputOf("theme.ts")}`)
+    .replace("{{early}}", `/${outputOf("early.ts")}`)
+    .replace("{{pages}}", JSON.stringify(Object.fromEntries(pages)))
     .replace("{{style}}", `/${outputOf("styles/main.css")}`)
     .replace("{{preloads}}", preloads.join(""))
     .replace("{{main}}", `/${main}`);
