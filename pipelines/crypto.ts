@@ -9,7 +9,7 @@ import { OperatingError } from "../src/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
-import { questions } from "./crypto/questions.ts";
+import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
 
 const HOUR_MS = 3_600_000;
@@ -107,7 +107,7 @@ export const crypto: Pipeline = {
     },
   },
   alerts: { default_rules },
-  latest_event: (table) => `select max(price_at)::varchar from ${table("gold.fact_crypto_ticks")}`,
+  latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,
   api,
 };

@@ -1,4 +1,4 @@
-import type { Question, QuestionOptions } from "../../src/pipeline/definition.ts";
+import type { Question, QuestionOptions, TableNaming } from "../../src/pipeline/definition.ts";
 
 /**
  * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time until
@@ -11,6 +11,17 @@ const ETHEREUM = ["ethereum", "eth", "ethusdt", "ethusd"];
 
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
+/**
+ * Every accepted update. Of the live views that of the updates themselves is read: the facts' view computes, each time anew,
+ * changes over an hour that no question asks for.
+ */
+export function facts(table: TableNaming): string {
+  const gold = "gold.fact_crypto_ticks";
+  if (table(gold) === gold) return gold;
+  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, log_partition, log_offset, element_index
+    from ${table("silver.crypto_price_updates")})`;
+}
+
 /** The coin asked for, or the first of its usual names that the lake knows. */
 function coinOf({ values, table }: QuestionOptions, names: readonly string[]): string {
   const wanted = values["coin"] ? [String(values["coin"]).toLowerCase()] : names;
@@ -21,7 +32,7 @@ function coinOf({ values, table }: QuestionOptions, names: readonly string[]): s
 
 /** The price in effect at a moment: the coin's latest fact up to then. Ties go to the later record. */
 function priceInEffect({ table }: QuestionOptions, coin: string, moment: string): string {
-  return `select crypto_id, price_usd, price_at, source from ${table("gold.fact_crypto_ticks")}
+  return `select crypto_id, price_usd, price_at, source from ${facts(table)}
     where crypto_id = (${coin}) and price_date <= cast(${moment} as date) and price_at <= ${moment}
     order by price_at desc, log_partition desc, log_offset desc, element_index desc limit 1`;
 }
@@ -168,7 +179,7 @@ const falls: Question = {
             max(price_usd) over (
               partition by facts.crypto_id order by price_at range between ${window} preceding and current row
             ) as highest
-          from ${table("gold.fact_crypto_ticks")} as facts
+          from ${facts(table)} as facts
           inner join needed on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
           where price_at > ${since} - ${window} and price_at <= ${as_of}
             and price_date >= cast(${since} - ${window} as date) and price_date <= cast(${as_of} as date)
@@ -225,7 +236,7 @@ const topVolumes: Question = {
             arg_max(volume_24h, price_at) filter (where volume_24h is not null) as rolling,
             sum(traded_volume_usd) as traded,
             max(price_at) as latest_at
-          from ${table("gold.fact_crypto_ticks")}
+          from ${facts(table)}
           where price_date >= cast(${as_of} - interval 24 hour as date) and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
           group by crypto_id
         )
