@@ -28,8 +28,18 @@ export interface OpenMarket {
 
 /** A market with a past, in the log and in every layer. */
 export async function openMarket(options: Partial<MarketOptions> = {}): Promise<OpenMarket> {
-  const { coins, interval_ms, history_ms, commits, is_tested } = { ...SMALL, ...options };
   const lakes = await Lakes.open();
+  try {
+    return await fill(lakes, options);
+  } catch (error) {
+    // A worker left behind would keep the test file from ending.
+    await lakes.close();
+    throw error;
+  }
+}
+
+async function fill(lakes: Lakes, options: Partial<MarketOptions>): Promise<OpenMarket> {
+  const { coins, interval_ms, history_ms, commits, is_tested } = { ...SMALL, ...options };
   const lake = await lakes.fresh();
   const steps = Math.floor(history_ms / interval_ms);
   const start_us = systemClock.now_us() - steps * interval_ms * 1000;
