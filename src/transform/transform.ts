@@ -53,11 +53,16 @@ export class Transform {
     return result;
   }
 
-  /** Increments, each a bounded batch, until silver has all that bronze has; resolves to the seconds that dbt took. */
+  /**
+   * Increments, each a bounded batch, until silver has all that bronze has now; resolves to the seconds that dbt took. What bronze
+   * gains meanwhile is for the next time: else a steady stream would keep dbt busy without end.
+   */
   async catchUp(): Promise<number> {
+    const { books, bronze } = this.#pipeline;
+    const target = await logOffsets(this.#catalog, bronze.table);
     let seconds = 0;
     do seconds += (await this.increment()).seconds;
-    while (!(await this.isCaughtUp()));
+    while (!hasConsumed(await logOffsets(this.#catalog, books.accepted), target));
     return seconds;
   }
 
