@@ -8,9 +8,10 @@ import type { CompiledRelation } from "../transform/worker.ts";
  *   live.tail.<table>         what the tail holds for it
  */
 export const TAIL = "live.tail";
-/** Records of the batch being absorbed, in bronze's columns, and their elements. */
-export const ARRIVING = `${TAIL}.arriving`;
-export const ARRIVED = `${TAIL}.arrived`;
+/** One row: the partition that is being absorbed, and the offset from which on. */
+export const BATCH = `${TAIL}.batch`;
+/** Condition on what the tail holds: it came with the batch that is being absorbed. */
+export const IS_ARRIVING = `log_partition = (select partition from ${BATCH}) and log_offset >= (select from_offset from ${BATCH})`;
 /** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
 export const KNOWN = `${TAIL}.known`;
 

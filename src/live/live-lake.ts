@@ -237,7 +237,7 @@ export class LiveLake {
     const from = this.#placeOf({ partition, begin, end });
     if (from >= begin) {
       const records = await open.log.read(pipeline.topic.name, partition, from, BATCH);
-      return records.length === 0 ? null : { kind: "log", records };
+      return records.length === 0 ? null : { kind: "log", partition, from, records };
     }
     const bronze = this.#views.boundOf(this.#shape.bronze);
     const to = Math.min(begin, from + BATCH.max_records, bronze.place[`${pipeline.topic.name}/${partition}`] ?? 0);

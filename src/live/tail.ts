@@ -1,7 +1,8 @@
 import { BRONZE_COLUMNS, type Statement, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
-import { ARRIVED, ARRIVING, bind, emptyLike, isPast, KNOWN, TAIL, tableAt, type Bound, type Place } from "./bindings.ts";
+import { BATCH, bind, emptyLike, IS_ARRIVING, isPast, KNOWN, TAIL, tableAt, type Binding, type Bound, type Place } from "./bindings.ts";
+import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./heads.ts";
 import { MINUTE_US, Minutes } from "./minutes.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
@@ -16,17 +17,18 @@ export interface Candidate extends Tick {
   is_timed: boolean;
 }
 
-/** What is to be absorbed next: records of the log, or (where the log has forgotten them) a range of bronze. */
-export type Arrival =
+/** What is to be absorbed next, of one partition: records of the log, or (where the log has forgotten them) a range of bronze. */
+export type Arrival = { partition: number; from: number } & (
   | { kind: "log"; records: readonly LogRecord[] }
-  | { kind: "bronze"; bronze: Bound; partition: number; from: number; to: number };
+  | { kind: "bronze"; bronze: Bound; to: number }
+);
 
 interface Statements {
-  clear: Statement[];
-  keep_records: Statement;
   parse: Statement;
-  keep_elements: Statement;
   candidates: Statement;
+  /** Where every candidate is known to be no copy of anything accepted before ... */
+  accept_new: Statement;
+  /** ... and where that is still to be found out. */
   accept: Statement;
   others: Statement[];
 }
@@ -65,9 +67,9 @@ export class Tail {
   /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
   async open(accepted: Bound): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
-    await this.#db.run(`CREATE TABLE ${ARRIVING} (${BRONZE_COLUMNS}); CREATE TABLE ${tailTable(bronze)} (${BRONZE_COLUMNS})`);
+    await this.#db.run(`CREATE TABLE ${BATCH} AS SELECT 0::INTEGER AS partition, 0::BIGINT AS from_offset`);
+    await this.#db.run(`CREATE TABLE ${tailTable(bronze)} (${BRONZE_COLUMNS})`);
     const makes = [
-      [ARRIVED, elements],
       [tailTable(elements), elements],
       [this.#hot, this.#shape.accepted],
       [KNOWN, this.#shape.accepted],
@@ -96,18 +98,17 @@ export class Tail {
     let arrived = { records: 0, size_bytes: 0 };
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
-      for (const clear of statements.clear) await clear.run();
+      await this.#db.run(`UPDATE ${BATCH} SET partition = ${arrival.partition}, from_offset = ${arrival.from}`);
       arrived = await this.#fill(arrival);
-      await statements.keep_records.run();
       await statements.parse.run();
-      await statements.keep_elements.run();
       candidates = (await statements.candidates.read()).map(candidateOf);
       if (candidates.length === 0) return [];
       await this.#cover(candidates, from, accepted);
-      await this.#recall(candidates, from, accepted);
-      if ((await statements.accept.run()) === candidates.length) return candidates;
+      const has_doubtful = await this.#recall(candidates, from, accepted);
+      const accepting = has_doubtful ? statements.accept : statements.accept_new;
+      if ((await accepting.run()) === candidates.length) return candidates;
       for (const other of statements.others) await other.run();
-      return this.#acceptedOf(candidates);
+      return this.#acceptedOf(candidates, arrival);
     });
     this.#records += arrived.records;
     this.#size_bytes += arrived.size_bytes;
@@ -138,33 +139,30 @@ export class Tail {
   async prepare(): Promise<void> {
     const { bronze, seeds, elements, accepted, others } = this.#shape;
     const local = seeds.map((seed) => [seed.relation, tailTable(seed)] as const);
-    const insert = (into: string, sql: string) => this.#db.prepare(`INSERT INTO ${into} BY NAME ${sql}`);
-    const judged = new Map([[elements.relation, ARRIVED], ...local]);
+    const arriving = (model: CompiledRelation) => `(select * from ${tailTable(model)} where ${IS_ARRIVING})`;
+    const insert = (into: CompiledRelation, binding: Binding) => this.#db.prepare(`INSERT INTO ${tailTable(into)} BY NAME ${bind(into, binding, {})}`);
+    const judged = [[elements.relation, arriving(elements)] as const, ...local];
     const known = `(select * from ${this.#hot} union all by name select * from ${KNOWN})`;
-    const kept = new Map([...judged, [accepted.relation, this.#hot] as const]);
     this.#statements = {
-      clear: await Promise.all([ARRIVING, ARRIVED, KNOWN].map((table) => this.#db.prepare(`DELETE FROM ${table}`))),
-      keep_records: await insert(tailTable(bronze), `select * from ${ARRIVING}`),
-      parse: await insert(ARRIVED, bind(elements, new Map([[bronze.relation, ARRIVING], ...local]), {})),
-      keep_elements: await insert(tailTable(elements), `select * from ${ARRIVED}`),
+      parse: await insert(elements, new Map([[bronze.relation, arriving(bronze)], ...local])),
       candidates: await this.#db.prepare(this.#candidatesSql()),
-      accept: await insert(this.#hot, bind(accepted, new Map([...judged, [accepted.relation, known] as const]), {})),
-      others: await Promise.all(others.map((model) => insert(tailTable(model), bind(model, kept, {})))),
+      accept_new: await insert(accepted, new Map([...judged, [accepted.relation, `(${emptyLike(accepted)})`] as const])),
+      accept: await insert(accepted, new Map([...judged, [accepted.relation, known] as const])),
+      others: await Promise.all(others.map((model) => insert(model, new Map([...judged, [accepted.relation, this.#hot] as const])))),
     };
   }
 
   async #fill(arrival: Arrival): Promise<{ records: number; size_bytes: number }> {
+    const table = tailTable(this.#shape.bronze);
     if (arrival.kind === "log") {
       const { records } = arrival;
-      await this.#db.append(ARRIVING, this.#topic, records);
+      await this.#db.append(table, this.#topic, records);
       return { records: records.length, size_bytes: records.reduce((sum, { payload }) => sum + payload.length, 0) };
     }
     const { bronze, partition, from, to } = arrival;
-    await this.#db.run(
-      `INSERT INTO ${ARRIVING} BY NAME ${tableAt(this.#shape.bronze, bronze)}
-       WHERE log_topic = '${this.#topic}' AND log_partition = ${partition} AND log_offset >= ${from} AND log_offset < ${to}`,
-    );
-    return this.#count(ARRIVING);
+    const range = `log_topic = '${this.#topic}' AND log_partition = ${partition} AND log_offset >= ${from}`;
+    await this.#db.run(`INSERT INTO ${table} BY NAME ${tableAt(this.#shape.bronze, bronze)} WHERE ${range} AND log_offset < ${to}`);
+    return this.#count(`${table} WHERE ${range}`);
   }
 
   async #count(table: string): Promise<{ records: number; size_bytes: number }> {
@@ -177,7 +175,7 @@ export class Tail {
     const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
     return `select ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
          log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}
-       from ${ARRIVED} where ${is_candidate} order by log_partition, log_offset, element_index`;
+       from ${tailTable(this.#shape.elements)} where ${IS_ARRIVING} and ${is_candidate} order by log_partition, log_offset, element_index`;
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
@@ -195,9 +193,12 @@ export class Tail {
     );
   }
 
-  /** Finds, in the table, the events that candidates may be copies of. Most cannot be: their number is higher than any before. */
-  async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<void> {
-    if (accepted.snapshot_id === null) return;
+  /**
+   * Finds, in the table, the events that candidates may be copies of, and returns whether there may be any: most cannot, because
+   * their number is higher than any before.
+   */
+  async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<boolean> {
+    if (accepted.snapshot_id === null) return candidates.some((candidate) => candidate.number === null || this.#heads.mayBeCopy(candidate));
     const { columns } = this.#live;
     for (const date of this.#heads.unknownDates(candidates)) {
       const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
@@ -208,25 +209,26 @@ export class Tail {
       this.#heads.learn(date, heads as [string, number][]);
     }
     const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
-    if (doubtful.length === 0) return;
+    if (doubtful.length === 0) return candidates.some(({ number }) => number === null);
     const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
-    const unknown = `select ${columns.identity}, ${columns.date} from ${ARRIVED} as arrived
+    const unknown = `select ${columns.identity}, ${columns.date} from ${tailTable(this.#shape.elements)} as arrived
       where (log_partition, log_offset, element_index) in (${wanted})
         and not exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${columns.identity} and hot.${columns.date} = arrived.${columns.date})`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
-    if (count === 0) return;
+    if (count === 0) return true;
+    await this.#db.run(`DELETE FROM ${KNOWN}`);
     await this.#db.run(
       `INSERT INTO ${KNOWN} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${columns.date} IN (${dateLiterals(doubtful.map(({ date }) => date))})
          AND (t.${columns.identity}, t.${columns.date}) IN (${unknown}) AND not (${isPast(from)})`,
     );
+    return true;
   }
 
   /** The candidates that the last batch's verdict let in. */
-  async #acceptedOf(candidates: readonly Candidate[]): Promise<Tick[]> {
+  async #acceptedOf(candidates: readonly Candidate[], { partition, from }: Arrival): Promise<Tick[]> {
     const rows = await this.#db.read(
-      `select hot.log_partition, hot.log_offset, hot.element_index from ${this.#hot} as hot
-       where (hot.log_topic, hot.log_partition, hot.log_offset) in (select log_topic, log_partition, log_offset from ${ARRIVING})`,
+      `select log_partition, log_offset, element_index from ${this.#hot} where log_partition = ${partition} and log_offset >= ${from}`,
     );
     const accepted = new Set(rows.map((row) => row.join("/")));
     return candidates.filter(({ partition, offset, element_index }) => accepted.has(`${partition}/${offset}/${element_index}`));

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -169,6 +170,8 @@ export class DbtWorker {
     });
     this.#child = child;
     this.#stderr = "";
+    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already tells by "exit".
+    if (child.pid !== undefined) lowerPriority(child.pid);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);
     });
@@ -220,6 +223,14 @@ export class DbtWorker {
         : "Nothing is lost: the next increment starts it again. If it keeps ending, run `npm run -s coinlake -- doctor`.",
       is_retryable: true,
     });
+  }
+}
+
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_SYSTEM_ERROR") throw error;
   }
 }
 

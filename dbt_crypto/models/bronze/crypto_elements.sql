@@ -142,8 +142,8 @@ named as (
             'trade': 'field.timestamp',
             'trade_row': 'row_values[3]',
         }) }} as event_text,
-        {{ unless_below(0, decimal_of('field.total_volume')) }} as volume_24h,
-        {{ unless_below(0, decimal_of('field.market_cap')) }} as market_cap,
+        {{ decimal_of('field.total_volume') }} as given_volume_24h,
+        {{ decimal_of('field.market_cap') }} as given_market_cap,
         {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h
     from recognised_fields
 
@@ -181,8 +181,10 @@ priced as (
 
     select
         *,
+        {{ unless_below(0, 'given_volume_24h') }} as volume_24h,
+        {{ unless_below(0, 'given_market_cap') }} as market_cap,
         {{ decimal_of('price_text') }} as price,
-        {{ unless_below(0, decimal_of('volume_text', 'decimal(38, 8)')) }} as traded_volume,
+        {{ decimal_of('volume_text', 'decimal(38, 8)') }} as given_volume,
         {{ event_time('event_text') }} as price_at
     from identified
 
@@ -192,6 +194,7 @@ judged as (
 
     select
         *,
+        {{ unless_below(0, 'given_volume') }} as traded_volume,
         coalesce(
             refusal,
             case

@@ -55,7 +55,7 @@ export class TailDatabase {
     await orFail(this.#writer.run(sql));
   }
 
-  /** A statement that is planned once, and again when what it reads has changed. */
+  /** A statement that is planned once. It takes no parameters: DuckDB plans one that does anew at every run. */
   async prepare(sql: string): Promise<Statement> {
     const prepared: DuckDBPreparedStatement = await orFail(this.#writer.prepare(sql));
     return {
