@@ -7,10 +7,12 @@ import { nobodyListens, type StepListener } from "../../steps.ts";
 import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
+import { AppendThread } from "./append-thread.ts";
 import { isBusy, logFailure } from "./failure.ts";
 import { openLogFile } from "./file.ts";
 import { countPrunable, cutIntoSegments, decodeSegment, encodeSegment, type SegmentRow } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
+import { BUSY_RETRY_MS, transact } from "./transaction.ts";
 
 export interface SqliteLogOptions {
   /** Its folder is made when missing. SQLite puts `-wal` and `-shm` files beside it. */
@@ -23,8 +25,6 @@ export interface SqliteLogOptions {
 }
 
 const BUSY_TIMEOUT_MS = 5000;
-/** Another process holds the lock for the time of one append, about a millisecond. */
-const BUSY_RETRY_MS = 5;
 /** SQLite's own limit for a value is 1 GB; what a price feed sends is six orders below. */
 const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
 /** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
@@ -39,7 +39,8 @@ interface Topic {
 
 /**
  * The log in one SQLite file per lake (WAL, synchronous=FULL: a transaction is fsynced when COMMIT returns). Records,
- * offsets and the producer's position change in one transaction. Any number of processes may read and append.
+ * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody else.
+ * Any number of processes may read and append.
  * Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT, LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
@@ -56,6 +57,12 @@ class SqliteLog implements Log {
   readonly #busy_timeout_ms: number;
   readonly #topics = new Map<string, Topic>();
   readonly #waiting = new Set<() => void>();
+  readonly #thread: AppendThread;
+  /** Settles when the write that was called last is carried out, or is on its way to the thread. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Settles when the last append sent to the thread, and so each before it, is carried out. */
+  #sent: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | null = null;
 
   constructor(database: DatabaseSync, options: SqliteLogOptions & { busy_timeout_ms: number }) {
     this.#database = database;
@@ -63,6 +70,8 @@ class SqliteLog implements Log {
     this.#file = options.file;
     this.#step = options.step ?? nobodyListens;
     this.#busy_timeout_ms = options.busy_timeout_ms;
+    const { file, max_size_bytes, busy_timeout_ms } = options;
+    this.#thread = new AppendThread({ file, max_size_bytes, busy_timeout_ms });
   }
 
   async createTopic(topic: string, partitions: number): Promise<void> {
@@ -78,18 +87,18 @@ class SqliteLog implements Log {
   }
 
   async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {
-    const { topic_id, partitions } = await this.#topic(topic);
-    const segments = splitByPartition(records, partitions).flatMap(([partition, share]) =>
-      cutIntoSegments(share).map((piece) => ({ partition, ...encodeSegment(piece) })),
-    );
-    this.#step("before append");
-    await this.#transact("append to", () => {
-      for (const { partition, record_count, max_ingested_at_us, strings, index, payloads } of segments) {
-        const end_offset = this.#sql.advance_end.get(record_count, topic_id, partition)?.["end_offset"] as number;
-        this.#sql.insert_segment.run(topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, index, payloads);
-      }
-      if (checkpoint !== undefined) this.#sql.put_position.run(topic_id, checkpoint.producer, checkpoint.position);
+    const { durable } = await this.#inOrder(async () => {
+      const { topic_id, partitions } = await this.#topic(topic);
+      const segments = splitByPartition(records, partitions).flatMap(([partition, share]) =>
+        cutIntoSegments(share).map((piece) => ({ partition, ...encodeSegment(piece) })),
+      );
+      this.#step("before append");
+      const durable = this.#thread.append({ topic_id, segments, checkpoint });
+      this.#sent = Promise.allSettled([durable]);
+      // In an object, or the turn would last until the disk has answered.
+      return { durable };
     });
+    await durable;
     this.#step("after append");
     for (const wake of this.#waiting) wake();
   }
@@ -141,9 +150,17 @@ class SqliteLog implements Log {
     }
   }
 
-  async close(): Promise<void> {
+  /** Waits for the writes under way. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#closeAfterWrites());
+  }
+
+  async #closeAfterWrites(): Promise<void> {
+    await this.#turn;
+    await this.#sent;
+    await this.#thread.close();
+    this.#database.close();
     for (const wake of this.#waiting) wake();
-    if (this.#database.isOpen) this.#database.close();
   }
 
   #nextAppend(signal: AbortSignal): Promise<void> {
@@ -222,18 +239,20 @@ class SqliteLog implements Log {
     return known;
   }
 
-  /** `work` runs without a pause inside one write transaction: all of it or nothing. */
+  /** Writes of this thread, between appends: without a turn they could find the file taken each time they look. */
   #transact<T>(verb: string, work: () => T): Promise<T> {
-    return this.#retrying(verb, () => {
-      this.#database.exec("BEGIN IMMEDIATE");
-      try {
-        const result = work();
-        this.#database.exec("COMMIT");
-        return result;
-      } finally {
-        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      }
+    return this.#inOrder(async () => {
+      await this.#sent;
+      return this.#retrying(verb, () => transact(this.#database, work));
     });
+  }
+
+  /** Starts each `work` when the one called before has ended. */
+  async #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw closed(this.#file);
+    const turn = this.#turn.then(work);
+    this.#turn = Promise.allSettled([turn]);
+    return turn;
   }
 
   async #retrying<T>(verb: string, work: () => T): Promise<T> {

@@ -1,8 +1,8 @@
 import { openSqliteLog } from "../../../src/log/sqlite/log.ts";
 import { message } from "../contract.ts";
 
-/** Another process that appends: FILE, number of records. */
-const [file = "", count] = process.argv.slice(2);
+/** Another process that appends: FILE, number of records, and anything to leave the log open. */
+const [file = "", count, leave_open] = process.argv.slice(2);
 const log = openSqliteLog({ file });
 for (let i = 0; i < Number(count); i += 1) await log.append("t", [message("there")]);
-await log.close();
+if (leave_open === undefined) await log.close();

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
+import type { Worker } from "node:worker_threads";
 import type { Log } from "../../../src/log/log.ts";
 import { openSqliteLog } from "../../../src/log/sqlite/log.ts";
 import { logContract, message } from "../contract.ts";
@@ -166,6 +167,122 @@ describe("The SQLite log and its file", () => {
       clearInterval(ticking);
       holder.close();
       assert.ok(turns >= 5, `the event loop turned ${turns} times`);
+    });
+  });
+
+  /** Node tells of each thread that starts. */
+  async function withThreadsSeen(body: (threads: readonly Worker[]) => Promise<void>): Promise<void> {
+    const threads: Worker[] = [];
+    const see = (thread: Worker): void => void threads.push(thread);
+    process.on("worker", see);
+    try {
+      await body(threads);
+    } finally {
+      process.off("worker", see);
+    }
+  }
+
+  async function textsIn(log: Log): Promise<string[]> {
+    return (await log.read("t", 0, 0, ALL)).map(({ payload }) => Buffer.from(payload).toString());
+  }
+
+  it("A thread starts with the first append, and not before.", async () => {
+    await withThreadsSeen(async (threads) => {
+      const log = openSqliteLog({ file: newFile() });
+      await withLog(log, async () => {
+        await log.createTopic("t", 1);
+        await textsIn(log);
+        await log.position("t", "p");
+        await log.prune("t", 0, 10, Number.MAX_SAFE_INTEGER);
+        assert.equal(threads.length, 0);
+        await Promise.all([log.append("t", [message("x")]), log.append("t", [message("y")])]);
+        assert.equal(threads.length, 1);
+      });
+      assert.equal(threads[0]?.threadId, -1, "closing has ended it");
+    });
+  });
+
+  it("A process that leaves its log open still ends, once its appends are durable.", async () => {
+    const log = openSqliteLog({ file: newFile() });
+    await withLog(log, async () => {
+      await log.createTopic("t", 1);
+      const child = fork(join(import.meta.dirname, "append-child.ts"), [file, "3", "leave open"]);
+      const [exit_code] = await once(child, "exit");
+      assert.equal(exit_code, 0);
+      assert.equal((await textsIn(log)).length, 3);
+    });
+  });
+
+  it("Appends called without awaiting land in the order of the calls, those to a topic not yet looked up too.", async () => {
+    const first = openSqliteLog({ file: newFile() });
+    await withLog(first, () => first.createTopic("t", 1));
+    const log = openSqliteLog({ file });
+    await withLog(log, async () => {
+      const expected = Array.from({ length: 200 }, (_, i) => String(i));
+      await Promise.all(expected.map((text) => log.append("t", [message(text)], { producer: "p", position: text })));
+      assert.deepEqual(await textsIn(log), expected);
+      assert.equal(await log.position("t", "p"), "199");
+    });
+  });
+
+  it("Pruning has its turn among appends that never pause.", async () => {
+    const log = openSqliteLog({ file: newFile(), busy_timeout_ms: 1 });
+    await withLog(log, async () => {
+      await log.createTopic("t", 1);
+      const appends = Array.from({ length: 100 }, (_, i) => log.append("t", [message(String(i))]));
+      const pruned = log.prune("t", 0, 50, Number.MAX_SAFE_INTEGER);
+      appends.push(...Array.from({ length: 100 }, (_, i) => log.append("t", [message(String(100 + i))])));
+      assert.equal(await pruned, 50);
+      await Promise.all(appends);
+      assert.deepEqual(await log.bounds("t"), [{ partition: 0, begin: 50, end: 200 }]);
+    });
+  });
+
+  it("An append that is refused leaves those behind it in order.", async () => {
+    const log = openSqliteLog({ file: newFile(), max_size_bytes: 1_000_000 });
+    await withLog(log, async () => {
+      await log.createTopic("t", 1);
+      const [, refused, ...others] = await Promise.allSettled(
+        ["a", "b".repeat(2_000_000), "c", "d"].map((text) => log.append("t", [message(text)], { producer: "p", position: text.slice(0, 1) })),
+      );
+      assert.equal(refused?.status === "rejected" && refused.reason.code, "LOG_DISK_FULL");
+      assert.deepEqual(others.map(({ status }) => status), ["fulfilled", "fulfilled"]);
+      assert.deepEqual(await textsIn(log), ["a", "c", "d"]);
+    });
+  });
+
+  it("Closing makes the appends under way durable, and refuses later ones.", async () => {
+    const log = openSqliteLog({ file: newFile() });
+    await log.createTopic("t", 1);
+    const expected = Array.from({ length: 50 }, (_, i) => String(i));
+    const appends = expected.map((text) => log.append("t", [message(text)]));
+    const closed = log.close();
+    await assert.rejects(log.append("t", [message("late")]), { code: "LOG_CLOSED" });
+    await closed;
+    await Promise.all(appends);
+    const reopened = openSqliteLog({ file });
+    await withLog(reopened, async () => assert.deepEqual(await textsIn(reopened), expected));
+  });
+
+  it("When the thread is killed, appends under way and later ones are refused, and nothing half-written stays.", async () => {
+    await withThreadsSeen(async (threads) => {
+      const log = openSqliteLog({ file: newFile() });
+      await withLog(log, async () => {
+        await log.createTopic("t", 1);
+        await log.append("t", [message("before")]);
+        const holder = new DatabaseSync(file);
+        holder.exec("BEGIN IMMEDIATE");
+        const refused = [log.append("t", [message("x")]), log.append("t", [message("y")])].map((append) =>
+          assert.rejects(append, { code: "LOG_FAILED", is_retryable: false }),
+        );
+        // Both must be under way: they are sent a few microtasks after the call.
+        await new Promise(setImmediate);
+        await threads[0]?.terminate();
+        await Promise.all(refused);
+        holder.close();
+        await assert.rejects(log.append("t", [message("z")]), { code: "LOG_FAILED" });
+        assert.deepEqual(await textsIn(log), ["before"]);
+      });
     });
   });
 

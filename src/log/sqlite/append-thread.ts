@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { OperatingError } from "../../errors.ts";
+import type { AppendAnswer, AppendFailure, AppendMessage, AppendRequest, AppendTarget } from "./append-worker.ts";
+
+interface Waiter {
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * The thread that waits for the disk: an fsync takes milliseconds under load, and would stop the event loop for as long. It starts
+ * with the first append and keeps the process alive only while an append is under way. Requests are carried out in their order.
+ * Once it has ended by itself every append fails with LOG_FAILED: which of those under way are durable is seen by reading.
+ */
+export class AppendThread {
+  readonly #target: AppendTarget;
+  readonly #under_way: Waiter[] = [];
+  #worker: Worker | null = null;
+  #ended: OperatingError | null = null;
+
+  constructor(target: AppendTarget) {
+    this.#target = target;
+  }
+
+  /** Resolves when the segments and the position are on disk. The segments' buffers are given away. */
+  append(request: Omit<AppendRequest, "deadline_ns">): Promise<void> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
+    const worker = (this.#worker ??= this.#start());
+    const deadline_ns = process.hrtime.bigint() + BigInt(Math.ceil(this.#target.busy_timeout_ms * 1e6));
+    const buffers = request.segments.flatMap(({ index, payloads }) => [index.buffer as ArrayBuffer, payloads.buffer as ArrayBuffer]);
+    return new Promise((resolve, reject) => {
+      worker.postMessage({ ...request, deadline_ns } satisfies AppendMessage, buffers);
+      this.#under_way.push({ resolve, reject });
+      worker.ref();
+    });
+  }
+
+  /** After the appends under way. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    worker.ref();
+    worker.postMessage("end" satisfies AppendMessage, []);
+    await once(worker, "exit");
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("append-worker.ts", import.meta.url), {
+      workerData: this.#target,
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+    });
+    let reason: unknown;
+    worker.on("message", (answer: AppendAnswer) => {
+      const waiter = this.#under_way.shift();
+      if (this.#under_way.length === 0) worker.unref();
+      if (answer === null) waiter?.resolve();
+      else waiter?.reject(thrownBy(answer));
+    });
+    worker.on("error", (error) => (reason = error));
+    worker.on("exit", () => {
+      this.#worker = null;
+      this.#ended = ended(this.#target.file, reason);
+      for (const waiter of this.#under_way.splice(0)) waiter.reject(this.#ended);
+    });
+    return worker;
+  }
+}
+
+function thrownBy({ message, operating, cause }: AppendFailure): Error {
+  return operating === undefined ? new Error(message, { cause }) : new OperatingError(operating.code, message, { ...operating, cause });
+}
+
+function ended(file: string, cause: unknown): OperatingError {
+  return new OperatingError("LOG_FAILED", `The thread that appends to the log ${file} has ended`, {
+    next_step: "Start again; nothing acknowledged is lost.",
+    cause,
+  });
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import type { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { OperatingError } from "../../errors.ts";
+import { isBusy, logFailure } from "./failure.ts";
+import { openLogFile } from "./file.ts";
+import type { EncodedSegment } from "./segment.ts";
+import { prepareStatements, type Statements } from "./statements.ts";
+import { BUSY_RETRY_MS, transact } from "./transaction.ts";
+
+/** How the log's file was opened, and is opened here. */
+export interface AppendTarget {
+  file: string;
+  max_size_bytes: number | undefined;
+  busy_timeout_ms: number;
+}
+
+export interface AppendRequest {
+  topic_id: number;
+  segments: readonly (EncodedSegment & { partition: number })[];
+  checkpoint: { producer: string; position: string } | undefined;
+  /** On the clock of `process.hrtime`, the one that threads share: until then, another process that writes is waited for. */
+  deadline_ns: bigint;
+}
+
+/** "end" comes last: close the file and leave. */
+export type AppendMessage = AppendRequest | "end";
+
+/** What was thrown, in a form that crosses threads: a copied error would keep its message only. */
+export interface AppendFailure {
+  message: string;
+  /** Absent for a programmer's error. */
+  operating?: { code: string; next_step: string; is_retryable: boolean };
+  cause: unknown;
+}
+
+/** One per request, in the order of the requests; null when it is durable. */
+export type AppendAnswer = AppendFailure | null;
+
+const target = workerData as AppendTarget;
+const port = parentPort;
+assert(port !== null, "this file is the body of a thread");
+const asleep = new Int32Array(new SharedArrayBuffer(4));
+let opened: { database: DatabaseSync; sql: Statements } | null = null;
+
+port.on("message", (message: AppendMessage) => {
+  if (message === "end") {
+    opened?.database.close();
+    port.close();
+  } else {
+    port.postMessage(answerTo(message), []);
+  }
+});
+
+function answerTo(request: AppendRequest): AppendAnswer {
+  try {
+    opened ??= open();
+    append(opened.database, opened.sql, request);
+    return null;
+  } catch (error) {
+    const failure = logFailure(target.file, "append to", error);
+    if (!(failure instanceof OperatingError)) return { message: String(failure), cause: failure };
+    const { code, message, next_step, is_retryable, cause } = failure;
+    return { message, operating: { code, next_step, is_retryable }, cause };
+  }
+}
+
+function open(): { database: DatabaseSync; sql: Statements } {
+  const database = openLogFile(target.file, target.max_size_bytes, target.busy_timeout_ms);
+  return { database, sql: prepareStatements(database) };
+}
+
+/** Waits for another writer by sleeping: nothing else is to be done here, and the requests behind must not overtake. */
+function append(database: DatabaseSync, sql: Statements, request: AppendRequest): void {
+  for (;;) {
+    try {
+      transact(database, () => write(sql, request));
+      return;
+    } catch (error) {
+      if (!isBusy(error) || process.hrtime.bigint() >= request.deadline_ns) throw error;
+    }
+    Atomics.wait(asleep, 0, 0, BUSY_RETRY_MS);
+  }
+}
+
+function write(sql: Statements, { topic_id, segments, checkpoint }: AppendRequest): void {
+  for (const { partition, record_count, max_ingested_at_us, strings, index, payloads } of segments) {
+    const end_offset = sql.advance_end.get(record_count, topic_id, partition)?.["end_offset"] as number;
+    sql.insert_segment.run(topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, index, payloads);
+  }
+  if (checkpoint !== undefined) sql.put_position.run(topic_id, checkpoint.producer, checkpoint.position);
+}
