@@ -75,17 +75,17 @@ describe("where a table ends and the tail begins", () => {
     const { records, after: expected } = knownStream();
     const stop = new AbortController();
     const running = live.run(stop.signal);
-    let is_appended = false;
+    const appended = new AbortController();
     const appending = (async () => {
       for (let from = 0; from < records.length && !stop.signal.aborted; from += 25) {
         await lake.append(records.slice(from, from + 25));
         await wait(60);
       }
-      is_appended = true;
+      appended.abort();
     })();
     let commits = 0;
     const committing = (async () => {
-      while ((!is_appended || commits < 3) && !stop.signal.aborted) {
+      while ((!appended.signal.aborted || commits < 3) && !stop.signal.aborted) {
         await lake.ingest();
         await lake.catchUp();
         commits += 1;
