@@ -12,6 +12,7 @@ import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
 import { benchIncrement } from "./increment.ts";
 import { benchIngest } from "./ingest.ts";
+import { benchLive } from "./live.ts";
 import { benchPages } from "./pages.ts";
 import { runCoinlake } from "./process.ts";
 
@@ -63,6 +64,19 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  },
+  live: async () => {
+    const ours = await benchLive();
+    return [
+      atMost(`arrival → visible in live, ${ours.messages_per_s} messages/s, p50 (ms)`, ours.visible_p50_ms, 50),
+      atMost("  p99 (ms)", ours.visible_p99_ms, 250),
+      atMost(`arrival → alert at a webhook, p99 of ${ours.alerts} (ms)`, ours.alert_p99_ms, 500),
+      atMost(`arrival → ${ours.sse_clients} clients of the event stream, p99 (ms)`, ours.sse_p99_ms, 500),
+      atMost("age of the newest row when an SQL client has its answer, p50 (ms)", ours.sql_age_p50_ms, null),
+      atMost("commits a minute, of the table with the most", ours.commits_per_minute, 6),
+      atMost("Node RSS (MB)", ours.rss_max_mb, 500),
+      atMost("  last quarter × second quarter", ours.rss_growth, 1.1),
+    ];
   },
   increment: async () => {
     const ours = await benchIncrement();
