@@ -9,7 +9,7 @@ import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
-import { patiently, pause } from "../schedule/patience.ts";
+import { isRetryable, patiently, pause } from "../schedule/patience.ts";
 import type { Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";
@@ -53,21 +53,29 @@ const MOST_FAILURES = 8;
  * They start together, once dbt has compiled the models (at once where it had before), and stop together.
  */
 export function followLog(options: FollowingOptions): Following {
-  const ready = Promise.withResolvers<{ live: LiveLake; alerts: AlertEngine }>();
+  const ready = Promise.withResolvers<{ live: LiveLake; alerts: AlertEngine } | null>();
   // Whoever awaits it sees its error; a run that is never drained does not.
   ready.promise.catch(() => {});
   return {
     async run(signal) {
+      let is_started = false;
       try {
-        await follow(options, signal, ready.resolve);
+        await follow(options, signal, (parts) => {
+          is_started = true;
+          ready.resolve(parts);
+        });
+        ready.resolve(null);
       } catch (error) {
         ready.reject(error);
         // What was told to stop before it had started has not failed.
-        if (!signal.aborted) throw error;
+        if (is_started || !signal.aborted) throw error;
       }
     },
     async drain(signal) {
-      const { live, alerts } = await ready.promise;
+      const parts = await ready.promise;
+      // Stopped before it had started.
+      if (parts === null) return;
+      const { live, alerts } = parts;
       const topic = options.pipeline.topic.name;
       const bounds = await options.open.log.bounds(topic);
       await live.until(Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end])), signal);
@@ -84,10 +92,12 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, () => prepareModels(worker, project, open.lake.dbt_folder)));
   if (models === null) return;
-  const live = await LiveLake.open({ open, pipeline, models, clock: systemClock, failed });
+  const live = await patiently(patience, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
+  if (live === null) return;
   try {
     const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
-    const alerts = await AlertEngine.open({ folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report });
+    const alerts = await patiently(patience, () => AlertEngine.open({ folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report }));
+    if (alerts === null) return;
     try {
       const running = server === null ? null : await serve(options, server, live, alerts);
       started({ live, alerts });
@@ -127,13 +137,22 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
 }
 
 /** Tells the alerts, about once a second, how sources and layers are doing. */
-async function lookAfter({ open, pipeline, producers }: FollowingOptions, live: LiveLake, alerts: AlertEngine, signal: AbortSignal): Promise<void> {
+async function lookAfter({ open, pipeline, producers, failed }: FollowingOptions, live: LiveLake, alerts: AlertEngine, signal: AbortSignal): Promise<void> {
   const topic = pipeline.topic.name;
   const tables = new TableReports(open);
   const times = new RecordTimes(open.log, topic);
-  do {
+  const look = async () => {
     const request = { log: open.log, topic, tables: await tables.all(), live: live.state().next, now_us: systemClock.now_us(), is_replay: open.lake.kind === "replay" };
     alerts.look({ sources: statusesOf(producers), layers: await freshness(request, times) });
+  };
+  do {
+    try {
+      await look();
+    } catch (error) {
+      // The next look is a second away.
+      if (!isRetryable(error)) throw error;
+      failed(error);
+    }
   } while (await pause(systemClock, LOOK_MS, signal));
 }
 

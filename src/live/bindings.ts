@@ -48,7 +48,7 @@ export function isPast(place: Place, [topic, partition, offset] = ["log_topic", 
 export function bind(model: CompiledRelation, binding: Binding, place: Place): string {
   if (model.sql === null) throw new Error(`${model.name} is no model`);
   let sql = model.sql.trim();
-  for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, replacement);
+  for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, () => replacement);
   return sql.replace(IS_NEW, (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`);
 }
 

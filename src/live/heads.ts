@@ -20,11 +20,9 @@ export class Heads {
     return [...new Set(candidates.flatMap(({ date, number }) => (number === null || this.#by_date.has(date) ? [] : [date])))];
   }
 
-  /** What the accepted rows' table says of a date. */
+  /** What the table and the tail say of a date that nothing was known of. */
   learn(date: string, heads: readonly (readonly [numbered_for: string, number: number])[]): void {
     this.#by_date.set(date, new Map(heads));
-    const oldest = this.#by_date.keys().next().value;
-    if (this.#by_date.size > MAX_DATES && oldest !== undefined) this.#by_date.delete(oldest);
   }
 
   mayBeCopy({ date, number, numbered_for, is_timed }: Numbered): boolean {
@@ -32,12 +30,18 @@ export class Heads {
     return number <= (this.#by_date.get(date)?.get(numbered_for) ?? -Infinity);
   }
 
+  /** After a batch was absorbed; only then are dates forgotten, those longest out of use first. */
   advance(candidates: readonly Numbered[]): void {
     for (const { date, number, numbered_for } of candidates) {
       if (number === null) continue;
       const heads = this.#by_date.get(date) ?? new Map<string, number>();
-      this.#by_date.set(date, heads);
       if (number > (heads.get(numbered_for) ?? -Infinity)) heads.set(numbered_for, number);
+      this.#by_date.delete(date);
+      this.#by_date.set(date, heads);
+    }
+    for (const date of this.#by_date.keys()) {
+      if (this.#by_date.size <= MAX_DATES) break;
+      this.#by_date.delete(date);
     }
   }
 }

@@ -4,7 +4,7 @@ import { TailDatabase } from "../engine/embedded/tail-database.ts";
 import type { QueryResult, ReadOptions } from "../engine/embedded/read.ts";
 import { OperatingError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
-import type { PartitionBounds } from "../log/log.ts";
+import type { LogRecord, PartitionBounds } from "../log/log.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { Place } from "./bindings.ts";
@@ -54,7 +54,9 @@ const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
 const PACE_MS = 25;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
 const LOOK_MS = 250;
-const RETRY_PAUSE_MS = 1_000;
+/** After a failure; each pause is twice the one before. */
+const RETRY_PAUSE_MS = 500;
+const MAX_FAILURES_IN_A_ROW = 8;
 
 /**
  * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
@@ -73,6 +75,8 @@ export class LiveLake {
   #looked_us = -Infinity;
   #pending_records = 0;
   #stalled: string | null = null;
+  /** Views were replaced, and what follows from it failed. */
+  #is_untidy = false;
 
   private constructor(options: LiveLakeOptions, db: TailDatabase) {
     const { pipeline, models } = options;
@@ -108,18 +112,22 @@ export class LiveLake {
   /** Follows the log and the tables until the signal aborts. Failures that a retry may mend are reported and tried again. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, failed } = this.#options;
+    let failures = 0;
     while (!signal.aborted) {
       const started_us = clock.now_us();
       try {
         await this.#followTables();
-        if (!(await this.#absorbNext())) await this.#untilMore(signal);
+        const has_absorbed = await this.#absorbNext();
+        failures = 0;
+        if (!has_absorbed) await this.#untilMore(signal);
         else if (this.#pending_records === 0) await this.#pause(PACE_MS - (clock.now_us() - started_us) / 1000, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
+        failures += 1;
+        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
         this.#stalled = error.message;
         failed?.(error);
-        await this.#pause(RETRY_PAUSE_MS, signal);
+        await this.#pause(RETRY_PAUSE_MS * 2 ** (failures - 1), signal);
       }
     }
   }
@@ -183,6 +191,7 @@ export class LiveLake {
     this.#looked_us = now_us;
     const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
     if (moved.length > 0) await this.#bindTo(moved);
+    else if (this.#is_untidy) await this.#tidy();
   }
 
   async #bindTo(moved: readonly BoundTable[]): Promise<void> {
@@ -194,10 +203,16 @@ export class LiveLake {
       return this.#views.replace(moved);
     });
     stood();
-    // Only what no view adds to its table any more.
+    this.#is_untidy = true;
+    await this.#tidy();
+  }
+
+  /** After views were replaced: forgets what none of them adds to its table any more, and plans anew what the change has unsettled. */
+  async #tidy(): Promise<void> {
     const trimmed = await this.#db.transact(() => this.#tail.trim(this.#views.absorbed()));
     trimmed();
     await this.#tail.prepare();
+    this.#is_untidy = false;
   }
 
   /** Whether there was something, and room for it. */
@@ -206,9 +221,9 @@ export class LiveLake {
     const topic = pipeline.topic.name;
     const bounds = await open.log.bounds(topic);
     this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
-    const waiting = bounds.find((bound) => bound.end > this.#placeOf(bound));
-    if (waiting === undefined) return false;
-    if (!this.#mayAbsorb()) return false;
+    const backlog = (bound: PartitionBounds) => bound.end - this.#placeOf(bound);
+    const waiting = bounds.reduce<PartitionBounds | undefined>((most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most), undefined);
+    if (!this.#mayAbsorb() || waiting === undefined) return false;
     const arrival = await this.#arrivalOf(waiting);
     if (arrival === null) return false;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
@@ -233,15 +248,25 @@ export class LiveLake {
 
   /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */
   async #arrivalOf({ partition, begin, end }: PartitionBounds): Promise<Arrival | null> {
-    const { open, pipeline } = this.#options;
+    const { pipeline } = this.#options;
     const from = this.#placeOf({ partition, begin, end });
     if (from >= begin) {
-      const records = await open.log.read(pipeline.topic.name, partition, from, BATCH);
+      const records = await this.#readLog(partition, from);
       return records.length === 0 ? null : { kind: "log", partition, from, records };
     }
     const bronze = this.#views.boundOf(this.#shape.bronze);
     const to = Math.min(begin, from + BATCH.max_records, bronze.place[`${pipeline.topic.name}/${partition}`] ?? 0);
     return to > from ? { kind: "bronze", bronze, partition, from, to } : null;
+  }
+
+  /** Nothing where the log forgot it just now: bronze has it. */
+  async #readLog(partition: number, from: number): Promise<LogRecord[]> {
+    try {
+      return await this.#options.open.log.read(this.#options.pipeline.topic.name, partition, from, BATCH);
+    } catch (error) {
+      if (error instanceof OperatingError && error.code === "OFFSET_PRUNED") return [];
+      throw error;
+    }
   }
 
   /** Where the tail stands in a partition. What no table has begins with the log. */
@@ -254,9 +279,18 @@ export class LiveLake {
     const { open, pipeline } = this.#options;
     if (this.#pending_records > 0) return this.#pause(LOOK_MS, signal);
     const topic = pipeline.topic.name;
-    const look = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
     const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#placeOf(bound) }));
-    await open.log.waitForAppend(topic, ends, look);
+    // Not AbortSignal.any: each of them would stay with a signal that lives as long as the process.
+    const look = new AbortController();
+    const wake = (): void => look.abort();
+    const timer = setTimeout(wake, LOOK_MS);
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      await open.log.waitForAppend(topic, ends, look.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+    }
   }
 
   async #pause(pause_ms: number, signal: AbortSignal): Promise<void> {

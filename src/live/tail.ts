@@ -1,7 +1,7 @@
 import { BRONZE_COLUMNS, type Statement, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
-import { BATCH, bind, emptyLike, IS_ARRIVING, isPast, KNOWN, TAIL, tableAt, type Binding, type Bound, type Place } from "./bindings.ts";
+import { BATCH, bind, emptyLike, IS_ARRIVING, isPast, KNOWN, quote, TAIL, tableAt, type Binding, type Bound, type Place } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./heads.ts";
 import { MINUTE_US, Minutes } from "./minutes.ts";
@@ -160,7 +160,7 @@ export class Tail {
       return { records: records.length, size_bytes: records.reduce((sum, { payload }) => sum + payload.length, 0) };
     }
     const { bronze, partition, from, to } = arrival;
-    const range = `log_topic = '${this.#topic}' AND log_partition = ${partition} AND log_offset >= ${from}`;
+    const range = `log_topic = ${quote(this.#topic)} AND log_partition = ${partition} AND log_offset >= ${from}`;
     await this.#db.run(`INSERT INTO ${table} BY NAME ${tableAt(this.#shape.bronze, bronze)} WHERE ${range} AND log_offset < ${to}`);
     return this.#count(`${table} WHERE ${range}`);
   }
@@ -184,7 +184,7 @@ export class Tail {
     if (missing.length === 0) return;
     const { subject, at, date } = this.#live.columns;
     const minutes = missing.map(({ minute_us }) => minute_us);
-    const wanted = missing.map((minute) => `('${minute.subject.replaceAll("'", "''")}', ${minute.minute_us})`).join(", ");
+    const wanted = missing.map((minute) => `(${quote(minute.subject)}, ${minute.minute_us})`).join(", ");
     await this.#db.run(
       `INSERT INTO ${this.#hot} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${date} IN (${dateLiterals(missing.map((minute) => minute.date))})
@@ -198,18 +198,19 @@ export class Tail {
    * their number is higher than any before.
    */
   async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<boolean> {
-    if (accepted.snapshot_id === null) return candidates.some((candidate) => candidate.number === null || this.#heads.mayBeCopy(candidate));
     const { columns } = this.#live;
     for (const date of this.#heads.unknownDates(candidates)) {
       const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
       const heads = await this.#db.read(
-        `select concat_ws('|', ${numbered_for}), max(${columns.number}) from ${this.#tableAt(accepted)}
-         where ${columns.date} = date '${date}' and ${columns.number} is not null and not (${isPast(from)}) group by all`,
+        `select concat_ws('|', ${numbered_for}), max(${columns.number}) from (
+           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#hot}
+         ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
       this.#heads.learn(date, heads as [string, number][]);
     }
     const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
     if (doubtful.length === 0) return candidates.some(({ number }) => number === null);
+    if (accepted.snapshot_id === null) return true;
     const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
     const unknown = `select ${columns.identity}, ${columns.date} from ${tailTable(this.#shape.elements)} as arrived
       where (log_partition, log_offset, element_index) in (${wanted})

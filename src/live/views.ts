@@ -122,7 +122,7 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
       table,
       snapshot_id: String(current["snapshot-id"]),
       place,
-      columns: new Set(metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields.map(({ name }) => name)),
+      columns: new Set(metadata.schemas.find((schema) => schema["schema-id"] === (current["schema-id"] ?? metadata["current-schema-id"]))?.fields.map(({ name }) => name)),
       committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
     };
   } catch (error) {

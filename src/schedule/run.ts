@@ -68,7 +68,8 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       await run.ingest.drain();
       await transforming.stop();
       await finish(run);
-      await Promise.race([run.following?.drain(run.signal), failureOf(following)]);
+      // A clean stop ends the following, and with it the wait.
+      await Promise.race([run.following?.drain(run.signal), following.end]);
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
     await Promise.allSettled(loops.map((loop) => loop.stop()));

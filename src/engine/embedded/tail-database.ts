@@ -80,24 +80,7 @@ export class TailDatabase {
 
   /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS. */
   async append(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
-    const [database = "", schema = "", name = ""] = table.split(".");
-    const appender = await this.#writer.createAppender(name, schema, database);
-    for (const { source, payload, ingested_at_us, partition, offset } of records) {
-      const is_text = isUtf8(payload);
-      appender.appendVarchar(source);
-      if (is_text) appender.appendVarchar(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
-      else appender.appendNull();
-      if (is_text) appender.appendNull();
-      else appender.appendBlob(payload);
-      appender.appendInteger(payload.length);
-      appender.appendTimestampTZ(new DuckDBTimestampTZValue(BigInt(ingested_at_us)));
-      appender.appendDate(new DuckDBDateValue(Math.floor(ingested_at_us / MICROS_PER_DAY)));
-      appender.appendVarchar(topic);
-      appender.appendInteger(partition);
-      appender.appendBigInt(BigInt(offset));
-      appender.endRow();
-    }
-    appender.closeSync();
+    await orFail(this.#fill(table, topic, records));
   }
 
   /** Rows for the tail's own bookkeeping, read within its transaction. */
@@ -121,6 +104,30 @@ export class TailDatabase {
     for (const connection of this.#idle.splice(0)) connection.closeSync();
     this.#writer.closeSync();
     this.#instance.closeSync();
+  }
+
+  async #fill(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
+    const [database = "", schema = "", name = ""] = table.split(".");
+    const appender = await this.#writer.createAppender(name, schema, database);
+    try {
+      for (const { source, payload, ingested_at_us, partition, offset } of records) {
+        const is_text = isUtf8(payload);
+        appender.appendVarchar(source);
+        if (is_text) appender.appendVarchar(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
+        else appender.appendNull();
+        if (is_text) appender.appendNull();
+        else appender.appendBlob(payload);
+        appender.appendInteger(payload.length);
+        appender.appendTimestampTZ(new DuckDBTimestampTZValue(BigInt(ingested_at_us)));
+        appender.appendDate(new DuckDBDateValue(Math.floor(ingested_at_us / MICROS_PER_DAY)));
+        appender.appendVarchar(topic);
+        appender.appendInteger(partition);
+        appender.appendBigInt(BigInt(offset));
+        appender.endRow();
+      }
+    } finally {
+      appender.closeSync();
+    }
   }
 
   /** Names of tables mean the lake's heads; `live.<table>` is found beside them. */
