@@ -109,14 +109,20 @@ export function recordsPast(place: Place, topic: string, bounds: readonly Partit
 async function behindAt(place: Place, bounds: readonly PartitionBounds[], topic: string, times: RecordTimes, reference_us: number) {
   const waiting_us: number[] = [];
   for (const bound of bounds) {
-    const next = place[`${topic}/${bound.partition}`] ?? bound.begin;
-    const at_us = await times.at(bound.partition, next, bound);
+    // What stands before the log's begin waits for the oldest record that there is.
+    const next = Math.max(place[`${topic}/${bound.partition}`] ?? bound.begin, bound.begin);
+    if (next >= bound.end) continue;
+    // A record pruned meanwhile was no younger than the newest one.
+    const at_us = (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
     if (at_us !== null) waiting_us.push(at_us);
   }
   const newest_us = await newestBefore(place, bounds, topic, times);
+  const records_behind = recordsPast(place, topic, bounds);
+  // Zero is for what has everything: a clock that goes a little behind the records' must not say so of what has not.
+  const least_s = records_behind > 0 ? 0.001 : 0;
   return {
-    records_behind: recordsPast(place, topic, bounds),
-    seconds_behind: waiting_us.length === 0 ? 0 : Math.max(0, (reference_us - Math.min(...waiting_us)) / 1_000_000),
+    records_behind,
+    seconds_behind: Math.max(least_s, waiting_us.length === 0 ? 0 : (reference_us - Math.min(...waiting_us)) / 1_000_000),
     newest_at: newest_us === null ? null : isoFromMicros(newest_us),
   };
 }

@@ -1,8 +1,10 @@
 import { isoFromMicros } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
 import type { Question, ReadTables } from "../pipeline/definition.ts";
 import { ask, latestLiveEvent, live, stored, type Answer, type LiveTables } from "../query/ask.ts";
 import { AnswerCache } from "./cache.ts";
+import { refusal } from "./problem.ts";
 import type { Served } from "./served.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
@@ -11,6 +13,8 @@ const SHARED_MS = { fresh_ms: 500, stale_ms: 3_000 };
 const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 30_000 };
 /** The past does not change; what was read of it is kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
+/** Queries of the past that wait for their turn; more are refused. */
+const MAX_WAITING = 32;
 
 /** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
 export class LakeReader implements LiveTables {
@@ -22,6 +26,8 @@ export class LakeReader implements LiveTables {
   readonly #unsubscribe: () => void;
   /** Queries of the past take turns: the session's tables mean one moment at a time. */
   #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #is_closed = false;
 
   constructor(served: Served) {
     this.#served = served;
@@ -31,7 +37,7 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  query = (sql: string): Promise<QueryResult> => this.#served.live.query(sql);
+  query = (sql: string): Promise<QueryResult> => ours(this.#served.live.query(sql));
 
   snapshots = (): TableSnapshot[] =>
     this.#served.live.state().tables.flatMap(({ table, snapshot_id, committed_at }) =>
@@ -60,7 +66,7 @@ export class LakeReader implements LiveTables {
     };
   }
 
-  /** Runs the work with the tables as they stood at `at_ms`. */
+  /** Runs the work with the tables as they stood at `at_ms`. Throws LAKE_BUSY, STOPPING. */
   past<T>(at_ms: number, work: (tables: ReadTables) => Promise<T>): Promise<T> {
     return this.#inTurn(async (session) => {
       const snapshots = await session.travelTo(at_ms);
@@ -76,7 +82,7 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY. */
+  /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
     const { pipeline } = this.#served;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
@@ -92,25 +98,48 @@ export class LakeReader implements LiveTables {
     return this.cache.get(key, PAST_MS, make);
   }
 
+  /** Waits for the query that runs; those that wait for their turn are refused. */
   async close(): Promise<void> {
+    this.#is_closed = true;
     this.#unsubscribe();
     await this.#turn;
-    if (this.#session !== null) (await this.#session).close();
+    // One that could not be opened has told whoever asked for it.
+    (await this.#session?.catch(() => null))?.close();
   }
 
-  #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
+  async #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
+    this.#refuseWhenClosed();
+    if (is_alone && this.#waiting >= MAX_WAITING) throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
     const { open } = this.#served;
     this.#session ??= QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
     // A session that could not be opened is tried anew by the next who needs one.
     session.catch(() => (this.#session = null));
-    if (!is_alone) return session.then(work);
-    const turn = this.#turn.then(async () => work(await session));
+    if (!is_alone) return ours(session.then(work));
+    this.#waiting += 1;
+    const turn = this.#turn.then(async () => {
+      this.#waiting -= 1;
+      this.#refuseWhenClosed();
+      return work(await session);
+    });
     this.#turn = turn.catch(() => {});
-    return turn;
+    return ours(turn);
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
   }
 }
 
+/** SQL that the server wrote and the engine refuses is the server's failure, and no client's BAD_SQL. */
+async function ours<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!(error instanceof OperatingError) || error.code !== "BAD_SQL") throw error;
+    throw new Error(`A query of the server's own failed: ${error.message}`, { cause: error });
+  }
+}
 
 /** From DuckDB's `2023-03-14 02:10:00.123456+00`. */
 function microsOf(text: string): number {

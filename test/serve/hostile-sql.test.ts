@@ -92,6 +92,7 @@ describe("the SQL console under hostile statements", () => {
       "begin", "begin; delete from gold.dim_crypto; commit", "rollback", "prepare evil as select 1", "execute evil", "deallocate evil", "set variable x = 1", "comment on table gold.dim_crypto is 'x'",
       "call set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from remove_iceberg_table_properties('gold.dim_crypto', ['a'])", "select * from force_checkpoint()",
       "select 1; drop table gold.dim_crypto", "select 1;;select 2", "select 1 /* ; */; delete from gold.dim_crypto --", "explain delete from gold.dim_crypto", "explain analyze copy (select 1) to '/tmp/x'", "explain explain select 1", "explain (format json) select 1",
+      `/* /* */ explain select 1 -- */ COPY (select 1) TO '${inside}'`, `--\rCOPY (select 1) TO '${inside}' /*\n explain select 1 -- */`, `/* /* */ */ explain copy (select 1) to '${inside}'`,
       "select write_log('x')", "select nextval('x')", "select sleep_ms(100000)", "select pg_sleep(100000)", "", ";", "--", "/*", "select", "\u0000", "select '\u0000'",
     ];
     for (const sql of statements) {
@@ -195,8 +196,16 @@ describe("what may be typed", () => {
   });
 
   test("may be explained, whatever stands before the word", () => {
-    assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), { prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ", query: "select 1" });
-    assert.deepEqual(withoutExplain("select 'explain '"), { prefix: "", query: "select 'explain '" });
-    assert.deepEqual(withoutExplain("explainer"), { prefix: "", query: "explainer" });
+    assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), { prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ", query: "select 1", explain: "EXPLAIN ANALYZE " });
+    assert.deepEqual(withoutExplain("select 'explain '"), { prefix: "", query: "select 'explain '", explain: "" });
+    assert.deepEqual(withoutExplain("explainer"), { prefix: "", query: "explainer", explain: "" });
+    assert.equal(withoutExplain("-- b\r\nexplain select 1").explain, "EXPLAIN ");
+  });
+
+  test("is not taken for explained where the engine's comments end elsewhere, and is looked at in no time", () => {
+    for (const sql of ["/* /* */ explain select 1 -- */ copy x", "--\rcopy x /*\n explain select 1 -- */"]) assert.equal(withoutExplain(sql).query, sql);
+    const comments = "/**/".repeat(20_000);
+    assert.equal(withoutExplain(`${comments}select 1`).explain, "");
+    assert.equal(withoutExplain(`${comments}explain select 1`).query, "select 1");
   });
 });

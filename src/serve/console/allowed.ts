@@ -44,10 +44,16 @@ export class SqlRefusal extends OperatingError {
   }
 }
 
-/** `EXPLAIN [ANALYZE]` before a query, with the comments before it: the parser gives no tree for these, so it is asked about the rest. */
-export function withoutExplain(sql: string): { query: string; prefix: string } {
-  const prefix = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*explain\s+(?:analyze\s+)?/i.exec(sql)?.[0] ?? "";
-  return { query: sql.slice(prefix.length), prefix };
+/** A comment that may nest, or a line that ends in some other way, is none of these: then the engine is asked about the whole. */
+const EXPLAIN = /^(?:\s|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[\s\S])*\*\/)*explain\s+(analyze\s+)?/i;
+
+/**
+ * `EXPLAIN [ANALYZE]` before a query, with the comments before it: the parser gives no tree for these, so it is asked about the
+ * rest. Only `explain` and `query` are ever run: the engine may read the prefix otherwise than we do.
+ */
+export function withoutExplain(sql: string): { query: string; prefix: string; explain: "" | "EXPLAIN " | "EXPLAIN ANALYZE " } {
+  const [prefix, analyze] = EXPLAIN.exec(sql) ?? [""];
+  return { query: sql.slice(prefix.length), prefix, explain: prefix === "" ? "" : analyze === undefined ? "EXPLAIN " : "EXPLAIN ANALYZE " };
 }
 
 /** Throws SQL_NOT_ALLOWED, or BAD_SQL for what does not parse. Pure. */

@@ -28,8 +28,13 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
   let turn: Promise<unknown> = Promise.resolve();
   const openSession = async () => {
     const opened = await QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2 });
-    for (const statement of lockStatements(places)) await opened.query(statement);
-    return opened;
+    try {
+      for (const statement of lockStatements(places)) await opened.query(statement);
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   };
   return {
     engine: {
@@ -38,6 +43,10 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
       past(at_ms, work) {
         session ??= openSession();
         const opened = session;
+        // A session that could not be opened is tried anew by the next who needs one.
+        opened.catch(() => {
+          if (session === opened) session = null;
+        });
         const result = turn.then(async () => {
           const own = await opened;
           const snapshots = await own.travelTo(at_ms);
@@ -50,7 +59,8 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
     run: (signal) => lake.run(signal),
     close() {
       lake.close();
-      void session?.then((own) => own.close());
+      // One that could not be opened has told whoever asked for it.
+      void session?.then((own) => own.close(), () => {});
     },
   };
 }

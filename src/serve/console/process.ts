@@ -69,8 +69,9 @@ export class ConsoleProcess {
     this.#ready.catch(() => {});
   }
 
+  /** Whether it takes another query: one that is ending does not. */
   get is_alive(): boolean {
-    return this.#is_alive;
+    return this.#is_alive && this.#ending === null;
   }
 
   async run(request: QueryRequest, signal: AbortSignal): Promise<QueryOutcome> {
@@ -97,6 +98,7 @@ export class ConsoleProcess {
 
   async #ask(request: Asked, signal: AbortSignal): Promise<Extract<Reply, { kind: "result" | "exported" }>> {
     await this.#ready;
+    if (!this.#is_alive) throw this.#death("");
     this.#last_id += 1;
     const id = this.#last_id;
     const timers: NodeJS.Timeout[] = [];

@@ -55,10 +55,10 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
 }
 
 async function perform(engine: ConsoleEngine, request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
-  const { query: body } = withoutExplain(request.sql);
-  checkParsed(await parse(engine, body, signal));
+  const { query: checked, explain } = withoutExplain(request.sql);
+  checkParsed(await parse(engine, checked, signal));
   const run = (query: ConsoleEngine["query"], snapshots: TableSnapshot[]): Promise<Reply> =>
-    request.kind === "run" ? read(query, snapshots, request, signal) : write(query, request, signal, controller);
+    request.kind === "run" ? read(query, snapshots, `${explain}${checked}`, request, signal) : write(query, checked, request, signal, controller);
   return request.at_ms === null ? run(engine.query, engine.snapshots()) : engine.past(request.at_ms, run);
 }
 
@@ -67,7 +67,8 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
   return JSON.parse(rows[0]?.[0] ?? "{}") as ParsedSql;
 }
 
-async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], { id, sql, limits }: Run, signal: AbortSignal): Promise<Reply> {
+/** `sql` is what was checked, never what was typed. */
+async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], sql: string, { id, limits }: Run, signal: AbortSignal): Promise<Reply> {
   const started_ms = performance.now();
   const result = await query(sql, { signal, max_rows: limits.max_rows, max_characters: limits.max_bytes });
   const elapsed_ms = Math.round((performance.now() - started_ms) * 10) / 10;
@@ -98,10 +99,10 @@ function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: strin
 }
 
 /** To a file that the parent named and will delete. The query stands in a literal: nothing at its end can end what is around it. */
-async function write(query: ConsoleEngine["query"], request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
+async function write(query: ConsoleEngine["query"], sql: string, request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
-  const { id, sql, format, file } = request;
-  if (withoutExplain(sql).prefix !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
+  const { id, format, file } = request;
+  if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
   let is_too_large = false;
   const watch = setInterval(() => {
@@ -127,9 +128,8 @@ function tooLarge(what: string): OperatingError {
 
 function describeFailure(error: unknown, request: Run, { is_late }: { is_late: boolean }): Failure {
   if (error instanceof SqlRefusal) {
-    const { prefix } = withoutExplain(request.sql);
-    const bytes = error.byte_position === null ? null : error.byte_position + Buffer.byteLength(prefix);
-    return { code: error.code, message: error.message, next_step: error.next_step, position: bytes === null ? null : utf16At(request.sql, bytes) };
+    const position = error.byte_position === null ? null : typedAt(request.sql, error.byte_position);
+    return { code: error.code, message: error.message, next_step: error.next_step, position };
   }
   if (!(error instanceof OperatingError)) return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
   if (is_late && error.code === "QUERY_CANCELLED") {
@@ -143,7 +143,7 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
     code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
     message,
     next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Mend the statement; GET /api/sql/schema lists tables and columns.",
-    position: position === null || request.kind === "export" ? null : utf16At(request.sql, position),
+    position: position === null || request.kind === "export" ? null : typedAt(request.sql, position - withoutExplain(request.sql).explain.length),
   };
 }
 
@@ -159,8 +159,10 @@ function duckdbError(text: string): { message: string; position: number | null; 
   }
 }
 
-function utf16At(sql: string, byte_position: number): number {
-  return Buffer.from(sql).subarray(0, byte_position).toString("utf8").length;
+/** Where in what was typed, in UTF-16 units, a byte of the checked part stands. */
+function typedAt(sql: string, checked_byte: number): number {
+  const { prefix, query } = withoutExplain(sql);
+  return prefix.length + Buffer.from(query).subarray(0, Math.max(0, checked_byte)).toString("utf8").length;
 }
 
 /** Ingest, the live tail and the server come first; and if the machine runs out of memory, this process goes. */

@@ -29,7 +29,7 @@ export class EventClient {
 
   /** Sends what there is, as far as the socket takes it. */
   pump = (): void => {
-    while (this.#stuck === null && !this.#response.destroyed) {
+    while (this.#stuck === null && this.#is_open) {
       if (this.#next < this.#ring.first) this.#missed_from = this.#ring.idOf(this.#next);
       if (this.#missed_from !== undefined) this.#tellGap(this.#missed_from);
       const frame = this.#ring.get(this.#next);
@@ -39,9 +39,13 @@ export class EventClient {
     }
   };
 
+  get #is_open(): boolean {
+    return !this.#response.destroyed && !this.#response.writableEnded;
+  }
+
   /** Something to hear, for proxies and for sockets whose other end is gone. */
   keepAlive(): void {
-    if (this.#stuck === null && !this.#response.destroyed) this.#write(Buffer.from(": alive\n\n"));
+    if (this.#stuck === null && this.#is_open) this.#write(Buffer.from(": alive\n\n"));
   }
 
   end(): void {

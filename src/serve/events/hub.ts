@@ -33,6 +33,7 @@ export class EventHub {
   #flush: NodeJS.Timeout | null = null;
   #flushed_at_ms = -Infinity;
   #is_beating = false;
+  #is_closed = false;
 
   constructor(parts: { served: Served; health: Health; tables: TableReports; onError(error: unknown): void }) {
     this.#served = parts.served;
@@ -62,12 +63,15 @@ export class EventHub {
   }
 
   publish(name: EventName, data: unknown): void {
+    // A beat that was under way when the server stopped has nobody to tell.
+    if (this.#is_closed) return;
     this.#ring.push(name, data);
     for (const client of this.#clients) client.pump();
   }
 
-  /** Takes over the response. Throws TOO_MANY_CLIENTS. */
+  /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
+    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
     if (this.#clients.size >= MAX_CLIENTS) throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
     response.writeHead(200, { ...headers, "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
     const client = new EventClient(this.#ring, response, last_id);
@@ -80,12 +84,15 @@ export class EventHub {
   }
 
   close(): void {
+    this.#is_closed = true;
     for (const stop of this.#stops.splice(0)) stop();
     if (this.#flush !== null) clearTimeout(this.#flush);
     for (const client of this.#clients) client.end();
+    this.#clients.clear();
   }
 
   #absorbed(ticks: Parameters<Parameters<Served["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
+    if (this.#is_closed) return;
     for (const tick of ticks) this.#basket.add(tick);
     if (this.#basket.is_empty || this.#flush !== null) return;
     const wait_ms = Math.max(0, this.#flushed_at_ms + TICKS_EVERY_MS - performance.now());
@@ -98,7 +105,7 @@ export class EventHub {
 
   /** What nobody tells of is looked at each second; a look that takes longer skips the next. */
   async #beat(): Promise<void> {
-    if (this.#is_beating) return;
+    if (this.#is_beating || this.#is_closed) return;
     this.#is_beating = true;
     try {
       await this.#tellCommits();
@@ -106,7 +113,7 @@ export class EventHub {
       for (const source of status.sources) this.#tellSource(source);
       this.publish("status", status);
     } catch (error) {
-      this.#onError(error);
+      if (!this.#is_closed) this.#onError(error);
     } finally {
       this.#is_beating = false;
     }

@@ -2,14 +2,18 @@ import { z } from "@hono/zod-openapi";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
+import { refusal } from "../problem.ts";
 import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules } from "../schemas/alerts.ts";
 import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
 const Id = z.object({ id: z.string().max(200) });
+/** Each reads the lake's history in an engine of its own. */
+const MAX_BACK_TESTS = 2;
 
 /** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
 export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
+  let back_tests = 0;
   register(app, {
     method: "get",
     path: "/api/rules",
@@ -67,7 +71,15 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
     params: Id,
     body: BackTestRequest,
     response: BackTest,
-    handle: ({ params, body: { from, to, limit } }) => alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) }),
+    handle: async ({ params, body: { from, to, limit } }) => {
+      if (back_tests >= MAX_BACK_TESTS) throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already.`, "Wait for one to end.");
+      back_tests += 1;
+      try {
+        return await alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) });
+      } finally {
+        back_tests -= 1;
+      }
+    },
   });
 }
 
