@@ -230,6 +230,8 @@ class Exchange implements Producer {
       announced: (product, last_id) => arrivals.push({ kind: "message", size_bytes: 0, at_us: clock.now_us(), bytes: NOTHING, heard: { kind: "announced", product, last_id } }),
       filled: async (page) => {
         await arrivals.roomOrAbort(signal);
+        // What aborted before tells no listener.
+        if (signal.aborted) return 0;
         const { promise, resolve: brought } = Promise.withResolvers<number>();
         const give_up = (): void => brought(0);
         signal.addEventListener("abort", give_up, { once: true });

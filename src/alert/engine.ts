@@ -105,6 +105,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #historic_ticks = 0;
   #wake: (() => void) | null = null;
   #idle: (() => void)[] = [];
+  #has_ended = false;
 
   private constructor(store: AlertStore, options: AlertEngineOptions) {
     super(store, options.clock);
@@ -148,6 +149,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     } finally {
       own.abort();
       await Promise.allSettled(loops);
+      this.#has_ended = true;
+      for (const resolve of this.#idle.splice(0)) resolve();
     }
   }
 
@@ -157,8 +160,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#wake?.();
   }
 
-  /** Resolves when all that was given so far is judged and durable. Only beside `run`. */
+  /** Resolves when all that was given so far is judged and durable, or when `run` has ended. Only beside `run`. */
   idle(): Promise<void> {
+    if (this.#has_ended) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
       this.#wake?.();
@@ -232,9 +236,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       this.#judgeHealth();
       await this.#commitIfDue(signal);
       if (batch === undefined && this.#idle.length > 0) {
-        const idle = this.#idle.splice(0);
+        const count = this.#idle.length;
         if (this.#is_dirty) await this.#commit(signal);
-        for (const resolve of idle) resolve();
+        for (const resolve of this.#idle.splice(0, count)) resolve();
       }
       if (batch === undefined) await this.#pause(LOOK_MS);
     }

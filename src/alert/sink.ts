@@ -16,12 +16,15 @@ const secret = z
   .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "whsec_ and base64")
   .refine((value) => isKeyLength(secretBytes(value).length), "24 to 64 bytes behind whsec_");
 
+/** For the operating system, which ends a text at a NUL. */
+const text = z.string().min(1).max(4_000).refine((value) => !value.includes("\0"), "no NUL character");
+
 /** Where alerts go. URLs of chat tools are secrets, like keys: neither is ever shown again. */
 export const sinkSchema = z.discriminatedUnion("kind", [
   z.strictObject({ id, kind: z.literal("webhook"), url, secret }),
   z.strictObject({ id, kind: z.literal("slack"), url }),
-  z.strictObject({ id, kind: z.literal("command"), argv: z.array(z.string().min(1).max(4_000)).min(1).max(100), timeout_ms: z.number().int().min(100).max(600_000).default(30_000) }),
-  z.strictObject({ id, kind: z.literal("file"), path: z.string().min(1).max(4_000) }),
+  z.strictObject({ id, kind: z.literal("command"), argv: z.array(text).min(1).max(100), timeout_ms: z.number().int().min(100).max(600_000).default(30_000) }),
+  z.strictObject({ id, kind: z.literal("file"), path: text }),
 ]);
 export type Sink = z.output<typeof sinkSchema>;
 

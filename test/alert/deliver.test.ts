@@ -183,6 +183,13 @@ describe("a command", () => {
   });
 });
 
+test("a program that the operating system refuses at once is a failed attempt, and ends nothing", async () => {
+  const plain = join(folder.path, "plain-file");
+  writeFileSync(plain, "");
+  const { alert } = await tell({ kind: "command", argv: [join(plain, "program")] }, { delivery: { give_up_after_ms: 40 } });
+  assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), ["could not be started: ENOTDIR", "could not be started: ENOTDIR"]);
+});
+
 describe("a file", () => {
   const message = async () => messageOf({ event: "fired", alert: (await tell({ kind: "file", path: join(freshFolder(), "..", "any.jsonl") })).alert });
   const attemptWith = (resume: string | null, notes: string[] = []) => ({ signal: new AbortController().signal, now_us: 0, resume, note: async (note: string) => void notes.push(note) });

@@ -4,6 +4,7 @@ import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { Alert } from "../../src/alert/alert.ts";
 import { openAlertBook } from "../../src/alert/engine.ts";
+import { HealthWatch } from "../../src/alert/evaluate/health-watch.ts";
 import { Judge } from "../../src/alert/evaluate/judge.ts";
 import { Watch } from "../../src/alert/evaluate/watch.ts";
 import type { Rule, StoredRule } from "../../src/alert/rule.ts";
@@ -242,6 +243,14 @@ describe("rules on sources and layers", () => {
     const told = [...first.events, ...second.events].map(({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`);
     assert.deepEqual(told, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);
     assert.match(first.events[0]!.alert.message, /^x has been silent for 61 seconds$/);
+  });
+
+  test("fire again within one silence once the cool-down has passed", () => {
+    const rule = ruleOf({ id: "silent", condition: { kind: "silent", seconds: 60, source: "all" }, cooldown_seconds: 600 });
+    const watch = new HealthWatch(rule, 0);
+    const at = (now_s: number, heard_s: number) =>
+      watch.judge({ sources: [{ source: "x", state: "live", heard_at_us: heard_s * 1_000_000 }], layers: [] }, now_s * 1_000_000).map(({ event }) => event);
+    assert.deepEqual([at(61, 0), at(100, 99), at(200, 100), at(659, 100), at(661, 100), at(700, 100)], [["fired"], ["recovered"], [], [], ["fired"], []]);
   });
 
   test("say nothing of a source that has ended", async () => {

@@ -70,6 +70,8 @@ describe("a sink", () => {
     assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }), refused("BAD_SINK", /url/));
     assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }), refused("BAD_SINK", /24 to 64 bytes/));
     assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("BAD_SINK", /always there/));
+    assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), refused("BAD_SINK", /path: no NUL/));
+    assert.throws(() => parseSink({ id: "x", kind: "command", argv: ["a", "b\0"] }), refused("BAD_SINK", /argv\.1: no NUL/));
   });
 
   test("of kind webhook gets a secret of its own where none is given", () => {

@@ -25,16 +25,22 @@ describe("the book of gaps", () => {
         const came = new Set<number>();
         const lost = new Set<number>();
         const settled = new Set<number>();
+        let filled_count = 0;
+        const comes = (id: number): void => {
+          if (settled.has(id) && !came.has(id)) filled_count += 1;
+          came.add(id);
+          lost.delete(id);
+        };
         const missing = (): number[] => spread(first === null ? [] : [{ first_id: first, last_id: newest }]).filter((id) => !came.has(id) && !lost.has(id));
         for (const { id, how } of arrivals) {
           if (how === "message") {
             book.saw(trade(id), now_us);
             first ??= id;
             newest = Math.max(newest, id);
-            came.add(id);
+            comes(id);
           } else if (how === "page") {
-            assert.equal(book.fetched("A", id), settled.has(id) && !came.has(id) && !lost.has(id));
-            if (settled.has(id)) came.add(id);
+            assert.equal(book.fetched("A", id), settled.has(id) && !came.has(id));
+            if (settled.has(id)) comes(id);
           } else if (how === "lost") {
             const range = { first_id: id, last_id: id + 2 };
             const meant = spread([range]).filter((one) => settled.has(one) && !came.has(one) && !lost.has(one));
@@ -52,6 +58,7 @@ describe("the book of gaps", () => {
         book.settled(now_us + 1_000_000);
         assert.deepEqual(spread(book.gaps().filter(({ state }) => state === "open")).filter((one) => !came.has(one) && !lost.has(one)), missing());
         assert.equal(book.counts().lost, lost.size);
+        assert.equal(book.counts().filled, filled_count);
         for (const one of missing()) book.saw(trade(one), now_us);
         assert.deepEqual(book.save().open, []);
         assert.deepEqual(spread(book.gaps().filter(({ state }) => state === "lost")), [...lost].sort((a, b) => a - b));
@@ -100,6 +107,20 @@ describe("the book of gaps", () => {
     const later = restored(book, new Set(["B"]));
     assert.deepEqual(later.counts(), { open: 0, filled: 0, lost: 1 });
     assert.deepEqual(Object.keys(later.save().products), ["B"]);
+  });
+
+  test("A trade that was given up and comes after all is filled, once, over a restart too; the others stay lost.", () => {
+    const book = new GapBook(LIMITS, null, PRODUCTS);
+    for (const id of [1, 5]) book.saw(trade(id), 0);
+    book.settled(1_000_000);
+    book.lose("A", { first_id: 2, last_id: 4 }, "a test");
+    const later = restored(book);
+    for (const id of [3, 3]) later.saw(trade(id), 2_000_000);
+    later.saw(trade(3, "B"), 2_000_000);
+    assert.deepEqual(later.counts(), { open: 0, filled: 1, lost: 2 });
+    assert.deepEqual(later.gaps().map(({ first_id, last_id, state }) => [first_id, last_id, state]), [[2, 2, "lost"], [4, 4, "lost"]]);
+    assert.equal(later.fetched("A", 4), true);
+    assert.deepEqual(later.counts(), { open: 0, filled: 2, lost: 1 });
   });
 
   test("A number out of all proportion, up or down, is no gap: it is counted from there, and the next jump back is none either.", () => {

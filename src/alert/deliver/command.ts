@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
@@ -10,16 +10,18 @@ const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "Sy
 export async function runCommand(sink: Extract<Sink, { kind: "command" }>, message: DeliveryMessage, { signal }: Attempt): Promise<void> {
   const [program = "", ...args] = sink.argv;
   const env = Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
-  // A group of its own, so that what the program started ends with it.
-  const child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  let child: ChildProcess | undefined;
   const kill = () => {
-    if (child.pid !== undefined) killGroup(child.pid);
+    if (child?.pid !== undefined) killGroup(child.pid);
   };
   signal.addEventListener("abort", kill, { once: true });
-  // A program need not read its input.
-  child.stdin.on("error", () => child.stdin.destroy());
-  child.stdin.end(`${JSON.stringify(message)}\n`);
   try {
+    // A group of its own, so that what the program started ends with it. Throws at once for some reasons, and tells of others later.
+    child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
+    // There is none where it could not be started. A program need not read its input.
+    const { stdin } = child;
+    stdin?.on("error", () => stdin.destroy());
+    stdin?.end(`${JSON.stringify(message)}\n`);
     const [code, killed_by] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
     if (signal.aborted) throw new DeliveryFailed("did not end in time");
     if (code !== 0) throw new DeliveryFailed(killed_by === null ? `ended with exit code ${code}` : `was ended by ${killed_by}`);
@@ -35,7 +37,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
   } catch (error) {
-    // It ended by itself meanwhile.
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    // It ended by itself meanwhile, or runs as somebody else by now: nothing more can be done.
+    if (!(error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM"))) throw error;
   }
 }

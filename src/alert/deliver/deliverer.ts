@@ -112,7 +112,7 @@ export class Deliverer {
       note: (note) => store.beginDelivery(delivery_seq, note),
     };
     try {
-      await send(sink, pending, attempt);
+      await sendOrFail(sink, pending, attempt);
       await store.endDelivery(delivery_seq, { state: "sent", next_attempt_at_us: null, sent_at_us: clock.now_us(), last_error: null });
     } catch (error) {
       if (!(error instanceof DeliveryFailed)) throw error;
@@ -155,7 +155,19 @@ export class Deliverer {
   }
 }
 
-function send(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
+/** Whatever goes wrong with a sink is a failed attempt: it must end neither the other sinks nor the judging. */
+async function sendOrFail(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
+  try {
+    await send(sink, pending, attempt);
+  } catch (error) {
+    if (error instanceof DeliveryFailed || error instanceof OperatingError) throw error;
+    // The message may hold what is secret; a code, or the kind of error, does not.
+    const code = error instanceof Error && "code" in error ? String(error.code) : error instanceof Error ? error.name : "unknown";
+    throw new DeliveryFailed(`could not be sent: ${code}`, { cause: error });
+  }
+}
+
+async function send(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
   const message = messageOf(pending);
   switch (sink.kind) {
     case "webhook":

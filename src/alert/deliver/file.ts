@@ -25,12 +25,21 @@ export async function appendToFile(sink: Extract<Sink, { kind: "file" }>, messag
     }
     await attempt.note(String(size));
     await file.appendFile(line);
-    await file.sync();
+    await sync(file);
   } catch (error) {
     if (error instanceof Error && "code" in error && "syscall" in error) throw new DeliveryFailed(`could not be written: ${String(error.code)}`);
     throw error;
   } finally {
     await file?.close();
+  }
+}
+
+/** Pipes and terminals have nothing to make durable. */
+async function sync(file: FileHandle): Promise<void> {
+  try {
+    await file.sync();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EINVAL")) throw error;
   }
 }
 

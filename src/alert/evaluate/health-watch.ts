@@ -58,7 +58,7 @@ export class HealthWatch {
   #open({ subject, seconds, since_us }: Sign, now_us: number): AlertEvent | null {
     const { opened_at_us } = this.states.get(subject);
     if (seconds <= this.#threshold()) return null;
-    if (opened_at_us !== null && since_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
+    if (opened_at_us !== null && now_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
     const at_us = Math.floor(since_us);
     const measure = Math.floor(seconds);
     const alert = openedAlert(this.rule, { subject, source: null, direction: null, value: null, reference: null, measure, at_us, now_us, coordinates: null });
