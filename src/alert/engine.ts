@@ -160,7 +160,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#wake?.();
   }
 
-  /** Resolves when all that was given so far is judged and durable, or when `run` has ended. Only beside `run`. */
+  /** Resolves when all that was given so far is judged and durable and the rules are taken up, or when `run` has ended. Only beside `run`. */
   idle(): Promise<void> {
     if (this.#has_ended) return Promise.resolve();
     return new Promise((resolve) => {
@@ -235,7 +235,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       }
       this.#judgeHealth();
       await this.#commitIfDue(signal);
-      if (batch === undefined && this.#idle.length > 0) {
+      // Rules that changed while others were taken up come first.
+      if (batch === undefined && this.#idle.length > 0 && !this.#are_rules_stale) {
         const count = this.#idle.length;
         if (this.#is_dirty) await this.#commit(signal);
         for (const resolve of this.#idle.splice(0, count)) resolve();

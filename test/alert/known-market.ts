@@ -3,7 +3,7 @@ import { parseRule } from "../../src/alert/rule.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { FALL, ticksOf } from "./streams.ts";
 
-const TICKS = 4_000;
+export const TICKS = 4_000;
 const SUBJECTS = 20;
 
 /** The same ticks in every process: prices that fall by more than 5 % within minutes every now and then, some heard late. */
