@@ -93,13 +93,16 @@ describe("a page that lives", { skip }, () => {
     await untilText(page, /reconnecting in \d+ s/);
     // Another server over the same lake knows none of the first one's events.
     const other: Running = await startRunning(market.lake);
-    cable.plug(other.url);
-    await untilText(page, /updates to this page were missed/);
-    await untilText(page, "streaming");
-    await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click());
-    await page.waitForFunction(() => !document.body.innerText.includes("were missed"), { timeout: PATIENCE_MS, polling: 100 });
-    await page.browserContext().close();
-    await cable.close();
-    await other.close();
+    try {
+      cable.plug(other.url);
+      await untilText(page, /updates to this page were missed/);
+      await untilText(page, "streaming");
+      await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click());
+      await page.waitForFunction(() => !document.body.innerText.includes("were missed"), { timeout: PATIENCE_MS, polling: 100 });
+    } finally {
+      await page.browserContext().close();
+      await cable.close();
+      await other.close();
+    }
   });
 });

@@ -8,7 +8,7 @@ import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
 const Id = z.object({ id: z.string().max(200) });
-/** Each reads the lake's history in an engine of its own. */
+/** Each reads the lake's history, page by page, through the live tail's engine. */
 const MAX_BACK_TESTS = 2;
 
 /** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
