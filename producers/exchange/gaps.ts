@@ -75,7 +75,7 @@ export class GapBook {
       this.#newest.set(product, { id, cursor });
       return;
     }
-    if (newest !== undefined && id <= newest.id) return void this.#came(product, id, () => true);
+    if (newest !== undefined && id <= newest.id) return void (this.#came(product, id, () => true) || this.#cameAfterAll(product, id));
     if (newest !== undefined && id > newest.id + 1) this.#suspect(product, { first_id: newest.id + 1, last_id: id - 1 }, newest.cursor, at_us);
     this.#newest.set(product, { id, cursor });
   }
@@ -88,7 +88,7 @@ export class GapBook {
     this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
   }
 
-  /** A trade that REST told of. True where it was missing or given up; a suspicion stays one, since the trade may only be overtaken. */
+  /** A trade that REST told of. True where it was missing; a suspicion stays one, since the trade may only be overtaken. */
   fetched(product: string, id: number): boolean {
     return this.#came(product, id, (gap) => !gap.is_suspicion);
   }
@@ -176,23 +176,22 @@ export class GapBook {
   #came(product: string, id: number, isMeant: (gap: OpenGap) => boolean): boolean {
     const isMissing = ({ missing }: OpenGap): boolean => missing.some(({ first_id, last_id }) => first_id <= id && id <= last_id);
     const gap = this.#open.find((open) => open.product === product && isMissing(open) && isMeant(open));
-    if (gap === undefined) return this.#cameAfterAll(product, id);
+    if (gap === undefined) return false;
     gap.missing = gap.missing.flatMap((range) => without(range, { first_id: id, last_id: id }));
     if (!gap.is_suspicion) this.#filled_count += 1;
     this.#closeIfDone(gap);
     return true;
   }
 
-  /** What was given up can still come: it is not lost then. Known of the lost gaps that are remembered; a second copy counts nothing. */
-  #cameAfterAll(product: string, id: number): boolean {
+  /** What was given up can still come over the feed: it is not lost then. Known of the lost gaps that are remembered; a second copy counts nothing. */
+  #cameAfterAll(product: string, id: number): void {
     const one = { first_id: id, last_id: id };
     const gap = this.#recent.find((recent) => recent.state === "lost" && recent.product === product && common(recent, one).length > 0);
-    if (gap === undefined) return false;
+    if (gap === undefined) return;
     const left = without(gap, one).map((range): Gap => ({ ...gap, ...range }));
     this.#recent = this.#recent.flatMap((recent) => (recent === gap ? left : [recent])).slice(0, this.#limits.max_recent);
     this.#lost_count -= 1;
     this.#filled_count += 1;
-    return true;
   }
 
   #suspect(product: string, range: IdRange, cursor: string | null, at_us: number): void {
