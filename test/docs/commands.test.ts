@@ -64,14 +64,15 @@ function argumentsOf(text: string): string[] | null {
 /** Ends by itself where the command does; else is stopped once it has answered. */
 async function run(args: string[]): Promise<Finished> {
   const [name = "", ...rest] = args;
-  const all = [name, "--data", join(folder.path, "lakes"), ...rest];
+  // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying, in a lake
+  // that has nothing to say to the commands after it.
+  const is_waiting = name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
+  const all = [name, "--data", join(folder.path, is_waiting ? "exchanges" : "lakes"), ...rest];
   if (name !== "start" || args.includes("--until-drained")) return coinlake(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);
   child.stdout?.on("data", (text: string) => {
     if (/^5\. /m.test(text)) child.kill("SIGINT");
   });
-  // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying.
-  const is_waiting = args.some((arg) => EXCHANGES.some((name) => arg.includes(name.toLowerCase())));
   child.stderr?.on("data", (text: string) => {
     if (is_waiting && /the page +http/.test(text)) child.kill("SIGINT");
   });
@@ -87,11 +88,8 @@ before(async () => {
 after(() => folder.remove());
 
 const commands = [...new Map(PAGES.flatMap(commandsOf).map((command) => [command.text, command])).values()];
-// A reader starts before asking, and asks the lake that was started last: not the one of exchanges that do not answer here.
-const isStart = ({ text }: Command) => text.startsWith("npm start");
-const isOfExchanges = ({ text }: Command) => EXCHANGES.some((name) => text.includes(name.toLowerCase()));
-const starts = commands.filter(isStart);
-const ordered = [...starts.filter(isOfExchanges), ...starts.filter((command) => !isOfExchanges(command)), ...commands.filter((command) => !isStart(command))];
+// A reader starts before asking.
+const ordered = [...commands.filter(({ text }) => text.startsWith("npm start")), ...commands.filter(({ text }) => !text.startsWith("npm start"))];
 
 test("pages print commands", () => {
   assert.ok(ordered.length > 8, `${ordered.length} found on ${PAGES.join(", ")}`);
