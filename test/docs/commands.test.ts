@@ -67,7 +67,9 @@ async function run(args: string[]): Promise<Finished> {
   // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying, in a lake
   // that has nothing to say to the commands after it.
   const is_waiting = name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
-  const all = [name, "--data", join(folder.path, is_waiting ? "exchanges" : "lakes"), ...rest];
+  const data = ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
+  // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
+  const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
   if (name !== "start" || args.includes("--until-drained")) return coinlake(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);
   child.stdout?.on("data", (text: string) => {
