@@ -2,6 +2,7 @@ import { systemClock, type Clock } from "../../src/clock.ts";
 import { messageOf, OperatingError } from "../../src/errors.ts";
 import type { BackoffLimits } from "../../src/source/backoff.ts";
 import type { Batch, Producer, ProducerContext, SourceRecord, SourceReport, SourceStatus } from "../../src/source/producer.ts";
+import { waitUntil } from "../../src/source/wait.ts";
 import { checkedAddress } from "./addresses.ts";
 import { Arrivals, type ArrivalLimits } from "./arrivals.ts";
 import type { ConnectionLimits } from "./connection.ts";
@@ -138,8 +139,7 @@ class Exchange implements Producer {
         if (book.nextSettling_us() < Infinity) filler.look();
         if (records.length > 0) yield { records, position: JSON.stringify(book.save()) };
         if (signal.aborted && arrivals.waiting === 0) return;
-        const left_ms = GATHER_MS - (clock.now_us() - taken_us) / 1000;
-        if (left_ms > 0 && arrivals.waiting < GATHER_ENOUGH) await pause(clock, left_ms, signal);
+        if (arrivals.waiting < GATHER_ENOUGH) await waitUntil(clock, taken_us + GATHER_MS * 1000, signal);
       }
     } finally {
       stopping.abort();
@@ -242,10 +242,4 @@ class Exchange implements Producer {
       },
     });
   }
-}
-
-async function pause(clock: ProducerContext["clock"], pause_ms: number, signal: AbortSignal): Promise<void> {
-  await clock.wait(pause_ms, signal).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
 }

@@ -84,11 +84,3 @@ function replacement({ unique_key, replace_on }: CompiledRelation): string | nul
   const matches = [...(replace_on === null ? [] : [`(${replace_on})`]), ...unique_key.map((key) => `t.${key} = s.${key}`)];
   return matches.length === 0 ? null : matches.join(" and ");
 }
-
-/** The place up to which every one of the tables has come. */
-export function leastOf(places: readonly Place[]): Record<string, number> {
-  const [first = {}, ...others] = places;
-  return Object.fromEntries(
-    Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]),
-  );
-}

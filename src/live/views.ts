@@ -3,8 +3,9 @@ import type { TailDatabase } from "../engine/embedded/tail-database.ts";
 import { OperatingError } from "../errors.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
 import type { LiveDefinition } from "../pipeline/definition.ts";
+import { leastOf } from "../transform/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
-import { bind, emptyLike, isPast, leastOf, tableAt, viewOf, type Bound, type Place } from "./bindings.ts";
+import { bind, emptyLike, isPast, tableAt, viewOf, type Bound, type Place } from "./bindings.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
 import { tailTable } from "./tail.ts";
 

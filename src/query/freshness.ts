@@ -4,6 +4,7 @@ import { OperatingError } from "../errors.ts";
 import { currentSnapshot } from "../iceberg/append.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
+import { leastOf } from "../transform/offsets.ts";
 import { commitsSince } from "./tables.ts";
 
 /** How far something has come in the log: next offset by "<topic>/<partition>". */
@@ -97,8 +98,7 @@ export function slowest(tables: readonly LoadedTable[]): Place {
     const property = metadata.properties[LOG_OFFSETS_PROPERTY];
     return property === undefined ? [] : [JSON.parse(property) as Record<string, number>];
   });
-  const [first = {}, ...others] = places;
-  return Object.fromEntries(Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]));
+  return leastOf(places);
 }
 
 /** Records of the log past a place. */

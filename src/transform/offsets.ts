@@ -18,3 +18,9 @@ export async function logOffsets(catalog: TableCatalog, table: string): Promise<
 export function hasConsumed(consumed: Record<string, number>, available: Record<string, number>): boolean {
   return Object.entries(available).every(([partition, next]) => (consumed[partition] ?? 0) >= next);
 }
+
+/** The place up to which every one of the tables has come. */
+export function leastOf(places: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const [first = {}, ...others] = places;
+  return Object.fromEntries(Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]));
+}
