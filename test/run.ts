@@ -18,9 +18,10 @@ if (files.length === 0) {
   process.stderr.write(`No test file's path contains ${words.map((word) => `"${word}"`).join(" or ")}.\n`);
   process.exit(1);
 }
+// A test that hangs fails by its name, long before whoever waits for all of them gives up.
 const child = spawn(
   process.execPath,
-  ["--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${Math.max(1, Math.min(4, availableParallelism()))}`, ...flags, ...files],
+  ["--disable-warning=ExperimentalWarning", "--test", "--test-timeout=900000", `--test-concurrency=${Math.max(1, Math.min(4, availableParallelism()))}`, ...flags, ...files],
   { stdio: "inherit" },
 );
 child.on("exit", (code) => process.exit(code ?? 1));

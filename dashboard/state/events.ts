@@ -16,7 +16,7 @@ export const stream = signal<StreamState>({ is: "opening" });
 /** The last stretch of events that could not be had any more, until the viewer puts the note away. */
 export const missed = signal<(GapEvent & { noticed_at_ms: number }) | null>(null);
 
-const NAMES: readonly EventName[] = ["ticks", "alert", "commit", "source", "status", "gap"];
+const NAMES: readonly EventName[] = ["hello", "ticks", "alert", "commit", "source", "status", "gap"];
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
 /** A status comes every second; without a word for this long the connection is dead even if nobody closed it. */

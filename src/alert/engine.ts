@@ -236,7 +236,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       this.#judgeHealth();
       await this.#commitIfDue(signal);
       // Rules that changed while others were taken up come first.
-      if (batch === undefined && this.#idle.length > 0 && !this.#are_rules_stale) {
+      if (batch === undefined && this.#idle.length > 0 && !this.#are_rules_stale && this.#health === null) {
         const count = this.#idle.length;
         if (this.#is_dirty) await this.#commit(signal);
         for (const resolve of this.#idle.splice(0, count)) resolve();

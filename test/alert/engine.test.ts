@@ -238,7 +238,7 @@ describe("rules on sources and layers", () => {
     const second = await runEngine(at, new Tape([]));
     await look(second, { sources: [{ source: "x", state: "connecting", heard_at_us: null }], layers: [] });
     await look(second, { sources: [heard(45)], layers: [{ layer: "gold", seconds_behind: 31 }] });
-    await look(second, { sources: [heard(30)], layers: [{ layer: "gold", seconds_behind: 1 }] });
+    await look(second, { sources: [heard(29)], layers: [{ layer: "gold", seconds_behind: 1 }] });
     await second.stop();
     const told = [...first.events, ...second.events].map(({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`);
     assert.deepEqual(told, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);

@@ -62,9 +62,11 @@ describe("a page that lives", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("a cut connection leaves the page standing, counts down, and resumes after the last event heard", async () => {
+  test("a cut connection leaves the page standing, counts down, and resumes after the last event heard", async (t) => {
     const cable = await layCable(market.url);
+    t.after(() => cable.close());
     const { page } = await openPage(browser, cable.url);
+    t.after(() => page.browserContext().close());
     const asked: string[] = [];
     page.on("request", (request) => {
       if (request.url().includes("/api/events")) asked.push(request.url());
@@ -80,8 +82,6 @@ describe("a page that lives", { skip }, () => {
     await untilText(page, "streaming");
     await page.waitForFunction(() => !/Coinlake does not answer|figures as of/.test(document.body.innerText), { timeout: PATIENCE_MS, polling: 100 });
     assert.match(asked.at(-1) ?? "", /last_event_id=[\w-]+/);
-    await page.browserContext().close();
-    await cable.close();
   });
 
   test("events that cannot be had any more are told of, and what is shown is loaded anew", async () => {

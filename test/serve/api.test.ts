@@ -304,6 +304,18 @@ describe("the API over a running lake", () => {
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
   });
 
+  test("greets who listens with the id to come back with, before anything has happened", async () => {
+    const stop = new AbortController();
+    const { body } = await running.get("/api/events", { signal: stop.signal });
+    let said = "";
+    for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+      said += Buffer.from(chunk).toString("utf8");
+      if (said.includes("data: ")) break;
+    }
+    stop.abort();
+    assert.match(said, /^retry: 2000\n\nid: \w+-\d+\nevent: hello\ndata: \{"server_time":"[^"]+Z"\}\n\n/);
+  });
+
   test("tells Prometheus what the other routes say", async () => {
     const response = await running.get("/metrics");
     assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { nameOfTable } from "../../catalog/errors.ts";
+import { isoFromMicros } from "../../clock.ts";
 import type { TableReports } from "../../query/tables.ts";
 import { refusal } from "../problem.ts";
 import type { Health } from "../health.ts";
@@ -8,7 +9,7 @@ import type { EventName } from "../schemas/events.ts";
 import type { Source } from "../schemas/status.ts";
 import type { Served } from "../served.ts";
 import { EventClient } from "./client.ts";
-import { EventRing } from "./ring.ts";
+import { encodeFrame, EventRing } from "./ring.ts";
 import { TickBasket } from "./ticks.ts";
 
 export const MAX_CLIENTS = 500;
@@ -77,9 +78,9 @@ export class EventHub {
     const client = new EventClient(this.#ring, response, last_id);
     this.#clients.add(client);
     response.once("close", () => this.#clients.delete(client));
-    // An id without data is no event, and is what a client that is cut off before the first one comes back with.
-    if (last_id === null) response.write(`retry: 2000\nid: ${this.#ring.idOf(this.#ring.last)}\n\n`);
-    else response.write("retry: 2000\n\n");
+    response.write("retry: 2000\n\n");
+    // With data, for browsers pass no id on of an event without.
+    if (last_id === null) response.write(encodeFrame(this.#ring.idOf(this.#ring.last), "hello", { server_time: isoFromMicros(this.#served.clock.now_us()) }));
     client.pump();
   }
 

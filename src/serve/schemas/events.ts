@@ -5,6 +5,8 @@ import { Count, Decimal, Time } from "./values.ts";
 
 /** What `GET /api/events` sends: `event:` is the key here, `data:` the JSON. */
 export const EVENTS = {
+  /** First on a connection that resumes nothing: its id is where to go on if the connection ends before anything else is said. */
+  hello: z.object({ server_time: Time }),
   /** The newest of each subject since the last such event, at most every 100 ms. */
   ticks: z.object({
     ticks: z.array(
