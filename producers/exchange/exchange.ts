@@ -90,7 +90,7 @@ type Came =
  * Each batch costs an fsync and a position: a thousand messages a second, each a batch of its own, kept a core half busy. What is
  * alone is handed on at once; what follows within this time goes together, unless it is enough by itself.
  */
-const GATHER_MS = 15;
+const GATHER_MS = 8;
 const GATHER_ENOUGH = 256;
 
 class Exchange implements Producer {

@@ -1,3 +1,4 @@
+import { TAIL } from "../engine/embedded/tail-database.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
 /**
@@ -5,13 +6,9 @@ import type { CompiledRelation } from "../transform/worker.ts";
  * Pure text over what dbt compiled; the names below are those of the tail's own database.
  *
  *   live.<table>              the view: a table at one snapshot, and what of the tail it has not absorbed
- *   live.tail.<table>         what the tail holds for it
+ *   tail.main.<table>         what the tail holds for it
+ *   tail.arriving.<table>     of that, what is being absorbed
  */
-export const TAIL = "live.tail";
-/** One row: the partition that is being absorbed, and the offset from which on. */
-export const BATCH = `${TAIL}.batch`;
-/** Condition on what the tail holds: it came with the batch that is being absorbed. */
-export const IS_ARRIVING = `log_partition = (select partition from ${BATCH}) and log_offset >= (select from_offset from ${BATCH})`;
 /** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
 export const KNOWN = `${TAIL}.known`;
 
@@ -30,6 +27,13 @@ export interface Bound {
 export type Binding = ReadonlyMap<string, string>;
 
 const IS_NEW = /coinlake_is_new\(\s*([\w.]+)\s*,\s*([\w.]+)\s*,\s*([\w.]+)\s*\)/g;
+
+const WHERE_COPIES_MAY_BE = /\/\* where copies may be \*\/[\s\S]*?\/\* end \*\//g;
+
+/** The model without what it does about copies: for rows that are none. See the project's macros/live.sql. */
+export function withoutCopies(model: CompiledRelation): CompiledRelation {
+  return { ...model, sql: model.sql?.replace(WHERE_COPIES_MAY_BE, "") ?? null };
+}
 
 export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;

@@ -30,6 +30,18 @@ export class Heads {
     return number <= (this.#by_date.get(date)?.get(numbered_for) ?? -Infinity);
   }
 
+  /** Whether each is higher than whatever came before it, in the batch too: then none is a copy. */
+  doRise(candidates: readonly Numbered[]): boolean {
+    const reached = new Map<string, number>();
+    return candidates.every((candidate) => {
+      const { date, number, numbered_for } = candidate;
+      const key = `${date} ${numbered_for}`;
+      if (number === null || this.mayBeCopy(candidate) || number <= (reached.get(key) ?? -Infinity)) return false;
+      reached.set(key, number);
+      return true;
+    });
+  }
+
   /** After a batch was absorbed; only then are dates forgotten, those longest out of use first. */
   advance(candidates: readonly Numbered[]): void {
     for (const { date, number, numbered_for } of candidates) {

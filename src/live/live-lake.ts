@@ -51,7 +51,7 @@ const BATCH = { max_records: 2_048, max_bytes: 4 * 1024 * 1024 };
 /** At most this much waits for the tables; then the tail waits for them, and says so. */
 const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
 /** Records that arrive one by one are absorbed together when they come faster than this. */
-const PACE_MS = 25;
+const PACE_MS = 10;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
 const LOOK_MS = 250;
 /** After a failure; each pause is twice the one before. */
@@ -60,8 +60,8 @@ const MAX_FAILURES_IN_A_ROW = 8;
 
 /**
  * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
- * the same SQL. Each view goes from one snapshot to the next in one transaction with the tail's end that it adds, so no query
- * sees a record twice or not at all.
+ * the same SQL. Each view goes from one snapshot to the next together with the end of the tail that it adds, and rows are
+ * forgotten after that, so no query sees a record twice or not at all.
  */
 export class LiveLake {
   readonly #options: LiveLakeOptions;
@@ -92,7 +92,7 @@ export class LiveLake {
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
     const { catalog, server } = options.open;
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
-    const db = await TailDatabase.open(server.url, { memory_limit_mb: options.memory_limit_mb ?? MEMORY_LIMIT_MB, threads: options.threads ?? 2 });
+    const db = await TailDatabase.open(server.url, { memory_limit_mb: options.memory_limit_mb ?? MEMORY_LIMIT_MB, threads: options.threads ?? 1 });
     try {
       const lake = new LiveLake(options, db);
       await lake.#open();
@@ -195,23 +195,21 @@ export class LiveLake {
   }
 
   async #bindTo(moved: readonly BoundTable[]): Promise<void> {
-    const stood = await this.#db.transact(async () => {
-      for (const bound of moved) {
-        const seed = this.#views.isSeed(bound);
-        if (seed) await this.#tail.takeSeed(seed, bound);
-      }
-      return this.#views.replace(moved);
-    });
+    for (const bound of moved) {
+      const seed = this.#views.isSeed(bound);
+      if (seed) await this.#db.transact(() => this.#tail.takeSeed(seed, bound));
+    }
+    const stood = await this.#db.transact(() => this.#views.replace(moved));
     stood();
     this.#is_untidy = true;
     await this.#tidy();
   }
 
-  /** After views were replaced: forgets what none of them adds to its table any more, and plans anew what the change has unsettled. */
+  /** After views were replaced: forgets what none of them adds to its table any more. */
   async #tidy(): Promise<void> {
     const trimmed = await this.#db.transact(() => this.#tail.trim(this.#views.absorbed()));
     trimmed();
-    await this.#tail.prepare();
+    await this.#db.compact();
     this.#is_untidy = false;
   }
 

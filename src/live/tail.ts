@@ -1,7 +1,7 @@
-import { BRONZE_COLUMNS, type Statement, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
+import { ARRIVING, BRONZE_COLUMNS, TAIL, type Statements, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
-import { BATCH, bind, emptyLike, IS_ARRIVING, isPast, KNOWN, quote, TAIL, tableAt, type Binding, type Bound, type Place } from "./bindings.ts";
+import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./heads.ts";
 import { MINUTE_US, Minutes } from "./minutes.ts";
@@ -23,19 +23,20 @@ export type Arrival = { partition: number; from: number } & (
   | { kind: "bronze"; bronze: Bound; to: number }
 );
 
-interface Statements {
-  parse: Statement;
-  candidates: Statement;
-  /** Where every candidate is known to be no copy of anything accepted before ... */
-  accept_new: Statement;
+/** What a batch goes through. */
+interface Steps {
+  /** Returns the candidates, and what is none. */
+  parse: Statements;
+  /** Takes in what arrived, and accepts, where every candidate is known to be no copy ... */
+  accept_new: Statements;
   /** ... and where that is still to be found out. */
-  accept: Statement;
-  others: Statement[];
+  accept: Statements;
+  others: Statements;
 }
 
 /**
  * Records that the tables have not absorbed, parsed once, with the verdict on each element: the same SQL as dbt's, over the
- * batch that arrives. Besides what arrived, `live.tail.<accepted>` holds every accepted row of each minute of a subject that it
+ * batch that arrives. Besides what arrived, `tail.main.<accepted>` holds every accepted row of each minute of a subject that it
  * holds a row of: minutes are aggregated from it, and copies are recognised in it.
  */
 export class Tail {
@@ -46,7 +47,7 @@ export class Tail {
   readonly #hot: string;
   readonly #heads = new Heads();
   readonly #minutes: Minutes;
-  #statements: Statements | null = null;
+  #steps: Steps | null = null;
   #records = 0;
   #size_bytes = 0;
 
@@ -67,10 +68,10 @@ export class Tail {
   /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
   async open(accepted: Bound): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
-    await this.#db.run(`CREATE TABLE ${BATCH} AS SELECT 0::INTEGER AS partition, 0::BIGINT AS from_offset`);
-    await this.#db.run(`CREATE TABLE ${tailTable(bronze)} (${BRONZE_COLUMNS})`);
+    for (const table of [tailTable(bronze), arrivingTable(bronze)]) await this.#db.run(`CREATE TABLE ${table} (${BRONZE_COLUMNS})`);
     const makes = [
       [tailTable(elements), elements],
+      [arrivingTable(elements), elements],
       [this.#hot, this.#shape.accepted],
       [KNOWN, this.#shape.accepted],
       ...[...others, ...seeds].map((model) => [tailTable(model), model] as const),
@@ -80,7 +81,7 @@ export class Tail {
       const [[newest_us] = []] = await this.#db.read(`select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`);
       if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
     }
-    await this.prepare();
+    await this.#prepare();
   }
 
   /** A seed's rows, as its table now has them. */
@@ -93,21 +94,17 @@ export class Tail {
    * table is still to be absorbed, and does not count as known. Returns what was accepted, in the log's order.
    */
   async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
-    const statements = this.#statements;
-    if (statements === null) throw new Error("the tail is not open");
+    const steps = this.#steps;
+    if (steps === null) throw new Error("the tail is not open");
     let arrived = { records: 0, size_bytes: 0 };
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
-      await this.#db.run(`UPDATE ${BATCH} SET partition = ${arrival.partition}, from_offset = ${arrival.from}`);
       arrived = await this.#fill(arrival);
-      await statements.parse.run();
-      candidates = (await statements.candidates.read()).map(candidateOf);
-      if (candidates.length === 0) return [];
+      candidates = (await steps.parse.read()).flatMap(candidateOf).sort(byPlace);
       await this.#cover(candidates, from, accepted);
       const has_doubtful = await this.#recall(candidates, from, accepted);
-      const accepting = has_doubtful ? statements.accept : statements.accept_new;
-      if ((await accepting.run()) === candidates.length) return candidates;
-      for (const other of statements.others) await other.run();
+      if ((await (has_doubtful ? steps.accept : steps.accept_new).run()) === candidates.length) return candidates;
+      await steps.others.run();
       return this.#acceptedOf(candidates, arrival);
     });
     this.#records += arrived.records;
@@ -135,25 +132,30 @@ export class Tail {
     };
   }
 
-  /** Plans the statements. To be called again after the views were replaced: DuckDB would plan them anew for every batch. */
-  async prepare(): Promise<void> {
+  async #prepare(): Promise<void> {
     const { bronze, seeds, elements, accepted, others } = this.#shape;
     const local = seeds.map((seed) => [seed.relation, tailTable(seed)] as const);
-    const arriving = (model: CompiledRelation) => `(select * from ${tailTable(model)} where ${IS_ARRIVING})`;
-    const insert = (into: CompiledRelation, binding: Binding) => this.#db.prepare(`INSERT INTO ${tailTable(into)} BY NAME ${bind(into, binding, {})}`);
-    const judged = [[elements.relation, arriving(elements)] as const, ...local];
+    const insert = (into: string, model: CompiledRelation, binding: (readonly [string, string])[]) =>
+      `INSERT INTO ${into} BY NAME ${bind(model, new Map([...local, ...binding]), {})}`;
+    const judged = [elements.relation, arrivingTable(elements)] as const;
     const known = `(select * from ${this.#hot} union all by name select * from ${KNOWN})`;
-    this.#statements = {
-      parse: await insert(elements, new Map([[bronze.relation, arriving(bronze)], ...local])),
-      candidates: await this.#db.prepare(this.#candidatesSql()),
-      accept_new: await insert(accepted, new Map([...judged, [accepted.relation, `(${emptyLike(accepted)})`] as const])),
-      accept: await insert(accepted, new Map([...judged, [accepted.relation, known] as const])),
-      others: await Promise.all(others.map((model) => insert(model, new Map([...judged, [accepted.relation, this.#hot] as const])))),
+    const take_in = [
+      ...[bronze, elements].map((model) => `INSERT INTO ${tailTable(model)} FROM ${arrivingTable(model)}`),
+      `DELETE FROM ${arrivingTable(bronze)}`,
+    ];
+    this.#steps = {
+      parse: await this.#db.prepare(
+        `DELETE FROM ${arrivingTable(elements)}`,
+        `${insert(arrivingTable(elements), elements, [[bronze.relation, arrivingTable(bronze)]])} RETURNING ${this.#candidateColumns()}`,
+      ),
+      accept_new: await this.#db.prepare(...take_in, insert(this.#hot, withoutCopies(accepted), [judged])),
+      accept: await this.#db.prepare(...take_in, insert(this.#hot, accepted, [judged, [accepted.relation, known]])),
+      others: await this.#db.prepare(...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, this.#hot]]))),
     };
   }
 
   async #fill(arrival: Arrival): Promise<{ records: number; size_bytes: number }> {
-    const table = tailTable(this.#shape.bronze);
+    const table = arrivingTable(this.#shape.bronze);
     if (arrival.kind === "log") {
       const { records } = arrival;
       await this.#db.append(table, this.#topic, records);
@@ -162,7 +164,7 @@ export class Tail {
     const { bronze, partition, from, to } = arrival;
     const range = `log_topic = ${quote(this.#topic)} AND log_partition = ${partition} AND log_offset >= ${from}`;
     await this.#db.run(`INSERT INTO ${table} BY NAME ${tableAt(this.#shape.bronze, bronze)} WHERE ${range} AND log_offset < ${to}`);
-    return this.#count(`${table} WHERE ${range}`);
+    return this.#count(table);
   }
 
   async #count(table: string): Promise<{ records: number; size_bytes: number }> {
@@ -170,12 +172,12 @@ export class Tail {
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
-  #candidatesSql(): string {
+  /** Of an element; see `candidateOf`. */
+  #candidateColumns(): string {
     const { columns, is_candidate, is_timed } = this.#live;
     const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
-    return `select ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
-         log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}
-       from ${tailTable(this.#shape.elements)} where ${IS_ARRIVING} and ${is_candidate} order by log_partition, log_offset, element_index`;
+    return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
+      log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}`;
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
@@ -209,10 +211,10 @@ export class Tail {
       this.#heads.learn(date, heads as [string, number][]);
     }
     const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
-    if (doubtful.length === 0) return candidates.some(({ number }) => number === null);
+    if (doubtful.length === 0) return !this.#heads.doRise(candidates);
     if (accepted.snapshot_id === null) return true;
     const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
-    const unknown = `select ${columns.identity}, ${columns.date} from ${tailTable(this.#shape.elements)} as arrived
+    const unknown = `select ${columns.identity}, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
       where (log_partition, log_offset, element_index) in (${wanted})
         and not exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${columns.identity} and hot.${columns.date} = arrived.${columns.date})`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
@@ -245,9 +247,15 @@ export function tailTable(model: LiveShape["accepted"]): string {
   return `${TAIL}.${tableName(tableOf(model))}`;
 }
 
-function candidateOf(row: readonly TailValue[]): Candidate {
-  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
-  return {
+/** Likewise, of what is being absorbed. */
+function arrivingTable(model: LiveShape["accepted"]): string {
+  return `${ARRIVING}.${tableName(tableOf(model))}`;
+}
+
+function candidateOf(row: readonly TailValue[]): Candidate[] {
+  const [is_candidate, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
+  if (is_candidate !== true) return [];
+  const candidate = {
     subject: String(subject),
     source: String(source),
     value: value as bigint,
@@ -262,6 +270,12 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     numbered_for: String(numbered_for),
     is_timed: is_timed === true,
   };
+  return [candidate];
+}
+
+/** In the log's order. */
+function byPlace(one: Candidate, other: Candidate): number {
+  return one.partition - other.partition || one.offset - other.offset || one.element_index - other.element_index;
 }
 
 function timeLiteral(at_us: number): string {

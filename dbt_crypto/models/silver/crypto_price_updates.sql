@@ -8,13 +8,16 @@
 with candidates as (
 
     select
-        *,
-        row_number() over (partition by identity, price_date order by log_partition, log_offset, element_index) as occurrence
+        *
+        {% call where_copies_may_be() %}
+        , row_number() over (partition by identity, price_date order by log_partition, log_offset, element_index) as occurrence
+        {% endcall %}
     from {{ ref('crypto_elements') }}
     where reason is null and {{ is_new_to_this_model() }}
 
 )
 
+{% call where_copies_may_be() %}
 {% if is_incremental() %}
 , known as (
 
@@ -29,6 +32,7 @@ with candidates as (
 
 )
 {% endif %}
+{% endcall %}
 
 select
     -- keys
@@ -61,9 +65,11 @@ select
     element_index,
     element_count
 from candidates
+{% call where_copies_may_be() %}
 where occurrence = 1
 {% if is_incremental() %}
     and not exists (
         select 1 from known where known.price_date = candidates.price_date and known.identity = candidates.identity
     )
 {% endif %}
+{% endcall %}

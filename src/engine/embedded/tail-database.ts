@@ -4,7 +4,6 @@ import {
   DuckDBTimestampTZValue,
   type DuckDBConnection,
   type DuckDBInstance,
-  type DuckDBPreparedStatement,
   type DuckDBResultReader,
   type DuckDBValue,
 } from "@duckdb/node-api";
@@ -19,21 +18,31 @@ const MICROS_PER_DAY = 86_400_000_000;
 /** A value as the tail's own bookkeeping reads it: DECIMALs as units of their last place, times as microseconds UTC, integers as numbers. */
 export type TailValue = string | number | bigint | boolean | null;
 
-export interface Statement {
-  /** Runs it; resolves to the number of rows it changed. */
+export interface Statements {
+  /** Runs them; resolves to the number of rows that the last one changed. */
   run(): Promise<number>;
-  /** Runs it and reads its rows. */
+  /** Runs them and reads the last one's rows. */
   read(): Promise<TailValue[][]>;
 }
 
+/** Where the tail's tables are, apart from the views over them: DuckDB plans prepared statements anew after any DDL beside their tables. */
+export const TAIL = "tail.main";
+/** Likewise for the batch that arrives, so that what it costs does not grow with the tail. */
+export const ARRIVING = "tail.arriving";
+
+/** Empty: what a reader looks at so that its view of the rows begins. */
+const ANCHOR = `${TAIL}.anchor`;
+
 /**
- * An in-memory database beside the lake's tables, in one DuckDB: one connection writes, any number read. What one transaction
- * changes, rows and views, is seen by readers together or not at all.
+ * In-memory databases beside the lake's tables, in one DuckDB: `tail` of rows, and `live` of the views over rows and tables. One
+ * connection writes, any number read. A transaction writes to one of the two, and readers look at the rows first: views that are
+ * replaced before rows are deleted leave nobody without them.
  */
 export class TailDatabase {
   readonly #instance: DuckDBInstance;
   readonly #writer: DuckDBConnection;
   readonly #idle: DuckDBConnection[] = [];
+  #prepared = 0;
   #is_closed = false;
 
   private constructor(instance: DuckDBInstance, writer: DuckDBConnection) {
@@ -47,7 +56,8 @@ export class TailDatabase {
     await attachCatalog(writer, catalog_url, "lake", { is_read_only: true });
     // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
     // empty table, "where reason is null" is never true again.
-    await writer.run("SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS live; CREATE SCHEMA live.tail");
+    await writer.run("SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live");
+    await writer.run(`CREATE SCHEMA ${ARRIVING}; CREATE TABLE ${ANCHOR} (nothing BOOLEAN)`);
     return new TailDatabase(instance, writer);
   }
 
@@ -55,12 +65,18 @@ export class TailDatabase {
     await orFail(this.#writer.run(sql));
   }
 
-  /** A statement that is planned once. It takes no parameters: DuckDB plans one that does anew at every run. */
-  async prepare(sql: string): Promise<Statement> {
-    const prepared: DuckDBPreparedStatement = await orFail(this.#writer.prepare(sql));
+  /**
+   * Statements that are planned once, and run in one go: what waits for the event loop between them would wait for all that it
+   * does. They take no parameters: DuckDB plans one that does anew at every run.
+   */
+  async prepare(...statements: readonly string[]): Promise<Statements> {
+    const names = statements.map((_statement, index) => `prepared_${this.#prepared + index}`);
+    this.#prepared += statements.length;
+    for (const [index, statement] of statements.entries()) await this.run(`PREPARE ${names[index]} AS ${statement}`);
+    const sql = names.map((name) => `EXECUTE ${name}`).join("; ");
     return {
-      run: async () => (await orFail(prepared.run())).rowsChanged,
-      read: async () => rowsOf(await orFail(prepared.runAndReadAll())),
+      run: async () => (sql === "" ? 0 : (await orFail(this.#writer.run(sql))).rowsChanged),
+      read: async () => rowsOf(await orFail(this.#writer.runAndReadAll(sql))),
     };
   }
 
@@ -78,6 +94,13 @@ export class TailDatabase {
     }
   }
 
+  /** Gives the memory of deleted rows back: without it DuckDB keeps them, and looks past them in every scan. Where readers are at work, later. */
+  async compact(): Promise<void> {
+    await this.#writer.run("CHECKPOINT tail").catch((error: unknown) => {
+      if (!/other (write )?transactions active/.test(messageOf(error))) throw error;
+    });
+  }
+
   /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS. */
   async append(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
     await orFail(this.#fill(table, topic, records));
@@ -92,8 +115,12 @@ export class TailDatabase {
   async query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
     const connection = this.#idle.pop() ?? (await this.#connect());
     try {
+      // Each database's part of a transaction begins when it is first looked at.
+      await connection.run(`BEGIN READ ONLY; FROM ${ANCHOR}`);
       return await readRows(connection, sql, options);
     } finally {
+      // Whatever the query came to, cut off ones included: this is where it ends.
+      await connection.run("ROLLBACK").catch(() => {});
       if (this.#is_closed) connection.closeSync();
       else this.#idle.push(connection);
     }
