@@ -11,6 +11,9 @@ export interface LargeLake {
 /** A minute's price of a coin: a walk that any engine draws the same, and that falls now and then. */
 const PRICE = "(100 + coin * 3 + 20 * sin(minute / 700.0 + coin) + (hash(coin * 100000 + minute) % 1000) / 500.0 - if(hash(coin + minute // 997) % 151 = 0, 9, 0))::decimal(38, 18)";
 
+/** The coins that questions are about, and others. */
+const ID = "(case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end)";
+
 /**
  * Fills tables that exist already with a row a minute and coin, a day a file, as they lie after compaction: minutes and ticks of
  * the same prices, and the hours that they make. What no question reads is left empty.
@@ -23,7 +26,7 @@ export async function fillLargeLake(open: OpenLake, { coins, days, until }: Larg
     await connection.run("USE lake.gold");
     for (let day = days; day > 0; day -= 1) {
       await connection.run(`CREATE OR REPLACE TEMP TABLE day AS
-        SELECT 'coin-' || coin AS crypto_id, 'C' || coin AS symbol, minute_at, ${PRICE} AS price, coin, minute, minute_at + interval 30 second AS price_at, minute_at::date AS price_date
+        SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, minute_at, ${PRICE} AS price, coin, minute, minute_at + interval 30 second AS price_at, minute_at::date AS price_date
         FROM (SELECT coin, minute, timestamptz '${until}' - interval ${day} day + to_minutes(minute::integer) AS minute_at FROM range(${coins}) a(coin), range(1440) b(minute)) ORDER BY crypto_id, minute_at`);
       await connection.run(`INSERT INTO silver.crypto_prices_clean BY NAME
         SELECT crypto_id, symbol, minute_at, price, price AS price_first, price AS price_high, price AS price_low, price_at, 1000000 + coin AS volume_24h, 5000000 - coin AS market_cap,
@@ -39,7 +42,7 @@ export async function fillLargeLake(open: OpenLake, { coins, days, until }: Larg
           count(*)::integer AS price_updates, price_date AS hour_date FROM day GROUP BY ALL ORDER BY crypto_id, hour_at`);
     }
     await connection.run(`INSERT INTO gold.dim_crypto BY NAME
-      SELECT 'coin-' || coin || '@bench' AS crypto_key, 'coin-' || coin AS crypto_id, 'C' || coin AS symbol, 'Coin ' || coin AS name, (coin + 1)::integer AS market_cap_rank,
+      SELECT ${ID} || '@bench' AS crypto_key, ${ID} AS crypto_id, 'C' || coin AS symbol, 'Coin ' || coin AS name, (coin + 1)::integer AS market_cap_rank,
         timestamptz '${until}' - interval ${days} day AS valid_from, true AS is_current, false AS is_delisted FROM range(${coins}) a(coin)`);
   } finally {
     connection.closeSync();

@@ -10,6 +10,7 @@ import { openLake } from "../src/engine/embedded/open.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
+import { benchAnswers } from "./answers.ts";
 import { benchIncrement } from "./increment.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchLive } from "./live.ts";
@@ -18,7 +19,7 @@ import { runCoinlake } from "./process.ts";
 
 /**
  * The benchmarks of the embedded profile, with their targets and, where there is one, a peer on the same work in the same run.
- *   npm run -s bench [-- ingest|replay|increment|pages ...] [--json]
+ *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
  */
 interface Figure {
   what: string;
@@ -64,6 +65,17 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  },
+  answers: async () => {
+    const { rows, answers, candles } = await benchAnswers();
+    return [
+      ...answers.flatMap(({ number, made_ms, p99_ms }) => [
+        atMost(`answer ${number} over ${rows / 1e6} M rows, asked again and again, p99 (ms)`, p99_ms, 50),
+        atMost("  the first one, made while who asks waits (ms)", made_ms, null),
+      ]),
+      atMost("candles of one coin over 30 days, asked again and again, p99 (ms)", candles.p99_ms, 50),
+      atMost("  of a coin that nobody had asked for, p50 (ms)", candles.made_ms, 50),
+    ];
   },
   live: async () => {
     const ours = await benchLive();

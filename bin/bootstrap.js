@@ -174,7 +174,7 @@ function ensureDuckDBExtensions() {
 function lean(env) {
   return {
     ...env,
-    NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space") ? env.NODE_OPTIONS : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=8`.trim(),
+    NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space") ? env.NODE_OPTIONS : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
   };
 }

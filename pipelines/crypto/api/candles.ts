@@ -101,10 +101,12 @@ export const candles: ApiResource = {
     const longest_ms = Math.ceil(to_ms / step_ms) * step_ms - request.limit * step_ms;
     const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
     const from_ms = Math.max(asked_ms, longest_ms);
-    const found = from_ms < to_ms ? await tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : [];
-    if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
     const is_paged = tables.at === null || tables.snapshots().some(({ table }) => table === HOURS);
-    const before_ms = is_paged && (from_ms > asked_ms || request.from === undefined) ? await hourBefore(tables, id, from_ms) : null;
+    const find = () => (from_ms < to_ms ? tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : []);
+    const findBefore = () => (is_paged && (from_ms > asked_ms || request.from === undefined) ? hourBefore(tables, id, from_ms) : null);
+    // The past is read by one session, one query at a time.
+    const [found, before_ms] = tables.at === null ? await Promise.all([find(), findBefore()]) : [await find(), await findBefore()];
+    if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
     // Where nothing was traded for long, the next page begins where there is something.
     const next_ms = before_ms === null ? null : Math.min(from_ms, before_ms + Math.max(step_ms, HOUR_S * 1000));
     return { ...frame, items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };

@@ -17,7 +17,7 @@ const TICKS_EVERY_MS = 100;
 const BEAT_MS = 1_000;
 const KEEP_ALIVE_MS = 15_000;
 /** About a minute at a thousand ticks a second, much more on quiet days. */
-const RING = { max_frames: 8_192, max_bytes: 16 * 1024 * 1024 };
+const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
 /** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
 export class EventHub {
