@@ -53,7 +53,7 @@ const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
 /** Records that arrive one by one are absorbed together when they come faster than this. */
 const PACE_MS = 10;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
-const LOOK_MS = 250;
+const LOOK_MS = 500;
 /** After a failure; each pause is twice the one before. */
 const RETRY_PAUSE_MS = 500;
 const MAX_FAILURES_IN_A_ROW = 8;
@@ -77,6 +77,8 @@ export class LiveLake {
   #stalled: string | null = null;
   /** Views were replaced, and what follows from it failed. */
   #is_untidy = false;
+  /** How far rows were forgotten, as JSON. */
+  #trimmed_to = "";
 
   private constructor(options: LiveLakeOptions, db: TailDatabase) {
     const { pipeline, models } = options;
@@ -207,9 +209,14 @@ export class LiveLake {
 
   /** After views were replaced: forgets what none of them adds to its table any more. */
   async #tidy(): Promise<void> {
-    const trimmed = await this.#db.transact(() => this.#tail.trim(this.#views.absorbed()));
-    trimmed();
-    await this.#db.compact();
+    const absorbed = this.#views.absorbed();
+    // Of the tables that an increment moves one after the other, the last one lets rows go.
+    if (JSON.stringify(absorbed) !== this.#trimmed_to) {
+      const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
+      trimmed();
+      await this.#db.compact();
+      this.#trimmed_to = JSON.stringify(absorbed);
+    }
     this.#is_untidy = false;
   }
 

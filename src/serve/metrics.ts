@@ -6,7 +6,7 @@ export interface Sample {
 }
 
 /** Seconds; from a cached answer to a query that is about to be stopped. */
-const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
+const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30] as const;
 
 interface Histogram {
   counts: number[];
