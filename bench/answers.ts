@@ -1,7 +1,6 @@
-import { simulated } from "../producers/simulated.ts";
-import { systemClock } from "../src/clock.ts";
-import { runProducer } from "../src/log/run-producer.ts";
-import { Lakes, TOPIC } from "../test/lake/lake.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { produce } from "../test/browser/market.ts";
+import { Lakes } from "../test/lake/lake.ts";
 import { startRunning } from "../test/serve/running.ts";
 import { fillLargeLake } from "./large-lake.ts";
 import { percentile } from "./percentile.ts";
@@ -30,9 +29,7 @@ export async function benchAnswers({ coins = 200, days = 35, asks = 200 }: Parti
     const lake = await lakes.fresh();
     // The pipeline makes the tables, from the last minutes of the days that they are then filled with.
     const start_us = Date.parse(UNTIL) * 1000 - 5 * 60_000_000;
-    const producer = simulated({ coins: 10, interval_ms: 10_000, dirt_rate: 0, start_us, speed: "max", until_step: 25 });
-    const signal = AbortSignal.timeout(600_000);
-    await runProducer({ producer, log: lake.open.log, topic: TOPIC, clock: systemClock, signal, report: () => {}, appended: () => {} });
+    await produce(lake, { coins: 10, interval_ms: 10_000, dirt_rate: 0, start_us, speed: "max", until_step: 25 }, AbortSignal.timeout(600_000));
     await lake.ingest();
     await lake.catchUp();
     await fillLargeLake(lake.open, { coins, days, until: UNTIL });
@@ -61,7 +58,7 @@ async function ask(url: string, asks: number): Promise<{ made_ms: number; p50_ms
     const text = await response.text();
     if (!response.ok) throw new Error(`${url}: ${text}`);
     times_ms.push(performance.now() - started_ms);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await wait(PAUSE_MS);
   }
   const [made_ms = NaN, ...again_ms] = times_ms;
   return { made_ms, p50_ms: percentile(again_ms, 0.5), p99_ms: percentile(again_ms, 0.99) };

@@ -18,6 +18,9 @@
     ]) }}
 {% endmacro %}
 
+{# Sources whose products crypto_products maps, as a list of SQL. #}
+{% macro mapped_sources() %}'{{ var('mapped_sources') | join("', '") }}'{% endmacro %}
+
 {# The payload with its prices, amounts and fractional times as text: those that have a name, and the times of Kraken's rows. #}
 {% macro lossless(payload) -%}
     case

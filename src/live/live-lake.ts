@@ -75,9 +75,7 @@ export class LiveLake {
   #looked_us = -Infinity;
   #pending_records = 0;
   #stalled: string | null = null;
-  /** Views were replaced, and what follows from it failed. */
-  #is_untidy = false;
-  /** How far rows were forgotten, as JSON. */
+  /** How far rows were forgotten, as JSON. Behind what the tables have absorbed where that failed, and is to be tried again. */
   #trimmed_to = "";
 
   private constructor(options: LiveLakeOptions, db: TailDatabase) {
@@ -184,6 +182,7 @@ export class LiveLake {
     const before = this.#views.boundOf(this.#shape.accepted);
     await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
+    await this.#tidy();
     this.#next = { ...this.#views.absorbed() };
   }
 
@@ -193,7 +192,7 @@ export class LiveLake {
     this.#looked_us = now_us;
     const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
     if (moved.length > 0) await this.#bindTo(moved);
-    else if (this.#is_untidy) await this.#tidy();
+    await this.#tidy();
   }
 
   async #bindTo(moved: readonly BoundTable[]): Promise<void> {
@@ -203,21 +202,16 @@ export class LiveLake {
     }
     const stood = await this.#db.transact(() => this.#views.replace(moved));
     stood();
-    this.#is_untidy = true;
-    await this.#tidy();
   }
 
-  /** After views were replaced: forgets what none of them adds to its table any more. */
+  /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */
   async #tidy(): Promise<void> {
     const absorbed = this.#views.absorbed();
-    // Of the tables that an increment moves one after the other, the last one lets rows go.
-    if (JSON.stringify(absorbed) !== this.#trimmed_to) {
-      const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
-      trimmed();
-      await this.#db.compact();
-      this.#trimmed_to = JSON.stringify(absorbed);
-    }
-    this.#is_untidy = false;
+    if (JSON.stringify(absorbed) === this.#trimmed_to) return;
+    const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
+    trimmed();
+    await this.#db.compact();
+    this.#trimmed_to = JSON.stringify(absorbed);
   }
 
   /** Whether there was something, and room for it. */

@@ -25,7 +25,7 @@ export type Arrival = { partition: number; from: number } & (
 
 /** What a batch goes through. */
 interface Steps {
-  /** Returns the candidates, and what is none. */
+  /** Returns the elements, each with whether it is a candidate. */
   parse: Statements;
   /** Takes in what arrived, and accepts, where every candidate is known to be no copy ... */
   accept_new: Statements;
@@ -100,7 +100,7 @@ export class Tail {
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
       arrived = await this.#fill(arrival);
-      candidates = (await steps.parse.read()).flatMap(candidateOf).sort(byPlace);
+      candidates = (await steps.parse.read()).filter(([is_candidate]) => is_candidate === true).map(candidateOf).sort(byPlace);
       await this.#cover(candidates, from, accepted);
       const has_doubtful = await this.#recall(candidates, from, accepted);
       if ((await (has_doubtful ? steps.accept : steps.accept_new).run()) === candidates.length) return candidates;
@@ -172,7 +172,7 @@ export class Tail {
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
-  /** Of an element; see `candidateOf`. */
+  /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
   #candidateColumns(): string {
     const { columns, is_candidate, is_timed } = this.#live;
     const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
@@ -252,10 +252,9 @@ function arrivingTable(model: LiveShape["accepted"]): string {
   return `${ARRIVING}.${tableName(tableOf(model))}`;
 }
 
-function candidateOf(row: readonly TailValue[]): Candidate[] {
-  const [is_candidate, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
-  if (is_candidate !== true) return [];
-  const candidate = {
+function candidateOf(row: readonly TailValue[]): Candidate {
+  const [, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
+  return {
     subject: String(subject),
     source: String(source),
     value: value as bigint,
@@ -270,7 +269,6 @@ function candidateOf(row: readonly TailValue[]): Candidate[] {
     numbered_for: String(numbered_for),
     is_timed: is_timed === true,
   };
-  return [candidate];
 }
 
 /** In the log's order. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "puppeteer-core";
-import { startRunning, type Running } from "../serve/running.ts";
+import { startRunning } from "../serve/running.ts";
 import { openPage, PATIENCE_MS, skip, startBrowser, untilLoaded, untilText } from "./browser.ts";
 import { layCable } from "./cable.ts";
 import { openMarket, type OpenMarket } from "./market.ts";
@@ -84,25 +84,22 @@ describe("a page that lives", { skip }, () => {
     assert.match(asked.at(-1) ?? "", /last_event_id=[\w-]+/);
   });
 
-  test("events that cannot be had any more are told of, and what is shown is loaded anew", async () => {
+  test("events that cannot be had any more are told of, and what is shown is loaded anew", async (t) => {
     const cable = await layCable(market.url);
+    t.after(() => cable.close());
     const { page } = await openPage(browser, cable.url);
+    t.after(() => page.browserContext().close());
     await untilText(page, /BTC\s+Bitcoin/);
     await untilText(page, "streaming");
     cable.pull();
     await untilText(page, /reconnecting in \d+ s/);
     // Another server over the same lake knows none of the first one's events.
-    const other: Running = await startRunning(market.lake);
-    try {
-      cable.plug(other.url);
-      await untilText(page, /updates to this page were missed/);
-      await untilText(page, "streaming");
-      await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click());
-      await page.waitForFunction(() => !document.body.innerText.includes("were missed"), { timeout: PATIENCE_MS, polling: 100 });
-    } finally {
-      await page.browserContext().close();
-      await cable.close();
-      await other.close();
-    }
+    const other = await startRunning(market.lake);
+    t.after(() => other.close());
+    cable.plug(other.url);
+    await untilText(page, /updates to this page were missed/);
+    await untilText(page, "streaming");
+    await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click());
+    await page.waitForFunction(() => !document.body.innerText.includes("were missed"), { timeout: PATIENCE_MS, polling: 100 });
   });
 });

@@ -89,6 +89,7 @@ function serve(lakes: Lakes, lake: TestLake, running: Running, market: Partial<S
   };
 }
 
-async function produce(lake: TestLake, options: Partial<SimulatedOptions>, signal: AbortSignal, appended = () => {}): Promise<void> {
+/** Has a simulated market fill the lake's log, until its last step or until told to stop. */
+export async function produce(lake: TestLake, options: Partial<SimulatedOptions>, signal: AbortSignal, appended = () => {}): Promise<void> {
   await runProducer({ producer: simulated(options), log: lake.open.log, topic: TOPIC, clock: systemClock, signal, report: () => {}, appended });
 }

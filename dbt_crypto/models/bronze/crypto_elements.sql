@@ -169,7 +169,7 @@ identified as (
         coalesce(products.symbol, numbered.given_symbol, numbered.product) as symbol,
         case
             when products.crypto_id is not null then true
-            when numbered.product is not null and numbered.source in ('{{ var('mapped_sources') | join("', '") }}') then false
+            when numbered.product is not null and numbered.source in ({{ mapped_sources() }}) then false
         end as is_mapped
     from numbered
     left join {{ ref('crypto_products') }} as products

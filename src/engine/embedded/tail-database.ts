@@ -96,9 +96,10 @@ export class TailDatabase {
 
   /** Gives the memory of deleted rows back: without it DuckDB keeps them, and looks past them in every scan. Where readers are at work, later. */
   async compact(): Promise<void> {
-    await this.#writer.run("CHECKPOINT tail").catch((error: unknown) => {
+    const compacted = this.#writer.run("CHECKPOINT tail").catch((error: unknown) => {
       if (!/other (write )?transactions active/.test(messageOf(error))) throw error;
     });
+    await orFail(compacted);
   }
 
   /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS. */
