@@ -15,8 +15,8 @@ const PRICE = "(100 + coin * 3 + 20 * sin(minute / 700.0 + coin) + (hash(coin * 
 const ID = "(case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end)";
 
 /**
- * Fills tables that exist already with a row a minute and coin, a day a file, as they lie after compaction: minutes and ticks of
- * the same prices, and the hours that they make. What no question reads is left empty.
+ * Fills tables that exist already with a row a minute and coin, a day a file and all in one manifest, as they lie after compaction:
+ * minutes and ticks of the same prices, and the hours that they make. What no question reads is left empty.
  */
 export async function fillLargeLake(open: OpenLake, { coins, days, until }: LargeLake): Promise<void> {
   const instance = await openDuckDB({ memory_limit_mb: 3_000 });
@@ -24,23 +24,21 @@ export async function fillLargeLake(open: OpenLake, { coins, days, until }: Larg
   try {
     await attachCatalog(connection, open.server.url, "lake");
     await connection.run("USE lake.gold");
-    for (let day = days; day > 0; day -= 1) {
-      await connection.run(`CREATE OR REPLACE TEMP TABLE day AS
-        SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, minute_at, ${PRICE} AS price, coin, minute, minute_at + interval 30 second AS price_at, minute_at::date AS price_date
-        FROM (SELECT coin, minute, timestamptz '${until}' - interval ${day} day + to_minutes(minute::integer) AS minute_at FROM range(${coins}) a(coin), range(1440) b(minute)) ORDER BY crypto_id, minute_at`);
-      await connection.run(`INSERT INTO silver.crypto_prices_clean BY NAME
-        SELECT crypto_id, symbol, minute_at, price, price AS price_first, price AS price_high, price AS price_low, price_at, 1000000 + coin AS volume_24h, 5000000 - coin AS market_cap,
-          NULL::decimal(38, 18) AS traded_volume_usd, price AS price_sum, 1 AS price_updates, 'bench' AS source, price_date FROM day`);
-      await connection.run(`INSERT INTO gold.fact_crypto_ticks BY NAME
-        SELECT crypto_id, minute AS time_id, price AS price_usd, (1000000 + coin)::decimal(38, 18) AS volume_24h, (5000000 - coin)::decimal(38, 18) AS market_cap, 1.0 AS percent_change_1h, price_at, price_date, 'bench' AS source,
-          'crypto.prices.raw' AS log_topic, 0 AS log_partition, minute AS log_offset, coin AS element_index FROM day`);
-      await connection.run(`INSERT INTO silver.crypto_price_updates BY NAME
-        SELECT 'bench:' || crypto_id || ':' || minute AS identity, crypto_id, symbol, 'bench' AS source, price, price_at, price_date, price_at AS ingested_at,
-          'crypto.prices.raw' AS log_topic, 0 AS log_partition, minute AS log_offset, coin AS element_index, ${coins} AS element_count FROM day`);
-      await connection.run(`INSERT INTO gold.fact_crypto_hourly BY NAME
-        SELECT crypto_id, date_trunc('hour', minute_at) AS hour_at, arg_min(price, minute_at) AS open, max(price) AS high, min(price) AS low, arg_max(price, minute_at) AS close, avg(price)::double AS avg_price,
-          count(*)::integer AS price_updates, price_date AS hour_date FROM day GROUP BY ALL ORDER BY crypto_id, hour_at`);
-    }
+    await connection.run(`CREATE TEMP VIEW prices AS
+      SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, minute_at, ${PRICE} AS price, coin, minute, minute_at + interval 30 second AS price_at, minute_at::date AS price_date
+      FROM (SELECT coin, minute, timestamptz '${until}' - interval ${days} day + to_minutes(minute::integer) AS minute_at FROM range(${coins}) a(coin), range(${days} * 1440) b(minute))`);
+    await connection.run(`INSERT INTO silver.crypto_prices_clean BY NAME
+      SELECT crypto_id, symbol, minute_at, price, price AS price_first, price AS price_high, price AS price_low, price_at, 1000000 + coin AS volume_24h, 5000000 - coin AS market_cap,
+        NULL::decimal(38, 18) AS traded_volume_usd, price AS price_sum, 1 AS price_updates, 'bench' AS source, price_date FROM prices ORDER BY price_date, crypto_id, minute_at`);
+    await connection.run(`INSERT INTO gold.fact_crypto_ticks BY NAME
+      SELECT crypto_id, minute AS time_id, price AS price_usd, (1000000 + coin)::decimal(38, 18) AS volume_24h, (5000000 - coin)::decimal(38, 18) AS market_cap, 1.0 AS percent_change_1h, price_at, price_date, 'bench' AS source,
+        'crypto.prices.raw' AS log_topic, 0 AS log_partition, minute AS log_offset, coin AS element_index FROM prices ORDER BY price_date, crypto_id, price_at`);
+    await connection.run(`INSERT INTO silver.crypto_price_updates BY NAME
+      SELECT 'bench:' || crypto_id || ':' || minute AS identity, crypto_id, symbol, 'bench' AS source, price, price_at, price_date, price_at AS ingested_at,
+        'crypto.prices.raw' AS log_topic, 0 AS log_partition, minute AS log_offset, coin AS element_index, ${coins} AS element_count FROM prices ORDER BY price_date, crypto_id, price_at`);
+    await connection.run(`INSERT INTO gold.fact_crypto_hourly BY NAME
+      SELECT crypto_id, date_trunc('hour', minute_at) AS hour_at, arg_min(price, minute_at) AS open, max(price) AS high, min(price) AS low, arg_max(price, minute_at) AS close, avg(price)::double AS avg_price,
+        count(*)::integer AS price_updates, price_date AS hour_date FROM prices GROUP BY ALL ORDER BY hour_date, crypto_id, hour_at`);
     await connection.run(`INSERT INTO gold.dim_crypto BY NAME
       SELECT ${ID} || '@bench' AS crypto_key, ${ID} AS crypto_id, 'C' || coin AS symbol, 'Coin ' || coin AS name, (coin + 1)::integer AS market_cap_rank,
         timestamptz '${until}' - interval ${days} day AS valid_from, true AS is_current, false AS is_delisted FROM range(${coins}) a(coin)`);

@@ -50,6 +50,8 @@ export class Tail {
   #steps: Steps | null = null;
   #records = 0;
   #size_bytes = 0;
+  /** Something arrived and was not taken in: it comes again. */
+  #has_arrived = false;
 
   constructor(db: TailDatabase, parts: { live: LiveDefinition; shape: LiveShape; topic: string }) {
     this.#db = db;
@@ -90,23 +92,27 @@ export class Tail {
   }
 
   /**
-   * Parses and judges what arrives, all or nothing. `from` is where the tail stands: what lies past it in the accepted rows'
+   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is where the tail stands: what lies past it in the accepted rows'
    * table is still to be absorbed, and does not count as known. Returns what was accepted, in the log's order.
    */
   async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
     const steps = this.#steps;
     if (steps === null) throw new Error("the tail is not open");
-    let arrived = { records: 0, size_bytes: 0 };
+    const arrived = await this.#fill(arrival);
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
-      arrived = await this.#fill(arrival);
       candidates = (await steps.parse.read()).filter(([is_candidate]) => is_candidate === true).map(candidateOf).sort(byPlace);
       await this.#cover(candidates, from, accepted);
       const has_doubtful = await this.#recall(candidates, from, accepted);
-      if ((await (has_doubtful ? steps.accept : steps.accept_new).run()) === candidates.length) return candidates;
+      if (!has_doubtful) {
+        await steps.accept_new.runAndCommit();
+        return candidates;
+      }
+      if ((await steps.accept.run()) === candidates.length) return candidates;
       await steps.others.run();
       return this.#acceptedOf(candidates, arrival);
     });
+    this.#has_arrived = false;
     this.#records += arrived.records;
     this.#size_bytes += arrived.size_bytes;
     this.#minutes.hold(candidates);
@@ -156,6 +162,8 @@ export class Tail {
 
   async #fill(arrival: Arrival): Promise<{ records: number; size_bytes: number }> {
     const table = arrivingTable(this.#shape.bronze);
+    if (this.#has_arrived) await this.#db.run(`DELETE FROM ${table}`);
+    this.#has_arrived = true;
     if (arrival.kind === "log") {
       const { records } = arrival;
       await this.#db.append(table, this.#topic, records);

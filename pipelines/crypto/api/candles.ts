@@ -58,12 +58,13 @@ function candleOf(row: Record<string, string | null>): Candle {
   };
 }
 
-/** The first hour that has prices before the span; null where there is none. */
-async function hourBefore({ table, rows }: ReadTables, id: string, before_ms: number): Promise<number | null> {
+/** Where nothing was traded for long, the page before ends where there is something; null where there is nothing. */
+async function endBefore({ table, rows }: ReadTables, id: string, before_ms: number, step_ms: number): Promise<number | null> {
   const [found] = await rows(`
     select max(hour_at) as hour_at from ${table(HOURS)}
     where crypto_id = ${quote(id)} and hour_at < timestamptz '${new Date(before_ms).toISOString()}'`);
-  return found?.["hour_at"] == null ? null : Date.parse(time(found["hour_at"]));
+  if (found?.["hour_at"] == null) return null;
+  return Math.min(before_ms, Date.parse(time(found["hour_at"])) + Math.max(step_ms, HOUR_S * 1000));
 }
 
 /** Where candles end: now with the newest event of all, in the past with the newest that the table had of the coin. */
@@ -81,7 +82,7 @@ async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean
 export const candles: ApiResource = {
   path: "coins/{id}/candles",
   summary: "Candles of one coin, oldest first",
-  description: "`next` leads to the candles before these. With `at` from the tables as they stood then, else with what arrived since the last commit.",
+  description: "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
   response: Candles,
@@ -102,13 +103,10 @@ export const candles: ApiResource = {
     const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
     const from_ms = Math.max(asked_ms, longest_ms);
     const is_paged = tables.at === null || tables.snapshots().some(({ table }) => table === HOURS);
-    const find = () => (from_ms < to_ms ? tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : []);
-    const findBefore = () => (is_paged && (from_ms > asked_ms || request.from === undefined) ? hourBefore(tables, id, from_ms) : null);
-    // The past is read by one session, one query at a time.
-    const [found, before_ms] = tables.at === null ? await Promise.all([find(), findBefore()]) : [await find(), await findBefore()];
+    const found = from_ms < to_ms ? await tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : [];
     if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
-    // Where nothing was traded for long, the next page begins where there is something.
-    const next_ms = before_ms === null ? null : Math.min(from_ms, before_ms + Math.max(step_ms, HOUR_S * 1000));
+    const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);
+    const next_ms = !has_more ? null : found.length > 0 ? from_ms : await endBefore(tables, id, from_ms, step_ms);
     return { ...frame, items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };
   },
 };

@@ -21,6 +21,8 @@ export type TailValue = string | number | bigint | boolean | null;
 export interface Statements {
   /** Runs them; resolves to the number of rows that the last one changed. */
   run(): Promise<number>;
+  /** Runs them as the last of a transaction, and commits it. */
+  runAndCommit(): Promise<void>;
   /** Runs them and reads the last one's rows. */
   read(): Promise<TailValue[][]>;
 }
@@ -43,6 +45,9 @@ export class TailDatabase {
   readonly #writer: DuckDBConnection;
   readonly #idle: DuckDBConnection[] = [];
   #prepared = 0;
+  /** What opens a transaction goes with its first statement: each call to DuckDB waits for a thread, and then for the event loop. */
+  #opening = "";
+  #is_committed = false;
   #is_closed = false;
 
   private constructor(instance: DuckDBInstance, writer: DuckDBConnection) {
@@ -62,7 +67,7 @@ export class TailDatabase {
   }
 
   async run(sql: string): Promise<void> {
-    await orFail(this.#writer.run(sql));
+    await orFail(this.#writer.run(this.#opened(sql)));
   }
 
   /**
@@ -75,22 +80,29 @@ export class TailDatabase {
     for (const [index, statement] of statements.entries()) await this.run(`PREPARE ${names[index]} AS ${statement}`);
     const sql = names.map((name) => `EXECUTE ${name}`).join("; ");
     return {
-      run: async () => (sql === "" ? 0 : (await orFail(this.#writer.run(sql))).rowsChanged),
-      read: async () => rowsOf(await orFail(this.#writer.runAndReadAll(sql))),
+      run: async () => (sql === "" ? 0 : (await orFail(this.#writer.run(this.#opened(sql)))).rowsChanged),
+      runAndCommit: async () => {
+        await this.run(`${sql}; COMMIT`);
+        this.#is_committed = true;
+      },
+      read: () => this.read(sql),
     };
   }
 
-  /** All of `work`'s statements or none. Not to be nested. */
+  /** All of `work`'s statements or none. Not to be nested, and not for `append`. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
-    await this.run("BEGIN");
+    this.#opening = "BEGIN; ";
+    this.#is_committed = false;
     try {
       const result = await work();
-      await this.run("COMMIT");
+      if (!this.#is_committed && this.#opening === "") await this.run("COMMIT");
       return result;
     } catch (error) {
       // A failed COMMIT has rolled back by itself; what went wrong first is what to tell.
       await this.#writer.run("ROLLBACK").catch(() => {});
       throw error;
+    } finally {
+      this.#opening = "";
     }
   }
 
@@ -102,14 +114,14 @@ export class TailDatabase {
     await orFail(compacted);
   }
 
-  /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS. */
+  /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS; a transaction of its own. */
   async append(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
     await orFail(this.#fill(table, topic, records));
   }
 
   /** Rows for the tail's own bookkeeping, read within its transaction. */
   async read(sql: string): Promise<TailValue[][]> {
-    return rowsOf(await orFail(this.#writer.runAndReadAll(sql)));
+    return rowsOf(await orFail(this.#writer.runAndReadAll(this.#opened(sql))));
   }
 
   /** For readers: each on a connection of its own, beside the writer. */
@@ -132,6 +144,12 @@ export class TailDatabase {
     for (const connection of this.#idle.splice(0)) connection.closeSync();
     this.#writer.closeSync();
     this.#instance.closeSync();
+  }
+
+  #opened(sql: string): string {
+    const opened = this.#opening + sql;
+    this.#opening = "";
+    return opened;
   }
 
   async #fill(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
