@@ -75,6 +75,8 @@ export class LiveLake {
   #looked_us = -Infinity;
   #pending_records = 0;
   #stalled: string | null = null;
+  /** The views on their way to newer snapshots. */
+  #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
   /** How far rows were forgotten, as JSON. Behind what the tables have absorbed where that failed, and is to be tried again. */
   #trimmed_to = "";
 
@@ -111,6 +113,15 @@ export class LiveLake {
 
   /** Follows the log and the tables until the signal aborts. Failures that a retry may mend are reported and tried again. */
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#follow(signal);
+    } finally {
+      // Nobody may close the database under it; how it ended is nobody's concern any more.
+      await this.#rebinding?.end.catch(() => {});
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     const { clock, failed } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
@@ -134,8 +145,10 @@ export class LiveLake {
 
   /** Absorbs what the log holds, as far as there is room for it. Not beside `run`. */
   async catchUp(): Promise<void> {
-    do await this.#followTables();
-    while (await this.#absorbNext());
+    do {
+      await this.#followTables();
+      await this.#rebound();
+    } while (await this.#absorbNext());
   }
 
   /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. */
@@ -182,26 +195,39 @@ export class LiveLake {
     const before = this.#views.boundOf(this.#shape.accepted);
     await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
-    await this.#tidy();
+    await this.#rebound();
     this.#next = { ...this.#views.absorbed() };
   }
 
+  /** Takes up, now and then, that tables have moved. Records go on being absorbed while the views are on their way. */
   async #followTables(): Promise<void> {
+    if (this.#rebinding?.has_ended === false) return;
+    await this.#rebound();
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
     this.#looked_us = now_us;
     const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
     if (moved.length > 0) await this.#bindTo(moved);
-    await this.#tidy();
   }
 
+  /** Begins to; `#rebound` waits for the end. */
   async #bindTo(moved: readonly BoundTable[]): Promise<void> {
     for (const bound of moved) {
       const seed = this.#views.isSeed(bound);
       if (seed) await this.#db.transact(() => this.#tail.takeSeed(seed, bound));
     }
-    const stood = await this.#db.transact(() => this.#views.replace(moved));
-    stood();
+    const rebinding = { end: this.#views.replace(moved), has_ended: false };
+    // Whoever awaits `end` sees its error; until then it must not count as unhandled.
+    rebinding.end.catch(() => {}).finally(() => (rebinding.has_ended = true));
+    this.#rebinding = rebinding;
+  }
+
+  /** Waits until the views read what they were bound to last, and lets go what none of them adds any more. */
+  async #rebound(): Promise<void> {
+    const rebinding = this.#rebinding;
+    this.#rebinding = null;
+    await rebinding?.end;
+    await this.#tidy();
   }
 
   /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */

@@ -65,16 +65,15 @@ export class Views {
     return snapshot_id !== bound?.snapshot_id || JSON.stringify(place) !== JSON.stringify(bound.place);
   }
 
-  /** Makes the views read these snapshots. Within the caller's transaction; to be told when that has stood. */
-  async replace(moved: readonly BoundTable[]): Promise<() => void> {
-    const bounds = new Map([...this.#bound, ...moved.map((bound) => [bound.table, bound] as const)]);
-    for (const model of this.#all()) {
-      const bound = moved.find(({ table }) => table === tableOf(model));
-      if (bound) await this.#db.run(`CREATE OR REPLACE VIEW ${viewName(model)} AS ${this.#contentOf(model, bound)}`);
-    }
-    return () => {
-      for (const [table, bound] of bounds) this.#bound.set(table, bound);
-    };
+  /** Makes the views read these snapshots, beside whatever is absorbed meanwhile. */
+  async replace(moved: readonly BoundTable[]): Promise<void> {
+    const models = new Map(this.#all().map((model) => [tableOf(model), model]));
+    const views = moved.flatMap((bound) => {
+      const model = models.get(bound.table);
+      return model === undefined ? [] : [[viewName(model), this.#contentOf(model, bound)] as const];
+    });
+    await this.#db.replaceViews(new Map(views));
+    for (const bound of moved) this.#bound.set(bound.table, bound);
   }
 
   isSeed(bound: BoundTable): CompiledRelation | null {
