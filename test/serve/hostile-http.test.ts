@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { checkToken } from "../../src/serve/guard/token.ts";
 import type { Health } from "../../src/serve/schemas/status.ts";
+import { Problem } from "../../src/serve/schemas/values.ts";
 import { Lakes, type TestLake } from "../lake/lake.ts";
 import { startRunning, type Running } from "./running.ts";
 
@@ -132,6 +133,14 @@ describe("the server under hostile requests", () => {
     assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Content-Length": String(large.length) }, large)).status, 413);
     const chunk = `${(65_536).toString(16)}\r\n${"x".repeat(65_536)}\r\n`;
     assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Transfer-Encoding": "chunked" }, chunk.repeat(8))).status, 413);
+    // The connection outlives the answer: a reset under what is still being sent could take the answer along.
+    const socket = connect(running.server.port, "127.0.0.1");
+    socket.write("POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk.repeat(8));
+    const [refused] = (await once(socket, "data")) as [Buffer];
+    assert.match(refused.toString(), /^HTTP\/1\.1 413 .*"code":"BODY_TOO_LARGE"/s);
+    socket.write(`${chunk}0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    assert.match(String(await once(socket, "data")), /^HTTP\/1\.1 200 /);
+    socket.destroy();
     const deep = `{"sql":"select 1","query_id":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Content-Length": String(deep.length) }, deep)).status, 400);
     await answersHonestly();

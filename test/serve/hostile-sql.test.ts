@@ -175,6 +175,25 @@ describe("the SQL console under hostile statements", () => {
     assert.equal(codes.filter((code) => code === "TOO_MANY_QUERIES").length, 4);
   });
 
+  test("counts an export as running until all of it is sent, or whoever asked has gone", async () => {
+    const sql = "select repeat('x', 1000) || range from range(40000)";
+    const exported = async (query_id: string) => {
+      const response = await running.post("/api/sql/export", { sql, format: "csv", query_id });
+      assert.equal(response.status, 200);
+      return response;
+    };
+    // Nobody reads: what the sockets do not hold waits in the file.
+    const [cancelled, left, read, unread] = [await exported("a"), await exported("b"), await exported("c"), await exported("d")];
+    assert.equal((await run({ sql: "select 1" })).code, "TOO_MANY_QUERIES");
+    assert.equal((await running.get("/api/sql/a", { method: "DELETE" })).status, 204);
+    await assert.rejects(cancelled.text());
+    await left.body?.cancel();
+    assert.equal((await read.text()).split("\n").length, 40_002);
+    for (const query_id of ["a", "b", "c"]) while ((await run({ sql: "select 1", query_id })).code !== null);
+    assert.equal((await run({ sql: "select 1", query_id: "d" })).code, "QUERY_ID_IN_USE");
+    await unread.body?.cancel();
+  });
+
   test("is as well afterwards as before", () => {
     assert.deepEqual(running.errors, []);
     assert.equal(calls, 0);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, rmSync, type ReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ export interface ConsoleLimits {
   timeout_ms: number;
   export_timeout_ms: number;
   max_bytes: number;
-  /** Queries at once; more are refused. */
+  /** Queries at once, exports until they are sent included; more are refused. */
   max_running: number;
   /** Without a query for so long the process ends; the next query starts another. */
   idle_ms: number;
@@ -70,22 +70,31 @@ export class Console {
   }
 
   /** Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY, TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED. */
-  run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
-    const limits = this.#queryLimits(query.max_rows, this.#limits.timeout_ms);
-    return this.#tracked(query, (process, signal) => process.run({ sql: query.sql, at_ms: query.at_ms, limits }, signal));
+  async run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
+    const { sql, at_ms, max_rows } = query;
+    const slot = this.#takeSlot(query);
+    try {
+      return await slot.process.run({ sql, at_ms, limits: this.#queryLimits(max_rows, this.#limits.timeout_ms) }, slot.signal);
+    } finally {
+      slot.release();
+    }
   }
 
-  /** Writes the result to a file of its own; whoever has sent it disposes of it. Throws as `run` does, and QUERY_TOO_LARGE. */
-  async export(query: ConsoleQuery & { format: "csv" | "parquet" }): Promise<{ file: string; rows: number; dispose(): Promise<void> }> {
+  /** The result as a file, which is gone once the stream is closed; until then the query counts as running. Throws as `run` does, and QUERY_TOO_LARGE. */
+  async export(query: ConsoleQuery & { format: "csv" | "parquet" }): Promise<ReadStream> {
     const { sql, at_ms, format } = query;
+    const slot = this.#takeSlot(query);
     const file = join(this.#folder, `${randomUUID()}.${format}`);
-    const dispose = () => rm(file, { force: true });
+    const end = async () => {
+      slot.release();
+      await rm(file, { force: true });
+    };
     try {
-      const limits = this.#queryLimits(Infinity, this.#limits.export_timeout_ms);
-      const rows = await this.#tracked(query, (process, signal) => process.export({ sql, at_ms, format, file, limits }, signal));
-      return { file, rows, dispose };
+      await slot.process.export({ sql, at_ms, format, file, limits: this.#queryLimits(Infinity, this.#limits.export_timeout_ms) }, slot.signal);
+      if (slot.signal.aborted) throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
+      return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
-      await dispose();
+      await end();
       throw error;
     }
   }
@@ -108,7 +117,7 @@ export class Console {
     return { timeout_ms, max_rows, max_bytes: this.#limits.max_bytes };
   }
 
-  async #tracked<T>({ query_id, signal }: ConsoleQuery, work: (process: ConsoleProcess, signal: AbortSignal) => Promise<T>): Promise<T> {
+  #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
     if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
     if (this.#running.size >= this.#limits.max_running) {
       throw refusal("TOO_MANY_QUERIES", `${this.#limits.max_running} queries are running already.`, "Wait for one to end, or cancel it.");
@@ -118,12 +127,14 @@ export class Console {
     const controller = new AbortController();
     this.#running.set(id, controller);
     if (this.#idle !== null) clearTimeout(this.#idle);
-    try {
-      return await work(this.#started(), AbortSignal.any([signal, controller.signal]));
-    } finally {
-      this.#running.delete(id);
-      if (this.#running.size === 0 && !this.#is_closed) this.#endWhenIdle();
-    }
+    return {
+      process: this.#started(),
+      signal: AbortSignal.any([signal, controller.signal]),
+      release: () => {
+        this.#running.delete(id);
+        if (this.#running.size === 0 && !this.#is_closed) this.#endWhenIdle();
+      },
+    };
   }
 
   #started(): ConsoleProcess {

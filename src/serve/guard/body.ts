@@ -22,7 +22,8 @@ export async function bodyOf(context: Context): Promise<string> {
   if (size_bytes > MAX_BODY_BYTES) throw tooLarge();
   size_bytes = 0;
   try {
-    for await (const part of incoming as AsyncIterable<Buffer>) {
+    // Destroying it would take the connection along, and with it the answer.
+    for await (const part of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size_bytes += part.length;
       if (size_bytes > MAX_BODY_BYTES) break;
       parts.push(part);

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { z } from "@hono/zod-openapi";
 import type { LoadedTable } from "../../catalog/model.ts";
@@ -59,9 +58,7 @@ function exportRoute(app: App, { console }: Parts): void {
   app.post("/api/sql/export", async (context) => {
     const body = await readBody(context, SqlExportRequest);
     const at_ms = body.at === undefined ? null : parseInstant(body.at);
-    const { file, dispose } = await console.export({ sql: body.sql, at_ms, query_id: body.query_id ?? null, format: body.format, signal: context.req.raw.signal });
-    const stream = createReadStream(file);
-    stream.once("close", () => void dispose());
+    const stream = await console.export({ sql: body.sql, at_ms, query_id: body.query_id ?? null, format: body.format, signal: context.req.raw.signal });
     return context.body(Readable.toWeb(stream) as ReadableStream, 200, {
       "content-type": TYPES[body.format],
       "content-disposition": `attachment; filename="coinlake.${body.format}"`,
