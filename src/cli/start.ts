@@ -93,9 +93,10 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     worker.start().catch(() => {});
     const answerNow = () =>
-      answerAll(open, pipeline).then(
+      answerAll(open, pipeline, stopping.signal).then(
         (found) => showAnswers(open.lake, found, output),
-        (error: unknown) => output.warn(messageOf(error)),
+        // Told to stop while it was asking, nobody waits for answers any more.
+        (error: unknown) => void (stopping.signal.aborted || output.warn(messageOf(error))),
       );
     // A lake that was here before can answer before anything new has come.
     if (!is_until_drained && Object.keys(await logOffsets(open.catalog, pipeline.books.accepted)).length > 0) answering = answerNow();
@@ -197,11 +198,11 @@ async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer
   }
 }
 
-async function answerAll(open: OpenLake, pipeline: Pipeline): Promise<Answer[]> {
+async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSignal): Promise<Answer[]> {
   const session = await QuerySession.open(open.catalog, open.server.url);
   try {
     const answers: Answer[] = [];
-    for (const question of pipeline.questions) answers.push(await ask(session, pipeline, question, { as_of: null, values: {} }));
+    for (const question of pipeline.questions) answers.push(await ask(session, pipeline, question, { as_of: null, values: {}, ...(signal ? { signal } : {}) }));
     return answers;
   } finally {
     session.close();

@@ -11,6 +11,8 @@ export interface AskOptions {
   live?: LiveTables;
   /** Who knows the newest event without looking for it, as `latest_event` has it. */
   latest?(): Promise<string | null>;
+  /** Interrupts what reads the tables; `ask` then throws QUERY_CANCELLED. */
+  signal?: AbortSignal;
 }
 
 /** The lake as of now: the tables and what they have not absorbed, as `live.<table>`. */
@@ -45,10 +47,10 @@ export interface AnsweredPart {
 }
 
 /** Where the newest event stands; the part of the definition that says where to look. */
-export async function latestEvent(session: QuerySession, pipeline: Pipeline): Promise<string | null> {
+export async function latestEvent(session: QuerySession, pipeline: Pipeline, signal?: AbortSignal): Promise<string | null> {
   const tables = (await session.snapshots(null)).map(({ table }) => table);
   if (!tables.includes(pipeline.books.accepted)) return null;
-  return session.figure(pipeline.latest_event(stored));
+  return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
 }
 
 /** The same through the live views. */
@@ -62,7 +64,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
  */
 export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
   if (!options.live) await session.travelTo(null);
-  const latest = await (options.latest?.() ?? (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline)));
+  const latest = await (options.latest?.() ?? (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline, options.signal)));
   if (latest === null) {
     throw new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
       next_step: "Let `npm start` run until it reports its first increment, then ask again.",
@@ -77,7 +79,7 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
   for (const definition of question.parts) {
     const sqlOver = (table: TableNaming) => tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values, table }));
     if (options.live && definition.lake_time_before_ms === undefined) parts.push(await answerLive(options.live, definition, sqlOver(live)));
-    else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms));
+    else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms, options.signal));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
 }
@@ -88,7 +90,7 @@ async function answerLive({ query, snapshots }: LiveTables, definition: Question
   return { definition, sql, result, snapshots: named, lake_at: null, note: result.rows.length === 0 ? definition.when_empty : null };
 }
 
-async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number): Promise<AnsweredPart> {
+async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number, signal: AbortSignal | undefined): Promise<AnsweredPart> {
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
   // Held also where now is meant: the snapshots told are then the ones read.
@@ -103,7 +105,7 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
     const note = `The lake cannot say: its first snapshot of ${missing ? nameOf(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
-  const result = await session.query(sql);
+  const result = await session.query(sql, { signal });
   return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };
 }
 

@@ -49,3 +49,17 @@ test("times are UTC wherever the machine stands", async () => {
   assert.equal(code, 0, stderr);
   assert.deepEqual(JSON.parse(stdout), [{ at_midnight: "2026-01-01 00:00:00+00" }]);
 });
+
+test("only what reads the live views is refused a past, in whatever way it is written", async () => {
+  const query = (sql: string, ...options: string[]) => coinlake(["query", sql, "--json", ...data, ...options]);
+  const past = ["--at", "2026-01-31T12:00:00Z"];
+  const spoken = await query("select 'live.' as word -- live.x", ...past);
+  assert.deepEqual([spoken.code, JSON.parse(spoken.stdout)], [0, [{ word: "live." }]], spoken.stderr);
+  for (const name of ["live.dim_crypto", 'LIVE."dim_crypto"', '"live" . "dim_crypto"']) {
+    const refused = await query(`select * from ${name}`, ...past);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /LIVE_HAS_NO_PAST/);
+    const answered = await query(`select * from ${name}`);
+    assert.equal(answered.code, 0, answered.stderr);
+  }
+});

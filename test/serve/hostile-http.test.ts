@@ -4,7 +4,6 @@ import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { checkToken } from "../../src/serve/guard/token.ts";
 import type { Health } from "../../src/serve/schemas/status.ts";
-import { Problem } from "../../src/serve/schemas/values.ts";
 import { Lakes, type TestLake } from "../lake/lake.ts";
 import { startRunning, type Running } from "./running.ts";
 

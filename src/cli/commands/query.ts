@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { OperatingError } from "../../errors.ts";
+import { messageOf, OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { withLive } from "../live.ts";
@@ -22,11 +22,14 @@ Examples:
     .action(async (sql: string, options: CommonOptions & { at?: string }) => {
       await withLake(options, pipelines, async ({ lake, pipeline, session, output }) => {
         const at_ms = options.at === undefined ? null : parseTime(options.at);
-        const is_live = /\blive\s*\./i.test(sql);
-        if (is_live && at_ms !== null) throw liveHasNoPast();
+        // A string or a comment may say so too, and does no harm: the live views give the same rows, and with --at the tables are asked first.
+        const says_live = /\blive"?\s*\./i.test(sql);
+        const is_live = says_live && at_ms === null;
         const snapshots = is_live ? [] : await session.travelTo(at_ms);
         if (at_ms !== null && snapshots.length === 0) output.warn(`the lake had no snapshot at ${new Date(at_ms).toISOString()}: it was born later`);
-        const { columns, rows } = is_live ? await withLive(lake, pipeline, output, (live) => live.query(sql)) : await session.query(sql);
+        const { columns, rows } = is_live
+          ? await withLive(lake, pipeline, output, (live) => live.query(sql))
+          : await session.query(sql).catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
         if (output.is_json) {
           const objects = rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
           output.result(JSON.stringify(objects, null, 2));
@@ -38,8 +41,9 @@ Examples:
     });
 }
 
-function liveHasNoPast(): OperatingError {
-  return new OperatingError("LIVE_HAS_NO_PAST", "The live views are as of now, and --at asks for the past.", {
+function liveHasNoPast(cause: unknown): OperatingError {
+  return new OperatingError("LIVE_HAS_NO_PAST", `The live views are as of now, and --at asks for the past: ${messageOf(cause)}`, {
     next_step: "Name the table itself, as in gold.…, for what it held at that time; or leave --at out.",
+    cause,
   });
 }
