@@ -88,9 +88,9 @@ export class GapBook {
     this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
   }
 
-  /** A trade that REST told of. True where it was missing; a suspicion stays one, since the trade may only be overtaken. */
+  /** A trade that REST told of. True where it was missing or given up; a suspicion stays one, since the trade may only be overtaken. */
   fetched(product: string, id: number): boolean {
-    return this.#came(product, id, (gap) => !gap.is_suspicion);
+    return this.#came(product, id, (gap) => !gap.is_suspicion) || this.#cameAfterAll(product, id);
   }
 
   /** The newest trade known of a product, or null before the first. */
@@ -183,15 +183,16 @@ export class GapBook {
     return true;
   }
 
-  /** What was given up can still come over the feed: it is not lost then. Known of the lost gaps that are remembered; a second copy counts nothing. */
-  #cameAfterAll(product: string, id: number): void {
+  /** What was given up can still come, over the feed or in a page fetched for others. Known of the lost gaps that are remembered; a second copy counts nothing. */
+  #cameAfterAll(product: string, id: number): boolean {
     const one = { first_id: id, last_id: id };
     const gap = this.#recent.find((recent) => recent.state === "lost" && recent.product === product && common(recent, one).length > 0);
-    if (gap === undefined) return;
+    if (gap === undefined) return false;
     const left = without(gap, one).map((range): Gap => ({ ...gap, ...range }));
     this.#recent = this.#recent.flatMap((recent) => (recent === gap ? left : [recent])).slice(0, this.#limits.max_recent);
     this.#lost_count -= 1;
     this.#filled_count += 1;
+    return true;
   }
 
   #suspect(product: string, range: IdRange, cursor: string | null, at_us: number): void {

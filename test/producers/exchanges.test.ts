@@ -295,11 +295,12 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.trade(main);
       const ids = idsOf(Array.from({ length: 130 }, () => server.make(main)));
       server.trade(main);
-      await until(() => run.status.missed.filled === 100, "the rest is filled");
-      const [lost, filled] = kind === "kraken" ? [ids.slice(100), ids.slice(0, 100)] : [ids.slice(0, 30), ids.slice(30)];
+      // Told by time, a page goes on past what was asked for: what was given up comes with it.
+      const [asked, lost] = kind === "kraken" ? [ids.slice(0, 100), []] : [ids.slice(30), ids.slice(0, 30)];
+      await until(() => run.status.missed.filled === 130 - lost.length, "the rest is filled");
       assert.deepEqual(run.gaps("lost"), runsOf(main, lost));
-      assert.deepEqual(run.gaps("filled"), runsOf(main, filled));
-      assert.deepEqual(run.status.missed, { open: 0, filled: 100, lost: 30 });
+      assert.deepEqual(run.gaps("filled"), runsOf(main, asked));
+      assert.deepEqual(run.status.missed, { open: 0, filled: 130 - lost.length, lost: lost.length });
       assert.match(run.said("GAP_LOST")[0] ?? "", /no more than 100 trades/);
     });
 
