@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
+import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../source/producer.ts";
 import type { AlertEvent } from "./alert.ts";
@@ -56,15 +57,27 @@ export async function openAlertBook(folder: string, pipeline: Pick<Pipeline, "al
 
 /**
  * Notes, once in the life of a lake, where judging begins: at the place that its tables have come to. To be done before the first
- * source is asked: the engine is ready only seconds later, and what comes in between is to be judged as well.
+ * source is asked: the engine is ready only seconds later, and what comes in between is to be judged as well. Throws
+ * ALERTS_AHEAD_OF_LOG, which nobody can tell any more once the log has given its offsets out again.
  */
-export async function beginAlerts(folder: string, pipeline: Pick<Pipeline, "alerts">, clock: Clock, next: Offsets): Promise<void> {
+export async function beginAlerts(folder: string, pipeline: Pick<Pipeline, "alerts" | "topic">, clock: Clock, log: Pick<Log, "bounds">, next: Offsets): Promise<void> {
   const store = await openStore(folder, pipeline, clock);
   try {
+    const judged = store.progress();
+    for (const { partition, end } of await log.bounds(pipeline.topic.name)) {
+      const place = `${pipeline.topic.name}/${partition}`;
+      if ((judged[place] ?? 0) > end) throw aheadOfLog(alertsFile(folder), `${place} ends at offset ${end}, but is judged up to ${judged[place]}`);
+    }
     await store.begin(next, isoFromMicros(clock.now_us()));
   } finally {
     store.close();
   }
+}
+
+function aheadOfLog(file: string, message: string): OperatingError {
+  return new OperatingError("ALERTS_AHEAD_OF_LOG", `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged.`, {
+    next_step: "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
+  });
 }
 
 async function openStore(folder: string, { alerts }: Pick<Pipeline, "alerts">, clock: Clock): Promise<AlertStore> {

@@ -86,7 +86,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    await beginAlerts(open.lake.folder, pipeline, systemClock, await logOffsets(open.catalog, pipeline.books.accepted));
+    await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
     const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
     announce(open, output);

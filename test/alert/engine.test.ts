@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { Alert } from "../../src/alert/alert.ts";
-import { openAlertBook } from "../../src/alert/engine.ts";
+import { beginAlerts, openAlertBook } from "../../src/alert/engine.ts";
 import { HealthWatch } from "../../src/alert/evaluate/health-watch.ts";
 import { Judge } from "../../src/alert/evaluate/judge.ts";
 import { Watch } from "../../src/alert/evaluate/watch.ts";
@@ -12,7 +12,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { temporaryFolder } from "../coinlake.ts";
 import { FALL, MINUTE_US, arbitraryTicks, ruleOf, ticksOf } from "./streams.ts";
-import { Tape, runEngine } from "./tape.ts";
+import { PIPELINE, Tape, runEngine } from "./tape.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());
@@ -97,6 +97,18 @@ describe("an engine", () => {
       assert.equal(engine.listAlerts().items.length, 6);
       await stop();
     }
+  });
+
+  test("is refused beside a log that ends before what was judged: a copy of it was brought back", async () => {
+    const at = freshFolder();
+    const tape = new Tape(falls(3));
+    const { engine, stop } = await runEngine(at, tape);
+    tape.absorbAll();
+    await engine.idle();
+    await stop();
+    const begin = (end: number) => beginAlerts(at, PIPELINE, systemClock, { bounds: async () => [{ partition: 0, begin: 0, end }] }, {});
+    await begin(6);
+    await assert.rejects(begin(5), { code: "ALERTS_AHEAD_OF_LOG" });
   });
 
   test("reads from the lake what the tail left to the tables, with and without a batch after it", async () => {

@@ -8,6 +8,7 @@ import type { Tick } from "../../src/pipeline/definition.ts";
 import type { SourceReport } from "../../src/source/producer.ts";
 
 export const TOPIC = "t";
+export const PIPELINE = { topic: { name: TOPIC, partitions: 1, retention_ms: 0 }, alerts: { default_rules: [] } };
 const PARTITION = `${TOPIC}/0`;
 
 const PAGE_TICKS = 7_000;
@@ -84,7 +85,7 @@ export async function runEngine(folder: string, tape: Tape, options: Partial<Ale
   const reports: SourceReport[] = [];
   const engine = await AlertEngine.open({
     folder,
-    pipeline: { topic: { name: TOPIC, partitions: 1, retention_ms: 0 }, alerts: { default_rules: options.rules ?? [] } },
+    pipeline: { ...PIPELINE, alerts: { default_rules: options.rules ?? [] } },
     clock: systemClock,
     source: tape,
     history: tape.history,

@@ -136,7 +136,7 @@ function describe(code: number): [code: string, next_step: string, is_retryable:
       return ["ALERTS_READ_ONLY", "Give this user write access to the data folder.", false];
     case CORRUPT:
     case NOTADB:
-      return ["ALERTS_CORRUPT", "Restore the file from a copy, or move it away: rules and the list of alerts then begin anew.", false];
+      return ["ALERTS_CORRUPT", "Restore the file from a copy, or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.", false];
     default:
       return ["ALERTS_CANNOT_OPEN", "Check that the data folder exists, that this user may write to it, and the disk.", false];
   }
