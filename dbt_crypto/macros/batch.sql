@@ -41,18 +41,24 @@
 
 {#
     The offset up to which one run may take a partition: so many records, so many bytes of payload, and so many bytes in what
-    DuckDB reads at once, 2,048 records.
+    DuckDB reads at once, 2,048 records. It ends before the first record past any of these; that is never the batch's first.
 #}
 {% macro batch_limit(bronze, name, begin) %}
     {% set limit = begin + (var('max_records_per_run') | int) %}
     {% set found = run_query(
-        "select max(log_offset) + 1 from (
-            select log_offset, row_number() over offsets as nth, sum(payload_size_bytes) over offsets as total_bytes
+        "select coalesce(
+            min(log_offset) filter (where nth > 1 and (
+                total_bytes > " ~ var('max_payload_bytes_per_run') ~ " or bytes_at_once > " ~ var('max_payload_bytes_at_once') ~ "
+            )),
+            max(log_offset) + 1
+        ) from (
+            select
+                log_offset,
+                row_number() over offsets as nth,
+                sum(payload_size_bytes) over offsets as total_bytes,
+                sum(payload_size_bytes) over (order by log_offset rows 2047 preceding) as bytes_at_once
             from " ~ bronze ~ " where " ~ offsets_between({name: begin}, {name: limit}) ~ "
             window offsets as (order by log_offset)
-        ) where nth = 1 or (
-            total_bytes <= " ~ var('max_payload_bytes_per_run') ~ "
-            and total_bytes * least(1, 2048 / nth) <= " ~ var('max_payload_bytes_at_once') ~ "
         )"
     ).columns[0].values()[0] %}
     {{ return(found | int if found is not none else limit) }}
