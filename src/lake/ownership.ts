@@ -2,10 +2,8 @@ import { DatabaseSync } from "node:sqlite";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
+import { isBusy } from "../sqlite-file.ts";
 import type { Lake } from "./lake.ts";
-
-/** SQLite's result code for a lock that somebody else holds (sqlite.org/rescode.html). */
-const SQLITE_BUSY = 5;
 
 /**
  * One process writes a lake. The claim is SQLite's exclusive file lock, which the operating system drops when the process
@@ -37,10 +35,6 @@ export function isClaimed(lake: Lake): boolean {
     if (error instanceof OperatingError) return true;
     throw error;
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
 }
 
 function inUse(lake: Lake, owner_file: string, cause: unknown): OperatingError {

@@ -1,18 +1,17 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../errors.ts";
-import { isBusy } from "../../log/sqlite/failure.ts";
+import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../sqlite-file.ts";
 import type { Alert, AlertEvent, Delivery } from "../alert.ts";
 import type { SubjectState } from "../evaluate/states.ts";
 import type { AlertQuery } from "../facade.ts";
 import type { Rule, StoredRule } from "../rule.ts";
 import { PAGE_SINK, type Sink } from "../sink.ts";
-import { alertsFailure, openAlertsFile } from "./file.ts";
+import { ALERTS_FORMAT } from "./file.ts";
 import { alertOf, deliveryOf, pendingOf, ruleOf, stateOf, type Pending } from "./rows.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
-const BUSY_RETRY_MS = 2;
 
 /** The newest alerts are kept, and every active one; a rule that fires every second is forgotten after a day. */
 const KEPT_ALERTS = 100_000;
@@ -39,7 +38,7 @@ export class AlertStore {
 
   constructor(file: string) {
     this.#file = file;
-    this.#database = openAlertsFile(file, BUSY_TIMEOUT_MS);
+    this.#database = openSqliteFile(file, ALERTS_FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     this.#sql = prepareStatements(this.#database);
   }
 
@@ -273,14 +272,9 @@ export class AlertStore {
     for (;;) {
       if (!this.#database.isOpen) throw closed(this.#file);
       try {
-        this.#database.exec("BEGIN IMMEDIATE");
-        const result = work();
-        this.#database.exec("COMMIT");
-        return result;
+        return transact(this.#database, work);
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline_ms) throw alertsFailure(this.#file, verb, error);
-      } finally {
-        if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("ROLLBACK");
+        if (!isBusy(error) || performance.now() >= deadline_ms) throw sqliteFailure(this.#file, ALERTS_FORMAT, verb, error);
       }
       await wait(BUSY_RETRY_MS);
     }
@@ -292,7 +286,7 @@ export class AlertStore {
     try {
       return work();
     } catch (error) {
-      throw alertsFailure(this.#file, "read", error);
+      throw sqliteFailure(this.#file, ALERTS_FORMAT, "read", error);
     }
   }
 }

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { OperatingError } from "../../errors.ts";
-import { isBusy, logFailure } from "./failure.ts";
-import { openLogFile } from "./file.ts";
+import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../sqlite-file.ts";
+import { LOG_FORMAT, openLogFile } from "./file.ts";
 import type { EncodedSegment } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
-import { BUSY_RETRY_MS, transact } from "./transaction.ts";
 
 /** How the log's file was opened, and is opened here. */
 export interface AppendTarget {
@@ -58,7 +57,7 @@ function answerTo(request: AppendRequest): AppendAnswer {
     append(opened.database, opened.sql, request);
     return null;
   } catch (error) {
-    const failure = logFailure(target.file, "append to", error);
+    const failure = sqliteFailure(target.file, LOG_FORMAT, "append to", error);
     if (!(failure instanceof OperatingError)) return { message: String(failure), cause: failure };
     const { code, message, next_step, is_retryable, cause } = failure;
     return { message, operating: { code, next_step, is_retryable }, cause };

@@ -1,12 +1,5 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { OperatingError, messageOf } from "../../errors.ts";
-import { logFailure } from "./failure.ts";
-
-/** Stored in the file's header, so that another program's database, or another version's log, is refused and not rewritten. */
-const APPLICATION_ID = 0x436f696e;
-const FORMAT_VERSION = 1;
+import type { DatabaseSync } from "node:sqlite";
+import { openSqliteFile, type SqliteFormat } from "../../sqlite-file.ts";
 
 /** Larger pages than SQLite's 4 kB: segments are tens of kB, and overflow chains get shorter. */
 const PAGE_BYTES = 8192;
@@ -51,59 +44,19 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+export const LOG_FORMAT: SqliteFormat = {
+  prefix: "LOG",
+  name: "the log",
+  application_id: 0x436f696e,
+  version: 1,
+  tables: TABLES,
+  failures: { CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false] },
+};
+
 /** Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY. */
 export function openLogFile(file: string, max_size_bytes: number | undefined, busy_timeout_ms: number): DatabaseSync {
-  makeFolder(file);
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { timeout: busy_timeout_ms });
-    database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
-    database.exec("PRAGMA journal_mode = WAL");
-    database.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`);
-    if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
-    makeTables(database, file);
-    // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
-    database.exec("PRAGMA busy_timeout = 0");
-    return database;
-  } catch (error) {
-    database?.close();
-    throw logFailure(file, "open", error);
-  }
-}
-
-function makeFolder(file: string): void {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-  } catch (error) {
-    throw new OperatingError("LOG_CANNOT_OPEN", `Could not make the folder of the log ${file}: ${messageOf(error)}`, {
-      next_step: "Check that this user may write to the data folder.",
-      cause: error,
-    });
-  }
-}
-
-function makeTables(database: DatabaseSync, file: string): void {
-  if (readVersion(database) === FORMAT_VERSION) return;
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    const version = readVersion(database);
-    if (version === 0) {
-      database.exec(`${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}`);
-    } else if (version !== FORMAT_VERSION) {
-      throw new OperatingError("LOG_FORMAT_UNKNOWN", `${file} is no log of this version (format ${version}, expected ${FORMAT_VERSION})`, {
-        next_step: "Use the version of the program that wrote it, or another data folder.",
-      });
-    }
-    database.exec("COMMIT");
-  } finally {
-    if (database.isTransaction) database.exec("ROLLBACK");
-  }
-}
-
-/** 0 for an empty file; -1 for somebody else's database. */
-function readVersion(database: DatabaseSync): number {
-  const read = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0]);
-  const version = read("PRAGMA user_version");
-  if (read("PRAGMA application_id") === APPLICATION_ID) return version;
-  return version === 0 && read("SELECT count(*) FROM sqlite_schema") === 0 ? 0 : -1;
+  const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
+  const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
+  if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
+  return database;
 }

@@ -3,16 +3,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../errors.ts";
 import type { SourceRecord } from "../../source/producer.ts";
+import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../sqlite-file.ts";
 import { nobodyListens, type StepListener } from "../../steps.ts";
 import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
 import { AppendThread } from "./append-thread.ts";
-import { isBusy, logFailure } from "./failure.ts";
-import { openLogFile } from "./file.ts";
+import { LOG_FORMAT, openLogFile } from "./file.ts";
 import { countPrunable, cutIntoSegments, decodeSegment, encodeSegment, type SegmentRow } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
-import { BUSY_RETRY_MS, transact } from "./transaction.ts";
 
 export interface SqliteLogOptions {
   /** Its folder is made when missing. SQLite puts `-wal` and `-shm` files beside it. */
@@ -262,7 +261,7 @@ class SqliteLog implements Log {
         if (!this.#database.isOpen) throw closed(this.#file);
         return work();
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline_ms) throw logFailure(this.#file, verb, error);
+        if (!isBusy(error) || performance.now() >= deadline_ms) throw sqliteFailure(this.#file, LOG_FORMAT, verb, error);
       }
       await wait(BUSY_RETRY_MS);
     }

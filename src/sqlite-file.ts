@@ -1,0 +1,129 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { OperatingError, messageOf } from "./errors.ts";
+
+/** SQLite files that one room alone reads and writes: how they are laid out, and how people are told of them. */
+export interface SqliteFormat {
+  /** What the codes of its errors begin with: LOG. */
+  prefix: string;
+  /** Before the file's name in a sentence: "the log". */
+  name: string;
+  /** In the file's header: another program's database, or another version's, is refused and not rewritten. */
+  application_id: number;
+  version: number;
+  tables: string;
+  /** In place of what is said, or whether to try again, of any file. */
+  failures: Partial<Record<Failure, Remedy>>;
+}
+
+type Failure = "LOCKED" | "DISK_FULL" | "READ_ONLY" | "CORRUPT" | "CANNOT_OPEN" | "IO_FAILED" | "FAILED";
+type Remedy = readonly [next_step: string, is_retryable: boolean];
+
+const REMEDIES: Record<Failure, Remedy> = {
+  LOCKED: ["Stop the other program that holds the file, then try again.", true],
+  DISK_FULL: ["Free disk space, then start again; nothing acknowledged is lost.", false],
+  READ_ONLY: ["Give this user write access to the data folder.", false],
+  CORRUPT: ["Restore the file from a copy.", false],
+  CANNOT_OPEN: ["Check that the data folder exists and that this user may write to it.", false],
+  IO_FAILED: ["Check the disk, then start again; nothing acknowledged is lost.", false],
+  FAILED: ["Start again; if it stays, check the file with `sqlite3 FILE 'pragma integrity_check'`.", false],
+};
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html); the low byte of the extended code that Node reports. */
+const BUSY = 5;
+const LOCKED = 6;
+const FAILURES: ReadonlyMap<number, Failure> = new Map([
+  [BUSY, "LOCKED"],
+  [LOCKED, "LOCKED"],
+  [8, "READ_ONLY"],
+  [10, "IO_FAILED"],
+  [11, "CORRUPT"],
+  [13, "DISK_FULL"],
+  [14, "CANNOT_OPEN"],
+  [26, "CORRUPT"],
+]);
+/** The shared-memory file of the WAL could not grow: in practice, the disk is full. */
+const IOERR_SHMSIZE = 4874;
+
+/** Another process holds the lock for the time of one transaction, about a millisecond. */
+export const BUSY_RETRY_MS = 5;
+
+/**
+ * Opens or makes the file, and its folder: WAL, and `synchronous=FULL`, so that a commit is on disk when it returns. Throws
+ * <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
+ */
+export function openSqliteFile(file: string, format: SqliteFormat, options: { busy_timeout_ms: number; pragmas?: string }): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    database = new DatabaseSync(file, { timeout: options.busy_timeout_ms });
+    database.exec(`${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`);
+    makeTables(database, file, format);
+    // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
+    database.exec("PRAGMA busy_timeout = 0");
+    return database;
+  } catch (error) {
+    database?.close();
+    throw sqliteFailure(file, format, "open", error);
+  }
+}
+
+function makeTables(database: DatabaseSync, file: string, { prefix, application_id, version, tables }: SqliteFormat): void {
+  if (readVersion(database, application_id) === version) return;
+  transact(database, () => {
+    const present = readVersion(database, application_id);
+    if (present === 0) database.exec(`${tables} PRAGMA application_id = ${application_id}; PRAGMA user_version = ${version}`);
+    else if (present !== version) {
+      const what = present === -1 ? "is another program's database" : `has format ${present}, and this version knows format ${version}`;
+      throw new OperatingError(`${prefix}_FORMAT_UNKNOWN`, `${file} ${what}`, {
+        next_step: "Use the version of the program that wrote it, or another data folder.",
+      });
+    }
+  });
+}
+
+/** 0 for an empty file; -1 for somebody else's database. */
+function readVersion(database: DatabaseSync, application_id: number): number {
+  const read = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0]);
+  const version = read("PRAGMA user_version");
+  if (read("PRAGMA application_id") === application_id) return version;
+  return version === 0 && read("SELECT count(*) FROM sqlite_schema") === 0 ? 0 : -1;
+}
+
+/** `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else writes. */
+export function transact<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } finally {
+    // SQLite rolls some failures back by itself.
+    if (database.isTransaction) database.exec("ROLLBACK");
+  }
+}
+
+export function isBusy(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== null && ((code & 0xff) === BUSY || (code & 0xff) === LOCKED);
+}
+
+/** The operating error for what SQLite or the disk said; what is neither is a programmer's error and comes back as it is. */
+export function sqliteFailure(file: string, { prefix, name, failures }: SqliteFormat, verb: string, error: unknown): unknown {
+  const failure = failureOf(error);
+  if (failure === null || error instanceof OperatingError) return error;
+  const [next_step, is_retryable] = failures[failure] ?? REMEDIES[failure];
+  return new OperatingError(`${prefix}_${failure}`, `Could not ${verb} ${name} ${file}: ${messageOf(error)}`, { next_step, is_retryable, cause: error });
+}
+
+function failureOf(error: unknown): Failure | null {
+  const code = sqliteCode(error);
+  if (code === IOERR_SHMSIZE) return "DISK_FULL";
+  if (code !== null) return FAILURES.get(code & 0xff) ?? "FAILED";
+  return error instanceof Error && "syscall" in error ? "CANNOT_OPEN" : null;
+}
+
+function sqliteCode(error: unknown): number | null {
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode : null;
+}
