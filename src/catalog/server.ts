@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { OperatingError, messageOf } from "../errors.ts";
+import { listen, type Listening } from "../listen.ts";
 import type { Catalog } from "./catalog.ts";
 import { errorAnswer, send, type Answer } from "./rest/answers.ts";
 import { NAMESPACE_ROUTES } from "./rest/namespaces.ts";
@@ -19,13 +19,8 @@ export interface CatalogServerOptions {
   onError?: (error: unknown) => void;
 }
 
-export interface CatalogServer {
-  /** What engines attach to, without a trailing slash. */
-  url: string;
-  port: number;
-  /** Lets requests in progress end, for a while. */
-  close(): Promise<void>;
-}
+/** Its `url` is what engines attach to. */
+export type CatalogServer = Listening;
 
 /** A client that takes longer to send its request is gone or means harm. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -72,34 +67,5 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
       response.destroy();
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenFailure(error, host, options.port)));
-    server.listen(options.port, host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    port,
-    async close() {
-      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      });
-      clearTimeout(timer);
-    },
-  };
-}
-
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): OperatingError {
-  if (error.code === "EADDRINUSE") {
-    return new OperatingError("PORT_TAKEN", `The catalog's port ${port} on ${host} is taken by another program`, {
-      next_step: "Stop that program (perhaps this one is running already), or choose another port with --catalog-port; 0 takes any free one.",
-      cause: error,
-    });
-  }
-  return new OperatingError("PORT_REFUSED", `The catalog cannot listen on ${host}:${port}: ${error.message}`, {
-    next_step: "Choose another port with --catalog-port; 0 takes any free one.",
-    cause: error,
-  });
+  return listen(server, { name: "The catalog", host, port: options.port, port_option: "--catalog-port", close_timeout_ms: CLOSE_TIMEOUT_MS });
 }

@@ -1,7 +1,6 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { OperatingError } from "../errors.ts";
+import { listen, type Listening } from "../listen.ts";
 import { TableReports } from "../query/tables.ts";
 import { createApp } from "./app.ts";
 import type { Assets } from "./assets.ts";
@@ -30,12 +29,8 @@ export interface ServerOptions {
   console_limits?: Partial<ConsoleLimits>;
 }
 
-export interface RunningServer {
-  url: string;
-  port: number;
-  /** Ends streams and the console; lets requests in progress end, for a while. */
-  close(): Promise<void>;
-}
+/** `close` also ends streams and the console. */
+export type RunningServer = Listening;
 
 /** A client that takes longer to send its head, or its whole request, is gone or means harm. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -71,8 +66,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   const { app, stop } = createApp(parts, host);
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
+  let listening: Listening;
   try {
-    await listen(server, host, port);
+    listening = await listen(server, { name: "The page", host, port, port_option: "--port", close_timeout_ms: CLOSE_TIMEOUT_MS });
   } catch (error) {
     stop();
     await parts.console.close();
@@ -80,15 +76,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error;
   }
   hub.start();
-  const bound = (server.address() as AddressInfo).port;
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}`,
-    port: bound,
+    ...listening,
     async close() {
       hub.close();
       stop();
       await parts.console.close();
-      await closeServer(server);
+      await listening.close();
       await reader.close();
     },
   };
@@ -110,34 +104,4 @@ function createHttpServer(listener: Parameters<typeof createServer>[1]): Server 
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(IDLE_TIMEOUT_MS);
   return server;
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenFailure(error, host, port)));
-    server.listen(port, host, resolve);
-  });
-}
-
-async function closeServer(server: Server): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
-  clearTimeout(timer);
-}
-
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): OperatingError {
-  const next_step = "choose another port with --port; 0 takes any free one.";
-  if (error.code === "EADDRINUSE") {
-    return new OperatingError("PORT_TAKEN", `The page's port ${port} on ${host} is taken by another program.`, {
-      next_step: `Stop that program (perhaps this one is running already), or ${next_step}`,
-      cause: error,
-    });
-  }
-  return new OperatingError("PORT_REFUSED", `The page cannot be served on ${host}:${port}: ${error.message}`, {
-    next_step: `Give an address of this machine with --host, or ${next_step}`,
-    cause: error,
-  });
 }
