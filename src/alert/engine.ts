@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../clock.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { OperatingError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
+import { patiently, pause } from "../patience.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../source/producer.ts";
 import type { AlertEvent } from "./alert.ts";
@@ -44,7 +45,7 @@ const REACHED_LOOK_MS = 20;
 const SLICE_TICKS = 2_000;
 /** What waits beyond this is forgotten, and read again from the lake when its turn comes. */
 const MAX_WAITING_TICKS = 500_000;
-const RETRY = { first_ms: 500, most_ms: 15_000, times: 8 };
+const MOST_FAILURES = 8;
 
 export function alertsFile(folder: string): string {
   return join(folder, "alerts.db");
@@ -254,7 +255,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
         if (this.#is_dirty) await this.#commit(signal);
         for (const resolve of this.#idle.splice(0, count)) resolve();
       }
-      if (batch === undefined) await this.#pause(LOOK_MS);
+      if (batch === undefined) await this.#pause();
     }
     if (this.#is_dirty) await this.#commit(signal);
   }
@@ -262,7 +263,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   /** The tail begins where the tables stand, which may be before what was judged: its history is whole only past that. */
   async #reached(place: Offsets, signal: AbortSignal): Promise<void> {
     const hasReached = () => Object.entries(place).every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);
-    while (!signal.aborted && !hasReached()) await this.#pause(REACHED_LOOK_MS, { is_woken: false, signal });
+    while (!signal.aborted && !hasReached()) await pause(this.clock, REACHED_LOOK_MS, signal);
   }
 
   /** Judges from the lake's history what was not given, or given and forgotten. */
@@ -391,34 +392,24 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** Tries again, a bounded number of times, what a retry may mend; null where it was told to stop. */
-  async #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await work();
-      } catch (error) {
-        const may_mend = error instanceof OperatingError && (error.is_retryable || error.code === "BAD_SQL");
-        if (!may_mend || failures > RETRY.times) throw error;
-        if (signal.aborted) return null;
-        this.#options.report({ level: "warning", code: error.code, message: `Alerts wait, and try again: ${messageOf(error)}` });
-        await this.#pause(Math.min(RETRY.most_ms, RETRY.first_ms * 2 ** (failures - 1)), { is_woken: false, signal });
-      }
-    }
+  /** Null where it was told to stop. */
+  #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
+    const mayMend = (error: OperatingError): boolean => error.is_retryable || error.code === "BAD_SQL";
+    const failed = ({ code, message }: OperatingError): void => this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
+    return patiently({ clock: this.clock, signal, most_failures: MOST_FAILURES, mayMend, failed }, work);
   }
 
   /** Until there is something to do, or the time has passed. */
-  async #pause(pause_ms: number, { is_woken = true, signal }: { is_woken?: boolean; signal?: AbortSignal } = {}): Promise<void> {
-    if (is_woken && (this.#queue.length > 0 || this.#health !== null || this.#are_rules_stale)) return setImmediate();
+  async #pause(): Promise<void> {
+    if (this.#queue.length > 0 || this.#health !== null || this.#are_rules_stale) return setImmediate();
     await new Promise<void>((resolve) => {
       const end = () => {
         clearTimeout(timer);
-        signal?.removeEventListener("abort", end);
         this.#wake = null;
         resolve();
       };
-      const timer = setTimeout(end, pause_ms);
-      if (is_woken) this.#wake = end;
-      signal?.addEventListener("abort", end, { once: true });
+      const timer = setTimeout(end, LOOK_MS);
+      this.#wake = end;
     });
   }
 

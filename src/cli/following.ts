@@ -9,7 +9,7 @@ import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
-import { isRetryable, patiently, pause } from "../schedule/patience.ts";
+import { isRetryable, patiently, pause } from "../patience.ts";
 import type { Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";

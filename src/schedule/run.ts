@@ -5,7 +5,7 @@ import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
 import { runProducer } from "../log/run-producer.ts";
-import { isRetryable, patiently, pause, retryPause_ms } from "./patience.ts";
+import { isRetryable, patiently, pause, retryPause_ms } from "../patience.ts";
 import type { Transform } from "../transform/transform.ts";
 import type { CommandResult } from "../transform/worker.ts";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import type { Clock } from "./clock.ts";
+import { OperatingError } from "./errors.ts";
 
 /** The first pause after a failure; each is twice the one before, up to the bound. */
 const RETRY_PAUSE_MS = 1_000;
@@ -12,16 +12,19 @@ export interface Patience {
   most_failures: number;
   /** Told of each failure that is tried again. */
   failed(error: OperatingError): void;
+  /** Which failures a retry may mend; without, those that say so. */
+  mayMend?(error: OperatingError): boolean;
 }
 
 /** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
-export async function patiently<T>({ clock, signal, most_failures, failed }: Patience, work: () => Promise<T>): Promise<T | null> {
+export async function patiently<T>({ clock, signal, most_failures, failed, mayMend = isRetryable }: Patience, work: () => Promise<T>): Promise<T | null> {
   for (let failures = 1; ; failures += 1) {
     try {
       return await work();
     } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
       if (signal.aborted) return null;
-      if (!isRetryable(error) || failures >= most_failures) throw error;
+      if (!mayMend(error) || failures >= most_failures) throw error;
       failed(error);
     }
     if (!(await pause(clock, retryPause_ms(failures), signal))) return null;
