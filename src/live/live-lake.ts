@@ -37,6 +37,8 @@ export interface LiveState {
   /** Records that some table has not absorbed yet. */
   tail_records: number;
   tail_size_bytes: number;
+  /** Event time of the oldest accepted record that some table has not absorbed yet; null where there is none. */
+  oldest_at_us: number | null;
   /** Records of the log that are not visible yet. */
   pending_records: number;
   absorbed_at_us: number | null;
@@ -178,6 +180,7 @@ export class LiveLake {
       next: { ...this.#next },
       tail_records: records,
       tail_size_bytes: size_bytes,
+      oldest_at_us: this.#tail.oldest_at_us,
       pending_records: this.#pending_records,
       absorbed_at_us: this.#absorbed_us,
       tables: this.#views.bound(),

@@ -48,6 +48,7 @@ export class Tail {
   readonly #heads = new Heads();
   readonly #minutes: Minutes;
   #steps: Steps | null = null;
+  #oldest_us = Infinity;
   #records = 0;
   #size_bytes = 0;
   /** Something arrived and was not taken in: it comes again. */
@@ -65,6 +66,11 @@ export class Tail {
   /** Records in the tail, and the bytes of their payloads. */
   get size(): { records: number; size_bytes: number } {
     return { records: this.#records, size_bytes: this.#size_bytes };
+  }
+
+  /** Event time of the oldest accepted row that some table lacks; null where there is none. */
+  get oldest_at_us(): number | null {
+    return this.#oldest_us === Infinity ? null : this.#oldest_us;
   }
 
   /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
@@ -115,6 +121,7 @@ export class Tail {
     this.#has_arrived = false;
     this.#records += arrived.records;
     this.#size_bytes += arrived.size_bytes;
+    for (const { at_us } of candidates) this.#oldest_us = Math.min(this.#oldest_us, at_us);
     this.#minutes.hold(candidates);
     this.#heads.advance(candidates);
     return ticks;
@@ -133,6 +140,7 @@ export class Tail {
     const left = await this.#count(tailTable(bronze));
     return () => {
       this.#minutes.forgetBefore(cut_us);
+      this.#oldest_us = (oldest_us as number | null) ?? Infinity;
       this.#records = left.records;
       this.#size_bytes = left.size_bytes;
     };

@@ -83,6 +83,11 @@ export interface ReadTables {
   latest_event(): Promise<string | null>;
   /** Snapshots of the tables read. */
   snapshots(): readonly { table: string; snapshot_id: string; committed_at: string }[];
+  /**
+   * Absent for the past, where `table` says it all. For now: of events before `before_ms` the tables alone know all that the live
+   * views know, under these names, and reading them costs a fraction.
+   */
+  settled?: { before_ms: number; table: TableNaming };
   /** Rows as objects of text. */
   rows(sql: string): Promise<Record<string, string | null>[]>;
   /** What several requests share, by name: made once for all that come within `fresh_ms`. */

@@ -61,6 +61,7 @@ export class LakeReader implements LiveTables {
       at: null,
       latest_event: () => this.latestEvent(),
       snapshots: this.snapshots,
+      settled: { before_ms: Math.floor((this.#served.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, SHARED_MS, make),
     };

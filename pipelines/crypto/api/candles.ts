@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { ApiResource, ReadTables } from "../../../src/pipeline/definition.ts";
+import type { ApiResource, ReadTables, TableNaming } from "../../../src/pipeline/definition.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { Time } from "../../../src/serve/schemas/values.ts";
 import { decimal, decimalOrNull, quote, time } from "./figures.ts";
@@ -28,8 +28,11 @@ function sourceOf(interval: Interval): string {
   return INTERVAL_S[interval] < HOUR_S ? MINUTES : HOURS;
 }
 
-/** Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. */
-function candlesSql({ table }: ReadTables, id: string, interval: Interval, { from_ms, to_ms }: Span): string {
+/**
+ * Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. Of one
+ * coin, or of all where `id` is null.
+ */
+function candlesSql(table: TableNaming, id: string | null, interval: Interval, { from_ms, to_ms }: Span): string {
   const source = sourceOf(interval);
   const [at, open, high, low, close, volume, date] =
     source === MINUTES
@@ -37,13 +40,36 @@ function candlesSql({ table }: ReadTables, id: string, interval: Interval, { fro
       : ["hour_at", "open", "high", "low", "close", "total_volume", "hour_date"];
   const [from, to] = [from_ms, to_ms].map((at_ms) => `timestamptz '${new Date(at_ms).toISOString()}'`);
   return `
-    select time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
+    select crypto_id, time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
       arg_min(${open}, ${at}) as open, max(${high}) as high, min(${low}) as low, arg_max(${close}, ${at}) as close,
       sum(${volume}) as volume, sum(price_updates) as price_updates
     from ${table(source)}
-    where crypto_id = ${quote(id)} and ${at} >= ${from} and ${at} < ${to}
+    where ${id === null ? "true" : `crypto_id = ${quote(id)}`} and ${at} >= ${from} and ${at} < ${to}
       and ${date} >= cast(${from} as date) and ${date} <= cast(${to} as date)
-    group by 1 order by 1`;
+    group by 1, 2 order by 1, 2`;
+}
+
+/** How many candles of every coin are worth making for the sake of one. */
+const MOST_SHARED = 6;
+
+/**
+ * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones are made
+ * from what is live, for all coins at once, and shared by whoever asks for one.
+ */
+async function findCandles(tables: ReadTables, id: string, interval: Interval, { from_ms, to_ms }: Span): Promise<Candle[]> {
+  const step_ms = INTERVAL_S[interval] * 1000;
+  const { settled } = tables;
+  const split_ms = Math.floor(Math.min(settled?.before_ms ?? -Infinity, to_ms) / step_ms) * step_ms;
+  const is_there = tables.snapshots().some(({ table }) => table === HOURS);
+  const is_shared = is_there && sourceOf(interval) === HOURS && from_ms % step_ms === 0 && to_ms % step_ms === 0 && (to_ms - split_ms) / step_ms <= MOST_SHARED;
+  if (settled === undefined || !is_shared || split_ms <= from_ms) return (await tables.rows(candlesSql(tables.table, id, interval, { from_ms, to_ms }))).map(candleOf);
+  const live = { from_ms: split_ms, to_ms: split_ms + (MOST_SHARED + 1) * step_ms };
+  const [of_table, of_all] = await Promise.all([
+    tables.rows(candlesSql(settled.table, id, interval, { from_ms, to_ms: split_ms })),
+    to_ms === split_ms ? [] : tables.once(`candles ${interval} from ${split_ms}`, () => tables.rows(candlesSql(tables.table, null, interval, live))),
+  ]);
+  const of_live = of_all.filter((row) => row["crypto_id"] === id).map(candleOf);
+  return [...of_table.map(candleOf), ...of_live.filter((candle) => Date.parse(candle.time) < to_ms)];
 }
 
 function candleOf(row: Record<string, string | null>): Candle {
@@ -103,10 +129,10 @@ export const candles: ApiResource = {
     const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
     const from_ms = Math.max(asked_ms, longest_ms);
     const is_paged = tables.at === null || tables.snapshots().some(({ table }) => table === HOURS);
-    const found = from_ms < to_ms ? await tables.rows(candlesSql(tables, id, request.interval, { from_ms, to_ms })) : [];
+    const found = from_ms < to_ms ? await findCandles(tables, id, request.interval, { from_ms, to_ms }) : [];
     if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
     const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);
     const next_ms = !has_more ? null : found.length > 0 ? from_ms : await endBefore(tables, id, from_ms, step_ms);
-    return { ...frame, items: found.map(candleOf), next: next_ms === null ? null : encodeCursor(next_ms) };
+    return { ...frame, items: found, next: next_ms === null ? null : encodeCursor(next_ms) };
   },
 };
