@@ -47,7 +47,7 @@ const PRICE_COLUMNS = [
 const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
-  options: { coin: { description: "another coin, by id", default: null } },
+  options: { coin: { description: "this coin, by id", default: null } },
   parts: [
     {
       title: "",
@@ -107,7 +107,7 @@ const TWO_HOURS_MS = 2 * 3_600_000;
 const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
-  options: { coin: { description: "another coin, by id", default: null } },
+  options: { coin: { description: "this coin, by id", default: null } },
   parts: [
     {
       title: "event time: the price in effect then",
@@ -135,7 +135,7 @@ const falls: Question = {
     percent: { description: "falls of more than this many per cent", default: 5 },
     minutes: { description: "against the highest price of this many minutes before", default: 10 },
     hours: { description: "looking back this many hours", default: 24 },
-    coin: { description: "one coin only, by id", default: null },
+    coin: { description: "this coin, by id", default: null },
   },
   parts: [
     {

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "commander";
 import { openLake, type OpenLake } from "../engine/embedded/open.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError } from "../errors.ts";
@@ -49,16 +50,14 @@ export async function withLake<T>(
   }
 }
 
-/** Milliseconds UTC from what a person typed; a time without a zone is UTC. Throws BAD_TIME. */
+/** Milliseconds UTC from what a person typed; a time without a zone is UTC. A parser of options. */
 export function parseTime(text: string): number {
   const has_zone = /(Z|[+-]\d{2}:?\d{2})$/i.test(text.trim());
   const is_form = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.test(text.trim());
   const iso = text.trim().replace(" ", "T");
   const at_ms = is_form ? Date.parse(has_zone ? iso : iso.includes("T") ? `${iso}Z` : `${iso}T00:00:00Z`) : Number.NaN;
   if (Number.isNaN(at_ms) || !isDay(iso.slice(0, 10))) {
-    throw new OperatingError("BAD_TIME", `"${text}" is no time.`, {
-      next_step: "Write it as 2023-03-14T02:10:00Z; without a zone it is taken as UTC.",
-    });
+    throw new InvalidArgumentError("Write a time as 2023-03-14T02:10:00Z; without a zone it is taken as UTC.");
   }
   return at_ms;
 }

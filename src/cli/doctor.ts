@@ -17,6 +17,13 @@ export interface Finding {
   remedy: string | null;
 }
 
+/** A port that the pipeline takes, unless the option says another. */
+export interface ListeningPort {
+  name: string;
+  number: number;
+  option: string;
+}
+
 const NODE_WANTED = [24, 6] as const;
 /** What a day of live polling with all layers takes, several times over. */
 const FREE_DISK_WANTED_BYTES = 2 * 1024 ** 3;
@@ -25,7 +32,7 @@ const MEMORY_WANTED_BYTES = 4 * 1024 ** 3;
 /** Looks at this machine, changing nothing. */
 export async function examine(
   data_folder: string,
-  ports: Readonly<Record<string, number>>,
+  ports: readonly ListeningPort[],
   settings: readonly EnvironmentSetting[],
 ): Promise<Finding[]> {
   return [
@@ -36,7 +43,7 @@ export async function examine(
     python(),
     dbt(),
     await duckdb(),
-    ...(await Promise.all(Object.entries(ports).map(([name, number]) => port(name, number)))),
+    ...(await Promise.all(ports.map(port))),
     ...settings.map(setting),
   ];
 }
@@ -116,7 +123,7 @@ async function duckdb(): Promise<Finding> {
   }
 }
 
-async function port(name: string, number: number): Promise<Finding> {
+async function port({ name, number, option }: ListeningPort): Promise<Finding> {
   const subject = `port ${number} (${name})`;
   const is_free = await new Promise<boolean>((answer) => {
     const server = createServer();
@@ -124,7 +131,7 @@ async function port(name: string, number: number): Promise<Finding> {
     server.listen(number, "127.0.0.1", () => server.close(() => answer(true)));
   });
   if (is_free) return ok(subject, "free");
-  return { subject, state: "warning", detail: "taken, perhaps by a running Coinlake", remedy: `Choose another with --${name}-port; 0 takes any free one.` };
+  return { subject, state: "warning", detail: "taken, perhaps by a running Coinlake", remedy: `Choose another with ${option}; 0 takes any free one.` };
 }
 
 function setting({ subject, variables, when_missing, remedy }: EnvironmentSetting): Finding {

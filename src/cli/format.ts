@@ -72,7 +72,7 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
     colAligns: columns.map(({ kind }) => (kind === "text" || kind === "time" ? "left" : "right")),
     style: { head: [], border: [], compact: true },
   });
-  table.push(...rows.map((row) => columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind))));
+  for (const row of rows) table.push(columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind)));
   return table.toString();
 }
 

@@ -11,14 +11,11 @@ import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
+import { VERSION } from "./version.ts";
 
 type Decorate = (command: Command) => Command;
 
-const withData: Decorate = (command) =>
-  command
-    .option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER)
-    .showHelpAfterError("(add --help for usage and an example)")
-    .exitOverride();
+const withData: Decorate = (command) => command.option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER);
 const withLake: Decorate = (command) => command.option("--lake <name>", "which lake in that folder (default: the one started last)");
 const withJson: Decorate = (command) => command.option("--json", "results as JSON, for machines");
 
@@ -31,12 +28,19 @@ const withoutJson: Decorate = (command) => withLake(withData(command));
 /** The bundler is loaded by the one command that serves a page. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
+/** What was typed wrong is told in one way, at whatever depth. */
+function strict(command: Command): Command {
+  command.showHelpAfterError("(add --help for usage and an example)").exitOverride();
+  command.commands.forEach(strict);
+  return command;
+}
+
 function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
+    .version(VERSION)
     .enablePositionalOptions()
-    .showHelpAfterError("(add --help for usage)")
-    .exitOverride()
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- ask --help")
     .addCommand(startCommand(pipelines, dashboard, withoutLake))
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
@@ -51,7 +55,7 @@ function program(): Command {
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */
 async function main(): Promise<void> {
   try {
-    await program().parseAsync();
+    await strict(program()).parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {
@@ -62,8 +66,10 @@ async function main(): Promise<void> {
 }
 
 // Whoever reads may have had enough (`query … | head`): then there is nobody left to tell.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(1);
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(1);
+  });
+}
 await main();

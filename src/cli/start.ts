@@ -13,6 +13,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
+import { checkToken } from "../serve/guard/token.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { logOffsets } from "../transform/offsets.ts";
@@ -50,7 +51,9 @@ const HEAP_GROWING_PERCENT = 30;
 
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
-  const { pipeline, output, data_folder } = request;
+  const { pipeline, output, data_folder, server } = request;
+  // Before anything is made or fetched: the server itself starts only when dbt has compiled.
+  if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
   const lake = openOrCreateLake(data_folder, lake_name, kind, pipeline.name);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { openAlertBook } from "../alert/engine.ts";
 import type { AlertBook } from "../alert/facade.ts";
 import { systemClock } from "../clock.ts";
@@ -24,9 +24,9 @@ export async function withAlerts<T>(
 }
 
 /** What was typed as JSON, or comes on standard input where that is "-". Throws BAD_JSON. */
-export function parseJson(text: string): object {
+export async function parseJson(given: string): Promise<object> {
   try {
-    const value: unknown = JSON.parse(text === "-" ? readFileSync(0, "utf8") : text);
+    const value: unknown = JSON.parse(given === "-" ? await text(process.stdin) : given);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (error) {
     throw badJson(messageOf(error));

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import type { LakeKind } from "../source/producer.ts";
 
 /**
@@ -58,12 +58,19 @@ function readDescription(data_folder: string, name: string): LakeDescription | n
   });
 }
 
-/** Names of the lakes in a data folder, alphabetically. */
+/** Names of the lakes in a data folder, alphabetically. Throws FOLDER_NOT_READABLE. */
 export function listLakes(data_folder: string): string[] {
   if (!existsSync(data_folder)) return [];
-  return readdirSync(data_folder)
-    .filter((name) => existsSync(join(data_folder, name, DESCRIPTION_FILE)))
-    .sort();
+  try {
+    return readdirSync(data_folder)
+      .filter((name) => existsSync(join(data_folder, name, DESCRIPTION_FILE)))
+      .sort();
+  } catch (error) {
+    throw new OperatingError("FOLDER_NOT_READABLE", `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}.`, {
+      next_step: "Give the folder that holds the lakes with --data.",
+      cause: error,
+    });
+  }
 }
 
 /** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix. */

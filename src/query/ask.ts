@@ -65,12 +65,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
   if (!options.live) await session.travelTo(null);
   const latest = await (options.latest?.() ?? (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline, options.signal)));
-  if (latest === null) {
-    throw new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
-      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-      is_retryable: true,
-    });
-  }
+  if (latest === null) throw lakeEmpty();
   const as_of = options.as_of ?? latest;
   const as_of_ms = Date.parse(as_of.replace(" ", "T").replace(/\+00$/, "Z"));
   const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) => (value === null ? [] : [[name, value]]));
@@ -82,6 +77,13 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
     else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms, options.signal));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
+}
+
+export function lakeEmpty(): OperatingError {
+  return new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
+    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+    is_retryable: true,
+  });
 }
 
 async function answerLive({ query, snapshots }: LiveTables, definition: QuestionPart, sql: string): Promise<AnsweredPart> {

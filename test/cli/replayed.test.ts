@@ -63,3 +63,11 @@ test("only what reads the live views is refused a past, in whatever way it is wr
     assert.equal(answered.code, 0, answered.stderr);
   }
 });
+
+test("a table for eyes is cut where it would be too long, and says so", async () => {
+  const { code, stdout, stderr } = await coinlake(["query", "select * from range(200_000)", ...data]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, / 9999 /);
+  assert.doesNotMatch(stdout, / 10000 /);
+  assert.match(stderr, /The first 10,000 of 200,000 rows; --json gives them all/);
+});

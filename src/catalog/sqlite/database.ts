@@ -26,7 +26,9 @@ const LAYOUT = `
 
 /** SQLite's primary result codes, https://www.sqlite.org/rescode.html */
 const BUSY = 5;
+const CORRUPT = 11;
 const FULL = 13;
+const NOTADB = 26;
 
 /** Opens or creates the file. Several processes may have it open: writers queue, readers never wait (WAL). */
 export function openDatabase(path: string): DatabaseSync {
@@ -120,7 +122,7 @@ function storeFailure(what: string, error: unknown): unknown {
     });
   }
   return new OperatingError("STORE_FAILED", `${what}: ${messageOf(error)}`, {
-    next_step: "Check the disk and the permissions of the data folder, then try again.",
+    next_step: code === CORRUPT || code === NOTADB ? "Restore the catalog's file from a copy." : "Check the disk and the permissions of the data folder, then try again.",
     is_retryable: code === FULL,
     cause: error,
   });

@@ -15,21 +15,25 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
   const command = withCommon(new Command("ask"))
     .description("answer the business questions from gold")
     .argument("[question]", `one of ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
-    .option("--as-of <time>", "event time to answer as of (default: the lake's latest event)")
+    .option("--as-of <time>", "event time to answer as of (default: the lake's latest event)", parseTime)
     .option("--sql", "show the SQL of each answer");
-  for (const [name, { description, default: value }] of Object.entries(Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"])) {
+  const known = Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"];
+  for (const [name, { description, default: value }] of Object.entries(known)) {
     const is_number = typeof value === "number";
     const flags = `--${name} <${is_number ? "number" : "value"}>`;
-    const option = new Option(flags, value === null ? description : `${description} (default: ${value})`);
+    const numbers = questions.filter(({ options }) => name in options).map(({ number }) => number);
+    const option = new Option(flags, `${description} (question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}${value === null ? "" : `; default: ${value}`})`);
     command.addOption(is_number ? option.argParser(parseNumber) : option);
   }
   return command
     .addHelpText("after", `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`)
-    .action(async (which: string, options: CommonOptions & { asOf?: string; sql?: boolean } & Record<string, string | number | undefined>) => {
+    .action(async (which: string, options: CommonOptions & { asOf?: number; sql?: boolean } & Record<string, string | number | undefined>) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0) command.error(`error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`);
-        const as_of = options.asOf === undefined ? null : new Date(parseTime(options.asOf)).toISOString();
+        const foreign = Object.keys(known).find((name) => options[name] !== undefined && !chosen.some((question) => name in question.options));
+        if (foreign !== undefined) command.error(`error: question ${which} takes no --${foreign}`);
+        const as_of = options.asOf === undefined ? null : new Date(options.asOf).toISOString();
         const answers: Answer[] = [];
         for (const question of chosen) {
           const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));

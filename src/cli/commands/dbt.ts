@@ -15,7 +15,7 @@ const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "r
 export function dbtCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("dbt"))
     .description("run dbt on the lake: every argument after `dbt` goes to dbt")
-    .argument("[arguments...]", "dbt's own command and options, such as run, test, docs generate --static")
+    .argument("<arguments...>", "dbt's own command and options, such as run, test, docs generate --static")
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption("-h, --help", "display help for this command; `dbt -- --help` asks dbt")

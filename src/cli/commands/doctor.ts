@@ -3,9 +3,15 @@ import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
+import { DEFAULT_PORT } from "../../serve/server.ts";
 import { examine } from "../doctor.ts";
 import { openOutput, styleResult } from "../output.ts";
 import { DEFAULT_CATALOG_PORT } from "./start.ts";
+
+const PORTS = [
+  { name: "page", number: DEFAULT_PORT, option: "--port" },
+  { name: "catalog", number: DEFAULT_CATALOG_PORT, option: "--catalog-port" },
+];
 
 const MARKS = { ok: styleResult("green", "✓"), warning: styleResult("yellow", "!"), missing: styleResult("red", "✗") };
 
@@ -16,7 +22,7 @@ export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (comma
     .action(async (options: CommonOptions) => {
       const settings = pipelines.flatMap(({ producers }) => Object.values(producers)).flatMap((producer) => producer.settings ?? []);
       const output = openOutput(options.json ?? false);
-      const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, { catalog: DEFAULT_CATALOG_PORT }, settings);
+      const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, PORTS, settings);
       if (output.is_json) output.result(JSON.stringify(findings, null, 2));
       else {
         for (const { subject, state, detail, remedy } of findings) {

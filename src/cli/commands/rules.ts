@@ -7,6 +7,7 @@ import type { StoredRule } from "../../alert/rule.ts";
 import { openAlertBook } from "../../alert/engine.ts";
 import { systemClock } from "../../clock.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
+import { lakeEmpty } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { formatTable, formatTime } from "../format.ts";
 import { parseJson, withAlerts } from "../with-alerts.ts";
@@ -87,7 +88,7 @@ function addCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comma
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
-        const rule = await book.createRule(parseJson(json));
+        const rule = await book.createRule(await parseJson(json));
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
         else output.say(`Made the rule ${rule.id}: ${describeCondition(rule.condition)}.`);
       }),
@@ -102,7 +103,7 @@ function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`)
     .action((id: string, json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
-        const rule = await book.replaceRule(id, { ...book.getRule(id), ...parseJson(json) });
+        const rule = await book.replaceRule(id, { ...book.getRule(id), ...(await parseJson(json)) });
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
         else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}.`);
       }),
@@ -137,14 +138,14 @@ function deleteCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
     );
 }
 
-type TestOptions = CommonOptions & { from?: string; to?: string; limit: number };
+type TestOptions = CommonOptions & { from?: number; to?: number; limit: number };
 
 function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("test"))
     .description("what a rule would have told of, over the accepted updates that the tables hold")
     .argument("<rule>", "its id; or a rule as JSON, or - for standard input")
-    .option("--from <time>", "only what would have fired from this event time on")
-    .option("--to <time>", "only updates before this event time")
+    .option("--from <time>", "only what would have fired from this event time on", parseTime)
+    .option("--to <time>", "only updates before this event time", parseTime)
     .option("--limit <n>", "list at most so many alerts", parseLimit, 1_000)
     .addHelpText(
       "after",
@@ -154,9 +155,10 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     )
     .action((which: string, options: TestOptions) =>
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
-        const rule = /^\s*\{|^-$/.test(which) ? parseJson(which) : await storedRule(lake.lake.folder, pipeline, which);
+        const rule = /^\s*\{|^-$/.test(which) ? await parseJson(which) : await storedRule(lake.lake.folder, pipeline, which);
         // One moment of the lake, however long it takes.
-        await session.hold();
+        const tables = await session.hold();
+        if (!tables.some(({ table }) => table === pipeline.books.accepted)) throw lakeEmpty();
         const history = sqlHistory({ query: (sql) => session.query(sql), pipeline, over: "tables", page_rows: PAGE_ROWS });
         const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
         const found = await backTest(history, rule, { ...range, now_us: systemClock.now_us() });
@@ -174,8 +176,8 @@ async function storedRule(folder: string, pipeline: Pipeline, id: string): Promi
   }
 }
 
-function rangeOf(name: "from" | "to", text: string | undefined): Partial<Record<"from" | "to", string>> {
-  return text === undefined ? {} : { [name]: new Date(parseTime(text)).toISOString() };
+function rangeOf(name: "from" | "to", at_ms: number | undefined): Partial<Record<"from" | "to", string>> {
+  return at_ms === undefined ? {} : { [name]: new Date(at_ms).toISOString() };
 }
 
 function formatBackTest({ rule, from, to, ticks, subjects, fired, alerts }: BackTest): string {

@@ -39,7 +39,7 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
-        const given = parseJson(json);
+        const given = await parseJson(json);
         const { sink, secret } = await book.createSink(given);
         const is_new_secret = secret !== null && !("secret" in given);
         if (output.is_json) output.result(JSON.stringify(is_new_secret ? { ...sink, secret } : sink, null, 2));

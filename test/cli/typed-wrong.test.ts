@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+
+const folder = temporaryFolder();
+const inFolder = (name: string): string => join(folder.path, name);
+
+/** What was typed, with which exit code it ends, and what is said: of what was typed wrong, and of what is not as it should be. */
+const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] = [
+  [["--version"], 0, /^\d+\.\d+\.\d+$/m],
+  [["rules"], 2, /Usage: coinlake rules/],
+  [["rules", "nonsense"], 2, /unknown command 'nonsense'\n.*--help/],
+  [["rules", "sinks", "--bogus"], 2, /unknown option '--bogus'\n.*--help/],
+  [["ask", "9"], 2, /no question "9"; choose one of/],
+  [["ask", "1", "--percent", "3"], 2, /question 1 takes no --percent/],
+  [["ask", "--as-of", "2026-02-31"], 2, /'2026-02-31' is invalid. Write a time as/],
+  [["rules", "test", "x", "--from", "yesterday"], 2, /'yesterday' is invalid. Write a time as/],
+  [["dbt"], 2, /missing required argument/],
+  [["query", "select 1; select 2"], 1, /NOT_ONE_STATEMENT.*\n.*next:/],
+  [["query", ""], 1, /NOT_ONE_STATEMENT.*\n.*next:/],
+  [["rules", "test", "fall-5-percent-10-minutes"], 1, /LAKE_EMPTY.*\n.*next:.*npm start/],
+  [["rules", "add", "-"], 1, /BAD_JSON.*\n.*next:/],
+  [["verify", "--data", inFolder("a file")], 1, /FOLDER_NOT_READABLE.*\n.*next:.*--data/],
+  [["start", "--source", "simulated", "--host", "0.0.0.0", "--data", inFolder("never made")], 1, /TOKEN_NEEDED_FOR_HOST.*\n.*next:.*--token/],
+];
+
+describe("What was typed wrong is told in words, and by the exit code", () => {
+  before(() => {
+    writeFileSync(inFolder("a file"), "");
+    rememberAsCurrent(inFolder("lakes"), openOrCreateLake(inFolder("lakes"), "simulated", "simulated", "crypto"));
+  });
+  after(() => folder.remove());
+
+  for (const [typed, code, said] of CASES) {
+    test(`coinlake ${typed.slice(0, 4).join(" ")}`, async () => {
+      const needs_lake = !typed.includes("--data") && /^(ask|query|rules (test|add))/.test(typed.join(" "));
+      const finished = await coinlake([...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])], { COINLAKE_TOKEN: "" });
+      assert.match(finished.stdout + finished.stderr, said);
+      assert.equal(finished.code, code, finished.stderr);
+      assert.doesNotMatch(finished.stderr, /mistake in Coinlake/);
+      assert.ok(!existsSync(inFolder("never made")));
+    });
+  }
+});
