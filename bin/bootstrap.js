@@ -134,7 +134,7 @@ function ensurePython(names) {
     });
   }
   work(`installing Python packages (${names.join(", ")}): dbt, DuckDB and its Iceberg extension ...`);
-  const next_step = "Check the network or your package index setting, then run this again.";
+  const next_step = "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.";
   const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
   run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
   const requirements = files.slice(1).flatMap((file) => ["-r", file]);
