@@ -20,6 +20,7 @@ const ROOMS = [
   "alert",
   "schedule",
   "serve",
+  "cluster",
   "cli",
 ];
 

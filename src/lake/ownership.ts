@@ -5,24 +5,45 @@ import { OperatingError, messageOf } from "../errors.ts";
 import { isBusy } from "../sqlite-file.ts";
 import type { Lake } from "./lake.ts";
 
+const OWNER_FILE = "owner.txt";
+
 /**
- * One process writes a lake. The claim is SQLite's exclusive file lock, which the operating system drops when the process
- * ends, however it ends: a killed owner never leaves a lake locked. The text file beside it only says who holds it.
- * Throws LAKE_IN_USE, or LAKE_CANNOT_BE_CLAIMED where the folder does not let us.
+ * One process writes a lake. Throws LAKE_IN_USE, or LAKE_CANNOT_BE_CLAIMED where the folder does not let us.
  */
 export function claimLake(lake: Lake, activity: string): { release(): void } {
-  const owner_file = join(lake.folder, "owner.txt");
+  try {
+    const claim = claimFolder(lake.folder, activity);
+    if (claim) return claim;
+  } catch (error) {
+    throw cannotClaim(lake, error);
+  }
+  throw inUse(lake);
+}
+
+/**
+ * Makes this process the folder's only owner; null where somebody else is. The claim is SQLite's exclusive file lock, which the
+ * operating system drops when the process ends, however it ends: a killed owner never leaves a folder locked. The text file
+ * beside it only says who holds it.
+ */
+export function claimFolder(folder: string, activity: string): { release(): void } | null {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(join(lake.folder, "owner.db"));
+    database = new DatabaseSync(join(folder, "owner.db"));
     database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
-    writeFileSync(owner_file, `coinlake ${activity} (process ${process.pid})\n`);
+    writeFileSync(join(folder, OWNER_FILE), `coinlake ${activity} (process ${process.pid})\n`);
   } catch (error) {
     database?.close();
-    throw isBusy(error) ? inUse(lake, owner_file, error) : cannotClaim(lake, error);
+    if (isBusy(error)) return null;
+    throw error;
   }
   const claimed = database;
   return { release: () => claimed.close() };
+}
+
+/** Who claimed the folder last, in words. */
+export function ownerOf(folder: string): string {
+  const file = join(folder, OWNER_FILE);
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : "another process";
 }
 
 /** Whether somebody is writing the lake now. */
@@ -37,12 +58,10 @@ export function isClaimed(lake: Lake): boolean {
   }
 }
 
-function inUse(lake: Lake, owner_file: string, cause: unknown): OperatingError {
-  const owner = existsSync(owner_file) ? readFileSync(owner_file, "utf8").trim() : "another process";
-  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${owner}.`, {
+function inUse(lake: Lake): OperatingError {
+  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}.`, {
     next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
     is_retryable: true,
-    cause,
   });
 }
 

@@ -1,0 +1,116 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../clock.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { listenersOn } from "./machine/port.ts";
+import { identify, isRunning } from "./machine/process.ts";
+import type { Part, Site } from "./part.ts";
+import { forgetState, writeState, type PartState } from "./state.ts";
+
+/** A broker that was killed reads its logs first. */
+const START_TIMEOUT_MS = 120_000;
+/** Then it is killed: every part must survive that anyway. */
+const STOP_TIMEOUT_MS = 60_000;
+const LOOK_MS = 50;
+const LOG_LINES_SHOWN = 15;
+const LOGS = ["output.log", "server.log"];
+
+/** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING, leaving nothing running. */
+export async function launch(part: Part, site: Site, cluster_folder: string): Promise<PartState> {
+  const { program, args, env, user } = part.command(site);
+  const output = openSync(join(site.folder, "output.log"), "w");
+  const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...env }, stdio: ["ignore", output, output], ...user });
+  closeSync(output);
+  child.unref();
+  const identity = await identityOf(part, child);
+  const state: PartState = { ...identity, version: part.version, ports: { ...site.ports }, started_at: new Date().toISOString() };
+  writeState(cluster_folder, part.name, state);
+  try {
+    await waitUntilHealthy(part, site, state);
+  } catch (error) {
+    await stop(part, state, cluster_folder);
+    throw error;
+  }
+  return state;
+}
+
+async function identityOf(part: Part, child: ChildProcess) {
+  const failure = await new Promise<Error | null>((resolve) => {
+    child.once("spawn", () => resolve(null));
+    child.once("error", resolve);
+  });
+  const identity = child.pid === undefined ? null : identify(child.pid);
+  if (identity !== null) return identity;
+  throw new OperatingError("PART_DIED", `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`, {
+    next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
+    cause: failure,
+  });
+}
+
+async function waitUntilHealthy(part: Part, site: Site, state: PartState): Promise<void> {
+  const give_up_at_ms = performance.now() + START_TIMEOUT_MS;
+  while (performance.now() < give_up_at_ms) {
+    if (!isRunning(state)) throw died(part, site);
+    if ((await whyUnhealthy(part, site, state)) === null) return;
+    await systemClock.wait(LOOK_MS);
+  }
+  throw notAnswering(part, site, state, `within ${START_TIMEOUT_MS / 1000} s: ${await whyUnhealthy(part, site, state)}`);
+}
+
+/** Null for a part that does its work. An answer counts only from the process that was started: others may answer on its ports. */
+export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartState): Promise<string | null> {
+  for (const [name, number] of Object.entries(ports)) if (!listenersOn(number).includes(pid)) return `it does not listen on ${number} (${name})`;
+  try {
+    return (await part.isHealthy(site)) ? null : "it says that it is not ready";
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function died(part: Part, site: Site): OperatingError {
+  return new OperatingError("PART_DIED", `${part.title} ended while it started:\n${lastLines(site.folder)}`, {
+    next_step: `Read its logs in ${site.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
+  });
+}
+
+export function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
+  return new OperatingError("PART_NOT_ANSWERING", `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`, {
+    next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
+    is_retryable: true,
+  });
+}
+
+function lastLines(folder: string): string {
+  const files = LOGS.map((name) => join(folder, name)).filter((file) => existsSync(file));
+  const lines = files.map((file) => readFileSync(file, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n"));
+  return lines.find((text) => text !== "") ?? "It wrote no log.";
+}
+
+/** Resolves when the process is gone. One that does not heed its signal in time is killed: parts survive that. */
+export async function stop(part: Part, state: PartState, cluster_folder: string): Promise<void> {
+  send(state, part.stop_signal);
+  const kill_at_ms = performance.now() + STOP_TIMEOUT_MS;
+  let is_killed = false;
+  while (isRunning(state)) {
+    if (!is_killed && performance.now() > kill_at_ms) {
+      send(state, "SIGKILL");
+      is_killed = true;
+    }
+    await systemClock.wait(LOOK_MS);
+  }
+  forgetState(cluster_folder, part.name);
+}
+
+function send(state: PartState, signal: NodeJS.Signals): void {
+  if (!isRunning(state)) return;
+  try {
+    process.kill(state.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw new OperatingError("PART_NOT_OURS", `Process ${state.pid} cannot be stopped: ${messageOf(error)}`, {
+      next_step: "Run this as the user who started the cluster.",
+      cause: error,
+    });
+  }
+}

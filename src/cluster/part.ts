@@ -1,0 +1,65 @@
+import type { Cache } from "./fetch/cache.ts";
+
+export type PartName = "kafka" | "minio" | "postgres" | "hive";
+
+/** A port that a part listens on, on 127.0.0.1. */
+export interface Port {
+  /** Unique among all parts: `kafka`, `kafka-controller`. */
+  name: string;
+  /** The environment variable that puts it elsewhere. */
+  variable: string;
+  default: number;
+}
+
+/** What a part is told: where its files are, where it may write, where it listens, and what the parts before it offer. */
+export interface Site {
+  /** As fetched; shared by all clusters of this machine, never written to. */
+  files: string;
+  /** Its own: configuration, data and logs. */
+  folder: string;
+  ports: Readonly<Record<string, number>>;
+  secrets: Readonly<Secrets>;
+  /** The union of what the parts that it needs provide. */
+  environment: Readonly<Record<string, string>>;
+}
+
+/** Made at random for every cluster and kept in its folder; nothing outside this machine knows them. */
+export interface Secrets {
+  s3_access_key: string;
+  s3_secret_key: string;
+  postgres_password: string;
+}
+
+export interface PartCommand {
+  program: string;
+  args: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  /** Whom it runs as, where that is not whoever starts it. */
+  user?: { uid: number; gid: number };
+}
+
+/**
+ * A server that a cluster is made of: one process. Invariants that every part keeps:
+ *  - it listens on 127.0.0.1 alone, on the ports it is told, and keeps everything it writes below its folder;
+ *  - `configure` may run before any start, over what it left before: it adds what is missing and harms nothing;
+ *  - killed at any moment, it starts again with all that it had acknowledged.
+ */
+export interface Part {
+  name: PartName;
+  /** As a person knows it. */
+  title: string;
+  version: string;
+  /** Parts that must run before it. */
+  needs: readonly PartName[];
+  ports: readonly Port[];
+  /** Kinder than SIGTERM, where there is one. */
+  stop_signal: "SIGTERM" | "SIGINT";
+  /** Resolves to the folder of its files, fetched where they are not there yet. Throws what names the missing tool. */
+  fetch(cache: Cache): Promise<string>;
+  configure(site: Site): Promise<void>;
+  command(site: Site): PartCommand;
+  /** Whether it does its work now, asked over its own protocol; false or a throw while it does not yet. */
+  isHealthy(site: Site): Promise<boolean>;
+  /** Environment variables by which clients find it. */
+  provides(site: Pick<Site, "ports" | "secrets">): Record<string, string>;
+}

@@ -1,0 +1,16 @@
+import type { Part, PartName } from "./part.ts";
+import { kafka } from "./parts/kafka.ts";
+
+/** In the order in which they start: a part comes after those it needs. */
+export const PARTS: readonly Part[] = [kafka];
+
+export function partNamed(name: string): Part | undefined {
+  return PARTS.find((part) => part.name === name);
+}
+
+/** These parts and all that they need, in the order in which they start. */
+export function withNeeds(names: readonly PartName[]): Part[] {
+  const wanted = new Set<PartName>(names);
+  for (const part of PARTS.toReversed()) if (wanted.has(part.name)) part.needs.forEach((need) => wanted.add(need));
+  return PARTS.filter(({ name }) => wanted.has(name));
+}

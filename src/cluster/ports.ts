@@ -1,0 +1,62 @@
+import { OperatingError } from "../errors.ts";
+import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
+import { commandLineOf } from "./machine/process.ts";
+import type { Part, PartName, Port } from "./part.ts";
+import { readRunning } from "./state.ts";
+
+/** `free`: any that nobody listens on; else from the environment, else the defaults. */
+export type PortChoice = "free" | NodeJS.ProcessEnv;
+
+const MAX_PORT = 65_535;
+const COMMAND_ENDS_SHOWN = 48;
+
+/** Where each part is to listen; a part that runs stays where it is. Throws PORT_INVALID or PORT_TWICE. */
+export async function choosePorts(folder: string, parts: readonly Part[], choice: PortChoice): Promise<Map<PartName, Record<string, number>>> {
+  const chosen = new Map<PartName, Record<string, number>>();
+  for (const part of parts) {
+    const running = readRunning(folder, part.name);
+    const numbers = choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
+    chosen.set(part.name, running?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])));
+  }
+  refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
+  return chosen;
+}
+
+export function portFrom({ variable, default: fallback }: Port, env: NodeJS.ProcessEnv): number {
+  const text = env[variable];
+  if (!text) return fallback;
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
+  throw new OperatingError("PORT_INVALID", `${variable} is "${text}", which is no port.`, {
+    next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
+  });
+}
+
+function refuseTwice(ports: readonly (readonly [name: string, number: number])[]): void {
+  for (const [index, [name, number]] of ports.entries()) {
+    const other = ports.slice(0, index).find(([, taken]) => taken === number);
+    if (other === undefined) continue;
+    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}.`, {
+      next_step: "Give one of them another number; `coinlake cluster up --help` names the variables.",
+    });
+  }
+}
+
+/** Throws PORT_TAKEN with the owner's name. */
+export function refuseTaken(part: Part, ports: Readonly<Record<string, number>>): void {
+  for (const { name, variable } of part.ports) {
+    const number = ports[name] ?? 0;
+    if (!isListenedOn(number)) continue;
+    const owners = listenersOn(number).map((pid) => `process ${pid} (${shorten(commandLineOf(pid))})`);
+    const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
+    throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}.`, {
+      next_step: `Stop that process, or put ${part.title} elsewhere: set ${variable} to another number.`,
+    });
+  }
+}
+
+/** Both ends: the program and, of a Java server, the class that it runs. */
+function shorten(command: string): string {
+  if (command.length <= 2 * COMMAND_ENDS_SHOWN) return command;
+  return `${command.slice(0, COMMAND_ENDS_SHOWN)} … ${command.slice(-COMMAND_ENDS_SHOWN)}`;
+}
