@@ -1,8 +1,9 @@
 import type { Part, PartName } from "./part.ts";
 import { kafka } from "./parts/kafka.ts";
+import { minio } from "./parts/minio.ts";
 
 /** In the order in which they start: a part comes after those it needs. */
-export const PARTS: readonly Part[] = [kafka];
+export const PARTS: readonly Part[] = [kafka, minio];
 
 export function partNamed(name: string): Part | undefined {
   return PARTS.find((part) => part.name === name);
