@@ -4,7 +4,7 @@ import type { Cache } from "./fetch/cache.ts";
 import { cacheFolder } from "./fetch/cache.ts";
 import { launch, notAnswering, stop, whyUnhealthy } from "./launch.ts";
 import { hasProc, memoryOf } from "./machine/process.ts";
-import type { Part, PartName, Site } from "./part.ts";
+import type { Fetched, Part, PartName, Site } from "./part.ts";
 import { PARTS, withNeeds } from "./parts.ts";
 import { choosePorts, refuseTaken, type PortChoice } from "./ports.ts";
 import { claimCluster, isCluster, openOrCreateCluster, partFolder, readRunning, readSecrets, readState, writeEnvironment, type PartState } from "./state.ts";
@@ -47,15 +47,16 @@ export async function startParts(names: readonly PartName[], options: StartOptio
     const ports = await choosePorts(folder, parts, options.ports);
     const absent = parts.filter(({ name }) => readRunning(folder, name) === null);
     for (const part of absent) refuseTaken(part, ports.get(part.name) ?? {});
-    const files = new Map<PartName, string>();
-    for (const part of absent) files.set(part.name, await part.fetch(cache));
+    const fetched = new Map<PartName, Fetched>();
+    for (const part of absent) fetched.set(part.name, await part.fetch(cache));
 
     const states = new Map<PartName, PartState>();
     let environment: Record<string, string> = {};
     for (const part of parts) {
-      const site: Site = { files: files.get(part.name) ?? "", folder: partFolder(folder, part.name), ports: ports.get(part.name) ?? {}, secrets, environment };
+      const found = fetched.get(part.name);
+      const site: Site = { files: found?.folder ?? "", folder: partFolder(folder, part.name), ports: ports.get(part.name) ?? {}, secrets, environment };
       const running = readRunning(folder, part.name);
-      const state = running === null ? await start(part, site, folder, say) : await findHealthy(part, site, running, say);
+      const state = running === null ? await start(part, found?.version ?? part.version, site, folder, say) : await findHealthy(part, site, running, say);
       if (running === null) started.push([part, state]);
       states.set(part.name, state);
       environment = { ...environment, ...part.provides(site) };
@@ -76,12 +77,12 @@ export async function startParts(names: readonly PartName[], options: StartOptio
   }
 }
 
-async function start(part: Part, site: Site, folder: string, say: (text: string) => void): Promise<PartState> {
+async function start(part: Part, version: string, site: Site, folder: string, say: (text: string) => void): Promise<PartState> {
   const started_at_ms = performance.now();
   mkdirSync(site.folder, { recursive: true, mode: 0o711 });
   await part.configure(site);
-  const state = await launch(part, site, folder);
-  say(`${part.title} ${part.version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`);
+  const state = await launch(part, version, site, folder);
+  say(`${part.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`);
   return state;
 }
 

@@ -17,14 +17,14 @@ const LOG_LINES_SHOWN = 15;
 const LOGS = ["output.log", "server.log"];
 
 /** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING, leaving nothing running. */
-export async function launch(part: Part, site: Site, cluster_folder: string): Promise<PartState> {
+export async function launch(part: Part, version: string, site: Site, cluster_folder: string): Promise<PartState> {
   const { program, args, env, user } = part.command(site);
   const output = openSync(join(site.folder, "output.log"), "w");
   const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...env }, stdio: ["ignore", output, output], ...user });
   closeSync(output);
   child.unref();
   const identity = await identityOf(part, child);
-  const state: PartState = { ...identity, version: part.version, ports: { ...site.ports }, started_at: new Date().toISOString() };
+  const state: PartState = { ...identity, version, ports: { ...site.ports }, started_at: new Date().toISOString() };
   writeState(cluster_folder, part.name, state);
   try {
     await waitUntilHealthy(part, site, state);

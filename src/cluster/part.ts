@@ -11,6 +11,11 @@ export interface Port {
   default: number;
 }
 
+export interface Fetched {
+  folder: string;
+  version: string;
+}
+
 /** What a part is told: where its files are, where it may write, where it listens, and what the parts before it offer. */
 export interface Site {
   /** As fetched; shared by all clusters of this machine, never written to. */
@@ -48,14 +53,15 @@ export interface Part {
   name: PartName;
   /** As a person knows it. */
   title: string;
+  /** As wanted; what is fetched may say more. */
   version: string;
   /** Parts that must run before it. */
   needs: readonly PartName[];
   ports: readonly Port[];
   /** Kinder than SIGTERM, where there is one. */
   stop_signal: "SIGTERM" | "SIGINT";
-  /** Resolves to the folder of its files, fetched where they are not there yet. Throws what names the missing tool. */
-  fetch(cache: Cache): Promise<string>;
+  /** Fetches its files where they are not there yet. Throws TOOL_MISSING and others that say what this machine lacks. */
+  fetch(cache: Cache): Promise<Fetched>;
   configure(site: Site): Promise<void>;
   command(site: Site): PartCommand;
   /** Whether it does its work now, asked over its own protocol; false or a throw while it does not yet. */

@@ -9,23 +9,23 @@ import { fetchOnce, type Cache } from "./cache.ts";
 const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
 /**
- * The folder of the jars that `requirements/<name>/pom.xml` asks for. Maven finds them, from wherever its own settings say; each
- * must be the file whose checksum stands in `jars.sha256` beside it, and no other may come along.
+ * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each must be the
+ * file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack what was checked.
  */
-export async function fetchJars(cache: Cache, name: string, version: string): Promise<string> {
+export async function fetchWithMaven(cache: Cache, name: string, version: string, finish?: (folder: string) => Promise<void>): Promise<string> {
   const requirements = join(projectFolder(), "requirements", name);
   const pom = join(requirements, "pom.xml");
-  const lock = join(requirements, "jars.sha256");
+  const lock = join(requirements, "files.sha256");
   return await fetchOnce(cache, { name: `${name}-${version}`, pins: [pom, lock], tool: "maven" }, async (folder, repository) => {
     const wanted = parseChecksums(readFileSync(lock, "utf8"));
     const maven = findTool({ program: "mvn", purpose: `fetches ${name}`, remedy: "Install Maven (Debian and Ubuntu: `apt install maven`)." });
-    cache.say(`fetching ${name} ${version}: ${wanted.size} jars ...`);
+    cache.say(`fetching ${name} ${version}: ${wanted.size} files ...`);
     const bar = cache.progress(`${name} ${version}`);
     let count = 0;
     try {
       await runTool(maven, ["-B", "-f", pom, `-Dmaven.repo.local=${repository}`, COPY, "-DincludeScope=runtime", `-DoutputDirectory=${folder}`], {
         onLine(line) {
-          if (/^\[INFO\] Copying .*\.jar to /.test(line) || /Downloaded from .*\.jar /.test(line)) bar.update(Math.min(++count, wanted.size), wanted.size);
+          if (/Copying \S+ to |Downloaded from .*\.(jar|gz) /.test(line)) bar.update(Math.min(++count, wanted.size), wanted.size);
         },
         failed: (last_lines) =>
           new OperatingError("FETCH_FAILED", `Maven could not fetch ${name} ${version}:\n${last_lines}`, {
@@ -37,6 +37,7 @@ export async function fetchJars(cache: Cache, name: string, version: string): Pr
       bar.end();
     }
     check(folder, wanted, repository);
+    await finish?.(folder);
   });
 }
 

@@ -2,12 +2,13 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError } from "../../errors.ts";
-import { fetchJars } from "../fetch/maven.ts";
+import { fetchWithMaven } from "../fetch/maven.ts";
 import { ask } from "../machine/ask.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { runTool } from "../machine/tool.ts";
 import type { Part, Site } from "../part.ts";
 
+const VERSION = "4.3.0";
 const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
 const PURPOSE = "runs Kafka";
 const API_VERSIONS = 18;
@@ -16,7 +17,7 @@ const API_VERSIONS = 18;
 export const kafka: Part = {
   name: "kafka",
   title: "Kafka",
-  version: "4.3.0",
+  version: VERSION,
   needs: [],
   ports: [
     { name: "kafka", variable: "COINLAKE_KAFKA_PORT", default: 9092 },
@@ -26,7 +27,7 @@ export const kafka: Part = {
 
   async fetch(cache) {
     findJava(PURPOSE);
-    return await fetchJars(cache, "kafka", this.version);
+    return { folder: await fetchWithMaven(cache, "kafka", VERSION), version: VERSION };
   },
 
   async configure(site) {

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
 import type { Part, Site } from "../part.ts";
 
+/** The day of the sources. */
+const VERSION = "2026-02-12";
 const ANSWER_TIMEOUT_MS = 2_000;
 const REGION = "us-east-1";
 
@@ -13,13 +15,13 @@ export const WAREHOUSE_BUCKET = "warehouse";
 export const minio: Part = {
   name: "minio",
   title: "MinIO",
-  version: "2026-02-12",
+  version: VERSION,
   needs: [],
   ports: [{ name: "minio", variable: "COINLAKE_MINIO_PORT", default: 9000 }],
   stop_signal: "SIGTERM",
 
-  fetch(cache) {
-    return buildWithGo(cache, "minio", this.version, "github.com/minio/minio");
+  async fetch(cache) {
+    return { folder: await buildWithGo(cache, "minio", VERSION, "github.com/minio/minio"), version: VERSION };
   },
 
   async configure(site) {
