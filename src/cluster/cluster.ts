@@ -1,13 +1,14 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { OperatingError } from "../errors.ts";
-import type { Cache } from "./fetch/cache.ts";
-import { cacheFolder } from "./fetch/cache.ts";
-import { launch, notAnswering, stop, whyUnhealthy } from "./launch.ts";
-import { hasProc, memoryOf } from "./machine/process.ts";
+import { cacheFolder, type Cache } from "./fetch/cache.ts";
+import { findAnswering, launch, stop } from "./launch.ts";
+import { hasProc } from "./machine/process.ts";
 import type { Fetched, Part, PartName, Site } from "./part.ts";
 import { PARTS, withNeeds } from "./parts.ts";
 import { choosePorts, refuseTaken, type PortChoice } from "./ports.ts";
 import { claimCluster, isCluster, openOrCreateCluster, partFolder, readRunning, readSecrets, readState, writeEnvironment, type PartState } from "./state.ts";
+
+type Say = (text: string) => void;
 
 export interface StartOptions {
   /** The cluster's folder; made where it is new. */
@@ -15,7 +16,7 @@ export interface StartOptions {
   ports: PortChoice;
   /** Where fetched files lie; the user's cache, silently, by default. */
   cache?: Cache;
-  say?(text: string): void;
+  say?: Say;
 }
 
 export interface RunningCluster {
@@ -39,45 +40,52 @@ const silent = (): Cache => ({ folder: cacheFolder(), say() {}, progress: () => 
 export async function startParts(names: readonly PartName[], options: StartOptions): Promise<RunningCluster> {
   refuseWithoutProc();
   const { folder, cache = silent(), say = () => {} } = options;
-  const parts = withNeeds(names);
-  const secrets = openOrCreateCluster(folder);
+  openOrCreateCluster(folder);
   const claim = claimCluster(folder, "cluster up");
-  const started: [Part, PartState][] = [];
   try {
+    const parts = withNeeds(names);
     const ports = await choosePorts(folder, parts, options.ports);
     const absent = parts.filter(({ name }) => readRunning(folder, name) === null);
     for (const part of absent) refuseTaken(part, ports.get(part.name) ?? {});
     const fetched = new Map<PartName, Fetched>();
     for (const part of absent) fetched.set(part.name, await part.fetch(cache));
-
-    const states = new Map<PartName, PartState>();
-    let environment: Record<string, string> = {};
-    for (const part of parts) {
-      const found = fetched.get(part.name);
-      const site: Site = { files: found?.folder ?? "", folder: partFolder(folder, part.name), ports: ports.get(part.name) ?? {}, secrets, environment };
-      const running = readRunning(folder, part.name);
-      const state = running === null ? await start(part, found?.version ?? part.version, site, folder, say) : await findHealthy(part, site, running, say);
-      if (running === null) started.push([part, state]);
-      states.set(part.name, state);
-      environment = { ...environment, ...part.provides(site) };
-    }
+    const running = await startInOrder(parts, fetched, ports, folder, say);
     tellClients(folder);
-    return {
-      folder,
-      ports: Object.assign({}, ...[...states.values()].map((state) => state.ports)) as Record<string, number>,
-      parts: states,
-      environment,
-      stop: async () => void (await stopParts(folder, parts.map(({ name }) => name))),
-    };
-  } catch (error) {
-    for (const [part, state] of started.toReversed()) await stop(part, state, folder);
-    throw error;
+    return { ...running, folder, stop: async () => void (await stopParts(folder, parts.map(({ name }) => name))) };
   } finally {
     claim.release();
   }
 }
 
-async function start(part: Part, version: string, site: Site, folder: string, say: (text: string) => void): Promise<PartState> {
+/** Starts what was fetched, and waits for what runs already. */
+async function startInOrder(
+  parts: readonly Part[],
+  fetched: ReadonlyMap<PartName, Fetched>,
+  ports: ReadonlyMap<PartName, Record<string, number>>,
+  folder: string,
+  say: Say,
+): Promise<Pick<RunningCluster, "parts" | "ports" | "environment">> {
+  const secrets = readSecrets(folder);
+  const started: [Part, PartState][] = [];
+  const states = new Map<PartName, PartState>();
+  let environment: Record<string, string> = {};
+  try {
+    for (const part of parts) {
+      const files = fetched.get(part.name);
+      const site: Site = { files: files?.folder ?? "", folder: partFolder(folder, part.name), ports: ports.get(part.name) ?? {}, secrets, environment };
+      const state = files === undefined ? await findRunning(part, site, folder, say) : await start(part, files.version, site, folder, say);
+      if (files !== undefined) started.push([part, state]);
+      states.set(part.name, state);
+      environment = { ...environment, ...part.provides(site) };
+    }
+  } catch (error) {
+    for (const [part, state] of started.toReversed()) await stop(part, state, folder);
+    throw error;
+  }
+  return { parts: states, ports: Object.assign({}, ...ports.values()) as Record<string, number>, environment };
+}
+
+async function start(part: Part, version: string, site: Site, folder: string, say: Say): Promise<PartState> {
   const started_at_ms = performance.now();
   mkdirSync(site.folder, { recursive: true, mode: 0o711 });
   await part.configure(site);
@@ -86,25 +94,14 @@ async function start(part: Part, version: string, site: Site, folder: string, sa
   return state;
 }
 
-async function findHealthy(part: Part, site: Site, state: PartState, say: (text: string) => void): Promise<PartState> {
-  const reason = await whyUnhealthy(part, site, state);
-  if (reason !== null) throw notAnswering(part, site, state, `when it was asked: ${reason}`);
+async function findRunning(part: Part, site: Site, folder: string, say: Say): Promise<PartState> {
+  const state = await findAnswering(part, site, readState(folder, part.name));
   say(`${part.title} ${state.version} runs already (process ${state.pid})`);
   return state;
 }
 
-/** Writes down how clients find what runs now. */
-function tellClients(folder: string): void {
-  const secrets = readSecrets(folder);
-  const provided = PARTS.map((part) => {
-    const running = readRunning(folder, part.name);
-    return running === null ? {} : part.provides({ ports: running.ports, secrets });
-  });
-  writeEnvironment(folder, Object.assign({}, ...provided) as Record<string, string>);
-}
-
 /** Stops these parts, the last one first, and names those that it stopped; those that do not run are passed over. */
-export async function stopParts(folder: string, names: readonly PartName[], say: (text: string) => void = () => {}): Promise<PartName[]> {
+export async function stopParts(folder: string, names: readonly PartName[], say: Say = () => {}): Promise<PartName[]> {
   if (!isCluster(folder)) return [];
   const claim = claimCluster(folder, "cluster down");
   const stopped: PartName[] = [];
@@ -123,8 +120,18 @@ export async function stopParts(folder: string, names: readonly PartName[], say:
   }
 }
 
+/** Writes down how clients find what runs now. */
+function tellClients(folder: string): void {
+  const secrets = readSecrets(folder);
+  const provided = PARTS.map((part) => {
+    const running = readRunning(folder, part.name);
+    return running === null ? {} : part.provides({ ports: running.ports, secrets });
+  });
+  writeEnvironment(folder, Object.assign({}, ...provided) as Record<string, string>);
+}
+
 /** Stops everything, then deletes the cluster's folder with all its data. What was fetched stays in the cache. */
-export async function purge(folder: string, say: (text: string) => void = () => {}): Promise<PartName[]> {
+export async function purge(folder: string, say: Say = () => {}): Promise<PartName[]> {
   if (!existsSync(folder)) return [];
   if (!isCluster(folder)) {
     throw new OperatingError("NOT_A_CLUSTER", `The folder ${folder} holds no cluster of Coinlake; nothing in it was deleted.`, {
@@ -134,36 +141,6 @@ export async function purge(folder: string, say: (text: string) => void = () => 
   const stopped = await stopParts(folder, PARTS.map(({ name }) => name), say);
   rmSync(folder, { recursive: true, force: true });
   return stopped;
-}
-
-export interface PartStatus {
-  part: PartName;
-  title: string;
-  version: string;
-  /** `died`: it was started, not stopped, and is gone. */
-  state: "running" | "not answering" | "died" | "stopped";
-  pid: number | null;
-  ports: Readonly<Record<string, number>>;
-  memory_bytes: number | null;
-  started_at: string | null;
-  folder: string;
-}
-
-/** Looks at every part, changing nothing. */
-export async function clusterStatus(folder: string): Promise<PartStatus[]> {
-  refuseWithoutProc();
-  return await Promise.all(PARTS.map((part) => statusOf(part, folder)));
-}
-
-async function statusOf(part: Part, folder: string): Promise<PartStatus> {
-  const state = readState(folder, part.name);
-  const known = { part: part.name, title: part.title, version: state?.version ?? part.version, ports: state?.ports ?? {}, folder: partFolder(folder, part.name) };
-  if (state === null || readRunning(folder, part.name) === null) {
-    return { ...known, state: state === null ? "stopped" : "died", pid: null, memory_bytes: null, started_at: state?.started_at ?? null };
-  }
-  const site: Site = { files: "", folder: known.folder, ports: state.ports, secrets: readSecrets(folder), environment: {} };
-  const is_healthy = (await whyUnhealthy(part, site, state)) === null;
-  return { ...known, state: is_healthy ? "running" : "not answering", pid: state.pid, memory_bytes: memoryOf(state.pid), started_at: state.started_at };
 }
 
 function refuseWithoutProc(): void {

@@ -1,5 +1,6 @@
+import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
@@ -10,6 +11,7 @@ import { forgetState, writeState, type PartState } from "./state.ts";
 
 /** A broker that was killed reads its logs first. */
 const START_TIMEOUT_MS = 120_000;
+const RECOVERY_TIMEOUT_MS = 30_000;
 /** Then it is killed: every part must survive that anyway. */
 const STOP_TIMEOUT_MS = 60_000;
 const LOOK_MS = 50;
@@ -19,7 +21,10 @@ const LOGS = ["output.log", "server.log"];
 /** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING, leaving nothing running. */
 export async function launch(part: Part, version: string, site: Site, cluster_folder: string): Promise<PartState> {
   const { program, args, env, user } = part.command(site);
-  const output = openSync(join(site.folder, "output.log"), "w");
+  const output_file = join(site.folder, "output.log");
+  // Why the one before died stands there.
+  if (existsSync(output_file)) renameSync(output_file, join(site.folder, "output.previous.log"));
+  const output = openSync(output_file, "w");
   const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...env }, stdio: ["ignore", output, output], ...user });
   closeSync(output);
   child.unref();
@@ -27,7 +32,7 @@ export async function launch(part: Part, version: string, site: Site, cluster_fo
   const state: PartState = { ...identity, version, ports: { ...site.ports }, started_at: new Date().toISOString() };
   writeState(cluster_folder, part.name, state);
   try {
-    await waitUntilHealthy(part, site, state);
+    await waitUntilHealthy(part, site, state, START_TIMEOUT_MS);
   } catch (error) {
     await stop(part, state, cluster_folder);
     throw error;
@@ -48,14 +53,22 @@ async function identityOf(part: Part, child: ChildProcess) {
   });
 }
 
-async function waitUntilHealthy(part: Part, site: Site, state: PartState): Promise<void> {
-  const give_up_at_ms = performance.now() + START_TIMEOUT_MS;
-  while (performance.now() < give_up_at_ms) {
+/** Waits for a part that was started before; what it needs may have just come back. Throws PART_NOT_ANSWERING, and lets it run. */
+export async function findAnswering(part: Part, site: Site, state: PartState | null): Promise<PartState> {
+  assert(state !== null, `${part.name} runs and has no state`);
+  await waitUntilHealthy(part, site, state, RECOVERY_TIMEOUT_MS);
+  return state;
+}
+
+async function waitUntilHealthy(part: Part, site: Site, state: PartState, timeout_ms: number): Promise<void> {
+  const give_up_at_ms = performance.now() + timeout_ms;
+  for (;;) {
     if (!isRunning(state)) throw died(part, site);
-    if ((await whyUnhealthy(part, site, state)) === null) return;
+    const reason = await whyUnhealthy(part, site, state);
+    if (reason === null) return;
+    if (performance.now() > give_up_at_ms) throw notAnswering(part, site, state, `within ${timeout_ms / 1000} s: ${reason}`);
     await systemClock.wait(LOOK_MS);
   }
-  throw notAnswering(part, site, state, `within ${START_TIMEOUT_MS / 1000} s: ${await whyUnhealthy(part, site, state)}`);
 }
 
 /** Null for a part that does its work. An answer counts only from the process that was started: others may answer on its ports. */
@@ -69,12 +82,12 @@ export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartS
 }
 
 function died(part: Part, site: Site): OperatingError {
-  return new OperatingError("PART_DIED", `${part.title} ended while it started:\n${lastLines(site.folder)}`, {
+  return new OperatingError("PART_DIED", `${part.title} ended before it answered:\n${lastLines(site.folder)}`, {
     next_step: `Read its logs in ${site.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
   });
 }
 
-export function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
+function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
   return new OperatingError("PART_NOT_ANSWERING", `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`, {
     next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
     is_retryable: true,

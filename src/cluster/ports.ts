@@ -1,22 +1,24 @@
 import { OperatingError } from "../errors.ts";
 import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
-import { commandLineOf } from "./machine/process.ts";
+import { describeProcess } from "./machine/process.ts";
 import type { Part, PartName, Port } from "./part.ts";
-import { readRunning } from "./state.ts";
+import { readState } from "./state.ts";
 
 /** `free`: any that nobody listens on; else from the environment, else the defaults. */
 export type PortChoice = "free" | NodeJS.ProcessEnv;
 
 const MAX_PORT = 65_535;
-const COMMAND_ENDS_SHOWN = 48;
 
-/** Where each part is to listen; a part that runs stays where it is. Throws PORT_INVALID or PORT_TWICE. */
+/**
+ * Where each part is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
+ * Throws PORT_INVALID or PORT_TWICE.
+ */
 export async function choosePorts(folder: string, parts: readonly Part[], choice: PortChoice): Promise<Map<PartName, Record<string, number>>> {
   const chosen = new Map<PartName, Record<string, number>>();
   for (const part of parts) {
-    const running = readRunning(folder, part.name);
+    const known = readState(folder, part.name);
     const numbers = choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
-    chosen.set(part.name, running?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])));
+    chosen.set(part.name, known?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])));
   }
   refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
   return chosen;
@@ -47,16 +49,10 @@ export function refuseTaken(part: Part, ports: Readonly<Record<string, number>>)
   for (const { name, variable } of part.ports) {
     const number = ports[name] ?? 0;
     if (!isListenedOn(number)) continue;
-    const owners = listenersOn(number).map((pid) => `process ${pid} (${shorten(commandLineOf(pid))})`);
+    const owners = listenersOn(number).map(describeProcess);
     const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
     throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}.`, {
-      next_step: `Stop that process, or put ${part.title} elsewhere: set ${variable} to another number.`,
+      next_step: `Stop that process, or put ${part.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
     });
   }
-}
-
-/** Both ends: the program and, of a Java server, the class that it runs. */
-function shorten(command: string): string {
-  if (command.length <= 2 * COMMAND_ENDS_SHOWN) return command;
-  return `${command.slice(0, COMMAND_ENDS_SHOWN)} … ${command.slice(-COMMAND_ENDS_SHOWN)}`;
 }

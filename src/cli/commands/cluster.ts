@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
-import { clusterStatus, purge, startParts, stopParts, type PartStatus } from "../../cluster/cluster.ts";
+import { purge, startParts, stopParts } from "../../cluster/cluster.ts";
 import { cacheFolder } from "../../cluster/fetch/cache.ts";
 import { findTool } from "../../cluster/machine/tool.ts";
 import type { PartName } from "../../cluster/part.ts";
 import { PARTS, partNamed } from "../../cluster/parts.ts";
+import { clusterStatus, type PartStatus } from "../../cluster/status.ts";
 import { clusterFolder, environmentFile } from "../../cluster/state.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";

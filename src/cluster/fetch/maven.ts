@@ -36,18 +36,19 @@ export async function fetchWithMaven(cache: Cache, name: string, version: string
     } finally {
       bar.end();
     }
-    check(folder, wanted, repository);
+    refuseUnpinned(folder, wanted, repository);
     await finish?.(folder);
   });
 }
 
 /** As `sha256sum` writes them: the file's checksum by its name. */
-function parseChecksums(text: string): Map<string, string> {
+export function parseChecksums(text: string): Map<string, string> {
   const lines = text.split("\n").filter(Boolean);
   return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
 }
 
-function check(folder: string, wanted: ReadonlyMap<string, string>, repository: string): void {
+/** Throws CHECKSUM_MISMATCH with the name of every file that is missing, unknown or other than pinned. */
+export function refuseUnpinned(folder: string, wanted: ReadonlyMap<string, string>, repository: string): void {
   const found = new Map(readdirSync(folder).map((file) => [file, createHash("sha256").update(readFileSync(join(folder, file))).digest("hex")]));
   const wrong = [
     ...[...wanted].filter(([file]) => !found.has(file)).map(([file]) => `${file} is missing`),

@@ -4,16 +4,16 @@ import { connect } from "node:net";
 const ANSWER_TIMEOUT_MS = 2_000;
 
 /** Sends a request to a port of this machine and resolves to the first bytes of the answer. Rejects where there is none. */
-export function ask(port: number, request: Buffer): Promise<Buffer> {
+export function ask(port: number, request: Buffer, timeout_ms = ANSWER_TIMEOUT_MS): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port, timeout: ANSWER_TIMEOUT_MS });
+    const socket = connect({ host: "127.0.0.1", port, timeout: timeout_ms });
     const settle = (act: () => void) => {
       socket.destroy();
       act();
     };
     socket.once("connect", () => socket.write(request));
     socket.once("data", (data) => settle(() => resolve(data)));
-    socket.once("timeout", () => settle(() => reject(new Error(`port ${port} did not answer within ${ANSWER_TIMEOUT_MS} ms`))));
+    socket.once("timeout", () => settle(() => reject(new Error(`port ${port} did not answer within ${timeout_ms} ms`))));
     socket.once("error", (error) => settle(() => reject(error)));
     socket.once("close", () => reject(new Error(`port ${port} closed the connection without an answer`)));
   });

@@ -46,9 +46,10 @@ export function childrenOf(pid: number): number[] {
   return readText(`${PROC}/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
 }
 
-/** As typed, for a person to recognise. */
-export function commandLineOf(pid: number): string {
-  return readText(`${PROC}/${pid}/cmdline`).replaceAll("\0", " ").trim();
+/** `process 123 (java, in /srv/kafka)`: what a person needs to recognise it. The folder of another user's shows only to root. */
+export function describeProcess(pid: number): string {
+  const folder = linkOf(`${PROC}/${pid}/cwd`);
+  return `process ${pid} (${readText(`${PROC}/${pid}/comm`).trim()}${folder ? `, in ${folder}` : ""})`;
 }
 
 /** Empty where the process has ended or belongs to somebody else. */
@@ -80,7 +81,7 @@ function linkOf(file: string): string {
   try {
     return readlinkSync(file);
   } catch {
-    // Closed since it was listed.
+    // Gone since it was listed, or somebody else's.
     return "";
   }
 }

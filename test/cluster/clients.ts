@@ -1,0 +1,67 @@
+import { execFileSync } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
+import { join } from "node:path";
+import { ask } from "../../src/cluster/machine/ask.ts";
+
+/** Just enough of each part's own protocol to leave something behind, and to find it again. */
+export interface Found {
+  COINLAKE_KAFKA_BROKERS: string;
+  AWS_ENDPOINT_URL_S3: string;
+  AWS_ACCESS_KEY_ID: string;
+  AWS_SECRET_ACCESS_KEY: string;
+  AWS_REGION: string;
+  COINLAKE_HIVE_URI: string;
+}
+
+/** Runs Kafka's own topic tool; resolves to what it prints. */
+export function topics(found: Found, kafka_files: string, args: readonly string[]): string {
+  const tool = ["-cp", join(kafka_files, "*"), "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", found.COINLAKE_KAFKA_BROKERS];
+  return execFileSync("java", [...tool, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
+
+/** A request signed as Amazon's (Signature Version 4). */
+export async function s3(found: Found, method: "PUT" | "GET", path: string, body = ""): Promise<Response> {
+  const { host } = new URL(found.AWS_ENDPOINT_URL_S3);
+  const at = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  const scope = `${at.slice(0, 8)}/${found.AWS_REGION}/s3/aws4_request`;
+  const headers = { host, "x-amz-content-sha256": sha256(body), "x-amz-date": at };
+  const names = Object.keys(headers).join(";");
+  const canonical = [method, path, "", ...Object.entries(headers).map(([name, value]) => `${name}:${value}`), "", names, headers["x-amz-content-sha256"]].join("\n");
+  const key = scope.split("/").reduce<string | Buffer>((previous, part) => hmac(previous, part), `AWS4${found.AWS_SECRET_ACCESS_KEY}`);
+  const signature = hmac(key, ["AWS4-HMAC-SHA256", at, scope, sha256(canonical)].join("\n")).toString("hex");
+  const authorization = `AWS4-HMAC-SHA256 Credential=${found.AWS_ACCESS_KEY_ID}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+  return await fetch(`${found.AWS_ENDPOINT_URL_S3}${path}`, { method, headers: { ...headers, authorization }, ...(method === "PUT" && { body }) });
+}
+
+/** The metastore's first touch of S3 loads Amazon's SDK. */
+const FIRST_ANSWER_MS = 60_000;
+const STRING = 11;
+const STRUCT = 12;
+
+function thriftString(text: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(text.length);
+  return Buffer.concat([length, Buffer.from(text)]);
+}
+
+const field = (type: number, id: number) => Buffer.from([type, 0, id]);
+const STOP = Buffer.from([0]);
+
+async function thrift(found: Found, method: string, args: Buffer): Promise<string> {
+  const port = Number(new URL(found.COINLAKE_HIVE_URI).port);
+  const answer = await ask(port, Buffer.concat([Buffer.from("80010001", "hex"), thriftString(method), Buffer.from([0, 0, 0, 1]), args, STOP]), FIRST_ANSWER_MS);
+  return answer.toString("latin1");
+}
+
+/** hive_metastore.thrift: create_database(1: Database), Database { 1: name, 3: locationUri }. */
+export function createDatabase(found: Found, name: string, location: string): Promise<string> {
+  const database = Buffer.concat([field(STRING, 1), thriftString(name), field(STRING, 3), thriftString(location), STOP]);
+  return thrift(found, "create_database", Buffer.concat([field(STRUCT, 1), database]));
+}
+
+export function databases(found: Found): Promise<string> {
+  return thrift(found, "get_all_databases", Buffer.alloc(0));
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startParts } from "../../src/cluster/cluster.ts";
+import { cacheFolder } from "../../src/cluster/fetch/cache.ts";
+import { freePorts, isListenedOn } from "../../src/cluster/machine/port.ts";
+import { childrenOf, identify, isRunning } from "../../src/cluster/machine/process.ts";
+import type { PartName } from "../../src/cluster/part.ts";
+import { PARTS, partNamed } from "../../src/cluster/parts.ts";
+import type { PartStatus } from "../../src/cluster/status.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { createDatabase, databases, s3, topics, type Found } from "./clients.ts";
+
+const folder = temporaryFolder();
+const data = join(folder.path, "data");
+const cluster = join(data, "cluster");
+/** Where the command line is told to put every port. */
+const ports: Record<string, string> = {};
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  const variables = PARTS.flatMap((part) => part.ports.map(({ variable }) => variable));
+  const numbers = await freePorts(variables.length);
+  variables.forEach((variable, index) => (ports[variable] = String(numbers[index])));
+});
+after(async () => {
+  await run("down", "--purge");
+  folder.remove();
+});
+
+async function run(...args: string[]) {
+  return await coinlake(["cluster", ...args, "--native", "--data", data], ports);
+}
+
+async function status(): Promise<PartStatus[]> {
+  const { code, stdout, stderr } = await run("status", "--json");
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as PartStatus[];
+}
+
+async function pids(): Promise<Record<string, number | null>> {
+  return Object.fromEntries((await status()).map(({ part, pid }) => [part, pid]));
+}
+
+function environment(): Found {
+  const lines = readFileSync(join(cluster, "environment.env"), "utf8").trim().split("\n");
+  return Object.fromEntries(lines.map((line) => line.split(/=(.*)/s))) as unknown as Found;
+}
+
+/** What each part was given before it was killed. */
+const OBJECT = "/warehouse/kept.txt";
+let kafka_files = "";
+
+test("`up` starts every part, where its variables say", async () => {
+  const { code, stdout, stderr } = await run("up");
+  assert.equal(code, 0, stderr);
+  for (const { title } of PARTS) assert.match(stderr, new RegExp(`${title} .* started in`));
+  assert.match(stdout, /environment\.env/);
+  for (const { state, part, ports: numbers, pid, memory_bytes } of await status()) {
+    assert.equal(state, "running", part);
+    assert.ok(pid !== null && identify(pid) !== null && (memory_bytes ?? 0) > 1024 ** 2);
+    for (const { name, variable } of partNamed(part)?.ports ?? []) assert.equal(String(numbers[name]), ports[variable]);
+  }
+});
+
+test("each part does its work", async () => {
+  const found = environment();
+  kafka_files = (await partNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })).folder;
+  topics(found, kafka_files, ["--create", "--topic", "kept", "--partitions", "3"]);
+  assert.match(topics(found, kafka_files, ["--list"]), /^kept$/m);
+  assert.equal((await s3(found, "PUT", OBJECT, "kept")).status, 200);
+  assert.equal(await (await s3(found, "GET", OBJECT)).text(), "kept");
+  await createDatabase(found, "kept", "s3://warehouse/kept.db");
+  assert.match(await databases(found), /kept/);
+});
+
+test("no part listens beyond this machine", async () => {
+  const numbers = new Set((await status()).flatMap(({ ports: numbers }) => Object.values(numbers)));
+  const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => readFileSync(table, "utf8").trim().split("\n").slice(1));
+  const places = rows.map((row) => row.trim().split(/\s+/)).filter(([, local, , state]) => state === "0A" && numbers.has(Number.parseInt(local?.split(":")[1] ?? "", 16)));
+  assert.ok(places.length >= numbers.size);
+  // 127.0.0.1, the same as an IPv6 address, and ::1.
+  const loopback = new Set(["0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"]);
+  assert.deepEqual(places.map(([, local]) => local?.split(":")[0] ?? "").filter((address) => !loopback.has(address)), []);
+});
+
+test("secrets are made at random, and only their owner can read them", () => {
+  for (const file of ["secrets.json", "environment.env", "hive/metastore-site.xml"]) assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
+});
+
+test("a second `up` finds everything running and starts nothing", async () => {
+  const was = await pids();
+  const { code, stderr } = await run("up");
+  assert.equal(code, 0, stderr);
+  for (const { title } of PARTS) assert.match(stderr, new RegExp(`${title} .* runs already`));
+  assert.deepEqual(await pids(), was);
+});
+
+test("a taken port is refused by its owner's name, before anything starts", async () => {
+  const other = join(folder.path, "other");
+  const kafka = (await pids()).kafka;
+  const { code, stderr } = await coinlake(["cluster", "up", "--native", "--data", other], ports);
+  assert.equal(code, 1);
+  assert.match(stderr, new RegExp(`Kafka cannot listen on port ${ports.COINLAKE_KAFKA_PORT}: it is taken by process ${kafka} \\(java, in ${cluster}/kafka\\)`));
+  assert.match(stderr, /PORT_TAKEN[\s\S]*COINLAKE_KAFKA_PORT/);
+  assert.ok(!existsSync(join(other, "cluster", "kafka")));
+});
+
+for (const { name, title } of PARTS) {
+  test(`${title}, killed, is told as died; \`up\` brings it back with what it had, and leaves the others alone`, async () => {
+    const was = await pids();
+    process.kill(was[name] ?? 0, "SIGKILL");
+    while (identify(was[name] ?? 0) !== null) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal((await status()).find(({ part }) => part === name)?.state, "died");
+    const { code, stderr } = await run("up");
+    assert.equal(code, 0, stderr);
+    const is = await pids();
+    for (const part of Object.keys(was)) assert.equal(is[part] === was[part], part !== name, part);
+    const found = environment();
+    if (name === "kafka") assert.match(topics(found, kafka_files, ["--list"]), /^kept$/m);
+    if (name === "minio") assert.equal(await (await s3(found, "GET", OBJECT)).text(), "kept");
+    if (name === "postgres" || name === "hive") assert.match(await databases(found), /kept/);
+  });
+}
+
+test("`down` stops every process by its id and keeps the data", async () => {
+  const was = await status();
+  const processes = was.flatMap(({ pid }) => (pid === null ? [] : [pid, ...childrenOf(pid)])).map((pid) => identify(pid));
+  const { code, stderr } = await run("down");
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(processes.filter((identity) => identity !== null && isRunning(identity)), []);
+  assert.deepEqual(was.flatMap(({ ports: numbers }) => Object.values(numbers)).filter(isListenedOn), []);
+  assert.ok((await status()).every(({ state }) => state === "stopped"));
+  assert.equal(readFileSync(join(cluster, "environment.env"), "utf8"), "");
+  assert.match((await run("down")).stderr, /Nothing runs/);
+});
+
+test("some parts come up with what they need, and with the data they had", async () => {
+  const { code, stderr } = await run("up", "--only", "hive");
+  assert.equal(code, 0, stderr);
+  assert.deepEqual((await status()).map(({ state }) => state), ["stopped", "running", "running", "running"]);
+  assert.match(await databases(environment()), /kept/);
+});
+
+test("`down --purge` stops what runs and deletes all of it", async () => {
+  const { code, stderr } = await run("down", "--purge");
+  assert.equal(code, 0, stderr);
+  assert.ok(!existsSync(cluster));
+});
+
+test("`down --purge` deletes no folder that is not a cluster's", async () => {
+  mkdirSync(cluster, { recursive: true });
+  writeFileSync(join(cluster, "mine.txt"), "");
+  const { code, stderr } = await run("down", "--purge");
+  assert.equal(code, 1);
+  assert.match(stderr, /NOT_A_CLUSTER/);
+  assert.ok(existsSync(join(cluster, "mine.txt")));
+});
+
+test("parts start on free ports for a test, side by side, and stop together", async () => {
+  const start = (name: string, part: PartName) => startParts([part], { folder: join(folder.path, name), ports: "free" });
+  const [one, two] = await Promise.all([start("one", "minio"), start("two", "minio")]);
+  assert.notEqual(one.ports.minio, two.ports.minio);
+  await Promise.all([one.stop(), two.stop()]);
+  assert.deepEqual([one, two].map(({ ports: numbers }) => isListenedOn(numbers.minio ?? 0)), [false, false]);
+});
+
+test("where a part does not start, those that were started for it are stopped", { skip: process.getuid?.() === 0 ? false : "root alone runs PostgreSQL as somebody else" }, async () => {
+  const closed = join(folder.path, "closed");
+  mkdirSync(closed, { mode: 0o700 });
+  const numbers = await freePorts(1);
+  await assert.rejects(startParts(["hive"], { folder: join(closed, "cluster"), ports: { ...ports, COINLAKE_MINIO_PORT: String(numbers[0]) } }), { code: "FOLDER_CLOSED" });
+  assert.equal(isListenedOn(numbers[0] ?? 0), false);
+});
+
+test("a server that someone else runs on a part's port is named, whatever it is", async () => {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as { port: number };
+  const env = { ...ports, COINLAKE_MINIO_PORT: String(port) };
+  await assert.rejects(startParts(["minio"], { folder: join(folder.path, "third"), ports: env }), { code: "PORT_TAKEN", message: new RegExp(`process ${process.pid} \\(`) });
+  await new Promise((closed) => server.close(closed));
+});
