@@ -75,6 +75,8 @@ test("each part does its work", async () => {
   assert.equal(await (await s3(found, "GET", OBJECT)).text(), "kept");
   await createDatabase(found, "kept", "s3://warehouse/kept.db");
   assert.match(await databases(found), /kept/);
+  // The metastore made the database's folder, in the bucket.
+  assert.match(await (await s3(found, "GET", "/warehouse")).text(), /<Key>kept\.db\//);
 });
 
 test("no part listens beyond this machine", async () => {
@@ -88,7 +90,7 @@ test("no part listens beyond this machine", async () => {
 });
 
 test("secrets are made at random, and only their owner can read them", () => {
-  for (const file of ["secrets.json", "environment.env", "hive/metastore-site.xml"]) assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
+  for (const file of ["secrets.json", "environment.env"]) assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
 });
 
 test("a second `up` finds everything running and starts nothing", async () => {

@@ -1,18 +1,18 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { OperatingError } from "../../errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
 import { ask } from "../machine/ask.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTool, runTool } from "../machine/tool.ts";
 import type { Part, Site } from "../part.ts";
-import { WAREHOUSE_BUCKET } from "./minio.ts";
-import { METASTORE_DATABASE } from "./postgres.ts";
 
 const VERSION = "4.0.1";
 const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
 /** Of the archive, and of the schema that this version of Hive has. */
 const SCRIPTS = "scripts/metastore/upgrade/postgres";
+const SETTINGS = fileURLToPath(new URL("metastore-site.xml", import.meta.url));
 const HEAP = ["-Xms128m", "-Xmx512m"];
 /** What Hive reaches into, and Java 17 keeps shut. */
 const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]);
@@ -45,7 +45,7 @@ export const hive: Part = {
 
   async configure(site) {
     writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
-    writeFileSync(join(site.folder, "metastore-site.xml"), siteXml(settings(site)), { mode: 0o600 });
+    copyFileSync(SETTINGS, join(site.folder, "metastore-site.xml"));
     const done_file = join(site.folder, "schema.version");
     if (existsSync(done_file)) return;
     const tool = "org.apache.hadoop.hive.metastore.tools.schematool.MetastoreSchemaTool";
@@ -61,7 +61,7 @@ export const hive: Part = {
 
   command: (site) => ({
     program: findJava(PURPOSE),
-    args: [...HEAP, ...jvm(site), "org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", String(site.ports.hive)],
+    args: [...HEAP, ...jvm(site), "org.apache.hadoop.hive.metastore.HiveMetaStore"],
     env: environment(site),
   }),
 
@@ -79,40 +79,9 @@ function jvm(site: Site): string[] {
   return [...properties, ...OPENED, "-cp", `${site.folder}:${join(site.files, "*")}`];
 }
 
-function environment(site: Site): Record<string, string> {
-  return { METASTORE_HOME: site.files, METASTORE_CONF_DIR: site.folder };
-}
-
-function settings({ ports, environment: found }: Site): Record<string, string> {
-  return {
-    "metastore.thrift.uris": `thrift://127.0.0.1:${ports.hive}`,
-    "metastore.thrift.bind.host": "127.0.0.1",
-    "metastore.warehouse.dir": `s3a://${WAREHOUSE_BUCKET}`,
-    "metastore.warehouse.external.dir": `s3a://${WAREHOUSE_BUCKET}`,
-    "metastore.schema.verification": "true",
-    "metastore.metrics.enabled": "false",
-    // The one below it belongs to Hive's query engine, which is not here.
-    "metastore.expression.proxy": "org.apache.hadoop.hive.metastore.DefaultPartitionExpressionProxy",
-    "metastore.task.threads.always": "org.apache.hadoop.hive.metastore.events.EventCleanerTask",
-    "javax.jdo.option.ConnectionDriverName": "org.postgresql.Driver",
-    "javax.jdo.option.ConnectionURL": `jdbc:postgresql://${found.PGHOST}:${found.PGPORT}/${METASTORE_DATABASE}`,
-    "javax.jdo.option.ConnectionUserName": found.PGUSER ?? "",
-    "javax.jdo.option.ConnectionPassword": found.PGPASSWORD ?? "",
-    // Iceberg writes s3://, Hive knows s3a://: both are the same bucket.
-    "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-    "fs.s3a.endpoint": found.AWS_ENDPOINT_URL_S3 ?? "",
-    "fs.s3a.endpoint.region": found.AWS_REGION ?? "",
-    "fs.s3a.access.key": found.AWS_ACCESS_KEY_ID ?? "",
-    "fs.s3a.secret.key": found.AWS_SECRET_ACCESS_KEY ?? "",
-    "fs.s3a.path.style.access": "true",
-    "fs.s3a.connection.ssl.enabled": "false",
-  };
-}
-
-function siteXml(entries: Readonly<Record<string, string>>): string {
-  const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  const lines = Object.entries(entries).map(([name, value]) => `  <property><name>${name}</name><value>${escape(value)}</value></property>\n`);
-  return `<configuration>\n${lines.join("")}</configuration>\n`;
+/** What `metastore-site.xml` asks for, beside what Hive's own scripts would set. */
+function environment({ files, folder, ports, environment: found }: Site): Record<string, string> {
+  return { ...found, COINLAKE_BIND_HOST: "127.0.0.1", COINLAKE_HIVE_PORT: String(ports.hive), METASTORE_HOME: files, METASTORE_CONF_DIR: folder };
 }
 
 const CALL = 0x80010001;

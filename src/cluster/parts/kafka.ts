@@ -66,31 +66,38 @@ function jvm(site: Site): string[] {
   return [`-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`, "-cp", join(site.files, "*")];
 }
 
-/** The voter stands in the settings rather than in the log, so that a port may change between two starts. */
+/** What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same. */
+export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
+  "process.roles": "broker,controller",
+  "node.id": "1",
+  "controller.listener.names": "CONTROLLER",
+  "inter.broker.listener.name": "PLAINTEXT",
+  "auto.create.topics.enable": "false",
+  "offsets.topic.replication.factor": "1",
+  "offsets.topic.num.partitions": "8",
+  "transaction.state.log.replication.factor": "1",
+  "transaction.state.log.min.isr": "1",
+  "transaction.state.log.num.partitions": "8",
+  "share.coordinator.state.topic.replication.factor": "1",
+  "share.coordinator.state.topic.min.isr": "1",
+  "group.initial.rebalance.delay.ms": "0",
+  "num.network.threads": "2",
+  "num.io.threads": "4",
+};
+
 function serverProperties(site: Site): string {
   const broker = `127.0.0.1:${site.ports.kafka}`;
   const controller = `127.0.0.1:${site.ports["kafka-controller"]}`;
-  return `process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@${controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://${broker},CONTROLLER://${controller}
-advertised.listeners=PLAINTEXT://${broker}
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs=${dataFolder(site)}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-num.network.threads=2
-num.io.threads=4
-`;
+  const settings = {
+    ...BROKER_SETTINGS,
+    // Here rather than in the log, so that a port may change between two starts.
+    "controller.quorum.voters": `1@${controller}`,
+    listeners: `PLAINTEXT://${broker},CONTROLLER://${controller}`,
+    "advertised.listeners": `PLAINTEXT://${broker}`,
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "log.dirs": dataFolder(site),
+  };
+  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join("");
 }
 
 function apiVersionsRequest(): Buffer {

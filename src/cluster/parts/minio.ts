@@ -9,7 +9,7 @@ const ANSWER_TIMEOUT_MS = 2_000;
 const REGION = "us-east-1";
 
 /** Where tables lie. */
-export const WAREHOUSE_BUCKET = "warehouse";
+const WAREHOUSE_BUCKET = "warehouse";
 
 /** Object storage with Amazon S3's protocol, on one folder. */
 export const minio: Part = {

@@ -12,8 +12,8 @@ const USER = "coinlake";
 const ACCOUNT = "postgres";
 const REMEDY = "Install PostgreSQL 15 or newer (Debian and Ubuntu: `apt install postgresql`); its own service need not run.";
 
-/** Where the metastore keeps its tables. */
-export const METASTORE_DATABASE = "metastore";
+/** Where the metastore keeps its tables; `metastore-site.xml` names it too. */
+const METASTORE_DATABASE = "metastore";
 
 /** The one part that comes from the machine: no package registry has it for every platform. */
 export const postgres: Part = {

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { PARTS, partNamed } from "../../src/cluster/parts.ts";
+import { BROKER_SETTINGS } from "../../src/cluster/parts/kafka.ts";
+import { pythonExecutable } from "../../src/lake/tools.ts";
+
+/** The compose file is held to the specification's schema, and to what the native launcher starts: one cluster, two ways to run it. */
+interface Service {
+  image: string;
+  build?: { dockerfile?: string };
+  environment?: Record<string, string>;
+  command?: string[];
+  ports?: string[];
+  volumes?: string[];
+  networks: string[];
+  restart: string;
+  healthcheck?: { test: string[] };
+  deploy?: { resources: { limits: { memory: string; pids: number } } };
+}
+interface Compose {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+  networks: Record<string, { name: string; external: string }>;
+}
+
+const FILE = "docker-compose.yml";
+const text = readFileSync(FILE, "utf8");
+const read = spawnSync(pythonExecutable(), ["test/compose/read.py", FILE, "test/compose/compose-spec.json"], { encoding: "utf8" });
+const { services, volumes, networks } = JSON.parse(read.stdout || '{"services":{},"volumes":{},"networks":{}}') as Compose;
+const service = (name: string): Service => services[name] ?? assert.fail(`no service ${name}`);
+const dockerfiles = ["Dockerfile", ...globSync("**/*.Dockerfile", { exclude: ["node_modules/**", ".tools/**"] })];
+const settings = new Map(
+  readFileSync(".env.example", "utf8")
+    .split("\n")
+    .filter((line) => /^\w+=/.test(line))
+    .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+);
+
+test("the compose file is one by the specification's schema", () => {
+  assert.equal(read.status, 0, read.stderr);
+  assert.deepEqual(Object.keys(services), ["kafka", "kafka-ui", "minio", "postgres", "hive", "spark", "airflow", "coinlake"]);
+});
+
+for (const { name, title, version, ports } of PARTS) {
+  test(`${title} has the version, the ports and the data of the one that is started natively`, () => {
+    const { image, build, ports: published = [], volumes: mounted = [] } = service(name);
+    assert.match(image, new RegExp(`:${version.replaceAll(".", "\\.")}`));
+    if (build) assert.match(readFileSync(build.dockerfile ?? "Dockerfile", "utf8"), new RegExp(`COPY requirements/${name}`));
+    // The controller's is between the processes of one machine, and stays in the container.
+    const [client] = ports;
+    assert.ok(published.length === 1 && published[0]?.startsWith(`127.0.0.1:\${${client?.variable}:-${client?.default}}:`), published.join());
+    assert.equal(settings.get(client?.variable ?? ""), String(client?.default));
+    // The metastore keeps nothing: its data are PostgreSQL's.
+    assert.equal(mounted.length, name === "hive" ? 0 : 1);
+  });
+}
+
+test("clients find the parts by the same variables", () => {
+  const secrets = { s3_access_key: "key", s3_secret_key: "secret", postgres_password: "password" };
+  const ports = Object.fromEntries(PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])));
+  const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
+  const all = { ...provided.kafka, ...provided.minio, ...provided.hive };
+  for (const name of ["coinlake", "spark"]) {
+    const { environment = {} } = service(name);
+    for (const [variable, value] of Object.entries(all)) {
+      const found = environment[variable] ?? assert.fail(`${name} lacks ${variable}`);
+      if (/_KEY(_ID)?$/.test(variable)) assert.match(found, /^\$\{COINLAKE_S3_\w+_KEY:\?/);
+      else assert.equal(filled(found).replace(/\b(kafka|minio|hive):/, "127.0.0.1:"), value, variable);
+    }
+  }
+  const { environment = {} } = service("hive");
+  for (const variable of Object.keys(provided.postgres ?? {})) assert.ok(variable in environment, variable);
+  assert.equal(environment.PGUSER, service("postgres").environment?.POSTGRES_USER);
+  assert.equal(environment.PGUSER, provided.postgres?.PGUSER);
+});
+
+/** With every variable at its default. */
+function filled(value: string): string {
+  return value.replace(/\$\{\w+:-([^}]*)\}/g, "$1");
+}
+
+test("the metastore reads one file of settings in both, and its variables are all set", () => {
+  const site = "src/cluster/parts/metastore-site.xml";
+  assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`COPY ${site} `));
+  const variables = [...readFileSync(site, "utf8").matchAll(/\$\{env\.(\w+)\}/g)].map(([, name]) => name ?? "");
+  const { environment = {} } = service("hive");
+  assert.deepEqual(variables.filter((name) => !(name in environment)), []);
+});
+
+test("the broker has the same settings in both", () => {
+  const { environment = {} } = service("kafka");
+  const found = Object.fromEntries(Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]));
+  assert.deepEqual(found, BROKER_SETTINGS);
+  assert.equal(Buffer.from(environment.CLUSTER_ID ?? "", "base64url").length, 16);
+});
+
+test("the servers get the same memory, database and bucket in both", () => {
+  const source = (name: string) => readFileSync(`src/cluster/parts/${name}.ts`, "utf8");
+  const heap = (name: string) => /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
+  assert.equal(service("kafka").environment?.KAFKA_HEAP_OPTS, heap("kafka"));
+  assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`java ${heap("hive")}`));
+  for (const opened of source("hive").match(/"java\.[\w.]+"/g) ?? []) assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`--add-opens java.base/${opened.slice(1, -1)}=ALL-UNNAMED`), opened);
+  assert.match(source("postgres"), new RegExp(`METASTORE_DATABASE = "${service("postgres").environment?.POSTGRES_DB}"`));
+  for (const setting of service("postgres").command?.filter((word) => word.includes("=")) ?? []) assert.ok(source("postgres").includes(setting.replace(/(\w+)=(.*)/, '$1: "$2"')), setting);
+  assert.ok(service("minio").command?.[2]?.includes(`/data/${/BUCKET = "(\w+)"/.exec(source("minio"))?.[1]} `));
+});
+
+test("every variable of the compose file is explained in .env.example, and none there is without use", () => {
+  const used = new Set([...text.matchAll(/(?<!\$)\$\{(\w+)/g)].map(([, name]) => name ?? ""));
+  // Docker itself reads this one.
+  used.add("COMPOSE_PROFILES");
+  assert.deepEqual([...settings.keys()].sort(), [...used].sort());
+  for (const [, name = "", fallback = ""] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g)) assert.equal(settings.get(name), fallback, name);
+});
+
+test("no secret has a value in the repository", () => {
+  const secrets = [...settings].filter(([name]) => /KEY|SECRET|PASSWORD|TOKEN/.test(name));
+  assert.ok(secrets.length >= 6);
+  assert.deepEqual(secrets.filter(([, value]) => value !== ""), []);
+  assert.match(readFileSync(".gitignore", "utf8"), /^\.env$/m);
+  assert.match(readFileSync(".dockerignore", "utf8"), /^\.env$/m);
+});
+
+test("every service is pinned, watched, limited, and reached from this machine alone", () => {
+  for (const [name, { image, networks: joined, restart, healthcheck, deploy, ports = [] }] of Object.entries(services)) {
+    assert.match(image, /:v?\d[\w.-]*$/, name);
+    assert.deepEqual(joined, ["dasnet"], name);
+    assert.equal(restart, "unless-stopped", name);
+    assert.ok(healthcheck?.test[0] === "CMD" && deploy && deploy.resources.limits.pids > 0, name);
+    assert.deepEqual(ports.filter((port) => !/^127\.0\.0\.1:\$\{COINLAKE_\w*PORT:-\d+\}:\d+$/.test(port)), [], name);
+  }
+  const bytes = { M: 1024 ** 2, G: 1024 ** 3 };
+  const memory = Object.values(services).map(({ deploy }) => /^(\d+)([MG])$/.exec(deploy?.resources.limits.memory ?? "") ?? assert.fail("no limit"));
+  const total = memory.reduce((sum, [, count, unit]) => sum + Number(count) * bytes[unit as "M" | "G"], 0);
+  assert.ok(total <= 12 * 1024 ** 3, `${total / 1024 ** 3} GB`);
+});
+
+test("Kafka's UI and Airflow are where a reader expects them", () => {
+  assert.match(service("kafka-ui").ports?.[0] ?? "", /:-8080\}/);
+  assert.match(service("airflow").ports?.[0] ?? "", /:-8081\}/);
+});
+
+test("every named volume is declared and used", () => {
+  const used = Object.values(services).flatMap(({ volumes: mounted = [] }) => mounted.map((mount) => mount.split(":")[0] ?? ""));
+  assert.deepEqual(used.sort(), Object.keys(volumes).sort());
+});
+
+test("the network can be one that exists", () => {
+  assert.deepEqual(networks, { dasnet: { name: "${COINLAKE_NETWORK:-dasnet}", external: "${COINLAKE_NETWORK_EXTERNAL:-false}" } });
+});
+
+for (const file of dockerfiles) {
+  test(`${file} builds on pinned images, from files that are here, and runs as no root`, () => {
+    const lines = readFileSync(file, "utf8").split("\n");
+    const bases = lines.flatMap((line) => /^FROM (\S+)/.exec(line)?.[1] ?? []);
+    assert.ok(bases.length > 0 && bases.every((base) => /:\d+\.\d[\w.-]*$/.test(base)), bases.join(", "));
+    const copied = lines.flatMap((line) => /^COPY (?!--from)(?:--\S+ )*(.+) \S+$/.exec(line)?.[1]?.split(" ") ?? []);
+    assert.deepEqual(copied.filter((path) => !existsSync(path)), []);
+    assert.notEqual(lines.flatMap((line) => /^USER (\S+)/.exec(line)?.[1] ?? []).at(-1) ?? "root", "root");
+  });
+}
+
+test("every image that is built has a Dockerfile, and every Dockerfile a service", () => {
+  const built = Object.values(services).flatMap(({ build }) => (build ? [build.dockerfile ?? "Dockerfile"] : []));
+  assert.deepEqual(built.sort(), dockerfiles.map((file) => file.replaceAll("\\", "/")).sort());
+  assert.ok(built.every((file) => existsSync(join(".", file))));
+  assert.equal(partNamed("minio")?.version, service("minio").image.split(":")[1]);
+});
