@@ -1,5 +1,5 @@
 /**
- * Where table files lie. A location is an absolute URI (`file:///lake/warehouse/...`, later `s3://bucket/...`).
+ * Where table files lie. A location is an absolute URI (`file:///lake/warehouse/...`, `s3://bucket/...`).
  * Files are immutable once written: there is no update and no append.
  * What follows `file://` is the path itself, not percent-encoded: DuckDB, PyIceberg and Hadoop take it literally, and all of
  * them must find the same file by the same name.

@@ -1,0 +1,101 @@
+import { AwsClient } from "aws4fetch";
+import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import type { OperatingError } from "../../errors.ts";
+import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } from "./failure.ts";
+import type { ObjectName } from "./location.ts";
+import type { S3Settings } from "./settings.ts";
+
+/** From the first byte sent to the last received. The largest files here have some tens of megabytes. */
+const ATTEMPT_TIMEOUT_MS = 60_000;
+const MAX_ATTEMPTS = 4;
+/** Before the second attempt; doubled for each further one, and shortened at random by up to half, so that clients disperse. */
+const FIRST_PAUSE_MS = 100;
+
+export interface S3Request {
+  method: "GET" | "HEAD" | "PUT" | "DELETE";
+  object: ObjectName;
+  query?: Readonly<Record<string, string>>;
+  headers?: Readonly<Record<string, string>>;
+  body?: Uint8Array;
+}
+
+/** For messages: `Could not <verb> <location>: …`. */
+export interface Errand {
+  verb: string;
+  location: string;
+}
+
+export interface S3Answer {
+  headers: Headers;
+  bytes: Uint8Array;
+}
+
+export type Outcome =
+  | { kind: "done"; answer: S3Answer }
+  /** S3 said no. `is_first`: to the only attempt, so nothing that was sent before can be what stood in the way. */
+  | { kind: "refused"; refusal: Refusal; is_first: boolean };
+
+/**
+ * Signed requests, tried a few times while the answer is "not now" or none at all. All of them may be repeated: what is written
+ * is written once (`If-None-Match`), and deleting twice is no error.
+ */
+export class S3Client {
+  readonly #signer: AwsClient;
+  readonly #endpoint: string;
+
+  constructor({ endpoint, region, access_key_id, secret_access_key, session_token }: S3Settings) {
+    this.#endpoint = endpoint;
+    this.#signer = new AwsClient({
+      accessKeyId: access_key_id,
+      secretAccessKey: secret_access_key,
+      ...(session_token === null ? {} : { sessionToken: session_token }),
+      service: "s3",
+      region,
+    });
+  }
+
+  /** Throws what the refusal means, or STORAGE_UNREACHABLE. */
+  async send(request: S3Request, errand: Errand): Promise<S3Answer> {
+    const outcome = await this.ask(request, errand);
+    if (outcome.kind === "refused") throw refusedError(errand.verb, errand.location, outcome.refusal);
+    return outcome.answer;
+  }
+
+  /** As `send`, for callers to whom a refusal is an answer. */
+  async ask(request: S3Request, errand: Errand): Promise<Outcome> {
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#attempt(request, errand);
+      const is_last = attempt === MAX_ATTEMPTS;
+      if (outcome.kind === "silence" && is_last) throw outcome.error;
+      if (outcome.kind === "done") return outcome;
+      if (outcome.kind === "refused" && (is_last || !isPassing(outcome.refusal))) return { ...outcome, is_first: attempt === 1 };
+      await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 - Math.random() / 2));
+    }
+  }
+
+  async #attempt(request: S3Request, errand: Errand): Promise<AttemptOutcome> {
+    try {
+      const response = await fetch(await this.#signed(request), { signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), redirect: "manual" });
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (response.ok) return { kind: "done", answer: { headers: response.headers, bytes } };
+      return { kind: "refused", refusal: refusalOf(response.status, new TextDecoder().decode(bytes)) };
+    } catch (error) {
+      return { kind: "silence", error: unreachableError(errand.verb, errand.location, this.#endpoint, error) };
+    }
+  }
+
+  /** Signed anew for each attempt, because signatures are dated; the body's digest is part of it, so S3 notices a bit that fell over. */
+  async #signed({ method, object, query = {}, headers = {}, body }: S3Request): Promise<Request> {
+    const path = [object.bucket, ...object.key.split("/")].map(encodeURIComponent).join("/");
+    const search = new URLSearchParams(query).toString().replaceAll("+", "%20");
+    const digest = createHash("sha256").update(body ?? "").digest("hex");
+    return this.#signer.sign(`${this.#endpoint}/${path}${search === "" ? "" : `?${search}`}`, {
+      method,
+      headers: { ...headers, "x-amz-content-sha256": digest },
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+    });
+  }
+}
+
+type AttemptOutcome = { kind: "done"; answer: S3Answer } | { kind: "refused"; refusal: Refusal } | { kind: "silence"; error: OperatingError };

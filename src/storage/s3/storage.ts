@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import type { Storage } from "../storage.ts";
+import { S3Client } from "./client.ts";
+import { fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
+import { locationOfObject, objectOfLocation } from "./location.ts";
+import type { S3Settings } from "./settings.ts";
+import { elementsIn, textIn } from "./xml.ts";
+
+/** Names the write that made an object: how a writer that got no answer recognises its own. */
+const WRITE_ID_HEADER = "x-amz-meta-coinlake-write";
+
+/** Table files in an S3 bucket, Amazon's or another's. An object is durable when its PUT is answered, and written once. */
+export class S3Storage implements Storage {
+  readonly #client: S3Client;
+
+  constructor(settings: S3Settings) {
+    this.#client = new S3Client(settings);
+  }
+
+  async read(location: string): Promise<Uint8Array> {
+    const answer = await this.#client.send({ method: "GET", object: objectOfLocation(location) }, { verb: "read", location });
+    return answer.bytes;
+  }
+
+  /** An attempt whose answer was lost may have written the object; then the next one finds it there, and knows it by its id. */
+  async write(location: string, bytes: Uint8Array): Promise<void> {
+    const errand = { verb: "write", location };
+    const object = objectOfLocation(location);
+    const write_id = randomUUID();
+    const outcome = await this.#client.ask(
+      { method: "PUT", object, headers: { "if-none-match": "*", [WRITE_ID_HEADER]: write_id }, body: bytes },
+      errand,
+    );
+    if (outcome.kind === "done") return;
+    if (!isPreconditionFailed(outcome.refusal)) throw refusedError(errand.verb, location, outcome.refusal);
+    if (outcome.is_first) throw fileExistsError(location);
+    const found = await this.#client.send({ method: "HEAD", object }, errand);
+    if (found.headers.get(WRITE_ID_HEADER) !== write_id) throw fileExistsError(location);
+  }
+
+  async makeFolder(location: string): Promise<void> {
+    objectOfLocation(location);
+  }
+
+  /** Nothing to do for an object that is there, and this is the moment to learn that it is not. */
+  async sync(location: string): Promise<void> {
+    await this.#client.send({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
+  }
+
+  /** There are no folders, but Hadoop puts empty objects in their place (`folder/`), which nobody else removes. */
+  async removeFolder(location: string): Promise<void> {
+    for await (const { key } of this.#objectsBelow(location)) {
+      if (key.endsWith("/")) await this.#deleteObject(location, key);
+    }
+  }
+
+  async delete(location: string): Promise<void> {
+    await this.#deleteObject(location, objectOfLocation(location).key);
+  }
+
+  async *list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }> {
+    const { bucket } = objectOfLocation(location);
+    for await (const { key, ...facts } of this.#objectsBelow(location)) {
+      if (!key.endsWith("/")) yield { location: locationOfObject({ bucket, key }, location), ...facts };
+    }
+  }
+
+  async #deleteObject(location: string, key: string): Promise<void> {
+    const { bucket } = objectOfLocation(location);
+    await this.#client.send({ method: "DELETE", object: { bucket, key } }, { verb: "delete", location });
+  }
+
+  /** Page by page, a thousand keys each (ListObjectsV2); what is deleted meanwhile does not disturb the pages to come. */
+  async *#objectsBelow(location: string): AsyncIterable<{ key: string; size_bytes: number; modified_at_us: number }> {
+    const { bucket, key } = objectOfLocation(location);
+    const folder = key.replace(/\/+$/, "");
+    const query = { "list-type": "2", "encoding-type": "url", prefix: folder === "" ? "" : `${folder}/` };
+    let continued: Record<string, string> = {};
+    for (;;) {
+      const answer = await this.#client.send({ method: "GET", object: { bucket, key: "" }, query: { ...query, ...continued } }, { verb: "list", location });
+      const page = new TextDecoder().decode(answer.bytes);
+      for (const entry of elementsIn(page, "Contents")) yield objectOf(entry);
+      const token = textIn(page, "NextContinuationToken");
+      if (token === null) return;
+      continued = { "continuation-token": token };
+    }
+  }
+}
+
+/** Keys come percent-encoded, because XML cannot hold every character that a key can; a space comes as a plus. */
+function objectOf(entry: string): { key: string; size_bytes: number; modified_at_us: number } {
+  return {
+    key: decodeURIComponent((textIn(entry, "Key") ?? "").replaceAll("+", "%20")),
+    size_bytes: Number(textIn(entry, "Size")),
+    modified_at_us: Date.parse(textIn(entry, "LastModified") ?? "") * 1000,
+  };
+}
