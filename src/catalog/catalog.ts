@@ -161,7 +161,8 @@ export class Catalog implements TableCatalog {
     await this.namespaceProperties(identifier.namespace);
     if (await this.hasTable(identifier)) throw tableExists(identifier);
     const location = request.location?.replace(/\/+$/, "") || (await this.#newLocation(identifier));
-    const metadata = freshMetadata({ ...request, location, uuid: randomUUID() }, Math.floor(this.#clock.now_us() / 1000));
+    const properties = { ...request.properties, ...this.#store.table_properties };
+    const metadata = freshMetadata({ ...request, properties, location, uuid: randomUUID() }, Math.floor(this.#clock.now_us() / 1000));
     await this.#storage.makeFolder(`${location}/data`);
     await this.#storage.makeFolder(`${location}/metadata`);
     return metadata;
@@ -191,7 +192,7 @@ export class Catalog implements TableCatalog {
     } catch (error) {
       throw badRequest(`${metadata_location} cannot be read as table metadata`, error);
     }
-    await this.#store.move([{ identifier, expected, next: metadata_location }]);
+    await this.#store.move([{ identifier, expected, next: metadata_location, metadata, base: null }]);
     return { identifier, metadata_location, metadata };
   }
 

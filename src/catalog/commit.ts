@@ -10,7 +10,7 @@ import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
 import type { LoadedTable, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
 import { integerIn } from "./shape.ts";
-import type { CatalogStore } from "./store.ts";
+import type { CatalogStore, PointerMove } from "./store.ts";
 
 /**
  * Another writer may move a pointer between our reading and our move although both changes can stand (say, each sets another
@@ -91,7 +91,7 @@ export class Committer {
       const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
       const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
       const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
-      return { identifier, base: null, next: applyUpdates(empty, updates, now_ms) };
+      return { identifier, base: null, next: applyUpdates(empty, [...updates, { action: "set-properties", updates: store.table_properties }], now_ms) };
     }
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
@@ -127,7 +127,7 @@ export class Committer {
     step("before pointer");
     try {
       if (moved.length > 0) {
-        await store.move(moved.map(({ identifier, base, location }) => ({ identifier, expected: base?.location ?? null, next: location })));
+        await store.move(moved.map(moveOf));
       }
     } catch (error) {
       if (error instanceof UnknownOutcome) throw error;
@@ -179,6 +179,10 @@ export class Committer {
       }
     }
   }
+}
+
+function moveOf({ identifier, base, next, location }: Staged): PointerMove {
+  return { identifier, expected: base?.location ?? null, next: location, metadata: next, base: base?.metadata ?? null };
 }
 
 function isMoved({ base, location }: Staged): boolean {

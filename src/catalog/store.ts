@@ -1,10 +1,17 @@
-import type { TableIdentifier } from "./model.ts";
+import type { TableIdentifier, TableMetadata } from "./model.ts";
 
-/** One table's pointer moves from `expected` to `next`; `expected: null` means that the table must not exist yet. */
+/**
+ * One table's pointer moves from `expected` to `next`; `expected: null` means that the table must not exist yet. No two moves have
+ * the same `next`: each commit names a file of its own, by which a store may recognise it.
+ */
 export interface PointerMove {
   identifier: TableIdentifier;
   expected: string | null;
   next: string;
+  /** What lies at `next`: a store may repeat parts of it for readers of its own. */
+  metadata: TableMetadata;
+  /** What lies at `expected`; null where there is none, or nobody has read it. */
+  base: TableMetadata | null;
 }
 
 /**
@@ -18,6 +25,8 @@ export interface PointerMove {
  */
 export interface CatalogStore {
   readonly is_multi_table: boolean;
+  /** Every table made here carries these, so that engines which reach the store on their own keep to its way of committing. */
+  readonly table_properties: Readonly<Record<string, string>>;
 
   /** The parent of a nested namespace must exist. */
   createNamespace(namespace: readonly string[], properties: Readonly<Record<string, string>>): Promise<void>;

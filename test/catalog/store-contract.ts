@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { TableIdentifier } from "../../src/catalog/model.ts";
 import type { CatalogStore } from "../../src/catalog/store.ts";
+import { pointerMove } from "./pointer-move.ts";
 
 export interface StoreUnderTest {
   store: CatalogStore;
@@ -8,6 +10,10 @@ export interface StoreUnderTest {
   openAnother(): Promise<CatalogStore>;
   /** Whether namespaces can be nested; some stores are flat. */
   is_nesting: boolean;
+  /** Where tables may lie; only stores that show it to engines look at it. */
+  warehouse: string;
+  /** A table's name that the store can hold, though careless code could not. */
+  unusual_name: string;
   close(): Promise<void>;
 }
 
@@ -24,6 +30,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
     });
     after(() => under_test.close());
 
+    const to = (identifier: TableIdentifier, expected: string | null, next: string) => pointerMove(identifier, expected, next, under_test.warehouse);
     const table = (namespace: string, table_name: string) => ({ namespace: [namespace], name: table_name });
 
     test("a namespace is created once, with its properties", async () => {
@@ -43,7 +50,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
 
     test("only an empty namespace can be dropped", async () => {
       await store.createNamespace(["dropping"], {});
-      await store.move([{ identifier: table("dropping", "t"), expected: null, next: "file:///t/1" }]);
+      await store.move([to(table("dropping", "t"), null, "file:///t/1")]);
       await assert.rejects(store.dropNamespace(["dropping"]), { code: "NAMESPACE_NOT_EMPTY" });
       await store.dropTable(table("dropping", "t"));
       await store.dropNamespace(["dropping"]);
@@ -70,13 +77,13 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["moving"], {});
       const identifier = table("moving", "t");
       assert.equal(await store.pointer(identifier), null);
-      await store.move([{ identifier, expected: null, next: "file:///t/1" }]);
+      await store.move([to(identifier, null, "file:///t/1")]);
       assert.equal(await store.pointer(identifier), "file:///t/1");
-      await assert.rejects(store.move([{ identifier, expected: null, next: "file:///t/x" }]), { code: "COMMIT_CONFLICT", is_retryable: true });
-      await assert.rejects(store.move([{ identifier, expected: "file:///t/0", next: "file:///t/x" }]), { code: "COMMIT_CONFLICT" });
-      await assert.rejects(store.move([{ identifier: table("moving", "none"), expected: "file:///t/1", next: "file:///t/x" }]), { code: "COMMIT_CONFLICT" });
-      await assert.rejects(store.move([{ identifier: table("never", "t"), expected: null, next: "file:///t/1" }]), { code: "NO_SUCH_NAMESPACE" });
-      await store.move([{ identifier, expected: "file:///t/1", next: "file:///t/2" }]);
+      await assert.rejects(store.move([to(identifier, null, "file:///t/x")]), { code: "COMMIT_CONFLICT", is_retryable: true });
+      await assert.rejects(store.move([to(identifier, "file:///t/0", "file:///t/x")]), { code: "COMMIT_CONFLICT" });
+      await assert.rejects(store.move([to(table("moving", "none"), "file:///t/1", "file:///t/x")]), { code: "COMMIT_CONFLICT" });
+      await assert.rejects(store.move([to(table("never", "t"), null, "file:///t/1")]), { code: "NO_SUCH_NAMESPACE" });
+      await store.move([to(identifier, "file:///t/1", "file:///t/2")]);
       assert.equal(await store.pointer(identifier), "file:///t/2");
     });
 
@@ -84,17 +91,17 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       if (!store.is_multi_table) return t.skip("this store moves one pointer at a time");
       await store.createNamespace(["together"], {});
       const [left, right, third] = [table("together", "left"), table("together", "right"), table("together", "third")];
-      await store.move([{ identifier: left, expected: null, next: "l1" }, { identifier: right, expected: null, next: "r1" }]);
+      await store.move([to(left, null, "l1"), to(right, null, "r1")]);
       await assert.rejects(
         store.move([
-          { identifier: left, expected: "l1", next: "l2" },
-          { identifier: third, expected: null, next: "t1" },
-          { identifier: right, expected: "r0", next: "r2" },
+          to(left, "l1", "l2"),
+          to(third, null, "t1"),
+          to(right, "r0", "r2"),
         ]),
         { code: "COMMIT_CONFLICT" },
       );
       assert.deepEqual([await store.pointer(left), await store.pointer(right), await store.pointer(third)], ["l1", "r1", null]);
-      await store.move([{ identifier: left, expected: "l1", next: "l2" }, { identifier: right, expected: "r1", next: "r2" }]);
+      await store.move([to(left, "l1", "l2"), to(right, "r1", "r2")]);
       assert.deepEqual([await store.pointer(left), await store.pointer(right)], ["l2", "r2"]);
     });
 
@@ -102,17 +109,18 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["listing"], {});
       await store.createNamespace(["listing_not"], {});
       assert.deepEqual(await store.tableNames(["listing"]), []);
-      for (const table_name of ["b", "a", "with space"]) await store.move([{ identifier: table("listing", table_name), expected: null, next: table_name }]);
-      await store.move([{ identifier: table("listing_not", "other"), expected: null, next: "o" }]);
-      assert.deepEqual(await store.tableNames(["listing"]), ["a", "b", "with space"]);
+      const { unusual_name } = under_test;
+      for (const table_name of ["b", unusual_name, "a"]) await store.move([to(table("listing", table_name), null, table_name)]);
+      await store.move([to(table("listing_not", "other"), null, "o")]);
+      assert.deepEqual(await store.tableNames(["listing"]), ["a", "b", unusual_name]);
       await assert.rejects(store.tableNames(["never"]), { code: "NO_SUCH_NAMESPACE" });
     });
 
     test("a rename takes the pointer along, and never replaces a table", async () => {
       await store.createNamespace(["from"], {});
       await store.createNamespace(["to"], {});
-      await store.move([{ identifier: table("from", "t"), expected: null, next: "file:///t/1" }]);
-      await store.move([{ identifier: table("to", "taken"), expected: null, next: "file:///taken/1" }]);
+      await store.move([to(table("from", "t"), null, "file:///t/1")]);
+      await store.move([to(table("to", "taken"), null, "file:///taken/1")]);
       await assert.rejects(store.renameTable(table("from", "t"), table("to", "taken")), { code: "TABLE_EXISTS" });
       await assert.rejects(store.renameTable(table("from", "none"), table("to", "u")), { code: "NO_SUCH_TABLE" });
       await assert.rejects(store.renameTable(table("from", "t"), table("never", "u")), { code: "NO_SUCH_NAMESPACE" });
@@ -122,7 +130,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
 
     test("a dropped table is gone, and tells where it was", async () => {
       await store.createNamespace(["gone"], {});
-      await store.move([{ identifier: table("gone", "t"), expected: null, next: "file:///t/1" }]);
+      await store.move([to(table("gone", "t"), null, "file:///t/1")]);
       assert.equal(await store.dropTable(table("gone", "t")), "file:///t/1");
       assert.equal(await store.pointer(table("gone", "t")), null);
       await assert.rejects(store.dropTable(table("gone", "t")), { code: "NO_SUCH_TABLE" });
@@ -132,10 +140,10 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       const other = await under_test.openAnother();
       try {
         await store.createNamespace(["shared"], {});
-        await store.move([{ identifier: table("shared", "t"), expected: null, next: "1" }]);
+        await store.move([to(table("shared", "t"), null, "1")]);
         assert.equal(await other.pointer(table("shared", "t")), "1");
-        await other.move([{ identifier: table("shared", "t"), expected: "1", next: "2" }]);
-        await assert.rejects(store.move([{ identifier: table("shared", "t"), expected: "1", next: "3" }]), { code: "COMMIT_CONFLICT" });
+        await other.move([to(table("shared", "t"), "1", "2")]);
+        await assert.rejects(store.move([to(table("shared", "t"), "1", "3")]), { code: "COMMIT_CONFLICT" });
         assert.equal(await store.pointer(table("shared", "t")), "2");
       } finally {
         await other.close();
@@ -146,13 +154,17 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["racing"], {});
       const identifier = table("racing", "t");
       const others = await Promise.all([under_test.openAnother(), under_test.openAnother()]);
-      await store.move([{ identifier, expected: null, next: "0" }]);
+      let place = "start";
+      await store.move([to(identifier, null, place)]);
       for (let round = 0; round < 20; round += 1) {
         const racers = [store, ...others, store];
-        const outcomes = await Promise.allSettled(racers.map((racer) => racer.move([{ identifier, expected: String(round), next: String(round + 1) }])));
-        assert.equal(outcomes.filter((outcome) => outcome.status === "fulfilled").length, 1);
+        const outcomes = await Promise.allSettled(racers.map((racer, index) => racer.move([to(identifier, place, `round ${round} by ${index}`)])));
+        const winners = outcomes.flatMap((outcome, index) => (outcome.status === "fulfilled" ? [index] : []));
+        assert.equal(winners.length, 1);
+        place = `round ${round} by ${winners[0]}`;
+        assert.equal(await store.pointer(identifier), place);
+        for (const outcome of outcomes) if (outcome.status === "rejected") assert.equal(outcome.reason.code, "COMMIT_CONFLICT");
       }
-      assert.equal(await store.pointer(identifier), "20");
       for (const other of others) await other.close();
     });
 

@@ -34,6 +34,7 @@ const SQL = {
 /** The catalog's pointers in one SQLite file: a commit is one transaction, on disk before it is answered. */
 export class SqliteStore implements CatalogStore {
   readonly is_multi_table = true;
+  readonly table_properties = {};
   readonly #database: DatabaseSync;
   readonly #statements: Record<keyof typeof SQL, StatementSync>;
 

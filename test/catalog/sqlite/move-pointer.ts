@@ -1,6 +1,7 @@
 /** Run by the store's test as a process of its own: moves one pointer up by one, `count` times, whatever others do. */
 import { OperatingError } from "../../../src/errors.ts";
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
+import { pointerMove } from "../pointer-move.ts";
 
 const [path = "", count = "0"] = process.argv.slice(2);
 const identifier = { namespace: ["shared"], name: "counter" };
@@ -13,7 +14,7 @@ try {
 for (let moved = 0; moved < Number(count); ) {
   const expected = await store.pointer(identifier);
   try {
-    await store.move([{ identifier, expected, next: String(Number(expected ?? 0) + 1) }]);
+    await store.move([pointerMove(identifier, expected, String(Number(expected ?? 0) + 1))]);
     moved += 1;
   } catch (error) {
     if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT") throw error;

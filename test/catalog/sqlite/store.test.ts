@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { transact } from "../../../src/catalog/sqlite/database.ts";
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
+import { pointerMove } from "../pointer-move.ts";
 import { describeCatalogStore } from "../store-contract.ts";
 
 const run = promisify(execFile);
@@ -21,7 +22,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 describeCatalogStore("SQLite", async () => {
   const path = join(folder, "contract", "catalog.sqlite");
   const store = new SqliteStore(path);
-  return { store, is_nesting: true, openAnother: async () => new SqliteStore(path), close: () => store.close() };
+  return { store, is_nesting: true, warehouse: "file:///lake/warehouse", unusual_name: "with space", openAnother: async () => new SqliteStore(path), close: () => store.close() };
 });
 
 test("four processes that open a new file at once and count together lose no step", async () => {
@@ -37,7 +38,7 @@ test("what was committed is there after the file is opened again", async () => {
   const path = join(folder, "again.sqlite");
   const first = new SqliteStore(path);
   await first.createNamespace(["n"], { a: "1" });
-  await first.move([{ identifier: { namespace: ["n"], name: "t" }, expected: null, next: "file:///1" }]);
+  await first.move([pointerMove({ namespace: ["n"], name: "t" }, null, "file:///1")]);
   await first.close();
   await first.close();
   const second = new SqliteStore(path);
@@ -62,8 +63,8 @@ test("a transaction that fails half-way leaves nothing behind", async () => {
   const store = new SqliteStore(join(folder, "half.sqlite"));
   await store.createNamespace(["n"], {});
   const moves = [
-    { identifier: { namespace: ["n"], name: "first" }, expected: null, next: "1" },
-    { identifier: { namespace: ["missing"], name: "second" }, expected: null, next: "2" },
+    pointerMove({ namespace: ["n"], name: "first" }, null, "1"),
+    pointerMove({ namespace: ["missing"], name: "second" }, null, "2"),
   ];
   await assert.rejects(store.move(moves), { code: "NO_SUCH_NAMESPACE" });
   assert.deepEqual(await store.tableNames(["n"]), []);

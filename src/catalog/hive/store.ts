@@ -1,0 +1,235 @@
+import { userInfo } from "node:os";
+import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
+import { commitConflict, namespaceExists, namespaceNotEmpty, nameOfTable, noSuchNamespace, noSuchTable, tableExists, unsupported } from "../errors.ts";
+import type { TableIdentifier } from "../model.ts";
+import type { CatalogStore, PointerMove } from "../store.ts";
+import { MetastoreClient } from "./client.ts";
+import { databaseWith, propertiesOf } from "./database.ts";
+import { checkNewTable, databaseOf, isHiveTable, newDatabaseOf } from "./names.ts";
+import type { HiveDatabase, HiveTable } from "./service.ts";
+import { METADATA_LOCATION, movedHiveTable, newHiveTable, pointerOf } from "./table.ts";
+import { ThriftFault } from "./thrift/connection.ts";
+
+export interface HiveStoreOptions {
+  /** `thrift://host:port` */
+  uri: string;
+  /** Where databases made here have their folders: the catalog's warehouse. */
+  warehouse: string;
+}
+
+/** Hive's compare-and-swap refused: the parameter was not as expected (HIVE-26882). */
+const IS_MODIFIED = "The table has been modified";
+
+/**
+ * The catalog's pointers in a Hive Metastore, in the way of Iceberg's own HiveCatalog. A namespace is a database, a table an
+ * external table whose parameter `metadata_location` is the pointer; it moves by Hive's compare-and-swap.
+ */
+export class HiveStore implements CatalogStore {
+  readonly is_multi_table = false;
+  /** Makes Iceberg's HiveCatalogs compare and swap as we do. Theirs otherwise lock, and write without comparing. */
+  readonly table_properties = { "engine.hive.lock-enabled": "false" };
+  readonly #client: MetastoreClient;
+  readonly #warehouse: string;
+
+  /** Connects when it is first used. Throws BAD_REQUEST. */
+  constructor({ uri, warehouse }: HiveStoreOptions) {
+    this.#client = new MetastoreClient(uri);
+    this.#warehouse = warehouse.replace(/\/+$/, "");
+  }
+
+  async createNamespace(namespace: readonly string[], properties: Readonly<Record<string, string>>): Promise<void> {
+    const name = newDatabaseOf(namespace);
+    const database = databaseWith(properties, { name, ownerName: userInfo().username, ownerType: 1 }, this.#defaultLocation(name));
+    await change(this.#client.change("create_database", { database }), { AlreadyExistsException: () => namespaceExists(namespace) });
+  }
+
+  async namespaceProperties(namespace: readonly string[]): Promise<Record<string, string> | null> {
+    const database = await this.#database(namespace);
+    return database === null ? null : propertiesOf(database, this.#defaultLocation(database.name));
+  }
+
+  /** Hive swaps databases without comparing: of two changes at one moment the later one stands. */
+  async changeNamespaceProperties(
+    namespace: readonly string[],
+    { updates, removals }: { updates: Readonly<Record<string, string>>; removals: readonly string[] },
+  ): Promise<Record<string, string>> {
+    const database = await this.#database(namespace);
+    if (database === null) throw noSuchNamespace(namespace);
+    const default_location = this.#defaultLocation(database.name);
+    const before = propertiesOf(database, default_location);
+    const kept = Object.entries(before).filter(([name]) => !removals.includes(name));
+    const db = databaseWith({ ...Object.fromEntries(kept), ...updates }, database, default_location);
+    await change(this.#client.change("alter_database", { dbname: database.name, db }), { NoSuchObjectException: () => noSuchNamespace(namespace) });
+    return before;
+  }
+
+  async childNamespaces(parent: readonly string[]): Promise<string[][]> {
+    if (parent.length > 0) return [];
+    return sorted(await read(this.#client.read("get_all_databases", {}))).map((name) => [name]);
+  }
+
+  async dropNamespace(namespace: readonly string[]): Promise<void> {
+    const name = databaseOf(namespace);
+    if (name === null) throw noSuchNamespace(namespace);
+    await change(this.#client.change("drop_database", { name, deleteData: false, cascade: false }), {
+      NoSuchObjectException: () => noSuchNamespace(namespace),
+      InvalidOperationException: () => namespaceNotEmpty(namespace),
+    });
+  }
+
+  /** Iceberg's tables; a database may hold others. */
+  async tableNames(namespace: readonly string[]): Promise<string[]> {
+    const database = await this.#database(namespace);
+    if (database === null) throw noSuchNamespace(namespace);
+    const tblNames = await read(this.#client.read("get_all_tables", { db_name: database.name }));
+    if (tblNames.length === 0) return [];
+    const { tables } = await read(this.#client.read("get_table_objects_by_name_req", { req: { dbName: database.name, tblNames } }));
+    return sorted(tables.filter((table) => pointerOf(table) !== null).map(({ tableName }) => tableName));
+  }
+
+  async pointer(identifier: TableIdentifier): Promise<string | null> {
+    const table = await this.#table(identifier);
+    return table === null ? null : pointerOf(table);
+  }
+
+  async move(moves: readonly PointerMove[]): Promise<void> {
+    for (const move of moves) await (move.expected === null ? this.#create(move) : this.#swap(move, move.expected));
+  }
+
+  /** The pointer goes along by compare-and-swap too: a commit between our look and our change is not undone. */
+  async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
+    checkNewTable(to);
+    const table = await this.#table(from);
+    const pointer = table === null ? null : pointerOf(table);
+    if (table === null || pointer === null) throw noSuchTable(from);
+    if ((await this.#database(to.namespace)) === null) throw noSuchNamespace(to.namespace);
+    if ((await this.#table(to)) !== null) throw tableExists(to);
+    await this.#alter(table, { ...table, dbName: newDatabaseOf(to.namespace), tableName: to.name }, pointer, () =>
+      commitConflict(`Another writer changed ${nameOfTable(from)} while it was renamed`),
+    );
+  }
+
+  /** Data and metadata files stay: they are the catalog's to delete. */
+  async dropTable(identifier: TableIdentifier): Promise<string> {
+    const pointer = await this.pointer(identifier);
+    if (pointer === null) throw noSuchTable(identifier);
+    const dbname = newDatabaseOf(identifier.namespace);
+    await change(this.#client.change("drop_table", { dbname, name: identifier.name, deleteData: false }), { NoSuchObjectException: () => noSuchTable(identifier) });
+    return pointer;
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+  }
+
+  async #create(move: PointerMove): Promise<void> {
+    checkNewTable(move.identifier);
+    if ((await this.#database(move.identifier.namespace)) === null) throw noSuchNamespace(move.identifier.namespace);
+    const tbl = newHiveTable(move, userInfo().username, Math.floor(Date.now() / 1000));
+    await this.#publish(
+      move,
+      change(this.#client.change("create_table", { tbl }), {
+        AlreadyExistsException: () => commitConflict(`Another writer created ${nameOfTable(move.identifier)} first`),
+        InvalidObjectException: (message) => unsupported(`The Hive Metastore cannot have ${nameOfTable(move.identifier)}: ${message}`),
+        NoSuchObjectException: () => noSuchNamespace(move.identifier.namespace),
+      }),
+    );
+  }
+
+  async #swap(move: PointerMove, expected: string): Promise<void> {
+    const conflict = () => commitConflict(`Another writer committed to ${nameOfTable(move.identifier)} first`);
+    const table = await this.#table(move.identifier);
+    if (table === null || pointerOf(table) !== expected) throw conflict();
+    await this.#publish(move, this.#alter(table, movedHiveTable(table, move), expected, conflict));
+  }
+
+  /**
+   * A metastore repeats by itself what failed in its database, and may then meet its own work: what looks like a lost race is one
+   * only if our pointer is not what stands there.
+   */
+  async #publish(move: PointerMove, publication: Promise<void>): Promise<void> {
+    try {
+      await publication;
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT") throw error;
+      let pointer: string | null;
+      try {
+        pointer = await this.pointer(move.identifier);
+      } catch (reading_error) {
+        throw new UnknownOutcome(`The commit to ${nameOfTable(move.identifier)} may have met itself: ${messageOf(reading_error)}`, reading_error);
+      }
+      if (pointer !== move.next) throw error;
+    }
+  }
+
+  async #alter(table: HiveTable, new_tbl: HiveTable, expected: string, conflict: () => OperatingError): Promise<void> {
+    const properties = { expected_parameter_key: METADATA_LOCATION, expected_parameter_value: expected, DO_NOT_UPDATE_STATS: "true" };
+    const args = { dbname: table.dbName, tbl_name: table.tableName, new_tbl, environment_context: { properties } };
+    await change(this.#client.change("alter_table_with_environment_context", args), {
+      MetaException: (message) => (message.includes(IS_MODIFIED) ? conflict() : null),
+      InvalidOperationException: (message) => refusedChange(table, message),
+    });
+  }
+
+  async #database(namespace: readonly string[]): Promise<HiveDatabase | null> {
+    const name = databaseOf(namespace);
+    return name === null ? null : ifThere(this.#client.read("get_database", { name }));
+  }
+
+  async #table(identifier: TableIdentifier): Promise<HiveTable | null> {
+    if (!isHiveTable(identifier)) return null;
+    const req = { dbName: newDatabaseOf(identifier.namespace), tblName: identifier.name };
+    return (await ifThere(this.#client.read("get_table_req", { req })))?.table ?? null;
+  }
+
+  /** As the catalog itself places the tables of a namespace that names no location. */
+  #defaultLocation(name: string): string {
+    return `${this.#warehouse}/${name}`;
+  }
+}
+
+function sorted(names: readonly string[]): string[] {
+  return names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+async function ifThere<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await read(answer);
+  } catch (error) {
+    if (error instanceof OperatingError && error.cause instanceof ThriftFault && error.cause.type === "NoSuchObjectException") return null;
+    throw error;
+  }
+}
+
+/** Reads change nothing, so whatever the metastore answers is a known failure. */
+async function read<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ThriftFault)) throw error;
+    throw new OperatingError("STORE_FAILED", `The Hive Metastore could not answer: ${error.type}: ${error.message}`, {
+      next_step: "See what its log says.",
+      is_retryable: true,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * What each of Hive's exceptions means, given before it changed anything. Any other may follow a change that its database has
+ * made: an unknown outcome, as Iceberg's HiveCatalog treats it.
+ */
+async function change(answer: Promise<void>, meanings: Readonly<Record<string, (message: string) => OperatingError | null>>): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    if (!(error instanceof ThriftFault)) throw error;
+    throw meanings[error.type]?.(error.message) ?? new UnknownOutcome(`The Hive Metastore failed: ${error.type}: ${error.message}`, error);
+  }
+}
+
+function refusedChange({ dbName, tableName }: HiveTable, message: string): OperatingError {
+  return new OperatingError("UNSUPPORTED", `The Hive Metastore refused the change of ${dbName}.${tableName}: ${message}`, {
+    next_step: "Where it is about column types, set metastore.disallow.incompatible.col.type.changes to false in the metastore's configuration.",
+  });
+}
