@@ -1,0 +1,131 @@
+import { Producer, type MessageToProduce } from "@platformatic/kafka";
+import { closed, refused, mayPass, uncertain } from "./failure.ts";
+import { connectionOptions, type KafkaAddress } from "./client.ts";
+import { RECORD_OVERHEAD_BYTES } from "./record.ts";
+
+/** One append: its records, then the position that they reach. */
+export interface Append {
+  topic: string;
+  records: readonly MessageToProduce[];
+  position: MessageToProduce | null;
+}
+
+/** A partition's part of a request is one batch of Kafka's: whole or not there, and read whole whatever is asked of it. */
+const BATCH_MAX_BYTES = 1024 * 1024;
+const BATCH_MAX_RECORDS = 4096;
+const RETRY_PAUSE_MS = 200;
+/** Kafka numbers a producer's records per partition, in 31 bits; the client does not begin anew by itself. */
+const RECORDS_PER_PRODUCER = 2 ** 30;
+
+interface Waiting extends Append {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Appends in the order in which they are asked for, one request at a time; what is asked for meanwhile goes with the next. A
+ * request that is not answered is sent again under the same numbers until the time-out (Kafka's idempotent producer), so that a
+ * broker which had written it before it was killed does not write it twice. After a failure the numbers are unknown, and a
+ * producer with new ones takes over.
+ */
+export class Appender {
+  readonly #address: KafkaAddress;
+  /** Told what end a partition has reached. */
+  readonly #reached: (topic: string, partition: number, end: number) => void;
+  #producer: Producer | null = null;
+  #produced = 0;
+  #queue: Waiting[] = [];
+  #working: Promise<void> | null = null;
+  #is_closed = false;
+
+  constructor(address: KafkaAddress, reached: (topic: string, partition: number, end: number) => void) {
+    this.#address = address;
+    this.#reached = reached;
+  }
+
+  async append(append: Append): Promise<void> {
+    if (this.#is_closed) throw closed();
+    await new Promise<void>((resolve, reject) => {
+      this.#queue.push({ ...append, resolve, reject });
+      this.#working ??= this.#work();
+    });
+  }
+
+  /** Waits for the appends under way. */
+  async close(): Promise<void> {
+    this.#is_closed = true;
+    await this.#working;
+    await this.#producer?.close();
+  }
+
+  async #work(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const together = this.#queue;
+      this.#queue = [];
+      try {
+        for (const request of cutIntoRequests(together.flatMap(({ records }) => records))) await this.#send(request);
+        // Later ones of one producer replace earlier ones, so their order is kept as well.
+        const positions = together.flatMap(({ position }) => position ?? []);
+        for (const request of cutIntoRequests(positions)) await this.#send(request);
+        for (const { resolve } of together) resolve();
+      } catch (error) {
+        for (const { reject } of together) reject(error);
+      }
+    }
+    this.#working = null;
+  }
+
+  async #send(messages: MessageToProduce[]): Promise<void> {
+    const producer = await this.#producerFor(messages.length);
+    const { timeout_ms } = this.#address;
+    const started_ms = performance.now();
+    // The client itself would try for ever. Closed, it gives up, and what it had sent is not sent again.
+    const timer = setTimeout(() => void producer.close().catch(() => {}), timeout_ms);
+    try {
+      const { offsets = [] } = await producer.send({ messages });
+      for (const { topic, partition, offset } of offsets) {
+        const count = messages.filter((message) => message.topic === topic && message.partition === partition).length;
+        this.#reached(topic, partition, Number(offset) + count);
+      }
+    } catch (error) {
+      this.#producer = null;
+      await producer.close();
+      const topic = messages[0]?.topic ?? "";
+      throw performance.now() - started_ms >= timeout_ms || mayPass(error) ? uncertain(topic, performance.now() - started_ms, error) : refused(`append to ${topic}`, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #producerFor(records: number): Promise<Producer> {
+    if (this.#produced + records > RECORDS_PER_PRODUCER) {
+      await this.#producer?.close();
+      this.#producer = null;
+    }
+    if (this.#producer === null) {
+      this.#produced = 0;
+      this.#producer = new Producer({ ...connectionOptions(this.#address), idempotent: true, retryDelay: RETRY_PAUSE_MS });
+    }
+    this.#produced += records;
+    return this.#producer;
+  }
+}
+
+/** Requests to send one after the other: of each partition as much as a batch may hold, or one record that is larger. */
+function cutIntoRequests(messages: readonly MessageToProduce[]): MessageToProduce[][] {
+  const requests: MessageToProduce[][] = [];
+  const places = new Map<string, { request: number; records: number; size_bytes: number }>();
+  for (const message of messages) {
+    const partition = `${message.topic}/${message.partition}`;
+    const size_bytes = (message.key?.length ?? 0) + (message.value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
+    const place = places.get(partition) ?? { request: 0, records: 0, size_bytes: 0 };
+    if (place.records > 0 && (place.records >= BATCH_MAX_RECORDS || place.size_bytes + size_bytes > BATCH_MAX_BYTES)) {
+      Object.assign(place, { request: place.request + 1, records: 0, size_bytes: 0 });
+    }
+    place.records += 1;
+    place.size_bytes += size_bytes;
+    places.set(partition, place);
+    (requests[place.request] ??= []).push(message);
+  }
+  return requests;
+}

@@ -1,0 +1,60 @@
+import { findErrorBy, GenericError, MultipleErrors } from "@platformatic/kafka";
+import { messageOf, OperatingError } from "../../errors.ts";
+
+/** Whether the same request may succeed in a moment: brokers restart, leaders move, connections break. */
+export function mayPass(error: unknown): boolean {
+  return isFromClient(error) && findErrorBy(error, "canRetry", false) === null;
+}
+
+/** Whether the cluster's answer was this error, named as in Kafka's protocol. */
+export function isAnswer(error: unknown, api_id: string): boolean {
+  return isFromClient(error) && findErrorBy(error, "apiId", api_id) !== null;
+}
+
+/** The client asks for metadata before anything else, and says in its own words that a topic is not there. */
+export function isUnknownTopic(error: unknown): boolean {
+  return isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION") || (isFromClient(error) && messageOf(error).startsWith("Unknown topic"));
+}
+
+export function unreachable(brokers: readonly string[], verb: string, waited_ms: number, cause: unknown): OperatingError {
+  const seconds = (waited_ms / 1000).toFixed(waited_ms < 10_000 ? 1 : 0);
+  return new OperatingError("LOG_UNREACHABLE", `Kafka at ${brokers.join(", ")} did not ${verb} within ${seconds} s: ${reasonOf(cause)}`, {
+    next_step: "Check that the broker runs (`coinlake cluster status`) and that its address is right, then try again.",
+    is_retryable: true,
+    cause,
+  });
+}
+
+/** No answer came to what had been sent: it may be in the log, in part or whole. */
+export function uncertain(topic: string, waited_ms: number, cause: unknown): OperatingError {
+  return new OperatingError(
+    "APPEND_UNCERTAIN",
+    `Kafka did not acknowledge an append to ${topic} within ${(waited_ms / 1000).toFixed(0)} s: ${reasonOf(cause)}. None, some or all of its records may be there`,
+    {
+      next_step: "Start again once the broker runs: sources go on from their last durable position, and what is then in the log twice is counted once.",
+      is_retryable: true,
+      cause,
+    },
+  );
+}
+
+export function refused(verb: string, cause: unknown): OperatingError {
+  return new OperatingError("LOG_REFUSED", `Kafka refused to ${verb}: ${reasonOf(cause)}`, {
+    next_step: "Read the broker's log for the reason; its settings and access rules must let Coinlake make, write, read and prune its topics.",
+    cause,
+  });
+}
+
+export function closed(): OperatingError {
+  return new OperatingError("LOG_CLOSED", "The log is closed", { next_step: "Open the log again." });
+}
+
+/** What lies at the bottom of the client's wrapped errors, said once. */
+function reasonOf(error: unknown): string {
+  if (MultipleErrors.isMultipleErrors(error as Error)) return reasonOf((error as MultipleErrors).errors.at(-1));
+  return error instanceof Error && error.cause !== undefined ? reasonOf(error.cause) : messageOf(error);
+}
+
+function isFromClient(error: unknown): error is Error {
+  return error instanceof Error && GenericError.isGenericError(error);
+}

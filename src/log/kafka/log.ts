@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import type { SourceRecord } from "../../source/producer.ts";
+import { nobodyListens, type StepListener } from "../../steps.ts";
+import { noSuchPartition, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
+import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
+import { partitionOf } from "../partition.ts";
+import { Appender } from "./appender.ts";
+import { EARLIEST, KafkaClient, LATEST, type KafkaAddress } from "./client.ts";
+import { recordsOf, toMessage } from "./record.ts";
+import { checkSettings, PAYLOAD_MAX_BYTES, planTopics, positionsTopic, replicasAmong } from "./topic.ts";
+import { TopicWatch } from "./watch.ts";
+
+export interface KafkaLogOptions {
+  /** `host:port` of some of the cluster's brokers. */
+  brokers: readonly string[];
+  /** Stands before the names of topics, for clusters that serve several lakes. */
+  prefix?: string;
+  step?: StepListener;
+  /** How long the first answer may take, before LOG_UNREACHABLE. */
+  connect_timeout_ms?: number;
+  /** How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart should fit. */
+  timeout_ms?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 30_000;
+const CLIENT_ID = "coinlake";
+/** Kafka reads by bytes; of records nothing is known before they have come. */
+const ASSUMED_RECORD_BYTES = 512;
+const FETCH_MAX_BYTES = 8 * 1024 * 1024;
+/** Those of one millisecond are looked at one by one when pruning. */
+const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
+
+/**
+ * The log in Kafka: acknowledged once every in-sync replica has fsynced it. A producer's position is written, to a compacted topic
+ * beside the records', once its records are acknowledged: ARCHITECTURE.md says what that guarantees. Any number of processes may
+ * read and append.
+ * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
+  const address: KafkaAddress = { brokers: options.brokers, client_id: CLIENT_ID, timeout_ms: options.timeout_ms ?? TIMEOUT_MS };
+  const client = new KafkaClient(address);
+  try {
+    await client.countBrokers(options.connect_timeout_ms ?? CONNECT_TIMEOUT_MS);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return new KafkaLog(client, address, options);
+}
+
+class KafkaLog implements Log {
+  readonly #client: KafkaClient;
+  /** Its requests are held by the broker, and would hold up others. */
+  readonly #watching: KafkaClient;
+  readonly #appender: Appender;
+  readonly #prefix: string;
+  readonly #step: StepListener;
+  readonly #partitions = new Map<string, number>();
+  readonly #watches = new Map<string, TopicWatch>();
+  #closing: Promise<void> | null = null;
+
+  constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = nobodyListens }: KafkaLogOptions) {
+    this.#client = client;
+    this.#watching = new KafkaClient(address);
+    this.#appender = new Appender(address, (name, partition, end) => this.#watches.get(name)?.reached(partition, end));
+    this.#prefix = prefix;
+    this.#step = step;
+  }
+
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    assert(Number.isInteger(partitions) && partitions > 0, "a topic has at least one partition");
+    const replicas = replicasAmong(await this.#client.countBrokers());
+    const plans = planTopics(this.#prefix + topic, partitions, replicas);
+    const outcomes = await Promise.all(plans.map((plan) => this.#client.makeTopic(plan, replicas)));
+    const found = plans.filter((_, index) => outcomes[index] === "found");
+    if (found.length === 0) return;
+    for (const { name, partitions: wanted } of found) {
+      const present = await this.#client.countPartitions(name);
+      if (present !== wanted) throw partitionsDiffer(name, present, wanted);
+    }
+    const described = await this.#client.describeSettings(found.map(({ name }) => name));
+    for (const plan of found) checkSettings(plan, described.get(plan.name));
+  }
+
+  async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {
+    const { name, partitions } = await this.#topic(topic);
+    const messages = records.map((record) => {
+      if (record.payload.length > PAYLOAD_MAX_BYTES) throw recordTooLarge(record.payload.length, PAYLOAD_MAX_BYTES);
+      return toMessage(name, partitionOf(record.key, partitions), record);
+    });
+    const position = checkpoint === undefined ? null : { topic: positionsTopic(name), partition: 0, key: Buffer.from(checkpoint.producer), value: Buffer.from(checkpoint.position) };
+    this.#step("before append");
+    await this.#appender.append({ topic: name, records: messages, position });
+    this.#step("after append");
+  }
+
+  async read(topic: string, partition: number, offset: number, limits: ReadLimits): Promise<LogRecord[]> {
+    const { name, partitions } = await this.#topic(topic);
+    if (!(partition >= 0 && partition < partitions)) throw noSuchPartition(topic, partition);
+    const records: LogRecord[] = [];
+    let size_bytes = 0;
+    for (;;) {
+      const next = offset + records.length;
+      const max_bytes = Math.min(Math.max(1, limits.max_bytes - size_bytes), Math.max(1, limits.max_records - records.length) * ASSUMED_RECORD_BYTES, FETCH_MAX_BYTES);
+      const fetched = await this.#client.fetch(name, partition, next, { max_bytes, max_wait_ms: 0 });
+      if (fetched === null) {
+        const begin = (await this.#client.listOffsets(name, EARLIEST))[partition] ?? 0;
+        if (offset < begin) throw offsetPruned(topic, partition, offset, begin);
+        return records;
+      }
+      if (limits.max_records < 1 || fetched.batches.length === 0) return records;
+      for (const record of recordsOf(name, partition, fetched.batches, next)) {
+        records.push(record);
+        size_bytes += record.payload.length;
+        if (size_bytes >= limits.max_bytes || records.length >= limits.max_records) return records;
+      }
+    }
+  }
+
+  async bounds(topic: string): Promise<PartitionBounds[]> {
+    const { name } = await this.#topic(topic);
+    // The end is asked for last: what is pruned meanwhile must not seem to lie past it.
+    const begins = await this.#client.listOffsets(name, EARLIEST);
+    const ends = await this.#client.listOffsets(name, LATEST);
+    return begins.map((begin, partition) => ({ partition, begin, end: ends[partition] ?? begin }));
+  }
+
+  async position(topic: string, producer: string): Promise<string | null> {
+    const { name } = await this.#topic(topic);
+    const positions = positionsTopic(name);
+    const key = Buffer.from(producer);
+    let found: Buffer | null = null;
+    let offset = (await this.#client.listOffsets(positions, EARLIEST))[0] ?? 0;
+    for (;;) {
+      const fetched = await this.#client.fetch(positions, 0, offset, { max_bytes: FETCH_MAX_BYTES, max_wait_ms: 0 });
+      const last = fetched?.batches.at(-1);
+      if (fetched === null || last === undefined) return found?.toString() ?? null;
+      for (const { records } of fetched.batches) for (const record of records) if (record.key !== null && key.equals(record.key)) found = record.value;
+      // Compaction leaves gaps, and batches that are empty.
+      offset = Number(last.firstOffset) + last.lastOffsetDelta + 1;
+    }
+  }
+
+  async prune(topic: string, partition: number, before_offset: number, before_us: number): Promise<number> {
+    const bounds = (await this.bounds(topic))[partition];
+    if (bounds === undefined) throw noSuchPartition(topic, partition);
+    const { begin, end } = bounds;
+    const to = Math.min(before_offset, end, await this.#firstSince(topic, partition, before_us, end));
+    if (to <= begin) return 0;
+    await this.#client.deleteRecords(this.#prefix + topic, partition, to);
+    return to - begin;
+  }
+
+  async waitForAppend(topic: string, ends: readonly PartitionBounds[], signal: AbortSignal): Promise<void> {
+    const { name } = await this.#topic(topic);
+    const watch = this.#watches.get(name) ?? new TopicWatch(this.#watching, name);
+    this.#watches.set(name, watch);
+    await watch.wait(ends, signal);
+  }
+
+  /** Waits for the appends under way. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#closeAfterAppends());
+  }
+
+  async #closeAfterAppends(): Promise<void> {
+    await this.#appender.close();
+    await Promise.all([this.#watching.close(), this.#client.close()]);
+  }
+
+  /** Offset of the first record ingested at or after a time; the end where there is none. Kafka's index knows milliseconds. */
+  async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
+    const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;
+    if (found < 0) return end;
+    for (let offset = found; ; ) {
+      const records = await this.read(topic, partition, offset, PRUNE_LOOK);
+      const first = records.find(({ ingested_at_us }) => ingested_at_us >= at_us);
+      if (first !== undefined) return first.offset;
+      if (records.length === 0) return end;
+      offset += records.length;
+    }
+  }
+
+  /** Its name in Kafka, and its number of partitions, which never changes. */
+  async #topic(topic: string): Promise<{ name: string; partitions: number }> {
+    const name = this.#prefix + topic;
+    const partitions = this.#partitions.get(name) ?? (await this.#client.countPartitions(name));
+    this.#partitions.set(name, partitions);
+    return { name, partitions };
+  }
+}

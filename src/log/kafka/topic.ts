@@ -1,0 +1,68 @@
+import type { ConfigDescription } from "@platformatic/kafka";
+import { OperatingError } from "../../errors.ts";
+
+/** The largest payload that a record may have; Kafka's brokers take requests of 100 MB unless told otherwise. */
+export const PAYLOAD_MAX_BYTES = 64 * 1024 * 1024;
+const NO_LIMIT = "-1";
+const ANY_TIME_MS = "9223372036854775807";
+/** Kafka counts what it copies to this many brokers at most; it goes on while two of them run. */
+const MAX_REPLICAS = 3;
+/** Positions are rewritten all the time: only closed segments are compacted, and all of it is read at a start. */
+const POSITIONS_SEGMENT_BYTES = 4 * 1024 * 1024;
+
+export interface TopicPlan {
+  name: string;
+  partitions: number;
+  /** Without them the log would not keep its word: an existing topic must have the same. */
+  settings: Readonly<Record<string, string>>;
+}
+
+export function positionsTopic(topic: string): string {
+  return `${topic}.positions`;
+}
+
+export function replicasAmong(brokers: number): number {
+  return Math.min(MAX_REPLICAS, brokers);
+}
+
+/**
+ * The topic of the records and, beside it, that of the producers' positions (a compacted one: the last record of a key counts).
+ * `flush.messages=1` is fsync before the acknowledgement, on every replica that counts. Nothing is forgotten but by `prune`.
+ */
+export function planTopics(topic: string, partitions: number, replicas: number): [TopicPlan, TopicPlan] {
+  const durable = { "flush.messages": "1", "min.insync.replicas": String(Math.max(1, replicas - 1)), "unclean.leader.election.enable": "false" };
+  return [
+    {
+      name: topic,
+      partitions,
+      settings: {
+        ...durable,
+        "cleanup.policy": "delete",
+        "retention.ms": NO_LIMIT,
+        "retention.bytes": NO_LIMIT,
+        // Room for one record's frame beside its payload.
+        "max.message.bytes": String(PAYLOAD_MAX_BYTES + 1024 * 1024),
+        // A replay's records carry the time that they are given, whatever it is.
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.before.max.ms": ANY_TIME_MS,
+        "message.timestamp.after.max.ms": ANY_TIME_MS,
+      },
+    },
+    {
+      name: positionsTopic(topic),
+      partitions: 1,
+      settings: { ...durable, "cleanup.policy": "compact", "segment.bytes": String(POSITIONS_SEGMENT_BYTES) },
+    },
+  ];
+}
+
+/** Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. */
+export function checkSettings({ name, settings }: TopicPlan, described: ConfigDescription | undefined): void {
+  const present = new Map(described?.configs.map((config) => [config.name, config.value]));
+  const wrong = Object.entries(settings).filter(([setting, wanted]) => present.get(setting) !== wanted);
+  if (wrong.length === 0) return;
+  const told = wrong.map(([setting, wanted]) => `${setting} is ${present.get(setting) ?? "unknown"}, not ${wanted}`);
+  throw new OperatingError("TOPIC_SETTINGS_DIFFER", `Topic ${name} was made with other settings, and could lose records or leave gaps: ${told.join("; ")}`, {
+    next_step: `Set them (kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}), or choose another topic.`,
+  });
+}

@@ -1,0 +1,99 @@
+import type { Broker } from "@platformatic/kafka";
+import type { PartitionBounds } from "../log.ts";
+import { LATEST, type KafkaClient } from "./client.ts";
+import { isAnswer } from "./failure.ts";
+
+/** The broker holds its answer until there is something, or so long: an idle log costs one request a second. */
+const HOLD_MS = 1_000;
+/** A fetch brings one batch at least, and that is more than is wanted. */
+const LEAST_BYTES = 1;
+
+interface Waiter {
+  ends: ReadonlyMap<number, number>;
+  wake(): void;
+  fail(error: unknown): void;
+}
+
+/**
+ * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another one did. One
+ * request for all who wait, on a connection of its own, because a broker answers the requests of a connection one after the other.
+ */
+export class TopicWatch {
+  readonly #client: KafkaClient;
+  readonly #topic: string;
+  /** The largest end known, by partition. */
+  readonly #ends = new Map<number, number>();
+  readonly #waiters = new Set<Waiter>();
+  /** Requests that brokers hold, by broker. */
+  readonly #asked = new Map<string, Promise<void>>();
+  #is_following = false;
+
+  constructor(client: KafkaClient, topic: string) {
+    this.#client = client;
+    this.#topic = topic;
+  }
+
+  reached(partition: number, end: number): void {
+    if (end <= (this.#ends.get(partition) ?? 0)) return;
+    this.#ends.set(partition, end);
+    for (const waiter of this.#waiters) if (this.#isPast(waiter.ends)) waiter.wake();
+  }
+
+  /** Resolves when a partition's end lies past the one given, or the signal aborts. */
+  async wait(bounds: readonly PartitionBounds[], signal: AbortSignal): Promise<void> {
+    const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
+    if (signal.aborted || this.#isPast(ends)) return;
+    for (const [partition, end] of ends) if (end > (this.#ends.get(partition) ?? 0)) this.#ends.set(partition, end);
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener("abort", waiter.wake);
+      };
+      const waiter: Waiter = {
+        ends,
+        wake: () => (leave(), resolve()),
+        fail: (error) => (leave(), reject(error)),
+      };
+      this.#waiters.add(waiter);
+      signal.addEventListener("abort", waiter.wake, { once: true });
+      if (!this.#is_following) void this.#follow();
+    });
+  }
+
+  #isPast(ends: ReadonlyMap<number, number>): boolean {
+    return [...this.#ends].some(([partition, end]) => end > (ends.get(partition) ?? 0));
+  }
+
+  /** As long as somebody waits. */
+  async #follow(): Promise<void> {
+    this.#is_following = true;
+    while (this.#waiters.size > 0) {
+      try {
+        await this.#client.patiently("tell of what is new", () => this.#look());
+      } catch (error) {
+        for (const waiter of this.#waiters) waiter.fail(error);
+      }
+    }
+    this.#is_following = false;
+  }
+
+  /** Leaders answer at different times: each is asked again once it has answered. */
+  async #look(): Promise<void> {
+    for (const { broker, partitions } of await this.#client.leadersOf(this.#topic)) {
+      const leader = `${broker.host}:${broker.port}`;
+      if (!this.#asked.has(leader)) this.#asked.set(leader, this.#ask(broker, partitions).finally(() => this.#asked.delete(leader)));
+    }
+    await Promise.race(this.#asked.values());
+  }
+
+  async #ask(broker: Broker, partitions: readonly number[]): Promise<void> {
+    const places = new Map(partitions.map((partition) => [partition, this.#ends.get(partition) ?? 0]));
+    try {
+      for (const { partition, end } of await this.#client.fetchFrom(broker, this.#topic, places, { max_bytes: LEAST_BYTES, max_wait_ms: HOLD_MS })) this.reached(partition, end);
+    } catch (error) {
+      if (!isAnswer(error, "OFFSET_OUT_OF_RANGE")) throw error;
+      // Somebody else appended more, and pruned it.
+      for (const [partition, end] of (await this.#client.listOffsets(this.#topic, LATEST)).entries()) this.reached(partition, end);
+    }
+  }
+}
