@@ -237,6 +237,7 @@ function Facts({ result }: { result: SqlResult }) {
       <span class="panel-note">
         {plural(result.row_count, "row")} in {formatDuration(result.elapsed_ms)}
         {result.snapshots.length > 0 ? <span title={read}> · reads {plural(result.snapshots.length, "table")}</span> : null}
+        {result.scans.length > 0 ? <Scanned scans={result.scans} /> : null}
       </span>
       {result.at === null ? null : (
         <Badge tone="warn">
@@ -249,5 +250,24 @@ function Facts({ result }: { result: SqlResult }) {
         </Badge>
       ) : null}
     </>
+  );
+}
+
+/** What was read of what there is: at least so much where a scan does not say of which table it read nothing. */
+function Scanned({ scans }: Pick<SqlResult, "scans">) {
+  const told = scans.filter(({ table }) => table !== null);
+  const more = told.length < scans.length ? "+" : "";
+  const total = (of: (scan: SqlResult["scans"][number]) => number) => told.reduce((sum, scan) => sum + of(scan), 0);
+  const [files_read, rows_read] = [total((scan) => scan.files_read), total((scan) => scan.rows_read)];
+  const is_whole_known = told.every(({ files, rows }) => files !== null && rows !== null);
+  const of = (count: number | null) => (count === null ? "" : ` of ${formatCount(count)}`);
+  const words = scans.map(({ table, ...scan }) => (table === null ? "a table of which nothing was left to read" : `${table}: ${formatCount(scan.files_read)}${of(scan.files)} files, ${formatCount(scan.rows_read)}${of(scan.rows)} rows`));
+  return (
+    <span title={`Rows are skipped by partition, bounds or filter. Read, scan by scan:\n${words.join("\n")}`}>
+      {" · "}
+      {is_whole_known
+        ? `${formatCount(files_read)} of ${formatCount(total(({ files }) => files ?? 0))}${more} files read, ${formatCount(total(({ rows }) => rows ?? 0) - rows_read)}${more} rows skipped`
+        : `${plural(files_read, "file")} and ${plural(rows_read, "row")} read`}
+    </span>
   );
 }

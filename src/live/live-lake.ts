@@ -1,7 +1,8 @@
 import type { OpenLake } from "../engine/embedded/open.ts";
 import { LAYERS } from "../engine/embedded/session.ts";
 import { TailDatabase } from "../engine/embedded/tail-database.ts";
-import type { QueryResult, ReadOptions } from "../engine/embedded/read.ts";
+import type { ProfiledResult } from "../engine/embedded/profile.ts";
+import type { ReadOptions } from "../engine/embedded/read.ts";
 import { OperatingError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
@@ -170,8 +171,13 @@ export class LiveLake {
   }
 
   /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
-  query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
+  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     return this.#db.query(sql, options);
+  }
+
+  /** From now on results tell what their scans read, up to so many at once. To be called before a lock. */
+  profile(readers: number, folder: string): Promise<void> {
+    return this.#db.profile(readers, folder);
   }
 
   state(): LiveState {

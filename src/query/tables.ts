@@ -70,18 +70,16 @@ export class TableReports {
     const { metadata, identifier } = table;
     const files = await this.files(table);
     const data = files.filter(({ content }) => content === CONTENT.data);
-    const deletes = files.filter(({ content }) => content !== CONTENT.data);
-    // A position delete takes one row of the snapshot away; what an equality delete takes is for a scan to say.
-    const deleted_rows = sum(deletes.filter(({ content }) => content === CONTENT.position_deletes).map(({ rows }) => rows));
+    const deleted_rows = rowsOf(files, CONTENT.position_deletes);
     const current = currentSnapshot(metadata);
     return {
       table: nameOfTable(identifier),
       layer: identifier.namespace[0] as TableFigures["layer"],
-      rows: sum(data.map(({ rows }) => rows)) - deleted_rows,
+      rows: rowsLeft(files),
       deleted_rows,
       size_bytes: sum(files.map(({ size_bytes }) => size_bytes)),
       files: data.length,
-      delete_files: deletes.length,
+      delete_files: files.length - data.length,
       partitions: new Set(data.map(({ partition }) => partition)).size,
       snapshots: metadata.snapshots.length,
       snapshot_id: current === null ? null : String(current["snapshot-id"]),
@@ -105,8 +103,15 @@ export class TableReports {
 
   /** Rows of the newest snapshot in one partition (`name=value`), deleted ones subtracted. */
   async rowsIn(table: LoadedTable, partition: string): Promise<number> {
-    const files = (await this.files(table)).filter((file) => file.partition === partition);
-    return sum(files.map(({ content, rows }) => (content === CONTENT.data ? rows : content === CONTENT.position_deletes ? -rows : 0)));
+    return rowsLeft((await this.files(table)).filter((file) => file.partition === partition));
+  }
+
+  /** Data files and rows of one snapshot; null where it has expired. */
+  async extent({ metadata }: LoadedTable, snapshot_id: string): Promise<{ files: number; rows: number } | null> {
+    const snapshot = metadata.snapshots.find((candidate) => String(candidate["snapshot-id"]) === snapshot_id);
+    if (snapshot === undefined) return null;
+    const files = await this.#files.of(metadata, snapshot);
+    return { files: files.filter(({ content }) => content === CONTENT.data).length, rows: rowsLeft(files) };
   }
 }
 
@@ -158,6 +163,15 @@ function committerOf(summary: Readonly<Record<string, string>>): string {
   if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");
   const is_duckdb = summary["deleted-data-files"] !== undefined && summary["added-files-size"] === undefined;
   return is_duckdb ? "duckdb" : "not named";
+}
+
+/** A position delete takes one row away; what an equality delete takes is for a scan to say. */
+function rowsLeft(files: readonly LiveFile[]): number {
+  return rowsOf(files, CONTENT.data) - rowsOf(files, CONTENT.position_deletes);
+}
+
+function rowsOf(files: readonly LiveFile[], content: number): number {
+  return sum(files.filter((file) => file.content === content).map(({ rows }) => rows));
 }
 
 function isoOf(timestamp_ms: number | bigint): string {

@@ -291,6 +291,27 @@ describe("the API over a running lake", () => {
     assert.equal(before.status, 400);
   });
 
+  test("tells with a result what its scans read of what there was, as the engine counted", async () => {
+    const ask = async (body: object) => SqlResult.parse(await (await running.post("/api/sql", body)).json()).scans;
+    const table = "gold.fact_crypto_ticks";
+    const { files, rows } = TableDetail.parse(await running.json(`/api/tables/${table}`));
+    const there = { files, rows };
+    const whole = [{ table, files_read: there.files, rows_read: there.rows, ...there }];
+    assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}` }), whole);
+    assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}`, at: new Date().toISOString() }), whole);
+    const [bitcoin] = (await lake.rows(`select count(*) from ${table} where crypto_id = 'bitcoin'`)).flat();
+    assert.deepEqual(await ask({ sql: `select max(price_at) from ${table} where crypto_id = 'bitcoin'` }), [{ ...whole[0], rows_read: Number(bitcoin) }]);
+    assert.deepEqual(await ask({ sql: `select * from ${table} where crypto_id = 'zz'` }), [{ ...whole[0], files_read: 0, rows_read: 0 }], "bounds left nothing");
+    for (const at of [undefined, new Date().toISOString()]) {
+      const [cut] = await ask({ sql: `select * from ${table}`, max_rows: 1, at });
+      assert.ok(cut !== undefined && cut.files_read > 0 && cut.rows_read > 0, JSON.stringify(cut));
+    }
+    assert.deepEqual((await ask({ sql: "select max(price_at) from live.crypto_price_updates" })).map((scan) => scan.table), ["silver.crypto_price_updates"]);
+    for (const sql of ["select 1", `explain analyze select * from ${table}`]) assert.deepEqual(await ask({ sql }), [], sql);
+    const together = await Promise.all(["bitcoin", "zz", "bitcoin", "zz"].map((coin) => ask({ sql: `select price_at from ${table} where crypto_id = '${coin}'` })));
+    assert.deepEqual(together.map(([scan]) => scan?.rows_read), [Number(bitcoin), 0, Number(bitcoin), 0], "each its own");
+  });
+
   test("exports results as CSV and as Parquet that can be read", async () => {
     const sql = "select crypto_id, count(*) as updates from gold.fact_crypto_ticks group by all order by all; -- done";
     const csv = await running.post("/api/sql/export", { sql, format: "csv" });

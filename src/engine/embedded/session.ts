@@ -1,7 +1,8 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
-import { readRows, type QueryResult, type ReadOptions } from "./read.ts";
+import { Reader, type ProfiledResult } from "./profile.ts";
+import type { ReadOptions } from "./read.ts";
 
 // The binding prints times in the zone of the machine; everything here is UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
@@ -21,21 +22,24 @@ export interface TableSnapshot {
 export class QuerySession {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
+  readonly #reader: Reader;
   readonly #catalog: TableCatalog;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, catalog: TableCatalog) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader, catalog: TableCatalog) {
     this.#instance = instance;
     this.#connection = connection;
+    this.#reader = reader;
     this.#catalog = catalog;
   }
 
-  static async open(catalog: TableCatalog, catalog_url: string, options: Partial<DuckDBOptions> = {}): Promise<QuerySession> {
+  /** With `profile_folder`, results tell what their scans read. */
+  static async open(catalog: TableCatalog, catalog_url: string, { profile_folder = null, ...options }: Partial<DuckDBOptions> & { profile_folder?: string | null } = {}): Promise<QuerySession> {
     // DuckDB looks names up in a default schema, which has to exist.
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB(options);
     const connection = await instance.connect();
     await attachCatalog(connection, catalog_url, "lake", { is_read_only: true });
-    const session = new QuerySession(instance, connection, catalog);
+    const session = new QuerySession(instance, connection, await Reader.open(connection, profile_folder), catalog);
     await session.travelTo(null);
     return session;
   }
@@ -105,8 +109,8 @@ export class QuerySession {
   }
 
   /** Throws BAD_SQL with DuckDB's own words, QUERY_CANCELLED. */
-  query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
-    return readRows(this.#connection, sql, options);
+  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
+    return this.#reader.query("BEGIN READ ONLY", sql, options);
   }
 
   /** The first column of the first row; null where there is none. */

@@ -11,7 +11,8 @@ import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../../log/log.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
-import { readRows, type QueryResult, type ReadOptions } from "./read.ts";
+import { Reader, type ProfiledResult } from "./profile.ts";
+import type { ReadOptions } from "./read.ts";
 
 const MICROS_PER_DAY = 86_400_000_000;
 
@@ -45,7 +46,7 @@ export class TailDatabase {
   readonly #writer: DuckDBConnection;
   /** Replaces views beside the writer: planning them all takes ten times what a batch takes. */
   readonly #viewer: DuckDBConnection;
-  readonly #idle: DuckDBConnection[] = [];
+  readonly #idle: Reader[] = [];
   #prepared = 0;
   /** What opens a transaction goes with its first statement: each call to DuckDB waits for a thread, and then for the event loop. */
   #opening = "";
@@ -138,24 +139,26 @@ export class TailDatabase {
     return rowsOf(await orFail(this.#writer.runAndReadAll(this.#opened(sql))));
   }
 
+  /** So many readers tell what they read, by way of files in `folder`; others that are at work beside them do not. To be called before a lock. */
+  async profile(readers: number, folder: string): Promise<void> {
+    while (this.#idle.length < readers) this.#idle.push(await this.#openReader(folder));
+  }
+
   /** For readers: each on a connection of its own, beside the writer. */
-  async query(sql: string, options: ReadOptions = {}): Promise<QueryResult> {
-    const connection = this.#idle.pop() ?? (await this.#connect());
+  async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
+    const reader = this.#idle.pop() ?? (await this.#openReader(null));
     try {
       // Each database's part of a transaction begins when it is first looked at.
-      await connection.run(`BEGIN READ ONLY; FROM ${ANCHOR}`);
-      return await readRows(connection, sql, options);
+      return await reader.query(`BEGIN READ ONLY; FROM ${ANCHOR}`, sql, options);
     } finally {
-      // Whatever the query came to, cut off ones included: this is where it ends.
-      await connection.run("ROLLBACK").catch(() => {});
-      if (this.#is_closed) connection.closeSync();
-      else this.#idle.push(connection);
+      if (this.#is_closed) reader.close();
+      else this.#idle.push(reader);
     }
   }
 
   close(): void {
     this.#is_closed = true;
-    for (const connection of this.#idle.splice(0)) connection.closeSync();
+    for (const reader of this.#idle.splice(0)) reader.close();
     this.#viewer.closeSync();
     this.#writer.closeSync();
     this.#instance.closeSync();
@@ -192,10 +195,10 @@ export class TailDatabase {
   }
 
   /** Names of tables mean the lake's heads; `live.<table>` is found beside them. */
-  async #connect(): Promise<DuckDBConnection> {
+  async #openReader(profile_folder: string | null): Promise<Reader> {
     const connection = await this.#instance.connect();
     await connection.run("USE lake.gold");
-    return connection;
+    return Reader.open(connection, profile_folder);
   }
 }
 

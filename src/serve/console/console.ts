@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { refusal } from "../problem.ts";
 import { ConsoleProcess } from "./process.ts";
-import type { QueryLimits, QueryOutcome } from "./protocol.ts";
+import { MAX_RUNNING, type QueryLimits, type QueryOutcome } from "./protocol.ts";
 
 export interface ConsoleOptions {
   /** Command line of the process; it serves `worker.ts` over a channel. */
@@ -18,8 +18,6 @@ export interface ConsoleLimits {
   timeout_ms: number;
   export_timeout_ms: number;
   max_bytes: number;
-  /** Queries at once, exports until they are sent included; more are refused. */
-  max_running: number;
   /** Without a query for so long the process ends; the next query starts another. */
   idle_ms: number;
 }
@@ -28,7 +26,6 @@ const LIMITS: ConsoleLimits = {
   timeout_ms: 30_000,
   export_timeout_ms: 120_000,
   max_bytes: 32 * 1024 * 1024,
-  max_running: 4,
   idle_ms: 5 * 60_000,
 };
 
@@ -119,8 +116,8 @@ export class Console {
 
   #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
     if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
-    if (this.#running.size >= this.#limits.max_running) {
-      throw refusal("TOO_MANY_QUERIES", `${this.#limits.max_running} queries are running already.`, "Wait for one to end, or cancel it.");
+    if (this.#running.size >= MAX_RUNNING) {
+      throw refusal("TOO_MANY_QUERIES", `${MAX_RUNNING} queries are running already.`, "Wait for one to end, or cancel it.");
     }
     const id = query_id ?? randomUUID();
     if (this.#running.has(id)) throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");

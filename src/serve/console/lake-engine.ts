@@ -4,7 +4,10 @@ import { QuerySession, type TableSnapshot } from "../../engine/embedded/session.
 import { systemClock } from "../../clock.ts";
 import { LiveLake } from "../../live/live-lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
+import { TableReports } from "../../query/tables.ts";
 import type { LiveModels } from "../../transform/models.ts";
+import { MAX_RUNNING } from "./protocol.ts";
+import { describeScans } from "./scans.ts";
 import type { ConsoleEngine } from "./worker.ts";
 
 const MEMORY_LIMIT_MB = 384;
@@ -21,13 +24,15 @@ export interface ConsoleLake {
 export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models: LiveModels, exports_folder: string): Promise<ConsoleLake> {
   const places = [open.lake.warehouse_folder, open.server.url, exports_folder];
   const lake = await LiveLake.open({ open, pipeline, models, clock: systemClock, memory_limit_mb: MEMORY_LIMIT_MB, threads: 2 });
+  const reports = new TableReports(open);
+  await lake.profile(MAX_RUNNING, exports_folder);
   for (const statement of lockStatements(places)) await lake.query(statement);
   // The first query is to see what is there, not the beginning of it.
   await lake.catchUp();
   let session: Promise<QuerySession> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   const openSession = async () => {
-    const opened = await QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2 });
+    const opened = await QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2, profile_folder: exports_folder });
     try {
       for (const statement of lockStatements(places)) await opened.query(statement);
       return opened;
@@ -40,6 +45,7 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
     engine: {
       query: (sql, options) => lake.query(sql, options),
       snapshots: () => lake.state().tables.flatMap(snapshotOf),
+      describe: (scans, snapshots, of) => describeScans(reports, scans, snapshots, of),
       past(at_ms, work) {
         session ??= openSession();
         const opened = session;

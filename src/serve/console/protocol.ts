@@ -1,6 +1,10 @@
 import type { TableSnapshot } from "../../engine/embedded/session.ts";
+import type { Scan } from "./scans.ts";
 
 /** What the server and its console process say to each other, over the channel that Node gives to child processes. */
+
+/** Queries at once; more are refused. */
+export const MAX_RUNNING = 4;
 
 export interface QueryLimits {
   timeout_ms: number;
@@ -21,6 +25,7 @@ export interface QueryOutcome {
   truncated_by: "rows" | "bytes" | null;
   elapsed_ms: number;
   snapshots: TableSnapshot[];
+  scans: Scan[];
 }
 
 export interface Failure {

@@ -1,18 +1,22 @@
 import { statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
+import type { ProfiledResult, TableScan } from "../../engine/embedded/profile.ts";
 import type { QueryResult, TableSnapshot } from "../../engine/embedded/session.ts";
 import type { ReadOptions } from "../../engine/embedded/read.ts";
 import { quoteText } from "../../engine/embedded/sql.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { checkParsed, SqlRefusal, withoutExplain, type ParsedSql } from "./allowed.ts";
 import type { Failure, QueryOutcome, Reply, Request } from "./protocol.ts";
+import type { Scan } from "./scans.ts";
 
 /** The locked engine that typed SQL runs in. */
 export interface ConsoleEngine {
   /** Over the live views and the tables' heads. */
-  query(sql: string, options?: ReadOptions): Promise<QueryResult>;
+  query(sql: string, options?: ReadOptions): Promise<ProfiledResult>;
   snapshots(): TableSnapshot[];
+  /** See describeScans. */
+  describe(scans: readonly TableScan[], snapshots: readonly TableSnapshot[], of: { of_heads: boolean; only: string | null }): Promise<Scan[]>;
   /** Over the tables as they stood; one at a time. */
   past<T>(at_ms: number, work: (query: ConsoleEngine["query"], snapshots: TableSnapshot[]) => Promise<T>): Promise<T>;
 }
@@ -58,7 +62,7 @@ async function perform(engine: ConsoleEngine, request: Run, signal: AbortSignal,
   const { query: checked, explain } = withoutExplain(request.sql);
   checkParsed(await parse(engine, checked, signal));
   const run = (query: ConsoleEngine["query"], snapshots: TableSnapshot[]): Promise<Reply> =>
-    request.kind === "run" ? read(query, snapshots, `${explain}${checked}`, request, signal) : write(query, checked, request, signal, controller);
+    request.kind === "run" ? read({ ...engine, query }, snapshots, `${explain}${checked}`, request, signal) : write(query, checked, request, signal, controller);
   return request.at_ms === null ? run(engine.query, engine.snapshots()) : engine.past(request.at_ms, run);
 }
 
@@ -68,7 +72,7 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
 }
 
 /** `sql` is what was checked, never what was typed. */
-async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], sql: string, { id, limits }: Run, signal: AbortSignal): Promise<Reply> {
+async function read({ query, describe }: ConsoleEngine, snapshots: TableSnapshot[], sql: string, { id, limits, at_ms }: Run, signal: AbortSignal): Promise<Reply> {
   const started_ms = performance.now();
   const result = await query(sql, { signal, max_rows: limits.max_rows, max_characters: limits.max_bytes });
   const elapsed_ms = Math.round((performance.now() - started_ms) * 10) / 10;
@@ -76,7 +80,11 @@ async function read(query: ConsoleEngine["query"], snapshots: TableSnapshot[], s
   const is_cut = result.is_truncated || row_count < result.rows.length;
   const truncated_by = !is_cut ? null : row_count < limits.max_rows ? "bytes" : "rows";
   const named = snapshots.filter(({ table }) => isNamed(sql, table));
-  const outcome: QueryOutcome = { columns: result.columns, rows_json: text, row_count, truncated_by, elapsed_ms, snapshots: named };
+  // A live view may read other tables than the one that it is named for.
+  const only = named.length === 1 && !/\blive\b/i.test(sql) ? (named[0]?.table ?? null) : null;
+  const of_heads = at_ms === null && /\b(?:bronze|silver|gold)\b/i.test(sql);
+  const scans = await describe(result.scans, snapshots, { of_heads, only });
+  const outcome: QueryOutcome = { columns: result.columns, rows_json: text, row_count, truncated_by, elapsed_ms, snapshots: named, scans };
   return { kind: "result", id, outcome };
 }
 

@@ -15,6 +15,16 @@ export const SqlRequest = z
   })
   .openapi("SqlRequest");
 
+const Scan = z
+  .object({
+    table: z.string().nullable().openapi({ description: "Null where no file was left to be read and the query names several tables" }),
+    files_read: Count.openapi({ description: "Files that partitions and bounds left and the scan went through; a limit may end it within one more" }),
+    rows_read: Count.openapi({ description: "Rows that the scan handed on: not skipped by partition, bounds or filter" }),
+    files: Count.nullable().openapi({ description: "Data files of the snapshot; null where a commit came at the same time" }),
+    rows: Count.nullable().openapi({ description: "Rows of the snapshot; null where `files` is" }),
+  })
+  .openapi("TableScan");
+
 export const SqlResult = z
   .object({
     columns: z.array(z.object({ name: z.string(), type: z.string() })),
@@ -28,6 +38,8 @@ export const SqlResult = z
     /** Lake time of the tables; null for now. */
     at: Time.nullable(),
     snapshots: z.array(Snapshot),
+    /** What was read to answer, scan by scan; none where metadata alone answered, and for EXPLAIN. */
+    scans: z.array(Scan),
   })
   .openapi("SqlResult");
 
