@@ -23,7 +23,7 @@ const folder = fileURLToPath(new URL(".", import.meta.url));
 const project = fileURLToPath(new URL("..", import.meta.url));
 /** Bundling takes a third of a second and compressing a second more: both are done once for each state of the sources. */
 const cache = join(project, ".tools", "dashboard");
-const INDEX = "/index.html";
+const FRAMES = ["index.html", "login.html"] as const;
 /** By the begin of its address, the module of each page: what an address needs is then asked for before any script has run. */
 const PAGES: Readonly<Record<string, string>> = {
   "/": "market",
@@ -43,8 +43,8 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * The page as a map from URL path to file. `/index.html` answers every page route; everything else lies under `/assets/` with
- * its content's hash in its name. Scripts and styles are files of their own, so that a policy without inline code holds.
+ * The page as a map from URL path to file. `/index.html` answers every page route, `/login.html` asks for the token; everything
+ * else lies under `/assets/` with its content's hash in its name. Scripts and styles are files of their own, so that a policy without inline code holds.
  */
 export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
   const kept = join(cache, `${digestOfSources()}.json`);
@@ -85,7 +85,7 @@ export async function bundle(): Promise<Map<string, Asset>> {
   });
   const files = result.outputFiles.map(({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const);
   const assets = new Map(files.flatMap(([path, contents]) => (isStub(path, result.metafile) ? [] : [[path, assetOf(path, Buffer.from(contents))]])));
-  assets.set(INDEX, assetOf(INDEX, Buffer.from(indexHtml(result.metafile))));
+  for (const frame of FRAMES) assets.set(`/${frame}`, assetOf(`/${frame}`, Buffer.from(framed(frame, result.metafile))));
   return assets;
 }
 
@@ -102,11 +102,11 @@ function assetOf(path: string, body: Buffer): Asset {
   const brotli = brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: body.length } });
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   const is_smaller = gzip.length < body.length;
-  return { body, gzip: is_smaller ? gzip : null, brotli: is_smaller ? brotli : null, type, etag, is_immutable: path !== INDEX };
+  return { body, gzip: is_smaller ? gzip : null, brotli: is_smaller ? brotli : null, type, etag, is_immutable: path.startsWith("/assets/") };
 }
 
-/** The page's frame with the names of this build in it: everything the first page needs is asked for at once. */
-function indexHtml(metafile: Metafile): string {
+/** A frame with the names of this build in it: everything the first page needs is asked for at once. */
+function framed(frame: (typeof FRAMES)[number], metafile: Metafile): string {
   const outputs = Object.entries(metafile.outputs);
   const outputOf = (source: string): string => {
     const found = outputs.find(([path, output]) => output.entryPoint === `dashboard/${source}` && (source.endsWith(".css") || path.endsWith(".js")));
@@ -122,8 +122,8 @@ function indexHtml(metafile: Metafile): string {
   const pages = Object.entries(PAGES).map(([address, name]) => [address, needed(outputOf(`pages/${name}.tsx`)).filter((path) => !first.has(path)).map((path) => `/${path}`)]);
   const icon = outputs.find(([path]) => path.endsWith(".svg"))?.[0] ?? "";
   const preloads = [...first].filter((path) => path !== main).map((path) => `<link rel="modulepreload" href="/${path}">`);
-  return readFileSync(join(folder, "index.html"), "utf8")
-    .replace("{{icon}}", `/${icon}`)
+  return readFileSync(join(folder, frame), "utf8")
+    .replaceAll("{{icon}}", `/${icon}`)
     .replace("{{early}}", `/${outputOf("early.ts")}`)
     .replace("{{pages}}", JSON.stringify(Object.fromEntries(pages)))
     .replace("{{style}}", `/${outputOf("styles/main.css")}`)

@@ -30,7 +30,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>();
   app.onError((error, context) => sendProblem(context, error, parts.onError));
   app.use(measured(parts), secureHeaders, checkSender(host));
-  loginRoutes(app, parts.gate);
+  loginRoutes(app, parts);
   app.use(async (context, next) => {
     if (OPEN_PATHS.test(context.req.path) || parts.gate.isOpenTo(context)) return next();
     const wants_page = context.req.method === "GET" && (context.req.header("accept") ?? "").includes("text/html");

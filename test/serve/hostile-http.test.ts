@@ -178,7 +178,7 @@ describe("the server under hostile requests", () => {
       assert.match(headers.get("content-security-policy") ?? "", /default-src 'self'.*frame-ancestors 'none'/, path);
       assert.doesNotMatch(headers.get("content-security-policy") ?? "", /unsafe/, path);
       assert.equal(headers.get("x-content-type-options"), "nosniff", path);
-      assert.equal(headers.get("referrer-policy"), "no-referrer", path);
+      assert.equal(headers.get("referrer-policy"), "same-origin", path);
       assert.equal(headers.get("access-control-allow-origin"), null, path);
       assert.equal(headers.get("x-powered-by"), null, path);
     }

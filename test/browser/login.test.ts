@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser } from "puppeteer-core";
+import { startRunning, type Running } from "../serve/running.ts";
+import { accessibilityOf, openPage, overhangOf, PHONE, skip, startBrowser, untilText } from "./browser.ts";
+import { openEmpty, type OpenMarket } from "./market.ts";
+
+const TOKEN = "a token for whoever may read";
+
+describe("logging in", { skip }, () => {
+  let browser: Browser;
+  let market: OpenMarket;
+  let guarded: Running;
+  before(async () => {
+    browser = await startBrowser();
+    market = await openEmpty();
+    guarded = await startRunning(market.lake, { token: TOKEN });
+  });
+  after(async () => {
+    await guarded.close();
+    await market.close();
+    await browser.close();
+  });
+
+  test("a page asks for the token, says when it is wrong, and leads to the market when it is right", async () => {
+    const { page, problems } = await openPage(browser, guarded.url, PHONE, /401/);
+    assert.equal(new URL(page.url()).pathname, "/login");
+    const enter = async (token: string) => {
+      await page.type("#token:focus", token);
+      await page.keyboard.press("Enter");
+    };
+    await enter("another");
+    await untilText(page, "That is not the token.");
+    assert.deepEqual(await accessibilityOf(page), []);
+    assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
+    assert.notEqual(await page.$eval("form", (form) => getComputedStyle(form).borderRadius), "0px", "it has its style");
+    await enter(TOKEN);
+    await untilText(page, "No coin yet");
+    assert.deepEqual(problems, []);
+    await page.browserContext().close();
+  });
+});
