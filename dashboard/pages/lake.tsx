@@ -97,6 +97,7 @@ function OneTable({ table }: { table: string }) {
 }
 
 function Columns({ detail }: { detail: TableDetail }) {
+  const is_described = detail.columns.some(({ description }) => description !== null);
   return (
     <>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Every column">
@@ -105,7 +106,7 @@ function Columns({ detail }: { detail: TableDetail }) {
             <tr>
               <th scope="col">column</th>
               <th scope="col">type</th>
-              <th scope="col">what it means</th>
+              {is_described ? <th scope="col">what it means</th> : null}
             </tr>
           </thead>
           <tbody>
@@ -120,7 +121,7 @@ function Columns({ detail }: { detail: TableDetail }) {
                     {is_required ? ", required" : ""}
                   </code>
                 </td>
-                <td class="muted">{description ?? "–"}</td>
+                {is_described ? <td class="muted">{description ?? "–"}</td> : null}
               </tr>
             ))}
           </tbody>

@@ -19,7 +19,7 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
               price then, USD
             </th>
             <th scope="col" class="right">
-              worst so far
+              at its worst
             </th>
             <th scope="col" class="right">
               lasted

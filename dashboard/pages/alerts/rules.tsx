@@ -19,22 +19,6 @@ export function RuleList({ rules, reload }: RulesProps) {
   const editing = useSignal<string | null>(null);
   return (
     <>
-      {editing.value === "" ? (
-        <RuleForm
-          rule={null}
-          done={() => {
-            editing.value = null;
-            reload();
-          }}
-          cancel={() => (editing.value = null)}
-        />
-      ) : (
-        <p class="more">
-          <button type="button" class="button" onClick={() => (editing.value = "")}>
-            New rule
-          </button>
-        </p>
-      )}
       {rules.length === 0 ? <Empty title="No rule">Without a rule nothing is watched. A rule names a condition and the coins; it judges every tick from the moment it is added.</Empty> : null}
       <ul class="rules">
         {rules.map((rule) => (
@@ -54,6 +38,22 @@ export function RuleList({ rules, reload }: RulesProps) {
           </li>
         ))}
       </ul>
+      {editing.value === "" ? (
+        <RuleForm
+          rule={null}
+          done={() => {
+            editing.value = null;
+            reload();
+          }}
+          cancel={() => (editing.value = null)}
+        />
+      ) : (
+        <p class="more">
+          <button type="button" class="button" onClick={() => (editing.value = "")}>
+            New rule
+          </button>
+        </p>
+      )}
     </>
   );
 }

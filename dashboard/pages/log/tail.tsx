@@ -5,8 +5,10 @@ import { formatBytes, formatCount } from "../../format/number.ts";
 import { Empty, Failure, SkeletonRows } from "../../parts/states.tsx";
 import { moveThroughRows } from "../../parts/rows.ts";
 import { Moment } from "../../parts/time.tsx";
+import { zoneName } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { Loader } from "../../state/resource.ts";
+import { zone } from "../../state/settings.ts";
 import { Payload } from "./payload.tsx";
 
 const REFRESH_MS = 1_000;
@@ -165,7 +167,7 @@ function List({ messages, base, open, search }: ListProps) {
       <thead>
         <tr>
           <th scope="col" class="col-at">
-            received
+            received <span class="unit">{zoneName(zone.value, Date.now())}</span>
           </th>
           <th scope="col" class="right col-offset">
             offset

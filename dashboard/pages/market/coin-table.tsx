@@ -157,7 +157,7 @@ function Search({ text, found, total }: { text: string; found: number; total: nu
         <input
           ref={input}
           type="search"
-          placeholder="Filter by name, symbol or category"
+          placeholder="Name, symbol, category"
           value={text}
           onInput={(event) => setParameters({ q: event.currentTarget.value || null })}
           onKeyDown={onKeyDown}

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { Answer, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
-import { formatFigure, formatPercent, plural } from "../../format/number.ts";
+import { formatFigure, formatCount, formatPercent } from "../../format/number.ts";
 import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
 import { Skeleton } from "../../parts/states.tsx";
 import { Age, Countdown, Moment } from "../../parts/time.tsx";
@@ -120,7 +120,7 @@ function Volatile({ answer }: { answer: Answer }) {
           <span class="muted">{noteOf(answer)}</span>
         )
       }
-      foot={row?.["minutes_used"] ? <>{plural(Number(row["minutes_used"]), "minute")} since 00:00 UTC</> : <AsOf answer={answer} />}
+      foot={row?.["minutes_used"] ? <>{formatCount(Number(row["minutes_used"]))} min since 00:00 UTC</> : <AsOf answer={answer} />}
     />
   );
 }
@@ -175,7 +175,7 @@ function Falls({ answer }: { answer: Answer }) {
       detail={
         latest ? (
           <>
-            <span class="muted">last</span> {latest["crypto_id"]} <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span>
+            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span> {latest["crypto_id"]}
           </>
         ) : (
           <span class="muted">no coin fell that far, that fast</span>

@@ -15,7 +15,7 @@ export function Gaps() {
   return (
     <Panel title="Gaps" note={sources.length === 0 ? undefined : note} is_flush>
       {gaps.length === 0 ? (
-        <p class="note padded">{sources.length === 0 ? "No source is running, so nothing is being missed." : "No message of a numbered feed is missing. Gaps show here with what became of them."}</p>
+        <p class="note padded">{sources.length === 0 ? "No source here numbers its messages: there is no gap to be found by number." : "No message of a numbered feed is missing. Gaps show here with what became of them."}</p>
       ) : (
         <div class="scroll-x" tabIndex={0} role="region" aria-label="Every gap">
           <table class="grid-table">
