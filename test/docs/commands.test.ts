@@ -23,6 +23,9 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s lint": "runs beside this test",
   "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
   "npm run -s bench": "takes minutes; measures, proves nothing",
+  "npm run -s test:cluster": "runs the servers themselves",
+  "npm run test:cluster": "runs the servers themselves",
+  "npm run -s coinlake -- cluster up": "its tests are in test/cluster",
   "npm run -s crash": "its short version is test/crash",
 };
 

@@ -8,6 +8,9 @@ import { fetchOnce, type Cache } from "./cache.ts";
 
 const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
+/** The file that Maven says it has downloaded, or copied from what it had. */
+const SETTLED_FILE = /(?:Downloaded from \S+ \S*\/|Copying )([^/\s]+) (?:\(|to )/;
+
 /**
  * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each must be the
  * file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack what was checked.
@@ -21,11 +24,14 @@ export async function fetchWithMaven(cache: Cache, name: string, version: string
     const maven = findTool({ program: "mvn", purpose: `fetches ${name}`, remedy: "Install Maven (Debian and Ubuntu: `apt install maven`)." });
     cache.say(`fetching ${name} ${version}: ${wanted.size} files ...`);
     const bar = cache.progress(`${name} ${version}`);
-    let count = 0;
+    const settled = new Set<string>();
     try {
       await runTool(maven, ["-B", "-f", pom, `-Dmaven.repo.local=${repository}`, COPY, "-DincludeScope=runtime", `-DoutputDirectory=${folder}`], {
         onLine(line) {
-          if (/Copying \S+ to |Downloaded from .*\.(jar|gz) /.test(line)) bar.update(Math.min(++count, wanted.size), wanted.size);
+          const file = SETTLED_FILE.exec(line)?.[1];
+          if (file === undefined || !wanted.has(file)) return;
+          settled.add(file);
+          bar.update(settled.size, wanted.size);
         },
         failed: (last_lines) =>
           new OperatingError("FETCH_FAILED", `Maven could not fetch ${name} ${version}:\n${last_lines}`, {
