@@ -13,13 +13,15 @@ import { marketData } from "../test/market-data.ts";
 import { benchAnswers } from "./answers.ts";
 import { benchIncrement } from "./increment.ts";
 import { benchIngest } from "./ingest.ts";
+import { benchLogs } from "./kafka.ts";
 import { benchLive } from "./live.ts";
 import { benchPages } from "./pages.ts";
 import { runCoinlake } from "./process.ts";
 
 /**
- * The benchmarks of the embedded profile, with their targets and, where there is one, a peer on the same work in the same run.
+ * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
  *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
+ *   npm run -s bench -- kafka       the cluster profile's log, which starts a broker; only when asked for
  */
 interface Figure {
   what: string;
@@ -32,6 +34,9 @@ interface Figure {
 const RECORDS = 1_000_000;
 const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
+
+/** They need Java and Maven, and a minute. */
+const ON_DEMAND = new Set(["kafka"]);
 
 const CASES: Record<string, () => Promise<Figure[]>> = {
   ingest: async () => {
@@ -97,6 +102,16 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       atMost("  slowest (s)", ours.max_s, null),
     ];
   },
+  kafka: async () => {
+    const { kafka, sqlite } = await benchLogs();
+    return [
+      atMost("append of 250 records to Kafka, p50 (ms)", kafka.append_p50_ms, null, `SQLite log ${round(sqlite.append_p50_ms)}`),
+      atMost("  p99 (ms)", kafka.append_p99_ms, null, `SQLite log ${round(sqlite.append_p99_ms)}`),
+      rate("appends one after the other (1/s)", kafka.appends_per_s, `SQLite log ${round(sqlite.appends_per_s)}`),
+      rate("appends of eight producers (1/s)", kafka.appends_side_by_side_per_s, `SQLite log ${round(sqlite.appends_side_by_side_per_s)}`),
+      rate("reading (records/s)", kafka.read_records_per_s, `SQLite log ${round(sqlite.read_records_per_s)}`),
+    ];
+  },
   pages: async () => {
     const found = await benchPages();
     if (found === null) return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
@@ -116,6 +131,10 @@ function atLeast(what: string, value: number, target: number, peer = ""): Figure
 
 function atMost(what: string, value: number, target: number | null, peer = ""): Figure {
   return { what, value: round(value), target: target === null ? "" : `≤ ${round(target)}`, peer, is_met: target === null ? null : value <= target };
+}
+
+function rate(what: string, value: number, peer: string): Figure {
+  return { what, value: round(value), target: "", peer, is_met: null };
 }
 
 function round(value: number): string {
@@ -147,7 +166,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const figures: Figure[] = [];
-for (const name of chosen.length > 0 ? chosen : Object.keys(CASES)) {
+for (const name of chosen.length > 0 ? chosen : Object.keys(CASES).filter((name) => !ON_DEMAND.has(name))) {
   process.stderr.write(`${name} ...\n`);
   figures.push(...((await CASES[name]?.()) ?? []));
 }

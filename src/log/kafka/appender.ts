@@ -35,7 +35,8 @@ export class Appender {
   #producer: Producer | null = null;
   #produced = 0;
   #queue: Waiting[] = [];
-  #working: Promise<void> | null = null;
+  #is_working = false;
+  #worked: Promise<void> = Promise.resolve();
   #is_closed = false;
 
   constructor(address: KafkaAddress, reached: (topic: string, partition: number, end: number) => void) {
@@ -47,18 +48,19 @@ export class Appender {
     if (this.#is_closed) throw closed();
     await new Promise<void>((resolve, reject) => {
       this.#queue.push({ ...append, resolve, reject });
-      this.#working ??= this.#work();
+      if (!this.#is_working) this.#worked = this.#work();
     });
   }
 
   /** Waits for the appends under way. */
   async close(): Promise<void> {
     this.#is_closed = true;
-    await this.#working;
+    await this.#worked;
     await this.#producer?.close();
   }
 
   async #work(): Promise<void> {
+    this.#is_working = true;
     while (this.#queue.length > 0) {
       const together = this.#queue;
       this.#queue = [];
@@ -72,7 +74,7 @@ export class Appender {
         for (const { reject } of together) reject(error);
       }
     }
-    this.#working = null;
+    this.#is_working = false;
   }
 
   async #send(messages: MessageToProduce[]): Promise<void> {

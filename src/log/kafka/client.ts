@@ -158,6 +158,18 @@ export class KafkaClient {
     await this.patiently("prune", () => this.#admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }] }));
   }
 
+  /** Offsets that a consumer group has committed, by partition. */
+  async committed(topic: string, group: string): Promise<Map<number, number>> {
+    const groups = await this.patiently("tell a consumer's place", () => this.#admin.listConsumerGroupOffsets({ groups: [group] }));
+    const partitions = groups[0]?.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    return new Map(partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]));
+  }
+
+  async commit(topic: string, group: string, next: ReadonlyMap<number, number>): Promise<void> {
+    const partitionOffsets = [...next].map(([partition, offset]) => ({ partition, offset: BigInt(offset) }));
+    await this.patiently("note a consumer's place", () => this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] }));
+  }
+
   /** Tries again what may pass, until the time-out. */
   async patiently<T>(verb: string, work: () => Promise<T>, timeout_ms = this.#address.timeout_ms): Promise<T> {
     const started_ms = performance.now();

@@ -22,6 +22,23 @@ export interface KafkaLogOptions {
   timeout_ms?: number;
 }
 
+export interface PartitionLag extends PartitionBounds {
+  /** Offset that the consumer reads next; null where it has told none. */
+  next: number | null;
+  /** Records that it has yet to read. */
+  behind: number;
+}
+
+export interface KafkaLog extends Log {
+  /**
+   * Tells Kafka how far a consumer has come: the next offset by partition, as a consumer group's committed offsets, so that every
+   * tool shows its lag. For information only: what counts is the place in the consumer's own commit.
+   */
+  tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void>;
+  /** How far a consumer is behind, by the place that it told last. */
+  lag(topic: string, consumer: string): Promise<PartitionLag[]>;
+}
+
 const CONNECT_TIMEOUT_MS = 5_000;
 const TIMEOUT_MS = 30_000;
 const CLIENT_ID = "coinlake";
@@ -37,7 +54,7 @@ const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
  * read and append.
  * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */
-export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
+export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
   const address: KafkaAddress = { brokers: options.brokers, client_id: CLIENT_ID, timeout_ms: options.timeout_ms ?? TIMEOUT_MS };
   const client = new KafkaClient(address);
   try {
@@ -46,10 +63,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
     await client.close();
     throw error;
   }
-  return new KafkaLog(client, address, options);
+  return new LogInKafka(client, address, options);
 }
 
-class KafkaLog implements Log {
+class LogInKafka implements KafkaLog {
   readonly #client: KafkaClient;
   /** Its requests are held by the broker, and would hold up others. */
   readonly #watching: KafkaClient;
@@ -157,6 +174,20 @@ class KafkaLog implements Log {
     const watch = this.#watches.get(name) ?? new TopicWatch(this.#watching, name);
     this.#watches.set(name, watch);
     await watch.wait(ends, signal);
+  }
+
+  async tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void> {
+    const { name } = await this.#topic(topic);
+    await this.#client.commit(name, this.#prefix + consumer, next);
+  }
+
+  async lag(topic: string, consumer: string): Promise<PartitionLag[]> {
+    const { name } = await this.#topic(topic);
+    const places = await this.#client.committed(name, this.#prefix + consumer);
+    return (await this.bounds(topic)).map((bound) => {
+      const next = places.get(bound.partition) ?? null;
+      return { ...bound, next, behind: Math.max(0, bound.end - Math.max(next ?? 0, bound.begin)) };
+    });
   }
 
   /** Waits for the appends under way. */

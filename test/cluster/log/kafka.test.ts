@@ -1,28 +1,122 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { openKafkaLog } from "../../../src/log/kafka/log.ts";
-import { logContract } from "../../log/contract.ts";
+import assert from "node:assert/strict";
+import { channel } from "node:diagnostics_channel";
+import { setTimeout as wait } from "node:timers/promises";
+import { after, before, describe, it } from "node:test";
+import { Admin, Producer } from "@platformatic/kafka";
+import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
+import { logContract, message } from "../../log/contract.ts";
+import { Broker } from "./broker.ts";
 
-let folder: string;
-let cluster: RunningCluster;
-let logs = 0;
+let broker: Broker;
+let prefixes = 0;
+const newPrefix = (): string => `test-${(prefixes += 1)}.`;
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "coinlake-kafka-"));
-  cluster = await startParts(["kafka"], { folder, ports: "free" });
+  broker = await Broker.start();
 });
 after(async () => {
-  await cluster?.stop();
-  rmSync(folder, { recursive: true });
+  await broker?.stop();
 });
 
 logContract("The Kafka log", async () => {
-  const prefix = `contract-${(logs += 1)}.`;
+  const prefix = newPrefix();
   return {
-    open: () => openKafkaLog({ brokers: [cluster.environment["COINLAKE_KAFKA_BROKERS"]!], prefix }),
+    open: () => openKafkaLog({ brokers: broker.brokers, prefix }),
     dispose: async () => {},
   };
+});
+
+const ALL = { max_records: 1_000_000, max_bytes: 1_000_000_000 };
+const clientOptions = () => ({ clientId: "somebody-else", bootstrapBrokers: broker.brokers });
+
+describe("The Kafka log and its cluster", () => {
+  async function withLogs(count: number, body: (prefix: string, ...logs: KafkaLog[]) => Promise<void>): Promise<void> {
+    const prefix = newPrefix();
+    const logs = await Promise.all(Array.from({ length: count }, () => openKafkaLog({ brokers: broker.brokers, prefix })));
+    try {
+      await body(prefix, ...logs);
+    } finally {
+      await Promise.all(logs.map((log) => log.close()));
+    }
+  }
+
+  async function asSomebodyElse(body: (admin: Admin, producer: Producer) => Promise<void>): Promise<void> {
+    const admin = new Admin(clientOptions());
+    const producer = new Producer({ ...clientOptions(), idempotent: true });
+    try {
+      await body(admin, producer);
+    } finally {
+      await Promise.all([admin.close(), producer.close()]);
+    }
+  }
+
+  it("A topic that somebody made with fewer partitions, or by rules that would lose records, is refused and left as it is.", async () => {
+    await withLogs(1, async (prefix, log) => {
+      await asSomebodyElse(async (admin) => {
+        await admin.createTopics({ topics: [`${prefix}few`], partitions: 1, replicas: 1 });
+        await assert.rejects(log.createTopic("few", 4), { code: "TOPIC_PARTITIONS_DIFFER", message: /has 1 partitions, not 4/ });
+        await admin.createTopics({ topics: [`${prefix}forgetful`], partitions: 4, replicas: 1 });
+        await assert.rejects(log.createTopic("forgetful", 4), { code: "TOPIC_SETTINGS_DIFFER", message: /retention\.ms is 604800000, not -1/, next_step: /--add-config flush\.messages=1/ });
+        assert.equal((await log.bounds("few")).length, 1);
+      });
+    });
+  });
+
+  it("What somebody else wrote to the topic is refused by place, and so is the gap that a transaction leaves.", async () => {
+    await withLogs(1, async (prefix, log) => {
+      await log.createTopic("t", 1);
+      await log.createTopic("u", 1);
+      await log.append("t", [message("ours")]);
+      await asSomebodyElse(async (_, producer) => {
+        await producer.send({ messages: [{ topic: `${prefix}t`, value: Buffer.from("theirs") }] });
+        await assert.rejects(log.read("t", 0, 0, ALL), { code: "FOREIGN_RECORD", message: /\/0, offset 1,/ });
+        const transaction = await producer.beginTransaction();
+        const headers = { source: Buffer.from("s"), ingested_at_us: Buffer.from("1") } as never;
+        await transaction.send({ messages: [{ topic: `${prefix}u`, key: Buffer.from("k"), value: Buffer.from("theirs"), headers }] });
+        await transaction.commit();
+        await assert.rejects(log.read("u", 0, 0, ALL), { code: "FOREIGN_RECORD", message: /\/0, offset 1,/ });
+      });
+      assert.equal((await log.read("t", 0, 0, { max_records: 1, max_bytes: 1 })).length, 1);
+    });
+  });
+
+  it("What another process appends wakes a waiting reader, and an idle wait costs about one request a second.", async () => {
+    await withLogs(2, async (_, here, there) => {
+      await here.createTopic("t", 3);
+      const ends = await here.bounds("t");
+      let requests = 0;
+      const count = (): void => void (requests += 1);
+      const controller = new AbortController();
+      const waits = Array.from({ length: 5 }, () => here.waitForAppend("t", ends, controller.signal));
+      channel("tracing:plt:kafka:connections:api:start").subscribe(count);
+      await wait(3_000);
+      channel("tracing:plt:kafka:connections:api:start").unsubscribe(count);
+      assert.ok(requests <= 8, `${requests} requests in three seconds`);
+      const appended_ms = performance.now();
+      await there.append("t", [message("x")]);
+      await Promise.all(waits);
+      assert.ok(performance.now() - appended_ms < 900, "not told by the next look, but at once");
+    });
+  });
+
+  it("A consumer's lag is known to Kafka once its place is told.", async () => {
+    await withLogs(1, async (_, log) => {
+      await log.createTopic("t", 2);
+      await log.append("t", Array.from({ length: 10 }, (_, i) => message(String(i), `key ${i}`)));
+      const ends = await log.bounds("t");
+      assert.deepEqual((await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]), ends.map(({ end }) => [null, end]));
+      await log.tellPlace("t", "bronze", new Map(ends.map(({ partition, end }) => [partition, end - 1])));
+      assert.deepEqual((await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]), ends.map(({ end }) => [end - 1, 1]));
+    });
+  });
+
+  it("A record above the limit is refused before anything of its batch is sent.", async () => {
+    await withLogs(1, async (_, log) => {
+      await log.createTopic("t", 1);
+      const large = { ...message("x"), payload: new Uint8Array(64 * 1024 * 1024 + 1) };
+      await assert.rejects(log.append("t", [message("small"), large]), { code: "RECORD_TOO_LARGE" });
+      await log.append("t", [{ ...large, payload: large.payload.subarray(1) }]);
+      assert.deepEqual((await log.bounds("t"))[0], { partition: 0, begin: 0, end: 1 });
+    });
+  });
 });
