@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { isListenedOn } from "../../../src/cluster/machine/port.ts";
 
 /** A Kafka of a test's own, on free ports, in a folder that goes with it. */
 export class Broker {
@@ -22,10 +24,11 @@ export class Broker {
     return [this.#cluster.environment["COINLAKE_KAFKA_BROKERS"]!];
   }
 
-  /** Resolves once it is gone. */
+  /** Resolves once it is gone. The threads of a killed process end one by one, and its ports with the last. */
   async kill(): Promise<void> {
     process.kill(this.#cluster.parts.get("kafka")!.pid, "SIGKILL");
     await this.#cluster.stop();
+    while (Object.values(this.#cluster.ports).some(isListenedOn)) await wait(10);
   }
 
   /** Where it was before, with what it had. */

@@ -42,7 +42,7 @@ describe("The Kafka log and its cluster", () => {
 
   async function asSomebodyElse(body: (admin: Admin, producer: Producer) => Promise<void>): Promise<void> {
     const admin = new Admin(clientOptions());
-    const producer = new Producer({ ...clientOptions(), idempotent: true });
+    const producer = new Producer({ ...clientOptions(), idempotent: true, retries: 3 });
     try {
       await body(admin, producer);
     } finally {
@@ -71,9 +71,11 @@ describe("The Kafka log and its cluster", () => {
         await producer.send({ messages: [{ topic: `${prefix}t`, value: Buffer.from("theirs") }] });
         await assert.rejects(log.read("t", 0, 0, ALL), { code: "FOREIGN_RECORD", message: /\/0, offset 1,/ });
         const transaction = await producer.beginTransaction();
-        const headers = { source: Buffer.from("s"), ingested_at_us: Buffer.from("1") } as never;
+        const headers = new Map([[Buffer.from("source"), Buffer.from("s")], [Buffer.from("ingested_at_us"), Buffer.from("1")]]);
         await transaction.send({ messages: [{ topic: `${prefix}u`, key: Buffer.from("k"), value: Buffer.from("theirs"), headers }] });
         await transaction.commit();
+        // The marker that ends a transaction follows the commit.
+        await log.waitForAppend("u", [{ partition: 0, begin: 0, end: 1 }], AbortSignal.timeout(10_000));
         await assert.rejects(log.read("u", 0, 0, ALL), { code: "FOREIGN_RECORD", message: /\/0, offset 1,/ });
       });
       assert.equal((await log.read("t", 0, 0, { max_records: 1, max_bytes: 1 })).length, 1);
