@@ -73,6 +73,11 @@ test("only the embedded engine knows DuckDB", () => {
   assert.deepEqual(breaches, []);
 });
 
+test("only the log in Kafka knows its client", () => {
+  const breaches = sources.filter((file) => !file.startsWith("src/log/kafka/") && readFileSync(file, "utf8").includes("@platformatic/"));
+  assert.deepEqual(breaches, []);
+});
+
 test("every source file is reached from the command line or a test", () => {
   const entries = [COMPOSITION_ROOT, ...globSync("{test,bench}/**/*.ts")].map((file) => file.replaceAll("\\", "/"));
   const reached = new Set<string>();

@@ -25,7 +25,8 @@ export interface ReadLimits {
  *  - a record is on disk (fsync) before `append` resolves, together with the producer's position;
  *  - offsets of a partition are gapless and never reused, whatever is pruned;
  *  - records of one key go to one partition, in the order appended;
- *  - an append that fails leaves nothing behind.
+ *  - an append that fails leaves nothing behind. Where servers keep the log, nobody may know whether it failed: then it throws
+ *    APPEND_UNCERTAIN, and records may be there without the position, never the position without its records.
  */
 export interface Log {
   /** Creates the topic if it is new; refuses a different number of partitions. */

@@ -13,6 +13,8 @@ export interface Append {
 /** A partition's part of a request is one batch of Kafka's: whole or not there, and read whole whatever is asked of it. */
 const BATCH_MAX_BYTES = 1024 * 1024;
 const BATCH_MAX_RECORDS = 4096;
+/** Brokers hang up on a request of more than 100 MB; one large record is a request of its own. */
+const REQUEST_MAX_BYTES = 32 * 1024 * 1024;
 const RETRY_PAUSE_MS = 200;
 /** Kafka numbers a producer's records per partition, in 31 bits; the client does not begin anew by itself. */
 const RECORDS_PER_PRODUCER = 2 ** 30;
@@ -113,21 +115,26 @@ export class Appender {
   }
 }
 
-/** Requests to send one after the other: of each partition as much as a batch may hold, or one record that is larger. */
+/** Requests to send one after the other: of each partition no more than a batch may hold, or one record that is larger. */
 function cutIntoRequests(messages: readonly MessageToProduce[]): MessageToProduce[][] {
   const requests: MessageToProduce[][] = [];
-  const places = new Map<string, { request: number; records: number; size_bytes: number }>();
+  let request_bytes = 0;
+  let shares = new Map<string, { records: number; size_bytes: number }>();
   for (const message of messages) {
     const partition = `${message.topic}/${message.partition}`;
     const size_bytes = (message.key?.length ?? 0) + (message.value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
-    const place = places.get(partition) ?? { request: 0, records: 0, size_bytes: 0 };
-    if (place.records > 0 && (place.records >= BATCH_MAX_RECORDS || place.size_bytes + size_bytes > BATCH_MAX_BYTES)) {
-      Object.assign(place, { request: place.request + 1, records: 0, size_bytes: 0 });
+    const share = shares.get(partition) ?? { records: 0, size_bytes: 0 };
+    const is_batch_full = share.records >= BATCH_MAX_RECORDS || (share.records > 0 && share.size_bytes + size_bytes > BATCH_MAX_BYTES);
+    const is_request_full = request_bytes > 0 && request_bytes + size_bytes > REQUEST_MAX_BYTES;
+    if (requests.length === 0 || is_batch_full || is_request_full) {
+      requests.push([]);
+      request_bytes = 0;
+      shares = new Map();
     }
-    place.records += 1;
-    place.size_bytes += size_bytes;
-    places.set(partition, place);
-    (requests[place.request] ??= []).push(message);
+    const { records, size_bytes: before_bytes } = shares.get(partition) ?? { records: 0, size_bytes: 0 };
+    shares.set(partition, { records: records + 1, size_bytes: before_bytes + size_bytes });
+    request_bytes += size_bytes;
+    requests.at(-1)?.push(message);
   }
   return requests;
 }

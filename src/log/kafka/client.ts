@@ -81,8 +81,8 @@ export class KafkaClient {
   }
 
   /** Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written to. */
-  async makeTopic({ name, partitions, settings }: TopicPlan, replicas: number): Promise<"made" | "found"> {
-    const configs = Object.entries(settings).map(([setting, value]) => ({ name: setting, value }));
+  async makeTopic({ name, partitions, settings }: TopicPlan, { replicas, in_sync }: { replicas: number; in_sync: number }): Promise<"made" | "found"> {
+    const configs = Object.entries({ ...settings, "min.insync.replicas": String(in_sync) }).map(([setting, value]) => ({ name: setting, value }));
     const outcome = await this.patiently("make a topic", async () => {
       try {
         await this.#admin.createTopics({ topics: [name], partitions, replicas, configs });

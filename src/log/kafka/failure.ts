@@ -1,4 +1,4 @@
-import { findErrorBy, GenericError, MultipleErrors } from "@platformatic/kafka";
+import { findErrorBy, GenericError, UserError } from "@platformatic/kafka";
 import { messageOf, OperatingError } from "../../errors.ts";
 
 /** Whether the same request may succeed in a moment: brokers restart, leaders move, connections break. */
@@ -49,10 +49,13 @@ export function closed(): OperatingError {
   return new OperatingError("LOG_CLOSED", "The log is closed", { next_step: "Open the log again." });
 }
 
-/** What lies at the bottom of the client's wrapped errors, said once. */
+/** What lies at the bottom of the client's wrapped errors, said once. That it was closed while it tried again is our doing, and no reason. */
 function reasonOf(error: unknown): string {
-  if (MultipleErrors.isMultipleErrors(error as Error)) return reasonOf((error as MultipleErrors).errors.at(-1));
-  return error instanceof Error && error.cause !== undefined ? reasonOf(error.cause) : messageOf(error);
+  if (error instanceof AggregateError) {
+    const reasons = error.errors.filter((reason: unknown) => !(reason instanceof UserError));
+    if (error.errors.length > 0) return reasonOf(reasons.at(-1) ?? error.errors.at(-1));
+  }
+  return error instanceof Error && error.cause !== undefined ? reasonOf(error.cause) : messageOf(error).replace(/\.$/, "");
 }
 
 function isFromClient(error: unknown): error is Error {

@@ -7,7 +7,7 @@ import { partitionOf } from "../partition.ts";
 import { Appender } from "./appender.ts";
 import { EARLIEST, KafkaClient, LATEST, type KafkaAddress } from "./client.ts";
 import { recordsOf, toMessage } from "./record.ts";
-import { checkSettings, PAYLOAD_MAX_BYTES, planTopics, positionsTopic, replicasAmong } from "./topic.ts";
+import { checkSettings, PAYLOAD_MAX_BYTES, planTopics, positionsTopic, replication } from "./topic.ts";
 import { TopicWatch } from "./watch.ts";
 
 export interface KafkaLogOptions {
@@ -87,9 +87,9 @@ class LogInKafka implements KafkaLog {
 
   async createTopic(topic: string, partitions: number): Promise<void> {
     assert(Number.isInteger(partitions) && partitions > 0, "a topic has at least one partition");
-    const replicas = replicasAmong(await this.#client.countBrokers());
-    const plans = planTopics(this.#prefix + topic, partitions, replicas);
-    const outcomes = await Promise.all(plans.map((plan) => this.#client.makeTopic(plan, replicas)));
+    const copies = replication(await this.#client.countBrokers());
+    const plans = planTopics(this.#prefix + topic, partitions);
+    const outcomes = await Promise.all(plans.map((plan) => this.#client.makeTopic(plan, copies)));
     const found = plans.filter((_, index) => outcomes[index] === "found");
     if (found.length === 0) return;
     for (const { name, partitions: wanted } of found) {

@@ -5,7 +5,6 @@ import { OperatingError } from "../../errors.ts";
 export const PAYLOAD_MAX_BYTES = 64 * 1024 * 1024;
 const NO_LIMIT = "-1";
 const ANY_TIME_MS = "9223372036854775807";
-/** Kafka counts what it copies to this many brokers at most; it goes on while two of them run. */
 const MAX_REPLICAS = 3;
 /** Positions are rewritten all the time: only closed segments are compacted, and all of it is read at a start. */
 const POSITIONS_SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -21,16 +20,18 @@ export function positionsTopic(topic: string): string {
   return `${topic}.positions`;
 }
 
-export function replicasAmong(brokers: number): number {
-  return Math.min(MAX_REPLICAS, brokers);
+/** How often a new topic is kept: on as many brokers as there are, up to three, of which one may be away. */
+export function replication(brokers: number): { replicas: number; in_sync: number } {
+  const replicas = Math.min(MAX_REPLICAS, brokers);
+  return { replicas, in_sync: Math.max(1, replicas - 1) };
 }
 
 /**
  * The topic of the records and, beside it, that of the producers' positions (a compacted one: the last record of a key counts).
  * `flush.messages=1` is fsync before the acknowledgement, on every replica that counts. Nothing is forgotten but by `prune`.
  */
-export function planTopics(topic: string, partitions: number, replicas: number): [TopicPlan, TopicPlan] {
-  const durable = { "flush.messages": "1", "min.insync.replicas": String(Math.max(1, replicas - 1)), "unclean.leader.election.enable": "false" };
+export function planTopics(topic: string, partitions: number): [TopicPlan, TopicPlan] {
+  const durable = { "flush.messages": "1", "unclean.leader.election.enable": "false" };
   return [
     {
       name: topic,

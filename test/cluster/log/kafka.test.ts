@@ -112,13 +112,15 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("A record above the limit is refused before anything of its batch is sent.", async () => {
+  it("A record above the limit is refused before anything of its batch is sent; several as large as may be arrive.", async () => {
     await withLogs(1, async (_, log) => {
-      await log.createTopic("t", 1);
-      const large = { ...message("x"), payload: new Uint8Array(64 * 1024 * 1024 + 1) };
-      await assert.rejects(log.append("t", [message("small"), large]), { code: "RECORD_TOO_LARGE" });
-      await log.append("t", [{ ...large, payload: large.payload.subarray(1) }]);
-      assert.deepEqual((await log.bounds("t"))[0], { partition: 0, begin: 0, end: 1 });
+      await log.createTopic("t", 2);
+      const too_large = new Uint8Array(64 * 1024 * 1024 + 1);
+      await assert.rejects(log.append("t", [message("small"), { ...message("x"), payload: too_large }]), { code: "RECORD_TOO_LARGE" });
+      assert.deepEqual((await log.bounds("t")).map(({ end }) => end), [0, 0]);
+      // Together they are more than a broker takes in one request.
+      await log.append("t", ["a", "b"].map((key) => ({ ...message("x", key), payload: too_large.subarray(1) })));
+      assert.equal((await log.bounds("t")).reduce((sum, { end }) => sum + end, 0), 2);
     });
   });
 });
