@@ -1,16 +1,16 @@
-import { before } from "node:test";
+import { after, before } from "node:test";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
-import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { describeCatalogStore } from "../../catalog/store-contract.ts";
-import { makeBucket } from "../s3.ts";
+import { startServers, type Servers } from "../servers.ts";
 
-const uri = process.env["HIVE_METASTORE_URI"] ?? "";
-let warehouse = "";
+let servers: Servers;
 before(async () => {
-  warehouse = `s3://${await makeBucket(s3SettingsFrom(process.env))}/warehouse`;
+  servers = await startServers("hive");
 });
+after(() => servers.stop());
 
 describeCatalogStore("the Hive Metastore", async () => {
+  const { COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" } = servers.environment;
   const store = new HiveStore({ uri, warehouse });
   return {
     store,
