@@ -1,6 +1,6 @@
 import type { Cache } from "./fetch/cache.ts";
 
-export type PartName = "kafka" | "minio" | "postgres" | "hive";
+export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark";
 
 /** A port that a part listens on, on 127.0.0.1. */
 export interface Port {

@@ -3,9 +3,10 @@ import { hive } from "./parts/hive.ts";
 import { kafka } from "./parts/kafka.ts";
 import { minio } from "./parts/minio.ts";
 import { postgres } from "./parts/postgres.ts";
+import { spark } from "./parts/spark.ts";
 
 /** In the order in which they start: a part comes after those it needs. */
-export const PARTS: readonly Part[] = [kafka, minio, postgres, hive];
+export const PARTS: readonly Part[] = [kafka, minio, postgres, hive, spark];
 
 export function partNamed(name: string): Part | undefined {
   return PARTS.find((part) => part.name === name);

@@ -1,0 +1,140 @@
+import { randomUUID } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClient, type Client } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { OperatingError } from "../../../errors.ts";
+import { sparkFailure } from "./failure.ts";
+import type { ExecutePlanResponse, PlanSchema } from "./protocol/spark/connect/base_pb.js";
+import { SparkConnectService } from "./protocol/spark/connect/base_pb.js";
+import type { CommandSchema } from "./protocol/spark/connect/commands_pb.js";
+import { sqlRelation, type Relation } from "./relation.ts";
+import { rowsFromArrow, type SparkRow } from "./rows.ts";
+
+export interface SessionOptions {
+  /** `sc://host:port`: what SPARK_REMOTE holds. */
+  remote: string;
+  /** A UUID. Views and streaming queries belong to a session: whoever names the same one finds them. By default one of its own. */
+  session_id?: string;
+  /** For each call that does not say otherwise. */
+  timeout_ms?: number;
+}
+
+export interface CallOptions {
+  /** Null waits for as long as it takes. */
+  timeout_ms?: number | null;
+  signal?: AbortSignal;
+}
+
+export type Command = MessageInitShape<typeof CommandSchema>["commandType"];
+export type Response = ExecutePlanResponse["responseType"];
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+/** Spark sends results in parts of 4 MB; a single row may be larger. */
+const MAX_MESSAGE_BYTES = 128 * 1024 * 1024;
+/** A server that died without a word is noticed within the sum of these, while something is awaited from it. */
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 10_000;
+const USER = { userId: "coinlake", userName: "coinlake" };
+
+/**
+ * A session with Spark over Spark Connect. Every call rejects with SPARK_UNREACHABLE, SPARK_TIMED_OUT, SPARK_SESSION_CLOSED or
+ * SPARK_REFUSED (a SparkRefused), or with the reason of the signal that ended it. Nothing is tried twice: the caller knows what may be.
+ */
+export class SparkSession {
+  readonly session_id: string;
+  readonly #remote: string;
+  readonly #timeout_ms: number;
+  readonly #connection: Http2SessionManager;
+  readonly #client: Client<typeof SparkConnectService>;
+
+  constructor({ remote, session_id = randomUUID(), timeout_ms = DEFAULT_TIMEOUT_MS }: SessionOptions) {
+    const url = urlOf(remote);
+    this.session_id = session_id;
+    this.#remote = remote;
+    this.#timeout_ms = timeout_ms;
+    this.#connection = new Http2SessionManager(url, { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS });
+    this.#client = createClient(SparkConnectService, createGrpcTransport({ baseUrl: url, sessionManager: this.#connection, readMaxBytes: MAX_MESSAGE_BYTES }));
+  }
+
+  async version(options: CallOptions = {}): Promise<string> {
+    const request = { ...this.#who(), analyze: { case: "sparkVersion", value: {} } } as const;
+    const { result } = await this.#asked("say its version", options, () => this.#client.analyzePlan(request, this.#limits(options)));
+    if (result.case !== "sparkVersion") throw new TypeError("Spark answers what it was asked");
+    return result.value.version;
+  }
+
+  /** Runs a statement, whatever it is; its rows, none where it has no result. */
+  async sql(statement: string, options: CallOptions = {}): Promise<SparkRow[]> {
+    for await (const response of this.execute({ case: "sqlCommand", value: { input: sqlRelation(statement) } }, "run a statement", options)) {
+      if (response.case === "sqlCommandResult" && response.value.relation !== undefined) return await this.#collect(response.value.relation, options);
+    }
+    return [];
+  }
+
+  async #collect(relation: Relation, options: CallOptions): Promise<SparkRow[]> {
+    const rows: SparkRow[] = [];
+    for await (const response of this.#run({ opType: { case: "root", value: relation } }, "give a statement's rows", options)) {
+      if (response.case === "arrowBatch") for (const row of rowsFromArrow(response.value.data)) rows.push(row);
+    }
+    return rows;
+  }
+
+  /** Runs a command and yields what Spark says about it. `doing` completes "Spark could not ...". */
+  execute(command: Command, doing: string, options: CallOptions = {}): AsyncGenerator<Response> {
+    return this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options);
+  }
+
+  /** As `execute`, for a command that has one answer of a kind. */
+  async ask<Case extends Response["case"]>(command: Command, wanted: Case, doing: string, options: CallOptions = {}): Promise<Extract<Response, { case: Case }>> {
+    for await (const response of this.execute(command, doing, options)) {
+      if (response.case === wanted) return response as Extract<Response, { case: Case }>;
+    }
+    throw new TypeError(`Spark's answer has no ${wanted}`);
+  }
+
+  async *#run(plan: MessageInitShape<typeof PlanSchema>, doing: string, options: CallOptions): AsyncGenerator<Response> {
+    try {
+      const responses = this.#client.executePlan({ ...this.#who(), plan }, this.#limits(options));
+      for await (const { responseType } of responses) yield responseType;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw sparkFailure(error, this.#remote, doing);
+    }
+  }
+
+  async #asked<T>(doing: string, options: CallOptions, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw sparkFailure(error, this.#remote, doing);
+    }
+  }
+
+  #who() {
+    return { sessionId: this.session_id, userContext: USER, clientType: "coinlake" };
+  }
+
+  #limits({ timeout_ms = this.#timeout_ms, signal }: CallOptions) {
+    return { ...(timeout_ms !== null && { timeoutMs: timeout_ms }), ...(signal && { signal }) };
+  }
+
+  /** Ends the session on the server with all that belongs to it, streaming queries included; its id is refused from then on. */
+  async release(): Promise<void> {
+    await this.#asked("end a session", {}, () => this.#client.releaseSession(this.#who(), this.#limits({})));
+    this.disconnect();
+  }
+
+  /** Leaves; what the session has stays on the server. */
+  disconnect(): void {
+    this.#connection.abort();
+  }
+}
+
+function urlOf(remote: string): string {
+  const found = /^sc:\/\/([^/;?#]+?)\/?$/.exec(remote);
+  if (found !== null && URL.canParse(`http://${found[1]}`)) return `http://${found[1]}`;
+  throw new OperatingError("SPARK_REMOTE_INVALID", `"${remote}" is no address of Spark Connect.`, {
+    next_step: "Give it as sc://HOST:PORT, such as sc://127.0.0.1:15002; parameters behind it are not taken.",
+  });
+}
