@@ -7,8 +7,6 @@ export interface StreamProgress {
   /** When the batch began, ISO 8601 in UTC. */
   at: string;
   input_rows: number;
-  input_rows_per_second: number | null;
-  processed_rows_per_second: number | null;
   duration_ms: number;
   sources: readonly SourceProgress[];
 }
@@ -27,14 +25,12 @@ export interface SourceProgress {
 /** The offset that comes next, by topic and partition. */
 export type Offsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
+/** As Spark writes it; the listener's events have offsets as objects, a query's own progress has them as JSON in text. */
 interface Told {
   id: string;
   name: string | null;
   batchId: number;
   timestamp: string;
-  numInputRows: number;
-  inputRowsPerSecond?: number;
-  processedRowsPerSecond?: number;
   durationMs: { triggerExecution?: number };
   sources: readonly { description: string; numInputRows: number; endOffset?: unknown; latestOffset?: unknown }[];
 }
@@ -46,9 +42,7 @@ export function parseProgress(json: string): StreamProgress {
     name: told.name ?? "",
     batch_id: told.batchId,
     at: told.timestamp,
-    input_rows: told.numInputRows,
-    input_rows_per_second: told.inputRowsPerSecond ?? null,
-    processed_rows_per_second: told.processedRowsPerSecond ?? null,
+    input_rows: sum(told.sources.map(({ numInputRows }) => numInputRows)),
     duration_ms: told.durationMs.triggerExecution ?? 0,
     sources: told.sources.map(({ description, numInputRows, endOffset, latestOffset }) => {
       const end = asOffsets(endOffset);
@@ -58,14 +52,19 @@ export function parseProgress(json: string): StreamProgress {
   };
 }
 
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
 function asOffsets(told: unknown): Offsets | null {
-  if (typeof told !== "object" || told === null) return null;
-  const is_offsets = Object.values(told).every((topic) => typeof topic === "object" && topic !== null && Object.values(topic as object).every((offset) => typeof offset === "number"));
-  return is_offsets ? (told as Offsets) : null;
+  const value: unknown = typeof told === "string" && told.startsWith("{") ? JSON.parse(told) : told;
+  if (typeof value !== "object" || value === null) return null;
+  const is_offsets = Object.values(value).every((topic) => typeof topic === "object" && topic !== null && Object.values(topic as object).every((offset) => typeof offset === "number"));
+  return is_offsets ? (value as Offsets) : null;
 }
 
 /** Records that wait. A batch's latest offsets may be those of its beginning: it is never less than nothing. */
 function lagBetween(end: Offsets, latest: Offsets): number {
-  const parts = Object.entries(latest).flatMap(([topic, partitions]) => Object.entries(partitions).map(([partition, offset]) => offset - (end[topic]?.[partition] ?? 0)));
-  return parts.reduce((sum, waiting) => sum + Math.max(0, waiting), 0);
+  const waiting = Object.entries(latest).flatMap(([topic, partitions]) => Object.entries(partitions).map(([partition, offset]) => offset - (end[topic]?.[partition] ?? 0)));
+  return sum(waiting.map((records) => Math.max(0, records)));
 }

@@ -1,0 +1,92 @@
+import { readStream, sqlRelation, type Relation } from "../src/engine/cluster/spark/relation.ts";
+import type { SparkSession } from "../src/engine/cluster/spark/session.ts";
+import type { StreamJob } from "../src/engine/cluster/spark/job.ts";
+import { BRONZE_SCHEMA, BRONZE_SPEC } from "../src/ingest/bronze.ts";
+import type { Pipeline } from "../src/pipeline/definition.ts";
+
+/** Bounds a batch, so that a long backlog is committed piece by piece. */
+const MAX_RECORDS_PER_BATCH = 500_000;
+
+/** Iceberg's types in Spark's words. */
+const TYPES: Readonly<Record<string, string>> = { string: "string", binary: "binary", int: "int", long: "bigint", timestamptz: "timestamp", date: "date" };
+
+/**
+ * Kafka to a pipeline's bronze table: a copy of its topic, append only, each record once. Three things hold that:
+ *  - Spark's checkpoint says which offsets a batch has, before the batch begins: done again after a crash, it is the same batch;
+ *  - Iceberg's snapshots say which batch of the query they brought: one that was committed is not committed again;
+ *  - the table says how far it is in each partition: a query that starts passes over what lies below, even one whose checkpoint
+ *    is lost, or whose last snapshot has expired.
+ */
+export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topic" | "bronze">): StreamJob {
+  const job_name = `${name}-bronze`;
+  return {
+    name: job_name,
+    description: `topic ${topic.name} to ${bronze.table}`,
+    async start(streams, { kafka_brokers, trigger = { every_ms: bronze.commit_interval_ms } }) {
+      const running = await streams.find(job_name);
+      if (running !== null) return running;
+      for (const statement of tableStatements(bronze.table)) await streams.session.sql(statement);
+      const reached = await nextOffsets(streams.session, topic.name, bronze.table);
+      const input = records(readTopic(topic.name, kafka_brokers), reached);
+      return await streams.start({ name: job_name, input, table: bronze.table, trigger, options: { "fanout-enabled": "true" } });
+    },
+  };
+}
+
+function tableStatements(table: string): string[] {
+  const columns = BRONZE_SCHEMA.fields.map(({ name, type, doc = "" }) => `${name} ${TYPES[String(type)]} comment '${doc.replaceAll("'", "\\'")}'`);
+  const partition = BRONZE_SPEC.fields.map(({ name }) => name).join(", ");
+  return [
+    `create namespace if not exists ${table.slice(0, table.lastIndexOf("."))}`,
+    `create table if not exists ${table} (${columns.join(", ")}) using iceberg partitioned by (${partition}) tblproperties ('format-version' = '2')`,
+  ];
+}
+
+/** By partition, the offset of the topic that the table lacks first. */
+async function nextOffsets(session: SparkSession, topic: string, table: string): Promise<Map<number, bigint>> {
+  const rows = await session.sql(`select log_partition, max(log_offset) + 1 as next_offset from ${table} where log_topic = '${topic}' group by log_partition`);
+  return new Map(rows.map(({ log_partition, next_offset }) => [Number(log_partition), BigInt(String(next_offset))]));
+}
+
+function readTopic(topic: string, brokers: string): Relation {
+  return readStream("kafka", {
+    "kafka.bootstrap.servers": brokers,
+    subscribe: topic,
+    startingOffsets: "earliest",
+    // Offsets that Kafka has no more stop the query, instead of being passed over.
+    failOnDataLoss: "true",
+    maxOffsetsPerTrigger: String(MAX_RECORDS_PER_BATCH),
+    includeHeaders: "true",
+  });
+}
+
+/**
+ * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else wrote has
+ * none, and is kept all the same: without a source, and with Kafka's own time.
+ */
+function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
+  const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;
+  const known = [...reached].map(([partition, next]) => `(partition = ${partition} and offset < ${next})`);
+  return sqlRelation(
+    `with received as (
+      select
+        *,
+        cast(value as string) as text,
+        coalesce(timestamp_micros(try_cast(${header("ingested_at_us")} as bigint)), timestamp) as received_at
+      from topic
+      where ${known.length === 0 ? "true" : `not (${known.join(" or ")})`}
+    )
+    select
+      ${header("source")} as source,
+      try_validate_utf8(text) as payload,
+      if(is_valid_utf8(text), null, value) as payload_bytes,
+      octet_length(value) as payload_size_bytes,
+      received_at as ingested_at,
+      cast(received_at as date) as ingestion_date,
+      topic as log_topic,
+      partition as log_partition,
+      offset as log_offset
+    from received`,
+    { topic },
+  );
+}
