@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
+import { jobs } from "../../streaming/all.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -10,6 +11,7 @@ import { queryCommand } from "./commands/query.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
+import { streamsCommand } from "./commands/streams.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
 import { VERSION } from "./version.ts";
@@ -50,6 +52,7 @@ function program(): Command {
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(clusterCommand(withoutLake))
+    .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }

@@ -69,6 +69,13 @@ export function writeEnvironment(folder: string, environment: Readonly<Record<st
   writeWhole(environmentFile(folder), Object.entries(environment).map(([name, value]) => `${name}=${value}\n`).join(""));
 }
 
+/** What stands there; nothing where no cluster was ever started. */
+export function readEnvironment(folder: string): Record<string, string> {
+  const file = environmentFile(folder);
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+}
+
 /** Makes the cluster's folder where it is new. Throws CLUSTER_FOLDER_NOT_WRITABLE. */
 export function openOrCreateCluster(folder: string): Secrets {
   try {

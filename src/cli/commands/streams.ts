@@ -1,0 +1,171 @@
+import { Command } from "commander";
+import { clusterFolder, readEnvironment } from "../../cluster/state.ts";
+import type { StreamJob } from "../../engine/cluster/spark/job.ts";
+import type { StreamProgress } from "../../engine/cluster/spark/progress.ts";
+import { SparkStreams, type StreamEvent } from "../../engine/cluster/spark/streams.ts";
+import { OperatingError } from "../../errors.ts";
+import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
+import type { Column } from "../../pipeline/definition.ts";
+import type { CommonOptions } from "../context.ts";
+import { formatTable } from "../format.ts";
+import { openOutput, type Output } from "../output.ts";
+
+type Decorate = (command: Command) => Command;
+
+interface Context {
+  streams: SparkStreams;
+  kafka_brokers: string;
+  output: Output;
+}
+
+export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return new Command("streams")
+    .description(`the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`)
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
+    .addCommand(listCommand(jobs, withCommon))
+    .addCommand(startCommand(jobs, withCommon))
+    .addCommand(watchCommand(jobs, withCommon))
+    .addCommand(stopCommand(jobs, withCommon));
+}
+
+function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return withCommon(new Command("list"))
+    .description("every stream: whether it runs, how far it is, what waits")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list --json")
+    .action(async (options: CommonOptions) => {
+      await withStreams(options, async ({ streams, output }) => {
+        const running = await streams.list();
+        const rows = await Promise.all(
+          jobs.map(async ({ name, description }) => {
+            const query = running.find((candidate) => candidate.name === name);
+            if (query === undefined) return { stream: name, description, state: "stopped", message: null, query_id: null, progress: null };
+            const [status, progress] = await Promise.all([query.status(), query.lastProgress()]);
+            return { stream: name, description, state: "running", message: status.message, query_id: query.id, progress };
+          }),
+        );
+        if (output.is_json) return output.result(JSON.stringify(rows, null, 2));
+        output.result(formatTable(LIST_COLUMNS, rows.map(({ stream, description, state, message, progress }) => [stream, description, state, message, ...progressCells(progress)])));
+      });
+    });
+}
+
+function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return withCommon(new Command("start"))
+    .description("start streams that do not run; they go on in Spark, where they stopped")
+    .argument("[names...]", "which; all by default")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams start")
+    .action(async (names: string[], options: CommonOptions) => {
+      await withStreams(options, async ({ streams, kafka_brokers, output }) => {
+        const started = [];
+        for (const job of named(jobs, names)) {
+          const query = await job.start(streams, { kafka_brokers });
+          output.say(`${job.name} runs: ${job.description}`);
+          started.push({ stream: job.name, query_id: query.id, run_id: query.run_id });
+        }
+        if (output.is_json) output.result(JSON.stringify(started, null, 2));
+      });
+    });
+}
+
+function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return withCommon(new Command("stop"))
+    .description("stop streams; `start` goes on where they stopped")
+    .argument("[names...]", "which; all by default")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams stop")
+    .action(async (names: string[], options: CommonOptions) => {
+      await withStreams(options, async ({ streams, output }) => {
+        const stopped = [];
+        for (const { name } of named(jobs, names)) {
+          const query = await streams.find(name);
+          if (query === null) continue;
+          await query.stop();
+          output.say(`${name} has stopped`);
+          stopped.push(name);
+        }
+        if (output.is_json) output.result(JSON.stringify(stopped, null, 2));
+        else if (stopped.length === 0) output.say("None of them runs.");
+      });
+    });
+}
+
+function watchCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return withCommon(new Command("watch"))
+    .description("tell of every batch as it is committed, until Ctrl-C; with --json, one event a line")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams watch")
+    .action(async (options: CommonOptions) => {
+      await withStreams(options, async ({ streams, output }) => {
+        const ending = new AbortController();
+        const end = () => ending.abort();
+        process.once("SIGINT", end).once("SIGTERM", end);
+        const names = new Map((await streams.list()).map(({ id, name }) => [id, name]));
+        if (names.size === 0) output.say(`Nothing runs yet; there are: ${jobs.map(({ name }) => name).join(", ")}.`);
+        try {
+          for await (const event of streams.events(ending.signal)) {
+            if (event.kind === "progress") names.set(event.progress.query_id, event.progress.name);
+            if (output.is_json) output.result(JSON.stringify(event));
+            else tell(event, names, output);
+          }
+        } catch (error) {
+          if (!ending.signal.aborted) throw error;
+        }
+      });
+    });
+}
+
+function tell(event: StreamEvent, names: ReadonlyMap<string, string>, output: Output): void {
+  if (event.kind === "idle") return;
+  if (event.kind === "ended") {
+    const name = names.get(event.query_id) ?? event.query_id;
+    if (event.failure === null) output.say(`${name} has stopped`);
+    else output.warn(`${name} failed: ${event.failure.split("\n")[0]}`);
+    return;
+  }
+  const { name, at, batch_id, input_rows, duration_ms } = event.progress;
+  output.result(`${at}  ${name}  batch ${batch_id}: ${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s, ${lagOf(event.progress) ?? "?"} waiting`);
+}
+
+const LIST_COLUMNS: readonly Column[] = [
+  { name: "stream", header: "stream", kind: "text" },
+  { name: "description", header: "from, to", kind: "text" },
+  { name: "state", header: "state", kind: "text" },
+  { name: "message", header: "says", kind: "text" },
+  { name: "batch", header: "batch", kind: "count" },
+  { name: "at", header: "last batch at", kind: "time" },
+  { name: "records", header: "its records", kind: "count" },
+  { name: "lag", header: "waiting", kind: "count" },
+];
+
+function progressCells(progress: StreamProgress | null): (string | null)[] {
+  if (progress === null) return [null, null, null, null];
+  const lag = lagOf(progress);
+  return [String(progress.batch_id), progress.at, String(progress.input_rows), lag === null ? null : String(lag)];
+}
+
+function lagOf({ sources }: StreamProgress): number | null {
+  return sources.reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0);
+}
+
+function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
+  const unknown = names.find((name) => !jobs.some((job) => job.name === name));
+  if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
+  throw new OperatingError("UNKNOWN_STREAM", `There is no stream "${unknown}".`, {
+    next_step: `Name one of these, or none for all: ${jobs.map(({ name }) => name).join(", ")}.`,
+  });
+}
+
+/** Finds Spark and Kafka by the environment, else by what the cluster of the data folder wrote down. */
+async function withStreams(options: CommonOptions, work: (context: Context) => Promise<void>): Promise<void> {
+  const folder = clusterFolder(options.data ?? DEFAULT_DATA_FOLDER);
+  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = { ...readEnvironment(folder), ...process.env };
+  if (!remote || !kafka_brokers) {
+    throw new OperatingError("CLUSTER_NOT_FOUND", `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${folder} say where they are.`, {
+      next_step: "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
+    });
+  }
+  const streams = new SparkStreams(remote);
+  try {
+    await work({ streams, kafka_brokers, output: openOutput(options.json ?? false) });
+  } finally {
+    streams.disconnect();
+  }
+}
