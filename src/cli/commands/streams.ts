@@ -100,7 +100,7 @@ function watchCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
         const names = new Map((await streams.list()).map(({ id, name }) => [id, name]));
         if (names.size === 0) output.say(`Nothing runs yet; there are: ${jobs.map(({ name }) => name).join(", ")}.`);
         try {
-          for await (const event of streams.events(ending.signal)) {
+          for await (const event of await streams.listen(ending.signal)) {
             if (event.kind === "progress") names.set(event.progress.query_id, event.progress.name);
             if (output.is_json) output.result(JSON.stringify(event));
             else tell(event, names, output);

@@ -82,12 +82,20 @@ async function assertExactlyOnce(foreign = 0): Promise<void> {
   assert.deepEqual(row, { records: BigInt(topic.count + foreign), places: BigInt(topic.count + foreign), numbers: BigInt(topic.count), wrong: 0n });
 }
 
-/** The first progress that satisfies, from now on. */
-async function progressWhere(is_wanted: (progress: StreamProgress) => boolean): Promise<StreamProgress> {
-  for await (const event of streams.events(AbortSignal.timeout(60_000))) {
-    if (event.kind === "progress" && is_wanted(event.progress)) return event.progress;
-  }
-  throw new Error("the events end with the server alone");
+/** Resolves once it watches: to the first progress from now on that satisfies. */
+async function watchFor(is_wanted: (progress: StreamProgress) => boolean): Promise<{ found: Promise<StreamProgress> }> {
+  const events = await streams.listen(AbortSignal.timeout(60_000));
+  const find = async () => {
+    for await (const event of events) if (event.kind === "progress" && is_wanted(event.progress)) return event.progress;
+    throw new Error("events end with the server alone");
+  };
+  return { found: find() };
+}
+
+async function listenToTheEnd(events: AsyncIterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const _ of events) count += 1;
+  return count;
 }
 
 test("the client is made from the protocol of the Spark that is fetched", async () => {
@@ -171,9 +179,9 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
   assert.equal((await startJob()).run_id, query.run_id);
   assert.deepEqual((await other.list()).map(({ name }) => name), [job.name]);
   assert.equal((await query.status()).is_active, true);
-  const watched = progressWhere(({ input_rows }) => input_rows > 0);
+  const watched = await watchFor(({ input_rows }) => input_rows > 0);
   await topic.append(300);
-  const { name, query_id, sources } = await watched;
+  const { name, query_id, sources } = await watched.found;
   assert.deepEqual({ name, query_id }, { name: job.name, query_id: query.id });
   assert.equal(sources[0]?.end?.["prices.raw"]?.["0"] !== undefined && sources[0].lag !== null, true);
   await query.drain();
@@ -194,12 +202,14 @@ test("started again it goes on where it stopped, as the same query", async () =>
 test("Spark, killed in the middle of a backlog, goes on from the checkpoint: nothing lost, nothing doubled", async () => {
   for (const records of [3_000, 6_000]) {
     const { id } = (await streams.find(job.name)) ?? (await startJob());
-    const moving = progressWhere(({ input_rows }) => input_rows > 0);
+    const moving = await watchFor(({ input_rows }) => input_rows > 0);
     const appended = (async () => {
       for (let sent = 0; sent < records; sent += 300) await topic.append(300);
     })();
-    await moving;
+    await moving.found;
+    const listener = assert.rejects(listenToTheEnd(await streams.listen(AbortSignal.timeout(60_000))), { code: "SPARK_UNREACHABLE" });
     await killSpark();
+    await listener;
     await assert.rejects(streams.list(), { code: "SPARK_UNREACHABLE" });
     await appended;
     await up();

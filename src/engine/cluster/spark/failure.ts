@@ -3,6 +3,8 @@ import { OperatingError, messageOf } from "../../../errors.ts";
 
 /** What Spark itself says no to: its message begins with the condition's name in brackets (spark.apache.org/docs: error conditions). */
 const CONDITION = /^(?:\([^)]*\) )?\[([A-Z0-9_.]+)\]/;
+/** Codes under which a connection breaks. Spark uses some of them as well, and then says in details what it is about. */
+const CONNECTION: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.Aborted, Code.Internal, Code.Unknown]);
 const LINES_SHOWN = 6;
 
 /** Spark understood, and refused or failed. */
@@ -30,21 +32,15 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
       cause: error,
     });
   }
-  switch (error.code) {
-    case Code.Unavailable:
-      return unreachable(remote, doing, message, error);
-    case Code.DeadlineExceeded:
-      return new OperatingError("SPARK_TIMED_OUT", `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known.`, {
-        next_step: "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
-        is_retryable: true,
-        cause: error,
-      });
-    case Code.Canceled:
-    case Code.Aborted:
-      return condition === null ? unreachable(remote, doing, message, error) : new SparkRefused(doing, condition, firstLines(message), error);
-    default:
-      return new SparkRefused(doing, condition, firstLines(message), error);
+  if (error.code === Code.DeadlineExceeded) {
+    return new OperatingError("SPARK_TIMED_OUT", `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known.`, {
+      next_step: "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
+      is_retryable: true,
+      cause: error,
+    });
   }
+  const is_connection = error.details.length === 0 && CONNECTION.has(error.code);
+  return is_connection ? unreachable(remote, doing, message, error) : new SparkRefused(doing, condition, firstLines(message), error);
 }
 
 function unreachable(remote: string, doing: string, message: string, cause: unknown): OperatingError {

@@ -65,10 +65,8 @@ export class SparkSession {
 
   /** Runs a statement, whatever it is; its rows, none where it has no result. */
   async sql(statement: string, options: CallOptions = {}): Promise<SparkRow[]> {
-    for await (const response of this.execute({ case: "sqlCommand", value: { input: sqlRelation(statement) } }, "run a statement", options)) {
-      if (response.case === "sqlCommandResult" && response.value.relation !== undefined) return await this.#collect(response.value.relation, options);
-    }
-    return [];
+    const { value } = await this.ask({ case: "sqlCommand", value: { input: sqlRelation(statement) } }, "sqlCommandResult", "run a statement", options);
+    return value.relation === undefined ? [] : await this.#collect(value.relation, options);
   }
 
   async #collect(relation: Relation, options: CallOptions): Promise<SparkRow[]> {
@@ -79,26 +77,31 @@ export class SparkSession {
     return rows;
   }
 
-  /** Runs a command and yields what Spark says about it. `doing` completes "Spark could not ...". */
+  /** Runs a command and yields what Spark says about it; who stops listening cancels it. `doing` completes "Spark could not ...". */
   execute(command: Command, doing: string, options: CallOptions = {}): AsyncGenerator<Response> {
     return this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options);
   }
 
   /** As `execute`, for a command that has one answer of a kind. */
   async ask<Case extends Response["case"]>(command: Command, wanted: Case, doing: string, options: CallOptions = {}): Promise<Extract<Response, { case: Case }>> {
-    for await (const response of this.execute(command, doing, options)) {
-      if (response.case === wanted) return response as Extract<Response, { case: Case }>;
-    }
-    throw new TypeError(`Spark's answer has no ${wanted}`);
+    let answer: Response | undefined;
+    // To its end: who leaves before cancels what the command still does.
+    for await (const response of this.execute(command, doing, options)) if (response.case === wanted) answer = response;
+    if (answer === undefined) throw new TypeError(`Spark's answer has no ${wanted}`);
+    return answer as Extract<Response, { case: Case }>;
   }
 
   async *#run(plan: MessageInitShape<typeof PlanSchema>, doing: string, options: CallOptions): AsyncGenerator<Response> {
+    const left = new AbortController();
+    const signal = options.signal === undefined ? left.signal : AbortSignal.any([left.signal, options.signal]);
     try {
-      const responses = this.#client.executePlan({ ...this.#who(), plan }, this.#limits(options));
+      const responses = this.#client.executePlan({ ...this.#who(), plan }, this.#limits({ ...options, signal }));
       for await (const { responseType } of responses) yield responseType;
     } catch (error) {
       options.signal?.throwIfAborted();
       throw sparkFailure(error, this.#remote, doing);
+    } finally {
+      left.abort();
     }
   }
 

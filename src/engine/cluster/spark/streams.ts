@@ -3,7 +3,7 @@ import { OperatingError } from "../../../errors.ts";
 import { parseProgress, type StreamProgress } from "./progress.ts";
 import { StreamingQueryEventType, type StreamingQueryCommandSchema, type StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
 import type { Relation } from "./relation.ts";
-import { SparkSession, type CallOptions } from "./session.ts";
+import { SparkSession, type CallOptions, type Response } from "./session.ts";
 
 /** The session that Coinlake's streaming queries belong to: any process that names it lists, watches and stops them. */
 const SESSION_ID = "3f1d0a52-6f0b-5c55-9d7e-c0143a5ee001";
@@ -77,18 +77,27 @@ export class SparkStreams {
     return (await this.list()).find((query) => query.name === name) ?? null;
   }
 
-  /** What all queries do, as they do it, from now on and until the signal aborts. Rejects when the server goes away. */
-  async *events(signal: AbortSignal): AsyncGenerator<StreamEvent> {
+  /** Resolves once it listens: to what all queries do from now on, as they do it, until the signal aborts. Rejects when the server goes away. */
+  async listen(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
     const command = { case: "streamingQueryListenerBusCommand", value: { command: { case: "addListenerBusListener", value: true } } } as const;
-    for await (const response of this.session.execute(command, "tell what its streams do", { timeout_ms: null, signal })) {
-      if (response.case !== "streamingQueryListenerEventsResult") continue;
-      for (const { eventType, eventJson } of response.value.events) yield eventOf(eventType, eventJson);
+    const responses = this.session.execute(command, "tell what its streams do", { timeout_ms: null, signal });
+    const first = await responses.next();
+    if (first.done || first.value.case !== "streamingQueryListenerEventsResult" || !first.value.value.listenerBusListenerAdded) {
+      throw new TypeError("Spark says first that somebody listens");
     }
+    return eventsOf(responses);
   }
 
   /** Leaves; the queries go on. */
   disconnect(): void {
     this.session.disconnect();
+  }
+}
+
+async function* eventsOf(responses: AsyncGenerator<Response>): AsyncGenerator<StreamEvent> {
+  for await (const response of responses) {
+    if (response.case !== "streamingQueryListenerEventsResult") continue;
+    for (const { eventType, eventJson } of response.value.events) yield eventOf(eventType, eventJson);
   }
 }
 
