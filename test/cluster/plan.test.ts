@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { cacheFolder, fetchOnce, type Cache } from "../../src/cluster/fetch/cache.ts";
+import { parseChecksums, refuseUnpinned } from "../../src/cluster/fetch/maven.ts";
+import { findTool } from "../../src/cluster/machine/tool.ts";
+import { PARTS, withNeeds } from "../../src/cluster/parts.ts";
+import { choosePorts } from "../../src/cluster/ports.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+function fill(name: string, files: Record<string, string>): string {
+  const path = join(folder.path, name);
+  mkdirSync(path);
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
+  return path;
+}
+
+const sum = (text: string) => createHash("sha256").update(text).digest("hex");
+
+test("what was fetched is refused where a file is missing, unknown or other than pinned", () => {
+  const pins = parseChecksums(`${sum("a")}  a.jar\n${sum("b")}  b.jar\n`);
+  refuseUnpinned(fill("whole", { "a.jar": "a", "b.jar": "b" }), pins, "repository");
+  for (const [files, message] of [
+    [{ "a.jar": "a" }, /b\.jar is missing/],
+    [{ "a.jar": "a", "b.jar": "x" }, /b\.jar has other bytes/],
+    [{ "a.jar": "a", "b.jar": "b", "c.jar": "c" }, /c\.jar was not asked for/],
+  ] as const) {
+    assert.throws(() => refuseUnpinned(fill(`wrong-${message.source}`, files), pins, "repository"), { code: "CHECKSUM_MISMATCH", message });
+  }
+});
+
+test("a fetched folder appears whole or not at all, once for all who ask, and anew when its pins change", async () => {
+  const cache: Cache = { folder: join(folder.path, "cache"), say() {}, progress: () => ({ update() {}, end() {} }) };
+  const pin = join(folder.path, "pin");
+  writeFileSync(pin, "1");
+  const fetch = { name: "part-1", pins: [pin], tool: "tool" };
+  let made = 0;
+  const make = async (path: string) => void writeFileSync(join(path, "file"), String(++made));
+  await assert.rejects(fetchOnce(cache, fetch, async (path) => {
+    writeFileSync(join(path, "half"), "");
+    throw new Error("cut off");
+  }), /cut off/);
+  assert.deepEqual(readdirSync(cache.folder).filter((name) => !name.endsWith(".unfinished")), ["tool"]);
+  const [one, two] = await Promise.all([fetchOnce(cache, fetch, make), fetchOnce(cache, fetch, make)]);
+  assert.equal(one, two);
+  assert.equal(made, 1);
+  assert.deepEqual(readdirSync(one), ["file"]);
+  writeFileSync(pin, "2");
+  assert.notEqual(await fetchOnce(cache, fetch, make), one);
+  assert.ok(existsSync(one));
+});
+
+test("the cache lies where it is said to, else in the user's cache folder, never in the checkout", () => {
+  assert.equal(cacheFolder({ COINLAKE_CACHE: "/somewhere" }), "/somewhere");
+  assert.equal(cacheFolder({ XDG_CACHE_HOME: "/home/a/cache" }), "/home/a/cache/coinlake");
+  assert.ok(!cacheFolder({}).startsWith(process.cwd()));
+});
+
+test("a part comes with all that it needs, in the order in which they start", () => {
+  assert.deepEqual(withNeeds(["hive"]).map(({ name }) => name), ["minio", "postgres", "hive"]);
+  assert.deepEqual(withNeeds(["hive", "kafka"]), PARTS);
+  const seen = new Set<string>();
+  for (const { name, needs } of PARTS) {
+    assert.deepEqual(needs.filter((need) => !seen.has(need)), [], name);
+    seen.add(name);
+  }
+});
+
+test("every port has a variable and a default of its own", async () => {
+  const ports = PARTS.flatMap((part) => part.ports);
+  for (const key of ["name", "variable", "default"] as const) assert.equal(new Set(ports.map((port) => port[key])).size, ports.length);
+  const chosen = await choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "19092" });
+  assert.deepEqual(chosen.get("kafka"), { kafka: 19092, "kafka-controller": 9093 });
+  await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "9000" }), { code: "PORT_TWICE", message: /"kafka" and "minio"/ });
+  for (const bad of ["0", "70000", "kafka", "1.5"]) await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
+});
+
+test("a tool that the machine lacks is named with what it is for and how to get it", () => {
+  const tool = { program: "no-such-program", purpose: "fetches Kafka", remedy: "Install it." };
+  assert.throws(() => findTool(tool), { code: "TOOL_MISSING", message: /"no-such-program", which fetches Kafka/, next_step: "Install it." });
+});
+
+test("`status` of a cluster that was never started says so and makes nothing", async () => {
+  const data = join(folder.path, "none");
+  const { code, stdout } = await coinlake(["cluster", "status", "--native", "--json", "--data", data]);
+  assert.equal(code, 0);
+  assert.deepEqual((JSON.parse(stdout) as { state: string }[]).map(({ state }) => state), PARTS.map(() => "stopped"));
+  assert.ok(!existsSync(data));
+});
+
+test("an unknown part is refused by the command line", async () => {
+  const { code, stderr } = await coinlake(["cluster", "up", "--native", "--only", "zookeeper", "--data", join(folder.path, "none")]);
+  assert.equal(code, 2);
+  assert.match(stderr, /"zookeeper" is none of: kafka, minio, postgres, hive/);
+});
