@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { RecordsBatch } from "@platformatic/kafka";
 import type { SourceRecord } from "../../source/producer.ts";
 import { nobodyListens, type StepListener } from "../../steps.ts";
 import { noSuchPartition, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
@@ -42,10 +43,9 @@ export interface KafkaLog extends Log {
 const CONNECT_TIMEOUT_MS = 5_000;
 const TIMEOUT_MS = 30_000;
 const CLIENT_ID = "coinlake";
-/** Kafka reads by bytes; of records nothing is known before they have come. */
+/** Kafka reads by bytes: what a record takes there is assumed until the first have been seen. */
 const ASSUMED_RECORD_BYTES = 512;
 const FETCH_MAX_BYTES = 8 * 1024 * 1024;
-/** Those of one millisecond are looked at one by one when pruning. */
 const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
 
 /**
@@ -75,6 +75,7 @@ class LogInKafka implements KafkaLog {
   readonly #step: StepListener;
   readonly #partitions = new Map<string, number>();
   readonly #watches = new Map<string, TopicWatch>();
+  #record_bytes = ASSUMED_RECORD_BYTES;
   #closing: Promise<void> | null = null;
 
   constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = nobodyListens }: KafkaLogOptions) {
@@ -119,7 +120,7 @@ class LogInKafka implements KafkaLog {
     let size_bytes = 0;
     for (;;) {
       const next = offset + records.length;
-      const max_bytes = Math.min(Math.max(1, limits.max_bytes - size_bytes), Math.max(1, limits.max_records - records.length) * ASSUMED_RECORD_BYTES, FETCH_MAX_BYTES);
+      const max_bytes = Math.min(Math.max(1, limits.max_bytes - size_bytes), Math.max(1, limits.max_records - records.length) * this.#record_bytes, FETCH_MAX_BYTES);
       const fetched = await this.#client.fetch(name, partition, next, { max_bytes, max_wait_ms: 0 });
       if (fetched === null) {
         const begin = (await this.#client.listOffsets(name, EARLIEST))[partition] ?? 0;
@@ -127,6 +128,7 @@ class LogInKafka implements KafkaLog {
         return records;
       }
       if (limits.max_records < 1 || fetched.batches.length === 0) return records;
+      this.#record_bytes = meanBytes(fetched.batches);
       for (const record of recordsOf(name, partition, fetched.batches, next)) {
         records.push(record);
         size_bytes += record.payload.length;
@@ -200,7 +202,10 @@ class LogInKafka implements KafkaLog {
     await Promise.all([this.#watching.close(), this.#client.close()]);
   }
 
-  /** Offset of the first record ingested at or after a time; the end where there is none. Kafka's index knows milliseconds. */
+  /**
+   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before that time was
+   * ingested before it as well, and is found in the time index; a replay's records are older than they lie there, and are looked at.
+   */
   async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
     const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;
     if (found < 0) return end;
@@ -220,4 +225,9 @@ class LogInKafka implements KafkaLog {
     this.#partitions.set(name, partitions);
     return { name, partitions };
   }
+}
+
+function meanBytes(batches: readonly RecordsBatch[]): number {
+  const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
+  return Math.max(1, Math.ceil(batches.reduce((sum, { length }) => sum + length, 0) / Math.max(1, records)));
 }

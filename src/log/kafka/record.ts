@@ -4,8 +4,8 @@ import type { SourceRecord } from "../../source/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**
- * A record in Kafka: the key in UTF-8, the payload as the value, byte for byte. Its time is that of ingestion in milliseconds, as
- * Kafka counts; what Kafka has no field for stands in headers:
+ * A record in Kafka: the key in UTF-8, the payload as the value, byte for byte; its time is when the broker took it. What Kafka has no
+ * field for stands in headers:
  *   source           UTF-8
  *   ingested_at_us   microseconds UTC, decimal
  */
@@ -21,7 +21,6 @@ export function toMessage(topic: string, partition: number, { key, source, paylo
     partition,
     key: Buffer.from(key),
     value: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
-    timestamp: BigInt(Math.floor(ingested_at_us / 1000)),
     headers: new Map([
       [SOURCE, Buffer.from(source)],
       [INGESTED_AT_US, Buffer.from(String(ingested_at_us))],
