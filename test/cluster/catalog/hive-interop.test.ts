@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Catalog } from "../../../src/catalog/catalog.ts";
+import { HiveStore } from "../../../src/catalog/hive/store.ts";
+import { startCatalogServer, type CatalogServer } from "../../../src/catalog/server.ts";
+import { pythonExecutable } from "../../../src/lake/tools.ts";
+import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
+import { S3Storage } from "../../../src/storage/s3/storage.ts";
+import { startServers, type Servers } from "../servers.ts";
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL("hive_client.py", import.meta.url));
+
+let servers: Servers;
+let catalog: Catalog;
+let server: CatalogServer;
+/** What the script saw, by case. */
+let seen: Record<"made_here" | "made_there", Record<string, unknown>>;
+before(async () => {
+  servers = await startServers("hive");
+  const { COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" } = servers.environment;
+  const storage = new S3Storage(s3SettingsFrom(servers.environment));
+  catalog = new Catalog({ store: new HiveStore({ uri, warehouse }), storage, warehouse });
+  server = await startCatalogServer({ catalog, port: 0 });
+  const { stdout } = await run(pythonExecutable(), [script, server.url, uri, warehouse], { env: { ...process.env, ...servers.environment } });
+  seen = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+});
+after(async () => {
+  await server?.close();
+  await catalog?.close();
+  await servers?.stop();
+});
+
+test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads it, commits to it, and is read in turn", () => {
+  const { by_hive, by_rest, by_hive_after, listed } = seen.made_here;
+  const namespace = seen.made_here["namespace"] as Record<string, string>;
+  assert.deepEqual({ by_hive, by_rest, by_hive_after, listed }, { by_hive: ["bitcoin"], by_rest: ["bitcoin", "ether", "tether"], by_hive_after: ["bitcoin", "ether", "tether"], listed: [["ours", "prices"]] });
+  assert.equal(namespace["comment"], "made over REST");
+  assert.equal(namespace["owner"], "ana");
+});
+
+test("Hive is told what Iceberg's own catalog tells it: columns, place, properties, figures", () => {
+  assert.deepEqual(seen.made_here["in_hive"], {
+    type: "EXTERNAL_TABLE",
+    columns: [["coin", "string"], ["price", "decimal(38,18)"], ["price_date", "date"], ["note", "string"]],
+    is_location_told: true,
+    is_pointer: true,
+    is_previous: true,
+    is_current: true,
+    parameters: { table_type: "ICEBERG", EXTERNAL: "TRUE", numRows: "3", kept: "yes", gone: null, told: "late", "engine.hive.lock-enabled": "false" },
+  });
+});
+
+test("a table of another Hive catalog is read, written, renamed and dropped through ours", () => {
+  assert.deepEqual(seen.made_there, {
+    by_rest: ["bitcoin"],
+    listed: [["theirs", "prices"]],
+    by_hive: ["bitcoin", "ether"],
+    exists: false,
+    namespaces: [["default"], ["ours"]],
+  });
+});
