@@ -185,8 +185,15 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
   assert.deepEqual({ name, query_id }, { name: job.name, query_id: query.id });
   assert.equal(sources[0]?.end?.["prices.raw"]?.["0"] !== undefined && sources[0].lag !== null, true);
   await query.drain();
+  const listening = await other.listen(AbortSignal.timeout(60_000));
+  await assert.rejects(streams.listen(AbortSignal.timeout(60_000)), { code: "STREAMS_LISTENED_TO" });
+  const ended = (async () => {
+    for await (const event of listening) if (event.kind === "ended") return event.query_id;
+    throw new Error("events end with the server alone");
+  })();
   assert.equal((await query.lastProgress())?.sources[0]?.lag, 0);
   await query.stop();
+  assert.equal(await ended, query.id);
   assert.equal(await other.find(job.name), null);
   other.disconnect();
   await assertExactlyOnce();

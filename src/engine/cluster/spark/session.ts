@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, type Client } from "@connectrpc/connect";
+import { ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { OperatingError } from "../../../errors.ts";
 import { sparkFailure } from "./failure.ts";
 import type { ExecutePlanResponse, PlanSchema } from "./protocol/spark/connect/base_pb.js";
-import { SparkConnectService } from "./protocol/spark/connect/base_pb.js";
+import { InterruptRequest_InterruptType, SparkConnectService } from "./protocol/spark/connect/base_pb.js";
 import type { CommandSchema } from "./protocol/spark/connect/commands_pb.js";
 import { sqlRelation, type Relation } from "./relation.ts";
 import { rowsFromArrow, type SparkRow } from "./rows.ts";
@@ -31,9 +31,13 @@ export type Response = ExecutePlanResponse["responseType"];
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** Spark sends results in parts of 4 MB; a single row may be larger. */
 const MAX_MESSAGE_BYTES = 128 * 1024 * 1024;
-/** A server that died without a word is noticed within the sum of these, while something is awaited from it. */
-const PING_INTERVAL_MS = 10_000;
-const PING_TIMEOUT_MS = 10_000;
+/**
+ * A server that left without a word is noticed within the sum of these, while something is awaited from it. gRPC's servers cut off
+ * who pings more often than every five minutes.
+ */
+const PING_INTERVAL_MS = 330_000;
+const PING_TIMEOUT_MS = 20_000;
+const INTERRUPT_TIMEOUT_MS = 5_000;
 const USER = { userId: "coinlake", userName: "coinlake" };
 
 /**
@@ -77,7 +81,7 @@ export class SparkSession {
     return rows;
   }
 
-  /** Runs a command and yields what Spark says about it; who stops listening cancels it. `doing` completes "Spark could not ...". */
+  /** Runs a command and yields what Spark says about it; who stops listening, or waits no longer, ends it. `doing` completes "Spark could not ...". */
   execute(command: Command, doing: string, options: CallOptions = {}): AsyncGenerator<Response> {
     return this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options);
   }
@@ -92,16 +96,33 @@ export class SparkSession {
   }
 
   async *#run(plan: MessageInitShape<typeof PlanSchema>, doing: string, options: CallOptions): AsyncGenerator<Response> {
+    const operation_id = randomUUID();
     const left = new AbortController();
     const signal = options.signal === undefined ? left.signal : AbortSignal.any([left.signal, options.signal]);
+    let is_over = false;
     try {
-      const responses = this.#client.executePlan({ ...this.#who(), plan }, this.#limits({ ...options, signal }));
+      const responses = this.#client.executePlan({ ...this.#who(), operationId: operation_id, plan }, this.#limits({ ...options, signal }));
       for await (const { responseType } of responses) yield responseType;
+      is_over = true;
     } catch (error) {
       options.signal?.throwIfAborted();
-      throw sparkFailure(error, this.#remote, doing);
+      const failure = sparkFailure(error, this.#remote, doing);
+      is_over = failure instanceof OperatingError && failure.code !== "SPARK_TIMED_OUT";
+      throw failure;
     } finally {
       left.abort();
+      if (!is_over) await this.#interrupt(operation_id);
+    }
+  }
+
+  /** Spark goes on with what nobody waits for any more, on all its cores, unless it is told. */
+  async #interrupt(operation_id: string): Promise<void> {
+    const request = { ...this.#who(), interruptType: InterruptRequest_InterruptType.OPERATION_ID, interrupt: { case: "operationId", value: operation_id } } as const;
+    try {
+      await this.#client.interrupt(request, { timeoutMs: INTERRUPT_TIMEOUT_MS });
+    } catch (error) {
+      // Then it does not hear us; the caller is told what came before.
+      if (!(error instanceof ConnectError)) throw error;
     }
   }
 

@@ -3,7 +3,7 @@ import { OperatingError } from "../../../errors.ts";
 import { parseProgress, type StreamProgress } from "./progress.ts";
 import { StreamingQueryEventType, type StreamingQueryCommandSchema, type StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
 import type { Relation } from "./relation.ts";
-import { SparkSession, type CallOptions, type Response } from "./session.ts";
+import { SparkSession, type CallOptions, type Command, type Response } from "./session.ts";
 
 /** The session that Coinlake's streaming queries belong to: any process that names it lists, watches and stops them. */
 const SESSION_ID = "3f1d0a52-6f0b-5c55-9d7e-c0143a5ee001";
@@ -77,15 +77,32 @@ export class SparkStreams {
     return (await this.list()).find((query) => query.name === name) ?? null;
   }
 
-  /** Resolves once it listens: to what all queries do from now on, as they do it, until the signal aborts. Rejects when the server goes away. */
+  /**
+   * Resolves once it listens: to what all queries do from now on, as they do it, until the signal aborts. Rejects when the server
+   * goes away. Spark has one listener a session: throws STREAMS_LISTENED_TO where somebody else is it.
+   */
   async listen(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
-    const command = { case: "streamingQueryListenerBusCommand", value: { command: { case: "addListenerBusListener", value: true } } } as const;
-    const responses = this.session.execute(command, "tell what its streams do", { timeout_ms: null, signal });
+    const responses = this.session.execute(listenerCommand("addListenerBusListener"), "tell what its streams do", { timeout_ms: null, signal });
     const first = await responses.next();
     if (first.done || first.value.case !== "streamingQueryListenerEventsResult" || !first.value.value.listenerBusListenerAdded) {
-      throw new TypeError("Spark says first that somebody listens");
+      throw new OperatingError("STREAMS_LISTENED_TO", "Another process listens to Spark's streams, and Spark tells only one.", {
+        next_step: "Stop that one, or list the streams instead: their progress can be asked for by any number.",
+        is_retryable: true,
+      });
     }
-    return eventsOf(responses);
+    return this.#eventsOf(responses);
+  }
+
+  async *#eventsOf(responses: AsyncGenerator<Response>): AsyncGenerator<StreamEvent> {
+    try {
+      for await (const response of responses) {
+        if (response.case !== "streamingQueryListenerEventsResult") continue;
+        for (const { eventType, eventJson } of response.value.events) yield eventOf(eventType, eventJson);
+      }
+    } finally {
+      // Spark does not notice that nobody listens any more.
+      for await (const _ of this.session.execute(listenerCommand("removeListenerBusListener"), "forget a listener"));
+    }
   }
 
   /** Leaves; the queries go on. */
@@ -94,11 +111,8 @@ export class SparkStreams {
   }
 }
 
-async function* eventsOf(responses: AsyncGenerator<Response>): AsyncGenerator<StreamEvent> {
-  for await (const response of responses) {
-    if (response.case !== "streamingQueryListenerEventsResult") continue;
-    for (const { eventType, eventJson } of response.value.events) yield eventOf(eventType, eventJson);
-  }
+function listenerCommand(command: "addListenerBusListener" | "removeListenerBusListener"): Command {
+  return { case: "streamingQueryListenerBusCommand", value: { command: { case: command, value: true } } };
 }
 
 function eventOf(type: StreamingQueryEventType, json: string): StreamEvent {

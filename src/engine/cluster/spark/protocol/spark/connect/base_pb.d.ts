@@ -1458,6 +1458,154 @@ export declare type ExecutePlanResponse_ExecutionProgress_StageInfo = Message<"s
 export declare const ExecutePlanResponse_ExecutionProgress_StageInfoSchema: GenMessage<ExecutePlanResponse_ExecutionProgress_StageInfo>;
 
 /**
+ * @generated from message spark.connect.InterruptRequest
+ */
+export declare type InterruptRequest = Message<"spark.connect.InterruptRequest"> & {
+  /**
+   * (Required)
+   *
+   * The session_id specifies a spark session for a user id (which is specified
+   * by user_context.user_id). The session_id is set by the client to be able to
+   * collate streaming responses from different queries within the dedicated session.
+   * The id should be an UUID string of the format `00112233-4455-6677-8899-aabbccddeeff`
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * (Optional)
+   *
+   * Server-side generated idempotency key from the previous responses (if any). Server
+   * can use this to validate that the server side session has not changed.
+   *
+   * @generated from field: optional string client_observed_server_side_session_id = 7;
+   */
+  clientObservedServerSideSessionId?: string | undefined;
+
+  /**
+   * (Required) User context
+   *
+   * @generated from field: spark.connect.UserContext user_context = 2;
+   */
+  userContext?: UserContext | undefined;
+
+  /**
+   * Provides optional information about the client sending the request. This field
+   * can be used for language or version specific information and is only intended for
+   * logging purposes and will not be interpreted by the server.
+   *
+   * @generated from field: optional string client_type = 3;
+   */
+  clientType?: string | undefined;
+
+  /**
+   * (Required) The type of interrupt to execute.
+   *
+   * @generated from field: spark.connect.InterruptRequest.InterruptType interrupt_type = 4;
+   */
+  interruptType: InterruptRequest_InterruptType;
+
+  /**
+   * @generated from oneof spark.connect.InterruptRequest.interrupt
+   */
+  interrupt: {
+    /**
+     * if interrupt_tag == INTERRUPT_TYPE_TAG, interrupt operation with this tag.
+     *
+     * @generated from field: string operation_tag = 5;
+     */
+    value: string;
+    case: "operationTag";
+  } | {
+    /**
+     * if interrupt_tag == INTERRUPT_TYPE_OPERATION_ID, interrupt operation with this operation_id.
+     *
+     * @generated from field: string operation_id = 6;
+     */
+    value: string;
+    case: "operationId";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message spark.connect.InterruptRequest.
+ * Use `create(InterruptRequestSchema)` to create a new message.
+ */
+export declare const InterruptRequestSchema: GenMessage<InterruptRequest>;
+
+/**
+ * @generated from enum spark.connect.InterruptRequest.InterruptType
+ */
+export enum InterruptRequest_InterruptType {
+  /**
+   * @generated from enum value: INTERRUPT_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Interrupt all running executions within the session with the provided session_id.
+   *
+   * @generated from enum value: INTERRUPT_TYPE_ALL = 1;
+   */
+  ALL = 1,
+
+  /**
+   * Interrupt all running executions within the session with the provided operation_tag.
+   *
+   * @generated from enum value: INTERRUPT_TYPE_TAG = 2;
+   */
+  TAG = 2,
+
+  /**
+   * Interrupt the running execution within the session with the provided operation_id.
+   *
+   * @generated from enum value: INTERRUPT_TYPE_OPERATION_ID = 3;
+   */
+  OPERATION_ID = 3,
+}
+
+/**
+ * Describes the enum spark.connect.InterruptRequest.InterruptType.
+ */
+export declare const InterruptRequest_InterruptTypeSchema: GenEnum<InterruptRequest_InterruptType>;
+
+/**
+ * Next ID: 4
+ *
+ * @generated from message spark.connect.InterruptResponse
+ */
+export declare type InterruptResponse = Message<"spark.connect.InterruptResponse"> & {
+  /**
+   * Session id in which the interrupt was running.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Server-side generated idempotency key that the client can use to assert that the server side
+   * session has not changed.
+   *
+   * @generated from field: string server_side_session_id = 3;
+   */
+  serverSideSessionId: string;
+
+  /**
+   * Operation ids of the executions which were interrupted.
+   *
+   * @generated from field: repeated string interrupted_ids = 2;
+   */
+  interruptedIds: string[];
+};
+
+/**
+ * Describes the message spark.connect.InterruptResponse.
+ * Use `create(InterruptResponseSchema)` to create a new message.
+ */
+export declare const InterruptResponseSchema: GenMessage<InterruptResponse>;
+
+/**
  * @generated from message spark.connect.ReattachOptions
  */
 export declare type ReattachOptions = Message<"spark.connect.ReattachOptions"> & {
@@ -1652,6 +1800,16 @@ export declare const SparkConnectService: GenService<{
     methodKind: "unary";
     input: typeof AnalyzePlanRequestSchema;
     output: typeof AnalyzePlanResponseSchema;
+  },
+  /**
+   * Interrupts running executions
+   *
+   * @generated from rpc spark.connect.SparkConnectService.Interrupt
+   */
+  interrupt: {
+    methodKind: "unary";
+    input: typeof InterruptRequestSchema;
+    output: typeof InterruptResponseSchema;
   },
   /**
    * Release a session.
