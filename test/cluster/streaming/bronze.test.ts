@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmodSync, globSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { cacheFolder } from "../../../src/cluster/fetch/cache.ts";
-import { freePorts } from "../../../src/cluster/machine/port.ts";
 import { identify } from "../../../src/cluster/machine/process.ts";
-import { spark } from "../../../src/cluster/parts/spark.ts";
-import { SparkRefused } from "../../../src/engine/cluster/spark/failure.ts";
 import type { StreamProgress } from "../../../src/engine/cluster/spark/progress.ts";
-import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
 import { SparkStreams } from "../../../src/engine/cluster/spark/streams.ts";
-import { projectFolder, pythonExecutable } from "../../../src/lake/tools.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
 import { temporaryFolder } from "../../coinlake.ts";
 import { Topic } from "./topic.ts";
@@ -97,69 +89,6 @@ async function listenToTheEnd(events: AsyncIterable<unknown>): Promise<number> {
   for await (const _ of events) count += 1;
   return count;
 }
-
-test("the client is made from the protocol of the Spark that is fetched", async () => {
-  const { folder: files } = await spark.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
-  const [jar = ""] = globSync(join(files, "spark", "spark-connect_*.jar"));
-  const unpacked = join(folder.path, "protocol");
-  execFileSync(pythonExecutable(), ["-m", "zipfile", "-e", jar, unpacked]);
-  const lines = globSync("spark/connect/*.proto", { cwd: unpacked })
-    .sort()
-    .map((file) => `${createHash("sha256").update(readFileSync(join(unpacked, file))).digest("hex")}  ${file}\n`);
-  assert.equal(lines.join(""), readFileSync(join(projectFolder(), "requirements", "spark", "protocol.sha256"), "utf8"));
-});
-
-test("values come back exact, whatever their type", async () => {
-  const [row] = await streams.session.sql(`
-    select
-      9007199254740993 as whole,
-      cast('-0.000000000000000001' as decimal(38, 18)) as price,
-      cast(-7 as decimal(3, 0)) as small,
-      timestamp '1969-12-31 23:59:59.999999' as at,
-      timestamp_ntz '2026-01-01 00:00:00' as local,
-      date '1969-12-31' as day,
-      'ü' as text,
-      x'ff00' as bytes,
-      array(timestamp '2026-01-01', null) as list,
-      named_struct('a', 1, 'b', array(1.50)) as struct,
-      map('k', 2L) as map,
-      null as nothing,
-      true as yes,
-      0.1D as half`);
-  assert.deepEqual(row, {
-    whole: 9007199254740993n,
-    price: "-0.000000000000000001",
-    small: "-7",
-    at: "1969-12-31T23:59:59.999999Z",
-    local: "2026-01-01T00:00:00.000000",
-    day: "1969-12-31",
-    text: "ü",
-    bytes: Uint8Array.of(255, 0),
-    list: ["2026-01-01T00:00:00.000000Z", null],
-    struct: { a: 1, b: ["1.50"] },
-    map: { k: 2n },
-    nothing: null,
-    yes: true,
-    half: 0.1,
-  });
-  assert.equal((await streams.session.sql("select id from range(50000)")).length, 50_000);
-});
-
-test("failures are told apart: refused in Spark's words, too late, not there, no address", async () => {
-  await assert.rejects(streams.session.sql("select nothing_such from range(1)"), (error) => error instanceof SparkRefused && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION");
-  await assert.rejects(streams.session.sql("select count(*) from range(10000000000000) where id % 7 = hash(id)", { timeout_ms: 500 }), { code: "SPARK_TIMED_OUT" });
-  const aborted = AbortSignal.abort(new Error("enough"));
-  await assert.rejects(streams.session.sql("select 1", { signal: aborted }), /enough/);
-  const [port] = await freePorts(1);
-  await assert.rejects(new SparkSession({ remote: `sc://127.0.0.1:${port}` }).version(), { code: "SPARK_UNREACHABLE", is_retryable: true });
-  assert.throws(() => new SparkSession({ remote: "127.0.0.1:15002" }), { code: "SPARK_REMOTE_INVALID" });
-  const session = new SparkSession({ remote: found().SPARK_REMOTE! });
-  await session.sql("select 1");
-  await session.release();
-  const again = new SparkSession({ remote: found().SPARK_REMOTE!, session_id: session.session_id });
-  await assert.rejects(again.sql("select 1"), { code: "SPARK_SESSION_CLOSED" });
-  again.disconnect();
-});
 
 test("what lies in Kafka appears in the table, each record once and as it was sent", async () => {
   await topic.append(3_000);

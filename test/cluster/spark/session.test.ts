@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { cacheFolder } from "../../../src/cluster/fetch/cache.ts";
+import { freePorts } from "../../../src/cluster/machine/port.ts";
+import { spark } from "../../../src/cluster/parts/spark.ts";
+import { SparkRefused } from "../../../src/engine/cluster/spark/failure.ts";
+import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
+import { projectFolder, pythonExecutable } from "../../../src/lake/tools.ts";
+import { temporaryFolder } from "../../coinlake.ts";
+
+const folder = temporaryFolder();
+let cluster: RunningCluster;
+let remote: string;
+let session: SparkSession;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  cluster = await startParts(["spark"], { folder: join(folder.path, "cluster"), ports: "free" });
+  remote = cluster.environment.SPARK_REMOTE!;
+  session = new SparkSession({ remote });
+});
+after(async () => {
+  session?.disconnect();
+  await cluster?.stop();
+  folder.remove();
+});
+
+test("the client is made from the protocol of the Spark that is fetched", async () => {
+  const { folder: files } = await spark.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
+  const [jar = ""] = globSync(join(files, "spark", "spark-connect_*.jar"));
+  const unpacked = join(folder.path, "protocol");
+  execFileSync(pythonExecutable(), ["-m", "zipfile", "-e", jar, unpacked]);
+  const lines = globSync("spark/connect/*.proto", { cwd: unpacked })
+    .sort()
+    .map((file) => `${createHash("sha256").update(readFileSync(join(unpacked, file))).digest("hex")}  ${file}\n`);
+  assert.equal(lines.join(""), readFileSync(join(projectFolder(), "requirements", "spark", "protocol.sha256"), "utf8"));
+});
+
+test("values come back exact, whatever their type", async () => {
+  const [row] = await session.sql(`
+    select
+      9007199254740993 as whole,
+      cast('-0.000000000000000001' as decimal(38, 18)) as price,
+      cast(-7 as decimal(3, 0)) as small,
+      timestamp '1969-12-31 23:59:59.999999' as at,
+      timestamp_ntz '2026-01-01 00:00:00' as local,
+      date '1969-12-31' as day,
+      'ü' as text,
+      x'ff00' as bytes,
+      array(timestamp '2026-01-01', null) as list,
+      named_struct('a', 1, 'b', array(1.50)) as struct,
+      map('k', 2L) as map,
+      null as nothing,
+      true as yes,
+      0.1D as half`);
+  assert.deepEqual(row, {
+    whole: 9007199254740993n,
+    price: "-0.000000000000000001",
+    small: "-7",
+    at: "1969-12-31T23:59:59.999999Z",
+    local: "2026-01-01T00:00:00.000000",
+    day: "1969-12-31",
+    text: "ü",
+    bytes: Uint8Array.of(255, 0),
+    list: ["2026-01-01T00:00:00.000000Z", null],
+    struct: { a: 1, b: ["1.50"] },
+    map: { k: 2n },
+    nothing: null,
+    yes: true,
+    half: 0.1,
+  });
+  assert.equal((await session.sql("select id from range(50000)")).length, 50_000);
+});
+
+test("failures are told apart: refused in Spark's words, closed, not there, no address", async () => {
+  await assert.rejects(session.sql("select nothing_such from range(1)"), (error) => error instanceof SparkRefused && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION");
+  await assert.rejects(session.sql("select 1 +"), (error) => error instanceof SparkRefused && error.condition === "PARSE_SYNTAX_ERROR");
+  const [port] = await freePorts(1);
+  await assert.rejects(new SparkSession({ remote: `sc://127.0.0.1:${port}` }).version(), { code: "SPARK_UNREACHABLE", is_retryable: true });
+  assert.throws(() => new SparkSession({ remote: "127.0.0.1:15002" }), { code: "SPARK_REMOTE_INVALID" });
+  const brief = new SparkSession({ remote });
+  await brief.sql("select 1");
+  await brief.release();
+  const again = new SparkSession({ remote, session_id: brief.session_id });
+  await assert.rejects(again.sql("select 1"), { code: "SPARK_SESSION_CLOSED" });
+  again.disconnect();
+});
+
+test("what nobody waits for any more is ended in Spark too", async () => {
+  const endless = "select count(*) from range(10000000000000) where id % 7 = hash(id)";
+  await assert.rejects(session.sql(endless, { timeout_ms: 2_000 }), { code: "SPARK_TIMED_OUT", is_retryable: true });
+  const ending = new AbortController();
+  const left = session.sql(endless, { signal: ending.signal });
+  setTimeout(() => ending.abort(new Error("enough")), 500);
+  await assert.rejects(left, /enough/);
+  // It would have waited for the cores that the others took.
+  assert.deepEqual(await session.sql("select count(*) as rows from range(1000)", { timeout_ms: 30_000 }), [{ rows: 1000n }]);
+});
+
+test("a table is made, filled and read, its files in MinIO", async () => {
+  await session.sql("create namespace lake.bronze");
+  await session.sql("create table bronze.made (id bigint, day date) using iceberg partitioned by (day)");
+  await session.sql("insert into bronze.made values (1, date '2026-01-01'), (2, date '2026-01-02')");
+  assert.deepEqual(await session.sql("select * from bronze.made order by id"), [
+    { id: 1n, day: "2026-01-01" },
+    { id: 2n, day: "2026-01-02" },
+  ]);
+  const files = await session.sql("select file_path from bronze.made.files");
+  assert.ok(files.length === 2 && files.every(({ file_path }) => String(file_path).startsWith("s3://warehouse/bronze.db/")));
+  assert.deepEqual(await session.sql("drop table bronze.made"), []);
+});
