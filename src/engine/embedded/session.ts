@@ -2,7 +2,7 @@ import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } fr
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
-import type { ReadOptions } from "./read.ts";
+import { readRows, type ReadOptions } from "./read.ts";
 
 // The binding prints times in the zone of the machine; everything here is UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
@@ -22,10 +22,11 @@ export interface TableSnapshot {
 export class QuerySession {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
-  readonly #reader: Reader;
+  /** Where results tell what their scans read: that is noted a transaction each, and so nothing of one query is there for the next. */
+  readonly #reader: Reader | null;
   readonly #catalog: TableCatalog;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader, catalog: TableCatalog) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: TableCatalog) {
     this.#instance = instance;
     this.#connection = connection;
     this.#reader = reader;
@@ -39,7 +40,7 @@ export class QuerySession {
     const instance = await openDuckDB(options);
     const connection = await instance.connect();
     await attachCatalog(connection, catalog_url, "lake", { is_read_only: true });
-    const session = new QuerySession(instance, connection, await Reader.open(connection, profile_folder), catalog);
+    const session = new QuerySession(instance, connection, profile_folder === null ? null : await Reader.open(connection, profile_folder), catalog);
     await session.travelTo(null);
     return session;
   }
@@ -109,8 +110,9 @@ export class QuerySession {
   }
 
   /** Throws BAD_SQL with DuckDB's own words, QUERY_CANCELLED. */
-  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
-    return this.#reader.query("BEGIN READ ONLY", sql, options);
+  async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
+    if (this.#reader !== null) return this.#reader.query("BEGIN READ ONLY", sql, options);
+    return { ...(await readRows(this.#connection, sql, options)), scans: [] };
   }
 
   /** The first column of the first row; null where there is none. */
