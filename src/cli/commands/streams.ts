@@ -24,7 +24,7 @@ export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
     .addCommand(listCommand(jobs, withCommon))
     .addCommand(startCommand(jobs, withCommon))
-    .addCommand(watchCommand(jobs, withCommon))
+    .addCommand(watchCommand(withCommon))
     .addCommand(stopCommand(jobs, withCommon));
 }
 
@@ -88,7 +88,7 @@ function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
     });
 }
 
-function watchCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+function watchCommand(withCommon: Decorate): Command {
   return withCommon(new Command("watch"))
     .description("tell of every batch as it is committed, until Ctrl-C; with --json, one event a line")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams watch")
@@ -97,13 +97,10 @@ function watchCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
         const ending = new AbortController();
         const end = () => ending.abort();
         process.once("SIGINT", end).once("SIGTERM", end);
-        const names = new Map((await streams.list()).map(({ id, name }) => [id, name]));
-        if (names.size === 0) output.say(`Nothing runs yet; there are: ${jobs.map(({ name }) => name).join(", ")}.`);
         try {
-          for await (const event of await streams.listen(ending.signal)) {
-            if (event.kind === "progress") names.set(event.progress.query_id, event.progress.name);
-            if (output.is_json) output.result(JSON.stringify(event));
-            else tell(event, names, output);
+          for await (const event of await streams.watch(ending.signal)) {
+            if (output.is_json) output.result(JSON.stringify({ ...event, query: { id: event.query.id, name: event.query.name } }));
+            else tell(event, output);
           }
         } catch (error) {
           if (!ending.signal.aborted) throw error;
@@ -112,12 +109,10 @@ function watchCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
     });
 }
 
-function tell(event: StreamEvent, names: ReadonlyMap<string, string>, output: Output): void {
-  if (event.kind === "idle") return;
+function tell(event: StreamEvent, output: Output): void {
   if (event.kind === "ended") {
-    const name = names.get(event.query_id) ?? event.query_id;
-    if (event.failure === null) output.say(`${name} has stopped`);
-    else output.warn(`${name} failed: ${event.failure.split("\n")[0]}`);
+    if (event.failure === null) output.say(`${event.query.name} has stopped`);
+    else output.warn(`${event.query.name} failed: ${event.failure.split("\n")[0]}`);
     return;
   }
   const { name, at, batch_id, input_rows, duration_ms } = event.progress;

@@ -1,4 +1,4 @@
-/** What a streaming query did in one batch, or why it did nothing (org.apache.spark.sql.streaming.StreamingQueryProgress). */
+/** What a streaming query did in one batch (org.apache.spark.sql.streaming.StreamingQueryProgress). */
 export interface StreamProgress {
   /** Stays the same over restarts from a checkpoint. */
   query_id: string;
@@ -25,7 +25,7 @@ export interface SourceProgress {
 /** The offset that comes next, by topic and partition. */
 export type Offsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-/** As Spark writes it; the listener's events have offsets as objects, a query's own progress has them as JSON in text. */
+/** As Spark writes it; offsets are JSON in text. */
 interface Told {
   id: string;
   name: string | null;
@@ -57,7 +57,7 @@ function sum(numbers: readonly number[]): number {
 }
 
 function asOffsets(told: unknown): Offsets | null {
-  const value: unknown = typeof told === "string" && told.startsWith("{") ? JSON.parse(told) : told;
+  const value: unknown = typeof told === "string" && told.startsWith("{") ? JSON.parse(told) : null;
   if (typeof value !== "object" || value === null) return null;
   const is_offsets = Object.values(value).every((topic) => typeof topic === "object" && topic !== null && Object.values(topic as object).every((offset) => typeof offset === "number"));
   return is_offsets ? (value as Offsets) : null;

@@ -1,14 +1,17 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { systemClock } from "../../../clock.ts";
 import { OperatingError } from "../../../errors.ts";
 import { parseProgress, type StreamProgress } from "./progress.ts";
-import { StreamingQueryEventType, type StreamingQueryCommandSchema, type StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
+import type { StreamingQueryCommandSchema, StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
 import type { Relation } from "./relation.ts";
-import { SparkSession, type CallOptions, type Command, type Response } from "./session.ts";
+import { SparkSession, type CallOptions } from "./session.ts";
 
 /** The session that Coinlake's streaming queries belong to: any process that names it lists, watches and stops them. */
 const SESSION_ID = "3f1d0a52-6f0b-5c55-9d7e-c0143a5ee001";
 /** Spark's own minute for stopping what a batch is busy with, and some. */
 const STOP_TIMEOUT_MS = 90_000;
+/** How often whoever watches asks. */
+const LOOK_MS = 500;
 
 export interface StreamDefinition {
   /** Unique among those that run. Spark keeps the query's checkpoint under it: the same name goes on where the last run of it stopped. */
@@ -29,10 +32,7 @@ export interface StreamStatus {
   message: string;
 }
 
-export type StreamEvent =
-  | { kind: "progress"; progress: StreamProgress }
-  | { kind: "idle"; query_id: string; at: string }
-  | { kind: "ended"; query_id: string; failure: string | null };
+export type StreamEvent = { kind: "progress"; query: StreamingQuery; progress: StreamProgress } | { kind: "ended"; query: StreamingQuery; failure: string | null };
 
 /** Streaming queries of one Spark: they run in the server, with or without whoever started them. */
 export class SparkStreams {
@@ -78,30 +78,31 @@ export class SparkStreams {
   }
 
   /**
-   * Resolves once it listens: to what all queries do from now on, as they do it, until the signal aborts. Rejects when the server
-   * goes away. Spark has one listener a session: throws STREAMS_LISTENED_TO where somebody else is it.
+   * Resolves once it watches: to what all queries do from now on, until the signal aborts. Rejects when the server goes away. It asks
+   * again and again, because Spark pushes events to a single listener a session, and any number may want to watch.
    */
-  async listen(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
-    const responses = this.session.execute(listenerCommand("addListenerBusListener"), "tell what its streams do", { timeout_ms: null, signal });
-    const first = await responses.next();
-    if (first.done || first.value.case !== "streamingQueryListenerEventsResult" || !first.value.value.listenerBusListenerAdded) {
-      throw new OperatingError("STREAMS_LISTENED_TO", "Another process listens to Spark's streams, and Spark tells only one.", {
-        next_step: "Stop that one, or list the streams instead: their progress can be asked for by any number.",
-        is_retryable: true,
-      });
-    }
-    return this.#eventsOf(responses);
+  async watch(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
+    const watched = new Map<string, Watched>();
+    for (const query of await this.list()) watched.set(query.run_id, { query, told_until: (await query.lastProgress())?.at ?? "" });
+    return this.#eventsOf(watched, signal);
   }
 
-  async *#eventsOf(responses: AsyncGenerator<Response>): AsyncGenerator<StreamEvent> {
-    try {
-      for await (const response of responses) {
-        if (response.case !== "streamingQueryListenerEventsResult") continue;
-        for (const { eventType, eventJson } of response.value.events) yield eventOf(eventType, eventJson);
+  async *#eventsOf(watched: Map<string, Watched>, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+    for (;;) {
+      await systemClock.wait(LOOK_MS, signal);
+      const running = await this.list();
+      for (const query of running) if (!watched.has(query.run_id)) watched.set(query.run_id, { query, told_until: "" });
+      for (const one of watched.values()) {
+        const { query } = one;
+        for (const progress of await query.recentProgress()) {
+          if (progress.at <= one.told_until) continue;
+          one.told_until = progress.at;
+          yield { kind: "progress", query, progress };
+        }
+        if (running.some(({ run_id }) => run_id === query.run_id)) continue;
+        watched.delete(query.run_id);
+        yield { kind: "ended", query, failure: await query.failure() };
       }
-    } finally {
-      // Spark does not notice that nobody listens any more.
-      for await (const _ of this.session.execute(listenerCommand("removeListenerBusListener"), "forget a listener"));
     }
   }
 
@@ -111,17 +112,10 @@ export class SparkStreams {
   }
 }
 
-function listenerCommand(command: "addListenerBusListener" | "removeListenerBusListener"): Command {
-  return { case: "streamingQueryListenerBusCommand", value: { command: { case: command, value: true } } };
-}
-
-function eventOf(type: StreamingQueryEventType, json: string): StreamEvent {
-  if (type === StreamingQueryEventType.QUERY_PROGRESS_EVENT) {
-    return { kind: "progress", progress: parseProgress(JSON.stringify((JSON.parse(json) as { progress: unknown }).progress)) };
-  }
-  const told = JSON.parse(json) as { id: string; timestamp: string; exception?: string | null };
-  if (type === StreamingQueryEventType.QUERY_IDLE_EVENT) return { kind: "idle", query_id: told.id, at: told.timestamp };
-  return { kind: "ended", query_id: told.id, failure: told.exception ?? null };
+interface Watched {
+  query: StreamingQuery;
+  /** When the newest batch that was told of began; ISO 8601, so that text sorts as time does. */
+  told_until: string;
 }
 
 interface Instance {
@@ -158,9 +152,17 @@ export class StreamingQuery {
 
   /** Null before the first batch. */
   async lastProgress(): Promise<StreamProgress | null> {
-    const result = await this.#ask({ case: "lastProgress", value: true }, "tell the progress of");
-    const json = result.case === "recentProgress" ? result.value.recentProgressJson[0] : undefined;
-    return json === undefined ? null : parseProgress(json);
+    return (await this.#progress("lastProgress")).at(-1) ?? null;
+  }
+
+  /** The last batches, the oldest first; Spark keeps a hundred. */
+  async recentProgress(): Promise<StreamProgress[]> {
+    return await this.#progress("recentProgress");
+  }
+
+  async #progress(command: "lastProgress" | "recentProgress"): Promise<StreamProgress[]> {
+    const result = await this.#ask({ case: command, value: true }, "tell the progress of");
+    return result.case === "recentProgress" ? result.value.recentProgressJson.map(parseProgress) : [];
   }
 
   /** Why it failed; null for a query that did not. */

@@ -21,7 +21,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Relation } from "./relations_pb.js";
-import type { Command, StreamingQueryCommandResult, StreamingQueryListenerEventsResult, StreamingQueryManagerCommandResult, WriteStreamOperationStartResult } from "./commands_pb.js";
+import type { Command, StreamingQueryCommandResult, StreamingQueryManagerCommandResult, WriteStreamOperationStartResult } from "./commands_pb.js";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { StorageLevel } from "./common_pb.js";
 import type { DataType } from "./types_pb.js";
@@ -1180,14 +1180,6 @@ export declare type ExecutePlanResponse = Message<"spark.connect.ExecutePlanResp
      */
     value: StreamingQueryManagerCommandResult;
     case: "streamingQueryManagerCommandResult";
-  } | {
-    /**
-     * Response for commands on the client side streaming query listener.
-     *
-     * @generated from field: spark.connect.StreamingQueryListenerEventsResult streaming_query_listener_events_result = 16;
-     */
-    value: StreamingQueryListenerEventsResult;
-    case: "streamingQueryListenerEventsResult";
   } | {
     /**
      * Response type informing if the stream is complete in reattachable execution.

@@ -18,7 +18,7 @@
 // @generated from file spark/connect/commands.proto (package spark.connect, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Expression, Expression_Literal, PythonUDF } from "./expressions_pb.js";
@@ -69,12 +69,6 @@ export declare type Command = Message<"spark.connect.Command"> & {
      */
     value: StreamingQueryManagerCommand;
     case: "streamingQueryManagerCommand";
-  } | {
-    /**
-     * @generated from field: spark.connect.StreamingQueryListenerBusCommand streaming_query_listener_bus_command = 11;
-     */
-    value: StreamingQueryListenerBusCommand;
-    case: "streamingQueryListenerBusCommand";
   } | {
     /**
      * This field is used to mark extensions to the protocol. When plugins generate arbitrary
@@ -923,120 +917,4 @@ export declare type StreamingQueryManagerCommandResult_ListStreamingQueryListene
  * Use `create(StreamingQueryManagerCommandResult_ListStreamingQueryListenerResultSchema)` to create a new message.
  */
 export declare const StreamingQueryManagerCommandResult_ListStreamingQueryListenerResultSchema: GenMessage<StreamingQueryManagerCommandResult_ListStreamingQueryListenerResult>;
-
-/**
- * The protocol for client-side StreamingQueryListener.
- * This command will only be set when either the first listener is added to the client, or the last
- * listener is removed from the client.
- * The add_listener_bus_listener command will only be set true in the first case.
- * The remove_listener_bus_listener command will only be set true in the second case.
- *
- * @generated from message spark.connect.StreamingQueryListenerBusCommand
- */
-export declare type StreamingQueryListenerBusCommand = Message<"spark.connect.StreamingQueryListenerBusCommand"> & {
-  /**
-   * @generated from oneof spark.connect.StreamingQueryListenerBusCommand.command
-   */
-  command: {
-    /**
-     * @generated from field: bool add_listener_bus_listener = 1;
-     */
-    value: boolean;
-    case: "addListenerBusListener";
-  } | {
-    /**
-     * @generated from field: bool remove_listener_bus_listener = 2;
-     */
-    value: boolean;
-    case: "removeListenerBusListener";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message spark.connect.StreamingQueryListenerBusCommand.
- * Use `create(StreamingQueryListenerBusCommandSchema)` to create a new message.
- */
-export declare const StreamingQueryListenerBusCommandSchema: GenMessage<StreamingQueryListenerBusCommand>;
-
-/**
- * The protocol for the returned events in the long-running response channel.
- *
- * @generated from message spark.connect.StreamingQueryListenerEvent
- */
-export declare type StreamingQueryListenerEvent = Message<"spark.connect.StreamingQueryListenerEvent"> & {
-  /**
-   * (Required) The json serialized event, all StreamingQueryListener events have a json method
-   *
-   * @generated from field: string event_json = 1;
-   */
-  eventJson: string;
-
-  /**
-   * (Required) Query event type used by client to decide how to deserialize the event_json
-   *
-   * @generated from field: spark.connect.StreamingQueryEventType event_type = 2;
-   */
-  eventType: StreamingQueryEventType;
-};
-
-/**
- * Describes the message spark.connect.StreamingQueryListenerEvent.
- * Use `create(StreamingQueryListenerEventSchema)` to create a new message.
- */
-export declare const StreamingQueryListenerEventSchema: GenMessage<StreamingQueryListenerEvent>;
-
-/**
- * @generated from message spark.connect.StreamingQueryListenerEventsResult
- */
-export declare type StreamingQueryListenerEventsResult = Message<"spark.connect.StreamingQueryListenerEventsResult"> & {
-  /**
-   * @generated from field: repeated spark.connect.StreamingQueryListenerEvent events = 1;
-   */
-  events: StreamingQueryListenerEvent[];
-
-  /**
-   * @generated from field: optional bool listener_bus_listener_added = 2;
-   */
-  listenerBusListenerAdded?: boolean | undefined;
-};
-
-/**
- * Describes the message spark.connect.StreamingQueryListenerEventsResult.
- * Use `create(StreamingQueryListenerEventsResultSchema)` to create a new message.
- */
-export declare const StreamingQueryListenerEventsResultSchema: GenMessage<StreamingQueryListenerEventsResult>;
-
-/**
- * The enum used for client side streaming query listener event
- * There is no QueryStartedEvent defined here,
- * it is added as a field in WriteStreamOperationStartResult
- *
- * @generated from enum spark.connect.StreamingQueryEventType
- */
-export enum StreamingQueryEventType {
-  /**
-   * @generated from enum value: QUERY_PROGRESS_UNSPECIFIED = 0;
-   */
-  QUERY_PROGRESS_UNSPECIFIED = 0,
-
-  /**
-   * @generated from enum value: QUERY_PROGRESS_EVENT = 1;
-   */
-  QUERY_PROGRESS_EVENT = 1,
-
-  /**
-   * @generated from enum value: QUERY_TERMINATED_EVENT = 2;
-   */
-  QUERY_TERMINATED_EVENT = 2,
-
-  /**
-   * @generated from enum value: QUERY_IDLE_EVENT = 3;
-   */
-  QUERY_IDLE_EVENT = 3,
-}
-
-/**
- * Describes the enum spark.connect.StreamingQueryEventType.
- */
-export declare const StreamingQueryEventTypeSchema: GenEnum<StreamingQueryEventType>;
 
