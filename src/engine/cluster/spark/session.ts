@@ -25,8 +25,8 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-export type Command = MessageInitShape<typeof CommandSchema>["commandType"];
-export type Response = ExecutePlanResponse["responseType"];
+type Command = MessageInitShape<typeof CommandSchema>["commandType"];
+type Response = ExecutePlanResponse["responseType"];
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** Spark sends results in parts of 4 MB; a single row may be larger. */
@@ -81,27 +81,21 @@ export class SparkSession {
     return rows;
   }
 
-  /** Runs a command and yields what Spark says about it; who stops listening, or waits no longer, ends it. `doing` completes "Spark could not ...". */
-  execute(command: Command, doing: string, options: CallOptions = {}): AsyncGenerator<Response> {
-    return this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options);
-  }
-
-  /** As `execute`, for a command that has one answer of a kind. */
+  /** Runs a command that has one answer of a kind, and waits for its end. `doing` completes "Spark could not ...". */
   async ask<Case extends Response["case"]>(command: Command, wanted: Case, doing: string, options: CallOptions = {}): Promise<Extract<Response, { case: Case }>> {
     let answer: Response | undefined;
-    // To its end: who leaves before cancels what the command still does.
-    for await (const response of this.execute(command, doing, options)) if (response.case === wanted) answer = response;
+    for await (const response of this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options)) {
+      if (response.case === wanted) answer = response;
+    }
     if (answer === undefined) throw new TypeError(`Spark's answer has no ${wanted}`);
     return answer as Extract<Response, { case: Case }>;
   }
 
   async *#run(plan: MessageInitShape<typeof PlanSchema>, doing: string, options: CallOptions): AsyncGenerator<Response> {
     const operation_id = randomUUID();
-    const left = new AbortController();
-    const signal = options.signal === undefined ? left.signal : AbortSignal.any([left.signal, options.signal]);
     let is_over = false;
     try {
-      const responses = this.#client.executePlan({ ...this.#who(), operationId: operation_id, plan }, this.#limits({ ...options, signal }));
+      const responses = this.#client.executePlan({ ...this.#who(), operationId: operation_id, plan }, this.#limits(options));
       for await (const { responseType } of responses) yield responseType;
       is_over = true;
     } catch (error) {
@@ -110,7 +104,6 @@ export class SparkSession {
       is_over = failure instanceof OperatingError && failure.code !== "SPARK_TIMED_OUT";
       throw failure;
     } finally {
-      left.abort();
       if (!is_over) await this.#interrupt(operation_id);
     }
   }
