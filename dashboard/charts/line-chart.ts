@@ -1,7 +1,7 @@
 import { ColorType, createChart, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 import { formatFigure } from "../format/number.ts";
 import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
-import { colour, zone } from "../state/settings.ts";
+import { colour, LINE_COLOURS, zone } from "../state/settings.ts";
 
 export interface Line {
   name: string;
@@ -9,8 +9,6 @@ export interface Line {
   points: readonly { at_ms: number; value: number }[];
 }
 
-/** Colours for lines, in the theme's own; the first is what one line alone takes. */
-export const LINE_COLOURS = ["accent", "amber", "up", "down", "muted", "text"] as const;
 const DAY_MS = 86_400_000;
 
 /** Lines over time, for results of queries. */

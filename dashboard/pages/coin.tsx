@@ -5,7 +5,7 @@ import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/
 import { formatPrice } from "../format/decimal.ts";
 import { formatNear, zoneName } from "../format/time.ts";
 import { Badge } from "../parts/badge.tsx";
-import { Amount, Change, Missing, Price } from "../parts/figures.tsx";
+import { Amount, Change, flashOf, Missing, Price } from "../parts/figures.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Failure, Skeleton } from "../parts/states.tsx";
 import { Age, Moment } from "../parts/time.tsx";
@@ -17,7 +17,6 @@ import { zone } from "../state/settings.ts";
 import { Chart } from "./coin/chart.tsx";
 import { CandleFeed } from "./coin/feed.ts";
 import { TimeTravel } from "./coin/time-travel.tsx";
-import { flashOf } from "./market/tiles.tsx";
 
 const REFRESH_MS = 15_000;
 const ROWS_IN_WORDS = 60;

@@ -46,3 +46,9 @@ export function Change({ percent, why = "no price that far back", decimals = 2 }
     </span>
   );
 }
+
+/** Two names for each direction, used in turn: a class that changes starts its animation anew. */
+export function flashOf(live: { move: number; changes: number } | null): string {
+  if (live === null || live.changes === 0) return "";
+  return `flash-${live.move > 0 ? "up" : "down"}-${live.changes % 2}`;
+}

@@ -39,3 +39,6 @@ export function toggleZone(): void {
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
+
+/** Colours for lines, in the theme's own; the first is what one line alone takes. */
+export const LINE_COLOURS = ["accent", "amber", "up", "down", "muted", "text"] as const;

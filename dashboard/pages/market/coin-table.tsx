@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Coin } from "../../../pipelines/crypto/api/schemas.ts";
 import { formatAge } from "../../format/time.ts";
 import { formatCount } from "../../format/number.ts";
-import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
+import { Amount, Change, flashOf, Missing, Price } from "../../parts/figures.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
 import { Empty, Failure, SkeletonRows } from "../../parts/states.tsx";
 import { bothZones } from "../../parts/time.tsx";
@@ -13,7 +13,6 @@ import { go, parameters, setParameters } from "../../router.ts";
 import { now_ms } from "../../state/clock.ts";
 import { coins, coins_error, coins_retry_at_ms, priceOf } from "../../state/coins.ts";
 import { arrange, COLUMNS, isSort, type Sort } from "./sorting.ts";
-import { flashOf } from "./tiles.tsx";
 
 /** A price older than this is greyed: it may have moved since. */
 const STALE_PRICE_MS = 5 * 60_000;

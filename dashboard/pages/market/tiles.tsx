@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Answer, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
 import { formatFigure, formatCount, formatPercent } from "../../format/number.ts";
-import { Amount, Change, Missing, Price } from "../../parts/figures.tsx";
+import { Amount, Change, flashOf, Missing, Price } from "../../parts/figures.tsx";
 import { Skeleton } from "../../parts/states.tsx";
 import { Age, Countdown, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
@@ -93,12 +93,6 @@ function NowFromList() {
   const coin = coins.value?.find(({ id }) => id === "bitcoin") ?? null;
   if (coin === null) return <TilePlace name="Bitcoin now" />;
   return <PriceNow id={coin.id} question="Bitcoin now" asked={coin} changeAt={() => coin.change_1h_percent} />;
-}
-
-/** Two names for each direction, used in turn: a class that changes starts its animation anew. */
-export function flashOf(live: { move: number; changes: number } | null): string {
-  if (live === null || live.changes === 0) return "";
-  return `flash-${live.move > 0 ? "up" : "down"}-${live.changes % 2}`;
 }
 
 function Volatile({ answer }: { answer: Answer }) {

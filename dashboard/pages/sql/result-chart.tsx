@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { SqlResult } from "../../../src/serve/schemas/sql.ts";
-import { LINE_COLOURS, LineChart, type Line } from "../../charts/line-chart.ts";
+import type { Line, LineChart } from "../../charts/line-chart.ts";
 import { formatFigure } from "../../format/number.ts";
 import { parseTime, zoneName } from "../../format/time.ts";
 import { Empty } from "../../parts/states.tsx";
-import { palette, zone } from "../../state/settings.ts";
+import { LINE_COLOURS, palette, zone } from "../../state/settings.ts";
 import { isNumeric, isTime } from "./result-grid.tsx";
 
 const MAX_LINES = 6;
@@ -94,13 +94,28 @@ function Pick({ name, result, value, choose, of = () => true, with_none = false 
   );
 }
 
+/** The library that draws them is fetched with the first: most results are read as a table. */
 function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
   const place = useRef<HTMLDivElement>(null);
+  const failure = useSignal<string | null>(null);
   useEffect(() => {
-    if (place.current === null) return undefined;
-    const chart = new LineChart(place.current);
-    chart.show(lines);
-    return () => chart.remove();
+    let chart: LineChart | null = null;
+    let is_wanted = true;
+    const draw = async () => {
+      try {
+        const library = await import("../../charts/line-chart.ts");
+        if (!is_wanted || place.current === null) return;
+        chart = new library.LineChart(place.current);
+        chart.show(lines);
+      } catch (error) {
+        failure.value = String(error);
+      }
+    };
+    void draw();
+    return () => {
+      is_wanted = false;
+      chart?.remove();
+    };
   }, [lines, palette.value, zone.value]);
   const summary = lines.map(({ name, points }) => {
     const values = points.map(({ value }) => value);
@@ -118,6 +133,7 @@ function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
           : y}{" "}
         <span class="muted">axis in {zoneName(zone.value, Date.now())}</span>
       </div>
+      {failure.value === null ? null : <p class="form-error" role="alert">The chart could not be loaded; the table shows every value. {failure.value}</p>}
       <div ref={place} class="lines" role="img" aria-label={`${y} over time. ${summary.join("; ")}. The table shows every value.`} />
     </>
   );
