@@ -2,7 +2,7 @@ import { render } from "preact";
 import { startRouter } from "./router.ts";
 import { watchAlerts } from "./shell/alert-notes.tsx";
 import { App } from "./shell/app.tsx";
-import { openStream } from "./state/events.ts";
+import { startStream } from "./state/events.ts";
 import { watchCoins } from "./state/coins.ts";
 import { watchStatus } from "./state/status.ts";
 
@@ -12,6 +12,6 @@ startRouter();
 watchStatus();
 watchCoins();
 watchAlerts();
-openStream();
+startStream();
 page.replaceChildren();
 render(<App />, page);

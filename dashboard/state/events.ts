@@ -38,11 +38,20 @@ let cut_since_ms: number | null = null;
 let retry: ReturnType<typeof setTimeout> | null = null;
 let silence: ReturnType<typeof setTimeout> | null = null;
 
+/** From now on; not while the page is left: browsers keep it, for who goes back, with its connection, and have six for a server. */
+export function startStream(): void {
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) openStream();
+  });
+  openStream();
+}
+
 /**
  * Opens the stream and keeps it open, resuming after the last event heard. The browser would reconnect by itself, but says
  * neither when nor with what; so each connection is used once and the next one names the event to go on after.
  */
-export function openStream(): void {
+function openStream(): void {
   if (retry !== null) clearTimeout(retry);
   retry = null;
   source?.close();

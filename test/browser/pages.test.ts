@@ -91,6 +91,20 @@ describe("pages in a browser", { skip }, () => {
     });
     after(() => market.close());
 
+    test("page after page is loaded in one tab, and going back finds the stream open", async () => {
+      const { page, problems } = await openPage(browser, `${market.url}/about`, undefined, EXPECTED_OF_EMPTY);
+      for (const { path, empty } of PAGES) {
+        await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });
+        await untilText(page, empty);
+        await untilText(page, "streaming");
+      }
+      await page.goBack({ waitUntil: "domcontentloaded" });
+      await untilText(page, "Nothing asked yet");
+      await untilText(page, "streaming");
+      assert.deepEqual(problems, []);
+      await page.browserContext().close();
+    });
+
     for (const { path, empty } of PAGES) {
       test(`${path} says what will appear`, async () => {
         const { page, problems } = await openPage(browser, `${market.url}${path}`, PHONE, path.startsWith("/coins") ? EXPECTED_OF_EMPTY : null);

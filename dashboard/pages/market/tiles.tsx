@@ -251,7 +251,7 @@ function Question({ number, name, Answered, refresh_ms, is_empty }: QuestionProp
   const { value, error, retry_at_ms } = resource.state.value;
   useEffect(() => onEvent("gap", () => resource.reload()), [resource]);
   const parts = { number, name, question: name };
-  if (is_empty) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="answered with the first prices" />;
+  if (is_empty) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="with the first prices" />;
   if (value === null && error === null) return number === 1 ? <NowFromList /> : <TilePlace name={name} />;
   if (value === null) {
     const retrying = retry_at_ms === null ? null : <>next try in <Countdown to_ms={retry_at_ms} /></>;
