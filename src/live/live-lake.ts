@@ -6,6 +6,7 @@ import type { ReadOptions } from "../engine/embedded/read.ts";
 import { OperatingError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
+import { pause } from "../patience.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { Place } from "./bindings.ts";
@@ -133,15 +134,19 @@ export class LiveLake {
         await this.#followTables();
         const has_absorbed = await this.#absorbNext();
         failures = 0;
-        if (!has_absorbed) await this.#untilMore(signal);
-        else if (this.#pending_records === 0) await this.#pause(PACE_MS - (clock.now_us() - started_us) / 1000, signal);
+        if (!has_absorbed) {
+          await this.#untilMore(signal);
+          continue;
+        }
+        const rest_ms = PACE_MS - (clock.now_us() - started_us) / 1000;
+        if (this.#pending_records === 0 && rest_ms > 0) await pause(clock, rest_ms, signal);
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
         if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
         this.#stalled = error.message;
         failed?.(error);
-        await this.#pause(RETRY_PAUSE_MS * 2 ** (failures - 1), signal);
+        await pause(clock, RETRY_PAUSE_MS * 2 ** (failures - 1), signal);
       }
     }
   }
@@ -310,8 +315,11 @@ export class LiveLake {
 
   /** Until the log holds more than it did, or it is time to look at the tables. */
   async #untilMore(signal: AbortSignal): Promise<void> {
-    const { open, pipeline } = this.#options;
-    if (this.#pending_records > 0) return this.#pause(LOOK_MS, signal);
+    const { open, pipeline, clock } = this.#options;
+    if (this.#pending_records > 0) {
+      await pause(clock, LOOK_MS, signal);
+      return;
+    }
     const topic = pipeline.topic.name;
     const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#placeOf(bound) }));
     // Not AbortSignal.any: each of them would stay with a signal that lives as long as the process.
@@ -325,12 +333,5 @@ export class LiveLake {
       clearTimeout(timer);
       signal.removeEventListener("abort", wake);
     }
-  }
-
-  async #pause(pause_ms: number, signal: AbortSignal): Promise<void> {
-    if (pause_ms <= 0) return;
-    await this.#options.clock.wait(pause_ms, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
   }
 }

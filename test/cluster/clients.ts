@@ -1,5 +1,5 @@
+import { AwsClient } from "aws4fetch";
 import { execFileSync } from "node:child_process";
-import { createHash, createHmac } from "node:crypto";
 import { join } from "node:path";
 import { ask } from "../../src/cluster/machine/ask.ts";
 
@@ -19,21 +19,9 @@ export function topics(found: Found, kafka_files: string, args: readonly string[
   return execFileSync("java", [...tool, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
-
-/** A request signed as Amazon's (Signature Version 4). */
-export async function s3(found: Found, method: "PUT" | "GET", path: string, body = ""): Promise<Response> {
-  const { host } = new URL(found.AWS_ENDPOINT_URL_S3);
-  const at = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
-  const scope = `${at.slice(0, 8)}/${found.AWS_REGION}/s3/aws4_request`;
-  const headers = { host, "x-amz-content-sha256": sha256(body), "x-amz-date": at };
-  const names = Object.keys(headers).join(";");
-  const canonical = [method, path, "", ...Object.entries(headers).map(([name, value]) => `${name}:${value}`), "", names, headers["x-amz-content-sha256"]].join("\n");
-  const key = scope.split("/").reduce<string | Buffer>((previous, part) => hmac(previous, part), `AWS4${found.AWS_SECRET_ACCESS_KEY}`);
-  const signature = hmac(key, ["AWS4-HMAC-SHA256", at, scope, sha256(canonical)].join("\n")).toString("hex");
-  const authorization = `AWS4-HMAC-SHA256 Credential=${found.AWS_ACCESS_KEY_ID}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-  return await fetch(`${found.AWS_ENDPOINT_URL_S3}${path}`, { method, headers: { ...headers, authorization }, ...(method === "PUT" && { body }) });
+export function s3(found: Found, method: "PUT" | "GET", path: string, body?: string): Promise<Response> {
+  const client = new AwsClient({ accessKeyId: found.AWS_ACCESS_KEY_ID, secretAccessKey: found.AWS_SECRET_ACCESS_KEY, service: "s3", region: found.AWS_REGION });
+  return client.fetch(`${found.AWS_ENDPOINT_URL_S3}${path}`, { method, ...(body === undefined ? {} : { body }) });
 }
 
 /** The metastore's first touch of S3 loads Amazon's SDK. */

@@ -49,6 +49,10 @@ function candlesSql(table: TableNaming, id: string | null, interval: Interval, {
     group by 1, 2 order by 1, 2`;
 }
 
+function hasHours(tables: ReadTables): boolean {
+  return tables.snapshots().some(({ table }) => table === HOURS);
+}
+
 /** How many candles of every coin are worth making for the sake of one. */
 const MOST_SHARED = 6;
 
@@ -60,8 +64,7 @@ async function findCandles(tables: ReadTables, id: string, interval: Interval, {
   const step_ms = INTERVAL_S[interval] * 1000;
   const { settled } = tables;
   const split_ms = Math.floor(Math.min(settled?.before_ms ?? -Infinity, to_ms) / step_ms) * step_ms;
-  const is_there = tables.snapshots().some(({ table }) => table === HOURS);
-  const is_shared = is_there && sourceOf(interval) === HOURS && from_ms % step_ms === 0 && to_ms % step_ms === 0 && (to_ms - split_ms) / step_ms <= MOST_SHARED;
+  const is_shared = hasHours(tables) && sourceOf(interval) === HOURS && from_ms % step_ms === 0 && to_ms % step_ms === 0 && (to_ms - split_ms) / step_ms <= MOST_SHARED;
   if (settled === undefined || !is_shared || split_ms <= from_ms) return (await tables.rows(candlesSql(tables.table, id, interval, { from_ms, to_ms }))).map(candleOf);
   const live = { from_ms: split_ms, to_ms: split_ms + (MOST_SHARED + 1) * step_ms };
   const [of_table, of_all] = await Promise.all([
@@ -128,7 +131,7 @@ export const candles: ApiResource = {
     const longest_ms = Math.ceil(to_ms / step_ms) * step_ms - request.limit * step_ms;
     const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
     const from_ms = Math.max(asked_ms, longest_ms);
-    const is_paged = tables.at === null || tables.snapshots().some(({ table }) => table === HOURS);
+    const is_paged = tables.at === null || hasHours(tables);
     const found = from_ms < to_ms ? await findCandles(tables, id, request.interval, { from_ms, to_ms }) : [];
     if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
     const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);

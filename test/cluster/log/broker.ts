@@ -1,23 +1,21 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { isListenedOn } from "../../../src/cluster/machine/port.ts";
+import { temporaryFolder } from "../../coinlake.ts";
 
 /** A Kafka of a test's own, on free ports, in a folder that goes with it. */
 export class Broker {
-  readonly #folder: string;
+  readonly #folder: ReturnType<typeof temporaryFolder>;
   #cluster: RunningCluster;
 
-  private constructor(folder: string, cluster: RunningCluster) {
+  private constructor(folder: ReturnType<typeof temporaryFolder>, cluster: RunningCluster) {
     this.#folder = folder;
     this.#cluster = cluster;
   }
 
   static async start(): Promise<Broker> {
-    const folder = mkdtempSync(join(tmpdir(), "coinlake-kafka-"));
-    return new Broker(folder, await startParts(["kafka"], { folder, ports: "free" }));
+    const folder = temporaryFolder();
+    return new Broker(folder, await startParts(["kafka"], { folder: folder.path, ports: "free" }));
   }
 
   get brokers(): string[] {
@@ -35,11 +33,11 @@ export class Broker {
   async restart(): Promise<void> {
     const { kafka, "kafka-controller": controller } = this.#cluster.ports;
     const ports = { COINLAKE_KAFKA_PORT: String(kafka), COINLAKE_KAFKA_CONTROLLER_PORT: String(controller) };
-    this.#cluster = await startParts(["kafka"], { folder: this.#folder, ports });
+    this.#cluster = await startParts(["kafka"], { folder: this.#folder.path, ports });
   }
 
   async stop(): Promise<void> {
     await this.#cluster.stop();
-    rmSync(this.#folder, { recursive: true });
+    this.#folder.remove();
   }
 }

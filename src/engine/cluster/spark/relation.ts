@@ -15,13 +15,3 @@ export function sqlRelation(query: string, names: Readonly<Record<string, Relati
 export function readStream(format: string, options: Readonly<Record<string, string>>): Relation {
   return { relType: { case: "read", value: { isStreaming: true, readType: { case: "dataSource", value: { format, options } } } } };
 }
-
-/** Bounds what is kept of a stream in memory: rows whose `event_time` is further behind the newest than this are let go. */
-export function withWatermark(input: Relation, event_time: string, delay: string): Relation {
-  return { relType: { case: "withWatermark", value: { input, eventTime: event_time, delayThreshold: delay } } };
-}
-
-/** The first of the rows that agree in these columns, within the watermark that `input` must have. */
-export function dropDuplicatesWithinWatermark(input: Relation, columns: readonly string[]): Relation {
-  return { relType: { case: "deduplicate", value: { input, columnNames: [...columns], withinWatermark: true } } };
-}
