@@ -35,9 +35,9 @@ export const kafka: Part = {
     writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
     writeFileSync(join(site.folder, "server.properties"), serverProperties(site));
     if (existsSync(join(dataFolder(site), "meta.properties"))) return;
-    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64.
+    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins with "-" is taken for an option.
     const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
-    const args = [...jvm(site), "kafka.tools.StorageTool", "format", "-t", id, "-c", join(site.folder, "server.properties")];
+    const args = [...jvm(site), "kafka.tools.StorageTool", "format", `--cluster-id=${id}`, "-c", join(site.folder, "server.properties")];
     await runTool(findJava(PURPOSE), args, {
       failed: (last_lines) =>
         new OperatingError("PART_NOT_CONFIGURED", `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`, {

@@ -61,11 +61,11 @@ test("Hadoop's name for S3 means the same objects, and lists them by that name",
 test("what S3 refuses is told with its reason, and no secret", async () => {
   const stranger = new S3Storage({ ...settings, secret_access_key: "not-the-secret-key" });
   const refusals = [
-    { promise: stranger.read(`s3://${bucket}/file`), code: "STORAGE_DENIED" },
-    { promise: new S3Storage(settings).write("s3://no-such-bucket-here/file", bytesOf("x")), code: "NO_SUCH_BUCKET" },
+    { ask: () => stranger.read(`s3://${bucket}/file`), code: "STORAGE_DENIED" },
+    { ask: () => new S3Storage(settings).write("s3://no-such-bucket-here/file", bytesOf("x")), code: "NO_SUCH_BUCKET" },
   ];
-  for (const { promise, code } of refusals) {
-    await assert.rejects(promise, (error: Error & { code?: string }) => {
+  for (const { ask, code } of refusals) {
+    await assert.rejects(ask, (error: Error & { code?: string }) => {
       assert.equal(error.code, code);
       const shown = inspect(error, { depth: 10 });
       assert.ok(![settings.access_key_id, settings.secret_access_key, "not-the-secret-key"].some((secret) => shown.includes(secret)), shown);
