@@ -5,12 +5,18 @@ import { badRequest } from "../errors.ts";
 import type { MetastoreMethods, MethodName } from "./service.ts";
 import type { StructValue } from "./thrift/binary.ts";
 import { NoAnswer, ThriftConnection } from "./thrift/connection.ts";
-import { parseIdl } from "./thrift/idl.ts";
+import { parseIdl, type Method } from "./thrift/idl.ts";
 
 const METHODS = parseIdl(readFileSync(new URL("metastore.thrift", import.meta.url), "utf8"));
 const DEFAULT_PORT = 9083;
 /** A metastore serves each with a thread of its own, so calls beyond that wait for their turn here. */
 const MAX_CONNECTIONS = 8;
+
+/**
+ * Said on each connection, for that connection: a metastore otherwise compares columns by place, and so refuses to hear that one
+ * was dropped or moved. Iceberg tells columns by id.
+ */
+const COLUMNS_MAY_CHANGE = { key: "metastore.disallow.incompatible.col.type.changes", value: "false" };
 
 type Args<M extends MethodName> = MetastoreMethods[M]["args"];
 type Answer<M extends MethodName> = MetastoreMethods[M]["answer"];
@@ -62,14 +68,12 @@ export class MetastoreClient {
   }
 
   async #call<M extends MethodName>(name: M, args: Args<M>): Promise<Answer<M>> {
-    const method = METHODS.get(name);
-    assert.ok(method !== undefined, `metastore.thrift does not declare ${name}`);
     if (this.#in_use >= MAX_CONNECTIONS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#in_use += 1;
     try {
-      const connection = this.#idleConnection() ?? (await ThriftConnection.open(this.#host, this.#port));
+      const connection = this.#idleConnection() ?? (await this.#open());
       try {
-        return (await connection.call(method, args as StructValue)) as Answer<M>;
+        return (await connection.call(methodNamed(name), args as StructValue)) as Answer<M>;
       } finally {
         if (this.#is_closed) connection.close();
         else if (connection.is_open) this.#idle.push(connection);
@@ -77,6 +81,18 @@ export class MetastoreClient {
     } finally {
       this.#in_use -= 1;
       this.#waiting.shift()?.();
+    }
+  }
+
+  async #open(): Promise<ThriftConnection> {
+    const connection = await ThriftConnection.open(this.#host, this.#port);
+    try {
+      await connection.call(methodNamed("setMetaConf"), COLUMNS_MAY_CHANGE);
+      return connection;
+    } catch (error) {
+      connection.close();
+      // What the caller asks for has not been sent yet.
+      throw error instanceof NoAnswer ? new NoAnswer(error.message, false) : error;
     }
   }
 
@@ -92,4 +108,10 @@ export class MetastoreClient {
       cause: error,
     });
   }
+}
+
+function methodNamed(name: MethodName): Method {
+  const method = METHODS.get(name);
+  assert.ok(method !== undefined, `metastore.thrift does not declare ${name}`);
+  return method;
 }

@@ -102,6 +102,8 @@ exception UnknownDBException {
 }
 
 service ThriftHiveMetastore {
+  void setMetaConf(1: string key, 2: string value) throws (1: MetaException o1)
+
   list<string> get_all_databases() throws (1: MetaException o1)
   Database get_database(1: string name) throws (1: NoSuchObjectException o1, 2: MetaException o2)
   void create_database(1: Database database) throws (1: AlreadyExistsException o1, 2: InvalidObjectException o2, 3: MetaException o3)

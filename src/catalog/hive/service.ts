@@ -50,6 +50,7 @@ export interface HiveDatabase {
 }
 
 export interface MetastoreMethods {
+  setMetaConf: { args: { key: string; value: string }; answer: void };
   get_all_databases: { args: Record<string, never>; answer: string[] };
   get_database: { args: { name: string }; answer: HiveDatabase };
   create_database: { args: { database: HiveDatabase }; answer: void };

@@ -17,6 +17,9 @@ export interface HiveStoreOptions {
   warehouse: string;
 }
 
+/** Tables come whole, each with its schema: so many in one answer make a megabyte or two. */
+const TABLES_A_CALL = 100;
+
 /** Hive's compare-and-swap refused: the parameter was not as expected (HIVE-26882). */
 const IS_MODIFIED = "The table has been modified";
 
@@ -81,10 +84,15 @@ export class HiveStore implements CatalogStore {
   async tableNames(namespace: readonly string[]): Promise<string[]> {
     const database = await this.#database(namespace);
     if (database === null) throw noSuchNamespace(namespace);
-    const tblNames = await read(this.#client.read("get_all_tables", { db_name: database.name }));
-    if (tblNames.length === 0) return [];
-    const { tables } = await read(this.#client.read("get_table_objects_by_name_req", { req: { dbName: database.name, tblNames } }));
-    return sorted(tables.filter((table) => pointerOf(table) !== null).map(({ tableName }) => tableName));
+    const dbName = database.name;
+    const all_names = await read(this.#client.read("get_all_tables", { db_name: dbName }));
+    const names: string[] = [];
+    for (let from = 0; from < all_names.length; from += TABLES_A_CALL) {
+      const req = { dbName, tblNames: all_names.slice(from, from + TABLES_A_CALL) };
+      const { tables } = await read(this.#client.read("get_table_objects_by_name_req", { req }));
+      names.push(...tables.filter((table) => pointerOf(table) !== null).map(({ tableName }) => tableName));
+    }
+    return sorted(names);
   }
 
   async pointer(identifier: TableIdentifier): Promise<string | null> {
@@ -229,7 +237,5 @@ async function change(answer: Promise<void>, meanings: Readonly<Record<string, (
 }
 
 function refusedChange({ dbName, tableName }: HiveTable, message: string): OperatingError {
-  return new OperatingError("UNSUPPORTED", `The Hive Metastore refused the change of ${dbName}.${tableName}: ${message}`, {
-    next_step: "Where it is about column types, set metastore.disallow.incompatible.col.type.changes to false in the metastore's configuration.",
-  });
+  return unsupported(`The Hive Metastore refused the change of ${dbName}.${tableName}: ${message}`);
 }

@@ -85,26 +85,21 @@ test("names that Hive would fold or refuse are refused here, and found nowhere",
 class Cable {
   cut_answer_to: string | null = null;
   most_at_once = 0;
+  readonly uri: string;
   readonly #server: Server;
   readonly #ends = new Set<Socket>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, metastore: URL) {
     this.#server = server;
+    this.uri = `thrift://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on("connection", (client) => this.#join(client, connect(Number(metastore.port), metastore.hostname)));
   }
 
   static async lay(uri: string): Promise<Cable> {
-    const { hostname, port } = new URL(uri);
     const server = createServer();
-    const cable = new Cable(server);
-    server.on("connection", (client) => cable.#join(client, connect(Number(port), hostname)));
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    return cable;
+    return new Cable(server, new URL(uri));
   }
-
-  get uri(): string {
-    return `thrift://127.0.0.1:${(this.#server.address() as AddressInfo | null)?.port ?? this.#last_port}`;
-  }
-  #last_port = 0;
 
   #join(client: Socket, metastore: Socket): void {
     this.#ends.add(client);
@@ -134,7 +129,6 @@ class Cable {
   }
 
   remove(): void {
-    this.#last_port = (this.#server.address() as AddressInfo).port;
     this.#server.close();
     for (const end of this.#ends) end.destroy();
   }

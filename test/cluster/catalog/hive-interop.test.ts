@@ -6,6 +6,8 @@ import { promisify } from "node:util";
 import { Catalog } from "../../../src/catalog/catalog.ts";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
 import { startCatalogServer, type CatalogServer } from "../../../src/catalog/server.ts";
+import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
+import { createS3Secret } from "../../../src/engine/embedded/s3-secret.ts";
 import { pythonExecutable } from "../../../src/lake/tools.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
@@ -54,6 +56,10 @@ test("Hive is told what Iceberg's own catalog tells it: columns, place, properti
   });
 });
 
+test("a column can be dropped: Hive does not compare columns by place", () => {
+  assert.deepEqual(seen.made_here["without_price"], ["coin", "price_date", "note"]);
+});
+
 test("a table of another Hive catalog is read, written, renamed and dropped through ours", () => {
   assert.deepEqual(seen.made_there, {
     by_rest: ["bitcoin"],
@@ -62,4 +68,25 @@ test("a table of another Hive catalog is read, written, renamed and dropped thro
     exists: false,
     namespaces: [["default"], ["ours"]],
   });
+});
+
+test("DuckDB writes a table through the catalog, data and all in S3, and shows nobody the key", async () => {
+  const instance = await openDuckDB();
+  const connection = await instance.connect();
+  const query = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();
+  await createS3Secret(connection, s3SettingsFrom(servers.environment));
+  await attachCatalog(connection, server.url, "lake");
+  await query("create schema lake.duck");
+  await query("create table lake.duck.ticks (id bigint, coin varchar)");
+  await query("insert into lake.duck.ticks select range, 'coin ' || range from range(1000)");
+  await query("delete from lake.duck.ticks where id >= 900");
+  assert.deepEqual(await query("select count(*), max(coin) from lake.duck.ticks"), [["900", "coin 99"]]);
+  assert.deepEqual(await query("select coin from lake.ours.prices order by coin"), [["bitcoin"], ["ether"], ["tether"]]);
+  const { metadata } = await catalog.loadTable({ namespace: ["duck"], name: "ticks" });
+  assert.match(metadata.location, /^s3:\/\/warehouse\/duck\/ticks-/);
+  assert.equal(metadata.properties["engine.hive.lock-enabled"], "false");
+  const secrets = JSON.stringify(await query("from duckdb_secrets()"));
+  assert.ok(!secrets.includes(servers.environment["AWS_SECRET_ACCESS_KEY"] ?? ""));
+  connection.closeSync();
+  instance.closeSync();
 });

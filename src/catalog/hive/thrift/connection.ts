@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { messageOf } from "../../../errors.ts";
 import { encodeCall, Incomplete, MESSAGE_KIND, MessageReader, type StructValue } from "./binary.ts";
 import type { Method, Struct } from "./idl.ts";
 
@@ -63,18 +65,14 @@ export class ThriftConnection {
 
   /** Throws NoAnswer. */
   static async open(host: string, port: number): Promise<ThriftConnection> {
-    const socket = connect({ host, port, timeout: CONNECT_TIMEOUT_MS });
-    await new Promise<void>((resolve, reject) => {
-      const fail = (reason: string) => {
-        socket.destroy();
-        reject(new NoAnswer(reason, false));
-      };
-      socket.once("connect", resolve);
-      socket.once("error", (error) => fail(error.message));
-      socket.once("timeout", () => fail(`no connection within ${CONNECT_TIMEOUT_MS} ms`));
-    });
-    socket.removeAllListeners();
-    socket.setTimeout(0);
+    const socket = connect({ host, port });
+    try {
+      await once(socket, "connect", { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+    } catch (error) {
+      socket.destroy();
+      const is_late = error instanceof Error && error.name === "AbortError";
+      throw new NoAnswer(is_late ? `no connection within ${CONNECT_TIMEOUT_MS} ms` : messageOf(error), false);
+    }
     return new ThriftConnection(socket);
   }
 
@@ -123,7 +121,7 @@ export class ThriftConnection {
       this.#take(received);
     } catch (error) {
       if (error instanceof ThriftFault) this.#pending?.reject(error);
-      else if (!(error instanceof Incomplete)) this.#fail(`the answer is no Thrift message: ${(error as Error).message}`);
+      else if (!(error instanceof Incomplete)) this.#fail(`the answer is no Thrift message: ${messageOf(error)}`);
     }
   }
 
