@@ -7,7 +7,7 @@ import { Skeleton } from "../../parts/states.tsx";
 import { Age, Countdown, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
 import { coins, priceOf } from "../../state/coins.ts";
-import { status } from "../../state/status.ts";
+import { status, status_error } from "../../state/status.ts";
 import { useResource } from "../../state/resource.ts";
 import { useEffect } from "preact/hooks";
 
@@ -242,16 +242,16 @@ interface QuestionProps {
   name: string;
   Answered: (typeof TILES)[number]["Answered"];
   refresh_ms: number;
-  /** Nobody asks before there is anything to answer from. */
-  is_empty: boolean;
+  /** Whether there is anything to answer from; null until that is known. Nobody asks before: an empty lake refuses. */
+  has_prices: boolean | null;
 }
 
-function Question({ number, name, Answered, refresh_ms, is_empty }: QuestionProps) {
-  const resource = useResource<Answer>(is_empty ? null : `/api/answers/${number}`, refresh_ms);
+function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionProps) {
+  const resource = useResource<Answer>(has_prices ? `/api/answers/${number}` : null, refresh_ms);
   const { value, error, retry_at_ms } = resource.state.value;
   useEffect(() => onEvent("gap", () => resource.reload()), [resource]);
   const parts = { number, name, question: name };
-  if (is_empty) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="with the first prices" />;
+  if (has_prices === false) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="with the first prices" />;
   if (value === null && error === null) return number === 1 ? <NowFromList /> : <TilePlace name={name} />;
   if (value === null) {
     const retrying = retry_at_ms === null ? null : <>next try in <Countdown to_ms={retry_at_ms} /></>;
@@ -263,11 +263,12 @@ function Question({ number, name, Answered, refresh_ms, is_empty }: QuestionProp
 
 /** The five questions, in their order. */
 export function Tiles() {
-  const is_empty = status.value !== null && status.value.newest_event_at === null;
+  // Where the status cannot be had, asking tells why.
+  const has_prices = status.value !== null ? status.value.newest_event_at !== null : status_error.value !== null ? true : null;
   return (
     <section class="tiles" aria-label="The five questions">
       {TILES.map(({ name, Answered, refresh_ms }, index) => (
-        <Question key={name} number={index + 1} name={name} Answered={Answered} refresh_ms={refresh_ms} is_empty={is_empty} />
+        <Question key={name} number={index + 1} name={name} Answered={Answered} refresh_ms={refresh_ms} has_prices={has_prices} />
       ))}
     </section>
   );
