@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
 import { simulated } from "../producers/simulated.ts";
 import { systemClock } from "../src/clock.ts";
-import { openLake } from "../src/engine/embedded/open.ts";
+import { openLake } from "../src/engine/open.ts";
 import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
 import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
@@ -24,7 +24,7 @@ export interface IncrementFigures {
 /** What dbt takes, in the warm worker, for one more minute of 250 coins on top of a lake that has some hours of them. */
 export async function benchIncrement({ coins = 250, minutes_before = 240, increments = 15 } = {}): Promise<IncrementFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const open = await openLake(openOrCreateLake(folder, "simulated", "simulated", crypto.name));
+  const open = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }));
   const records = await openParquetWriter({ storage: open.storage });
   const worker = new DbtWorker({ project: crypto.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder });
   try {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
 import { version as duckdbVersion } from "@duckdb/node-api";
-import { openLake } from "../src/engine/embedded/open.ts";
+import { openLake } from "../src/engine/open.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
@@ -147,7 +147,7 @@ function ratio(a: number, b: number): string {
 
 async function pyiceberg(): Promise<{ backlog_seconds: number; commit_p50_ms: number }> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const lake = await openLake(openOrCreateLake(folder, "simulated", "simulated", "bench"));
+  const lake = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: "bench" }));
   try {
     const script = fileURLToPath(new URL("peers.py", import.meta.url));
     const { stdout } = await promisify(execFile)(pythonExecutable(), [script, lake.server.url, String(RECORDS), String(PEER_COMMITS)]);

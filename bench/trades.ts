@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
 import { systemClock } from "../src/clock.ts";
-import { openLake } from "../src/engine/embedded/open.ts";
+import { openLake } from "../src/engine/open.ts";
 import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
 import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
@@ -49,7 +49,7 @@ export async function benchTrades({
   hours_before = 20,
   folder = mkdtempSync(join(tmpdir(), "coinlake-bench-")),
 } = {}): Promise<TradesFigures> {
-  const open = await openLake(openOrCreateLake(folder, "simulated", "simulated", crypto.name));
+  const open = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }));
   const records = await openParquetWriter({ storage: open.storage });
   const worker = new DbtWorker({ project: crypto.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder });
   try {

@@ -70,7 +70,7 @@ async function create(request: StartRequest, text: string): Promise<ChosenSource
   return { ...first, producers: [...by_id.values()] };
 }
 
-async function createOne({ pipeline, speed }: StartRequest, text: string): Promise<ChosenSource> {
+async function createOne({ pipeline, speed, profile }: StartRequest, text: string): Promise<ChosenSource> {
   const colon = text.indexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);
@@ -95,7 +95,7 @@ async function createOne({ pipeline, speed }: StartRequest, text: string): Promi
   assert(first !== undefined && producers.every(({ kind }) => kind === first.kind), `the source ${name} is at least one producer, all of one kind`);
   // What is live is the same market, whoever tells of it: its sources share a lake.
   const own_name = first.kind === "live" ? first.kind : name;
-  return { producers, kind: first.kind, lake_name: [own_name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
+  return { producers, kind: first.kind, lake_name: [profile === "cluster" ? profile : null, own_name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
 }
 
 /** `name`, `name:ARGUMENT` or `name[:ARGUMENT]`, for people. */

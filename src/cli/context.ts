@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from "commander";
-import { openLake, type OpenLake } from "../engine/embedded/open.ts";
+import { dirname } from "node:path";
+import { clusterFolder, readEnvironment } from "../cluster/state.ts";
+import { openLake, type OpenLake, type Environment, type OpenLakeOptions } from "../engine/open.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError } from "../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
@@ -28,6 +30,15 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   });
 }
 
+/** Opens a lake with what the environment says of its servers, else with what the cluster of its data folder wrote down. */
+export function openFound(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
+  return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
+}
+
+export function environmentIn(data_folder: string): Environment {
+  return { ...readEnvironment(clusterFolder(data_folder)), ...process.env };
+}
+
 /** Opens the lake that the options mean, for reading, and closes it whatever happens. */
 export async function withLake<T>(
   options: CommonOptions,
@@ -37,9 +48,9 @@ export async function withLake<T>(
   const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
   const pipeline = pipelineOf(lake, pipelines);
   const output = openOutput(options.json ?? false);
-  const open = await openLake(lake, { warn: output.warn });
+  const open = await openFound(lake, { warn: output.warn });
   try {
-    const session = await QuerySession.open(open.catalog, open.server.url);
+    const session = await QuerySession.open(open);
     try {
       return await work({ lake: open, session, pipeline, output });
     } finally {

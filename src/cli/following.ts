@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { AlertEngine } from "../alert/engine.ts";
 import { sqlHistory } from "../alert/history.ts";
 import { systemClock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import type { OperatingError } from "../errors.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { LiveLake } from "../live/live-lake.ts";

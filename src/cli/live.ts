@@ -1,5 +1,5 @@
 import { systemClock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { cachedModels, compileModels, lastModels, type LiveModels } from "../transform/models.ts";
@@ -25,7 +25,7 @@ async function modelsOf(open: OpenLake, pipeline: Pipeline, output: Output): Pro
   const known = cachedModels(project, open.lake.dbt_folder) ?? lastModels(open.lake.dbt_folder);
   if (known !== null) return known;
   output.say("dbt compiles the live views; a pipeline that was started once has done so ...");
-  const worker = new DbtWorker({ project, catalog_url: open.server.url, folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({ project, catalog_url: open.server.url, folder: open.lake.dbt_folder, s3: open.s3 });
   try {
     return await compileModels(worker, project);
   } finally {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { jobs } from "../../streaming/all.ts";
+import { bronzeJob } from "../../streaming/bronze.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -44,7 +45,7 @@ function program(): Command {
     .version(VERSION)
     .enablePositionalOptions()
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- ask --help")
-    .addCommand(startCommand(pipelines, dashboard, withoutLake))
+    .addCommand(startCommand({ pipelines, bronzeJob, assets: dashboard }, withoutLake))
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
     .addCommand(rulesCommand(pipelines, withCommon))

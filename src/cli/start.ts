@@ -1,26 +1,29 @@
 import { setFlagsFromString } from "node:v8";
 import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../clock.ts";
-import { openLake, type OpenLake } from "../engine/embedded/open.ts";
+import type { StreamJob } from "../engine/cluster/spark/job.ts";
+import type { Environment, OpenLake } from "../engine/open.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { createIngest, type Ingest, type IngestOptions } from "../ingest/ingest.ts";
 import { claimLake } from "../lake/ownership.ts";
-import { openOrCreateLake, rememberAsCurrent, type Lake } from "../lake/lake.ts";
+import { openOrCreateLake, rememberAsCurrent, type Lake, type Profile } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import { checkToken } from "../serve/guard/token.ts";
 import type { Producer } from "../source/producer.ts";
+import { objectOfLocation } from "../storage/s3/location.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
 import { chooseSource } from "./choose-source.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
+import { environmentIn, openFound } from "./context.ts";
 import { followLog, type ServerRequest } from "./following.ts";
 import { style, type Output } from "./output.ts";
 import { Status } from "./status.ts";
@@ -28,6 +31,11 @@ import { Status } from "./status.ts";
 export interface StartRequest {
   pipeline: Pipeline;
   data_folder: string;
+  profile: Profile;
+  /** As typed: a location in S3; null for the profile's default. */
+  warehouse: string | null;
+  /** Carries the pipeline's log to bronze in a cluster. */
+  bronzeJob(pipeline: Pipeline): StreamJob;
   /** As typed: `name` or `name:argument`; null for the pipeline's default. */
   source: string | null;
   catalog_port: number;
@@ -56,13 +64,14 @@ export async function start(request: StartRequest): Promise<void> {
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
-  const lake = openOrCreateLake(data_folder, lake_name, kind, pipeline.name);
+  const env = environmentIn(data_folder);
+  const lake = openOrCreateLake(data_folder, { name: lake_name, kind, pipeline: pipeline.name, profile: request.profile, warehouse: warehouseOf(request, env) });
   const claim = claimLake(lake, "start");
   try {
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
-    const open = await openLake(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
+    const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     try {
       rememberAsCurrent(data_folder, lake);
       await runIn(open, producers, request, step);
@@ -74,6 +83,20 @@ export async function start(request: StartRequest): Promise<void> {
   }
 }
 
+/** In S3, where a cluster's engines all reach it, or where this was asked for; null for the lake's own folder. */
+function warehouseOf({ profile, warehouse }: StartRequest, env: Environment): string | null {
+  const location = warehouse ?? (profile === "cluster" ? (env["COINLAKE_WAREHOUSE"] ?? null) : null);
+  if (location !== null) objectOfLocation(location);
+  else if (profile === "cluster") throw warehouseUnknown();
+  return location?.replace(/\/+$/, "") ?? null;
+}
+
+function warehouseUnknown(): OperatingError {
+  return new OperatingError("CLUSTER_NOT_FOUND", "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.", {
+    next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+  });
+}
+
 async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
   const status = new Status(output, producers);
@@ -81,16 +104,16 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     project: pipeline.transform.project,
     catalog_url: open.server.url,
     folder: open.lake.dbt_folder,
+    s3: open.s3,
     onNode: () => step("inside transform"),
   });
   const stopping = stopOnSignals(output);
   stopping.signal.addEventListener("abort", () => worker.finish());
-  const records = await openParquetWriter({ storage: open.storage });
+  const carrier = await carrierOf(open, request, step, status);
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
-    const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
     announce(open, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
@@ -107,7 +130,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       pipeline,
       producers,
       log: open.log,
-      ingest,
+      ingest: carrier,
       transform,
       following: followIn(open, producers, request, { worker, status }),
       clock: systemClock,
@@ -137,8 +160,23 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     status.end();
     await answering;
     await worker.close();
-    records.close();
+    carrier.close();
   }
+}
+
+/** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
+interface Carrier extends Pick<Ingest, "run" | "drain"> {
+  close(): void;
+}
+
+async function carrierOf(open: OpenLake, { pipeline, bronzeJob }: StartRequest, step: typeof nobodyListens, status: Status): Promise<Carrier> {
+  if (open.cluster !== null) {
+    const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
+    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job: bronzeJob(pipeline), clock: systemClock, report: status.reported });
+  }
+  const records = await openParquetWriter(open);
+  const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
+  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), close: () => records.close() };
 }
 
 function followIn(
@@ -202,7 +240,7 @@ async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer
 }
 
 async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSignal): Promise<Answer[]> {
-  const session = await QuerySession.open(open.catalog, open.server.url);
+  const session = await QuerySession.open(open);
   try {
     const answers: Answer[] = [];
     for (const question of pipeline.questions) answers.push(await ask(session, pipeline, question, { as_of: null, values: {}, ...(signal ? { signal } : {}) }));

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { OperatingError } from "../errors.ts";
 import { cacheFolder, type Cache } from "./fetch/cache.ts";
-import { findAnswering, launch, stop } from "./launch.ts";
+import { findAnswering, launch, stop, untilPortsAreFree } from "./launch.ts";
 import { hasProc } from "./machine/process.ts";
 import type { Fetched, Part, PartName, Site } from "./part.ts";
 import { PARTS, withNeeds } from "./parts.ts";
@@ -46,6 +46,8 @@ export async function startParts(names: readonly PartName[], options: StartOptio
     const parts = withNeeds(names);
     const ports = await choosePorts(folder, parts, options.ports);
     const absent = parts.filter(({ name }) => readRunning(folder, name) === null);
+    // Those that died may still be leaving.
+    for (const { name } of absent) await untilPortsAreFree({ ports: readState(folder, name)?.ports ?? {} });
     for (const part of absent) refuseTaken(part, ports.get(part.name) ?? {});
     const fetched = new Map<PartName, Fetched>();
     for (const part of absent) fetched.set(part.name, await part.fetch(cache));

@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync } from "node:
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import { listenersOn } from "./machine/port.ts";
+import { isListenedOn, listenersOn } from "./machine/port.ts";
 import { identify, isRunning } from "./machine/process.ts";
 import type { Part, Site } from "./part.ts";
 import { forgetState, writeState, type PartState } from "./state.ts";
@@ -14,6 +14,7 @@ const START_TIMEOUT_MS = 120_000;
 const RECOVERY_TIMEOUT_MS = 30_000;
 /** Then it is killed: every part must survive that anyway. */
 const STOP_TIMEOUT_MS = 60_000;
+const PORTS_TIMEOUT_MS = 10_000;
 const LOOK_MS = 50;
 const LOG_LINES_SHOWN = 15;
 const LOGS = ["output.log", "server.log"];
@@ -112,7 +113,18 @@ export async function stop(part: Part, state: PartState, cluster_folder: string)
     }
     await systemClock.wait(LOOK_MS);
   }
+  await untilPortsAreFree(state);
   forgetState(cluster_folder, part.name);
+}
+
+/**
+ * The threads of a killed process end one by one, and its ports with the last: nobody holds them by then. Ports that somebody
+ * holds are another's, and no matter of waiting.
+ */
+export async function untilPortsAreFree({ ports }: Pick<PartState, "ports">): Promise<void> {
+  const give_up_at_ms = performance.now() + PORTS_TIMEOUT_MS;
+  const isLeft = (port: number): boolean => isListenedOn(port) && listenersOn(port).length === 0;
+  while (Object.values(ports).some(isLeft) && performance.now() < give_up_at_ms) await systemClock.wait(LOOK_MS);
 }
 
 function send(state: PartState, signal: NodeJS.Signals): void {

@@ -2,21 +2,38 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFile
 import { join, resolve } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
 import type { LakeKind } from "../source/producer.ts";
+import { locationOfPath } from "../storage/file/location.ts";
+
+/** `embedded`: log, catalog and engine are files and threads of one process. `cluster`: Kafka, Hive and Spark serve them. */
+export type Profile = "embedded" | "cluster";
 
 /**
  * A lake is a folder: the log, the catalog's pointers and the tables' files, of one pipeline and one kind of data. The data
- * folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix.
+ * folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix. Of a lake in a cluster
+ * the folder holds only what this machine keeps of it: alerts, what dbt compiled.
  */
 export interface Lake {
-  /** Name within the data folder: `live`, `simulated`, `replay-<recording>`. */
+  /** Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a cluster. */
   name: string;
   kind: LakeKind;
   pipeline: string;
+  profile: Profile;
+  /** Where the tables' files lie: a location on this disk or in S3. */
+  warehouse: string;
   folder: string;
   log_file: string;
   catalog_file: string;
-  warehouse_folder: string;
   dbt_folder: string;
+}
+
+/** What a new lake is to be; of one that is there, what it has to be. */
+export interface LakeRequest {
+  name: string;
+  kind: LakeKind;
+  pipeline: string;
+  profile?: Profile;
+  /** A location in S3; null for a folder of the lake's own, or for where the lake's tables are by now. */
+  warehouse?: string | null;
 }
 
 interface LakeDescription {
@@ -24,6 +41,10 @@ interface LakeDescription {
   kind: LakeKind;
   pipeline: string;
   created_at: string;
+  /** Embedded where it says nothing. */
+  profile?: Profile;
+  /** In the lake's own folder where it says nothing. */
+  warehouse?: string;
 }
 
 export const DEFAULT_DATA_FOLDER = ".coinlake";
@@ -36,10 +57,11 @@ function paths(data_folder: string, name: string, description: LakeDescription):
     name,
     kind: description.kind,
     pipeline: description.pipeline,
+    profile: description.profile ?? "embedded",
+    warehouse: description.warehouse ?? locationOfPath(join(folder, "warehouse")),
     folder,
     log_file: join(folder, "log.db"),
     catalog_file: join(folder, "catalog.db"),
-    warehouse_folder: join(folder, "warehouse"),
     dbt_folder: join(folder, "dbt"),
   };
 }
@@ -73,21 +95,28 @@ export function listLakes(data_folder: string): string[] {
   }
 }
 
-/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix. */
-export function openOrCreateLake(data_folder: string, name: string, kind: LakeKind, pipeline: string): Lake {
+/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_ELSEWHERE. */
+export function openOrCreateLake(data_folder: string, { name, kind, pipeline, profile = "embedded", warehouse = null }: LakeRequest): Lake {
   const found = readDescription(data_folder, name);
-  if (found && (found.kind !== kind || found.pipeline !== pipeline)) {
+  if (found === null) {
+    const description: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
+    const lake = paths(data_folder, name, description);
+    makeFolder(lake.folder);
+    writeWhole(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+    return lake;
+  }
+  const lake = paths(data_folder, name, found);
+  if (lake.kind !== kind || lake.pipeline !== pipeline || lake.profile !== profile) {
     throw new OperatingError(
       "LAKE_OF_ANOTHER_KIND",
-      `The lake "${name}" in ${data_folder} holds ${found.kind} data of ${found.pipeline}, not ${kind} data of ${pipeline}.`,
+      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ${kind} data of ${pipeline} (${profile}).`,
       { next_step: "Use another folder with --data: real, replayed and simulated data never share a lake." },
     );
   }
-  const description = found ?? { format: 1, kind, pipeline, created_at: new Date().toISOString() };
-  const lake = paths(data_folder, name, description);
-  if (!found) {
-    makeFolder(lake.folder);
-    writeWhole(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+  if (warehouse !== null && lake.warehouse !== warehouse) {
+    throw new OperatingError("LAKE_ELSEWHERE", `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}.`, {
+      next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
+    });
   }
   return lake;
 }

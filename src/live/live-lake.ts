@@ -1,9 +1,9 @@
-import type { OpenLake } from "../engine/embedded/open.ts";
-import { LAYERS } from "../engine/embedded/session.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { TailDatabase } from "../engine/embedded/tail-database.ts";
 import type { ProfiledResult } from "../engine/embedded/profile.ts";
 import type { ReadOptions } from "../engine/embedded/read.ts";
 import { OperatingError } from "../errors.ts";
+import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
 import { pause } from "../patience.ts";
@@ -15,7 +15,7 @@ import { Tail, type Arrival } from "./tail.ts";
 import { Views, type BoundTable } from "./views.ts";
 
 export interface LiveLakeOptions {
-  open: Pick<OpenLake, "catalog" | "server" | "log">;
+  open: Pick<OpenLake, "catalog" | "server" | "log" | "s3">;
   pipeline: Pipeline;
   models: LiveModels;
   clock: Clock;
@@ -96,9 +96,9 @@ export class LiveLake {
 
   /** The views read the tables as they stand; the tail is empty until `run` or `catchUp`. */
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
-    const { catalog, server } = options.open;
-    for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
-    const db = await TailDatabase.open(server.url, { memory_limit_mb: options.memory_limit_mb ?? MEMORY_LIMIT_MB, threads: options.threads ?? 1 });
+    const { open, memory_limit_mb = MEMORY_LIMIT_MB, threads = 1 } = options;
+    for (const layer of LAYERS) if (!(await open.catalog.hasNamespace([layer]))) await open.catalog.createNamespace([layer]);
+    const db = await TailDatabase.open(open, { memory_limit_mb, threads });
     try {
       const lake = new LiveLake(options, db);
       await lake.#open();

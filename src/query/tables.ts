@@ -1,6 +1,6 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import { LAYERS } from "../engine/embedded/session.ts";
+import { LAYERS } from "../lake/layers.ts";
 import { currentSnapshot } from "../iceberg/append.ts";
 import { LiveFiles, type LiveFile } from "../iceberg/live-files.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";

@@ -2,7 +2,7 @@ import { OperatingError } from "../errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { systemClock, type Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { nameOf, type QuerySession } from "../engine/embedded/session.ts";
 import { logOffsets } from "../transform/offsets.ts";
 

@@ -112,7 +112,7 @@ export class LakeReader implements LiveTables {
     this.#refuseWhenClosed();
     if (is_alone && this.#waiting >= MAX_WAITING) throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
     const { open } = this.#served;
-    this.#session ??= QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: 128, threads: 1 });
+    this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
     // A session that could not be opened is tried anew by the next who needs one.
     session.catch(() => (this.#session = null));

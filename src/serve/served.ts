@@ -1,6 +1,6 @@
 import type { AlertFacade } from "../alert/facade.ts";
 import type { Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import type { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../source/producer.ts";

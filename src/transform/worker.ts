@@ -4,9 +4,11 @@ import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { duckDBEndpoint } from "../engine/embedded/s3-secret.ts";
 import { spillFolder } from "../engine/embedded/spill.ts";
 import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
 
 export interface NodeResult {
   name: string;
@@ -50,22 +52,37 @@ export interface DbtOptions {
   catalog_url: string;
   /** Where dbt's artefacts and logs go. */
   folder: string;
+  /** Where tables lie in S3. */
+  s3?: S3Settings | null;
   /** Called with the name of each node as it finishes. */
   onNode?: (name: string) => void;
 }
 
 /** What dbt's processes need to know; the profile reads it. */
-export function dbtEnvironment(options: Pick<DbtOptions, "catalog_url" | "folder">): NodeJS.ProcessEnv {
+export function dbtEnvironment(options: Pick<DbtOptions, "catalog_url" | "folder" | "s3">): NodeJS.ProcessEnv {
   mkdirSync(options.folder, { recursive: true });
   return {
     ...process.env,
     COINLAKE_CATALOG_URL: options.catalog_url,
     COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
     COINLAKE_DBT_SPILL: spillFolder(),
+    ...(options.s3 ? s3Environment(options.s3) : {}),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     DO_NOT_TRACK: "1",
     PYTHONDONTWRITEBYTECODE: "1",
+  };
+}
+
+function s3Environment(s3: S3Settings): NodeJS.ProcessEnv {
+  const { endpoint, use_ssl } = duckDBEndpoint(s3);
+  return {
+    DBT_ENV_SECRET_S3_KEY_ID: s3.access_key_id,
+    DBT_ENV_SECRET_S3_SECRET: s3.secret_access_key,
+    DBT_ENV_SECRET_S3_SESSION_TOKEN: s3.session_token ?? "",
+    COINLAKE_S3_REGION: s3.region,
+    COINLAKE_S3_ENDPOINT_HOST: endpoint,
+    COINLAKE_S3_USE_SSL: use_ssl,
   };
 }
 

@@ -7,7 +7,7 @@ import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 
 const folder = temporaryFolder();
-before(() => rememberAsCurrent(folder.path, openOrCreateLake(folder.path, "simulated", "simulated", crypto.name)));
+before(() => rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: crypto.name })));
 after(() => folder.remove());
 
 const run = (...args: string[]) => coinlake([...args, "--data", folder.path]);

@@ -76,7 +76,7 @@ test("Where none answers, the fallback runs, and everybody's reason is told.", a
 test("A lake that is there is gone on with, whoever answers; a mistake in a probe is no matter of reach.", async () => {
   const data_folder = join(folder.path, "present");
   mkdirSync(data_folder);
-  openOrCreateLake(data_folder, "live", "live", "crypto");
+  openOrCreateLake(data_folder, { name: "live", kind: "live", pipeline: "crypto" });
   assert.equal((await chosen(null, { kraken: unreachable("kraken"), coingecko: unreachable("c"), binance: unreachable("b") }, "present"))[1], "live");
   const mistaken = async (): Promise<void> => {
     throw new TypeError("a mistake");

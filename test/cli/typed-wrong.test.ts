@@ -30,7 +30,7 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
 describe("What was typed wrong is told in words, and by the exit code", () => {
   before(() => {
     writeFileSync(inFolder("a file"), "");
-    rememberAsCurrent(inFolder("lakes"), openOrCreateLake(inFolder("lakes"), "simulated", "simulated", "crypto"));
+    rememberAsCurrent(inFolder("lakes"), openOrCreateLake(inFolder("lakes"), { name: "simulated", kind: "simulated", pipeline: "crypto" }));
   });
   after(() => folder.remove());
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { uniform } from "../../producers/simulated/random.ts";
-import { openLake } from "../../src/engine/embedded/open.ts";
+import { openLake } from "../../src/engine/open.ts";
 import { findLake, listLakes } from "../../src/lake/lake.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 import { coinlake } from "../coinlake.ts";

@@ -3,7 +3,7 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
 import type { Clock } from "../../src/clock.ts";
 import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
-import { openLake, type OpenLake } from "../../src/engine/embedded/open.ts";
+import { openLake, type OpenLake } from "../../src/engine/open.ts";
 import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
 import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
@@ -120,11 +120,11 @@ export class TestLake {
   }
 
   static async create(data_folder: string, partitions: number, worker: DbtWorker): Promise<TestLake> {
-    const lake = openOrCreateLake(data_folder, "simulated", "simulated", crypto.name);
+    const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
     rememberAsCurrent(data_folder, lake);
     const open = await openLake(lake);
     await open.log.createTopic(TOPIC, partitions);
-    return new TestLake(data_folder, open, await QuerySession.open(open.catalog, open.server.url), worker);
+    return new TestLake(data_folder, open, await QuerySession.open(open), worker);
   }
 
   /** Makes the records durable in the log, as one append. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { openLake } from "../../src/engine/embedded/open.ts";
+import { openLake } from "../../src/engine/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";

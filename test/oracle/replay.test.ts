@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openLake } from "../../src/engine/embedded/open.ts";
+import { openLake } from "../../src/engine/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 import { marketData, skipWithout } from "../market-data.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { openLake } from "../../src/engine/embedded/open.ts";
+import { openLake } from "../../src/engine/open.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import type { Question } from "../../src/pipeline/definition.ts";
@@ -14,8 +14,8 @@ after(() => folder.remove());
 test("an answer that takes too long ends when it is told to", async () => {
   const sql = () => "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
   const endless: Question = { number: 1, title: "When does it end?", options: {}, parts: [{ title: "", when_empty: "", columns: [], sql }] };
-  const open = await openLake(openOrCreateLake(folder.path, "simulated", "simulated", "crypto"));
-  const session = await QuerySession.open(open.catalog, open.server.url);
+  const open = await openLake(openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }));
+  const session = await QuerySession.open(open);
   try {
     const options = { as_of: null, values: {}, latest: async () => "2026-01-01T00:00:00Z", signal: AbortSignal.timeout(200) };
     await assert.rejects(ask(session, crypto, endless, options), { code: "QUERY_CANCELLED" });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkParsed, withoutExplain } from "../../src/serve/console/allowed.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
+import { pathOfLocation } from "../../src/storage/file/location.ts";
 import { Lakes, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 import { startRunning, type Running } from "./running.ts";
@@ -36,7 +37,7 @@ describe("the SQL console under hostile statements", () => {
     writeFileSync(secret_file, `${SECRET}\n`);
     process.env["COINLAKE_TEST_SECRET"] = SECRET;
     await (await running.post("/api/sql", { sql: "select 1" })).arrayBuffer();
-    files_before = filesIn(lake.open.lake.warehouse_folder);
+    files_before = filesIn(pathOfLocation(lake.open.lake.warehouse));
   });
   after(async () => {
     network.close();
@@ -81,7 +82,7 @@ describe("the SQL console under hostile statements", () => {
 
   test("changes nothing, in whatever words", async () => {
     const out = join(tmpdir(), `coinlake-hostile-${process.pid}.csv`);
-    const inside = join(lake.open.lake.warehouse_folder, "evil.csv");
+    const inside = join(pathOfLocation(lake.open.lake.warehouse), "evil.csv");
     const statements = [
       `copy (select 1) to '${out}'`, `copy (select 1) to '${inside}'`, `copy gold.dim_crypto to '${inside}' (format parquet)`, `export database '${lake.data_folder}/out'`, `import database '${lake.data_folder}'`,
       `attach '${out}' as evil`, "attach ':memory:' as evil", `attach '${lake.open.lake.catalog_file}' as evil (type sqlite)`, "detach lake", "use lake.silver", "install httpfs", "install spatial from community", "load httpfs", "force install json",
@@ -100,7 +101,7 @@ describe("the SQL console under hostile statements", () => {
       assert.ok(status === 403 || status === 400, `${sql}: ${status} ${text}`);
     }
     assert.equal(existsSync(out), false);
-    assert.deepEqual(filesIn(lake.open.lake.warehouse_folder), files_before);
+    assert.deepEqual(filesIn(pathOfLocation(lake.open.lake.warehouse)), files_before);
     const { status } = await run({ sql: "select count(*) from live.dim_crypto" });
     assert.equal(status, 200, "the console still works");
     for (const sql of ["copy (select 1) to 'x'", "select 1) to '/tmp/evil.csv' (format csv); copy (select 1", "explain select 1", "select 1; select 2"]) {

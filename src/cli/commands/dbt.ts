@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { Command } from "commander";
 import { dirname, join } from "node:path";
-import { openLake } from "../../engine/embedded/open.ts";
+import type { OpenLake } from "../../engine/open.ts";
 import { claimLake } from "../../lake/ownership.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { projectFolder, pythonExecutable } from "../../lake/tools.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { dbtEnvironment } from "../../transform/worker.ts";
-import { pipelineOf, type CommonOptions } from "../context.ts";
+import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Commands of dbt that write tables: they need the lake for themselves. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
@@ -36,10 +36,10 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
       // dbt takes options of its own before its command.
       const writing = args.find((word) => WRITING.has(word));
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
-      const open = await openLake(lake);
+      const open = await openFound(lake);
       try {
         const project = join(projectFolder(), pipeline.transform.project);
-        process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], project, open.server.url, lake.dbt_folder);
+        process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], project, open);
       } finally {
         await open.close();
         claim?.release();
@@ -48,12 +48,12 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
 }
 
 /** dbt with this terminal's input and output; resolves to its exit code. */
-async function runDbt(args: readonly string[], project: string, catalog_url: string, folder: string): Promise<number> {
+async function runDbt(args: readonly string[], project: string, { lake, server, s3 }: OpenLake): Promise<number> {
   const executable = join(dirname(pythonExecutable()), process.platform === "win32" ? "dbt.exe" : "dbt");
   const child = spawn(executable, args, {
     cwd: project,
     stdio: "inherit",
-    env: { ...dbtEnvironment({ catalog_url, folder }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
+    env: { ...dbtEnvironment({ catalog_url: server.url, folder: lake.dbt_folder, s3 }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
   });
   const ignore = () => {};
   // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.

@@ -1,12 +1,11 @@
 import { Command } from "commander";
-import { openLake } from "../../engine/embedded/open.ts";
 import { findLake, DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { openConsoleLake } from "../../serve/console/lake-engine.ts";
 import { serveConsole } from "../../serve/console/worker.ts";
 import { lastModels } from "../../transform/models.ts";
-import { pipelineOf, type CommonOptions } from "../context.ts";
+import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Not for people: the server starts it, as the process that typed SQL runs in. */
 export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (command: Command) => Command): Command {
@@ -19,7 +18,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
       }
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
-      const open = await openLake(lake);
+      const open = await openFound(lake);
       const stopping = new AbortController();
       try {
         const models = lastModels(lake.dbt_folder);

@@ -1,17 +1,19 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { describeSource } from "../choose-source.ts";
 import type { CommonOptions } from "../context.ts";
-import type { Assets } from "../../serve/assets.ts";
+import type { Profile } from "../../lake/lake.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
 import type { ServerRequest } from "../following.ts";
 import { openOutput } from "../output.ts";
-import { start } from "../start.ts";
+import { start, type StartRequest } from "../start.ts";
 
 export const DEFAULT_CATALOG_PORT = 8181;
 
 interface StartOptions extends CommonOptions {
   source?: string;
+  profile: Profile;
+  warehouse?: string;
   catalogPort: number;
   speed?: number | "max";
   untilDrained?: boolean;
@@ -20,7 +22,13 @@ interface StartOptions extends CommonOptions {
   token?: string;
 }
 
-export function startCommand(pipelines: readonly Pipeline[], assets: () => Promise<Assets>, withCommon: (command: Command) => Command): Command {
+export interface StartParts {
+  pipelines: readonly Pipeline[];
+  bronzeJob: StartRequest["bronzeJob"];
+  assets: StartRequest["assets"];
+}
+
+export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withCommon: (command: Command) => Command): Command {
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   const sources = Object.entries(pipeline.producers).map(
@@ -29,6 +37,8 @@ export function startCommand(pipelines: readonly Pipeline[], assets: () => Promi
   return withCommon(new Command("start"))
     .description("run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly")
     .option("--source <source>", `where records come from (default: ${pipeline.default_source}, and ${pipeline.fallback_source} where that does not answer at the first start)`)
+    .addOption(new Option("--profile <profile>", "embedded: all in this process; cluster: Kafka, Spark, Hive and S3, as `cluster up` starts them").choices(["embedded", "cluster"]).default("embedded"))
+    .option("--warehouse <location>", "where a new lake's tables are to lie: s3://BUCKET/FOLDER, with credentials in AWS_… variables (default: the lake's own folder; in a cluster COINLAKE_WAREHOUSE)")
     .option("--port <port>", `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`, parsePort)
     .option("--host <address>", "address that they are served on; any but loopback needs a token", DEFAULT_HOST)
     .option("--token <token>", "what callers have to show, 16 characters or more (default: COINLAKE_TOKEN, where set)")
@@ -43,6 +53,9 @@ export function startCommand(pipelines: readonly Pipeline[], assets: () => Promi
       await start({
         pipeline,
         data_folder: options.data ?? "",
+        profile: options.profile,
+        warehouse: options.warehouse ?? null,
+        bronzeJob,
         source: options.source ?? null,
         catalog_port: options.catalogPort,
         speed: options.speed ?? null,

@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import { clusterFolder, readEnvironment } from "../../cluster/state.ts";
+import { clusterFolder } from "../../cluster/state.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
 import type { StreamProgress } from "../../engine/cluster/spark/progress.ts";
 import { SparkStreams, type StreamEvent } from "../../engine/cluster/spark/streams.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Column } from "../../pipeline/definition.ts";
-import type { CommonOptions } from "../context.ts";
+import { environmentIn, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
 import { openOutput, type Output } from "../output.ts";
 
@@ -150,10 +150,10 @@ function named(jobs: readonly StreamJob[], names: readonly string[]): readonly S
 
 /** Finds Spark and Kafka by the environment, else by what the cluster of the data folder wrote down. */
 async function withStreams(options: CommonOptions, work: (context: Context) => Promise<void>): Promise<void> {
-  const folder = clusterFolder(options.data ?? DEFAULT_DATA_FOLDER);
-  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = { ...readEnvironment(folder), ...process.env };
+  const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
+  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = environmentIn(data_folder);
   if (!remote || !kafka_brokers) {
-    throw new OperatingError("CLUSTER_NOT_FOUND", `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${folder} say where they are.`, {
+    throw new OperatingError("CLUSTER_NOT_FOUND", `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are.`, {
       next_step: "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
     });
   }

@@ -2,22 +2,26 @@ import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../../errors.ts";
-import { spillFolder } from "./spill.ts";
 import { toolsFolder } from "../../lake/tools.ts";
+import type { S3Settings } from "../../storage/s3/settings.ts";
+import { createS3Secret } from "./s3-secret.ts";
+import { spillFolder } from "./spill.ts";
 
 export interface DuckDBOptions {
   memory_limit_mb: number;
   threads: number;
+  /** Where tables lie in S3; null where they do not. */
+  s3: S3Settings | null;
 }
 
-const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2 };
+const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null };
 
 /**
  * An in-process DuckDB that can read and write Iceberg. Its extensions are files that the bootstrap laid out;
  * on platforms where none are published as packages, DuckDB fetches them itself.
  */
 export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
-  const { memory_limit_mb, threads } = { ...DEFAULTS, ...options };
+  const { memory_limit_mb, threads, s3 } = { ...DEFAULTS, ...options };
   const folder = join(toolsFolder(), "duckdb");
   const has_packages = existsSync(join(folder, "v1.5.5"));
   const instance = await DuckDBInstance.create(":memory:", {
@@ -30,6 +34,16 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
   });
   const connection = await instance.connect();
   try {
+    await loadExtensions(connection, has_packages);
+    if (s3 !== null) await createS3Secret(connection, s3);
+  } finally {
+    connection.closeSync();
+  }
+  return instance;
+}
+
+async function loadExtensions(connection: DuckDBConnection, has_packages: boolean): Promise<void> {
+  try {
     if (!has_packages) await connection.run("INSTALL avro; INSTALL httpfs; INSTALL iceberg");
     await connection.run("LOAD avro; LOAD httpfs; LOAD iceberg; SET GLOBAL TimeZone = 'UTC'");
   } catch (error) {
@@ -37,10 +51,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
       next_step: "Run `npm run -s coinlake -- doctor` to see what is missing.",
       cause: error,
     });
-  } finally {
-    connection.closeSync();
   }
-  return instance;
 }
 
 /** Makes the catalog's tables visible as `alias.<namespace>.<table>` in every connection of the instance. */

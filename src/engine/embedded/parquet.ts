@@ -6,8 +6,10 @@ import { OperatingError, messageOf } from "../../errors.ts";
 import { CONTENT, type DataFile } from "../../iceberg/manifest-model.ts";
 import type { RecordTarget, RecordWriter } from "../../ingest/record-writer.ts";
 import type { LogRecord } from "../../log/log.ts";
+import type { S3Settings } from "../../storage/s3/settings.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
+import { openDuckDB } from "./duckdb.ts";
 import { Piece } from "./piece.ts";
 import { spillFolder } from "./spill.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
@@ -38,8 +40,8 @@ const INSTANCE_OPTIONS = {
 };
 
 /** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
-export async function openParquetWriter({ storage }: { storage: Storage }): Promise<RecordWriter> {
-  const instance = await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() });
+export async function openParquetWriter({ storage, s3 = null }: { storage: Storage; s3?: S3Settings | null }): Promise<RecordWriter> {
+  const instance = s3 === null ? await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() }) : await openUploading(s3);
   const connections = [await instance.connect(), await instance.connect()];
   // Statistics come as text, in the session's time zone.
   for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
@@ -66,6 +68,15 @@ export async function openParquetWriter({ storage }: { storage: Storage }): Prom
       instance.closeSync();
     },
   };
+}
+
+async function openUploading(s3: S3Settings): Promise<DuckDBInstance> {
+  const instance = await openDuckDB({ threads: 1, memory_limit_mb: 256, s3 });
+  const connection = await instance.connect();
+  // Uploads are cut into parts of a ten-thousandth of the largest file there may be, and each is held in memory until it is sent.
+  await connection.run("SET GLOBAL s3_uploader_max_filesize = '50GB'; SET GLOBAL s3_uploader_thread_limit = 4");
+  connection.closeSync();
+  return instance;
 }
 
 /** One call of `write`: fills pieces in turn; `made` names every file begun, whatever became of it. */

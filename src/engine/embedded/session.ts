@@ -1,5 +1,7 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import { LAYERS } from "../../lake/layers.ts";
+import type { OpenLake } from "../open.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import { readRows, type ReadOptions } from "./read.ts";
@@ -9,13 +11,16 @@ DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
 
 export type { QueryResult } from "./read.ts";
 
-export const LAYERS = ["bronze", "silver", "gold"] as const;
-
 export interface TableSnapshot {
   table: string;
   snapshot_id: string;
   /** ISO 8601, UTC. */
   committed_at: string;
+}
+
+export interface SessionOptions extends Partial<Pick<DuckDBOptions, "memory_limit_mb" | "threads">> {
+  /** Where the engine writes its profiles: with it, results tell what their scans read. */
+  profile_folder?: string | null;
 }
 
 /** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. Reads only: a lake has one writer. */
@@ -33,13 +38,12 @@ export class QuerySession {
     this.#catalog = catalog;
   }
 
-  /** With `profile_folder`, results tell what their scans read. */
-  static async open(catalog: TableCatalog, catalog_url: string, { profile_folder = null, ...options }: Partial<DuckDBOptions> & { profile_folder?: string | null } = {}): Promise<QuerySession> {
+  static async open({ catalog, server, s3 }: Pick<OpenLake, "catalog" | "server" | "s3">, { profile_folder = null, ...options }: SessionOptions = {}): Promise<QuerySession> {
     // DuckDB looks names up in a default schema, which has to exist.
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
-    const instance = await openDuckDB(options);
+    const instance = await openDuckDB({ ...options, s3 });
     const connection = await instance.connect();
-    await attachCatalog(connection, catalog_url, "lake", { is_read_only: true });
+    await attachCatalog(connection, server.url, "lake", { is_read_only: true });
     const session = new QuerySession(instance, connection, profile_folder === null ? null : await Reader.open(connection, profile_folder), catalog);
     await session.travelTo(null);
     return session;

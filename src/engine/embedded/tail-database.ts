@@ -10,6 +10,7 @@ import {
 import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../../log/log.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
+import type { OpenLake } from "../open.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import type { ReadOptions } from "./read.ts";
@@ -59,10 +60,10 @@ export class TailDatabase {
     this.#viewer = viewer;
   }
 
-  static async open(catalog_url: string, options: Partial<DuckDBOptions> = {}): Promise<TailDatabase> {
-    const instance = await openDuckDB(options);
+  static async open({ server, s3 }: Pick<OpenLake, "server" | "s3">, limits: Pick<DuckDBOptions, "memory_limit_mb" | "threads">): Promise<TailDatabase> {
+    const instance = await openDuckDB({ ...limits, s3 });
     const writer = await instance.connect();
-    await attachCatalog(writer, catalog_url, "lake", { is_read_only: true });
+    await attachCatalog(writer, server.url, "lake", { is_read_only: true });
     // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
     // empty table, "where reason is null" is never true again.
     await writer.run("SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live");

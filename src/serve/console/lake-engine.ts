@@ -1,5 +1,6 @@
 import { lockStatements } from "../../engine/embedded/lock.ts";
-import type { OpenLake } from "../../engine/embedded/open.ts";
+import { enginePath } from "../../engine/embedded/sql.ts";
+import type { OpenLake } from "../../engine/open.ts";
 import { QuerySession, type TableSnapshot } from "../../engine/embedded/session.ts";
 import { systemClock } from "../../clock.ts";
 import { LiveLake } from "../../live/live-lake.ts";
@@ -22,7 +23,7 @@ export interface ConsoleLake {
 
 /** A lake opened for typed SQL: a live tail of its own, and a session for the past, both locked to the lake's files and the exports' folder. */
 export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models: LiveModels, exports_folder: string): Promise<ConsoleLake> {
-  const places = [open.lake.warehouse_folder, open.server.url, exports_folder];
+  const places = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
   const lake = await LiveLake.open({ open, pipeline, models, clock: systemClock, memory_limit_mb: MEMORY_LIMIT_MB, threads: 2 });
   const reports = new TableReports(open);
   await lake.profile(MAX_RUNNING, exports_folder);
@@ -32,7 +33,7 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
   let session: Promise<QuerySession> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   const openSession = async () => {
-    const opened = await QuerySession.open(open.catalog, open.server.url, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2, profile_folder: exports_folder });
+    const opened = await QuerySession.open(open, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2, profile_folder: exports_folder });
     try {
       for (const statement of lockStatements(places)) await opened.query(statement);
       return opened;

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { startCatalogServer } from "../../../src/catalog/server.ts";
-import { openLake } from "../../../src/engine/embedded/open.ts";
-import { QuerySession } from "../../../src/engine/embedded/session.ts";
-import { openOrCreateLake } from "../../../src/lake/lake.ts";
-import { claimLake } from "../../../src/lake/ownership.ts";
-import { temporaryFolder } from "../../coinlake.ts";
+import { startCatalogServer } from "../../src/catalog/server.ts";
+import { openLake } from "../../src/engine/open.ts";
+import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
+import { temporaryFolder } from "../coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());
@@ -15,7 +15,7 @@ after(() => folder.remove());
 const NO_DATABASE = "this is no database, and long enough to be told from an empty one\n".repeat(200);
 
 test("A lake whose log cannot be opened leaves no catalog open behind it.", async () => {
-  const lake = openOrCreateLake(folder.path, "torn", "simulated", "test");
+  const lake = openOrCreateLake(folder.path, { name: "torn", kind: "simulated", pipeline: "test" });
   const whole = await openLake(lake);
   const { port } = whole.server;
   await whole.close();
@@ -26,9 +26,9 @@ test("A lake whose log cannot be opened leaves no catalog open behind it.", asyn
 });
 
 test("A session reads only, and holds a table without a snapshot as an empty one.", async () => {
-  const open = await openLake(openOrCreateLake(folder.path, "read", "simulated", "test"));
+  const open = await openLake(openOrCreateLake(folder.path, { name: "read", kind: "simulated", pipeline: "test" }));
   try {
-    const session = await QuerySession.open(open.catalog, open.server.url);
+    const session = await QuerySession.open(open);
     try {
       const schema = { type: "struct" as const, "schema-id": 0, fields: [{ id: 1, name: "price", type: "long", required: false }] };
       await open.catalog.createTable({ identifier: { namespace: ["gold"], name: "prices" }, schema });
@@ -45,7 +45,7 @@ test("A session reads only, and holds a table without a snapshot as an empty one
 });
 
 test("A lake is said to be in use only where somebody uses it.", () => {
-  const lake = openOrCreateLake(folder.path, "owned", "simulated", "test");
+  const lake = openOrCreateLake(folder.path, { name: "owned", kind: "simulated", pipeline: "test" });
   const claim = claimLake(lake, "start");
   assert.throws(() => claimLake(lake, "start"), { code: "LAKE_IN_USE", message: new RegExp(`process ${process.pid}`) });
   claim.release();

@@ -1,0 +1,157 @@
+import type { TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import type { Clock } from "../../clock.ts";
+import { OperatingError } from "../../errors.ts";
+import { LOG_OFFSETS_PROPERTY, pendingRecords, readOffsets, writeOffsets, type Offsets } from "../../ingest/offsets.ts";
+import { isRetryable, pause, retryPause_ms } from "../../patience.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import type { SourceReport } from "../../source/producer.ts";
+import type { ClusterParts } from "./parts.ts";
+import type { StreamJob } from "./spark/job.ts";
+import type { StreamProgress } from "./spark/progress.ts";
+import { SparkStreams, type StreamingQuery } from "./spark/streams.ts";
+
+export interface StreamIngestOptions {
+  open: { catalog: TableCatalog; cluster: ClusterParts };
+  pipeline: Pick<Pipeline, "topic" | "bronze">;
+  /** Carries the topic to the bronze table. */
+  job: StreamJob;
+  clock: Clock;
+  report(report: SourceReport): void;
+}
+
+/** The consumer by whose place Kafka's tools show bronze's lag. */
+export const BRONZE_CONSUMER = "coinlake-bronze";
+
+const LOOK_MS = 500;
+const PRUNE_INTERVAL_US = 60_000_000;
+/** A stream that fails goes on from its checkpoint when it is started again: so many times in a row. */
+const MOST_FAILURES = 8;
+const RACES = 5;
+
+/**
+ * The log to bronze by a stream in Spark, which runs there with or without this process. It commits rows; how far they reach is
+ * written to the table after each batch, from the stream's own progress: never more than what the rows are, and only rising.
+ */
+export class StreamIngest {
+  readonly #options: StreamIngestOptions;
+  readonly #streams: SparkStreams;
+  readonly #table: TableIdentifier;
+  #next: Offsets = new Map();
+  #pruned_us = -Infinity;
+
+  constructor(options: StreamIngestOptions) {
+    const [layer = "", name = ""] = options.pipeline.bronze.table.split(".");
+    this.#options = options;
+    this.#streams = new SparkStreams(options.open.cluster.spark_remote);
+    this.#table = { namespace: [layer], name };
+  }
+
+  /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#patiently(signal, async () => {
+      const query = await this.#start();
+      do await this.#look(query);
+      while (await pause(this.#options.clock, LOOK_MS, signal));
+    });
+  }
+
+  /** Resolves once bronze has all that the log held when this was called. */
+  async drain(): Promise<void> {
+    const { open, pipeline, clock } = this.#options;
+    const ends = await open.cluster.kafka.bounds(pipeline.topic.name);
+    const never = new AbortController().signal;
+    await this.#patiently(never, async () => {
+      const query = await this.#start();
+      for (;;) {
+        await this.#look(query);
+        if (pendingRecords(this.#next, ends) === 0) return;
+        await pause(clock, LOOK_MS, never);
+      }
+    });
+  }
+
+  close(): void {
+    this.#streams.disconnect();
+  }
+
+  /** Tries again after failures that a retry may mend; they are counted from the last batch on. */
+  async #patiently(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const { clock, report } = this.#options;
+    for (let failures = 1; ; failures += 1) {
+      const before = this.#next;
+      try {
+        return await work();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (this.#next !== before) failures = 1;
+        if (!isRetryable(error) || failures >= MOST_FAILURES) throw error;
+        report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+      }
+      if (!(await pause(clock, retryPause_ms(failures), signal))) return;
+    }
+  }
+
+  async #start(): Promise<StreamingQuery> {
+    const { job, open } = this.#options;
+    return job.start(this.#streams, { kafka_brokers: open.cluster.kafka_brokers });
+  }
+
+  /** Takes up how far the stream is. Throws STREAM_FAILED, STREAM_STOPPED. */
+  async #look(query: StreamingQuery): Promise<void> {
+    const progress = await query.lastProgress();
+    if (progress !== null) await this.#take(progress);
+    await this.#prune();
+    if (!(await query.status()).is_active) throw ended(query.name, await query.failure());
+  }
+
+  async #take({ sources }: StreamProgress): Promise<void> {
+    const { open, pipeline } = this.#options;
+    const topic = pipeline.topic.name;
+    const told = sources.flatMap(({ end }) => Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const));
+    const further = told.filter(([partition, next]) => next > (this.#next.get(partition) ?? 0));
+    if (further.length === 0) return;
+    this.#next = await this.#advance(new Map(further));
+    await open.cluster.kafka.tellPlace(topic, BRONZE_CONSUMER, this.#next);
+  }
+
+  /** Moves the table's place on; the place as it then stands. Spark commits to the table meanwhile. */
+  async #advance(further: Offsets): Promise<Offsets> {
+    const { catalog } = this.#options.open;
+    const topic = this.#options.pipeline.topic.name;
+    for (let race = 1; ; race += 1) {
+      const { metadata } = await catalog.loadTable(this.#table);
+      const place = readOffsets(metadata.properties, topic);
+      for (const [partition, next] of further) place.set(partition, Math.max(next, place.get(partition) ?? 0));
+      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata.properties, topic, place) };
+      try {
+        await catalog.commit([
+          {
+            identifier: this.#table,
+            requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }],
+            updates: [{ action: "set-properties", updates }],
+          },
+        ]);
+        return place;
+      } catch (error) {
+        if (!(error instanceof OperatingError) || !error.is_retryable || race >= RACES) throw error;
+      }
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const { open, pipeline, clock } = this.#options;
+    const now_us = clock.now_us();
+    if (now_us - this.#pruned_us < PRUNE_INTERVAL_US) return;
+    this.#pruned_us = now_us;
+    const { name, retention_ms } = pipeline.topic;
+    for (const [partition, next] of this.#next) await open.cluster.kafka.prune(name, partition, next, now_us - retention_ms * 1000);
+  }
+}
+
+function ended(name: string, failure: string | null): OperatingError {
+  const why = failure === null ? "was stopped" : `failed: ${failure.split("\n")[0]}`;
+  return new OperatingError(failure === null ? "STREAM_STOPPED" : "STREAM_FAILED", `The stream "${name}" ${why}.`, {
+    next_step: "It is started again, from its checkpoint; what was not committed is read from Kafka again.",
+    is_retryable: true,
+  });
+}

@@ -1,0 +1,92 @@
+import { Catalog } from "../catalog/catalog.ts";
+import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import type { CatalogStore } from "../catalog/store.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { Log } from "../log/log.ts";
+import { openSqliteLog } from "../log/sqlite/log.ts";
+import { nobodyListens, type StepListener } from "../steps.ts";
+import { FileStorage } from "../storage/file/storage.ts";
+import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
+import { S3Storage } from "../storage/s3/storage.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ClusterParts } from "./cluster/parts.ts";
+
+/** The parts of a lake, open in this process. Several processes may have the same lake open. */
+export interface OpenLake {
+  lake: Lake;
+  storage: Storage;
+  catalog: Catalog;
+  server: CatalogServer;
+  log: Log;
+  /** How engines reach the tables' files; null where they lie on this disk. */
+  s3: S3Settings | null;
+  /** What only a cluster has; null for an embedded lake. */
+  cluster: ClusterParts | null;
+  close(): Promise<void>;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface OpenLakeOptions {
+  /** Where servers are and by which keys they open; this process' environment by default. */
+  env?: Environment;
+  /** Port of the REST catalog; 0 for any free one. */
+  catalog_port?: number;
+  step?: StepListener;
+  /** Told of what went wrong without losing anything, as a sentence. */
+  warn?: (message: string) => void;
+}
+
+/** What differs between the profiles. */
+interface Parts {
+  store: CatalogStore;
+  log: Log;
+  cluster: ClusterParts | null;
+}
+
+/** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE ... */
+export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
+  const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
+  const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
+  const storage = s3 === null ? new FileStorage() : new S3Storage(s3);
+  const { store, log, cluster } = await openParts(lake, env, step);
+  const catalog = new Catalog({ store, storage, warehouse: lake.warehouse, step, warn: (warning) => warn(`${warning.message} ${warning.next_step}`) });
+  try {
+    await cluster?.claimTables(catalog, lake);
+    const server = await startCatalogServer({ catalog, port: catalog_port });
+    return assembled({ lake, storage, catalog, server, log, s3, cluster });
+  } catch (error) {
+    await log.close();
+    await catalog.close();
+    throw error;
+  }
+}
+
+async function openParts(lake: Lake, env: Environment, step: StepListener): Promise<Parts> {
+  if (lake.profile === "cluster") {
+    // The clients of Kafka and Spark take a moment to load, which an embedded lake is not to wait for.
+    const { openClusterParts } = await import("./cluster/parts.ts");
+    return openClusterParts(lake, env, step);
+  }
+  const store = new SqliteStore(lake.catalog_file);
+  try {
+    return { store, log: openSqliteLog({ file: lake.log_file, step }), cluster: null };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function assembled(parts: Omit<OpenLake, "close">): OpenLake {
+  const { server, log, catalog } = parts;
+  return {
+    ...parts,
+    async close() {
+      await server.close();
+      await log.close();
+      // Last, and waited for: it tidies up after the commits that stood.
+      await catalog.close();
+    },
+  };
+}

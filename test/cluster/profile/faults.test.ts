@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { isRunning } from "../../../src/cluster/machine/process.ts";
+import type { PartName } from "../../../src/cluster/part.ts";
+import { clusterFolder } from "../../../src/cluster/state.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { openLake, type OpenLake } from "../../../src/engine/open.ts";
+import { findLake } from "../../../src/lake/lake.ts";
+import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../../coinlake.ts";
+import { TOPIC } from "../../lake/lake.ts";
+import { differencesBetween } from "./compare.ts";
+import { writeMarket } from "./market.ts";
+
+const PARTS: readonly PartName[] = ["kafka", "minio", "postgres", "hive", "spark"];
+const folder = temporaryFolder();
+const market = join(folder.path, "market.jsonl");
+let cluster: RunningCluster;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  await writeMarket(market, 23);
+  await up();
+});
+after(async () => {
+  await cluster?.stop();
+  folder.remove();
+});
+
+/** Starts what does not run, each part where it was before. */
+async function up(): Promise<void> {
+  cluster = await startParts(PARTS, { folder: clusterFolder(folder.path), ports: "free" });
+}
+
+const start = (...options: string[]): string[] => ["start", "--source", `replay:${market}`, "--catalog-port", "0", "--data", folder.path, ...options];
+
+async function recordsIn(log: KafkaLog): Promise<number> {
+  const bounds = await log.bounds(TOPIC).catch(() => []);
+  return bounds.reduce((sum, { begin, end }) => sum + end - begin, 0);
+}
+
+test("every process is killed in its turn while records come in, and not one is lost or counted twice", async () => {
+  const log = await openKafkaLog({ brokers: [cluster.environment["COINLAKE_KAFKA_BROKERS"]!] });
+  // 200 minutes of a market in 100 seconds.
+  const slowly = start("--profile", "cluster", "--speed", "120", "--port", "0");
+  let running = startCoinlake(slowly);
+  const ended: string[] = [];
+  const watch = (run: typeof running) => void run.finished.then(({ signal, code, stderr }) => signal !== "SIGKILL" && ended.push(`${code} ${signal}: ${stderr.slice(-2_000)}`));
+  watch(running);
+  const untilMore = async (than: number, records: number) => {
+    while ((await recordsIn(log)) < than + records) {
+      assert.deepEqual(ended, [], "the pipeline ended by itself");
+      await systemClock.wait(100);
+    }
+  };
+  await untilMore(0, 50);
+  for (const part of PARTS) {
+    const before = await recordsIn(log);
+    const state = cluster.parts.get(part)!;
+    process.kill(state.pid, "SIGKILL");
+    while (isRunning(state)) await systemClock.wait(20);
+    await up();
+    await untilMore(before, 25);
+  }
+  running.child.kill("SIGKILL");
+  await running.finished;
+  running = startCoinlake(slowly);
+  watch(running);
+  await untilMore(await recordsIn(log), 25);
+  running.child.kill("SIGINT");
+  assert.equal((await running.finished).code, 0);
+  await log.close();
+  await cluster.stop();
+  await up();
+
+  const drained = await coinlake(start("--profile", "cluster", "--speed", "max", "--until-drained"));
+  assert.equal(drained.code, 0, drained.stderr);
+  const reference = await coinlake(start("--speed", "max", "--until-drained"));
+  assert.equal(reference.code, 0, reference.stderr);
+  const verified = await coinlake(["verify", "--data", folder.path, "--lake", "cluster-replay-market"]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  const lakes = await Promise.all(["replay-market", "cluster-replay-market"].map((name) => openLake(findLake(folder.path, name), { env: cluster.environment })));
+  try {
+    assert.deepEqual(await goldDifferences(lakes[0]!, lakes[1]!), []);
+  } finally {
+    for (const lake of lakes) await lake.close();
+  }
+});
+
+/**
+ * A producer that is killed between its records' acknowledgement and its position's gives those records again: the log then has them
+ * twice, at other offsets, and silver counts them as duplicates.
+ */
+async function goldDifferences(one: OpenLake, other: OpenLake) {
+  const differences = await differencesBetween(one, other, ["log_topic", "log_partition", "log_offset"]);
+  return differences.filter(({ table }) => !["silver.crypto_price_duplicates", "silver.crypto_prices_rejected", "silver.crypto_listings"].includes(table));
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { clusterFolder } from "../../../src/cluster/state.ts";
+import { openLake, type OpenLake } from "../../../src/engine/open.ts";
+import { findLake } from "../../../src/lake/lake.ts";
+import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { differencesBetween } from "./compare.ts";
+import { writeMarket } from "./market.ts";
+
+const folder = temporaryFolder();
+const market = join(folder.path, "market.jsonl");
+const EMBEDDED = "replay-market";
+const IN_S3 = "replay-market-in-s3";
+const CLUSTER = "cluster-replay-market";
+let cluster: RunningCluster;
+let records: number;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  records = await writeMarket(market, 11);
+  cluster = await startParts(["kafka", "hive", "spark"], { folder: clusterFolder(folder.path), ports: "free" });
+  await replay();
+});
+after(async () => {
+  await cluster?.stop();
+  folder.remove();
+});
+
+/** Runs the pipeline over the recording, as a user would; resolves once gold holds and has proved everything. */
+async function replay(...options: string[]): Promise<string> {
+  const { code, stdout, stderr } = await coinlake(["start", "--source", `replay:${market}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path, ...options]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /\d+ tests passed/);
+  return stdout;
+}
+
+async function withLakes<T>(names: readonly [string, string], work: (one: OpenLake, other: OpenLake) => Promise<T>): Promise<T> {
+  const open = await Promise.all(names.map((name) => openLake(findLake(folder.path, name), { env: cluster.environment })));
+  try {
+    return await work(open[0]!, open[1]!);
+  } finally {
+    for (const lake of open) await lake.close();
+  }
+}
+
+async function answersOf(lake: string): Promise<unknown> {
+  const { code, stdout, stderr } = await coinlake(["ask", "all", "--json", "--data", folder.path, "--lake", lake]);
+  assert.equal(code, 0, stderr);
+  const { answers } = JSON.parse(stdout) as { answers: { parts: Record<string, unknown>[] }[] };
+  assert.equal(answers.length, 5);
+  // Snapshots and their times are a lake's own, and so is what it knew at a time.
+  return answers.map(({ parts, ...answer }) => ({ ...answer, parts: parts.filter(({ lake_at }) => lake_at === null).map(({ snapshots: _, ...part }) => part) }));
+}
+
+async function verify(lake: string): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path, "--lake", lake]);
+  assert.equal(code, 0, stderr + stdout);
+  return (JSON.parse(stdout) as { figures: Record<string, unknown> }).figures;
+}
+
+test("the same market gives the same tables and answers through Kafka, Spark, Hive and S3 as through one process", async () => {
+  await replay("--profile", "cluster");
+  assert.deepEqual(await withLakes([EMBEDDED, CLUSTER], differencesBetween), []);
+  assert.deepEqual(await answersOf(CLUSTER), await answersOf(EMBEDDED));
+  const figures = await verify(CLUSTER);
+  assert.deepEqual(figures, await verify(EMBEDDED));
+  assert.equal(figures["bronze_records"], records);
+});
+
+test("an embedded lake may have its tables in S3: the same again, and nothing of them on this disk", async () => {
+  const other = `${market.replace(/\.jsonl$/, "")}-in-s3.jsonl`;
+  await writeMarket(other, 11);
+  const { code, stderr } = await coinlake(
+    ["start", "--source", `replay:${other}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path, "--warehouse", "s3://warehouse/embedded"],
+    cluster.environment,
+  );
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(await withLakes([EMBEDDED, IN_S3], differencesBetween), []);
+  assert.equal((await verify(IN_S3))["bronze_records"], records);
+});
+
+test("a cluster holds one lake, and another is refused before anything of it is there", async () => {
+  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--port", "0", "--catalog-port", "0", "--data", folder.path]);
+  assert.equal(code, 1);
+  assert.match(stderr, /TABLES_OF_ANOTHER_LAKE/);
+});
+
+test("a cluster that is not there is named, with what to do", async () => {
+  const nowhere = temporaryFolder();
+  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--data", nowhere.path]);
+  nowhere.remove();
+  assert.equal(code, 1);
+  assert.match(stderr, /CLUSTER_NOT_FOUND/);
+  assert.match(stderr, /cluster up/);
+});
