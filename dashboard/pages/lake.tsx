@@ -34,7 +34,7 @@ export function Lake() {
     <div class="page lake">
       <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>
       <Panel title="The way of a price" note="rows move from left to right; each step is one atomic commit" is_flush>
-        {layers === null ? <Skeleton height="11rem" /> : <Flow layers={layers} tables={listed} quality={quality.state.value.value} />}
+        {layers === null ? <Skeleton height="11rem" /> : <Flow layers={layers} stream={status.value?.stream ?? null} tables={listed} quality={quality.state.value.value} />}
       </Panel>
       <Panel title="Tables" is_flush>
         <Loaded what="The list of tables" resource={tables} skeleton={<Skeleton height="20rem" />}>

@@ -34,6 +34,7 @@ export interface FollowingOptions {
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
   assets(): Promise<Assets>;
+  stream: Served["stream"];
   tests: Served["tests"];
   failures: Served["failures"];
   report(report: SourceReport): void;
@@ -115,7 +116,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
 }
 
 async function serve(options: FollowingOptions, { port, host, token }: ServerRequest, live: LiveLake, alerts: AlertEngine): Promise<{ close(): Promise<void> }> {
-  const { open, pipeline, producers, assets, tests, failures, serving, onError } = options;
+  const { open, pipeline, producers, assets, stream, tests, failures, serving, onError } = options;
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const data_folder = join(open.lake.folder, "..");
   const served: Served = {
@@ -127,6 +128,7 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
     live,
     alerts,
     sources: () => statusesOf(producers),
+    stream,
     tests,
     failures,
     console: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", main, "sql-worker", "--data", data_folder, "--lake", open.lake.name] },

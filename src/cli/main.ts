@@ -52,7 +52,7 @@ function program(): Command {
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
-    .addCommand(clusterCommand(withoutLake))
+    .addCommand(clusterCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });

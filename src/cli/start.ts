@@ -14,6 +14,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
+import type { Stream } from "../serve/schemas/status.ts";
 import { checkToken } from "../serve/guard/token.ts";
 import type { Producer } from "../source/producer.ts";
 import { objectOfLocation } from "../storage/s3/location.ts";
@@ -132,7 +133,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform,
-      following: followIn(open, producers, request, { worker, status }),
+      following: followIn(open, producers, request, { worker, status, carrier }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
@@ -166,6 +167,8 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
 
 /** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
 interface Carrier extends Pick<Ingest, "run" | "drain"> {
+  /** Of the stream; null for this process itself. */
+  state(): Stream | null;
   close(): void;
 }
 
@@ -176,14 +179,14 @@ async function carrierOf(open: OpenLake, { pipeline, bronzeJob }: StartRequest, 
   }
   const records = await openParquetWriter(open);
   const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
-  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), close: () => records.close() };
+  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), state: () => null, close: () => records.close() };
 }
 
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
   { pipeline, server, assets, output }: StartRequest,
-  { worker, status }: { worker: DbtWorker; status: Status },
+  { worker, status, carrier }: { worker: DbtWorker; status: Status; carrier: Carrier },
 ): Following {
   return followLog({
     open,
@@ -192,6 +195,7 @@ function followIn(
     worker,
     server,
     assets,
+    stream: () => carrier.state(),
     tests: () => status.tests,
     failures: () => status.failures(),
     report: status.reported,

@@ -209,6 +209,9 @@ export interface QuestionPart {
   columns: readonly Column[];
 }
 
+/** By this name Kafka knows who brings a topic to bronze, and shows how far behind it is. */
+export const BRONZE_CONSUMER = "coinlake-bronze";
+
 export interface Column {
   /** The result's column. */
   name: string;

@@ -46,6 +46,7 @@ export class Health {
       now: isoFromMicros(this.#served.clock.now_us()),
       sources,
       layers,
+      stream: this.#served.stream(),
       refused_today: await this.refusedToday(layers),
       alerts_active: this.#served.alerts.state().active,
       newest_event_at: await this.#latestEvent(),

@@ -5,6 +5,7 @@ import type { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../source/producer.ts";
 import type { CommandResult } from "../transform/worker.ts";
+import type { Stream } from "./schemas/status.ts";
 
 /** What the server asks of the live tail. */
 export type LiveReader = Pick<LiveLake, "query" | "state" | "onAbsorbed">;
@@ -19,6 +20,8 @@ export interface Served {
   live: LiveReader;
   alerts: AlertFacade;
   sources(): readonly SourceStatus[];
+  /** What carries the log to bronze where another engine does; null where this process does. */
+  stream(): Stream | null;
   /** The tests' last run over the whole lake; null before the first. */
   tests(): { ran_at_us: number; result: CommandResult } | null;
   /** Failures of the loops that have not been followed by a success: what dbt or a commit said last. */

@@ -38,7 +38,7 @@ async function run(...args: string[]) {
 async function status(): Promise<PartStatus[]> {
   const { code, stdout, stderr } = await run("status", "--json");
   assert.equal(code, 0, stderr);
-  return JSON.parse(stdout) as PartStatus[];
+  return (JSON.parse(stdout) as { parts: PartStatus[] }).parts;
 }
 
 async function pids(): Promise<Record<string, number | null>> {

@@ -8,6 +8,7 @@ import { systemClock } from "../../src/clock.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
 import type { ConsoleLimits } from "../../src/serve/console/console.ts";
+import type { Stream } from "../../src/serve/schemas/status.ts";
 import type { Served } from "../../src/serve/served.ts";
 import { startServer, type RunningServer } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/source/producer.ts";
@@ -29,6 +30,8 @@ export interface Running {
   alerts: AlertEngine;
   /** What the sources say of themselves; may be changed. */
   sources: SourceStatus[];
+  /** What carries the log to bronze elsewhere; may be changed. */
+  stream: Stream | null;
   failures: { code: string; message: string }[];
   tests: { ran_at_us: number; result: CommandResult } | null;
   /** Errors that the server told nobody but its terminal. */
@@ -62,7 +65,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   const alerts = await AlertEngine.open({ folder: open.lake.folder, pipeline: crypto, clock: systemClock, source: live, history, report: () => {} });
   const stopping = new AbortController();
   const loops = [live.run(stopping.signal), alerts.run(stopping.signal)];
-  const told = { sources: [SIMULATED_SOURCE], failures: [] as Running["failures"], tests: null as Running["tests"], errors: [] as unknown[] };
+  const told = { sources: [SIMULATED_SOURCE], stream: null as Running["stream"], failures: [] as Running["failures"], tests: null as Running["tests"], errors: [] as unknown[] };
   const served: Served = {
     version: "0.0.0-test",
     open,
@@ -72,6 +75,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     live,
     alerts,
     sources: () => running.sources,
+    stream: () => running.stream,
     tests: () => running.tests,
     failures: () => running.failures,
     console: {

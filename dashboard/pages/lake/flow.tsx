@@ -1,5 +1,5 @@
 import type { Quality } from "../../../src/serve/schemas/quality.ts";
-import type { LayerStatus } from "../../../src/serve/schemas/status.ts";
+import type { LayerStatus, Stream } from "../../../src/serve/schemas/status.ts";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount, plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
@@ -17,17 +17,19 @@ const HOLDS: Record<LayerStatus["layer"], string> = {
 
 interface FlowProps {
   layers: readonly LayerStatus[];
+  stream: Stream | null;
   tables: readonly TableSummary[] | null;
   quality: Quality | null;
 }
 
 /** The way of a price: what each step holds, how far it is behind the log, and what it left out. */
-export function Flow({ layers, tables, quality }: FlowProps) {
+export function Flow({ layers, stream, tables, quality }: FlowProps) {
   return (
     <ol class="flow" aria-label="From the log to gold">
       {layers.map((layer) => (
         <li key={layer.layer} class={`flow-step ${layer.layer}`}>
           <Step layer={layer} tables={tables?.filter((table) => table.layer === layer.layer) ?? null} />
+          {layer.layer === "bronze" && stream !== null ? <Carrier stream={stream} /> : null}
           {layer.layer === "silver" ? <LeftOut quality={quality} /> : null}
         </li>
       ))}
@@ -100,6 +102,27 @@ function Behind({ layer: { layer, records_behind, seconds_behind, newest_at } }:
     <>
       <strong class="figure">{formatSeconds(seconds_behind)}</strong> <span class="muted">behind, {plural(records_behind, "record")}</span>
     </>
+  );
+}
+
+/** What brings the log here where this process does not. */
+function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }) {
+  if (state !== "running") {
+    return (
+      <p class="flow-out">
+        stream {name} <span class={state === "failed" ? "strong-bad" : "muted"} title={message ?? ""}>{state === "failed" ? "failed" : "is starting"}</span>
+      </p>
+    );
+  }
+  return (
+    <p class="flow-out" title={message ?? ""}>
+      by Spark's stream {name}
+      {batch === null ? null : (
+        <>
+          : batch {formatCount(batch.number)} of {plural(batch.records, "record")} in {formatSeconds(batch.duration_ms / 1000)}
+        </>
+      )}
+    </p>
   );
 }
 

@@ -5,12 +5,13 @@ import { cacheFolder } from "../../cluster/fetch/cache.ts";
 import { findTool } from "../../cluster/machine/tool.ts";
 import type { PartName } from "../../cluster/part.ts";
 import { PARTS, partNamed } from "../../cluster/parts.ts";
+import { lagOf } from "../../cluster/lag.ts";
 import { clusterStatus, type PartStatus } from "../../cluster/status.ts";
 import { clusterFolder, environmentFile } from "../../cluster/state.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { projectFolder } from "../../lake/tools.ts";
-import type { Column } from "../../pipeline/definition.ts";
+import { BRONZE_CONSUMER, type Column, type Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
 import { openOutput, progressBar } from "../output.ts";
@@ -30,13 +31,13 @@ Every server listens on 127.0.0.1 alone. To put one elsewhere, set its variable:
 ${PARTS.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
 COINLAKE_CACHE names the folder for what is fetched; it is kept outside the checkout and may be deleted at any time.`;
 
-export function clusterCommand(withCommon: Decorate): Command {
+export function clusterCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return new Command("cluster")
     .description(`the servers of the cluster profile: ${PARTS.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status --native")
     .addCommand(upCommand(withCommon))
     .addCommand(downCommand(withCommon))
-    .addCommand(statusCommand(withCommon));
+    .addCommand(statusCommand(pipelines, withCommon));
 }
 
 function upCommand(withCommon: Decorate): Command {
@@ -77,16 +78,19 @@ function downCommand(withCommon: Decorate): Command {
     });
 }
 
-function statusCommand(withCommon: Decorate): Command {
+function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("status"))
-    .description("what runs: versions, ports, memory")
+    .description("what runs: versions, ports, memory, and how far bronze is behind the log")
     .option(...NATIVE)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status --native --json")
     .action(async (options: ClusterOptions) => {
       if (!options.native) return await compose(["ps", "--all", ...(options.json ? ["--format", "json"] : [])]);
       const output = openOutput(options.json ?? false);
       const status = await clusterStatus(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER));
-      output.result(output.is_json ? JSON.stringify(status, null, 2) : formatStatus(status));
+      const lag = await lagOf(status, pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })));
+      if (output.is_json) return output.result(JSON.stringify({ parts: status, lag }, null, 2));
+      output.result(formatStatus(status));
+      for (const { topic, records_behind } of lag ?? []) output.result(`${topic}: ${records_behind === null ? "not made yet" : `bronze lacks ${records_behind.toLocaleString("en")} records`}`);
     });
 }
 

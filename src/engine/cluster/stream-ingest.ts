@@ -1,9 +1,9 @@
 import type { TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import type { Clock } from "../../clock.ts";
-import { OperatingError } from "../../errors.ts";
+import { messageOf, OperatingError } from "../../errors.ts";
 import { LOG_OFFSETS_PROPERTY, pendingRecords, readOffsets, writeOffsets, type Offsets } from "../../ingest/offsets.ts";
 import { isRetryable, pause, retryPause_ms } from "../../patience.ts";
-import type { Pipeline } from "../../pipeline/definition.ts";
+import { BRONZE_CONSUMER, type Pipeline } from "../../pipeline/definition.ts";
 import type { SourceReport } from "../../source/producer.ts";
 import type { ClusterParts } from "./parts.ts";
 import type { StreamJob } from "./spark/job.ts";
@@ -19,8 +19,14 @@ export interface StreamIngestOptions {
   report(report: SourceReport): void;
 }
 
-/** The consumer by whose place Kafka's tools show bronze's lag. */
-export const BRONZE_CONSUMER = "coinlake-bronze";
+export interface StreamState {
+  name: string;
+  state: "starting" | "running" | "failed";
+  /** Why it failed, or what Spark says that it is doing. */
+  message: string | null;
+  /** The last one; null before the first that was seen. */
+  batch: { number: number; began_at: string; records: number; duration_ms: number; records_waiting: number | null } | null;
+}
 
 const LOOK_MS = 500;
 const PRUNE_INTERVAL_US = 60_000_000;
@@ -37,6 +43,8 @@ export class StreamIngest {
   readonly #streams: SparkStreams;
   readonly #table: TableIdentifier;
   #next: Offsets = new Map();
+  #state: Pick<StreamState, "state" | "message"> = { state: "starting", message: null };
+  #progress: StreamProgress | null = null;
   #pruned_us = -Infinity;
 
   constructor(options: StreamIngestOptions) {
@@ -70,6 +78,14 @@ export class StreamIngest {
     });
   }
 
+  state(): StreamState {
+    const { name } = this.#options.job;
+    if (this.#progress === null) return { name, ...this.#state, batch: null };
+    const { batch_id, at, input_rows, duration_ms, sources } = this.#progress;
+    const waiting = sources.reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0);
+    return { name, ...this.#state, batch: { number: batch_id, began_at: at, records: input_rows, duration_ms, records_waiting: waiting } };
+  }
+
   close(): void {
     this.#streams.disconnect();
   }
@@ -83,6 +99,7 @@ export class StreamIngest {
         return await work();
       } catch (error) {
         if (signal.aborted) return;
+        this.#state = { state: "failed", message: messageOf(error) };
         if (this.#next !== before) failures = 1;
         if (!isRetryable(error) || failures >= MOST_FAILURES) throw error;
         report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
@@ -101,13 +118,16 @@ export class StreamIngest {
     const progress = await query.lastProgress();
     if (progress !== null) await this.#take(progress);
     await this.#prune();
-    if (!(await query.status()).is_active) throw ended(query.name, await query.failure());
+    const { is_active, message } = await query.status();
+    if (!is_active) throw ended(query.name, await query.failure());
+    this.#state = { state: "running", message };
   }
 
-  async #take({ sources }: StreamProgress): Promise<void> {
+  async #take(progress: StreamProgress): Promise<void> {
+    this.#progress = progress;
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
-    const told = sources.flatMap(({ end }) => Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const));
+    const told = progress.sources.flatMap(({ end }) => Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const));
     const further = told.filter(([partition, next]) => next > (this.#next.get(partition) ?? 0));
     if (further.length === 0) return;
     this.#next = await this.#advance(new Map(further));

@@ -3,6 +3,7 @@ import { nameOfTable } from "../../catalog/errors.ts";
 import type { App } from "../endpoint.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
 import type { Parts } from "../parts.ts";
+import type { Stream } from "../schemas/status.ts";
 
 const NS_PER_S = 1e9;
 
@@ -62,6 +63,7 @@ async function pipelineFamilies({ served, tables, health }: Parts): Promise<stri
     formatFamily("coinlake_log_kept_records", "Records that the log still keeps.", "gauge", byPartition(({ begin, end }) => end - begin)),
     formatFamily("coinlake_layer_behind_records", "Records of the log that the layer does not have yet.", "gauge", byLayer(({ records_behind }) => records_behind)),
     formatFamily("coinlake_layer_behind_seconds", "Age of the oldest of them.", "gauge", byLayer(({ seconds_behind }) => seconds_behind)),
+    ...streamFamilies(now.stream),
     formatFamily("coinlake_table_rows", "Rows.", "gauge", byTable(({ rows }) => rows)),
     formatFamily("coinlake_table_bytes", "Bytes of data and delete files.", "gauge", byTable(({ size_bytes }) => size_bytes)),
     formatFamily("coinlake_table_files", "Data files.", "gauge", byTable(({ files }) => files)),
@@ -80,6 +82,19 @@ async function pipelineFamilies({ served, tables, health }: Parts): Promise<stri
     formatFamily("coinlake_alerts_kept", "Alerts kept, ended ones included.", "gauge", [{ value: alert_state.alerts }]),
     formatFamily("coinlake_alert_rules", "Rules that are enabled.", "gauge", [{ value: alert_state.rules_enabled }]),
     formatFamily("coinlake_alert_deliveries", "Deliveries to sinks, by what became of them.", "gauge", Object.entries(alert_state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value }))),
+  ];
+}
+
+function streamFamilies(stream: Stream | null): string[] {
+  if (stream === null) return [];
+  const { name, state, batch } = stream;
+  const ofBatch = (value: number | null | undefined): Sample[] => (typeof value === "number" ? [{ labels: { stream: name }, value }] : []);
+  return [
+    formatFamily("coinlake_stream_running", "1 when the stream that carries the log to bronze runs.", "gauge", [{ labels: { stream: name }, value: Number(state === "running") }]),
+    formatFamily("coinlake_stream_batches_total", "Its batches, over all its runs.", "counter", ofBatch(batch && batch.number + 1)),
+    formatFamily("coinlake_stream_batch_records", "Records of its last batch.", "gauge", ofBatch(batch?.records)),
+    formatFamily("coinlake_stream_batch_seconds", "How long its last batch took.", "gauge", ofBatch(batch && batch.duration_ms / 1000)),
+    formatFamily("coinlake_stream_waiting_records", "Records of the log that it had not read when its last batch began.", "gauge", ofBatch(batch?.records_waiting)),
   ];
 }
 

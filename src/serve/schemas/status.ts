@@ -42,6 +42,27 @@ export const LayerStatus = z
   })
   .openapi("LayerStatus");
 
+/** What carries the log to bronze where another engine does. */
+export const Stream = z
+  .object({
+    name: z.string(),
+    state: z.enum(["starting", "running", "failed"]),
+    /** Why it failed, or what the engine says that it is doing. */
+    message: z.string().nullable(),
+    /** Its last batch; null before the first that this process saw. */
+    batch: z
+      .object({
+        number: Count,
+        began_at: Time,
+        records: Count,
+        duration_ms: z.number().min(0),
+        /** Records of the log that it had not read when the batch began; null where the engine does not say. */
+        records_waiting: Count.nullable(),
+      })
+      .nullable(),
+  })
+  .openapi("Stream");
+
 export const ProblemNote = z.object({ code: z.string(), message: z.string() });
 
 /** What changes by itself from second to second; also the event `status`. */
@@ -49,6 +70,8 @@ export const Freshness = z.object({
   now: Time,
   sources: z.array(Source),
   layers: z.array(LayerStatus),
+  /** Null where this process itself carries the log to bronze. */
+  stream: Stream.nullable(),
   /** Elements refused since 00:00 UTC. */
   refused_today: Count,
   alerts_active: Count,
@@ -69,6 +92,7 @@ export const Health = z.object({ is_ok: z.boolean(), problems: z.array(ProblemNo
 
 export type Gap = z.infer<typeof Gap>;
 export type Source = z.infer<typeof Source>;
+export type Stream = z.infer<typeof Stream>;
 export type LayerStatus = z.infer<typeof LayerStatus>;
 export type Freshness = z.infer<typeof Freshness>;
 export type Status = z.infer<typeof Status>;

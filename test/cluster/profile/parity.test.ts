@@ -53,7 +53,7 @@ async function answersOf(lake: string): Promise<unknown> {
   const { answers } = JSON.parse(stdout) as { answers: { parts: Record<string, unknown>[] }[] };
   assert.equal(answers.length, 5);
   // Snapshots and their times are a lake's own, and so is what it knew at a time.
-  return answers.map(({ parts, ...answer }) => ({ ...answer, parts: parts.filter(({ lake_at }) => lake_at === null).map(({ snapshots: _, ...part }) => part) }));
+  return answers.map(({ parts, ...answer }) => ({ ...answer, parts: parts.filter(({ lake_at }) => lake_at === null).map(({ title, columns, rows, note }) => ({ title, columns, rows, note })) }));
 }
 
 async function verify(lake: string): Promise<Record<string, unknown>> {
@@ -69,6 +69,14 @@ test("the same market gives the same tables and answers through Kafka, Spark, Hi
   const figures = await verify(CLUSTER);
   assert.deepEqual(figures, await verify(EMBEDDED));
   assert.equal(figures["bronze_records"], records);
+});
+
+test("the cluster says how far bronze is behind the log, and the stream goes on after whoever started it", async () => {
+  const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", folder.path]);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [{ topic: "crypto.prices.raw", consumer: "coinlake-bronze", records_behind: 0 }]);
+  const streams = await coinlake(["streams", "list", "--json", "--data", folder.path]);
+  assert.equal((JSON.parse(streams.stdout) as { state: string }[])[0]?.state, "running", streams.stderr);
 });
 
 test("an embedded lake may have its tables in S3: the same again, and nothing of them on this disk", async () => {
