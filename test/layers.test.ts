@@ -7,9 +7,9 @@ import { test } from "node:test";
 const ROOMS = [
   "source",
   "pipeline",
+  "storage",
   "lake",
   "log",
-  "storage",
   "catalog",
   "iceberg",
   "ingest",

@@ -5,8 +5,16 @@ import { messageOf, OperatingError } from "../errors.ts";
 import { listLakes } from "../lake/lake.ts";
 import type { ProducerFactory } from "../pipeline/definition.ts";
 import type { LakeKind, Producer } from "../source/producer.ts";
-import { style } from "./output.ts";
-import type { StartRequest } from "./start.ts";
+import type { PlaceRequest } from "./lake-for.ts";
+import { style, type Output } from "./output.ts";
+
+/** What a source is chosen by. */
+export interface SourceRequest extends PlaceRequest {
+  /** As typed: `name` or `name:argument`; null for the pipeline's default. */
+  source: string | null;
+  speed: number | "max" | null;
+  output: Output;
+}
 
 /** A source that has not answered by then counts as out of reach. */
 const PROBE_TIMEOUT_MS = 10_000;
@@ -22,7 +30,7 @@ export interface ChosenSource {
  * The producers that the request means, and the lake they belong to. The default source is probed at its first start; where none of
  * it answers, the fallback runs in a lake of its own, and is announced as what it is.
  */
-export async function chooseSource(request: StartRequest): Promise<ChosenSource> {
+export async function chooseSource(request: SourceRequest): Promise<ChosenSource> {
   const { pipeline, source, output, data_folder } = request;
   if (source !== null) return create(request, source);
   const chosen = await create(request, pipeline.default_source);
@@ -55,7 +63,7 @@ async function probeAll(producers: readonly Producer[]): Promise<string | null> 
 }
 
 /** One source, with or without an argument, or a list of live ones. */
-async function create(request: StartRequest, text: string): Promise<ChosenSource> {
+async function create(request: SourceRequest, text: string): Promise<ChosenSource> {
   const names = text.includes(":") ? [text] : text.split(",").map((name) => name.trim());
   const chosen: ChosenSource[] = [];
   for (const name of names) chosen.push(await createOne(request, name));
@@ -70,7 +78,7 @@ async function create(request: StartRequest, text: string): Promise<ChosenSource
   return { ...first, producers: [...by_id.values()] };
 }
 
-async function createOne({ pipeline, speed, profile }: StartRequest, text: string): Promise<ChosenSource> {
+async function createOne({ pipeline, speed, profile }: SourceRequest, text: string): Promise<ChosenSource> {
   const colon = text.indexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);

@@ -8,6 +8,7 @@ import { askCommand } from "./commands/ask.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { produceCommand } from "./commands/produce.ts";
 import { queryCommand } from "./commands/query.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
@@ -52,6 +53,7 @@ function program(): Command {
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
+    .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(clusterCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))

@@ -1,56 +1,43 @@
 import { setFlagsFromString } from "node:v8";
 import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../clock.ts";
-import type { StreamJob } from "../engine/cluster/spark/job.ts";
-import type { Environment, OpenLake } from "../engine/open.ts";
-import { openParquetWriter } from "../engine/embedded/parquet.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
 import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import { createIngest, type Ingest, type IngestOptions } from "../ingest/ingest.ts";
-import { claimLake } from "../lake/ownership.ts";
-import { openOrCreateLake, rememberAsCurrent, type Lake, type Profile } from "../lake/lake.ts";
+import { claimLake, claimSource } from "../lake/ownership.ts";
+import { rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
-import type { Stream } from "../serve/schemas/status.ts";
 import { checkToken } from "../serve/guard/token.ts";
 import type { Producer } from "../source/producer.ts";
-import { objectOfLocation } from "../storage/s3/location.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
-import { chooseSource } from "./choose-source.ts";
+import { openCarrier, type Carrier, type CarrierOptions } from "./carrier.ts";
+import { chooseSource, type SourceRequest } from "./choose-source.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
-import { environmentIn, openFound } from "./context.ts";
+import { openFound } from "./context.ts";
 import { followLog, type ServerRequest } from "./following.ts";
+import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
 import { Status } from "./status.ts";
+import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
-export interface StartRequest {
-  pipeline: Pipeline;
-  data_folder: string;
-  profile: Profile;
-  /** As typed: a location in S3; null for the profile's default. */
-  warehouse: string | null;
-  /** Carries the pipeline's log to bronze in a cluster. */
-  bronzeJob(pipeline: Pipeline): StreamJob;
-  /** As typed: `name` or `name:argument`; null for the pipeline's default. */
-  source: string | null;
+export interface StartRequest extends SourceRequest {
+  bronzeJob: CarrierOptions["bronzeJob"];
   catalog_port: number;
-  speed: number | "max" | null;
+  /** False where `produce` fills the log elsewhere. */
+  is_producing: boolean;
   is_until_drained: boolean;
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
   /** The page's files. */
   assets(): Promise<Assets>;
-  output: Output;
 }
-
-/** Exit code of what was told to end before it had ended by itself, as shells have it for Ctrl-C. */
-const INTERRUPTED = 130;
 
 /**
  * How much the heap may grow before it is collected. Messages live longer than the young generation; left alone, V8 lets what is
@@ -60,42 +47,28 @@ const HEAP_GROWING_PERCENT = 30;
 
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
-  const { pipeline, output, data_folder, server } = request;
+  const { output, data_folder, server } = request;
   // Before anything is made or fetched: the server itself starts only when dbt has compiled.
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
-  const env = environmentIn(data_folder);
-  const lake = openOrCreateLake(data_folder, { name: lake_name, kind, pipeline: pipeline.name, profile: request.profile, warehouse: warehouseOf(request, env) });
-  const claim = claimLake(lake, "start");
+  const lake = lakeFor(request, { kind, lake_name });
+  const claims = [claimLake(lake, "start")];
   try {
+    if (lake.profile === "cluster" && request.is_producing) claims.push(claimSource(lake, "start"));
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     try {
       rememberAsCurrent(data_folder, lake);
-      await runIn(open, producers, request, step);
+      await runIn(open, request.is_producing ? producers : [], request, step);
     } finally {
       await open.close();
     }
   } finally {
-    claim.release();
+    for (const claim of claims) claim.release();
   }
-}
-
-/** In S3, where a cluster's engines all reach it, or where this was asked for; null for the lake's own folder. */
-function warehouseOf({ profile, warehouse }: StartRequest, env: Environment): string | null {
-  const location = warehouse ?? (profile === "cluster" ? (env["COINLAKE_WAREHOUSE"] ?? null) : null);
-  if (location !== null) objectOfLocation(location);
-  else if (profile === "cluster") throw warehouseUnknown();
-  return location?.replace(/\/+$/, "") ?? null;
-}
-
-function warehouseUnknown(): OperatingError {
-  return new OperatingError("CLUSTER_NOT_FOUND", "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.", {
-    next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
-  });
 }
 
 async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
@@ -110,7 +83,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   });
   const stopping = stopOnSignals(output);
   stopping.signal.addEventListener("abort", () => worker.finish());
-  const carrier = await carrierOf(open, request, step, status);
+  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: status.reported });
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
@@ -165,23 +138,6 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   }
 }
 
-/** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
-interface Carrier extends Pick<Ingest, "run" | "drain"> {
-  /** Of the stream; null for this process itself. */
-  state(): Stream | null;
-  close(): void;
-}
-
-async function carrierOf(open: OpenLake, { pipeline, bronzeJob }: StartRequest, step: typeof nobodyListens, status: Status): Promise<Carrier> {
-  if (open.cluster !== null) {
-    const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
-    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job: bronzeJob(pipeline), clock: systemClock, report: status.reported });
-  }
-  const records = await openParquetWriter(open);
-  const ingest = ingestInto(open, pipeline, { records, step, report: status.reported });
-  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), state: () => null, close: () => records.close() };
-}
-
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
@@ -202,20 +158,6 @@ function followIn(
     failed: status.failed,
     serving: (url) => output.say(`  the page         ${style("bold", url)}`),
     onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
-  });
-}
-
-function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report">): Ingest {
-  const [layer = "", name = ""] = pipeline.bronze.table.split(".");
-  return createIngest({
-    ...own,
-    log: open.log,
-    catalog: open.catalog,
-    storage: open.storage,
-    table: { namespace: [layer], name },
-    topic: pipeline.topic.name,
-    clock: systemClock,
-    limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
   });
 }
 
@@ -264,23 +206,4 @@ function announce(open: OpenLake, output: Output): void {
   output.say(`${style("bold", "Coinlake")}${kind}  lake ${open.lake.folder}`);
   output.say(`  Iceberg catalog  ${open.server.url}`);
   output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this one)`);
-}
-
-/** The first Ctrl-C asks for a clean stop, the second ends the process at once. */
-function stopOnSignals(output: Output): { signal: AbortSignal; dispose(): void } {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
-    output.say("\nStopping: finishing what is under way. Ctrl-C again ends at once.");
-    controller.abort();
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
-  return {
-    signal: controller.signal,
-    dispose() {
-      process.off("SIGINT", stop);
-      process.off("SIGTERM", stop);
-    },
-  };
 }

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
 import { isBusy } from "../sqlite-file.ts";
@@ -18,6 +18,17 @@ export function claimLake(lake: Lake, activity: string): { release(): void } {
     throw cannotClaim(lake, error);
   }
   throw inUse(lake);
+}
+
+/** One process of a machine fills a cluster's log for a lake, beside whoever follows it. Throws SOURCE_IN_USE. */
+export function claimSource(lake: Lake, activity: string): { release(): void } {
+  const folder = join(lake.folder, "source");
+  mkdirSync(folder, { recursive: true });
+  const claim = claimFolder(folder, activity);
+  if (claim !== null) return claim;
+  throw new OperatingError("SOURCE_IN_USE", `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`, {
+    next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
+  });
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Clock } from "../clock.ts";
-import { messageOf, OperatingError } from "../errors.ts";
+import type { OperatingError } from "../errors.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
-import { runProducer } from "../log/run-producer.ts";
 import { isRetryable, patiently, pause, retryPause_ms } from "../patience.ts";
+import { startLoop, type Loop } from "./loop.ts";
+import { produce } from "./produce.ts";
 import type { Transform } from "../transform/transform.ts";
 import type { CommandResult } from "../transform/worker.ts";
 
@@ -56,7 +57,7 @@ const LOOK_MS = 250;
  * that cannot go on is reported, and the others go on.
  */
 export async function runPipeline(run: PipelineRun): Promise<void> {
-  const producing = startLoop(run.signal, (signal) => produce(run, signal));
+  const producing = startLoop(run.signal, (signal) => produce({ ...run, topic: run.pipeline.topic.name }, signal));
   const ingesting = startLoop(run.signal, (signal) => run.ingest.run(signal));
   const transforming = startLoop(run.signal, (signal) => transformOnSchedule(run, signal));
   const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
@@ -86,63 +87,10 @@ async function finish(run: PipelineRun): Promise<void> {
   if (tests !== null) run.events.tested(tests);
 }
 
-interface Loop {
-  end: Promise<void>;
-  /** Asks it to end and waits until it has; throws what ended it. */
-  stop(): Promise<void>;
-}
-
-function startLoop(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Loop {
-  const own = new AbortController();
-  const end = work(AbortSignal.any([signal, own.signal]));
-  // Whoever awaits `end` sees its error; until then it must not count as unhandled.
-  end.catch(() => {});
-  return {
-    end,
-    stop: () => {
-      own.abort();
-      return end;
-    },
-  };
-}
-
 /** Rejects when the loop fails; a loop that ends well is nothing to wake up for. */
 async function failureOf(loop: Loop): Promise<never> {
   await loop.end;
   return new Promise<never>(() => {});
-}
-
-/** Ends once every source has ended; throws when the log fails, or when no source could go on to its end. */
-async function produce({ producers, log, pipeline, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
-  const failures: OperatingError[] = [];
-  const sources = producers.map((producer) =>
-    startLoop(signal, async (own) => {
-      const failed = (error: OperatingError): void => {
-        failures.push(error);
-        if (failures.length < producers.length) events.reported(leftBehind(error));
-      };
-      await runProducer({
-        producer,
-        log,
-        topic: pipeline.topic.name,
-        clock,
-        signal: own,
-        report: events.reported,
-        appended: events.appended,
-        failed,
-      });
-    }),
-  );
-  try {
-    await Promise.all(sources.map(({ end }) => end));
-  } finally {
-    await Promise.allSettled(sources.map((source) => source.stop()));
-  }
-  if (failures.length === producers.length && failures[0] !== undefined) throw failures[0];
-}
-
-function leftBehind(error: OperatingError): SourceReport {
-  return { level: "error", code: error.code, message: `${messageOf(error)} ${error.next_step} The other sources go on.` };
 }
 
 /**

@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { describeSource } from "../choose-source.ts";
 import type { CommonOptions } from "../context.ts";
 import type { Profile } from "../../lake/lake.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
 import type { ServerRequest } from "../following.ts";
 import { openOutput } from "../output.ts";
 import { start, type StartRequest } from "../start.ts";
+import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
 
 export const DEFAULT_CATALOG_PORT = 8181;
 
@@ -16,6 +16,7 @@ interface StartOptions extends CommonOptions {
   warehouse?: string;
   catalogPort: number;
   speed?: number | "max";
+  produce: boolean;
   untilDrained?: boolean;
   port?: number;
   host: string;
@@ -31,12 +32,9 @@ export interface StartParts {
 export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withCommon: (command: Command) => Command): Command {
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
-  const sources = Object.entries(pipeline.producers).map(
-    ([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`,
-  );
   return withCommon(new Command("start"))
     .description("run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly")
-    .option("--source <source>", `where records come from (default: ${pipeline.default_source}, and ${pipeline.fallback_source} where that does not answer at the first start)`)
+    .option("--source <source>", describeDefault(pipeline))
     .addOption(new Option("--profile <profile>", "embedded: all in this process; cluster: Kafka, Spark, Hive and S3, as `cluster up` starts them").choices(["embedded", "cluster"]).default("embedded"))
     .option("--warehouse <location>", "where a new lake's tables are to lie: s3://BUCKET/FOLDER, with credentials in AWS_… variables (default: the lake's own folder; in a cluster COINLAKE_WAREHOUSE)")
     .option("--port <port>", `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`, parsePort)
@@ -44,10 +42,11 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
     .option("--token <token>", "what callers have to show, 16 characters or more (default: COINLAKE_TOKEN, where set)")
     .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
+    .option("--no-produce", "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same")
     .option("--until-drained", "end once the source has ended and gold holds and proves everything")
     .addHelpText(
       "after",
-      `\nSources:\n${sources.join("\n")}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
+      `\nSources:\n${describeSources(pipeline)}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
     .action(async (options: StartOptions) => {
       await start({
@@ -59,6 +58,7 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
         source: options.source ?? null,
         catalog_port: options.catalogPort,
         speed: options.speed ?? null,
+        is_producing: options.produce,
         is_until_drained: options.untilDrained ?? false,
         server: serverRequest(options),
         assets,
@@ -76,11 +76,4 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
   return port;
-}
-
-function parseSpeed(text: string): number | "max" {
-  if (text === "max") return "max";
-  const speed = Number(text);
-  if (!Number.isFinite(speed) || speed <= 0) throw new InvalidArgumentError('It must be a number above 0, or "max".');
-  return speed;
 }

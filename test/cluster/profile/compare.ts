@@ -20,9 +20,8 @@ export async function differencesBetween(one: OpenLake, other: OpenLake, apart_f
     await attachCatalog(connection, other.server.url, "other", { is_read_only: true });
     const differences: Difference[] = [];
     for (const table of MODELS) {
-      const excluded = (await read(`describe one.${table}`)).map(({ column_name }) => String(column_name)).filter((name) => apart_from.includes(name));
-      const columns = excluded.length === 0 ? "*" : `* exclude (${excluded.join(", ")})`;
-      const only = (left: string, right: string) => read(`select ${columns} from ${left}.${table} except all by name select ${columns} from ${right}.${table} limit 5`);
+      const columns = (await read(`describe one.${table}`)).map(({ column_name }) => String(column_name)).filter((name) => !apart_from.includes(name)).join(", ");
+      const only = (left: string, right: string) => read(`select ${columns} from ${left}.${table} except all select ${columns} from ${right}.${table} limit 5`);
       const [only_in_one, only_in_other] = [await only("one", "other"), await only("other", "one")];
       const [counts] = await read(`select (select count(*) from one.${table})::int as one, (select count(*) from other.${table})::int as other`);
       const rows: Difference["rows"] = [Number(counts?.["one"]), Number(counts?.["other"])];

@@ -1,0 +1,48 @@
+import { systemClock } from "../clock.ts";
+import type { StreamJob } from "../engine/cluster/spark/job.ts";
+import { openParquetWriter } from "../engine/embedded/parquet.ts";
+import type { OpenLake } from "../engine/open.ts";
+import { createIngest, type Ingest, type IngestOptions } from "../ingest/ingest.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { Stream } from "../serve/schemas/status.ts";
+import type { SourceReport } from "../source/producer.ts";
+import type { StepListener } from "../steps.ts";
+
+/** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
+export interface Carrier extends Pick<Ingest, "run" | "drain"> {
+  /** Of the stream; null for this process itself. */
+  state(): Stream | null;
+  close(): void;
+}
+
+export interface CarrierOptions {
+  pipeline: Pipeline;
+  /** Of the pipeline, for a lake in a cluster. */
+  bronzeJob(pipeline: Pipeline): StreamJob;
+  step: StepListener;
+  report(report: SourceReport): void;
+}
+
+export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, report }: CarrierOptions): Promise<Carrier> {
+  if (open.cluster !== null) {
+    const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
+    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job: bronzeJob(pipeline), clock: systemClock, report });
+  }
+  const records = await openParquetWriter(open);
+  const ingest = ingestInto(open, pipeline, { records, step, report });
+  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), state: () => null, close: () => records.close() };
+}
+
+function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report">): Ingest {
+  const [layer = "", name = ""] = pipeline.bronze.table.split(".");
+  return createIngest({
+    ...own,
+    log: open.log,
+    catalog: open.catalog,
+    storage: open.storage,
+    table: { namespace: [layer], name },
+    topic: pipeline.topic.name,
+    clock: systemClock,
+    limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
+  });
+}

@@ -1,0 +1,73 @@
+import { Command } from "commander";
+import { systemClock } from "../../clock.ts";
+import type { OpenLake } from "../../engine/open.ts";
+import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
+import { claimSource } from "../../lake/ownership.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { produce } from "../../schedule/produce.ts";
+import type { Producer } from "../../source/producer.ts";
+import { chooseSource, type SourceRequest } from "../choose-source.ts";
+import { openFound, type CommonOptions } from "../context.ts";
+import { lakeFor } from "../lake-for.ts";
+import { openOutput, type Output } from "../output.ts";
+import { Status } from "../status.ts";
+import { stopOnSignals } from "../stopping.ts";
+import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
+
+interface ProduceOptions extends CommonOptions {
+  source?: string;
+  speed?: number | "max";
+}
+
+export function produceCommand([pipeline]: readonly Pipeline[], withoutLake: (command: Command) => Command): Command {
+  if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
+  return withoutLake(new Command("produce"))
+    .description("run the source alone, into the cluster's log; `start --profile cluster --no-produce` follows it from elsewhere")
+    .option("--source <source>", describeDefault(pipeline))
+    .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
+    .addHelpText("after", `\nSources:\n${describeSources(pipeline)}\n\nExample:\n  npm run -s coinlake -- produce --source live`)
+    .action(async (options: ProduceOptions) => run(pipeline, options));
+}
+
+async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
+  const output = openOutput(options.json ?? false);
+  const request: SourceRequest = {
+    pipeline,
+    data_folder: options.data ?? DEFAULT_DATA_FOLDER,
+    profile: "cluster",
+    warehouse: null,
+    source: options.source ?? null,
+    speed: options.speed ?? null,
+    output,
+  };
+  const chosen = await chooseSource(request);
+  const lake = lakeFor(request, chosen);
+  const claim = claimSource(lake, "produce");
+  const stopping = stopOnSignals(output);
+  try {
+    const open = await openFound(lake, { warn: output.warn });
+    try {
+      const records = await fill(open, pipeline, chosen.producers, output, stopping.signal);
+      if (output.is_json) output.result(JSON.stringify({ lake: lake.name, topic: pipeline.topic.name, records }, null, 2));
+    } finally {
+      await open.close();
+    }
+  } finally {
+    stopping.dispose();
+    claim.release();
+  }
+}
+
+async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Producer[], output: Output, signal: AbortSignal): Promise<number> {
+  const { name: topic, partitions } = pipeline.topic;
+  const { reported } = new Status(output, producers);
+  let records = 0;
+  const appended = (count: number): void => {
+    records += count;
+  };
+  await open.log.createTopic(topic, partitions);
+  output.say(`Coinlake fills ${topic} for the lake ${open.lake.name}   (Ctrl-C stops it)`);
+  await produce({ producers, log: open.log, topic, clock: systemClock, events: { reported, appended } }, signal);
+  output.say(`${records.toLocaleString("en")} records came in. The next one goes on from here.`);
+  return records;
+}

@@ -1,0 +1,22 @@
+import { InvalidArgumentError } from "commander";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { describeSource } from "../choose-source.ts";
+
+/** For the help of `--source`. */
+export function describeDefault({ default_source, fallback_source }: Pipeline): string {
+  return `where records come from (default: ${default_source}, and ${fallback_source} where that does not answer at the first start)`;
+}
+
+/** One line a source. */
+export function describeSources({ producers }: Pipeline): string {
+  return Object.entries(producers)
+    .map(([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`)
+    .join("\n");
+}
+
+export function parseSpeed(text: string): number | "max" {
+  if (text === "max") return "max";
+  const speed = Number(text);
+  if (!Number.isFinite(speed) || speed <= 0) throw new InvalidArgumentError('It must be a number above 0, or "max".');
+  return speed;
+}

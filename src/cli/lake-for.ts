@@ -1,0 +1,35 @@
+import { OperatingError } from "../errors.ts";
+import type { Environment } from "../engine/open.ts";
+import { openOrCreateLake, type Lake, type Profile } from "../lake/lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { LakeKind } from "../source/producer.ts";
+import { objectOfLocation } from "../storage/s3/location.ts";
+import { environmentIn } from "./context.ts";
+
+export interface PlaceRequest {
+  pipeline: Pipeline;
+  data_folder: string;
+  profile: Profile;
+  /** As typed: a location in S3; null for the profile's default. */
+  warehouse: string | null;
+}
+
+/** The lake that a source's records belong to, made where it is new. Throws CLUSTER_NOT_FOUND, LAKE_OF_ANOTHER_KIND, LAKE_ELSEWHERE. */
+export function lakeFor(request: PlaceRequest, { kind, lake_name }: { kind: LakeKind; lake_name: string }): Lake {
+  const { pipeline, data_folder, profile } = request;
+  return openOrCreateLake(data_folder, { name: lake_name, kind, pipeline: pipeline.name, profile, warehouse: warehouseOf(request, environmentIn(data_folder)) });
+}
+
+/** In S3, where a cluster's engines all reach it, or where this was asked for; null for the lake's own folder. */
+function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): string | null {
+  const location = warehouse ?? (profile === "cluster" ? (env["COINLAKE_WAREHOUSE"] ?? null) : null);
+  if (location !== null) objectOfLocation(location);
+  else if (profile === "cluster") throw warehouseUnknown();
+  return location?.replace(/\/+$/, "") ?? null;
+}
+
+function warehouseUnknown(): OperatingError {
+  return new OperatingError("CLUSTER_NOT_FOUND", "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.", {
+    next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+  });
+}
