@@ -17,11 +17,13 @@ import { benchLogs } from "./kafka.ts";
 import { benchLive } from "./live.ts";
 import { benchPages } from "./pages.ts";
 import { runCoinlake } from "./process.ts";
+import { benchSpark } from "./spark.ts";
 
 /**
  * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
  *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
  *   npm run -s bench -- kafka       the cluster profile's log, which starts a broker; only when asked for
+ *   npm run -s bench -- spark       the way to bronze in one process beside that through the cluster; only when asked for
  */
 interface Figure {
   what: string;
@@ -36,7 +38,7 @@ const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
 /** They need Java and Maven, and a minute. */
-const ON_DEMAND = new Set(["kafka"]);
+const ON_DEMAND = new Set(["kafka", "spark"]);
 
 const CASES: Record<string, () => Promise<Figure[]>> = {
   ingest: async () => {
@@ -110,6 +112,16 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       rate("appends one after the other (1/s)", kafka.appends_per_s, `SQLite log ${round(sqlite.appends_per_s)}`),
       rate("appends of eight producers (1/s)", kafka.appends_side_by_side_per_s, `SQLite log ${round(sqlite.appends_side_by_side_per_s)}`),
       rate("reading (records/s)", kafka.read_records_per_s, `SQLite log ${round(sqlite.read_records_per_s)}`),
+    ];
+  },
+  spark: async () => {
+    const { embedded, spark } = await benchSpark();
+    return [
+      rate("log → bronze, 1 M messages of 170 bytes (records/s)", embedded.records_per_s, `Spark ${round(spark.records_per_s)}: ${ratio(embedded.records_per_s, spark.records_per_s)} ×`),
+      rate("  CPU, of all processes (s)", embedded.cpu_seconds, `Spark ${round(spark.cpu_seconds)}: ${ratio(spark.cpu_seconds, embedded.cpu_seconds)} × less`),
+      rate("  memory, of all processes (MB)", embedded.memory_mb, `Spark ${round(spark.memory_mb)}: ${ratio(spark.memory_mb, embedded.memory_mb)} × less`),
+      rate("append → commit at 1,000 messages/s and a commit a second, p50 (s)", embedded.fresh_p50_s, `Spark ${round(spark.fresh_p50_s)}`),
+      rate("  p99 (s)", embedded.fresh_p99_s, `Spark ${round(spark.fresh_p99_s)}`),
     ];
   },
   pages: async () => {

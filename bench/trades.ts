@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
@@ -10,6 +10,7 @@ import { openOrCreateLake } from "../src/lake/lake.ts";
 import type { SourceRecord } from "../src/source/producer.ts";
 import { Transform } from "../src/transform/transform.ts";
 import { DbtWorker } from "../src/transform/worker.ts";
+import { cpuSeconds } from "./load.ts";
 
 export interface TradesFigures {
   /** Trades of one day that the lake holds before. */
@@ -77,10 +78,10 @@ export async function benchTrades({
     const by_model = new Map<string, number[]>();
     for (let step = done; step < done + increments; step += 1) {
       await append(trades_before + step * trades, trades, START_MS + span_ms + step * INCREMENT_MS, INCREMENT_MS);
-      const cpu_before_s = cpuSeconds(worker.pid);
+      const cpu_before_s = cpuSeconds([worker.pid ?? 0]);
       const { seconds: taken, nodes } = await transform.increment();
       seconds.push(taken);
-      cpu_seconds.push(cpuSeconds(worker.pid) - cpu_before_s);
+      cpu_seconds.push(cpuSeconds([worker.pid ?? 0]) - cpu_before_s);
       for (const node of nodes) by_model.set(node.name, [...(by_model.get(node.name) ?? []), node.seconds]);
     }
     const models_s = Object.fromEntries([...by_model].map(([model, taken]) => [model, median(taken)]));
@@ -91,13 +92,6 @@ export async function benchTrades({
     await open.close();
     if (folder.startsWith(join(tmpdir(), "coinlake-bench-"))) rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Of a process, all its threads, so far; NaN where the system has no /proc. */
-function cpuSeconds(pid: number | undefined): number {
-  if (process.platform !== "linux") return NaN;
-  const [user_ticks, system_ticks] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ").slice(11, 13) ?? [];
-  return (Number(user_ticks) + Number(system_ticks)) / 100;
 }
 
 function median(values: readonly number[]): number {

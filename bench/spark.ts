@@ -1,0 +1,171 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { startParts } from "../src/cluster/cluster.ts";
+import { systemClock } from "../src/clock.ts";
+import { SparkStreams } from "../src/engine/cluster/spark/streams.ts";
+import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
+import { openLake } from "../src/engine/open.ts";
+import { createIngest } from "../src/ingest/ingest.ts";
+import { openOrCreateLake } from "../src/lake/lake.ts";
+import { openKafkaLog } from "../src/log/kafka/log.ts";
+import type { Log } from "../src/log/log.ts";
+import type { SourceRecord } from "../src/source/producer.ts";
+import { bronzeJob } from "../streaming/bronze.ts";
+import { watchLoad } from "./load.ts";
+import { percentile } from "./percentile.ts";
+
+const TOPIC = "bench";
+const TABLE = { namespace: ["bronze"], name: "bench" };
+const PAYLOAD_BYTES = 170;
+const APPEND_RECORDS = 2_000;
+/** Both ways commit as often as this while records trickle in. */
+const COMMIT_INTERVAL_MS = 1_000;
+const COMMIT_SIZE_BYTES = 64 * 1024 * 1024;
+const TRICKLE = { batches: 300, batch_records: 100, every_ms: 100 };
+const LOOK_MS = 50;
+
+export interface WayFigures {
+  records_per_s: number;
+  /** Of all processes that have a part in it, while the backlog is carried. */
+  cpu_seconds: number;
+  /** Theirs together, at most. */
+  memory_mb: number;
+  /** From a record's append to the commit that has it, at 1,000 records a second and a commit a second. */
+  fresh_p50_s: number;
+  fresh_p99_s: number;
+}
+
+/** How a way is driven: what carries a backlog, and then keeps up. */
+interface Way {
+  log: Log;
+  /** Carries all that the log holds. */
+  drain(): Promise<void>;
+  /** Keeps up from now on; resolves to how that is ended. */
+  follow(): Promise<() => Promise<void>>;
+  /** The first offset that bronze does not have. */
+  place(): Promise<number>;
+  pids: readonly number[];
+}
+
+/** The log to bronze, the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark, MinIO, Hive). */
+export async function benchSpark({ records = 1_000_000 } = {}): Promise<{ embedded: WayFigures; spark: WayFigures }> {
+  return { embedded: await inOneProcess((way) => measure(way, records)), spark: await inCluster((way) => measure(way, records)) };
+}
+
+async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
+  const open = await openLake(openOrCreateLake(folder, { name: "bench", kind: "simulated", pipeline: "bench" }));
+  const writer = await openParquetWriter(open);
+  try {
+    const { log, catalog, storage } = open;
+    await log.createTopic(TOPIC, 1);
+    const limits = { commit_interval_ms: COMMIT_INTERVAL_MS, commit_size_bytes: COMMIT_SIZE_BYTES, retention_ms: Infinity };
+    const ingest = createIngest({ log, catalog, storage, records: writer, table: TABLE, topic: TOPIC, clock: systemClock, limits });
+    return await work({
+      log,
+      drain: () => ingest.drain(),
+      async follow() {
+        const stopping = new AbortController();
+        const running = ingest.run(stopping.signal);
+        return async () => {
+          stopping.abort();
+          await running;
+        };
+      },
+      place: async () => ingest.committed().offsets.get(0) ?? 0,
+      pids: [process.pid],
+    });
+  } finally {
+    writer.close();
+    await open.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder, 0o711);
+  const cluster = await startParts(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
+  const kafka_brokers = cluster.environment["COINLAKE_KAFKA_BROKERS"] ?? "";
+  const streams = new SparkStreams(cluster.environment["SPARK_REMOTE"] ?? "");
+  const log = await openKafkaLog({ brokers: [kafka_brokers] });
+  const job = bronzeJob({
+    name: "bench",
+    topic: { name: TOPIC, partitions: 1, retention_ms: Infinity },
+    bronze: { table: `${TABLE.namespace[0]}.${TABLE.name}`, commit_interval_ms: COMMIT_INTERVAL_MS, commit_size_bytes: COMMIT_SIZE_BYTES },
+  });
+  const start = () => job.start(streams, { kafka_brokers });
+  try {
+    await log.createTopic(TOPIC, 1);
+    // A JVM compiles what it runs often: the first batch is no measure of those after it.
+    await log.append(TOPIC, [recordOf(0)]);
+    await (await start()).drain({ timeout_ms: null });
+    return await work({
+      log,
+      drain: async () => (await start()).drain({ timeout_ms: null }),
+      async follow() {
+        const query = await start();
+        return () => query.stop();
+      },
+      place: async () => (await (await start()).lastProgress())?.sources[0]?.end?.[TOPIC]?.["0"] ?? 0,
+      pids: [process.pid, ...[...cluster.parts.values()].map(({ pid }) => pid)],
+    });
+  } finally {
+    streams.disconnect();
+    await log.close();
+    await cluster.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(way: Way, records: number): Promise<WayFigures> {
+  for (let from = 0; from < records; from += APPEND_RECORDS) {
+    await way.log.append(TOPIC, Array.from({ length: Math.min(APPEND_RECORDS, records - from) }, (_, index) => recordOf(from + index)));
+  }
+  const load = watchLoad(way.pids);
+  const started_ms = performance.now();
+  await way.drain();
+  const seconds = (performance.now() - started_ms) / 1000;
+  const { cpu_seconds, memory_mb } = load();
+  const waits_s = await trickle(way);
+  return { records_per_s: records / seconds, cpu_seconds, memory_mb, fresh_p50_s: percentile(waits_s, 0.5), fresh_p99_s: percentile(waits_s, 0.99) };
+}
+
+/** Seconds from each record's append to the commit that has it. */
+async function trickle(way: Way): Promise<number[]> {
+  const end = await way.follow();
+  /** Those that no commit has yet, the oldest first. */
+  let arrivals: { end: number; at_ms: number }[] = [];
+  const waits_s: number[] = [];
+  let place = (await way.log.bounds(TOPIC))[0]?.end ?? 0;
+  const look = async () => {
+    const reached = await way.place();
+    for (const { end: last, at_ms } of arrivals) if (last <= reached) waits_s.push((performance.now() - at_ms) / 1000);
+    arrivals = arrivals.filter(({ end: last }) => last > reached);
+  };
+  const begun_ms = performance.now();
+  for (let batch = 0; batch < TRICKLE.batches; batch += 1) {
+    await way.log.append(TOPIC, Array.from({ length: TRICKLE.batch_records }, (_, index) => recordOf(place + index)));
+    place += TRICKLE.batch_records;
+    arrivals.push({ end: place, at_ms: performance.now() });
+    const next_ms = begun_ms + (batch + 1) * TRICKLE.every_ms;
+    do await look();
+    while (performance.now() < next_ms && (await wait(Math.min(LOOK_MS, next_ms - performance.now()), true)));
+  }
+  while (arrivals.length > 0) {
+    await wait(LOOK_MS);
+    await look();
+  }
+  await end();
+  return waits_s;
+}
+
+function recordOf(number: number): SourceRecord {
+  const payload = Buffer.from(`{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(PAYLOAD_BYTES - 1, " ") + "}");
+  return { key: "btc", source: "bench", payload, ingested_at_us: 1_760_000_000_000_000 + number * 100 };
+}
+
+if (import.meta.main) console.log(JSON.stringify(await benchSpark(), null, 2));
