@@ -16,6 +16,7 @@ const ROOMS = [
   "engine",
   "transform",
   "query",
+  "quality",
   "live",
   "alert",
   "schedule",

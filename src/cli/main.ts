@@ -9,6 +9,7 @@ import { clusterCommand } from "./commands/cluster.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { produceCommand } from "./commands/produce.ts";
+import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
@@ -52,6 +53,7 @@ function program(): Command {
     .addCommand(rulesCommand(pipelines, withCommon))
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
+    .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(clusterCommand(pipelines, withoutLake))

@@ -1,0 +1,106 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { systemClock } from "../../clock.ts";
+import { OperatingError } from "../../errors.ts";
+import type { Column, Pipeline } from "../../pipeline/definition.ts";
+import { CHECKED_LAYERS, type CheckedLayer } from "../../quality/plan.ts";
+import { checkQuality, type Checked } from "../../quality/quality.ts";
+import { docsFolder, isCritical, nameOf } from "../../quality/result.ts";
+import { s3SettingsFrom } from "../../storage/s3/settings.ts";
+import { withLake, type CommonOptions } from "../context.ts";
+import { formatTable } from "../format.ts";
+import { styleResult } from "../output.ts";
+
+interface QualityCommandOptions extends CommonOptions {
+  layer?: CheckedLayer;
+  day?: string;
+  all?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  npm run -s coinlake -- quality
+  npm run -s coinlake -- quality --layer silver --day 2025-10-10
+
+Without --day it checks every day that has changed since it was good; the first time, all of them. Exits 1 when an expectation of
+severity critical is not met. What is expected stands in quality/; Data Docs are written into the lake's folder, and the page links them.`;
+
+export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("quality"))
+    .description("hold silver and gold against what is expected of them (Great Expectations)")
+    .addOption(new Option("--layer <layer>", "one layer only; silver asks for nothing of gold").choices(CHECKED_LAYERS))
+    .addOption(new Option("--day <date>", "the rows of this day (UTC), as 2025-10-10").argParser(parseDay))
+    .addOption(new Option("--all", "every day, changed or not").conflicts("day"))
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: QualityCommandOptions) => {
+      await withLake(options, pipelines, async ({ lake: open, pipeline, output }) => {
+        const { layer = null, day = null, all = false } = options;
+        const checked = await checkQuality({
+          open,
+          pipeline,
+          layer,
+          day,
+          is_all: all,
+          s3: () => s3SettingsFrom(process.env),
+          clock: systemClock,
+          say: output.say,
+        });
+        if (output.is_json) output.result(JSON.stringify({ lake: open.lake.name, data_docs: docsFolder(open.lake), ...checked }, null, 2));
+        else output.result(formatChecked(checked, docsFolder(open.lake)));
+        const failed = checked.batches.flatMap(({ table, result }) => result.failed.filter(isCritical).map((expectation) => `${table}: ${nameOf(expectation)}`));
+        if (failed.length > 0) throw notMet(failed);
+      });
+    });
+}
+
+const COLUMNS: readonly Column[] = [
+  { name: "table", header: "table", kind: "text" },
+  { name: "day", header: "day (UTC)", kind: "text" },
+  { name: "severity", header: "severity", kind: "text" },
+  { name: "expectation", header: "expectation", kind: "text" },
+  { name: "observed", header: "observed", kind: "text" },
+  { name: "unexpected", header: "unexpected rows", kind: "count" },
+  { name: "sample", header: "such as", kind: "text" },
+];
+
+const CELL_WIDTH = 60;
+
+export function formatChecked({ batches, unchanged }: Checked, docs: string): string {
+  const expectations = batches.reduce((sum, { result }) => sum + result.expectations, 0);
+  const failed = batches.flatMap(({ table, result }) => result.failed.map((expectation) => ({ table, day: result.day, expectation })));
+  const rows = failed.map(({ table, day, expectation }) => [
+    table,
+    day ?? "all",
+    expectation.severity,
+    folded(nameOf(expectation)),
+    folded(expectation.error ?? expectation.observed ?? "–"),
+    expectation.unexpected_rows === null ? null : String(expectation.unexpected_rows),
+    folded(expectation.sample.join("\n")),
+  ]);
+  const verdict =
+    failed.length === 0
+      ? `${styleResult("green", "✓")} all ${expectations} expectations of ${counted(batches.length, "batch", "batches")} are met`
+      : `${styleResult("red", "✗")} ${failed.length} of ${expectations} expectations of ${counted(batches.length, "batch", "batches")} are not met`;
+  const rest = unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since good` : null;
+  const lines = [...(rows.length > 0 ? [formatTable(COLUMNS, rows)] : []), batches.length > 0 ? verdict : `${styleResult("green", "✓")} nothing to check`];
+  return [...lines, ...(rest === null ? [] : [rest]), `Data Docs: ${docs}/index.html`].join("\n");
+}
+
+function folded(text: string): string {
+  return text.replaceAll(new RegExp(`(.{1,${CELL_WIDTH}})(?:\\s+|$)|(.{${CELL_WIDTH}})`, "g"), "$1$2\n").trim();
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+function parseDay(text: string): string {
+  const at_ms = Date.parse(`${text}T00:00:00Z`);
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(text)) return text;
+  throw new InvalidArgumentError("Write a day as 2025-10-10; days are UTC.");
+}
+
+function notMet(failed: readonly string[]): OperatingError {
+  return new OperatingError("EXPECTATIONS_NOT_MET", `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.join("; ")}.`, {
+    next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
+  });
+}

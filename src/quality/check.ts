@@ -1,0 +1,141 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { isoFromMicros, type Clock } from "../clock.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import { spillFolder } from "../engine/embedded/spill.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { toolsFolder } from "../lake/tools.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
+import { suitesFolder, type Batch, type Plan } from "./plan.ts";
+import { qualityFolder, type BatchResult, type ExpectationResult } from "./result.ts";
+
+export interface CheckOptions {
+  open: Pick<OpenLake, "lake" | "server">;
+  plan: Plan;
+  /** Where tables lie in S3; null where they do not. */
+  s3: S3Settings | null;
+  /** See `qualityPython`. */
+  python: string;
+  clock: Clock;
+  /** Told of every batch as it is checked. */
+  onChecked?: (batch: Batch, result: BatchResult) => void;
+}
+
+interface Message {
+  checked?: { table: string; day: string | null; rows: number; expectations: ExpectationResult[] };
+  broken?: string;
+  documented?: boolean;
+}
+
+const MEMORY_LIMIT = "1GB";
+const THREADS = "2";
+/** Runs whose results and pages are kept. */
+const KEPT_RUNS = 10;
+/** Today's rows of a live lake are late when the newest is older than this. */
+const FRESH_WITHIN_US = 15 * 60 * 1_000_000;
+/** One batch may take minutes; past this Great Expectations hangs, and is killed. */
+const SILENCE_TIMEOUT_MS = 10 * 60_000;
+const STDERR_KEPT_CHARACTERS = 4_000;
+
+/** Great Expectations over the plan's batches, in a process of its own; reads the lake, and writes Data Docs beside it. Throws CHECK_FAILED, SUITE_BROKEN. */
+export async function runChecks(options: CheckOptions): Promise<{ table: string; result: BatchResult }[]> {
+  const { plan, python, clock, onChecked } = options;
+  const checked_at = isoFromMicros(clock.now_us());
+  const spill = spillFolder();
+  const child = spawn(python, [fileURLToPath(new URL("check.py", import.meta.url))], {
+    // Great Expectations shows times in the zone of the process.
+    env: { ...process.env, TZ: "UTC", PYTHONDONTWRITEBYTECODE: "1", PYTHONUTF8: "1" },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const results: { table: string; result: BatchResult }[] = [];
+  try {
+    await converse(child, requestOf(options, checked_at, spill), ({ table, day, rows, expectations }) => {
+      const batch = plan.batches.find((candidate) => candidate.table === table && candidate.day === day);
+      if (batch === undefined) throw new TypeError(`nobody asked for ${table} of ${day}`);
+      const failed = expectations.filter(({ is_met }) => !is_met);
+      const result: BatchResult = { day, checked_at, rows, expectations: expectations.length, failed, digest: batch.digest };
+      results.push({ table, result });
+      onChecked?.(batch, result);
+    });
+  } finally {
+    rmSync(spill, { recursive: true, force: true });
+  }
+  return results;
+}
+
+/** What check.py takes. Secrets go through its standard input, which nobody else sees. */
+function requestOf({ open, plan, s3, clock }: CheckOptions, checked_at: string, spill: string): object {
+  const { lake, server } = open;
+  const extensions = join(toolsFolder(), "duckdb");
+  const has_extensions = existsSync(join(extensions, "v1.5.5"));
+  const now_us = clock.now_us();
+  const freshAfter = ({ day }: Batch) => {
+    if (day === null) return isoFromMicros(0);
+    const is_today = isoFromMicros(now_us).startsWith(day);
+    return lake.kind === "live" && is_today ? isoFromMicros(now_us - FRESH_WITHIN_US) : `${day}T00:00:00Z`;
+  };
+  return {
+    catalog_url: server.url,
+    settings: {
+      extension_directory: extensions,
+      autoinstall_known_extensions: String(!has_extensions),
+      memory_limit: MEMORY_LIMIT,
+      threads: THREADS,
+      temp_directory: spill,
+    },
+    has_extensions,
+    s3,
+    suites: suitesFolder(lake.pipeline),
+    folder: qualityFolder(lake),
+    kept_runs: KEPT_RUNS,
+    checked_at,
+    tables: plan.tables,
+    batches: plan.batches.map((batch) => ({ table: batch.table, day: batch.day, column: batch.column, fresh_after: freshAfter(batch) })),
+  };
+}
+
+function converse(child: ChildProcess, request: object, onChecked: (checked: NonNullable<Message["checked"]>) => void): Promise<void> {
+  let said = "";
+  let broken: string | null = null;
+  let is_documented = false;
+  let timer = setTimeout(() => child.kill("SIGKILL"), SILENCE_TIMEOUT_MS);
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-STDERR_KEPT_CHARACTERS);
+  });
+  // A process that died is told by "close"; writing to it must not end this one.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(JSON.stringify(request));
+  const lines = createInterface({ input: child.stdout ?? process.stdin });
+  lines.on("line", (line) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => child.kill("SIGKILL"), SILENCE_TIMEOUT_MS);
+    const message = JSON.parse(line) as Message;
+    if (message.checked !== undefined) onChecked(message.checked);
+    if (message.broken !== undefined) ({ broken } = message);
+    is_documented ||= message.documented === true;
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", (error) => reject(died(messageOf(error), said)));
+    child.once("close", (code, signal) => {
+      clearTimeout(timer);
+      if (broken !== null) reject(suiteBroken(broken));
+      else if (code === 0 && is_documented) resolve();
+      else reject(died(signal ? `signal ${signal}` : `exit code ${code}`, said));
+    });
+  });
+}
+
+function suiteBroken(words: string): OperatingError {
+  return new OperatingError("SUITE_BROKEN", words, { next_step: "Mend the suite; quality/README.md shows the form." });
+}
+
+function died(how: string, said: string): OperatingError {
+  const last = said.trim().split("\n").slice(-8).join("\n");
+  return new OperatingError("CHECK_FAILED", `Great Expectations ended (${how}) before it had checked everything.${last ? ` It said:\n${last}` : ""}`, {
+    next_step: "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
+    is_retryable: true,
+  });
+}

@@ -1,0 +1,81 @@
+"""Data Docs as pages that need nothing but themselves: no script, nothing from elsewhere; and results of past runs, a bounded number."""
+
+import re
+import shutil
+from pathlib import Path
+
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from great_expectations.render.view.view import DefaultJinjaIndexPageView, DefaultJinjaPageView
+from jinja2 import ChoiceLoader, FileSystemLoader
+
+TEMPLATES = Path(__file__).parent / "templates"
+RUN_TIME = re.compile(r"\d{8}T\d{6}\.\d+Z$")
+
+
+def _with_own_templates(view):
+    """Ours first: Great Expectations looks for custom templates after its own."""
+    view.env.loader = ChoiceLoader([FileSystemLoader(TEMPLATES), view.env.loader])
+
+
+class PlainPage(DefaultJinjaPageView):
+    def __init__(self, **options):
+        super().__init__(**options)
+        _with_own_templates(self)
+
+
+class PlainIndexPage(DefaultJinjaIndexPageView):
+    def __init__(self, **options):
+        super().__init__(**options)
+        _with_own_templates(self)
+
+
+def results_folder(folder):
+    return Path(folder, "results")
+
+
+def docs_folder(folder):
+    return Path(folder, "docs")
+
+
+def _files(folder):
+    return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
+
+
+def context_config(folder):
+    """A context that keeps nothing on disk but results and the pages made of them."""
+    page = {"module_name": __name__, "class_name": "PlainPage"}
+    site = {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": _files(docs_folder(folder)),
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": {"module_name": __name__, "class_name": "PlainIndexPage"}},
+        "site_section_builders": {
+            "expectations": {"class_name": "DefaultSiteSectionBuilder", "source_store_name": "expectations_store", "renderer": {"module_name": "great_expectations.render.renderer", "class_name": "ExpectationSuitePageRenderer"}, "view": page},
+            "validations": {"class_name": "DefaultSiteSectionBuilder", "source_store_name": "validation_results_store", "renderer": {"module_name": "great_expectations.render.renderer", "class_name": "ValidationResultsPageRenderer"}, "view": page},
+        },
+    }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"lake": site},
+        analytics_enabled=False,
+        progress_bars={"globally": False},
+    )
+    config.stores["validation_results_store"] = {"class_name": "ValidationResultsStore", "store_backend": _files(results_folder(folder))}
+    return config
+
+
+def write(context, folder, kept_runs):
+    """Pages of all results that are kept, and what leads to them."""
+    _forget_old_runs(folder, kept_runs)
+    context.build_data_docs()
+    # Fonts and pictures of Great Expectations' own pages, which ours do without.
+    shutil.rmtree(docs_folder(folder) / "static", ignore_errors=True)
+
+
+def _forget_old_runs(folder, kept):
+    """A run's results and pages lie in folders named by its time, one under each suite."""
+    found = [path for root in (results_folder(folder), docs_folder(folder)) for path in root.rglob("*Z") if RUN_TIME.match(path.name)]
+    old = sorted({path.name for path in found}, reverse=True)[kept:]
+    for path in found:
+        if path.name in old:
+            shutil.rmtree(path)

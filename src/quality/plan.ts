@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { LoadedTable, TableCatalog } from "../catalog/model.ts";
+import type { Clock } from "../clock.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import { OperatingError } from "../errors.ts";
+import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { projectFolder } from "../lake/tools.ts";
+import { TableReports } from "../query/tables.ts";
+import type { QualityResult } from "./result.ts";
+
+export const CHECKED_LAYERS = ["silver", "gold"] as const;
+export type CheckedLayer = (typeof CHECKED_LAYERS)[number];
+
+/** What one run of Great Expectations is to look at. */
+export interface Batch {
+  table: string;
+  /** The date column that the table is partitioned by; null where it is checked whole. */
+  column: string | null;
+  /** Null for a whole table, and for the rows without a date. */
+  day: string | null;
+  digest: string;
+}
+
+export interface HeldTable {
+  name: string;
+  /** As text, because such ids do not fit a double; null for a table without a snapshot. */
+  snapshot_id: string | null;
+}
+
+export interface Plan {
+  /** Every table that the suites may ask, at one moment. */
+  tables: HeldTable[];
+  batches: Batch[];
+  /** Whether tables lie in S3, which takes keys to read. */
+  is_in_s3: boolean;
+  /** Batches that need no check: they have not changed since they were good. */
+  unchanged: Batch[];
+}
+
+export interface PlanOptions {
+  open: Pick<OpenLake, "catalog" | "storage">;
+  pipeline: string;
+  /** Null for both. Suites of silver ask silver alone, so that silver can be judged before gold is built of it. */
+  layer: CheckedLayer | null;
+  /** A UTC date; null for every day that has changed since it was good. */
+  day: string | null;
+  /** Every batch, changed or not. */
+  is_all: boolean;
+  last: QualityResult | null;
+  clock: Clock;
+}
+
+const STILL_RETRY_MS = 500;
+const STILL_TIMEOUT_MS = 60_000;
+const DAY_PARTITION = /^(\w+)=(\d{4}-\d{2}-\d{2})$/;
+
+export function suitesFolder(pipeline: string): string {
+  return join(projectFolder(), "quality", pipeline);
+}
+
+/** Throws NO_SUITES, TABLE_MISSING, LAYERS_APART. */
+export async function planChecks(options: PlanOptions): Promise<Plan> {
+  const layers = options.layer === "silver" ? (["silver"] as const) : CHECKED_LAYERS;
+  const suites = suitesOf(options.pipeline).filter(({ table }) => options.layer === null || table.startsWith(`${options.layer}.`));
+  if (suites.length === 0) throw noSuites(options.pipeline);
+  const tables = await standingStill(options, layers);
+  const found: Batch[] = [];
+  for (const suite of suites) {
+    const table = tables.find(({ identifier }) => nameOfTable(identifier) === suite.table);
+    if (table === undefined) throw tableMissing(suite.table);
+    found.push(...(await batchesOf(table, suite, options)));
+  }
+  const isKnownGood = (batch: Batch) => {
+    const last = options.last?.tables.find(({ table }) => table === batch.table)?.batches.find(({ day }) => day === batch.day);
+    return last?.digest === batch.digest && last.failed.length === 0;
+  };
+  const is_asked_for = options.is_all || options.day !== null;
+  return {
+    tables: tables.map(({ identifier, metadata }) => ({ name: nameOfTable(identifier), snapshot_id: snapshotOf(metadata) })),
+    is_in_s3: tables.some(({ metadata }) => /^s3a?:/.test(metadata.location)),
+    batches: found.filter((batch) => is_asked_for || !isKnownGood(batch)),
+    unchanged: found.filter((batch) => !is_asked_for && isKnownGood(batch)),
+  };
+}
+
+/** Tables that have a suite, with the suite's text. */
+function suitesOf(pipeline: string): { table: string; text: string }[] {
+  const folder = suitesFolder(pipeline);
+  return CHECKED_LAYERS.flatMap((layer) =>
+    globSync(`${layer}/*.py`, { cwd: folder })
+      .sort()
+      .map((file) => ({ table: file.replace(/\.py$/, "").replace(/[\\/]/, "."), text: readFileSync(join(folder, file), "utf8") })),
+  );
+}
+
+/**
+ * The layers' tables at a moment at which all that follow the log stand at one place in it: between two runs of the models, as dbt's
+ * own tests see them. Within a run some tables are ahead of others, and rows would seem to be missing.
+ */
+async function standingStill({ open, clock }: PlanOptions, layers: readonly string[]): Promise<LoadedTable[]> {
+  const give_up_at_us = clock.now_us() + STILL_TIMEOUT_MS * 1000;
+  for (;;) {
+    const tables = await tablesIn(open.catalog, layers);
+    const places = new Set(tables.flatMap(({ metadata }) => placeOf(metadata.properties)));
+    if (places.size <= 1) return tables;
+    if (clock.now_us() > give_up_at_us) throw layersApart(tables);
+    await clock.wait(STILL_RETRY_MS);
+  }
+}
+
+async function tablesIn(catalog: TableCatalog, layers: readonly string[]): Promise<LoadedTable[]> {
+  const found: LoadedTable[] = [];
+  for (const layer of layers) {
+    if (!(await catalog.hasNamespace([layer]))) continue;
+    for (const identifier of await catalog.listTables([layer])) found.push(await catalog.loadTable(identifier));
+  }
+  return found;
+}
+
+/** In one spelling, whoever wrote it; nothing for a table that does not follow the log. */
+function placeOf(properties: Readonly<Record<string, string>>): string[] {
+  const text = properties[LOG_OFFSETS_PROPERTY];
+  if (text === undefined) return [];
+  const offsets = Object.entries(JSON.parse(text) as Record<string, number>);
+  return [offsets.map(([name, next]) => `${name}=${next}`).sort().join(",")];
+}
+
+/** By partition, from the manifests: no engine scans for it. */
+async function batchesOf(table: LoadedTable, suite: { table: string; text: string }, { open, day }: PlanOptions): Promise<Batch[]> {
+  const files = await new TableReports(open).files(table);
+  const paths = Map.groupBy(files, ({ partition }) => partition);
+  const days = [...paths].map(([partition, of_partition]) => {
+    const [, column = null, date = null] = DAY_PARTITION.exec(partition) ?? /^(\w+)=(null)$/.exec(partition) ?? [];
+    return { column, day: date === "null" ? null : date, digest: digestOf(suite.text, of_partition.map(({ path }) => path)) };
+  });
+  const column = days[0]?.column ?? null;
+  if (column === null || days.some((other) => other.column !== column)) {
+    return [{ table: suite.table, column: null, day: null, digest: digestOf(suite.text, files.map(({ path }) => path)) }];
+  }
+  const sorted = days.map((found) => ({ table: suite.table, ...found })).sort((a, b) => (a.day ?? "").localeCompare(b.day ?? ""));
+  if (day === null) return sorted;
+  const asked = sorted.filter((found) => found.day === day);
+  // A day without rows is a result: suites say whether that may be.
+  return asked.length > 0 ? asked : [{ table: suite.table, column, day, digest: digestOf(suite.text, []) }];
+}
+
+function digestOf(suite: string, paths: readonly string[]): string {
+  const hash = createHash("sha256").update(suite).update("\0");
+  for (const path of [...paths].sort()) hash.update(path).update("\0");
+  return hash.digest("hex");
+}
+
+function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
+  const id = metadata["current-snapshot-id"];
+  return id === null || id === undefined || String(id) === "-1" ? null : String(id);
+}
+
+function noSuites(pipeline: string): OperatingError {
+  return new OperatingError("NO_SUITES", `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`, {
+    next_step: "Write one as quality/README.md shows.",
+  });
+}
+
+function tableMissing(table: string): OperatingError {
+  return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake.`, {
+    next_step: "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
+    is_retryable: true,
+  });
+}
+
+function layersApart(tables: readonly LoadedTable[]): OperatingError {
+  const words = tables.map(({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata.properties)[0] ?? "does not follow the log"}`);
+  return new OperatingError("LAYERS_APART", `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`, {
+    next_step: "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
+    is_retryable: true,
+  });
+}

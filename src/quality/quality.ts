@@ -1,0 +1,73 @@
+import { mkdirSync } from "node:fs";
+import type { Clock } from "../clock.ts";
+import type { OpenLake } from "../engine/embedded/open.ts";
+import { OperatingError } from "../errors.ts";
+import { claimFolder, ownerOf } from "../lake/ownership.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
+import { runChecks, type CheckOptions } from "./check.ts";
+import { qualityPython } from "./install.ts";
+import { planChecks, type Plan, type PlanOptions } from "./plan.ts";
+import { qualityFolder, readResult, writeResult, type BatchResult, type QualityResult } from "./result.ts";
+
+export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_all">, Pick<CheckOptions, "onChecked"> {
+  open: OpenLake;
+  pipeline: Pipeline;
+  clock: Clock;
+  /** Asked for where tables lie in S3. */
+  s3(): S3Settings;
+  say(text: string): void;
+}
+
+export interface Checked {
+  /** What this run looked at. */
+  batches: { table: string; result: BatchResult }[];
+  unchanged: number;
+  /** Of all tables, as they were checked last. */
+  result: QualityResult;
+}
+
+/**
+ * Judges the lake by its suites: every day that has changed since it was good, or the one asked for. Reads the lake alone, so it may run
+ * beside its writer. Throws CHECK_RUNNING and what planning, installing and checking throw.
+ */
+export async function checkQuality(options: QualityOptions): Promise<Checked> {
+  const { open, pipeline, clock } = options;
+  const folder = qualityFolder(open.lake);
+  mkdirSync(folder, { recursive: true });
+  const claim = claimFolder(folder, "quality");
+  if (claim === null) throw checkRunning(ownerOf(folder));
+  try {
+    const last = readResult(open.lake);
+    const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
+    if (plan.batches.length === 0 && last !== null) return { batches: [], unchanged: plan.unchanged.length, result: last };
+    const python = await qualityPython(options);
+    const batches = await runChecks({ ...options, plan, python, s3: plan.is_in_s3 ? options.s3() : null });
+    const checked_at = batches[0]?.result.checked_at ?? new Date(clock.now_us() / 1000).toISOString();
+    const result = merged(last, batches, presence(plan, options), checked_at);
+    writeResult(open.lake, result);
+    return { batches, unchanged: plan.unchanged.length, result };
+  } finally {
+    claim.release();
+  }
+}
+
+/** Only a plan of every day knows which days there are. */
+function presence({ batches, unchanged }: Plan, { day: asked }: QualityOptions): (table: string, day: string | null) => boolean {
+  const planned = [...batches, ...unchanged];
+  return (table, day) => asked !== null || !planned.some((batch) => batch.table === table) || planned.some((batch) => batch.table === table && batch.day === day);
+}
+
+/** What is known of every table now: what this run found, and what earlier ones did of days that are still there. */
+function merged(last: QualityResult | null, batches: Checked["batches"], isThere: (table: string, day: string | null) => boolean, checked_at: string): QualityResult {
+  const isNew = (table: string, day: string | null) => batches.some((checked) => checked.table === table && checked.result.day === day);
+  const kept = (last?.tables ?? []).flatMap(({ table, batches: known }) => known.map((result) => ({ table, result })));
+  const all = [...kept.filter(({ table, result: { day } }) => !isNew(table, day) && isThere(table, day)), ...batches];
+  const by_table = Map.groupBy(all, ({ table }) => table);
+  const newestFirst = (a: BatchResult, b: BatchResult) => (b.day ?? "").localeCompare(a.day ?? "");
+  return { format: 1, checked_at, tables: [...by_table].map(([table, of_table]) => ({ table, batches: of_table.map(({ result }) => result).sort(newestFirst) })) };
+}
+
+function checkRunning(owner: string): OperatingError {
+  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, { next_step: "Wait for it, then run this again.", is_retryable: true });
+}
