@@ -105,7 +105,7 @@ def check(context, engine, suite, batch, checked_at):
     """One batch: loaded, held against its suite, told."""
     rows = lake.load_batch(engine, batch)
     table, day = batch["table"], batch["day"]
-    asset = context.data_sources.get(lake.SOURCE).add_query_asset(f"{table} {day or 'whole'}", query=f"select * from {lake.BATCH}")
+    asset = context.data_sources.get(lake.SOURCE).add_table_asset(f"{table} {day or 'whole'}", table_name=lake.BATCH)
     definition = gx.ValidationDefinition(name=asset.name, suite=suite, data=asset.add_batch_definition_whole_table("whole"))
     result = context.validation_definitions.add(definition).run(
         result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS},
