@@ -1,4 +1,5 @@
 import type { UnmappedProduct } from "../../pipelines/crypto/api/schemas.ts";
+import type { Expectations as FoundExpectations } from "../../src/serve/schemas/expectations.ts";
 import type { Quality as QualityFigures } from "../../src/serve/schemas/quality.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../format/number.ts";
@@ -6,6 +7,7 @@ import { PageHead, Panel } from "../parts/panel.tsx";
 import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
 import { Moment } from "../parts/time.tsx";
 import { useResource } from "../state/resource.ts";
+import { Expectations } from "./quality/expectations.tsx";
 import { Gaps } from "./quality/gaps.tsx";
 import { Quarantine } from "./quality/quarantine.tsx";
 import { Tests } from "./quality/tests.tsx";
@@ -15,6 +17,7 @@ const REFRESH_MS = 10_000;
 /** Whether the numbers can be believed: what balances, what is tested, what was refused, what never came. */
 export function Quality() {
   const quality = useResource<QualityFigures>("/api/quality", REFRESH_MS);
+  const expectations = useResource<FoundExpectations>("/api/quality/expectations", REFRESH_MS);
   const unmapped = useResource<Page<UnmappedProduct>>("/api/unmapped", REFRESH_MS);
   return (
     <div class="page quality">
@@ -26,6 +29,9 @@ export function Quality() {
             <div class="halves even">
               <Tests tests={figures.tests} />
               <div class="page">
+                <Loaded what="What is expected" resource={expectations} skeleton={<Skeleton height="6rem" />}>
+                  {(found) => <Expectations found={found} />}
+                </Loaded>
                 <Gaps />
                 <Panel title="Products without a coin" note="kept, not mapped" is_flush>
                   <Loaded what="The list of products" resource={unmapped} skeleton={<Skeleton height="6rem" />}>

@@ -1,7 +1,7 @@
 """Great Expectations over tables of the lake, once: a plan comes as JSON on standard input, what came of it goes out as lines of JSON.
 
     -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}], "batches": [{"table": "silver.t", ...}], ...}
-    <- {"checked": {"table": "silver.t", "day": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
+    <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
     <- {"documented": true}                                                                             once, at the end
        {"broken": "..."}                                                                            a suite that cannot be read
 
@@ -104,20 +104,25 @@ def moment(text):
 def check(context, engine, suite, batch, checked_at):
     """One batch: loaded, held against its suite, told."""
     rows = lake.load_batch(engine, batch)
-    table, day = batch["table"], batch["day"]
-    asset = context.data_sources.get(lake.SOURCE).add_table_asset(f"{table} {day or 'whole'}", table_name=lake.BATCH)
-    definition = gx.ValidationDefinition(name=asset.name, suite=suite, data=asset.add_batch_definition_whole_table("whole"))
+    table = batch["table"]
+    source = context.data_sources.get(lake.SOURCE)
+    definition = gx.ValidationDefinition(
+        name=table, suite=suite, data=source.add_table_asset(table, table_name=lake.BATCH).add_batch_definition_whole_table("whole")
+    )
     result = context.validation_definitions.add(definition).run(
         result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS},
         expectation_parameters={"fresh_after": moment(batch["fresh_after"])},
-        run_id=RunIdentifier(run_name=day or "whole", run_time=checked_at),
+        run_id=RunIdentifier(run_name=batch["part"], run_time=checked_at),
     )
-    send({"checked": {"table": table, "day": day, "rows": rows, "expectations": [describe(one, engine) for one in result.results]}})
+    send({"checked": {"table": table, "part": batch["part"], "rows": rows, "expectations": [describe(one, engine) for one in result.results]}})
+    # The next part of the table goes by the same name.
+    context.validation_definitions.delete(table)
+    source.delete_asset(table)
 
 
 def main():
     plan = json.load(sys.stdin)
-    context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"]))
+    context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"], plan["lake"]))
     engine = lake.open_lake(context, plan)
     try:
         suites = {table: context.suites.add(suite_of(plan["suites"], table)) for table in dict.fromkeys(batch["table"] for batch in plan["batches"])}

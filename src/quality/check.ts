@@ -25,7 +25,7 @@ export interface CheckOptions {
 }
 
 interface Message {
-  checked?: { table: string; day: string | null; rows: number; expectations: ExpectationResult[] };
+  checked?: { table: string; part: string; rows: number; expectations: ExpectationResult[] };
   broken?: string;
   documented?: boolean;
 }
@@ -52,11 +52,11 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   });
   const results: { table: string; result: BatchResult }[] = [];
   try {
-    await converse(child, requestOf(options, checked_at, spill), ({ table, day, rows, expectations }) => {
-      const batch = plan.batches.find((candidate) => candidate.table === table && candidate.day === day);
-      if (batch === undefined) throw new TypeError(`nobody asked for ${table} of ${day}`);
+    await converse(child, requestOf(options, checked_at, spill), ({ table, part, rows, expectations }) => {
+      const batch = plan.batches.find((candidate) => candidate.table === table && candidate.part === part);
+      if (batch === undefined) throw new TypeError(`nobody asked for ${table}, ${part}`);
       const failed = expectations.filter(({ is_met }) => !is_met);
-      const result: BatchResult = { day, checked_at, rows, expectations: expectations.length, failed, digest: batch.digest };
+      const result: BatchResult = { part, checked_at, rows, expectations: expectations.length, failed, digest: batch.digest };
       results.push({ table, result });
       onChecked?.(batch, result);
     });
@@ -72,12 +72,13 @@ function requestOf({ open, plan, s3, clock }: CheckOptions, checked_at: string, 
   const extensions = join(toolsFolder(), "duckdb");
   const has_extensions = existsSync(join(extensions, "v1.5.5"));
   const now_us = clock.now_us();
-  const freshAfter = ({ day }: Batch) => {
-    if (day === null) return isoFromMicros(0);
-    const is_today = isoFromMicros(now_us).startsWith(day);
-    return lake.kind === "live" && is_today ? isoFromMicros(now_us - FRESH_WITHIN_US) : `${day}T00:00:00Z`;
+  const freshAfter = ({ part }: Batch) => {
+    const is_today = isoFromMicros(now_us).startsWith(part);
+    if (lake.kind === "live" && is_today) return isoFromMicros(now_us - FRESH_WITHIN_US);
+    return /^\d/.test(part) ? `${part}T00:00:00Z` : isoFromMicros(0);
   };
   return {
+    lake: lake.name,
     catalog_url: server.url,
     settings: {
       extension_directory: extensions,
@@ -93,7 +94,7 @@ function requestOf({ open, plan, s3, clock }: CheckOptions, checked_at: string, 
     kept_runs: KEPT_RUNS,
     checked_at,
     tables: plan.tables,
-    batches: plan.batches.map((batch) => ({ table: batch.table, day: batch.day, column: batch.column, fresh_after: freshAfter(batch) })),
+    batches: plan.batches.map((batch) => ({ table: batch.table, part: batch.part, condition: batch.condition, fresh_after: freshAfter(batch) })),
   };
 }
 

@@ -41,22 +41,30 @@ def _files(folder):
     return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
 
 
-def context_config(folder):
+def _section(store, renderer):
+    return {
+        "class_name": "DefaultSiteSectionBuilder",
+        "source_store_name": store,
+        "renderer": {"module_name": "great_expectations.render.renderer", "class_name": renderer},
+        "view": {"module_name": __name__, "class_name": "PlainPage"},
+    }
+
+
+def context_config(folder, site_name):
     """A context that keeps nothing on disk but results and the pages made of them."""
-    page = {"module_name": __name__, "class_name": "PlainPage"}
     site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
         "store_backend": _files(docs_folder(folder)),
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": {"module_name": __name__, "class_name": "PlainIndexPage"}},
         "site_section_builders": {
-            "expectations": {"class_name": "DefaultSiteSectionBuilder", "source_store_name": "expectations_store", "renderer": {"module_name": "great_expectations.render.renderer", "class_name": "ExpectationSuitePageRenderer"}, "view": page},
-            "validations": {"class_name": "DefaultSiteSectionBuilder", "source_store_name": "validation_results_store", "renderer": {"module_name": "great_expectations.render.renderer", "class_name": "ValidationResultsPageRenderer"}, "view": page},
+            "expectations": _section("expectations_store", "ExpectationSuitePageRenderer"),
+            "validations": _section("validation_results_store", "ValidationResultsPageRenderer"),
         },
     }
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={"lake": site},
+        data_docs_sites={site_name: site},
         analytics_enabled=False,
         progress_bars={"globally": False},
     )

@@ -52,8 +52,7 @@ def open_lake(context, plan):
 
 def load_batch(engine, batch):
     """Makes the batch the table `batch`, in place of the one before; returns how many rows it has."""
-    condition = "true" if batch["column"] is None else f"{batch['column']} = date {quoted(batch['day'])}"
-    execute(engine, f"create or replace table {BATCH} as from {batch['table']} where {condition}")
+    execute(engine, f"create or replace table {BATCH} as from {batch['table']} where {batch['condition']}")
     return execute(engine, f"select count(*) from {BATCH}")[0][0]
 
 

@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/embedded/open.ts";
 import { OperatingError } from "../errors.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import type { LiveFile } from "../iceberg/live-files.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { TableReports } from "../query/tables.ts";
 import type { QualityResult } from "./result.ts";
@@ -17,10 +18,10 @@ export type CheckedLayer = (typeof CHECKED_LAYERS)[number];
 /** What one run of Great Expectations is to look at. */
 export interface Batch {
   table: string;
-  /** The date column that the table is partitioned by; null where it is checked whole. */
-  column: string | null;
-  /** Null for a whole table, and for the rows without a date. */
-  day: string | null;
+  /** A UTC date, `undated` for the rows that have none, or `whole` for a table that is not partitioned by a date. */
+  part: string;
+  /** Which rows of the table those are, as SQL. */
+  condition: string;
   digest: string;
 }
 
@@ -55,7 +56,14 @@ export interface PlanOptions {
 
 const STILL_RETRY_MS = 500;
 const STILL_TIMEOUT_MS = 60_000;
-const DAY_PARTITION = /^(\w+)=(\d{4}-\d{2}-\d{2})$/;
+const DATED_PARTITION = /^(\w+)=(\d{4}-\d{2}-\d{2}|null)$/;
+const WHOLE = "whole";
+const UNDATED = "undated";
+
+interface Suite {
+  table: string;
+  text: string;
+}
 
 export function suitesFolder(pipeline: string): string {
   return join(projectFolder(), "quality", pipeline);
@@ -74,7 +82,7 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
     found.push(...(await batchesOf(table, suite, options)));
   }
   const isKnownGood = (batch: Batch) => {
-    const last = options.last?.tables.find(({ table }) => table === batch.table)?.batches.find(({ day }) => day === batch.day);
+    const last = options.last?.tables.find(({ table }) => table === batch.table)?.batches.find(({ part }) => part === batch.part);
     return last?.digest === batch.digest && last.failed.length === 0;
   };
   const is_asked_for = options.is_all || options.day !== null;
@@ -87,7 +95,7 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
 }
 
 /** Tables that have a suite, with the suite's text. */
-function suitesOf(pipeline: string): { table: string; text: string }[] {
+function suitesOf(pipeline: string): Suite[] {
   const folder = suitesFolder(pipeline);
   return CHECKED_LAYERS.flatMap((layer) =>
     globSync(`${layer}/*.py`, { cwd: folder })
@@ -129,27 +137,29 @@ function placeOf(properties: Readonly<Record<string, string>>): string[] {
 }
 
 /** By partition, from the manifests: no engine scans for it. */
-async function batchesOf(table: LoadedTable, suite: { table: string; text: string }, { open, day }: PlanOptions): Promise<Batch[]> {
-  const files = await new TableReports(open).files(table);
-  const paths = Map.groupBy(files, ({ partition }) => partition);
-  const days = [...paths].map(([partition, of_partition]) => {
-    const [, column = null, date = null] = DAY_PARTITION.exec(partition) ?? /^(\w+)=(null)$/.exec(partition) ?? [];
-    return { column, day: date === "null" ? null : date, digest: digestOf(suite.text, of_partition.map(({ path }) => path)) };
-  });
-  const column = days[0]?.column ?? null;
-  if (column === null || days.some((other) => other.column !== column)) {
-    return [{ table: suite.table, column: null, day: null, digest: digestOf(suite.text, files.map(({ path }) => path)) }];
-  }
-  const sorted = days.map((found) => ({ table: suite.table, ...found })).sort((a, b) => (a.day ?? "").localeCompare(b.day ?? ""));
-  if (day === null) return sorted;
-  const asked = sorted.filter((found) => found.day === day);
-  // A day without rows is a result: suites say whether that may be.
-  return asked.length > 0 ? asked : [{ table: suite.table, column, day, digest: digestOf(suite.text, []) }];
+async function batchesOf(loaded: LoadedTable, { table, text }: Suite, { open, day }: PlanOptions): Promise<Batch[]> {
+  const files = await new TableReports(open).files(loaded);
+  const partitions = Map.groupBy(files, ({ partition }) => partition);
+  const parts = [...partitions].map(([partition, of_partition]) => ({ ...datedPart(partition), table, digest: digestOf(text, of_partition) }));
+  const column = parts[0]?.column ?? null;
+  if (column === null || parts.some((other) => other.column !== column)) return [{ table, part: WHOLE, condition: "true", digest: digestOf(text, files) }];
+  if (day === null) return parts.sort((a, b) => a.part.localeCompare(b.part));
+  // A day without rows is checked too: suites say whether that may be.
+  const of_day = partitions.get(`${column}=${day}`) ?? [];
+  return [{ table, ...datedPart(`${column}=${day}`), digest: digestOf(text, of_day) }];
 }
 
-function digestOf(suite: string, paths: readonly string[]): string {
+/** A partition by one date column; anything else has no column here. */
+function datedPart(partition: string): { column: string | null; part: string; condition: string } {
+  const [, column, date] = DATED_PARTITION.exec(partition) ?? [];
+  if (column === undefined || date === undefined) return { column: null, part: WHOLE, condition: "true" };
+  if (date === "null") return { column, part: UNDATED, condition: `${column} is null` };
+  return { column, part: date, condition: `${column} = date '${date}'` };
+}
+
+function digestOf(suite: string, files: readonly LiveFile[]): string {
   const hash = createHash("sha256").update(suite).update("\0");
-  for (const path of [...paths].sort()) hash.update(path).update("\0");
+  for (const path of files.map((file) => file.path).sort()) hash.update(path).update("\0");
   return hash.digest("hex");
 }
 

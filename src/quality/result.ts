@@ -23,8 +23,8 @@ export interface ExpectationResult {
 
 /** One day of a table, or a table that has no days, as it was checked last. */
 export interface BatchResult {
-  /** The UTC date; null for a whole table. */
-  day: string | null;
+  /** A UTC date, `undated` or `whole`. */
+  part: string;
   checked_at: string;
   rows: number;
   expectations: number;

@@ -12,6 +12,7 @@ import { notFound, refusal, sendProblem } from "./problem.ts";
 import { alertRoutes, ruleRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { expectationRoutes } from "./routes/expectations.ts";
 import { lakeRoutes } from "./routes/lake.ts";
 import { logRoutes } from "./routes/log.ts";
 import { metricRoutes } from "./routes/metrics.ts";
@@ -46,6 +47,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   lakeRoutes(app, parts);
   logRoutes(app, parts);
   qualityRoutes(app, parts);
+  expectationRoutes(app, parts);
   sqlRoutes(app, parts);
   eventRoutes(app, parts);
   const metrics = metricRoutes(app, parts);

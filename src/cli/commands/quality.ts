@@ -54,7 +54,7 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
 
 const COLUMNS: readonly Column[] = [
   { name: "table", header: "table", kind: "text" },
-  { name: "day", header: "day (UTC)", kind: "text" },
+  { name: "part", header: "day (UTC)", kind: "text" },
   { name: "severity", header: "severity", kind: "text" },
   { name: "expectation", header: "expectation", kind: "text" },
   { name: "observed", header: "observed", kind: "text" },
@@ -66,10 +66,10 @@ const CELL_WIDTH = 60;
 
 export function formatChecked({ batches, unchanged }: Checked, docs: string): string {
   const expectations = batches.reduce((sum, { result }) => sum + result.expectations, 0);
-  const failed = batches.flatMap(({ table, result }) => result.failed.map((expectation) => ({ table, day: result.day, expectation })));
-  const rows = failed.map(({ table, day, expectation }) => [
+  const failed = batches.flatMap(({ table, result }) => result.failed.map((expectation) => ({ table, part: result.part, expectation })));
+  const rows = failed.map(({ table, part, expectation }) => [
     table,
-    day ?? "all",
+    part,
     expectation.severity,
     folded(nameOf(expectation)),
     folded(expectation.error ?? expectation.observed ?? "–"),
