@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isoFromMicros, type Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { spillFolder } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { toolsFolder } from "../lake/tools.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { nameOfTable } from "../catalog/errors.ts";
 import type { LoadedTable, TableCatalog } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import type { Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/embedded/open.ts";
+import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
