@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { isListenedOn, listenersOn } from "./machine/port.ts";
-import { identify, isRunning } from "./machine/process.ts";
+import { identify, isRunning, isWithin } from "./machine/process.ts";
 import type { Part, Site } from "./part.ts";
 import { forgetState, writeState, type PartState } from "./state.ts";
 
@@ -74,7 +74,7 @@ async function waitUntilHealthy(part: Part, site: Site, state: PartState, timeou
 
 /** Null for a part that does its work. An answer counts only from the process that was started: others may answer on its ports. */
 export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartState): Promise<string | null> {
-  for (const [name, number] of Object.entries(ports)) if (!listenersOn(number).includes(pid)) return `it does not listen on ${number} (${name})`;
+  for (const [name, number] of Object.entries(ports)) if (!listenersOn(number).some((listener) => isWithin(listener, pid))) return `it does not listen on ${number} (${name})`;
   try {
     return (await part.isHealthy(site)) ? null : "it says that it is not ready";
   } catch (error) {

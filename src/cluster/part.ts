@@ -1,6 +1,6 @@
 import type { Cache } from "./fetch/cache.ts";
 
-export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark";
+export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airflow";
 
 /** A port that a part listens on, on 127.0.0.1. */
 export interface Port {
@@ -33,6 +33,9 @@ export interface Secrets {
   s3_access_key: string;
   s3_secret_key: string;
   postgres_password: string;
+  airflow_password: string;
+  /** By which Airflow's servers know each other. */
+  airflow_secret: string;
 }
 
 export interface PartCommand {
@@ -44,7 +47,7 @@ export interface PartCommand {
 }
 
 /**
- * A server that a cluster is made of: one process. Invariants that every part keeps:
+ * A server that a cluster is made of: one process, with whose end all that it started ends too. Invariants that every part keeps:
  *  - it listens on 127.0.0.1 alone, on the ports it is told, and keeps everything it writes below its folder;
  *  - `configure` may run before any start, over what it left before: it adds what is missing and harms nothing;
  *  - killed at any moment, it starts again with all that it had acknowledged.

@@ -1,4 +1,5 @@
 import type { Part, PartName } from "./part.ts";
+import { airflow } from "./parts/airflow.ts";
 import { hive } from "./parts/hive.ts";
 import { kafka } from "./parts/kafka.ts";
 import { minio } from "./parts/minio.ts";
@@ -6,7 +7,7 @@ import { postgres } from "./parts/postgres.ts";
 import { spark } from "./parts/spark.ts";
 
 /** In the order in which they start: a part comes after those it needs. */
-export const PARTS: readonly Part[] = [kafka, minio, postgres, hive, spark];
+export const PARTS: readonly Part[] = [kafka, minio, postgres, hive, spark, airflow];
 
 export function partNamed(name: string): Part | undefined {
   return PARTS.find((part) => part.name === name);

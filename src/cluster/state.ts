@@ -81,11 +81,10 @@ export function openOrCreateCluster(folder: string): Secrets {
   try {
     // Parts that run as another user pass through it, and see only what is theirs.
     mkdirSync(folder, { recursive: true, mode: 0o711 });
-    if (!isCluster(folder)) {
-      const random = (size_bytes: number) => randomBytes(size_bytes).toString("hex");
-      const secrets: Secrets = { s3_access_key: `coinlake-${random(4)}`, s3_secret_key: random(20), postgres_password: random(20) };
-      writeWhole(secretsFile(folder), `${JSON.stringify(secrets, null, 2)}\n`);
-    }
+    const known = isCluster(folder) ? readSecrets(folder) : {};
+    const secrets = newSecrets();
+    // A cluster that an earlier version made lacks those of parts that came later.
+    if (Object.keys(secrets).some((name) => !(name in known))) writeWhole(secretsFile(folder), `${JSON.stringify({ ...secrets, ...known }, null, 2)}\n`);
   } catch (error) {
     throw new OperatingError("CLUSTER_FOLDER_NOT_WRITABLE", `The cluster's folder ${folder} cannot be made: ${messageOf(error)}`, {
       next_step: "Name a folder that you may write to with --data.",
@@ -93,6 +92,17 @@ export function openOrCreateCluster(folder: string): Secrets {
     });
   }
   return readSecrets(folder);
+}
+
+function newSecrets(): Secrets {
+  const random = (size_bytes: number) => randomBytes(size_bytes).toString("hex");
+  return {
+    s3_access_key: `coinlake-${random(4)}`,
+    s3_secret_key: random(20),
+    postgres_password: random(20),
+    airflow_password: random(10),
+    airflow_secret: random(32),
+  };
 }
 
 /** One command at a time starts or stops a cluster's parts. Throws CLUSTER_BUSY. */

@@ -143,7 +143,7 @@ test("`down` stops every process by its id and keeps the data", async () => {
 test("some parts come up with what they need, and with the data they had", async () => {
   const { code, stderr } = await run("up", "--only", "hive");
   assert.equal(code, 0, stderr);
-  assert.deepEqual((await status()).map(({ state }) => state), ["stopped", "running", "running", "running", "stopped"]);
+  assert.deepEqual((await status()).map(({ state }) => state), ["stopped", "running", "running", "running", "stopped", "stopped"]);
   assert.match(await databases(environment()), /kept/);
 });
 

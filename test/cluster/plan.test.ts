@@ -63,8 +63,9 @@ test("the cache lies where it is said to, else in the user's cache folder, never
 
 test("a part comes with all that it needs, in the order in which they start", () => {
   assert.deepEqual(withNeeds(["hive"]).map(({ name }) => name), ["minio", "postgres", "hive"]);
+  assert.deepEqual(withNeeds(["airflow"]).map(({ name }) => name), ["postgres", "airflow"]);
   assert.deepEqual(withNeeds(["hive", "kafka"]).map(({ name }) => name), ["kafka", "minio", "postgres", "hive"]);
-  assert.deepEqual(withNeeds(["spark", "kafka"]), PARTS);
+  assert.deepEqual(withNeeds(["airflow", "spark", "kafka"]), PARTS);
   const seen = new Set<string>();
   for (const { name, needs } of PARTS) {
     assert.deepEqual(needs.filter((need) => !seen.has(need)), [], name);

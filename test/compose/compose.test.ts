@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PARTS, partNamed } from "../../src/cluster/parts.ts";
+import { AIRFLOW_SETTINGS } from "../../src/cluster/parts/airflow.ts";
 import { BROKER_SETTINGS } from "../../src/cluster/parts/kafka.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 
@@ -53,28 +54,30 @@ for (const { name, title, version, ports } of PARTS) {
     const [client] = ports;
     assert.ok(published.length === 1 && published[0]?.startsWith(`127.0.0.1:\${${client?.variable}:-${client?.default}}:`), published.join());
     assert.equal(settings.get(client?.variable ?? ""), String(client?.default));
-    // The metastore keeps nothing: its data are PostgreSQL's.
-    assert.equal(mounted.length, name === "hive" ? 0 : 1);
+    // The metastore keeps nothing: its data are PostgreSQL's. Airflow's tasks work on Coinlake's.
+    assert.equal(mounted.length, { hive: 0, airflow: 2 }[name as string] ?? 1);
   });
 }
 
 test("clients find the parts by the same variables", () => {
-  const secrets = { s3_access_key: "key", s3_secret_key: "secret", postgres_password: "password" };
+  const secrets = { s3_access_key: "key", s3_secret_key: "secret", postgres_password: "password", airflow_password: "password", airflow_secret: "secret" };
   const ports = Object.fromEntries(PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])));
   const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
   const all = { ...provided.kafka, ...provided.minio, ...provided.hive };
-  for (const name of ["coinlake", "spark"]) {
+  for (const name of ["coinlake", "spark", "airflow"]) {
     const { environment = {} } = service(name);
-    for (const [variable, value] of Object.entries(all)) {
+    for (const [variable, value] of Object.entries(name === "airflow" ? { ...all, ...provided.spark } : all)) {
       const found = environment[variable] ?? assert.fail(`${name} lacks ${variable}`);
       if (/_KEY(_ID)?$/.test(variable)) assert.match(found, /^\$\{COINLAKE_S3_\w+_KEY:\?/);
-      else assert.equal(filled(found).replace(/\b(kafka|minio|hive):/, "127.0.0.1:"), value, variable);
+      else assert.equal(filled(found).replace(/\b(kafka|minio|hive|spark):/, "127.0.0.1:"), value, variable);
     }
   }
-  const { environment = {} } = service("hive");
-  for (const variable of Object.keys(provided.postgres ?? {})) assert.ok(variable in environment, variable);
-  assert.equal(environment.PGUSER, service("postgres").environment?.POSTGRES_USER);
-  assert.equal(environment.PGUSER, provided.postgres?.PGUSER);
+  for (const name of ["hive", "airflow"]) {
+    const { environment = {} } = service(name);
+    for (const variable of Object.keys(provided.postgres ?? {})) assert.ok(variable in environment, variable);
+    assert.equal(environment.PGUSER, service("postgres").environment?.POSTGRES_USER);
+    assert.equal(environment.PGUSER, provided.postgres?.PGUSER);
+  }
 });
 
 /** With every variable at its default. */
@@ -95,6 +98,15 @@ test("the broker has the same settings in both", () => {
   const found = Object.fromEntries(Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]));
   assert.deepEqual(found, BROKER_SETTINGS);
   assert.equal(Buffer.from(environment.CLUSTER_ID ?? "", "base64url").length, 16);
+});
+
+test("Airflow has the same settings in both, and its own database", () => {
+  const { environment = {}, build, ports = [] } = service("airflow");
+  assert.deepEqual(Object.fromEntries(Object.keys(AIRFLOW_SETTINGS).map((name) => [name, environment[name]])), AIRFLOW_SETTINGS);
+  assert.match(environment.AIRFLOW__DATABASE__SQL_ALCHEMY_CONN ?? "", /:\/\/coinlake:.+@postgres:5432\/airflow$/);
+  assert.ok(ports[0]?.endsWith(`:${environment.AIRFLOW__API__PORT}`) && environment.AIRFLOW__CORE__EXECUTION_API_SERVER_URL?.includes(`:${environment.AIRFLOW__API__PORT}/`));
+  const dockerfile = readFileSync(build?.dockerfile ?? "", "utf8");
+  for (const name of ["AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__CORE__PLUGINS_FOLDER", "COINLAKE_CLI", "COINLAKE_DATA"]) assert.match(dockerfile, new RegExp(`\\b${name}=/`), name);
 });
 
 test("the servers get the same memory, database and bucket in both", () => {
@@ -145,7 +157,7 @@ test("Kafka's UI and Airflow are where a reader expects them", () => {
 
 test("every named volume is declared and used", () => {
   const used = Object.values(services).flatMap(({ volumes: mounted = [] }) => mounted.map((mount) => mount.split(":")[0] ?? ""));
-  assert.deepEqual(used.sort(), Object.keys(volumes).sort());
+  assert.deepEqual([...new Set(used)].sort(), Object.keys(volumes).sort());
 });
 
 test("the network can be one that exists", () => {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 const PROC = "/proc";
 /** What /proc/PID/stat shows behind the name in brackets, which may hold spaces and brackets itself. */
 const STARTED_AT_FIELD = 19;
+const PARENT_FIELD = 1;
 const STATE_FIELD = 0;
 
 /** A process, told apart from a later one with the same id by the moment it started. */
@@ -44,6 +45,12 @@ export function memoryOf(pid: number): number {
 
 export function childrenOf(pid: number): number[] {
   return readText(`${PROC}/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+}
+
+/** Whether a process is that one, or was started by it or by one that it started. */
+export function isWithin(pid: number, ancestor: number): boolean {
+  for (let current = pid; current > 0; current = Number(statOf(current)?.[PARENT_FIELD] ?? 0)) if (current === ancestor) return true;
+  return false;
 }
 
 /** `process 123 (java, in /srv/kafka)`: what a person needs to recognise it. The folder of another user's shows only to root. */
