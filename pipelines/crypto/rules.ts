@@ -1,6 +1,6 @@
 import type { RuleInput } from "../../src/alert/rule.ts";
 
-/** Question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question finds a fall. */
+/** The first is question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question finds a fall. */
 export const default_rules = [
   {
     id: "fall-5-percent-10-minutes",
@@ -10,6 +10,13 @@ export const default_rules = [
     condition: { kind: "change", direction: "fall", percent: 5, window_minutes: 10 },
     cooldown_seconds: 0,
     hysteresis_percent: 0,
+    sinks: ["page"],
+  },
+  {
+    id: "job-failed",
+    name: "A job beside the pipeline failed",
+    severity: "critical",
+    condition: { kind: "failed", job: "all" },
     sinks: ["page"],
   },
 ] satisfies readonly RuleInput[];

@@ -18,7 +18,7 @@ export async function backTest(history: TickHistory, json: object, options: Back
   const rule = testedRule(json);
   const watch = Watch.over(rule);
   if (watch === null) {
-    throw new OperatingError("NOT_TESTABLE", `A rule of kind ${rule.condition.kind} is judged by a clock, and the lake does not keep what it saw.`, {
+    throw new OperatingError("NOT_TESTABLE", `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`, {
       next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
     });
   }

@@ -1,6 +1,7 @@
 import { isoFromMicros, type Clock } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
-import type { Alert, Delivery } from "./alert.ts";
+import type { Alert, AlertEvent, Delivery } from "./alert.ts";
+import type { JobReport } from "./evaluate/job-report.ts";
 import type { AlertBook, AlertPage, AlertQuery } from "./facade.ts";
 import { badRule, parseNewRule, parseRule, slugOf, type Rule, type StoredRule } from "./rule.ts";
 import { PAGE_SINK, parseSink, viewOfSink, type SinkView } from "./sink.ts";
@@ -87,11 +88,22 @@ export class StoredBook implements AlertBook {
     return { ...alert, deliveries: this.store.deliveriesOf(id) };
   }
 
+  async reportJob(report: JobReport): Promise<AlertEvent[]> {
+    const events = await this.store.judgeReport(report, this.clock.now_us());
+    if (events !== null) {
+      this.rulesChanged();
+      return events;
+    }
+    throw new OperatingError("NO_RULE_ABOUT_JOBS", `No rule that is enabled tells of the job "${report.job}".`, {
+      next_step: `Enable one, or make one: npm run -s coinlake -- rules add '{"name":"A job failed","condition":{"kind":"failed","job":"all"}}'.`,
+    });
+  }
+
   async close(): Promise<void> {
     this.store.close();
   }
 
-  /** Told after a rule was made, changed or deleted by this process; a running engine takes it up at once. */
+  /** Told after a rule was made, changed or deleted by this process, or a job reported; a running engine takes it up at once. */
   protected rulesChanged(): void {}
 
   #now(): string {

@@ -6,7 +6,7 @@ import type { Log } from "../log/log.ts";
 import { patiently, pause } from "../patience.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../source/producer.ts";
-import type { AlertEvent } from "./alert.ts";
+import type { Alert, AlertEvent } from "./alert.ts";
 import { backTest } from "./back-test.ts";
 import { StoredBook } from "./book.ts";
 import { Deliverer, type DeliveryLimits } from "./deliver/deliverer.ts";
@@ -46,6 +46,7 @@ const SLICE_TICKS = 2_000;
 /** What waits beyond this is forgotten, and read again from the lake when its turn comes. */
 const MAX_WAITING_TICKS = 500_000;
 const MOST_FAILURES = 8;
+const MOST_OPEN_JOBS = 1_000;
 
 export function alertsFile(folder: string): string {
   return join(folder, "alerts.db");
@@ -115,6 +116,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #is_dirty = false;
   #data_version = -1;
   #are_rules_stale = true;
+  /** Alerts about jobs that are open: those who report write them. */
+  #reported: ReadonlyMap<string, Alert> = new Map();
   #judged_ticks = 0;
   #historic_ticks = 0;
   #wake: (() => void) | null = null;
@@ -325,6 +328,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const is_first = this.#data_version === -1;
     this.#are_rules_stale = false;
     this.#data_version = data_version;
+    this.#tellReported(is_first);
     const rules = this.store.rules().filter(({ is_enabled }) => is_enabled);
     const known = new Map(this.#watches.map((watch) => [keyOf(watch.rule), watch]));
     if (!is_first && rules.length === known.size && rules.every((rule) => known.has(keyOf(rule)))) return;
@@ -342,7 +346,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   #watchFor(rule: StoredRule): Watch | HealthWatch {
-    const states = this.store.states(rule.id);
+    const states = rule.condition.kind === "failed" ? [] : this.store.states(rule.id);
     return Watch.over(rule, states) ?? new HealthWatch(rule, this.#started_us, states);
   }
 
@@ -357,6 +361,20 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       }
       return judge;
     });
+  }
+
+  /** What other processes have reported of jobs since; what was open at the start is no news. */
+  #tellReported(is_first: boolean): void {
+    const rules = this.store.rules().filter(({ condition }) => condition.kind === "failed");
+    const open = rules.flatMap(({ id }) => this.store.alerts({ rule: id, state: "active" }, Number.MAX_SAFE_INTEGER, MOST_OPEN_JOBS));
+    const before = this.#reported;
+    this.#reported = new Map(open.map(({ alert }) => [alert.id, alert]));
+    if (is_first) return;
+    for (const [id, alert] of this.#reported) if (!before.has(id)) this.#tell({ event: "fired", alert });
+    for (const id of before.keys()) {
+      const alert = this.#reported.has(id) ? null : this.store.alert(id);
+      if (alert !== null) this.#tell({ event: alert.ended_by === "recovery" ? "recovered" : "ended", alert });
+    }
   }
 
   /** What was open when its rule was edited or deleted has ended with it, in the same transaction. */

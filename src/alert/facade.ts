@@ -1,6 +1,7 @@
 import type { Tick } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../source/producer.ts";
 import type { Alert, AlertEvent, Delivery } from "./alert.ts";
+import type { JobReport } from "./evaluate/job-report.ts";
 import type { Rule, StoredRule } from "./rule.ts";
 import type { SinkView } from "./sink.ts";
 
@@ -89,6 +90,8 @@ export interface AlertBook {
   /** Throws NO_SUCH_SINK, SINK_IN_USE. */
   deleteSink(id: string): Promise<void>;
   listAlerts(query?: AlertQuery): AlertPage;
+  /** What a job says of how it went, judged at once; answers with what followed. Throws NO_RULE_ABOUT_JOBS. */
+  reportJob(report: JobReport): Promise<AlertEvent[]>;
   /** Throws NO_SUCH_ALERT. */
   getAlert(id: string): Alert & { deliveries: Delivery[] };
   close(): Promise<void>;

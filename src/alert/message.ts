@@ -8,6 +8,8 @@ export interface Finding {
   value: bigint | null;
   reference: bigint | null;
   measure: number | null;
+  /** What a job said of its failure. */
+  failure?: string;
 }
 
 /** One sentence for people. */
@@ -31,6 +33,8 @@ export function messageFor(rule: Rule, finding: Finding): string {
       return `${subject} has been silent for ${figure} seconds`;
     case "lag":
       return `${subject} is ${figure} seconds behind the log`;
+    case "failed":
+      return `${subject} failed: ${finding.failure ?? "it did not say why"}`;
   }
 }
 
@@ -51,6 +55,8 @@ export function describeCondition(condition: Condition): string {
       return `${condition.source === "all" ? "a source" : condition.source} is silent for more than ${condition.seconds} seconds`;
     case "lag":
       return `${condition.layer} is more than ${condition.seconds} seconds behind the log`;
+    case "failed":
+      return `${condition.job === "all" ? "a job" : condition.job} reports that it failed`;
   }
 }
 
@@ -66,6 +72,7 @@ export function thresholdOf(condition: Condition): number | null {
     case "lag":
       return condition.seconds;
     case "crosses":
+    case "failed":
       return null;
   }
 }

@@ -64,8 +64,18 @@ const lag = z.strictObject({
   seconds: seconds.describe("the layer is behind the log by longer than this"),
 });
 
-export const conditionSchema = z.discriminatedUnion("kind", [change, crosses, volume_spike, volatility, silent, lag]);
+const failed = z.strictObject({
+  kind: z.literal("failed"),
+  job: z.string().min(1).max(100).describe("what runs beside the pipeline and reports how it went (`alerts report`), by name, or \"all\" for each"),
+});
+
+export const conditionSchema = z.discriminatedUnion("kind", [change, crosses, volume_spike, volatility, silent, lag, failed]);
 export type Condition = z.output<typeof conditionSchema>;
+
+/** Of the others, the subjects are sources, layers or jobs. */
+function isOfTicks({ kind }: Condition): boolean {
+  return kind !== "silent" && kind !== "lag" && kind !== "failed";
+}
 
 export const severitySchema = z.enum(["info", "warning", "critical"]);
 
@@ -98,7 +108,7 @@ function checkTogether(rule: { condition: Condition; subjects: unknown }, contex
   if (condition.kind === "volume_spike" && (condition.baseline_windows + 1) * condition.window_minutes > LONGEST_BASELINE_MINUTES) {
     refuse(["condition", "baseline_windows"], `window and baseline together may span at most ${LONGEST_BASELINE_MINUTES} minutes`);
   }
-  if ((condition.kind === "silent" || condition.kind === "lag") && rule.subjects !== "all") {
+  if (!isOfTicks(condition) && rule.subjects !== "all") {
     refuse(["subjects"], `a rule of kind ${condition.kind} has no subjects but "all"`);
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
+import type { AlertEvent } from "../../src/alert/alert.ts";
 import type { AlertPage } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
@@ -54,4 +55,19 @@ test("a lake where nothing fired has no alerts, and says so", async () => {
   const { code, stderr } = await run("alerts", "none");
   assert.equal(code, 1);
   assert.match(stderr, /NO_SUCH_ALERT/);
+});
+
+test("a job's failure is an alert until it succeeds, and how it went must be said", async () => {
+  const [fired] = (await json("alerts", "report", "backup", "--failed", "the disk is full")) as AlertEvent[];
+  assert.deepEqual([fired?.event, fired?.alert.message, fired?.alert.severity], ["fired", "backup failed: the disk is full", "critical"]);
+  const active = (await json("alerts", "--active")) as AlertPage;
+  assert.deepEqual(active.items.map(({ id }) => id), [fired?.alert.id]);
+  assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /told already/);
+  const [recovered] = (await json("alerts", "report", "backup", "--succeeded")) as AlertEvent[];
+  assert.deepEqual([recovered?.event, recovered?.alert.id, recovered?.alert.state], ["recovered", fired?.alert.id, "recovered"]);
+  for (const wrong of [[], ["--failed", "x", "--succeeded"]]) assert.equal((await run("alerts", "report", "backup", ...wrong)).code, 2);
+  await json("rules", "disable", "job-failed");
+  const { code, stderr } = await run("alerts", "report", "backup", "--failed", "x");
+  assert.equal(code, 1);
+  assert.match(stderr, /NO_RULE_ABOUT_JOBS[\s\S]*next:/);
 });

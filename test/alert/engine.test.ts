@@ -230,6 +230,46 @@ describe("rules of a running engine", () => {
   });
 });
 
+describe("rules on jobs", () => {
+  const rule = { id: "job", name: "A job failed", condition: { kind: "failed", job: "all" }, sinks: ["page", "book"] };
+
+  test("fire at the first failure that another process reports, once, and recover at the next success, told here and sent on", async () => {
+    const at = freshFolder();
+    const { engine, events, stop } = await runEngine(at, new Tape([]), { delivery: { base_ms: 10 } });
+    await engine.createSink({ id: "book", kind: "file", path: join(at, "book.jsonl") });
+    await engine.createRule(rule);
+    await engine.idle();
+    const other = await openAlertBook(at, { alerts: { default_rules: [] } }, systemClock);
+    const report = async (job: string, failure: string | null) => {
+      const followed = await other.reportJob({ job, failure });
+      await engine.idle();
+      return followed.map(({ event }) => event);
+    };
+    assert.deepEqual(await report("night", null), []);
+    assert.deepEqual(await report("night", "silver: no disk"), ["fired"]);
+    assert.deepEqual(await report("night", "silver: no disk yet"), []);
+    assert.deepEqual(await report("day", "late"), ["fired"]);
+    assert.deepEqual(await report("night", null), ["recovered"]);
+    await other.close();
+    assert.deepEqual(
+      events.map(({ event, alert }) => [event, alert.subject, alert.message, alert.state]),
+      [
+        ["fired", "night", "night failed: silver: no disk", "active"],
+        ["fired", "day", "day failed: late", "active"],
+        ["recovered", "night", "night failed: silver: no disk", "recovered"],
+      ],
+    );
+    assert.equal(engine.state().active, 1);
+    await engine.deleteRule("job");
+    await engine.idle();
+    assert.deepEqual(events.slice(3).map(({ event, alert }) => [event, alert.subject, alert.ended_by]), [["ended", "day", "rule_deleted"]]);
+    await assert.rejects(engine.reportJob({ job: "day", failure: "late" }), { code: "NO_RULE_ABOUT_JOBS" });
+    const deliveries = events.slice(0, 2).flatMap(({ alert }) => engine.getAlert(alert.id).deliveries.map(({ sink, event }) => [alert.subject, sink, event]));
+    assert.deepEqual(deliveries, [["night", "book", "fired"], ["night", "book", "recovered"], ["day", "book", "fired"]]);
+    await stop();
+  });
+});
+
 describe("rules on sources and layers", () => {
   const silent = { id: "silent", name: "Silent", condition: { kind: "silent", seconds: 60, source: "all" }, hysteresis_percent: 50 };
   const lag = { id: "lag", name: "Lag", condition: { kind: "lag", layer: "gold", seconds: 30 } };

@@ -32,6 +32,7 @@ describe("a rule", () => {
     ["a level that is no decimal", { condition: { kind: "crosses", direction: "above", level: "1e5" } }, /condition\.level/],
     ["a baseline longer than is held", { condition: { kind: "volume_spike", window_minutes: 60, times: 3, baseline_windows: 100 } }, /baseline_windows/],
     ["subjects of a rule on sources", { condition: { kind: "silent", seconds: 60, source: "all" }, subjects: ["a"] }, /subjects/],
+    ["subjects of a rule on jobs", { condition: { kind: "failed", job: "all" }, subjects: ["a"] }, /subjects/],
     ["an id that is no slug", { id: "A b" }, /id:/],
     ["no subject at all", { subjects: [] }, /subjects/],
   ];

@@ -3,6 +3,7 @@ import { Badge, Dot, type Tone } from "../../parts/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
 import { Missing, Price } from "../../parts/figures.tsx";
 import { Age, Moment } from "../../parts/time.tsx";
+import { isOfTicks } from "./words.ts";
 
 const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
 
@@ -39,7 +40,7 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
                 <Message alert={alert} />
                 <span class="note"> {alert.rule_name}</span>
               </td>
-              <td class="right">{alert.kind === "silent" || alert.kind === "lag" ? <Missing why="this rule is not about a price" /> : <Price value={alert.value} />}</td>
+              <td class="right">{!isOfTicks(alert.kind) ? <Missing why="this rule is not about a price" /> : <Price value={alert.value} />}</td>
               <td class="right figure">{alert.worst_measure === null ? <Missing why="not measured" /> : `${formatFigure(alert.worst_measure)} ${unitOf(alert)}`}</td>
               <td class="right">{alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Lasted alert={alert} />}</td>
             </tr>
@@ -62,7 +63,7 @@ function unitOf({ kind }: Alert): string {
 /** The message, with its subject as a link where the subject is a coin. */
 function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
   const rest = message.startsWith(subject) ? message.slice(subject.length) : ` ${message}`;
-  if (kind === "silent" || kind === "lag") {
+  if (!isOfTicks(kind)) {
     return (
       <>
         <strong>{subject}</strong>

@@ -7,6 +7,7 @@ export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   volatility: "a price is restless",
   silent: "a source is silent",
   lag: "a layer lags",
+  failed: "a job fails",
 };
 
 /** A rule while it is typed: every field of every kind as text, so that changing one's mind loses nothing. */
@@ -24,6 +25,7 @@ export interface Draft {
   baseline_windows: string;
   source: string;
   layer: string;
+  job: string;
   seconds: string;
   cooldown_seconds: string;
   hysteresis_percent: string;
@@ -45,6 +47,7 @@ const FRESH: Draft = {
   baseline_windows: "12",
   source: "all",
   layer: "gold",
+  job: "all",
   seconds: "60",
   cooldown_seconds: "0",
   hysteresis_percent: "0",
@@ -106,5 +109,7 @@ function conditionOf(draft: Draft): Rule["condition"] {
       return { kind: "silent", seconds, source: draft.source.trim() };
     case "lag":
       return { kind: "lag", layer: draft.layer as "gold", seconds };
+    case "failed":
+      return { kind: "failed", job: draft.job.trim() };
   }
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import { ApiError, call } from "../../state/api.ts";
 import { draftOf, KINDS, ruleOf, type Draft } from "./draft.ts";
+import { isOfTicks } from "./words.ts";
 
 interface FormProps {
   /** Null for a new rule. */
@@ -32,7 +33,7 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
       is_saving.value = false;
     }
   };
-  const is_of_ticks = draft.value.kind !== "silent" && draft.value.kind !== "lag";
+  const is_of_ticks = isOfTicks(draft.value.kind);
   return (
     <form class="rule-form" onSubmit={(event) => void submit(event)}>
       <div class="fields">
@@ -130,6 +131,11 @@ function ConditionFields({ draft }: { draft: Signal<Draft> }) {
       {kind === "lag" ? (
         <Field label="Layer">
           <Choice draft={draft} name="layer" options={["bronze", "silver", "gold", "live"]} />
+        </Field>
+      ) : null}
+      {kind === "failed" ? (
+        <Field label="Job, or all">
+          <Text draft={draft} name="job" is_required />
         </Field>
       ) : null}
       {kind === "silent" || kind === "lag" ? (

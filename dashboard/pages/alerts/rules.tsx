@@ -8,7 +8,7 @@ import { Moment } from "../../parts/time.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { AlertTable } from "./alert-list.tsx";
 import { RuleForm } from "./rule-form.tsx";
-import { sayCondition, saySubjects } from "./words.ts";
+import { isOfTicks, sayCondition, saySubjects } from "./words.ts";
 
 interface RulesProps {
   rules: readonly StoredRule[];
@@ -128,7 +128,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
 
 function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActions; edit: () => void }) {
   const is_sure = useSignal(false);
-  const is_of_ticks = rule.condition.kind !== "silent" && rule.condition.kind !== "lag";
+  const is_of_ticks = isOfTicks(rule.condition.kind);
   return (
     <span class="rule-actions">
       {is_of_ticks ? (

@@ -19,11 +19,18 @@ export function sayCondition(condition: Condition): string {
       return `${condition.source === "all" ? "any source" : condition.source} silent for ${condition.seconds} s`;
     case "lag":
       return `${condition.layer} more than ${condition.seconds} s behind the log`;
+    case "failed":
+      return `${condition.job === "all" ? "any job" : condition.job} failed`;
   }
 }
 
+/** The subjects of the others are sources, layers or jobs, not coins. */
+export function isOfTicks(kind: string): boolean {
+  return kind !== "silent" && kind !== "lag" && kind !== "failed";
+}
+
 export function saySubjects({ subjects, condition }: Pick<StoredRule, "subjects" | "condition">): string {
-  if (condition.kind === "silent" || condition.kind === "lag") return "";
+  if (!isOfTicks(condition.kind)) return "";
   if (subjects === "all") return "every coin";
   return subjects.length > 3 ? `${subjects.slice(0, 3).join(", ")} and ${subjects.length - 3} more` : subjects.join(", ");
 }

@@ -30,7 +30,7 @@ export interface Gauge {
   read(tick: Tick, arrival: Arrival, history: SubjectHistory, memo: Memo): { readings: readonly Reading[]; memo: Memo };
 }
 
-/** Null for conditions on sources and layers, which a clock judges. */
+/** Null for conditions that no tick decides: on sources and layers a clock does, on jobs their reports do. */
 export function gaugeFor(condition: Condition, hysteresis_percent: number): (() => Gauge) | null {
   switch (condition.kind) {
     case "change":
@@ -43,6 +43,7 @@ export function gaugeFor(condition: Condition, hysteresis_percent: number): (() 
       return () => volatilityGauge(condition, hysteresis_percent);
     case "silent":
     case "lag":
+    case "failed":
       return null;
   }
 }
@@ -58,6 +59,7 @@ export function spansOf(condition: Condition): Spans {
     case "crosses":
     case "silent":
     case "lag":
+    case "failed":
       return { prices_us: null, minutes: null };
   }
 }

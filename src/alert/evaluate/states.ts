@@ -11,7 +11,7 @@ export interface SubjectState {
   memo: Memo;
 }
 
-const UNTOUCHED: Readonly<SubjectState> = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
+export const UNTOUCHED: Readonly<SubjectState> = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
 
 /** The states of one rule, and which of them are not durable yet. */
 export class SubjectStates {

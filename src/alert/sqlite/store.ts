@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../errors.ts";
 import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../sqlite-file.ts";
 import type { Alert, AlertEvent, Delivery } from "../alert.ts";
+import { isAbout, judgeReport, type JobReport } from "../evaluate/job-report.ts";
 import type { SubjectState } from "../evaluate/states.ts";
 import type { AlertQuery } from "../facade.ts";
 import type { Rule, StoredRule } from "../rule.ts";
@@ -215,14 +216,36 @@ export class AlertStore {
       });
       const kept = events.filter(({ alert }) => !changed.has(alert.rule_id));
       for (const event of kept) this.#writeEvent(event, ruleFor(event.alert.rule_id), now_us);
-      for (const { rule, subject, state } of kept_states) {
-        const { active, ended_at_us, opened_at_us, memo } = state;
-        this.#sql.put_state.run(rule.id, subject, active?.id ?? null, ended_at_us, opened_at_us, JSON.stringify(memo));
-        if (active !== null) this.#sql.update_alert.run(1, JSON.stringify(active), active.id);
-      }
+      for (const { rule, subject, state } of kept_states) this.#putState(rule, subject, state);
       for (const [partition, offset] of Object.entries(next)) this.#sql.put_progress.run(partition, offset);
       return kept;
     });
+  }
+
+  /**
+   * Judges what a job reports by every rule that is about one, in a single transaction: their states change here alone, whoever has
+   * the file open. Answers with what followed; null where no rule that is enabled is about that job.
+   */
+  judgeReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
+    return this.transact("write to", () => {
+      const rules = this.#sql.list_rules.all().map(ruleOf).filter((rule) => rule.is_enabled && isAbout(rule, report));
+      const events: AlertEvent[] = [];
+      for (const rule of rules) {
+        const row = this.#sql.list_states.all(rule.id).find((found) => found["subject"] === report.job);
+        const { event, state } = judgeReport(rule, row === undefined ? null : stateOf(row), report, now_us);
+        if (event !== null) {
+          this.#writeEvent(event, rule, now_us);
+          events.push(event);
+        }
+        this.#putState(rule, report.job, state);
+      }
+      return rules.length === 0 ? null : events;
+    });
+  }
+
+  #putState(rule: StoredRule, subject: string, { active, ended_at_us, opened_at_us, memo }: SubjectState): void {
+    this.#sql.put_state.run(rule.id, subject, active?.id ?? null, ended_at_us, opened_at_us, JSON.stringify(memo));
+    if (active !== null) this.#sql.update_alert.run(1, JSON.stringify(active), active.id);
   }
 
   #writeEvent({ event, alert }: AlertEvent, rule: StoredRule | null, now_us: number): void {

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Alert, Delivery } from "../../alert/alert.ts";
 import type { AlertQuery } from "../../alert/facade.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
@@ -31,7 +31,8 @@ const DELIVERY_COLUMNS: readonly Column[] = [
 type AlertsOptions = CommonOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
 
 export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
-  return withCommon(new Command("alerts"))
+  // Options behind `report` are its own.
+  return withCommon(new Command("alerts").enablePositionalOptions())
     .description("what fired, newest first; or one alert with its deliveries")
     .argument("[alert]", "its id")
     .option("--rule <id>", "of one rule only")
@@ -40,6 +41,7 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
     .option("--limit <n>", "at most so many", parseLimit, 50)
     .option("--cursor <cursor>", "go on where the page before ended")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- alerts --active --limit 10")
+    .addCommand(reportCommand(pipelines, withCommon))
     .action((id: string | undefined, options: AlertsOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         if (id !== undefined) {
@@ -54,6 +56,27 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
         if (!output.is_json && page.next !== null) output.say(`There are more: --cursor ${page.next}`);
       }),
     );
+}
+
+type ReportOptions = CommonOptions & { failed?: string; succeeded?: boolean };
+
+function reportCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("report"))
+    .description("tell how a job went that runs beside the pipeline: a failure fires, the next success ends it")
+    .argument("<job>", "its name")
+    .addOption(new Option("--failed <why>", "it failed, and why").conflicts("succeeded"))
+    .option("--succeeded", "it succeeded")
+    .addHelpText("after", '\nExample:\n  npm run -s coinlake -- alerts report backup --failed "the disk is full"')
+    .action((job: string, options: ReportOptions, command: Command) => {
+      const { failed, succeeded } = options;
+      if (failed === undefined && !succeeded) command.error("error: say how it went: --failed WHY or --succeeded");
+      return withAlerts(options, pipelines, async ({ book, output }) => {
+        const events = await book.reportJob({ job, failure: failed ?? null });
+        if (output.is_json) return output.result(JSON.stringify(events, null, 2));
+        for (const { event, alert } of events) output.say(`${event}: ${alert.message}`);
+        if (events.length === 0) output.say(succeeded ? `${job} succeeded, as before.` : `That ${job} failed is told already.`);
+      });
+    });
 }
 
 function queryOf({ rule, subject, active, limit, cursor }: AlertsOptions): AlertQuery {

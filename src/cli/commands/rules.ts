@@ -27,6 +27,7 @@ A rule of each kind (subjects, severity, cooldown_seconds, hysteresis_percent, i
   {"name":"Restless","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}
   {"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}
   {"name":"Late","condition":{"kind":"lag","layer":"gold","seconds":120}}
+  {"name":"A job failed","condition":{"kind":"failed","job":"all"}}
 
 Example:
   npm run -s coinlake -- rules add '{"name":"Bitcoin above 100,000","subjects":["bitcoin"],"condition":{"kind":"crosses","direction":"above","level":"100000"}}'`;
