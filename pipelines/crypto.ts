@@ -24,6 +24,7 @@ export const crypto: Pipeline = {
     commit_size_bytes: 64 * 1024 * 1024,
   },
   transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
+  maintenance: { z_order: { "gold.fact_crypto_ticks": ["crypto_id", "price_at"], "gold.fact_crypto_hourly": ["crypto_id", "hour_at"] } },
   producers: {
     live: {
       description: "all that follow, side by side in one lake; or some of them, as in coinbase,kraken",

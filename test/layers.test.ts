@@ -15,6 +15,7 @@ const ROOMS = [
   "ingest",
   "engine",
   "transform",
+  "maintain",
   "query",
   "quality",
   "live",

@@ -8,6 +8,7 @@ import { askCommand } from "./commands/ask.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { maintainCommand } from "./commands/maintain.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
@@ -55,8 +56,9 @@ function program(): Command {
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
-    .addCommand(produceCommand(pipelines, withoutLake))
+    .addCommand(maintainCommand(pipelines, withCommon))
     .addCommand(clusterCommand(pipelines, withoutLake))
+    .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });

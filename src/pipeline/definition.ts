@@ -30,6 +30,10 @@ export interface Pipeline {
     /** Pause between two runs of the tests over the whole lake. */
     test_interval_ms: number;
   };
+  maintenance: {
+    /** The columns along which compaction sorts a table's rows, all at once (Z-order), by `layer.table`; the others are only packed. */
+    z_order: Readonly<Record<string, readonly string[]>>;
+  };
   /** By the name that `--source` takes; `replay:FILE` passes FILE. Names of live sources can be listed: `--source one,other`. */
   producers: Record<string, ProducerFactory>;
   default_source: string;

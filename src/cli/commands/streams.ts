@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { clusterFolder } from "../../cluster/state.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
 import type { StreamProgress } from "../../engine/cluster/spark/progress.ts";
@@ -23,6 +23,7 @@ export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate)
     .description(`the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
     .addCommand(listCommand(jobs, withCommon))
+    .addCommand(checkCommand(jobs, withCommon))
     .addCommand(startCommand(jobs, withCommon))
     .addCommand(watchCommand(withCommon))
     .addCommand(stopCommand(jobs, withCommon));
@@ -47,6 +48,48 @@ function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
         output.result(formatTable(LIST_COLUMNS, rows.map(({ stream, description, state, message, progress }) => [stream, description, state, message, ...progressCells(progress)])));
       });
     });
+}
+
+type CheckOptions = CommonOptions & { maxLag: number };
+
+function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
+  return withCommon(new Command("check"))
+    .description("whether streams run, and their tables lack little of the log")
+    .argument("[names...]", "which; all by default")
+    .option("--max-lag <records>", "at most so many records wait in the log", parseCount, 0)
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams check --max-lag 10000\n\nExits 1 while one does not run or more waits, and says which.")
+    .action(async (names: string[], options: CheckOptions) => {
+      await withStreams(options, async ({ streams, output }) => {
+        const running = await streams.list();
+        const rows = await Promise.all(
+          named(jobs, names).map(async ({ name }) => {
+            const query = running.find((candidate) => candidate.name === name);
+            const progress = query === undefined ? null : await query.lastProgress();
+            return { stream: name, state: query === undefined ? "stopped" : "running", lag: progress === null ? null : lagOf(progress), at: progress?.at ?? null };
+          }),
+        );
+        if (output.is_json) output.result(JSON.stringify(rows, null, 2));
+        const reasons = rows.flatMap(({ stream, state, lag }) => {
+          if (state === "stopped") return [`${stream} does not run`];
+          if (lag === null) return [`${stream} has committed no batch yet that says how far it is`];
+          return lag > options.maxLag ? [`${lag.toLocaleString("en")} records wait for ${stream}`] : [];
+        });
+        if (reasons.length > 0) throw behind(reasons);
+        output.say(rows.map(({ stream, lag }) => `${stream} runs, ${(lag ?? 0).toLocaleString("en")} records wait`).join("; "));
+      });
+    });
+}
+
+function behind(reasons: readonly string[]): OperatingError {
+  return new OperatingError("STREAM_BEHIND", `${reasons.join("; ")}.`, {
+    next_step: "Look again in a while; a stream that does not run is started by `coinlake streams start`.",
+    is_retryable: true,
+  });
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number, 0 or more.");
 }
 
 function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
