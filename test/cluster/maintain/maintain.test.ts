@@ -22,7 +22,7 @@ let servers: Servers;
 let spark: SparkSession;
 
 before(async () => {
-  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, "live", "live", crypto.name));
+  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "live", kind: "live", pipeline: crypto.name, profile: "cluster", warehouse: "s3://warehouse" }));
   servers = await startServers("spark");
   spark = new SparkSession({ remote: servers.environment.SPARK_REMOTE ?? "" });
   for (const layer of ["bronze", "gold"]) await spark.sql(`create namespace ${layer}`);
