@@ -12,4 +12,5 @@ RUN node bin/bootstrap.js -- node --version && mkdir /home/node/data
 COPY --chown=node . .
 VOLUME /home/node/data
 EXPOSE 4000
-CMD ["node", "bin/bootstrap.js", "--", "node", "src/cli/main.ts", "start", "--host", "0.0.0.0", "--data", "/home/node/data"]
+ENTRYPOINT ["node", "bin/bootstrap.js", "--", "node", "src/cli/main.ts"]
+CMD ["start", "--host", "0.0.0.0", "--data", "/home/node/data"]

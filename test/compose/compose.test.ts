@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { PARTS, partNamed } from "../../src/cluster/parts.ts";
 import { AIRFLOW_SETTINGS } from "../../src/cluster/parts/airflow.ts";
 import { BROKER_SETTINGS } from "../../src/cluster/parts/kafka.ts";
+import { SPARK_SETTINGS } from "../../src/cluster/parts/spark.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 
 /** The compose file is held to the specification's schema, and to what the native launcher starts: one cluster, two ways to run it. */
@@ -25,14 +26,15 @@ interface Compose {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
   networks: Record<string, { name: string; external: string }>;
+  configs: Record<string, { content: string }>;
 }
 
 const FILE = "docker-compose.yml";
 const text = readFileSync(FILE, "utf8");
 const read = spawnSync(pythonExecutable(), ["test/compose/read.py", FILE, "test/compose/compose-spec.json"], { encoding: "utf8" });
-const { services, volumes, networks } = JSON.parse(read.stdout || '{"services":{},"volumes":{},"networks":{}}') as Compose;
+const { services, volumes, networks, configs } = JSON.parse(read.stdout || '{"services":{},"volumes":{},"networks":{},"configs":{}}') as Compose;
 const service = (name: string): Service => services[name] ?? assert.fail(`no service ${name}`);
-const dockerfiles = ["Dockerfile", ...globSync("**/*.Dockerfile", { exclude: ["node_modules/**", ".tools/**"] })];
+const dockerfiles = globSync(["**/Dockerfile", "**/*.Dockerfile"], { exclude: ["node_modules/**", ".tools/**"] });
 const settings = new Map(
   readFileSync(".env.example", "utf8")
     .split("\n")
@@ -42,7 +44,7 @@ const settings = new Map(
 
 test("the compose file is one by the specification's schema", () => {
   assert.equal(read.status, 0, read.stderr);
-  assert.deepEqual(Object.keys(services), ["kafka", "kafka-ui", "minio", "postgres", "hive", "spark", "airflow", "coinlake"]);
+  assert.deepEqual(Object.keys(services), ["kafka", "kafka-ui", "minio", "postgres", "hive", "spark", "airflow", "producers", "coinlake"]);
 });
 
 for (const { name, title, version, ports } of PARTS) {
@@ -63,10 +65,10 @@ test("clients find the parts by the same variables", () => {
   const secrets = { s3_access_key: "key", s3_secret_key: "secret", postgres_password: "password", airflow_password: "password", airflow_secret: "secret" };
   const ports = Object.fromEntries(PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])));
   const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
-  const all = { ...provided.kafka, ...provided.minio, ...provided.hive };
-  for (const name of ["coinlake", "spark", "airflow"]) {
+  const all = { ...provided.kafka, ...provided.minio, ...provided.hive, ...provided.spark };
+  for (const name of ["coinlake", "producers", "spark", "airflow"]) {
     const { environment = {} } = service(name);
-    for (const [variable, value] of Object.entries(name === "airflow" ? { ...all, ...provided.spark } : all)) {
+    for (const [variable, value] of Object.entries(all)) {
       const found = environment[variable] ?? assert.fail(`${name} lacks ${variable}`);
       if (/_KEY(_ID)?$/.test(variable)) assert.match(found, /^\$\{COINLAKE_S3_\w+_KEY:\?/);
       else assert.equal(filled(found).replace(/\b(kafka|minio|hive|spark):/, "127.0.0.1:"), value, variable);
@@ -98,6 +100,23 @@ test("the broker has the same settings in both", () => {
   const found = Object.fromEntries(Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]));
   assert.deepEqual(found, BROKER_SETTINGS);
   assert.equal(Buffer.from(environment.CLUSTER_ID ?? "", "base64url").length, 16);
+});
+
+test("Spark has the same settings in both, and keeps its checkpoints in its volume", () => {
+  const lines = configs["spark-settings"]?.content.trim().split("\n") ?? [];
+  const found = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]));
+  assert.deepEqual(Object.fromEntries(Object.keys(SPARK_SETTINGS).map((name) => [name, found[name]])), SPARK_SETTINGS);
+  const [mounted = ""] = service("spark").volumes ?? [];
+  assert.ok(found["spark.sql.streaming.checkpointLocation"]?.startsWith(`file://${mounted.split(":")[1]}/`));
+});
+
+test("one service reads the source, and one follows what it brings", () => {
+  const { command: producing = [] } = service("producers");
+  const { command: following = [] } = service("coinlake");
+  const source = (words: string[]) => words[words.indexOf("--source") + 1];
+  assert.equal(producing[0], "produce");
+  assert.deepEqual([following[0], following.includes("--no-produce"), following[following.indexOf("--profile") + 1]], ["start", true, "cluster"]);
+  assert.equal(source(producing), source(following));
 });
 
 test("Airflow has the same settings in both, and its own database", () => {

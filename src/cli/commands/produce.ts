@@ -1,5 +1,7 @@
 import { Command } from "commander";
-import { systemClock } from "../../clock.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isoFromMicros, systemClock } from "../../clock.ts";
 import type { OpenLake } from "../../engine/open.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { claimSource } from "../../lake/ownership.ts";
@@ -13,6 +15,9 @@ import { openOutput, type Output } from "../output.ts";
 import { Status } from "../status.ts";
 import { stopOnSignals } from "../stopping.ts";
 import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
+
+/** How often it notes, for whoever watches the process, that records still come in. */
+const NOTE_INTERVAL_US = 5_000_000;
 
 interface ProduceOptions extends CommonOptions {
   source?: string;
@@ -62,8 +67,13 @@ async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Prod
   const { name: topic, partitions } = pipeline.topic;
   const { reported } = new Status(output, producers);
   let records = 0;
+  let noted_us = -Infinity;
   const appended = (count: number): void => {
     records += count;
+    const now_us = systemClock.now_us();
+    if (now_us - noted_us < NOTE_INTERVAL_US) return;
+    noted_us = now_us;
+    writeFileSync(join(open.lake.folder, "source", "appended"), `${isoFromMicros(now_us)}\n`);
   };
   await open.log.createTopic(topic, partitions);
   output.say(`Coinlake fills ${topic} for the lake ${open.lake.name}   (Ctrl-C stops it)`);

@@ -111,36 +111,41 @@ function jvm(site: Site): string[] {
   return [...properties, ...modules, "-cp", [site.files, sparkJars(site.files)].map((folder) => join(folder, "*")).join(":")];
 }
 
+/** What does not depend on where Spark and the others lie. Docker's is set the same. */
+export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
+  "spark.master": "local[2]",
+  "spark.ui.enabled": "false",
+  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for good.
+  "spark.connect.session.manager.defaultSessionTimeout": "-1",
+  "spark.sql.session.timeZone": "UTC",
+  "spark.sql.shuffle.partitions": "2",
+  "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+  "spark.sql.defaultCatalog": "lake",
+  "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
+  "spark.sql.catalog.lake.type": "hive",
+  "spark.sql.catalog.lake.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+  "spark.sql.catalog.lake.s3.path-style-access": "true",
+  // Others write these tables too.
+  "spark.sql.catalog.lake.cache-enabled": "false",
+  // Commits compare and swap the table's metadata location; a lock would outlive a writer that was killed.
+  "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
+};
+
 function settings({ ports, folder, environment: found }: Site): Record<string, string> {
   return {
-    "spark.master": "local[2]",
+    ...SPARK_SETTINGS,
     "spark.app.name": "coinlake",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.local.dir": join(folder, "scratch"),
-    "spark.ui.enabled": "false",
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.connect.grpc.binding.port": String(ports.spark),
-    // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for good.
-    "spark.connect.session.manager.defaultSessionTimeout": "-1",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.shuffle.partitions": "2",
     "spark.sql.warehouse.dir": join(folder, "scratch", "warehouse"),
     // Each query below it under its name.
     "spark.sql.streaming.checkpointLocation": pathToFileURL(join(folder, "checkpoints")).href,
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.sql.defaultCatalog": "lake",
-    "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.lake.type": "hive",
     "spark.sql.catalog.lake.uri": found.COINLAKE_HIVE_URI ?? "",
     "spark.sql.catalog.lake.warehouse": found.COINLAKE_WAREHOUSE ?? "",
-    "spark.sql.catalog.lake.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
     "spark.sql.catalog.lake.s3.endpoint": found.AWS_ENDPOINT_URL_S3 ?? "",
-    "spark.sql.catalog.lake.s3.path-style-access": "true",
     "spark.sql.catalog.lake.client.region": found.AWS_REGION ?? "",
-    // Others write these tables too.
-    "spark.sql.catalog.lake.cache-enabled": "false",
-    // Commits compare and swap the table's metadata location; a lock would outlive a writer that was killed.
-    "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
   };
 }
