@@ -10,7 +10,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 import { marketData, skipWithout } from "../market-data.ts";
 import { krakenSessionAsV2 } from "../producers/kraken-v1.ts";
-import { pythonReport } from "./python-report.ts";
+import { pythonReport } from "../python-report.ts";
 
 const SCRIPT = fileURLToPath(new URL("exchange_trades.py", import.meta.url));
 const PRODUCTS = join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv");

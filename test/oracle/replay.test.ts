@@ -6,7 +6,7 @@ import { findLake } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 import { marketData, skipWithout } from "../market-data.ts";
 import { fallsInCandles } from "./falls.ts";
-import { pythonReport } from "./python-report.ts";
+import { pythonReport } from "../python-report.ts";
 
 const SCRIPT = fileURLToPath(new URL("hourly_candles.py", import.meta.url));
 

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { isRunning } from "../../../src/cluster/machine/process.ts";
 import type { PartName } from "../../../src/cluster/part.ts";
 import { clusterFolder } from "../../../src/cluster/state.ts";
 import { systemClock } from "../../../src/clock.ts";
+import { QuerySession } from "../../../src/engine/embedded/session.ts";
 import { openLake, type OpenLake } from "../../../src/engine/open.ts";
 import { findLake } from "../../../src/lake/lake.ts";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../../coinlake.ts";
-import { TOPIC } from "../../lake/lake.ts";
+import { BRONZE, MODELS, TOPIC } from "../../lake/lake.ts";
+import { pythonReport } from "../../python-report.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
 
@@ -86,10 +89,32 @@ test("every process is killed in its turn while records come in, and not one is 
   const lakes = await Promise.all(["replay-market", "cluster-replay-market"].map((name) => openLake(findLake(folder.path, name), { env: cluster.environment })));
   try {
     assert.deepEqual(await goldDifferences(lakes[0]!, lakes[1]!), []);
+    assert.deepEqual(await readByPyIceberg(lakes[1]!), await readByDuckDB(lakes[1]!));
   } finally {
     for (const lake of lakes) await lake.close();
   }
 });
+
+interface Read {
+  rows: Record<string, number>;
+  /** Bronze has each offset of the topic once. */
+  is_exact: boolean;
+}
+
+async function readByPyIceberg({ server }: OpenLake): Promise<Read> {
+  const script = fileURLToPath(new URL("read_lake.py", import.meta.url));
+  return JSON.parse(await pythonReport(script, [server.url, TOPIC, BRONZE, ...MODELS], cluster.environment)) as Read;
+}
+
+async function readByDuckDB(lake: OpenLake): Promise<Read> {
+  const session = await QuerySession.open(lake);
+  try {
+    const counts = [BRONZE, ...MODELS].map(async (table) => [table, Number(await session.figure(`select count(*) from ${table}`))] as const);
+    return { rows: Object.fromEntries(await Promise.all(counts)), is_exact: true };
+  } finally {
+    session.close();
+  }
+}
 
 /**
  * A producer that is killed between its records' acknowledgement and its position's gives those records again: the log then has them
