@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { ApiError } from "../state/api.ts";
 import type { Resource, ResourceHandle } from "../state/resource.ts";
 import { Age, Countdown } from "./time.tsx";
+import { Words } from "./words.tsx";
 
 /** Holds the place of what is loading, in its size. */
 export function Skeleton({ width = "100%", height = "1em" }: { width?: string; height?: string }) {
@@ -51,7 +52,7 @@ export function Failure({ what, error, retry_at_ms = null, still = null, retry }
         <strong>{what} could not be loaded.</strong> {error.message}
       </p>
       <p class="muted">
-        {error.next_step} {still}
+        <Words text={error.next_step} /> {still}
       </p>
       <p class="failure-foot">
         <code>{error.code}</code>

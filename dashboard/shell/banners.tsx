@@ -1,6 +1,7 @@
 import { missed, stream } from "../state/events.ts";
 import { status, status_error } from "../state/status.ts";
 import { Age, Countdown } from "../parts/time.tsx";
+import { Words } from "../parts/words.tsx";
 
 const KINDS = {
   simulated: { word: "SIMULATED", text: "Every price here is invented by a seeded random walk. It is no market." },
@@ -25,7 +26,7 @@ function Unreachable() {
     <div class="banner bad" role="alert">
       <strong>{error.status === 0 ? "Coinlake does not answer." : error.message}</strong>{" "}
       <span>
-        What is on the page stays, and ages. {error.next_step}
+        What is on the page stays, and ages. <Words text={error.next_step} />
         {state.is === "cut" ? (
           <>
             {" "}

@@ -2,6 +2,8 @@ import type { Condition, Rule } from "./rule.ts";
 import { textOf } from "./evaluate/decimal.ts";
 import type { Direction } from "./alert.ts";
 
+const MOST_DECIMALS = 6;
+
 export interface Finding {
   subject: string;
   direction: Direction | null;
@@ -16,7 +18,7 @@ export interface Finding {
 export function messageFor(rule: Rule, finding: Finding): string {
   const { condition } = rule;
   const { subject, direction, value, reference, measure } = finding;
-  const figure = measure === null ? "" : measure.toLocaleString("en", { maximumFractionDigits: 2 });
+  const figure = measure === null ? "" : figureBeyond(measure, thresholdOf(condition));
   const price = value === null ? "" : textOf(value);
   switch (condition.kind) {
     case "change": {
@@ -74,6 +76,14 @@ export function thresholdOf(condition: Condition): number | null {
     case "crosses":
     case "failed":
       return null;
+  }
+}
+
+/** With as many decimals, two or more, as tell it from the threshold: "fell 5 %" is no reason to wake anybody who asked for more than 5 %. */
+function figureBeyond(measure: number, threshold: number | null): string {
+  for (let decimals = 2; ; decimals += 1) {
+    const figure = measure.toLocaleString("en", { maximumFractionDigits: decimals });
+    if (decimals >= MOST_DECIMALS || threshold === null || figure !== threshold.toLocaleString("en", { maximumFractionDigits: decimals })) return figure;
   }
 }
 

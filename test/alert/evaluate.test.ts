@@ -101,6 +101,11 @@ describe("a change within a window", () => {
     assert.deepEqual([alert.ticks, alert.worst_value, alert.worst_measure, alert.measure], [3, "90", 10, 6]);
     assert.equal(alert.message, "a fell 6 % within 10 minutes: from 100 to 94");
   });
+
+  test("names a measure that only just counts with the decimals that make it count", () => {
+    const [fired] = eventsOf(rule, ticksOf(["100", "94.9967"].map((value, index) => ({ at_us: minute(index), value }))));
+    assert.equal(fired?.alert.message, "a fell 5.003 % within 10 minutes: from 100 to 94.9967");
+  });
 });
 
 describe("an episode", () => {

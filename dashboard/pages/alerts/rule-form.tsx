@@ -1,6 +1,7 @@
 import { useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import { Words } from "../../parts/words.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { draftOf, KINDS, ruleOf, type Draft } from "./draft.ts";
 import { isOfTicks } from "./words.ts";
@@ -68,7 +69,7 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
       </div>
       {error.value === null ? null : (
         <p class="form-error" role="alert">
-          {error.value.message} <span class="muted">{error.value.next_step}</span>
+          {error.value.message} <span class="muted"><Words text={error.value.next_step} /></span>
         </p>
       )}
       <p class="form-foot">

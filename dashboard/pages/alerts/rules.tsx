@@ -5,6 +5,7 @@ import { formatCount, plural } from "../../format/number.ts";
 import { Badge, Dot } from "../../parts/badge.tsx";
 import { Empty } from "../../parts/states.tsx";
 import { Moment } from "../../parts/time.tsx";
+import { Words } from "../../parts/words.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { AlertTable } from "./alert-list.tsx";
 import { RuleForm } from "./rule-form.tsx";
@@ -118,7 +119,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
       </div>
       {error.value === null ? null : (
         <p class="form-error" role="alert">
-          {error.value.message} <span class="muted">{error.value.next_step}</span>
+          {error.value.message} <span class="muted"><Words text={error.value.next_step} /></span>
         </p>
       )}
       {tested.value === null ? null : <Tested test={tested.value} close={() => (tested.value = null)} />}
