@@ -102,7 +102,9 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
     await log.createTopic(TOPIC, 1);
     // A JVM compiles what it runs often: the first batch is no measure of those after it.
     await log.append(TOPIC, [recordOf(0)]);
-    await (await start()).drain({ timeout_ms: null });
+    const first = await start();
+    await first.drain({ timeout_ms: null });
+    await first.stop();
     return await work({
       log,
       drain: async () => (await start()).drain({ timeout_ms: null }),
@@ -153,7 +155,7 @@ async function trickle(way: Way): Promise<number[]> {
     arrivals.push({ end: place, at_ms: performance.now() });
     const next_ms = begun_ms + (batch + 1) * TRICKLE.every_ms;
     do await look();
-    while (performance.now() < next_ms && (await wait(Math.min(LOOK_MS, next_ms - performance.now()), true)));
+    while (performance.now() < next_ms && (await wait(Math.max(1, Math.min(LOOK_MS, next_ms - performance.now())), true)));
   }
   while (arrivals.length > 0) {
     await wait(LOOK_MS);
