@@ -6,6 +6,7 @@ The environment says what is called and on which lake:
     COINLAKE_CLI                 the command line's path
     COINLAKE_DATA                folder of the lakes
     COINLAKE_LAKE                which lake in it; without, the one started last
+    COINLAKE_SCHEDULE            when, as a cron expression in UTC; every hour by default
     COINLAKE_DEADLINE_SECONDS    when a run is late, and an alert says so; 50 minutes by default
 """
 
@@ -21,6 +22,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 # Any day may be run again, however long ago.
 FIRST_DAY = datetime(2009, 1, 3, tzinfo=timezone.utc)
+SCHEDULE = os.environ.get("COINLAKE_SCHEDULE", "0 * * * *")
 DEADLINE = timedelta(seconds=int(os.environ.get("COINLAKE_DEADLINE_SECONDS", "3000")))
 ALERT_TIMEOUT_SECONDS = 60
 # More than this is a backlog, on which silver would be built for longer than a run has time.
@@ -47,12 +49,12 @@ def asset(table: str) -> Asset:
     return Asset(f"iceberg://{table.replace('.', '/')}")
 
 
-def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: list[str], schedule: str = "0 * * * *") -> DAG:
+def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: list[str]) -> DAG:
     """Bronze to gold, tables by `layer.table`; what has passed its quality is told of as an asset."""
     dag = DAG(
         dag_id,
         description="bronze health, silver, gold, each with its quality, then maintenance",
-        schedule=schedule,
+        schedule=SCHEDULE,
         start_date=FIRST_DAY,
         catchup=False,
         # Tables have one writer.

@@ -84,7 +84,7 @@ export const AIRFLOW_SETTINGS: Readonly<Record<string, string>> = {
   AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW: "5",
   AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES: "1",
   AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL: "0",
-  // A task that was killed with its server is tried again after this.
+  // A task whose process was killed is tried again after this.
   AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT: "60",
   AIRFLOW__USAGE_DATA_COLLECTION__ENABLED: "false",
 };

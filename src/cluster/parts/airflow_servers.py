@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 SERVERS = {
@@ -37,17 +38,28 @@ LOOK_SECONDS = 0.1
 
 
 def prepare() -> None:
-    import psycopg2
-
-    # By the variables that PostgreSQL's own clients know.
-    connection = psycopg2.connect(dbname="postgres", connect_timeout=10)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
+    with connected("postgres") as cursor:
         cursor.execute("select 1 from pg_database where datname = %s", (DATABASE,))
         if cursor.fetchone() is None:
             cursor.execute(f"create database {DATABASE}")
-    connection.close()
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+    # A scheduler that was killed counts as running until others have missed it for minutes, and its tasks wait for that. Here is no other.
+    with connected(DATABASE) as cursor:
+        cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
+
+
+@contextmanager
+def connected(database: str):
+    import psycopg2
+
+    # By the variables that PostgreSQL's own clients know.
+    connection = psycopg2.connect(dbname=database, connect_timeout=10)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
 
 def run() -> int:

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { crypto } from "../../../pipelines/crypto.ts";
+import type { AlertPage } from "../../../src/alert/facade.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { childrenOf, identify, isRunning, type ProcessIdentity } from "../../../src/cluster/machine/process.ts";
+import { openOrCreateLake, rememberAsCurrent } from "../../../src/lake/lake.ts";
+import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { BRONZE, MODELS } from "../../lake/lake.ts";
+import { AirflowClient } from "./client.ts";
+import type { Plan } from "./recorder.ts";
+
+/** The real Airflow runs the real DAG; the command line is a recorder but for the alerts, which are those of a lake. */
+const DAG = "crypto_pipeline";
+const SETTINGS = {
+  COINLAKE_CLI: fileURLToPath(new URL("recorder.ts", import.meta.url)),
+  // Every run of this file is late.
+  COINLAKE_DEADLINE_SECONDS: "5",
+  // Rarely, and at the beginning of the day that is run again.
+  COINLAKE_SCHEDULE: "0 0 10 10 *",
+};
+const LOOK_MS = 50;
+/** Less than a server takes that is asked to end: it was killed. */
+const END_TIMEOUT_MS = 10_000;
+
+const folder = temporaryFolder();
+let cluster: RunningCluster;
+let airflow: AirflowClient;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, "live", "live", crypto.name));
+  Object.assign(process.env, SETTINGS, { RECORDER_FOLDER: folder.path });
+  plan({});
+  await up();
+});
+after(async () => {
+  await cluster?.stop();
+  folder.remove();
+});
+
+async function up(): Promise<void> {
+  cluster = await startParts(["airflow"], { folder: join(folder.path, "cluster"), ports: "free" });
+  airflow = await AirflowClient.login(cluster.environment, DAG);
+}
+
+/** Lays out the exit codes of what is called from now on. */
+function plan(codes: Plan["codes"]): void {
+  rmSync(join(folder.path, "calls.txt"), { force: true });
+  writeFileSync(join(folder.path, "plan.json"), JSON.stringify({ codes, real: ["alerts"] } satisfies Plan));
+}
+
+function calls(): string[] {
+  return readFileSync(join(folder.path, "calls.txt"), "utf8").trim().split("\n");
+}
+
+async function alerts(): Promise<AlertPage["items"]> {
+  const { code, stdout, stderr } = await coinlake(["alerts", "--data", folder.path, "--json"]);
+  assert.equal(code, 0, stderr);
+  return (JSON.parse(stdout) as AlertPage).items;
+}
+
+test("the DAG loads, and nobody gets in without the cluster's password", async () => {
+  assert.deepEqual(await airflow.importErrors(), []);
+  await assert.rejects(AirflowClient.login(cluster.environment, DAG, "admin"), /login: 401/);
+});
+
+test("a run waits for bronze, tries again what failed once, and tells of every table; that it was late is an alert until it ends", async () => {
+  plan({ "streams check --max-lag 100000": [1], "transform --layer silver": [1] });
+  await airflow.unpause();
+  const run_id = await airflow.scheduled();
+  assert.equal(await airflow.end(run_id), "success");
+  assert.deepEqual(calls().filter((call) => !call.includes("--failed")), [
+    "streams check --max-lag 100000",
+    "streams check --max-lag 100000",
+    "maintain check",
+    "transform --layer silver",
+    "transform --layer silver",
+    "quality --layer silver",
+    "transform --layer gold",
+    "quality --layer gold",
+    "maintain compact",
+    "maintain expire",
+    "maintain orphans",
+    `alerts report ${DAG} --succeeded`,
+  ]);
+  assert.deepEqual(await airflow.assetsOf(run_id), [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort());
+  const [alert, ...others] = await alerts();
+  assert.equal(alert?.message, `${DAG} failed: a run has not ended 5 seconds after it was asked for`);
+  assert.deepEqual([alert?.state, alert?.ended_by, others], ["recovered", "recovery", []]);
+});
+
+test("silver that fails its quality once more keeps gold as it was, and is an alert", async () => {
+  plan({ "quality --layer silver --day 2025-10-11": [1, 1] });
+  const run_id = await airflow.trigger({ day: "2025-10-11" });
+  assert.equal(await airflow.end(run_id), "failed");
+  const tasks = new Map((await airflow.tasks(run_id)).map((task) => [task.task_id, task]));
+  assert.deepEqual([tasks.get("silver")?.state, tasks.get("silver_quality")?.state, tasks.get("silver_quality")?.try_number], ["success", "failed", 2]);
+  for (const later of ["gold", "gold_quality", "compact", "expire", "orphans", "report"]) assert.equal(tasks.get(later)?.state, "upstream_failed", later);
+  assert.deepEqual(await airflow.assetsOf(run_id), [`iceberg://${BRONZE.replace(".", "/")}`]);
+  assert.match(calls().at(-1) ?? "", new RegExp(`^alerts report ${DAG} --failed the task silver_quality failed at its attempt 2: .*exit code 1`));
+  const active = (await alerts()).filter(({ state }) => state === "active");
+  assert.deepEqual(active.map(({ subject, severity }) => [subject, severity]), [[DAG, "critical"]]);
+});
+
+test("a past day is run again; killed in the middle, Airflow leaves nothing behind, comes back, and goes on with it", async () => {
+  plan({});
+  const held = join(folder.path, "hold transform --layer gold");
+  writeFileSync(held, "");
+  const run_id = await airflow.backfill("2025-10-10");
+  while (readFileSync(held, "utf8") === "") await systemClock.wait(LOOK_MS);
+  const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const processes = [pid, ...below(pid)].map(identify);
+  assert.ok(processes.some((process) => process?.pid === Number(readFileSync(held, "utf8"))), "the command line is Airflow's");
+  process.kill(pid, "SIGKILL");
+  await allEnded(processes);
+  rmSync(held);
+  await up();
+  assert.equal(await airflow.end(run_id), "success");
+  assert.deepEqual(calls().filter((call) => /^(transform|quality)/.test(call)), [
+    "transform --layer silver",
+    "quality --layer silver --day 2025-10-10",
+    "transform --layer gold",
+    "transform --layer gold",
+    "quality --layer gold --day 2025-10-10",
+  ]);
+  assert.deepEqual((await alerts()).map(({ state, ended_by }) => [state, ended_by]), [["recovered", "recovery"], ["recovered", "recovery"]]);
+});
+
+for (const [name, find] of [
+  ["the keeper", (pid: number) => childrenOf(pid)[0]],
+  ["one of the servers", (pid: number) => childrenOf(childrenOf(pid)[0] ?? 0)[1]],
+] as const) {
+  test(`nothing outlives ${name}`, async () => {
+    await up();
+    const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
+    const processes = [pid, ...below(pid)].map(identify);
+    process.kill(find(pid) ?? assert.fail(name), "SIGKILL");
+    await allEnded(processes);
+  });
+}
+
+function below(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...below(child)]);
+}
+
+async function allEnded(processes: readonly (ProcessIdentity | null)[]): Promise<void> {
+  const signal = AbortSignal.timeout(END_TIMEOUT_MS);
+  while (processes.some((process) => process !== null && isRunning(process))) await systemClock.wait(LOOK_MS, signal);
+}
