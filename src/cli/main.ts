@@ -16,6 +16,7 @@ import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
 import { streamsCommand } from "./commands/streams.ts";
+import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { explain } from "./output.ts";
 import { VERSION } from "./version.ts";
@@ -56,6 +57,7 @@ function program(): Command {
     .addCommand(verifyCommand(pipelines, withCommon))
     .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
+    .addCommand(transformCommand(pipelines, withCommon))
     .addCommand(maintainCommand(pipelines, withCommon))
     .addCommand(clusterCommand(pipelines, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))

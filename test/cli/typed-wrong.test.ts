@@ -22,6 +22,10 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   [["query", "select 1; select 2"], 1, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["query", ""], 1, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["rules", "test", "fall-5-percent-10-minutes"], 1, /LAKE_EMPTY.*\n.*next:.*npm start/],
+  [["maintain", "compact"], 1, /MAINTENANCE_NEEDS_CLUSTER.*\n.*next:/],
+  [["maintain", "expire", "--older-than", "soon"], 2, /'soon' is invalid/],
+  [["streams", "check", "--max-lag", "-1"], 2, /'-1' is invalid/],
+  [["transform", "--layer", "bronze"], 2, /'bronze' is invalid/],
   [["rules", "add", "-"], 1, /BAD_JSON.*\n.*next:/],
   [["verify", "--data", inFolder("a file")], 1, /FOLDER_NOT_READABLE.*\n.*next:.*--data/],
   [["start", "--source", "simulated", "--host", "0.0.0.0", "--data", inFolder("never made")], 1, /TOKEN_NEEDED_FOR_HOST.*\n.*next:.*--token/],
@@ -36,7 +40,7 @@ describe("What was typed wrong is told in words, and by the exit code", () => {
 
   for (const [typed, code, said] of CASES) {
     test(`coinlake ${typed.slice(0, 4).join(" ")}`, async () => {
-      const needs_lake = !typed.includes("--data") && /^(ask|query|rules (test|add))/.test(typed.join(" "));
+      const needs_lake = !typed.includes("--data") && /^(ask|query|maintain|rules (test|add))/.test(typed.join(" "));
       const finished = await coinlake([...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])], { COINLAKE_TOKEN: "" });
       assert.match(finished.stdout + finished.stderr, said);
       assert.equal(finished.code, code, finished.stderr);

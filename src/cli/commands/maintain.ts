@@ -1,16 +1,16 @@
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../../clock.ts";
-import { clusterFolder, readEnvironment } from "../../cluster/state.ts";
 import { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { LAYERS } from "../../lake/layers.ts";
 import { inspectBronze, type PartitionCopy } from "../../maintain/bronze.ts";
 import { compact } from "../../maintain/compact.ts";
 import { expire } from "../../maintain/expire.ts";
 import { removeOrphans } from "../../maintain/orphans.ts";
 import { tablesOf } from "../../maintain/tables.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
-import { pipelineOf, type CommonOptions } from "../context.ts";
+import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
 import { openOutput, type Output } from "../output.ts";
 
@@ -26,7 +26,6 @@ interface TablesOptions extends CommonOptions {
   table?: string;
 }
 
-const LAYERS = ["bronze", "silver", "gold"];
 const DAY_US = 86_400_000_000;
 /** How far back a lake of the cluster can be asked, unless it is said otherwise. */
 const KEPT_DAYS = 7;
@@ -174,16 +173,24 @@ async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[],
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
   const lake = findLake(data_folder, options.lake ?? null);
   const pipeline = pipelineOf(lake, pipelines);
-  const { SPARK_REMOTE: remote } = { ...readEnvironment(clusterFolder(data_folder)), ...process.env };
+  if (lake.profile !== "cluster") throw notInCluster(lake.name);
+  const { SPARK_REMOTE: remote } = environmentIn(data_folder);
   if (!remote) {
-    throw new OperatingError("MAINTENANCE_NEEDS_CLUSTER", `The lake "${lake.name}" has no Spark beside it: only lakes of a cluster can be maintained by now; an embedded one tidies up as it commits, and keeps its snapshots.`, {
-      next_step: "For a lake of the cluster, start it with `coinlake cluster up --native`, or say in SPARK_REMOTE where Spark is.",
+    throw new OperatingError("CLUSTER_NOT_FOUND", `The tables of the lake "${lake.name}" are maintained by Spark, and nothing says where that is.`, {
+      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
     });
   }
   const session = new SparkSession({ remote });
   try {
     await work({ session, pipeline, output: openOutput(options.json ?? false) });
   } finally {
-    await session.release();
+    // A server that is gone has no session any more; what went wrong before that is what is told.
+    await session.release().catch(() => session.disconnect());
   }
+}
+
+function notInCluster(lake_name: string): OperatingError {
+  return new OperatingError("MAINTENANCE_NEEDS_CLUSTER", `The lake "${lake_name}" is an embedded one, whose tables cannot be maintained yet: it merges manifests as it commits, and keeps its files and snapshots.`, {
+    next_step: "Nothing has to be done for it to stay right. Lakes of a cluster are maintained by this command.",
+  });
 }

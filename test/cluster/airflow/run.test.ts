@@ -34,7 +34,7 @@ let airflow: AirflowClient;
 before(async () => {
   // As root, PostgreSQL runs as somebody else, who must get through.
   chmodSync(folder.path, 0o711);
-  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, "live", "live", crypto.name));
+  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "live", kind: "live", pipeline: crypto.name }));
   Object.assign(process.env, SETTINGS, { RECORDER_FOLDER: folder.path });
   plan({});
   await up();

@@ -1,0 +1,87 @@
+import { Command, Option } from "commander";
+import { systemClock } from "../../clock.ts";
+import type { OpenLake } from "../../engine/open.ts";
+import { OperatingError } from "../../errors.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { claimFolder, ownerOf } from "../../lake/ownership.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import { hasCarried } from "../../transform/carried.ts";
+import { logOffsets } from "../../transform/offsets.ts";
+import { Transform } from "../../transform/transform.ts";
+import { DbtWorker } from "../../transform/worker.ts";
+import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
+import { openOutput, type Output } from "../output.ts";
+
+const BUILT_LAYERS = ["silver", "gold"] as const;
+type BuiltLayer = (typeof BUILT_LAYERS)[number];
+
+type TransformOptions = CommonOptions & { layer?: BuiltLayer };
+
+const LOOK_MS = 500;
+
+export function transformCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("transform"))
+    .description("carry on to silver and gold what bronze has now")
+    .addOption(new Option("--layer <layer>", "one layer only").choices(BUILT_LAYERS))
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- transform\n\nWhere a running pipeline does so already, it waits until that has come to the same place.")
+    .action(async (options: TransformOptions) => {
+      const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+      const pipeline = pipelineOf(lake, pipelines);
+      const output = openOutput(options.json ?? false);
+      const open = await openFound(lake, { warn: output.warn });
+      try {
+        const carried = await carry(open, pipeline, options.layer ?? null, output);
+        const layers = options.layer ?? "silver and gold";
+        if (output.is_json) output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
+        else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all that bronze has.`);
+        else output.say(`${layers}: all that bronze had${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`);
+      } finally {
+        await open.close();
+      }
+    });
+}
+
+interface Carried {
+  /** Who brought it there; nobody where it was there. */
+  by: "nobody" | "this" | "another";
+  dbt_seconds: number | null;
+}
+
+/** Until the layers have what bronze has when this begins: by the process that writes the lake, else by this one. */
+async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, output: Output): Promise<Carried> {
+  const place = await logOffsets(open.catalog, pipeline.bronze.table);
+  const layers = layer === null ? BUILT_LAYERS : [layer];
+  for (let by: Carried["by"] = "nobody"; ; by = "another") {
+    const is_there = await Promise.all(layers.map((name) => hasCarried(open.catalog, name, place)));
+    if (is_there.every(Boolean)) return { by, dbt_seconds: null };
+    const claim = claimFolder(open.lake.folder, "transform");
+    if (claim !== null) {
+      try {
+        return { by: "this", dbt_seconds: await build(open, pipeline, layer) };
+      } finally {
+        claim.release();
+      }
+    }
+    if (by === "nobody") output.say(`${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`);
+    await systemClock.wait(LOOK_MS);
+  }
+}
+
+async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null): Promise<number> {
+  if (layer !== null) throw notAlone(layer);
+  const worker = new DbtWorker({ project: pipeline.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder, s3: open.s3 });
+  const stop = () => void worker.close();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    return await new Transform({ pipeline, catalog: open.catalog, worker }).catchUp();
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    await worker.close();
+  }
+}
+
+function notAlone(layer: BuiltLayer): OperatingError {
+  return new OperatingError("LAYERS_ARE_BUILT_TOGETHER", `This lake's engine builds silver and gold in one increment, and not ${layer} alone.`, {
+    next_step: "Leave --layer out.",
+  });
+}
