@@ -15,6 +15,7 @@ import json
 import os
 import sys
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 protocol = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -56,7 +57,9 @@ def suite_of(folder, table):
 
 
 def short(value):
-    """A value as a person reads it: decimals whole, times in UTC."""
+    """A value as a person reads it: decimals without an exponent, times in UTC."""
+    if isinstance(value, Decimal):
+        value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent < 0 else f"{value:f}"
     if isinstance(value, datetime):
         value = value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
     if isinstance(value, dict):

@@ -63,6 +63,8 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const CELL_WIDTH = 60;
+/** Of those named in the error; the table has them all. */
+const NAMED = 3;
 
 export function formatChecked({ batches, unchanged }: Checked, docs: string): string {
   const expectations = batches.reduce((sum, { result }) => sum + result.expectations, 0);
@@ -74,7 +76,7 @@ export function formatChecked({ batches, unchanged }: Checked, docs: string): st
     folded(nameOf(expectation)),
     folded(expectation.error ?? expectation.observed ?? "–"),
     expectation.unexpected_rows === null ? null : String(expectation.unexpected_rows),
-    folded(expectation.sample.join("\n")),
+    folded(expectation.sample[0] ?? ""),
   ]);
   const verdict =
     failed.length === 0
@@ -100,7 +102,7 @@ function parseDay(text: string): string {
 }
 
 function notMet(failed: readonly string[]): OperatingError {
-  return new OperatingError("EXPECTATIONS_NOT_MET", `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.join("; ")}.`, {
+  return new OperatingError("EXPECTATIONS_NOT_MET", `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}.`, {
     next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
   });
 }

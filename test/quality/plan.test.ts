@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import type { Clock } from "../../src/clock.ts";
+import { planChecks, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
+import type { QualityResult } from "../../src/quality/result.ts";
+import { produce } from "../browser/market.ts";
+import { Lakes, type TestLake } from "../lake/lake.ts";
+
+const DAY_US = 86_400_000_000;
+/** Two hours before midnight, so that one simulated market lies on two days. */
+const START_US = Math.floor(Date.UTC(2025, 9, 10, 22) * 1000);
+const STEP_MS = 60_000;
+
+/** Time goes by when it is waited for, and only then. */
+class PatientClock implements Clock {
+  waits = 0;
+  #now_us = START_US + DAY_US;
+
+  now_us(): number {
+    return this.#now_us;
+  }
+
+  async wait(delay_ms: number): Promise<void> {
+    this.waits += 1;
+    this.#now_us += delay_ms * 1000;
+  }
+}
+
+describe("a plan of what to check", () => {
+  let lakes: Lakes;
+  let lake: TestLake;
+  before(async () => {
+    lakes = await Lakes.open();
+    lake = await lakes.fresh();
+  });
+  after(() => lakes.close());
+
+  const plan = (options: Partial<PlanOptions> = {}) =>
+    planChecks({ open: lake.open, pipeline: crypto.name, layer: null, day: null, is_all: false, last: null, clock: new PatientClock(), ...options });
+
+  async function fill(until_step: number): Promise<void> {
+    await produce(lake, { coins: 3, interval_ms: STEP_MS, dirt_rate: 0.1, start_us: START_US, speed: "max", until_step }, AbortSignal.timeout(60_000));
+    await lake.ingest();
+  }
+
+  test("says what is missing where the tables are not made yet", async () => {
+    await assert.rejects(plan(), { code: "TABLE_MISSING", is_retryable: true });
+    await assert.rejects(plan({ pipeline: "none" }), { code: "NO_SUITES" });
+  });
+
+  test("has a batch for every day of a table, and one for a table without days", async () => {
+    await fill(60);
+    await lake.catchUp();
+    assert.deepEqual(partsOf(await plan(), "gold.fact_crypto_ticks"), [["2025-10-10", "price_date = date '2025-10-10'"]]);
+    await fill(180);
+    await lake.catchUp();
+    const { batches, tables, is_in_s3 } = await plan();
+    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part), ["2025-10-10", "2025-10-11"]);
+    assert.deepEqual(partsOf({ batches }, "gold.dim_crypto"), [["whole", "true"]]);
+    assert.ok(tables.every(({ snapshot_id }) => /^\d+$/.test(snapshot_id ?? "")));
+    assert.ok(!is_in_s3);
+  });
+
+  test("keeps to silver where silver is asked for, in what it holds too", async () => {
+    const { batches, tables } = await plan({ layer: "silver" });
+    assert.ok([...batches.map(({ table }) => table), ...tables.map(({ name }) => name)].every((name) => name.startsWith("silver.")));
+  });
+
+  test("takes the day that is asked for, whether it has rows or not, and the tables that have no days", async () => {
+    const { batches } = await plan({ day: "2001-02-03" });
+    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_hourly"), [["2001-02-03", "hour_date = date '2001-02-03'"]]);
+    assert.deepEqual(partsOf({ batches }, "gold.dim_time"), [["whole", "true"]]);
+  });
+
+  test("leaves out what has not changed since it was good; what was not good, and what is asked for, it takes again", async () => {
+    const first = await plan();
+    const last = resultOf(first);
+    assert.deepEqual((await plan({ last })).batches, []);
+    assert.equal((await plan({ last })).unchanged.length, first.batches.length);
+    assert.equal((await plan({ last, is_all: true })).batches.length, first.batches.length);
+    assert.equal((await plan({ last, day: "2025-10-10", layer: "gold" })).batches.length, 4);
+    const bad = { type: "x", columns: [], description: null, severity: "warning", is_met: false, observed: null, unexpected_rows: 1, sample: [], error: null };
+    const of_dim = last.tables.find(({ table }) => table === "gold.dim_crypto");
+    of_dim?.batches[0]?.failed.push(bad);
+    assert.deepEqual((await plan({ last })).batches.map(({ table }) => table), ["gold.dim_crypto"]);
+  });
+
+  test("takes the day to which rows came, and not the day before", async () => {
+    const last = resultOf(await plan());
+    await fill(200);
+    await lake.catchUp();
+    const { batches } = await plan({ last });
+    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part), ["2025-10-11"]);
+    assert.deepEqual(partsOf({ batches }, "silver.crypto_products"), []);
+  });
+
+  test("finds rows without a date in a batch of their own", async () => {
+    await lake.change("insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) from lake.gold.fact_crypto_hourly limit 1");
+    const parts = partsOf(await plan(), "gold.fact_crypto_hourly");
+    assert.deepEqual(parts.at(-1), ["undated", "hour_date is null"]);
+  });
+
+  test("waits until the tables stand at one place of the log, and gives up by name; silver does not wait for gold", async () => {
+    await fill(240);
+    await lake.increment({}, "--select", "bronze", "silver");
+    const clock = new PatientClock();
+    await assert.rejects(plan({ clock }), { code: "LAYERS_APART", message: /gold\.fact_crypto_ticks: crypto\.prices\.raw/ });
+    assert.ok(clock.waits > 10);
+    assert.ok((await plan({ layer: "silver" })).batches.length > 0);
+    const catching_up = new PatientClock();
+    const wait = catching_up.wait.bind(catching_up);
+    catching_up.wait = async (delay_ms) => {
+      await lake.catchUp();
+      await lake.increment();
+      return wait(delay_ms);
+    };
+    assert.ok((await plan({ clock: catching_up })).batches.length > 0);
+    assert.equal(catching_up.waits, 1);
+  });
+});
+
+function partsOf({ batches }: Pick<Plan, "batches">, table: string): [part: string, condition: string][] {
+  return batches.filter((batch) => batch.table === table).map(({ part, condition }) => [part, condition]);
+}
+
+/** As if everything in the plan had been checked, and met. */
+function resultOf({ batches, unchanged }: Plan): QualityResult {
+  const tables = Map.groupBy([...batches, ...unchanged], ({ table }) => table);
+  const checked_at = "2025-10-12T00:00:00Z";
+  return {
+    format: 1,
+    checked_at,
+    tables: [...tables].map(([table, of_table]) => ({ table, batches: of_table.map(({ part, digest }) => ({ part, checked_at, rows: 1, expectations: 1, failed: [], digest })) })),
+  };
+}
