@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import type { Clock } from "../../src/clock.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
 import { planChecks, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
 import type { QualityResult } from "../../src/quality/result.ts";
 import { produce } from "../browser/market.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
+import { Lakes, TOPIC, type TestLake } from "../lake/lake.ts";
 
 const DAY_US = 86_400_000_000;
 /** Two hours before midnight, so that one simulated market lies on two days. */
@@ -40,7 +41,7 @@ describe("a plan of what to check", () => {
     planChecks({ open: lake.open, pipeline: crypto.name, layer: null, day: null, is_all: false, last: null, clock: new PatientClock(), ...options });
 
   async function fill(until_step: number): Promise<void> {
-    await produce(lake, { coins: 3, interval_ms: STEP_MS, dirt_rate: 0.1, start_us: START_US, speed: "max", until_step }, AbortSignal.timeout(60_000));
+    await produce(lake, { coins: 5, interval_ms: STEP_MS, dirt_rate: 0.1, start_us: START_US, speed: "max", until_step }, AbortSignal.timeout(60_000));
     await lake.ingest();
   }
 
@@ -102,17 +103,19 @@ describe("a plan of what to check", () => {
   });
 
   test("waits until the tables stand at one place of the log, and gives up by name; silver does not wait for gold", async () => {
-    await fill(240);
-    await lake.increment({}, "--select", "bronze", "silver");
+    const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
+    const { properties } = (await lake.open.catalog.loadTable(identifier)).metadata;
+    const goTo = (place: string) =>
+      lake.open.catalog.commit([{ identifier, requirements: [], updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: place } }] }]);
+    await goTo(`{"${TOPIC}/0": 1}`);
     const clock = new PatientClock();
-    await assert.rejects(plan({ clock }), { code: "LAYERS_APART", message: /gold\.fact_crypto_ticks: crypto\.prices\.raw/ });
+    await assert.rejects(plan({ clock }), { code: "LAYERS_APART", message: /gold\.fact_crypto_ticks: crypto\.prices\.raw\/0=1$/m });
     assert.ok(clock.waits > 10);
     assert.ok((await plan({ layer: "silver" })).batches.length > 0);
     const catching_up = new PatientClock();
     const wait = catching_up.wait.bind(catching_up);
     catching_up.wait = async (delay_ms) => {
-      await lake.catchUp();
-      await lake.increment();
+      await goTo(properties[LOG_OFFSETS_PROPERTY] ?? "");
       return wait(delay_ms);
     };
     assert.ok((await plan({ clock: catching_up })).batches.length > 0);
