@@ -1,4 +1,4 @@
-"""Great Expectations over tables of the lake, once: a plan comes as JSON on standard input, what came of it goes out as lines of JSON.
+"""Great Expectations over tables of the lake, once: a plan comes as a line of JSON on standard input, what came of it goes out as others.
 
     -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}], "batches": [{"table": "silver.t", ...}], ...}
     <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
@@ -7,13 +7,14 @@
 
 Only reads the lake. DuckDB holds one batch at a time, one day of one table, and spills to disk what does not fit; every
 expectation is SQL over it, so that prices are compared as the decimals that they are. Standard output carries the protocol
-alone; what libraries print goes to standard error.
+alone; what libraries print goes to standard error. When standard input ends, so does this: its parent is gone.
 """
 
 import importlib.util
 import json
 import os
 import sys
+import threading
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -123,8 +124,18 @@ def check(context, engine, suite, batch, checked_at):
     source.delete_asset(table)
 
 
+def end_with_parent():
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def main():
-    plan = json.load(sys.stdin)
+    plan = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    # What runs beside it comes first.
+    if hasattr(os, "nice"):
+        os.nice(10)
     context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"], plan["lake"]))
     engine = lake.open_lake(context, plan)
     try:

@@ -61,6 +61,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
       onChecked?.(batch, result);
     });
   } finally {
+    child.stdin.end();
     rmSync(spill, { recursive: true, force: true });
   }
   return results;
@@ -108,7 +109,7 @@ function converse(child: ChildProcess, request: object, onChecked: (checked: Non
   });
   // A process that died is told by "close"; writing to it must not end this one.
   child.stdin?.on("error", () => {});
-  child.stdin?.end(JSON.stringify(request));
+  child.stdin?.write(`${JSON.stringify(request)}\n`);
   const lines = createInterface({ input: child.stdout ?? process.stdin });
   lines.on("line", (line) => {
     clearTimeout(timer);

@@ -39,7 +39,7 @@ def open_lake(context, plan):
         run("install avro; install httpfs; install iceberg")
     run("load avro; load httpfs; load iceberg; set global timezone = 'UTC'")
     if plan["s3"] is not None:
-        run(f"create secret (type s3, {', '.join(f'{name} {quoted(value)}' for name, value in plan['s3'].items())})")
+        open_s3(run, plan["s3"])
     options = f"type iceberg, endpoint {quoted(plan['catalog_url'])}, authorization_type 'none', access_delegation_mode 'none', read_only"
     run(f"attach 'coinlake' as catalog ({options})")
     for layer in LAYERS:
@@ -48,6 +48,25 @@ def open_lake(context, plan):
         state = "where false" if table["snapshot_id"] is None else f"at (version => {int(table['snapshot_id'])})"
         run(f"create view {table['name']} as from catalog.{table['name']} {state}")
     return engine
+
+
+def open_s3(run, settings):
+    """Settings as src/storage/s3/settings.ts has them. No error may repeat the statement: the keys stand in it."""
+    scheme, host = settings["endpoint"].split("://", 1)
+    options = {
+        "key_id": settings["access_key_id"],
+        "secret": settings["secret_access_key"],
+        "session_token": settings["session_token"],
+        "region": settings["region"],
+        "endpoint": host,
+        "url_style": "path",
+        "use_ssl": str(scheme == "https").lower(),
+    }
+    given = ", ".join(f"{name} {quoted(value)}" for name, value in options.items() if value is not None)
+    try:
+        run(f"create secret (type s3, {given})")
+    except Exception as error:
+        raise RuntimeError(f"DuckDB does not take the settings of S3 ({type(error).__name__})") from None
 
 
 def load_batch(engine, batch):
