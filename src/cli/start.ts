@@ -32,6 +32,8 @@ export interface StartRequest extends SourceRequest {
   catalog_port: number;
   /** False where `produce` fills the log elsewhere. */
   is_producing: boolean;
+  /** False where `transform` carries bronze on to silver and gold, as an orchestrator calls it. */
+  is_transforming: boolean;
   is_until_drained: boolean;
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
@@ -53,8 +55,10 @@ export async function start(request: StartRequest): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
   const lake = lakeFor(request, { kind, lake_name });
-  const claims = [claimLake(lake, "start")];
+  const claims: { release(): void }[] = [];
   try {
+    // Who transforms is the tables' one writer.
+    if (request.is_transforming) claims.push(claimLake(lake, "start"));
     if (lake.profile === "cluster" && request.is_producing) claims.push(claimSource(lake, "start"));
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
@@ -105,7 +109,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       producers,
       log: open.log,
       ingest: carrier,
-      transform,
+      transform: request.is_transforming ? transform : null,
       following: followIn(open, producers, request, { worker, status, carrier }),
       clock: systemClock,
       signal: stopping.signal,

@@ -8,15 +8,12 @@ import type { OpenLake } from "../engine/open.ts";
 import { spillFolder } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { toolsFolder } from "../lake/tools.ts";
-import type { S3Settings } from "../storage/s3/settings.ts";
 import { suitesFolder, type Batch, type Plan } from "./plan.ts";
 import { qualityFolder, type BatchResult, type ExpectationResult } from "./result.ts";
 
 export interface CheckOptions {
-  open: Pick<OpenLake, "lake" | "server">;
+  open: Pick<OpenLake, "lake" | "server" | "s3">;
   plan: Plan;
-  /** Where tables lie in S3; null where they do not. */
-  s3: S3Settings | null;
   /** See `qualityPython`. */
   python: string;
   clock: Clock;
@@ -68,8 +65,8 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
 }
 
 /** What check.py takes. Secrets go through its standard input, which nobody else sees. */
-function requestOf({ open, plan, s3, clock }: CheckOptions, checked_at: string, spill: string): object {
-  const { lake, server } = open;
+function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spill: string): object {
+  const { lake, server, s3 } = open;
   const extensions = join(toolsFolder(), "duckdb");
   const has_extensions = existsSync(join(extensions, "v1.5.5"));
   const now_us = clock.now_us();

@@ -35,8 +35,6 @@ export interface Plan {
   /** Every table that the suites may ask, at one moment. */
   tables: HeldTable[];
   batches: Batch[];
-  /** Whether tables lie in S3, which takes keys to read. */
-  is_in_s3: boolean;
   /** Batches that need no check: they have not changed since they were good. */
   unchanged: Batch[];
 }
@@ -88,7 +86,6 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
   const is_asked_for = options.is_all || options.day !== null;
   return {
     tables: tables.map(({ identifier, metadata }) => ({ name: nameOfTable(identifier), snapshot_id: snapshotOf(metadata) })),
-    is_in_s3: tables.some(({ metadata }) => /^s3a?:/.test(metadata.location)),
     batches: found.filter((batch) => is_asked_for || !isKnownGood(batch)),
     unchanged: found.filter((batch) => !is_asked_for && isKnownGood(batch)),
   };

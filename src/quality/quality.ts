@@ -4,7 +4,6 @@ import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import type { S3Settings } from "../storage/s3/settings.ts";
 import { runChecks, type CheckOptions } from "./check.ts";
 import { qualityPython } from "./install.ts";
 import { planChecks, type Plan, type PlanOptions } from "./plan.ts";
@@ -14,8 +13,6 @@ export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_
   open: OpenLake;
   pipeline: Pipeline;
   clock: Clock;
-  /** Asked for where tables lie in S3. */
-  s3(): S3Settings;
   say(text: string): void;
 }
 
@@ -42,7 +39,7 @@ export async function checkQuality(options: QualityOptions): Promise<Checked> {
     const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
     if (plan.batches.length === 0 && last !== null) return { batches: [], unchanged: plan.unchanged.length, result: last };
     const python = await qualityPython(options);
-    const batches = await runChecks({ ...options, plan, python, s3: plan.is_in_s3 ? options.s3() : null });
+    const batches = await runChecks({ ...options, plan, python });
     const checked_at = batches[0]?.result.checked_at ?? new Date(clock.now_us() / 1000).toISOString();
     const result = merged(last, batches, presence(plan, options), checked_at);
     writeResult(open.lake, result);

@@ -16,7 +16,8 @@ export interface PipelineRun {
   producers: readonly Producer[];
   log: Log;
   ingest: Pick<Ingest, "run" | "drain">;
-  transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test">;
+  /** Null where somebody else carries bronze on. */
+  transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
   following?: Following;
   clock: Clock;
@@ -26,6 +27,8 @@ export interface PipelineRun {
   is_until_drained: boolean;
   events: RunEvents;
 }
+
+type Transforming = PipelineRun & { transform: NonNullable<PipelineRun["transform"]> };
 
 export interface Following {
   /** Follows until the signal aborts; rejects when it cannot go on. */
@@ -59,7 +62,10 @@ const LOOK_MS = 250;
 export async function runPipeline(run: PipelineRun): Promise<void> {
   const producing = startLoop(run.signal, (signal) => produce({ ...run, topic: run.pipeline.topic.name }, signal));
   const ingesting = startLoop(run.signal, (signal) => run.ingest.run(signal));
-  const transforming = startLoop(run.signal, (signal) => transformOnSchedule(run, signal));
+  const { transform } = run;
+  const transforming = startLoop(run.signal, async (signal) => {
+    if (transform !== null) await transformOnSchedule({ ...run, transform }, signal);
+  });
   const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
   const loops = [producing, ingesting, transforming, following];
   try {
@@ -68,7 +74,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       await ingesting.stop();
       await run.ingest.drain();
       await transforming.stop();
-      await finish(run);
+      if (transform !== null) await finish({ ...run, transform });
       // A clean stop ends the following, and with it the wait.
       await Promise.race([run.following?.drain(run.signal), following.end]);
     } else await Promise.all(loops.map(({ end }) => end));
@@ -78,7 +84,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 }
 
 /** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
-async function finish(run: PipelineRun): Promise<void> {
+async function finish(run: Transforming): Promise<void> {
   const patience = { clock: run.clock, signal: run.signal, most_failures: MAX_FAILURES_WHILE_DRAINING, failed: run.events.failed };
   const seconds = await patiently(patience, () => run.transform.catchUp());
   if (seconds === null) return;
@@ -97,7 +103,7 @@ async function failureOf(loop: Loop): Promise<never> {
  * Increments when bronze is ahead and the interval has passed (the first at once), tests at their own interval. Failures that a
  * retry may mend are reported and tried again, a bounded number of times in a row.
  */
-async function transformOnSchedule({ pipeline, transform, clock, events }: PipelineRun, signal: AbortSignal): Promise<void> {
+async function transformOnSchedule({ pipeline, transform, clock, events }: Transforming, signal: AbortSignal): Promise<void> {
   const { interval_ms, test_interval_ms } = pipeline.transform;
   let incremented_us = -Infinity;
   let tested_us = clock.now_us();

@@ -115,7 +115,7 @@ test("one service reads the source, and one follows what it brings", () => {
   const { command: following = [] } = service("coinlake");
   const source = (words: string[]) => words[words.indexOf("--source") + 1];
   assert.equal(producing[0], "produce");
-  assert.deepEqual([following[0], following.includes("--no-produce"), following[following.indexOf("--profile") + 1]], ["start", true, "cluster"]);
+  assert.deepEqual([following[0], following.includes("--no-produce") && following.includes("--no-transform"), following[following.indexOf("--profile") + 1]], ["start", true, "cluster"]);
   assert.equal(source(producing), source(following));
 });
 

@@ -119,9 +119,9 @@ describe("what is expected of a lake", () => {
     const { open } = market.lake;
     const python = await qualityPython({ clock: systemClock, say: () => {} });
     const batches = [{ table: "silver.crypto_prices_clean", part: "whole", condition: "true", digest: "" }];
-    const plan = { tables: [], batches, unchanged: [], is_in_s3: false };
+    const plan = { tables: [], batches, unchanged: [] };
     const lake = { ...open.lake, pipeline: relative(join(projectFolder(), "quality"), suites) };
-    await assert.rejects(runChecks({ open: { lake, server: open.server }, plan, python, s3: null, clock: systemClock }), {
+    await assert.rejects(runChecks({ open: { lake, server: open.server, s3: null }, plan, python, clock: systemClock }), {
       code: "SUITE_BROKEN",
       message: /crypto_prices_clean\.py cannot be read: NameError: name 'nonsense' is not defined/,
     });

@@ -5,7 +5,6 @@ import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { CHECKED_LAYERS, type CheckedLayer } from "../../quality/plan.ts";
 import { checkQuality, type Checked } from "../../quality/quality.ts";
 import { docsFolder, isCritical, nameOf } from "../../quality/result.ts";
-import { s3SettingsFrom } from "../../storage/s3/settings.ts";
 import { withLake, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
 import { styleResult } from "../output.ts";
@@ -40,7 +39,6 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
           layer,
           day,
           is_all: all,
-          s3: () => s3SettingsFrom(process.env),
           clock: systemClock,
           say: output.say,
         });

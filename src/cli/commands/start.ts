@@ -17,6 +17,7 @@ interface StartOptions extends CommonOptions {
   catalogPort: number;
   speed?: number | "max";
   produce: boolean;
+  transform: boolean;
   untilDrained?: boolean;
   port?: number;
   host: string;
@@ -43,12 +44,15 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
     .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
     .option("--no-produce", "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same")
+    .option("--no-transform", "leave silver and gold to `transform`, as Airflow's DAG calls it; in a cluster alone")
     .option("--until-drained", "end once the source has ended and gold holds and proves everything")
     .addHelpText(
       "after",
       `\nSources:\n${describeSources(pipeline)}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
-    .action(async (options: StartOptions) => {
+    .action(async (options: StartOptions, command: Command) => {
+      if (options.profile !== "cluster" && !(options.produce && options.transform)) command.error("error: --no-produce and --no-transform are for --profile cluster alone");
+      if (options.untilDrained && !options.transform) command.error("error: with --no-transform nothing is drained: leave out one of --until-drained and --no-transform");
       await start({
         pipeline,
         data_folder: options.data ?? "",
@@ -59,6 +63,7 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
         catalog_port: options.catalogPort,
         speed: options.speed ?? null,
         is_producing: options.produce,
+        is_transforming: options.transform,
         is_until_drained: options.untilDrained ?? false,
         server: serverRequest(options),
         assets,

@@ -47,15 +47,13 @@ test("Great Expectations reads tables in S3, with keys that no file and no argum
   assert.match(metadata.location, /^s3:/);
   const name = "silver.crypto_products";
   const results = await runChecks({
-    open: { lake: openOrCreateLake(folder.path, "simulated", "simulated", "crypto"), server },
+    open: { lake: openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }), server, s3: settings },
     plan: {
       tables: [{ name, snapshot_id: String(metadata["current-snapshot-id"]) }],
       batches: [{ table: name, part: "whole", condition: "true", digest: "" }],
       unchanged: [],
-      is_in_s3: true,
     },
     python: await qualityPython({ clock: systemClock, say: () => {} }),
-    s3: settings,
     clock: systemClock,
   });
   assert.deepEqual(results.map(({ table, result }) => [table, result.rows, result.failed.map(nameOf)]), [[name, 2, ["Quotes are dollars, or coins worth one"]]]);
