@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { after, before, test } from "node:test";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { clusterFolder } from "../../../src/cluster/state.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { pythonWith } from "../../../src/lake/python.ts";
+import { temporaryFolder } from "../../coinlake.ts";
+
+const NOTEBOOK = "streaming/notebooks/streaming_setup.ipynb";
+const folder = temporaryFolder();
+let cluster: RunningCluster;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  cluster = await startParts(["kafka", "spark"], { folder: clusterFolder(folder.path), ports: "free" });
+});
+after(async () => {
+  await cluster?.stop();
+  folder.remove();
+});
+
+test("the notebook on streaming runs from its first cell to its last, and what it claims holds", async () => {
+  const python = await pythonWith({ name: "notebook", title: "Jupyter and Spark's client", size_mb: 400 }, { clock: systemClock, say: () => {} });
+  const child = spawn(python, [fileURLToPath(new URL("run_notebook.py", import.meta.url)), NOTEBOOK], {
+    env: { ...process.env, COINLAKE_DATA: folder.path, TMPDIR: folder.path },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [printed, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise((resolve) => child.once("close", resolve))]);
+  assert.equal(code, 0, errors);
+  assert.match(printed, /records came/);
+  assert.match(printed, /crypto\.prices\.raw/);
+  assert.match(printed, /came while it stood still/);
+});
+
+test("the notebook is kept without what it printed", () => {
+  const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as { cells: { cell_type: string; outputs?: unknown[]; execution_count?: unknown }[] };
+  assert.deepEqual(cells.filter(({ outputs = [], execution_count = null }) => outputs.length > 0 || execution_count !== null), []);
+});
