@@ -104,6 +104,17 @@ export class AirflowClient {
     return task_instances.map(({ task_id, state, try_number }) => ({ task_id, state, try_number }));
   }
 
+  /** What the tasks that failed had to say, for whoever reads that the run did. */
+  async failures(run_id: string): Promise<string> {
+    const failed = (await this.tasks(run_id)).filter(({ state }) => state === "failed");
+    const logs = failed.map(async ({ task_id, try_number }) => {
+      const path = `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}/taskInstances/${task_id}/logs/${try_number}`;
+      const { content } = await this.#call<{ content: { event?: string }[] }>("GET", path);
+      return `${task_id}:\n${content.map(({ event = "" }) => event).join("\n")}`;
+    });
+    return (await Promise.all(logs)).join("\n\n");
+  }
+
   /** Names of the assets that the run told of. */
   async assetsOf(run_id: string): Promise<string[]> {
     const { asset_events } = await this.#call<{ asset_events: { name: string; source_run_id: string }[] }>("GET", "/assets/events?limit=100");

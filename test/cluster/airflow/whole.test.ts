@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
+import { clusterFolder } from "../../../src/cluster/state.ts";
+import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { BRONZE, MODELS } from "../../lake/lake.ts";
+import { writeMarket } from "../profile/market.ts";
+import { AirflowClient } from "./client.ts";
+
+/** Nothing stands for anything here: the DAG calls the command line, which works on a lake in the cluster. */
+const DAG = "crypto_pipeline";
+const folder = temporaryFolder();
+const market = join(folder.path, "market.jsonl");
+let cluster: RunningCluster;
+
+before(async () => {
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  await writeMarket(market, 31);
+  // Once, when it begins.
+  process.env.COINLAKE_SCHEDULE = "0 0 10 10 *";
+  cluster = await startParts(["kafka", "spark", "airflow"], { folder: clusterFolder(folder.path), ports: "free" });
+  await run("start", "--profile", "cluster", "--source", `replay:${market}`, "--speed", "max", "--until-drained", "--catalog-port", "0");
+});
+after(async () => {
+  await cluster?.stop();
+  folder.remove();
+});
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await coinlake([...args, "--data", folder.path]);
+  assert.equal(code, 0, stderr + stdout);
+  return stdout;
+}
+
+test("a run proves bronze, silver and gold, maintains their tables, and leaves the lake as it was", async () => {
+  const books = await run("verify", "--json");
+  const airflow = await AirflowClient.login(cluster.environment, DAG);
+  await airflow.unpause();
+  const run_id = await airflow.scheduled();
+  const state = await airflow.end(run_id);
+  assert.equal(state, "success", await airflow.failures(run_id));
+  assert.ok((await airflow.tasks(run_id)).every(({ try_number }) => try_number === 1), JSON.stringify(await airflow.tasks(run_id)));
+  assert.deepEqual(await airflow.assetsOf(run_id), [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort());
+  assert.equal(await run("verify", "--json"), books);
+  assert.match(await run("alerts", "--json"), /"items": \[\]/);
+});
