@@ -5,6 +5,7 @@ import { Candles, Coin, Coins, UnmappedProducts } from "../../pipelines/crypto/a
 import { Alerts, BackTest, RuleItem, Rules } from "../../src/serve/schemas/alerts.ts";
 import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
 import { Messages, Topics } from "../../src/serve/schemas/log.ts";
+import { Expectations } from "../../src/serve/schemas/expectations.ts";
 import { Quality, RefusedElements } from "../../src/serve/schemas/quality.ts";
 import { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { Health, Status } from "../../src/serve/schemas/status.ts";
@@ -82,6 +83,7 @@ describe("the API over a running lake", () => {
       [`/api/log/topics/${TOPIC}/messages`, Messages],
       ["/api/quality", Quality],
       ["/api/quality/refused", RefusedElements],
+      ["/api/quality/expectations", Expectations],
       ["/api/sql/schema", SqlSchema],
     ];
     for (const [path, schema] of routes) {

@@ -35,11 +35,11 @@ suite = ExpectationSuite(
         ),
         gxe.UnexpectedRowsExpectation(
             severity="warning",
-            description="Fewer elements are refused than accepted",
+            description="Fewer prices are refused than accepted",
             unexpected_rows_query="""
-                select count(*) as refused
+                select count(*) filter (reason <> 'not_a_trade') as refused
                 from {batch}
-                having count(*) > (
+                having count(*) filter (reason <> 'not_a_trade') > (
                     select count(*) from silver.crypto_price_updates
                     where cast(ingested_at as date) in (select ingestion_date from {batch})
                 )

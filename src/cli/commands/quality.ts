@@ -76,10 +76,12 @@ export function formatChecked({ batches, unchanged }: Checked, docs: string): st
     expectation.unexpected_rows === null ? null : String(expectation.unexpected_rows),
     folded(expectation.sample[0] ?? ""),
   ]);
+  const judged = `${expectations} expectations of ${counted(batches.length, "batch", "batches")}`;
+  const is_critical = failed.some(({ expectation }) => isCritical(expectation));
   const verdict =
     failed.length === 0
-      ? `${styleResult("green", "✓")} all ${expectations} expectations of ${counted(batches.length, "batch", "batches")} are met`
-      : `${styleResult("red", "✗")} ${failed.length} of ${expectations} expectations of ${counted(batches.length, "batch", "batches")} are not met`;
+      ? `${styleResult("green", "✓")} all ${judged} are met`
+      : `${is_critical ? styleResult("red", "✗") : styleResult("yellow", "!")} ${failed.length} of ${judged} not met${is_critical ? "" : ", none of them critical"}`;
   const rest = unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since good` : null;
   const lines = [...(rows.length > 0 ? [formatTable(COLUMNS, rows)] : []), batches.length > 0 ? verdict : `${styleResult("green", "✓")} nothing to check`];
   return [...lines, ...(rest === null ? [] : [rest]), `Data Docs: ${docs}/index.html`].join("\n");
