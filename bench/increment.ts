@@ -10,6 +10,7 @@ import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { runProducer } from "../src/log/run-producer.ts";
 import { Transform } from "../src/transform/transform.ts";
+import { embeddedEngine } from "../src/transform/engine.ts";
 import { DbtWorker } from "../src/transform/worker.ts";
 
 export interface IncrementFigures {
@@ -26,7 +27,7 @@ export async function benchIncrement({ coins = 250, minutes_before = 240, increm
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const open = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }));
   const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({ project: crypto.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
   try {
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");

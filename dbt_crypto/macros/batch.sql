@@ -1,11 +1,13 @@
 {#
-    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so all of them move
-    together. A run that some of them miss would leave their rows behind for good, and is refused.
+    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so all of them move together:
+    both layers in one run, or silver in one run and gold in another, each with a batch of its own. A run that leaves out anything
+    else would leave rows behind for good, and is refused.
 #}
 {% macro refuse_partial_run() %}
+    {% set layers = layers_of_this_run() %}
     {% for node in graph.nodes.values()
         if node.resource_type == 'model' and node.unique_id not in selected_resources
-        and ('log' in node.tags or node.config.materialized == 'batch') %}
+        and ('log' in node.tags and node.schema in layers or node.config.materialized == 'batch') %}
         {% do exceptions.raise_compiler_error(
             'This run leaves out ' ~ node.name ~ ', and the tables move together. Run it without --select, --exclude or retry: '
             ~ 'each table goes on where its last commit stands.'
@@ -13,28 +15,52 @@
     {% endfor %}
 {% endmacro %}
 
+{# Layers of which this run moves a table. #}
+{% macro layers_of_this_run() %}
+    {% set layers = [] %}
+    {% for node in graph.nodes.values()
+        if node.resource_type == 'model' and 'log' in node.tags and node.unique_id in selected_resources and node.schema not in layers %}
+        {% do layers.append(node.schema) %}
+    {% endfor %}
+    {{ return(layers or ['silver', 'gold']) }}
+{% endmacro %}
+
+{# Where tables stand in the log, one map each. #}
+{% macro places_of(layers) %}
+    {% set places = [] %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' and 'log' in node.tags and node.schema in layers %}
+        {% do places.append(offsets_of(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias))) %}
+    {% endfor %}
+    {{ return(places) }}
+{% endmacro %}
+
+{# The place up to which each of them has come. #}
+{% macro least_of(places) %}
+    {% set least = {} %}
+    {% for place in places %}
+        {% for name in (place if loop.first else least) | list %}{% do least.update({name: [place.get(name, 0), least.get(name, place.get(name, 0))] | min}) %}{% endfor %}
+    {% endfor %}
+    {{ return(least) }}
+{% endmacro %}
+
 {#
-    The batch of a run: the records between what the slowest table has consumed and what bronze holds (or
-    `max_records_per_run` further on). `crypto_elements` parses it once into a local table that every model reads.
+    The batch of a run: the records between what the slowest of its tables has consumed and what bronze holds (or
+    `max_records_per_run` further on); a run of gold alone goes no further than silver. `crypto_elements` parses it once into a local table that every model reads.
 #}
 {% macro batch_condition(bronze) %}
     {% if is_live() %}{{ return('true') }}{% endif %}
     {% if not execute %}{{ return('true') }}{% endif %}
-    {% set consumers = [] %}
-    {% for node in graph.nodes.values() if node.resource_type == 'model' and 'log' in node.tags %}
-        {% set table = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
-        {% do consumers.append(consumed(table)) %}
-    {% endfor %}
+    {% set layers = layers_of_this_run() %}
+    {% set consumers = [{}] if flags.FULL_REFRESH else places_of(layers) %}
     {% set from = {} %}
     {% set to = {} %}
-    {% for name, head in offsets_of(bronze).items() %}
+    {% for name, head in (offsets_of(bronze) if 'silver' in layers else least_of(places_of(['silver']))).items() %}
         {% set offsets = [] %}
         {% for consumer in consumers %}{% do offsets.append(consumer.get(name, 0)) %}{% endfor %}
         {% set begin = offsets | min %}
-        {% set limit = head if flags.FULL_REFRESH else batch_limit(bronze, name, begin) %}
         {% do from.update({name: begin}) %}
-        {# Never less than what some table has consumed: tables only move forward. #}
-        {% do to.update({name: [head, [limit, offsets | max] | max] | min}) %}
+        {# Tables that are past its end already stay where they are. #}
+        {% do to.update({name: head if flags.FULL_REFRESH else [head, batch_limit(bronze, name, begin)] | min}) %}
     {% endfor %}
     {{ return(offsets_between(from, to)) }}
 {% endmacro %}
@@ -71,11 +97,15 @@
 {% macro batch_end() %}
     {% if not is_running() %}{{ return({}) }}{% endif %}
     {% if flags.WHICH in ['run', 'build'] %}{% do refuse_partial_run() %}{% endif %}
-    {% set found = run_query("select log_topic || '/' || log_partition, next_offset from memory.batch.bounds") %}
+    {% set found = run_query("select log_topic || '/' || log_partition, next_offset from " ~ batch_bounds()) %}
     {% set to = {} %}
     {% for row in found.rows %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
     {{ return(to) }}
 {% endmacro %}
+
+{# Where the batch materialization says how far the batch reaches, by topic and partition. #}
+{% macro batch_bounds() %}{{ return(adapter.dispatch('batch_bounds')()) }}{% endmacro %}
+{% macro duckdb__batch_bounds() %}{{ return('memory.batch.bounds') }}{% endmacro %}
 
 {#
     First and last event time among the batch's prices that meet a condition, as SQL: literals, so that files are skipped by
@@ -84,10 +114,9 @@
 {% macro batch_span(elements, is_new) %}
     {% set events = " from " ~ elements ~ " where reason is null and " ~ is_new %}
     {% if is_live() %}{{ return({'first': '(select min(price_at)' ~ events ~ ')', 'last': '(select max(price_at)' ~ events ~ ')'}) }}{% endif %}
-    {% if not is_running() %}{{ return({'first': 'null::timestamptz', 'last': 'null::timestamptz'}) }}{% endif %}
-    {% set found = run_query("select min(price_at)::varchar, max(price_at)::varchar" ~ events).rows[0] %}
-    {% if found[0] is none %}{{ return({'first': 'null::timestamptz', 'last': 'null::timestamptz'}) }}{% endif %}
-    {{ return({'first': "timestamptz '" ~ found[0] ~ "'", 'last': "timestamptz '" ~ found[1] ~ "'"}) }}
+    {% if not is_running() %}{{ return({'first': time_literal(none), 'last': time_literal(none)}) }}{% endif %}
+    {% set found = run_query("select min(price_at)::string, max(price_at)::string" ~ events).rows[0] %}
+    {{ return({'first': time_literal(found[0]), 'last': time_literal(found[1])}) }}
 {% endmacro %}
 
 {# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}

@@ -30,7 +30,8 @@
 {%- endmacro %}
 
 {# What says where an object's elements are. Most messages are single elements: they are not read twice for it. #}
-{% macro envelope_of(message) -%}
+{% macro envelope_of(message) -%}{{ adapter.dispatch('envelope_of')(message) }}{%- endmacro %}
+{% macro duckdb__envelope_of(message) -%}
     case
         when contains({{ message }}, '"backfill"') or contains({{ message }}, '"channel"')
             then try(from_json({{ message }}, '{"channel": "VARCHAR", "product": "VARCHAR", "backfill": "VARCHAR"}'))
@@ -49,7 +50,8 @@
 {%- endmacro %}
 
 {# The elements of a list, each as its JSON text; null where the message is no JSON. #}
-{% macro elements_of(message, format, is_backfill) -%}
+{% macro elements_of(message, format, is_backfill) -%}{{ adapter.dispatch('elements_of')(message, format, is_backfill) }}{%- endmacro %}
+{% macro duckdb__elements_of(message, format, is_backfill) -%}
     case
         when {{ format }} = 'page' then try(json_extract({{ message }}, '$[*]')::varchar[])
         when {{ format }} = 'trade_row' then try(json_extract({{ message }}, '$.body.result.*[*]')::varchar[])
@@ -62,21 +64,31 @@
     The fields of an element, as text: names differ between formats, meanings do not. Null where it is no object. Read element by
     element: a struct within a list would be copied with its whole list for every field.
 #}
-{% macro fields_of(element) -%}
+{% macro fields_of(element) -%}{{ adapter.dispatch('fields_of')(element) }}{%- endmacro %}
+{% macro duckdb__fields_of(element) -%}
     try(from_json({{ element }}, '{
-        "id": "VARCHAR", "symbol": "VARCHAR", "name": "VARCHAR", "category": "VARCHAR", "market_cap_rank": "VARCHAR",
-        "current_price": "VARCHAR", "total_volume": "VARCHAR", "market_cap": "VARCHAR", "last_updated": "VARCHAR",
-        "price_change_percentage_1h_in_currency": "VARCHAR",
-        "product": "VARCHAR", "price": "VARCHAR", "volume": "VARCHAR", "time": "VARCHAR",
-        "type": "VARCHAR", "product_id": "VARCHAR", "trade_id": "VARCHAR", "size": "VARCHAR", "qty": "VARCHAR", "timestamp": "VARCHAR",
-        "e": "VARCHAR", "s": "VARCHAR", "a": "VARCHAR", "p": "VARCHAR", "q": "VARCHAR", "T": "VARCHAR",
-        "data": {"e": "VARCHAR", "s": "VARCHAR", "a": "VARCHAR", "p": "VARCHAR", "q": "VARCHAR", "T": "VARCHAR"},
-        "stream": "VARCHAR", "channel": "VARCHAR", "event": "VARCHAR", "method": "VARCHAR"
+        "{{ field_names() | join('": "VARCHAR", "') }}": "VARCHAR",
+        "data": {"{{ data_field_names() | join('": "VARCHAR", "') }}": "VARCHAR"}
     }'))
 {%- endmacro %}
 
+{% macro field_names() %}
+    {{ return([
+        'id', 'symbol', 'name', 'category', 'market_cap_rank',
+        'current_price', 'total_volume', 'market_cap', 'last_updated', 'price_change_percentage_1h_in_currency',
+        'product', 'price', 'volume', 'time',
+        'type', 'product_id', 'trade_id', 'size', 'qty', 'timestamp',
+        'e', 's', 'a', 'p', 'q', 'T',
+        'stream', 'channel', 'event', 'method'
+    ]) }}
+{% endmacro %}
+
+{# Those within the `data` of a combined stream. #}
+{% macro data_field_names() %}{{ return(['e', 's', 'a', 'p', 'q', 'T']) }}{% endmacro %}
+
 {# The values of a trade_row, in their order: price, volume, time, side, type, misc, trade id. #}
-{% macro values_of(element) -%}
+{% macro values_of(element) -%}{{ adapter.dispatch('values_of')(element) }}{%- endmacro %}
+{% macro duckdb__values_of(element) -%}
     try(from_json({{ element }}, '["VARCHAR"]'))
 {%- endmacro %}
 
@@ -109,11 +121,43 @@
     case
         when format = 'agg_trade' then {{ time_since_epoch(text, 1000) }}
         when format = 'trade_row' then {{ time_since_epoch(text, 1000000) }}
-        else try_cast({{ text }} as timestamptz)
+        else {{ time_of(text) }}
     end
 {%- endmacro %}
 
 {# Values take a hundred times the memory of the two bytes they may come in. Counted by commas, without a look at the structure. #}
 {% macro has_too_many_values(payload) -%}
-    strlen({{ payload }}) - strlen(replace({{ payload }}, ',', '')) > {{ var('max_payload_values') }}
+    {{ bytes_of(payload) }} - {{ bytes_of("replace(" ~ payload ~ ", ',', '')") }} > {{ var('max_payload_values') }}
+{%- endmacro %}
+
+{# Whether a text is JSON. #}
+{% macro is_json(text) -%}{{ adapter.dispatch('is_json')(text) }}{%- endmacro %}
+{% macro duckdb__is_json(text) -%}json_valid({{ text }}){%- endmacro %}
+
+{#
+    Records with a row for each of their elements. A record that gives no element counts as one, so that every record has its
+    verdict.
+#}
+{% macro rows_of_elements(records) -%}{{ adapter.dispatch('rows_of_elements')(records) }}{%- endmacro %}
+{% macro duckdb__rows_of_elements(records) -%}
+    select
+        * exclude (message, unreadable, listed),
+        record_refusal is null and list_format is not null as is_listed,
+        unnest(case when is_listed then listed else [message] end) as element,
+        case when is_listed then len(listed) else 1 end as element_count,
+        case when is_listed then generate_subscripts(listed, 1) - 1 else 0 end as element_index
+    from {{ records }}
+{%- endmacro %}
+
+{# How many elements a payload has, counted without taking it apart: for a test of the books. #}
+{% macro count_of_elements(payload) -%}{{ adapter.dispatch('count_of_elements')(payload) }}{%- endmacro %}
+{% macro duckdb__count_of_elements(payload) -%}
+    case
+        when strlen({{ payload }}) > {{ var('max_payload_bytes') }} or {{ has_too_many_values(payload) }} then 1
+        when {{ first_character(payload) }} = '[' then greatest(coalesce(try(json_array_length({{ payload }})), 1), 1)
+        when try({{ payload }} ->> '$.backfill') in ('aggTrades', 'trades') then greatest(coalesce(try(json_array_length({{ payload }}, '$.body')), 1), 1)
+        when try({{ payload }} ->> '$.backfill') = 'Trades' then greatest(coalesce(try(len({{ payload }} -> '$.body.result.*[*]')), 1), 1)
+        when try({{ payload }} ->> '$.channel') = 'trade' then greatest(coalesce(try(json_array_length({{ payload }}, '$.data')), 1), 1)
+        else 1
+    end
 {%- endmacro %}

@@ -5,9 +5,9 @@
     {% endif %}
     {% if not is_running() or not is_incremental() %}{{ return(none) }}{% endif %}
     {% set found = run_query(
-        "select min(date_trunc('minute', ingested_at))::varchar from " ~ elements ~ " where " ~ is_new_to_this_model()
+        "select min(date_trunc('minute', ingested_at))::string from " ~ elements ~ " where " ~ is_new_to_this_model()
     ).columns[0].values()[0] %}
-    {{ return("timestamptz '" ~ found ~ "'" if found else none) }}
+    {{ return(time_literal(found) if found else none) }}
 {% endmacro %}
 
 {#
@@ -22,7 +22,7 @@
     {% set sources = "(select distinct source from " ~ listings ~ "
         where is_page and listed_at >= " ~ first_new ~ " and listed_date >= " ~ first_new_date ~ ")" %}
     {% set found = run_query(
-        "select count(*) = (select count(*) from " ~ sources ~ "), min(first_at)::varchar
+        "select count(*) = (select count(*) from " ~ sources ~ "), min(first_at)::string
         from (
             select source, min(listed_at) as first_at
             from (
@@ -37,5 +37,5 @@
         )"
     ).rows[0] %}
     {% if not found[0] %}{{ return(none) }}{% endif %}
-    {{ return("timestamptz '" ~ found[1] ~ "'" if found[1] else first_new) }}
+    {{ return(time_literal(found[1]) if found[1] else first_new) }}
 {% endmacro %}

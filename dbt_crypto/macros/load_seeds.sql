@@ -3,7 +3,8 @@
     one, finds the mapping that lies beside them. One commit brings all rows of the file and its checksum, so readers see the
     old rows or the new ones, and an unchanged file costs one look at a table property.
 #}
-{% macro load_seeds() %}
+{% macro load_seeds() %}{{ adapter.dispatch('load_seeds')() }}{% endmacro %}
+{% macro duckdb__load_seeds() %}
     {% if execute and flags.WHICH in ['run', 'build', 'retry'] %}
         {% for node in graph.nodes.values() if node.resource_type == 'seed' %}{% do load_seed(node) %}{% endfor %}
     {% endif %}

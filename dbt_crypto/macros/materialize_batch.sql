@@ -2,7 +2,8 @@
     Unit tests take the types of their inputs from tables that exist. The batch of a process that has run nothing yet does
     not, so tests begin with an empty one, of the types that its documentation gives.
 #}
-{% macro make_empty_batch() %}
+{% macro make_empty_batch() %}{{ adapter.dispatch('make_empty_batch')() }}{% endmacro %}
+{% macro duckdb__make_empty_batch() %}
     {% if execute and flags.WHICH == 'test' %}
         {% for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'batch' %}
             {% set batch = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias, type='table') %}
@@ -27,3 +28,7 @@
     {% do adapter.commit() %}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
+
+{# What is left to tidy up when a run has ended. #}
+{% macro forget_batch() %}{{ adapter.dispatch('forget_batch')() }}{% endmacro %}
+{% macro duckdb__forget_batch() %}{% endmacro %}

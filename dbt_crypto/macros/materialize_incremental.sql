@@ -54,7 +54,8 @@
     {{ return(adapter.get_columns_in_relation(stage) | rejectattr('name', 'in', helpers) | list) }}
 {% endmacro %}
 
-{% macro create_iceberg_table(target, columns) %}
+{% macro create_iceberg_table(target, columns) %}{{ adapter.dispatch('create_iceberg_table')(target, columns) }}{% endmacro %}
+{% macro duckdb__create_iceberg_table(target, columns) %}
     create table {{ target }} (
         {% for column in columns %}{{ column.name }} {{ column.dtype }}{{ ',' if not loop.last }}{% endfor %}
     )
@@ -72,7 +73,7 @@
         {% if column.name not in present %}
             {% call statement('add', auto_begin=False) %}alter table {{ target }} add column {{ column.name }} {{ column.dtype }}{% endcall %}
         {% elif is_widening(present[column.name], column.dtype) %}
-            {% call statement('widen', auto_begin=False) %}alter table {{ target }} alter column {{ column.name }} set data type {{ column.dtype }}{% endcall %}
+            {% call statement('widen', auto_begin=False) %}{{ adapter.dispatch('widen_column')(target, column) }}{% endcall %}
         {% else %}
             {% do exceptions.raise_compiler_error(
                 target ~ '.' ~ column.name ~ ' is ' ~ present[column.name] ~ ' and the model gives ' ~ column.dtype
@@ -82,30 +83,46 @@
     {% endfor %}
 {% endmacro %}
 
+{% macro duckdb__widen_column(target, column) %}alter table {{ target }} alter column {{ column.name }} set data type {{ column.dtype }}{% endmacro %}
+
 {# Iceberg's type promotions (spec, "Schema evolution"). #}
-{% macro is_widening(old, new) %}
-    {% if old == 'INTEGER' and new == 'BIGINT' or old == 'FLOAT' and new == 'DOUBLE' %}{{ return(true) }}{% endif %}
-    {% set old_decimal = modules.re.match('DECIMAL\\((\\d+),(\\d+)\\)', old) %}
-    {% set new_decimal = modules.re.match('DECIMAL\\((\\d+),(\\d+)\\)', new) %}
+{% macro is_widening(old, new) %}{{ return(adapter.dispatch('is_widening')(old, new)) }}{% endmacro %}
+{% macro duckdb__is_widening(old, new) %}
+    {{ return(old == 'INTEGER' and new == 'BIGINT' or old == 'FLOAT' and new == 'DOUBLE' or is_wider_decimal(old, new)) }}
+{% endmacro %}
+
+{% macro is_wider_decimal(old, new) %}
+    {% set old_decimal = modules.re.match('decimal\\((\\d+),(\\d+)\\)', old | lower) %}
+    {% set new_decimal = modules.re.match('decimal\\((\\d+),(\\d+)\\)', new | lower) %}
     {{ return(
         old_decimal and new_decimal and old_decimal.group(2) == new_decimal.group(2)
         and (old_decimal.group(1) | int) < (new_decimal.group(1) | int)
     ) }}
 {% endmacro %}
 
-{% macro delete_replaced(target, stage) %}
+{#
+    What the new rows of a stage replace: `bounds`, conditions on a row t of the table that leave out most files, and `matches`, the
+    condition under which it leaves for a new row s. None where nothing is to be searched.
+#}
+{% macro replaced_by(stage) %}
     {% set ranges = ['count(*)'] %}
-    {% for column in config.get('prune_by', []) %}{% do ranges.append('min(' ~ column ~ '), max(' ~ column ~ ')') %}{% endfor %}
+    {% for column in config.get('prune_by', []) %}{% do ranges.append('min(' ~ column ~ ')::string, max(' ~ column ~ ')::string') %}{% endfor %}
     {% set found = run_query('select ' ~ (ranges | join(', ')) ~ ' from ' ~ stage ~ ' where ' ~ config.get('replace_when', 'true')).rows[0] %}
+    {% if found[0] == 0 %}{{ return(none) }}{% endif %}
     {% set bounds = [] %}
     {% for column in config.get('prune_by', []) %}
         {% do bounds.append("t." ~ column ~ " between '" ~ found[2 * loop.index - 1] ~ "' and '" ~ found[2 * loop.index] ~ "'") %}
     {% endfor %}
     {% set matches = [config.get('replace_on')] if config.get('replace_on') else [] %}
     {% for key in config.get('unique_key') or [] %}{% do matches.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
+    {{ return({'bounds': bounds, 'matches': matches | join(' and ')}) }}
+{% endmacro %}
+
+{% macro delete_replaced(target, stage) %}
+    {% set replacement = replaced_by(stage) %}
     {# Not "delete using": a row that several new rows replace would be deleted several times, which Iceberg refuses. #}
-    {% if found[0] > 0 %}
+    {% if replacement %}
     delete from {{ target }} as t
-    where {% for bound in bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ matches | join(' and ') }});
+    where {% for bound in replacement.bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ replacement.matches }});
     {% endif %}
 {% endmacro %}

@@ -2,7 +2,8 @@
     A price travels as text until it is a DECIMAL. JSON parsers read numbers as doubles, so the numbers of the named keys
     are put in quotes first. A key and its colon cannot occur inside a JSON string (its quotes would be escaped).
 #}
-{% macro quote_numbers(payload, keys) -%}
+{% macro quote_numbers(payload, keys) -%}{{ adapter.dispatch('quote_numbers')(payload, keys) }}{%- endmacro %}
+{% macro duckdb__quote_numbers(payload, keys) -%}
     regexp_replace({{ payload }}, '("(?:{{ keys | join("|") }})"\s*:\s*)(-?[0-9][0-9.eE+-]*)', '\1"\2"', 'g')
 {%- endmacro %}
 
@@ -10,12 +11,14 @@
     Likewise the numbers that follow a number in quotes in an array, such as the time in ["30243.40","0.3450",1688669597.8277369].
     In valid JSON that is exact: quotes around nothing but digits are a string, and what is between commas after it is a value.
 #}
-{% macro quote_numbers_in_rows(payload) -%}
+{% macro quote_numbers_in_rows(payload) -%}{{ adapter.dispatch('quote_numbers_in_rows')(payload) }}{%- endmacro %}
+{% macro duckdb__quote_numbers_in_rows(payload) -%}
     regexp_replace({{ payload }}, '("[0-9.eE+-]*"\s*,\s*)(-?[0-9][0-9.eE+-]*)(\s*,)', '\1"\2"\3', 'g')
 {%- endmacro %}
 
 {# The way back, for people to read; a number that came as text is shown as a number. #}
-{% macro unquote_numbers(json, keys) -%}
+{% macro unquote_numbers(json, keys) -%}{{ adapter.dispatch('unquote_numbers')(json, keys) }}{%- endmacro %}
+{% macro duckdb__unquote_numbers(json, keys) -%}
     regexp_replace({{ json }}, '("(?:{{ keys | join("|") }})"\s*:\s*)"(-?[0-9][0-9.eE+-]*)"', '\1\2', 'g')
 {%- endmacro %}
 
@@ -24,7 +27,7 @@
     saying why one failed.
 #}
 {% macro is_number(text) -%}
-    regexp_full_match({{ text }}, '\s*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?\s*')
+    {{ matches(text, '\\s*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*') }}
 {%- endmacro %}
 
 {#
@@ -33,7 +36,8 @@
     through the narrow decimal that holds all its decimal places, if its whole part fits, and only what is left takes the long way.
     Few of them, and each text once: a batch of a few records costs what its expressions are many.
 #}
-{% macro decimal_of(text, type='decimal(38, 18)') -%}
+{% macro decimal_of(text, type='decimal(38, 18)') -%}{{ adapter.dispatch('decimal_of')(text, type) }}{%- endmacro %}
+{% macro duckdb__decimal_of(text, type) -%}
     case
         when contains({{ text }}, '_') then null
         when not contains({{ text }}, 'e') and not contains({{ text }}, 'E') then coalesce(
@@ -54,11 +58,21 @@
 {%- endmacro %}
 
 {# A product of decimals, null where it is too large for one: an absurd record must not stop the others. #}
-{% macro product_of(left, right) -%}
+{% macro product_of(left, right) -%}{{ adapter.dispatch('product_of')(left, right) }}{%- endmacro %}
+{% macro duckdb__product_of(left, right) -%}
     try(({{ left }} * {{ right }})::decimal(38, 18))
 {%- endmacro %}
 
 {# A computed figure as DECIMAL: fifteen significant digits, all that a double is sure of, so that engines agree on it. #}
-{% macro significant(figure) -%}
+{% macro significant(figure) -%}{{ adapter.dispatch('significant')(figure) }}{%- endmacro %}
+{% macro duckdb__significant(figure) -%}
     {{ decimal_of("format('{:.15g}', " ~ figure ~ ")") }}
 {%- endmacro %}
+
+{# A decimal as the nearest double, or the one beside it: bit for bit the same on both engines, as DuckDB makes it. #}
+{% macro double_of(decimal) -%}{{ adapter.dispatch('double_of')(decimal) }}{%- endmacro %}
+{% macro duckdb__double_of(decimal) -%}{{ decimal }}::double{%- endmacro %}
+
+{# A whole number from text that may be written with places or an exponent, null where it is none. #}
+{% macro integer_of(text) -%}{{ adapter.dispatch('integer_of')(text) }}{%- endmacro %}
+{% macro duckdb__integer_of(text) -%}try_cast({{ text }} as integer){%- endmacro %}

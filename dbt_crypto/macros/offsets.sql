@@ -7,12 +7,17 @@
 
 {% macro offsets_of(relation) %}
     {% if not execute or relation is none or load_relation(relation) is none %}{{ return({}) }}{% endif %}
+    {{ return(adapter.dispatch('offsets_in')(relation)) }}
+{% endmacro %}
+
+{% macro duckdb__offsets_in(relation) %}
     {% set found = table_property(relation, offsets_property()) %}
     {{ return(fromjson(found) if found else {}) }}
 {% endmacro %}
 
 {# A property of a table that exists; none where it is not set. #}
-{% macro table_property(relation, key) %}
+{% macro table_property(relation, key) %}{{ return(adapter.dispatch('table_property')(relation, key)) }}{% endmacro %}
+{% macro duckdb__table_property(relation, key) %}
     {% set found = run_query("select value from iceberg_table_properties(" ~ relation ~ ") where key = '" ~ key ~ "'") %}
     {{ return(found.columns[0].values()[0] if found | length > 0 else none) }}
 {% endmacro %}
@@ -55,15 +60,16 @@
     {{ return(offsets_between(consumed(this), batch_end())) }}
 {% endmacro %}
 
+{# Records that the table of this model holds already; silver may be past them, and past the batch. #}
+{% macro is_in_this_model() %}
+    {% if is_live() or not execute %}{{ return('not ' ~ is_new_to_this_model()) }}{% endif %}
+    {{ return(offsets_between({}, consumed(this))) }}
+{% endmacro %}
+
 {# Records that every one of the tables has consumed, for tests that compare tables while a run may be under way. #}
 {% macro consumed_by_all(tables) %}
     {% if not execute %}{{ return('true') }}{% endif %}
-    {% set least = {} %}
-    {% for table in tables %}
-        {% set offsets = offsets_of(table) %}
-        {% for name in (offsets if loop.first else least) | list %}
-            {% do least.update({name: [offsets.get(name, 0), least.get(name, offsets.get(name, 0))] | min}) %}
-        {% endfor %}
-    {% endfor %}
-    {{ return(offsets_between({}, least)) }}
+    {% set places = [] %}
+    {% for table in tables %}{% do places.append(offsets_of(table)) %}{% endfor %}
+    {{ return(offsets_between({}, least_of(places))) }}
 {% endmacro %}

@@ -1,5 +1,6 @@
 {# Monday to Friday, 09:30 to 16:00 in New York: the regular session of US equities, holidays not considered. #}
-{% macro is_new_york_trading_hour(timestamp) -%}
+{% macro is_new_york_trading_hour(timestamp) -%}{{ adapter.dispatch('is_new_york_trading_hour')(timestamp) }}{%- endmacro %}
+{% macro duckdb__is_new_york_trading_hour(timestamp) -%}
     (
         isodow(timezone('America/New_York', {{ timestamp }})) <= 5
         and cast(timezone('America/New_York', {{ timestamp }}) as time) >= time '09:30:00'
@@ -8,11 +9,37 @@
 {%- endmacro %}
 
 {# Whole minutes since 1970-01-01 00:00 UTC: the key of dim_time. #}
-{% macro minutes_since_epoch(timestamp) -%}
+{% macro minutes_since_epoch(timestamp) -%}{{ adapter.dispatch('minutes_since_epoch')(timestamp) }}{%- endmacro %}
+{% macro duckdb__minutes_since_epoch(timestamp) -%}
     epoch_us({{ timestamp }}) // 60000000
 {%- endmacro %}
 
 {# A moment from a count since 1970-01-01 00:00 UTC, as text; cut to the microsecond, as text of a date and time is. #}
-{% macro time_since_epoch(count, unit_us) -%}
+{% macro time_since_epoch(count, unit_us) -%}{{ adapter.dispatch('time_since_epoch')(count, unit_us) }}{%- endmacro %}
+{% macro duckdb__time_since_epoch(count, unit_us) -%}
     try(make_timestamptz(trunc({{ decimal_of(count, 'decimal(38, 9)') }} * {{ unit_us }})::bigint))
 {%- endmacro %}
+
+{# A moment from text of a date and time; null where it is none. #}
+{% macro time_of(text) -%}{{ adapter.dispatch('time_of')(text) }}{%- endmacro %}
+{% macro duckdb__time_of(text) -%}try_cast({{ text }} as timestamptz){%- endmacro %}
+
+{# DuckDB knows infinite times. #}
+{% macro is_finite(timestamp) -%}{{ adapter.dispatch('is_finite')(timestamp) }}{%- endmacro %}
+{% macro duckdb__is_finite(timestamp) -%}isfinite({{ timestamp }}){%- endmacro %}
+
+{# Microseconds since 1970-01-01 00:00 UTC. #}
+{% macro microseconds_since_epoch(timestamp) -%}{{ adapter.dispatch('microseconds_since_epoch')(timestamp) }}{%- endmacro %}
+{% macro duckdb__microseconds_since_epoch(timestamp) -%}epoch_us({{ timestamp }}){%- endmacro %}
+
+{# A length of time. #}
+{% macro minutes_of(count) -%}{{ adapter.dispatch('minutes_of')(count) }}{%- endmacro %}
+{% macro duckdb__minutes_of(count) -%}to_minutes({{ count }}::integer){%- endmacro %}
+
+{# As text of ISO 8601: 2026-03-01T12:00Z. #}
+{% macro text_of_minute(timestamp) -%}{{ adapter.dispatch('text_of_minute')(timestamp) }}{%- endmacro %}
+{% macro duckdb__text_of_minute(timestamp) -%}strftime(timezone('UTC', {{ timestamp }}), '%Y-%m-%dT%H:%MZ'){%- endmacro %}
+
+{# A literal from the text that the engine itself gives of a moment; and the same where there is none. #}
+{% macro time_literal(text) %}{{ return(adapter.dispatch('time_literal')(text)) }}{% endmacro %}
+{% macro duckdb__time_literal(text) %}{{ return("timestamptz '" ~ text ~ "'" if text else 'null::timestamptz') }}{% endmacro %}

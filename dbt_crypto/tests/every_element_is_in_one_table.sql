@@ -9,15 +9,7 @@ with records as (
         log_topic,
         log_partition,
         log_offset,
-        case
-            when strlen(payload) > {{ var('max_payload_bytes') }}
-                or strlen(payload) - strlen(replace(payload, ',', '')) > {{ var('max_payload_values') }} then 1
-            when ltrim(payload, e' \t\r\n') like '[%' then greatest(coalesce(try(json_array_length(payload)), 1), 1)
-            when try(payload ->> '$.backfill') in ('aggTrades', 'trades') then greatest(coalesce(try(json_array_length(payload, '$.body')), 1), 1)
-            when try(payload ->> '$.backfill') = 'Trades' then greatest(coalesce(try(len(payload -> '$.body.result.*[*]')), 1), 1)
-            when try(payload ->> '$.channel') = 'trade' then greatest(coalesce(try(json_array_length(payload, '$.data')), 1), 1)
-            else 1
-        end as element_count
+        {{ count_of_elements('payload') }} as element_count
     from {{ source('bronze', 'crypto_ticks_raw') }}
     where {{ consumed_by_all(tables) }}
 
@@ -65,5 +57,9 @@ booked_records as (
 select *
 from records
 full join booked_records using (log_topic, log_partition, log_offset)
-where (booked_count, distinct_count, first_index, last_index, least_said, most_said)
-    is distinct from (element_count, element_count, 0, element_count - 1, element_count, element_count)
+where booked_count is distinct from element_count
+    or distinct_count is distinct from element_count
+    or first_index is distinct from 0
+    or last_index is distinct from element_count - 1
+    or least_said is distinct from element_count
+    or most_said is distinct from element_count

@@ -3,7 +3,7 @@
 {% for node in graph.nodes.values()
     if execute and (node.resource_type == 'seed' or 'log' in node.tags) %}
     {% set documented = [] %}
-    {% for column in node.columns.values() %}{% do documented.append(column.name ~ ' ' ~ column.data_type | upper) %}{% endfor %}
+    {% for column in node.columns.values() %}{% do documented.append(column.name ~ ' ' ~ type_name(column.data_type) | upper) %}{% endfor %}
     {% set present = [] %}
     {% set table = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
     {% for column in adapter.get_columns_in_relation(table) %}{% do present.append(column.name ~ ' ' ~ column.dtype | upper) %}{% endfor %}

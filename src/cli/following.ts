@@ -15,8 +15,7 @@ import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";
 import { startServer } from "../serve/server.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
-import { cachedModels, prepareModels } from "../transform/models.ts";
-import type { DbtWorker } from "../transform/worker.ts";
+import { cachedModels, type LiveModels } from "../transform/models.ts";
 import { VERSION } from "./version.ts";
 
 export interface ServerRequest {
@@ -30,7 +29,8 @@ export interface FollowingOptions {
   open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
-  worker: DbtWorker;
+  /** Compiles the models for the live tail, and keeps them. */
+  prepare(): Promise<LiveModels>;
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
   assets(): Promise<Assets>;
@@ -88,10 +88,10 @@ export function followLog(options: FollowingOptions): Following {
 type Started = (parts: { live: LiveLake; alerts: AlertEngine }) => void;
 
 async function follow(options: FollowingOptions, signal: AbortSignal, started: Started): Promise<void> {
-  const { open, pipeline, worker, server, report, failed } = options;
+  const { open, pipeline, prepare, server, report, failed } = options;
   const { project } = pipeline.transform;
   const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
-  const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, () => prepareModels(worker, project, open.lake.dbt_folder)));
+  const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
   const live = await patiently(patience, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;

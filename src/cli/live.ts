@@ -3,6 +3,7 @@ import type { OpenLake } from "../engine/open.ts";
 import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { cachedModels, compileModels, lastModels, type LiveModels } from "../transform/models.ts";
+import { embeddedEngine } from "../transform/engine.ts";
 import { DbtWorker } from "../transform/worker.ts";
 import type { Output } from "./output.ts";
 
@@ -25,7 +26,7 @@ async function modelsOf(open: OpenLake, pipeline: Pipeline, output: Output): Pro
   const known = cachedModels(project, open.lake.dbt_folder) ?? lastModels(open.lake.dbt_folder);
   if (known !== null) return known;
   output.say("dbt compiles the live views; a pipeline that was started once has done so ...");
-  const worker = new DbtWorker({ project, catalog_url: open.server.url, folder: open.lake.dbt_folder, s3: open.s3 });
+  const worker = new DbtWorker({ project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
   try {
     return await compileModels(worker, project);
   } finally {

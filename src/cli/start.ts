@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../clock.ts";
@@ -14,6 +15,8 @@ import type { Assets } from "../serve/assets.ts";
 import { checkToken } from "../serve/guard/token.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
+import { embeddedEngine, engineOf } from "../transform/engine.ts";
+import { prepareModels, type LiveModels } from "../transform/models.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
@@ -78,13 +81,9 @@ export async function start(request: StartRequest): Promise<void> {
 async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
   const status = new Status(output, producers);
-  const worker = new DbtWorker({
-    project: pipeline.transform.project,
-    catalog_url: open.server.url,
-    folder: open.lake.dbt_folder,
-    s3: open.s3,
-    onNode: () => step("inside transform"),
-  });
+  const { project } = pipeline.transform;
+  const engine = await engineOf(open, { clock: systemClock, say: output.say });
+  const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
   const stopping = stopOnSignals(output);
   stopping.signal.addEventListener("abort", () => worker.finish());
   const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: status.reported });
@@ -92,10 +91,10 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
-    const transform = new Transform({ pipeline, catalog: open.catalog, worker, step });
+    const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
     announce(open, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
-    worker.start().catch(() => {});
+    if (request.is_transforming) worker.start().catch(() => {});
     const answerNow = () =>
       answerAll(open, pipeline, stopping.signal).then(
         (found) => showAnswers(open.lake, found, output),
@@ -110,7 +109,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
-      following: followIn(open, producers, request, { worker, status, carrier }),
+      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
@@ -142,17 +141,31 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   }
 }
 
+/** The live tail is DuckDB's, whatever engine writes the tables: another one's dbt cannot compile for it. */
+async function prepareIn({ lake, server, s3, cluster }: OpenLake, project: string, worker: DbtWorker, signal: AbortSignal): Promise<LiveModels> {
+  if (cluster === null) return prepareModels(worker, project, lake.dbt_folder);
+  const compiler = new DbtWorker({ project, engine: embeddedEngine({ server, s3 }), folder: join(lake.dbt_folder, "live") });
+  const finish = (): void => compiler.finish();
+  signal.addEventListener("abort", finish, { once: true });
+  try {
+    return await prepareModels(compiler, project, lake.dbt_folder, { with_seeds: false });
+  } finally {
+    signal.removeEventListener("abort", finish);
+    await compiler.close();
+  }
+}
+
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
   { pipeline, server, assets, output }: StartRequest,
-  { worker, status, carrier }: { worker: DbtWorker; status: Status; carrier: Carrier },
+  { prepare, status, carrier }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier },
 ): Following {
   return followLog({
     open,
     pipeline,
     producers,
-    worker,
+    prepare,
     server,
     assets,
     stream: () => carrier.state(),

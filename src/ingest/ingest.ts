@@ -167,7 +167,7 @@ class LogIngest implements Ingest {
     this.#step("after files");
     const published = await this.#publish(table, { topic, from, next: taken.next, files });
     this.#step("before acknowledgement");
-    this.#offsets = new Map([...from, ...readOffsets(published.table.metadata.properties, topic)]);
+    this.#offsets = new Map([...from, ...readOffsets(published.table.metadata, topic)]);
     this.#committed_us = clock.now_us();
     if (!published.is_ours) return null;
     this.#rows += taken.record_count;
@@ -180,7 +180,7 @@ class LogIngest implements Ingest {
 
   #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): Offsets {
     const { topic } = this.#options;
-    const committed = readOffsets(metadata.properties, topic);
+    const committed = readOffsets(metadata, topic);
     for (const { partition, begin } of bounds) {
       if (committed.has(partition) || begin === 0) continue;
       const message = `Bronze has nothing of ${topic}/${partition}, and the log begins at offset ${begin}: older records were pruned`;

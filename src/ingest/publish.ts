@@ -53,7 +53,7 @@ export async function publish(publisher: Publisher, table: LoadedTable, batch: B
     }
     current = (await attempts.reload(table.identifier)) ?? current;
     if (attempts.isIn(current)) return { table: current, is_ours: true };
-    if (!isSameOffsets(readOffsets(current.metadata.properties, batch.topic), readOffsets(table.metadata.properties, batch.topic))) {
+    if (!isSameOffsets(readOffsets(current.metadata, batch.topic), readOffsets(table.metadata, batch.topic))) {
       await attempts.dropFiles();
       return { table: current, is_ours: false };
     }
@@ -74,7 +74,7 @@ class Attempts {
   async commit(table: LoadedTable): Promise<LoadedTable> {
     const { stager, storage, catalog, commit_timeout_ms } = this.#publisher;
     const { topic, next, files } = this.#batch;
-    const properties = { [LOG_OFFSETS_PROPERTY]: writeOffsets(table.metadata.properties, topic, next) };
+    const properties = { [LOG_OFFSETS_PROPERTY]: writeOffsets(table.metadata, topic, next) };
     const staged = await stager.stage(table, files, properties);
     this.#snapshot_ids.add(canonicalLong(staged.snapshot_id));
     try {

@@ -1,7 +1,7 @@
 import type { TableCatalog } from "../catalog/model.ts";
 import type { TailDatabase } from "../engine/embedded/tail-database.ts";
 import { OperatingError } from "../errors.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { placeIn } from "../ingest/offsets.ts";
 import type { LiveDefinition } from "../pipeline/definition.ts";
 import { leastOf } from "../transform/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
@@ -117,7 +117,7 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
   try {
     const { metadata } = await catalog.loadTable({ namespace: [table.slice(0, dot)], name: table.slice(dot + 1) });
     const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
-    const place = JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+    const place = placeIn(metadata);
     // A table that never got a row has come as far in the log as the others.
     if (!current) return { table, ...NOTHING, place };
     return {

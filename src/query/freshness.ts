@@ -2,7 +2,7 @@ import { isoFromMicros } from "../clock.ts";
 import type { LoadedTable } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { currentSnapshot } from "../iceberg/append.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { placeIn } from "../ingest/offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import { leastOf } from "../transform/offsets.ts";
 import { commitsSince } from "./tables.ts";
@@ -94,11 +94,8 @@ export function placeOf(topic: string, bounds: readonly PartitionBounds[]): Reco
 
 /** Where a layer stands: where the last of its tables that follow the log does. */
 export function slowest(tables: readonly LoadedTable[]): Place {
-  const places = tables.flatMap(({ metadata }) => {
-    const property = metadata.properties[LOG_OFFSETS_PROPERTY];
-    return property === undefined ? [] : [JSON.parse(property) as Record<string, number>];
-  });
-  return leastOf(places);
+  const places = tables.map(({ metadata }) => placeIn(metadata));
+  return leastOf(places.filter((place) => Object.keys(place).length > 0));
 }
 
 /** Records of the log past a place. */

@@ -37,12 +37,14 @@ export function lastModels(dbt_folder: string): LiveModels | null {
 }
 
 /**
- * For the lake's writer: loads the seeds, which the models read, compiles the models, and keeps the result in the lake's dbt
- * folder. Throws MODEL_FAILED with dbt's words.
+ * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's engine is also
+ * what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's words.
  */
-export async function prepareModels(worker: Pick<DbtWorker, "run">, project: string, dbt_folder: string): Promise<LiveModels> {
-  const seeded = await worker.run(SEED);
-  if (!seeded.is_success) throw failed("load the seeds", seeded);
+export async function prepareModels(worker: Pick<DbtWorker, "run">, project: string, dbt_folder: string, { with_seeds = true } = {}): Promise<LiveModels> {
+  if (with_seeds) {
+    const seeded = await worker.run(SEED);
+    if (!seeded.is_success) throw failed("load the seeds", seeded);
+  }
   const models = await compileModels(worker, project);
   const file = join(dbt_folder, CACHE_FILE);
   writeFileSync(`${file}.tmp`, JSON.stringify(models));

@@ -1,13 +1,13 @@
 import type { TableCatalog } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { placeIn } from "../ingest/offsets.ts";
 
 /** How far a table has come in the log: the next offset to take, by "<topic>/<partition>"; empty for a table that is not there. */
 export async function logOffsets(catalog: TableCatalog, table: string): Promise<Record<string, number>> {
   const [layer = "", name = ""] = table.split(".");
   try {
     const { metadata } = await catalog.loadTable({ namespace: [layer], name });
-    return JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+    return placeIn(metadata);
   } catch (error) {
     if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return {};
     throw error;

@@ -2,18 +2,29 @@ import type { TableCatalog } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
-import { hasConsumed, logOffsets } from "./offsets.ts";
+import type { DbtEngine } from "./engine.ts";
+import { hasConsumed, leastOf, logOffsets } from "./offsets.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
 
 export interface TransformOptions {
   pipeline: Pipeline;
   catalog: TableCatalog;
   worker: Pick<DbtWorker, "run">;
+  /** What runs the worker's SQL. */
+  engine?: DbtEngine["kind"];
   step?: StepListener;
 }
 
-/** Selects what the schedule keeps up to date: the batch and every table that follows the log. */
+/**
+ * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for those who look
+ * at silver's quality in between.
+ */
+export type Layer = "silver" | "gold" | null;
+
+/** What the schedule keeps up to date: the batch and every table that follows the log. */
 const RUN = ["run", "--no-write-json"];
+/** On Spark seeds are loaded by dbt itself, which sees their files; they come first. */
+const BUILD = ["build", "--no-write-json", "--resource-type", "model", "--resource-type", "seed"];
 /** Unit tests prove the models, not the lake: they belong to `npm test`. */
 const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
 
@@ -22,12 +33,14 @@ export class Transform {
   readonly #pipeline: Pipeline;
   readonly #catalog: TableCatalog;
   readonly #worker: Pick<DbtWorker, "run">;
+  readonly #engine: DbtEngine["kind"];
   readonly #step: StepListener;
 
-  constructor({ pipeline, catalog, worker, step = nobodyListens }: TransformOptions) {
+  constructor({ pipeline, catalog, worker, engine = "embedded", step = nobodyListens }: TransformOptions) {
     this.#pipeline = pipeline;
     this.#catalog = catalog;
     this.#worker = worker;
+    this.#engine = engine;
     this.#step = step;
   }
 
@@ -37,10 +50,10 @@ export class Transform {
     return hasConsumed(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
   }
 
-  /** One increment over what bronze holds beyond silver. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
-  async increment(): Promise<CommandResult> {
+  /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
+  async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
-    const result = await this.#worker.run(RUN);
+    const result = await this.#worker.run([...(this.#engine === "spark" ? BUILD : RUN), ...exclusionOf(layer)]);
     this.#step("after transform");
     const failed = result.nodes.filter(({ status }) => status === "error");
     if (!result.is_success || failed.length > 0) {
@@ -54,15 +67,18 @@ export class Transform {
   }
 
   /**
-   * Increments, each a bounded batch, until silver has all that bronze has now; resolves to the seconds that dbt took. What bronze
-   * gains meanwhile is for the next time: else a steady stream would keep dbt busy without end.
+   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to the seconds that dbt took.
+   * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end.
    */
-  async catchUp(): Promise<number> {
-    const { books, bronze } = this.#pipeline;
-    const target = await logOffsets(this.#catalog, bronze.table);
+  async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<number> {
+    const before = layer === "gold" ? "silver" : "bronze";
+    // What Spark's stream has brought to bronze is told by the increment that looks first.
+    let target = this.#engine === "spark" && before === "bronze" ? null : await this.#placeOf(before);
     let seconds = 0;
-    do seconds += (await this.increment()).seconds;
-    while (!hasConsumed(await logOffsets(this.#catalog, books.accepted), target));
+    do {
+      seconds += (await this.increment({ layer })).seconds;
+      target ??= await this.#placeOf(before);
+    } while (!hasConsumed(await this.#placeOf(layer ?? "silver"), target));
     return seconds;
   }
 
@@ -70,4 +86,19 @@ export class Transform {
   async test(): Promise<CommandResult> {
     return this.#worker.run(TEST);
   }
+
+  /** Up to where all of a layer has come. */
+  async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
+    if (layer === "bronze") return logOffsets(this.#catalog, this.#pipeline.bronze.table);
+    if (!(await this.#catalog.hasNamespace([layer]))) return {};
+    const places: Record<string, number>[] = [];
+    for (const { name } of await this.#catalog.listTables([layer])) places.push(await logOffsets(this.#catalog, `${layer}.${name}`));
+    // Seeds do not follow the log.
+    return leastOf(places.filter((place) => Object.keys(place).length > 0));
+  }
+}
+
+/** The other layer's models; their tests have no part in a build. */
+function exclusionOf(layer: Layer): string[] {
+  return layer === null ? [] : ["--exclude", `path:models/${layer === "gold" ? "silver" : "gold"}`];
 }

@@ -9,6 +9,7 @@ import { spillFolder } from "../engine/embedded/spill.ts";
 import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
+import type { DbtEngine } from "./engine.ts";
 
 export interface NodeResult {
   name: string;
@@ -49,28 +50,42 @@ export interface CommandResult {
 export interface DbtOptions {
   /** Folder of the dbt project, from the repository's root. */
   project: string;
-  catalog_url: string;
+  engine: DbtEngine;
   /** Where dbt's artefacts and logs go. */
   folder: string;
-  /** Where tables lie in S3. */
-  s3?: S3Settings | null;
   /** Called with the name of each node as it finishes. */
   onNode?: (name: string) => void;
 }
 
+/** The Python whose dbt knows the engine. */
+export function dbtPython(engine: DbtEngine): string {
+  return engine.kind === "spark" ? engine.python : pythonExecutable();
+}
+
 /** What dbt's processes need to know; the profile reads it. */
-export function dbtEnvironment(options: Pick<DbtOptions, "catalog_url" | "folder" | "s3">): NodeJS.ProcessEnv {
+export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): NodeJS.ProcessEnv {
   mkdirSync(options.folder, { recursive: true });
   return {
     ...process.env,
-    COINLAKE_CATALOG_URL: options.catalog_url,
-    COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
-    COINLAKE_DBT_SPILL: spillFolder(),
-    ...(options.s3 ? s3Environment(options.s3) : {}),
+    ...engineEnvironment(options.engine),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     DO_NOT_TRACK: "1",
     PYTHONDONTWRITEBYTECODE: "1",
+  };
+}
+
+function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
+  if (engine.kind === "spark") {
+    // Spark's client gives times in the zone of its process.
+    return { COINLAKE_DBT_TARGET: "cluster", SPARK_REMOTE: engine.remote, TZ: "UTC" };
+  }
+  return {
+    COINLAKE_DBT_TARGET: "embedded",
+    COINLAKE_CATALOG_URL: engine.catalog_url,
+    COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
+    COINLAKE_DBT_SPILL: spillFolder(),
+    ...(engine.s3 === null ? {} : s3Environment(engine.s3)),
   };
 }
 
@@ -181,7 +196,7 @@ export class DbtWorker {
 
   #spawn(): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
-    const child = spawn(pythonExecutable(), [script, join(projectFolder(), this.#options.project)], {
+    const child = spawn(dbtPython(this.#options.engine), [script, join(projectFolder(), this.#options.project)], {
       env: dbtEnvironment(this.#options),
       stdio: ["pipe", "pipe", "pipe"],
     });

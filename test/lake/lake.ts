@@ -9,6 +9,7 @@ import { QuerySession } from "../../src/engine/embedded/session.ts";
 import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
+import { embeddedEngine } from "../../src/transform/engine.ts";
 import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
 import { verify, type Books } from "../../src/query/verify.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
@@ -68,7 +69,7 @@ export class Lakes {
     this.#opened = opened;
     this.#worker = new DbtWorker({
       project: project === undefined ? crypto.transform.project : relative(projectFolder(), project),
-      catalog_url: front.url,
+      engine: embeddedEngine({ server: front, s3: null }),
       folder: join(this.#folder.path, "dbt"),
     });
   }

@@ -12,11 +12,11 @@ with records as (
         source,
         ingested_at,
         {{ lossless('payload') }} as message,
-        left(ltrim(payload, e' \t\r\n'), 1) = '[' as is_list,
+        {{ first_character('payload') }} = '[' as is_list,
         case
             when payload is null then 'not_utf8'
-            when trim(payload, e' \t\r\n') = '' then 'empty_payload'
-            when strlen(payload) > {{ var('max_payload_bytes') }} then 'payload_too_large'
+            when {{ first_character('payload') }} = '' then 'empty_payload'
+            when {{ bytes_of('payload') }} > {{ var('max_payload_bytes') }} then 'payload_too_large'
             when {{ has_too_many_values('payload') }} then 'payload_too_large'
         end as unreadable
     from {{ source('bronze', 'crypto_ticks_raw') }}
@@ -34,7 +34,7 @@ enveloped_records as (
 formatted_records as (
 
     select
-        * exclude (is_list, envelope),
+        {{ all_but('is_list, envelope') }},
         case when unreadable is null then {{ listed_format('is_list', 'envelope') }} end as list_format,
         coalesce(list_format is not null and envelope.backfill is not null, false) as is_backfill,
         case when is_backfill then envelope.product end as envelope_product
@@ -50,28 +50,21 @@ split_records as (
         coalesce(
             unreadable,
             case when list_format is not null then
-                case when listed is null then 'invalid_json' when len(listed) = 0 then 'unrecognised_shape' end
+                case when listed is null then 'invalid_json' when {{ count_in('listed') }} = 0 then 'unrecognised_shape' end
             end
         ) as record_refusal
     from formatted_records
 
 ),
 
-{# A record that gives no element counts as one, so that every record has its verdict. #}
 elements as (
 
-    select
-        * exclude (message, unreadable, listed),
-        record_refusal is null and list_format is not null as is_listed,
-        unnest(case when is_listed then listed else [message] end) as element,
-        case when is_listed then len(listed) else 1 end as element_count,
-        case when is_listed then generate_subscripts(listed, 1) - 1 else 0 end as element_index
-    from split_records
+    {{ rows_of_elements('split_records') }}
 
 ),
 
 {# Materialized, or DuckDB reads the element anew for every field that is asked of it. #}
-fields as materialized (
+fields as {{ computed_once() }}(
 
     select
         *,
@@ -90,7 +83,7 @@ recognised_fields as (
             when record_refusal is not null then record_refusal
             when list_format = 'trade_row' then case when left(element, 1) != '[' then 'element_not_object' end
             when list_format is not null then case when left(element, 1) != '{' then 'element_not_object' end
-            when field is null then case when json_valid(element) then 'unrecognised_shape' else 'invalid_json' end
+            when field is null then case when {{ is_json('element') }} then 'unrecognised_shape' else 'invalid_json' end
             when format is null then case when {{ names_another_kind('field') }} then 'not_a_trade' else 'unrecognised_shape' end
         end as refusal
     from fields
@@ -100,7 +93,7 @@ recognised_fields as (
 named as (
 
     select
-        * exclude (field, row_values),
+        {{ all_but('field, row_values') }},
         nullif(trim(field.id), '') as given_id,
         nullif(trim(coalesce(envelope_product, {{ by_format({
             'tick': 'field.product',
@@ -113,26 +106,26 @@ named as (
             'agg_trade': 'coalesce(field.data.a, field.a)',
             'match': 'field.trade_id',
             'trade': 'field.trade_id',
-            'trade_row': 'row_values[7]',
+            'trade_row': value_at('row_values', 7),
         }) }}), '') as trade_id,
         case when format = 'page' then nullif(upper(trim(field.symbol)), '') end as given_symbol,
         nullif(trim(field.name), '') as name,
         nullif(trim(field.category), '') as category,
-        {{ unless_below(1, "try_cast(field.market_cap_rank as integer)") }} as market_cap_rank,
+        {{ unless_below(1, integer_of('field.market_cap_rank')) }} as market_cap_rank,
         {{ by_format({
             'page': 'field.current_price',
             'tick': 'field.price',
             'agg_trade': 'coalesce(field.data.p, field.p)',
             'match': 'field.price',
             'trade': 'field.price',
-            'trade_row': 'row_values[1]',
+            'trade_row': value_at('row_values', 1),
         }) }} as price_text,
         {{ by_format({
             'tick': 'field.volume',
             'agg_trade': 'coalesce(field.data.q, field.q)',
             'match': 'field.size',
             'trade': 'field.qty',
-            'trade_row': 'row_values[2]',
+            'trade_row': value_at('row_values', 2),
         }) }} as volume_text,
         {{ by_format({
             'page': 'field.last_updated',
@@ -140,7 +133,7 @@ named as (
             'agg_trade': 'coalesce(field.data.T, field.T)',
             'match': 'field.time',
             'trade': 'field.timestamp',
-            'trade_row': 'row_values[3]',
+            'trade_row': value_at('row_values', 3),
         }) }} as event_text,
         {{ decimal_of('field.total_volume') }} as given_volume_24h,
         {{ decimal_of('field.market_cap') }} as given_market_cap,
@@ -155,7 +148,7 @@ numbered as (
     select
         *,
         upper(product_name) as product,
-        case when regexp_full_match(trade_id, '0|[1-9][0-9]{0,17}') then trade_id::bigint end as trade_number
+        case when {{ matches('trade_id', '0|[1-9][0-9]{0,17}') }} then trade_id::bigint end as trade_number
     from named
 
 ),
@@ -204,7 +197,7 @@ judged as (
                 when try_cast(price_text as double) <= 0 then 'price_not_positive'
                 when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
                 when event_text is null then 'missing_time'
-                when price_at is null or not isfinite(price_at) then 'invalid_time'
+                when price_at is null or not {{ is_finite('price_at') }} then 'invalid_time'
                 -- what fills a gap is late by nature
                 when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill then 'late_event'
                 when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
@@ -250,7 +243,7 @@ select
 
     -- who it is, and whether it counts
     trade_number,
-    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id, epoch_us(price_at)::varchar)) as identity,
+    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id, {{ microseconds_since_epoch('price_at') }}::string)) as identity,
     reason,
     case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
 from judged

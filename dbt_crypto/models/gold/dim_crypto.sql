@@ -9,6 +9,7 @@
     in effect before it: any order of arrival gives the versions that all listings together give.
 #}
 {% set first_new = first_new_listing(ref('crypto_elements')) %}
+{% set state = tuple_of('symbol, name, category, market_cap_rank, is_delisted') %}
 {% set read_from = listings_since(ref('crypto_listings'), first_new) %}
 with listings as (
 
@@ -65,10 +66,10 @@ events as (
     select
         crypto_id,
         listed_at as valid_from,
-        arg_max(symbol, row(observed_at, source)) filter (where symbol is not null) as symbol,
-        arg_max(name, row(observed_at, source)) filter (where name is not null) as name,
-        arg_max(category, row(observed_at, source)) filter (where category is not null) as category,
-        arg_max(market_cap_rank, row(observed_at, source)) filter (where market_cap_rank is not null) as market_cap_rank,
+        {{ last_by('symbol', tuple_of('observed_at, source')) }} as symbol,
+        {{ last_by('name', tuple_of('observed_at, source')) }} as name,
+        {{ last_by('category', tuple_of('observed_at, source')) }} as category,
+        {{ last_by('market_cap_rank', tuple_of('observed_at, source')) }} as market_cap_rank,
         bool_and(is_delisted) as is_delisted,
         false as is_known
     from observations
@@ -98,10 +99,10 @@ states as (
     select
         crypto_id,
         valid_from,
-        coalesce(last_value(symbol ignore nulls) over so_far, traded_symbol, upper(crypto_id)) as symbol,
-        coalesce(last_value(name ignore nulls) over so_far, upper(crypto_id)) as name,
-        last_value(category ignore nulls) over so_far as category,
-        last_value(market_cap_rank ignore nulls) over so_far as market_cap_rank,
+        coalesce({{ last_known('symbol', 'so_far') }}, traded_symbol, upper(crypto_id)) as symbol,
+        coalesce({{ last_known('name', 'so_far') }}, upper(crypto_id)) as name,
+        {{ last_known('category', 'so_far') }} as category,
+        {{ last_known('market_cap_rank', 'so_far') }} as market_cap_rank,
         is_delisted,
         is_known
     from events
@@ -113,9 +114,13 @@ states as (
 changes as (
 
     select *
-    from states
-    qualify row(symbol, name, category, market_cap_rank, is_delisted)
-        is distinct from lag(row(symbol, name, category, market_cap_rank, is_delisted)) over (partition by crypto_id order by valid_from)
+    from (
+        select
+            *,
+            {{ state }} is distinct from lag({{ state }}) over (partition by crypto_id order by valid_from) as is_change
+        from states
+    ) as states
+    where is_change
 
 ),
 
@@ -131,7 +136,7 @@ versions as (
 )
 
 select
-    crypto_id || '@' || strftime(timezone('UTC', valid_from), '%Y-%m-%dT%H:%MZ') as crypto_key,
+    crypto_id || '@' || {{ text_of_minute('valid_from') }} as crypto_key,
     crypto_id,
     symbol,
     name,

@@ -13,7 +13,7 @@ with days as (
 
 minutes as (
 
-    select day, day::timestamptz + to_minutes(minute_of_day::integer) as timestamp
+    select day, cast(day as {{ type_name('timestamp with time zone') }}) + {{ minutes_of('minute_of_day') }} as timestamp
     from days, range(0, 1440) as clock(minute_of_day)
 
 )

@@ -27,11 +27,11 @@ touched as (
 select
     crypto_id,
     hour_at,
-    arg_min(price_first, minute_at) as open,
+    {{ first_by('price_first', 'minute_at') }} as open,
     max(price_high) as high,
     min(price_low) as low,
-    arg_max(price, minute_at) as close,
-    {{ significant('sum(price_sum)::double / sum(price_updates)') }} as avg_price,
+    {{ last_by('price', 'minute_at') }} as close,
+    {{ significant(double_of('sum(price_sum)') ~ ' / sum(price_updates)') }} as avg_price,
     sum(traded_volume_usd)::decimal(38, 18) as total_volume,
     sum(price_updates)::integer as price_updates,
     cast(hour_at as date) as hour_date

@@ -37,7 +37,7 @@ earlier_updates as (
         and price_at >= date_trunc('minute', {{ span.first }}) + interval 61 minute
         and price_at < date_trunc('minute', {{ span.last }}) + interval 121 minute
         and percent_change_1h is null
-        and not {{ is_new }}
+        and {{ is_in_this_model() }}
 
 ),
 
@@ -49,11 +49,7 @@ facts as (
     union all
 
     select earlier_updates.*, true as is_correction
-    from earlier_updates
-    asof join touched
-        on earlier_updates.crypto_id = touched.crypto_id
-        and earlier_updates.price_at - interval 61 minute >= touched.minute_at
-    where earlier_updates.price_at < touched.minute_at + interval 121 minute
+    {{ from_rows_with_a_minute_before('earlier_updates', 'touched') }}
     {% endif %}
 
 ),
@@ -79,7 +75,7 @@ select
     coalesce(
         facts.percent_change_1h,
         case when facts.price_at < minutes.minute_at + interval 121 minute then
-            {{ significant('100 * (facts.price - minutes.price)::double / minutes.price::double') }}
+            {{ significant('100 * ' ~ double_of('(facts.price - minutes.price)') ~ ' / ' ~ double_of('minutes.price')) }}
         end
     ) as percent_change_1h,
     facts.traded_volume_usd,
@@ -93,7 +89,4 @@ select
     facts.log_offset,
     facts.element_index,
     facts.is_correction
-from facts
-asof left join minutes
-    on facts.crypto_id = minutes.crypto_id
-    and facts.price_at - interval 61 minute >= minutes.minute_at
+{{ from_rows_and_the_minute_before('facts', 'minutes') }}

@@ -34,7 +34,7 @@ with observations as (
         and {{ is_new_to_this_model() }}
 
     {% if is_incremental() %}
-    union all by name
+    union all
 
     select
         source, crypto_id, listed_at, is_page, symbol, name, category, market_cap_rank,
@@ -58,17 +58,18 @@ in_periods as (
 
 chosen as (
 
-    select *
+    select
+        *,
+        row_number() over (
+            partition by source, crypto_id, is_page, period_at
+            order by direction * {{ microseconds_since_epoch('observed_at') }}, direction * log_partition, direction * log_offset, direction * element_index
+        ) as choice
     from in_periods
-    qualify row_number() over (
-        partition by source, crypto_id, is_page, period_at
-        order by direction * epoch_us(observed_at), direction * log_partition, direction * log_offset, direction * element_index
-    ) = 1
 
 )
 
 select
-    * exclude (is_known, direction),
+    {{ all_but('is_known, direction, choice') }},
     cast(listed_at as date) as listed_date
 from chosen
-where not is_known
+where choice = 1 and not is_known

@@ -12,7 +12,7 @@ with updates as (
     select
         *,
         date_trunc('minute', price_at) as minute_at,
-        row(price_at, log_partition, log_offset, element_index) as position
+        {{ tuple_of('price_at, log_partition, log_offset, element_index') }} as position
     from {{ ref('crypto_price_updates') }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }})
         and price_at >= date_trunc('minute', {{ span.first }}) and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute
@@ -29,19 +29,19 @@ touched as (
 
 select
     crypto_id,
-    arg_max(symbol, position) as symbol,
+    {{ last_by('symbol', 'position') }} as symbol,
     minute_at,
-    arg_max(price, position) as price,
-    arg_min(price, position) as price_first,
+    {{ last_by('price', 'position') }} as price,
+    {{ first_by('price', 'position') }} as price_first,
     max(price) as price_high,
     min(price) as price_low,
     max(price_at) as price_at,
-    arg_max(volume_24h, position) as volume_24h,
-    arg_max(market_cap, position) as market_cap,
+    {{ last_by('volume_24h', 'position') }} as volume_24h,
+    {{ last_by('market_cap', 'position') }} as market_cap,
     sum(traded_volume_usd)::decimal(38, 18) as traded_volume_usd,
     sum(price)::decimal(38, 18) as price_sum,
     count(*)::integer as price_updates,
-    arg_max(source, position) as source,
+    {{ last_by('source', 'position') }} as source,
     cast(minute_at as date) as price_date
 from updates
 inner join touched using (crypto_id, minute_at)

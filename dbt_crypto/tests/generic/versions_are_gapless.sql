@@ -3,6 +3,7 @@
     is open and current.
 #}
 {% test versions_are_gapless(model, key, attributes) %}
+{% set state = tuple_of(attributes | join(', ')) %}
 with versions as (
 
     select
@@ -11,7 +12,7 @@ with versions as (
         valid_to,
         is_current,
         lead(valid_from) over in_time as next_from,
-        row({{ attributes | join(', ') }}) is not distinct from lead(row({{ attributes | join(', ') }})) over in_time
+        {{ state }} is not distinct from lead({{ state }}) over in_time
             and lead(valid_from) over in_time is not null as is_repeated
     from {{ model }}
     window in_time as (partition by {{ key }} order by valid_from)

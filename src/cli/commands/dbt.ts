@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { Command } from "commander";
 import { dirname, join } from "node:path";
+import { systemClock } from "../../clock.ts";
 import type { OpenLake } from "../../engine/open.ts";
 import { claimLake } from "../../lake/ownership.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
-import { projectFolder, pythonExecutable } from "../../lake/tools.ts";
+import { projectFolder } from "../../lake/tools.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { dbtEnvironment } from "../../transform/worker.ts";
+import { engineOf } from "../../transform/engine.ts";
+import { dbtEnvironment, dbtPython } from "../../transform/worker.ts";
 import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Commands of dbt that write tables: they need the lake for themselves. */
@@ -48,12 +50,14 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
 }
 
 /** dbt with this terminal's input and output; resolves to its exit code. */
-async function runDbt(args: readonly string[], project: string, { lake, server, s3 }: OpenLake): Promise<number> {
-  const executable = join(dirname(pythonExecutable()), process.platform === "win32" ? "dbt.exe" : "dbt");
+async function runDbt(args: readonly string[], project: string, open: OpenLake): Promise<number> {
+  const { lake } = open;
+  const engine = await engineOf(open, { clock: systemClock, say: (text) => process.stderr.write(`${text}\n`) });
+  const executable = join(dirname(dbtPython(engine)), process.platform === "win32" ? "dbt.exe" : "dbt");
   const child = spawn(executable, args, {
     cwd: project,
     stdio: "inherit",
-    env: { ...dbtEnvironment({ catalog_url: server.url, folder: lake.dbt_folder, s3 }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
+    env: { ...dbtEnvironment({ engine, folder: lake.dbt_folder }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
   });
   const ignore = () => {};
   // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.

@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
 import { systemClock } from "../../clock.ts";
 import type { OpenLake } from "../../engine/open.ts";
-import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { hasCarried } from "../../transform/carried.ts";
+import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { Transform } from "../../transform/transform.ts";
 import { DbtWorker } from "../../transform/worker.ts";
@@ -57,7 +57,7 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
     const claim = claimFolder(open.lake.folder, "transform");
     if (claim !== null) {
       try {
-        return { by: "this", dbt_seconds: await build(open, pipeline, layer) };
+        return { by: "this", dbt_seconds: await build(open, pipeline, layer, output) };
       } finally {
         claim.release();
       }
@@ -67,21 +67,15 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
   }
 }
 
-async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null): Promise<number> {
-  if (layer !== null) throw notAlone(layer);
-  const worker = new DbtWorker({ project: pipeline.transform.project, catalog_url: open.server.url, folder: open.lake.dbt_folder, s3: open.s3 });
+async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, { say }: Output): Promise<number> {
+  const engine = await engineOf(open, { clock: systemClock, say });
+  const worker = new DbtWorker({ project: pipeline.transform.project, engine, folder: open.lake.dbt_folder });
   const stop = () => void worker.close();
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
-    return await new Transform({ pipeline, catalog: open.catalog, worker }).catchUp();
+    return await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer });
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
     await worker.close();
   }
-}
-
-function notAlone(layer: BuiltLayer): OperatingError {
-  return new OperatingError("LAYERS_ARE_BUILT_TOGETHER", `This lake's engine builds silver and gold in one increment, and not ${layer} alone.`, {
-    next_step: "Leave --layer out.",
-  });
 }

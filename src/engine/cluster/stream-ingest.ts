@@ -140,9 +140,9 @@ export class StreamIngest {
     const topic = this.#options.pipeline.topic.name;
     for (let race = 1; ; race += 1) {
       const { metadata } = await catalog.loadTable(this.#table);
-      const place = readOffsets(metadata.properties, topic);
+      const place = readOffsets(metadata, topic);
       for (const [partition, next] of further) place.set(partition, Math.max(next, place.get(partition) ?? 0));
-      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata.properties, topic, place) };
+      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata, topic, place) };
       try {
         await catalog.commit([
           {

@@ -1,0 +1,81 @@
+{#
+    Spark's statements change rows or properties, not both in one commit. So the place in the log goes into the summary of the snapshot
+    that brings the rows, and into the table's property right after; whoever reads it takes the greater of the two, partition by
+    partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no place: then the
+    property says it.
+
+    Looking it up takes Spark a good part of a second, so a run looks once at each table. Only its own commits move them on.
+#}
+{% macro spark__offsets_in(relation) %}
+    {% set places = places_of_this_run() %}
+    {% if relation.render() not in places %}
+        {% set property = table_property(relation, offsets_property()) %}
+        {% set place = advanced(fromjson(property) if property else {}, newest_summary(relation)) %}
+        {% do remember_offsets(relation, place if relation.render() != bronze_of_this_project() else found_in_rows(relation, place)) %}
+    {% endif %}
+    {{ return(places[relation.render()]) }}
+{% endmacro %}
+
+{# dbt's graph is the one thing that all nodes of a run share. #}
+{% macro places_of_this_run() %}
+    {% set places = graph.setdefault('coinlake_places', {}) %}
+    {% if places.get('run') != invocation_id %}{% do places.clear() %}{% do places.update({'run': invocation_id}) %}{% endif %}
+    {{ return(places) }}
+{% endmacro %}
+
+{% macro remember_offsets(relation, place) %}{% do places_of_this_run().update({relation.render(): place}) %}{% endmacro %}
+
+{# Of the snapshots that led to the table as it is, the last that says a place. #}
+{% macro newest_summary(relation) %}
+    {% set found = run_query(
+        "select summary['" ~ offsets_property() ~ "'] as place
+        from " ~ relation ~ ".snapshots
+        where summary['" ~ offsets_property() ~ "'] is not null
+            and snapshot_id in (select snapshot_id from " ~ relation ~ ".history where is_current_ancestor)
+        order by committed_at desc limit 1"
+    ) %}
+    {{ return(fromjson(found.columns[0].values()[0]) if found | length > 0 else {}) }}
+{% endmacro %}
+
+{% macro bronze_of_this_project() %}
+    {% for node in graph.sources.values() if node.source_name == 'bronze' %}
+        {{ return(api.Relation.create(schema=node.schema, identifier=node.identifier).render()) }}
+    {% endfor %}
+{% endmacro %}
+
+{#
+    Spark's stream copies each partition of the log to bronze in its order, and does not say how far it has come: the rows do. Those below
+    what was found before are passed over by their files' bounds.
+#}
+{% macro found_in_rows(bronze, place) %}
+    {% set passed = [] %}
+    {% for name, next in place.items() %}
+        {% set topic, partition = name.rsplit('/', 1) %}
+        {% do passed.append("(log_topic = '" ~ topic ~ "' and log_partition = " ~ partition ~ " and log_offset < " ~ next ~ ")") %}
+    {% endfor %}
+    {% set found = run_query(
+        "select log_topic || '/' || log_partition, max(log_offset) + 1 from " ~ bronze
+        ~ (" where not (" ~ (passed | join(' or ')) ~ ")" if passed else "") ~ " group by log_topic, log_partition"
+    ) %}
+    {% set here = {} %}
+    {% for row in found.rows %}{% do here.update({row[0]: row[1] | int}) %}{% endfor %}
+    {% if here and flags.WHICH in ['run', 'build', 'retry'] %}{% do set_table_property(bronze, offsets_property(), tojson(advanced(place, here), sort_keys=true)) %}{% endif %}
+    {{ return(advanced(place, here)) }}
+{% endmacro %}
+
+{% macro spark__table_property(relation, key) %}
+    {% set found = run_query("show tblproperties " ~ relation) %}
+    {% for row in found.rows if row[0] == key %}{{ return(row[1]) }}{% endfor %}
+    {{ return(none) }}
+{% endmacro %}
+
+{% macro set_table_property(relation, key, value) %}
+    {% do run_query("alter table " ~ relation ~ " set tblproperties ('" ~ key ~ "' = '" ~ value ~ "')") %}
+{% endmacro %}
+
+{#
+    What the next snapshots of this session say in their summaries. Set anew before each statement that writes, and with one statement
+    at a time (`threads: 1`), so that no table gets another's.
+#}
+{% macro set_summary(key, value) %}{% do run_query("set `spark.sql.iceberg.snapshot-property." ~ key ~ "`=`" ~ value ~ "`") %}{% endmacro %}
+{% macro clear_summary(key) %}{% do run_query("reset `spark.sql.iceberg.snapshot-property." ~ key ~ "`") %}{% endmacro %}

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { crypto } from "../../../pipelines/crypto.ts";
+import type { SourceRecord } from "../../../src/source/producer.ts";
+import { hasConsumed, logOffsets } from "../../../src/transform/offsets.ts";
+import { CASES } from "../../lake/bad-input.ts";
+import { BRONZE } from "../../lake/lake.ts";
+import { marketStream, shuffled } from "../../lake/stream.ts";
+import { startServers, type Servers } from "../servers.ts";
+import { TwoLakes } from "./two-lakes.ts";
+
+const NOW = "2026-03-01T12:00:00.000000Z";
+/** Payloads of which a few fill a run; what becomes of them is no matter of the engine. */
+const LARGE_BYTES = 5_000_000;
+
+let servers: Servers;
+let lakes: TwoLakes;
+/** Pages, ticks and trades of many sources; late, twice, and out of order. */
+let thirds: SourceRecord[][];
+before(async () => {
+  servers = await startServers("kafka", "spark");
+  lakes = await TwoLakes.open(servers.environment, 2);
+  const stream = shuffled(await marketStream(7), 5, 0.05);
+  thirds = [0, 1, 2].map((part) => stream.slice(Math.ceil((part * stream.length) / 3), Math.ceil(((part + 1) * stream.length) / 3)));
+});
+after(async () => {
+  await lakes?.close();
+  await servers?.stop();
+});
+
+async function append(records: readonly SourceRecord[]): Promise<void> {
+  await lakes.append(records);
+  await lakes.embedded.catchUp();
+}
+
+test("an increment on Spark gives what it gives in the embedded lake", async () => {
+  await append(thirds[0]!);
+  await lakes.transform().catchUp();
+  await lakes.assertSame();
+});
+
+test("silver alone moves silver alone; gold follows it", async () => {
+  await append(thirds[1]!);
+  const before_silver = await logOffsets(lakes.catalog, "gold.fact_crypto_ticks");
+  await lakes.transform().catchUp({ layer: "silver" });
+  assert.deepEqual(await logOffsets(lakes.catalog, "gold.fact_crypto_ticks"), before_silver);
+  assert.ok(hasConsumed(await logOffsets(lakes.catalog, crypto.books.accepted), await logOffsets(lakes.catalog, BRONZE)));
+  await lakes.transform().catchUp({ layer: "gold" });
+  await lakes.assertSame();
+});
+
+test("dbt, killed between two tables and started again, goes on where each table's last commit stands", async () => {
+  await append(thirds[2]!);
+  lakes.onNode = (name) => {
+    if (name === "crypto_price_updates") process.kill(lakes.worker.pid!, "SIGKILL");
+  };
+  await assert.rejects(lakes.transform().increment(), { code: "DBT_WORKER_DIED" });
+  lakes.onNode = () => {};
+  await lakes.transform().catchUp();
+  await lakes.assertSame();
+});
+
+test("a commit whose property did not follow it is not done again: its snapshot says how far it came", async () => {
+  const { accepted } = crypto.books;
+  const place = await logOffsets(lakes.catalog, accepted);
+  await lakes.streams.session.sql(`alter table ${accepted} unset tblproperties ('coinlake.log-offsets')`);
+  // A snapshot of somebody who knows nothing of places, as compaction makes them.
+  await lakes.streams.session.sql(`insert into ${accepted} select * from ${accepted} where false`);
+  assert.deepEqual(await logOffsets(lakes.catalog, accepted), place);
+  await lakes.transform().increment();
+  await lakes.assertSame();
+});
+
+test("whatever may come is judged alike", async () => {
+  const records = CASES.map(({ payload }, number) => ({
+    key: String(number),
+    source: `source-${number}`,
+    payload: typeof payload === "string" ? Buffer.from(payload.replaceAll("COIN", String(1000 + number)).replaceAll("NOW", NOW)) : payload,
+    ingested_at_us: Date.parse(NOW) * 1000,
+  }));
+  await append(records.filter(({ payload }) => payload.length < LARGE_BYTES));
+  await lakes.transform().catchUp();
+  await lakes.assertSame();
+});
+
+test("a full refresh on Spark changes nothing", async () => {
+  const { nodes, is_success } = await lakes.dbt("run", "--full-refresh", "--no-write-json");
+  assert.ok(is_success, JSON.stringify(nodes.filter(({ status }) => status === "error")));
+  await lakes.assertSame();
+});
+
+test("every test of the project passes on Spark", async () => {
+  const { nodes } = await lakes.transform().test();
+  assert.ok(nodes.length > 40);
+  assert.deepEqual(nodes.filter(({ status }) => status === "fail" || status === "error").map(({ name, message }) => `${name}: ${message}`), []);
+});
