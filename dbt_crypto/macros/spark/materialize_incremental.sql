@@ -46,12 +46,15 @@
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{# The new rows, computed once: what they replace is found by them, and by them it is replaced. #}
+{#
+    The new rows, computed once: what they replace is found by them, and by them it is replaced. A global view, so that what a run that
+    was killed leaves in Spark's memory makes way for the next run's.
+#}
 {% macro hold_stage(sql) %}
     {% set stage = this.identifier ~ '__stage' %}
-    {% call statement('stage') %}create or replace temporary view {{ stage }} as {{ sql }}{% endcall %}
-    {% call statement('hold') %}cache table {{ stage }}{% endcall %}
-    {{ return(stage) }}
+    {% call statement('stage') %}create or replace global temporary view {{ stage }} as {{ sql }}{% endcall %}
+    {% call statement('hold') %}cache table global_temp.{{ stage }}{% endcall %}
+    {{ return('global_temp.' ~ stage) }}
 {% endmacro %}
 
 {% macro columns_of_query(sql) %}

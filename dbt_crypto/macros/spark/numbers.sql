@@ -25,17 +25,20 @@
 {%- endmacro %}
 
 {#
-    Of a DECIMAL(38, 18). DuckDB divides what fits a double's 53 bits as it stands; of the rest it adds the whole part and the places,
-    each rounded by itself.
+    Of a DECIMAL(38, 18). DuckDB divides what fits a double's 53 bits as it stands; of the rest it adds the whole part and the places, each
+    rounded by itself, negative places from their neighbour.
 #}
 {% macro spark__double_of(decimal) -%}
     case
         when abs({{ decimal }}) <= 0.009007199254740992 then cast({{ decimal }} as double)
-        else sign({{ decimal }}) * (
-            cast(floor(abs({{ decimal }})) as double)
-            + cast(cast((abs({{ decimal }}) - floor(abs({{ decimal }}))) * 1000000000000000000 as bigint) as double) / 1e18D
-        )
+        when {{ decimal }} > 0 then cast(floor({{ decimal }}) as double) + cast({{ digits_behind_the_point(decimal) }} as double) / 1e18D
+        else (-cast({{ digits_behind_the_point(decimal) }} - 1 as double) - 1) / 1e18D - cast(floor(abs({{ decimal }})) as double)
     end
+{%- endmacro %}
+
+{# What stands behind the point, as a whole number. #}
+{% macro digits_behind_the_point(decimal) -%}
+    cast((abs({{ decimal }}) - floor(abs({{ decimal }}))) * 1000000000000000000 as bigint)
 {%- endmacro %}
 
 {% macro spark__integer_of(text) -%}
