@@ -8,6 +8,7 @@ import { parseChecksums, refuseUnpinned } from "../../src/cluster/fetch/maven.ts
 import { findTool } from "../../src/cluster/machine/tool.ts";
 import { PARTS, withNeeds } from "../../src/cluster/parts.ts";
 import { choosePorts } from "../../src/cluster/ports.ts";
+import { openOrCreateCluster } from "../../src/cluster/state.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 
 const folder = temporaryFolder();
@@ -80,6 +81,14 @@ test("every port has a variable and a default of its own", async () => {
   assert.deepEqual(chosen.get("kafka"), { kafka: 19092, "kafka-controller": 9093 });
   await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "9000" }), { code: "PORT_TWICE", message: /"kafka" and "minio"/ });
   for (const bad of ["0", "70000", "kafka", "1.5"]) await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
+});
+
+test("a cluster of an earlier version gets the secrets of parts that came later, and keeps those it has", () => {
+  const path = fill("earlier", { "secrets.json": '{"s3_access_key":"known","s3_secret_key":"known","postgres_password":"known"}' });
+  const secrets = openOrCreateCluster(path);
+  assert.deepEqual([secrets.s3_access_key, secrets.s3_secret_key, secrets.postgres_password], ["known", "known", "known"]);
+  assert.match(secrets.airflow_password, /^[0-9a-f]{20}$/);
+  assert.deepEqual(openOrCreateCluster(path), secrets);
 });
 
 test("a tool that the machine lacks is named with what it is for and how to get it", () => {
