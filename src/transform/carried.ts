@@ -1,13 +1,20 @@
 import type { TableCatalog } from "../catalog/model.ts";
-import { hasConsumed, logOffsets } from "./offsets.ts";
+import { hasConsumed, leastOf, logOffsets } from "./offsets.ts";
 
-/**
- * Whether a layer's tables have come to that place in the log. Tables that say nothing of a place, because they are made of no
- * record, are passed over; a layer that has none which does, has come nowhere.
- */
+/** Up to where in the log all tables of a layer have come. Those that say nothing of a place, such as seeds, do not follow it. */
+export async function placeOf(catalog: TableCatalog, layer: string): Promise<Record<string, number>> {
+  return leastOf(await placesIn(catalog, layer));
+}
+
+/** Whether a layer's tables have come to that place; a layer without a table that follows the log has come nowhere. */
 export async function hasCarried(catalog: TableCatalog, layer: string, place: Record<string, number>): Promise<boolean> {
+  const places = await placesIn(catalog, layer);
+  return Object.keys(place).length === 0 || (places.length > 0 && places.every((found) => hasConsumed(found, place)));
+}
+
+async function placesIn(catalog: TableCatalog, layer: string): Promise<Record<string, number>[]> {
   const tables = (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : [];
-  const places = await Promise.all(tables.map(({ name }) => logOffsets(catalog, `${layer}.${name}`)));
-  const known = places.filter((found) => Object.keys(found).length > 0);
-  return Object.keys(place).length === 0 || (known.length > 0 && known.every((found) => hasConsumed(found, place)));
+  const places: Record<string, number>[] = [];
+  for (const { name } of tables) places.push(await logOffsets(catalog, `${layer}.${name}`));
+  return places.filter((place) => Object.keys(place).length > 0);
 }

@@ -2,8 +2,9 @@ import type { TableCatalog } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
+import { placeOf } from "./carried.ts";
 import type { DbtEngine } from "./engine.ts";
-import { hasConsumed, leastOf, logOffsets } from "./offsets.ts";
+import { hasConsumed, logOffsets } from "./offsets.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
 
 export interface TransformOptions {
@@ -89,12 +90,7 @@ export class Transform {
 
   /** Up to where all of a layer has come. */
   async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
-    if (layer === "bronze") return logOffsets(this.#catalog, this.#pipeline.bronze.table);
-    if (!(await this.#catalog.hasNamespace([layer]))) return {};
-    const places: Record<string, number>[] = [];
-    for (const { name } of await this.#catalog.listTables([layer])) places.push(await logOffsets(this.#catalog, `${layer}.${name}`));
-    // Seeds do not follow the log.
-    return leastOf(places.filter((place) => Object.keys(place).length > 0));
+    return layer === "bronze" ? logOffsets(this.#catalog, this.#pipeline.bronze.table) : placeOf(this.#catalog, layer);
   }
 }
 

@@ -46,7 +46,7 @@ describe("coinlake transform", () => {
     await lake.ingest();
     const claim = claimLake(lake.open.lake, "start");
     try {
-      const { child, finished } = startCoinlake(["transform", "--layer", "gold", "--data", lake.data_folder, "--json"]);
+      const { child, finished } = startCoinlake(["transform", "--layer", "silver", "--data", lake.data_folder, "--json"]);
       let said = "";
       for await (const data of child.stderr ?? []) {
         said += String(data);
@@ -56,7 +56,7 @@ describe("coinlake transform", () => {
       const { code, stdout, stderr } = await finished;
       assert.equal(code, 0, stderr);
       const { layer, by } = JSON.parse(stdout) as Carried;
-      assert.deepEqual([layer, by], ["gold", "another"]);
+      assert.deepEqual([layer, by], ["silver", "another"]);
     } finally {
       claim.release();
     }

@@ -4,7 +4,7 @@ import type { OpenLake } from "../../engine/open.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { hasCarried } from "../../transform/carried.ts";
+import { hasCarried, placeOf } from "../../transform/carried.ts";
 import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { Transform } from "../../transform/transform.ts";
@@ -33,8 +33,8 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
         const carried = await carry(open, pipeline, options.layer ?? null, output);
         const layers = options.layer ?? "silver and gold";
         if (output.is_json) output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
-        else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all that bronze has.`);
-        else output.say(`${layers}: all that bronze had${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`);
+        else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all there is.`);
+        else output.say(`${layers}: all there was${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`);
       } finally {
         await open.close();
       }
@@ -47,13 +47,18 @@ interface Carried {
   dbt_seconds: number | null;
 }
 
-/** Until the layers have what bronze has when this begins: by the process that writes the lake, else by this one. */
+/**
+ * Until a layer has what the one before it has when this begins, gold what silver has where it is asked for alone: by the process that
+ * writes the lake, else by this one.
+ */
 async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, output: Output): Promise<Carried> {
-  const place = await logOffsets(open.catalog, pipeline.bronze.table);
+  const place = layer === "gold" ? await placeOf(open.catalog, "silver") : await logOffsets(open.catalog, pipeline.bronze.table);
+  // Of what Spark's stream has brought to bronze the table may know nothing yet; dbt looks.
+  const is_place_sure = open.cluster === null || layer === "gold";
   const layers = layer === null ? BUILT_LAYERS : [layer];
   for (let by: Carried["by"] = "nobody"; ; by = "another") {
-    const is_there = await Promise.all(layers.map((name) => hasCarried(open.catalog, name, place)));
-    if (is_there.every(Boolean)) return { by, dbt_seconds: null };
+    const is_there = (await Promise.all(layers.map((name) => hasCarried(open.catalog, name, place)))).every(Boolean);
+    if (is_there && is_place_sure) return { by, dbt_seconds: null };
     const claim = claimFolder(open.lake.folder, "transform");
     if (claim !== null) {
       try {
@@ -62,6 +67,8 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
         claim.release();
       }
     }
+    // Whoever writes the lake notes what bronze has.
+    if (is_there) return { by, dbt_seconds: null };
     if (by === "nobody") output.say(`${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`);
     await systemClock.wait(LOOK_MS);
   }
