@@ -1,32 +1,39 @@
 """Data Docs as pages that need nothing but themselves: no script, nothing from elsewhere; and results of past runs, a bounded number."""
 
+import html
 import re
 import shutil
 from pathlib import Path
 
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 from great_expectations.render.view.view import DefaultJinjaIndexPageView, DefaultJinjaPageView
-from jinja2 import ChoiceLoader, FileSystemLoader
+from jinja2 import ChoiceLoader, FileSystemLoader, pass_context
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUN_TIME = re.compile(r"\d{8}T\d{6}\.\d+Z$")
 
 
-def _with_own_templates(view):
-    """Ours first: Great Expectations looks for custom templates after its own."""
-    view.env.loader = ChoiceLoader([FileSystemLoader(TEMPLATES), view.env.loader])
+class _Plain:
+    """Our templates first, which Great Expectations would look for after its own; and values as text, which it would print as markup."""
 
-
-class PlainPage(DefaultJinjaPageView):
     def __init__(self, **options):
         super().__init__(**options)
-        _with_own_templates(self)
+        self.env.loader = ChoiceLoader([FileSystemLoader(TEMPLATES), self.env.loader])
+        self.env.filters["render_content_block"] = self._render_escaped
+
+    @pass_context
+    def _render_escaped(self, jinja_context, content_block, *args, **options):
+        if isinstance(content_block, str):
+            return html.escape(content_block)
+        return self.render_content_block(jinja_context, content_block, *args, **options)
 
 
-class PlainIndexPage(DefaultJinjaIndexPageView):
-    def __init__(self, **options):
-        super().__init__(**options)
-        _with_own_templates(self)
+class PlainPage(_Plain, DefaultJinjaPageView):
+    pass
+
+
+class PlainIndexPage(_Plain, DefaultJinjaIndexPageView):
+    pass
 
 
 def results_folder(folder):

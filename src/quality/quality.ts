@@ -4,16 +4,18 @@ import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { runChecks, type CheckOptions } from "./check.ts";
+import { runChecks } from "./check.ts";
 import { qualityPython } from "./install.ts";
 import { planChecks, type Plan, type PlanOptions } from "./plan.ts";
 import { qualityFolder, readResult, writeResult, type BatchResult, type QualityResult } from "./result.ts";
 
-export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_all">, Pick<CheckOptions, "onChecked"> {
+export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_all"> {
   open: OpenLake;
   pipeline: Pipeline;
   clock: Clock;
   say(text: string): void;
+  /** Told how many batches are checked, of how many. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 export interface Checked {
@@ -39,7 +41,9 @@ export async function checkQuality(options: QualityOptions): Promise<Checked> {
     const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
     if (plan.batches.length === 0 && last !== null) return { batches: [], unchanged: plan.unchanged.length, result: last };
     const python = await qualityPython(options);
-    const batches = await runChecks({ ...options, plan, python });
+    let done = 0;
+    const onChecked = () => options.onProgress?.((done += 1), plan.batches.length);
+    const batches = await runChecks({ open, plan, python, clock, onChecked });
     const checked_at = batches[0]?.result.checked_at ?? new Date(clock.now_us() / 1000).toISOString();
     const result = merged(last, batches, presence(plan, options), checked_at);
     writeResult(open.lake, result);

@@ -171,6 +171,10 @@ describe("what is expected of a lake", () => {
       await untilText(page, "A coin has exactly one current version");
       await untilText(page, /\d+ of \d+ not met/);
       assert.deepEqual(await accessibilityOf(page), []);
+      // What somebody sent is text, in Data Docs too.
+      await page.goto(`${market.url}/data-docs/index.html`);
+      await Promise.all([page.waitForNavigation(), page.click("tbody a[href^='validations/silver/crypto_prices_rejected']")]);
+      await untilText(page, "<b>a bad day</b>");
       assert.deepEqual(problems, []);
     } finally {
       await browser.close();

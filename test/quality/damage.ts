@@ -94,9 +94,9 @@ export const SILVER_DAMAGE: readonly Damage[] = [
   {
     title: "a refusal without a reason that is known",
     row: "select min(log_offset) from silver.crypto_prices_rejected",
-    sql: "update lake.silver.crypto_prices_rejected set reason = 'a bad day' where log_offset = $1",
+    sql: "update lake.silver.crypto_prices_rejected set reason = '<b>a bad day</b>' where log_offset = $1",
     unmet: ["silver.crypto_prices_rejected: Reasons are those of data-modeling/schema-design.md"],
-    sample: /^a bad day$/,
+    sample: /^<b>a bad day<\/b>$/,
   },
   {
     title: "a coin without a name",

@@ -7,7 +7,7 @@ import { checkQuality, type Checked } from "../../quality/quality.ts";
 import { docsFolder, isCritical, nameOf } from "../../quality/result.ts";
 import { withLake, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
-import { styleResult } from "../output.ts";
+import { progressBar, styleResult } from "../output.ts";
 
 interface QualityCommandOptions extends CommonOptions {
   layer?: CheckedLayer;
@@ -33,6 +33,7 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
     .action(async (options: QualityCommandOptions) => {
       await withLake(options, pipelines, async ({ lake: open, pipeline, output }) => {
         const { layer = null, day = null, all = false } = options;
+        const bar = progressBar("checked");
         const checked = await checkQuality({
           open,
           pipeline,
@@ -41,7 +42,8 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
           is_all: all,
           clock: systemClock,
           say: output.say,
-        });
+          onProgress: (done, total) => bar.update(done, total),
+        }).finally(() => bar.end());
         if (output.is_json) output.result(JSON.stringify({ lake: open.lake.name, data_docs: docsFolder(open.lake), ...checked }, null, 2));
         else output.result(formatChecked(checked, docsFolder(open.lake)));
         const failed = checked.batches.flatMap(({ table, result }) => result.failed.filter(isCritical).map((expectation) => `${table}: ${nameOf(expectation)}`));
