@@ -79,13 +79,18 @@ export class Transform {
     do {
       seconds += (await this.increment({ layer })).seconds;
       target ??= await this.#placeOf(before);
-    } while (!hasConsumed(await this.#placeOf(layer ?? "silver"), target));
+    } while (!hasConsumed(await this.#reachedBy(layer), target));
     return seconds;
   }
 
   /** All tests of the project. Failing tests are results: the caller decides what they mean. */
   async test(): Promise<CommandResult> {
     return this.#worker.run(TEST);
+  }
+
+  /** A whole run moves all tables together: one tells of them all. */
+  async #reachedBy(layer: Layer): Promise<Record<string, number>> {
+    return layer === null ? logOffsets(this.#catalog, this.#pipeline.books.accepted) : this.#placeOf(layer);
   }
 
   /** Up to where all of a layer has come. */

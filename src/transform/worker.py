@@ -73,6 +73,16 @@ def relations(manifest, results):
     return [*map(relation, manifest.sources.values()), *seeds, *models]
 
 
+def leave_session():
+    """A Spark that was started anew does not know the session that failed: the next command gets another."""
+    connect = sys.modules.get("pyspark.sql.connect.session")
+    session = connect and connect.SparkSession._get_default_session()
+    if session:
+        # Spark may be gone: it is not asked.
+        session.release_session_on_close = False
+        session.stop()
+
+
 def main():
     # Ctrl-C is for the parent, which lets the running command end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -98,6 +108,8 @@ def main():
 
         runner = dbtRunner(manifest=parsed.result, callbacks=[report])
         outcome = runner.invoke([*command["args"], *common])
+        if not outcome.success:
+            leave_session()
         results = getattr(outcome.result, "results", None) or []
         answer = {
             "success": outcome.success,
