@@ -27,7 +27,8 @@ interface Message {
   documented?: boolean;
 }
 
-const MEMORY_LIMIT = "1GB";
+/** What does not fit goes to disk. */
+const MEMORY_LIMIT = "512MB";
 const THREADS = "2";
 /** Runs whose results and pages are kept. */
 const KEPT_RUNS = 10;
