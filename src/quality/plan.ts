@@ -6,7 +6,7 @@ import type { LoadedTable, TableCatalog } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { placeIn, type Placed } from "../ingest/offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { TableReports } from "../query/tables.ts";
@@ -109,7 +109,7 @@ async function standingStill({ open, clock }: PlanOptions, layers: readonly stri
   const give_up_at_us = clock.now_us() + STILL_TIMEOUT_MS * 1000;
   for (;;) {
     const tables = await tablesIn(open.catalog, layers);
-    const places = new Set(tables.flatMap(({ metadata }) => placeOf(metadata.properties)));
+    const places = new Set(tables.flatMap(({ metadata }) => placeOf(metadata)));
     if (places.size <= 1) return tables;
     if (clock.now_us() > give_up_at_us) throw layersApart(tables);
     await clock.wait(STILL_RETRY_MS);
@@ -126,11 +126,9 @@ async function tablesIn(catalog: TableCatalog, layers: readonly string[]): Promi
 }
 
 /** In one spelling, whoever wrote it; nothing for a table that does not follow the log. */
-function placeOf(properties: Readonly<Record<string, string>>): string[] {
-  const text = properties[LOG_OFFSETS_PROPERTY];
-  if (text === undefined) return [];
-  const offsets = Object.entries(JSON.parse(text) as Record<string, number>);
-  return [offsets.map(([name, next]) => `${name}=${next}`).sort().join(",")];
+function placeOf(table: Placed): string[] {
+  const offsets = Object.entries(placeIn(table));
+  return offsets.length === 0 ? [] : [offsets.map(([name, next]) => `${name}=${next}`).sort().join(",")];
 }
 
 /** By partition, from the manifests: no engine scans for it. */
@@ -179,7 +177,7 @@ function tableMissing(table: string): OperatingError {
 }
 
 function layersApart(tables: readonly LoadedTable[]): OperatingError {
-  const words = tables.map(({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata.properties)[0] ?? "does not follow the log"}`);
+  const words = tables.map(({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata)[0] ?? "does not follow the log"}`);
   return new OperatingError("LAYERS_APART", `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`, {
     next_step: "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
     is_retryable: true,
