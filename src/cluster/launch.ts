@@ -11,7 +11,7 @@ import { forgetState, writeState, type PartState } from "./state.ts";
 
 /** A broker that was killed reads its logs first. */
 const START_TIMEOUT_MS = 120_000;
-const RECOVERY_TIMEOUT_MS = 30_000;
+const RECOVERY_TIMEOUT_MS = 60_000;
 /** Then it is killed: every part must survive that anyway. */
 const STOP_TIMEOUT_MS = 60_000;
 const PORTS_TIMEOUT_MS = 10_000;

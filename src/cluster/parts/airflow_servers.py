@@ -1,7 +1,7 @@
 """Airflow's four servers as one process.
 
     airflow_servers.py prepare    makes Airflow's database, or brings it up to this version
-    airflow_servers.py run        runs the servers until SIGTERM, or until one of them ends
+    airflow_servers.py run        runs the servers until SIGTERM, and starts one that ends again
 
 None of them outlives `run`, however it ends, nor does anything that they started: tasks have sessions of their own, which a signal
 to a process group does not reach. Two processes hold that, each of which adopts what loses its parent below it: `run`, which whoever
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +31,11 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 STOP = {signal.SIGTERM, signal.SIGINT}
 ORPHANED = signal.SIGHUP
+AWAITED = STOP | {ORPHANED, signal.SIGCHLD}
 # Told to stop, a server lets go of what it does; then its tasks get a moment; what is left is killed.
 SERVER_SECONDS = 15
 TASK_SECONDS = 5
+RESTART_SECONDS = 1
 KEEPER_SECONDS = SERVER_SECONDS + TASK_SECONDS + 10
 LOOK_SECONDS = 0.1
 
@@ -43,9 +46,6 @@ def prepare() -> None:
         if cursor.fetchone() is None:
             cursor.execute(f"create database {DATABASE}")
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
-    # A scheduler that was killed counts as running until others have missed it for minutes, and its tasks wait for that. Here is no other.
-    with connected(DATABASE) as cursor:
-        cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
 
 
 @contextmanager
@@ -63,33 +63,68 @@ def connected(database: str):
 
 
 def run() -> int:
-    return hold([[__file__, "keep", str(os.getpid())]], KEEPER_SECONDS)
+    return hold([[__file__, "keep", str(os.getpid())]], KEEPER_SECONDS, is_restarting=False)
 
 
 def keep(parent: int) -> int:
     prctl(PR_SET_PDEATHSIG, ORPHANED)
     if os.getppid() != parent:
         return 1
-    return hold([["-m", "airflow", name, *options] for name, options in SERVERS.items()], SERVER_SECONDS)
+    return hold([[__file__, "serve", name] for name in SERVERS], SERVER_SECONDS, is_restarting=True)
 
 
-def hold(programs: list[list[str]], stop_seconds: float) -> int:
-    """Runs Python programs until one ends or a signal comes, then ends all below this process. 0 where it was asked to."""
-    awaited = STOP | {ORPHANED, signal.SIGCHLD}
+def serve(name: str) -> None:
+    """Becomes the server, once the database answers: without it Airflow's servers end, and start again in vain."""
+    import psycopg2
+
+    while True:
+        try:
+            with connected(DATABASE) as cursor:
+                # One that was killed counts as running until others have missed it for minutes, and its tasks wait for that. Here is no other.
+                if name == "scheduler":
+                    cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
+            break
+        except psycopg2.OperationalError as error:
+            print(f"{name} waits for its database: {error}", flush=True)
+            time.sleep(RESTART_SECONDS)
+    os.execv(sys.executable, [sys.executable, "-m", "airflow", name, *SERVERS[name]])
+
+
+def hold(programs: list[list[str]], stop_seconds: float, is_restarting: bool) -> int:
+    """Runs Python programs until a signal comes, or one that is not restarted ends; then ends all below this process. 0 where it was asked to."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-    children = {os.posix_spawn(sys.executable, [sys.executable, *program], os.environ, setsigmask=[]) for program in programs}
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    running = {start(program): program for program in programs}
     received = signal.SIGCHLD
-    while received == signal.SIGCHLD and not children & collect():
-        received = signal.sigwait(awaited)
+    while received == signal.SIGCHLD:
+        ended = [running.pop(pid) for pid in collect() if pid in running]
+        if ended and not is_restarting:
+            break
+        for program in ended:
+            print(f"{' '.join(program[1:])} ended, and is started again", flush=True)
+            # What it had begun would go on beside what is begun anew.
+            kill_others(set(running))
+            time.sleep(RESTART_SECONDS)
+            running[start(program)] = program
+        received = signal.sigwait(AWAITED)
     if received in STOP:
-        end(children, stop_seconds)
+        end(set(running), stop_seconds)
         end(descendants(), TASK_SECONDS)
-    while left := descendants():
-        send(left, signal.SIGKILL)
-        collect()
-        time.sleep(LOOK_SECONDS)
+    kill_others(set())
     return 0 if received in STOP else 1
+
+
+def start(program: list[str]) -> int:
+    return os.posix_spawn(sys.executable, [sys.executable, *program], os.environ, setsigmask=[])
+
+
+def kill_others(kept: set[int]) -> None:
+    """Kills all below this process but these and what is below them, and waits until they have ended."""
+    while left := descendants() - kept - descendants(kept):
+        send(left, signal.SIGKILL)
+        # Of those that are kept none, so that nobody misses their end.
+        collect(left)
+        time.sleep(LOOK_SECONDS)
 
 
 def end(pids: set[int], seconds: float) -> None:
@@ -109,18 +144,19 @@ def send(pids: set[int], signal_number: signal.Signals) -> None:
             pass
 
 
-def collect() -> set[int]:
-    """Those children, adopted ones included, that have ended since."""
+def collect(pids: Iterable[int] = (-1,)) -> set[int]:
+    """Those of these children, by default of all, adopted ones included, that have ended since."""
     ended = set()
-    try:
-        while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            ended.add(pid)
-    except ChildProcessError:
-        pass
+    for pid in pids:
+        try:
+            while (found := os.waitpid(pid, os.WNOHANG)[0]) != 0:
+                ended.add(found)
+        except ChildProcessError:
+            pass
     return ended
 
 
-def descendants() -> set[int]:
+def descendants(of: set[int] | None = None) -> set[int]:
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -129,7 +165,7 @@ def descendants() -> set[int]:
         except (FileNotFoundError, ProcessLookupError):
             pass
     found: set[int] = set()
-    level = {os.getpid()}
+    level = {os.getpid()} if of is None else of
     while level:
         level = {pid for pid, parent in parents.items() if parent in level}
         found |= level
@@ -149,5 +185,7 @@ if __name__ == "__main__":
             sys.exit(run())
         case ["keep", parent]:
             sys.exit(keep(int(parent)))
+        case ["serve", name]:
+            serve(name)
         case _:
             sys.exit(__doc__)

@@ -132,18 +132,26 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
   assert.deepEqual((await alerts()).map(({ state, ended_by }) => [state, ended_by]), [["recovered", "recovery"], ["recovered", "recovery"]]);
 });
 
-for (const [name, find] of [
-  ["the keeper", (pid: number) => childrenOf(pid)[0]],
-  ["one of the servers", (pid: number) => childrenOf(childrenOf(pid)[0] ?? 0)[1]],
-] as const) {
-  test(`nothing outlives ${name}`, async () => {
-    await up();
-    const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
-    const processes = [pid, ...below(pid)].map(identify);
-    process.kill(find(pid) ?? assert.fail(name), "SIGKILL");
+test("a server that is killed is started again, and nothing of what it had begun goes on", async () => {
+  const [keeper = 0] = childrenOf(cluster.parts.get("airflow")?.pid ?? assert.fail("Airflow runs"));
+  const servers = childrenOf(keeper);
+  assert.equal(servers.length, 4);
+  for (const server of servers) {
+    const processes = [server, ...below(server)].map(identify);
+    process.kill(server, "SIGKILL");
     await allEnded(processes);
-  });
-}
+    const signal = AbortSignal.timeout(END_TIMEOUT_MS);
+    while (childrenOf(keeper).length < servers.length) await systemClock.wait(LOOK_MS, signal);
+  }
+  await up();
+});
+
+test("nothing outlives the keeper", async () => {
+  const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const processes = [pid, ...below(pid)].map(identify);
+  process.kill(childrenOf(pid)[0] ?? assert.fail("it has a keeper"), "SIGKILL");
+  await allEnded(processes);
+});
 
 function below(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...below(child)]);
