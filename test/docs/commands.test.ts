@@ -26,6 +26,8 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s test:cluster": "runs the servers themselves",
   "npm run test:cluster": "runs the servers themselves",
   "npm run -s coinlake -- cluster up": "its tests are in test/cluster",
+  "npm start -- --profile cluster": "its tests are in test/cluster/profile",
+  "npm start -- --warehouse": "its tests are in test/cluster/profile",
   "npm run -s crash": "its short version is test/crash",
 };
 
