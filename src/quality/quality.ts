@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import type { Clock } from "../clock.ts";
+import { isoFromMicros, type Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
@@ -39,18 +39,20 @@ export async function checkQuality(options: QualityOptions): Promise<Checked> {
   try {
     const last = readResult(open.lake);
     const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
-    if (plan.batches.length === 0 && last !== null) return { batches: [], unchanged: plan.unchanged.length, result: last };
-    const python = await qualityPython(options);
-    let done = 0;
-    const onChecked = () => options.onProgress?.((done += 1), plan.batches.length);
-    const batches = await runChecks({ open, plan, python, clock, onChecked });
-    const checked_at = batches[0]?.result.checked_at ?? new Date(clock.now_us() / 1000).toISOString();
-    const result = merged(last, batches, presence(plan, options), checked_at);
+    const batches = plan.batches.length === 0 ? [] : await judge(options, plan);
+    const result = merged(last, batches, presence(plan, options), isoFromMicros(clock.now_us()));
     writeResult(open.lake, result);
     return { batches, unchanged: plan.unchanged.length, result };
   } finally {
     claim.release();
   }
+}
+
+async function judge(options: QualityOptions, plan: Plan): Promise<Checked["batches"]> {
+  const python = await qualityPython(options);
+  let done = 0;
+  const onChecked = () => options.onProgress?.((done += 1), plan.batches.length);
+  return runChecks({ open: options.open, plan, python, clock: options.clock, onChecked });
 }
 
 /** Only a plan of every day knows which days there are. */

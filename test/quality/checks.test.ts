@@ -70,6 +70,15 @@ describe("what is expected of a lake", () => {
     assert.ok(unchanged >= MODELS.length + 1);
   });
 
+  test("is not met by a day without rows, which is forgotten when all days are looked at again", async () => {
+    const { code, batches } = await check("--layer", "silver", "--day", "2001-02-03");
+    assert.equal(code, 1);
+    assert.ok(unmetOf(batches).includes("silver.crypto_price_updates: The day has prices"));
+    assert.ok(!(await reported()).is_met);
+    assert.equal((await check()).code, 0);
+    assert.ok((await reported()).is_met);
+  });
+
   test("is read in Data Docs, which run nothing and need nothing", { skip }, async () => {
     for (const file of globSync("**/*.html", { cwd: docsFolder(market.lake.open.lake) })) {
       const text = readFileSync(join(docsFolder(market.lake.open.lake), file), "utf8");
