@@ -10,14 +10,7 @@ import { openLake } from "../src/engine/open.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
-import { benchAnswers } from "./answers.ts";
-import { benchIncrement } from "./increment.ts";
-import { benchIngest } from "./ingest.ts";
-import { benchLogs } from "./kafka.ts";
-import { benchLive } from "./live.ts";
-import { benchPages } from "./pages.ts";
 import { runCoinlake } from "./process.ts";
-import { benchSpark } from "./spark.ts";
 
 /**
  * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
@@ -40,9 +33,10 @@ const REPLAYED = "market-1h-2025-10.csv.gz";
 /** They need Java and Maven, and a minute. */
 const ON_DEMAND = new Set(["kafka", "spark"]);
 
+// Each is loaded when it runs: what another one needs is none of its memory.
 const CASES: Record<string, () => Promise<Figure[]>> = {
   ingest: async () => {
-    const ours = await benchIngest({ records: RECORDS, commits: 2_000 });
+    const ours = await (await import("./ingest.ts")).benchIngest({ records: RECORDS, commits: 2_000 });
     const peer = await pyiceberg();
     return [
       atLeast("log → bronze, 1 M messages of 170 bytes (records/s)", ours.backlog.records_per_s, 500_000, `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(ours.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`),
@@ -74,7 +68,7 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     }
   },
   answers: async () => {
-    const { rows, answers, candles } = await benchAnswers();
+    const { rows, answers, candles } = await (await import("./answers.ts")).benchAnswers();
     return [
       ...answers.flatMap(({ number, made_ms, p99_ms }) => [
         atMost(`answer ${number} over ${rows / 1e6} M rows, asked again and again, p99 (ms)`, p99_ms, 50),
@@ -85,7 +79,7 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   live: async () => {
-    const ours = await benchLive();
+    const ours = await (await import("./live.ts")).benchLive();
     return [
       atMost(`arrival → visible in live, ${ours.messages_per_s} messages/s, p50 (ms)`, ours.visible_p50_ms, 50),
       atMost("  p99 (ms)", ours.visible_p99_ms, 250),
@@ -98,14 +92,14 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   increment: async () => {
-    const ours = await benchIncrement();
+    const ours = await (await import("./increment.ts")).benchIncrement();
     return [
       atMost(`dbt increment of one minute of ${ours.coins} coins, p50 of ${ours.increments} (s)`, ours.p50_s, 2),
       atMost("  slowest (s)", ours.max_s, null),
     ];
   },
   kafka: async () => {
-    const { kafka, sqlite } = await benchLogs();
+    const { kafka, sqlite } = await (await import("./kafka.ts")).benchLogs();
     return [
       atMost("append of 250 records to Kafka, p50 (ms)", kafka.append_p50_ms, null, `SQLite log ${round(sqlite.append_p50_ms)}`),
       atMost("  p99 (ms)", kafka.append_p99_ms, null, `SQLite log ${round(sqlite.append_p99_ms)}`),
@@ -115,7 +109,7 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   spark: async () => {
-    const { embedded, spark } = await benchSpark();
+    const { embedded, spark } = await (await import("./spark.ts")).benchSpark();
     return [
       rate("log → bronze, 1 M messages of 170 bytes (records/s)", embedded.records_per_s, `Spark ${round(spark.records_per_s)}: ${ratio(embedded.records_per_s, spark.records_per_s)} ×`),
       rate("  CPU, of all processes (s)", embedded.cpu_seconds, `Spark ${round(spark.cpu_seconds)}: ${ratio(spark.cpu_seconds, embedded.cpu_seconds)} × less`),
@@ -125,7 +119,7 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   pages: async () => {
-    const found = await benchPages();
+    const found = await (await import("./pages.ts")).benchPages();
     if (found === null) return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
     return [
       atMost("script of every page, gzipped (kB)", found.script_bytes / 1000, 300),

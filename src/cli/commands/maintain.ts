@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../../clock.ts";
-import { SparkSession } from "../../engine/cluster/spark/session.ts";
+import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { LAYERS } from "../../lake/layers.ts";
@@ -180,7 +180,9 @@ async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[],
       next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
     });
   }
-  const session = new SparkSession({ remote });
+  // Spark's protocol takes 60 MB, which no other command is to pay.
+  const { SparkSession: Session } = await import("../../engine/cluster/spark/session.ts");
+  const session: SparkSession = new Session({ remote });
   try {
     await work({ session, pipeline, output: openOutput(options.json ?? false) });
   } finally {

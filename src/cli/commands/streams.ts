@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { clusterFolder } from "../../cluster/state.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
 import type { StreamProgress } from "../../engine/cluster/spark/progress.ts";
-import { SparkStreams, type StreamEvent } from "../../engine/cluster/spark/streams.ts";
+import type { SparkStreams, StreamEvent } from "../../engine/cluster/spark/streams.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Column } from "../../pipeline/definition.ts";
@@ -200,7 +200,9 @@ async function withStreams(options: CommonOptions, work: (context: Context) => P
       next_step: "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
     });
   }
-  const streams = new SparkStreams(remote);
+  // Spark's protocol takes 60 MB, which no other command is to pay.
+  const { SparkStreams: Streams } = await import("../../engine/cluster/spark/streams.ts");
+  const streams = new Streams(remote);
   try {
     await work({ streams, kafka_brokers, output: openOutput(options.json ?? false) });
   } finally {

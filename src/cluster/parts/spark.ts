@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { OperatingError } from "../../errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
 import { downloadWithPip } from "../fetch/pip.ts";
@@ -56,6 +55,8 @@ export const spark: Part = {
   }),
 
   async isHealthy({ ports }) {
+    // Spark's protocol takes 60 MB, which only who asks Spark is to pay.
+    const { SparkSession } = await import("../../engine/cluster/spark/session.ts");
     const session = new SparkSession({ remote: remote(ports), session_id: HEALTH_SESSION_ID, timeout_ms: ANSWER_TIMEOUT_MS });
     try {
       return (await session.version()) === VERSION;
