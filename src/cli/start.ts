@@ -82,7 +82,8 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   const { pipeline, output, is_until_drained } = request;
   const status = new Status(output, producers);
   const { project } = pipeline.transform;
-  const engine = await engineOf(open, { clock: systemClock, say: output.say });
+  // Who leaves the tables to others needs nothing of Spark's dbt, which would be installed for it.
+  const engine = request.is_transforming ? await engineOf(open, { clock: systemClock, say: output.say }) : embeddedEngine(open);
   const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
   const stopping = stopOnSignals(output);
   stopping.signal.addEventListener("abort", () => worker.finish());
