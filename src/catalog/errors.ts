@@ -11,6 +11,12 @@ export function nameOfTable({ namespace, name }: TableIdentifier): string {
   return [...namespace, name].join(".");
 }
 
+/** The inverse, for `layer.table`. */
+export function tableNamed(name: string): TableIdentifier {
+  const dot = name.indexOf(".");
+  return { namespace: [name.slice(0, dot)], name: name.slice(dot + 1) };
+}
+
 export function badRequest(message: string, cause?: unknown): OperatingError {
   return new OperatingError("BAD_REQUEST", message, { next_step: "Correct the request; trying it again unchanged cannot help.", cause });
 }

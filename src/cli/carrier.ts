@@ -1,3 +1,4 @@
+import { tableNamed } from "../catalog/errors.ts";
 import { systemClock } from "../clock.ts";
 import type { StreamJob } from "../engine/cluster/spark/job.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
@@ -34,13 +35,12 @@ export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, r
 }
 
 function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report">): Ingest {
-  const [layer = "", name = ""] = pipeline.bronze.table.split(".");
   return createIngest({
     ...own,
     log: open.log,
     catalog: open.catalog,
     storage: open.storage,
-    table: { namespace: [layer], name },
+    table: tableNamed(pipeline.bronze.table),
     topic: pipeline.topic.name,
     clock: systemClock,
     limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },

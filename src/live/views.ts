@@ -1,3 +1,4 @@
+import { tableNamed } from "../catalog/errors.ts";
 import type { TableCatalog } from "../catalog/model.ts";
 import type { TailDatabase } from "../engine/embedded/tail-database.ts";
 import { OperatingError } from "../errors.ts";
@@ -113,9 +114,8 @@ function viewName(model: CompiledRelation): string {
 
 /** A table's current snapshot and its place in the log; one read, so that they belong together. */
 async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable> {
-  const dot = table.indexOf(".");
   try {
-    const { metadata } = await catalog.loadTable({ namespace: [table.slice(0, dot)], name: table.slice(dot + 1) });
+    const { metadata } = await catalog.loadTable(tableNamed(table));
     const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
     const place = placeIn(metadata);
     // A table that never got a row has come as far in the log as the others.

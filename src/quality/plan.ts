@@ -8,12 +8,10 @@ import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
 import { placeIn, type Placed } from "../ingest/offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";
+import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { TableReports } from "../query/tables.ts";
 import type { QualityResult } from "./result.ts";
-
-export const CHECKED_LAYERS = ["silver", "gold"] as const;
-export type CheckedLayer = (typeof CHECKED_LAYERS)[number];
 
 /** What one run of Great Expectations is to look at. */
 export interface Batch {
@@ -43,7 +41,7 @@ export interface PlanOptions {
   open: Pick<OpenLake, "catalog" | "storage">;
   pipeline: string;
   /** Null for both. Suites of silver ask silver alone, so that silver can be judged before gold is built of it. */
-  layer: CheckedLayer | null;
+  layer: BuiltLayer | null;
   /** A UTC date; null for every day that has changed since it was good. */
   day: string | null;
   /** Every batch, changed or not. */
@@ -69,7 +67,7 @@ export function suitesFolder(pipeline: string): string {
 
 /** Throws NO_SUITES, TABLE_MISSING, LAYERS_APART. */
 export async function planChecks(options: PlanOptions): Promise<Plan> {
-  const layers = options.layer === "silver" ? (["silver"] as const) : CHECKED_LAYERS;
+  const layers = options.layer === "silver" ? (["silver"] as const) : BUILT_LAYERS;
   const suites = suitesOf(options.pipeline).filter(({ table }) => options.layer === null || table.startsWith(`${options.layer}.`));
   if (suites.length === 0) throw noSuites(options.pipeline);
   const tables = await standingStill(options, layers);
@@ -94,7 +92,7 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
 /** Tables that have a suite, with the suite's text. */
 function suitesOf(pipeline: string): Suite[] {
   const folder = suitesFolder(pipeline);
-  return CHECKED_LAYERS.flatMap((layer) =>
+  return BUILT_LAYERS.flatMap((layer) =>
     globSync(`${layer}/*.py`, { cwd: folder })
       .sort()
       .map((file) => ({ table: file.replace(/\.py$/, "").replace(/[\\/]/, "."), text: readFileSync(join(folder, file), "utf8") })),

@@ -1,6 +1,7 @@
 import { OperatingError } from "../errors.ts";
 import type { Pipeline, Question, QuestionPart, TableNaming } from "../pipeline/definition.ts";
-import { nameOf, type QueryResult, type QuerySession, type TableSnapshot } from "../engine/embedded/session.ts";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
 
 export interface AskOptions {
   /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
@@ -98,13 +99,13 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
   // Held also where now is meant: the snapshots told are then the ones read.
   const held = lake_at_ms === null ? await session.hold() : await session.travelTo(lake_at_ms);
   const snapshots = held.filter(({ table }) => sql.includes(table));
-  const named = (await session.tables()).filter((identifier) => sql.includes(nameOf(identifier)));
+  const named = (await session.tables()).filter((identifier) => sql.includes(nameOfTable(identifier)));
   const part = { definition, sql, snapshots, lake_at };
   if (named.length > snapshots.length) {
-    const missing = named.find((identifier) => !snapshots.some(({ table }) => table === nameOf(identifier)));
+    const missing = named.find((identifier) => !snapshots.some(({ table }) => table === nameOfTable(identifier)));
     const born_at = missing ? await session.bornAt(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
-    const note = `The lake cannot say: its first snapshot of ${missing ? nameOf(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
+    const note = `The lake cannot say: its first snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });

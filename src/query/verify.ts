@@ -3,7 +3,8 @@ import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
-import { nameOf, type QuerySession } from "../engine/embedded/session.ts";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { QuerySession } from "../engine/embedded/session.ts";
 import { logOffsets } from "../transform/offsets.ts";
 
 export interface Check {
@@ -74,7 +75,7 @@ async function momentOf(
     const held = await session.hold();
     const log = await logBounds(lake, pipeline);
     const offsets = new Map<string, Record<string, number>>();
-    for (const table of (await session.tables()).map(nameOf)) offsets.set(table, await logOffsets(lake.catalog, table));
+    for (const table of (await session.tables()).map(nameOfTable)) offsets.set(table, await logOffsets(lake.catalog, table));
     // Nothing moved while we looked, so that all of it belongs to what is held.
     const is_still = JSON.stringify(await session.snapshots(null)) === JSON.stringify(held);
     const is_between = isBetweenIncrements(offsets, pipeline);

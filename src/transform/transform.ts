@@ -1,5 +1,6 @@
 import type { TableCatalog } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
+import type { BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { placeOf } from "./carried.ts";
@@ -20,7 +21,7 @@ export interface TransformOptions {
  * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for those who look
  * at silver's quality in between.
  */
-export type Layer = "silver" | "gold" | null;
+export type Layer = BuiltLayer | null;
 
 /** What the schedule keeps up to date: the batch and every table that follows the log. */
 const RUN = ["run", "--no-write-json"];

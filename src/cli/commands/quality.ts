@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../../clock.ts";
 import { OperatingError } from "../../errors.ts";
+import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
-import { CHECKED_LAYERS, type CheckedLayer } from "../../quality/plan.ts";
 import { checkQuality, type Checked } from "../../quality/quality.ts";
 import { docsFolder, isCritical, nameOf } from "../../quality/result.ts";
 import { withLake, type CommonOptions } from "../context.ts";
@@ -10,7 +10,7 @@ import { formatTable } from "../format.ts";
 import { progressBar, styleResult } from "../output.ts";
 
 interface QualityCommandOptions extends CommonOptions {
-  layer?: CheckedLayer;
+  layer?: BuiltLayer;
   day?: string;
   all?: boolean;
 }
@@ -26,7 +26,7 @@ severity critical is not met. What is expected stands in quality/; Data Docs are
 export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("quality"))
     .description("hold silver and gold against what is expected of them (Great Expectations)")
-    .addOption(new Option("--layer <layer>", "one layer only; silver asks for nothing of gold").choices(CHECKED_LAYERS))
+    .addOption(new Option("--layer <layer>", "one layer only; silver asks for nothing of gold").choices(BUILT_LAYERS))
     .addOption(new Option("--day <date>", "the rows of this day (UTC), as 2025-10-10").argParser(parseDay))
     .addOption(new Option("--all", "every day, changed or not").conflicts("day"))
     .addHelpText("after", EXAMPLES)

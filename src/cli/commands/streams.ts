@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { clusterFolder } from "../../cluster/state.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
-import type { StreamProgress } from "../../engine/cluster/spark/progress.ts";
+import { lagOf, type StreamProgress } from "../../engine/cluster/spark/progress.ts";
 import type { SparkStreams, StreamEvent } from "../../engine/cluster/spark/streams.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
@@ -177,10 +177,6 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
   if (progress === null) return [null, null, null, null];
   const lag = lagOf(progress);
   return [String(progress.batch_id), progress.at, String(progress.input_rows), lag === null ? null : String(lag)];
-}
-
-function lagOf({ sources }: StreamProgress): number | null {
-  return sources.reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0);
 }
 
 function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {

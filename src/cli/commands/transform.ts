@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../../clock.ts";
 import type { OpenLake } from "../../engine/open.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { hasCarried, placeOf } from "../../transform/carried.ts";
@@ -11,9 +12,6 @@ import { Transform } from "../../transform/transform.ts";
 import { DbtWorker } from "../../transform/worker.ts";
 import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 import { openOutput, type Output } from "../output.ts";
-
-const BUILT_LAYERS = ["silver", "gold"] as const;
-type BuiltLayer = (typeof BUILT_LAYERS)[number];
 
 type TransformOptions = CommonOptions & { layer?: BuiltLayer };
 

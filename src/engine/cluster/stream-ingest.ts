@@ -1,3 +1,4 @@
+import { tableNamed } from "../../catalog/errors.ts";
 import type { TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import type { Clock } from "../../clock.ts";
 import { messageOf, OperatingError } from "../../errors.ts";
@@ -7,7 +8,7 @@ import { BRONZE_CONSUMER, type Pipeline } from "../../pipeline/definition.ts";
 import type { SourceReport } from "../../source/producer.ts";
 import type { ClusterParts } from "./parts.ts";
 import type { StreamJob } from "./spark/job.ts";
-import type { StreamProgress } from "./spark/progress.ts";
+import { lagOf, type StreamProgress } from "./spark/progress.ts";
 import { SparkStreams, type StreamingQuery } from "./spark/streams.ts";
 
 export interface StreamIngestOptions {
@@ -48,10 +49,9 @@ export class StreamIngest {
   #pruned_us = -Infinity;
 
   constructor(options: StreamIngestOptions) {
-    const [layer = "", name = ""] = options.pipeline.bronze.table.split(".");
     this.#options = options;
     this.#streams = new SparkStreams(options.open.cluster.spark_remote);
-    this.#table = { namespace: [layer], name };
+    this.#table = tableNamed(options.pipeline.bronze.table);
   }
 
   /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
@@ -81,9 +81,8 @@ export class StreamIngest {
   state(): StreamState {
     const { name } = this.#options.job;
     if (this.#progress === null) return { name, ...this.#state, batch: null };
-    const { batch_id, at, input_rows, duration_ms, sources } = this.#progress;
-    const waiting = sources.reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0);
-    return { name, ...this.#state, batch: { number: batch_id, began_at: at, records: input_rows, duration_ms, records_waiting: waiting } };
+    const { batch_id, at, input_rows, duration_ms } = this.#progress;
+    return { name, ...this.#state, batch: { number: batch_id, began_at: at, records: input_rows, duration_ms, records_waiting: lagOf(this.#progress) } };
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
+import { nameOfTable } from "../../catalog/errors.ts";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import type { OpenLake } from "../open.ts";
@@ -69,7 +70,7 @@ export class QuerySession {
    */
   async hold(): Promise<TableSnapshot[]> {
     const snapshots = await this.snapshots(null);
-    const tables = (await this.tables()).map(nameOf);
+    const tables = (await this.tables()).map(nameOfTable);
     const views = new Map(tables.map((table) => [table, `FROM lake.${table} WHERE false`]));
     for (const { table, snapshot_id } of snapshots) views.set(table, snapshotOf(table, snapshot_id));
     await this.#mean(views);
@@ -92,7 +93,7 @@ export class QuerySession {
       const entry = snapshotAt(loaded, at_ms);
       if (entry) {
         found.push({
-          table: nameOf(identifier),
+          table: nameOfTable(identifier),
           snapshot_id: String(entry.snapshot_id),
           committed_at: new Date(Number(entry.timestamp_ms)).toISOString(),
         });
@@ -145,8 +146,4 @@ function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): { snapshot
 
 function snapshotOf(table: string, snapshot_id: string): string {
   return `FROM lake.${table} AT (VERSION => ${snapshot_id})`;
-}
-
-export function nameOf(identifier: TableIdentifier): string {
-  return [...identifier.namespace, identifier.name].join(".");
 }

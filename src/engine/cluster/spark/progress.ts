@@ -52,6 +52,11 @@ export function parseProgress(json: string): StreamProgress {
   };
 }
 
+/** Records of all its sources that it had not read yet; null where one of them does not say. */
+export function lagOf({ sources }: Pick<StreamProgress, "sources">): number | null {
+  return sources.reduce<number | null>((total, { lag }) => (total === null || lag === null ? null : total + lag), 0);
+}
+
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
