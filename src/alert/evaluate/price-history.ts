@@ -1,14 +1,15 @@
 import { Staircase } from "./staircase.ts";
+import { TicksByTime } from "./ticks-by-time.ts";
 
 const SECOND_US = 1_000_000;
 
 /** Ticks held for late ones to be judged by; beyond it the oldest second settles early. */
 const MAX_RECENT_TICKS = 50_000;
 
+/** What is told of the ticks of one second without looking at each. */
 interface Second {
   second: number;
-  times: number[];
-  values: bigint[];
+  ticks: number;
   high: bigint;
   low: bigint;
 }
@@ -16,7 +17,7 @@ interface Second {
 /**
  * The prices of one subject, for the highest or lowest of a window that ends at a tick: at the newest, or at one that came late.
  * Staircases answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
- * the ticks of the last minutes are therefore kept in seconds, and staircases of what is older than those (`settled`) answer
+ * the ticks of the last minutes are therefore kept, summed up by seconds, and staircases of what is older than those (`settled`) answer
  * for the rest.
  */
 export class PriceHistory {
@@ -25,9 +26,9 @@ export class PriceHistory {
   readonly #lowest = new Staircase("lowest");
   readonly #settled_highest = new Staircase("highest");
   readonly #settled_lowest = new Staircase("lowest");
-  /** By time, oldest first. */
-  readonly #recent: Second[] = [];
-  #recent_ticks = 0;
+  readonly #recent = new TicksByTime();
+  /** Of the recent ticks, oldest first. */
+  readonly #seconds: Second[] = [];
   /** Ticks before this second are settled. */
   #settled_before = -Infinity;
   #newest_us = -Infinity;
@@ -71,43 +72,45 @@ export class PriceHistory {
     const consider = (value: bigint) => {
       if (extreme === null || (is_highest ? value > extreme : value < extreme)) extreme = value;
     };
-    for (const { second, times, values, high, low } of this.#recent) {
+    let index = 0;
+    for (const { second, ticks, high, low } of this.#seconds) {
       const from_us = second * SECOND_US;
       if (from_us > at_us) break;
-      if (from_us + SECOND_US <= since_us) continue;
+      const end = index + ticks;
       if (from_us >= since_us && from_us + SECOND_US <= at_us) consider(is_highest ? high : low);
-      else for (const [index, time] of times.entries()) if (time >= since_us && time <= at_us) consider(values[index] ?? 0n);
+      else if (from_us + SECOND_US > since_us) {
+        for (let tick = index; tick < end; tick += 1) if (this.#recent.time(tick) >= since_us && this.#recent.time(tick) <= at_us) consider(this.#recent.value(tick));
+      }
+      index = end;
     }
     return extreme;
   }
 
   #remember(second: number, at_us: number, value: bigint): void {
-    let index = this.#recent.length;
-    while (index > 0 && (this.#recent[index - 1]?.second ?? 0) > second) index -= 1;
-    const found = this.#recent[index - 1];
-    this.#recent_ticks += 1;
+    this.#recent.add(at_us, value);
+    let index = this.#seconds.length;
+    while (index > 0 && (this.#seconds[index - 1]?.second ?? 0) > second) index -= 1;
+    const found = this.#seconds[index - 1];
     if (found?.second !== second) {
-      this.#recent.splice(index, 0, { second, times: [at_us], values: [value], high: value, low: value });
+      this.#seconds.splice(index, 0, { second, ticks: 1, high: value, low: value });
       return;
     }
-    found.times.push(at_us);
-    found.values.push(value);
+    found.ticks += 1;
     if (value > found.high) found.high = value;
     if (value < found.low) found.low = value;
   }
 
   #settle(before: number): void {
-    for (let [oldest] = this.#recent; oldest !== undefined; [oldest] = this.#recent) {
-      const is_too_many = this.#recent_ticks > MAX_RECENT_TICKS && this.#recent.length > 1;
+    for (let [oldest] = this.#seconds; oldest !== undefined; [oldest] = this.#seconds) {
+      const is_too_many = this.#recent.count > MAX_RECENT_TICKS && this.#seconds.length > 1;
       if (oldest.second >= before && !is_too_many) break;
-      const { times, values, second } = oldest;
-      for (const index of times.keys()) {
-        this.#settled_highest.add(times[index] ?? 0, values[index] ?? 0n);
-        this.#settled_lowest.add(times[index] ?? 0, values[index] ?? 0n);
+      for (let tick = 0; tick < oldest.ticks; tick += 1) {
+        this.#settled_highest.add(this.#recent.time(tick), this.#recent.value(tick));
+        this.#settled_lowest.add(this.#recent.time(tick), this.#recent.value(tick));
       }
-      this.#recent_ticks -= times.length;
-      this.#recent.shift();
-      this.#settled_before = second + 1;
+      this.#recent.drop(oldest.ticks);
+      this.#seconds.shift();
+      this.#settled_before = oldest.second + 1;
     }
     this.#settled_before = Math.max(this.#settled_before, before);
   }
