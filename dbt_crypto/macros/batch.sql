@@ -27,11 +27,11 @@
 
 {# Where tables stand in the log, one map each. #}
 {% macro places_of(layers) %}
-    {% set places = [] %}
+    {% set tables = [] %}
     {% for node in graph.nodes.values() if node.resource_type == 'model' and 'log' in node.tags and node.schema in layers %}
-        {% do places.append(offsets_of(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias))) %}
+        {% do tables.append(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) %}
     {% endfor %}
-    {{ return(places) }}
+    {{ return(offsets_of_all(tables)) }}
 {% endmacro %}
 
 {# The place up to which each of them has come. #}
@@ -53,53 +53,68 @@
     {% set layers = layers_of_this_run() %}
     {% set consumers = [{}] if flags.FULL_REFRESH else places_of(layers) %}
     {% set from = {} %}
-    {% set to = {} %}
-    {% for name, head in (offsets_of(bronze) if 'silver' in layers else least_of(places_of(['silver']))).items() %}
+    {% set heads = offsets_of(bronze) if 'silver' in layers else least_of(places_of(['silver'])) %}
+    {% for name in heads %}
         {% set offsets = [] %}
         {% for consumer in consumers %}{% do offsets.append(consumer.get(name, 0)) %}{% endfor %}
-        {% set begin = offsets | min %}
-        {% do from.update({name: begin}) %}
-        {# Tables that are past its end already stay where they are. #}
-        {% do to.update({name: head if flags.FULL_REFRESH else [head, batch_limit(bronze, name, begin)] | min}) %}
+        {% do from.update({name: offsets | min}) %}
     {% endfor %}
+    {% if flags.FULL_REFRESH %}{{ return(offsets_between(from, heads)) }}{% endif %}
+    {% set limits = batch_limits(bronze, from) %}
+    {% set to = {} %}
+    {# Tables that are past its end already stay where they are. #}
+    {% for name, head in heads.items() %}{% do to.update({name: [head, limits[name]] | min}) %}{% endfor %}
     {{ return(offsets_between(from, to)) }}
 {% endmacro %}
 
 {#
-    The offset up to which one run may take a partition: so many records, so many bytes of payload, and so many bytes in what
+    The offset up to which one run may take each partition: so many records, so many bytes of payload, and so many bytes in what
     DuckDB reads at once, 2,048 records. It ends before the first record past any of these; that is never the batch's first.
 #}
-{% macro batch_limit(bronze, name, begin) %}
-    {% set limit = begin + (var('max_records_per_run') | int) %}
+{% macro batch_limits(bronze, begins) %}
+    {% set limits = {} %}
+    {% for name, begin in begins.items() %}{% do limits.update({name: begin + (var('max_records_per_run') | int)}) %}{% endfor %}
     {% set found = run_query(
-        "select coalesce(
+        "select log_topic || '/' || log_partition, coalesce(
             min(log_offset) filter (where nth > 1 and (
                 total_bytes > " ~ var('max_payload_bytes_per_run') ~ " or bytes_at_once > " ~ var('max_payload_bytes_at_once') ~ "
             )),
             max(log_offset) + 1
         ) from (
             select
+                log_topic,
+                log_partition,
                 log_offset,
                 row_number() over offsets as nth,
                 sum(payload_size_bytes) over offsets as total_bytes,
-                sum(payload_size_bytes) over (order by log_offset rows 2047 preceding) as bytes_at_once
-            from " ~ bronze ~ " where " ~ offsets_between({name: begin}, {name: limit}) ~ "
-            window offsets as (order by log_offset)
-        )"
-    ).columns[0].values()[0] %}
-    {{ return(found | int if found is not none else limit) }}
+                sum(payload_size_bytes) over (partition by log_topic, log_partition order by log_offset rows 2047 preceding) as bytes_at_once
+            from " ~ bronze ~ " where " ~ offsets_between(begins, limits) ~ "
+            window offsets as (partition by log_topic, log_partition order by log_offset)
+        ) group by 1"
+    ) %}
+    {% for row in found.rows %}{% do limits.update({row[0]: row[1] | int}) %}{% endfor %}
+    {{ return(limits) }}
 {% endmacro %}
 
 {# Only what builds or tests tables has a batch; parsing, compiling and drawing the docs have none. #}
 {% macro is_running() %}{{ return(execute and flags.WHICH in ['run', 'build', 'test', 'retry']) }}{% endmacro %}
 
+{#
+    The rows that answer a question about the batch. A run asks each once: its batch stays as it is to the end, and the least question
+    takes Spark half a second.
+#}
+{% macro ask_batch(sql) %}
+    {% set answers = known_to_this_run('batch') %}
+    {% if sql not in answers %}{% do answers.update({sql: run_query(sql).rows}) %}{% endif %}
+    {{ return(answers[sql]) }}
+{% endmacro %}
+
 {# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
 {% macro batch_end() %}
     {% if not is_running() %}{{ return({}) }}{% endif %}
     {% if flags.WHICH in ['run', 'build'] %}{% do refuse_partial_run() %}{% endif %}
-    {% set found = run_query("select log_topic || '/' || log_partition, next_offset from " ~ batch_bounds()) %}
     {% set to = {} %}
-    {% for row in found.rows %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
+    {% for row in ask_batch("select log_topic || '/' || log_partition, next_offset from " ~ batch_bounds()) %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
     {{ return(to) }}
 {% endmacro %}
 
@@ -115,7 +130,7 @@
     {% set events = " from " ~ elements ~ " where reason is null and " ~ is_new %}
     {% if is_live() %}{{ return({'first': '(select min(price_at)' ~ events ~ ')', 'last': '(select max(price_at)' ~ events ~ ')'}) }}{% endif %}
     {% if not is_running() %}{{ return({'first': time_literal(none), 'last': time_literal(none)}) }}{% endif %}
-    {% set found = run_query("select min(price_at)::string, max(price_at)::string" ~ events).rows[0] %}
+    {% set found = ask_batch("select min(price_at)::string, max(price_at)::string" ~ events)[0] %}
     {{ return({'first': time_literal(found[0]), 'last': time_literal(found[1])}) }}
 {% endmacro %}
 
@@ -128,21 +143,25 @@
         ) }}
     {% endif %}
     {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
-    {% set found = run_query(
-        "select distinct price_date + days.day::integer from " ~ elements
-        ~ ", range(" ~ (-days_before) ~ ", " ~ (days_after + 1) ~ ") as days(day) where reason is null order by 1"
-    ) %}
-    {% set literals = [] %}
-    {% for value in found.columns[0].values() %}{% do literals.append("date '" ~ (value | string)[:10] ~ "'") %}{% endfor %}
-    {{ return(literals | join(', ') if literals else "date '1970-01-01'") }}
+    {% set days = [] %}
+    {% for row in ask_batch("select distinct price_date from " ~ elements ~ " where reason is null") %}
+        {% set date = modules.datetime.date.fromisoformat((row[0] | string)[:10]) %}
+        {% for distance in range(-days_before, days_after + 1) %}{% do days.append(date + modules.datetime.timedelta(days=distance)) %}{% endfor %}
+    {% endfor %}
+    {{ return(date_literals(days)) }}
 {% endmacro %}
 
 {# Likewise the dates on which the batch was ingested. #}
 {% macro batch_listing_dates(elements) %}
     {% if is_live() %}{{ return("select cast(ingested_at as date) from " ~ elements ~ " where " ~ is_new_to_this_model()) }}{% endif %}
     {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
-    {% set found = run_query("select distinct cast(ingested_at as date) from " ~ elements) %}
+    {% set days = [] %}
+    {% for row in ask_batch("select distinct cast(ingested_at as date) from " ~ elements) %}{% do days.append((row[0] | string)[:10]) %}{% endfor %}
+    {{ return(date_literals(days)) }}
+{% endmacro %}
+
+{% macro date_literals(days) %}
     {% set literals = [] %}
-    {% for value in found.columns[0].values() %}{% do literals.append("date '" ~ (value | string)[:10] ~ "'") %}{% endfor %}
+    {% for day in days | unique | sort %}{% do literals.append("date '" ~ day ~ "'") %}{% endfor %}
     {{ return(literals | join(', ') if literals else "date '1970-01-01'") }}
 {% endmacro %}

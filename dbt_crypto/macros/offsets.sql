@@ -10,6 +10,17 @@
     {{ return(adapter.dispatch('offsets_in')(relation)) }}
 {% endmacro %}
 
+{# Of several, one map each. #}
+{% macro offsets_of_all(relations) %}
+    {% do adapter.dispatch('look_up_offsets')(relations) %}
+    {% set places = [] %}
+    {% for relation in relations %}{% do places.append(offsets_of(relation)) %}{% endfor %}
+    {{ return(places) }}
+{% endmacro %}
+
+{# What makes asking for each quick, where that takes anything. #}
+{% macro duckdb__look_up_offsets(relations) %}{% endmacro %}
+
 {% macro duckdb__offsets_in(relation) %}
     {% set found = table_property(relation, offsets_property()) %}
     {{ return(fromjson(found) if found else {}) }}
@@ -69,7 +80,5 @@
 {# Records that every one of the tables has consumed, for tests that compare tables while a run may be under way. #}
 {% macro consumed_by_all(tables) %}
     {% if not execute %}{{ return('true') }}{% endif %}
-    {% set places = [] %}
-    {% for table in tables %}{% do places.append(offsets_of(table)) %}{% endfor %}
-    {{ return(offsets_between({}, least_of(places))) }}
+    {{ return(offsets_between({}, least_of(offsets_of_all(tables)))) }}
 {% endmacro %}

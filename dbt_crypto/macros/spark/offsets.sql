@@ -4,28 +4,52 @@
     partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no place: then the
     property says it.
 
-    Looking it up takes Spark a good part of a second, so a run looks once at each table. Only its own commits move them on.
+    Looking it up takes Spark a good part of a second, so a run looks once at each table, and at all that it knows of in one question. Only
+    its own commits move them on.
 #}
 {% macro spark__offsets_in(relation) %}
-    {% set places = places_of_this_run() %}
-    {% if relation.render() not in places %}
-        {% set property = table_property(relation, offsets_property()) %}
-        {% set place = advanced(fromjson(property) if property else {}, newest_summary(relation)) %}
-        {% do remember_offsets(relation, place if relation.render() != bronze_of_this_project() else found_in_rows(relation, place)) %}
+    {% if relation.render() not in known_to_this_run('places') %}{% do spark__look_up_offsets([relation]) %}{% endif %}
+    {{ return(known_to_this_run('places')[relation.render()]) }}
+{% endmacro %}
+
+{% macro spark__look_up_offsets(relations) %}
+    {% set places = {} %}
+    {% set snapshots = {} %}
+    {% for relation in relations if relation.render() not in known_to_this_run('places') and load_relation(relation) is not none %}
+        {% set properties = table_properties(relation) %}
+        {% set place = fromjson(properties.get(offsets_property(), '{}')) %}
+        {% if relation.render() == bronze_of_this_project() %}
+            {% do remember_offsets(relation, found_in_rows(relation, place)) %}
+        {% else %}
+            {% do places.update({relation: place}) %}
+            {% do snapshots.update({relation: properties['current-snapshot-id']}) %}
+        {% endif %}
+    {% endfor %}
+    {% set summaries = current_summaries(snapshots) %}
+    {% for relation, place in places.items() %}
+        {% set summary = summaries.get(relation.render()) %}
+        {% do remember_offsets(relation, advanced(place, fromjson(summary) if summary else newest_summary(relation))) %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro remember_offsets(relation, place) %}{% do known_to_this_run('places').update({relation.render(): place}) %}{% endmacro %}
+
+{# What the current snapshots say of their places, by table; those that say nothing are left out. #}
+{% macro current_summaries(snapshots) %}
+    {% set queries = [] %}
+    {% for relation, snapshot in snapshots.items() if snapshot != 'none' %}
+        {% do queries.append(
+            "select '" ~ relation.render() ~ "', summary['" ~ offsets_property() ~ "'] from " ~ relation ~ ".snapshots where snapshot_id = " ~ snapshot
+        ) %}
+    {% endfor %}
+    {% set summaries = {} %}
+    {% if queries %}
+        {% for row in run_query(queries | join(' union all ')).rows if row[1] %}{% do summaries.update({row[0]: row[1]}) %}{% endfor %}
     {% endif %}
-    {{ return(places[relation.render()]) }}
+    {{ return(summaries) }}
 {% endmacro %}
 
-{# dbt's graph is the one thing that all nodes of a run share. #}
-{% macro places_of_this_run() %}
-    {% set places = graph.setdefault('coinlake_places', {}) %}
-    {% if places.get('run') != invocation_id %}{% do places.clear() %}{% do places.update({'run': invocation_id}) %}{% endif %}
-    {{ return(places) }}
-{% endmacro %}
-
-{% macro remember_offsets(relation, place) %}{% do places_of_this_run().update({relation.render(): place}) %}{% endmacro %}
-
-{# Of the snapshots that led to the table as it is, the last that says a place. #}
+{# Of the snapshots that led to the table as it is, the last that says a place: others may have come after it, as compaction's. #}
 {% macro newest_summary(relation) %}
     {% set found = run_query(
         "select summary['" ~ offsets_property() ~ "'] as place
@@ -63,10 +87,13 @@
     {{ return(advanced(place, here)) }}
 {% endmacro %}
 
-{% macro spark__table_property(relation, key) %}
-    {% set found = run_query("show tblproperties " ~ relation) %}
-    {% for row in found.rows if row[0] == key %}{{ return(row[1]) }}{% endfor %}
-    {{ return(none) }}
+{% macro spark__table_property(relation, key) %}{{ return(table_properties(relation).get(key)) }}{% endmacro %}
+
+{# Those that are set, and what Iceberg tells like them. #}
+{% macro table_properties(relation) %}
+    {% set properties = {} %}
+    {% for row in run_query("show tblproperties " ~ relation).rows %}{% do properties.update({row[0]: row[1]}) %}{% endfor %}
+    {{ return(properties) }}
 {% endmacro %}
 
 {% macro set_table_property(relation, key, value) %}
