@@ -13,6 +13,7 @@ import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import { checkToken } from "../serve/guard/token.ts";
+import { checkPort } from "../serve/server.ts";
 import type { Producer } from "../source/producer.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { embeddedEngine, engineOf } from "../transform/engine.ts";
@@ -53,7 +54,7 @@ const HEAP_GROWING_PERCENT = 30;
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
   const { output, data_folder, server } = request;
-  // Before anything is made or fetched: the server itself starts only when dbt has compiled.
+  // Before anything is made or fetched.
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
@@ -63,6 +64,8 @@ export async function start(request: StartRequest): Promise<void> {
     // Who transforms is the tables' one writer.
     if (request.is_transforming) claims.push(claimLake(lake, "start"));
     if (lake.profile === "cluster" && request.is_producing) claims.push(claimSource(lake, "start"));
+    // The server itself starts only when dbt has compiled.
+    if (server !== null) await checkPort(server);
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;

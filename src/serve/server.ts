@@ -42,7 +42,12 @@ const LOOK_MS = 2_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 const MAX_CONNECTIONS = 1_000;
-const CLOSE_TIMEOUT_MS = 3_000;
+const PAGE = { name: "The page", port_option: "--port", close_timeout_ms: 3_000 };
+
+/** Whether the page could be served there now, for who would find out late. Throws PORT_TAKEN, PORT_REFUSED. */
+export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "port">): Promise<void> {
+  await (await listen(createServer(), { ...PAGE, host, port })).close();
+}
 
 /** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -68,7 +73,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
   let listening: Listening;
   try {
-    listening = await listen(server, { name: "The page", host, port, port_option: "--port", close_timeout_ms: CLOSE_TIMEOUT_MS });
+    listening = await listen(server, { ...PAGE, host, port });
   } catch (error) {
     stop();
     await parts.console.close();

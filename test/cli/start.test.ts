@@ -98,20 +98,24 @@ describe("start", () => {
     assert.equal(code, 0, stderr);
   });
 
-  test("A taken catalog port is refused with the option that chooses another.", async () => {
-    const { data } = lakeCalled("unheard");
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    try {
-      const { port } = server.address() as AddressInfo;
-      const { code, stderr } = await coinlake(["start", "--source", `replay:${market.recording}`, ...data, "--catalog-port", String(port)]);
-      assert.equal(code, 1);
-      assert.match(stderr, new RegExp(`port ${port}.*PORT_TAKEN`));
-      assert.match(stderr, /next:.*--catalog-port/);
-    } finally {
-      await new Promise((resolve) => server.close(resolve));
-    }
-  });
+  for (const option of ["--catalog-port", "--port"]) {
+    test(`A taken port is refused before anything runs, with the option that chooses another: ${option}.`, async () => {
+      const { data } = lakeCalled("unheard");
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      try {
+        const { port } = server.address() as AddressInfo;
+        const ports = { "--catalog-port": "0", "--port": "0", [option]: String(port) };
+        const { code, stderr } = await coinlake(["start", "--source", `replay:${market.recording}`, ...data, ...Object.entries(ports).flat()]);
+        assert.equal(code, 1);
+        assert.match(stderr, new RegExp(`port ${port}.*PORT_TAKEN`));
+        assert.match(stderr, new RegExp(`next:.*${option}`));
+        assert.doesNotMatch(stderr, /Iceberg catalog/);
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
+      }
+    });
+  }
 });
 
 /** 0 as long as the log or its topic is not there. */

@@ -33,7 +33,9 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
   } catch (error) {
     if (signal?.aborted) throw cancelled();
     throw new OperatingError("BAD_SQL", messageOf(error), {
-      next_step: "Tables are named layer.table, such as gold.fact_… or live.fact_…; `SHOW ALL TABLES` lists them.",
+      next_step: /read-only mode/.test(messageOf(error))
+        ? "Ask with SELECT: the pipeline alone writes the tables, so that every row of them can be proved."
+        : "Tables are named layer.table, such as gold.fact_… or live.fact_…; `SHOW ALL TABLES` lists them.",
       cause: error,
     });
   } finally {
