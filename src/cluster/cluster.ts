@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import { cacheFolder, type Cache } from "./fetch/cache.ts";
 import { findAnswering, launch, stop, untilPortsAreFree } from "./launch.ts";
 import { hasProc } from "./machine/process.ts";
@@ -51,7 +51,7 @@ export async function startParts(names: readonly PartName[], options: StartOptio
     for (const part of absent) refuseTaken(part, ports.get(part.name) ?? {});
     const fetched = new Map<PartName, Fetched>();
     for (const part of absent) fetched.set(part.name, await part.fetch(cache));
-    const running = await startInOrder(parts, fetched, ports, folder, say);
+    const running = await startAll(parts, fetched, ports, folder, say);
     tellClients(folder);
     return { ...running, folder, stop: async () => void (await stopParts(folder, parts.map(({ name }) => name))) };
   } finally {
@@ -59,8 +59,11 @@ export async function startParts(names: readonly PartName[], options: StartOptio
   }
 }
 
-/** Starts what was fetched, and waits for what runs already. */
-async function startInOrder(
+/**
+ * Starts what was fetched, each part as soon as those it needs do their work, and waits for what runs already. Where one fails, no
+ * other begins; those that have begun come to an end first, so that each is known and can be stopped.
+ */
+async function startAll(
   parts: readonly Part[],
   fetched: ReadonlyMap<PartName, Fetched>,
   ports: ReadonlyMap<PartName, Record<string, number>>,
@@ -68,21 +71,32 @@ async function startInOrder(
   say: Say,
 ): Promise<Pick<RunningCluster, "parts" | "ports" | "environment">> {
   const secrets = readSecrets(folder);
+  const portsOf = (part: Part) => ports.get(part.name) ?? {};
+  const environment = Object.assign({}, ...parts.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<string, string>;
   const started: [Part, PartState][] = [];
   const states = new Map<PartName, PartState>();
-  let environment: Record<string, string> = {};
-  try {
-    for (const part of parts) {
-      const files = fetched.get(part.name);
-      const site: Site = { files: files?.folder ?? "", folder: partFolder(folder, part.name), ports: ports.get(part.name) ?? {}, secrets, environment };
+  const failures: unknown[] = [];
+  const underWay = new Map<PartName, Promise<void>>();
+  const bring = async (part: Part): Promise<void> => {
+    await Promise.all(part.needs.map((need) => underWay.get(need)));
+    if (failures.length > 0) return;
+    const files = fetched.get(part.name);
+    const site: Site = { files: files?.folder ?? "", folder: partFolder(folder, part.name), ports: portsOf(part), secrets, environment };
+    try {
       const state = files === undefined ? await findRunning(part, site, folder, say) : await start(part, files.version, site, folder, say);
       if (files !== undefined) started.push([part, state]);
       states.set(part.name, state);
-      environment = { ...environment, ...part.provides(site) };
+    } catch (error) {
+      failures.push(error);
     }
-  } catch (error) {
+  };
+  for (const part of parts) underWay.set(part.name, bring(part));
+  await Promise.all(underWay.values());
+  const [first, ...others] = failures;
+  if (first !== undefined) {
     for (const [part, state] of started.toReversed()) await stop(part, state, folder);
-    throw error;
+    for (const other of others) say(messageOf(other));
+    throw first;
   }
   return { parts: states, ports: Object.assign({}, ...ports.values()) as Record<string, number>, environment };
 }
