@@ -73,26 +73,30 @@
 #}
 {% macro batch_limits(bronze, begins) %}
     {% set limits = {} %}
-    {% for name, begin in begins.items() %}{% do limits.update({name: begin + (var('max_records_per_run') | int)}) %}{% endfor %}
-    {% set found = run_query(
-        "select log_topic || '/' || log_partition, coalesce(
-            min(log_offset) filter (where nth > 1 and (
-                total_bytes > " ~ var('max_payload_bytes_per_run') ~ " or bytes_at_once > " ~ var('max_payload_bytes_at_once') ~ "
-            )),
-            max(log_offset) + 1
-        ) from (
-            select
-                log_topic,
-                log_partition,
-                log_offset,
-                row_number() over offsets as nth,
-                sum(payload_size_bytes) over offsets as total_bytes,
-                sum(payload_size_bytes) over (partition by log_topic, log_partition order by log_offset rows 2047 preceding) as bytes_at_once
-            from " ~ bronze ~ " where " ~ offsets_between(begins, limits) ~ "
-            window offsets as (partition by log_topic, log_partition order by log_offset)
-        ) group by 1"
-    ) %}
-    {% for row in found.rows %}{% do limits.update({row[0]: row[1] | int}) %}{% endfor %}
+    {# One select a partition: a range alone is looked up by the files' bounds. #}
+    {% set queries = [] %}
+    {% for name, begin in begins.items() %}
+        {% set limit = begin + (var('max_records_per_run') | int) %}
+        {% do limits.update({name: limit}) %}
+        {% do queries.append(
+            "select '" ~ name ~ "', coalesce(
+                min(log_offset) filter (where nth > 1 and (
+                    total_bytes > " ~ var('max_payload_bytes_per_run') ~ " or bytes_at_once > " ~ var('max_payload_bytes_at_once') ~ "
+                )),
+                max(log_offset) + 1
+            ) from (
+                select
+                    log_offset,
+                    row_number() over offsets as nth,
+                    sum(payload_size_bytes) over offsets as total_bytes,
+                    sum(payload_size_bytes) over (order by log_offset rows 2047 preceding) as bytes_at_once
+                from " ~ bronze ~ " where " ~ offsets_between({name: begin}, {name: limit}) ~ "
+                window offsets as (order by log_offset)
+            )"
+        ) %}
+    {% endfor %}
+    {% if not queries %}{{ return(limits) }}{% endif %}
+    {% for row in run_query(queries | join(' union all ')).rows if row[1] is not none %}{% do limits.update({row[0]: row[1] | int}) %}{% endfor %}
     {{ return(limits) }}
 {% endmacro %}
 
@@ -101,7 +105,7 @@
 
 {#
     The rows that answer a question about the batch. A run asks each once: its batch stays as it is to the end, and the least question
-    takes Spark half a second.
+    takes Spark a third of a second and more.
 #}
 {% macro ask_batch(sql) %}
     {% set answers = known_to_this_run('batch') %}

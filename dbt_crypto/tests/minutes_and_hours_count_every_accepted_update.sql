@@ -3,7 +3,8 @@
     candle. The three tables are compared where they stand at one place in the log, which is always so between runs.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_prices_clean'), ref('fact_crypto_hourly')] %}
-{% set is_between_runs = offsets_of(tables[0]) == offsets_of(tables[1]) == offsets_of(tables[2]) %}
+{% set places = offsets_of_all(tables) %}
+{% set is_between_runs = places[0] == places[1] == places[2] %}
 with counts as (
 
     select crypto_id, date_trunc('hour', price_at) as hour_at, count(*) as updates, null as in_minutes, null as in_hours

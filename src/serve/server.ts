@@ -42,11 +42,11 @@ const LOOK_MS = 2_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 const MAX_CONNECTIONS = 1_000;
-const PAGE = { name: "The page", port_option: "--port", close_timeout_ms: 3_000 };
+const PAGE_LISTENING = { name: "The page", port_option: "--port", close_timeout_ms: 3_000 };
 
-/** Whether the page could be served there now, for who would find out late. Throws PORT_TAKEN, PORT_REFUSED. */
+/** Whether the page could be served there now, for a caller that will listen much later. Throws PORT_TAKEN, PORT_REFUSED. */
 export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "port">): Promise<void> {
-  await (await listen(createServer(), { ...PAGE, host, port })).close();
+  await (await listen(createServer(), { ...PAGE_LISTENING, host, port })).close();
 }
 
 /** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
@@ -73,7 +73,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
   let listening: Listening;
   try {
-    listening = await listen(server, { ...PAGE, host, port });
+    listening = await listen(server, { ...PAGE_LISTENING, host, port });
   } catch (error) {
     stop();
     await parts.console.close();

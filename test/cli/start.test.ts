@@ -100,7 +100,7 @@ describe("start", () => {
 
   for (const option of ["--catalog-port", "--port"]) {
     test(`A taken port is refused before anything runs, with the option that chooses another: ${option}.`, async () => {
-      const { data } = lakeCalled("unheard");
+      const { data } = lakeCalled(`unheard${option}`);
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       try {

@@ -4,8 +4,8 @@
     partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no place: then the
     property says it.
 
-    Looking it up takes Spark a good part of a second, so a run looks once at each table, and at all that it knows of in one question. Only
-    its own commits move them on.
+    Looking it up takes Spark a good part of a second, so a run looks once at each table, and at the summaries of several in one question.
+    Only its own commits move silver and gold on; of bronze it takes what is there when it begins.
 #}
 {% macro spark__offsets_in(relation) %}
     {% if relation.render() not in known_to_this_run('places') %}{% do spark__look_up_offsets([relation]) %}{% endif %}
@@ -22,13 +22,14 @@
             {% do remember_offsets(relation, found_in_rows(relation, place)) %}
         {% else %}
             {% do places.update({relation: place}) %}
-            {% do snapshots.update({relation: properties['current-snapshot-id']}) %}
+            {% do snapshots.update({relation: properties.get('current-snapshot-id', 'none')}) %}
         {% endif %}
     {% endfor %}
     {% set summaries = current_summaries(snapshots) %}
     {% for relation, place in places.items() %}
         {% set summary = summaries.get(relation.render()) %}
-        {% do remember_offsets(relation, advanced(place, fromjson(summary) if summary else newest_summary(relation))) %}
+        {% set told = {} if snapshots[relation] == 'none' else fromjson(summary) if summary else newest_summary(relation) %}
+        {% do remember_offsets(relation, advanced(place, told)) %}
     {% endfor %}
 {% endmacro %}
 

@@ -49,8 +49,10 @@ export class PriceHistory {
     const oldest_us = this.#newest_us - keep_us;
     this.#highest.forget(oldest_us);
     this.#lowest.forget(oldest_us);
-    this.#settled_highest.forget(oldest_us - this.#lateness_us);
-    this.#settled_lowest.forget(oldest_us - this.#lateness_us);
+    // The last second that is not settled yet may hold ticks that are later still.
+    const oldest_settled_us = oldest_us - this.#lateness_us - SECOND_US;
+    this.#settled_highest.forget(oldest_settled_us);
+    this.#settled_lowest.forget(oldest_settled_us);
     return true;
   }
 
@@ -79,7 +81,10 @@ export class PriceHistory {
       const end = index + ticks;
       if (from_us >= since_us && from_us + SECOND_US <= at_us) consider(is_highest ? high : low);
       else if (from_us + SECOND_US > since_us) {
-        for (let tick = index; tick < end; tick += 1) if (this.#recent.time(tick) >= since_us && this.#recent.time(tick) <= at_us) consider(this.#recent.value(tick));
+        for (let tick = index; tick < end; tick += 1) {
+          const time = this.#recent.time(tick);
+          if (time >= since_us && time <= at_us) consider(this.#recent.value(tick));
+        }
       }
       index = end;
     }
