@@ -72,15 +72,17 @@ async function startAll(
 ): Promise<Pick<RunningCluster, "parts" | "ports" | "environment">> {
   const secrets = readSecrets(folder);
   const portsOf = (part: Part) => ports.get(part.name) ?? {};
-  const environment = Object.assign({}, ...parts.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<string, string>;
+  const providedBy = (some: readonly Part[]) => Object.assign({}, ...some.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<string, string>;
   const started: [Part, PartState][] = [];
   const states = new Map<PartName, PartState>();
   const failures: unknown[] = [];
   const underWay = new Map<PartName, Promise<void>>();
-  const bring = async (part: Part): Promise<void> => {
+  const bring = async (part: Part, index: number): Promise<void> => {
     await Promise.all(part.needs.map((need) => underWay.get(need)));
     if (failures.length > 0) return;
     const files = fetched.get(part.name);
+    // Known before they run: where they will be found is decided.
+    const environment = providedBy(parts.slice(0, index));
     const site: Site = { files: files?.folder ?? "", folder: partFolder(folder, part.name), ports: portsOf(part), secrets, environment };
     try {
       const state = files === undefined ? await findRunning(part, site, folder, say) : await start(part, files.version, site, folder, say);
@@ -90,7 +92,7 @@ async function startAll(
       failures.push(error);
     }
   };
-  for (const part of parts) underWay.set(part.name, bring(part));
+  for (const [index, part] of parts.entries()) underWay.set(part.name, bring(part, index));
   await Promise.all(underWay.values());
   const [first, ...others] = failures;
   if (first !== undefined) {
@@ -98,7 +100,7 @@ async function startAll(
     for (const other of others) say(messageOf(other));
     throw first;
   }
-  return { parts: states, ports: Object.assign({}, ...ports.values()) as Record<string, number>, environment };
+  return { parts: states, ports: Object.assign({}, ...ports.values()) as Record<string, number>, environment: providedBy(parts) };
 }
 
 async function start(part: Part, version: string, site: Site, folder: string, say: Say): Promise<PartState> {

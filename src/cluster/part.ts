@@ -16,7 +16,7 @@ export interface Fetched {
   version: string;
 }
 
-/** What a part is told: where its files are, where it may write, where it listens, and where it finds the others. */
+/** What a part is told: where its files are, where it may write, where it listens, and where it finds the parts before it. */
 export interface Site {
   /** As fetched; shared by all clusters of this machine, never written to. */
   files: string;
@@ -24,7 +24,7 @@ export interface Site {
   folder: string;
   ports: Readonly<Record<string, number>>;
   secrets: Readonly<Secrets>;
-  /** The union of what all parts provide that run beside it; those that it needs do their work already. */
+  /** The union of what the parts before it in `PARTS` provide; of those, the ones that it needs do their work already. */
   environment: Readonly<Record<string, string>>;
 }
 
