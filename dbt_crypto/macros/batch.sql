@@ -146,7 +146,7 @@
             ~ ") as days(day) where reason is null and " ~ is_new_to_this_model()
         ) }}
     {% endif %}
-    {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
     {% set days = [] %}
     {% for row in ask_batch("select distinct price_date from " ~ elements ~ " where reason is null") %}
         {% set date = modules.datetime.date.fromisoformat((row[0] | string)[:10]) %}
@@ -158,12 +158,13 @@
 {# Likewise the dates on which the batch was ingested. #}
 {% macro batch_listing_dates(elements) %}
     {% if is_live() %}{{ return("select cast(ingested_at as date) from " ~ elements ~ " where " ~ is_new_to_this_model()) }}{% endif %}
-    {% if not is_running() %}{{ return("date '1970-01-01'") }}{% endif %}
+    {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
     {% set days = [] %}
     {% for row in ask_batch("select distinct cast(ingested_at as date) from " ~ elements) %}{% do days.append((row[0] | string)[:10]) %}{% endfor %}
     {{ return(date_literals(days)) }}
 {% endmacro %}
 
+{# Comma-separated; of no days a date that never is. #}
 {% macro date_literals(days) %}
     {% set literals = [] %}
     {% for day in days | unique | sort %}{% do literals.append("date '" ~ day ~ "'") %}{% endfor %}

@@ -1,3 +1,5 @@
+import { firstIndex } from "./bisect.ts";
+
 /** More steps than this are not kept, and the window is then shorter: a price that fell 50,000 times without a pause has long been told of. */
 const MAX_STEPS = 50_000;
 
@@ -26,7 +28,7 @@ export class Staircase {
     const end = this.#times.length;
     let index = end;
     if (end > this.#head && (this.#times[end - 1] ?? 0) > at_us) {
-      index = this.#firstAfter(at_us);
+      index = firstIndex(this.#head, end, (step) => (this.#times[step] ?? 0) > at_us);
       if (this.#reaches(this.#values[index], value)) return;
     }
     let first = index;
@@ -43,14 +45,8 @@ export class Staircase {
 
   /** The extreme of what was added with a time of `since_us` or later; null where there is nothing. */
   since(since_us: number): bigint | null {
-    let low = this.#head;
-    let high = this.#times.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#times[middle] ?? 0) < since_us) low = middle + 1;
-      else high = middle;
-    }
-    return this.#values[low] ?? null;
+    const first = firstIndex(this.#head, this.#times.length, (step) => (this.#times[step] ?? 0) >= since_us);
+    return this.#values[first] ?? null;
   }
 
   forget(before_us: number): void {
@@ -65,18 +61,6 @@ export class Staircase {
     this.#times = this.#times.slice(head);
     this.#values = this.#values.slice(head);
     this.#head = 0;
-  }
-
-  /** Index of the first step later than `at_us`. */
-  #firstAfter(at_us: number): number {
-    let low = this.#head;
-    let high = this.#times.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#times[middle] ?? 0) <= at_us) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   /** Whether `value` is as extreme as `other`, so that `other` counts no longer where it is not later. */

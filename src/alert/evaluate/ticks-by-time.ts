@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { firstIndex } from "./bisect.ts";
 
 const WORD_BITS = 64n;
 const FEWEST = 16;
@@ -37,7 +38,9 @@ export class TicksByTime {
   /** After those of the same time. */
   add(at_us: number, value: bigint): void {
     if (this.#end === this.#times.length) this.#makeRoom();
-    const place = this.#firstAfter(at_us);
+    // Mostly it is the newest.
+    const is_newest = this.count === 0 || (this.#times[this.#end - 1] ?? 0) <= at_us;
+    const place = is_newest ? this.#end : firstIndex(this.#head, this.#end, (tick) => (this.#times[tick] ?? 0) > at_us);
     for (const column of [this.#times, this.#high_words, this.#low_words]) column.copyWithin(place + 1, place, this.#end);
     this.#times[place] = at_us;
     this.#high_words[place] = value >> WORD_BITS;
@@ -50,19 +53,6 @@ export class TicksByTime {
   drop(count: number): void {
     assert(count <= this.count);
     this.#head += count;
-  }
-
-  /** Place of the first tick later than `at_us`; mostly there is none. */
-  #firstAfter(at_us: number): number {
-    let low = this.#head;
-    let high = this.#end;
-    if (high > low && (this.#times[high - 1] ?? 0) <= at_us) return high;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#times[middle] ?? 0) <= at_us) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   /** Moves the ticks to the front, of longer columns where these are full. */
