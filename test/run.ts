@@ -1,6 +1,12 @@
 import { spawn } from "node:child_process";
-import { globSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, globSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { purge } from "../src/cluster/cluster.ts";
+import { openOrCreateCluster } from "../src/cluster/state.ts";
+import { KEPT_CLUSTER } from "./cluster/servers.ts";
+import { temporaryFolder } from "./coinlake.ts";
 
 /**
  * Runs the tests of a profile: all of them, or the files whose path contains one of the words given.
@@ -26,10 +32,29 @@ if (files.length === 0) {
 const timeout_ms = is_cluster ? 1_800_000 : 900_000;
 // One set of servers keeps two cores busy: two at a time take as long as one after the other.
 const concurrency = is_cluster ? 1 : Math.max(1, Math.min(4, availableParallelism()));
-// A test that hangs fails by its name, long before whoever waits for all of them gives up.
-const child = spawn(
-  process.execPath,
-  ["--disable-warning=ExperimentalWarning", "--test", `--test-timeout=${timeout_ms}`, `--test-concurrency=${concurrency}`, ...flags, ...files],
-  { stdio: "inherit" },
-);
-child.on("exit", (code) => process.exit(code ?? 1));
+
+/** Runs them; resolves to the exit code. A signal is handed on, and what it ends is awaited. */
+async function run(env: NodeJS.ProcessEnv): Promise<number> {
+  // A test that hangs fails by its name, long before whoever waits for all of them gives up.
+  const args = ["--disable-warning=ExperimentalWarning", "--test", `--test-timeout=${timeout_ms}`, `--test-concurrency=${concurrency}`, ...flags, ...files];
+  const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code ?? 1;
+}
+
+async function runOnKeptCluster(): Promise<number> {
+  const folder = temporaryFolder();
+  // As root, PostgreSQL runs as somebody else, who must get through.
+  chmodSync(folder.path, 0o711);
+  const cluster = join(folder.path, "cluster");
+  openOrCreateCluster(cluster);
+  try {
+    return await run({ [KEPT_CLUSTER]: cluster });
+  } finally {
+    await purge(cluster);
+    folder.remove();
+  }
+}
+
+process.exitCode = is_cluster ? await runOnKeptCluster() : await run({});

@@ -45,7 +45,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   const spill = spillFolder();
   const child = spawn(python, [fileURLToPath(new URL("check.py", import.meta.url))], {
     // Great Expectations shows times in the zone of the process.
-    env: { ...process.env, TZ: "UTC", PYTHONDONTWRITEBYTECODE: "1", PYTHONUTF8: "1" },
+    env: { ...process.env, TZ: "UTC", PYTHONUTF8: "1" },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const results: { table: string; result: BatchResult }[] = [];

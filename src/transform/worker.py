@@ -1,4 +1,5 @@
 """A long-lived dbt: parses the project once, then runs commands that arrive as lines of JSON on standard input.
+Called with the project's folder, and the file that keeps what was parsed for the next process.
 
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
@@ -13,6 +14,7 @@ process ends at once, even within a command: its parent is gone, and every table
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -73,6 +75,29 @@ def relations(manifest, results):
     return [*map(relation, manifest.sources.values()), *seeds, *models]
 
 
+def forget_places():
+    """Where the catalog listens and DuckDB spills changes nothing in what is parsed; told of it, dbt would parse all of it anew."""
+    try:
+        from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    except ModuleNotFoundError:
+        # Spark's dbt, whose profile names no place.
+        return
+    known = DuckDBCredentials._connection_keys
+    DuckDBCredentials._connection_keys = lambda self: tuple(key for key in known(self) if key not in ("attach", "config_options"))
+
+
+def keep_parsed(kept):
+    """What dbt has parsed is the same for every lake, and saves the next process of any of them the most of its start."""
+    parsed = os.path.join(os.environ["DBT_TARGET_PATH"], "partial_parse.msgpack")
+    # dbt writes it only where something had changed, and checks what it reads against the project's files.
+    if not os.path.exists(parsed) or (os.path.exists(kept) and os.path.getmtime(kept) >= os.path.getmtime(parsed)):
+        return
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    unfinished = f"{kept}.{os.getpid()}"
+    shutil.copyfile(parsed, unfinished)
+    os.replace(unfinished, kept)
+
+
 def leave_session():
     """A Spark that was started anew does not know the session that failed: the next command gets another."""
     connect = sys.modules.get("pyspark.sql.connect.session")
@@ -91,11 +116,14 @@ def main():
     started = time.monotonic()
     from dbt.cli.main import dbtRunner
 
-    common = ["--project-dir", sys.argv[1], "--profiles-dir", sys.argv[1], "--log-level", "none", "--no-use-colors"]
-    parsed = dbtRunner().invoke(["parse", *common])
+    forget_places()
+    project, kept = sys.argv[1:]
+    common = ["--project-dir", project, "--profiles-dir", project, "--log-level", "none", "--no-use-colors"]
+    parsed = dbtRunner().invoke(["parse", "--no-write-json", *common, *(["--partial-parse-file-path", kept] if os.path.exists(kept) else [])])
     if not parsed.success:
         send({"ready": False, "error": str(parsed.exception)})
         return 1
+    keep_parsed(kept)
     send({"ready": True, "seconds": round(time.monotonic() - started, 3)})
 
     while True:

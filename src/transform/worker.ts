@@ -71,8 +71,12 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): 
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     DO_NOT_TRACK: "1",
-    PYTHONDONTWRITEBYTECODE: "1",
   };
+}
+
+/** What was parsed of a project for an engine, by whichever lake's worker. */
+function parsedFile({ project, engine }: Pick<DbtOptions, "project" | "engine">): string {
+  return join(toolsFolder(), "dbt", `${project}-${engine.kind}.msgpack`);
 }
 
 function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
@@ -196,7 +200,7 @@ export class DbtWorker {
 
   #spawn(): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
-    const child = spawn(dbtPython(this.#options.engine), [script, join(projectFolder(), this.#options.project)], {
+    const child = spawn(dbtPython(this.#options.engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
       env: dbtEnvironment(this.#options),
       stdio: ["pipe", "pipe", "pipe"],
     });

@@ -1,31 +1,83 @@
-import { chmodSync } from "node:fs";
-import { join } from "node:path";
-import { startParts } from "../../src/cluster/cluster.ts";
+import { chmodSync, existsSync, realpathSync, symlinkSync } from "node:fs";
+import { startParts, type RunningCluster } from "../../src/cluster/cluster.ts";
 import type { PartName } from "../../src/cluster/part.ts";
+import { clusterFolder } from "../../src/cluster/state.ts";
 import { temporaryFolder } from "../coinlake.ts";
+import { emptyServers } from "./empty.ts";
 
-export interface Servers {
-  /** Where clients find them, credentials included. */
-  environment: Readonly<Record<string, string>>;
-  stop(): Promise<void>;
+/** Names the folder of the cluster that the runner keeps for file after file: servers that have run for a while work faster. */
+export const KEPT_CLUSTER = "COINLAKE_TEST_CLUSTER";
+
+/** Parts of a cluster and those that they need, on free ports. */
+export class Servers {
+  /** A data folder (`--data`), new and empty, whose cluster these are. */
+  readonly data: string;
+  readonly #names: readonly PartName[];
+  readonly #remove: () => void;
+  readonly #is_kept: boolean;
+  #cluster: RunningCluster;
+
+  private constructor(names: readonly PartName[], { path, remove }: ReturnType<typeof temporaryFolder>, cluster: RunningCluster, is_kept: boolean) {
+    this.data = path;
+    this.#names = names;
+    this.#remove = remove;
+    this.#cluster = cluster;
+    this.#is_kept = is_kept;
+  }
+
+  /** With nothing in them, and for nobody else until they are left. */
+  static async start(...names: PartName[]): Promise<Servers> {
+    return await Servers.#open(names, process.env[KEPT_CLUSTER]);
+  }
+
+  /** Newly started and nobody's before, for who asks how they start, or leaves them other than empty. */
+  static async startNew(...names: PartName[]): Promise<Servers> {
+    return await Servers.#open(names);
+  }
+
+  static async #open(names: readonly PartName[], kept?: string): Promise<Servers> {
+    const folder = temporaryFolder();
+    // As root, PostgreSQL runs as somebody else, who must get through.
+    chmodSync(folder.path, 0o711);
+    try {
+      if (kept !== undefined) symlinkSync(kept, clusterFolder(folder.path));
+      const cluster = await up(names, folder.path);
+      if (kept !== undefined) await emptyServers(kept);
+      return new Servers(names, folder, cluster, kept !== undefined);
+    } catch (error) {
+      folder.remove();
+      throw error;
+    }
+  }
+
+  /** Variables by which clients find them, credentials included. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#cluster.environment;
+  }
+
+  get parts(): RunningCluster["parts"] {
+    return this.#cluster.parts;
+  }
+
+  /** Starts what does not run, each part where it was before. */
+  async up(): Promise<void> {
+    this.#cluster = await up(this.#names, this.data);
+  }
+
+  /** Leaves nothing behind but what the runner keeps. */
+  async leave(): Promise<void> {
+    if (!this.#is_kept) await this.stop();
+    this.#remove();
+  }
+
+  /** Their data stay. */
+  async stop(): Promise<void> {
+    await this.#cluster.stop();
+  }
 }
 
-/** Starts these parts and those they need, on free ports and with nothing in them; `stop` leaves nothing behind. */
-export async function startServers(...names: PartName[]): Promise<Servers> {
-  const folder = temporaryFolder();
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
-  try {
-    const cluster = await startParts(names, { folder: join(folder.path, "cluster"), ports: "free" });
-    return {
-      environment: cluster.environment,
-      async stop() {
-        await cluster.stop();
-        folder.remove();
-      },
-    };
-  } catch (error) {
-    folder.remove();
-    throw error;
-  }
+/** Servers remember the path that they were started with: not by way of a data folder that goes before they do. */
+function up(names: readonly PartName[], data: string): Promise<RunningCluster> {
+  const folder = clusterFolder(data);
+  return startParts(names, { folder: existsSync(folder) ? realpathSync(folder) : folder, ports: "free" });
 }

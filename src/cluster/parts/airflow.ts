@@ -106,7 +106,8 @@ function environment({ folder, ports, secrets, environment: found }: Site): Reco
     AIRFLOW__API_AUTH__JWT_SECRET: secrets.airflow_secret,
     AIRFLOW__API__SECRET_KEY: secrets.airflow_secret,
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN: `postgresql+psycopg2://${user}:${password}@${host}:${port}/${DATABASE}`,
-    // Nothing is written beside the sources.
+    // Its own was compiled when it was installed, and lies beside its sources. Nothing is written beside ours.
+    PYTHONPYCACHEPREFIX: "",
     PYTHONDONTWRITEBYTECODE: "1",
     ...commandLine(folder),
   };

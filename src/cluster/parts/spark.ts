@@ -40,7 +40,7 @@ export const spark: Part = {
 
   async configure(site) {
     // What a query must not lose; and what a server that was killed left behind.
-    mkdirSync(checkpointFolder(site), { recursive: true });
+    mkdirSync(checkpointFolder(site.folder), { recursive: true });
     rmSync(scratchFolder(site), { recursive: true, force: true });
     mkdirSync(scratchFolder(site));
     writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
@@ -75,8 +75,9 @@ function remote(ports: Readonly<Record<string, number>>): string {
   return `sc://127.0.0.1:${ports.spark}`;
 }
 
-function checkpointFolder(site: Site): string {
-  return join(site.folder, "checkpoints");
+/** Where streaming queries keep how far they came, each below it under its name; `folder` is the part's. */
+export function checkpointFolder(folder: string): string {
+  return join(folder, "checkpoints");
 }
 
 function scratchFolder(site: Site): string {
@@ -142,8 +143,7 @@ function settings({ ports, folder, environment: found }: Site): Record<string, s
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.connect.grpc.binding.port": String(ports.spark),
     "spark.sql.warehouse.dir": join(folder, "scratch", "warehouse"),
-    // Each query below it under its name.
-    "spark.sql.streaming.checkpointLocation": pathToFileURL(join(folder, "checkpoints")).href,
+    "spark.sql.streaming.checkpointLocation": pathToFileURL(checkpointFolder(folder)).href,
     "spark.sql.catalog.lake.uri": found.COINLAKE_HIVE_URI ?? "",
     "spark.sql.catalog.lake.warehouse": found.COINLAKE_WAREHOUSE ?? "",
     "spark.sql.catalog.lake.s3.endpoint": found.AWS_ENDPOINT_URL_S3 ?? "",

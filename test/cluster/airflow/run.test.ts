@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { crypto } from "../../../pipelines/crypto.ts";
 import type { AlertPage } from "../../../src/alert/facade.ts";
 import { systemClock } from "../../../src/clock.ts";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { childrenOf, identify, isRunning, type ProcessIdentity } from "../../../src/cluster/machine/process.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../../src/lake/lake.ts";
 import { coinlake, temporaryFolder } from "../../coinlake.ts";
 import { BRONZE, MODELS } from "../../lake/lake.ts";
+import { Servers } from "../servers.ts";
 import { AirflowClient } from "./client.ts";
 import type { Plan } from "./recorder.ts";
 
@@ -28,25 +28,24 @@ const LOOK_MS = 50;
 const END_TIMEOUT_MS = 10_000;
 
 const folder = temporaryFolder();
-let cluster: RunningCluster;
+let servers: Servers;
 let airflow: AirflowClient;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
-  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "live", kind: "live", pipeline: crypto.name }));
   Object.assign(process.env, SETTINGS, { RECORDER_FOLDER: folder.path });
   plan({});
-  await up();
+  servers = await Servers.startNew("airflow");
+  rememberAsCurrent(servers.data, openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name }));
+  airflow = await AirflowClient.login(servers.environment, DAG);
 });
 after(async () => {
-  await cluster?.stop();
+  await servers?.leave();
   folder.remove();
 });
 
 async function up(): Promise<void> {
-  cluster = await startParts(["airflow"], { folder: join(folder.path, "cluster"), ports: "free" });
-  airflow = await AirflowClient.login(cluster.environment, DAG);
+  await servers.up();
+  airflow = await AirflowClient.login(servers.environment, DAG);
 }
 
 /** Lays out the exit codes of what is called from now on. */
@@ -60,14 +59,14 @@ function calls(): string[] {
 }
 
 async function alerts(): Promise<AlertPage["items"]> {
-  const { code, stdout, stderr } = await coinlake(["alerts", "--data", folder.path, "--json"]);
+  const { code, stdout, stderr } = await coinlake(["alerts", "--data", servers.data, "--json"]);
   assert.equal(code, 0, stderr);
   return (JSON.parse(stdout) as AlertPage).items;
 }
 
 test("the DAG loads, and nobody gets in without the cluster's password", async () => {
   assert.deepEqual(await airflow.importErrors(), []);
-  await assert.rejects(AirflowClient.login(cluster.environment, DAG, "admin"), /login: 401/);
+  await assert.rejects(AirflowClient.login(servers.environment, DAG, "admin"), /login: 401/);
 });
 
 test("a run waits for bronze, tries again what failed once, and tells of every table; that it was late is an alert until it ends", async () => {
@@ -114,7 +113,7 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
   writeFileSync(held, "");
   const run_id = await airflow.backfill("2025-10-10");
   while (readFileSync(held, "utf8") === "") await systemClock.wait(LOOK_MS);
-  const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const { pid } = servers.parts.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
   assert.ok(processes.some((process) => process?.pid === Number(readFileSync(held, "utf8"))), "the command line is Airflow's");
   process.kill(pid, "SIGKILL");
@@ -133,21 +132,21 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
 });
 
 test("a server that is killed is started again, and nothing of what it had begun goes on", async () => {
-  const [keeper = 0] = childrenOf(cluster.parts.get("airflow")?.pid ?? assert.fail("Airflow runs"));
-  const servers = childrenOf(keeper);
-  assert.equal(servers.length, 4);
-  for (const server of servers) {
+  const [keeper = 0] = childrenOf(servers.parts.get("airflow")?.pid ?? assert.fail("Airflow runs"));
+  const children = childrenOf(keeper);
+  assert.equal(children.length, 4);
+  for (const server of children) {
     const processes = [server, ...below(server)].map(identify);
     process.kill(server, "SIGKILL");
     await allEnded(processes);
     const signal = AbortSignal.timeout(END_TIMEOUT_MS);
-    while (childrenOf(keeper).length < servers.length) await systemClock.wait(LOOK_MS, signal);
+    while (childrenOf(keeper).length < children.length) await systemClock.wait(LOOK_MS, signal);
   }
   await up();
 });
 
 test("nothing outlives the keeper", async () => {
-  const { pid } = cluster.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const { pid } = servers.parts.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
   process.kill(childrenOf(pid)[0] ?? assert.fail("it has a keeper"), "SIGKILL");
   await allEnded(processes);

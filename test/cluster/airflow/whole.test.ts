@@ -1,46 +1,43 @@
 import assert from "node:assert/strict";
-import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { AlertPage } from "../../../src/alert/facade.ts";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { clusterFolder } from "../../../src/cluster/state.ts";
-import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { coinlake } from "../../coinlake.ts";
 import { BRONZE, MODELS } from "../../lake/lake.ts";
 import { writeMarket } from "../profile/market.ts";
+import { Servers } from "../servers.ts";
 import { AirflowClient } from "./client.ts";
 
 /** Nothing stands for anything here: the DAG calls the command line, which works on a lake in the cluster that nobody else carries on. */
 const DAG = "crypto_pipeline";
 const LAKE = "cluster-replay-market";
-const folder = temporaryFolder();
-const market = join(folder.path, "market.jsonl");
-let cluster: RunningCluster;
+let servers: Servers;
+let airflow_servers: Servers;
 let records: number;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
+  servers = await Servers.start("kafka", "spark");
+  const market = join(servers.data, "market.jsonl");
   records = await writeMarket(market, 31);
-  // Once, when it begins.
-  Object.assign(process.env, { COINLAKE_SCHEDULE: "0 0 10 10 *", COINLAKE_LAKE: LAKE });
-  cluster = await startParts(["kafka", "spark", "airflow"], { folder: clusterFolder(folder.path), ports: "free" });
+  // The DAG runs once, when it begins.
+  Object.assign(process.env, { COINLAKE_DATA: servers.data, COINLAKE_LAKE: LAKE, COINLAKE_SCHEDULE: "0 0 10 10 *" });
+  airflow_servers = await Servers.startNew("airflow");
   await run("produce", "--source", `replay:${market}`, "--speed", "max");
   await run("streams", "start");
 });
 after(async () => {
-  await cluster?.stop();
-  folder.remove();
+  await airflow_servers?.leave();
+  await servers?.leave();
 });
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake([...args, "--data", folder.path]);
+  const { code, stdout, stderr } = await coinlake([...args, "--data", servers.data]);
   assert.equal(code, 0, stderr + stdout);
   return stdout;
 }
 
 test("a run carries bronze on to silver and gold, proves each, maintains the tables, and the books balance", async () => {
-  const airflow = await AirflowClient.login(cluster.environment, DAG);
+  const airflow = await AirflowClient.login(airflow_servers.environment, DAG);
   await airflow.unpause();
   const run_id = await airflow.scheduled();
   const state = await airflow.end(run_id);

@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { after, before, test } from "node:test";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
 import { pointerMove } from "../../catalog/pointer-move.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 
 let servers: Servers;
 let cable: Cable;
@@ -12,7 +12,7 @@ let far: HiveStore;
 let near: HiveStore;
 let warehouse = "";
 before(async () => {
-  servers = await startServers("hive");
+  servers = await Servers.start("hive");
   const { COINLAKE_HIVE_URI: uri = "" } = servers.environment;
   warehouse = servers.environment["COINLAKE_WAREHOUSE"] ?? "";
   cable = await Cable.lay(uri);
@@ -24,7 +24,7 @@ after(async () => {
   await far?.close();
   await near?.close();
   cable?.remove();
-  await servers?.stop();
+  await servers?.leave();
 });
 
 const table = (name: string) => ({ namespace: ["faults"], name });

@@ -11,7 +11,7 @@ import { createS3Secret } from "../../../src/engine/embedded/s3-secret.ts";
 import { pythonExecutable } from "../../../src/lake/tools.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 
 const run = promisify(execFile);
 const script = fileURLToPath(new URL("hive_client.py", import.meta.url));
@@ -22,7 +22,7 @@ let server: CatalogServer;
 /** What the script saw, by case. */
 let seen: Record<"made_here" | "made_there", Record<string, unknown>>;
 before(async () => {
-  servers = await startServers("hive");
+  servers = await Servers.start("hive");
   const { COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" } = servers.environment;
   const storage = new S3Storage(s3SettingsFrom(servers.environment));
   catalog = new Catalog({ store: new HiveStore({ uri, warehouse }), storage, warehouse });
@@ -33,7 +33,7 @@ before(async () => {
 after(async () => {
   await server?.close();
   await catalog?.close();
-  await servers?.stop();
+  await servers?.leave();
 });
 
 test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads it, commits to it, and is read in turn", () => {

@@ -1,13 +1,13 @@
 import { after, before } from "node:test";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
 import { describeCatalogStore } from "../../catalog/store-contract.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 
 let servers: Servers;
 before(async () => {
-  servers = await startServers("hive");
+  servers = await Servers.start("hive");
 });
-after(() => servers.stop());
+after(() => servers.leave());
 
 describeCatalogStore("the Hive Metastore", async () => {
   const { COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" } = servers.environment;

@@ -1,43 +1,33 @@
-import { setTimeout as wait } from "node:timers/promises";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { isListenedOn } from "../../../src/cluster/machine/port.ts";
-import { temporaryFolder } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 
-/** A Kafka of a test's own, on free ports, in a folder that goes with it. */
+/** A Kafka of a test's own, that it may kill. */
 export class Broker {
-  readonly #folder: ReturnType<typeof temporaryFolder>;
-  #cluster: RunningCluster;
+  readonly #servers: Servers;
 
-  private constructor(folder: ReturnType<typeof temporaryFolder>, cluster: RunningCluster) {
-    this.#folder = folder;
-    this.#cluster = cluster;
+  private constructor(servers: Servers) {
+    this.#servers = servers;
   }
 
   static async start(): Promise<Broker> {
-    const folder = temporaryFolder();
-    return new Broker(folder, await startParts(["kafka"], { folder: folder.path, ports: "free" }));
+    return new Broker(await Servers.startNew("kafka"));
   }
 
   get brokers(): string[] {
-    return [this.#cluster.environment["COINLAKE_KAFKA_BROKERS"]!];
+    return [this.#servers.environment["COINLAKE_KAFKA_BROKERS"]!];
   }
 
-  /** Resolves once it is gone. The threads of a killed process end one by one, and its ports with the last. */
+  /** Resolves once it is gone, and its ports are free. */
   async kill(): Promise<void> {
-    process.kill(this.#cluster.parts.get("kafka")!.pid, "SIGKILL");
-    await this.#cluster.stop();
-    while (Object.values(this.#cluster.ports).some(isListenedOn)) await wait(10);
+    process.kill(this.#servers.parts.get("kafka")!.pid, "SIGKILL");
+    await this.#servers.stop();
   }
 
   /** Where it was before, with what it had. */
   async restart(): Promise<void> {
-    const { kafka, "kafka-controller": controller } = this.#cluster.ports;
-    const ports = { COINLAKE_KAFKA_PORT: String(kafka), COINLAKE_KAFKA_CONTROLLER_PORT: String(controller) };
-    this.#cluster = await startParts(["kafka"], { folder: this.#folder.path, ports });
+    await this.#servers.up();
   }
 
   async stop(): Promise<void> {
-    await this.#cluster.stop();
-    this.#folder.remove();
+    await this.#servers.leave();
   }
 }

@@ -5,34 +5,36 @@ import { after, before, describe, it } from "node:test";
 import { Admin, Producer } from "@platformatic/kafka";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
 import { logContract, message } from "../../log/contract.ts";
-import { Broker } from "./broker.ts";
+import { Servers } from "../servers.ts";
 
-let broker: Broker;
+let servers: Servers;
+let brokers: string[];
 let prefixes = 0;
 const newPrefix = (): string => `test-${(prefixes += 1)}.`;
 
 before(async () => {
-  broker = await Broker.start();
+  servers = await Servers.start("kafka");
+  brokers = [servers.environment.COINLAKE_KAFKA_BROKERS ?? ""];
 });
 after(async () => {
-  await broker?.stop();
+  await servers?.leave();
 });
 
 logContract("The Kafka log", async () => {
   const prefix = newPrefix();
   return {
-    open: () => openKafkaLog({ brokers: broker.brokers, prefix }),
+    open: () => openKafkaLog({ brokers, prefix }),
     dispose: async () => {},
   };
 });
 
 const ALL = { max_records: 1_000_000, max_bytes: 1_000_000_000 };
-const clientOptions = () => ({ clientId: "somebody-else", bootstrapBrokers: broker.brokers });
+const clientOptions = () => ({ clientId: "somebody-else", bootstrapBrokers: brokers });
 
 describe("The Kafka log and its cluster", () => {
   async function withLogs(count: number, body: (prefix: string, ...logs: KafkaLog[]) => Promise<void>): Promise<void> {
     const prefix = newPrefix();
-    const logs = await Promise.all(Array.from({ length: count }, () => openKafkaLog({ brokers: broker.brokers, prefix })));
+    const logs = await Promise.all(Array.from({ length: count }, () => openKafkaLog({ brokers, prefix })));
     try {
       await body(prefix, ...logs);
     } finally {

@@ -8,8 +8,8 @@ import type { Compaction } from "../../../src/maintain/compact.ts";
 import type { Expiry } from "../../../src/maintain/expire.ts";
 import type { OrphanRemoval } from "../../../src/maintain/orphans.ts";
 import type { PartitionCopy } from "../../../src/maintain/bronze.ts";
-import { coinlake, temporaryFolder } from "../../coinlake.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { coinlake } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 
 const BRONZE = crypto.bronze.table;
 const FACTS = "gold.fact_crypto_ticks";
@@ -17,13 +17,12 @@ const DIMENSION = "gold.dim_crypto";
 const COMMITS = 6;
 const DAY_MS = 86_400_000;
 
-const folder = temporaryFolder();
 let servers: Servers;
 let spark: SparkSession;
 
 before(async () => {
-  rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "live", kind: "live", pipeline: crypto.name, profile: "cluster", warehouse: "s3://warehouse" }));
-  servers = await startServers("spark");
+  servers = await Servers.start("spark");
+  rememberAsCurrent(servers.data, openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name, profile: "cluster", warehouse: "s3://warehouse" }));
   spark = new SparkSession({ remote: servers.environment.SPARK_REMOTE ?? "" });
   for (const layer of ["bronze", "gold"]) await spark.sql(`create namespace ${layer}`);
   await spark.sql(`create table ${BRONZE} (log_topic string, log_partition int, log_offset bigint, ingested_at timestamp) using iceberg`);
@@ -37,11 +36,10 @@ before(async () => {
 });
 after(async () => {
   await spark?.release();
-  await servers?.stop();
-  folder.remove();
+  await servers?.leave();
 });
 
-const run = (...args: string[]) => coinlake(["maintain", ...args, "--data", folder.path], { ...servers.environment });
+const run = (...args: string[]) => coinlake(["maintain", ...args, "--data", servers.data]);
 async function json<T>(...args: string[]): Promise<T[]> {
   const { code, stdout, stderr } = await run(...args, "--json");
   assert.equal(code, 0, stderr);

@@ -1,33 +1,27 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { clusterFolder } from "../../../src/cluster/state.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { pythonWith } from "../../../src/lake/python.ts";
-import { temporaryFolder } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 
 const NOTEBOOK = "streaming/notebooks/streaming_setup.ipynb";
-const folder = temporaryFolder();
-let cluster: RunningCluster;
+let servers: Servers;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
-  cluster = await startParts(["kafka", "spark"], { folder: clusterFolder(folder.path), ports: "free" });
+  servers = await Servers.start("kafka", "spark");
 });
 after(async () => {
-  await cluster?.stop();
-  folder.remove();
+  await servers?.leave();
 });
 
 test("the notebook on streaming runs from its first cell to its last, and what it claims holds", async () => {
   const python = await pythonWith({ name: "notebook", title: "Jupyter and Spark's client", size_mb: 400 }, { clock: systemClock, say: () => {} });
   const child = spawn(python, [fileURLToPath(new URL("run_notebook.py", import.meta.url)), NOTEBOOK], {
-    env: { ...process.env, COINLAKE_DATA: folder.path, TMPDIR: folder.path },
+    env: { ...process.env, COINLAKE_DATA: servers.data, TMPDIR: servers.data },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [printed, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise((resolve) => child.once("close", resolve))]);

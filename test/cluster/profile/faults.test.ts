@@ -1,45 +1,35 @@
 import assert from "node:assert/strict";
-import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { isRunning } from "../../../src/cluster/machine/process.ts";
 import type { PartName } from "../../../src/cluster/part.ts";
-import { clusterFolder } from "../../../src/cluster/state.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { QuerySession } from "../../../src/engine/embedded/session.ts";
 import { openLake, type OpenLake } from "../../../src/engine/open.ts";
 import { findLake } from "../../../src/lake/lake.ts";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
-import { coinlake, startCoinlake, temporaryFolder } from "../../coinlake.ts";
+import { coinlake, startCoinlake } from "../../coinlake.ts";
 import { BRONZE, MODELS, TOPIC } from "../../lake/lake.ts";
 import { pythonReport } from "../../python-report.ts";
+import { Servers } from "../servers.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
 
 const PARTS: readonly PartName[] = ["kafka", "minio", "postgres", "hive", "spark"];
-const folder = temporaryFolder();
-const market = join(folder.path, "market.jsonl");
-let cluster: RunningCluster;
+let servers: Servers;
+let market: string;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
+  servers = await Servers.startNew(...PARTS);
+  market = join(servers.data, "market.jsonl");
   await writeMarket(market, 23);
-  await up();
 });
 after(async () => {
-  await cluster?.stop();
-  folder.remove();
+  await servers?.leave();
 });
 
-/** Starts what does not run, each part where it was before. */
-async function up(): Promise<void> {
-  cluster = await startParts(PARTS, { folder: clusterFolder(folder.path), ports: "free" });
-}
-
-const start = (...options: string[]): string[] => ["start", "--source", `replay:${market}`, "--catalog-port", "0", "--data", folder.path, ...options];
+const start = (...options: string[]): string[] => ["start", "--source", `replay:${market}`, "--catalog-port", "0", "--data", servers.data, ...options];
 
 async function recordsIn(log: KafkaLog): Promise<number> {
   const bounds = await log.bounds(TOPIC).catch(() => []);
@@ -47,7 +37,7 @@ async function recordsIn(log: KafkaLog): Promise<number> {
 }
 
 test("every process is killed in its turn while records come in, and not one is lost or counted twice", async () => {
-  const log = await openKafkaLog({ brokers: [cluster.environment["COINLAKE_KAFKA_BROKERS"]!] });
+  const log = await openKafkaLog({ brokers: [servers.environment["COINLAKE_KAFKA_BROKERS"]!] });
   // 200 minutes of a market in 100 seconds.
   const slowly = start("--profile", "cluster", "--speed", "120", "--port", "0");
   let running = startCoinlake(slowly);
@@ -63,10 +53,10 @@ test("every process is killed in its turn while records come in, and not one is 
   await untilMore(0, 50);
   for (const part of PARTS) {
     const before = await recordsIn(log);
-    const state = cluster.parts.get(part)!;
+    const state = servers.parts.get(part)!;
     process.kill(state.pid, "SIGKILL");
     while (isRunning(state)) await systemClock.wait(20);
-    await up();
+    await servers.up();
     await untilMore(before, 25);
   }
   running.child.kill("SIGKILL");
@@ -77,16 +67,16 @@ test("every process is killed in its turn while records come in, and not one is 
   running.child.kill("SIGINT");
   assert.equal((await running.finished).code, 0);
   await log.close();
-  await cluster.stop();
-  await up();
+  await servers.stop();
+  await servers.up();
 
   const drained = await coinlake(start("--profile", "cluster", "--speed", "max", "--until-drained"));
   assert.equal(drained.code, 0, drained.stderr);
   const reference = await coinlake(start("--speed", "max", "--until-drained"));
   assert.equal(reference.code, 0, reference.stderr);
-  const verified = await coinlake(["verify", "--data", folder.path, "--lake", "cluster-replay-market"]);
+  const verified = await coinlake(["verify", "--data", servers.data, "--lake", "cluster-replay-market"]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-  const lakes = await Promise.all(["replay-market", "cluster-replay-market"].map((name) => openLake(findLake(folder.path, name), { env: cluster.environment })));
+  const lakes = await Promise.all(["replay-market", "cluster-replay-market"].map((name) => openLake(findLake(servers.data, name), { env: servers.environment })));
   try {
     assert.deepEqual(await goldDifferences(lakes[0]!, lakes[1]!), []);
     assert.deepEqual(await readByPyIceberg(lakes[1]!), await readByDuckDB(lakes[1]!));
@@ -103,7 +93,7 @@ interface Read {
 
 async function readByPyIceberg({ server }: OpenLake): Promise<Read> {
   const script = fileURLToPath(new URL("read_lake.py", import.meta.url));
-  return JSON.parse(await pythonReport(script, [server.url, TOPIC, BRONZE, ...MODELS], cluster.environment)) as Read;
+  return JSON.parse(await pythonReport(script, [server.url, TOPIC, BRONZE, ...MODELS], servers.environment)) as Read;
 }
 
 async function readByDuckDB(lake: OpenLake): Promise<Read> {

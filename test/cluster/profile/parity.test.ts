@@ -1,45 +1,40 @@
 import assert from "node:assert/strict";
-import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
-import { clusterFolder } from "../../../src/cluster/state.ts";
 import { openLake, type OpenLake } from "../../../src/engine/open.ts";
 import { findLake } from "../../../src/lake/lake.ts";
 import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
 
-const folder = temporaryFolder();
-const market = join(folder.path, "market.jsonl");
 const EMBEDDED = "replay-market";
 const IN_S3 = "replay-market-in-s3";
 const CLUSTER = "cluster-replay-market";
-let cluster: RunningCluster;
+let servers: Servers;
+let market: string;
 let records: number;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
+  servers = await Servers.start("kafka", "hive", "spark");
+  market = join(servers.data, "market.jsonl");
   records = await writeMarket(market, 11);
-  cluster = await startParts(["kafka", "hive", "spark"], { folder: clusterFolder(folder.path), ports: "free" });
   await replay();
 });
 after(async () => {
-  await cluster?.stop();
-  folder.remove();
+  await servers?.leave();
 });
 
 /** Runs the pipeline over the recording, as a user would; resolves once gold holds and has proved everything. */
 async function replay(...options: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(["start", "--source", `replay:${market}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path, ...options]);
+  const { code, stdout, stderr } = await coinlake(["start", "--source", `replay:${market}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", servers.data, ...options]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\d+ tests passed/);
   return stdout;
 }
 
 async function withLakes<T>(names: readonly [string, string], work: (one: OpenLake, other: OpenLake) => Promise<T>): Promise<T> {
-  const open = await Promise.all(names.map((name) => openLake(findLake(folder.path, name), { env: cluster.environment })));
+  const open = await Promise.all(names.map((name) => openLake(findLake(servers.data, name), { env: servers.environment })));
   try {
     return await work(open[0]!, open[1]!);
   } finally {
@@ -48,7 +43,7 @@ async function withLakes<T>(names: readonly [string, string], work: (one: OpenLa
 }
 
 async function answersOf(lake: string): Promise<unknown> {
-  const { code, stdout, stderr } = await coinlake(["ask", "all", "--json", "--data", folder.path, "--lake", lake]);
+  const { code, stdout, stderr } = await coinlake(["ask", "all", "--json", "--data", servers.data, "--lake", lake]);
   assert.equal(code, 0, stderr);
   const { answers } = JSON.parse(stdout) as { answers: { parts: Record<string, unknown>[] }[] };
   assert.equal(answers.length, 5);
@@ -57,14 +52,14 @@ async function answersOf(lake: string): Promise<unknown> {
 }
 
 async function verify(lake: string): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path, "--lake", lake]);
+  const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", servers.data, "--lake", lake]);
   assert.equal(code, 0, stderr + stdout);
   return (JSON.parse(stdout) as { figures: Record<string, unknown> }).figures;
 }
 
 test("the same market gives the same tables and answers through Kafka, Spark, Hive and S3 as through one process", async () => {
   // Filled by one process and followed by another, as in Docker.
-  const filled = await coinlake(["produce", "--source", `replay:${market}`, "--speed", "max", "--json", "--data", folder.path]);
+  const filled = await coinlake(["produce", "--source", `replay:${market}`, "--speed", "max", "--json", "--data", servers.data]);
   assert.equal(filled.code, 0, filled.stderr);
   assert.deepEqual(JSON.parse(filled.stdout), { lake: CLUSTER, topic: "crypto.prices.raw", records });
   await replay("--profile", "cluster", "--no-produce");
@@ -76,10 +71,10 @@ test("the same market gives the same tables and answers through Kafka, Spark, Hi
 });
 
 test("the cluster says how far bronze is behind the log, and the stream goes on after whoever started it", async () => {
-  const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", folder.path]);
+  const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", servers.data]);
   assert.equal(code, 0, stderr);
   assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [{ topic: "crypto.prices.raw", consumer: "coinlake-bronze", records_behind: 0 }]);
-  const streams = await coinlake(["streams", "list", "--json", "--data", folder.path]);
+  const streams = await coinlake(["streams", "list", "--json", "--data", servers.data]);
   assert.equal((JSON.parse(streams.stdout) as { state: string }[])[0]?.state, "running", streams.stderr);
 });
 
@@ -87,8 +82,8 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
   const other = `${market.replace(/\.jsonl$/, "")}-in-s3.jsonl`;
   await writeMarket(other, 11);
   const { code, stderr } = await coinlake(
-    ["start", "--source", `replay:${other}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path, "--warehouse", "s3://warehouse/embedded"],
-    cluster.environment,
+    ["start", "--source", `replay:${other}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", servers.data, "--warehouse", "s3://warehouse/embedded"],
+    servers.environment,
   );
   assert.equal(code, 0, stderr);
   assert.deepEqual(await withLakes([EMBEDDED, IN_S3], differencesBetween), []);
@@ -96,7 +91,7 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
 });
 
 test("a cluster holds one lake, and another is refused before anything of it is there", async () => {
-  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--port", "0", "--catalog-port", "0", "--data", folder.path]);
+  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--port", "0", "--catalog-port", "0", "--data", servers.data]);
   assert.equal(code, 1);
   assert.match(stderr, /TABLES_OF_ANOTHER_LAKE/);
 });

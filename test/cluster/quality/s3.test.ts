@@ -15,7 +15,7 @@ import { s3SettingsFrom, type S3Settings } from "../../../src/storage/s3/setting
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
 import { temporaryFolder } from "../../coinlake.ts";
 import { makeBucket } from "../s3.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 
 const PRODUCTS = `select * from (values
   ('kraken', 'BTC/USD', 'bitcoin', 'BTC', 'USD'),
@@ -27,7 +27,7 @@ let catalog: Catalog;
 let server: CatalogServer;
 const folder = temporaryFolder();
 before(async () => {
-  servers = await startServers("minio");
+  servers = await Servers.start("minio");
   settings = s3SettingsFrom(servers.environment);
   const storage = new S3Storage(settings);
   catalog = new Catalog({ store: new SqliteStore(join(folder.path, "catalog.db")), storage, warehouse: `s3://${await makeBucket(settings)}/warehouse`, warn: () => {} });
@@ -36,7 +36,7 @@ before(async () => {
 after(async () => {
   await server.close();
   await catalog.close();
-  await servers.stop();
+  await servers.leave();
   folder.remove();
 });
 

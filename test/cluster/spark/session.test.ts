@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, globSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { cacheFolder } from "../../../src/cluster/fetch/cache.ts";
 import { freePorts } from "../../../src/cluster/machine/port.ts";
 import { spark } from "../../../src/cluster/parts/spark.ts";
@@ -12,22 +11,21 @@ import { SparkRefused } from "../../../src/engine/cluster/spark/failure.ts";
 import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
 import { projectFolder, pythonExecutable } from "../../../src/lake/tools.ts";
 import { temporaryFolder } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 
 const folder = temporaryFolder();
-let cluster: RunningCluster;
+let servers: Servers;
 let remote: string;
 let session: SparkSession;
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
-  cluster = await startParts(["spark"], { folder: join(folder.path, "cluster"), ports: "free" });
-  remote = cluster.environment.SPARK_REMOTE!;
+  servers = await Servers.start("spark");
+  remote = servers.environment.SPARK_REMOTE!;
   session = new SparkSession({ remote });
 });
 after(async () => {
   session?.disconnect();
-  await cluster?.stop();
+  await servers?.leave();
   folder.remove();
 });
 

@@ -8,17 +8,17 @@ import { s3SettingsFrom, type S3Settings } from "../../../src/storage/s3/setting
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
 import { describeStorage } from "../../storage/contract.ts";
 import { makeBucket, putObject } from "../s3.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 
 let servers: Servers;
 let settings: S3Settings;
 let bucket = "";
 before(async () => {
-  servers = await startServers("minio");
+  servers = await Servers.start("minio");
   settings = s3SettingsFrom(servers.environment);
   bucket = await makeBucket(settings);
 });
-after(() => servers.stop());
+after(() => servers.leave());
 
 let opened = 0;
 describeStorage("MinIO", async () => {

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startParts, type RunningCluster } from "../../../src/cluster/cluster.ts";
 import { identify } from "../../../src/cluster/machine/process.ts";
+import { clusterFolder } from "../../../src/cluster/state.ts";
 import { SparkStreams, type StreamEvent } from "../../../src/engine/cluster/spark/streams.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
-import { temporaryFolder } from "../../coinlake.ts";
+import { Servers } from "../servers.ts";
 import { Topic } from "./topic.ts";
 
-const folder = temporaryFolder();
-let cluster: RunningCluster;
+let servers: Servers;
 let topic: Topic;
 let streams: SparkStreams;
 
@@ -22,28 +21,26 @@ const job = bronzeJob({
 });
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
-  chmodSync(folder.path, 0o711);
-  await up();
+  servers = await Servers.startNew("kafka", "spark");
+  streams = new SparkStreams(found().SPARK_REMOTE!);
   topic = new Topic("prices.raw", 3, found().COINLAKE_KAFKA_BROKERS!);
   await topic.create();
 });
 after(async () => {
   streams?.disconnect();
   await topic?.close();
-  await cluster?.stop();
-  folder.remove();
+  await servers?.leave();
 });
 
 /** Starts what does not run, and finds Spark where it listens now. */
 async function up(): Promise<void> {
-  cluster = await startParts(["kafka", "spark"], { folder: join(folder.path, "cluster"), ports: "free" });
+  await servers.up();
   streams?.disconnect();
   streams = new SparkStreams(found().SPARK_REMOTE!);
 }
 
 function found(): Readonly<Record<string, string>> {
-  return cluster.environment;
+  return servers.environment;
 }
 
 async function startJob() {
@@ -51,7 +48,7 @@ async function startJob() {
 }
 
 async function killSpark(): Promise<void> {
-  const { pid } = cluster.parts.get("spark")!;
+  const { pid } = servers.parts.get("spark")!;
   process.kill(pid, "SIGKILL");
   while (identify(pid) !== null) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -155,7 +152,7 @@ test("Spark, killed in the middle of a backlog, goes on from the checkpoint: not
 test("a lost checkpoint doubles nothing: the table says how far it is", async () => {
   const query = (await streams.find(job.name))!;
   await query.stop();
-  rmSync(join(cluster.folder, "spark", "checkpoints", job.name), { recursive: true });
+  rmSync(join(clusterFolder(servers.data), "spark", "checkpoints", job.name), { recursive: true });
   await topic.append(300);
   const anew = await startJob();
   assert.notEqual(anew.id, query.id);

@@ -6,7 +6,7 @@ import { hasConsumed, logOffsets } from "../../../src/transform/offsets.ts";
 import { CASES } from "../../lake/bad-input.ts";
 import { BRONZE } from "../../lake/lake.ts";
 import { marketStream, shuffled } from "../../lake/stream.ts";
-import { startServers, type Servers } from "../servers.ts";
+import { Servers } from "../servers.ts";
 import { TwoLakes } from "./two-lakes.ts";
 
 const NOW = "2026-03-01T12:00:00.000000Z";
@@ -18,14 +18,14 @@ let lakes: TwoLakes;
 /** Pages, ticks and trades of many sources; late, twice, and out of order. */
 let thirds: SourceRecord[][];
 before(async () => {
-  servers = await startServers("kafka", "spark");
+  servers = await Servers.start("kafka", "spark");
   lakes = await TwoLakes.open(servers.environment, 2);
   const stream = shuffled(await marketStream(7), 5, 0.05);
   thirds = [0, 1, 2].map((part) => stream.slice(Math.ceil((part * stream.length) / 3), Math.ceil(((part + 1) * stream.length) / 3)));
 });
 after(async () => {
   await lakes?.close();
-  await servers?.stop();
+  await servers?.leave();
 });
 
 async function append(records: readonly SourceRecord[]): Promise<void> {
