@@ -14,6 +14,7 @@ COPY --chown=node bin bin
 COPY --chown=node requirements requirements
 RUN node bin/bootstrap.js -- node --version && mkdir /home/node/data
 COPY --chown=node . .
+RUN node bin/bootstrap.js -- node docker/install-task-tools.ts
 ENV AIRFLOW_HOME=/opt/airflow/home AIRFLOW__CORE__DAGS_FOLDER=/home/node/coinlake/airflow/dags AIRFLOW__CORE__PLUGINS_FOLDER=/home/node/coinlake/airflow/plugins
 ENV COINLAKE_CLI=/home/node/coinlake/bin/coinlake.js COINLAKE_DATA=/home/node/data PYTHONDONTWRITEBYTECODE=1
 VOLUME /opt/airflow/home /home/node/data

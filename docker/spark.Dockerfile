@@ -11,4 +11,5 @@ USER spark
 COPY --from=files /files /opt/coinlake/jars
 VOLUME /data
 EXPOSE 15002
-CMD ["/opt/spark/bin/spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", "coinlake", "--properties-file", "/opt/coinlake/spark.conf", "spark-internal"]
+# What a server that was killed left behind goes first.
+CMD ["bash", "-c", "rm -rf /data/scratch && exec /opt/spark/bin/spark-submit --class org.apache.spark.sql.connect.service.SparkConnectServer --name coinlake --properties-file /opt/coinlake/spark.conf spark-internal"]

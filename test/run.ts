@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, globSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import { purge } from "../src/cluster/cluster.ts";
 import { openOrCreateCluster } from "../src/cluster/state.ts";
@@ -29,12 +29,13 @@ if (files.length === 0) {
   process.stderr.write(`No test file's path contains ${words.map((word) => `"${word}"`).join(" or ")}.\n`);
   process.exit(1);
 }
+const MEMORY_LOOK_MS = 1_000;
 const timeout_ms = is_cluster ? 1_800_000 : 900_000;
-// One set of servers keeps two cores busy: two at a time take as long as one after the other.
+// One set of servers keeps two cores busy: two at a time take as long as one after the other, and what waits for a server waits too long.
 const concurrency = is_cluster ? 1 : Math.max(1, Math.min(4, availableParallelism()));
 
-/** Runs them; resolves to the exit code. A signal is handed on, and what it ends is awaited. */
-async function run(env: NodeJS.ProcessEnv): Promise<number> {
+/** Resolves to the exit code. A signal is handed on, and what it ends is awaited. */
+async function run(env: NodeJS.ProcessEnv = {}): Promise<number> {
   // A test that hangs fails by its name, long before whoever waits for all of them gives up.
   const args = ["--disable-warning=ExperimentalWarning", "--test", `--test-timeout=${timeout_ms}`, `--test-concurrency=${concurrency}`, ...flags, ...files];
   const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...process.env, ...env } });
@@ -43,18 +44,37 @@ async function run(env: NodeJS.ProcessEnv): Promise<number> {
   return code ?? 1;
 }
 
-async function runOnKeptCluster(): Promise<number> {
+/** Keeps a cluster for file after file, whose parts the first starts that asks for them. */
+async function runOnCluster(): Promise<number> {
   const folder = temporaryFolder();
   // As root, PostgreSQL runs as somebody else, who must get through.
   chmodSync(folder.path, 0o711);
   const cluster = join(folder.path, "cluster");
   openOrCreateCluster(cluster);
+  const started_ms = performance.now();
+  const memory = watchMemory();
   try {
     return await run({ [KEPT_CLUSTER]: cluster });
   } finally {
     await purge(cluster);
     folder.remove();
+    const minutes = (performance.now() - started_ms) / 60_000;
+    process.stderr.write(`The cluster's tests took ${minutes.toFixed(1)} min, and at most ${(memory.end() / 1e9).toFixed(1)} GB of memory.\n`);
   }
 }
 
-process.exitCode = is_cluster ? await runOnKeptCluster() : await run({});
+/** `end` gives by how many bytes, at most, more of the machine's memory was taken than when it began. */
+function watchMemory(): { end(): number } {
+  const inUse = (): number => totalmem() - freemem();
+  const before = inUse();
+  let most = before;
+  const timer = setInterval(() => (most = Math.max(most, inUse())), MEMORY_LOOK_MS);
+  return {
+    end() {
+      clearInterval(timer);
+      return most - before;
+    },
+  };
+}
+
+process.exitCode = await (is_cluster ? runOnCluster() : run());

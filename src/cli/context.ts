@@ -6,6 +6,7 @@ import { QuerySession } from "../engine/embedded/session.ts";
 import { OperatingError } from "../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { S3_VARIABLES } from "../storage/s3/settings.ts";
 import { openOutput, type Output } from "./output.ts";
 
 /** Options that every command has. */
@@ -35,8 +36,15 @@ export function openFound(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}
   return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
 }
 
-export function environmentIn(data_folder: string): Environment {
-  return { ...readEnvironment(clusterFolder(data_folder)), ...process.env };
+/**
+ * What the environment says comes before what the cluster of the data folder wrote down, variable by variable; but S3 is taken
+ * whole from the one or the other. Where the cluster has one and the environment names no endpoint, its keys are for elsewhere.
+ */
+export function environmentIn(data_folder: string, env: Environment = process.env): Environment {
+  const written: Environment = readEnvironment(clusterFolder(data_folder));
+  const is_own = Boolean(written["AWS_ENDPOINT_URL_S3"]) && !env["AWS_ENDPOINT_URL_S3"] && !env["AWS_ENDPOINT_URL"];
+  const s3 = is_own ? written : env;
+  return { ...written, ...env, ...Object.fromEntries(S3_VARIABLES.map((name) => [name, s3[name]])) };
 }
 
 /** Opens the lake that the options mean, for reading, and closes it whatever happens. */

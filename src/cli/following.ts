@@ -29,6 +29,7 @@ export interface FollowingOptions {
   open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
+  is_transforming: Served["is_transforming"];
   /** Compiles the models for the live tail, and keeps them. */
   prepare(): Promise<LiveModels>;
   /** Null for a run that nobody looks at. */
@@ -116,7 +117,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
 }
 
 async function serve(options: FollowingOptions, { port, host, token }: ServerRequest, live: LiveLake, alerts: AlertEngine): Promise<{ close(): Promise<void> }> {
-  const { open, pipeline, producers, assets, stream, tests, failures, serving, onError } = options;
+  const { open, pipeline, producers, is_transforming, assets, stream, tests, failures, serving, onError } = options;
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const data_folder = join(open.lake.folder, "..");
   const served: Served = {
@@ -125,6 +126,7 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
     pipeline,
     clock: systemClock,
     started_at_us: systemClock.now_us(),
+    is_transforming,
     live,
     alerts,
     sources: () => statusesOf(producers),

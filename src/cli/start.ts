@@ -162,13 +162,14 @@ async function prepareIn({ lake, server, s3, cluster }: OpenLake, project: strin
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
-  { pipeline, server, assets, output }: StartRequest,
+  { pipeline, server, is_transforming, assets, output }: StartRequest,
   { prepare, status, carrier }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier },
 ): Following {
   return followLog({
     open,
     pipeline,
     producers,
+    is_transforming,
     prepare,
     server,
     assets,

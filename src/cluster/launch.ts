@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync } from "node:
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
+import { S3_VARIABLES } from "../storage/s3/settings.ts";
 import { isListenedOn, listenersOn } from "./machine/port.ts";
 import { identify, isRunning, isWithin } from "./machine/process.ts";
 import type { Part, Site } from "./part.ts";
@@ -18,21 +19,23 @@ const PORTS_TIMEOUT_MS = 10_000;
 const LOOK_MS = 50;
 const LOG_LINES_SHOWN = 15;
 const LOGS = ["output.log", "server.log"];
+/** Those of whoever starts a part are for another S3; what it needs of them, it is told. */
+const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
-/** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING, leaving nothing running. */
+/** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING; whatever it throws, nothing is left running. */
 export async function launch(part: Part, version: string, site: Site, cluster_folder: string): Promise<PartState> {
   const { program, args, env, user } = part.command(site);
   const output_file = join(site.folder, "output.log");
   // Why the one before died stands there.
   if (existsSync(output_file)) renameSync(output_file, join(site.folder, "output.previous.log"));
   const output = openSync(output_file, "w");
-  const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...env }, stdio: ["ignore", output, output], ...user });
+  const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...NO_S3, ...env }, stdio: ["ignore", output, output], ...user });
   closeSync(output);
   child.unref();
   const identity = await identityOf(part, child);
   const state: PartState = { ...identity, version, ports: { ...site.ports }, started_at: new Date().toISOString() };
-  writeState(cluster_folder, part.name, state);
   try {
+    writeState(cluster_folder, part.name, state);
     await waitUntilHealthy(part, site, state, START_TIMEOUT_MS);
   } catch (error) {
     await stop(part, state, cluster_folder);

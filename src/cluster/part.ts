@@ -41,7 +41,8 @@ export interface Secrets {
 export interface PartCommand {
   program: string;
   args: readonly string[];
-  env?: Readonly<Record<string, string>>;
+  /** Beside what whoever starts it has, which is told without its S3; undefined takes one away. */
+  env?: Readonly<NodeJS.ProcessEnv>;
   /** Whom it runs as, where that is not whoever starts it. */
   user?: { uid: number; gid: number };
 }

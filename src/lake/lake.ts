@@ -48,6 +48,8 @@ interface LakeDescription {
 }
 
 export const DEFAULT_DATA_FOLDER = ".coinlake";
+/** Property of a namespace in a metastore that others may use too: the lake whose tables it holds. */
+export const LAKE_PROPERTY = "coinlake.lake";
 const DESCRIPTION_FILE = "lake.json";
 const CURRENT_FILE = "current";
 

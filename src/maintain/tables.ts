@@ -1,5 +1,6 @@
 import { SparkRefused } from "../engine/cluster/spark/failure.ts";
 import type { SparkSession } from "../engine/cluster/spark/session.ts";
+import { LAKE_PROPERTY } from "../lake/lake.ts";
 
 /** What of a table lies where, as Spark reads it from the table's own metadata. */
 export interface TableFigures {
@@ -13,10 +14,13 @@ export interface TableFigures {
 /** Rewriting a large table takes as long as it takes; Airflow, or whoever waits, knows when that is too long. */
 export const UNLIMITED = { timeout_ms: null } as const;
 
-/** The tables of these layers as `layer.table`, in that order. */
-export async function tablesOf(session: SparkSession, layers: readonly string[]): Promise<string[]> {
+/** A lake's tables as `layer.table`, by layer: those in namespaces that say that they are its own. */
+export async function tablesOf(session: SparkSession, layers: readonly string[], lake_name: string): Promise<string[]> {
   const tables: string[] = [];
   for (const layer of layers) {
+    const described = await rowsOrNone(session, `describe namespace extended ${layer}`);
+    const properties = String(described.find(({ info_name }) => info_name === "Properties")?.info_value);
+    if (!properties.includes(`(${LAKE_PROPERTY},${lake_name})`)) continue;
     const rows = await rowsOrNone(session, `show tables in ${layer}`);
     tables.push(...rows.filter(({ isTemporary }) => isTemporary !== true).map(({ tableName }) => `${layer}.${String(tableName)}`).sort());
   }

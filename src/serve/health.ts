@@ -9,6 +9,8 @@ import type { Served } from "./served.ts";
 const STALLED_AFTER_INTERVALS = 6;
 /** Under load an increment takes as long as it takes; below this nobody needs to worry. */
 const LAG_MIN_S = 60;
+/** By a schedule silver and gold stand still between two runs, whose being late is an alert of its own. */
+const SCHEDULED_LAG_S = 3_600;
 const LIVE_LAG_S = 10;
 
 /** What changes from second to second: sources, layers, and whether all is well. */
@@ -73,13 +75,15 @@ export class Health {
   }
 
   #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
-    const { pipeline, live, clock, started_at_us } = this.#served;
+    const { pipeline, live, clock, started_at_us, is_transforming } = this.#served;
+    const increments_s = (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000;
+    const built_s = is_transforming ? Math.max(LAG_MIN_S, increments_s) : SCHEDULED_LAG_S;
     const running_s = (clock.now_us() - started_at_us) / 1_000_000;
     const { stalled } = live.state();
     const limits_s: Record<string, number> = {
       bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit_interval_ms) / 1000),
-      silver: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
-      gold: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000),
+      silver: built_s,
+      gold: built_s,
       live: LIVE_LAG_S,
     };
     const lagging = layers.flatMap(({ layer, seconds_behind, records_behind }) => {

@@ -17,6 +17,8 @@ export interface Served {
   pipeline: Pipeline;
   clock: Clock;
   started_at_us: number;
+  /** Whether this process carries bronze on to silver and gold; if not, another does so when its schedule says. */
+  is_transforming: boolean;
   live: LiveReader;
   alerts: AlertFacade;
   sources(): readonly SourceStatus[];

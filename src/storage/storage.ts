@@ -13,7 +13,7 @@ export interface Storage {
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
   sync(location: string): Promise<void>;
-  /** Removes a folder whose files are all deleted, with the empty folders below it; object stores do nothing. */
+  /** Removes a folder whose files are all deleted, with the empty folders below it; in an object store, the empty objects that stand for them. */
   removeFolder(location: string): Promise<void>;
   /** Deleting what is not there is no error: a retried deletion must succeed. */
   delete(location: string): Promise<void>;

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { constants, setPriority } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { duckDBEndpoint } from "../engine/embedded/s3-secret.ts";
@@ -10,6 +10,7 @@ import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
+import { endLeftStatements, remoteInSession } from "./spark-session.ts";
 
 export interface NodeResult {
   name: string;
@@ -74,9 +75,9 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): 
   };
 }
 
-/** What was parsed of a project for an engine, by whichever lake's worker. */
-function parsedFile({ project, engine }: Pick<DbtOptions, "project" | "engine">): string {
-  return join(toolsFolder(), "dbt", `${project}-${engine.kind}.msgpack`);
+/** What was parsed of a project for an engine, by whichever lake's worker; of a project that lies elsewhere, by this one's. */
+function parsedFile({ project, engine, folder }: DbtOptions): string {
+  return join(project.startsWith("..") ? folder : join(toolsFolder(), "dbt"), `${basename(project)}-${engine.kind}.msgpack`);
 }
 
 function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
@@ -183,10 +184,16 @@ export class DbtWorker {
     if (!this.#waiting) this.#child?.stdin?.end();
   }
 
-  /** Ends the process; a running command fails. */
+  /** Ends the process; a running command fails, and its statement ends in Spark too. */
   async close(): Promise<void> {
     this.#is_closing = true;
-    const child = this.#child;
+    const { engine } = this.#options;
+    const was_busy = this.#waiting !== null;
+    await this.#end(this.#child);
+    if (was_busy && engine.kind === "spark") await endLeftStatements(engine.remote);
+  }
+
+  async #end(child: ChildProcess | null): Promise<void> {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
@@ -198,10 +205,23 @@ export class DbtWorker {
     });
   }
 
-  #spawn(): Promise<void> {
+  async #spawn(): Promise<void> {
+    const { engine } = this.#options;
+    try {
+      if (engine.kind === "spark") await endLeftStatements(engine.remote);
+      if (this.#is_closing) throw closed();
+    } catch (error) {
+      // The next command tries again.
+      this.#ready = null;
+      throw error;
+    }
+    await this.#launch(engine);
+  }
+
+  #launch(engine: DbtEngine): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
-    const child = spawn(dbtPython(this.#options.engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
-      env: dbtEnvironment(this.#options),
+    const child = spawn(dbtPython(engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
+      env: { ...dbtEnvironment(this.#options), ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;

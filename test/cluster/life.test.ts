@@ -32,7 +32,8 @@ after(async () => {
 });
 
 async function run(...args: string[]) {
-  return await coinlake(["cluster", ...args, "--native", "--data", data], ports);
+  // A shell that has read an `environment.env` has this one too.
+  return await coinlake(["cluster", ...args, "--native", "--data", data], { ...ports, SPARK_REMOTE: "sc://127.0.0.1:15002" });
 }
 
 async function status(): Promise<PartStatus[]> {

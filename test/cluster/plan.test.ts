@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { cacheFolder, fetchOnce, type Cache } from "../../src/cluster/fetch/cache.ts";
 import { parseChecksums, refuseUnpinned } from "../../src/cluster/fetch/maven.ts";
+import { download } from "../../src/cluster/fetch/python.ts";
+import { launch } from "../../src/cluster/launch.ts";
+import { childrenOf, identify } from "../../src/cluster/machine/process.ts";
+import { findTar } from "../../src/cluster/machine/tar.ts";
 import { findTool } from "../../src/cluster/machine/tool.ts";
+import type { Part } from "../../src/cluster/part.ts";
 import { PARTS, withNeeds } from "../../src/cluster/parts.ts";
 import { choosePorts } from "../../src/cluster/ports.ts";
 import { openOrCreateCluster } from "../../src/cluster/state.ts";
@@ -60,6 +68,47 @@ test("the cache lies where it is said to, else in the user's cache folder, never
   assert.equal(cacheFolder({ COINLAKE_CACHE: "/somewhere" }), "/somewhere");
   assert.equal(cacheFolder({ XDG_CACHE_HOME: "/home/a/cache" }), "/home/a/cache/coinlake");
   assert.ok(!cacheFolder({}).startsWith(process.cwd()));
+  assert.equal(cacheFolder({ COINLAKE_CACHE: "", XDG_CACHE_HOME: "" }), cacheFolder({}), "empty is not set");
+  assert.equal(cacheFolder({ COINLAKE_CACHE: "here" }), resolve("here"), "parts run in folders of their own");
+});
+
+test("a download goes on where it broke, in the same run and in the next one, and tells how far it is", async () => {
+  const PIECE_BYTES = 3_000_000;
+  const bytes = randomBytes(10_000_000);
+  const asked: string[] = [];
+  let is_silent = false;
+  const server = createServer((request, response) => {
+    const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1]);
+    asked.push(String(from));
+    response.writeHead(206, { "content-length": bytes.length - from });
+    const piece = bytes.subarray(from, from + (is_silent ? 0 : PIECE_BYTES));
+    response.write(piece, () => from + piece.length < bytes.length && response.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/package.tar.gz`;
+  const file = join(folder.path, "package.tar.gz");
+  writeFileSync(file, bytes.subarray(0, 1_000_000));
+  const told: [number, number | null][] = [];
+  const cache: Cache = { folder: folder.path, say() {}, progress: () => ({ update: (...now) => void told.push(now), end() {} }) };
+  try {
+    await download(cache, "package", url, file);
+    assert.ok(readFileSync(file).equals(bytes));
+    assert.deepEqual(asked, ["1000000", "4000000", "7000000"]);
+    assert.deepEqual(told.at(-1), [bytes.length, bytes.length]);
+    writeFileSync(file, bytes.subarray(0, 1_000_000));
+    is_silent = true;
+    await assert.rejects(download(cache, "package", url, file), { code: "FETCH_FAILED", message: /after 1000000 bytes nothing more came/ });
+    assert.equal(readFileSync(file).length, 1_000_000);
+  } finally {
+    server.close();
+  }
+});
+
+test("a process that cannot be noted down is not left running", async () => {
+  const part = { ...PARTS[0]!, command: () => ({ program: "sleep", args: ["60"] }) } satisfies Part;
+  const site = { files: "", folder: folder.path, ports: {}, secrets: openOrCreateCluster(join(folder.path, "full")), environment: {} };
+  await assert.rejects(launch(part, "1", site, join(folder.path, "no such folder")), { code: "ENOENT" });
+  assert.deepEqual(childrenOf(process.pid).filter((pid) => identify(pid) !== null), []);
 });
 
 test("a part comes with all that it needs, in the order in which they start", () => {
@@ -94,15 +143,23 @@ test("a cluster of an earlier version gets the secrets of parts that came later,
 test("a tool that the machine lacks is named with what it is for and how to get it", () => {
   const tool = { program: "no-such-program", purpose: "fetches Kafka", remedy: "Install it." };
   assert.throws(() => findTool(tool), { code: "TOOL_MISSING", message: /"no-such-program", which fetches Kafka/, next_step: "Install it." });
+  const { PATH } = process.env;
+  writeFileSync(join(folder.path, "tar"), "#!/bin/sh\necho 'bsdtar 3.7.2 - libarchive 3.7.2'\n", { mode: 0o755 });
+  process.env["PATH"] = `${folder.path}:${PATH}`;
+  try {
+    assert.throws(() => findTar("unpacks Spark"), { code: "TOOL_MISSING", message: /tar is not GNU tar, which unpacks Spark/ });
+  } finally {
+    process.env["PATH"] = PATH;
+  }
 });
 
 test("`status` of a cluster that was never started says so and makes nothing", async () => {
   const data = join(folder.path, "none");
   const { code, stdout } = await coinlake(["cluster", "status", "--native", "--json", "--data", data]);
   assert.equal(code, 0);
-  const { parts, lag } = JSON.parse(stdout) as { parts: { state: string }[]; lag: unknown };
+  const { parts, lag, lag_error } = JSON.parse(stdout) as { parts: { state: string }[]; lag: unknown; lag_error: unknown };
   assert.deepEqual(parts.map(({ state }) => state), PARTS.map(() => "stopped"));
-  assert.equal(lag, null);
+  assert.deepEqual([lag, lag_error], [null, null]);
   assert.ok(!existsSync(data));
 });
 

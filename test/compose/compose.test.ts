@@ -66,7 +66,9 @@ test("clients find the parts by the same variables", () => {
   const ports = Object.fromEntries(PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])));
   const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
   const all = { ...provided.kafka, ...provided.minio, ...provided.hive, ...provided.spark };
-  for (const name of ["coinlake", "producers", "spark", "airflow"]) {
+  // A Spark that is told where Spark is takes itself for a client, and ends.
+  assert.equal(service("spark").environment?.SPARK_REMOTE, undefined);
+  for (const name of ["coinlake", "producers", "airflow"]) {
     const { environment = {} } = service(name);
     for (const [variable, value] of Object.entries(all)) {
       const found = environment[variable] ?? assert.fail(`${name} lacks ${variable}`);
@@ -80,6 +82,20 @@ test("clients find the parts by the same variables", () => {
     assert.equal(environment.PGUSER, service("postgres").environment?.POSTGRES_USER);
     assert.equal(environment.PGUSER, provided.postgres?.PGUSER);
   }
+});
+
+/** Where a service's first volume lies in it. */
+function mountOf(name: string): string {
+  return service(name).volumes?.[0]?.split(":")[1] ?? assert.fail(name);
+}
+
+test("what has to outlive a container lies in its volume", () => {
+  assert.equal(service("kafka").environment?.KAFKA_LOG_DIRS, mountOf("kafka"));
+  assert.ok(service("minio").command?.[2]?.endsWith(` ${mountOf("minio")}`));
+  // The images' own places.
+  assert.equal(mountOf("postgres"), "/var/lib/postgresql/data");
+  assert.match(readFileSync("docker/airflow.Dockerfile", "utf8"), new RegExp(`AIRFLOW_HOME=${mountOf("airflow")} `));
+  for (const name of ["producers", "coinlake"]) assert.equal(service(name).command?.[(service(name).command?.indexOf("--data") ?? 0) + 1], mountOf(name));
 });
 
 /** With every variable at its default. */
@@ -106,8 +122,9 @@ test("Spark has the same settings in both, and keeps its checkpoints in its volu
   const lines = configs["spark-settings"]?.content.trim().split("\n") ?? [];
   const found = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]));
   assert.deepEqual(Object.fromEntries(Object.keys(SPARK_SETTINGS).map((name) => [name, found[name]])), SPARK_SETTINGS);
-  const [mounted = ""] = service("spark").volumes ?? [];
-  assert.ok(found["spark.sql.streaming.checkpointLocation"]?.startsWith(`file://${mounted.split(":")[1]}/`));
+  assert.ok(found["spark.sql.streaming.checkpointLocation"]?.startsWith(`file://${mountOf("spark")}/`));
+  const [least, metaspace] = found["spark.driver.extraJavaOptions"]?.split(" ") ?? [];
+  assert.ok(readFileSync("src/cluster/parts/spark.ts", "utf8").includes(`HEAP = ["${least}", "-Xmx${found["spark.driver.memory"]}", "${metaspace}"`));
 });
 
 test("one service reads the source, and one follows what it brings", () => {

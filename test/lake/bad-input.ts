@@ -193,6 +193,7 @@ const EXCHANGES: readonly Case[] = [
   inAggTrade('"T"', "missing_time"),
   inAggTrade('"T":"2026-03-01T12:00:00Z"', "invalid_time"),
   inAggTrade('"T":1e300', "invalid_time"),
+  inAggTrade('"T":1e27', "invalid_time"),
   inAggTrade(`"T":${NOW_MS}000`, "future_event"),
   inAggTrade(`"T":${NOW_MS / 1000}`, "late_event"),
   inAggTrade('"e":"kline"', "not_a_trade"),
@@ -227,6 +228,7 @@ const EXCHANGES: readonly Case[] = [
   inRow('"1.5","2",1772323200.1234567,"b","m","",7', { product: "COIN", trade_number: "7", price: "1.500000000000000000", traded_volume: "2.00000000", price_at: "2026-03-01 00:00:00.123456+00" }),
   inRow('"1.5","2"', "missing_time"),
   inRow('"1.5","2","NOW"', "invalid_time"),
+  inRow('"1.5","2",1e24', "invalid_time"),
   inRow("", "missing_price"),
 ];
 

@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { openReplay } from "../../producers/replay.ts";
 import { simulated } from "../../producers/simulated.ts";
 import { systemClock } from "../../src/clock.ts";
+import { OperatingError } from "../../src/errors.ts";
 import type { Log, LogRecord } from "../../src/log/log.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import type { Batch, Producer, SourceRecord } from "../../src/source/producer.ts";
@@ -102,6 +103,48 @@ test("An abort ends the run after the append under way, and is no error even whe
     },
   };
   assert.deepEqual(await run(throwing, log, abort.signal), { records: 1 });
+  await log.close();
+});
+
+/** The log, each call of which fails so many times before it is answered; an append that fails may have come through. */
+function away(log: Log, { failures, is_written }: { failures: number; is_written: boolean }): Log {
+  let left = failures;
+  const attempt = async <T>(call: () => Promise<T>): Promise<T> => {
+    if (left === 0) {
+      left = failures;
+      return await call();
+    }
+    left -= 1;
+    throw new OperatingError("LOG_AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
+  };
+  const append: Log["append"] = async (...batch) => {
+    if (is_written && left > 0) await log.append(...batch);
+    await attempt(() => log.append(...batch));
+  };
+  return { position: (topic: string, producer: string) => attempt(() => log.position(topic, producer)), append } as Log;
+}
+
+test("A log that is away is told of and waited for with the batch in hand; what came through all the same is there twice.", async () => {
+  for (const is_written of [false, true]) {
+    const { log } = await openLog();
+    const reported: string[] = [];
+    const result = await runProducer({ producer: counting(4), log: away(log, { failures: 20, is_written }), topic: TOPIC, clock: new FakeClock(), signal: never, report: ({ level, code }) => void reported.push(`${level} ${code}`) });
+    assert.deepEqual(result, { records: 4 });
+    assert.deepEqual(reported, Array.from({ length: 60 }, () => "warning LOG_AWAY"));
+    const numbers = (await everything(log)).map(({ ingested_at_us }) => ingested_at_us);
+    const times = is_written ? 21 : 1;
+    assert.deepEqual(numbers, [...Array.from({ length: times }, () => [0, 1, 2]), ...Array.from({ length: times }, () => [3])].flat());
+    assert.equal(await log.position(TOPIC, "counting"), "4");
+    await log.close();
+  }
+});
+
+test("A stop while a log is away is clean.", async () => {
+  const { log } = await openLog();
+  const abort = new AbortController();
+  const waiting = away(log, { failures: Infinity, is_written: false });
+  const told = runProducer({ producer: counting(4), log: { ...waiting, position: async () => null }, topic: TOPIC, clock: new FakeClock(), signal: abort.signal, report: () => abort.abort() });
+  assert.deepEqual(await told, { records: 0 });
   await log.close();
 });
 

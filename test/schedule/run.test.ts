@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
@@ -22,6 +23,7 @@ async function drain(dbt: {
   test?: (() => typeof passed)[];
   signal?: AbortSignal;
   producers?: readonly Producer[];
+  ingestDrain?: PipelineRun["ingest"]["drain"];
 }): Promise<string[]> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
   const told: string[] = [];
@@ -31,7 +33,7 @@ async function drain(dbt: {
     pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
     producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
-    ingest: { run: async () => {}, drain: async () => void told.push("drained") },
+    ingest: { run: async () => {}, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
     transform: {
       isCaughtUp: async () => true,
       catchUp: async () => answer(dbt.catchUp),
@@ -93,6 +95,17 @@ test("A stop while draining is clean: what is left waits for the next start.", a
     signal: stopping.signal,
   });
   assert.deepEqual(told, ["20 appended", "drained"]);
+});
+
+test("A stop while bronze is waited for is told to whom it is waited for.", async () => {
+  const stopping = new AbortController();
+  const ingestDrain = async (signal: AbortSignal): Promise<void> => {
+    const stopped = once(signal, "abort");
+    stopping.abort();
+    await stopped;
+  };
+  const closed = new OperatingError("DBT_WORKER_CLOSED", "It is stopping.", { next_step: "Start again." });
+  assert.deepEqual(await drain({ catchUp: [failing(closed)], signal: stopping.signal, ingestDrain }), ["20 appended"]);
 });
 
 /** A source that gives one record, then cannot go on. */

@@ -72,6 +72,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     pipeline: crypto,
     clock: systemClock,
     started_at_us: systemClock.now_us(),
+    is_transforming: true,
     live,
     alerts,
     sources: () => running.sources,

@@ -21,7 +21,7 @@
 
 {# Of Java's formatters this one rounds the double itself; the others round its shortest text. #}
 {% macro spark__significant(figure) -%}
-    cast(format_number({{ figure }}, '0.00000000000000E0') as decimal(38, 18))
+    try_cast(format_number({{ figure }}, '0.00000000000000E0') as decimal(38, 18))
 {%- endmacro %}
 
 {#

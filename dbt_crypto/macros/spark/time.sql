@@ -11,7 +11,7 @@
 {%- endmacro %}
 
 {% macro spark__time_since_epoch(count, unit_us) -%}
-    timestamp_micros(try_cast({{ decimal_of(count, 'decimal(38, 9)') }} * {{ unit_us }} as bigint))
+    timestamp_micros(try_cast(try_multiply({{ decimal_of(count, 'decimal(38, 9)') }}, {{ unit_us }}) as bigint))
 {%- endmacro %}
 
 {# Spark would take years, months and bare times of day too, the latter as of today. #}

@@ -38,7 +38,8 @@ select
     max(price_at) as price_at,
     {{ last_by('volume_24h', 'position') }} as volume_24h,
     {{ last_by('market_cap', 'position') }} as market_cap,
-    sum(traded_volume_usd)::decimal(38, 18) as traded_volume_usd,
+    -- an absurd trade must not stop the others: a hundred million of what counts fit the sum
+    sum(case when traded_volume_usd < 1000000000000 then traded_volume_usd end)::decimal(38, 18) as traded_volume_usd,
     sum(price)::decimal(38, 18) as price_sum,
     count(*)::integer as price_updates,
     {{ last_by('source', 'position') }} as source,

@@ -5,7 +5,7 @@ import { cacheFolder } from "../../cluster/fetch/cache.ts";
 import { findTool } from "../../cluster/machine/tool.ts";
 import type { PartName } from "../../cluster/part.ts";
 import { PARTS, partNamed } from "../../cluster/parts.ts";
-import { lagOf } from "../../cluster/lag.ts";
+import { lagInKafka, type Lag, type Reader } from "../../cluster/lag.ts";
 import { clusterStatus, type PartStatus } from "../../cluster/status.ts";
 import { clusterFolder, environmentFile } from "../../cluster/state.ts";
 import { OperatingError } from "../../errors.ts";
@@ -24,7 +24,7 @@ interface ClusterOptions extends CommonOptions {
   purge?: boolean;
 }
 
-const NATIVE = ["--native", "without Docker: servers of this machine's own, from package registries"] as const;
+const NATIVE = ["--native", "without Docker, on Linux only: servers of this machine's own, from package registries"] as const;
 
 const PORTS_HELP = `
 Every server listens on 127.0.0.1 alone. To put one elsewhere, set its variable:
@@ -87,11 +87,28 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
       if (!options.native) return await compose(["ps", "--all", ...(options.json ? ["--format", "json"] : [])]);
       const output = openOutput(options.json ?? false);
       const status = await clusterStatus(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER));
-      const lag = await lagOf(status, pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })));
-      if (output.is_json) return output.result(JSON.stringify({ parts: status, lag }, null, 2));
-      output.result(formatStatus(status));
-      for (const { topic, records_behind } of lag ?? []) output.result(`${topic}: ${records_behind === null ? "not made yet" : `bronze lacks ${records_behind.toLocaleString("en")} records`}`);
+      // Kafka may take its time to answer, or not answer at all.
+      if (!output.is_json) output.result(formatStatus(status));
+      const { lag, lag_error } = await lagOrError(status, pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })));
+      if (output.is_json) return output.result(JSON.stringify({ parts: status, lag, lag_error }, null, 2));
+      if (lag_error !== null) output.result(`How far bronze is behind the log cannot be told: ${lag_error}`);
+      for (const reader of lag ?? []) output.result(`${reader.topic}: ${describeLag(reader)}`);
     });
+}
+
+/** What runs is worth telling even where Kafka does not say how far its readers are. */
+async function lagOrError(status: readonly PartStatus[], readers: readonly Reader[]): Promise<{ lag: Lag[] | null; lag_error: string | null }> {
+  try {
+    return { lag: await lagInKafka(status, readers), lag_error: null };
+  } catch (error) {
+    if (error instanceof OperatingError) return { lag: null, lag_error: error.message };
+    throw error;
+  }
+}
+
+function describeLag({ records_behind, unknown }: Lag): string {
+  if (records_behind !== null) return `bronze lacks ${records_behind.toLocaleString("en")} records`;
+  return unknown === "no topic" ? "not made yet" : "nobody has told how far bronze has come";
 }
 
 function parseParts(text: string): PartName[] {

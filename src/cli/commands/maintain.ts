@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../../clock.ts";
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { OperatingError } from "../../errors.ts";
-import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../../lake/lake.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import { inspectBronze, type PartitionCopy } from "../../maintain/bronze.ts";
 import { compact } from "../../maintain/compact.ts";
@@ -13,11 +13,13 @@ import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
 import { openOutput, type Output } from "../output.ts";
+import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
 type Decorate = (command: Command) => Command;
 
 interface Context {
   session: SparkSession;
+  lake: Lake;
   pipeline: Pipeline;
   output: Output;
 }
@@ -149,7 +151,7 @@ type Row = Readonly<Record<string, unknown>>;
 /** Table by table: one that fails ends it, and those before it are done. */
 async function withTables(options: TablesOptions, pipelines: readonly Pipeline[], columns: readonly Column[], work: (context: Context, table: string) => Promise<Row>): Promise<void> {
   await withSpark(options, pipelines, async (context) => {
-    const tables = await tablesOf(context.session, LAYERS);
+    const tables = await tablesOf(context.session, LAYERS, context.lake.name);
     if (options.table !== undefined && !tables.includes(options.table)) throw noSuchTable(options.table, tables);
     const rows: Row[] = [];
     for (const table of options.table === undefined ? tables : [options.table]) rows.push(await work(context, table));
@@ -183,11 +185,21 @@ async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[],
   // Spark's protocol takes 60 MB, which no other command is to pay.
   const { SparkSession: Session } = await import("../../engine/cluster/spark/session.ts");
   const session: SparkSession = new Session({ remote });
+  const output = openOutput(options.json ?? false);
+  const stopping = stopOnSignals(output);
+  const release = (): void => void session.release().catch(() => session.disconnect());
+  // With its session Spark's work ends, which would go on beside that of whoever tries again.
+  stopping.signal.addEventListener("abort", release, { once: true });
   try {
-    await work({ session, pipeline, output: openOutput(options.json ?? false) });
+    await work({ session, lake, pipeline, output });
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    output.say("Stopped: the tables before this one are done, and nothing of it is half done.");
+    process.exitCode = INTERRUPTED;
   } finally {
+    stopping.dispose();
     // A server that is gone has no session any more; what went wrong before that is what is told.
-    await session.release().catch(() => session.disconnect());
+    if (!stopping.signal.aborted) await session.release().catch(() => session.disconnect());
   }
 }
 

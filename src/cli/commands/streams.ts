@@ -50,6 +50,9 @@ function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
     });
 }
 
+/** An idle stream tells of itself every ten seconds, a busy one after each batch, by the batch's beginning. */
+const SILENCE_MS = 5 * 60_000;
+
 type CheckOptions = CommonOptions & { maxLag: number };
 
 function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
@@ -69,9 +72,10 @@ function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
           }),
         );
         if (output.is_json) output.result(JSON.stringify(rows, null, 2));
-        const reasons = rows.flatMap(({ stream, state, lag }) => {
+        const reasons = rows.flatMap(({ stream, state, lag, at }) => {
           if (state === "stopped") return [`${stream} does not run`];
-          if (lag === null) return [`${stream} has committed no batch yet that says how far it is`];
+          if (lag === null || at === null) return [`${stream} has committed no batch yet that says how far it is`];
+          if (Date.now() - Date.parse(at) > SILENCE_MS) return [`${stream} has said nothing of itself since its batch of ${at}`];
           return lag > options.maxLag ? [`${lag.toLocaleString("en")} records wait for ${stream}`] : [];
         });
         if (reasons.length > 0) throw behind(reasons);
@@ -114,7 +118,7 @@ function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
   return withCommon(new Command("stop"))
     .description("stop streams; `start` goes on where they stopped")
     .argument("[names...]", "which; all by default")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams stop")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams stop\n\nA `start --profile cluster` that runs keeps its stream running, and starts it again: stop that first.")
     .action(async (names: string[], options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];

@@ -12,6 +12,7 @@ import { Transform } from "../../transform/transform.ts";
 import { DbtWorker } from "../../transform/worker.ts";
 import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 import { openOutput, type Output } from "../output.ts";
+import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
 type TransformOptions = CommonOptions & { layer?: BuiltLayer };
 
@@ -26,15 +27,21 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
       const output = openOutput(options.json ?? false);
+      const stopping = stopOnSignals(output);
       const open = await openFound(lake, { warn: output.warn });
       try {
-        const carried = await carry(open, pipeline, options.layer ?? null, output);
+        const carried = await carry(open, pipeline, options.layer ?? null, output, stopping.signal);
         const layers = options.layer ?? "silver and gold";
         if (output.is_json) output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
         else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all there is.`);
         else output.say(`${layers}: all there was${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`);
+      } catch (error) {
+        if (!stopping.signal.aborted) throw error;
+        output.say("Stopped: each table has whole batches, and the next run goes on from there.");
+        process.exitCode = INTERRUPTED;
       } finally {
         await open.close();
+        stopping.dispose();
       }
     });
 }
@@ -49,7 +56,7 @@ interface Carried {
  * Until a layer has what the one before it has when this begins, gold what silver has where it is asked for alone: by the process that
  * writes the lake, else by this one.
  */
-async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, output: Output): Promise<Carried> {
+async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, output: Output, signal: AbortSignal): Promise<Carried> {
   const place = layer === "gold" ? await placeOf(open.catalog, "silver") : await logOffsets(open.catalog, pipeline.bronze.table);
   // Of what Spark's stream has brought to bronze the table may know nothing yet; dbt looks.
   const is_place_sure = open.cluster === null || layer === "gold";
@@ -60,7 +67,7 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
     const claim = claimFolder(open.lake.folder, "transform");
     if (claim !== null) {
       try {
-        return { by: "this", dbt_seconds: await build(open, pipeline, layer, output) };
+        return { by: "this", dbt_seconds: await build(open, pipeline, layer, output, signal) };
       } finally {
         claim.release();
       }
@@ -68,19 +75,19 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
     // Whoever writes the lake notes what bronze has.
     if (is_there) return { by, dbt_seconds: null };
     if (by === "nobody") output.say(`${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`);
-    await systemClock.wait(LOOK_MS);
+    await systemClock.wait(LOOK_MS, signal);
   }
 }
 
-async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, { say }: Output): Promise<number> {
+async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, { say }: Output, signal: AbortSignal): Promise<number> {
   const engine = await engineOf(open, { clock: systemClock, say });
   const worker = new DbtWorker({ project: pipeline.transform.project, engine, folder: open.lake.dbt_folder });
   const stop = () => void worker.close();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  signal.addEventListener("abort", stop, { once: true });
   try {
     return await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer });
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
+    signal.removeEventListener("abort", stop);
     await worker.close();
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { systemClock } from "../../clock.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
@@ -16,9 +16,9 @@ export interface Cache {
 const CLAIM_RETRY_MS = 250;
 const DIGEST_LENGTH = 12;
 
-/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. */
+/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: parts run in folders of their own. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return env.COINLAKE_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "coinlake");
+  return resolve(env.COINLAKE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coinlake"));
 }
 
 export interface Fetch {

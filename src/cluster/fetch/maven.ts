@@ -13,9 +13,10 @@ const SETTLED_FILE = /(?:Downloaded from \S+ \S*\/|Copying )([^/\s]+) (?:\(|to )
 
 /**
  * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each must be the
- * file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack what was checked.
+ * file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack what was checked,
+ * and keep what a broken run is to find again in the tool's folder.
  */
-export async function fetchWithMaven(cache: Cache, name: string, version: string, finish?: (folder: string) => Promise<void>): Promise<string> {
+export async function fetchWithMaven(cache: Cache, name: string, version: string, finish?: (folder: string, tool_folder: string) => Promise<void>): Promise<string> {
   const requirements = join(projectFolder(), "requirements", name);
   const pom = join(requirements, "pom.xml");
   const lock = join(requirements, "files.sha256");
@@ -43,7 +44,7 @@ export async function fetchWithMaven(cache: Cache, name: string, version: string
       bar.end();
     }
     refuseUnpinned(folder, wanted, repository);
-    await finish?.(folder);
+    await finish?.(folder, repository);
   });
 }
 

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatingError } from "../../errors.ts";
 import { projectFolder } from "../../lake/tools.ts";
-import { installWithUv } from "../fetch/pip.ts";
+import { installWithUv } from "../fetch/python.ts";
 import { runTool } from "../machine/tool.ts";
 import type { Part, Site } from "../part.ts";
 import { writeWhole } from "../state.ts";

@@ -5,7 +5,8 @@ import { OperatingError } from "../../errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
 import { ask } from "../machine/ask.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
-import { findTool, runTool } from "../machine/tool.ts";
+import { findTar } from "../machine/tar.ts";
+import { runTool } from "../machine/tool.ts";
 import type { Part, Site } from "../part.ts";
 
 const VERSION = "4.0.1";
@@ -29,7 +30,7 @@ export const hive: Part = {
 
   async fetch(cache) {
     findJava(PURPOSE);
-    const tar = findTool({ program: "tar", purpose: "unpacks Hive's schema", remedy: "Install tar." });
+    const tar = findTar("unpacks Hive's schema");
     const folder = await fetchWithMaven(cache, "hive", VERSION, async (fetched) => {
       const archive = join(fetched, ARCHIVE);
       await runTool(tar, ["-xzf", archive, "-C", fetched, "--strip-components=1", "--wildcards", `*/${SCRIPTS}/hive-schema-*`], {

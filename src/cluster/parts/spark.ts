@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OperatingError } from "../../errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
-import { downloadWithPip } from "../fetch/pip.ts";
+import { downloadPackage } from "../fetch/python.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
-import { findTool, runTool } from "../machine/tool.ts";
+import { findTar } from "../machine/tar.ts";
+import { runTool } from "../machine/tool.ts";
 import type { Part, Site } from "../part.ts";
 
 const VERSION = "4.1.1";
@@ -31,9 +32,12 @@ export const spark: Part = {
 
   async fetch(cache) {
     findJava(PURPOSE);
-    const folder = await fetchWithMaven(cache, "spark", VERSION, async (fetched) => {
+    const tar = findTar("unpacks Spark");
+    const folder = await fetchWithMaven(cache, "spark", VERSION, async (fetched, tool_folder) => {
       cache.say(`fetching pyspark ${VERSION}: 455 MB, of which Spark's own jars are kept ...`);
-      await unpackJars(fetched);
+      const archive = await downloadPackage(cache, "spark", tool_folder);
+      await unpackJars(tar, archive, fetched);
+      rmSync(archive);
     });
     return { folder, version: VERSION };
   },
@@ -51,7 +55,8 @@ export const spark: Part = {
   command: (site) => ({
     program: findJava(PURPOSE),
     args: [...HEAP, ...jvm(site), "org.apache.spark.deploy.SparkSubmit", "--properties-file", join(site.folder, "spark.conf"), ...SERVER],
-    env: { ...site.environment, SPARK_LOCAL_IP: "127.0.0.1" },
+    // A server takes SPARK_REMOTE for an order to be a client, and ends.
+    env: { ...site.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
   }),
 
   async isHealthy({ ports }) {
@@ -85,11 +90,7 @@ function scratchFolder(site: Site): string {
 }
 
 /** Spark's jars are inside a Python package: its Connect server is in no other registry whole. */
-async function unpackJars(folder: string): Promise<void> {
-  const tar = findTool({ program: "tar", purpose: "unpacks Spark", remedy: "Install tar." });
-  const download = join(folder, "download");
-  mkdirSync(download);
-  const archive = await downloadWithPip("spark", download);
+async function unpackJars(tar: string, archive: string, folder: string): Promise<void> {
   mkdirSync(sparkJars(folder));
   const jars = ["--strip-components=3", "--no-wildcards-match-slash", "--wildcards", "*/deps/jars/*.jar"];
   await runTool(tar, ["-xzf", archive, "-C", sparkJars(folder), ...jars], {
@@ -99,7 +100,6 @@ async function unpackJars(folder: string): Promise<void> {
         next_step: "Check that the disk has room, then run this again.",
       }),
   });
-  rmSync(download, { recursive: true });
 }
 
 function sparkJars(files: string): string {
@@ -133,16 +133,17 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
 };
 
-function settings({ ports, folder, environment: found }: Site): Record<string, string> {
+function settings(site: Site): Record<string, string> {
+  const { ports, folder, environment: found } = site;
   return {
     ...SPARK_SETTINGS,
     "spark.app.name": "coinlake",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    "spark.local.dir": join(folder, "scratch"),
+    "spark.local.dir": scratchFolder(site),
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.connect.grpc.binding.port": String(ports.spark),
-    "spark.sql.warehouse.dir": join(folder, "scratch", "warehouse"),
+    "spark.sql.warehouse.dir": join(scratchFolder(site), "warehouse"),
     "spark.sql.streaming.checkpointLocation": pathToFileURL(checkpointFolder(folder)).href,
     "spark.sql.catalog.lake.uri": found.COINLAKE_HIVE_URI ?? "",
     "spark.sql.catalog.lake.warehouse": found.COINLAKE_WAREHOUSE ?? "",

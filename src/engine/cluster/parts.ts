@@ -1,7 +1,7 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import { HiveStore } from "../../catalog/hive/store.ts";
 import { OperatingError } from "../../errors.ts";
-import type { Lake } from "../../lake/lake.ts";
+import { LAKE_PROPERTY, type Lake } from "../../lake/lake.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import { openKafkaLog, type KafkaLog } from "../../log/kafka/log.ts";
 import type { StepListener } from "../../steps.ts";
@@ -13,12 +13,9 @@ export interface ClusterParts {
   kafka_brokers: string;
   /** `sc://host:port` */
   spark_remote: string;
-  /** Marks the catalog's namespaces as this lake's, where they are new. Throws TABLES_OF_ANOTHER_LAKE. */
+  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS. */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
-
-/** Property of a namespace: whose tables it holds. */
-const LAKE_PROPERTY = "coinlake.lake";
 
 const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
 
@@ -33,21 +30,42 @@ export async function openClusterParts(lake: Lake, env: Environment, step: StepL
 }
 
 /** A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data never mix. */
-async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
+export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
   for (const layer of LAYERS) {
-    if (!(await catalog.hasNamespace([layer]))) {
-      await catalog.createNamespace([layer], { [LAKE_PROPERTY]: name });
-      continue;
+    await createUnlessThere(catalog, layer, name);
+    if ((await ownerOf(catalog, layer)) === undefined) {
+      if ((await catalog.listTables([layer])).length > 0) throw namespaceOfOthers(layer);
+      await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
     }
-    const owner = (await catalog.namespaceProperties([layer]))[LAKE_PROPERTY];
-    if (owner === undefined) await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
-    else if (owner !== name) throw tablesOfAnotherLake(owner, name);
+    // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
+    const owner = await ownerOf(catalog, layer);
+    if (owner !== name) throw tablesOfAnotherLake(owner ?? "nobody", name);
   }
+}
+
+async function createUnlessThere(catalog: Catalog, layer: string, name: string): Promise<void> {
+  if (await catalog.hasNamespace([layer])) return;
+  try {
+    await catalog.createNamespace([layer], { [LAKE_PROPERTY]: name });
+  } catch (error) {
+    // Another process of the lake came first.
+    if (!(error instanceof OperatingError && error.code === "NAMESPACE_EXISTS")) throw error;
+  }
+}
+
+async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefined> {
+  return (await catalog.namespaceProperties([layer]))[LAKE_PROPERTY];
 }
 
 function clusterNotFound(missing: readonly string[]): OperatingError {
   return new OperatingError("CLUSTER_NOT_FOUND", `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`, {
     next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+  });
+}
+
+function namespaceOfOthers(layer: string): OperatingError {
+  return new OperatingError("NAMESPACE_OF_OTHERS", `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`, {
+    next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
   });
 }
 

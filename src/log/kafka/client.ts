@@ -16,7 +16,7 @@ import {
 import { OperatingError } from "../../errors.ts";
 import { noSuchTopic } from "../errors.ts";
 import { closed, isAnswer, isUnknownTopic, mayPass, refused, unreachable } from "./failure.ts";
-import type { TopicPlan } from "./topic.ts";
+import { IN_SYNC_SETTING, type Replication, type TopicPlan } from "./topic.ts";
 
 type FetchRequest = fetchV17.FetchRequest;
 type ListOffsetsRequest = listOffsetsV9.ListOffsetsRequest;
@@ -80,9 +80,15 @@ export class KafkaClient {
     return (await this.patiently("describe a topic", () => this.#describe(topic))).partitionsCount;
   }
 
+  /** On how many brokers the topic is kept: of its partitions, the one that has the fewest. */
+  async countReplicas(topic: string): Promise<number> {
+    const { partitions } = await this.patiently("describe a topic", () => this.#describe(topic));
+    return Math.min(...partitions.map(({ replicas }) => replicas.length));
+  }
+
   /** Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written to. */
-  async makeTopic({ name, partitions, settings }: TopicPlan, { replicas, in_sync }: { replicas: number; in_sync: number }): Promise<"made" | "found"> {
-    const configs = Object.entries({ ...settings, "min.insync.replicas": String(in_sync) }).map(([setting, value]) => ({ name: setting, value }));
+  async makeTopic({ name, partitions, settings }: TopicPlan, { replicas, in_sync }: Replication): Promise<"made" | "found"> {
+    const configs = Object.entries({ ...settings, [IN_SYNC_SETTING]: String(in_sync) }).map(([setting, value]) => ({ name: setting, value }));
     const outcome = await this.patiently("make a topic", async () => {
       try {
         await this.#admin.createTopics({ topics: [name], partitions, replicas, configs });

@@ -8,7 +8,7 @@ import { partitionOf } from "../partition.ts";
 import { Appender } from "./appender.ts";
 import { EARLIEST, KafkaClient, LATEST, type KafkaAddress } from "./client.ts";
 import { recordsOf, toMessage } from "./record.ts";
-import { checkSettings, PAYLOAD_MAX_BYTES, planTopics, positionsTopic, replication } from "./topic.ts";
+import { checkTopic, PAYLOAD_MAX_BYTES, planTopics, positionsTopic, replication } from "./topic.ts";
 import { TopicWatch } from "./watch.ts";
 
 export interface KafkaLogOptions {
@@ -98,7 +98,7 @@ class LogInKafka implements KafkaLog {
       if (present !== wanted) throw partitionsDiffer(name, present, wanted);
     }
     const described = await this.#client.describeSettings(found.map(({ name }) => name));
-    for (const plan of found) checkSettings(plan, described.get(plan.name));
+    for (const plan of found) checkTopic(plan, copies, { settings: described.get(plan.name), replicas: await this.#client.countReplicas(plan.name) });
   }
 
   async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {

@@ -5,6 +5,7 @@ import { OperatingError } from "../../errors.ts";
 export const PAYLOAD_MAX_BYTES = 64 * 1024 * 1024;
 const NO_LIMIT = "-1";
 const MAX_REPLICAS = 3;
+export const IN_SYNC_SETTING = "min.insync.replicas";
 /** Positions are rewritten all the time: only closed segments are compacted, and all of it is read at a start. */
 const POSITIONS_SEGMENT_BYTES = 4 * 1024 * 1024;
 
@@ -19,8 +20,14 @@ export function positionsTopic(topic: string): string {
   return `${topic}.positions`;
 }
 
-/** How often a new topic is kept: on as many brokers as there are, up to three, of which one may be away. */
-export function replication(brokers: number): { replicas: number; in_sync: number } {
+/** On how many brokers a topic is kept, and how many of them must have a record before it is acknowledged. */
+export interface Replication {
+  replicas: number;
+  in_sync: number;
+}
+
+/** How often a topic is to be kept: on as many brokers as there are, up to three, of which one may be away. */
+export function replication(brokers: number): Replication {
   const replicas = Math.min(MAX_REPLICAS, brokers);
   return { replicas, in_sync: Math.max(1, replicas - 1) };
 }
@@ -53,13 +60,27 @@ export function planTopics(topic: string, partitions: number): [TopicPlan, Topic
   ];
 }
 
-/** Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. */
-export function checkSettings({ name, settings }: TopicPlan, described: ConfigDescription | undefined): void {
-  const present = new Map(described?.configs.map((config) => [config.name, config.value]));
+/** How an existing topic is. */
+export interface FoundTopic {
+  settings: ConfigDescription | undefined;
+  /** Of the partition that has the fewest. */
+  replicas: number;
+}
+
+/** Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. One that is kept more often, or asks for more in sync, will do. */
+export function checkTopic({ name, settings }: TopicPlan, { replicas, in_sync }: Replication, found: FoundTopic): void {
+  const present = new Map(found.settings?.configs.map((config) => [config.name, config.value]));
   const wrong = Object.entries(settings).filter(([setting, wanted]) => present.get(setting) !== wanted);
-  if (wrong.length === 0) return;
+  if (!(Number(present.get(IN_SYNC_SETTING)) >= in_sync)) wrong.push([IN_SYNC_SETTING, String(in_sync)]);
   const told = wrong.map(([setting, wanted]) => `${setting} is ${present.get(setting) ?? "unknown"}, not ${wanted}`);
+  const remedies = [];
+  if (wrong.length > 0) remedies.push(`kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}`);
+  if (found.replicas < replicas) {
+    told.push(`it is kept on ${found.replicas} brokers, not ${replicas}`);
+    remedies.push("kafka-reassign-partitions.sh");
+  }
+  if (told.length === 0) return;
   throw new OperatingError("TOPIC_SETTINGS_DIFFER", `Topic ${name} was made with other settings, and could lose records or leave gaps: ${told.join("; ")}`, {
-    next_step: `Set them (kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}), or choose another topic.`,
+    next_step: `Mend it (${remedies.join("; ")}), or choose another topic.`,
   });
 }

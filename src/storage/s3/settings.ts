@@ -13,6 +13,18 @@ export interface S3Settings {
 
 const DEFAULT_REGION = "us-east-1";
 
+/** What S3 clients read. They belong together: the keys, the region and the profile of one S3 are none of another. */
+export const S3_VARIABLES = [
+  "AWS_ENDPOINT_URL_S3",
+  "AWS_ENDPOINT_URL",
+  "AWS_REGION",
+  "AWS_DEFAULT_REGION",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AWS_PROFILE",
+] as const;
+
 /** From the environment variables that every S3 client knows. Throws S3_CREDENTIALS_MISSING, S3_ENDPOINT_INVALID. */
 export function s3SettingsFrom(env: Readonly<Record<string, string | undefined>>): S3Settings {
   const access_key_id = env["AWS_ACCESS_KEY_ID"];

@@ -1,4 +1,9 @@
+import { untilPortsAreFree } from "../../../src/cluster/launch.ts";
+import { isRunning } from "../../../src/cluster/machine/process.ts";
+import { systemClock } from "../../../src/clock.ts";
 import { Servers } from "../servers.ts";
+
+const LOOK_MS = 10;
 
 /** A Kafka of a test's own, that it may kill. */
 export class Broker {
@@ -16,10 +21,12 @@ export class Broker {
     return [this.#servers.environment["COINLAKE_KAFKA_BROKERS"]!];
   }
 
-  /** Resolves once it is gone, and its ports are free. */
+  /** Resolves once it is gone. */
   async kill(): Promise<void> {
-    process.kill(this.#servers.parts.get("kafka")!.pid, "SIGKILL");
-    await this.#servers.stop();
+    const state = this.#servers.parts.get("kafka")!;
+    process.kill(state.pid, "SIGKILL");
+    while (isRunning(state)) await systemClock.wait(LOOK_MS);
+    await untilPortsAreFree(state);
   }
 
   /** Where it was before, with what it had. */

@@ -24,7 +24,7 @@ before(async () => {
   servers = await Servers.start("spark");
   rememberAsCurrent(servers.data, openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name, profile: "cluster", warehouse: "s3://warehouse" }));
   spark = new SparkSession({ remote: servers.environment.SPARK_REMOTE ?? "" });
-  for (const layer of ["bronze", "gold"]) await spark.sql(`create namespace ${layer}`);
+  for (const layer of ["bronze", "gold"]) await spark.sql(`create namespace ${layer} with dbproperties ('coinlake.lake' = 'live')`);
   await spark.sql(`create table ${BRONZE} (log_topic string, log_partition int, log_offset bigint, ingested_at timestamp) using iceberg`);
   await spark.sql(`insert into ${BRONZE} select 't', partition, offset, timestamp '2026-01-01' from (select explode(sequence(0, 2)) as partition), (select explode(sequence(5L, 9L)) as offset)`);
   await spark.sql(`create table ${FACTS} (crypto_id string, price_at timestamp, price decimal(38, 18)) using iceberg tblproperties ('coinlake.log-offsets' = '{"t/0":7}')`);

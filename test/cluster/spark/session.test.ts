@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { cacheFolder } from "../../../src/cluster/fetch/cache.ts";
 import { freePorts } from "../../../src/cluster/machine/port.ts";
 import { spark } from "../../../src/cluster/parts/spark.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { OperatingError } from "../../../src/errors.ts";
 import { SparkRefused } from "../../../src/engine/cluster/spark/failure.ts";
 import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
 import { projectFolder, pythonExecutable } from "../../../src/lake/tools.ts";
+import { sparkPython } from "../../../src/transform/engine.ts";
+import { endLeftStatements, remoteInSession } from "../../../src/transform/spark-session.ts";
 import { temporaryFolder } from "../../coinlake.ts";
 import { Servers } from "../servers.ts";
 
@@ -99,6 +104,30 @@ test("what nobody waits for any more is ended in Spark too", async () => {
   await assert.rejects(left, /enough/);
   // It would have waited for the cores that the others took.
   assert.deepEqual(await session.sql("select count(*) as rows from range(1000)", { timeout_ms: 30_000 }), [{ rows: 1000n }]);
+});
+
+test("what a client that was killed has left is gone on with until it is ended, and heard to end", async () => {
+  const python = await sparkPython({ clock: systemClock, say: () => {} });
+  const endless = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
+  const client = spawn(python, ["-c", endless], { env: { ...process.env, SPARK_REMOTE: remoteInSession(remote) }, stdio: "inherit" });
+  const exit = once(client, "exit");
+  // It takes both cores: whoever comes later waits.
+  const isBusy = async (): Promise<boolean> => {
+    try {
+      await session.sql("select count(*) from range(1000)", { timeout_ms: 3_000 });
+      return false;
+    } catch (error) {
+      if (error instanceof OperatingError && error.code === "SPARK_TIMED_OUT") return true;
+      throw error;
+    }
+  };
+  while (!(await isBusy())) await systemClock.wait(100);
+  client.kill("SIGKILL");
+  await exit;
+  assert.equal(await isBusy(), true);
+  assert.equal(await endLeftStatements(remote), 1);
+  assert.equal(await isBusy(), false);
+  assert.equal(await endLeftStatements(remote), 0);
 });
 
 test("a table is made, filled and read, its files in MinIO", async () => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { identify } from "../../../src/cluster/machine/process.ts";
 import { clusterFolder } from "../../../src/cluster/state.ts";
-import { SparkStreams, type StreamEvent } from "../../../src/engine/cluster/spark/streams.ts";
+import { SparkStreams, StreamingQuery, type StreamEvent } from "../../../src/engine/cluster/spark/streams.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
 import { Servers } from "../servers.ts";
 import { Topic } from "./topic.ts";
@@ -121,11 +122,22 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
   await assertExactlyOnce();
 });
 
-test("started again it goes on where it stopped, as the same query", async () => {
+test("started again, by two at one moment, it goes on where it stopped, as the same query and as one run", async () => {
   await topic.append(300);
-  const query = await startJob();
+  const [query, same] = await Promise.all([startJob(), startJob()]);
+  assert.equal(same.run_id, query.run_id);
   await query.drain();
   await assertExactlyOnce();
+});
+
+test("whoever asks of a run that is no more is told so", async () => {
+  const { id } = (await streams.find(job.name))!;
+  const run_id = randomUUID();
+  for (const instance of [{ id, run_id }, { id: randomUUID(), run_id }]) {
+    const query = new StreamingQuery(streams.session, instance, job.name);
+    await assert.rejects(query.status(), { code: "STREAM_LOST", is_retryable: true });
+    await assert.rejects(query.lastProgress(), { code: "STREAM_LOST", is_retryable: true });
+  }
 });
 
 test("Spark, killed in the middle of a backlog, goes on from the checkpoint: nothing lost, nothing doubled", async () => {
@@ -163,13 +175,15 @@ test("a lost checkpoint doubles nothing: the table says how far it is", async ()
 test("bytes that are no text, and records that somebody else wrote, are kept", async () => {
   await topic.appendForeign(0, Buffer.from([0xff, 0x00]));
   await topic.appendForeign(1, Buffer.from("{}"));
+  await topic.appendForeign(2, null);
   const query = (await streams.find(job.name))!;
   await query.drain();
-  await assertExactlyOnce(2);
-  const rows = await streams.session.sql(`select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated from ${TABLE} where source is null order by log_partition`);
+  await assertExactlyOnce(3);
+  const rows = await streams.session.sql(`select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated from ${TABLE} where source = '' order by log_partition`);
   assert.deepEqual(rows, [
-    { source: null, payload: null, payload_bytes: Uint8Array.of(255, 0), is_dated: true },
-    { source: null, payload: "{}", payload_bytes: null, is_dated: true },
+    { source: "", payload: null, payload_bytes: Uint8Array.of(255, 0), is_dated: true },
+    { source: "", payload: "{}", payload_bytes: null, is_dated: true },
+    { source: "", payload: "", payload_bytes: null, is_dated: true },
   ]);
   await query.stop();
 });

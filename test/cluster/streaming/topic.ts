@@ -32,8 +32,8 @@ export class Topic {
   }
 
   /** What somebody else might write: bytes, and nothing said about them. */
-  async appendForeign(partition: number, value: Buffer): Promise<void> {
-    await this.#producer.send({ messages: [{ topic: this.name, partition, value }], acks: -1 });
+  async appendForeign(partition: number, value: Buffer | null): Promise<void> {
+    await this.#producer.send({ messages: [{ topic: this.name, partition, ...(value && { value }) }], acks: -1 });
   }
 
   #message(number: number): MessageToProduce {

@@ -71,6 +71,20 @@ test("a commit whose property did not follow it is not done again: its snapshot 
   await lakes.assertSame();
 });
 
+/** Records that are each right, and together make more than a decimal holds: a change in percent, a minute's volume. */
+function extremes(): SourceRecord[] {
+  const tick = (minutes_ago: number, members: object): SourceRecord => {
+    const at_ms = Date.parse(NOW) - minutes_ago * 60_000;
+    const payload = Buffer.from(JSON.stringify({ time: new Date(at_ms).toISOString(), ...members }));
+    return { key: "extremes", source: "extremes", payload, ingested_at_us: at_ms * 1000 };
+  };
+  return [
+    tick(62, { product: "RISEN", price: "0.000000000000001" }),
+    tick(0, { product: "RISEN", price: "60000" }),
+    ...[7, 8].map((trade_id) => tick(0, { product: "HUGE", price: "1", volume: "90000000000000000000", trade_id })),
+  ];
+}
+
 test("whatever may come is judged alike", async () => {
   const records = CASES.map(({ payload }, number) => ({
     key: String(number),
@@ -78,7 +92,7 @@ test("whatever may come is judged alike", async () => {
     payload: typeof payload === "string" ? Buffer.from(payload.replaceAll("COIN", String(1000 + number)).replaceAll("NOW", NOW)) : payload,
     ingested_at_us: Date.parse(NOW) * 1000,
   }));
-  await append(records.filter(({ payload }) => payload.length < LARGE_BYTES));
+  await append([...records.filter(({ payload }) => payload.length < LARGE_BYTES), ...extremes()]);
   await lakes.transform().catchUp();
   await lakes.assertSame();
 });

@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { OperatingError } from "../../../errors.ts";
-import { sparkFailure } from "./failure.ts";
+import { SparkRefused, sparkFailure } from "./failure.ts";
 import type { ExecutePlanResponse, PlanSchema } from "./protocol/spark/connect/base_pb.js";
 import { InterruptRequest_InterruptType, SparkConnectService } from "./protocol/spark/connect/base_pb.js";
 import type { CommandSchema } from "./protocol/spark/connect/commands_pb.js";
@@ -38,6 +38,8 @@ const MAX_MESSAGE_BYTES = 128 * 1024 * 1024;
 const PING_INTERVAL_MS = 330_000;
 const PING_TIMEOUT_MS = 20_000;
 const INTERRUPT_TIMEOUT_MS = 5_000;
+/** A commit that is under way comes first. */
+const END_TIMEOUT_MS = 120_000;
 const USER = { userId: "coinlake", userName: "coinlake" };
 
 /**
@@ -134,6 +136,32 @@ export class SparkSession {
 
   #limits({ timeout_ms = this.#timeout_ms, signal }: CallOptions) {
     return { ...(timeout_ms !== null && { timeoutMs: timeout_ms }), ...(signal && { signal }) };
+  }
+
+  /**
+   * Ends what the session is busy with, for whomever, and resolves once all of it has ended: to how many statements that were. Those of a
+   * client that is gone are meant, such as PySpark's, which Spark goes on with.
+   */
+  async endStatements(): Promise<number> {
+    const request = { ...this.#who(), interruptType: InterruptRequest_InterruptType.ALL };
+    const { interruptedIds } = await this.#asked("end statements", {}, () => this.#client.interrupt(request, this.#limits({})));
+    await Promise.all(interruptedIds.map((id) => this.#untilEnded(id)));
+    return interruptedIds.length;
+  }
+
+  /** A statement that was told to end may commit before it does. Who attaches to it hears its end. */
+  async #untilEnded(operation_id: string): Promise<void> {
+    const options = { timeout_ms: END_TIMEOUT_MS };
+    try {
+      for (let is_over = false; !is_over; ) {
+        const responses = this.#client.reattachExecute({ ...this.#who(), operationId: operation_id }, this.#limits(options));
+        for await (const { responseType } of responses) is_over = responseType.case === "resultComplete";
+      }
+    } catch (error) {
+      const failure = sparkFailure(error, this.#remote, "end a statement");
+      // It ended as it was told to, or had ended before.
+      if (!(failure instanceof SparkRefused)) throw failure;
+    }
   }
 
   /** Ends the session on the server with all that belongs to it, streaming queries included; its id is refused from then on. */

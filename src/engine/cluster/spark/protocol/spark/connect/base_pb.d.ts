@@ -1658,6 +1658,79 @@ export declare type ResultChunkingOptions = Message<"spark.connect.ResultChunkin
 export declare const ResultChunkingOptionsSchema: GenMessage<ResultChunkingOptions>;
 
 /**
+ * @generated from message spark.connect.ReattachExecuteRequest
+ */
+export declare type ReattachExecuteRequest = Message<"spark.connect.ReattachExecuteRequest"> & {
+  /**
+   * (Required)
+   *
+   * The session_id of the request to reattach to.
+   * This must be an id of existing session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * (Optional)
+   *
+   * Server-side generated idempotency key from the previous responses (if any). Server
+   * can use this to validate that the server side session has not changed.
+   *
+   * @generated from field: optional string client_observed_server_side_session_id = 6;
+   */
+  clientObservedServerSideSessionId?: string | undefined;
+
+  /**
+   * (Required) User context
+   *
+   * user_context.user_id and session+id both identify a unique remote spark session on the
+   * server side.
+   *
+   * @generated from field: spark.connect.UserContext user_context = 2;
+   */
+  userContext?: UserContext | undefined;
+
+  /**
+   * (Required)
+   * Provide an id of the request to reattach to.
+   * This must be an id of existing operation.
+   *
+   * @generated from field: string operation_id = 3;
+   */
+  operationId: string;
+
+  /**
+   * Provides optional information about the client sending the request. This field
+   * can be used for language or version specific information and is only intended for
+   * logging purposes and will not be interpreted by the server.
+   *
+   * @generated from field: optional string client_type = 4;
+   */
+  clientType?: string | undefined;
+
+  /**
+   * (Optional)
+   * Last already processed response id from the response stream.
+   * After reattach, server will resume the response stream after that response.
+   * If not specified, server will restart the stream from the start.
+   *
+   * Note: server controls the amount of responses that it buffers and it may drop responses,
+   * that are far behind the latest returned response, so this can't be used to arbitrarily
+   * scroll back the cursor. If the response is no longer available, this will result in an error.
+   *
+   * @generated from field: optional string last_response_id = 5;
+   */
+  lastResponseId?: string | undefined;
+};
+
+/**
+ * Describes the message spark.connect.ReattachExecuteRequest.
+ * Use `create(ReattachExecuteRequestSchema)` to create a new message.
+ */
+export declare const ReattachExecuteRequestSchema: GenMessage<ReattachExecuteRequest>;
+
+/**
  * @generated from message spark.connect.ReleaseSessionRequest
  */
 export declare type ReleaseSessionRequest = Message<"spark.connect.ReleaseSessionRequest"> & {
@@ -1802,6 +1875,19 @@ export declare const SparkConnectService: GenService<{
     methodKind: "unary";
     input: typeof InterruptRequestSchema;
     output: typeof InterruptResponseSchema;
+  },
+  /**
+   * Reattach to an existing reattachable execution.
+   * The ExecutePlan must have been started with ReattachOptions.reattachable=true.
+   * If the ExecutePlanResponse stream ends without a ResultComplete message, there is more to
+   * continue. If there is a ResultComplete, the client should use ReleaseExecute with
+   *
+   * @generated from rpc spark.connect.SparkConnectService.ReattachExecute
+   */
+  reattachExecute: {
+    methodKind: "server_streaming";
+    input: typeof ReattachExecuteRequestSchema;
+    output: typeof ExecutePlanResponseSchema;
   },
   /**
    * Release a session.

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { DbtWorker } from "../../src/transform/worker.ts";
+import { temporaryFolder } from "../coinlake.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+/** Starts dbt for a lake of its own, whose catalog listens elsewhere; resolves to what dbt left there when it was ready. */
+async function startFor(lake: string, port: number): Promise<string> {
+  const dbt_folder = join(folder.path, lake);
+  const worker = new DbtWorker({ project: crypto.transform.project, engine: { kind: "embedded", catalog_url: `http://127.0.0.1:${port}`, s3: null }, folder: dbt_folder });
+  await worker.start();
+  await worker.close();
+  return join(dbt_folder, "target");
+}
+
+test("what dbt parsed for one lake serves the next, wherever its catalog listens", async () => {
+  await startFor("one", 1);
+  const target = await startFor("two", 2);
+  // dbt writes it whenever it has parsed anything.
+  assert.ok(!existsSync(join(target, "partial_parse.msgpack")), readdirSync(target).join(" "));
+});
