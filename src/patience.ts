@@ -4,6 +4,8 @@ import { OperatingError } from "./errors.ts";
 /** The first pause after a failure; each is twice the one before, up to the bound. */
 const RETRY_PAUSE_MS = 1_000;
 const MAX_RETRY_PAUSE_MS = 60_000;
+/** With the pauses between them: a server that is away for longer is somebody's to see. */
+export const FAILURES_IN_AN_HOUR = 66;
 
 export interface Patience {
   clock: Clock;
@@ -14,16 +16,21 @@ export interface Patience {
   failed(error: OperatingError): void;
   /** Which failures a retry may mend; without, those that say so. */
   mayMend?(error: OperatingError): boolean;
+  /** How far the work has come, for work that goes on for long: failures are counted from the last time that this was another. */
+  place?(): unknown;
 }
 
 /** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
-export async function patiently<T>({ clock, signal, most_failures, failed, mayMend = isRetryable }: Patience, work: () => Promise<T>): Promise<T | null> {
+export async function patiently<T>({ clock, signal, most_failures, failed, mayMend = isRetryable, place }: Patience, work: () => Promise<T>): Promise<T | null> {
+  let reached = place?.();
   for (let failures = 1; ; failures += 1) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       if (signal.aborted) return null;
+      if (place?.() !== reached) failures = 1;
+      reached = place?.();
       if (!mayMend(error) || failures >= most_failures) throw error;
       failed(error);
     }

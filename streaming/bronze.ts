@@ -62,7 +62,8 @@ function readTopic(topic: string, brokers: string): Relation {
 
 /**
  * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else wrote has
- * none, and is kept all the same: without a source, and with Kafka's own time.
+ * none, and is kept all the same: with an empty source, and with Kafka's own time. Who reads the log says the same of it
+ * (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;
@@ -71,16 +72,16 @@ function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relatio
     `with received as (
       select
         *,
-        cast(value as string) as text,
+        cast(coalesce(value, x'') as string) as text,
         coalesce(timestamp_micros(try_cast(${header("ingested_at_us")} as bigint)), timestamp) as received_at
       from topic
       where ${known.length === 0 ? "true" : `not (${known.join(" or ")})`}
     )
     select
-      ${header("source")} as source,
+      coalesce(${header("source")}, '') as source,
       try_validate_utf8(text) as payload,
       if(is_valid_utf8(text), null, value) as payload_bytes,
-      octet_length(value) as payload_size_bytes,
+      octet_length(text) as payload_size_bytes,
       received_at as ingested_at,
       cast(received_at as date) as ingestion_date,
       topic as log_topic,

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Log } from "./log.ts";
 import { OperatingError } from "../errors.ts";
+import { FAILURES_IN_AN_HOUR, patiently } from "../patience.ts";
 import type { Batch, Producer, SourceReport } from "../source/producer.ts";
 
 export interface ProducerRun {
@@ -20,18 +21,23 @@ export interface ProducerRun {
 
 /**
  * Pulls batches and makes each durable, with the producer's position, before it pulls the next.
- * Resolves to the number of records appended when the source ends or the signal aborts. Whatever the log or the producer
- * throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
+ * Resolves to the number of records appended when the source ends or the signal aborts. A log that is away is waited for with the
+ * batch in hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
+ * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else the log or the
+ * producer throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
   const { producer, log, topic, clock, signal, report, appended, failed } = run;
+  const waiting = ({ code, message }: OperatingError): void => report({ level: "warning", code, message: `${producer.id} waits, and tries again: ${message}.` });
+  const patience = { clock, signal, most_failures: FAILURES_IN_AN_HOUR, failed: waiting };
   let records = 0;
   try {
-    const position = await log.position(topic, producer.id);
+    const position = await patiently(patience, () => log.position(topic, producer.id));
+    if (signal.aborted) return { records };
     for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
       if (batch.records.length > 0) {
         const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
-        await log.append(topic, batch.records, checkpoint);
+        if ((await patiently(patience, () => log.append(topic, batch.records, checkpoint))) === null) break;
         records += batch.records.length;
         appended?.(batch.records.length);
       }

@@ -4,7 +4,7 @@ import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
-import { isRetryable, patiently, pause, retryPause_ms } from "../patience.ts";
+import { FAILURES_IN_AN_HOUR, isRetryable, patiently, pause, retryPause_ms } from "../patience.ts";
 import { startLoop, type Loop } from "./loop.ts";
 import { produce } from "./produce.ts";
 import type { Transform } from "../transform/transform.ts";
@@ -15,7 +15,10 @@ export interface PipelineRun {
   /** Side by side, each with a loop and a durable position of its own. */
   producers: readonly Producer[];
   log: Log;
-  ingest: Pick<Ingest, "run" | "drain">;
+  ingest: Pick<Ingest, "run"> & {
+    /** What commits by itself ends with a commit; what waits for others heeds the signal. */
+    drain(signal: AbortSignal): Promise<void>;
+  };
   /** Null where somebody else carries bronze on. */
   transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
@@ -47,8 +50,6 @@ export interface RunEvents {
   failed(error: OperatingError): void;
 }
 
-/** A failing increment is tried again so many times; then the run ends with its error. */
-const MAX_FAILURES_IN_A_ROW = 8;
 /** Somebody waits for the end of a drain: what three attempts within seconds do not mend is theirs to see. */
 const MAX_FAILURES_WHILE_DRAINING = 3;
 /** An idle schedule looks for new commits at this pace; looking costs one read of the catalog. */
@@ -72,7 +73,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     await Promise.race([producing.end, ...[ingesting, transforming, following].map(failureOf)]);
     if (run.is_until_drained && !run.signal.aborted) {
       await ingesting.stop();
-      await run.ingest.drain();
+      await run.ingest.drain(run.signal);
       await transforming.stop();
       if (transform !== null) await finish({ ...run, transform });
       // A clean stop ends the following, and with it the wait.
@@ -123,7 +124,7 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Trans
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (!isRetryable(error) || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+      if (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) throw error;
       events.failed(error);
     }
   }

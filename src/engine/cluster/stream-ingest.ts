@@ -1,9 +1,10 @@
 import { tableNamed } from "../../catalog/errors.ts";
 import type { TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import type { Clock } from "../../clock.ts";
-import { messageOf, OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../errors.ts";
 import { LOG_OFFSETS_PROPERTY, pendingRecords, readOffsets, writeOffsets, type Offsets } from "../../ingest/offsets.ts";
-import { isRetryable, pause, retryPause_ms } from "../../patience.ts";
+import { FAILURES_IN_AN_HOUR, patiently, pause } from "../../patience.ts";
+import type { PartitionBounds } from "../../log/log.ts";
 import { BRONZE_CONSUMER, type Pipeline } from "../../pipeline/definition.ts";
 import type { SourceReport } from "../../source/producer.ts";
 import type { ClusterParts } from "./parts.ts";
@@ -31,8 +32,8 @@ export interface StreamState {
 
 const LOOK_MS = 500;
 const PRUNE_INTERVAL_US = 60_000_000;
-/** A stream that fails goes on from its checkpoint when it is started again: so many times in a row. */
-const MOST_FAILURES = 8;
+/** Somebody waits for the end of a drain: two minutes of failures in a row are theirs to see. */
+const MOST_FAILURES_WHILE_DRAINING = 8;
 const RACES = 5;
 
 /**
@@ -56,25 +57,24 @@ export class StreamIngest {
 
   /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#patiently(signal, async () => {
+    await this.#patiently(FAILURES_IN_AN_HOUR, signal, async () => {
       const query = await this.#start();
       do await this.#look(query);
       while (await pause(this.#options.clock, LOOK_MS, signal));
     });
   }
 
-  /** Resolves once bronze has all that the log held when this was called. */
-  async drain(): Promise<void> {
+  /** Resolves once bronze has all that the log held when this was called, or the signal aborts. */
+  async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
-    const ends = await open.cluster.kafka.bounds(pipeline.topic.name);
-    const never = new AbortController().signal;
-    await this.#patiently(never, async () => {
+    let ends: readonly PartitionBounds[] | null = null;
+    await this.#patiently(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
+      ends ??= await open.cluster.kafka.bounds(pipeline.topic.name);
       const query = await this.#start();
-      for (;;) {
+      do {
         await this.#look(query);
         if (pendingRecords(this.#next, ends) === 0) return;
-        await pause(clock, LOOK_MS, never);
-      }
+      } while (await pause(clock, LOOK_MS, signal));
     });
   }
 
@@ -89,22 +89,14 @@ export class StreamIngest {
     this.#streams.disconnect();
   }
 
-  /** Tries again after failures that a retry may mend; they are counted from the last batch on. */
-  async #patiently(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
+  async #patiently(most_failures: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { clock, report } = this.#options;
-    for (let failures = 1; ; failures += 1) {
-      const before = this.#next;
-      try {
-        return await work();
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#state = { state: "failed", message: messageOf(error) };
-        if (this.#next !== before) failures = 1;
-        if (!isRetryable(error) || failures >= MOST_FAILURES) throw error;
-        report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
-      }
-      if (!(await pause(clock, retryPause_ms(failures), signal))) return;
-    }
+    const failed = ({ code, message, next_step }: OperatingError): void => {
+      this.#state = { state: "failed", message };
+      report({ level: "warning", code, message: `${message} ${next_step}` });
+    };
+    await patiently({ clock, signal, most_failures, failed, place: () => this.#next }, work);
   }
 
   async #start(): Promise<StreamingQuery> {

@@ -84,7 +84,11 @@ export class Appender {
     const { timeout_ms } = this.#address;
     const started_ms = performance.now();
     // The client itself would try for ever. Closed, it gives up, and what it had sent is not sent again.
-    const timer = setTimeout(() => void producer.close().catch(() => {}), timeout_ms);
+    let is_given_up = false;
+    const timer = setTimeout(() => {
+      is_given_up = true;
+      producer.close().catch(() => {});
+    }, timeout_ms);
     try {
       const { offsets = [] } = await producer.send({ messages });
       for (const { topic, partition, offset } of offsets) {
@@ -95,7 +99,7 @@ export class Appender {
       this.#producer = null;
       await producer.close();
       const topic = messages[0]?.topic ?? "";
-      throw performance.now() - started_ms >= timeout_ms || mayPass(error) ? uncertain(topic, performance.now() - started_ms, error) : refused(`append to ${topic}`, error);
+      throw is_given_up || mayPass(error) ? uncertain(topic, performance.now() - started_ms, error) : refused(`append to ${topic}`, error);
     } finally {
       clearTimeout(timer);
     }

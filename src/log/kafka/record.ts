@@ -8,6 +8,8 @@ import type { LogRecord } from "../log.ts";
  * field for stands in headers:
  *   source           UTF-8
  *   ingested_at_us   microseconds UTC, decimal
+ * What somebody else wrote has none, and is kept as bronze keeps it (streaming/bronze.ts): without a source, and as ingested when the
+ * broker took it. Whatever the outside world sends is for silver to judge; one message must not stop all that follow the log.
  */
 const SOURCE = Buffer.from("source");
 const INGESTED_AT_US = Buffer.from("ingested_at_us");
@@ -28,17 +30,16 @@ export function toMessage(topic: string, partition: number, { key, source, paylo
   };
 }
 
-/** Throws FOREIGN_RECORD for what somebody else wrote. */
-export function toLogRecord(topic: string, partition: number, offset: number, { key, value, headers }: KafkaRecord): LogRecord {
-  const source = headerOf(headers, SOURCE);
-  const ingested_at_us = Number(headerOf(headers, INGESTED_AT_US) ?? NaN);
-  if (key === null || value === null || source === null || !Number.isSafeInteger(ingested_at_us)) throw foreign(topic, partition, offset, "has no source and time of ingestion");
-  return { partition, offset, key: key.toString(), source: source.toString(), payload: value, ingested_at_us };
+/** `taken_at_us`: when the broker took it. */
+function toLogRecord(partition: number, offset: number, taken_at_us: number, { key, value, headers }: KafkaRecord): LogRecord {
+  const told = headerOf(headers, INGESTED_AT_US);
+  const ingested_at_us = /^-?\d{1,16}$/.test(told) ? Number(told) : taken_at_us;
+  return { partition, offset, key: key?.toString() ?? "", source: headerOf(headers, SOURCE), payload: value ?? Buffer.alloc(0), ingested_at_us };
 }
 
-function headerOf(headers: KafkaRecord["headers"], name: Buffer): Buffer | null {
-  for (const [key, value] of headers) if (key !== null && name.equals(key)) return value;
-  return null;
+function headerOf(headers: KafkaRecord["headers"], name: Buffer): string {
+  for (const [key, value] of headers) if (key !== null && name.equals(key)) return value?.toString() ?? "";
+  return "";
 }
 
 /** A control batch ends a transaction, and takes an offset that holds no record. */
@@ -47,19 +48,20 @@ const IS_CONTROL = 0x20;
 /** Records from `from` on, in order. Throws FOREIGN_RECORD where an offset was left out: nobody who keeps the log's rules does that. */
 export function* recordsOf(topic: string, partition: number, batches: readonly RecordsBatch[], from: number): Generator<LogRecord> {
   let next = from;
-  for (const { firstOffset, attributes, records } of batches) {
+  for (const { firstOffset, attributes, maxTimestamp, records } of batches) {
     for (const record of records) {
       const offset = Number(firstOffset) + record.offsetDelta;
       if (offset < from) continue;
-      if (offset !== next || (attributes & IS_CONTROL) !== 0) throw foreign(topic, partition, next, "is no record of Coinlake's");
-      yield toLogRecord(topic, partition, offset, record);
+      if (offset !== next || (attributes & IS_CONTROL) !== 0) throw foreign(topic, partition, next);
+      // The broker notes when it took a batch (LogAppendTime) as the time of its newest record.
+      yield toLogRecord(partition, offset, Number(maxTimestamp) * 1000, record);
       next += 1;
     }
   }
 }
 
-function foreign(topic: string, partition: number, offset: number, what: string): OperatingError {
-  return new OperatingError("FOREIGN_RECORD", `What lies at ${topic}/${partition}, offset ${offset}, ${what}: somebody else writes to the topic, or a transaction or compaction left a gap`, {
+function foreign(topic: string, partition: number, offset: number): OperatingError {
+  return new OperatingError("FOREIGN_RECORD", `No record lies at ${topic}/${partition}, offset ${offset}: somebody else's transaction, or compaction, left a gap`, {
     next_step: "Give Coinlake a topic that nobody else writes to.",
   });
 }

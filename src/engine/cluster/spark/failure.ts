@@ -7,7 +7,11 @@ const CONDITION = /^(?:\([^)]*\) )?\[([A-Z0-9_.]+)\]/;
 const CONNECTION: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.Aborted, Code.Internal, Code.Unknown]);
 const LINES_SHOWN = 6;
 
-/** Spark understood, and refused or failed. */
+/**
+ * Spark understood, and refused or failed. What it refuses by its own rules (grammar, names, types) has a condition, and is refused
+ * again. Without one something below it failed: its metastore or its store is away, and said so in words of its own ("Failed to list
+ * namespace", "Unable to execute HTTP request"), as do faults that no retry mends. Whoever tries again sets the bound.
+ */
 export class SparkRefused extends OperatingError {
   /** Spark's own name of the condition, such as TABLE_OR_VIEW_NOT_FOUND; null where it gives none. */
   readonly condition: string | null;
@@ -15,6 +19,7 @@ export class SparkRefused extends OperatingError {
   constructor(doing: string, condition: string | null, message: string, cause: unknown) {
     super("SPARK_REFUSED", `Spark could not ${doing}: ${message}`, {
       next_step: "Spark's own words stand above; its log says more (`coinlake cluster status --native` shows where it lies).",
+      is_retryable: condition === null,
       cause,
     });
     this.condition = condition;

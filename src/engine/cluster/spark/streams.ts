@@ -3,6 +3,7 @@ import { systemClock } from "../../../clock.ts";
 import { OperatingError } from "../../../errors.ts";
 import { parseProgress, type StreamProgress } from "./progress.ts";
 import type { StreamingQueryCommandSchema, StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
+import { SparkRefused } from "./failure.ts";
 import type { Relation } from "./relation.ts";
 import { SparkSession, type CallOptions } from "./session.ts";
 
@@ -43,9 +44,21 @@ export class SparkStreams {
   }
 
   /** Starts a query, or finds it running. Throws what a session throws; SPARK_TIMED_OUT leaves open whether it runs, and this may be called again. */
-  async start({ name, input, table, trigger, options = {} }: StreamDefinition): Promise<StreamingQuery> {
+  async start(definition: StreamDefinition): Promise<StreamingQuery> {
+    const { name } = definition;
     const running = await this.find(name);
     if (running !== null) return running;
+    try {
+      return await this.#startNew(definition);
+    } catch (error) {
+      // Of two who start it in one moment, Spark refuses one.
+      const started = error instanceof SparkRefused ? await this.find(name) : null;
+      if (started === null) throw error;
+      return started;
+    }
+  }
+
+  async #startNew({ name, input, table, trigger, options = {} }: StreamDefinition): Promise<StreamingQuery> {
     const { value } = await this.session.ask(
       {
         case: "writeStreamOperationStart",
@@ -112,6 +125,9 @@ export class SparkStreams {
   }
 }
 
+/** Spark's words for a run that it does not know; its condition is INTERNAL_ERROR, as that of many others. */
+const OF_NO_RUN = /\[INTERNAL_ERROR\] (Streaming query \S+ is not found|Run id mismatch)/;
+
 interface Watched {
   query: StreamingQuery;
   /** When the newest batch that was told of began; ISO 8601, so that text sorts as time does. */
@@ -129,7 +145,10 @@ function known(instance: StreamingQueryInstanceId | undefined): Instance {
   return { id: instance.id, run_id: instance.runId };
 }
 
-/** One run of a streaming query. */
+/**
+ * One run of a streaming query. Its methods throw STREAM_LOST where Spark knows of no such run: it was started anew, or the stream was
+ * by somebody else.
+ */
 export class StreamingQuery {
   readonly id: string;
   readonly run_id: string;
@@ -189,13 +208,13 @@ export class StreamingQuery {
   }
 
   async #ask(command: MessageInitShape<typeof StreamingQueryCommandSchema>["command"], doing: string, options: CallOptions = {}) {
-    const { value } = await this.#session.ask(
-      { case: "streamingQueryCommand", value: { queryId: { id: this.id, runId: this.run_id }, command } },
-      "streamingQueryCommandResult",
-      `${doing} the stream "${this.name}"`,
-      options,
-    );
-    return value.resultType;
+    const query = { queryId: { id: this.id, runId: this.run_id }, command };
+    try {
+      const { value } = await this.#session.ask({ case: "streamingQueryCommand", value: query }, "streamingQueryCommandResult", `${doing} the stream "${this.name}"`, options);
+      return value.resultType;
+    } catch (error) {
+      throw error instanceof SparkRefused && OF_NO_RUN.test(error.message) ? lost(this.name, error) : error;
+    }
   }
 
   async #orFailed<T>(call: () => Promise<T>): Promise<T> {
@@ -211,4 +230,12 @@ export class StreamingQuery {
       });
     }
   }
+}
+
+function lost(name: string, cause: unknown): OperatingError {
+  return new OperatingError("STREAM_LOST", `Spark no longer knows this run of the stream "${name}": Spark or the stream was started anew.`, {
+    next_step: "Look for it by its name; where it does not run, start it, and it goes on from its checkpoint.",
+    is_retryable: true,
+    cause,
+  });
 }
