@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import { patiently, pause } from "../patience.ts";
+import { FAILURES_IN_AN_HOUR, patiently, pause } from "../patience.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../source/producer.ts";
 import type { Alert, AlertEvent } from "./alert.ts";
@@ -45,7 +45,6 @@ const REACHED_LOOK_MS = 20;
 const SLICE_TICKS = 2_000;
 /** What waits beyond this is forgotten, and read again from the lake when its turn comes. */
 const MAX_WAITING_TICKS = 500_000;
-const MOST_FAILURES = 8;
 const MOST_OPEN_JOBS = 1_000;
 
 export function alertsFile(folder: string): string {
@@ -414,7 +413,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
     const mayMend = (error: OperatingError): boolean => error.is_retryable || error.code === "BAD_SQL";
     const failed = ({ code, message }: OperatingError): void => this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
-    return patiently({ clock: this.clock, signal, most_failures: MOST_FAILURES, mayMend, failed }, work);
+    return patiently({ clock: this.clock, signal, most_failures: FAILURES_IN_AN_HOUR, mayMend, failed }, work);
   }
 
   /** Until there is something to do, or the time has passed. */

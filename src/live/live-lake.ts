@@ -6,7 +6,7 @@ import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
-import { pause } from "../patience.ts";
+import { FAILURES_IN_AN_HOUR, pause, retryPause_ms } from "../patience.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { Place } from "./bindings.ts";
@@ -58,9 +58,6 @@ const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
 const PACE_MS = 10;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
 const LOOK_MS = 500;
-/** After a failure; each pause is twice the one before. */
-const RETRY_PAUSE_MS = 500;
-const MAX_FAILURES_IN_A_ROW = 8;
 
 /**
  * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
@@ -143,10 +140,10 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= FAILURES_IN_AN_HOUR) throw error;
         this.#stalled = error.message;
         failed?.(error);
-        await pause(clock, RETRY_PAUSE_MS * 2 ** (failures - 1), signal);
+        await pause(clock, retryPause_ms(failures), signal);
       }
     }
   }

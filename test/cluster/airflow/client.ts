@@ -13,7 +13,7 @@ interface DagRun {
 }
 
 const LOOK_MS = 250;
-const RUN_TIMEOUT_MS = 360_000;
+const RUN_TIMEOUT_MS = 900_000;
 
 /** Airflow's REST API, as a person's browser uses it. */
 export class AirflowClient {
