@@ -92,10 +92,14 @@ def keep_parsed(kept):
     # dbt writes it only where something had changed, and checks what it reads against the project's files.
     if not os.path.exists(parsed) or (os.path.exists(kept) and os.path.getmtime(kept) >= os.path.getmtime(parsed)):
         return
-    os.makedirs(os.path.dirname(kept), exist_ok=True)
     unfinished = f"{kept}.{os.getpid()}"
-    shutil.copyfile(parsed, unfinished)
-    os.replace(unfinished, kept)
+    try:
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        shutil.copyfile(parsed, unfinished)
+        os.replace(unfinished, kept)
+    except OSError as error:
+        # A folder of tools that may not be written to: the next process parses again.
+        print(f"what dbt parsed is not kept: {error}", file=sys.stderr)
 
 
 def leave_session():

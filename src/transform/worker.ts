@@ -190,7 +190,13 @@ export class DbtWorker {
     const { engine } = this.#options;
     const was_busy = this.#waiting !== null;
     await this.#end(this.#child);
-    if (was_busy && engine.kind === "spark") await endLeftStatements(engine.remote);
+    if (!was_busy || engine.kind !== "spark") return;
+    try {
+      await endLeftStatements(engine.remote);
+    } catch (error) {
+      // A Spark that is gone has ended it; of one that does not answer now, the next worker ends it before it begins.
+      if (!(error instanceof OperatingError)) throw error;
+    }
   }
 
   async #end(child: ChildProcess | null): Promise<void> {

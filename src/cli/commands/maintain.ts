@@ -187,9 +187,10 @@ async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[],
   const session: SparkSession = new Session({ remote });
   const output = openOutput(options.json ?? false);
   const stopping = stopOnSignals(output);
-  const release = (): void => void session.release().catch(() => session.disconnect());
+  // A server that is gone has no session any more; what went wrong before that is what is told.
+  const release = (): Promise<void> => session.release().catch(() => session.disconnect());
   // With its session Spark's work ends, which would go on beside that of whoever tries again.
-  stopping.signal.addEventListener("abort", release, { once: true });
+  stopping.signal.addEventListener("abort", () => void release(), { once: true });
   try {
     await work({ session, lake, pipeline, output });
   } catch (error) {
@@ -198,8 +199,7 @@ async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[],
     process.exitCode = INTERRUPTED;
   } finally {
     stopping.dispose();
-    // A server that is gone has no session any more; what went wrong before that is what is told.
-    if (!stopping.signal.aborted) await session.release().catch(() => session.disconnect());
+    if (!stopping.signal.aborted) await release();
   }
 }
 

@@ -40,7 +40,7 @@ async function findSources(name: string, folder: string): Promise<string> {
   const url = SOURCES_URL.exec(readFileSync(lock, "utf8"))?.[1];
   rmSync(lock);
   if (url !== undefined) return url;
-  throw failed("uv", name)("It finds no sources there that can be downloaded.");
+  throw failed(name)("It finds no sources there that can be downloaded.");
 }
 
 /** Downloads a file, or what is missing of it. Throws FETCH_FAILED. */
@@ -90,17 +90,17 @@ export async function installWithUv(cache: Cache, name: string, version: string)
 }
 
 async function uv(name: string, args: readonly string[]): Promise<void> {
-  await runTool(pythonExecutable(), ["-m", "uv", "--quiet", ...args], { is_background: true, failed: failed("uv", name) });
+  await runTool(pythonExecutable(), ["-m", "uv", "--quiet", ...args], { is_background: true, failed: failed(name) });
 }
 
 function pinsOf(name: string): string {
   return join(projectFolder(), "requirements", name, "requirements.txt");
 }
 
-function failed(tool: string, name: string): (last_lines: string) => OperatingError {
+function failed(name: string): (last_lines: string) => OperatingError {
   return (last_lines) =>
-    new OperatingError("FETCH_FAILED", `${tool} could not fetch what ${pinsOf(name)} names:\n${last_lines}`, {
-      next_step: `Check the network and ${tool}'s settings, then run this again.`,
+    new OperatingError("FETCH_FAILED", `uv could not fetch what ${pinsOf(name)} names:\n${last_lines}`, {
+      next_step: "Check the network and uv's settings, then run this again.",
       is_retryable: true,
     });
 }

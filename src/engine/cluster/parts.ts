@@ -33,12 +33,13 @@ export async function openClusterParts(lake: Lake, env: Environment, step: StepL
 export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
   for (const layer of LAYERS) {
     await createUnlessThere(catalog, layer, name);
-    if ((await ownerOf(catalog, layer)) === undefined) {
+    let owner = await ownerOf(catalog, layer);
+    if (owner === undefined) {
       if ((await catalog.listTables([layer])).length > 0) throw namespaceOfOthers(layer);
       await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
+      // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
+      owner = await ownerOf(catalog, layer);
     }
-    // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
-    const owner = await ownerOf(catalog, layer);
     if (owner !== name) throw tablesOfAnotherLake(owner ?? "nobody", name);
   }
 }
