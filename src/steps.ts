@@ -15,7 +15,19 @@ export const STEPS = [
   "after transform",
 ] as const;
 
-export type Step = (typeof STEPS)[number];
+/** Those of table maintenance, which runs beside the pipeline or by hand. */
+export const MAINTENANCE_STEPS = [
+  "before rewrite",
+  "after rewrite",
+  "before replace",
+  "after replace",
+  "before expiry",
+  "after expiry",
+  "inside deletion",
+  "before orphans",
+] as const;
+
+export type Step = (typeof STEPS)[number] | (typeof MAINTENANCE_STEPS)[number];
 export type StepListener = (step: Step) => void;
 
 export const nobodyListens: StepListener = () => {};
@@ -23,8 +35,9 @@ export const nobodyListens: StepListener = () => {};
 /** Kills this process, without any clean-up, at the `n`-th time `step` is reached; parses `STEP:n`. */
 export function killAt(instruction: string): StepListener {
   const [name, nth] = instruction.split(":");
-  if (!STEPS.includes(name as Step) || !/^[1-9]\d*$/.test(nth ?? "")) {
-    throw new RangeError(`COINLAKE_KILL_AT must be STEP:n with STEP one of ${STEPS.join(", ")}; got "${instruction}"`);
+  const known: readonly string[] = [...STEPS, ...MAINTENANCE_STEPS];
+  if (!known.includes(name ?? "") || !/^[1-9]\d*$/.test(nth ?? "")) {
+    throw new RangeError(`COINLAKE_KILL_AT must be STEP:n with STEP one of ${known.join(", ")}; got "${instruction}"`);
   }
   let remaining = Number(nth);
   return (step) => {

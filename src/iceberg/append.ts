@@ -1,27 +1,14 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import { addLongs, isSameLong } from "../catalog/long.ts";
-import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, TableMetadata } from "../catalog/model.ts";
+import { randomUUID } from "node:crypto";
+import { addLongs } from "../catalog/long.ts";
+import type { LoadedTable, PartitionSpec, Schema, Snapshot } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
-import { summarisePartitions } from "./field-summary.ts";
 import { decodeManifest, encodeManifest } from "./manifest.ts";
 import { decodeManifestList, encodeManifestList } from "./manifest-list.ts";
 import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { chooseMerge, keepLive } from "./merge.ts";
+import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotTime_ms, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
 import { appendSummary } from "./summary.ts";
-import { partitionColumns } from "./transform.ts";
-
-const MAIN = "main";
-
-/** A snapshot whose files are durable, and that nobody sees until `change` is committed. */
-export interface StagedSnapshot {
-  snapshot_id: Long;
-  /** Holds only if main is still where it was when this was staged; else stage again with the same data files. */
-  change: TableChange;
-  /** Metadata files written; to be deleted when the commit is known to have failed. */
-  written: string[];
-}
 
 export interface AppendStager {
   /**
@@ -59,6 +46,7 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
         path: `${metadata.location}/metadata/${randomUUID()}-m0.avro`,
         length: manifest_bytes.length,
         entries,
+        content: MANIFEST_CONTENT.data,
         spec,
         schema,
         snapshot_id,
@@ -70,7 +58,7 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
         "snapshot-id": snapshot_id,
         ...(parent === null ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
         "sequence-number": sequence_number,
-        "timestamp-ms": Math.max(Math.floor(clock.now_us() / 1000), Number(metadata["last-updated-ms"])),
+        "timestamp-ms": snapshotTime_ms(metadata, clock),
         "manifest-list": location,
         summary: appendSummary(parent, files),
         "schema-id": metadata["current-schema-id"],
@@ -86,96 +74,9 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
   };
 }
 
-function changeOf(table: LoadedTable, parent: Snapshot | null, snapshot: Snapshot, properties: Readonly<Record<string, string>>): TableChange {
-  const set_properties = Object.keys(properties).length === 0 ? [] : [{ action: "set-properties", updates: properties }];
-  return {
-    identifier: table.identifier,
-    requirements: [
-      { type: "assert-table-uuid", uuid: table.metadata["table-uuid"] },
-      { type: "assert-ref-snapshot-id", ref: MAIN, "snapshot-id": parent?.["snapshot-id"] ?? null },
-    ],
-    updates: [
-      { action: "add-snapshot", snapshot },
-      { action: "set-snapshot-ref", "ref-name": MAIN, type: "branch", "snapshot-id": snapshot["snapshot-id"] },
-      ...set_properties,
-    ],
-  };
-}
-
-export function currentSnapshot(metadata: TableMetadata): Snapshot | null {
-  const current_id = metadata.refs[MAIN]?.["snapshot-id"] ?? metadata["current-snapshot-id"];
-  return metadata.snapshots.find((snapshot) => isSameLong(snapshot["snapshot-id"], current_id)) ?? null;
-}
-
-function writingKind(metadata: TableMetadata): { spec: PartitionSpec; schema: Schema } {
-  const spec = metadata["partition-specs"].find((spec) => spec["spec-id"] === metadata["default-spec-id"]);
-  const schema = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"]);
-  if (metadata["format-version"] !== 2 || spec === undefined || schema === undefined) {
-    throw new OperatingError("UNSUPPORTED_FORMAT", `The table has format version ${metadata["format-version"]}; only version 2 is written`, {
-      next_step: "Create the table anew with format version 2.",
-    });
-  }
-  return { spec, schema };
-}
-
-/** 53 bits, of the 63 that the spec allows: readers that hold integers as doubles lose nothing. */
-function newSnapshotId(metadata: TableMetadata): Long {
-  for (;;) {
-    const id = Number(randomBytes(8).readBigUInt64BE() & BigInt(Number.MAX_SAFE_INTEGER));
-    if (id > 0 && !metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], id))) return id;
-  }
-}
-
 async function liveEntries(storage: Storage, manifests: readonly ManifestFile[], schema: Schema, spec: PartitionSpec): Promise<ManifestEntry[]> {
   const decoded = await Promise.all(
     manifests.map(async (manifest) => decodeManifest(await storage.read(manifest.manifest_path), manifest, { schema, spec })),
   );
   return decoded.flatMap(keepLive);
-}
-
-/** The manifest list's entry for a manifest of data files; pure. */
-export function describeManifest(manifest: {
-  path: string;
-  length: number;
-  entries: readonly ManifestEntry[];
-  spec: PartitionSpec;
-  schema: Schema;
-  snapshot_id: Long;
-  sequence_number: Long;
-}): ManifestFile {
-  const { entries, sequence_number } = manifest;
-  const count = (status: number): number => entries.filter((entry) => entry.status === status).length;
-  const rows = (status: number): Long =>
-    entries.reduce<Long>((total, entry) => (entry.status === status ? addLongs(total, entry.data_file.record_count) : total), 0);
-  const min_sequence_number = entries.reduce<Long>((least, entry) => {
-    const own = entry.sequence_number ?? sequence_number;
-    return entry.status !== STATUS.deleted && own < least ? own : least;
-  }, sequence_number);
-  const columns = partitionColumns(manifest.spec, manifest.schema);
-  return {
-    manifest_path: manifest.path,
-    manifest_length: manifest.length,
-    partition_spec_id: manifest.spec["spec-id"] ?? 0,
-    content: MANIFEST_CONTENT.data,
-    sequence_number,
-    min_sequence_number,
-    added_snapshot_id: manifest.snapshot_id,
-    added_files_count: count(STATUS.added),
-    existing_files_count: count(STATUS.existing),
-    deleted_files_count: count(STATUS.deleted),
-    added_rows_count: rows(STATUS.added),
-    existing_rows_count: rows(STATUS.existing),
-    deleted_rows_count: rows(STATUS.deleted),
-    partitions: summarisePartitions(columns, entries.map(({ data_file }) => data_file.partition)),
-    key_metadata: null,
-  };
-}
-
-/** All files or none: what was written before one failed is taken back. */
-async function writeAll(storage: Storage, files: readonly [location: string, bytes: Uint8Array][]): Promise<void> {
-  const results = await Promise.allSettled(files.map(([location, bytes]) => storage.write(location, bytes)));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed === undefined) return;
-  await Promise.all(files.map(([location]) => storage.delete(location)));
-  throw failed.reason;
 }

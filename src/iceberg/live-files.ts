@@ -1,9 +1,8 @@
-import { isSameLong } from "../catalog/long.ts";
 import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
 import type { Storage } from "../storage/storage.ts";
-import { decodeManifest } from "./manifest.ts";
 import { decodeManifestList } from "./manifest-list.ts";
 import { STATUS, type ManifestEntry, type ManifestFile, type PartitionTuple } from "./manifest-model.ts";
+import { everyColumn, readManifest, specOf } from "./snapshot-files.ts";
 import { partitionColumns } from "./transform.ts";
 
 /** A file that a snapshot is made of, with its partition in words. */
@@ -42,21 +41,14 @@ export class LiveFiles {
   async #filesIn(metadata: TableMetadata, manifest: ManifestFile): Promise<LiveFile[]> {
     const known = this.#manifests.get(manifest.manifest_path);
     if (known !== undefined) return known;
-    const spec = metadata["partition-specs"].find((candidate) => candidate["spec-id"] === manifest.partition_spec_id) ?? { fields: [] };
-    const schema = everyColumn(metadata);
-    const entries = decodeManifest(await this.#storage.read(manifest.manifest_path), manifest, { schema, spec });
+    const { entries } = await readManifest(this.#storage, metadata, manifest);
+    const [spec, schema] = [specOf(metadata, manifest.partition_spec_id), everyColumn(metadata)];
     const files = entries.filter(({ status }) => status !== STATUS.deleted).map((entry) => describe(entry, spec, schema));
     this.#manifests.set(manifest.manifest_path, files);
     const oldest = this.#manifests.keys().next().value;
     if (this.#manifests.size > MAX_CACHED_MANIFESTS && oldest !== undefined) this.#manifests.delete(oldest);
     return files;
   }
-}
-
-/** An old spec may name a column that the current schema has lost. */
-function everyColumn(metadata: TableMetadata): Schema {
-  const current = metadata.schemas.filter((schema) => isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]));
-  return { type: "struct", fields: [...current, ...metadata.schemas].flatMap(({ fields }) => fields) };
 }
 
 function describe(entry: ManifestEntry, spec: PartitionSpec, schema: Schema): LiveFile {

@@ -1,37 +1,299 @@
-import type { SparkSession } from "../engine/cluster/spark/session.ts";
-import { figuresOf, literal, UNLIMITED, type TableFigures } from "./tables.ts";
+import { randomUUID } from "node:crypto";
+import { nameOfTable } from "../catalog/errors.ts";
+import { canonicalLong, isSameLong } from "../catalog/long.ts";
+import type { LoadedTable, Long, TableIdentifier } from "../catalog/model.ts";
+import { openRewriter, type Rewriter } from "../engine/embedded/rewriter.ts";
+import { OperatingError, UnknownOutcome } from "../errors.ts";
+import type { DataFile } from "../iceberg/manifest-model.ts";
+import { isSmallManifest, stageReplacement } from "../iceberg/replace.ts";
+import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
+import { readManifests } from "../iceberg/snapshot-files.ts";
+import { deleteFiles } from "./files.ts";
+import type { ActionReport, MaintenanceParts } from "./parts.ts";
+import { planPartition, type Bin, type CompactionLimits, type StoredFile } from "./plan.ts";
+import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
 
-export interface Compaction {
-  table: string;
-  /** `z-order` along the columns named, or `pack`. */
-  strategy: string;
-  before: TableFigures;
-  after: TableFigures;
-  rewritten_files: number;
-  added_files: number;
+export interface CompactionOptions extends Partial<CompactionLimits> {
+  is_dry_run?: boolean;
+  /** Told of bytes read so far, and of how many there are to read, as far as is known. */
+  progress?(done_bytes: number, total_bytes: number): void;
 }
 
-/** So few small files of a partition are left alone. */
-const MIN_FILES = 5;
+/** Large enough that a query reads few files, small enough that a rewrite is a matter of a second. */
+export const DEFAULT_TARGET_SIZE_BYTES = 128 * 1024 * 1024;
+export const DEFAULT_FAN_IN = 8;
+/** A partition is cold once nobody has written to it for this long. */
+const COLD_AFTER_MS = 2 * 3_600_000;
+/** What one commit takes at most, so that a run that is stopped keeps what it did so far. */
+const MAX_COMMIT_BYTES = 512 * 1024 * 1024;
+/** Commits of one run on one table: whatever is left then waits for the next. */
+const MAX_ROUNDS = 1_000;
+/** Times in a row that another writer may take away what was rewritten, before the run leaves the table alone. */
+const MAX_LOST_RACES = 3;
+/** Attempts of one commit while other writers only append. */
+const MAX_COMMIT_ATTEMPTS = 8;
 
 /**
- * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a query by any
- * of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots before it stay readable. A
- * writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and it may be tried again.
+ * Puts a table's small files together and applies its position deletes; rows, their order and the table's properties stay the
+ * same. Null where there was nothing to do. Works beside any writer: what it rewrote is committed only if all of it is still
+ * there, with no delete that it has not applied. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE,
+ * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
  */
-export async function compact(session: SparkSession, table: string, z_order: readonly string[] | undefined): Promise<Compaction> {
-  const before = await figuresOf(session, table);
-  const how = z_order === undefined ? "strategy => 'binpack'" : `strategy => 'sort', sort_order => ${literal(`zorder(${z_order.join(", ")})`)}`;
-  const [result] = await session.sql(
-    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'))`,
-    UNLIMITED,
-  );
-  return {
-    table,
-    strategy: z_order === undefined ? "pack" : `z-order by ${z_order.join(", ")}`,
-    before,
-    after: await figuresOf(session, table),
-    rewritten_files: Number(result?.rewritten_data_files_count),
-    added_files: Number(result?.added_data_files_count),
-  };
+export async function compactTable(parts: MaintenanceParts, identifier: TableIdentifier, options: CompactionOptions = {}): Promise<ActionReport | null> {
+  const started_ms = performance.now();
+  const run = new Compaction(parts, identifier, options);
+  try {
+    return await run.all(started_ms);
+  } finally {
+    run.close();
+  }
+}
+
+class Compaction {
+  readonly #parts: MaintenanceParts;
+  readonly #identifier: TableIdentifier;
+  readonly #options: CompactionOptions;
+  /** Opened when there is something to read. */
+  #rewriter: Promise<Rewriter> | null = null;
+  #rewritten = { files: 0, bytes: 0 };
+  #added = { files: 0, bytes: 0 };
+  #commits = 0;
+  #conflicts = 0;
+
+  constructor(parts: MaintenanceParts, identifier: TableIdentifier, options: CompactionOptions) {
+    this.#parts = parts;
+    this.#identifier = identifier;
+    this.#options = options;
+  }
+
+  async all(started_ms: number): Promise<ActionReport | null> {
+    let before: ActionReport["before"] | null = null;
+    let lost_races = 0;
+    for (let round = 0; round < MAX_ROUNDS && !this.#parts.signal.aborted; round += 1) {
+      const state = await this.#state();
+      if (state === null) break;
+      before ??= figuresOf(state.table, state.manifests);
+      const bins = planTable(state, this.#limits(state.table));
+      const is_needed = bins.length > 0 || danglingDeletes(state).length > 0 || hasManySmallManifests(state, this.#limits(state.table).fan_in);
+      if (!is_needed) break;
+      if (this.#options.is_dry_run === true) return this.#report(before, figuresOf(state.table, state.manifests), started_ms, bins);
+      this.#options.progress?.(this.#rewritten.bytes, this.#rewritten.bytes + sizeOf(bins));
+      const is_done = await this.#rewriteAndCommit(state, upTo(bins, MAX_COMMIT_BYTES));
+      lost_races = is_done ? 0 : lost_races + 1;
+      if (lost_races === MAX_LOST_RACES) throw overtaken(this.#identifier);
+    }
+    if (before === null || this.#commits === 0) return null;
+    const table = await this.#parts.catalog.loadTable(this.#identifier);
+    const snapshot = currentSnapshot(table.metadata);
+    const after = figuresOf(table, snapshot === null ? [] : await readManifests(this.#parts.storage, table.metadata, snapshot));
+    return this.#report(before, after, started_ms, []);
+  }
+
+  close(): void {
+    // One that could not be opened has told whoever asked for it.
+    this.#rewriter?.then((rewriter) => rewriter.close(), () => {});
+  }
+
+  async #state(): Promise<TableState | null> {
+    return readState(this.#parts.storage, await this.#parts.catalog.loadTable(this.#identifier), this.#readNames);
+  }
+
+  readonly #readNames: ReadNames = async (delete_file) => (await this.#open()).referencedFiles(delete_file);
+
+  #open(): Promise<Rewriter> {
+    this.#rewriter ??= openRewriter(this.#parts.engine);
+    return this.#rewriter;
+  }
+
+  #limits({ metadata }: LoadedTable): CompactionLimits {
+    const stated = metadata.properties["write.target-file-size-bytes"];
+    const target_size_bytes = this.#options.target_size_bytes ?? (stated === undefined ? DEFAULT_TARGET_SIZE_BYTES : Number(stated));
+    if (!(target_size_bytes > 0)) throw invalidTargetSize(stated ?? String(target_size_bytes));
+    return { target_size_bytes, fan_in: this.#options.fan_in ?? DEFAULT_FAN_IN };
+  }
+
+  /** False where another writer was first. */
+  async #rewriteAndCommit(state: TableState, bins: readonly Bin[]): Promise<boolean> {
+    const { storage, pending, step, signal } = this.#parts;
+    const name = nameOfTable(this.#identifier);
+    const made: string[] = [];
+    const outputs: { file: DataFile; spec_id: number }[] = [];
+    let is_known_to_have_failed = true;
+    try {
+      step("before rewrite");
+      for (const bin of bins) {
+        if (signal.aborted) return false;
+        const output = await this.#rewrite(state, bin, made);
+        if (output !== null) outputs.push(output);
+      }
+      step("after rewrite");
+      const is_committed = await this.#parts.exclusively(name, () => this.#commit(state, bins, outputs));
+      is_known_to_have_failed = !is_committed;
+      step("after replace");
+      if (!is_committed) {
+        this.#conflicts += 1;
+        return false;
+      }
+      this.#commits += 1;
+      this.#rewritten = { files: this.#rewritten.files + bins.flatMap(({ files }) => files).length, bytes: this.#rewritten.bytes + sizeOf(bins) };
+      this.#added = { files: this.#added.files + outputs.length, bytes: this.#added.bytes + outputs.reduce((sum, { file }) => sum + Number(file.file_size_in_bytes), 0) };
+      pending.remove(made);
+      return true;
+    } catch (error) {
+      // What may have been published stays; the next run looks which of these files a snapshot has.
+      is_known_to_have_failed &&= !(error instanceof UnknownOutcome) && error instanceof OperatingError;
+      throw error;
+    } finally {
+      if (is_known_to_have_failed) {
+        await deleteFiles(storage, made);
+        pending.remove(made);
+      }
+    }
+  }
+
+  async #rewrite(state: TableState, bin: Bin, made: string[]): Promise<{ file: DataFile; spec_id: number } | null> {
+    const { storage, pending } = this.#parts;
+    const [first] = bin.files;
+    if (first === undefined) throw new TypeError("a bin has files");
+    const { schema } = writingKind(state.table.metadata);
+    const location = `${folderOf(first, state.table)}/${randomUUID()}.parquet`;
+    made.push(location);
+    pending.add(nameOfTable(this.#identifier), [location]);
+    const rewriter = await this.#open();
+    const input = { files: bin.files.map(({ location: file, rows }) => ({ location: file, record_count: rows })), delete_files: bin.delete_files };
+    const file = await rewriter.rewrite(input, { location, partition: first.partition, columns: schema.fields });
+    if (file === null) return null;
+    await storage.sync(location);
+    return { file, spec_id: first.spec_id };
+  }
+
+  /**
+   * Commits on whatever is current by now, as long as the rewritten files are all there and have no deletes but those that were
+   * applied: else false, and the work has to be planned again. Throws UnknownOutcome.
+   */
+  async #commit(planned: TableState, bins: readonly Bin[], outputs: readonly { file: DataFile; spec_id: number }[]): Promise<boolean> {
+    const { catalog, storage, step } = this.#parts;
+    const snapshot_ids = new Set<Long>();
+    for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt += 1) {
+      const table = await catalog.loadTable(this.#identifier);
+      if (table.metadata.snapshots.some((snapshot) => snapshot_ids.has(canonicalLong(snapshot["snapshot-id"])))) return true;
+      const state = isSameLong(currentSnapshot(table.metadata)?.["snapshot-id"], planned.snapshot["snapshot-id"])
+        ? { ...planned, table }
+        : await readState(storage, table, this.#readNames);
+      if (state === null || !isStillValid(state, bins)) return false;
+      const gone = new Set(bins.flatMap(({ files }) => files.map(({ location }) => location)));
+      const removed = new Set([...gone, ...danglingDeletes(state, gone).map(({ location }) => location)]);
+      const staged = await stageReplacement(this.#parts, table, state.manifests, { added: outputs, removed, sequence_number: planned.snapshot["sequence-number"] });
+      snapshot_ids.add(canonicalLong(staged.snapshot_id));
+      step("before replace");
+      try {
+        await catalog.commit([staged.change]);
+        return true;
+      } catch (error) {
+        if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
+        await deleteFiles(storage, staged.written);
+        if (!error.is_retryable) throw error;
+      }
+    }
+    return false;
+  }
+
+  #report(before: ActionReport["before"], after: ActionReport["after"], started_ms: number, planned: readonly Bin[]): ActionReport {
+    return {
+      action: "compact",
+      table: nameOfTable(this.#identifier),
+      before,
+      after,
+      rewritten_files: this.#rewritten.files + planned.flatMap(({ files }) => files).length,
+      rewritten_bytes: this.#rewritten.bytes + sizeOf(planned),
+      added_files: this.#added.files,
+      added_bytes: this.#added.bytes,
+      deleted_files: 0,
+      expired_snapshots: 0,
+      conflicts: this.#conflicts,
+      seconds: (performance.now() - started_ms) / 1000,
+      is_dry_run: this.#options.is_dry_run ?? false,
+    };
+  }
+}
+
+/** The bins of all partitions. */
+function planTable(state: TableState, limits: CompactionLimits): Bin[] {
+  const partitions = new Map<string, StoredFile[]>();
+  for (const file of state.files) {
+    const key = partitionKey(file);
+    const files = partitions.get(key);
+    if (files === undefined) partitions.set(key, [file]);
+    else files.push(file);
+  }
+  const cold_before = coldBefore(state);
+  return [...partitions.values()].flatMap((files) => {
+    const is_cold = files[0]?.partition.size !== 0 && files.every((file) => isOlder(file, cold_before));
+    return planPartition(files, limits, is_cold);
+  });
+}
+
+function partitionKey({ spec_id, partition }: StoredFile): string {
+  return JSON.stringify([spec_id, ...[...partition].map(([id, value]) => [id, value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value)])]);
+}
+
+/** The sequence number of the newest snapshot that is old enough; null where none is. */
+function coldBefore({ table: { metadata }, snapshot }: TableState): Long | null {
+  const newest_ms = Number(snapshot["timestamp-ms"]);
+  const old = metadata.snapshots.filter((candidate) => Number(candidate["timestamp-ms"]) <= newest_ms - COLD_AFTER_MS);
+  return old.reduce<Long | null>((most, candidate) => (most === null || candidate["sequence-number"] > most ? candidate["sequence-number"] : most), null);
+}
+
+function isOlder({ sequence_number, deletes }: StoredFile, limit: Long | null): boolean {
+  return limit !== null && sequence_number <= limit && deletes.every((deletion) => deletion.sequence_number <= limit);
+}
+
+/** Of one kind, which is what can be merged. */
+function hasManySmallManifests({ manifests }: TableState, fan_in: number): boolean {
+  const counts = new Map<string, number>();
+  for (const { manifest } of manifests.filter((read) => isSmallManifest(read.manifest))) {
+    const kind = `${manifest.partition_spec_id}/${manifest.content}`;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [...counts.values()].some((count) => count >= 2 * fan_in);
+}
+
+function isStillValid(state: TableState, bins: readonly Bin[]): boolean {
+  const live = new Map(state.files.map((file) => [file.location, file]));
+  return bins.every(({ files, delete_files }) => {
+    const applied = new Set(delete_files);
+    return files.every(({ location }) => live.get(location)?.deletes.every((deletion) => applied.has(deletion.location)) === true);
+  });
+}
+
+/** At least one. */
+function upTo(bins: readonly Bin[], max_bytes: number): Bin[] {
+  let size_bytes = 0;
+  return bins.filter((bin, index) => {
+    size_bytes += sizeOf([bin]);
+    return index === 0 || size_bytes <= max_bytes;
+  });
+}
+
+function sizeOf(bins: readonly Bin[]): number {
+  return bins.flatMap(({ files }) => files).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+}
+
+/** Beside the file that comes first, if that lies where the table's files should. */
+function folderOf({ location }: StoredFile, { metadata }: LoadedTable): string {
+  const folder = location.slice(0, location.lastIndexOf("/"));
+  return folder.startsWith(`${metadata.location}/`) ? folder : `${metadata.location}/data`;
+}
+
+function overtaken(identifier: TableIdentifier): OperatingError {
+  return new OperatingError("COMPACTION_OVERTAKEN", `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`, {
+    next_step: "Nothing was changed. Run it again when the table is written less.",
+    is_retryable: true,
+  });
+}
+
+function invalidTargetSize(stated: string): OperatingError {
+  return new OperatingError("INVALID_TARGET_SIZE", `The target file size is ${stated} bytes, and must be more than 0`, {
+    next_step: "Give --target-size-mb a positive number, or correct the table property write.target-file-size-bytes.",
+  });
 }

@@ -1,24 +1,136 @@
-import { isoFromMicros } from "../clock.ts";
-import type { SparkSession } from "../engine/cluster/spark/session.ts";
-import { figuresOf, literal, UNLIMITED, type TableFigures } from "./tables.ts";
+import { nameOfTable } from "../catalog/errors.ts";
+import { canonicalLong, isSameLong } from "../catalog/long.ts";
+import { HISTORY_PROPERTY, historyProperty } from "../catalog/metadata/history.ts";
+import { REFS_REQUIREMENT } from "../catalog/metadata/requirements.ts";
+import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "../catalog/model.ts";
+import { OperatingError, UnknownOutcome } from "../errors.ts";
+import { readManifests } from "../iceberg/snapshot-files.ts";
+import { currentSnapshot } from "../iceberg/stage.ts";
+import { deleteFiles, isInFolder } from "./files.ts";
+import type { ActionReport, MaintenanceParts, TableFigures } from "./parts.ts";
+import { filesOnlyOf } from "./reachable.ts";
+import { DEFAULT_RETENTION, snapshotsToKeep, type RetentionPolicy } from "./retention.ts";
+import { figuresOf } from "./table-state.ts";
 
-export interface Expiry {
-  table: string;
-  before: TableFigures;
-  after: TableFigures;
-  deleted_files: number;
+export interface ExpiryOptions {
+  policy?: RetentionPolicy;
+  /** These, and no others, whatever the policy says. Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_IN_USE. */
+  snapshot_ids?: readonly Long[];
+  is_dry_run?: boolean;
+  progress?(done_files: number, total_files: number): void;
 }
 
-/** However old they are, so many of the newest stay. */
-const KEPT_SNAPSHOTS = 10;
+/** Attempts while other writers commit between reading and committing. */
+const MAX_ATTEMPTS = 8;
 
-/** Forgets the table's snapshots from before that moment, and deletes the files that none of the others has. The current one stays. */
-export async function expire(session: SparkSession, table: string, before_us: number): Promise<Expiry> {
-  const before = await figuresOf(session, table);
-  const [result] = await session.sql(
-    `call system.expire_snapshots(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, retain_last => ${KEPT_SNAPSHOTS})`,
-    UNLIMITED,
-  );
-  const deleted = Object.entries(result ?? {}).filter(([name]) => name.startsWith("deleted_"));
-  return { table, before, after: await figuresOf(session, table), deleted_files: deleted.reduce((sum, [, count]) => sum + Number(count), 0) };
+/**
+ * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current when stays
+ * known of those that are kept (HISTORY_PROPERTY), although Iceberg's snapshot log loses it. The files are noted before the
+ * commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and what storage and catalog throw.
+ */
+export async function expireTable(parts: MaintenanceParts, identifier: TableIdentifier, options: ExpiryOptions = {}): Promise<ActionReport | null> {
+  const started_ms = performance.now();
+  const { catalog, storage, clock, pending, step } = parts;
+  const name = nameOfTable(identifier);
+  for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
+    const table = await catalog.loadTable(identifier);
+    const { expired, kept } = split(table, options, Math.floor(clock.now_us() / 1000));
+    if (expired.length === 0) return null;
+    const files = await filesOnlyOf(storage, table.metadata, { expired, kept });
+    const deletable = [...files.values()].filter((location) => isInFolder(location, table.metadata.location));
+    const before = await figures(parts, table);
+    const report = (after: TableFigures): ActionReport => ({
+      action: "expire",
+      table: name,
+      before,
+      after,
+      rewritten_files: 0,
+      rewritten_bytes: 0,
+      added_files: 0,
+      added_bytes: 0,
+      deleted_files: deletable.length,
+      expired_snapshots: expired.length,
+      conflicts,
+      seconds: (performance.now() - started_ms) / 1000,
+      is_dry_run: options.is_dry_run ?? false,
+    });
+    if (options.is_dry_run === true) return report(before);
+    pending.add(name, deletable);
+    step("before expiry");
+    const committed = await commit(parts, changeOf(table, expired, kept));
+    if (committed === null) {
+      pending.remove(deletable);
+      continue;
+    }
+    step("after expiry");
+    await deleteFiles(storage, deletable, (done) => {
+      step("inside deletion");
+      options.progress?.(done, deletable.length);
+    });
+    pending.remove(deletable);
+    return report(await figures(parts, committed));
+  }
+  throw new OperatingError("EXPIRY_OVERTAKEN", `Other writers changed ${name} each time before its snapshots were expired`, {
+    next_step: "Nothing was changed. Run it again when the table is written less.",
+    is_retryable: true,
+  });
+}
+
+/** Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which are needed. */
+async function commit({ catalog, exclusively }: MaintenanceParts, change: TableChange): Promise<LoadedTable | null> {
+  try {
+    const [committed] = await exclusively(nameOfTable(change.identifier), () => catalog.commit([change]));
+    return committed ?? null;
+  } catch (error) {
+    if (error instanceof OperatingError && !(error instanceof UnknownOutcome) && error.is_retryable) return null;
+    throw error;
+  }
+}
+
+function split({ metadata, identifier }: LoadedTable, { policy = DEFAULT_RETENTION, snapshot_ids }: ExpiryOptions, now_ms: number): { expired: Snapshot[]; kept: Snapshot[] } {
+  const kept_ids = snapshot_ids === undefined ? snapshotsToKeep(metadata, policy, now_ms) : allBut(metadata, identifier, snapshot_ids);
+  const isKept = (snapshot: Snapshot): boolean => kept_ids.has(canonicalLong(snapshot["snapshot-id"]));
+  return { expired: metadata.snapshots.filter((snapshot) => !isKept(snapshot)), kept: metadata.snapshots.filter(isKept) };
+}
+
+function allBut(metadata: LoadedTable["metadata"], identifier: TableIdentifier, snapshot_ids: readonly Long[]): Set<Long> {
+  const kept = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
+  for (const id of snapshot_ids) {
+    const user = Object.entries(metadata.refs).find(([, ref]) => isSameLong(ref["snapshot-id"], id));
+    if (user !== undefined) throw inUse(identifier, id, `${user[1].type} ${user[0]}`);
+    if (!kept.delete(canonicalLong(id))) throw notFound(identifier, id);
+  }
+  return kept;
+}
+
+function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snapshot[], kept: readonly Snapshot[]): TableChange {
+  return {
+    identifier,
+    requirements: [
+      { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
+      ...Object.entries(metadata.refs).map(([ref, { "snapshot-id": id }]) => ({ type: "assert-ref-snapshot-id", ref, "snapshot-id": id })),
+      { type: REFS_REQUIREMENT, names: Object.keys(metadata.refs) },
+    ],
+    updates: [
+      { action: "remove-snapshots", "snapshot-ids": expired.map((snapshot) => snapshot["snapshot-id"]) },
+      { action: "set-properties", updates: { [HISTORY_PROPERTY]: historyProperty(metadata, kept.map((snapshot) => snapshot["snapshot-id"])) } },
+    ],
+  };
+}
+
+export async function figures({ storage }: MaintenanceParts, table: LoadedTable): Promise<TableFigures> {
+  const snapshot = currentSnapshot(table.metadata);
+  return figuresOf(table, snapshot === null ? [] : await readManifests(storage, table.metadata, snapshot));
+}
+
+function inUse(identifier: TableIdentifier, id: Long, user: string): OperatingError {
+  return new OperatingError("SNAPSHOT_IN_USE", `Snapshot ${id} of ${nameOfTable(identifier)} cannot be expired: ${user} refers to it`, {
+    next_step: "Remove that reference first, or expire other snapshots.",
+  });
+}
+
+function notFound(identifier: TableIdentifier, id: Long): OperatingError {
+  return new OperatingError("SNAPSHOT_NOT_FOUND", `${nameOfTable(identifier)} has no snapshot ${id}`, {
+    next_step: "Look the snapshots up on the Lake page, or with `npm run -s coinlake -- query` in iceberg_snapshots.",
+  });
 }

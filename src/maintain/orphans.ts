@@ -1,22 +1,96 @@
-import { isoFromMicros } from "../clock.ts";
-import type { SparkSession } from "../engine/cluster/spark/session.ts";
-import { literal, UNLIMITED } from "./tables.ts";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { LoadedTable, TableIdentifier } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import { canonicalLocation } from "../storage/location.ts";
+import { deleteFiles, isInFolder } from "./files.ts";
+import { figures } from "./expire.ts";
+import type { ActionReport, MaintenanceParts } from "./parts.ts";
+import { allFiles } from "./reachable.ts";
 
-export interface OrphanRemoval {
-  table: string;
-  /** Locations of the files that no snapshot and no metadata of the table names. */
-  removed: string[];
+export interface OrphanOptions {
+  /** Younger files stay, because a writer may be about to commit them. */
+  older_than_ms?: number;
+  is_dry_run?: boolean;
+  progress?(done_files: number, total_files: number): void;
 }
 
+/** A writer that prepares a commit for longer than this is not expected. */
+export const DEFAULT_ORPHAN_AGE_MS = 24 * 3_600_000;
+export const MIN_ORPHAN_AGE_MS = 3_600_000;
+
 /**
- * Deletes what lies in the table's folder and belongs to no state of it: files of commits that were never made. Files younger than
- * the moment given stay, because a writer may be about to commit them; Iceberg refuses less than a day.
+ * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names; null where
+ * there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile counts as needed.
+ * Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
  */
-export async function removeOrphans(session: SparkSession, table: string, before_us: number): Promise<OrphanRemoval> {
-  // Listed by Iceberg's own client of S3, which wrote the files: Hadoop's is not there.
-  const rows = await session.sql(
-    `call system.remove_orphan_files(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
-    UNLIMITED,
-  );
-  return { table, removed: rows.map(({ orphan_file_location }) => String(orphan_file_location)) };
+export async function removeOrphans(parts: MaintenanceParts, identifier: TableIdentifier, options: OrphanOptions = {}): Promise<ActionReport | null> {
+  const started_ms = performance.now();
+  const { catalog, storage, clock, step } = parts;
+  const { older_than_ms = DEFAULT_ORPHAN_AGE_MS } = options;
+  if (older_than_ms < MIN_ORPHAN_AGE_MS) throw tooYoung(older_than_ms);
+  const before_us = clock.now_us() - older_than_ms * 1000;
+  const folder = (await catalog.loadTable(identifier)).metadata.location;
+  const old: string[] = [];
+  for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
+  const table = await catalog.loadTable(identifier);
+  if (table.metadata.location !== folder) return null;
+  await refuseSharedFolder(parts, table);
+  const needed = await allFiles(storage, table.metadata, table.metadata_location);
+  const orphans = old.filter((location) => isInFolder(location, folder) && !isNeeded(location, needed));
+  if (orphans.length === 0) return null;
+  const before = await figures(parts, table);
+  step("before orphans");
+  if (options.is_dry_run !== true) {
+    await deleteFiles(storage, orphans, (done) => {
+      step("inside deletion");
+      options.progress?.(done, orphans.length);
+    });
+  }
+  return {
+    action: "orphans",
+    table: nameOfTable(identifier),
+    before,
+    after: before,
+    rewritten_files: 0,
+    rewritten_bytes: 0,
+    added_files: 0,
+    added_bytes: 0,
+    deleted_files: orphans.length,
+    expired_snapshots: 0,
+    conflicts: 0,
+    seconds: (performance.now() - started_ms) / 1000,
+    is_dry_run: options.is_dry_run ?? false,
+  };
+}
+
+/** An engine may have written a name percent-encoded, or named in metadata what it stored decoded: either way the file is needed. */
+function isNeeded(location: string, needed: ReadonlySet<string>): boolean {
+  const canonical = canonicalLocation(location);
+  return [canonical, encodeURI(canonical), decoded(canonical)].some((spelling) => needed.has(spelling));
+}
+
+function decoded(location: string): string {
+  try {
+    return decodeURI(location);
+  } catch {
+    return location;
+  }
+}
+
+/** Another table's files would look like orphans of this one. */
+async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
+  for (const other of await catalog.listTables(table.identifier.namespace)) {
+    if (other.name === table.identifier.name) continue;
+    const { metadata } = await catalog.loadTable(other);
+    if (!`${metadata.location}/`.startsWith(`${table.metadata.location}/`)) continue;
+    throw new OperatingError("TABLES_SHARE_A_FOLDER", `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`, {
+      next_step: "Orphan files of this table have to be removed by hand.",
+    });
+  }
+}
+
+function tooYoung(older_than_ms: number): OperatingError {
+  return new OperatingError("ORPHANS_TOO_YOUNG", `Files of ${older_than_ms / 3_600_000} hours may belong to a commit that is under way`, {
+    next_step: `Give --older-than at least ${MIN_ORPHAN_AGE_MS / 3_600_000} hour.`,
+  });
 }

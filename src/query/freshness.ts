@@ -1,7 +1,7 @@
 import { isoFromMicros } from "../clock.ts";
 import type { LoadedTable } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { currentSnapshot } from "../iceberg/append.ts";
+import { currentSnapshot } from "../iceberg/stage.ts";
 import { placeIn } from "../ingest/offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import { leastOf } from "../transform/offsets.ts";

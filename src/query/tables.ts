@@ -1,7 +1,7 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
 import { LAYERS } from "../lake/layers.ts";
-import { currentSnapshot } from "../iceberg/append.ts";
+import { currentSnapshot } from "../iceberg/stage.ts";
 import { LiveFiles, type LiveFile } from "../iceberg/live-files.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
 import type { Storage } from "../storage/storage.ts";

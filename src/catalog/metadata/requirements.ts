@@ -1,7 +1,7 @@
 import { badRequest, commitConflict } from "../errors.ts";
 import { isSameLong } from "../long.ts";
 import type { Requirement, TableMetadata } from "../model.ts";
-import { integerIn, optionalLongIn, stringIn } from "../shape.ts";
+import { integerIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
 
 /** The requirements that compare one integer of the metadata: type → key, which is the same in both. */
 const INTEGER_REQUIREMENTS = new Map([
@@ -11,6 +11,12 @@ const INTEGER_REQUIREMENTS = new Map([
   ["assert-default-spec-id", { stated: "default-spec-id", actual: "default-spec-id" }],
   ["assert-default-sort-order-id", { stated: "default-sort-order-id", actual: "default-sort-order-id" }],
 ]);
+
+/**
+ * Beyond the specification: the names of the references are these and no others. Removing a snapshot removes the references to it,
+ * so an expiry has to know that no tag was set on one of its snapshots meanwhile.
+ */
+export const REFS_REQUIREMENT = "assert-ref-names";
 
 /** Whether the change makes a new table. Throws BAD_REQUEST where it also requires something of an existing one. */
 export function isCreation(requirements: readonly Requirement[]): boolean {
@@ -38,6 +44,8 @@ export function checkRequirements(metadata: TableMetadata, requirements: readonl
       }
     } else if (requirement.type === "assert-ref-snapshot-id") {
       checkRef(metadata, requirement);
+    } else if (requirement.type === REFS_REQUIREMENT) {
+      checkRefs(metadata, requirement);
     } else {
       throw badRequest(`Unknown requirement: ${String(requirement.type)}`);
     }
@@ -53,4 +61,11 @@ function checkRef(metadata: TableMetadata, requirement: Requirement): void {
   if (ref === undefined) throw commitConflict(`Requirement failed: branch or tag ${name} is missing, expected ${expected}`);
   if (expected === null) throw commitConflict(`Requirement failed: ${ref.type} ${name} was created concurrently`);
   throw commitConflict(`Requirement failed: ${ref.type} ${name} has changed: expected id ${expected}, found ${ref["snapshot-id"]}`);
+}
+
+function checkRefs(metadata: TableMetadata, requirement: Requirement): void {
+  const expected = stringsIn(requirement, "names");
+  const names = Object.keys(metadata.refs);
+  const others = names.filter((name) => !expected.includes(name));
+  if (others.length > 0 || names.length !== expected.length) throw commitConflict(`Requirement failed: branches and tags are ${names.join(", ")}, expected ${expected.join(", ")}`);
 }

@@ -50,7 +50,15 @@ function boundOf(type: string, text: string | undefined, truncate: (value: strin
 
 /** DuckDB prints values as its casts to text do; null for what is not understood, and the bound is left out. */
 export function parseStatistic(type: string, text: string): SingleValue | null {
+  const decimal = /^decimal\(\d+,\s*(\d+)\)$/.exec(type);
+  if (decimal !== null) return unscaledOf(text, Number(decimal[1]));
   switch (type) {
+    case "boolean":
+      return text === "0" || text === "1" ? text === "1" : null;
+    case "float":
+    case "double":
+      // Infinity and NaN bound nothing.
+      return /^-?\d/.test(text) ? Number(text) : null;
     case "int":
     case "long":
       return longOf(text);
@@ -67,4 +75,12 @@ export function parseStatistic(type: string, text: string): SingleValue | null {
     default:
       return null;
   }
+}
+
+/** `-1.50` at scale 3 is -1500; null where the text has more decimal places, or is no number. */
+function unscaledOf(text: string, scale: number): Long | null {
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
+  const [, sign = "", whole = "", fraction = ""] = match ?? [];
+  if (match === null || fraction.length > scale) return null;
+  return canonicalLong(BigInt(`${sign}${whole}${fraction.padEnd(scale, "0")}`));
 }

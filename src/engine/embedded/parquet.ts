@@ -1,18 +1,16 @@
-import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import type { Field } from "../../catalog/model.ts";
-import { OperatingError, messageOf } from "../../errors.ts";
 import { CONTENT, type DataFile } from "../../iceberg/manifest-model.ts";
 import type { RecordTarget, RecordWriter } from "../../ingest/record-writer.ts";
 import type { LogRecord } from "../../log/log.ts";
 import type { S3Settings } from "../../storage/s3/settings.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
+import { copyToParquet } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
 import { Piece } from "./piece.ts";
 import { spillFolder } from "./spill.ts";
-import { enginePath, quoteName, quoteText } from "./sql.ts";
+import { quoteName, quoteText } from "./sql.ts";
 
 /**
  * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written;
@@ -21,9 +19,6 @@ import { enginePath, quoteName, quoteText } from "./sql.ts";
 const PIECE_MAX_BYTES = 16 * 1024 * 1024;
 /** Bounds the fixed columns of a piece, when payloads are small. */
 const PIECE_MAX_ROWS = 131_072;
-
-/** DuckDB holds a row group in memory until it is complete; a third of its default costs no size to speak of. */
-const ROW_GROUP_ROWS = 40_960;
 
 const MS_PER_DAY = 86_400_000;
 const UNBOUNDED = new Set(["payload", "payload_bytes"]);
@@ -138,16 +133,12 @@ class WriteRun {
     const location = `${folder}/${randomUUID()}.parquet`;
     await this.#storage.makeFolder(folder);
     this.#made.push(location);
-    const { record_count, file_size_in_bytes, stats } = await copy(piece.connection, copyStatement(piece, this.#target, day, location));
+    const file = await copyToParquet(piece.connection, selectPiece(piece, this.#target, day), { location, columns, unbounded: UNBOUNDED });
     await this.#storage.sync(location);
     return {
+      ...file,
       content: CONTENT.data,
-      file_path: location,
-      file_format: "PARQUET",
       partition: new Map([[partition_field_id, day]]),
-      record_count,
-      file_size_in_bytes,
-      ...columnMetrics(columns, stats, UNBOUNDED),
       key_metadata: null,
       split_offsets: null,
       equality_ids: null,
@@ -177,7 +168,7 @@ const DUCKDB_TYPES: Readonly<Record<string, string>> = {
   long: "BIGINT",
 };
 
-function copyStatement(piece: Piece, { columns, topic }: RecordTarget, day: number, location: string): string {
+function selectPiece(piece: Piece, { columns, topic }: RecordTarget, day: number): string {
   const values: Readonly<Record<string, string>> = {
     source: `list_extract([${piece.sources.map(quoteText).join(", ")}], source + 1)`,
     payload: "CASE WHEN is_text THEN decode(payload) END",
@@ -190,44 +181,6 @@ function copyStatement(piece: Piece, { columns, topic }: RecordTarget, day: numb
     log_offset: "log_offset",
   };
   const selected = columns.map(({ name, type }) => `CAST(${values[name]} AS ${DUCKDB_TYPES[String(type)]}) AS ${quoteName(name)}`);
-  const field_ids = columns.map(({ name, id }: Field) => `${quoteName(name)}: ${id}`);
   const where = piece.days.size > 1 ? `WHERE day = ${day}` : "";
-  return `COPY (SELECT ${selected.join(", ")} FROM temp.piece ${where}) TO ${quoteText(enginePath(location))}
-    (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
-}
-
-type Entries<V> = { entries: readonly { key: string; value: V }[] };
-
-async function copy(
-  connection: DuckDBConnection,
-  statement: string,
-): Promise<{ record_count: number; file_size_in_bytes: number; stats: Map<string, ReturnedStats> }> {
-  try {
-    const [row] = (await connection.runAndReadAll(statement)).getRowObjects();
-    const stats = row?.["column_statistics"] as unknown as Entries<Entries<string>>;
-    return {
-      record_count: Number(row?.["count"]),
-      file_size_in_bytes: Number(row?.["file_size_bytes"]),
-      stats: new Map(stats.entries.map(({ key, value }) => [unquoted(key), new Map(value.entries.map((entry) => [entry.key, entry.value]))])),
-    };
-  } catch (error) {
-    throw copyFailure(error);
-  }
-}
-
-/** The statistics name columns as SQL would. */
-function unquoted(name: string): string {
-  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
-}
-
-function copyFailure(error: unknown): OperatingError {
-  const message = messageOf(error);
-  if (/no space left|disk quota/i.test(message)) {
-    return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, { next_step: "Free disk space, then try again.", is_retryable: true, cause: error });
-  }
-  return new OperatingError("DATA_FILES_FAILED", `DuckDB could not write a data file: ${message}`, {
-    next_step: "Check the disk and the memory, then try again.",
-    is_retryable: true,
-    cause: error,
-  });
+  return `SELECT ${selected.join(", ")} FROM temp.piece ${where}`;
 }

@@ -1,7 +1,7 @@
 import { nameOfTable } from "../../catalog/errors.ts";
 import type { TableScan } from "../../engine/embedded/profile.ts";
 import type { TableSnapshot } from "../../engine/embedded/session.ts";
-import { currentSnapshot } from "../../iceberg/append.ts";
+import { currentSnapshot } from "../../iceberg/stage.ts";
 import type { TableReports } from "../../query/tables.ts";
 
 /** What one scan of a table read, of what there was. */

@@ -4,10 +4,10 @@ import { after, before, test } from "node:test";
 import { crypto } from "../../../pipelines/crypto.ts";
 import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../../src/lake/lake.ts";
-import type { Compaction } from "../../../src/maintain/compact.ts";
-import type { Expiry } from "../../../src/maintain/expire.ts";
-import type { OrphanRemoval } from "../../../src/maintain/orphans.ts";
-import type { PartitionCopy } from "../../../src/maintain/bronze.ts";
+import type { Compaction } from "../../../src/maintain/spark/compact.ts";
+import type { Expiry } from "../../../src/maintain/spark/expire.ts";
+import type { OrphanRemoval } from "../../../src/maintain/spark/orphans.ts";
+import type { PartitionCopy } from "../../../src/maintain/spark/bronze.ts";
 import { coinlake } from "../../coinlake.ts";
 import { Servers } from "../servers.ts";
 

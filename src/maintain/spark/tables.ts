@@ -1,6 +1,6 @@
-import { SparkRefused } from "../engine/cluster/spark/failure.ts";
-import type { SparkSession } from "../engine/cluster/spark/session.ts";
-import { LAKE_PROPERTY } from "../lake/lake.ts";
+import { SparkRefused } from "../../engine/cluster/spark/failure.ts";
+import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { LAKE_PROPERTY } from "../../lake/lake.ts";
 
 /** What of a table lies where, as Spark reads it from the table's own metadata. */
 export interface TableFigures {

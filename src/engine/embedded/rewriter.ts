@@ -1,0 +1,180 @@
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import type { Field } from "../../catalog/model.ts";
+import { OperatingError, messageOf } from "../../errors.ts";
+import { CONTENT, type DataFile, type PartitionTuple } from "../../iceberg/manifest-model.ts";
+import type { S3Settings } from "../../storage/s3/settings.ts";
+import { canonicalLocation } from "../../storage/location.ts";
+import { copyToParquet } from "./copy.ts";
+import { openDuckDB } from "./duckdb.ts";
+import { spillFolder } from "./spill.ts";
+import { enginePath, quoteName, quoteText } from "./sql.ts";
+
+/** Data files of one partition, and the position delete files that apply to some of them. */
+export interface RewriteInput {
+  files: readonly { location: string; record_count: number }[];
+  delete_files: readonly string[];
+}
+
+export interface RewriteOutput {
+  location: string;
+  partition: PartitionTuple;
+  /** The table's current columns: by their ids values are found in files of older schemas. */
+  columns: readonly Field[];
+}
+
+export interface Rewriter {
+  /**
+   * Writes the rows that the deletes leave to one file, in the order of the files and of their rows. Returns null where no row is
+   * left: then there is no file. Throws REWRITE_LOSES_ROWS where the number of rows is not what it must be, UNSUPPORTED_COLUMN,
+   * DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
+   */
+  rewrite(input: RewriteInput, output: RewriteOutput): Promise<DataFile | null>;
+  /** The data files in whose rows a position delete file names rows, as it spells them. */
+  referencedFiles(delete_file: string): Promise<string[]>;
+  close(): void;
+}
+
+export interface RewriterOptions {
+  memory_limit_mb: number;
+  threads: number;
+  s3: S3Settings | null;
+}
+
+/** An engine of its own: it is closed after the work, and with it goes the memory that the work took. */
+export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
+  const instance = s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
+  const connection = await instance.connect();
+  await connection.run("SET TimeZone = 'UTC'");
+  return {
+    rewrite: (input, output) => rewrite(connection, input, output),
+    referencedFiles: (delete_file) => referencedFiles(connection, [delete_file]),
+    close() {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/** Parquet alone is read and written: no extension is loaded. */
+function openLocal(memory_limit_mb: number, threads: number): Promise<DuckDBInstance> {
+  return DuckDBInstance.create(":memory:", {
+    threads: String(threads),
+    memory_limit: `${memory_limit_mb}MB`,
+    temp_directory: spillFolder(),
+    allocator_flush_threshold: "16MB",
+    autoinstall_known_extensions: "false",
+  });
+}
+
+async function rewrite(connection: DuckDBConnection, input: RewriteInput, output: RewriteOutput): Promise<DataFile | null> {
+  const deleted = input.delete_files.length === 0 ? 0 : await loadDeletes(connection, input);
+  const rows = input.files.reduce((sum, { record_count }) => sum + record_count, 0);
+  if (rows === deleted) return null;
+  const select = deleted === 0 ? selectAll(input, output) : selectUndeleted(input, output);
+  const file = await copyToParquet(connection, select, output);
+  if (Number(file.record_count) !== rows - deleted) throw losesRows(Number(file.record_count), rows, deleted);
+  return {
+    ...file,
+    content: CONTENT.data,
+    partition: output.partition,
+    key_metadata: null,
+    split_offsets: null,
+    equality_ids: null,
+    sort_order_id: null,
+    referenced_data_file: null,
+  };
+}
+
+/** Fills `deleted (file, pos)`, each position once however many deletes name it; returns how many of these rows there are. */
+async function loadDeletes(connection: DuckDBConnection, { files, delete_files }: RewriteInput): Promise<number> {
+  const index = new Map(files.map(({ location }, position) => [canonicalLocation(location), position]));
+  const spellings = (await referencedFiles(connection, delete_files)).flatMap((spelling) => {
+    const file = index.get(canonicalLocation(spelling));
+    return file === undefined ? [] : [`(${quoteText(spelling)}, ${file})`];
+  });
+  if (spellings.length === 0) return 0;
+  await read(
+    connection,
+    `CREATE OR REPLACE TEMP TABLE deleted AS
+    SELECT DISTINCT named.file::BIGINT AS file, deletes.pos AS pos
+    FROM ${parquet(delete_files)} AS deletes
+    JOIN (VALUES ${spellings.join(", ")}) AS named(spelling, file) ON deletes.file_path = named.spelling`,
+  );
+  const [row] = await read(connection, "SELECT count(*) AS count FROM deleted");
+  return Number(row?.["count"]);
+}
+
+async function referencedFiles(connection: DuckDBConnection, delete_files: readonly string[]): Promise<string[]> {
+  const rows = await read(connection, `SELECT DISTINCT file_path FROM ${parquet(delete_files)}`);
+  return rows.map(({ file_path }) => String(file_path));
+}
+
+function selectAll(input: RewriteInput, { columns }: RewriteOutput): string {
+  return `SELECT ${columns.map(({ name }) => quoteName(name)).join(", ")} FROM ${withSchema(input, columns)}`;
+}
+
+/** Positions are counted before anything is filtered, and rows are put back into the order in which they lay. */
+function selectUndeleted(input: RewriteInput, { columns }: RewriteOutput): string {
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  return `SELECT ${names} FROM (
+    SELECT ${names}, file_index::BIGINT AS "coinlake file", file_row_number AS "coinlake position" FROM ${withSchema(input, columns)}
+  ) AS stored
+  ANTI JOIN deleted ON deleted.file = stored."coinlake file" AND deleted.pos = stored."coinlake position"
+  ORDER BY "coinlake file", "coinlake position"`;
+}
+
+function withSchema({ files }: RewriteInput, columns: readonly Field[]): string {
+  const fields = columns.map((column) => `${column.id}: {name: ${quoteText(column.name)}, type: ${quoteText(duckDBType(column))}, default_value: NULL}`);
+  return parquet(files.map(({ location }) => location), `, schema = MAP {${fields.join(", ")}}`);
+}
+
+function parquet(locations: readonly string[], options = ""): string {
+  return `read_parquet([${locations.map((location) => quoteText(enginePath(location))).join(", ")}], hive_partitioning = false${options})`;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  boolean: "BOOLEAN",
+  int: "INTEGER",
+  long: "BIGINT",
+  float: "FLOAT",
+  double: "DOUBLE",
+  date: "DATE",
+  time: "TIME",
+  timestamp: "TIMESTAMP",
+  timestamptz: "TIMESTAMPTZ",
+  string: "VARCHAR",
+  uuid: "UUID",
+  binary: "BLOB",
+};
+
+/** Names that DuckDB gives to what it knows of a row's place: a column of the table would hide them. */
+const POSITION_COLUMNS = new Set(["file_index", "file_row_number"]);
+
+/** Iceberg's primitive types that DuckDB writes as Iceberg wants them (spec, appendix A). Throws UNSUPPORTED_COLUMN. */
+export function duckDBType({ name, type }: Field): string {
+  const decimal = typeof type === "string" ? /^decimal\((\d+),\s*(\d+)\)$/.exec(type) : null;
+  const known = decimal === null ? TYPES[String(type)] : `DECIMAL(${decimal[1]}, ${decimal[2]})`;
+  if (known !== undefined && !POSITION_COLUMNS.has(name.toLowerCase())) return known;
+  const what = typeof type === "string" ? type : "nested";
+  throw new OperatingError("UNSUPPORTED_COLUMN", `Column ${JSON.stringify(name)} of type ${what} cannot be rewritten`, {
+    next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
+  });
+}
+
+function losesRows(written: number, rows: number, deleted: number): OperatingError {
+  return new OperatingError("REWRITE_LOSES_ROWS", `A rewrite gave ${written} rows, not ${rows} less ${deleted} deleted ones; nothing was changed`, {
+    next_step: "Run `npm run -s coinlake -- verify`: a data file of the table may be damaged.",
+  });
+}
+
+async function read(connection: DuckDBConnection, sql: string): Promise<Record<string, unknown>[]> {
+  try {
+    return (await connection.runAndReadAll(sql)).getRowObjects();
+  } catch (error) {
+    throw new OperatingError("DATA_FILES_FAILED", `DuckDB could not read files of the table: ${messageOf(error)}`, {
+      next_step: "Run `npm run -s coinlake -- verify`: a data file of the table may be damaged.",
+      is_retryable: true,
+      cause: error,
+    });
+  }
+}

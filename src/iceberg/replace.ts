@@ -1,0 +1,132 @@
+import { randomUUID } from "node:crypto";
+import { addLongs } from "../catalog/long.ts";
+import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot } from "../catalog/model.ts";
+import type { Clock } from "../clock.ts";
+import type { Storage } from "../storage/storage.ts";
+import { encodeManifest } from "./manifest.ts";
+import { encodeManifestList } from "./manifest-list.ts";
+import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
+import { everyColumn, specOf, type ReadManifest } from "./snapshot-files.ts";
+import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotTime_ms, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
+import { replaceSummary } from "./summary.ts";
+
+/** Files that hold the same rows as the files that they replace. */
+export interface Replacement {
+  added: readonly { file: DataFile; spec_id: number }[];
+  /** Locations, as manifests name them, of data files and of position delete files. */
+  removed: ReadonlySet<string>;
+  /**
+   * Of the snapshot whose rows were read: what the added files count as (spec, "Sequence Numbers"). A delete by value that was
+   * committed since then still applies to them.
+   */
+  sequence_number: Long;
+}
+
+/** Manifests with fewer entries are merged into the one that is written anyway: each costs every reader a file. */
+const SMALL_MANIFEST_ENTRIES = 100;
+/** A manifest is read whole; past this size the rest goes into another one. */
+const MAX_MANIFEST_ENTRIES = 4_000;
+
+/**
+ * Stages a snapshot of operation `replace` on the table's current one, whose manifests are `manifests`: rows stay the same, files
+ * change. Files that are removed stay listed as deleted in this one snapshot, as the spec asks. Throws UNSUPPORTED_FORMAT and
+ * what the storage throws; then nothing is left behind.
+ */
+export async function stageReplacement(
+  { storage, clock }: { storage: Storage; clock: Clock },
+  table: LoadedTable,
+  manifests: readonly ReadManifest[],
+  replacement: Replacement,
+): Promise<StagedSnapshot> {
+  const { metadata } = table;
+  writingKind(metadata);
+  const parent = currentSnapshot(metadata);
+  const snapshot_id = newSnapshotId(metadata);
+  const sequence_number = addLongs(metadata["last-sequence-number"], 1);
+  const files: [location: string, bytes: Uint8Array][] = [];
+  const kept: ManifestFile[] = [];
+  const written: ManifestFile[] = [];
+
+  for (const group of groupsOf(manifests, replacement)) {
+    const rewritten = group.manifests.filter(({ manifest, entries }) => isSmallManifest(manifest) || entries.some((entry) => isRemoved(entry, replacement)));
+    const is_worth_it = group.added.length > 0 || rewritten.length > 1 || rewritten.some(({ entries }) => entries.some((entry) => isRemoved(entry, replacement)));
+    kept.push(...group.manifests.filter((read) => !is_worth_it || !rewritten.includes(read)).map(({ manifest }) => manifest));
+    if (!is_worth_it) continue;
+    const entries = [...group.added.map((file) => addedEntry(file, snapshot_id, replacement)), ...rewritten.flatMap((read) => carriedEntries(read, snapshot_id, replacement))];
+    const spec = specOf(metadata, group.spec_id);
+    const schema = schemaFor(spec, table);
+    for (let start = 0; start < entries.length; start += MAX_MANIFEST_ENTRIES) {
+      const some = entries.slice(start, start + MAX_MANIFEST_ENTRIES);
+      const path = `${metadata.location}/metadata/${randomUUID()}-m0.avro`;
+      const bytes = encodeManifest({ schema, spec, content: group.content }, some);
+      files.push([path, bytes]);
+      written.push(describeManifest({ path, length: bytes.length, content: group.content, entries: some, spec, schema, snapshot_id, sequence_number }));
+    }
+  }
+
+  const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
+  const snapshot: Snapshot = {
+    "snapshot-id": snapshot_id,
+    ...(parent === null ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
+    "sequence-number": sequence_number,
+    "timestamp-ms": snapshotTime_ms(metadata, clock),
+    "manifest-list": location,
+    summary: replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) }),
+    "schema-id": metadata["current-schema-id"],
+  };
+  files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
+  await writeAll(storage, files);
+  return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: files.map(([path]) => path) };
+}
+
+/** The current schema; with the columns of older ones where the spec partitions by one that is gone. */
+function schemaFor(spec: PartitionSpec, { metadata }: LoadedTable): Schema {
+  const { schema } = writingKind(metadata);
+  const has = (id: number): boolean => schema.fields.some((field) => field.id === id);
+  return spec.fields.every((field) => has(field["source-id"])) ? schema : { ...everyColumn(metadata), "schema-id": metadata["current-schema-id"] };
+}
+
+interface Group {
+  spec_id: number;
+  content: number;
+  manifests: ReadManifest[];
+  added: DataFile[];
+}
+
+/** A manifest holds files of one spec and one content. */
+function groupsOf(manifests: readonly ReadManifest[], { added }: Replacement): Group[] {
+  const groups = new Map<string, Group>();
+  const groupOf = (spec_id: number, content: number): Group => {
+    const key = `${spec_id}/${content}`;
+    const group = groups.get(key) ?? { spec_id, content, manifests: [], added: [] };
+    groups.set(key, group);
+    return group;
+  };
+  for (const read of manifests) groupOf(read.manifest.partition_spec_id, read.manifest.content).manifests.push(read);
+  for (const { file, spec_id } of added) groupOf(spec_id, MANIFEST_CONTENT.data).added.push(file);
+  return [...groups.values()];
+}
+
+/** Whether the next replacement merges it with others of its kind. */
+export function isSmallManifest(manifest: ManifestFile): boolean {
+  return manifest.added_files_count + manifest.existing_files_count < SMALL_MANIFEST_ENTRIES;
+}
+
+function isRemoved({ status, data_file }: ManifestEntry, { removed }: Replacement): boolean {
+  return status !== STATUS.deleted && removed.has(data_file.file_path);
+}
+
+function addedEntry(data_file: DataFile, snapshot_id: Long, { sequence_number }: Replacement): ManifestEntry {
+  return { status: STATUS.added, snapshot_id, sequence_number, file_sequence_number: null, data_file };
+}
+
+/** What the merged manifest keeps of another one; what an earlier snapshot deleted is no longer listed. */
+function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacement: Replacement): ManifestEntry[] {
+  return entries
+    .filter(({ status }) => status !== STATUS.deleted)
+    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }));
+}
+
+function removedFiles(manifests: readonly ReadManifest[], replacement: Replacement): DataFile[] {
+  return manifests.flatMap(({ entries }) => entries.filter((entry) => isRemoved(entry, replacement)).map(({ data_file }) => data_file));
+}

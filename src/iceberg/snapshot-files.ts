@@ -1,0 +1,50 @@
+import { isSameLong } from "../catalog/long.ts";
+import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
+import type { Storage } from "../storage/storage.ts";
+import { decodeManifest } from "./manifest.ts";
+import { decodeManifestList } from "./manifest-list.ts";
+import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
+
+/** A manifest with its entries, deleted ones included, and what they inherit filled in. */
+export interface ReadManifest {
+  manifest: ManifestFile;
+  entries: ManifestEntry[];
+}
+
+/** Enough to keep a disk busy, few enough to hold in memory: a manifest is a few kB, rarely megabytes. */
+const READS_AT_ONCE = 16;
+
+/** The manifests of a snapshot, in the order of its list. Throws what storage throws, AVRO_MALFORMED. */
+export async function readManifests(storage: Storage, metadata: TableMetadata, snapshot: Snapshot): Promise<ReadManifest[]> {
+  const list = decodeManifestList(await storage.read(snapshot["manifest-list"]));
+  const read: ReadManifest[] = [];
+  for (let start = 0; start < list.length; start += READS_AT_ONCE) {
+    const some = list.slice(start, start + READS_AT_ONCE);
+    read.push(...(await Promise.all(some.map((manifest) => readManifest(storage, metadata, manifest)))));
+  }
+  return read;
+}
+
+export async function readManifest(storage: Storage, metadata: TableMetadata, manifest: ManifestFile): Promise<ReadManifest> {
+  const kind = { schema: everyColumn(metadata), spec: specOf(metadata, manifest.partition_spec_id) };
+  return { manifest, entries: decodeManifest(await storage.read(manifest.manifest_path), manifest, kind) };
+}
+
+/** The entries of files that the snapshot has. */
+export function liveEntriesOf(manifests: readonly ReadManifest[], content: number): ManifestEntry[] {
+  return manifests
+    .filter(({ manifest }) => manifest.content === content)
+    .flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted));
+}
+
+/** A spec without fields where the metadata no longer has it: such a manifest's partitions cannot be told. */
+export function specOf(metadata: TableMetadata, spec_id: number): PartitionSpec {
+  return metadata["partition-specs"].find((candidate) => (candidate["spec-id"] ?? 0) === spec_id) ?? { "spec-id": spec_id, fields: [] };
+}
+
+/** The current columns first, then those that only older schemas have: an old spec may name one that the current schema lost. */
+export function everyColumn(metadata: TableMetadata): Schema {
+  const current = metadata.schemas.filter((schema) => isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]));
+  const fields = [...current, ...metadata.schemas].flatMap((schema) => schema.fields);
+  return { type: "struct", fields: fields.filter(({ id }, index) => fields.findIndex((other) => other.id === id) === index) };
+}

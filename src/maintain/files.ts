@@ -1,0 +1,17 @@
+import type { Storage } from "../storage/storage.ts";
+
+/** Enough to keep a disk or a bucket busy. */
+const DELETIONS_AT_ONCE = 16;
+
+/** Deleting again what is gone is no error. Throws what the storage throws; then some of the files may still be there. */
+export async function deleteFiles(storage: Storage, locations: readonly string[], progress?: (done: number) => void): Promise<void> {
+  for (let start = 0; start < locations.length; start += DELETIONS_AT_ONCE) {
+    await Promise.all(locations.slice(start, start + DELETIONS_AT_ONCE).map((location) => storage.delete(location)));
+    progress?.(Math.min(locations.length, start + DELETIONS_AT_ONCE));
+  }
+}
+
+/** Whether a file lies in the table's folder: nothing else is ever deleted, whatever metadata names. */
+export function isInFolder(location: string, folder: string): boolean {
+  return location.startsWith(`${folder}/`) && !location.slice(folder.length).split("/").includes("..");
+}

@@ -1,0 +1,57 @@
+import type { TableCatalog } from "../catalog/model.ts";
+import type { Clock } from "../clock.ts";
+import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
+import type { StepListener } from "../steps.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { PendingFiles } from "./store.ts";
+
+/** What the actions of an embedded lake work with. */
+export interface MaintenanceParts {
+  catalog: TableCatalog;
+  storage: Storage;
+  clock: Clock;
+  /** Files that are to be deleted by the next run, should this one be killed. */
+  pending: PendingFiles;
+  /** Memory and threads of the engine that rewrites files, and its access to S3. */
+  engine: RewriterOptions;
+  step: StepListener;
+  signal: AbortSignal;
+  /** Runs a commit while no other writer of this process is in the middle of one; without such writers, at once. */
+  exclusively<T>(table: string, commit: () => Promise<T>): Promise<T>;
+}
+
+/** A table's current snapshot and what its metadata holds, from manifests alone. */
+export interface TableFigures {
+  files: number;
+  delete_files: number;
+  /** Of data and delete files. */
+  size_bytes: number;
+  /** Rows that readers see. */
+  rows: number;
+  manifests: number;
+  snapshots: number;
+}
+
+export type ActionName = "compact" | "expire" | "orphans";
+
+/** What one action did to one table. Counts are of this run; `before` and `after` are of the table. */
+export interface ActionReport {
+  action: ActionName;
+  table: string;
+  before: TableFigures;
+  after: TableFigures;
+  /** Files read and replaced, and their bytes; 0 for actions that rewrite nothing. */
+  rewritten_files: number;
+  rewritten_bytes: number;
+  /** Files written in their place. */
+  added_files: number;
+  added_bytes: number;
+  /** Files that were deleted from storage. */
+  deleted_files: number;
+  expired_snapshots: number;
+  /** Times that another writer was first, and the work was planned again. */
+  conflicts: number;
+  seconds: number;
+  /** With a dry run nothing was changed, and the counts say what would be. */
+  is_dry_run: boolean;
+}

@@ -1,0 +1,154 @@
+import { isSameLong } from "../catalog/long.ts";
+import type { Long } from "../catalog/model.ts";
+import type { ManifestEntry, PartitionTuple } from "../iceberg/manifest-model.ts";
+import { canonicalLocation } from "../storage/location.ts";
+
+/** Which files compaction puts together: pure, over what manifests say. */
+
+export interface CompactionLimits {
+  /** A file of this size is complete: only deletes make it worth rewriting. */
+  target_size_bytes: number;
+  /** Files of about one size that gather before they are put together: fewer are left alone. */
+  fan_in: number;
+}
+
+/** A data file with the position deletes that apply to it. */
+export interface StoredFile {
+  location: string;
+  spec_id: number;
+  partition: PartitionTuple;
+  rows: number;
+  size_bytes: number;
+  sequence_number: Long;
+  deletes: readonly StoredDelete[];
+}
+
+/** A position delete file, and the data files that it names. */
+export interface StoredDelete {
+  location: string;
+  rows: number;
+  sequence_number: Long;
+  /** Canonical locations of data files. */
+  names: ReadonlySet<string>;
+}
+
+/** Files whose rows go into one new file, in this order. */
+export interface Bin {
+  files: readonly StoredFile[];
+  delete_files: readonly string[];
+}
+
+/** Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked for. */
+const TIER_FACTOR = 4;
+/** A file this far from complete counts as small. */
+const SMALL_SHARE = 0.75;
+/** From this share of deleted rows on a file is worth rewriting, whatever its size. */
+const DELETED_SHARE = 0.1;
+/** So many delete files of one complete file are worth rewriting it: each reader opens them all. */
+const MAX_DELETE_FILES = 32;
+/** An engine opens all files of a bin; what is left goes into the next. */
+const MAX_BIN_FILES = 1_000;
+
+/**
+ * The bins of one partition, none where it is well as it is. `is_cold`: nobody has written to it for a while, so whatever is small
+ * goes into complete files at once. Otherwise files are put together by size, tier by tier, so that a row is rewritten about
+ * log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ */
+export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, is_cold: boolean): Bin[] {
+  const chosen = new Set(is_cold ? chooseCold(files, limits) : [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]);
+  return binsOf(files.filter((file) => chosen.has(file)), limits);
+}
+
+function isSmall({ size_bytes }: StoredFile, { target_size_bytes }: CompactionLimits): boolean {
+  return size_bytes < target_size_bytes * SMALL_SHARE;
+}
+
+function deletedRows({ deletes }: StoredFile): number {
+  return deletes.reduce((sum, { rows, names }) => sum + (names.size === 1 ? rows : 0), 0);
+}
+
+function liveRows(file: StoredFile): number {
+  return Math.max(0, file.rows - deletedRows(file));
+}
+
+function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
+  const small = files.filter((file) => isSmall(file, limits));
+  const deleted = files.filter(({ deletes }) => deletes.length > 0);
+  return small.length > 1 ? [...small, ...deleted] : deleted;
+}
+
+/** The small files up to the lowest tier at which enough have gathered; and those of the tiers that the result then fills in turn. */
+function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
+  const small = files.filter((file) => isSmall(file, limits)).map((file) => ({ file, tier: tierOf(liveRows(file)) }));
+  let chosen: StoredFile[] = [];
+  for (;;) {
+    const merged_tier = tierOf(chosen.reduce((sum, file) => sum + liveRows(file), 0));
+    const next = lowestFullTier(small.filter(({ file }) => !chosen.includes(file)), chosen.length > 0 ? merged_tier : null, limits.fan_in);
+    if (next === null) return chosen;
+    chosen = small.filter(({ file, tier }) => tier <= next || chosen.includes(file)).map(({ file }) => file);
+  }
+}
+
+/** `merged_tier`: of the file that the rewrite gives so far, which counts as one more. */
+function lowestFullTier(small: readonly { tier: number }[], merged_tier: number | null, fan_in: number): number | null {
+  for (const tier of [...new Set(small.map((candidate) => candidate.tier))].sort((a, b) => a - b)) {
+    const count = small.filter((candidate) => candidate.tier <= tier).length + (merged_tier !== null && merged_tier <= tier ? 1 : 0);
+    if (count >= fan_in) return tier;
+  }
+  return null;
+}
+
+function tierOf(rows: number): number {
+  return Math.floor(Math.log(Math.max(1, rows)) / Math.log(TIER_FACTOR));
+}
+
+/** Once enough delete files have gathered, those files that are cheap to rewrite, or have lost much. */
+function chooseByDeletes(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
+  const with_deletes = files.filter(({ deletes }) => deletes.length > 0);
+  const delete_files = new Set(with_deletes.flatMap(({ deletes }) => deletes.map(({ location }) => location)));
+  if (delete_files.size < limits.fan_in) return [];
+  return with_deletes.filter(
+    (file) => isSmall(file, limits) || deletedRows(file) >= file.rows * DELETED_SHARE || file.deletes.length >= MAX_DELETE_FILES,
+  );
+}
+
+/** Whole files, in order, up to the size of a complete file. A file alone is rewritten only for its deletes. */
+function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionLimits): Bin[] {
+  const bins: StoredFile[][] = [];
+  let size_bytes = 0;
+  for (const file of files) {
+    const bin = bins.at(-1);
+    if (bin === undefined || bin.length === MAX_BIN_FILES || size_bytes + file.size_bytes > target_size_bytes) {
+      bins.push([file]);
+      size_bytes = file.size_bytes;
+    } else {
+      bin.push(file);
+      size_bytes += file.size_bytes;
+    }
+  }
+  return bins
+    .filter((bin) => bin.length > 1 || (bin[0]?.deletes.length ?? 0) > 0)
+    .map((bin) => ({ files: bin, delete_files: [...new Set(bin.flatMap(({ deletes }) => deletes.map(({ location }) => location)))] }));
+}
+
+const FILE_PATH_COLUMN = 2147483646;
+
+/**
+ * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null where
+ * several may be meant. Bounds may be cut off, and then differ.
+ */
+export function namedFile({ data_file }: ManifestEntry): string | null {
+  if (data_file.referenced_data_file !== null) return canonicalLocation(data_file.referenced_data_file);
+  const lower = textOf(data_file.lower_bounds?.get(FILE_PATH_COLUMN));
+  const upper = textOf(data_file.upper_bounds?.get(FILE_PATH_COLUMN));
+  return lower !== null && lower === upper ? canonicalLocation(lower) : null;
+}
+
+function textOf(bytes: Uint8Array | undefined): string | null {
+  return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+}
+
+/** Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan Planning"). */
+export function isNoOlder(deletion: Pick<StoredDelete, "sequence_number">, file: Pick<StoredFile, "sequence_number">): boolean {
+  return deletion.sequence_number > file.sequence_number || isSameLong(deletion.sequence_number, file.sequence_number);
+}

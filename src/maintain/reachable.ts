@@ -1,0 +1,102 @@
+import type { Snapshot, TableMetadata } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import { decodeManifestList } from "../iceberg/manifest-list.ts";
+import { STATUS, type ManifestFile } from "../iceberg/manifest-model.ts";
+import { readManifest } from "../iceberg/snapshot-files.ts";
+import { canonicalLocation } from "../storage/location.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** Files that snapshots are made of, by canonical location, spelled as the metadata spells them. */
+export type Files = Map<string, string>;
+
+const READS_AT_ONCE = 16;
+
+/**
+ * Files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files that the kept ones reach: a file
+ * that a later snapshot removed may be needed by an earlier one that stays. Throws what the storage throws where a kept
+ * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
+ */
+export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Files> {
+  const kept_lists = new Set(kept.map((snapshot) => canonicalLocation(snapshot["manifest-list"])));
+  const kept_manifests = await manifestsOf(storage, kept, { is_missing_ok: false });
+  const expired_manifests = await manifestsOf(storage, expired, { is_missing_ok: true });
+  const files: Files = new Map();
+  for (const snapshot of expired) {
+    const list = snapshot["manifest-list"];
+    if (!kept_lists.has(canonicalLocation(list))) files.set(canonicalLocation(list), list);
+  }
+  const only_expired = [...expired_manifests.values()].filter(({ manifest_path }) => !kept_manifests.has(canonicalLocation(manifest_path)));
+  for (const { manifest_path } of only_expired) files.set(canonicalLocation(manifest_path), manifest_path);
+  await eachFile(storage, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.set(canonicalLocation(location), location));
+  if (files.size > 0) {
+    await eachFile(storage, metadata, [...kept_manifests.values()], { is_missing_ok: false, with_deleted: false }, (location) => files.delete(canonicalLocation(location)));
+  }
+  for (const location of statisticsOf(metadata, expired)) files.set(canonicalLocation(location), location);
+  for (const location of statisticsOf(metadata, kept)) files.delete(canonicalLocation(location));
+  return files;
+}
+
+/** Every file that any snapshot of the metadata needs, and the metadata files that its log names. */
+export async function allFiles(storage: Storage, metadata: TableMetadata, metadata_location: string): Promise<Set<string>> {
+  const files = new Set<string>();
+  const add = (location: string): void => {
+    files.add(canonicalLocation(location));
+  };
+  add(metadata_location);
+  for (const entry of metadata["metadata-log"]) add(entry["metadata-file"]);
+  for (const snapshot of metadata.snapshots) add(snapshot["manifest-list"]);
+  for (const key of STATISTICS) for (const file of (metadata[key] ?? []) as StatisticsFile[]) add(file["statistics-path"]);
+  const manifests = await manifestsOf(storage, metadata.snapshots, { is_missing_ok: false });
+  for (const { manifest_path } of manifests.values()) add(manifest_path);
+  await eachFile(storage, metadata, [...manifests.values()], { is_missing_ok: false, with_deleted: false }, add);
+  return files;
+}
+
+const STATISTICS = ["statistics", "partition-statistics"] as const;
+type StatisticsFile = { "statistics-path": string; "snapshot-id": number | bigint };
+
+function statisticsOf(metadata: TableMetadata, snapshots: readonly Snapshot[]): string[] {
+  const ids = new Set(snapshots.map((snapshot) => String(snapshot["snapshot-id"])));
+  return STATISTICS.flatMap((key) => (metadata[key] ?? []) as StatisticsFile[])
+    .filter((file) => ids.has(String(file["snapshot-id"])))
+    .map((file) => file["statistics-path"]);
+}
+
+interface Missing {
+  is_missing_ok: boolean;
+}
+
+async function manifestsOf(storage: Storage, snapshots: readonly Snapshot[], missing: Missing): Promise<Map<string, ManifestFile>> {
+  const manifests = new Map<string, ManifestFile>();
+  await inGroups(snapshots, async (snapshot) => {
+    const bytes = await unlessMissing(missing, () => storage.read(snapshot["manifest-list"]));
+    for (const manifest of bytes === null ? [] : decodeManifestList(bytes)) manifests.set(canonicalLocation(manifest.manifest_path), manifest);
+  });
+  return manifests;
+}
+
+async function eachFile(
+  storage: Storage,
+  metadata: TableMetadata,
+  manifests: readonly ManifestFile[],
+  { with_deleted, ...missing }: Missing & { with_deleted: boolean },
+  visit: (location: string) => void,
+): Promise<void> {
+  await inGroups(manifests, async (manifest) => {
+    const read = await unlessMissing(missing, () => readManifest(storage, metadata, manifest));
+    for (const { status, data_file } of read?.entries ?? []) if (with_deleted || status !== STATUS.deleted) visit(data_file.file_path);
+  });
+}
+
+async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += READS_AT_ONCE) await Promise.all(items.slice(start, start + READS_AT_ONCE).map(work));
+}
+
+async function unlessMissing<T>({ is_missing_ok }: Missing, read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (is_missing_ok && error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
+    throw error;
+  }
+}

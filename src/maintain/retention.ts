@@ -1,0 +1,98 @@
+import { canonicalLong } from "../catalog/long.ts";
+import { historyOf } from "../catalog/metadata/history.ts";
+import type { Long, Snapshot, TableMetadata } from "../catalog/model.ts";
+
+/** Which snapshots a table keeps: pure, over its metadata. */
+
+export interface RetentionTier {
+  /** Snapshots up to this age ... */
+  within_ms: number;
+  /** ... are kept at this distance, all of them where it is 0. */
+  every_ms: number;
+}
+
+export interface RetentionPolicy {
+  /** By age, youngest first. What is older than the last tier goes, as far as nothing else keeps it. */
+  tiers: readonly RetentionTier[];
+  /** However old, so many of the newest stay. */
+  min_snapshots: number;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/**
+ * A lake can be asked how it was: to the commit for the last half hour, to the half hour for a day, to six hours for a week, to the
+ * day for a month, to the month from then on. That is about 130 snapshots of a table for the first month and one a month after
+ * it, at about four files each (a manifest list, one or two manifests, a data file that has been compacted since).
+ */
+export const DEFAULT_RETENTION: RetentionPolicy = {
+  tiers: [
+    { within_ms: 30 * MINUTE_MS, every_ms: 0 },
+    { within_ms: DAY_MS, every_ms: 30 * MINUTE_MS },
+    { within_ms: 7 * DAY_MS, every_ms: 6 * HOUR_MS },
+    { within_ms: 30 * DAY_MS, every_ms: DAY_MS },
+    { within_ms: Number.POSITIVE_INFINITY, every_ms: 30 * DAY_MS },
+  ],
+  min_snapshots: 10,
+};
+
+/** Everything up to an age, and nothing but the newest after it. */
+export function keepWithin(age_ms: number): RetentionPolicy {
+  return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };
+}
+
+/** A snapshot that never was current, such as one staged for a review, stays this long. */
+const UNREFERENCED_MS = 7 * DAY_MS;
+
+/**
+ * Ids of the snapshots that stay: by the policy, of those that were current, one for each period, the last that a compaction made
+ * (it holds the same rows in fewer files), else the last; and, whatever the policy says, every snapshot that a branch or
+ * tag names, the ancestors of branches, and young ones that never were current.
+ */
+export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy, now_ms: number): Set<Long> {
+  const by_id = new Map(metadata.snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot]));
+  const history = historyOf(metadata).filter(({ snapshot_id }) => by_id.has(snapshot_id));
+  const kept = referencedSnapshots(metadata, by_id);
+  for (const { snapshot_id } of history.slice(-policy.min_snapshots)) kept.add(snapshot_id);
+  const periods = new Map<string, Long>();
+  for (const { snapshot_id, at_ms } of history) {
+    const tier = policy.tiers.findIndex(({ within_ms }) => now_ms - at_ms <= within_ms);
+    const every_ms = policy.tiers[tier]?.every_ms;
+    if (every_ms === undefined) continue;
+    if (every_ms === 0) {
+      kept.add(snapshot_id);
+      continue;
+    }
+    // Not by tier: a snapshot that was chosen for its period stays chosen when it gets older within it.
+    const period = `${every_ms}/${Math.floor(at_ms / every_ms)}`;
+    const chosen = periods.get(period);
+    if (chosen === undefined || isCompacted(by_id.get(snapshot_id)) || !isCompacted(by_id.get(chosen))) periods.set(period, snapshot_id);
+  }
+  for (const snapshot_id of periods.values()) kept.add(snapshot_id);
+  const was_current = new Set(history.map(({ snapshot_id }) => snapshot_id));
+  for (const [id, snapshot] of by_id) {
+    if (!was_current.has(id) && now_ms - Number(snapshot["timestamp-ms"]) <= UNREFERENCED_MS) kept.add(id);
+  }
+  return kept;
+}
+
+function isCompacted(snapshot: Snapshot | undefined): boolean {
+  return snapshot?.summary["operation"] === "replace";
+}
+
+/** What refs name, and the ancestors of branches other than main, whose history is their own. */
+function referencedSnapshots(metadata: TableMetadata, by_id: ReadonlyMap<Long, Snapshot>): Set<Long> {
+  const kept = new Set<Long>();
+  for (const [name, ref] of Object.entries(metadata.refs)) {
+    for (let id: Long | null | undefined = canonicalLong(ref["snapshot-id"]); id != null; ) {
+      kept.add(id);
+      const parent: Long | null | undefined = ref.type === "branch" && name !== "main" ? by_id.get(id)?.["parent-snapshot-id"] : null;
+      id = parent == null || kept.has(canonicalLong(parent)) ? null : canonicalLong(parent);
+    }
+  }
+  const current = metadata["current-snapshot-id"];
+  if (current !== null) kept.add(canonicalLong(current));
+  return kept;
+}

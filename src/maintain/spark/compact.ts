@@ -1,0 +1,37 @@
+import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { figuresOf, literal, UNLIMITED, type TableFigures } from "./tables.ts";
+
+export interface Compaction {
+  table: string;
+  /** `z-order` along the columns named, or `pack`. */
+  strategy: string;
+  before: TableFigures;
+  after: TableFigures;
+  rewritten_files: number;
+  added_files: number;
+}
+
+/** So few small files of a partition are left alone. */
+const MIN_FILES = 5;
+
+/**
+ * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a query by any
+ * of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots before it stay readable. A
+ * writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and it may be tried again.
+ */
+export async function compact(session: SparkSession, table: string, z_order: readonly string[] | undefined): Promise<Compaction> {
+  const before = await figuresOf(session, table);
+  const how = z_order === undefined ? "strategy => 'binpack'" : `strategy => 'sort', sort_order => ${literal(`zorder(${z_order.join(", ")})`)}`;
+  const [result] = await session.sql(
+    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'))`,
+    UNLIMITED,
+  );
+  return {
+    table,
+    strategy: z_order === undefined ? "pack" : `z-order by ${z_order.join(", ")}`,
+    before,
+    after: await figuresOf(session, table),
+    rewritten_files: Number(result?.rewritten_data_files_count),
+    added_files: Number(result?.added_data_files_count),
+  };
+}

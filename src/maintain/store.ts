@@ -1,0 +1,102 @@
+import { join } from "node:path";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../sqlite-file.ts";
+import type { ActionName, ActionReport } from "./parts.ts";
+
+/** Locations that no commit needs, or will need: to be deleted, by this run or by the one after a kill. */
+export interface PendingFiles {
+  /** Durable when it returns. */
+  add(table: string, locations: readonly string[]): void;
+  remove(locations: readonly string[]): void;
+  of(table: string): string[];
+}
+
+/** One action on one table, as it was. Times are ISO 8601, UTC. */
+export interface MaintenanceRun extends ActionReport {
+  id: number;
+  started_at: string;
+}
+
+const FORMAT: SqliteFormat = {
+  prefix: "MAINTENANCE",
+  name: "the record of maintenance",
+  application_id: 0x434c4d54,
+  version: 1,
+  tables: `
+    CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL) STRICT;
+    CREATE INDEX runs_by_table ON runs (table_name, id);
+    CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX pending_by_table ON pending_files (table_name);
+  `,
+  failures: {},
+};
+
+/** Runs that are kept: about a week of ten tables at default settings. */
+const MAX_RUNS = 5_000;
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors. */
+export class MaintenanceStore implements PendingFiles {
+  readonly #file: string;
+  readonly #database: DatabaseSync;
+
+  constructor(lake_folder: string) {
+    this.#file = join(lake_folder, "maintenance.db");
+    this.#database = openSqliteFile(this.#file, FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
+    // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
+    this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
+
+  record(started_at: string, report: ActionReport): void {
+    this.#write(() => {
+      this.#prepare("INSERT INTO runs (started_at, action, table_name, report) VALUES (?, ?, ?, ?)").run(started_at, report.action, report.table, JSON.stringify(report));
+      this.#prepare("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?").run(MAX_RUNS);
+    });
+  }
+
+  /** Newest first. */
+  runs({ table, action, limit = 100 }: { table?: string; action?: ActionName; limit?: number } = {}): MaintenanceRun[] {
+    const rows = this.#prepare(
+      "SELECT id, started_at, report FROM runs WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) ORDER BY id DESC LIMIT ?3",
+    ).all(table ?? null, action ?? null, limit);
+    return rows.map((row) => ({ id: Number(row["id"]), started_at: String(row["started_at"]), ...(JSON.parse(String(row["report"])) as ActionReport) }));
+  }
+
+  add(table: string, locations: readonly string[]): void {
+    this.#write(() => {
+      const insert = this.#prepare("INSERT OR IGNORE INTO pending_files (location, table_name) VALUES (?, ?)");
+      for (const location of locations) insert.run(location, table);
+    });
+  }
+
+  remove(locations: readonly string[]): void {
+    this.#write(() => {
+      const remove = this.#prepare("DELETE FROM pending_files WHERE location = ?");
+      for (const location of locations) remove.run(location);
+    });
+  }
+
+  of(table: string): string[] {
+    return this.#prepare("SELECT location FROM pending_files WHERE table_name = ?").all(table).map((row) => String(row["location"]));
+  }
+
+  pendingTables(): string[] {
+    return this.#prepare("SELECT DISTINCT table_name FROM pending_files").all().map((row) => String(row["table_name"]));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    return this.#database.prepare(sql);
+  }
+
+  #write(work: () => void): void {
+    try {
+      transact(this.#database, work);
+    } catch (error) {
+      throw sqliteFailure(this.#file, FORMAT, "write", error);
+    }
+  }
+}
