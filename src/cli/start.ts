@@ -15,7 +15,11 @@ import type { Assets } from "../serve/assets.ts";
 import { checkToken } from "../serve/guard/token.ts";
 import { checkPort } from "../serve/server.ts";
 import type { Producer } from "../source/producer.ts";
-import { killAt, nobodyListens } from "../steps.ts";
+import { killAt, nobodyListens, type StepListener } from "../steps.ts";
+import { MaintenanceSchedule } from "../schedule/maintain.ts";
+import { embeddedMaintainer } from "../maintain/embedded.ts";
+import { MaintenanceStore } from "../maintain/store.ts";
+import { BUILT_LAYERS } from "../lake/layers.ts";
 import { embeddedEngine, engineOf } from "../transform/engine.ts";
 import { prepareModels, type LiveModels } from "../transform/models.ts";
 import { logOffsets } from "../transform/offsets.ts";
@@ -113,6 +117,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
+      ...(open.cluster === null && { maintenance: maintenanceIn(open, worker, status, step) }),
       following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier }),
       clock: systemClock,
       signal: stopping.signal,
@@ -143,6 +148,33 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     await worker.close();
     carrier.close();
   }
+}
+
+/** What maintenance takes beside a pipeline: it may take longer, and nobody is to notice. */
+const MAINTENANCE_ENGINE = { memory_limit_mb: 128, threads: 1 };
+
+/** Of a cluster's lake an orchestrator takes care. Commits to what dbt writes wait until no increment is under way. */
+function maintenanceIn(open: OpenLake, worker: DbtWorker, status: Status, step: StepListener): MaintenanceSchedule {
+  const built = new Set<string>(BUILT_LAYERS);
+  return new MaintenanceSchedule({
+    lake: open.lake,
+    catalog: open.catalog,
+    clock: systemClock,
+    async withMaintainer(work, signal) {
+      const store = new MaintenanceStore(open.lake.folder);
+      try {
+        const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
+          built.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
+        return await work(embeddedMaintainer({ open, store, clock: systemClock, signal, engine: MAINTENANCE_ENGINE, step, exclusively }));
+      } finally {
+        store.close();
+      }
+    },
+    events: {
+      maintained: () => {},
+      failed: (table, error) => status.maintenanceFailed(table, error),
+    },
+  });
 }
 
 /** The live tail is DuckDB's, whatever engine writes the tables: another one's dbt cannot compile for it. */

@@ -15,6 +15,7 @@ export class Status {
   tests: { ran_at_us: number; result: CommandResult } | null = null;
   /** What failed last, by its code, until an increment succeeds. */
   readonly #failures = new Map<string, string>();
+  readonly #maintenance_told = new Set<string>();
 
   constructor(output: Output, producers: readonly Producer[]) {
     this.#output = output;
@@ -62,6 +63,15 @@ export class Status {
     this.#bar.end();
     this.#output.warn(`${error.message} ${error.next_step}`);
   };
+
+  /** Once for each table and kind of failure: the pipeline goes on, and the next pass tries again. */
+  maintenanceFailed(table: string, error: OperatingError): void {
+    const key = `${table} ${error.code}`;
+    if (this.#maintenance_told.has(key)) return;
+    this.#maintenance_told.add(key);
+    this.#bar.end();
+    this.#output.warn(`${table} was not maintained: ${error.message}. ${error.next_step} ${style("dim", `[${error.code}]`)}`);
+  }
 
   end(): void {
     this.#bar.end();

@@ -9,7 +9,7 @@ import { isSmallManifest, stageReplacement } from "../iceberg/replace.ts";
 import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteFiles } from "./files.ts";
-import type { ActionReport, MaintenanceParts } from "./parts.ts";
+import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { planPartition, type Bin, type CompactionLimits, type StoredFile } from "./plan.ts";
 import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
 
@@ -200,16 +200,12 @@ class Compaction {
 
   #report(before: ActionReport["before"], after: ActionReport["after"], started_ms: number, planned: readonly Bin[]): ActionReport {
     return {
-      action: "compact",
-      table: nameOfTable(this.#identifier),
-      before,
+      ...emptyReport("compact", nameOfTable(this.#identifier), before),
       after,
       rewritten_files: this.#rewritten.files + planned.flatMap(({ files }) => files).length,
       rewritten_bytes: this.#rewritten.bytes + sizeOf(planned),
       added_files: this.#added.files,
       added_bytes: this.#added.bytes,
-      deleted_files: 0,
-      expired_snapshots: 0,
       conflicts: this.#conflicts,
       seconds: (performance.now() - started_ms) / 1000,
       is_dry_run: this.#options.is_dry_run ?? false,

@@ -7,7 +7,7 @@ import { OperatingError, UnknownOutcome } from "../errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
-import type { ActionReport, MaintenanceParts, TableFigures } from "./parts.ts";
+import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
 import { DEFAULT_RETENTION, snapshotsToKeep, type RetentionPolicy } from "./retention.ts";
 import { figuresOf } from "./table-state.ts";
@@ -40,14 +40,8 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
     const deletable = [...files.values()].filter((location) => isInFolder(location, table.metadata.location));
     const before = await figures(parts, table);
     const report = (after: TableFigures): ActionReport => ({
-      action: "expire",
-      table: name,
-      before,
+      ...emptyReport("expire", name, before),
       after,
-      rewritten_files: 0,
-      rewritten_bytes: 0,
-      added_files: 0,
-      added_bytes: 0,
       deleted_files: deletable.length,
       expired_snapshots: expired.length,
       conflicts,

@@ -4,7 +4,7 @@ import { OperatingError } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
 import { figures } from "./expire.ts";
-import type { ActionReport, MaintenanceParts } from "./parts.ts";
+import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
 
 export interface OrphanOptions {
@@ -46,21 +46,8 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
       options.progress?.(done, orphans.length);
     });
   }
-  return {
-    action: "orphans",
-    table: nameOfTable(identifier),
-    before,
-    after: before,
-    rewritten_files: 0,
-    rewritten_bytes: 0,
-    added_files: 0,
-    added_bytes: 0,
-    deleted_files: orphans.length,
-    expired_snapshots: 0,
-    conflicts: 0,
-    seconds: (performance.now() - started_ms) / 1000,
-    is_dry_run: options.is_dry_run ?? false,
-  };
+  const seconds = (performance.now() - started_ms) / 1000;
+  return { ...emptyReport("orphans", nameOfTable(identifier), before), deleted_files: orphans.length, seconds, is_dry_run: options.is_dry_run ?? false };
 }
 
 /** An engine may have written a name percent-encoded, or named in metadata what it stored decoded: either way the file is needed. */
@@ -90,7 +77,7 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
 }
 
 function tooYoung(older_than_ms: number): OperatingError {
-  return new OperatingError("ORPHANS_TOO_YOUNG", `Files of ${older_than_ms / 3_600_000} hours may belong to a commit that is under way`, {
-    next_step: `Give --older-than at least ${MIN_ORPHAN_AGE_MS / 3_600_000} hour.`,
+  return new OperatingError("ORPHANS_TOO_YOUNG", `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`, {
+    next_step: "Give --older-than at least an hour: 0.05 days.",
   });
 }

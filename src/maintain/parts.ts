@@ -54,4 +54,27 @@ export interface ActionReport {
   seconds: number;
   /** With a dry run nothing was changed, and the counts say what would be. */
   is_dry_run: boolean;
+  /** How files were put together, where there is more than one way: `pack`, `z-order by …`. */
+  strategy?: string;
+  /** Locations of the orphans deleted, where they are told one by one. */
+  removed?: string[];
+}
+
+/** A report of an action that has changed nothing yet. */
+export function emptyReport(action: ActionName, table: string, before: TableFigures): ActionReport {
+  return {
+    action,
+    table,
+    before,
+    after: before,
+    rewritten_files: 0,
+    rewritten_bytes: 0,
+    added_files: 0,
+    added_bytes: 0,
+    deleted_files: 0,
+    expired_snapshots: 0,
+    conflicts: 0,
+    seconds: 0,
+    is_dry_run: false,
+  };
 }

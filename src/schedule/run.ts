@@ -23,6 +23,8 @@ export interface PipelineRun {
   transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
   following?: Following;
+  /** What keeps the tables small beside all that; absent where somebody else does. */
+  maintenance?: { run(signal: AbortSignal): Promise<void> };
   clock: Clock;
   /** Aborts for a clean stop: what was made durable stays, what was not is given again by the source at the next start. */
   signal: AbortSignal;
@@ -68,9 +70,10 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     if (transform !== null) await transformOnSchedule({ ...run, transform }, signal);
   });
   const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
-  const loops = [producing, ingesting, transforming, following];
+  const maintaining = startLoop(run.signal, async (signal) => run.maintenance?.run(signal));
+  const loops = [producing, ingesting, transforming, following, maintaining];
   try {
-    await Promise.race([producing.end, ...[ingesting, transforming, following].map(failureOf)]);
+    await Promise.race([producing.end, ...[ingesting, transforming, following, maintaining].map(failureOf)]);
     if (run.is_until_drained && !run.signal.aborted) {
       await ingesting.stop();
       await run.ingest.drain(run.signal);

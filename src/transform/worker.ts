@@ -162,6 +162,13 @@ export class DbtWorker {
     return result;
   }
 
+  /** Runs work while no command runs: what it commits cannot come between what a command reads and what it commits. */
+  between<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
   async #runNow(args: readonly string[]): Promise<CommandResult> {
     if (!this.#is_closing) await this.start();
     if (this.#is_closing) throw closed();

@@ -1,47 +1,224 @@
-import { Command, InvalidArgumentError } from "commander";
-import { systemClock } from "../../clock.ts";
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
-import { OperatingError } from "../../errors.ts";
-import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../../lake/lake.ts";
-import { LAYERS } from "../../lake/layers.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { OperatingError, messageOf } from "../../errors.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { keepWithin } from "../../maintain/retention.ts";
+import { ACTIONS, type MaintenanceOptions } from "../../maintain/run.ts";
+import type { ActionName, ActionReport } from "../../maintain/parts.ts";
+import { MaintenanceStore } from "../../maintain/store.ts";
 import { inspectBronze, type PartitionCopy } from "../../maintain/spark/bronze.ts";
-import { compact } from "../../maintain/spark/compact.ts";
-import { expire } from "../../maintain/spark/expire.ts";
-import { removeOrphans } from "../../maintain/spark/orphans.ts";
-import { tablesOf } from "../../maintain/spark/tables.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
-import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
+import { pipelineOf, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
-import { openOutput, type Output } from "../output.ts";
-import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
+import { withMaintainer, withSpark, type MaintenanceRequest } from "../maintainer.ts";
+import { openOutput, progressBar, type Output } from "../output.ts";
 
 type Decorate = (command: Command) => Command;
 
-interface Context {
-  session: SparkSession;
-  lake: Lake;
-  pipeline: Pipeline;
-  output: Output;
-}
-
 interface TablesOptions extends CommonOptions {
   table?: string;
+  dryRun?: boolean;
 }
 
-const DAY_US = 86_400_000_000;
-/** How far back a lake of the cluster can be asked, unless it is said otherwise. */
-const KEPT_DAYS = 7;
-/** A commit takes minutes at most; Iceberg refuses to delete what is younger than a day. */
-const ORPHAN_DAYS = 3;
+const DAY_MS = 86_400_000;
+const MB = 1_000_000;
 
 export function maintainCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return new Command("maintain")
-    .description("look after the tables of a lake in the cluster: check bronze, compact, expire snapshots, delete orphans")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain compact")
+  return withTable(withCommon(new Command("maintain")))
+    .description("compact the tables, expire old snapshots and delete orphan files")
+    .enablePositionalOptions()
+    .option("--history", "show what earlier runs did, the newest first")
+    .addHelpText(
+      "after",
+      "\n`start` does all this by itself. Examples:\n  npm run -s coinlake -- maintain --dry-run\n  npm run -s coinlake -- maintain\n  npm run -s coinlake -- maintain --history",
+    )
+    .action((options: TablesOptions & { history?: boolean }) => {
+      if (options.history === true) return showHistory(options);
+      return maintain(ACTIONS, options, pipelines);
+    })
     .addCommand(checkCommand(pipelines, withCommon))
     .addCommand(compactCommand(pipelines, withCommon))
     .addCommand(expireCommand(pipelines, withCommon))
     .addCommand(orphansCommand(pipelines, withCommon));
+}
+
+function compactCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withTable(withCommon(new Command("compact")))
+    .description("put small files together and apply deletes; rows stay the same")
+    .option("--target-size-mb <mb>", "size of a complete file (default: 128)", parseSize)
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain compact --table gold.fact_crypto_ticks")
+    .action((options: TablesOptions & { targetSizeMb?: number }) => {
+      const target = options.targetSizeMb === undefined ? {} : { target_size_bytes: options.targetSizeMb * MB };
+      return maintain(["compact"], options, pipelines, { compact: target });
+    });
+}
+
+function expireCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withTable(withCommon(new Command("expire")))
+    .description("remove old snapshots and the files that only they need")
+    .option("--older-than <days>", "remove all of this age or older (default: thin them out with age)", parseDays)
+    .addOption(new Option("--snapshot <id>", "remove this one snapshot; needs --table").argParser(parseSnapshot).conflicts("olderThan"))
+    .addHelpText(
+      "after",
+      `
+By default every snapshot of the last 30 minutes stays, then one each 30 minutes for a day, one each 6 hours for
+a week, one a day for a month, and one a month after that. In a cluster, those of the last 7 days stay, and the
+newest 10. What a branch or tag refers to always stays.
+
+Example:
+  npm run -s coinlake -- maintain expire --older-than 30`,
+    )
+    .action((options: TablesOptions & { olderThan?: number; snapshot?: bigint }, command: Command) => {
+      if (options.snapshot !== undefined && options.table === undefined) command.error("error: --snapshot needs --table");
+      const policy = options.olderThan === undefined ? {} : { policy: keepWithin(options.olderThan * DAY_MS) };
+      const snapshots = options.snapshot === undefined ? {} : { snapshot_ids: [options.snapshot] };
+      return maintain(["expire"], options, pipelines, { expire: { ...policy, ...snapshots } });
+    });
+}
+
+function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+  return withTable(withCommon(new Command("orphans")))
+    .description("delete files in the tables' folders that no snapshot needs")
+    .option("--older-than <days>", "age from which a file goes (default: 1, in a cluster 3)", parseDays)
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain orphans --dry-run")
+    .action((options: TablesOptions & { olderThan?: number }) => {
+      const age = options.olderThan === undefined ? {} : { older_than_ms: options.olderThan * DAY_MS };
+      return maintain(["orphans"], options, pipelines, { orphans: age });
+    });
+}
+
+function withTable(command: Command): Command {
+  return command.option("--table <layer.table>", "one table (default: all)").option("--dry-run", "say what would be done, and change nothing");
+}
+
+function parseDays(text: string): number {
+  const days = Number(text);
+  if (/^\d{1,5}(\.\d{1,3})?$/.test(text)) return days;
+  throw new InvalidArgumentError("It must be a number of days, 0 or more.");
+}
+
+function parseSize(text: string): number {
+  const size_mb = Number(text);
+  if (/^\d{1,6}(\.\d{1,3})?$/.test(text) && size_mb > 0) return size_mb;
+  throw new InvalidArgumentError("It must be a number of megabytes above 0.");
+}
+
+function parseSnapshot(text: string): bigint {
+  if (/^\d{1,19}$/.test(text)) return BigInt(text);
+  throw new InvalidArgumentError("It must be a snapshot's number.");
+}
+
+interface Failure {
+  table: string;
+  error: OperatingError;
+}
+
+/** Table by table; what fails for one does not keep the others from their turn. */
+async function maintain(actions: readonly ActionName[], options: TablesOptions, pipelines: readonly Pipeline[], given: MaintenanceOptions = {}): Promise<void> {
+  const output = openOutput(options.json ?? false);
+  const request: MaintenanceRequest = { ...requestOf(options, pipelines, output), is_dry_run: options.dryRun ?? false };
+  const reports: ActionReport[] = [];
+  const failures: Failure[] = [];
+  await withMaintainer(request, async (maintainer, signal) => {
+    const known = await maintainer.tables();
+    if (options.table !== undefined && !known.includes(options.table)) throw noSuchTable(options.table, known);
+    const tables = options.table === undefined ? known : [options.table];
+    for (const [index, table] of tables.entries()) {
+      if (signal.aborted) break;
+      const bar = progressBar(`${index + 1}/${tables.length} ${table}`);
+      const progress = { progress: (done: number, total: number) => bar.update(done, total) };
+      const dry = options.dryRun === true ? { is_dry_run: true } : {};
+      try {
+        const done = await maintainer.maintain(table, actions, {
+          compact: { ...given.compact, ...dry, ...progress },
+          expire: { ...given.expire, ...dry, ...progress },
+          orphans: { ...given.orphans, ...dry, ...progress },
+        });
+        reports.push(...done);
+      } catch (error) {
+        if (!(error instanceof OperatingError)) throw error;
+        if (!signal.aborted) failures.push({ table, error });
+      } finally {
+        bar.end();
+      }
+    }
+  });
+  if (output.is_json) output.result(JSON.stringify(reports, null, 2));
+  else show(output, reports);
+  conclude(output, failures);
+}
+
+function requestOf(options: CommonOptions, pipelines: readonly Pipeline[], output: Output) {
+  const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
+  const lake = findLake(data_folder, options.lake ?? null);
+  return { lake, pipeline: pipelineOf(lake, pipelines), data_folder, output };
+}
+
+/** A table of a kind that is not maintained is said, and is no failure. */
+function conclude(output: Output, failures: readonly Failure[]): void {
+  const isUnsupported = ({ error }: Failure): boolean => error.code.startsWith("UNSUPPORTED_");
+  for (const { error } of failures.filter(isUnsupported)) output.warn(`${error.message}. ${error.next_step}`);
+  const failed = failures.filter((failure) => !isUnsupported(failure));
+  const [first] = failed;
+  if (first === undefined) return;
+  if (failed.length === 1) throw first.error;
+  throw new OperatingError("MAINTENANCE_INCOMPLETE", failed.map(({ table, error }) => `${table}: ${messageOf(error)} [${error.code}]`).join("\n"), {
+    next_step: `${first.error.next_step} The other tables are done.`,
+    cause: first.error,
+  });
+}
+
+const REPORT_COLUMNS: readonly Column[] = [
+  { name: "table", header: "table", kind: "text" },
+  { name: "action", header: "action", kind: "text" },
+  { name: "files", header: "files", kind: "plain" },
+  { name: "deletes", header: "deletes", kind: "plain" },
+  { name: "size", header: "MB", kind: "plain" },
+  { name: "snapshots", header: "snapshots", kind: "plain" },
+  { name: "deleted", header: "removed", kind: "count" },
+  { name: "seconds", header: "s", kind: "plain" },
+];
+
+function show(output: Output, reports: readonly ActionReport[]): void {
+  if (reports.length === 0) return output.result("Nothing to do: every table is as it should be.");
+  output.result(formatTable(REPORT_COLUMNS, reports.map(rowOf)));
+  if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed.");
+}
+
+function rowOf({ table, action, before, after, deleted_files, rewritten_files, is_dry_run, seconds }: ActionReport): string[] {
+  const change = (was: number | string, is: number | string): string => (was === is ? String(was) : `${was} → ${is}`);
+  const megabytes = (size_bytes: number): string => (size_bytes / MB).toFixed(1);
+  return [
+    table,
+    action,
+    change(before.files, after.files),
+    change(before.delete_files, after.delete_files),
+    change(megabytes(before.size_bytes), megabytes(after.size_bytes)),
+    change(before.snapshots, after.snapshots),
+    String(action === "compact" && is_dry_run ? rewritten_files : deleted_files),
+    seconds.toFixed(1),
+  ];
+}
+
+const HISTORY_COLUMNS: readonly Column[] = [{ name: "started_at", header: "when (UTC)", kind: "time" }, ...REPORT_COLUMNS];
+
+async function showHistory(options: TablesOptions): Promise<void> {
+  const output = openOutput(options.json ?? false);
+  const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+  const store = new MaintenanceStore(lake.folder);
+  try {
+    const runs = store.runs(options.table === undefined ? {} : { table: options.table });
+    if (output.is_json) output.result(JSON.stringify(runs, null, 2));
+    else if (runs.length === 0) output.result("No table has been maintained yet.");
+    else output.result(formatTable(HISTORY_COLUMNS, runs.map((run) => [`${run.started_at.slice(0, 19)}Z`, ...rowOf(run)])));
+  } finally {
+    store.close();
+  }
+}
+
+function noSuchTable(table: string, tables: readonly string[]): OperatingError {
+  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
+    next_step: tables.length === 0 ? "Nothing was written to it yet." : `Name one of these: ${tables.join(", ")}.`,
+  });
 }
 
 const COPY_COLUMNS: readonly Column[] = [
@@ -57,154 +234,23 @@ const COPY_COLUMNS: readonly Column[] = [
 
 function checkCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("check"))
-    .description("whether bronze is a copy of the log: every offset once")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain check --json\n\nExits 1 when an offset is missing or there twice.")
-    .action((options: CommonOptions) =>
-      withSpark(options, pipelines, async ({ session, pipeline, output }) => {
+    .description("check that a cluster's bronze has every offset of the log once")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain check --json\n\nExits 1 when an offset is missing or there twice. For an embedded lake, `verify` checks this.")
+    .action((options: CommonOptions) => {
+      const output = openOutput(options.json ?? false);
+      return withSpark(requestOf(options, pipelines, output), async (session, { pipeline }) => {
         const copies = await inspectBronze(session, pipeline.bronze.table);
-        tell(output, COPY_COLUMNS, copies);
+        if (output.is_json) output.result(JSON.stringify(copies, null, 2));
+        else output.result(formatTable(COPY_COLUMNS, copies.map((copy) => COPY_COLUMNS.map(({ name }) => String(copy[name as keyof PartitionCopy])))));
         const broken = copies.filter(({ missing, doubled }) => missing > 0 || doubled > 0);
         if (broken.length > 0) throw brokenBronze(pipeline.bronze.table, broken);
-      }),
-    );
+      });
+    });
 }
 
 function brokenBronze(table: string, broken: readonly PartitionCopy[]): OperatingError {
   const words = broken.map(({ topic, partition, missing, doubled }) => `of ${topic}/${partition} ${missing} offsets are missing and ${doubled} rows doubled`);
-  return new OperatingError("BRONZE_IS_NO_COPY", `${table} is no copy of the log: ${words.join("; ")}.`, {
+  return new OperatingError("BRONZE_IS_NO_COPY", `${table} is no copy of the log: ${words.join("; ")}`, {
     next_step: "Stop what writes it (`coinlake streams stop`), keep its snapshots, and report what `maintain check --json` prints.",
-  });
-}
-
-const COMPACTION_COLUMNS: readonly Column[] = [
-  { name: "table", header: "table", kind: "text" },
-  { name: "strategy", header: "how", kind: "text" },
-  { name: "files_before", header: "files before", kind: "count" },
-  { name: "files_after", header: "after", kind: "count" },
-  { name: "size_before", header: "bytes before", kind: "count" },
-  { name: "size_after", header: "after", kind: "count" },
-  { name: "rewritten_files", header: "rewritten", kind: "count" },
-];
-
-function compactCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return withTable(withCommon(new Command("compact")))
-    .description("put small files together; facts are sorted along several columns at once (Z-order)")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain compact")
-    .action((options: TablesOptions) =>
-      withTables(options, pipelines, COMPACTION_COLUMNS, async ({ session, pipeline }, table) => {
-        const done = await compact(session, table, pipeline.maintenance.z_order[table]);
-        return { ...done, files_before: done.before.files, files_after: done.after.files, size_before: done.before.size_bytes, size_after: done.after.size_bytes };
-      }),
-    );
-}
-
-const EXPIRY_COLUMNS: readonly Column[] = [
-  { name: "table", header: "table", kind: "text" },
-  { name: "snapshots_before", header: "snapshots before", kind: "count" },
-  { name: "snapshots_after", header: "after", kind: "count" },
-  { name: "deleted_files", header: "files deleted", kind: "count" },
-];
-
-function expireCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return withTable(withCommon(new Command("expire")))
-    .description("forget old snapshots, and delete the files that only they have; the newest ten stay")
-    .option("--older-than <days>", "the age from which a snapshot goes", parseDays, KEPT_DAYS)
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain expire --older-than 30")
-    .action((options: TablesOptions & { olderThan: number }) =>
-      withTables(options, pipelines, EXPIRY_COLUMNS, async ({ session }, table) => {
-        const done = await expire(session, table, systemClock.now_us() - options.olderThan * DAY_US);
-        return { ...done, snapshots_before: done.before.snapshots, snapshots_after: done.after.snapshots };
-      }),
-    );
-}
-
-const ORPHAN_COLUMNS: readonly Column[] = [
-  { name: "table", header: "table", kind: "text" },
-  { name: "files", header: "files deleted", kind: "count" },
-];
-
-function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return withTable(withCommon(new Command("orphans")))
-    .description("delete files in the tables' folders that belong to no state of a table")
-    .option("--older-than <days>", "the age from which a file goes; more than 1", parseDays, ORPHAN_DAYS)
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain orphans")
-    .action((options: TablesOptions & { olderThan: number }) =>
-      withTables(options, pipelines, ORPHAN_COLUMNS, async ({ session }, table) => {
-        const done = await removeOrphans(session, table, systemClock.now_us() - options.olderThan * DAY_US);
-        return { ...done, files: done.removed.length };
-      }),
-    );
-}
-
-function withTable(command: Command): Command {
-  return command.option("--table <layer.table>", "one table; all by default");
-}
-
-function parseDays(text: string): number {
-  const days = Number(text);
-  if (/^\d{1,5}(\.\d{1,3})?$/.test(text)) return days;
-  throw new InvalidArgumentError("It must be a number of days, 0 or more.");
-}
-
-type Row = Readonly<Record<string, unknown>>;
-
-/** Table by table: one that fails ends it, and those before it are done. */
-async function withTables(options: TablesOptions, pipelines: readonly Pipeline[], columns: readonly Column[], work: (context: Context, table: string) => Promise<Row>): Promise<void> {
-  await withSpark(options, pipelines, async (context) => {
-    const tables = await tablesOf(context.session, LAYERS, context.lake.name);
-    if (options.table !== undefined && !tables.includes(options.table)) throw noSuchTable(options.table, tables);
-    const rows: Row[] = [];
-    for (const table of options.table === undefined ? tables : [options.table]) rows.push(await work(context, table));
-    tell(context.output, columns, rows);
-  });
-}
-
-function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in the cluster.`, {
-    next_step: tables.length === 0 ? "Nothing was written to it yet." : `Name one of these: ${tables.join(", ")}.`,
-  });
-}
-
-function tell(output: Output, columns: readonly Column[], rows: readonly object[]): void {
-  if (output.is_json) return output.result(JSON.stringify(rows, null, 2));
-  output.result(formatTable(columns, rows.map((row) => columns.map(({ name }) => String((row as Row)[name])))));
-}
-
-/** Finds Spark by the environment, else by what the cluster of the data folder wrote down. */
-async function withSpark(options: CommonOptions, pipelines: readonly Pipeline[], work: (context: Context) => Promise<void>): Promise<void> {
-  const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
-  const lake = findLake(data_folder, options.lake ?? null);
-  const pipeline = pipelineOf(lake, pipelines);
-  if (lake.profile !== "cluster") throw notInCluster(lake.name);
-  const { SPARK_REMOTE: remote } = environmentIn(data_folder);
-  if (!remote) {
-    throw new OperatingError("CLUSTER_NOT_FOUND", `The tables of the lake "${lake.name}" are maintained by Spark, and nothing says where that is.`, {
-      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
-    });
-  }
-  // Spark's protocol takes 60 MB, which no other command is to pay.
-  const { SparkSession: Session } = await import("../../engine/cluster/spark/session.ts");
-  const session: SparkSession = new Session({ remote });
-  const output = openOutput(options.json ?? false);
-  const stopping = stopOnSignals(output);
-  // A server that is gone has no session any more; what went wrong before that is what is told.
-  const release = (): Promise<void> => session.release().catch(() => session.disconnect());
-  // With its session Spark's work ends, which would go on beside that of whoever tries again.
-  stopping.signal.addEventListener("abort", () => void release(), { once: true });
-  try {
-    await work({ session, lake, pipeline, output });
-  } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-    output.say("Stopped: the tables before this one are done, and nothing of it is half done.");
-    process.exitCode = INTERRUPTED;
-  } finally {
-    stopping.dispose();
-    if (!stopping.signal.aborted) await release();
-  }
-}
-
-function notInCluster(lake_name: string): OperatingError {
-  return new OperatingError("MAINTENANCE_NEEDS_CLUSTER", `The lake "${lake_name}" is an embedded one, whose tables cannot be maintained yet: it merges manifests as it commits, and keeps its files and snapshots.`, {
-    next_step: "Nothing has to be done for it to stay right. Lakes of a cluster are maintained by this command.",
   });
 }

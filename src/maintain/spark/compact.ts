@@ -1,15 +1,6 @@
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
-import { figuresOf, literal, UNLIMITED, type TableFigures } from "./tables.ts";
-
-export interface Compaction {
-  table: string;
-  /** `z-order` along the columns named, or `pack`. */
-  strategy: string;
-  before: TableFigures;
-  after: TableFigures;
-  rewritten_files: number;
-  added_files: number;
-}
+import { emptyReport, type ActionReport } from "../parts.ts";
+import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /** So few small files of a partition are left alone. */
 const MIN_FILES = 5;
@@ -19,7 +10,8 @@ const MIN_FILES = 5;
  * of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots before it stay readable. A
  * writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and it may be tried again.
  */
-export async function compact(session: SparkSession, table: string, z_order: readonly string[] | undefined): Promise<Compaction> {
+export async function compact(session: SparkSession, table: string, z_order: readonly string[] | undefined): Promise<ActionReport> {
+  const started_ms = performance.now();
   const before = await figuresOf(session, table);
   const how = z_order === undefined ? "strategy => 'binpack'" : `strategy => 'sort', sort_order => ${literal(`zorder(${z_order.join(", ")})`)}`;
   const [result] = await session.sql(
@@ -27,11 +19,12 @@ export async function compact(session: SparkSession, table: string, z_order: rea
     UNLIMITED,
   );
   return {
-    table,
-    strategy: z_order === undefined ? "pack" : `z-order by ${z_order.join(", ")}`,
-    before,
+    ...emptyReport("compact", table, before),
     after: await figuresOf(session, table),
+    strategy: z_order === undefined ? "pack" : `z-order by ${z_order.join(", ")}`,
     rewritten_files: Number(result?.rewritten_data_files_count),
+    rewritten_bytes: Number(result?.rewritten_bytes_count),
     added_files: Number(result?.added_data_files_count),
+    seconds: (performance.now() - started_ms) / 1000,
   };
 }

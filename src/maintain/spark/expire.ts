@@ -1,24 +1,26 @@
 import { isoFromMicros } from "../../clock.ts";
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
-import { figuresOf, literal, UNLIMITED, type TableFigures } from "./tables.ts";
-
-export interface Expiry {
-  table: string;
-  before: TableFigures;
-  after: TableFigures;
-  deleted_files: number;
-}
+import { emptyReport, type ActionReport } from "../parts.ts";
+import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /** However old they are, so many of the newest stay. */
 const KEPT_SNAPSHOTS = 10;
 
 /** Forgets the table's snapshots from before that moment, and deletes the files that none of the others has. The current one stays. */
-export async function expire(session: SparkSession, table: string, before_us: number): Promise<Expiry> {
+export async function expire(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
+  const started_ms = performance.now();
   const before = await figuresOf(session, table);
   const [result] = await session.sql(
     `call system.expire_snapshots(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, retain_last => ${KEPT_SNAPSHOTS})`,
     UNLIMITED,
   );
   const deleted = Object.entries(result ?? {}).filter(([name]) => name.startsWith("deleted_"));
-  return { table, before, after: await figuresOf(session, table), deleted_files: deleted.reduce((sum, [, count]) => sum + Number(count), 0) };
+  const after = await figuresOf(session, table);
+  return {
+    ...emptyReport("expire", table, before),
+    after,
+    deleted_files: deleted.reduce((sum, [, count]) => sum + Number(count), 0),
+    expired_snapshots: before.snapshots - after.snapshots,
+    seconds: (performance.now() - started_ms) / 1000,
+  };
 }

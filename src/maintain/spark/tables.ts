@@ -1,15 +1,7 @@
 import { SparkRefused } from "../../engine/cluster/spark/failure.ts";
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { LAKE_PROPERTY } from "../../lake/lake.ts";
-
-/** What of a table lies where, as Spark reads it from the table's own metadata. */
-export interface TableFigures {
-  files: number;
-  size_bytes: number;
-  /** Files of deletes that readers have to apply. */
-  delete_files: number;
-  snapshots: number;
-}
+import type { TableFigures } from "../parts.ts";
 
 /** Rewriting a large table takes as long as it takes; Airflow, or whoever waits, knows when that is too long. */
 export const UNLIMITED = { timeout_ms: null } as const;
@@ -37,15 +29,26 @@ async function rowsOrNone(session: SparkSession, statement: string) {
   }
 }
 
+/** As Spark reads them from the table's own metadata. */
 export async function figuresOf(session: SparkSession, table: string): Promise<TableFigures> {
   const [files] = await session.sql(`
     select
       count_if(content = 0) as files,
+      count_if(content <> 0) as delete_files,
       coalesce(sum(file_size_in_bytes), 0) as size_bytes,
-      count_if(content <> 0) as delete_files
+      coalesce(sum(case content when 0 then record_count when 1 then -record_count end), 0) as row_count,
+      (select count(*) from ${table}.manifests) as manifests,
+      (select count(*) from ${table}.snapshots) as snapshots
     from ${table}.files`);
-  const [snapshots] = await session.sql(`select count(*) as snapshots from ${table}.snapshots`);
-  return { files: Number(files?.files), size_bytes: Number(files?.size_bytes), delete_files: Number(files?.delete_files), snapshots: Number(snapshots?.snapshots) };
+  const figure = (name: string): number => Number(files?.[name]);
+  return {
+    files: figure("files"),
+    delete_files: figure("delete_files"),
+    size_bytes: figure("size_bytes"),
+    rows: figure("row_count"),
+    manifests: figure("manifests"),
+    snapshots: figure("snapshots"),
+  };
 }
 
 /** Text as a literal of Spark's SQL. */

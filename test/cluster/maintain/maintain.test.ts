@@ -4,9 +4,7 @@ import { after, before, test } from "node:test";
 import { crypto } from "../../../pipelines/crypto.ts";
 import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../../src/lake/lake.ts";
-import type { Compaction } from "../../../src/maintain/spark/compact.ts";
-import type { Expiry } from "../../../src/maintain/spark/expire.ts";
-import type { OrphanRemoval } from "../../../src/maintain/spark/orphans.ts";
+import type { ActionReport } from "../../../src/maintain/parts.ts";
 import type { PartitionCopy } from "../../../src/maintain/spark/bronze.ts";
 import { coinlake } from "../../coinlake.ts";
 import { Servers } from "../servers.ts";
@@ -57,7 +55,7 @@ test("bronze that has every offset once is a copy", async () => {
 
 test("compaction puts files together, facts along two columns at once, and changes no row and no property", async () => {
   const was = { facts: await rowsOf(FACTS), dimension: await rowsOf(DIMENSION) };
-  const done = new Map((await json<Compaction>("compact")).map((compaction) => [compaction.table, compaction]));
+  const done = new Map((await json<ActionReport>("compact")).map((compaction) => [compaction.table, compaction]));
   assert.deepEqual([...done.keys()], [BRONZE, DIMENSION, FACTS]);
   assert.deepEqual([done.get(FACTS)?.strategy, done.get(DIMENSION)?.strategy], ["z-order by crypto_id, price_at", "pack"]);
   for (const table of [FACTS, DIMENSION]) {
@@ -73,9 +71,9 @@ test("compaction puts files together, facts along two columns at once, and chang
 test("expiry keeps the newest ten snapshots and what they have, or what is young", async () => {
   for (let commit = 0; commit < 8; commit += 1) await spark.sql(`insert into ${DIMENSION} values ('later-${commit}', 'x')`);
   const was = await rowsOf(DIMENSION);
-  const [young] = await json<Expiry>("expire", "--table", DIMENSION);
+  const [young] = await json<ActionReport>("expire", "--table", DIMENSION);
   assert.equal(young?.before.snapshots, young?.after.snapshots);
-  const [old] = await json<Expiry>("expire", "--table", DIMENSION, "--older-than", "0");
+  const [old] = await json<ActionReport>("expire", "--table", DIMENSION, "--older-than", "0");
   assert.ok((old?.before.snapshots ?? 0) > 10 && old?.after.snapshots === 10 && old.deleted_files > 0, JSON.stringify(old));
   assert.deepEqual(await rowsOf(DIMENSION), was);
 });
@@ -86,7 +84,7 @@ test("orphans go once they are old; files of the table, and young ones, stay", a
   const was = await rowsOf(FACTS);
   await put(beside("young.parquet"), Date.now());
   await put(beside("old.parquet"), Date.now() - 4 * DAY_MS);
-  const removed = (await json<OrphanRemoval>("orphans")).flatMap((removal) => removal.removed);
+  const removed = (await json<ActionReport>("orphans")).flatMap((report) => report.removed ?? []);
   assert.deepEqual(removed, [beside("old.parquet")]);
   assert.deepEqual([await exists(beside("old.parquet")), await exists(beside("young.parquet"))], [false, true]);
   assert.deepEqual(await rowsOf(FACTS), was);

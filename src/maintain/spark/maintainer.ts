@@ -1,0 +1,50 @@
+import { isoFromMicros, type Clock } from "../../clock.ts";
+import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { LAYERS } from "../../lake/layers.ts";
+import type { Lake } from "../../lake/lake.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import type { Maintainer } from "../maintainer.ts";
+import type { ActionName, ActionReport } from "../parts.ts";
+import { ACTIONS, type MaintenanceOptions } from "../run.ts";
+import type { MaintenanceStore } from "../store.ts";
+import { compact } from "./compact.ts";
+import { expire } from "./expire.ts";
+import { removeOrphans } from "./orphans.ts";
+import { tablesOf } from "./tables.ts";
+
+export interface SparkOptions {
+  session: SparkSession;
+  lake: Lake;
+  pipeline: Pipeline;
+  store: MaintenanceStore;
+  clock: Clock;
+}
+
+const DAY_MS = 86_400_000;
+/** How far back a lake of the cluster can be asked, unless it is said otherwise. */
+export const KEPT_MS = 7 * DAY_MS;
+/** A commit takes minutes at most; Iceberg refuses to delete what is younger than a day. */
+export const ORPHAN_AGE_MS = 3 * DAY_MS;
+
+/** Spark's own procedures: it has the cluster's memory and cores, and its writers know how to commit beside it. */
+export function sparkMaintainer({ session, lake, pipeline, store, clock }: SparkOptions): Maintainer {
+  const run = (table: string, action: ActionName, options: MaintenanceOptions): Promise<ActionReport> => {
+    const before_us = (age_ms: number): number => clock.now_us() - age_ms * 1000;
+    if (action === "compact") return compact(session, table, pipeline.maintenance.z_order[table]);
+    if (action === "expire") return expire(session, table, before_us(options.expire?.policy?.tiers[0]?.within_ms ?? KEPT_MS));
+    return removeOrphans(session, table, before_us(options.orphans?.older_than_ms ?? ORPHAN_AGE_MS));
+  };
+  return {
+    tables: () => tablesOf(session, LAYERS, lake.name),
+    async maintain(table, actions, options) {
+      const reports: ActionReport[] = [];
+      for (const action of ACTIONS.filter((candidate) => actions.includes(candidate))) {
+        const started_at = isoFromMicros(clock.now_us());
+        const report = await run(table, action, options);
+        store.record(started_at, report);
+        reports.push(report);
+      }
+      return reports;
+    },
+  };
+}
