@@ -5,7 +5,7 @@ import type { StepListener } from "../steps.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
-import { checkRequirements, isCreation } from "./metadata/requirements.ts";
+import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
 import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
 import type { LoadedTable, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
@@ -96,6 +96,7 @@ export class Committer {
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
     const updated = applyUpdates(metadata, updates, now_ms);
+    checkSuccession(metadata, { requirements, updates });
     const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
     return { identifier, base: { location, metadata }, next };
   }
