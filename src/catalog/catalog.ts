@@ -135,7 +135,7 @@ export class Catalog implements TableCatalog {
       return { identifier, metadata_location, metadata: await this.#files.read(metadata_location) };
     } catch (error) {
       const now = await this.#store.pointer(identifier);
-      // A hundred commits later the file may be gone: then the table moved on while we looked.
+      // Many commits later the file may be deleted: then the table moved on while we looked.
       if (now !== metadata_location) return this.loadTable(identifier);
       throw error;
     }

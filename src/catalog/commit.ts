@@ -5,7 +5,8 @@ import type { StepListener } from "../steps.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
-import { checkRequirements, isCreation } from "./metadata/requirements.ts";
+import { listsWithoutSnapshot } from "./metadata/join.ts";
+import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
 import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
 import type { LoadedTable, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
@@ -60,7 +61,7 @@ export class Committer {
         if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT" || attempt === MAX_ATTEMPTS) throw error;
         continue;
       }
-      this.#startTidying(staged);
+      this.#startTidying(staged, changes);
       return staged.map(({ identifier, location, next }) => ({ identifier, metadata_location: location, metadata: next }));
     }
   }
@@ -96,6 +97,7 @@ export class Committer {
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
     const updated = applyUpdates(metadata, updates, now_ms);
+    checkSuccession(metadata, { requirements, updates });
     const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
     return { identifier, base: { location, metadata }, next };
   }
@@ -154,14 +156,17 @@ export class Committer {
   }
 
   /** The commit stands, whatever happens here, so nobody waits for it. */
-  #startTidying(staged: readonly Staged[]): void {
-    const tidying = this.#tidy(staged).finally(() => this.#tidying.delete(tidying));
+  #startTidying(staged: readonly Staged[], changes: readonly TableChange[]): void {
+    const tidying = this.#tidy(staged, changes).finally(() => this.#tidying.delete(tidying));
     this.#tidying.add(tidying);
   }
 
-  async #tidy(staged: readonly Staged[]): Promise<void> {
-    for (const { base, next } of staged.filter(isMoved)) {
+  async #tidy(staged: readonly Staged[], changes: readonly TableChange[]): Promise<void> {
+    for (const [index, table] of staged.entries()) {
+      if (!isMoved(table)) continue;
+      const { base, next } = table;
       if (base !== null) await this.#delete(droppedVersions(next, base.metadata));
+      await this.#delete(listsWithoutSnapshot(changes[index]?.updates ?? [], next));
     }
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { constants, gzipSync } from "node:zlib";
 import type { Storage } from "../storage/storage.ts";
+import { gzipMember } from "./gzip.ts";
 import type { TableMetadata } from "./model.ts";
 import { formatMetadata, parseMetadata } from "./metadata/text.ts";
 import { metadataLocation } from "./metadata/versions.ts";
@@ -32,7 +32,7 @@ export class MetadataFiles {
     const parts = formatMetadata(metadata);
     const is_compressed = isCompressed(metadata, parts);
     const location = metadataLocation(metadata, version, randomUUID(), is_compressed);
-    await this.#storage.write(location, Buffer.concat(is_compressed ? parts.map(compressed) : parts));
+    await this.#storage.write(location, is_compressed ? gzipMember(parts) : Buffer.concat(parts));
     return location;
   }
 
@@ -65,16 +65,4 @@ function isCompressed(metadata: TableMetadata, parts: readonly Uint8Array[]): bo
   const codec = metadata.properties["write.metadata.compression-codec"]?.toLowerCase();
   if (codec === "gzip" || codec === "none") return codec === "gzip";
   return parts.reduce((total, part) => total + part.length, 0) >= COMPRESSED_FROM_BYTES;
-}
-
-const compressed_part = new WeakMap<Uint8Array, Uint8Array>();
-
-/** Each part is a gzip member of its own (RFC 1952, section 2.2), so those that did not change are not compressed again. */
-function compressed(part: Uint8Array): Uint8Array {
-  let bytes = compressed_part.get(part);
-  if (bytes === undefined) {
-    bytes = gzipSync(part, { level: constants.Z_BEST_SPEED });
-    compressed_part.set(part, bytes);
-  }
-  return bytes;
 }

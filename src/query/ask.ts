@@ -103,9 +103,10 @@ async function answerPart(session: QuerySession, definition: QuestionPart, sql: 
   const part = { definition, sql, snapshots, lake_at };
   if (named.length > snapshots.length) {
     const missing = named.find((identifier) => !snapshots.some(({ table }) => table === nameOfTable(identifier)));
-    const born_at = missing ? await session.bornAt(missing) : null;
+    const oldest = missing ? await session.oldestSnapshot(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
-    const note = `The lake cannot say: its first snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${born_at ?? "no time yet"}.`;
+    const kind = oldest?.is_first === false ? "oldest retained" : "first";
+    const note = `The lake cannot say: its ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${oldest?.at ?? "no time yet"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });

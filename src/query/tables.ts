@@ -1,4 +1,5 @@
 import { nameOfTable } from "../catalog/errors.ts";
+import { historyOf } from "../catalog/metadata/history.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
@@ -124,14 +125,15 @@ export function identifierOf(name: string): TableIdentifier {
   return { namespace: [layer], name: rest.join(".") };
 }
 
-/** Commits that became current after `since_ms`, by the snapshot log: a commit's intermediate snapshots are not in it. */
+/** Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in it. */
 export function commitsSince({ metadata }: LoadedTable, since_ms: number): number {
-  return metadata["snapshot-log"].filter((entry) => Number(entry["timestamp-ms"]) > since_ms).length;
+  const history = historyOf(metadata);
+  return history.length - 1 - history.findLastIndex(({ at_ms }) => at_ms <= since_ms);
 }
 
 /** Newest first. */
 export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
-  const current = new Set(metadata["snapshot-log"].map((entry) => String(entry["snapshot-id"])));
+  const current = new Set(historyOf(metadata).map(({ snapshot_id }) => String(snapshot_id)));
   return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).toReversed();
 }
 
@@ -147,7 +149,7 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
     operation: summary["operation"] ?? "unknown",
     committer: committerOf(summary),
     added_rows: figure("added-records"),
-    deleted_rows: figure("deleted-records") ?? figure("removed-records") ?? figure("added-position-deletes"),
+    deleted_rows: deletedRows(figure),
     added_files: figure("added-data-files"),
     total_rows: figure("total-records"),
     total_files: figure("total-data-files"),
@@ -155,6 +157,13 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
     summary,
     was_current: current.has(id),
   };
+}
+
+/** Rows of removed files, and rows that position deletes mark: engines write either figure, and DuckDB a 0 for what it does not do. */
+function deletedRows(figure: (name: string) => number | null): number | null {
+  const of_files = figure("deleted-records") ?? figure("removed-records");
+  const marked = figure("added-position-deletes");
+  return of_files === null ? marked : of_files + (marked ?? 0);
 }
 
 /** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and is told by the figures that only it keeps. */

@@ -146,6 +146,48 @@ describe("committing", () => {
     await own.close();
   });
 
+  test("a writer that does not require a head of main cannot drop another's snapshot", async () => {
+    const identifier = await newTable();
+    await lake.catalog.commit([{ ...appendChange(identifier, 1, 1, null), requirements: [] }]);
+    const late = { ...appendChange(identifier, 2, 2, null), requirements: [] };
+    await assert.rejects(lake.catalog.commit([late]), { code: "COMMIT_CONFLICT", is_retryable: true });
+    assert.equal((await lake.catalog.loadTable(identifier)).metadata["current-snapshot-id"], 1);
+  });
+
+  test("the list of a snapshot that a commit did not keep is deleted after the commit, and never before", async () => {
+    const own = await openLake();
+    await own.catalog.createNamespace(["bronze"]);
+    const { metadata } = await own.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA });
+    const storage = new FileStorage();
+    const listOf = (id: number) => `${metadata.location}/metadata/snap-${id}.avro`;
+    const snapshot = (id: number, parent_id: number | null, summary: Record<string, string>) => ({
+      action: "add-snapshot",
+      snapshot: { "snapshot-id": id, "parent-snapshot-id": parent_id, "sequence-number": id, "timestamp-ms": 1_790_000_000_000, "manifest-list": listOf(id), summary },
+    });
+    const change = {
+      identifier: PRICES,
+      requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }],
+      updates: [
+        snapshot(1, null, { operation: "delete", "added-delete-files": "1" }),
+        snapshot(2, 1, { operation: "append", "added-data-files": "1" }),
+        { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": 2 },
+      ],
+    };
+    const lists = async () => (await filesOf(metadata.location)).filter((name) => name.endsWith(".avro"));
+    for (const id of [1, 2]) await storage.write(listOf(id), new Uint8Array(1));
+    const failing = own.openAnother({ step: (step) => assert.notEqual(step, "before pointer") });
+    await assert.rejects(failing.commit([change]));
+    const conflicting = { ...change, requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 7 }] };
+    await assert.rejects(own.catalog.commit([conflicting]), { code: "COMMIT_CONFLICT" });
+    assert.deepEqual(await lists(), ["snap-1.avro", "snap-2.avro"]);
+    const [loaded] = await own.catalog.commit([change]);
+    assert.deepEqual(loaded?.metadata.snapshots.map((each) => each["snapshot-id"]), [2]);
+    await own.catalog.close();
+    assert.deepEqual(await lists(), ["snap-2.avro"]);
+    assert.deepEqual(own.warnings, []);
+    await own.close();
+  });
+
   test("the steps around the pointer are announced in their order", async () => {
     const steps: string[] = [];
     const catalog = lake.openAnother({ step: (step) => steps.push(step) });

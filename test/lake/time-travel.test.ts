@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { HISTORY_PROPERTY, historyOf, historyProperty } from "../../src/catalog/metadata/history.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { coinlake } from "../coinlake.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "./lake.ts";
@@ -66,7 +67,10 @@ describe("time travel", () => {
 
   test("a table that was not there yet is not there, and never the one of today", async () => {
     assert.deepEqual(await lake.session.travelTo(empty_ms), []);
-    for (const table of [BRONZE, ...MODELS]) await assert.rejects(lake.rows(`from ${table}`), { code: "BAD_SQL" }, table);
+    for (const table of [BRONZE, ...MODELS]) {
+      await assert.rejects(lake.rows(`from ${table}`), { code: "BAD_SQL", message: new RegExp(`^${table} has no snapshot that old: its first one is of `) }, table);
+    }
+    await assert.rejects(lake.rows("from gold.nothing"), { code: "BAD_SQL", message: /does not exist/ });
     await lake.session.travelTo(null);
   });
 
@@ -101,5 +105,38 @@ describe("time travel", () => {
     const { lake: nothing, note } = await askAt(empty_ms);
     assert.equal(nothing, undefined);
     assert.match(note ?? "", /first snapshot of gold\.\w+ is of \d{4}-/);
+  });
+
+  test("after snapshots expired, older ones are still found, and what is gone is said to be", async () => {
+    const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
+    const before_third_ms = Date.now();
+    await arrive(tick("1000.3", before_third_ms));
+    const { metadata } = await lake.open.catalog.loadTable(identifier);
+    const [first, second, ...later] = historyOf(metadata);
+    assert.ok(first !== undefined && second !== undefined && later.length > 0);
+    const expire = async (...ids: (number | bigint)[]): Promise<void> => {
+      const { snapshots } = (await lake.open.catalog.loadTable(identifier)).metadata;
+      const kept = snapshots.map((snapshot) => snapshot["snapshot-id"]).filter((id) => !ids.includes(id));
+      const updates = [
+        { action: "set-properties", updates: { [HISTORY_PROPERTY]: historyProperty(metadata, kept) } },
+        { action: "remove-snapshots", "snapshot-ids": ids },
+      ];
+      await lake.open.catalog.commit([{ identifier, requirements: [], updates }]);
+    };
+    const pricesAt = async (at_ms: number) => {
+      await lake.session.travelTo(at_ms);
+      return (await lake.rows("select price_usd::double::varchar from gold.fact_crypto_ticks order by price_at")).flat();
+    };
+    await expire(second.snapshot_id);
+    assert.deepEqual(await pricesAt(first_ms), ["3000.1"]);
+    assert.deepEqual(await pricesAt(both_ms), ["3000.1"], "the nearest retained state before");
+    assert.deepEqual(await pricesAt(Date.now()), ["3000.1", "2000.2", "1000.3"]);
+    assert.deepEqual(await lake.session.oldestSnapshot(identifier), { at: new Date(first.at_ms).toISOString(), is_first: true });
+    await expire(first.snapshot_id);
+    await assert.rejects(pricesAt(both_ms), { code: "BAD_SQL", message: /^gold\.fact_crypto_ticks has no snapshot that old: its oldest retained one is of \d{4}-/ });
+    await lake.session.travelTo(null);
+    const as_of = new Date(first_ms + TWO_HOURS_MS).toISOString();
+    const { answers } = (await run("ask", "3", "--as-of", as_of)) as Answers;
+    assert.match(answers[0]?.parts[1]?.note ?? "", /oldest retained snapshot of gold\.fact_crypto_ticks is of \d{4}-/);
   });
 });

@@ -1,12 +1,12 @@
 import { parseJson } from "../json.ts";
-import { canonicalLong } from "../long.ts";
+import { canonicalLong, isSameLong } from "../long.ts";
 import type { Long, TableMetadata } from "../model.ts";
 
 /**
- * What was current when. The snapshot log alone cannot tell it for long: where a snapshot is removed, the specification has
- * every log entry before that snapshot's removed too. A commit that expires snapshots therefore writes the entries of those
- * it keeps to this property of the table: `[["<snapshot id>", <ms since the epoch>], ...]`. Ids are strings, because many
- * JSON readers round integers beyond 2^53.
+ * The times at which snapshots became current. The snapshot log is not enough: when a snapshot is removed, every log entry
+ * before it must be removed too (spec, "Table Metadata and Snapshots"). A commit that expires snapshots therefore writes the
+ * entries of those it keeps to this table property: `[["<snapshot id>", <ms since the epoch>], ...]`. Ids are strings, because
+ * many JSON parsers round integers beyond 2^53.
  */
 export const HISTORY_PROPERTY = "coinlake.history";
 
@@ -16,7 +16,7 @@ export interface HistoryEntry {
   at_ms: number;
 }
 
-/** Metadata is immutable and asked for its history every second. */
+/** Metadata is immutable, and the history of the same version is requested every second. */
 const history_of = new WeakMap<TableMetadata, readonly HistoryEntry[]>();
 
 /**
@@ -38,6 +38,13 @@ export function currentAt(metadata: TableMetadata, at_ms: number): HistoryEntry 
   return historyOf(metadata).findLast((entry) => entry.at_ms <= at_ms) ?? null;
 }
 
+/** What became current after `known`, an entry of an earlier version of the metadata, which may have expired since. Pure. */
+export function historySince(metadata: TableMetadata, known: HistoryEntry): readonly HistoryEntry[] {
+  const history = historyOf(metadata);
+  const index = history.findLastIndex(({ snapshot_id, at_ms }) => isSameLong(snapshot_id, known.snapshot_id) && at_ms === known.at_ms);
+  return history.slice((index === -1 ? history.findLastIndex(({ at_ms }) => at_ms <= known.at_ms) : index) + 1);
+}
+
 /** The property's text for a commit that removes every snapshot but `kept_snapshot_ids`. To be set in that same commit. Pure. */
 export function historyProperty(metadata: TableMetadata, kept_snapshot_ids: Iterable<Long>): string {
   const kept = new Set(Array.from(kept_snapshot_ids, canonicalLong));
@@ -47,7 +54,9 @@ export function historyProperty(metadata: TableMetadata, kept_snapshot_ids: Iter
 
 function readHistory(metadata: TableMetadata): HistoryEntry[] {
   const existing = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
-  const logged = metadata["snapshot-log"].map((entry) => ({ snapshot_id: canonicalLong(entry["snapshot-id"]), at_ms: Number(entry["timestamp-ms"]) }));
+  const logged = metadata["snapshot-log"].map((entry) => {
+    return { snapshot_id: canonicalLong(entry["snapshot-id"]), at_ms: Number(entry["timestamp-ms"]) };
+  });
   const entries = new Map<string, HistoryEntry>();
   for (const entry of [...propertyEntries(metadata.properties[HISTORY_PROPERTY]), ...logged]) {
     if (existing.has(entry.snapshot_id)) entries.set(`${entry.snapshot_id} ${entry.at_ms}`, entry);

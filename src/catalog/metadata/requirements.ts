@@ -1,7 +1,7 @@
 import { badRequest, commitConflict } from "../errors.ts";
-import { isSameLong } from "../long.ts";
-import type { Requirement, TableMetadata } from "../model.ts";
-import { integerIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
+import { canonicalLong, isSameLong } from "../long.ts";
+import type { Long, Requirement, TableChange, TableMetadata } from "../model.ts";
+import { arrayIn, asLong, integerIn, longIn, objectIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
 
 /** The requirements that compare one integer of the metadata: type → key, which is the same in both. */
 const INTEGER_REQUIREMENTS = new Map([
@@ -68,4 +68,48 @@ function checkRefs(metadata: TableMetadata, requirement: Requirement): void {
   const names = Object.keys(metadata.refs);
   const others = names.filter((name) => !expected.includes(name));
   if (others.length > 0 || names.length !== expected.length) throw commitConflict(`Requirement failed: branches and tags are ${names.join(", ")}, expected ${expected.join(", ")}`);
+}
+
+const MAIN = "main";
+
+/**
+ * A snapshot that the change adds and makes the head of main must descend from the current head, or another writer's rows are
+ * lost. Writers are expected to require the head that they started from (assert-ref-snapshot-id), which is checked above; for
+ * those that do not, throws COMMIT_CONFLICT. The updates must be valid: call it after they were applied.
+ *
+ * Allowed: a rollback (main is set to a snapshot that existed before), also as the first step of the change; a replaced table
+ * (main or its snapshot is removed first); a table without main.
+ */
+export function checkSuccession(base: TableMetadata, { requirements, updates }: Pick<TableChange, "requirements" | "updates">): void {
+  let head: Long | null = base.refs[MAIN]?.["snapshot-id"] ?? null;
+  if (head === null || requirements.some(({ type, ref }) => type === "assert-ref-snapshot-id" && ref === MAIN)) return;
+  /** Snapshots of the change, each with its parent. */
+  const parents = new Map<Long, Long | null>();
+  for (const update of updates) {
+    if (update.action === "add-snapshot") {
+      const snapshot = objectIn(update, "snapshot");
+      const parent_id = optionalLongIn(snapshot, "parent-snapshot-id");
+      parents.set(canonicalLong(longIn(snapshot, "snapshot-id")), parent_id === null ? null : canonicalLong(parent_id));
+    } else if (update.action === "remove-snapshot-ref" && update["ref-name"] === MAIN) {
+      head = null;
+    } else if (update.action === "remove-snapshots") {
+      const ids = arrayIn(update, "snapshot-ids").map((id) => asLong(id, "snapshot-ids"));
+      if (ids.some((id) => isSameLong(id, head))) head = null;
+    } else if (update.action === "set-snapshot-ref" && update["ref-name"] === MAIN) {
+      const next = canonicalLong(longIn(update, "snapshot-id"));
+      if (head !== null && parents.has(next) && !descends(next, head, parents)) {
+        throw commitConflict(`Snapshot ${next} does not descend from the head of ${MAIN}, ${head}, so another writer's rows would be lost`);
+      }
+      head = next;
+    }
+  }
+}
+
+function descends(snapshot_id: Long, ancestor_id: Long, parents: ReadonlyMap<Long, Long | null>): boolean {
+  const seen = new Set<Long>();
+  for (let id: Long | null = snapshot_id; id !== null && !seen.has(id); id = parents.get(id) ?? null) {
+    if (isSameLong(id, ancestor_id)) return true;
+    seen.add(id);
+  }
+  return false;
 }

@@ -152,8 +152,9 @@ export function settleSnapshotLog(draft: Draft): void {
   let log: TableMetadata["snapshot-log"] = [];
   for (const entry of metadata["snapshot-log"]) {
     const id = canonicalLong(entry["snapshot-id"]);
-    if (!known.has(id)) log = [];
-    else if (!intermediate.has(id)) log.push(entry);
+    if (intermediate.has(id)) continue;
+    if (known.has(id)) log.push(entry);
+    else log = [];
   }
   change(draft, { "snapshot-log": log });
 }

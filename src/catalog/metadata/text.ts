@@ -59,8 +59,11 @@ function blockAt(items: readonly unknown[], start: number): Block {
   const is_first = start === 0;
   const cached = block_of_first.get(own[0] as object);
   if (cached?.is_first === is_first && cached.items.every((item, index) => item === own[index])) return cached;
-  const block = { items: own, is_first, bytes: Buffer.from(listText(items.slice(0, start + BLOCK_LENGTH), start)) };
+  // Not Buffer.from: short bytes would be a view of Node's pool, all of which would be kept with them.
+  const bytes = new Uint8Array(Buffer.from(listText(items.slice(0, start + BLOCK_LENGTH), start)));
+  const block = { items: own, is_first, bytes };
   block_of_first.set(own[0] as object, block);
+  for (const item of own) text_of_item.delete(item as object);
   return block;
 }
 
@@ -72,7 +75,7 @@ function listText(items: readonly unknown[], start: number): string {
 
 const text_of_item = new WeakMap<object, string>();
 
-/** Items outside of full blocks go into every version again: a hundred of the metadata log alone. */
+/** Items outside of full blocks go into every version again, those of the metadata log among them. */
 function itemText(item: unknown): string {
   if (typeof item !== "object" || item === null) return formatJson(item);
   const known = text_of_item.get(item);

@@ -14,6 +14,7 @@ import {
   setDefaultSortOrder,
   setDefaultSpec,
 } from "./layout.ts";
+import { joinSnapshots } from "./join.ts";
 import {
   addSnapshot,
   removeSnapshotRef,
@@ -68,6 +69,7 @@ export function applyUpdates(base: TableMetadata, updates: readonly Update[], no
     apply(draft, update);
   }
   if (!draft.is_changed) return base;
+  joinSnapshots(draft);
   settleSnapshotLog(draft);
   const { metadata } = draft;
   checkDefaultsFitSchema(metadata);

@@ -2,7 +2,12 @@ import type { TableMetadata } from "../model.ts";
 
 /** The chain of metadata files of one table: names, the log of earlier ones, and which drop off its end. */
 
-const DEFAULT_PREVIOUS_VERSIONS = 100;
+/**
+ * The number of earlier files that are kept if the table's properties do not say. It is small, because every table has them. But
+ * DuckDB reads the version that was current when its transaction began, by the metadata log, and fails if the log has no entry
+ * that old. So a file is also kept for some minutes after its replacement, up to a maximum if commits are that frequent.
+ */
+const DEFAULT_PREVIOUS_VERSIONS = { least: 20, most: 100, at_least_ms: 5 * 60_000 };
 
 /**
  * `…/metadata/00041-<uuid>.metadata.json`, or `.gz.metadata.json` (spec, "Naming for GZIP compressed Metadata JSON files").
@@ -20,12 +25,19 @@ export function nextVersion(location: string): number {
   return digits === undefined ? 0 : Number(digits) + 1;
 }
 
-/** `next` with the file it replaces in its log, which keeps `write.metadata.previous-versions-max` entries (default 100, at least 1). */
+/** `next` with the file it replaces in its log, which keeps `write.metadata.previous-versions-max` entries (at least 1), or the default's. */
 export function withPreviousVersion(next: TableMetadata, base: TableMetadata, base_location: string): TableMetadata {
-  const stated = Number(next.properties["write.metadata.previous-versions-max"] ?? DEFAULT_PREVIOUS_VERSIONS);
-  const kept = Number.isInteger(stated) ? Math.max(1, stated) : DEFAULT_PREVIOUS_VERSIONS;
-  const entry = { "metadata-file": base_location, "timestamp-ms": base["last-updated-ms"] };
-  return { ...next, "metadata-log": [...base["metadata-log"], entry].slice(-kept) };
+  const log = [...base["metadata-log"], { "metadata-file": base_location, "timestamp-ms": base["last-updated-ms"] }];
+  const stated = Number(next.properties["write.metadata.previous-versions-max"] ?? Number.NaN);
+  const kept = Number.isInteger(stated) ? Math.max(1, stated) : defaultVersions(log, Number(next["last-updated-ms"]));
+  return { ...next, "metadata-log": log.slice(-kept) };
+}
+
+/** How many of `log` stay at `now_ms`. An entry's time is that of its file, which was replaced at the next entry's time. */
+function defaultVersions(log: TableMetadata["metadata-log"], now_ms: number): number {
+  const { least, most, at_least_ms } = DEFAULT_PREVIOUS_VERSIONS;
+  const outdated = log.findLastIndex((_, index) => now_ms - Number(log[index + 1]?.["timestamp-ms"] ?? now_ms) > at_least_ms);
+  return Math.min(most, Math.max(least, log.length - 1 - outdated));
 }
 
 /**

@@ -33,7 +33,7 @@ Examples:
         const says_live = /\blive"?\s*\./i.test(sql);
         const is_live = says_live && at_ms === null;
         const snapshots = is_live ? [] : await session.travelTo(at_ms);
-        if (at_ms !== null && snapshots.length === 0) output.warn(`the lake had no snapshot at ${new Date(at_ms).toISOString()}: it was born later`);
+        if (at_ms !== null && snapshots.length === 0) output.warn(`the lake has no snapshot as old as ${new Date(at_ms).toISOString()}`);
         const { columns, rows } = is_live
           ? await withLive(lake, pipeline, output, (live) => live.query(sql))
           : await session.query(sql).catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));

@@ -1,6 +1,10 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
 import { nameOfTable } from "../../catalog/errors.ts";
-import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import { isSameLong } from "../../catalog/long.ts";
+import { currentAt, historyOf, type HistoryEntry } from "../../catalog/metadata/history.ts";
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import { OperatingError } from "../../errors.ts";
+import { currentSnapshot } from "../../iceberg/append.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import type { OpenLake } from "../open.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
@@ -19,6 +23,13 @@ export interface TableSnapshot {
   committed_at: string;
 }
 
+export interface OldestSnapshot {
+  /** Since when it was current, ISO 8601, UTC. */
+  at: string;
+  /** Whether the table had no snapshot before; else earlier ones have expired. */
+  is_first: boolean;
+}
+
 export interface SessionOptions extends Partial<Pick<DuckDBOptions, "memory_limit_mb" | "threads">> {
   /** Where the engine writes its profiles: with it, results tell what their scans read. */
   profile_folder?: string | null;
@@ -31,6 +42,8 @@ export class QuerySession {
   /** Where results tell what their scans read: that is noted a transaction each, and so nothing of one query is there for the next. */
   readonly #reader: Reader | null;
   readonly #catalog: TableCatalog;
+  /** Tables without a snapshot of the time travelled to, each with the error message for it. */
+  readonly #too_young = new Map<string, string>();
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: TableCatalog) {
     this.#instance = instance;
@@ -52,15 +65,24 @@ export class QuerySession {
 
   /**
    * What the tables' names mean from now on: the tables as they stood at `at_ms` (lake time, milliseconds UTC), or as they
-   * are. A table that had no snapshot by then is not there. Returns the snapshots in use, by table name.
+   * are. A table that has no snapshot that old is not there: reading it fails, with BAD_SQL that says how far back it can be
+   * read. Returns the snapshots in use, by table name.
    */
   async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
     if (at_ms === null) {
+      this.#too_young.clear();
       await this.#connection.run("USE lake.gold");
       return this.snapshots(null);
     }
     const snapshots = await this.snapshots(at_ms);
     await this.#mean(new Map(snapshots.map(({ table, snapshot_id }) => [table, snapshotOf(table, snapshot_id)])));
+    for (const identifier of await this.tables()) {
+      const table = nameOfTable(identifier);
+      if (snapshots.some((snapshot) => snapshot.table === table)) continue;
+      const oldest = await this.oldestSnapshot(identifier);
+      const kind = oldest?.is_first === false ? "oldest retained" : "first";
+      this.#too_young.set(table, `${table} has no snapshot that old: its ${kind} one is of ${oldest?.at ?? "no time yet"}`);
+    }
     return snapshots;
   }
 
@@ -79,6 +101,7 @@ export class QuerySession {
 
   /** What names mean, as views by name. */
   async #mean(views: ReadonlyMap<string, string>): Promise<void> {
+    this.#too_young.clear();
     // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
     await this.#connection.run("USE memory.main");
     for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
@@ -95,18 +118,16 @@ export class QuerySession {
         found.push({
           table: nameOfTable(identifier),
           snapshot_id: String(entry.snapshot_id),
-          committed_at: new Date(Number(entry.timestamp_ms)).toISOString(),
+          committed_at: new Date(entry.at_ms).toISOString(),
         });
       }
     }
     return found;
   }
 
-  /** When the table got its first snapshot, ISO 8601; null before. */
-  async bornAt(identifier: TableIdentifier): Promise<string | null> {
-    const { metadata } = await this.#catalog.loadTable(identifier);
-    const first = metadata["snapshot-log"][0];
-    return first ? new Date(Number(first["timestamp-ms"])).toISOString() : null;
+  /** How far back the table can be read; null where it has no snapshot. */
+  async oldestSnapshot(identifier: TableIdentifier): Promise<OldestSnapshot | null> {
+    return oldestOf(await this.#catalog.loadTable(identifier));
   }
 
   async tables(): Promise<TableIdentifier[]> {
@@ -114,10 +135,23 @@ export class QuerySession {
     return lists.flat();
   }
 
-  /** Throws BAD_SQL with DuckDB's own words, QUERY_CANCELLED. */
+  /** Throws BAD_SQL with DuckDB's own words, or naming a table that has no snapshot that old; QUERY_CANCELLED. */
   async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
-    if (this.#reader !== null) return this.#reader.query("BEGIN READ ONLY", sql, options);
-    return { ...(await readRows(this.#connection, sql, options)), scans: [] };
+    try {
+      if (this.#reader !== null) return await this.#reader.query("BEGIN READ ONLY", sql, options);
+      return { ...(await readRows(this.#connection, sql, options)), scans: [] };
+    } catch (error) {
+      throw this.#explained(error, sql);
+    }
+  }
+
+  /** DuckDB reports a table without a snapshot that old as one that does not exist. */
+  #explained(error: unknown, sql: string): unknown {
+    if (this.#too_young.size === 0 || !(error instanceof OperatingError) || error.code !== "BAD_SQL") return error;
+    const name = /Table with name (\w+) does not exist/.exec(error.message)?.[1];
+    const [, reason] = [...this.#too_young].find(([table]) => table.endsWith(`.${name}`) && sql.includes(table)) ?? [];
+    if (reason === undefined) return error;
+    return new OperatingError("BAD_SQL", reason, { next_step: "Ask for a later time.", cause: error });
   }
 
   /** The first column of the first row; null where there is none. */
@@ -132,16 +166,20 @@ export class QuerySession {
 }
 
 /**
- * By the snapshot log, not the list of snapshots: one commit may bring several snapshots, and only its last was ever current
- * (spec, "Point in Time Reads").
+ * By the table's history, not the list of snapshots: one commit may bring several snapshots, and only its last was ever current
+ * (spec, "Point in Time Reads"). Where snapshots have expired, the nearest retained one before `at_ms`.
  */
-function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): { snapshot_id: Long; timestamp_ms: Long } | null {
-  if (at_ms === null) {
-    const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
-    return current ? { snapshot_id: current["snapshot-id"], timestamp_ms: current["timestamp-ms"] } : null;
-  }
-  const entry = metadata["snapshot-log"].findLast((candidate) => Number(candidate["timestamp-ms"]) <= at_ms);
-  return entry ? { snapshot_id: entry["snapshot-id"], timestamp_ms: entry["timestamp-ms"] } : null;
+function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): HistoryEntry | null {
+  if (at_ms !== null) return currentAt(metadata, at_ms);
+  const current = currentSnapshot(metadata);
+  return current && { snapshot_id: current["snapshot-id"], at_ms: Number(current["timestamp-ms"]) };
+}
+
+function oldestOf({ metadata }: LoadedTable): OldestSnapshot | null {
+  const oldest = historyOf(metadata)[0];
+  if (oldest === undefined) return null;
+  const snapshot = metadata.snapshots.find(({ "snapshot-id": id }) => isSameLong(id, oldest.snapshot_id));
+  return { at: new Date(oldest.at_ms).toISOString(), is_first: snapshot?.["parent-snapshot-id"] == null };
 }
 
 function snapshotOf(table: string, snapshot_id: string): string {

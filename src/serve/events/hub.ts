@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { nameOfTable } from "../../catalog/errors.ts";
+import { isSameLong } from "../../catalog/long.ts";
+import { historyOf, historySince, type HistoryEntry } from "../../catalog/metadata/history.ts";
 import { isoFromMicros } from "../../clock.ts";
 import type { TableReports } from "../../query/tables.ts";
 import { refusal } from "../problem.ts";
@@ -29,7 +31,7 @@ export class EventHub {
   readonly #clients = new Set<EventClient>();
   readonly #basket = new TickBasket();
   readonly #sources = new Map<string, string>();
-  readonly #snapshots = new Map<string, string>();
+  readonly #newest = new Map<string, HistoryEntry>();
   readonly #stops: (() => void)[] = [];
   #flush: NodeJS.Timeout | null = null;
   #flushed_at_ms = -Infinity;
@@ -132,20 +134,18 @@ export class EventHub {
   async #tellCommits(): Promise<void> {
     for (const { identifier, metadata } of await this.#tables.all()) {
       const table = nameOfTable(identifier);
-      const log = metadata["snapshot-log"];
-      const newest = log.at(-1);
+      const newest = historyOf(metadata).at(-1);
       if (newest === undefined) continue;
-      const known = this.#snapshots.get(table);
-      this.#snapshots.set(table, String(newest["snapshot-id"]));
+      const known = this.#newest.get(table);
+      this.#newest.set(table, newest);
       if (known === undefined) continue;
-      const from = log.findLastIndex((entry) => String(entry["snapshot-id"]) === known) + 1;
-      for (const entry of log.slice(from)) {
-        const added = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === entry["snapshot-id"])?.summary["added-records"];
+      for (const { snapshot_id, at_ms } of historySince(metadata, known)) {
+        const added = metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))?.summary["added-records"];
         this.publish("commit", {
           table,
-          snapshot_id: String(entry["snapshot-id"]),
+          snapshot_id: String(snapshot_id),
           rows: added === undefined ? null : Number(added),
-          committed_at: new Date(Number(entry["timestamp-ms"])).toISOString(),
+          committed_at: new Date(at_ms).toISOString(),
         });
       }
     }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
+import { pathOfLocation } from "../../../src/storage/file/location.ts";
 import { openLake, type Lake } from "../lake.ts";
 
 describe("DuckDB on the catalog", () => {
@@ -64,14 +66,54 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await rows("select id from lake.bronze.right_side order by id"), [["2"], ["3"]]);
   });
 
-  test("a merge adds two snapshots at once, of which the log shows the one that was ever current", async () => {
-    await connection.run("create table lake.bronze.merged as select range as id, 0 as amount from range(10)");
-    const before_merge = (await load("merged")).metadata["snapshot-log"].length;
-    await connection.run("begin; delete from lake.bronze.merged where id < 5; insert into lake.bronze.merged select range, 1 from range(5); commit");
-    const { metadata } = await load("merged");
-    assert.equal(metadata["snapshot-log"].length, before_merge + 1);
-    assert.equal(metadata["snapshot-log"].at(-1)?.["snapshot-id"], metadata["current-snapshot-id"]);
-    assert.deepEqual(await rows("select amount, count(*) from lake.bronze.merged group by 1 order by 1"), [[0, "5"], [1, "5"]]);
+  test("an increment that deletes, inserts and sets a property is one snapshot with a summary of all", async (test_context) => {
+    await connection.run("create table lake.bronze.increments as select range as id, 0 as amount from range(10)");
+    const increment = (rows: number, amount: number) =>
+      connection.run(
+        `begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range, ${amount} from range(${rows});
+         call set_iceberg_table_properties(lake.bronze.increments, {'log.offset': '${amount}'}); commit`,
+      );
+    await increment(5, 1);
+    await increment(2, 2);
+    await connection.run("insert into lake.bronze.increments values (10, 3)");
+    assert.deepEqual(await rows("select amount, count(*) from lake.bronze.increments group by 1 order by 1"), [[0, "5"], [1, "3"], [2, "2"], [3, "1"]]);
+    const { metadata } = await load("increments");
+    assert.deepEqual(metadata.snapshots.map(({ summary }) => summary["operation"]), ["append", "overwrite", "overwrite", "append"]);
+    assert.deepEqual(metadata["snapshot-log"].map((entry) => entry["snapshot-id"]), metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
+    assert.equal(metadata.properties["log.offset"], "2");
+    const { summary } = metadata.snapshots[2] ?? assert.fail();
+    assert.deepEqual(
+      ["added-records", "added-position-deletes", "total-records", "total-position-deletes"].map((name) => summary[name]),
+      ["2", "2", "17", "7"],
+    );
+    await test_context.waitFor(async () => {
+      const lists = (await readdir(pathOfLocation(`${metadata.location}/metadata`))).filter((name) => name.startsWith("snap-"));
+      assert.equal(lists.length, metadata.snapshots.length, "no list of a snapshot that is not there");
+    });
+  });
+
+  test("every version of a table is a state that it was in", async () => {
+    const { metadata } = await load("increments");
+    for (const [index, expected] of [[[0, "10"]], [[0, "5"], [1, "5"]], [[0, "5"], [1, "3"], [2, "2"]]].entries()) {
+      const version = metadata.snapshots[index]?.["snapshot-id"];
+      assert.deepEqual(await rows(`select amount, count(*) from lake.bronze.increments at (version => ${version}) group by 1 order by 1`), expected);
+    }
+    assert.deepEqual(await rows("select count(*) from iceberg_snapshots(lake.bronze.increments)"), [["4"]]);
+  });
+
+  test("a connection goes on after its increment, and one that began before it still reads the older state", async () => {
+    const other = await duckdb.connect();
+    await other.run("begin");
+    const countIn = async (session: DuckDBConnection) => (await session.runAndReadAll("select max(amount) from lake.bronze.increments")).getRowsJson();
+    await connection.run("begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 50)");
+    assert.deepEqual(await countIn(connection), [[50]]);
+    await connection.run("commit");
+    assert.deepEqual(await countIn(other), [[3]]);
+    await other.run("commit");
+    assert.deepEqual(await countIn(other), [[50]]);
+    other.closeSync();
+    await connection.run("begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 60); commit");
+    assert.deepEqual(await countIn(connection), [[60]]);
   });
 
   test("evolves the schema, and old rows still read", async () => {
@@ -89,6 +131,10 @@ describe("DuckDB on the catalog", () => {
     await connection.run("insert into lake.bronze.third values (1000)");
     assert.deepEqual(await rows("select count(*), max(id) from lake.bronze.third"), [["51", "1000"]]);
     assert.ok(Number((await load("third")).metadata["next-row-id"]) >= 101);
+    const before_increment = (await load("third")).metadata.snapshots.length;
+    await connection.run("begin; delete from lake.bronze.third where id = 1; insert into lake.bronze.third values (1), (2000); commit");
+    assert.deepEqual(await rows("select count(*), max(id) from lake.bronze.third"), [["52", "2000"]]);
+    assert.equal((await load("third")).metadata.snapshots.length, before_increment + 1);
   });
 
   test("drops and creates again under the same name, with nothing left of the old table", async () => {

@@ -21,7 +21,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
   before(async () => {
     lake = await openLake();
     url = (await lake.serve()).url;
-    results = await python("life_of_a_table", "errors", "nested_types", "purge", "staged");
+    results = await python("life_of_a_table", "errors", "nested_types", "purge", "staged", "overwrite");
   });
   after(() => lake.close());
 
@@ -58,6 +58,28 @@ describe("PyIceberg on the catalog", { skip }, () => {
 
   test("creates and fills a table in one transaction", async () => {
     assert.deepEqual(results["staged"], [["tether", "1.000000000000000000", "2025-10-12"]]);
+  });
+
+  test("overwrites whole files and parts of them, and each state that was current reads as it was", async () => {
+    assert.deepEqual(results["overwrite"], [[1, 2, 3], [4, 5], [5, 40]]);
+    const { metadata } = await lake.catalog.loadTable({ namespace: ["pyiceberg"], name: "overwritten" });
+    assert.equal(metadata.snapshots.length, 5, "removed files are told by the lists of the snapshots that removed them");
+  });
+
+  test("reads every version of a table that DuckDB deletes from and inserts into at once, and never half of it", async () => {
+    const duckdb = await openDuckDB();
+    const connection = await duckdb.connect();
+    try {
+      await attachCatalog(connection, url, "lake");
+      await connection.run("create schema lake.bronze; create table lake.bronze.increments as select range as id from range(10)");
+      for (const rows of [5, 3]) {
+        await connection.run(`begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range from range(${rows}); commit`);
+      }
+      assert.deepEqual(await python("read_versions"), { read_versions: { rows: [10, 10, 10], parents: [null, 0, 1] } });
+    } finally {
+      connection.closeSync();
+      duckdb.closeSync();
+    }
   });
 
   test("reads every snapshot that DuckDB wrote, and DuckDB reads what it appends", async () => {

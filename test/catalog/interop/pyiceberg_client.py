@@ -13,6 +13,7 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceNotEmptyError, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import StaticTable
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, DecimalType, ListType, LongType, NestedField, StringType, StructType
 
@@ -115,6 +116,35 @@ def read_by_duckdb_written(catalog):
     counts = [table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows for snapshot in table.snapshots()]
     table.append(pa.table({"id": pa.array([1000], pa.int64()), "coin": ["from python"]}))
     return counts
+
+
+def overwrite(catalog):
+    """Replace all rows, then one of several rows in a file; the rows at every snapshot, oldest first."""
+    table = catalog.create_table("pyiceberg.overwritten", pa.schema([("id", pa.int64())]))
+    table.append(pa.table({"id": [1, 2, 3]}))
+    table.overwrite(pa.table({"id": [4, 5]}))
+    table.overwrite(pa.table({"id": [40]}), overwrite_filter="id = 4")
+    table = catalog.load_table("pyiceberg.overwritten")
+    return [sorted(table.scan(snapshot_id=entry.snapshot_id).to_arrow()["id"].to_pylist()) for entry in table.history()]
+
+
+def read_versions(catalog):
+    """The number of rows of every snapshot of a table that DuckDB wrote, oldest first, and its parent's place in the list."""
+    table = catalog.load_table("bronze.increments")
+    ids = [snapshot.snapshot_id for snapshot in table.snapshots()]
+    parents = [ids.index(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None for snapshot in table.snapshots()]
+    return {"rows": [table.scan(snapshot_id=id).to_arrow().num_rows for id in ids], "parents": parents}
+
+
+def long_history(catalog):
+    """Read a table of thousands of snapshots by its metadata file alone, and write to it."""
+    table = catalog.load_table("bronze.long")
+    static = StaticTable.from_metadata(table.metadata_location)
+    rows = static.scan().to_arrow().num_rows
+    oldest = static.scan(snapshot_id=static.history()[0].snapshot_id).to_arrow().num_rows
+    table.append(pa.table({"id": pa.array([1000], pa.int64()), "note": ["from python"]}))
+    again = StaticTable.from_metadata(catalog.load_table("bronze.long").metadata_location)
+    return {"snapshots": len(static.snapshots()), "rows": rows, "oldest": oldest, "after": again.scan().to_arrow().num_rows}
 
 
 def main():

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkRequirements, isCreation } from "../../../src/catalog/metadata/requirements.ts";
-import { tableWithSnapshots, after, UUID } from "./fixtures.ts";
+import { checkRequirements, checkSuccession, isCreation } from "../../../src/catalog/metadata/requirements.ts";
+import type { Update } from "../../../src/catalog/model.ts";
+import { appendOf } from "../lake.ts";
+import { tableWithSnapshots, after, newTable, UUID } from "./fixtures.ts";
 
 const table = after(tableWithSnapshots(2), { action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": 1 });
 
@@ -66,5 +68,42 @@ describe("requirements", () => {
     assert.equal(isCreation([{ type: "assert-create" }]), true);
     assert.equal(isCreation([]), false);
     assert.throws(() => isCreation([{ type: "assert-create" }, { type: "assert-table-uuid", uuid: UUID }]), { code: "BAD_REQUEST" });
+  });
+});
+
+describe("a commit that does not require where main is", () => {
+  const setMain = (snapshot_id: number | bigint): Update => ({ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshot_id });
+  const removeMain = { action: "remove-snapshot-ref", "ref-name": "main" };
+
+  const LOSES: Record<string, Update[]> = {
+    "a snapshot of an older parent": appendOf(9, 9, 1),
+    "a snapshot of no parent": appendOf(9, 9, null),
+    "a snapshot of an unknown parent": appendOf(9, 9, 77),
+    "two snapshots, the first of an older parent": [...appendOf(8, 8, 1), ...appendOf(9, 9, 8)],
+    "a snapshot upon the head, and then another that is not": [...appendOf(8, 8, 2), ...appendOf(9, 9, 2)],
+    "snapshots that are each other's parents": [...appendOf(8, 8, 9, "x"), ...appendOf(9, 9, 8)],
+  };
+  for (const [what, updates] of Object.entries(LOSES)) {
+    test(`is a conflict where main would become ${what}`, () => {
+      assert.throws(() => checkSuccession(table, { requirements: [{ type: "assert-ref-snapshot-id", ref: "v1", "snapshot-id": 1 }], updates }), { code: "COMMIT_CONFLICT", is_retryable: true });
+    });
+  }
+
+  const KEEPS: Record<string, Update[]> = {
+    "a snapshot upon the head": appendOf(9, 9, 2n),
+    "two snapshots upon the head": [...appendOf(8, 8, 2, "x"), ...appendOf(9, 9, 8)],
+    "an existing snapshot": [setMain(1)],
+    "an existing snapshot and one upon it": [setMain(1), ...appendOf(9, 9, 1)],
+    "a new start, after main was removed": [removeMain, ...appendOf(9, 9, null)],
+    "a new start, after its snapshot was removed": [{ action: "remove-snapshots", "snapshot-ids": [2n] }, ...appendOf(9, 9, null)],
+    "what it was, and another branch anything": appendOf(9, 9, null, "other"),
+  };
+  for (const [what, updates] of Object.entries(KEEPS)) {
+    test(`is accepted where main becomes ${what}`, () => checkSuccession(table, { requirements: [], updates }));
+  }
+
+  test("is accepted in a table without main; with a requirement only that counts", () => {
+    checkSuccession(newTable(), { requirements: [], updates: appendOf(1, 1, null) });
+    checkSuccession(table, { requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 2 }], updates: appendOf(9, 9, 1) });
   });
 });

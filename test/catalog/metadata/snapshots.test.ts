@@ -152,6 +152,7 @@ test("whatever appends, rollbacks and removals come, the metadata stays consiste
   const step = fc.oneof(
     fc.record({ kind: fc.constant("append"), pick: fc.nat(20) }),
     fc.record({ kind: fc.constant("double append"), pick: fc.nat(20) }),
+    fc.record({ kind: fc.constant("delete and append"), pick: fc.nat(20) }),
     fc.record({ kind: fc.constant("rollback"), pick: fc.nat(20) }),
     fc.record({ kind: fc.constant("tag"), pick: fc.nat(20) }),
     fc.record({ kind: fc.constant("remove"), pick: fc.nat(20) }),
@@ -166,6 +167,14 @@ test("whatever appends, rollbacks and removals come, the metadata stays consiste
         const parent = table["current-snapshot-id"];
         if (kind === "append") table = after(table, ...appendOf(next, next, parent));
         if (kind === "double append") table = after(table, ...appendOf(next, next, parent), ...appendOf(next + 1, next + 1, next));
+        if (kind === "delete and append") {
+          const [add, ref] = appendOf(next, next, parent) as [Update, Update];
+          const marking = { ...add, snapshot: { ...(add["snapshot"] as object), summary: { operation: "delete", "added-delete-files": "1" } } };
+          table = after(table, marking, ref, ...appendOf(next + 1, next + 1, next));
+          assert.deepEqual(idsOf(table), [...ids, next + 1]);
+          assert.equal(table.snapshots.at(-1)?.["parent-snapshot-id"] ?? null, parent);
+          assert.equal(table["last-sequence-number"], next + 1);
+        }
         if (kind === "rollback" && picked > 0) table = after(table, setRef("main", picked));
         if (kind === "tag" && picked > 0) table = after(table, setRef(`tag-${pick}`, picked, { type: "tag" }));
         if (kind === "remove" && picked > 0) table = after(table, { action: "remove-snapshots", "snapshot-ids": [picked] });
