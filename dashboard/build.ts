@@ -3,7 +3,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { build, type Metafile } from "esbuild";
+import { build, stop, type Metafile } from "esbuild";
 
 /** One file that the page is made of, as it goes over the wire. */
 export interface Asset {
@@ -83,6 +83,8 @@ export async function bundle(): Promise<Map<string, Asset>> {
     write: false,
     logLevel: "silent",
   });
+  // Its process would stay as long as this one, with tens of megabytes.
+  await stop();
   const files = result.outputFiles.map(({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const);
   const assets = new Map(files.flatMap(([path, contents]) => (isStub(path, result.metafile) ? [] : [[path, assetOf(path, Buffer.from(contents))]])));
   for (const frame of FRAMES) assets.set(`/${frame}`, assetOf(`/${frame}`, Buffer.from(framed(frame, result.metafile))));

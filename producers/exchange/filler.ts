@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/clock.ts";
+import { ownBytes } from "../../src/own-bytes.ts";
 import { Backoff, type BackoffLimits } from "../../src/source/backoff.ts";
 import type { Gap, SourceReport } from "../../src/source/producer.ts";
 import { Alarm } from "./alarm.ts";
@@ -200,7 +201,7 @@ function read(protocol: ExchangeProtocol, body: string): PageRead | null {
 
 /** The body's own text within, so that its digits stay as they came. */
 function enveloped({ rest }: ExchangeProtocol, product: string, body: string): Buffer {
-  return Buffer.from(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
+  return ownBytes(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
 }
 
 const MAX_LISTED = 3;

@@ -70,6 +70,11 @@ export class Catalog implements TableCatalog {
     });
   }
 
+  /** Versions of table metadata that are kept in memory. */
+  get cached_versions(): number {
+    return this.#files.cached_versions;
+  }
+
   async createNamespace(namespace: readonly string[], properties: Record<string, string> = {}): Promise<void> {
     await this.#store.createNamespace(namespace, properties);
   }

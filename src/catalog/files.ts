@@ -36,6 +36,10 @@ export class MetadataFiles {
     return location;
   }
 
+  get cached_versions(): number {
+    return this.#cached.size;
+  }
+
   /** The version used longest ago makes room. */
   remember(location: string, metadata: TableMetadata): void {
     this.#cached.delete(location);

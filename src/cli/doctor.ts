@@ -4,14 +4,16 @@ import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import { openDuckDB } from "../engine/embedded/duckdb.ts";
-import { messageOf } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { findLake, listLakes } from "../lake/lake.ts";
 import { pythonExecutable } from "../lake/tools.ts";
 import type { EnvironmentSetting } from "../pipeline/definition.ts";
+import { describeSize, measureLake, overBudget } from "./lake-budget.ts";
 
 export interface Finding {
   subject: string;
-  /** `missing` stops the pipeline; `warning` may. */
-  state: "ok" | "warning" | "missing";
+  /** `missing` stops the pipeline; `warning` may; `optional` is a setting that adds something, and is not set. */
+  state: "ok" | "optional" | "warning" | "missing";
   detail: string;
   /** How to get it; null where there is nothing to do. */
   remedy: string | null;
@@ -22,12 +24,15 @@ export interface ListeningPort {
   name: string;
   number: number;
   option: string;
+  /** What Coinlake answers there when it runs. */
+  path: string;
 }
 
 const NODE_WANTED = [24, 6] as const;
 /** What a day of live polling with all layers takes, several times over. */
 const FREE_DISK_WANTED_BYTES = 2 * 1024 ** 3;
 const MEMORY_WANTED_BYTES = 4 * 1024 ** 3;
+const PORT_TIMEOUT_MS = 2_000;
 
 /** Looks at this machine, changing nothing. */
 export async function examine(
@@ -44,6 +49,7 @@ export async function examine(
     dbt(),
     await duckdb(),
     ...(await Promise.all(ports.map(port))),
+    ...(await lakes(data_folder)),
     ...settings.map(setting),
   ];
 }
@@ -123,7 +129,27 @@ async function duckdb(): Promise<Finding> {
   }
 }
 
-async function port({ name, number, option }: ListeningPort): Promise<Finding> {
+/** Every lake on this disk, with what it takes; those in a cluster are that cluster's to look after. */
+async function lakes(data_folder: string): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const name of listLakes(data_folder)) {
+    const subject = `lake ${name}`;
+    try {
+      const lake = findLake(data_folder, name);
+      if (lake.profile !== "embedded" || !lake.warehouse.startsWith("file:") || !existsSync(lake.catalog_file)) continue;
+      const size = await measureLake(lake);
+      const reason = overBudget(size);
+      const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and deletes those that no snapshot needs.`;
+      findings.push(reason === null ? ok(subject, describeSize(size)) : { subject, state: "warning", detail: `outgrows its budget: ${reason}`, remedy });
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      findings.push({ subject, state: "warning", detail: error.message, remedy: error.next_step });
+    }
+  }
+  return findings;
+}
+
+async function port({ name, number, option, path }: ListeningPort): Promise<Finding> {
   const subject = `port ${number} (${name})`;
   const is_free = await new Promise<boolean>((answer) => {
     const server = createServer();
@@ -131,10 +157,20 @@ async function port({ name, number, option }: ListeningPort): Promise<Finding> {
     server.listen(number, "127.0.0.1", () => server.close(() => answer(true)));
   });
   if (is_free) return ok(subject, "free");
-  return { subject, state: "warning", detail: "taken, perhaps by a running Coinlake", remedy: `Choose another with ${option}; 0 takes any free one.` };
+  if (await answers(`http://127.0.0.1:${number}${path}`)) return ok(subject, "in use by a running Coinlake");
+  return { subject, state: "warning", detail: "taken by another program", remedy: `Choose another with ${option}; 0 takes any free one.` };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(PORT_TIMEOUT_MS) })).ok;
+  } catch {
+    // Nothing that speaks HTTP, or too slowly: it is another program's.
+    return false;
+  }
 }
 
 function setting({ subject, variables, when_missing, remedy }: EnvironmentSetting): Finding {
   if (variables.some((name) => process.env[name])) return ok(subject, "set");
-  return { subject, state: "warning", detail: when_missing, remedy };
+  return { subject, state: "optional", detail: when_missing, remedy };
 }

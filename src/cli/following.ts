@@ -13,6 +13,7 @@ import { isRetryable, patiently, pause } from "../patience.ts";
 import type { Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";
+import type { Metrics } from "../serve/metrics.ts";
 import { startServer } from "../serve/server.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
 import { cachedModels, type LiveModels } from "../transform/models.ts";
@@ -38,6 +39,9 @@ export interface FollowingOptions {
   stream: Served["stream"];
   tests: Served["tests"];
   failures: Served["failures"];
+  dbt_pid: Served["dbt_pid"];
+  /** What the pipeline's loops count, for the server to show. */
+  metrics: Metrics;
   report(report: SourceReport): void;
   failed(error: OperatingError): void;
   /** Told where the page is, once it is there. */
@@ -117,7 +121,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
 }
 
 async function serve(options: FollowingOptions, { port, host, token }: ServerRequest, live: LiveLake, alerts: AlertEngine): Promise<{ close(): Promise<void> }> {
-  const { open, pipeline, producers, is_transforming, assets, stream, tests, failures, serving, onError } = options;
+  const { open, pipeline, producers, is_transforming, assets, stream, tests, failures, dbt_pid, metrics, serving, onError } = options;
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const data_folder = join(open.lake.folder, "..");
   const served: Served = {
@@ -133,9 +137,10 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
     stream,
     tests,
     failures,
+    dbt_pid,
     console: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", main, "sql-worker", "--data", data_folder, "--lake", open.lake.name] },
   };
-  const running = await startServer({ served, assets: await assets(), port, host, token, onError });
+  const running = await startServer({ served, assets: await assets(), port, host, token, onError, metrics });
   serving(running.url);
   return running;
 }

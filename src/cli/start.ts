@@ -4,6 +4,7 @@ import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { QuerySession } from "../engine/embedded/session.ts";
+import { keepMemoryReleased } from "../engine/embedded/release-memory.ts";
 import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { claimLake, claimSource } from "../lake/ownership.ts";
@@ -13,8 +14,10 @@ import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import { checkToken } from "../serve/guard/token.ts";
+import { Metrics } from "../serve/metrics.ts";
+import { PipelineFigures } from "../serve/pipeline-figures.ts";
 import { checkPort } from "../serve/server.ts";
-import type { Producer } from "../source/producer.ts";
+import type { Producer, SourceReport } from "../source/producer.ts";
 import { killAt, nobodyListens, type StepListener } from "../steps.ts";
 import { MaintenanceSchedule } from "../schedule/maintain.ts";
 import { embeddedMaintainer } from "../maintain/embedded.ts";
@@ -94,7 +97,13 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
   const stopping = stopOnSignals(output);
   stopping.signal.addEventListener("abort", () => worker.finish());
-  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: status.reported });
+  const figures = new PipelineFigures(new Metrics());
+  const reported = (report: SourceReport): void => {
+    figures.ingestReported(report);
+    status.reported(report);
+  };
+  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, committed: figures.committed });
+  const stopReleasing = keepMemoryReleased((error) => output.warn(`free memory could not be released: ${messageOf(error)}`));
   let answering: Promise<void> | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
@@ -118,7 +127,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
       ...(open.cluster === null && { maintenance: maintenanceIn(open, worker, status, step) }),
-      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier }),
+      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier, worker, figures }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
@@ -126,12 +135,16 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
         reported: status.reported,
         appended: status.appended,
         caughtUp: (seconds) => {
+          figures.incremented(seconds);
           status.caughtUp(seconds);
           if (is_until_drained || stopping.signal.aborted) return;
           answering ??= answerNow();
         },
         tested: status.tested,
-        failed: status.failed,
+        failed: (error) => {
+          figures.retried(error);
+          status.failed(error);
+        },
       },
     });
     await answering;
@@ -146,6 +159,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     status.end();
     await answering;
     await worker.close();
+    stopReleasing();
     carrier.close();
   }
 }
@@ -195,7 +209,7 @@ function followIn(
   open: OpenLake,
   producers: readonly Producer[],
   { pipeline, server, is_transforming, assets, output }: StartRequest,
-  { prepare, status, carrier }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier },
+  { prepare, status, carrier, worker, figures }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier; worker: DbtWorker; figures: PipelineFigures },
 ): Following {
   return followLog({
     open,
@@ -208,6 +222,8 @@ function followIn(
     stream: () => carrier.state(),
     tests: () => status.tests,
     failures: () => status.failures(),
+    dbt_pid: () => worker.pid ?? null,
+    metrics: figures.metrics,
     report: status.reported,
     failed: status.failed,
     serving: (url) => output.say(`  the page         ${style("bold", url)}`),

@@ -18,16 +18,20 @@ export interface LiveFile {
 }
 
 const MS_PER_DAY = 86_400_000;
-/** Manifests are immutable and merged as they age: what is kept is a few files' worth of entries each. */
-const MAX_CACHED_MANIFESTS = 2_000;
+/** Manifests are immutable. A file takes about 500 bytes of memory, so these are 10 MB. */
+const MAX_CACHED_FILES = 20_000;
 
-/** The files of snapshots, read from manifests alone; manifests read once stay in memory. */
+/** The files of snapshots, read from manifests alone; manifests read once stay in memory, those used last up to a number of files in all. */
 export class LiveFiles {
   readonly #storage: Storage;
+  readonly #max_files: number;
+  /** The one used longest ago comes first. */
   readonly #manifests = new Map<string, LiveFile[]>();
+  #cached_files = 0;
 
-  constructor(storage: Storage) {
+  constructor(storage: Storage, max_files = MAX_CACHED_FILES) {
     this.#storage = storage;
+    this.#max_files = max_files;
   }
 
   /** Newest manifest first. Throws what storage throws where a snapshot has expired meanwhile. */
@@ -40,14 +44,29 @@ export class LiveFiles {
 
   async #filesIn(metadata: TableMetadata, manifest: ManifestFile): Promise<LiveFile[]> {
     const known = this.#manifests.get(manifest.manifest_path);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#manifests.delete(manifest.manifest_path);
+      this.#manifests.set(manifest.manifest_path, known);
+      return known;
+    }
     const { entries } = await readManifest(this.#storage, metadata, manifest);
     const [spec, schema] = [specOf(metadata, manifest.partition_spec_id), everyColumn(metadata)];
     const files = entries.filter(({ status }) => status !== STATUS.deleted).map((entry) => describe(entry, spec, schema));
-    this.#manifests.set(manifest.manifest_path, files);
-    const oldest = this.#manifests.keys().next().value;
-    if (this.#manifests.size > MAX_CACHED_MANIFESTS && oldest !== undefined) this.#manifests.delete(oldest);
+    this.#keep(manifest.manifest_path, files);
     return files;
+  }
+
+  /** A manifest counts as one file more, or empty ones would be kept without end. */
+  #keep(path: string, files: LiveFile[]): void {
+    // Two who asked at once have both read it.
+    if (this.#manifests.has(path)) return;
+    this.#manifests.set(path, files);
+    this.#cached_files += files.length + 1;
+    for (const [oldest, { length }] of this.#manifests) {
+      if (this.#cached_files <= this.#max_files) break;
+      this.#manifests.delete(oldest);
+      this.#cached_files -= length + 1;
+    }
   }
 }
 

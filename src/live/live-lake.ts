@@ -10,6 +10,7 @@ import { FAILURES_IN_AN_HOUR, pause, retryPause_ms } from "../patience.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { Place } from "./bindings.ts";
+import { AbsorbPace, RebindPace } from "./pace.ts";
 import { shapeOf, type LiveShape } from "./shape.ts";
 import { Tail, type Arrival } from "./tail.ts";
 import { Views, type BoundTable } from "./views.ts";
@@ -54,10 +55,10 @@ const MEMORY_LIMIT_MB = 256;
 const BATCH = { max_records: 2_048, max_bytes: 4 * 1024 * 1024 };
 /** At most this much waits for the tables; then the tail waits for them, and says so. */
 const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
-/** Records that arrive one by one are absorbed together when they come faster than this. */
-const PACE_MS = 10;
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
 const LOOK_MS = 500;
+/** The views move to newer snapshots at once when the tail has grown to this share of its limits. */
+const TAIL_SHARE_BEFORE_REBIND = 0.1;
 
 /**
  * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
@@ -74,6 +75,8 @@ export class LiveLake {
   #next: Record<string, number> = {};
   #absorbed_us: number | null = null;
   #looked_us = -Infinity;
+  readonly #absorb_pace = new AbsorbPace();
+  readonly #rebind_pace = new RebindPace();
   #pending_records = 0;
   #stalled: string | null = null;
   /** The views on their way to newer snapshots. */
@@ -129,13 +132,14 @@ export class LiveLake {
       const started_us = clock.now_us();
       try {
         await this.#followTables();
-        const has_absorbed = await this.#absorbNext();
+        const records = await this.#absorbNext();
         failures = 0;
-        if (!has_absorbed) {
+        if (records === 0) {
           await this.#untilMore(signal);
           continue;
         }
-        const rest_ms = PACE_MS - (clock.now_us() - started_us) / 1000;
+        const ended_us = clock.now_us();
+        const rest_ms = this.#absorb_pace.rest_ms(records, (ended_us - started_us) / 1000, ended_us / 1000);
         if (this.#pending_records === 0 && rest_ms > 0) await pause(clock, rest_ms, signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -151,9 +155,9 @@ export class LiveLake {
   /** Absorbs what the log holds, as far as there is room for it. Not beside `run`. */
   async catchUp(): Promise<void> {
     do {
-      await this.#followTables();
+      await this.#followTables(true);
       await this.#rebound();
-    } while (await this.#absorbNext());
+    } while ((await this.#absorbNext()) > 0);
   }
 
   /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. */
@@ -211,14 +215,22 @@ export class LiveLake {
   }
 
   /** Takes up, now and then, that tables have moved. Records go on being absorbed while the views are on their way. */
-  async #followTables(): Promise<void> {
+  async #followTables(is_hurried = false): Promise<void> {
     if (this.#rebinding?.has_ended === false) return;
     await this.#rebound();
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
+    if (!is_hurried && !this.#mayRebind(now_us)) return;
     this.#looked_us = now_us;
     const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
     if (moved.length > 0) await this.#bindTo(moved);
+  }
+
+  /** A tail that is stalled waits for the tables. */
+  #mayRebind(now_us: number): boolean {
+    if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
+    const { records, size_bytes } = this.#tail.size;
+    return records > TAIL_LIMITS.max_records * TAIL_SHARE_BEFORE_REBIND || size_bytes > TAIL_LIMITS.max_bytes * TAIL_SHARE_BEFORE_REBIND;
   }
 
   /** Begins to; `#rebound` waits for the end. */
@@ -227,9 +239,14 @@ export class LiveLake {
       const seed = this.#views.isSeed(bound);
       if (seed) await this.#db.transact(() => this.#tail.takeSeed(seed, bound));
     }
+    const { clock } = this.#options;
+    const began_us = clock.now_us();
     const rebinding = { end: this.#views.replace(moved), has_ended: false };
     // Whoever awaits `end` sees its error; until then it must not count as unhandled.
-    rebinding.end.catch(() => {}).finally(() => (rebinding.has_ended = true));
+    rebinding.end.catch(() => {}).finally(() => {
+      this.#rebind_pace.took(began_us, clock.now_us());
+      rebinding.has_ended = true;
+    });
     this.#rebinding = rebinding;
   }
 
@@ -251,17 +268,17 @@ export class LiveLake {
     this.#trimmed_to = JSON.stringify(absorbed);
   }
 
-  /** Whether there was something, and room for it. */
-  async #absorbNext(): Promise<boolean> {
+  /** How many records it took in; 0 where there are none, or no room for them. */
+  async #absorbNext(): Promise<number> {
     const { open, pipeline, clock } = this.#options;
     const topic = pipeline.topic.name;
     const bounds = await open.log.bounds(topic);
     this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
     const backlog = (bound: PartitionBounds) => bound.end - this.#placeOf(bound);
     const waiting = bounds.reduce<PartitionBounds | undefined>((most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most), undefined);
-    if (!this.#mayAbsorb() || waiting === undefined) return false;
+    if (!this.#mayAbsorb() || waiting === undefined) return 0;
     const arrival = await this.#arrivalOf(waiting);
-    if (arrival === null) return false;
+    if (arrival === null) return 0;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
     const records = arrival.kind === "log" ? arrival.records.length : arrival.to - arrival.from;
     this.#next = { ...this.#next, [`${topic}/${waiting.partition}`]: this.#placeOf(waiting) + records };
@@ -269,7 +286,7 @@ export class LiveLake {
     this.#absorbed_us = clock.now_us();
     const batch: AbsorbedBatch = { ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us };
     for (const listener of this.#listeners) listener(batch);
-    return true;
+    return records;
   }
 
   #mayAbsorb(): boolean {

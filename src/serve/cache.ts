@@ -1,18 +1,34 @@
 import type { Clock } from "../clock.ts";
 
+export interface AnswerAge {
+  /** An entry younger than this is returned without computing another. */
+  fresh_ms: number;
+  /** An entry older than this is not returned; the request waits for a new one. */
+  stale_ms: number;
+  /** What the answer depends on, in short: an entry of the same version is not refreshed until it is stale. */
+  version?: string;
+}
+
 interface Entry<T> {
   value: T;
+  version: string | undefined;
   made_at_us: number;
-  /** How long it took to make. */
+  asked_at_us: number;
+  /** How long it took to compute. */
   cost_ms: number;
 }
 
-/** What is asked for all the time may take this share of one core to make anew, so that a large lake's answers hold up nothing else. */
-const SHARE_OF_TIME = 0.1;
+/** Refreshing the entries in use takes at most this share of one core, all of them together, so that a tab left open costs little. */
+const SHARE_OF_TIME = 0.03;
+/** An entry is in use this long after it was last requested. */
+const IN_USE_US = 30_000_000;
+/** Entries that nobody requested for so long are dropped. */
+const KEPT_US = 300_000_000;
 
 /**
- * Answers that many ask for at once are made once. An entry is given as it is while it is fresh, longer where it is costly; one that
- * is past it but not stale is given too, and made anew meanwhile; else whoever asks waits. What is made fails for those who wait and is not kept.
+ * Stale-while-revalidate cache; concurrent requests share one computation. An entry is returned without a refresh while it is fresh, and
+ * longer where the entries in use are costly: each is refreshed once in the time in which all of them together take their share. A failed
+ * computation is an error for the requests that wait for it, and is not kept.
  */
 export class AnswerCache {
   readonly #clock: Clock;
@@ -25,36 +41,45 @@ export class AnswerCache {
     this.#max_entries = max_entries;
   }
 
-  async get<T>(key: string, age: { fresh_ms: number; stale_ms: number }, make: () => Promise<T>): Promise<T> {
+  async get<T>(key: string, age: AnswerAge, make: () => Promise<T>): Promise<T> {
+    const now_us = this.#clock.now_us();
     const entry = this.#entries.get(key) as Entry<T> | undefined;
-    const age_ms = entry === undefined ? Infinity : (this.#clock.now_us() - entry.made_at_us) / 1000;
+    const age_ms = entry === undefined ? Infinity : (now_us - entry.made_at_us) / 1000;
+    if (entry !== undefined) entry.asked_at_us = now_us;
     // Below zero the clock was set back, and nobody knows how old it is.
     const is_kept = entry !== undefined && age_ms >= 0 && age_ms < age.stale_ms;
-    if (is_kept && age_ms < Math.max(age.fresh_ms, entry.cost_ms / SHARE_OF_TIME)) return entry.value;
-    const making = this.#make(key, make);
+    const is_same = age.version !== undefined && entry?.version === age.version;
+    if (is_kept && (is_same || age_ms < Math.max(age.fresh_ms, this.#refreshInterval_ms(now_us)))) return entry.value;
+    const making = this.#make(key, age.version, make);
     if (!is_kept) return making;
     // Its failure is told to the next who has to wait.
     making.catch(() => {});
     return entry.value;
   }
 
-  #make<T>(key: string, make: () => Promise<T>): Promise<T> {
+  #refreshInterval_ms(now_us: number): number {
+    let cost_ms = 0;
+    for (const entry of this.#entries.values()) if (now_us - entry.asked_at_us < IN_USE_US) cost_ms += entry.cost_ms;
+    return cost_ms / SHARE_OF_TIME;
+  }
+
+  #make<T>(key: string, version: string | undefined, make: () => Promise<T>): Promise<T> {
     const under_way = this.#making.get(key) as Promise<T> | undefined;
     if (under_way !== undefined) return under_way;
-    const making = this.#keep(key, make).finally(() => this.#making.delete(key));
+    const making = this.#keep(key, version, make).finally(() => this.#making.delete(key));
     this.#making.set(key, making);
     return making;
   }
 
-  async #keep<T>(key: string, make: () => Promise<T>): Promise<T> {
+  async #keep<T>(key: string, version: string | undefined, make: () => Promise<T>): Promise<T> {
     // The moment of asking, not of the answer: it may lack what came meanwhile.
     const made_at_us = this.#clock.now_us();
     const value = await make();
     this.#entries.delete(key);
-    this.#entries.set(key, { value, made_at_us, cost_ms: (this.#clock.now_us() - made_at_us) / 1000 });
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#max_entries) break;
-      this.#entries.delete(oldest);
+    const now_us = this.#clock.now_us();
+    this.#entries.set(key, { value, version, made_at_us, asked_at_us: now_us, cost_ms: (now_us - made_at_us) / 1000 });
+    for (const [oldest, { asked_at_us }] of this.#entries) {
+      if (this.#entries.size > this.#max_entries || now_us - asked_at_us >= KEPT_US) this.#entries.delete(oldest);
     }
     return value;
   }

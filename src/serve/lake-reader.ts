@@ -8,9 +8,9 @@ import { refusal } from "./problem.ts";
 import type { Served } from "./served.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
-const SHARED_MS = { fresh_ms: 500, stale_ms: 3_000 };
+const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
 /** Answers over a large lake cost seconds of CPU: who asks gets the last one at once, and `as_of` says how old it is. */
-const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 30_000 };
+const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 60_000 };
 /** The past does not change; what was read of it is kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
 /** Queries of the past that wait for their turn; more are refused. */
@@ -63,7 +63,7 @@ export class LakeReader implements LiveTables {
       snapshots: this.snapshots,
       settled: { before_ms: Math.floor((this.#served.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
       rows: async (sql) => objectsOf(await this.query(sql)),
-      once: (name, make) => this.cache.get(`now ${name}`, SHARED_MS, make),
+      once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
     };
   }
 
@@ -88,10 +88,16 @@ export class LakeReader implements LiveTables {
     const { pipeline } = this.#served;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
     const travels = question.parts.some(({ lake_time_before_ms }) => lake_time_before_ms !== undefined);
-    return this.cache.get(key, ANSWER_MS, () => {
+    return this.cache.get(key, { ...ANSWER_MS, version: this.version() }, () => {
       const options = { as_of, values, live: this, latest: () => this.latestEvent() };
       return this.#inTurn((session) => ask(session, pipeline, question, options), travels);
     });
+  }
+
+  /** What answers of now are computed from: while nothing is absorbed or committed, they stay the same but for what they say of the time. */
+  version(): string {
+    const { next, tables } = this.#served.live.state();
+    return JSON.stringify([next, tables.map(({ snapshot_id }) => snapshot_id)]);
   }
 
   /** An answer about the past, kept: the key names all that it depends on. */

@@ -5,8 +5,8 @@ export interface Sample {
   value: number;
 }
 
-/** Seconds; from a cached answer to a query that is about to be stopped. */
-const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30] as const;
+/** Seconds; from a cached answer to an increment over a long backlog. */
+const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const;
 
 interface Histogram {
   counts: number[];
@@ -18,11 +18,12 @@ export class Metrics {
   readonly #histograms = new Map<string, { help: string; series: Map<string, Histogram> }>();
   readonly #counters = new Map<string, { help: string; series: Map<string, number> }>();
 
-  count(name: string, help: string, labels: Readonly<Record<string, string>> = {}): void {
+  /** By 0, the series is there before there is anything to count. */
+  count(name: string, help: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
     const family = this.#counters.get(name) ?? { help, series: new Map<string, number>() };
     this.#counters.set(name, family);
     const key = formatLabels(labels);
-    family.series.set(key, (family.series.get(key) ?? 0) + 1);
+    family.series.set(key, (family.series.get(key) ?? 0) + by);
   }
 
   observe(name: string, help: string, seconds: number, labels: Readonly<Record<string, string>> = {}): void {

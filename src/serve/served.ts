@@ -28,6 +28,8 @@ export interface Served {
   tests(): { ran_at_us: number; result: CommandResult } | null;
   /** Failures of the loops that have not been followed by a success: what dbt or a commit said last. */
   failures(): readonly { code: string; message: string }[];
+  /** Process id of the dbt worker; null where none runs. */
+  dbt_pid(): number | null;
   /** How to start the process that runs typed SQL: a command line, whose process speaks `console/protocol.ts`. */
   console: { command: string; args: readonly string[] };
 }

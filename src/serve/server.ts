@@ -27,6 +27,8 @@ export interface ServerOptions {
   /** Told of unexpected errors; their callers get a bare 500. */
   onError(error: unknown): void;
   console_limits?: Partial<ConsoleLimits>;
+  /** Where others count as well; the server's own by default. */
+  metrics?: Metrics;
 }
 
 /** `close` also ends streams and the console. */
@@ -66,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onError,
     reader,
     console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
-    metrics: new Metrics(),
+    metrics: options.metrics ?? new Metrics(),
     gate: new Gate(token, served.clock),
   };
   const { app, stop } = createApp(parts, host);

@@ -349,6 +349,13 @@ describe("the API over a running lake", () => {
     assert.equal(families.get("coinlake_log_records_total")?.samples[0]?.value, bound?.end);
     assert.ok((families.get("coinlake_http_requests_total")?.samples.length ?? 0) > 10);
     assert.ok(families.has("nodejs_eventloop_delay_seconds") && families.has("coinlake_console_query_seconds"));
+    const value = (name: string, wanted: Readonly<Record<string, string>> = {}) =>
+      families.get(name)?.samples.find(({ labels }) => Object.entries(wanted).every(([key, text]) => labels[key] === text))?.value ?? NaN;
+    // The live tail's rows, and the one process beside this one that the test names.
+    assert.ok(value("coinlake_duckdb_memory_bytes", { instance: "live", tag: "in_memory_table" }) > 0);
+    if (process.platform === "linux") assert.ok(value("coinlake_process_resident_memory_bytes", { process: "dbt" }) > 50_000_000);
+    assert.ok(value("coinlake_catalog_cached_versions") > 0 && value("coinlake_sse_kept_bytes") > 0);
+    assert.ok(value("nodejs_array_buffers_bytes") > 0 && value("nodejs_array_buffers_bytes") <= value("nodejs_external_memory_bytes"));
   });
 
   test("turns red with the reason when a source falls silent, fails, or a loop reports a failure", async () => {

@@ -7,6 +7,13 @@ import * as fc from "fast-check";
 import { EventClient } from "../../src/serve/events/client.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
 import { decimalOf, TickBasket } from "../../src/serve/events/ticks.ts";
+import { collectGarbage } from "../garbage.ts";
+
+/** Memory of the buffers that something still refers to. */
+function arrayBufferBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
 
 interface Event {
   id: string;
@@ -45,6 +52,19 @@ describe("a ring of events", () => {
         });
       }),
     );
+  });
+
+  test("holds no more memory than its limit, however small the frames are and whatever is allocated between them", () => {
+    const before_bytes = arrayBufferBytes();
+    const ring = new EventRing("boot", { max_frames: 10_000, max_bytes: 4 * 1024 * 1024 });
+    for (let round = 0; round < 20_000; round += 1) {
+      ring.push("ticks", round);
+      // What a server does between two events: short-lived buffers from the slab that Node shares.
+      for (let other = 0; other < 20; other += 1) Buffer.from("x".repeat(2_000));
+    }
+    const held_bytes = arrayBufferBytes() - before_bytes;
+    assert.ok(ring.size_bytes <= 4 * 1024 * 1024 && ring.last - ring.first > 5_000, `${ring.last - ring.first} frames in ${ring.size_bytes} bytes`);
+    assert.ok(held_bytes <= 4 * 1024 * 1024, `${held_bytes} bytes are held`);
   });
 
   test("knows its own ids, and takes no other text for one", () => {

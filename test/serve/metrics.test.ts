@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Tick } from "../../src/pipeline/definition.ts";
+import { EventLoopDelay } from "../../src/serve/event-loop-delay.ts";
 import { formatFamily, Metrics } from "../../src/serve/metrics.ts";
+import { PipelineFigures } from "../../src/serve/pipeline-figures.ts";
+import { residentBytes } from "../../src/serve/resident.ts";
+import { Visibility } from "../../src/serve/visibility.ts";
 import { parsePrometheus } from "./prometheus.ts";
 
 test("counted and observed figures come out in Prometheus' format, whatever their labels hold", () => {
@@ -21,4 +28,56 @@ test("counted and observed figures come out in Prometheus' format, whatever thei
 
 test("a family without a sample is left out", () => {
   assert.equal(formatFamily("nothing", "None.", "gauge", []), "");
+});
+
+test("a series that is counted by zero is there before anything happened", () => {
+  const metrics = new Metrics();
+  metrics.count("conflicts_total", "Conflicts.", {}, 0);
+  assert.deepEqual(parsePrometheus(metrics.text()).get("conflicts_total")?.samples.map(({ value }) => value), [0]);
+});
+
+test("the event loop's delay is what the loop was late by: nothing known at first, little when idle, a long turn when it had one", async () => {
+  const delay = new EventLoopDelay();
+  try {
+    assert.equal(delay.quantile_s(0.5), null);
+    while ((delay.quantile_s(0.5) ?? null) === null) await wait(20);
+    const blocked_until_ms = performance.now() + 400;
+    while (performance.now() < blocked_until_ms);
+    while ((delay.quantile_s(1) ?? 0) < 0.3) await wait(20);
+    assert.ok((delay.quantile_s(1) ?? 0) < 10);
+    // Whoever reads it takes nothing from the next reader.
+    assert.equal(delay.quantile_s(1), delay.quantile_s(1));
+  } finally {
+    delay.stop();
+  }
+});
+
+test("records that were received before the tail had caught up are not counted as visible late", () => {
+  const visibility = new Visibility();
+  const batch = (absorbed_at_us: number, ...received_at_us: number[]) => ({ ticks: received_at_us.map((ingested_at_us) => ({ ingested_at_us }) as Tick), absorbed_at_us });
+  const hour_us = 3_600_000_000;
+  assert.deepEqual(visibility.delays_s(batch(hour_us, 0, 1_000_000), { pending_records: 500 }), []);
+  assert.deepEqual(visibility.delays_s(batch(hour_us + 1_000_000, 2_000_000, hour_us), { pending_records: 0 }), []);
+  assert.deepEqual(visibility.delays_s(batch(hour_us + 3_000_000, 2_000_000, hour_us, hour_us + 2_750_000), { pending_records: 7 }), [0.25]);
+});
+
+test("the pipeline's commits, increments, conflicts and retries are counted", () => {
+  const figures = new PipelineFigures(new Metrics());
+  figures.committed({ rows: 40, size_bytes: 10_000, files: 1, duration_ms: 120 });
+  figures.ingestReported({ level: "info", code: "COMMIT_CONFLICT", message: "Commit 1 of at most 8 failed" });
+  figures.incremented(2.5);
+  figures.retried({ code: "DBT_WORKER_DIED" });
+  const families = parsePrometheus(figures.metrics.text());
+  const value = (family: string, name = family) => families.get(family)?.samples.find((sample) => sample.name === name)?.value;
+  assert.equal(value("coinlake_bronze_commit_records_total"), 40);
+  assert.equal(value("coinlake_bronze_commit_seconds", "coinlake_bronze_commit_seconds_sum"), 0.12);
+  assert.equal(value("coinlake_increment_seconds", "coinlake_increment_seconds_count"), 1);
+  assert.equal(value("coinlake_commit_conflicts_total"), 1);
+  assert.equal(value("coinlake_pipeline_retries_total"), 1);
+});
+
+test("the resident memory of a process is read while it lives", { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" }, async () => {
+  const told = (await residentBytes(process.pid)) ?? 0;
+  assert.ok(told > 0.5 * process.memoryUsage.rss() && told < 2 * process.memoryUsage.rss());
+  assert.equal(await residentBytes(2 ** 22 + 1), null);
 });

@@ -79,6 +79,8 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     stream: () => running.stream,
     tests: () => running.tests,
     failures: () => running.failures,
+    // Any process that lives: dbt's own is the lake's, and started when it is needed.
+    dbt_pid: () => process.pid,
     console: {
       command: process.execPath,
       args: ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), "sql-worker", "--data", lake.data_folder, "--lake", open.lake.name],

@@ -9,15 +9,15 @@ import { openOutput, styleResult } from "../output.ts";
 import { DEFAULT_CATALOG_PORT } from "./start.ts";
 
 const PORTS = [
-  { name: "page", number: DEFAULT_PORT, option: "--port" },
-  { name: "catalog", number: DEFAULT_CATALOG_PORT, option: "--catalog-port" },
+  { name: "page", number: DEFAULT_PORT, option: "--port", path: "/healthz" },
+  { name: "catalog", number: DEFAULT_CATALOG_PORT, option: "--catalog-port", path: "/v1/config" },
 ];
 
-const MARKS = { ok: styleResult("green", "✓"), warning: styleResult("yellow", "!"), missing: styleResult("red", "✗") };
+const MARKS = { ok: styleResult("green", "✓"), optional: styleResult("dim", "·"), warning: styleResult("yellow", "!"), missing: styleResult("red", "✗") };
 
 export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("doctor"))
-    .description("say what is missing on this machine, and how to get it")
+    .description("check this machine and the size of its lakes")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.")
     .action(async (options: CommonOptions) => {
       const settings = pipelines.flatMap(({ producers }) => Object.values(producers)).flatMap((producer) => producer.settings ?? []);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { toolsFolder } from "../../lake/tools.ts";
 import type { S3Settings } from "../../storage/s3/settings.ts";
+import { trackInstance } from "./instances.ts";
 import { createS3Secret } from "./s3-secret.ts";
 import { spillFolder } from "./spill.ts";
 
@@ -12,23 +13,26 @@ export interface DuckDBOptions {
   threads: number;
   /** Where tables lie in S3; null where they do not. */
   s3: S3Settings | null;
+  /** What it is for, in figures about memory; null for one that is not to be counted. A named one is closed by `closeInstance`. */
+  name: string | null;
 }
 
-const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null };
+const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, name: null };
 
 /**
  * An in-process DuckDB that can read and write Iceberg. Its extensions are files that the bootstrap laid out;
  * on platforms where none are published as packages, DuckDB fetches them itself.
  */
 export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
-  const { memory_limit_mb, threads, s3 } = { ...DEFAULTS, ...options };
+  const { memory_limit_mb, threads, s3, name } = { ...DEFAULTS, ...options };
+  const memory_limit = `${memory_limit_mb}MB`;
   const folder = join(toolsFolder(), "duckdb");
   const has_packages = existsSync(join(folder, "v1.5.5"));
   const instance = await DuckDBInstance.create(":memory:", {
     extension_directory: folder,
     autoinstall_known_extensions: String(!has_packages),
     autoload_known_extensions: "true",
-    memory_limit: `${memory_limit_mb}MB`,
+    memory_limit,
     temp_directory: spillFolder(),
     threads: String(threads),
   });
@@ -36,6 +40,9 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
   try {
     await loadExtensions(connection, has_packages);
     if (s3 !== null) await createS3Secret(connection, s3);
+    // Files on this disk are in the system's page cache already; a second copy only fills the memory limit.
+    else await connection.run("SET GLOBAL enable_external_file_cache = false");
+    if (name !== null) await trackInstance(instance, { name, memory_limit });
   } finally {
     connection.closeSync();
   }

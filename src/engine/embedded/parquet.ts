@@ -8,6 +8,7 @@ import type { S3Settings } from "../../storage/s3/settings.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { copyToParquet } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
+import { closeInstance, trackInstance } from "./instances.ts";
 import { Piece } from "./piece.ts";
 import { spillFolder } from "./spill.ts";
 import { quoteName, quoteText } from "./sql.ts";
@@ -23,6 +24,9 @@ const PIECE_MAX_ROWS = 131_072;
 const MS_PER_DAY = 86_400_000;
 const UNBOUNDED = new Set(["payload", "payload_bytes"]);
 
+/** What the instance is called in figures about memory. */
+const INSTANCE_NAME = "ingest";
+
 /**
  * An instance of its own, so that nobody's query can take its memory or stall it. One thread beside the calling one: two cores
  * are busy then, and a second would only wait for the first. Memory goes back to the system early: it is needed in bursts.
@@ -36,7 +40,7 @@ const INSTANCE_OPTIONS = {
 
 /** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
 export async function openParquetWriter({ storage, s3 = null }: { storage: Storage; s3?: S3Settings | null }): Promise<RecordWriter> {
-  const instance = s3 === null ? await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() }) : await openUploading(s3);
+  const instance = s3 === null ? await openLocal() : await openUploading(s3);
   const connections = [await instance.connect(), await instance.connect()];
   // Statistics come as text, in the session's time zone.
   for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
@@ -60,13 +64,19 @@ export async function openParquetWriter({ storage, s3 = null }: { storage: Stora
     },
     close() {
       for (const connection of connections) connection.closeSync();
-      instance.closeSync();
+      closeInstance(instance);
     },
   };
 }
 
+async function openLocal(): Promise<DuckDBInstance> {
+  const instance = await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() });
+  await trackInstance(instance, { name: INSTANCE_NAME, memory_limit: INSTANCE_OPTIONS.memory_limit });
+  return instance;
+}
+
 async function openUploading(s3: S3Settings): Promise<DuckDBInstance> {
-  const instance = await openDuckDB({ threads: 1, memory_limit_mb: 256, s3 });
+  const instance = await openDuckDB({ name: INSTANCE_NAME, threads: 1, memory_limit_mb: 256, s3 });
   const connection = await instance.connect();
   // Uploads are cut into parts of a ten-thousandth of the largest file there may be, and each is held in memory until it is sent.
   await connection.run("SET GLOBAL s3_uploader_max_filesize = '50GB'; SET GLOBAL s3_uploader_thread_limit = 4");

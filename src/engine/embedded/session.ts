@@ -4,10 +4,11 @@ import { isSameLong } from "../../catalog/long.ts";
 import { currentAt, historyOf, type HistoryEntry } from "../../catalog/metadata/history.ts";
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
 import { OperatingError } from "../../errors.ts";
-import { currentSnapshot } from "../../iceberg/append.ts";
+import { currentSnapshot } from "../../iceberg/stage.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import type { OpenLake } from "../open.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
+import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import { readRows, type ReadOptions } from "./read.ts";
 
@@ -55,7 +56,7 @@ export class QuerySession {
   static async open({ catalog, server, s3 }: Pick<OpenLake, "catalog" | "server" | "s3">, { profile_folder = null, ...options }: SessionOptions = {}): Promise<QuerySession> {
     // DuckDB looks names up in a default schema, which has to exist.
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
-    const instance = await openDuckDB({ ...options, s3 });
+    const instance = await openDuckDB({ name: "tables", ...options, s3 });
     const connection = await instance.connect();
     await attachCatalog(connection, server.url, "lake", { is_read_only: true });
     const session = new QuerySession(instance, connection, profile_folder === null ? null : await Reader.open(connection, profile_folder), catalog);
@@ -161,7 +162,7 @@ export class QuerySession {
 
   close(): void {
     this.#connection.closeSync();
-    this.#instance.closeSync();
+    closeInstance(this.#instance);
   }
 }
 

@@ -12,6 +12,7 @@ import type { LogRecord } from "../../log/log.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
 import type { OpenLake } from "../open.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
+import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import type { ReadOptions } from "./read.ts";
 
@@ -61,7 +62,7 @@ export class TailDatabase {
   }
 
   static async open({ server, s3 }: Pick<OpenLake, "server" | "s3">, limits: Pick<DuckDBOptions, "memory_limit_mb" | "threads">): Promise<TailDatabase> {
-    const instance = await openDuckDB({ ...limits, s3 });
+    const instance = await openDuckDB({ name: "live", ...limits, s3 });
     const writer = await instance.connect();
     await attachCatalog(writer, server.url, "lake", { is_read_only: true });
     // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
@@ -162,7 +163,7 @@ export class TailDatabase {
     for (const reader of this.#idle.splice(0)) reader.close();
     this.#viewer.closeSync();
     this.#writer.closeSync();
-    this.#instance.closeSync();
+    closeInstance(this.#instance);
   }
 
   #opened(sql: string): string {

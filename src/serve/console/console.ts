@@ -62,6 +62,11 @@ export class Console {
     return this.#running.size;
   }
 
+  /** Of the process; null where none runs. */
+  get pid(): number | null {
+    return this.#process?.is_alive === true ? this.#process.pid : null;
+  }
+
   get starts(): number {
     return this.#starts;
   }

@@ -53,6 +53,11 @@ export class EventHub {
     return this.#ring.last;
   }
 
+  /** Memory that the kept events take. */
+  get kept_bytes(): number {
+    return this.#ring.size_bytes;
+  }
+
   /** Listens to the pipeline until `close`. */
   start(): void {
     const { live, alerts } = this.#served;

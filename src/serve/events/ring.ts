@@ -1,7 +1,13 @@
+import { heldBytes, ownBytes } from "../../own-bytes.ts";
+
 export interface RingLimits {
   max_frames: number;
+  /** Of the memory that frames hold, with what each costs beside its bytes. */
   max_bytes: number;
 }
+
+/** A frame's entry in the map, and the objects around its bytes. */
+const FRAME_OVERHEAD_BYTES = 256;
 
 /**
  * The newest events, each as it goes over the wire, made once for all clients: one that was
@@ -29,6 +35,11 @@ export class EventRing {
     return this.#last + 1 - this.#frames.size;
   }
 
+  /** Memory that the frames take. */
+  get size_bytes(): number {
+    return this.#size_bytes;
+  }
+
   idOf(number: number): string {
     return `${this.boot}-${number}`;
   }
@@ -43,7 +54,7 @@ export class EventRing {
     this.#last += 1;
     const bytes = encodeFrame(this.idOf(this.#last), name, data);
     this.#frames.set(this.#last, bytes);
-    this.#size_bytes += bytes.length;
+    this.#size_bytes += costOf(bytes);
     while (this.#frames.size > this.#limits.max_frames || this.#size_bytes > this.#limits.max_bytes) this.#forgetOldest();
   }
 
@@ -54,12 +65,17 @@ export class EventRing {
 
   #forgetOldest(): void {
     const oldest = this.first;
-    this.#size_bytes -= this.#frames.get(oldest)?.length ?? 0;
+    const bytes = this.#frames.get(oldest);
+    if (bytes !== undefined) this.#size_bytes -= costOf(bytes);
     this.#frames.delete(oldest);
   }
 }
 
-/** WHATWG HTML, "Server-sent events". JSON has no line breaks of its own. */
+function costOf(bytes: Buffer): number {
+  return heldBytes(bytes) + FRAME_OVERHEAD_BYTES;
+}
+
+/** WHATWG HTML, "Server-sent events". JSON has no line breaks of its own. The bytes may be kept: they share their memory with nothing. */
 export function encodeFrame(id: string, name: string, data: unknown): Buffer {
-  return Buffer.from(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+  return ownBytes(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 }

@@ -1,20 +1,20 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { nameOfTable } from "../../catalog/errors.ts";
+import { instanceMemory } from "../../engine/embedded/instances.ts";
 import type { App } from "../endpoint.ts";
+import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
 import type { Parts } from "../parts.ts";
+import { residentBytes } from "../resident.ts";
 import type { Stream } from "../schemas/status.ts";
-
-const NS_PER_S = 1e9;
+import { Visibility } from "../visibility.ts";
 
 /** /metrics: everything the pages show as figures, for Prometheus. */
 export function metricRoutes(app: App, parts: Parts): { stop(): void } {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
+  const delay = new EventLoopDelay();
   const stopObserving = observeVisibility(parts);
   app.get("/metrics", async (context) => {
-    const text = [...(await pipelineFamilies(parts)), ...serverFamilies(parts), ...processFamilies(delay), parts.metrics.text()].join("");
-    delay.reset();
+    const families = [...(await pipelineFamilies(parts)), ...serverFamilies(parts), ...processFamilies(delay), ...(await memoryFamilies(parts))];
+    const text = [...families, parts.metrics.text()].join("");
     return context.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
   });
   app.openAPIRegistry.registerPath({
@@ -26,18 +26,19 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
   });
   return {
     stop() {
-      delay.disable();
+      delay.stop();
       stopObserving();
     },
   };
 }
 
-/** How long records take from their receipt until queries see them. A recording's records were received when it was made. */
+/** A recording's records were received when it was made. */
 function observeVisibility({ served, metrics }: Parts): () => void {
   if (served.open.lake.kind === "replay") return () => {};
-  return served.live.onAbsorbed(({ ticks, absorbed_at_us }) => {
-    for (const { ingested_at_us } of ticks) {
-      metrics.observe("coinlake_live_visible_seconds", "From a record's receipt until the live views show it.", (absorbed_at_us - ingested_at_us) / 1e6);
+  const visibility = new Visibility();
+  return served.live.onAbsorbed((batch) => {
+    for (const delay_s of visibility.delays_s(batch, served.live.state())) {
+      metrics.observe("coinlake_live_visible_seconds", "From a record's receipt until the live views show it, once the tail has caught up with the log.", delay_s);
     }
   });
 }
@@ -102,20 +103,57 @@ function serverFamilies({ hub, console: sql }: Parts): string[] {
   return [
     formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
     formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
+    formatFamily("coinlake_sse_kept_bytes", "Memory of the events kept for clients that come back.", "gauge", [{ value: hub.kept_bytes }]),
     formatFamily("coinlake_console_queries", "Typed queries that run now.", "gauge", [{ value: sql.running }]),
     formatFamily("coinlake_console_starts_total", "Console processes started.", "counter", [{ value: sql.starts }]),
   ];
 }
 
-function processFamilies(delay: ReturnType<typeof monitorEventLoopDelay>): string[] {
-  const { rss, heapUsed, external } = process.memoryUsage();
+function processFamilies(delay: EventLoopDelay): string[] {
+  const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  const quantiles = [0.5, 0.99].map((quantile) => ({ labels: { quantile: String(quantile) }, value: delay.percentile(quantile * 100) / NS_PER_S }));
+  const quantiles = [0.5, 0.99].flatMap((quantile): Sample[] => {
+    const value = delay.quantile_s(quantile);
+    return value === null ? [] : [{ labels: { quantile: String(quantile) }, value }];
+  });
   return [
     formatFamily("process_resident_memory_bytes", "Memory of the process.", "gauge", [{ value: rss }]),
     formatFamily("process_cpu_seconds_total", "CPU time of the process.", "counter", [{ value: (user + system) / 1e6 }]),
-    formatFamily("nodejs_heap_used_bytes", "JavaScript's part of it.", "gauge", [{ value: heapUsed }]),
-    formatFamily("nodejs_external_memory_bytes", "Memory held by buffers.", "gauge", [{ value: external }]),
-    formatFamily("nodejs_eventloop_delay_seconds", "How late the event loop was, since the last scrape.", "gauge", quantiles),
+    formatFamily("nodejs_heap_used_bytes", "JavaScript objects.", "gauge", [{ value: heapUsed }]),
+    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free parts included.", "gauge", [{ value: heapTotal }]),
+    formatFamily("nodejs_external_memory_bytes", "Memory of native objects that JavaScript holds, array buffers included.", "gauge", [{ value: external }]),
+    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and of Node's Buffers.", "gauge", [{ value: arrayBuffers }]),
+    formatFamily("nodejs_eventloop_delay_seconds", "How late the event loop was over the last half to whole minute.", "gauge", quantiles),
   ];
+}
+
+/** The parts of the memory that are not JavaScript's, and the processes beside this one. */
+async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]> {
+  const duckdb = await instanceMemory();
+  const processes = [
+    ["dbt", served.dbt_pid()],
+    ["console", sql.pid],
+  ] as const;
+  const resident: Sample[] = [];
+  for (const [name, pid] of processes) {
+    const value = pid === null ? null : await residentBytes(pid);
+    if (value !== null) resident.push({ labels: { process: name }, value });
+  }
+  return [
+    formatFamily("coinlake_duckdb_memory_bytes", "Memory that the DuckDB instances of this process account for, by what it holds.", "gauge", sumByLabels(
+      duckdb.flatMap(({ name, tags }) => tags.map(({ tag, size_bytes }) => ({ labels: { instance: name, tag: tag.toLowerCase() }, value: size_bytes }))),
+    )),
+    formatFamily("coinlake_process_resident_memory_bytes", "Memory of the processes beside this one; absent where the system does not tell it.", "gauge", resident),
+    formatFamily("coinlake_catalog_cached_versions", "Versions of table metadata that the catalog keeps in memory.", "gauge", [{ value: served.open.catalog.cached_versions }]),
+  ];
+}
+
+/** Instances may share a name; a series must not come twice. */
+function sumByLabels(samples: readonly Required<Sample>[]): Sample[] {
+  const sums = new Map<string, Required<Sample>>();
+  for (const { labels, value } of samples) {
+    const key = JSON.stringify(labels);
+    sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
+  }
+  return [...sums.values()];
 }

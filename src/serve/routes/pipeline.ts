@@ -5,8 +5,8 @@ import type { Parts } from "../parts.ts";
 import { notFound } from "../problem.ts";
 import { parseInstant } from "../times.ts";
 
-/** How old an answer may be while the next is made. */
-const STALE_MS = 5_000;
+/** How old an answer may be while the next is made; longer than a dashboard waits between two requests, so that none waits for it. */
+const STALE_MS = 30_000;
 
 /** What the pipeline adds: its resources, of now through the live views, of the past through time travel. */
 export function pipelineRoutes(app: App, { served, reader }: Parts): void {
@@ -33,7 +33,7 @@ export function pipelineRoutes(app: App, { served, reader }: Parts): void {
     const key = `${resource.path} ${JSON.stringify([request.params, request.query])}`;
     const lake_time = resource.lakeTime?.(request) ?? null;
     if (lake_time === null) {
-      return reader.cache.get(key, { fresh_ms: resource.fresh_ms, stale_ms: STALE_MS }, () => resource.answer(request, reader.now()));
+      return reader.cache.get(key, { fresh_ms: resource.fresh_ms, stale_ms: STALE_MS, version: reader.version() }, () => resource.answer(request, reader.now()));
     }
     const at_ms = parseInstant(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));

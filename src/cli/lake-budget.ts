@@ -1,0 +1,87 @@
+import { readdirSync, statSync, type Dirent } from "node:fs";
+import { join } from "node:path";
+import { Catalog } from "../catalog/catalog.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import { OperatingError } from "../errors.ts";
+import type { Lake } from "../lake/lake.ts";
+import { TableReports } from "../query/tables.ts";
+import { FileStorage } from "../storage/file/storage.ts";
+import { pathOfLocation } from "../storage/file/location.ts";
+
+/** What a lake on this disk takes. */
+export interface LakeSize {
+  /** In the whole lake's folder. */
+  files: number;
+  /** Of the tables' files; null where the lake has so many files that they were only counted. */
+  table_bytes: number | null;
+  /** Of the data and delete files that the newest snapshots read; null likewise, and where maintenance moved files meanwhile. */
+  live_bytes: number | null;
+}
+
+export const MAX_FILES = 6_000;
+/** Tables may take this many times what is live: older snapshots keep what they read ... */
+const MAX_AMPLIFICATION = 2;
+/** ... and this much besides, which metadata and the first hours' small files take in a small lake. */
+const ALLOWED_BYTES = 64 * 1024 * 1024;
+
+/** Files are counted by folder, 100,000 in under a second; past the limit their bytes are not looked at. */
+export async function measureLake(lake: Lake): Promise<LakeSize> {
+  const files = countFiles(lake.folder);
+  if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null };
+  return { files, table_bytes: bytesBelow(pathOfLocation(lake.warehouse)), live_bytes: await liveBytes(lake) };
+}
+
+/** Why the lake has outgrown its budget; null where it has not. Pure. */
+export function overBudget({ files, table_bytes, live_bytes }: LakeSize): string | null {
+  if (files > MAX_FILES) return `${files.toLocaleString("en")} files, more than ${MAX_FILES.toLocaleString("en")}`;
+  if (table_bytes === null || live_bytes === null || table_bytes <= MAX_AMPLIFICATION * live_bytes + ALLOWED_BYTES) return null;
+  return `${megabytes(table_bytes)} of table files for ${megabytes(live_bytes)} of live data`;
+}
+
+export function describeSize({ files, table_bytes, live_bytes }: LakeSize): string {
+  const bytes = table_bytes === null ? "" : `, ${megabytes(table_bytes)} of table files`;
+  return `${files.toLocaleString("en")} files${bytes}${live_bytes === null ? "" : ` for ${megabytes(live_bytes)} of live data`}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0)} MB`;
+}
+
+function countFiles(folder: string): number {
+  return listed(folder).reduce((sum, entry) => sum + (entry.isDirectory() ? countFiles(join(folder, entry.name)) : 1), 0);
+}
+
+function bytesBelow(folder: string): number {
+  return listed(folder).reduce((sum, entry) => sum + (entry.isDirectory() ? bytesBelow(join(folder, entry.name)) : bytesOf(join(folder, entry.name))), 0);
+}
+
+/** A running pipeline may delete a folder or a file meanwhile. */
+function listed(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function bytesOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+async function liveBytes(lake: Lake): Promise<number | null> {
+  const storage = new FileStorage();
+  const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse });
+  try {
+    const reports = new TableReports({ catalog, storage });
+    let live_bytes = 0;
+    for (const table of await reports.all()) for (const { size_bytes } of await reports.files(table)) live_bytes += size_bytes;
+    return live_bytes;
+  } catch (error) {
+    // A snapshot that was the newest one has expired since.
+    if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
+    throw error;
+  } finally {
+    await catalog.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { releaseFreeMemory } from "./instances.ts";
+
+/** Releasing takes tens of milliseconds on a thread beside the event loop, and other threads that allocate meanwhile wait for it. */
+const LOOK_MS = 5_000;
+/** Less than this is not worth it. */
+const GROWTH_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Keeps the resident memory near what is used: looks now and then whether it has grown since free memory was released last, and if so releases
+ * it again. Returns how to stop. `failed` is told why it could not; the next look tries again.
+ */
+export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
+  let least_bytes = 0;
+  let is_releasing = false;
+  const look = async (): Promise<void> => {
+    const rss_bytes = process.memoryUsage.rss();
+    least_bytes = Math.min(least_bytes, rss_bytes);
+    if (is_releasing || rss_bytes - least_bytes < GROWTH_BYTES) return;
+    is_releasing = true;
+    try {
+      await releaseFreeMemory();
+      least_bytes = process.memoryUsage.rss();
+    } catch (error) {
+      failed(error);
+    } finally {
+      is_releasing = false;
+    }
+  };
+  const timer = setInterval(() => void look(), LOOK_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { examine } from "../../src/cli/doctor.ts";
+import { describeSize, measureLake, overBudget } from "../../src/cli/lake-budget.ts";
+import { Lakes, type TestLake } from "../lake/lake.ts";
+import { marketStream } from "../lake/stream.ts";
+
+describe("doctor and the size of lakes", () => {
+  let lakes: Lakes;
+  let lake: TestLake;
+
+  before(async () => {
+    lakes = await Lakes.open();
+    lake = await lakes.fresh();
+    await lake.append((await marketStream(3)).slice(0, 50));
+    await lake.ingest();
+  });
+  after(() => lakes.close());
+
+  const findings = (...ports: Parameters<typeof examine>[1]) =>
+    examine(lake.data_folder, ports, [{ subject: "a key", variables: ["COINLAKE_TEST_NO_SUCH_KEY"], when_missing: "slower without", remedy: "Get one." }]);
+
+  test("a lake within its budget is told with its size, and a setting that is not set is no warning", async () => {
+    const found = await findings();
+    const own = found.find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
+    assert.equal(own?.state, "ok");
+    assert.match(own?.detail ?? "", /^\d+ files, .* MB of table files for .* MB of live data$/);
+    assert.equal(found.find(({ subject }) => subject === "a key")?.state, "optional");
+  });
+
+  test("a port at which Coinlake answers is no warning; one that another program holds is", async () => {
+    const server = createServer((request, response) => response.writeHead(request.url === "/healthz" ? 200 : 404).end());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const number = typeof address === "object" && address !== null ? address.port : 0;
+    try {
+      const port = { name: "page", number, option: "--port" };
+      const found = await findings({ ...port, path: "/healthz" }, { ...port, path: "/elsewhere" });
+      assert.deepEqual(found.filter(({ subject }) => subject.startsWith("port ")).map(({ state }) => state), ["ok", "warning"]);
+    } finally {
+      server.close();
+    }
+  });
+
+  test("a lake of too many files is named with the command that mends it, in less than two seconds", async () => {
+    const folder = join(lake.open.lake.folder, "warehouse", "bronze", "crowded");
+    for (let part = 0; part < 10; part += 1) {
+      mkdirSync(join(folder, String(part)), { recursive: true });
+      for (let file = 0; file < 601; file += 1) writeFileSync(join(folder, String(part), `${file}.parquet`), "");
+    }
+    const started_ms = performance.now();
+    const size = await measureLake(lake.open.lake);
+    assert.ok(size.files > 6_000 && size.table_bytes === null, describeSize(size));
+    assert.ok(performance.now() - started_ms < 2_000);
+    const own = (await findings()).find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
+    assert.equal(own?.state, "warning");
+    assert.match(own?.remedy ?? "", /coinlake -- maintain --lake /);
+  });
+});
+
+test("what tables take is held against what is live, with room for a small lake's metadata", () => {
+  const MB = 1e6;
+  assert.equal(overBudget({ files: 6_000, table_bytes: 60 * MB, live_bytes: 1 * MB }), null);
+  assert.equal(overBudget({ files: 6_000, table_bytes: 2_000 * MB, live_bytes: 1_000 * MB }), null);
+  assert.match(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: 1_000 * MB }) ?? "", /2100 MB of table files for 1000 MB of live data/);
+  assert.match(overBudget({ files: 6_001, table_bytes: null, live_bytes: null }) ?? "", /6,001 files/);
+  assert.equal(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: null }), null);
+});
