@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -266,8 +266,9 @@ export class DbtWorker {
 
   #launch(engine: DbtEngine): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
+    const environment = dbtEnvironment(this.#options);
     const child = spawn(dbtPython(engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
-      env: { ...dbtEnvironment(this.#options), ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
+      env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;
@@ -292,7 +293,12 @@ export class DbtWorker {
         reject(failure);
       };
       child.once("error", (error) => died(error, null, null));
-      child.once("exit", (code, signal) => died(null, code, signal));
+      child.once("exit", (code, signal) => {
+        // DuckDB removes it itself, unless it was killed.
+        const spill = environment["COINLAKE_DBT_SPILL"];
+        if (spill !== undefined) rmSync(spill, { recursive: true, force: true });
+        died(null, code, signal);
+      });
       createInterface({ input: child.stdout }).on("line", (line) => {
         const message = parseMessage(line);
         if (message.ready === true) {
