@@ -39,7 +39,7 @@ export async function benchIncrement({ coins = 250, minutes_before = 240, increm
       table: { namespace: [namespace], name },
       topic: crypto.topic.name,
       clock: systemClock,
-      limits: { ...crypto.bronze, retention_ms: Infinity },
+      limits: { ...crypto.bronze, pacing: crypto.bronze.commit, retention_ms: Infinity },
     });
     const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
     const start_us = Date.UTC(2026, 0, 5, 0, 0) * 1000;
@@ -48,7 +48,7 @@ export async function benchIncrement({ coins = 250, minutes_before = 240, increm
       const signal = new AbortController().signal;
       await runProducer({ producer, log: open.log, topic: crypto.topic.name, clock: systemClock, signal, report() {} });
       await ingest.drain();
-      return transform.catchUp();
+      return (await transform.catchUp()).seconds;
     };
     await advance(minutes_before);
     const seconds: number[] = [];

@@ -12,6 +12,7 @@ import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
 import type { SourceRecord } from "../src/source/producer.ts";
 import { locationOfPath } from "../src/storage/file/location.ts";
+import { AT_ONCE } from "../src/pacing.ts";
 import { FileStorage } from "../src/storage/file/storage.ts";
 
 const TOPIC = "bench";
@@ -52,7 +53,7 @@ async function withLake<T>(measure: (log: Log, ingest: Ingest) => Promise<T>): P
   const writer = await openParquetWriter({ storage });
   try {
     await log.createTopic(TOPIC, 1);
-    const limits = { commit_interval_ms: 0, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
+    const limits = { pacing: AT_ONCE, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
     const table = { namespace: ["bronze"], name: "bench" };
     const ingest = createIngest({ log, catalog, storage, records: writer, table, topic: TOPIC, clock: systemClock, limits });
     return await measure(log, ingest);

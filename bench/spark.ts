@@ -6,6 +6,7 @@ import { startParts } from "../src/cluster/cluster.ts";
 import { systemClock } from "../src/clock.ts";
 import { SparkStreams } from "../src/engine/cluster/spark/streams.ts";
 import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
+import type { Pacing } from "../src/pacing.ts";
 import { openLake } from "../src/engine/open.ts";
 import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
@@ -20,9 +21,9 @@ const TOPIC = "bench";
 const TABLE = { namespace: ["bronze"], name: "bench" };
 const PAYLOAD_BYTES = 170;
 const APPEND_RECORDS = 2_000;
-/** Both ways commit as often as this while records trickle in. */
-const COMMIT_INTERVAL_MS = 1_000;
 const COMMIT_SIZE_BYTES = 64 * 1024 * 1024;
+/** Both ways commit as often as this while records trickle in. */
+const PACING: Pacing = { interval_ms: 1_000, due_records: Infinity, due_size_bytes: COMMIT_SIZE_BYTES, first_interval_ms: 1_000 };
 const TRICKLE = { batches: 300, batch_records: 100, every_ms: 100 };
 const LOOK_MS = 50;
 
@@ -61,7 +62,7 @@ async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
   try {
     const { log, catalog, storage } = open;
     await log.createTopic(TOPIC, 1);
-    const limits = { commit_interval_ms: COMMIT_INTERVAL_MS, commit_size_bytes: COMMIT_SIZE_BYTES, retention_ms: Infinity };
+    const limits = { pacing: PACING, commit_size_bytes: COMMIT_SIZE_BYTES, retention_ms: Infinity };
     const ingest = createIngest({ log, catalog, storage, records: writer, table: TABLE, topic: TOPIC, clock: systemClock, limits });
     return await work({
       log,
@@ -95,7 +96,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   const job = bronzeJob({
     name: "bench",
     topic: { name: TOPIC, partitions: 1, retention_ms: Infinity },
-    bronze: { table: `${TABLE.namespace[0]}.${TABLE.name}`, commit_interval_ms: COMMIT_INTERVAL_MS, commit_size_bytes: COMMIT_SIZE_BYTES },
+    bronze: { table: `${TABLE.namespace[0]}.${TABLE.name}`, commit: PACING, commit_size_bytes: COMMIT_SIZE_BYTES },
   });
   const start = () => job.start(streams, { kafka_brokers });
   try {

@@ -58,7 +58,7 @@ export async function benchTrades({
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");
     const table = { namespace: [namespace], name };
-    const limits = { ...crypto.bronze, retention_ms: Infinity };
+    const limits = { ...crypto.bronze, pacing: crypto.bronze.commit, retention_ms: Infinity };
     const ingest = createIngest({ log: open.log, catalog: open.catalog, storage: open.storage, records, table, topic: crypto.topic.name, clock: systemClock, limits });
     const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
     const append = async (from: number, count: number, from_ms: number, span_ms: number) => {

@@ -13,6 +13,7 @@ import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
 
 const HOUR_MS = 3_600_000;
+const MIB = 1024 * 1024;
 
 /** Live crypto prices, from polls and replays to candles, a slowly changing dimension and five questions. */
 export const crypto: Pipeline = {
@@ -20,10 +21,16 @@ export const crypto: Pipeline = {
   topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: 24 * HOUR_MS },
   bronze: {
     table: "bronze.crypto_ticks_raw",
-    commit_interval_ms: 10_000,
-    commit_size_bytes: 64 * 1024 * 1024,
+    commit: { interval_ms: 30_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 2_000 },
+    commit_size_bytes: 64 * MIB,
   },
-  transform: { project: "dbt_crypto", interval_ms: 15_000, test_interval_ms: 10 * 60_000 },
+  transform: {
+    project: "dbt_crypto",
+    increment: { interval_ms: 60_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 10_000 },
+    increment_max_share: 0.1,
+    test_interval_ms: 10 * 60_000,
+    test_max_share: 0.02,
+  },
   maintenance: { z_order: { "gold.fact_crypto_ticks": ["crypto_id", "price_at"], "gold.fact_crypto_hourly": ["crypto_id", "hour_at"] } },
   producers: {
     live: {

@@ -46,6 +46,12 @@ const FAILURES: ReadonlyMap<number, Failure> = new Map([
 /** The shared-memory file of the WAL could not grow: in practice, the disk is full. */
 const IOERR_SHMSIZE = 4874;
 
+/**
+ * A WAL that a long transaction or a slow reader let grow is cut back to this by the next checkpoint that finds it free; without a limit
+ * SQLite keeps it as large as it ever was.
+ */
+const WAL_KEPT_BYTES = 16 * 1024 * 1024;
+
 /** Another process holds the lock for the time of one transaction, about a millisecond. */
 export const BUSY_RETRY_MS = 5;
 
@@ -58,7 +64,7 @@ export function openSqliteFile(file: string, format: SqliteFormat, options: { bu
   try {
     mkdirSync(dirname(file), { recursive: true });
     database = new DatabaseSync(file, { timeout: options.busy_timeout_ms });
-    database.exec(`${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`);
+    database.exec(`${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`);
     makeTables(database, file, format);
     // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
     database.exec("PRAGMA busy_timeout = 0");

@@ -22,7 +22,7 @@ export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topi
   return {
     name: job_name,
     description: `topic ${topic.name} to ${bronze.table}`,
-    async start(streams, { kafka_brokers, trigger = { every_ms: bronze.commit_interval_ms } }) {
+    async start(streams, { kafka_brokers, trigger = { every_ms: bronze.commit.interval_ms } }) {
       const running = await streams.find(job_name);
       if (running !== null) return running;
       for (const statement of tableStatements(bronze.table)) await streams.session.sql(statement);

@@ -5,9 +5,7 @@
 #}
 {% macro refuse_partial_run() %}
     {% set layers = layers_of_this_run() %}
-    {% for node in graph.nodes.values()
-        if node.resource_type == 'model' and node.unique_id not in selected_resources
-        and ('log' in node.tags and node.schema in layers or node.config.materialized == 'batch') %}
+    {% for node in models_of_the_log() if node.unique_id not in selected_resources and (node.is_batch or node.schema in layers) %}
         {% do exceptions.raise_compiler_error(
             'This run leaves out ' ~ node.name ~ ', and the tables move together. Run it without --select, --exclude or retry: '
             ~ 'each table goes on where its last commit stands.'
@@ -15,11 +13,32 @@
     {% endfor %}
 {% endmacro %}
 
+{#
+    The batch and the models that follow the log. dbt makes a dictionary of a node each time that its graph is asked for it, in about a
+    millisecond, and most of its nodes are tests: a run asks once, for models alone.
+#}
+{% macro models_of_the_log() %}
+    {% set known = known_to_this_run('models') %}
+    {% if 'all' not in known %}
+        {% set models = [] %}
+        {% for id in graph.nodes if id.startswith('model.') %}
+            {% set node = graph.nodes[id] %}
+            {% set is_batch = node.config.materialized == 'batch' %}
+            {% if is_batch or 'log' in node.tags %}
+                {% do models.append({
+                    'unique_id': id, 'name': node.name, 'database': node.database, 'schema': node.schema, 'alias': node.alias, 'is_batch': is_batch
+                }) %}
+            {% endif %}
+        {% endfor %}
+        {% do known.update({'all': models}) %}
+    {% endif %}
+    {{ return(known['all']) }}
+{% endmacro %}
+
 {# Layers of which this run moves a table. #}
 {% macro layers_of_this_run() %}
     {% set layers = [] %}
-    {% for node in graph.nodes.values()
-        if node.resource_type == 'model' and 'log' in node.tags and node.unique_id in selected_resources and node.schema not in layers %}
+    {% for node in models_of_the_log() if not node.is_batch and node.unique_id in selected_resources and node.schema not in layers %}
         {% do layers.append(node.schema) %}
     {% endfor %}
     {{ return(layers or ['silver', 'gold']) }}
@@ -28,7 +47,7 @@
 {# Where tables stand in the log, one map each. #}
 {% macro places_of(layers) %}
     {% set tables = [] %}
-    {% for node in graph.nodes.values() if node.resource_type == 'model' and 'log' in node.tags and node.schema in layers %}
+    {% for node in models_of_the_log() if not node.is_batch and node.schema in layers %}
         {% do tables.append(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) %}
     {% endfor %}
     {{ return(offsets_of_all(tables)) }}

@@ -6,7 +6,7 @@
 {% macro load_seeds() %}{{ adapter.dispatch('load_seeds')() }}{% endmacro %}
 {% macro duckdb__load_seeds() %}
     {% if execute and flags.WHICH in ['run', 'build', 'retry'] %}
-        {% for node in graph.nodes.values() if node.resource_type == 'seed' %}{% do load_seed(node) %}{% endfor %}
+        {% for id in graph.nodes if id.startswith('seed.') %}{% do load_seed(graph.nodes[id]) %}{% endfor %}
     {% endif %}
 {% endmacro %}
 

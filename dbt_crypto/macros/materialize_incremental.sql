@@ -24,34 +24,40 @@
 
     {% set stage = api.Relation.create(identifier=this.identifier ~ '__stage', type='table') %}
     {% call statement('stage', auto_begin=False) %}create or replace temp table {{ stage }} as ({{ sql }}){% endcall %}
-    {% set columns = stage_columns(stage) %}
+    {% set found = columns_of(stage, none if is_new else target) %}
+    {% set columns = found.stage | rejectattr('name', 'in', config.get('helper_columns', [])) | list %}
     {% if is_new %}
         {% call statement('create', auto_begin=False) %}{{ create_iceberg_table(target, columns) }}{% endcall %}
     {% else %}
-        {% do add_or_widen_columns(target, columns) %}
+        {% do add_or_widen_columns(target, found.target, columns) %}
     {% endif %}
 
-    {% set has_rows = run_query('select count(*) from ' ~ stage).columns[0].values()[0] > 0 %}
+    {% set rows = new_rows(stage) %}
     {% set names = columns | map(attribute='name') | join(', ') %}
     {% call statement('main') %}
         {% if flags.FULL_REFRESH and not is_new %}
             delete from {{ target }};
-        {% elif has_rows and not is_new and (config.get('unique_key') or config.get('replace_on')) %}
-            {{ delete_replaced(target, stage) }}
+        {% elif rows.replacement and not is_new %}
+            {{ delete_replaced(target, stage, rows.replacement) }}
         {% endif %}
-        {% if has_rows %}
+        {% if rows.count > 0 %}
             insert into {{ target }} ({{ names }}) select {{ names }} from {{ stage }};
         {% endif %}
         call set_iceberg_table_properties({{ target }}, {'{{ offsets_property() }}': '{{ tojson(advanced(begin, end), sort_keys=true) }}'});
     {% endcall %}
     {% do adapter.commit() %}
+    {% do remember_offsets(target, advanced(begin, end)) %}
     {% call statement('drop', auto_begin=False) %}drop table {{ stage }}{% endcall %}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{% macro stage_columns(stage) %}
-    {% set helpers = config.get('helper_columns', []) %}
-    {{ return(adapter.get_columns_in_relation(stage) | rejectattr('name', 'in', helpers) | list) }}
+{# Of the stage, and of its target where there is one, in one question. #}
+{% macro columns_of(stage, target) %}
+    {% set found = {'stage': [], 'target': []} %}
+    {% set queries = ["select 'stage', column_name, column_type from (describe " ~ stage ~ ")"] %}
+    {% if target is not none %}{% do queries.append("select 'target', column_name, column_type from (describe " ~ target ~ ")") %}{% endif %}
+    {% for row in run_query(queries | join(' union all ')).rows %}{% do found[row[0]].append(api.Column(row[1], row[2])) %}{% endfor %}
+    {{ return(found) }}
 {% endmacro %}
 
 {% macro create_iceberg_table(target, columns) %}{{ adapter.dispatch('create_iceberg_table')(target, columns) }}{% endmacro %}
@@ -66,9 +72,9 @@
     Tables outlive the models that fill them: a column that a model gains is added (null in the old rows), a type that
     grows is widened, both in the table's metadata alone. Anything else stops with what to do.
 #}
-{% macro add_or_widen_columns(target, columns) %}
+{% macro add_or_widen_columns(target, present_columns, columns) %}
     {% set present = {} %}
-    {% for column in adapter.get_columns_in_relation(target) %}{% do present.update({column.name: column.dtype}) %}{% endfor %}
+    {% for column in present_columns %}{% do present.update({column.name: column.dtype}) %}{% endfor %}
     {% for column in columns if present.get(column.name) != column.dtype %}
         {% if column.name not in present %}
             {% call statement('add', auto_begin=False) %}alter table {{ target }} add column {{ column.name }} {{ column.dtype }}{% endcall %}
@@ -101,28 +107,28 @@
 {% endmacro %}
 
 {#
-    What the new rows of a stage replace: `bounds`, conditions on a row t of the table that leave out most files, and `matches`, the
-    condition under which it leaves for a new row s. None where nothing is to be searched.
+    The new rows of a stage: their `count`, and what they replace: `bounds`, conditions on a row t of the table that leave out most files,
+    and `matches`, the condition under which it leaves for a new row s. No `replacement` where nothing is to be searched.
 #}
-{% macro replaced_by(stage) %}
-    {% set ranges = ['count(*)'] %}
-    {% for column in config.get('prune_by', []) %}{% do ranges.append('min(' ~ column ~ ')::string, max(' ~ column ~ ')::string') %}{% endfor %}
-    {% set found = run_query('select ' ~ (ranges | join(', ')) ~ ' from ' ~ stage ~ ' where ' ~ config.get('replace_when', 'true')).rows[0] %}
-    {% if found[0] == 0 %}{{ return(none) }}{% endif %}
-    {% set bounds = [] %}
-    {% for column in config.get('prune_by', []) %}
-        {% do bounds.append("t." ~ column ~ " between '" ~ found[2 * loop.index - 1] ~ "' and '" ~ found[2 * loop.index] ~ "'") %}
-    {% endfor %}
+{% macro new_rows(stage) %}
     {% set matches = [config.get('replace_on')] if config.get('replace_on') else [] %}
     {% for key in config.get('unique_key') or [] %}{% do matches.append('t.' ~ key ~ ' = s.' ~ key) %}{% endfor %}
-    {{ return({'bounds': bounds, 'matches': matches | join(' and ')}) }}
+    {% set replacing = ' filter (where ' ~ config.get('replace_when', 'true') ~ ')' %}
+    {% set figures = ['count(*)', 'count(*)' ~ replacing] %}
+    {% for column in config.get('prune_by', []) %}
+        {% do figures.append('(min(' ~ column ~ ')' ~ replacing ~ ')::string, (max(' ~ column ~ ')' ~ replacing ~ ')::string') %}
+    {% endfor %}
+    {% set found = run_query('select ' ~ (figures | join(', ')) ~ ' from ' ~ stage).rows[0] %}
+    {% if not matches or found[1] == 0 %}{{ return({'count': found[0], 'replacement': none}) }}{% endif %}
+    {% set bounds = [] %}
+    {% for column in config.get('prune_by', []) %}
+        {% do bounds.append("t." ~ column ~ " between '" ~ found[2 * loop.index] ~ "' and '" ~ found[2 * loop.index + 1] ~ "'") %}
+    {% endfor %}
+    {{ return({'count': found[0], 'replacement': {'bounds': bounds, 'matches': matches | join(' and ')}}) }}
 {% endmacro %}
 
-{% macro delete_replaced(target, stage) %}
-    {% set replacement = replaced_by(stage) %}
+{% macro delete_replaced(target, stage, replacement) %}
     {# Not "delete using": a row that several new rows replace would be deleted several times, which Iceberg refuses. #}
-    {% if replacement %}
     delete from {{ target }} as t
     where {% for bound in replacement.bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ replacement.matches }});
-    {% endif %}
 {% endmacro %}

@@ -2,3 +2,11 @@
 {% macro generate_schema_name(custom_schema_name, node) %}
     {{- (custom_schema_name or target.schema) | trim -}}
 {% endmacro %}
+
+{#
+    The schemas that are there, so that a run does not make them again. In place of dbt-duckdb's own, which looks for the database under
+    its quoted name, and finds none.
+#}
+{% macro duckdb__list_schemas(database) %}
+    {{ return(run_query("select schema_name from system.information_schema.schemata where lower(catalog_name) = '" ~ (database | replace('"', '') | lower) ~ "'")) }}
+{% endmacro %}

@@ -11,6 +11,8 @@ import type { StepListener } from "../steps.ts";
 
 /** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
 export interface Carrier extends Pick<Ingest, "run" | "drain"> {
+  /** Bytes of payload in a record, on average; null where another engine ingests. */
+  meanRecordBytes(): number | null;
   /** Of the stream; null for this process itself. */
   state(): Stream | null;
   close(): void;
@@ -33,7 +35,7 @@ export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, r
   }
   const records = await openParquetWriter(open);
   const ingest = ingestInto(open, pipeline, { records, step, report, committed });
-  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), state: () => null, close: () => records.close() };
+  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), meanRecordBytes: () => ingest.meanRecordBytes(), state: () => null, close: () => records.close() };
 }
 
 function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report" | "committed">): Ingest {
@@ -45,6 +47,6 @@ function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions,
     table: tableNamed(pipeline.bronze.table),
     topic: pipeline.topic.name,
     clock: systemClock,
-    limits: { ...pipeline.bronze, retention_ms: pipeline.topic.retention_ms },
+    limits: { pacing: pipeline.bronze.commit, commit_size_bytes: pipeline.bronze.commit_size_bytes, retention_ms: pipeline.topic.retention_ms },
   });
 }

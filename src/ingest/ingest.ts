@@ -1,5 +1,6 @@
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
+import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../pacing.ts";
 import { OperatingError } from "../errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
@@ -13,9 +14,9 @@ import type { RecordWriter } from "./record-writer.ts";
 import { takeRecords, type Taken } from "./take.ts";
 
 export interface IngestLimits {
-  /** A commit is due when this much time has passed since the last one ... */
-  commit_interval_ms: number;
-  /** ... or when this much payload is waiting, whichever comes first. Also about the most that one commit takes. */
+  /** When a commit is due. */
+  pacing: Pacing;
+  /** About the most payload that one commit takes. */
   commit_size_bytes: number;
   /** The log forgets a record this long after its ingestion, and never before it is committed. */
   retention_ms: number;
@@ -65,6 +66,8 @@ export interface Ingest {
   /** Forgets log records that are committed and past retention; returns how many. */
   prune(): Promise<number>;
   committed(): IngestState;
+  /** Bytes of payload in a record, as the last commit had them on average. */
+  meanRecordBytes(): number;
 }
 
 /** How often a waiting loop looks whether a commit has become due by size. */
@@ -93,6 +96,8 @@ class LogIngest implements Ingest {
   #table: LoadedTable | null = null;
   #offsets: Offsets = new Map();
   #rows = 0;
+  /** Commits since the start of this ingester. */
+  #commits = 0;
   #committed_us: number | null = null;
   #pruned_us = -Infinity;
   #mean_record_bytes = ASSUMED_RECORD_BYTES;
@@ -146,6 +151,10 @@ class LogIngest implements Ingest {
     return { offsets: this.#offsets, rows: this.#rows, at_us: this.#committed_us };
   }
 
+  meanRecordBytes(): number {
+    return this.#mean_record_bytes;
+  }
+
   async #commitNext(): Promise<IngestCommit | null> {
     const { log, topic, catalog, clock, limits, records } = this.#options;
     const started_us = clock.now_us();
@@ -169,6 +178,7 @@ class LogIngest implements Ingest {
     this.#step("before acknowledgement");
     this.#offsets = new Map([...from, ...readOffsets(published.table.metadata, topic)]);
     this.#committed_us = clock.now_us();
+    this.#commits += 1;
     if (!published.is_ours) return null;
     this.#rows += taken.record_count;
     this.#mean_record_bytes = Math.max(1, taken.size_bytes / taken.record_count);
@@ -214,11 +224,11 @@ class LogIngest implements Ingest {
         await log.waitForAppend(topic, bounds, signal);
         continue;
       }
-      if (pending * this.#mean_record_bytes >= limits.commit_size_bytes) return true;
-      const idle_ms = (clock.now_us() - (this.#committed_us ?? -Infinity)) / 1000;
-      // Less than none: the clock was set back, and nobody knows for how long.
-      if (idle_ms >= limits.commit_interval_ms || idle_ms < 0) return true;
-      await this.#wait(Math.min(LOOK_MS, limits.commit_interval_ms - idle_ms), signal);
+      if (isMuch(limits.pacing, { records: pending, size_bytes: pending * this.#mean_record_bytes })) return true;
+      const idle_us = clock.now_us() - (this.#committed_us ?? -Infinity);
+      const interval_ms = intervalAfter_ms(limits.pacing, this.#commits);
+      if (hasPassed(idle_us, interval_ms)) return true;
+      await this.#wait(Math.min(LOOK_MS, interval_ms - idle_us / 1000), signal);
     }
     return false;
   }

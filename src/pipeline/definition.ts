@@ -1,4 +1,5 @@
 import type { ZodType } from "zod";
+import type { Pacing } from "../pacing.ts";
 import type { Producer } from "../source/producer.ts";
 
 /**
@@ -11,24 +12,37 @@ export interface Pipeline {
   topic: {
     name: string;
     partitions: number;
-    /** The log forgets a record this long after its ingestion, and never before bronze has it. */
+    /**
+     * The log forgets a record this long after its ingestion, and never before bronze has it; in milliseconds. Bronze and the live tail
+     * need no more than minutes of it; the rest is for `verify`, which compares bronze with it, and for a person who looks at records.
+     */
     retention_ms: number;
   };
   bronze: {
     /** `namespace.table`. */
     table: string;
-    /** A commit is due when this much time has passed since the last one ... */
-    commit_interval_ms: number;
-    /** ... or when this much payload is waiting, whichever comes first. */
+    /**
+     * When a commit is due. Each costs four files, and an engine that reads the tables alone sees a record once it is committed; the
+     * live views do not wait for it. 1 s to 10 min; records and bytes at most a third of what the live tail holds (`TAIL_LIMITS`).
+     */
+    commit: Pacing;
+    /** About the most payload that one commit takes, in bytes; 1 to 256 MiB, as a data file of it is written in one piece. */
     commit_size_bytes: number;
   };
   transform: {
     /** Folder of the dbt project, from the repository's root. */
     project: string;
-    /** Pause between two increments; an increment without new records costs nothing. */
-    interval_ms: number;
-    /** Pause between two runs of the tests over the whole lake. */
+    /**
+     * When an increment is due, if bronze is ahead of silver. Each costs about 40 files. 5 s to 1 h; records and bytes at most a third of
+     * what the live tail holds, as it waits for the tables.
+     */
+    increment: Pacing;
+    /** The share of a core that increments take at most, unless so much waits that one is due at once; 0.01 to 1. */
+    increment_max_share: number;
+    /** Time from one run of the tests over the whole lake to the next, in milliseconds; 1 min or more. */
     test_interval_ms: number;
+    /** The share of a core that tests take at most: a larger lake is tested less often; 0.001 to 1. */
+    test_max_share: number;
   };
   maintenance: {
     /** The columns along which compaction sorts a table's rows, all at once (Z-order), by `layer.table`; the others are only packed. */

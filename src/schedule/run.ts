@@ -5,6 +5,7 @@ import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../source/producer.ts";
 import { FAILURES_IN_AN_HOUR, isRetryable, patiently, pause, retryPause_ms } from "../patience.ts";
+import { hasPassed, intervalAfter_ms, intervalForShare_ms, isMuch } from "../pacing.ts";
 import { startLoop, type Loop } from "./loop.ts";
 import { produce } from "./produce.ts";
 import type { Transform } from "../transform/transform.ts";
@@ -18,9 +19,11 @@ export interface PipelineRun {
   ingest: Pick<Ingest, "run"> & {
     /** What commits by itself ends with a commit; what waits for others heeds the signal. */
     drain(signal: AbortSignal): Promise<void>;
+    /** Bytes of payload in a record, on average; null where another engine ingests. */
+    meanRecordBytes(): number | null;
   };
   /** Null where somebody else carries bronze on. */
-  transform: Pick<Transform, "catchUp" | "isCaughtUp" | "test"> | null;
+  transform: Pick<Transform, "catchUp" | "waitingRecords" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
   following?: Following;
   /** What keeps the tables small beside all that; absent where somebody else does. */
@@ -90,9 +93,9 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 /** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
 async function finish(run: Transforming): Promise<void> {
   const patience = { clock: run.clock, signal: run.signal, most_failures: MAX_FAILURES_WHILE_DRAINING, failed: run.events.failed };
-  const seconds = await patiently(patience, () => run.transform.catchUp());
-  if (seconds === null) return;
-  run.events.caughtUp(seconds);
+  const effort = await patiently(patience, () => run.transform.catchUp());
+  if (effort === null) return;
+  run.events.caughtUp(effort.seconds);
   const tests = await patiently(patience, () => run.transform.test());
   if (tests !== null) run.events.tested(tests);
 }
@@ -104,24 +107,34 @@ async function failureOf(loop: Loop): Promise<never> {
 }
 
 /**
- * Increments when bronze is ahead and the interval has passed (the first at once), tests at their own interval. Failures that a
- * retry may mend are reported and tried again, a bounded number of times in a row.
+ * Increments when they are due (the first at once), tests at their own interval. Failures that a retry may mend are reported and tried
+ * again, a bounded number of times in a row.
  */
-async function transformOnSchedule({ pipeline, transform, clock, events }: Transforming, signal: AbortSignal): Promise<void> {
-  const { interval_ms, test_interval_ms } = pipeline.transform;
+async function transformOnSchedule({ pipeline, ingest, transform, clock, events }: Transforming, signal: AbortSignal): Promise<void> {
+  const { increment, increment_max_share, test_interval_ms, test_max_share } = pipeline.transform;
+  let increments = 0;
   let incremented_us = -Infinity;
+  let increment_interval_ms = 0;
   let tested_us = clock.now_us();
+  let test_pause_ms = test_interval_ms;
   let failures = 0;
   while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal)) {
     const now_us = clock.now_us();
     try {
-      if (hasPassed(now_us - incremented_us, interval_ms) && !(await transform.isCaughtUp())) {
-        events.caughtUp(await transform.catchUp());
+      const records = await transform.waitingRecords();
+      const is_time = hasPassed(now_us - incremented_us, increment_interval_ms);
+      if (records > 0 && (is_time || isMuch(increment, { records, size_bytes: records * (ingest.meanRecordBytes() ?? 0) }))) {
+        const { seconds, cpu_seconds } = await transform.catchUp();
+        events.caughtUp(seconds);
+        increments += 1;
         incremented_us = now_us;
+        increment_interval_ms = Math.max(intervalAfter_ms(increment, increments), intervalForShare_ms(cpu_seconds, increment_max_share));
       }
-      if (hasPassed(now_us - tested_us, test_interval_ms)) {
-        events.tested(await transform.test());
+      if (hasPassed(now_us - tested_us, test_pause_ms)) {
+        const tests = await transform.test();
+        events.tested(tests);
         tested_us = now_us;
+        test_pause_ms = Math.max(test_interval_ms, intervalForShare_ms(tests.cpu_seconds, test_max_share));
       }
       failures = 0;
     } catch (error) {
@@ -131,9 +144,4 @@ async function transformOnSchedule({ pipeline, transform, clock, events }: Trans
       events.failed(error);
     }
   }
-}
-
-/** A clock that was set back has passed nobody knows how much. */
-function hasPassed(elapsed_us: number, interval_ms: number): boolean {
-  return elapsed_us >= interval_ms * 1000 || elapsed_us < 0;
 }

@@ -76,12 +76,12 @@ export class Health {
 
   #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
     const { pipeline, live, clock, started_at_us, is_transforming } = this.#served;
-    const increments_s = (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit_interval_ms + pipeline.transform.interval_ms)) / 1000;
+    const increments_s = (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) / 1000;
     const built_s = is_transforming ? Math.max(LAG_MIN_S, increments_s) : SCHEDULED_LAG_S;
     const running_s = (clock.now_us() - started_at_us) / 1_000_000;
     const { stalled } = live.state();
     const limits_s: Record<string, number> = {
-      bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit_interval_ms) / 1000),
+      bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit.interval_ms) / 1000),
       silver: built_s,
       gold: built_s,
       live: LIVE_LAG_S,

@@ -19,6 +19,11 @@ export function hasConsumed(consumed: Record<string, number>, available: Record<
   return Object.entries(available).every(([partition, next]) => (consumed[partition] ?? 0) >= next);
 }
 
+/** How many records a table at `available` has that a table at `consumed` lacks. */
+export function recordsAhead(consumed: Record<string, number>, available: Record<string, number>): number {
+  return Object.entries(available).reduce((records, [partition, next]) => records + Math.max(0, next - (consumed[partition] ?? 0)), 0);
+}
+
 /** The place up to which every one of the tables has come. */
 export function leastOf(places: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const [first = {}, ...others] = places;

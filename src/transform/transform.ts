@@ -5,7 +5,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { placeOf } from "./carried.ts";
 import type { DbtEngine } from "./engine.ts";
-import { hasConsumed, logOffsets } from "./offsets.ts";
+import { hasConsumed, logOffsets, recordsAhead } from "./offsets.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
 
 export interface TransformOptions {
@@ -16,6 +16,8 @@ export interface TransformOptions {
   engine?: DbtEngine["kind"];
   step?: StepListener;
 }
+
+export type Effort = Pick<CommandResult, "seconds" | "cpu_seconds">;
 
 /**
  * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for those who look
@@ -48,10 +50,10 @@ export class Transform {
     this.#step = step;
   }
 
-  /** Whether every record in bronze has reached silver's verdict tables. */
-  async isCaughtUp(): Promise<boolean> {
+  /** How many records of bronze silver's verdict tables lack. */
+  async waitingRecords(): Promise<number> {
     const { accepted } = this.#pipeline.books;
-    return hasConsumed(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
+    return recordsAhead(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
   }
 
   /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
@@ -71,19 +73,21 @@ export class Transform {
   }
 
   /**
-   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to the seconds that dbt took.
+   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took for it.
    * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end.
    */
-  async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<number> {
+  async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
     // What Spark's stream has brought to bronze is told by the increment that looks first.
     let target = this.#engine === "spark" && before === "bronze" ? null : await this.#placeOf(before);
-    let seconds = 0;
+    const effort = { seconds: 0, cpu_seconds: 0 };
     do {
-      seconds += (await this.increment({ layer })).seconds;
+      const { seconds, cpu_seconds } = await this.increment({ layer });
+      effort.seconds += seconds;
+      effort.cpu_seconds += cpu_seconds;
       target ??= await this.#placeOf(before);
     } while (!hasConsumed(await this.#reachedBy(layer), target));
-    return seconds;
+    return effort;
   }
 
   /** All tests of the project. Failing tests are results: the caller decides what they mean. */

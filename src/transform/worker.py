@@ -4,13 +4,14 @@ Called with the project's folder, and the file that keeps what was parsed for th
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
     <- {"finished": "crypto_elements"}                          as nodes finish
-    <- {"success": true, "seconds": 0.9, "error": null, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
+    <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
        and, where the command was to compile: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 
 Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
 process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
 """
 
+import ctypes
 import json
 import os
 import queue
@@ -102,6 +103,50 @@ def keep_parsed(kept):
         print(f"what dbt parsed is not kept: {error}", file=sys.stderr)
 
 
+def drop_unread_events():
+    """dbt builds every event twice, as a message and as a record for loggers. This process has no logger, and reads one kind alone."""
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager import EventManager
+
+    fire = EventManager.fire_event
+
+    def fire_read(self, e, level=None, node=None, force_warn_or_error_handling=False):
+        is_quiet = (level or e.level_tag()) in (EventLevel.DEBUG, EventLevel.TEST, EventLevel.INFO)
+        if is_quiet and not force_warn_or_error_handling and not self.loggers and type(e).__name__ != "NodeFinished":
+            return
+        fire(self, e, level, node, force_warn_or_error_handling)
+
+    EventManager.fire_event = fire_read
+
+
+def close_engine():
+    """
+    Ends DuckDB's instance and returns freed memory to the system; the next command opens another instance in about 50 ms. An
+    instance that writes Iceberg tables keeps about 0.5 MB a run, and leaves as much again in fragments of the heap.
+    """
+    connections = sys.modules.get("dbt.adapters.duckdb.connections")
+    if connections is None:
+        return
+    manager = connections.DuckDBConnectionManager
+    with manager._LOCK:
+        if manager._ENV is not None:
+            manager._ENV.close()
+            manager._ENV = None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    # Only glibc has it.
+    if trim is not None:
+        trim(0)
+
+
+def rss_bytes():
+    """The resident memory of this process; None where the system has no /proc."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
 def leave_session():
     """A Spark that was started anew does not know the session that failed: the next command gets another."""
     connect = sys.modules.get("pyspark.sql.connect.session")
@@ -121,6 +166,7 @@ def main():
     from dbt.cli.main import dbtRunner
 
     forget_places()
+    drop_unread_events()
     project, kept = sys.argv[1:]
     common = ["--project-dir", project, "--profiles-dir", project, "--log-level", "none", "--no-use-colors"]
     parsed = dbtRunner().invoke(["parse", "--no-write-json", *common, *(["--partial-parse-file-path", kept] if os.path.exists(kept) else [])])
@@ -133,6 +179,7 @@ def main():
     while True:
         command = commands.get()
         started = time.monotonic()
+        started_cpu = time.process_time()
 
         def report(event):
             if event.info.name == "NodeFinished":
@@ -151,6 +198,11 @@ def main():
         }
         if command["args"][0] == "compile":
             answer["relations"] = relations(parsed.result, results)
+        # What the results refer to is freed before the memory is measured.
+        del runner, outcome, results
+        close_engine()
+        answer["cpu_seconds"] = round(time.process_time() - started_cpu, 3)
+        answer["rss_bytes"] = rss_bytes()
         send(answer)
 
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -43,6 +43,8 @@ export interface CompiledRelation {
 export interface CommandResult {
   is_success: boolean;
   seconds: number;
+  /** What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was waited for. */
+  cpu_seconds: number;
   nodes: NodeResult[];
   /** Of a compilation only. */
   relations?: CompiledRelation[];
@@ -56,7 +58,21 @@ export interface DbtOptions {
   folder: string;
   /** Called with the name of each node as it finishes. */
   onNode?: (name: string) => void;
+  /** When the process is replaced; by default `RENEWAL`. */
+  renewal?: Renewal;
 }
+
+/** A process above the limit is replaced by a new one between two commands. */
+export interface Renewal {
+  rss_bytes: number;
+  /** Commands that a process runs at least: one that needs more memory than the limit for each command is not replaced after each. */
+  least_commands: number;
+}
+
+/** The budget of the process is 350 MB. */
+export const RENEWAL: Renewal = { rss_bytes: 330e6, least_commands: 20 };
+
+const LOG_FILE_MAX_BYTES = 2 * 1024 * 1024;
 
 /** The Python whose dbt knows the engine. */
 export function dbtPython(engine: DbtEngine): string {
@@ -71,7 +87,11 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): 
     ...engineEnvironment(options.engine),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
+    // dbt rotates its log at this size, and keeps five of them.
+    DBT_LOG_FILE_MAX_BYTES: String(LOG_FILE_MAX_BYTES),
     DO_NOT_TRACK: "1",
+    // glibc gives each thread a heap, whose fragments are never returned: dbt's and DuckDB's threads share two.
+    MALLOC_ARENA_MAX: "2",
   };
 }
 
@@ -111,7 +131,9 @@ type Message = {
   finished?: string;
   success?: boolean;
   seconds?: number;
+  cpu_seconds?: number;
   error?: string | null;
+  rss_bytes?: number | null;
   nodes?: NodeResult[];
   relations?: CompiledRelation[];
 };
@@ -141,6 +163,10 @@ export class DbtWorker {
   #queue: Promise<unknown> = Promise.resolve();
   #stderr = "";
   #is_closing = false;
+  /** Resident memory after the last command; null where it is not known. */
+  #rss_bytes: number | null = null;
+  /** Commands that the running process has answered. */
+  #answered = 0;
 
   constructor(options: DbtOptions) {
     this.#options = options;
@@ -158,7 +184,7 @@ export class DbtWorker {
    */
   run(args: readonly string[]): Promise<CommandResult> {
     const result = this.#queue.then(() => this.#runNow(args));
-    this.#queue = result.catch(() => {});
+    this.#queue = result.catch(() => {}).then(() => this.#renewIfLarge());
     return result;
   }
 
@@ -167,6 +193,15 @@ export class DbtWorker {
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => {});
     return result;
+  }
+
+  /** Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the budget. */
+  async #renewIfLarge(): Promise<void> {
+    const { rss_bytes, least_commands } = this.#options.renewal ?? RENEWAL;
+    if (this.#is_closing || this.#ready === null || this.#answered < least_commands || (this.#rss_bytes ?? 0) <= rss_bytes) return;
+    await this.#end(this.#child);
+    // The next command tries again, and reports what fails.
+    await this.start().catch(() => {});
   }
 
   async #runNow(args: readonly string[]): Promise<CommandResult> {
@@ -183,6 +218,11 @@ export class DbtWorker {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  /** Resident memory of the process after its last command; null before the first, and where the system does not say. */
+  get rss_bytes(): number | null {
+    return this.#rss_bytes;
   }
 
   /** Takes no further command, and ends a process that is only starting or idle; a running command may end. */
@@ -233,12 +273,15 @@ export class DbtWorker {
 
   #launch(engine: DbtEngine): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
+    const environment = dbtEnvironment(this.#options);
     const child = spawn(dbtPython(engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
-      env: { ...dbtEnvironment(this.#options), ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
+      env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;
     this.#stderr = "";
+    this.#answered = 0;
+    this.#rss_bytes = null;
     // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already tells by "exit".
     if (child.pid !== undefined) lowerPriority(child.pid);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -257,7 +300,12 @@ export class DbtWorker {
         reject(failure);
       };
       child.once("error", (error) => died(error, null, null));
-      child.once("exit", (code, signal) => died(null, code, signal));
+      child.once("exit", (code, signal) => {
+        // DuckDB removes it itself, unless it was killed.
+        const spill = environment["COINLAKE_DBT_SPILL"];
+        if (spill !== undefined) rmSync(spill, { recursive: true, force: true });
+        died(null, code, signal);
+      });
       createInterface({ input: child.stdout }).on("line", (line) => {
         const message = parseMessage(line);
         if (message.ready === true) {
@@ -270,9 +318,11 @@ export class DbtWorker {
     });
   }
 
-  #answer({ success, seconds, error, nodes, relations }: Message): void {
+  #answer({ success, seconds, cpu_seconds, error, rss_bytes, nodes, relations }: Message): void {
     const waiting = this.#waiting;
     this.#waiting = null;
+    this.#answered += 1;
+    this.#rss_bytes = rss_bytes ?? null;
     if (error) {
       waiting?.reject(
         new OperatingError("DBT_FAILED", `dbt could not run: ${error}`, {
@@ -280,7 +330,7 @@ export class DbtWorker {
           is_retryable: true,
         }),
       );
-    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, nodes: nodes ?? [], ...(relations && { relations }) });
+    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [], ...(relations && { relations }) });
   }
 
   #death(error: Error | null, code: number | null, signal: string | null): OperatingError {

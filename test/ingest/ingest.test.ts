@@ -77,7 +77,7 @@ describe("Ingest", () => {
       let awaited = () => {};
       const ingest = makeIngest({
         clock,
-        limits: { ...LIMITS, commit_interval_ms: 10_000, commit_size_bytes: 100_000 },
+        limits: { ...LIMITS, pacing: { interval_ms: 10_000, due_records: 50, due_size_bytes: 100_000, first_interval_ms: 5_000 } },
         committed: ({ rows }) => {
           commits.push({ at_us: clock.now_us(), rows });
           awaited();
@@ -92,16 +92,22 @@ describe("Ingest", () => {
       };
       await append([recordOf(0)]);
       await append([recordOf(1)]);
-      const waited_us = commits[1]!.at_us - commits[0]!.at_us;
-      assert.ok(waited_us >= 10_000_000 && waited_us < 10_200_000, `waited ${waited_us} us`);
-      await append([recordOf(2, { payload: Buffer.alloc(300_000, "x") })]);
+      await append([recordOf(2)]);
+      await append(recordsOf(3, 52));
+      const waits_s = commits.slice(1).map(({ at_us }, position) => Math.round((at_us - commits[position]!.at_us) / 1e6));
+      assert.deepEqual(waits_s, [5, 10, 10], "the first intervals grow up to the full one");
+      // Records enough are due at once.
+      const burst_us = clock.now_us();
+      await append(recordsOf(52, 102));
+      assert.ok(clock.now_us() - burst_us < 1_000_000);
+      await append([recordOf(102, { payload: Buffer.alloc(300_000, "x") })]);
       // By now the records are known to be large: a few are enough.
       const before_us = clock.now_us();
-      await append([recordOf(3), recordOf(4)]);
+      await append([recordOf(103), recordOf(104)]);
       assert.ok(clock.now_us() - before_us < 1_000_000);
       stopping.abort();
       await running;
-      assert.deepEqual(commits.map(({ rows }) => rows), [1, 1, 1, 2]);
+      assert.deepEqual(commits.map(({ rows }) => rows), [1, 1, 1, 49, 50, 1, 2]);
     }));
 
   it("adds the columns that an older lake lacks, and old rows read null there.", () =>

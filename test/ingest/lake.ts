@@ -12,12 +12,13 @@ import type { RecordWriter } from "../../src/ingest/record-writer.ts";
 import type { Log } from "../../src/log/log.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
+import { AT_ONCE } from "../../src/pacing.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { openLake, type Lake } from "../catalog/lake.ts";
 
 export const TOPIC = "prices.raw";
 export const TABLE: TableIdentifier = { namespace: ["bronze"], name: "ticks_raw" };
-export const LIMITS = { commit_interval_ms: 0, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
+export const LIMITS = { pacing: AT_ONCE, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
 export const START_US = Date.parse("2025-10-10T23:00:00Z") * 1000;
 
 export interface BronzeRow {

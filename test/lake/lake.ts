@@ -11,6 +11,7 @@ import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
 import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
+import { AT_ONCE } from "../../src/pacing.ts";
 import { verify, type Books } from "../../src/query/verify.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { DbtWorker, type CommandResult } from "../../src/transform/worker.ts";
@@ -145,7 +146,7 @@ export class TestLake {
     const records = await openParquetWriter({ storage });
     this.#closers.push(() => records.close());
     const [namespace = "", name = ""] = BRONZE.split(".");
-    const limits = { commit_interval_ms: 0, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
+    const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
     return createIngest({ log, catalog, storage, records, table: { namespace: [namespace], name }, topic: TOPIC, clock, limits });
   }
 

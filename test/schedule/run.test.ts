@@ -5,6 +5,7 @@ import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { simulated } from "../../producers/simulated.ts";
 import { OperatingError } from "../../src/errors.ts";
+import { TAIL_LIMITS } from "../../src/live/live-lake.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { runPipeline, type PipelineRun } from "../../src/schedule/run.ts";
 import type { Batch, Producer } from "../../src/source/producer.ts";
@@ -15,7 +16,7 @@ const folder = temporaryFolder();
 after(() => folder.remove());
 
 const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait.", is_retryable: true });
-const passed = { is_success: true, seconds: 1, nodes: [] };
+const passed = { is_success: true, seconds: 1, cpu_seconds: 1, nodes: [] };
 
 /** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
 async function drain(dbt: {
@@ -33,10 +34,10 @@ async function drain(dbt: {
     pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
     producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
-    ingest: { run: async () => {}, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
+    ingest: { run: async () => {}, meanRecordBytes: () => null, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
     transform: {
-      isCaughtUp: async () => true,
-      catchUp: async () => answer(dbt.catchUp),
+      waitingRecords: async () => 0,
+      catchUp: async () => ({ seconds: answer(dbt.catchUp), cpu_seconds: 1 }),
       test: async () => answer(dbt.test ?? [() => passed]),
     },
     clock: new FakeClock(),
@@ -135,4 +136,79 @@ test("A run ends with an error once no source could go on.", async () => {
 test("A programmer's error in one source ends the run at once, others or not.", async () => {
   const endless: Producer = { ...simulated({ speed: 1 }), id: "endless" };
   await assert.rejects(drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }), TypeError);
+});
+
+/** The seconds after the start at which increments began, over some minutes in which so much waits, and each takes so much of a core. */
+async function incrementsOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1 }): Promise<number[]> {
+  const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
+  const clock = new FakeClock();
+  const start_us = clock.now_us();
+  const stopping = new AbortController();
+  const began_s: number[] = [];
+  const quiet: Producer = {
+    id: "quiet",
+    kind: "simulated",
+    probe: async () => {},
+    async *batches({ signal }): AsyncGenerator<Batch> {
+      await once(signal, "abort");
+      yield { records: [] };
+    },
+  };
+  try {
+    await log.createTopic(crypto.topic.name, crypto.topic.partitions);
+    await runPipeline({
+      pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
+      producers: [quiet],
+      log,
+      ingest: { run: async (signal) => void (await once(signal, "abort")), drain: async () => {}, meanRecordBytes: () => record_bytes },
+      transform: {
+        waitingRecords: async () => {
+          if (clock.now_us() - start_us > minutes * 60e6) stopping.abort();
+          return stopping.signal.aborted ? 0 : records;
+        },
+        catchUp: async () => {
+          began_s.push(Math.round((clock.now_us() - start_us) / 1e6));
+          return { seconds: 30, cpu_seconds };
+        },
+        test: async () => passed,
+      },
+      clock,
+      signal: stopping.signal,
+      is_until_drained: false,
+      events: { reported() {}, appended() {}, caughtUp() {}, tested() {}, failed() {} },
+    });
+  } finally {
+    await log.close();
+  }
+  return began_s;
+}
+
+const gaps = (began_s: readonly number[]): number[] => began_s.slice(1).map((at, position) => at - (began_s[position] ?? 0));
+
+test("Increments begin at once, come often at first, then at their interval.", async () => {
+  const began_s = await incrementsOver(5, {});
+  assert.ok((began_s[0] ?? Infinity) <= 1, `${began_s}`);
+  const { first_interval_ms, interval_ms } = crypto.transform.increment;
+  const expected = [1, 2, 4, 8, 16].map((times) => Math.min(interval_ms, first_interval_ms * times) / 1000);
+  gaps(began_s).slice(0, 5).forEach((gap, position) => assert.ok(Math.abs(gap - (expected[position] ?? 0)) <= 1, `${gaps(began_s)}`));
+});
+
+test("Expensive increments come less often: they keep to their share of a core.", async () => {
+  const cpu_seconds = 20;
+  const least_s = cpu_seconds / crypto.transform.increment_max_share;
+  const found = gaps(await incrementsOver(15, { cpu_seconds }));
+  assert.ok(found.length >= 3 && found.every((gap) => Math.abs(gap - least_s) <= 1), `${found}`);
+});
+
+test("Where much waits, by records or by bytes, increments follow one another, whatever they cost.", async () => {
+  const { due_records, due_size_bytes } = crypto.transform.increment;
+  for (const waiting of [{ records: due_records, record_bytes: 1 }, { records: 100, record_bytes: due_size_bytes / 100 }]) {
+    assert.ok(Math.max(...gaps(await incrementsOver(1, { ...waiting, cpu_seconds: 20 }))) <= 1);
+  }
+});
+
+test("Much is a third of what the live tail holds at most: the tail waits for the tables.", () => {
+  for (const { due_records, due_size_bytes } of [crypto.bronze.commit, crypto.transform.increment]) {
+    assert.ok(due_records <= TAIL_LIMITS.max_records / 3 && due_size_bytes <= TAIL_LIMITS.max_bytes / 3);
+  }
 });

@@ -24,3 +24,28 @@ test("what dbt parsed for one lake serves the next, wherever its catalog listens
   // dbt writes it whenever it has parsed anything.
   assert.ok(!existsSync(join(target, "partial_parse.msgpack")), readdirSync(target).join(" "));
 });
+
+test("A worker above its memory limit is replaced between commands, and commands go on.", async () => {
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: { kind: "embedded", catalog_url: "http://127.0.0.1:1", s3: null },
+    folder: join(folder.path, "large"),
+    renewal: { rss_bytes: 1, least_commands: 2 },
+  });
+  try {
+    const answers: { pid: number | undefined; is_success: boolean }[] = [];
+    const list = async () => {
+      const { is_success } = await worker.run(["list", "--select", "crypto_elements"]);
+      answers.push({ pid: worker.pid, is_success });
+    };
+    for (let command = 0; command < 3; command += 1) await list();
+    assert.deepEqual(answers.map(({ is_success }) => is_success), [true, true, true]);
+    const [first, second, third] = answers.map(({ pid }) => pid);
+    assert.equal(first, second);
+    assert.notEqual(second, third);
+    if (process.platform === "linux") assert.ok((worker.rss_bytes ?? 0) > 50e6, `${worker.rss_bytes} bytes`);
+    assert.throws(() => process.kill(first ?? 0, 0), { code: "ESRCH" });
+  } finally {
+    await worker.close();
+  }
+});

@@ -18,7 +18,7 @@
     {% if is_new %}
         {% call statement('create') %}{{ create_iceberg_table(target, columns) }}{% endcall %}
     {% else %}
-        {% do add_or_widen_columns(target, columns) %}
+        {% do add_or_widen_columns(target, adapter.get_columns_in_relation(target), columns) %}
     {% endif %}
 
     {% set place = advanced(begin, end) %}
@@ -27,7 +27,7 @@
     {% set replacement = none %}
     {% if replaces_some %}
         {% set source = hold_stage(sql) %}
-        {% set replacement = replaced_by(source) %}
+        {% set replacement = new_rows(source).replacement %}
     {% else %}
         {% set source = '(' ~ sql ~ ')' %}
     {% endif %}

@@ -33,8 +33,6 @@
     {% endfor %}
 {% endmacro %}
 
-{% macro remember_offsets(relation, place) %}{% do known_to_this_run('places').update({relation.render(): place}) %}{% endmacro %}
-
 {# What the current snapshots say of their places, by table; those that say nothing are left out. #}
 {% macro current_summaries(snapshots) %}
     {% set queries = [] %}

@@ -85,7 +85,7 @@ async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
   const stop = () => void worker.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer });
+    return (await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer })).seconds;
   } finally {
     signal.removeEventListener("abort", stop);
     await worker.close();

@@ -78,6 +78,11 @@ export class StreamIngest {
     });
   }
 
+  /** What Spark reads passes this process by. */
+  meanRecordBytes(): null {
+    return null;
+  }
+
   state(): StreamState {
     const { name } = this.#options.job;
     if (this.#progress === null) return { name, ...this.#state, batch: null };

@@ -55,7 +55,8 @@ export const LOG_FORMAT: SqliteFormat = {
 
 /** Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY. */
 export function openLogFile(file: string, max_size_bytes: number | undefined, busy_timeout_ms: number): DatabaseSync {
-  const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
+  // A file that an older version made keeps its pages for later records, and never shrinks.
+  const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
   const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
   if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
   return database;

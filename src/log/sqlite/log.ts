@@ -28,6 +28,10 @@ const BUSY_TIMEOUT_MS = 5000;
 const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
 /** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
 const PRUNE_SLICE_SEGMENTS = 64;
+/** Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to the disk. */
+const FREE_SHARE = 0.25;
+/** At once, about ten milliseconds' work: 4 MB. */
+const GIVE_BACK_PAGES = 512;
 /** Appends of this process wake a waiting reader at once; those of other processes are seen at this pace. */
 const OTHER_PROCESS_POLL_MS = 100;
 
@@ -135,8 +139,22 @@ class SqliteLog implements Log {
     for (;;) {
       const slice = await this.#transact("prune", () => this.#pruneSlice(topic_id, partition, before_offset, before_us));
       pruned += slice.records;
-      if (slice.is_last) return pruned;
+      if (slice.is_last) break;
       await wait(1);
+    }
+    if (pruned > 0) await this.#giveBack();
+    return pruned;
+  }
+
+  /** Shrinks the file, slice by slice, until few of its pages are free. */
+  async #giveBack(): Promise<void> {
+    for (let free = Infinity; ; await wait(1)) {
+      const pages = Number(this.#sql.page_count.get()?.["page_count"]);
+      const before = free;
+      free = Number(this.#sql.free_pages.get()?.["freelist_count"]);
+      // A file that does not shrink was made without the setting.
+      if (free <= pages * FREE_SHARE || free >= before) return;
+      await this.#transact("shrink", () => this.#database.exec(`PRAGMA incremental_vacuum(${GIVE_BACK_PAGES})`));
     }
   }
 

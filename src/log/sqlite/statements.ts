@@ -18,6 +18,8 @@ const SQL = {
     WHERE topic_id = ? AND partition = ? AND end_offset > ? ORDER BY end_offset LIMIT ?`,
   get_index: "SELECT record_index FROM segment WHERE topic_id = ? AND partition = ? AND end_offset = ?",
   delete_segments: "DELETE FROM segment WHERE topic_id = ? AND partition = ? AND end_offset <= ?",
+  page_count: "PRAGMA page_count",
+  free_pages: "PRAGMA freelist_count",
   get_position: "SELECT position FROM position WHERE topic_id = ? AND producer = ?",
   put_position: `
     INSERT INTO position (topic_id, producer, position) VALUES (?, ?, ?)

@@ -1,3 +1,4 @@
+import { AT_ONCE } from "../../../src/pacing.ts";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
@@ -18,7 +19,7 @@ const TABLE = "bronze.ticks_raw";
 const job = bronzeJob({
   name: "test",
   topic: { name: "prices.raw", partitions: 3, retention_ms: 86_400_000 },
-  bronze: { table: TABLE, commit_interval_ms: 200, commit_size_bytes: 1 },
+  bronze: { table: TABLE, commit: { ...AT_ONCE, interval_ms: 200 }, commit_size_bytes: 1 },
 });
 
 before(async () => {

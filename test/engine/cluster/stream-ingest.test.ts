@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AT_ONCE } from "../../../src/pacing.ts";
 import { OperatingError } from "../../../src/errors.ts";
 import type { StreamProgress } from "../../../src/engine/cluster/spark/progress.ts";
 import { SparkRefused } from "../../../src/engine/cluster/spark/failure.ts";
@@ -33,7 +34,7 @@ function ingest(...starts: (() => StreamingQuery)[]) {
   };
   const options = {
     open: { catalog, cluster: { kafka, kafka_brokers: "kafka:9092", spark_remote: "sc://127.0.0.1:1" } },
-    pipeline: { topic: { name: TOPIC, partitions: 1, retention_ms: 1 }, bronze: { table: "bronze.ticks", commit_interval_ms: 1, commit_size_bytes: 1 } },
+    pipeline: { topic: { name: TOPIC, partitions: 1, retention_ms: 1 }, bronze: { table: "bronze.ticks", commit: AT_ONCE, commit_size_bytes: 1 } },
     job: {
       name: "ticks",
       description: "",

@@ -43,6 +43,40 @@ describe("The SQLite log and its file", () => {
     }
   }
 
+  const size_bytes = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const large = Array.from({ length: 100 }, () => message("x".repeat(50_000)));
+
+  it("gives the disk back what a burst took, once it is pruned.", async () => {
+    const log = openSqliteLog({ file: newFile() });
+    await withLog(log, async () => {
+      await log.createTopic("t", 1);
+      for (let i = 0; i < 5; i += 1) await log.append("t", large);
+      await log.append("t", [message("last")]);
+      assert.equal(await log.prune("t", 0, 500, Number.MAX_SAFE_INTEGER), 500);
+      assert.equal((await log.read("t", 0, 500, ALL)).length, 1);
+    });
+    // Closing the last connection copies the WAL into the file.
+    assert.ok(size_bytes(file) < 2_000_000, `${size_bytes(file)} bytes are left of 25 MB`);
+  });
+
+  it("cuts back a WAL that a reader let grow.", async () => {
+    const log = openSqliteLog({ file: newFile() });
+    await withLog(log, async () => {
+      await log.createTopic("t", 1);
+      const reader = new DatabaseSync(file);
+      try {
+        reader.exec("BEGIN; SELECT * FROM topic");
+        for (let i = 0; i < 5; i += 1) await log.append("t", large);
+        assert.ok(size_bytes(`${file}-wal`) > 20_000_000);
+      } finally {
+        reader.close();
+      }
+      await log.append("t", large);
+      await log.append("t", [message("last")]);
+      assert.ok(size_bytes(`${file}-wal`) < 17_000_000, `${size_bytes(`${file}-wal`)} bytes`);
+    });
+  });
+
   /** Appends until the log refuses; what was acknowledged, and nothing else, must be there. */
   async function fillUp(log: Log): Promise<number> {
     let acknowledged = 0;
