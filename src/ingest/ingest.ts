@@ -199,9 +199,9 @@ class LogIngest implements Ingest {
     return startingOffsets(committed, bounds, topic);
   }
 
-  /** The table is kept between commits: nobody else writes to it as a rule, and a conflict tells when somebody did. */
+  /** As it is now, which costs a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
-    this.#table ??= await openBronze(catalog, this.#options.table);
+    this.#table = this.#table === null ? await openBronze(catalog, this.#options.table) : await catalog.loadTable(this.#options.table);
     return this.#table;
   }
 
