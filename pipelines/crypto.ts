@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 /** Live crypto prices, from polls and replays to candles, a slowly changing dimension and five questions. */
 export const crypto: Pipeline = {
   name: "crypto",
-  topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: 24 * HOUR_MS },
+  topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.crypto_ticks_raw",
     commit: { interval_ms: 30_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 2_000 },
@@ -26,7 +26,7 @@ export const crypto: Pipeline = {
   },
   transform: {
     project: "dbt_crypto",
-    increment: { interval_ms: 60_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 10_000 },
+    increment: { interval_ms: 90_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 10_000 },
     increment_max_share: 0.1,
     test_interval_ms: 10 * 60_000,
     test_max_share: 0.02,

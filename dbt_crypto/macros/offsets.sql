@@ -22,7 +22,9 @@
     Beforehand, in one question: dbt takes longer to ask one than DuckDB to answer it. A run looks once at each table, since only its own
     commits move silver and gold on: a lake has one process that transforms. Whoever tests looks again, beside a run that goes on.
 #}
-{% macro duckdb__look_up_offsets(relations) %}
+{% macro duckdb__look_up_offsets(relations) %}{% if is_moving_tables() %}{% do find_offsets(relations) %}{% endif %}{% endmacro %}
+
+{% macro find_offsets(relations) %}
     {% set queries = [] %}
     {% for relation in relations if load_relation(relation) is not none %}
         {% do queries.append(
@@ -37,7 +39,7 @@
 {% endmacro %}
 
 {% macro duckdb__offsets_in(relation) %}
-    {% if not is_moving_tables() or relation.render() not in known_to_this_run('places') %}{% do duckdb__look_up_offsets([relation]) %}{% endif %}
+    {% if not is_moving_tables() or relation.render() not in known_to_this_run('places') %}{% do find_offsets([relation]) %}{% endif %}
     {{ return(known_to_this_run('places')[relation.render()]) }}
 {% endmacro %}
 

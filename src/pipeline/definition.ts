@@ -14,7 +14,8 @@ export interface Pipeline {
     partitions: number;
     /**
      * The log forgets a record this long after its ingestion, and never before bronze has it; in milliseconds. Bronze and the live tail
-     * need no more than minutes of it; the rest is for `verify`, which compares bronze with it, and for a person who looks at records.
+     * need no more than minutes of it, and read bronze for what is older; the rest is for `verify`, which compares bronze with it, and for a
+     * person who looks at records. It is not compressed: an hour of it takes more of the disk than a day of bronze.
      */
     retention_ms: number;
   };

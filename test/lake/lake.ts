@@ -39,16 +39,6 @@ const clock: Clock = {
   wait: () => Promise.reject(new Error("nothing in these tests has a reason to wait")),
 };
 
-/**
- * DuckDB remembers an attached catalog's tables, and no catalog loses them all at once but here: the worker detaches the lake
- * before and attaches the next, as a worker started anew would.
- */
-function reattach(url: string): string {
-  const attach = `attach 'coinlake' as lake (type iceberg, endpoint '${url}', authorization_type 'none', access_delegation_mode 'none')`;
-  const statements = ["use memory", "detach lake", attach, "use lake.silver"];
-  return `{% if execute %}${statements.map((sql) => `{% do run_query("${sql}") %}`).join("")}{% endif %} select 1`;
-}
-
 export interface LakesOptions {
   /** Folder of a dbt project in place of the pipeline's own. */
   project?: string;
@@ -93,7 +83,6 @@ export class Lakes {
     this.#count += 1;
     const data_folder = join(this.#folder.path, `lake-${this.#count}`);
     this.#opened.lake = await TestLake.create(data_folder, partitions, this.#worker);
-    if (this.#count > 1) await this.#worker.run(["compile", "--inline", reattach(this.#front.url), "--no-write-json"]);
     return this.#opened.lake;
   }
 

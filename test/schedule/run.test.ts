@@ -138,13 +138,22 @@ test("A programmer's error in one source ends the run at once, others or not.", 
   await assert.rejects(drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }), TypeError);
 });
 
-/** The seconds after the start at which increments began, over some minutes in which so much waits, and each takes so much of a core. */
-async function incrementsOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1 }): Promise<number[]> {
+interface Load {
+  records?: number;
+  record_bytes?: number;
+  /** Of an increment, and of a run of the tests. */
+  cpu_seconds?: number;
+}
+
+/** The seconds after the start at which increments and tests began, over some minutes in which so much waits, and each takes so much of a core. */
+async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1 }: Load): Promise<{ increments_s: number[]; tests_s: number[] }> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
   const clock = new FakeClock();
   const start_us = clock.now_us();
   const stopping = new AbortController();
-  const began_s: number[] = [];
+  const increments_s: number[] = [];
+  const tests_s: number[] = [];
+  const now_s = () => Math.round((clock.now_us() - start_us) / 1e6);
   const quiet: Producer = {
     id: "quiet",
     kind: "simulated",
@@ -157,7 +166,7 @@ async function incrementsOver(minutes: number, { records = 3, record_bytes = 100
   try {
     await log.createTopic(crypto.topic.name, crypto.topic.partitions);
     await runPipeline({
-      pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
+      pipeline: crypto,
       producers: [quiet],
       log,
       ingest: { run: async (signal) => void (await once(signal, "abort")), drain: async () => {}, meanRecordBytes: () => record_bytes },
@@ -167,10 +176,13 @@ async function incrementsOver(minutes: number, { records = 3, record_bytes = 100
           return stopping.signal.aborted ? 0 : records;
         },
         catchUp: async () => {
-          began_s.push(Math.round((clock.now_us() - start_us) / 1e6));
+          increments_s.push(now_s());
           return { seconds: 30, cpu_seconds };
         },
-        test: async () => passed,
+        test: async () => {
+          tests_s.push(now_s());
+          return { ...passed, cpu_seconds };
+        },
       },
       clock,
       signal: stopping.signal,
@@ -180,8 +192,10 @@ async function incrementsOver(minutes: number, { records = 3, record_bytes = 100
   } finally {
     await log.close();
   }
-  return began_s;
+  return { increments_s, tests_s };
 }
+
+const incrementsOver = async (minutes: number, load: Load): Promise<number[]> => (await scheduleOver(minutes, load)).increments_s;
 
 const gaps = (began_s: readonly number[]): number[] => began_s.slice(1).map((at, position) => at - (began_s[position] ?? 0));
 
@@ -198,6 +212,16 @@ test("Expensive increments come less often: they keep to their share of a core."
   const least_s = cpu_seconds / crypto.transform.increment_max_share;
   const found = gaps(await incrementsOver(15, { cpu_seconds }));
   assert.ok(found.length >= 3 && found.every((gap) => Math.abs(gap - least_s) <= 1), `${found}`);
+});
+
+test("Tests keep their interval while they are cheap, and their share of a core where they are not.", async () => {
+  const { test_interval_ms, test_max_share } = crypto.transform;
+  for (const [cpu_seconds, expected_s] of [[1, test_interval_ms / 1000], [20, 20 / test_max_share]] as const) {
+    const { tests_s } = await scheduleOver(60, { cpu_seconds });
+    assert.ok(Math.abs((tests_s[0] ?? 0) - test_interval_ms / 1000) <= 1, `${tests_s}`);
+    const found = gaps(tests_s);
+    assert.ok(found.length > 0 && found.every((gap) => Math.abs(gap - expected_s) <= 2), `${found}`);
+  }
 });
 
 test("Where much waits, by records or by bytes, increments follow one another, whatever they cost.", async () => {

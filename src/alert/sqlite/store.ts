@@ -15,7 +15,7 @@ import { prepareStatements, type Statements } from "./statements.ts";
 const BUSY_TIMEOUT_MS = 5_000;
 
 /** The newest alerts are kept, about 60 MB with their deliveries, and every active one; a rule that fires every second is forgotten after hours. */
-const KEPT_ALERTS = 20_000;
+export const KEPT_ALERTS = 20_000;
 const PRUNE_EVERY = 1_000;
 
 /** What one commit of the engine brings. */
