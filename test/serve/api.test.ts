@@ -352,7 +352,8 @@ describe("the API over a running lake", () => {
     const value = (name: string, wanted: Readonly<Record<string, string>> = {}) =>
       families.get(name)?.samples.find(({ labels }) => Object.entries(wanted).every(([key, text]) => labels[key] === text))?.value ?? NaN;
     // The live tail's rows, and the one process beside this one that the test names.
-    assert.ok(value("coinlake_duckdb_memory_bytes", { instance: "live", tag: "in_memory_table" }) > 0);
+    const rows_bytes = value("coinlake_duckdb_tag_memory_bytes", { instance: "live", tag: "in_memory_table" });
+    assert.ok(rows_bytes > 0 && rows_bytes <= value("coinlake_duckdb_memory_bytes", { instance: "live" }));
     if (process.platform === "linux") assert.ok(value("coinlake_process_resident_memory_bytes", { process: "dbt" }) > 50_000_000);
     assert.ok(value("coinlake_catalog_cached_versions") > 0 && value("coinlake_sse_kept_bytes") > 0);
     assert.ok(value("nodejs_array_buffers_bytes") > 0 && value("nodejs_array_buffers_bytes") <= value("nodejs_external_memory_bytes"));

@@ -2,6 +2,8 @@ import { releaseFreeMemory } from "./instances.ts";
 
 /** Releasing takes tens of milliseconds on a thread beside the event loop, and other threads that allocate meanwhile wait for it. */
 const LOOK_MS = 5_000;
+/** Releasing takes at most this share of the time: far less than one record in a hundred is to wait for it. */
+const SHARE_OF_TIME = 0.002;
 /** Less than this is not worth it. */
 const GROWTH_BYTES = 16 * 1024 * 1024;
 
@@ -12,10 +14,12 @@ const GROWTH_BYTES = 16 * 1024 * 1024;
 export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
   let least_bytes = 0;
   let is_releasing = false;
+  let next_ms = -Infinity;
   const look = async (): Promise<void> => {
     const rss_bytes = process.memoryUsage.rss();
     least_bytes = Math.min(least_bytes, rss_bytes);
-    if (is_releasing || rss_bytes - least_bytes < GROWTH_BYTES) return;
+    const began_ms = performance.now();
+    if (is_releasing || began_ms < next_ms || rss_bytes - least_bytes < GROWTH_BYTES) return;
     is_releasing = true;
     try {
       await releaseFreeMemory();
@@ -23,6 +27,7 @@ export function keepMemoryReleased(failed: (error: unknown) => void): () => void
     } catch (error) {
       failed(error);
     } finally {
+      next_ms = began_ms + (performance.now() - began_ms) / SHARE_OF_TIME;
       is_releasing = false;
     }
   };

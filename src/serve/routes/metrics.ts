@@ -140,7 +140,10 @@ async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]
     if (value !== null) resident.push({ labels: { process: name }, value });
   }
   return [
-    formatFamily("coinlake_duckdb_memory_bytes", "Memory that the DuckDB instances of this process account for, by what it holds.", "gauge", sumByLabels(
+    formatFamily("coinlake_duckdb_memory_bytes", "Memory that the DuckDB instances of this process account for.", "gauge", sumByLabels(
+      duckdb.map(({ name, tags }) => ({ labels: { instance: name }, value: tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0) })),
+    )),
+    formatFamily("coinlake_duckdb_tag_memory_bytes", "The same by what it holds.", "gauge", sumByLabels(
       duckdb.flatMap(({ name, tags }) => tags.map(({ tag, size_bytes }) => ({ labels: { instance: name, tag: tag.toLowerCase() }, value: size_bytes }))),
     )),
     formatFamily("coinlake_process_resident_memory_bytes", "Memory of the processes beside this one; absent where the system does not tell it.", "gauge", resident),
