@@ -8,6 +8,8 @@ import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
  * machine in trouble makes one last this long.
  */
 const BUSY_TIMEOUT_MS = 5_000;
+/** What stays of the write-ahead log once its pages are in the database: a commit writes a few kB. */
+const WAL_KEPT_BYTES = 4 * 1024 * 1024;
 const LAYOUT_VERSION = 1;
 
 const LAYOUT = `
@@ -37,7 +39,7 @@ export function openDatabase(path: string): DatabaseSync {
     mkdirSync(dirname(path), { recursive: true });
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // FULL: a commit is on disk when it returns, in WAL mode too.
-    database.exec("pragma journal_mode = wal; pragma synchronous = full");
+    database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`);
     layOut(database, path);
     return database;
   } catch (error) {
