@@ -8,6 +8,7 @@ import { claimMaintenance } from "../maintain/run.ts";
 import { sparkMaintainer } from "../maintain/spark/maintainer.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { pause } from "../patience.ts";
 import { killAt, nobodyListens } from "../steps.ts";
 import { environmentIn, openFound } from "./context.ts";
 import type { Output } from "./output.ts";
@@ -25,25 +26,46 @@ export interface MaintenanceRequest extends LakeRequest {
   is_dry_run: boolean;
 }
 
+const CLAIM_RETRY_MS = 250;
+
 type Work = (maintainer: Maintainer, signal: AbortSignal) => Promise<void>;
 
 /** Opens what maintains the lake, and closes it whatever happens; after Ctrl-C the exit code says so. */
 export async function withMaintainer(request: MaintenanceRequest, work: Work): Promise<void> {
   const { lake, output } = request;
-  const claim = request.is_dry_run ? null : claimMaintenance(lake, "maintain");
-  const store = new MaintenanceStore(lake.folder);
   const stopping = stopOnSignals(output);
+  const store = new MaintenanceStore(lake.folder);
+  let claim: Claim | null = null;
   try {
+    claim = request.is_dry_run ? null : await claimInTurn(request, stopping.signal);
+    if (stopping.signal.aborted) return;
     if (lake.profile === "cluster" && !request.is_dry_run) await inSpark(request, store, work, stopping.signal);
     else await inThisProcess(request, store, work, stopping.signal);
   } finally {
     stopping.dispose();
     store.close();
     claim?.release();
+    if (stopping.signal.aborted) {
+      output.say("Stopped: what was committed stays, and nothing is half done.");
+      process.exitCode = INTERRUPTED;
+    }
   }
-  if (!stopping.signal.aborted) return;
-  output.say("Stopped: what was committed stays, and nothing is half done.");
-  process.exitCode = INTERRUPTED;
+}
+
+type Claim = ReturnType<typeof claimMaintenance>;
+
+/** A run beside a pipeline takes seconds, and is waited for. Null after Ctrl-C. */
+async function claimInTurn({ lake, output }: LakeRequest, signal: AbortSignal): Promise<Claim | null> {
+  for (let is_told = false; !signal.aborted; is_told = true) {
+    try {
+      return claimMaintenance(lake, "maintain");
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.code !== "MAINTENANCE_RUNNING") throw error;
+      if (!is_told) output.say(`${error.message}; waiting for it to finish ...`);
+    }
+    await pause(systemClock, CLAIM_RETRY_MS, signal);
+  }
+  return null;
 }
 
 async function inThisProcess({ lake, output }: MaintenanceRequest, store: MaintenanceStore, work: Work, signal: AbortSignal): Promise<void> {
