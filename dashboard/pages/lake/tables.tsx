@@ -49,7 +49,7 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
               <td class="right figure">{table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}</td>
               <td class="right figure">{table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}</td>
               <td class="right figure" title="Bytes on disk for each byte of live data; older snapshots and metadata are the rest">
-                {table.amplification === null ? <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} /> : `× ${table.amplification.toFixed(1)}`}
+                {table.amplification === null ? <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} /> : `×\u00a0${table.amplification.toFixed(1)}`}
               </td>
               <td class="right">
                 <Age at={table.committed_at} />
@@ -74,7 +74,7 @@ export function OnDisk({ tables }: { tables: readonly TableSummary[] }) {
   if (live_bytes === 0) return null;
   return (
     <>
-      {formatCount(disk_files)} files and {formatBytes(disk_bytes)} on disk for {formatBytes(live_bytes)} of live data (× {(disk_bytes / live_bytes).toFixed(1)})
+      {formatCount(disk_files)} files and {formatBytes(disk_bytes)} on disk for {formatBytes(live_bytes)} of live data (×&nbsp;{(disk_bytes / live_bytes).toFixed(1)})
     </>
   );
 }
