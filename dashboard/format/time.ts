@@ -79,6 +79,13 @@ export function formatSeconds(seconds: number): string {
   return formatAge(seconds * 1000);
 }
 
+/** A length of time in its largest whole unit: 30 minutes, 6 hours, 1 day. */
+export function formatSpan(span_s: number): string {
+  const [unit_s, unit] = ([[86_400, "day"], [3_600, "hour"], [60, "minute"]] as const).find(([size_s]) => span_s >= size_s && span_s % size_s === 0) ?? [1, "second"];
+  const count = span_s / unit_s;
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 export function formatDuration(elapsed_ms: number): string {
   if (elapsed_ms < 1000) return `${elapsed_ms < 10 ? elapsed_ms.toFixed(1) : elapsed_ms.toFixed(0)} ms`;
   return `${(elapsed_ms / 1000).toFixed(2)} s`;

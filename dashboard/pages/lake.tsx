@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import type { Maintenance } from "../../src/serve/schemas/maintenance.ts";
 import type { Quality } from "../../src/serve/schemas/quality.ts";
 import type { DataFile, SnapshotDetail, TableDetail, Tables } from "../../src/serve/schemas/tables.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
@@ -11,10 +12,12 @@ import { useResource } from "../state/resource.ts";
 import { status } from "../state/status.ts";
 import { Files } from "./lake/files.tsx";
 import { Flow } from "./lake/flow.tsx";
-import { Compactions, SnapshotTable, Timeline } from "./lake/snapshots.tsx";
-import { TableList } from "./lake/tables.tsx";
+import { MaintenanceRuns, TimeTravel } from "./lake/maintenance.tsx";
+import { SnapshotTable, Timeline } from "./lake/snapshots.tsx";
+import { OnDisk, TableList } from "./lake/tables.tsx";
 
 const REFRESH_MS = 10_000;
+const RUNS_SHOWN = 12;
 
 /** What a visitor most likely came for: gold's largest table, else any. */
 function busiest(tables: Tables["items"]): Tables["items"][number] | undefined {
@@ -26,6 +29,7 @@ function busiest(tables: Tables["items"]): Tables["items"][number] | undefined {
 export function Lake() {
   const tables = useResource<Tables>("/api/tables", REFRESH_MS);
   const quality = useResource<Quality>("/api/quality", REFRESH_MS);
+  const maintenance = useResource<Maintenance>(`/api/lake/maintenance?limit=${RUNS_SHOWN}`, REFRESH_MS);
   const layers = status.value?.layers ?? null;
   const listed = tables.state.value.value?.items ?? null;
   const asked = parameters.value.get("table");
@@ -33,10 +37,10 @@ export function Lake() {
   return (
     <div class="page lake">
       <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>
-      <Panel title="The way of a price" note="rows move from left to right; each step is one atomic commit" is_flush>
+      <Panel title="How data flows" note="rows move from left to right; each step is one atomic commit" is_flush>
         {layers === null ? <Skeleton height="11rem" /> : <Flow layers={layers} stream={status.value?.stream ?? null} tables={listed} quality={quality.state.value.value} />}
       </Panel>
-      <Panel title="Tables" is_flush>
+      <Panel title="Tables" note={listed === null ? null : <OnDisk tables={listed} />} is_flush>
         <Loaded what="The list of tables" resource={tables} skeleton={<Skeleton height="20rem" />}>
           {({ items }) =>
             items.length === 0 ? (
@@ -45,6 +49,11 @@ export function Lake() {
               <TableList tables={items} chosen={chosen} />
             )
           }
+        </Loaded>
+      </Panel>
+      <Panel title="Maintenance" note="compaction, snapshot expiry and orphan removal: before → after" is_flush>
+        <Loaded what="The list of maintenance runs" resource={maintenance} skeleton={<Skeleton height="10rem" />}>
+          {(value) => <MaintenanceRuns maintenance={value} />}
         </Loaded>
       </Panel>
       {chosen === null ? null : <OneTable key={chosen} table={chosen} />}
@@ -65,7 +74,7 @@ function OneTable({ table }: { table: string }) {
   return (
     <>
       <h2 class="section-head">{table}</h2>
-      <Panel title="Commits" note="press one for the table as it stood then">
+      <Panel title="Commits" note="click a bar to query that snapshot">
         <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="7rem" />}>
           {({ items }) => (items.length === 0 ? <Empty title="No commit yet" /> : <Timeline table={table} snapshots={items} />)}
         </Loaded>
@@ -76,9 +85,9 @@ function OneTable({ table }: { table: string }) {
             {({ items, next }) => <Files files={items} is_all={next === null} />}
           </Loaded>
         </Panel>
-        <Panel title="Compaction" note="files before and after">
-          <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="8rem" />}>
-            {({ items }) => <Compactions snapshots={items} />}
+        <Panel title="Time travel" note="snapshots are thinned with age">
+          <Loaded what="The table" resource={detail} skeleton={<Skeleton height="8rem" />}>
+            {(value) => <TimeTravel detail={value} />}
           </Loaded>
         </Panel>
       </div>

@@ -60,7 +60,7 @@ function formatCell(value: string | null, kind: Column["kind"]): string {
 }
 
 /** A payload may hold anything: what would drive the terminal is shown as its code instead. */
-function escapeControls(text: string): string {
+export function escapeControls(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
@@ -69,11 +69,26 @@ function escapeControls(text: string): string {
 export function formatTable(columns: readonly Column[], rows: readonly (readonly (string | null)[])[]): string {
   const table = new Table({
     head: columns.map(({ header }) => header),
-    colAligns: columns.map(({ kind }) => (kind === "text" || kind === "time" ? "left" : "right")),
+    colAligns: columns.map(({ kind }) => (isText(kind) ? "left" : "right")),
     style: { head: [], border: [], compact: true },
   });
   for (const row of rows) table.push(columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind)));
   return table.toString();
+}
+
+/** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */
+export function alignColumns(rows: readonly (readonly string[])[], kinds: readonly Column["kind"][]): string[] {
+  const widths = kinds.map((_, column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (isText(kinds[column]) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function isText(kind: Column["kind"] | undefined): boolean {
+  return kind === "text" || kind === "time";
 }
 
 /** The columns of any query: numbers are aligned as such, and printed exactly as they are. */

@@ -16,6 +16,8 @@ export interface LakeSize {
   table_bytes: number | null;
   /** Of the data and delete files that the newest snapshots read; null likewise, and where maintenance moved files meanwhile. */
   live_bytes: number | null;
+  /** Retained snapshots of all tables; null likewise. */
+  snapshots: number | null;
 }
 
 export const MAX_FILES = 6_000;
@@ -27,20 +29,31 @@ const ALLOWED_BYTES = 64 * 1024 * 1024;
 /** Files are counted by folder, 100,000 in under a second; past the limit their bytes are not looked at. */
 export async function measureLake(lake: Lake): Promise<LakeSize> {
   const files = countFiles(lake.folder);
-  if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null };
-  return { files, table_bytes: bytesBelow(pathOfLocation(lake.warehouse)), live_bytes: await liveBytes(lake) };
+  if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null, snapshots: null };
+  const live = await measureLive(lake);
+  return { files, table_bytes: bytesBelow(pathOfLocation(lake.warehouse)), live_bytes: live?.live_bytes ?? null, snapshots: live?.snapshots ?? null };
 }
 
 /** Why the lake has outgrown its budget; null where it has not. Pure. */
-export function overBudget({ files, table_bytes, live_bytes }: LakeSize): string | null {
+export function overBudget({ files, table_bytes, live_bytes }: Omit<LakeSize, "snapshots">): string | null {
   if (files > MAX_FILES) return `${files.toLocaleString("en")} files, more than ${MAX_FILES.toLocaleString("en")}`;
-  if (table_bytes === null || live_bytes === null || table_bytes <= MAX_AMPLIFICATION * live_bytes + ALLOWED_BYTES) return null;
+  if (table_bytes === null || live_bytes === null || table_bytes <= allowedBytes(live_bytes)) return null;
   return `${megabytes(table_bytes)} of table files for ${megabytes(live_bytes)} of live data`;
 }
 
-export function describeSize({ files, table_bytes, live_bytes }: LakeSize): string {
-  const bytes = table_bytes === null ? "" : `, ${megabytes(table_bytes)} of table files`;
-  return `${files.toLocaleString("en")} files${bytes}${live_bytes === null ? "" : ` for ${megabytes(live_bytes)} of live data`}`;
+/** Each figure with its limit. Pure. */
+export function describeSize({ files, table_bytes, live_bytes, snapshots }: LakeSize): string {
+  const parts = [`${files.toLocaleString("en")} of at most ${MAX_FILES.toLocaleString("en")} files`];
+  if (table_bytes !== null && live_bytes !== null) {
+    const amplification = live_bytes === 0 ? "" : ` (amplification ${(table_bytes / live_bytes).toFixed(1)})`;
+    parts.push(`${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ${megabytes(live_bytes)} of live data${amplification}`);
+  } else if (table_bytes !== null) parts.push(`${megabytes(table_bytes)} on disk`);
+  if (snapshots !== null) parts.push(`${snapshots.toLocaleString("en")} snapshots`);
+  return parts.join(", ");
+}
+
+function allowedBytes(live_bytes: number): number {
+  return MAX_AMPLIFICATION * live_bytes + ALLOWED_BYTES;
 }
 
 function megabytes(bytes: number): string {
@@ -69,14 +82,17 @@ function bytesOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-async function liveBytes(lake: Lake): Promise<number | null> {
+async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots: number } | null> {
   const storage = new FileStorage();
   const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse });
   try {
     const reports = new TableReports({ catalog, storage });
-    let live_bytes = 0;
-    for (const table of await reports.all()) for (const { size_bytes } of await reports.files(table)) live_bytes += size_bytes;
-    return live_bytes;
+    let [live_bytes, snapshots] = [0, 0];
+    for (const table of await reports.all()) {
+      snapshots += table.metadata.snapshots.length;
+      for (const { size_bytes } of await reports.files(table)) live_bytes += size_bytes;
+    }
+    return { live_bytes, snapshots };
   } catch (error) {
     // A snapshot that was the newest one has expired since.
     if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;

@@ -126,7 +126,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
-      ...(open.cluster === null && { maintenance: maintenanceIn(open, worker, status, step) }),
+      ...(open.cluster === null && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
       following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier, worker, figures }),
       clock: systemClock,
       signal: stopping.signal,
@@ -168,7 +168,10 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
 const MAINTENANCE_ENGINE = { memory_limit_mb: 128, threads: 1 };
 
 /** Of a cluster's lake an orchestrator takes care. Commits to what dbt writes wait until no increment is under way. */
-function maintenanceIn(open: OpenLake, worker: DbtWorker, status: Status, step: StepListener): MaintenanceSchedule {
+function maintenanceIn(
+  open: OpenLake,
+  { worker, status, figures, step }: { worker: DbtWorker; status: Status; figures: PipelineFigures; step: StepListener },
+): MaintenanceSchedule {
   const built = new Set<string>(BUILT_LAYERS);
   return new MaintenanceSchedule({
     lake: open.lake,
@@ -185,8 +188,11 @@ function maintenanceIn(open: OpenLake, worker: DbtWorker, status: Status, step: 
       }
     },
     events: {
-      maintained: () => {},
-      failed: (table, error) => status.maintenanceFailed(table, error),
+      maintained: figures.maintained,
+      failed: (table, error) => {
+        figures.maintenanceFailed();
+        status.maintenanceFailed(table, error);
+      },
     },
   });
 }

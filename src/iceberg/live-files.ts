@@ -21,6 +21,13 @@ const MS_PER_DAY = 86_400_000;
 /** Manifests are immutable. A file takes about 500 bytes of memory, so these are 10 MB. */
 const MAX_CACHED_FILES = 20_000;
 
+/** What a snapshot is made of. */
+export interface SnapshotContent {
+  /** Those of the newest manifest first. */
+  files: LiveFile[];
+  manifests: number;
+}
+
 /** The files of snapshots, read from manifests alone; manifests read once stay in memory, those used last up to a number of files in all. */
 export class LiveFiles {
   readonly #storage: Storage;
@@ -36,10 +43,15 @@ export class LiveFiles {
 
   /** Newest manifest first. Throws what storage throws where a snapshot has expired meanwhile. */
   async of(metadata: TableMetadata, snapshot: Snapshot): Promise<LiveFile[]> {
+    return (await this.contentOf(metadata, snapshot)).files;
+  }
+
+  /** Throws what storage throws where a snapshot has expired meanwhile. */
+  async contentOf(metadata: TableMetadata, snapshot: Snapshot): Promise<SnapshotContent> {
     const manifests = decodeManifestList(await this.#storage.read(snapshot["manifest-list"]));
     const lists: LiveFile[][] = [];
     for (const manifest of manifests) lists.push(await this.#filesIn(metadata, manifest));
-    return lists.flat();
+    return { files: lists.flat(), manifests: manifests.length };
   }
 
   async #filesIn(metadata: TableMetadata, manifest: ManifestFile): Promise<LiveFile[]> {

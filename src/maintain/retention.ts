@@ -38,6 +38,29 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   min_snapshots: 10,
 };
 
+/** What Spark's procedure keeps in a cluster. */
+export const CLUSTER_RETENTION_MS = 7 * DAY_MS;
+export const CLUSTER_RETENTION: RetentionPolicy = { ...keepWithin(CLUSTER_RETENTION_MS), min_snapshots: 10 };
+
+/** How fine time travel is, in words that continue "Retained:". Pure. */
+export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): string {
+  const parts = tiers.map(({ within_ms, every_ms }, index) => {
+    const kept = every_ms === 0 ? "every snapshot" : `one per ${describeSpan(every_ms)}`;
+    if (!Number.isFinite(within_ms)) return `${kept} after that`;
+    return index === 0 ? `${kept} of the last ${describeSpan(within_ms)}` : `${kept} up to ${describeSpan(within_ms, true)}`;
+  });
+  const newest = min_snapshots > 1 ? `; the newest ${min_snapshots} at any age` : "";
+  return `${parts.join(", then ")}${newest}`;
+}
+
+/** In the largest unit that divides it: "30 minutes"; "hour" for one, or "1 hour" with its number. */
+function describeSpan(span_ms: number, with_one = false): string {
+  const [unit_ms, unit] = ([[DAY_MS, "day"], [HOUR_MS, "hour"]] as const).find(([size_ms]) => span_ms % size_ms === 0) ?? [MINUTE_MS, "minute"];
+  const count = Math.round(span_ms / unit_ms);
+  if (count !== 1) return `${count} ${unit}s`;
+  return with_one ? `1 ${unit}` : unit;
+}
+
 /** Everything up to an age, and nothing but the newest after it. */
 export function keepWithin(age_ms: number): RetentionPolicy {
   return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };

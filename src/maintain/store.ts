@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../sqlite-file.ts";
@@ -31,9 +32,30 @@ const FORMAT: SqliteFormat = {
   failures: {},
 };
 
+const FILE_NAME = "maintenance.db";
 /** Runs that are kept: about a week of ten tables at default settings. */
 const MAX_RUNS = 5_000;
 const BUSY_TIMEOUT_MS = 5_000;
+
+export interface RunsRequest {
+  table?: string;
+  action?: ActionName;
+  limit?: number;
+  /** Only runs recorded before the one with this id. */
+  before_id?: number;
+}
+
+/** The recorded runs of a lake, newest first; none where the lake was never maintained. Throws MAINTENANCE_… errors. */
+export function recordedRuns(lake_folder: string, request: RunsRequest): MaintenanceRun[] {
+  // Opening the file would make it.
+  if (!existsSync(join(lake_folder, FILE_NAME))) return [];
+  const store = new MaintenanceStore(lake_folder);
+  try {
+    return store.runs(request);
+  } finally {
+    store.close();
+  }
+}
 
 /** What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors. */
 export class MaintenanceStore implements PendingFiles {
@@ -41,7 +63,7 @@ export class MaintenanceStore implements PendingFiles {
   readonly #database: DatabaseSync;
 
   constructor(lake_folder: string) {
-    this.#file = join(lake_folder, "maintenance.db");
+    this.#file = join(lake_folder, FILE_NAME);
     this.#database = openSqliteFile(this.#file, FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
     this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -55,10 +77,11 @@ export class MaintenanceStore implements PendingFiles {
   }
 
   /** Newest first. */
-  runs({ table, action, limit = 100 }: { table?: string; action?: ActionName; limit?: number } = {}): MaintenanceRun[] {
+  runs({ table, action, limit = 100, before_id }: RunsRequest = {}): MaintenanceRun[] {
     const rows = this.#prepare(
-      "SELECT id, started_at, report FROM runs WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) ORDER BY id DESC LIMIT ?3",
-    ).all(table ?? null, action ?? null, limit);
+      `SELECT id, started_at, report FROM runs
+       WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?3`,
+    ).all(table ?? null, action ?? null, limit, before_id ?? null);
     return rows.map((row) => ({ id: Number(row["id"]), started_at: String(row["started_at"]), ...(JSON.parse(String(row["report"])) as ActionReport) }));
   }
 

@@ -76,7 +76,10 @@ export async function freshness(request: FreshnessRequest, times: RecordTimes): 
   for (const layer of ["bronze", "silver", "gold"] as const) {
     const tables = request.tables.filter(({ identifier }) => identifier.namespace[0] === layer);
     const since_ms = request.now_us / 1000 - 60_000;
-    const committed_ms = tables.flatMap(({ metadata }) => Number(currentSnapshot(metadata)?.["timestamp-ms"] ?? []));
+    const committed_ms = tables.flatMap(({ metadata }) => {
+      const current = currentSnapshot(metadata);
+      return current === null ? [] : [Number(current["timestamp-ms"])];
+    });
     layers.push({
       layer,
       ...(await behind(slowest(tables))),

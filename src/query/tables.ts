@@ -1,9 +1,10 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { historyOf } from "../catalog/metadata/history.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
-import { LiveFiles, type LiveFile } from "../iceberg/live-files.ts";
+import { LiveFiles, type LiveFile, type SnapshotContent } from "../iceberg/live-files.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -16,7 +17,10 @@ export interface TableFigures {
   files: number;
   delete_files: number;
   partitions: number;
+  manifests: number;
   snapshots: number;
+  /** The earliest time at which the table can be queried; null before its first commit. */
+  oldest_snapshot_at: string | null;
   snapshot_id: string | null;
   committed_at: string | null;
   commits_last_minute: number;
@@ -32,12 +36,16 @@ export interface SnapshotFigures {
   added_rows: number | null;
   deleted_rows: number | null;
   added_files: number | null;
+  /** Rows that readers of the snapshot see. */
   total_rows: number | null;
   total_files: number | null;
+  /** Of its data and delete files. */
   total_size_bytes: number | null;
   summary: Record<string, string>;
   was_current: boolean;
 }
+
+type SnapshotTotals = Pick<SnapshotFigures, "total_rows" | "total_files" | "total_size_bytes">;
 
 const CONTENT_NAMES = ["data", "position_deletes", "equality_deletes"] as const;
 
@@ -45,8 +53,10 @@ const CONTENT_NAMES = ["data", "position_deletes", "equality_deletes"] as const;
 export class TableReports {
   readonly #catalog: TableCatalog;
   readonly #files: LiveFiles;
-  /** The files of each table's newest snapshot. */
-  readonly #current = new Map<string, { snapshot_id: string; files: LiveFile[] }>();
+  /** The content of each table's newest snapshot. */
+  readonly #current = new Map<string, SnapshotContent & { snapshot_id: string }>();
+  /** By table, then by snapshot: a snapshot never changes, and its manifests are read once. */
+  readonly #totals = new Map<string, Map<string, SnapshotTotals>>();
 
   constructor({ catalog, storage }: { catalog: TableCatalog; storage: Storage }) {
     this.#catalog = catalog;
@@ -69,7 +79,7 @@ export class TableReports {
 
   async figures(table: LoadedTable, now_ms: number): Promise<TableFigures> {
     const { metadata, identifier } = table;
-    const files = await this.files(table);
+    const { files, manifests } = await this.#contentOf(table);
     const data = files.filter(({ content }) => content === CONTENT.data);
     const deleted_rows = rowsOf(files, CONTENT.position_deletes);
     const current = currentSnapshot(metadata);
@@ -82,7 +92,9 @@ export class TableReports {
       files: data.length,
       delete_files: files.length - data.length,
       partitions: new Set(data.map(({ partition }) => partition)).size,
+      manifests,
       snapshots: metadata.snapshots.length,
+      oldest_snapshot_at: oldestOf(metadata),
       snapshot_id: current === null ? null : String(current["snapshot-id"]),
       committed_at: current === null ? null : isoOf(current["timestamp-ms"]),
       commits_last_minute: commitsSince(table, now_ms - 60_000),
@@ -91,15 +103,48 @@ export class TableReports {
 
   /** Of the newest snapshot; none before the first. */
   async files(table: LoadedTable): Promise<LiveFile[]> {
+    return (await this.#contentOf(table)).files;
+  }
+
+  async #contentOf(table: LoadedTable): Promise<SnapshotContent> {
     const current = currentSnapshot(table.metadata);
-    if (current === null) return [];
+    if (current === null) return { files: [], manifests: 0 };
     const name = table.metadata["table-uuid"];
     const snapshot_id = String(current["snapshot-id"]);
     const known = this.#current.get(name);
-    if (known?.snapshot_id === snapshot_id) return known.files;
-    const files = await this.#files.of(table.metadata, current);
-    this.#current.set(name, { snapshot_id, files });
-    return files;
+    if (known?.snapshot_id === snapshot_id) return known;
+    const content = await this.#files.contentOf(table.metadata, current);
+    this.#current.set(name, { snapshot_id, ...content });
+    return content;
+  }
+
+  /** The snapshots with their totals counted in manifests: summaries lack some, and count rows that are deleted. */
+  async withTotals({ metadata }: LoadedTable, snapshots: readonly SnapshotFigures[]): Promise<SnapshotFigures[]> {
+    const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
+    const known = this.#totals.get(metadata["table-uuid"]) ?? new Map<string, SnapshotTotals>();
+    this.#totals.set(metadata["table-uuid"], known);
+    for (const id of known.keys()) if (!by_id.has(id)) known.delete(id);
+    const counted: SnapshotFigures[] = [];
+    // One after the other: a table's first look must not keep the event loop from others.
+    for (const figures of snapshots) {
+      const snapshot = by_id.get(figures.snapshot_id);
+      const totals = known.get(figures.snapshot_id) ?? (snapshot === undefined ? null : await this.#totalsOf(metadata, snapshot));
+      if (totals !== null) known.set(figures.snapshot_id, totals);
+      counted.push({ ...figures, ...totals });
+    }
+    return counted;
+  }
+
+  /** Null where the snapshot has expired meanwhile. */
+  async #totalsOf(metadata: LoadedTable["metadata"], snapshot: Snapshot): Promise<SnapshotTotals | null> {
+    try {
+      const files = await this.#files.of(metadata, snapshot);
+      const total_files = files.filter(({ content }) => content === CONTENT.data).length;
+      return { total_rows: rowsLeft(files), total_files, total_size_bytes: sum(files.map(({ size_bytes }) => size_bytes)) };
+    } catch (error) {
+      if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
+      throw error;
+    }
   }
 
   /** Rows of the newest snapshot in one partition (`name=value`), deleted ones subtracted. */
@@ -131,7 +176,12 @@ export function commitsSince({ metadata }: LoadedTable, since_ms: number): numbe
   return history.length - 1 - history.findLastIndex(({ at_ms }) => at_ms <= since_ms);
 }
 
-/** Newest first. */
+function oldestOf(metadata: LoadedTable["metadata"]): string | null {
+  const [oldest] = historyOf(metadata);
+  return oldest === undefined ? null : isoOf(oldest.at_ms);
+}
+
+/** Newest first, by their summaries alone. */
 export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
   const current = new Set(historyOf(metadata).map(({ snapshot_id }) => String(snapshot_id)));
   return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).toReversed();
@@ -151,7 +201,7 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
     added_rows: figure("added-records"),
     deleted_rows: deletedRows(figure),
     added_files: figure("added-data-files"),
-    total_rows: figure("total-records"),
+    total_rows: totalRows(figure),
     total_files: figure("total-data-files"),
     total_size_bytes: figure("total-files-size"),
     summary,
@@ -166,11 +216,18 @@ function deletedRows(figure: (name: string) => number | null): number | null {
   return of_files === null ? marked : of_files + (marked ?? 0);
 }
 
-/** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and is told by the figures that only it keeps. */
+/** The summary's total counts the rows of data files, those that position deletes take away among them. */
+function totalRows(figure: (name: string) => number | null): number | null {
+  const records = figure("total-records");
+  const deletes = figure("total-position-deletes") ?? (figure("total-delete-files") === 0 ? 0 : null);
+  return records === null || deletes === null ? null : records - deletes;
+}
+
+/** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their sizes. */
 function committerOf(summary: Readonly<Record<string, string>>): string {
   const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");
   if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");
-  const is_duckdb = summary["deleted-data-files"] !== undefined && summary["added-files-size"] === undefined;
+  const is_duckdb = summary["total-data-files"] !== undefined && !Object.keys(summary).some((name) => name.endsWith("-files-size"));
   return is_duckdb ? "duckdb" : "not named";
 }
 

@@ -27,7 +27,7 @@ export interface ScheduledMaintenance {
 /** Looking costs one read of each table's metadata, which the catalog holds in memory. */
 const LOOK_MS = 20_000;
 /** Commits of a table since it was last compacted: its small files are then enough for one larger one. */
-const COMPACT_AFTER_COMMITS = 8;
+export const COMPACT_AFTER_COMMITS = 8;
 /** Snapshots past their time: removing them one by one would cost a commit each. */
 const EXPIRE_AFTER_SNAPSHOTS = 8;
 /** And so long after the last time whatever the number, so that a table that is written rarely is thinned too. */

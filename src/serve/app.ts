@@ -15,6 +15,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { expectationRoutes } from "./routes/expectations.ts";
 import { lakeRoutes } from "./routes/lake.ts";
 import { logRoutes } from "./routes/log.ts";
+import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { metricRoutes } from "./routes/metrics.ts";
 import { pipelineRoutes } from "./routes/pipeline.ts";
 import { qualityRoutes } from "./routes/quality.ts";
@@ -45,6 +46,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   ruleRoutes(app, parts);
   alertRoutes(app, parts);
   lakeRoutes(app, parts);
+  maintenanceRoutes(app, parts);
   logRoutes(app, parts);
   qualityRoutes(app, parts);
   expectationRoutes(app, parts);

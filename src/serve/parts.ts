@@ -1,6 +1,7 @@
 import type { TableReports } from "../query/tables.ts";
 import type { Assets } from "./assets.ts";
 import type { Console } from "./console/console.ts";
+import type { DiskUsage } from "./disk-usage.ts";
 import type { EventHub } from "./events/hub.ts";
 import type { Gate } from "./guard/token.ts";
 import type { Health } from "./health.ts";
@@ -13,6 +14,7 @@ export interface Parts {
   served: Served;
   reader: LakeReader;
   tables: TableReports;
+  disk: DiskUsage;
   health: Health;
   hub: EventHub;
   console: Console;

@@ -5,6 +5,7 @@ import { TableReports } from "../query/tables.ts";
 import { createApp } from "./app.ts";
 import type { Assets } from "./assets.ts";
 import { Console, type ConsoleLimits } from "./console/console.ts";
+import { DiskUsage } from "./disk-usage.ts";
 import { EventHub } from "./events/hub.ts";
 import { checkToken, Gate } from "./guard/token.ts";
 import { Health } from "./health.ts";
@@ -62,6 +63,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const parts: Parts = {
     served,
     tables,
+    disk: new DiskUsage({ tables, storage: served.open.storage, clock: served.clock }),
     health,
     hub,
     assets,

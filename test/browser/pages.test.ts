@@ -16,7 +16,7 @@ const PAGES: PageCase[] = [
   { path: "/", full: /BTC\s+Bitcoin/, empty: /No coin yet/ },
   { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /The lake knows no coin/ },
   { path: "/alerts", full: /Any coin down more than 5/, empty: /All quiet/ },
-  { path: "/lake", full: /fact_crypto_ticks/, empty: /No table yet|crypto_products/ },
+  { path: "/lake", full: /files and [^]* on disk for [^]*fact_crypto_ticks[^]*Time travel/, empty: /No table has been maintained yet\s+Compaction starts after \d+ commits of a table/ },
   { path: "/log", full: /crypto\.prices\.raw/, empty: /No message here yet/ },
   { path: "/quality", full: /Quarantine/, empty: /Nothing judged yet/ },
   { path: "/sql", full: /fact_crypto_ticks/, empty: /Nothing asked yet/ },

@@ -27,7 +27,7 @@ describe("doctor and the size of lakes", () => {
     const found = await findings();
     const own = found.find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
     assert.equal(own?.state, "ok");
-    assert.match(own?.detail ?? "", /^\d+ files, .* MB of table files for .* MB of live data$/);
+    assert.match(own?.detail ?? "", /^\d+ of at most 6,000 files, .* MB of at most .* MB on disk for .* MB of live data \(amplification [\d.]+\), \d+ snapshots$/);
     assert.equal(found.find(({ subject }) => subject === "a key")?.state, "optional");
   });
 
@@ -68,4 +68,14 @@ test("what tables take is held against what is live, with room for a small lake'
   assert.match(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: 1_000 * MB }) ?? "", /2100 MB of table files for 1000 MB of live data/);
   assert.match(overBudget({ files: 6_001, table_bytes: null, live_bytes: null }) ?? "", /6,001 files/);
   assert.equal(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: null }), null);
+});
+
+test("a lake's size is shown with its limits, as far as it was measured", () => {
+  const MB = 1e6;
+  assert.equal(
+    describeSize({ files: 1_234, table_bytes: 150 * MB, live_bytes: 100 * MB, snapshots: 1_300 }),
+    "1,234 of at most 6,000 files, 150 MB of at most 267 MB on disk for 100 MB of live data (amplification 1.5), 1,300 snapshots",
+  );
+  assert.equal(describeSize({ files: 4, table_bytes: 0, live_bytes: 0, snapshots: 0 }), "4 of at most 6,000 files, 0.0 MB of at most 67 MB on disk for 0.0 MB of live data, 0 snapshots");
+  assert.equal(describeSize({ files: 99_999, table_bytes: null, live_bytes: null, snapshots: null }), "99,999 of at most 6,000 files");
 });

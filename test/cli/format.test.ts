@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assert as check, bigInt, property } from "fast-check";
+import { formatHistory, formatReports } from "../../src/cli/maintenance-report.ts";
+import { emptyReport, type ActionReport } from "../../src/maintain/parts.ts";
 import { columnsOf, formatDecimal, formatTable, formatTime } from "../../src/cli/format.ts";
 
 test("figures are printed in full, with thousands and without trailing zeros", () => {
@@ -78,4 +80,28 @@ test("the columns of a query are aligned as numbers, and printed as they are", (
   ]);
   const table = formatTable(columns, [["2023", "1e-15"]]);
   assert.ok(table.includes("2023") && table.includes("1e-15"), table);
+});
+
+const LARGE: ActionReport = {
+  ...emptyReport("compact", "silver.a_table_with_quite_a_long_name_of_its_kind", { files: 100_000, delete_files: 50_000, size_bytes: 2_900e6, rows: 1, manifests: 9, snapshots: 5_000 }),
+  after: { files: 120, delete_files: 0, size_bytes: 293.4e6, rows: 1, manifests: 1, snapshots: 130 },
+  deleted_files: 99_880,
+  seconds: 342,
+};
+
+test("a report of maintenance fits a terminal of 80 columns, with every figure before and after", () => {
+  const small = { ...emptyReport("orphans", LARGE.table, { ...LARGE.after, size_bytes: 1_234_000 }), deleted_files: 3, seconds: 0.04 };
+  const report = formatReports([LARGE, small, { ...small, table: "gold.other" }]);
+  const history = formatHistory([{ id: 2, started_at: "2026-03-14T02:10:00.123Z", ...LARGE }, { id: 1, started_at: "2026-03-14T02:09:00.123Z", ...small }]);
+  for (const line of `${report}\n${history}`.split("\n")) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+  for (const figure of ["100000→120", "50000→0", "2900→293", "5000→130", "99880", "342.0"]) assert.ok(report.includes(figure) && history.includes(figure), `${figure} in\n${report}`);
+  // What did not change is shown once, and a table's name stands before the first of its runs.
+  assert.match(report, /^  orphans\s+120\s+0\s+1\.23\s+130\s+3\s+0\.0$/m);
+  assert.equal(report.split(LARGE.table).length, 2);
+  assert.ok(history.includes("03-14 02:10"));
+});
+
+test("a dry run of compaction reports the files that it would rewrite", () => {
+  const [, , line = ""] = formatReports([{ ...LARGE, after: LARGE.before, rewritten_files: 777, deleted_files: 0, is_dry_run: true }]).split("\n");
+  assert.match(line, /^  compact\s+100000\s+50000\s+2900\s+5000\s+777\s/);
 });

@@ -2,15 +2,21 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { Candles, Coin, Coins, UnmappedProducts } from "../../pipelines/crypto/api/schemas.ts";
+import { systemClock } from "../../src/clock.ts";
+import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
+import { keepWithin } from "../../src/maintain/retention.ts";
+import { MaintenanceStore } from "../../src/maintain/store.ts";
+import { COMPACT_AFTER_COMMITS } from "../../src/schedule/maintain.ts";
 import { Alerts, BackTest, RuleItem, Rules } from "../../src/serve/schemas/alerts.ts";
 import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
 import { Messages, Topics } from "../../src/serve/schemas/log.ts";
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
+import { Maintenance } from "../../src/serve/schemas/maintenance.ts";
 import { Quality, RefusedElements } from "../../src/serve/schemas/quality.ts";
 import { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { Health, Status } from "../../src/serve/schemas/status.ts";
-import { Files, Snapshots, TableDetail, Tables } from "../../src/serve/schemas/tables.ts";
-import { Problem } from "../../src/serve/schemas/values.ts";
+import { Files, Snapshots, TableDetail, Tables, type SnapshotDetail } from "../../src/serve/schemas/tables.ts";
+import { Problem, type Page } from "../../src/serve/schemas/values.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 import { parsePrometheus } from "./prometheus.ts";
@@ -79,6 +85,7 @@ describe("the API over a running lake", () => {
       ["/api/tables/gold.dim_crypto", TableDetail],
       ["/api/tables/gold.dim_crypto/snapshots", Snapshots],
       ["/api/tables/gold.dim_crypto/files", Files],
+      ["/api/lake/maintenance", Maintenance],
       ["/api/log/topics", Topics],
       [`/api/log/topics/${TOPIC}/messages`, Messages],
       ["/api/quality", Quality],
@@ -93,6 +100,24 @@ describe("the API over a running lake", () => {
       assert.doesNotThrow(async () => schema.parse(await response.json()), path);
     }
     assert.deepEqual(running.errors, []);
+  });
+
+  test("tells what the tables' folders hold beyond the live files, and how fine time travel is", async () => {
+    for (const { table, ...summary } of await all<Tables["items"][number]>("/api/tables", 100)) {
+      const { location, retention, ...detail } = await running.json<TableDetail>(`/api/tables/${table}`);
+      let [files, bytes] = [0, 0];
+      for await (const { size_bytes } of lake.open.storage.list(location)) [files, bytes] = [files + 1, bytes + size_bytes];
+      assert.deepEqual([summary.disk_files, summary.disk_bytes], [files, bytes], table);
+      assert.equal(summary.amplification, bytes / summary.size_bytes, table);
+      // A manifest list and a metadata file beside the data, its deletes and its manifests.
+      assert.ok(files >= summary.files + summary.delete_files + summary.manifests + 2 && summary.manifests > 0, table);
+      assert.deepEqual([detail.disk_bytes, detail.manifests], [summary.disk_bytes, summary.manifests]);
+      const oldest = (await all<{ committed_at: string }>(`/api/tables/${table}/snapshots`, 100)).at(-1);
+      assert.equal(detail.oldest_snapshot_at, oldest?.committed_at, table);
+      assert.match(retention.description, /^every snapshot of the last \d+ minutes, then one per .* after that; the newest \d+ at any age$/);
+      assert.equal(retention.tiers[0]?.every_s, 0);
+      assert.equal(retention.tiers.at(-1)?.within_s, null);
+    }
   });
 
   test("gives a weak ETag with what is read, and nothing a second time to who has it", async () => {
@@ -228,6 +253,43 @@ describe("the API over a running lake", () => {
     assert.equal(files.filter(({ content }) => content === "data").length, (await running.json<TableDetail>("/api/tables/gold.fact_crypto_ticks")).files);
   });
 
+  test("gives each snapshot the rows that a query of it counts, the size of its files, and who made it", async () => {
+    await lake.change("create table lake.gold.scratch (id int)");
+    for (const sql of ["insert into lake.gold.scratch select * from range(10)", "delete from lake.gold.scratch where id < 4", "insert into lake.gold.scratch values (7)"]) await lake.change(sql);
+    const snapshots = await all<SnapshotDetail>("/api/tables/gold.scratch/snapshots", 2);
+    assert.deepEqual(snapshots.map(({ operation, committer, total_rows }) => [operation, committer, total_rows]), [["append", "duckdb", 7], ["delete", "duckdb", 6], ["append", "duckdb", 10]]);
+    for (const { table, rows, files, size_bytes } of await all<Tables["items"][number]>("/api/tables", 100)) {
+      const [newest] = (await running.json<Page<SnapshotDetail>>(`/api/tables/${table}/snapshots?limit=1`)).items;
+      assert.deepEqual([newest?.total_rows, newest?.total_files, newest?.total_size_bytes], [rows, files, size_bytes], table);
+      assert.notEqual(newest?.committer, "not named", table);
+    }
+    await lake.change("drop table lake.gold.scratch");
+  });
+
+  test("shows maintenance runs with their figures, newest first, of one table where asked", async () => {
+    const none = Maintenance.parse(await running.json("/api/lake/maintenance"));
+    assert.deepEqual(none, { items: [], next: null, compacts_after_commits: COMPACT_AFTER_COMMITS });
+    await lake.change("create table lake.gold.scratch (id int)");
+    for (let value = 0; value < 3; value += 1) await lake.change(`insert into lake.gold.scratch values (${value})`);
+    const store = new MaintenanceStore(lake.open.lake.folder);
+    try {
+      const maintainer = embeddedMaintainer({ open: lake.open, store, clock: systemClock, signal: AbortSignal.timeout(60_000) });
+      const [report] = await maintainer.maintain("gold.scratch", ["expire"], { expire: { policy: keepWithin(0) } });
+      for (const table of ["gold.a", "gold.b", "gold.a"]) store.record("2026-01-01T00:00:00.000Z", { ...report!, table });
+      const runs = await all<Maintenance["items"][number]>("/api/lake/maintenance", 1);
+      assert.deepEqual(runs.map(({ table }) => table), ["gold.a", "gold.b", "gold.a", "gold.scratch"]);
+      const real = runs.at(-1)!;
+      assert.deepEqual([real.action, real.before.snapshots, real.after.snapshots, real.expired_snapshots], ["expire", 3, 1, 2]);
+      assert.ok(real.deleted_files > 0 && real.before.files === 3 && real.after.rows === 3);
+      assert.deepEqual((await all<{ table: string }>("/api/lake/maintenance?table=gold.a", 1)).map(({ table }) => table), ["gold.a", "gold.a"]);
+      assert.deepEqual((await running.json<Maintenance>("/api/lake/maintenance?table=gold.none")).items, []);
+      assert.equal((await problem("/api/lake/maintenance?cursor=nonsense")).code, "BAD_CURSOR");
+    } finally {
+      store.close();
+      await lake.change("drop table lake.gold.scratch");
+    }
+  });
+
   test("shows the log's messages in both directions, each once, and finds what is searched for", async () => {
     const { items } = Topics.parse(await running.json("/api/log/topics"));
     const { begin, end } = items[0]!.partitions[0]!;
@@ -345,6 +407,15 @@ describe("the API over a running lake", () => {
     const families = parsePrometheus(await response.text());
     const [[rows] = []] = await lake.rows("select count(*) from gold.dim_crypto");
     assert.equal(families.get("coinlake_table_rows")?.samples.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value, Number(rows));
+    const detail = await running.json<TableDetail>("/api/tables/gold.dim_crypto");
+    const figures = { files: "files", delete_files: "delete_files", bytes: "size_bytes", manifests: "manifests", snapshots: "snapshots" } as const;
+    for (const figure of [...Object.keys(figures), "disk_files", "disk_bytes"]) {
+      const by_table = families.get(`coinlake_table_${figure}`)?.samples ?? [];
+      assert.equal(families.get(`coinlake_lake_${figure}`)?.samples[0]?.value, by_table.reduce((sum, { value: own }) => sum + own, 0), figure);
+      const own = by_table.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value;
+      if (figure in figures) assert.equal(own, detail[figures[figure as keyof typeof figures]], figure);
+      else assert.ok((own ?? 0) > 0, figure);
+    }
     const [bound] = await lake.open.log.bounds(TOPIC);
     assert.equal(families.get("coinlake_log_records_total")?.samples[0]?.value, bound?.end);
     assert.ok((families.get("coinlake_http_requests_total")?.samples.length ?? 0) > 10);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { emptyReport } from "../../src/maintain/parts.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { EventLoopDelay } from "../../src/serve/event-loop-delay.ts";
 import { formatFamily, Metrics } from "../../src/serve/metrics.ts";
@@ -74,6 +75,25 @@ test("the pipeline's commits, increments, conflicts and retries are counted", ()
   assert.equal(value("coinlake_increment_seconds", "coinlake_increment_seconds_count"), 1);
   assert.equal(value("coinlake_commit_conflicts_total"), 1);
   assert.equal(value("coinlake_pipeline_retries_total"), 1);
+  assert.equal(value("coinlake_bronze_commit_bytes_total"), 10_000);
+});
+
+test("maintenance is counted by action, with what write amplification is derived from; every series is there before the first run", () => {
+  const figures = new PipelineFigures(new Metrics());
+  const read = () => parsePrometheus(figures.metrics.text());
+  const byAction = (family: string) => Object.fromEntries(read().get(family)?.samples.map(({ labels, value }) => [labels["action"], value]) ?? []);
+  const value = (family: string) => read().get(family)?.samples[0]?.value;
+  assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 0, expire: 0, orphans: 0 });
+  const before = { files: 8, delete_files: 2, size_bytes: 1_000, rows: 10, manifests: 2, snapshots: 9 };
+  figures.maintained({ ...emptyReport("compact", "gold.a", before), rewritten_bytes: 1_000, added_bytes: 700, conflicts: 2, seconds: 1.5 });
+  figures.maintained({ ...emptyReport("compact", "gold.b", before), rewritten_bytes: 500, added_bytes: 300, seconds: 0.5 });
+  figures.maintained({ ...emptyReport("expire", "gold.a", before), deleted_files: 30, expired_snapshots: 7, seconds: 0.25 });
+  figures.maintenanceFailed();
+  assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 2, expire: 1, orphans: 0 });
+  assert.deepEqual(byAction("coinlake_maintenance_seconds_total"), { compact: 2, expire: 0.25, orphans: 0 });
+  assert.deepEqual(byAction("coinlake_maintenance_deleted_files_total"), { compact: 0, expire: 30, orphans: 0 });
+  const totals = ["rewritten_bytes", "written_bytes", "expired_snapshots", "conflicts", "failures"].map((name) => value(`coinlake_maintenance_${name}_total`));
+  assert.deepEqual(totals, [1_500, 1_000, 7, 2, 1]);
 });
 
 test("the resident memory of a process is read while it lives", { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" }, async () => {

@@ -29,7 +29,7 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
               </span>
             </span>
             <span class="figure muted">
-              {plural(of.length, "file")} · {formatBytes(sizeOf(of))} · {plural(of.reduce((total, { rows, content }) => total + (content === "data" ? rows : 0), 0), "row")}
+              {countsOf(of)} · {formatBytes(sizeOf(of))} · {plural(rowsLeft(of), "row")}
             </span>
           </li>
         ))}
@@ -38,4 +38,14 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
       {is_all ? null : <p class="note">The first {formatCount(files.length)} files only.</p>}
     </>
   );
+}
+
+function countsOf(files: readonly DataFile[]): string {
+  const data = files.filter(({ content }) => content === "data").length;
+  return data === files.length ? plural(data, "file") : `${formatCount(data)} data + ${formatCount(files.length - data)} delete files`;
+}
+
+/** A position delete takes one row away; those that equality deletes take are not known without a scan. */
+function rowsLeft(files: readonly DataFile[]): number {
+  return files.reduce((total, { rows, content }) => total + (content === "data" ? rows : content === "position_deletes" ? -rows : 0), 0);
 }

@@ -22,7 +22,7 @@ interface FlowProps {
   quality: Quality | null;
 }
 
-/** The way of a price: what each step holds, how far it is behind the log, and what it left out. */
+/** How data flows: what each step holds, how far it is behind the log, and what it left out. */
 export function Flow({ layers, stream, tables, quality }: FlowProps) {
   return (
     <ol class="flow" aria-label="From the log to gold">
@@ -56,13 +56,20 @@ function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSum
               <dd class="figure">{tables === null ? <Skeleton width="4rem" /> : formatCount(sum("rows"))}</dd>
             </div>
             <div>
-              <dt>files</dt>
+              <dt>data files</dt>
               <dd class="figure">{tables === null ? <Skeleton width="5rem" /> : `${formatCount(sum("files"))} · ${formatBytes(sum("size_bytes"))}`}</dd>
             </div>
             <div>
               <dt>commits</dt>
               <dd class="figure">
-                {commits_last_minute}/min, last <Age at={layer.committed_at} />
+                {layer.committed_at === null ? (
+                  "none yet"
+                ) : (
+                  <>
+                    last <Age at={layer.committed_at} />
+                    {commits_last_minute > 0 ? `, ${commits_last_minute} in a minute` : ""}
+                  </>
+                )}
               </dd>
             </div>
           </>

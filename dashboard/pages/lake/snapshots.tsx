@@ -4,7 +4,7 @@ import { formatBytes, formatCount } from "../../format/number.ts";
 import { Badge } from "../../parts/badge.tsx";
 import { Missing } from "../../parts/figures.tsx";
 import { moveThroughRows } from "../../parts/rows.ts";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Moment } from "../../parts/time.tsx";
 import { go } from "../../router.ts";
 
 const SHOWN = 120;
@@ -17,13 +17,22 @@ export function queryAt(table: string, snapshot: SnapshotDetail): string {
   return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
 }
 
+/** A commit that put the same rows into other files. */
+function isCompaction({ operation }: SnapshotDetail): boolean {
+  return operation === "replace";
+}
+
+function addedBy(snapshot: SnapshotDetail): number {
+  return isCompaction(snapshot) ? 0 : (snapshot.added_rows ?? 0);
+}
+
 /**
  * Commits as bars in their order, as high as the rows they brought; those that rewrote rather than added stand out. Pressing
  * one is a shortcut of the mouse: the table of snapshots below has the same links for every hand.
  */
 export function Timeline({ table, snapshots }: { table: string; snapshots: readonly SnapshotDetail[] }) {
   const shown = snapshots.slice(0, SHOWN).toReversed();
-  const greatest = Math.max(1, ...shown.map(({ added_rows }) => added_rows ?? 0));
+  const greatest = Math.max(1, ...shown.map(addedBy));
   const step = WIDTH / Math.max(shown.length, 24);
   const [first, last] = [shown[0], shown.at(-1)];
   if (first === undefined || last === undefined) return null;
@@ -31,11 +40,12 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
     <figure class="timeline">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`The last ${shown.length} commits to ${table}, most rows in one: ${formatCount(greatest)}`}>
         {shown.map((snapshot, index) => {
-          const height = Math.max(2, ((snapshot.added_rows ?? 0) / greatest) * (HEIGHT - 4));
+          const share = isCompaction(snapshot) ? 1 : addedBy(snapshot) / greatest;
+          const height = Math.max(2, share * (HEIGHT - 4));
           return (
             <g key={snapshot.snapshot_id} class="commit-group" onClick={() => go(queryAt(table, snapshot))}>
               <rect class="hit" x={index * step} y="0" width={step} height={HEIGHT}>
-                <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: +${formatCount(snapshot.added_rows ?? 0)} rows. Opens the table as it stood then.`}</title>
+                <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: ${isCompaction(snapshot) ? "the same rows in fewer files" : `+${formatCount(addedBy(snapshot))} rows`}. Click to query this snapshot.`}</title>
               </rect>
               <rect class={`commit ${snapshot.operation}`} x={index * step + step * 0.12} y={HEIGHT - height} width={step * 0.76} height={height} />
             </g>
@@ -45,42 +55,11 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
       <figcaption>
         <Moment at={first.committed_at} />
         <span>
-          <span class="key append" /> append <span class="key overwrite" /> overwrite, delete <span class="key replace" /> replace (compaction) · rows added, up to {formatCount(greatest)}
+          <span class="key append" /> append <span class="key overwrite" /> overwrite, delete <span class="key replace" /> compaction (same rows) · height: rows added, up to {formatCount(greatest)}
         </span>
         <Moment at={last.committed_at} with_zone />
       </figcaption>
     </figure>
-  );
-}
-
-/** What compaction did, as the snapshots tell: files before and after. */
-export function Compactions({ snapshots }: { snapshots: readonly SnapshotDetail[] }) {
-  const found = snapshots.flatMap((snapshot, index) => {
-    const before = snapshots[index + 1];
-    if (snapshot.operation !== "replace" || before?.total_files == null || snapshot.total_files === null) return [];
-    return [{ snapshot, before: before.total_files, after: snapshot.total_files }];
-  });
-  if (found.length === 0) return <p class="note">No compaction among these snapshots: files are as the commits wrote them.</p>;
-  return (
-    <ul class="compactions">
-      {found.slice(0, 5).map(({ snapshot, before, after }) => (
-        <li key={snapshot.snapshot_id}>
-          <span class="figure">
-            <strong>
-              {formatCount(before)} → {formatCount(after)}
-            </strong>{" "}
-            files
-          </span>
-          <span class="compaction-bars" aria-hidden="true">
-            <span class="before" style={{ width: "100%" }} />
-            <span class="after" style={{ width: `${Math.min(100, (100 * after) / Math.max(1, before))}%` }} />
-          </span>
-          <span class="muted">
-            <Age at={snapshot.committed_at} /> by {snapshot.committer}
-          </span>
-        </li>
-      ))}
-    </ul>
   );
 }
 
@@ -103,7 +82,7 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
               <th scope="col">committed</th>
               <th scope="col">operation</th>
               <th scope="col">by</th>
-              {["rows", "rows in all", "files in all", "size in all"].map((header) => (
+              {["rows changed", "rows", "data files", "size"].map((header) => (
                 <th key={header} scope="col" class="right">
                   {header}
                 </th>
@@ -127,15 +106,15 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
                 <td class="right figure">
                   <RowsChanged snapshot={snapshot} />
                 </td>
-                <td class="right figure">{snapshot.total_rows === null ? <Missing why="the summary does not say" /> : formatCount(snapshot.total_rows)}</td>
-                <td class="right figure">{snapshot.total_files === null ? <Missing why="the summary does not say" /> : formatCount(snapshot.total_files)}</td>
-                <td class="right figure">{snapshot.total_size_bytes === null ? <Missing why="the summary does not say" /> : formatBytes(snapshot.total_size_bytes)}</td>
+                <td class="right figure">{snapshot.total_rows === null ? <Missing why="the snapshot has expired" /> : formatCount(snapshot.total_rows)}</td>
+                <td class="right figure">{snapshot.total_files === null ? <Missing why="the snapshot has expired" /> : formatCount(snapshot.total_files)}</td>
+                <td class="right figure">{snapshot.total_size_bytes === null ? <Missing why="the snapshot has expired" /> : formatBytes(snapshot.total_size_bytes)}</td>
                 <td>
                   <code class="muted">{snapshot.snapshot_id}</code>
                 </td>
                 <td class="right">
                   <a href={queryAt(table, snapshot)} tabIndex={-1}>
-                    query then
+                    query this snapshot
                   </a>
                 </td>
               </tr>
@@ -154,8 +133,10 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
   );
 }
 
-function RowsChanged({ snapshot: { added_rows, deleted_rows } }: { snapshot: SnapshotDetail }) {
+function RowsChanged({ snapshot }: { snapshot: SnapshotDetail }) {
+  const { added_rows, deleted_rows } = snapshot;
   if (added_rows === null && deleted_rows === null) return <Missing why="the summary does not say" />;
+  if (isCompaction(snapshot)) return <span class="muted">{formatCount(added_rows ?? 0)} rewritten</span>;
   return (
     <>
       +{formatCount(added_rows ?? 0)}

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
+import { Missing } from "../../parts/figures.tsx";
 import { Age } from "../../parts/time.tsx";
 import { moveThroughRows } from "../../parts/rows.ts";
 import { setParameters } from "../../router.ts";
@@ -18,7 +19,7 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
         <thead>
           <tr>
             <th scope="col">table</th>
-            {["rows", "size", "files", "a file", "partitions", "snapshots", "commits/min", "last commit"].map((header) => (
+            {["rows", "live data", "data files", "average file size", "partitions", "snapshots", "files on disk", "size on disk", "amplification", "last commit"].map((header) => (
               <th key={header} scope="col" class="right">
                 {header}
               </th>
@@ -36,16 +37,20 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
               </td>
               <td class="right figure">{formatCount(table.rows)}</td>
               <td class="right figure">{formatBytes(table.size_bytes)}</td>
-              <td class="right figure" title={table.delete_files > 0 ? `and ${table.delete_files} delete files` : undefined}>
+              <td class="right figure nowrap">
                 {formatCount(table.files)}
-                {table.delete_files > 0 ? <span class="muted"> +{table.delete_files}</span> : null}
+                {table.delete_files > 0 ? <span class="muted"> + {formatCount(table.delete_files)} delete</span> : null}
               </td>
               <td class="right figure">
                 <FileSize table={table} />
               </td>
               <td class="right figure">{formatCount(table.partitions)}</td>
               <td class="right figure">{formatCount(table.snapshots)}</td>
-              <td class="right figure">{table.commits_last_minute}</td>
+              <td class="right figure">{table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}</td>
+              <td class="right figure">{table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}</td>
+              <td class="right figure" title="Bytes on disk for each byte of live data; older snapshots and metadata are the rest">
+                {table.amplification === null ? <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} /> : `×\u00a0${table.amplification.toFixed(1)}`}
+              </td>
               <td class="right">
                 <Age at={table.committed_at} />
               </td>
@@ -55,6 +60,27 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
       </table>
     </div>
   );
+}
+
+/** The lake's tables together; nothing while a table is not measured yet. */
+export function OnDisk({ tables }: { tables: readonly TableSummary[] }) {
+  let [disk_files, disk_bytes, live_bytes] = [0, 0, 0];
+  for (const table of tables) {
+    if (table.disk_files === null || table.disk_bytes === null) return null;
+    disk_files += table.disk_files;
+    disk_bytes += table.disk_bytes;
+    live_bytes += table.size_bytes;
+  }
+  if (live_bytes === 0) return null;
+  return (
+    <>
+      {formatCount(disk_files)} files and {formatBytes(disk_bytes)} on disk for {formatBytes(live_bytes)} of live data (×&nbsp;{(disk_bytes / live_bytes).toFixed(1)})
+    </>
+  );
+}
+
+function NotMeasured() {
+  return <Missing why="not measured yet" />;
 }
 
 function FileSize({ table }: { table: TableSummary }) {

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
-import { keepWithin } from "../../maintain/retention.ts";
+import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention, keepWithin } from "../../maintain/retention.ts";
 import { ACTIONS, type MaintenanceOptions } from "../../maintain/run.ts";
 import type { ActionName, ActionReport } from "../../maintain/parts.ts";
 import { MaintenanceStore } from "../../maintain/store.ts";
@@ -9,6 +9,7 @@ import { inspectBronze, type PartitionCopy } from "../../maintain/spark/bronze.t
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
+import { formatHistory, formatReports } from "../maintenance-report.ts";
 import { withMaintainer, withSpark, type MaintenanceRequest } from "../maintainer.ts";
 import { openOutput, progressBar, type Output } from "../output.ts";
 
@@ -60,9 +61,11 @@ function expireCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
     .addHelpText(
       "after",
       `
-By default every snapshot of the last 30 minutes stays, then one each 30 minutes for a day, one each 6 hours for
-a week, one a day for a month, and one a month after that. In a cluster, those of the last 7 days stay, and the
-newest 10. What a branch or tag refers to always stays.
+Retained by default:
+  ${describeRetention(DEFAULT_RETENTION).replaceAll(", ", ",\n  ")}
+In a cluster:
+  ${describeRetention(CLUSTER_RETENTION)}
+Snapshots that a branch or tag refers to are always retained.
 
 Example:
   npm run -s coinlake -- maintain expire --older-than 30`,
@@ -167,39 +170,11 @@ function conclude(output: Output, failures: readonly Failure[]): void {
   });
 }
 
-const REPORT_COLUMNS: readonly Column[] = [
-  { name: "table", header: "table", kind: "text" },
-  { name: "action", header: "action", kind: "text" },
-  { name: "files", header: "files", kind: "plain" },
-  { name: "deletes", header: "deletes", kind: "plain" },
-  { name: "size", header: "MB", kind: "plain" },
-  { name: "snapshots", header: "snapshots", kind: "plain" },
-  { name: "deleted", header: "removed", kind: "count" },
-  { name: "seconds", header: "s", kind: "plain" },
-];
-
 function show(output: Output, reports: readonly ActionReport[]): void {
   if (reports.length === 0) return output.result("Nothing to do: every table is as it should be.");
-  output.result(formatTable(REPORT_COLUMNS, reports.map(rowOf)));
+  output.result(formatReports(reports));
   if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed.");
 }
-
-function rowOf({ table, action, before, after, deleted_files, rewritten_files, is_dry_run, seconds }: ActionReport): string[] {
-  const change = (was: number | string, is: number | string): string => (was === is ? String(was) : `${was} → ${is}`);
-  const megabytes = (size_bytes: number): string => (size_bytes / MB).toFixed(1);
-  return [
-    table,
-    action,
-    change(before.files, after.files),
-    change(before.delete_files, after.delete_files),
-    change(megabytes(before.size_bytes), megabytes(after.size_bytes)),
-    change(before.snapshots, after.snapshots),
-    String(action === "compact" && is_dry_run ? rewritten_files : deleted_files),
-    seconds.toFixed(1),
-  ];
-}
-
-const HISTORY_COLUMNS: readonly Column[] = [{ name: "started_at", header: "when (UTC)", kind: "time" }, ...REPORT_COLUMNS];
 
 async function showHistory(options: TablesOptions): Promise<void> {
   const output = openOutput(options.json ?? false);
@@ -209,7 +184,7 @@ async function showHistory(options: TablesOptions): Promise<void> {
     const runs = store.runs(options.table === undefined ? {} : { table: options.table });
     if (output.is_json) output.result(JSON.stringify(runs, null, 2));
     else if (runs.length === 0) output.result("No table has been maintained yet.");
-    else output.result(formatTable(HISTORY_COLUMNS, runs.map((run) => [`${run.started_at.slice(0, 19)}Z`, ...rowOf(run)])));
+    else output.result(formatHistory(runs));
   } finally {
     store.close();
   }

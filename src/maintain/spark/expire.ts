@@ -1,17 +1,15 @@
 import { isoFromMicros } from "../../clock.ts";
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
+import { CLUSTER_RETENTION } from "../retention.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
-
-/** However old they are, so many of the newest stay. */
-const KEPT_SNAPSHOTS = 10;
 
 /** Forgets the table's snapshots from before that moment, and deletes the files that none of the others has. The current one stays. */
 export async function expire(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
   const [result] = await session.sql(
-    `call system.expire_snapshots(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, retain_last => ${KEPT_SNAPSHOTS})`,
+    `call system.expire_snapshots(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, retain_last => ${CLUSTER_RETENTION.min_snapshots})`,
     UNLIMITED,
   );
   const deleted = Object.entries(result ?? {}).filter(([name]) => name.startsWith("deleted_"));

@@ -5,6 +5,7 @@ import type { Lake } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import type { Maintainer } from "../maintainer.ts";
 import type { ActionName, ActionReport } from "../parts.ts";
+import { CLUSTER_RETENTION_MS } from "../retention.ts";
 import { ACTIONS, type MaintenanceOptions } from "../run.ts";
 import type { MaintenanceStore } from "../store.ts";
 import { compact } from "./compact.ts";
@@ -21,8 +22,6 @@ export interface SparkOptions {
 }
 
 const DAY_MS = 86_400_000;
-/** How far back a lake of the cluster can be asked, unless it is said otherwise. */
-export const KEPT_MS = 7 * DAY_MS;
 /** A commit takes minutes at most; Iceberg refuses to delete what is younger than a day. */
 export const ORPHAN_AGE_MS = 3 * DAY_MS;
 
@@ -31,7 +30,7 @@ export function sparkMaintainer({ session, lake, pipeline, store, clock }: Spark
   const run = (table: string, action: ActionName, options: MaintenanceOptions): Promise<ActionReport> => {
     const before_us = (age_ms: number): number => clock.now_us() - age_ms * 1000;
     if (action === "compact") return compact(session, table, pipeline.maintenance.z_order[table]);
-    if (action === "expire") return expire(session, table, before_us(options.expire?.policy?.tiers[0]?.within_ms ?? KEPT_MS));
+    if (action === "expire") return expire(session, table, before_us(options.expire?.policy?.tiers[0]?.within_ms ?? CLUSTER_RETENTION_MS));
     return removeOrphans(session, table, before_us(options.orphans?.older_than_ms ?? ORPHAN_AGE_MS));
   };
   return {

@@ -3,16 +3,23 @@ import { nameOfTable } from "../../catalog/errors.ts";
 import type { LoadedTable } from "../../catalog/model.ts";
 import { contentName, snapshotsOf } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
+import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
 import { Files, Snapshots, TableDetail, Tables } from "../schemas/tables.ts";
 import { PageQuery } from "../schemas/values.ts";
+import { retentionOf } from "./maintenance.ts";
 
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
 /** Tables, their snapshots and files, from metadata and manifests. */
-export function lakeRoutes(app: App, { tables, served }: Parts): void {
+export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
   const now_ms = () => served.clock.now_us() / 1000;
+  const figuresOfTable = async (table: LoadedTable) => {
+    const figures = await tables.figures(table, now_ms());
+    const on_disk = (await disk.measured()).get(figures.table) ?? { disk_files: null, disk_bytes: null };
+    return { ...figures, ...on_disk, amplification: amplificationOf(on_disk.disk_bytes, figures.size_bytes) };
+  };
   register(app, {
     method: "get",
     path: "/api/tables",
@@ -22,7 +29,7 @@ export function lakeRoutes(app: App, { tables, served }: Parts): void {
     response: Tables,
     async handle({ query }) {
       const loaded = pageOfList(await tables.all(), query.limit, query.cursor);
-      return { ...loaded, items: await Promise.all(loaded.items.map((table) => tables.figures(table, now_ms()))) };
+      return { ...loaded, items: await Promise.all(loaded.items.map(figuresOfTable)) };
     },
   });
   register(app, {
@@ -37,8 +44,9 @@ export function lakeRoutes(app: App, { tables, served }: Parts): void {
       const files = await tables.files(table);
       const by_partition = Map.groupBy(files, ({ partition }) => partition);
       return {
-        ...(await tables.figures(table, now_ms())),
+        ...(await figuresOfTable(table)),
         ...describeTable(table),
+        retention: retentionOf(served),
         by_partition: [...by_partition].map(([partition, own]) => figuresOf(partition, own)).toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),
       };
     },
@@ -51,7 +59,11 @@ export function lakeRoutes(app: App, { tables, served }: Parts): void {
     params: TableName,
     query: PageQuery,
     response: Snapshots,
-    handle: async ({ params, query }) => pageOfList(snapshotsOf(await tables.load(params.table)), query.limit, query.cursor),
+    async handle({ params, query }) {
+      const table = await tables.load(params.table);
+      const page = pageOfList(snapshotsOf(table), query.limit, query.cursor);
+      return { ...page, items: await tables.withTotals(table, page.items) };
+    },
   });
   register(app, {
     method: "get",

@@ -1,5 +1,6 @@
 import { nameOfTable } from "../../catalog/errors.ts";
 import { instanceMemory } from "../../engine/embedded/instances.ts";
+import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
@@ -43,7 +44,7 @@ function observeVisibility({ served, metrics }: Parts): () => void {
   });
 }
 
-async function pipelineFamilies({ served, tables, health }: Parts): Promise<string[]> {
+async function pipelineFamilies({ served, tables, disk, health }: Parts): Promise<string[]> {
   const { open, pipeline, live, alerts } = served;
   const now = await health.now();
   const bounds = await open.log.bounds(pipeline.topic.name);
@@ -56,6 +57,13 @@ async function pipelineFamilies({ served, tables, health }: Parts): Promise<stri
   const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] => now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
   const state = live.state();
   const alert_state = alerts.state();
+  const on_disk = await disk.measured();
+  const onDisk = (figure: keyof DiskFigures): Sample[] =>
+    loaded.flatMap(({ identifier }) => {
+      const table = nameOfTable(identifier);
+      const value = on_disk.get(table)?.[figure];
+      return value === undefined ? [] : [{ labels: { table }, value }];
+    });
   const commits = loaded.map(({ identifier, metadata }) => ({ labels: { table: nameOfTable(identifier) }, value: Number(metadata["last-sequence-number"]) }));
   return [
     formatFamily("coinlake_info", "What runs.", "gauge", [{ labels: { version: served.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 }]),
@@ -65,11 +73,14 @@ async function pipelineFamilies({ served, tables, health }: Parts): Promise<stri
     formatFamily("coinlake_layer_behind_records", "Records of the log that the layer does not have yet.", "gauge", byLayer(({ records_behind }) => records_behind)),
     formatFamily("coinlake_layer_behind_seconds", "Age of the oldest of them.", "gauge", byLayer(({ seconds_behind }) => seconds_behind)),
     ...streamFamilies(now.stream),
-    formatFamily("coinlake_table_rows", "Rows.", "gauge", byTable(({ rows }) => rows)),
-    formatFamily("coinlake_table_bytes", "Bytes of data and delete files.", "gauge", byTable(({ size_bytes }) => size_bytes)),
-    formatFamily("coinlake_table_files", "Data files.", "gauge", byTable(({ files }) => files)),
-    formatFamily("coinlake_table_delete_files", "Delete files.", "gauge", byTable(({ delete_files }) => delete_files)),
-    formatFamily("coinlake_table_snapshots", "Snapshots kept.", "gauge", byTable(({ snapshots }) => snapshots)),
+    ...tableAndLakeGauges("rows", "Rows that readers see.", byTable(({ rows }) => rows), open.lake.name),
+    ...tableAndLakeGauges("bytes", "Bytes of the data and delete files that the newest snapshot reads.", byTable(({ size_bytes }) => size_bytes), open.lake.name),
+    ...tableAndLakeGauges("files", "Data files of the newest snapshot.", byTable(({ files }) => files), open.lake.name),
+    ...tableAndLakeGauges("delete_files", "Delete files of the newest snapshot.", byTable(({ delete_files }) => delete_files), open.lake.name),
+    ...tableAndLakeGauges("manifests", "Manifests of the newest snapshot.", byTable(({ manifests }) => manifests), open.lake.name),
+    ...tableAndLakeGauges("snapshots", "Retained snapshots.", byTable(({ snapshots }) => snapshots), open.lake.name),
+    ...tableAndLakeGauges("disk_files", "All files in the table folders, at most 30 s old.", onDisk("disk_files"), open.lake.name),
+    ...tableAndLakeGauges("disk_bytes", "Bytes of all files in the table folders; divided by the bytes, the amplification.", onDisk("disk_bytes"), open.lake.name),
     formatFamily("coinlake_table_snapshots_total", "Snapshots made since the table began.", "counter", commits),
     formatFamily("coinlake_live_tail_records", "Records that some table has not absorbed yet.", "gauge", [{ value: state.tail_records }]),
     formatFamily("coinlake_live_tail_bytes", "Bytes of them.", "gauge", [{ value: state.tail_size_bytes }]),
@@ -83,6 +94,15 @@ async function pipelineFamilies({ served, tables, health }: Parts): Promise<stri
     formatFamily("coinlake_alerts_kept", "Alerts kept, ended ones included.", "gauge", [{ value: alert_state.alerts }]),
     formatFamily("coinlake_alert_rules", "Rules that are enabled.", "gauge", [{ value: alert_state.rules_enabled }]),
     formatFamily("coinlake_alert_deliveries", "Deliveries to sinks, by what became of them.", "gauge", Object.entries(alert_state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value }))),
+  ];
+}
+
+/** The figure of each table, and their sum over the lake. */
+function tableAndLakeGauges(figure: string, help: string, samples: readonly Sample[], lake: string): string[] {
+  if (samples.length === 0) return [];
+  return [
+    formatFamily(`coinlake_table_${figure}`, help, "gauge", samples),
+    formatFamily(`coinlake_lake_${figure}`, `${help} Sum over the tables.`, "gauge", [{ labels: { lake }, value: samples.reduce((sum, { value }) => sum + value, 0) }]),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { Retention } from "./maintenance.ts";
 import { Count, pageOf, Time } from "./values.ts";
 
 const TableFigures = z.object({
@@ -12,7 +13,14 @@ const TableFigures = z.object({
   files: Count,
   delete_files: Count,
   partitions: Count,
-  snapshots: Count,
+  manifests: Count.openapi({ description: "Manifests of the newest snapshot" }),
+  snapshots: Count.openapi({ description: "Retained snapshots" }),
+  oldest_snapshot_at: Time.nullable().openapi({ description: "The earliest time at which the table can be queried" }),
+  disk_files: Count.nullable().openapi({
+    description: "All files in the table's folder, those of retained snapshots and metadata included, at most 30 s old; null before the first measurement",
+  }),
+  disk_bytes: Count.nullable().openapi({ description: "Bytes of all files in the table's folder" }),
+  amplification: z.number().min(0).nullable().openapi({ description: "Bytes on disk for each byte that the newest snapshot reads" }),
   snapshot_id: z.string().nullable(),
   committed_at: Time.nullable(),
   commits_last_minute: Count,
@@ -26,6 +34,7 @@ export const TableDetail = TableFigures.extend({
   columns: z.array(z.object({ name: z.string(), type: z.string(), is_required: z.boolean(), description: z.string().nullable() })),
   partition_by: z.array(z.string()),
   properties: z.record(z.string(), z.string()),
+  retention: Retention,
   by_partition: z.array(z.object({ partition: z.string(), rows: Count, files: Count, delete_files: Count, size_bytes: Count })),
 }).openapi("TableDetail");
 

@@ -1,0 +1,51 @@
+import type { ActionReport } from "../maintain/parts.ts";
+import type { MaintenanceRun } from "../maintain/store.ts";
+import type { Column } from "../pipeline/definition.ts";
+import { alignColumns, escapeControls } from "./format.ts";
+
+/** Maintenance runs for a terminal of 80 columns: a line with the table's name, below it one line per run. All figures are in --json. */
+
+const MB = 1_000_000;
+const INDENT = "  ";
+const HEADERS = ["action", "files", "deletes", "MB", "snapshots", "removed", "s"] as const;
+const KINDS: readonly Column["kind"][] = ["text", "plain", "plain", "plain", "plain", "plain", "plain"];
+
+/** Pure. */
+export function formatReports(reports: readonly ActionReport[]): string {
+  return byTable(reports, alignColumns([HEADERS, ...reports.map(rowOf)], KINDS));
+}
+
+/** With the time of each run, without the year. Pure. */
+export function formatHistory(runs: readonly MaintenanceRun[]): string {
+  const rows = runs.map((run) => [run.started_at.slice(5, 16).replace("T", " "), ...rowOf(run)]);
+  return byTable(runs, alignColumns([["UTC", ...HEADERS], ...rows], ["time", ...KINDS]));
+}
+
+/** The header first; the table's name before the first of the runs in a row that changed it. */
+function byTable(reports: readonly ActionReport[], [header = "", ...lines]: readonly string[]): string {
+  const body = reports.flatMap(({ table }, index) => {
+    const line = `${INDENT}${lines[index]}`;
+    return reports[index - 1]?.table === table ? [line] : [escapeControls(table), line];
+  });
+  return [`${INDENT}${header}`, ...body].join("\n");
+}
+
+function rowOf({ action, before, after, deleted_files, rewritten_files, is_dry_run, seconds }: ActionReport): string[] {
+  return [
+    action,
+    change(before.files, after.files),
+    change(before.delete_files, after.delete_files),
+    change(megabytes(before.size_bytes), megabytes(after.size_bytes)),
+    change(before.snapshots, after.snapshots),
+    String(action === "compact" && is_dry_run ? rewritten_files : deleted_files),
+    seconds.toFixed(1),
+  ];
+}
+
+function change(was: number | string, is: number | string): string {
+  return was === is ? String(was) : `${was}→${is}`;
+}
+
+function megabytes(size_bytes: number): string {
+  return (size_bytes / MB).toFixed(size_bytes < 10 * MB ? 2 : size_bytes < 100 * MB ? 1 : 0);
+}

@@ -1,0 +1,52 @@
+import { z } from "@hono/zod-openapi";
+import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention } from "../../maintain/retention.ts";
+import { recordedRuns } from "../../maintain/store.ts";
+import { COMPACT_AFTER_COMMITS } from "../../schedule/maintain.ts";
+import { decodeCursor, encodeCursor } from "../cursor.ts";
+import { register, type App } from "../endpoint.ts";
+import type { Parts } from "../parts.ts";
+import { Maintenance, type Retention } from "../schemas/maintenance.ts";
+import { PageQuery } from "../schemas/values.ts";
+import type { Served } from "../served.ts";
+
+const RunsQuery = PageQuery.extend({
+  table: z.string().max(200).optional().openapi({ description: "Only runs on this table, as `layer.name`" }),
+});
+
+/** What compaction, expiry and orphan removal did. */
+export function maintenanceRoutes(app: App, { served }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/lake/maintenance",
+    tag: "Lake",
+    summary: "Maintenance runs with figures before and after, newest first",
+    query: RunsQuery,
+    response: Maintenance,
+    async handle({ query: { table, limit, cursor } }) {
+      const before_id = decodeCursor(cursor, z.int().min(0));
+      // One more than asked for says whether there is another page. The file is read for milliseconds, and another process may write it.
+      const runs = recordedRuns(served.open.lake.folder, { limit: limit + 1, ...(table !== undefined && { table }), ...(before_id !== null && { before_id }) });
+      const items = runs.slice(0, limit);
+      const last = items.at(-1);
+      return {
+        items,
+        next: runs.length > limit && last !== undefined ? encodeCursor(last.id) : null,
+        compacts_after_commits: isInCluster(served) ? null : COMPACT_AFTER_COMMITS,
+      };
+    },
+  });
+}
+
+/** Which snapshots of a table are retained: how fine time travel is. */
+export function retentionOf(served: Served): Retention {
+  const policy = isInCluster(served) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
+  return {
+    description: describeRetention(policy),
+    tiers: policy.tiers.map(({ within_ms, every_ms }) => ({ within_s: Number.isFinite(within_ms) ? within_ms / 1000 : null, every_s: every_ms / 1000 })),
+    min_snapshots: policy.min_snapshots,
+  };
+}
+
+function isInCluster({ open }: Served): boolean {
+  return open.cluster !== null;
+}
