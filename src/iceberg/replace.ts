@@ -22,6 +22,13 @@ export interface Replacement {
   sequence_number: Long;
 }
 
+export interface StagingParts {
+  storage: Storage;
+  clock: Clock;
+  /** Gets the locations of the metadata files before the first of them is written, so that a killed process leaves none unnoticed. */
+  announce?(locations: readonly string[]): void;
+}
+
 /** Manifests with fewer entries are merged into the one that is written anyway: each costs every reader a file. */
 const SMALL_MANIFEST_ENTRIES = 100;
 /** A manifest is read whole; past this size the rest goes into another one. */
@@ -33,7 +40,7 @@ const MAX_MANIFEST_ENTRIES = 4_000;
  * what the storage throws; then nothing is left behind.
  */
 export async function stageReplacement(
-  { storage, clock }: { storage: Storage; clock: Clock },
+  { storage, clock, announce }: StagingParts,
   table: LoadedTable,
   manifests: readonly ReadManifest[],
   replacement: Replacement,
@@ -75,8 +82,10 @@ export async function stageReplacement(
     "schema-id": metadata["current-schema-id"],
   };
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
+  const locations = files.map(([path]) => path);
+  announce?.(locations);
   await writeAll(storage, files);
-  return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: files.map(([path]) => path) };
+  return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: locations };
 }
 
 /** The current schema; with the columns of older ones where the spec partitions by one that is gone. */

@@ -37,7 +37,8 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
     const { expired, kept } = split(table, options, Math.floor(clock.now_us() / 1000));
     if (expired.length === 0) return null;
     const files = await filesOnlyOf(storage, table.metadata, { expired, kept });
-    const deletable = [...files.values()].filter((location) => isInFolder(location, table.metadata.location));
+    // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.
+    const deletable = [...files.keys()].filter((location) => isInFolder(location, table.metadata.location));
     const before = await figures(parts, table);
     const report = (after: TableFigures): ActionReport => ({
       action: "expire",

@@ -1,10 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import type { TableIdentifier } from "../catalog/model.ts";
 import { isoFromMicros } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
-import { LAYERS } from "../lake/layers.ts";
+import { OperatingError, UnknownOutcome } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { compactTable, type CompactionOptions } from "./compact.ts";
@@ -37,32 +36,32 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
   });
 }
 
-/** Tables of the lake's layers, as `layer.table`. */
-export async function tablesOf(catalog: TableCatalog): Promise<string[]> {
-  const names: string[] = [];
-  for (const layer of LAYERS) {
-    if (!(await catalog.hasNamespace([layer]))) continue;
-    names.push(...(await catalog.listTables([layer])).map(nameOfTable).sort());
-  }
-  return names;
-}
+export { tablesOf } from "./tables.ts";
 
 /**
  * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted first.
- * Null reports are left out. Throws what the actions throw; those before the failed one are done and recorded.
+ * Null reports are left out. An action that fails keeps none of the others from being done: the first failure is thrown after them.
  */
 export async function maintainTable(parts: MaintenanceParts, store: MaintenanceStore, table: string, actions: readonly ActionName[], options: MaintenanceOptions = {}): Promise<ActionReport[]> {
   const identifier = tableNamed(table);
   await deletePending(parts, identifier);
   const reports: ActionReport[] = [];
+  const failures: unknown[] = [];
   for (const action of ACTIONS.filter((candidate) => actions.includes(candidate))) {
     if (parts.signal.aborted) break;
     const started_at = isoFromMicros(parts.clock.now_us());
-    const report = await runAction(parts, identifier, action, options);
-    if (report === null) continue;
-    if (!report.is_dry_run) store.record(started_at, report);
-    reports.push(report);
+    try {
+      const report = await runAction(parts, identifier, action, options);
+      if (report === null) continue;
+      if (!report.is_dry_run) store.record(started_at, report);
+      reports.push(report);
+    } catch (error) {
+      // A programmer's error, or a commit whose outcome is not known yet: nothing is built on that.
+      if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return reports;
 }
 

@@ -26,7 +26,7 @@ export interface Rewriter {
   /**
    * Writes the rows that the deletes leave to one file, in the order of the files and of their rows. Returns null where no row is
    * left: then there is no file. Throws REWRITE_LOSES_ROWS where the number of rows is not what it must be, UNSUPPORTED_COLUMN,
-   * DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
+   * UNSUPPORTED_FILE, DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
    */
   rewrite(input: RewriteInput, output: RewriteOutput): Promise<DataFile | null>;
   /** The data files in whose rows a position delete file names rows, as it spells them. */
@@ -44,7 +44,7 @@ export interface RewriterOptions {
 export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
   const instance = s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
   const connection = await instance.connect();
-  await connection.run("SET TimeZone = 'UTC'");
+  await connection.run("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true");
   return {
     rewrite: (input, output) => rewrite(connection, input, output),
     referencedFiles: (delete_file) => referencedFiles(connection, [delete_file]),
@@ -67,6 +67,7 @@ function openLocal(memory_limit_mb: number, threads: number): Promise<DuckDBInst
 }
 
 async function rewrite(connection: DuckDBConnection, input: RewriteInput, output: RewriteOutput): Promise<DataFile | null> {
+  await requireFieldIds(connection, input);
   const deleted = input.delete_files.length === 0 ? 0 : await loadDeletes(connection, input);
   const rows = input.files.reduce((sum, { record_count }) => sum + record_count, 0);
   if (rows === deleted) return null;
@@ -83,6 +84,16 @@ async function rewrite(connection: DuckDBConnection, input: RewriteInput, output
     sort_order_id: null,
     referenced_data_file: null,
   };
+}
+
+/** A column without an id would be read as null. What is read of the files here stays in memory for the rewrite. */
+async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteInput): Promise<void> {
+  const locations = listOf(files.map(({ location }) => location));
+  const [nameless] = await read(connection, `SELECT file_name FROM parquet_schema(${locations}) WHERE field_id IS NULL AND num_children IS NULL LIMIT 1`);
+  if (nameless === undefined) return;
+  throw new OperatingError("UNSUPPORTED_FILE", `Columns of ${String(nameless["file_name"])} have no field ids, so they cannot be matched to the table's`, {
+    next_step: "Compact this table with an engine that maps columns by name, such as Spark's rewrite_data_files.",
+  });
 }
 
 /** Fills `deleted (file, pos)`, each position once however many deletes name it; returns how many of these rows there are. */
@@ -129,7 +140,11 @@ function withSchema({ files }: RewriteInput, columns: readonly Field[]): string 
 }
 
 function parquet(locations: readonly string[], options = ""): string {
-  return `read_parquet([${locations.map((location) => quoteText(enginePath(location))).join(", ")}], hive_partitioning = false${options})`;
+  return `read_parquet(${listOf(locations)}, hive_partitioning = false${options})`;
+}
+
+function listOf(locations: readonly string[]): string {
+  return `[${locations.map((location) => quoteText(enginePath(location))).join(", ")}]`;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
