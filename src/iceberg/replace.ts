@@ -133,7 +133,13 @@ function addedEntry(data_file: DataFile, snapshot_id: Long, { sequence_number }:
 function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacement: Replacement): ManifestEntry[] {
   return entries
     .filter(({ status }) => status !== STATUS.deleted)
-    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }));
+    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }))
+    .map((entry) => ({ ...entry, data_file: withColumnSizes(entry.data_file) }));
+}
+
+/** No sizes rather than none stated: where they are absent PyIceberg's `inspect.entries()` fails. */
+function withColumnSizes(data_file: DataFile): DataFile {
+  return { ...data_file, column_sizes: data_file.column_sizes ?? new Map() };
 }
 
 function removedFiles(manifests: readonly ReadManifest[], replacement: Replacement): DataFile[] {

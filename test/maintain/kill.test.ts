@@ -15,7 +15,7 @@ const TABLE = "gold.killed";
 /** A writer that commits without a pause would leave maintenance no moment for a commit. */
 const WRITER_INTERVAL_MS = 60;
 /** After so many commits the writer rests until the process has ended. */
-const COMMITS_IN_A_LIFE = 8;
+const COMMITS_IN_A_LIFE = 5;
 /** The writer may have been first each time: then the run ends before its moment comes, and another one is killed. */
 const MAX_LIVES = 4;
 
@@ -105,7 +105,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
 
   for (const moment of MOMENTS) {
     test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: every value is as it was written, no file is missing, and the next run cleans up`, async () => {
-      for (let commit = 0; commit < 6; commit += 1) await write();
+      for (let commit = 0; commit < 5; commit += 1) await write();
       const orphan = `${(await lake.load(TABLE)).metadata.location}/data/orphan-${next}.parquet`;
       await lake.storage.write(orphan, Buffer.from("nobody's"));
       await age([orphan]);
