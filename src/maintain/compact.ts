@@ -10,6 +10,7 @@ import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteFiles } from "./files.ts";
 import type { ActionReport, MaintenanceParts } from "./parts.ts";
+import { isFileGone, readCurrent } from "./read-current.ts";
 import { planPartition, type Bin, type CompactionLimits, type StoredFile } from "./plan.ts";
 import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
 
@@ -98,17 +99,8 @@ class Compaction {
     this.#rewriter?.then((rewriter) => rewriter.close(), () => {});
   }
 
-  /** A snapshot that expired while it was read is no failure: the table has a newer one. */
-  async #state(): Promise<TableState | null> {
-    for (;;) {
-      const table = await this.#parts.catalog.loadTable(this.#identifier);
-      try {
-        return await readState(this.#parts.storage, table, this.#readNames);
-      } catch (error) {
-        const { metadata_location } = await this.#parts.catalog.loadTable(this.#identifier);
-        if (!isFileGone(error) || metadata_location === table.metadata_location) throw error;
-      }
-    }
+  #state(): Promise<TableState | null> {
+    return readCurrent(this.#parts.catalog, this.#identifier, (table) => readState(this.#parts.storage, table, this.#readNames));
   }
 
   /** Whether the table still has these files, with no other deletes. */
@@ -291,11 +283,6 @@ function isStillValid(state: TableState, bins: readonly Bin[]): boolean {
     const applied = new Set(delete_files);
     return files.every(({ location }) => live.get(location)?.deletes.every((deletion) => applied.has(deletion.location)) === true);
   });
-}
-
-/** What reading a file says that expiry, by any engine, deleted meanwhile. */
-function isFileGone(error: unknown): boolean {
-  return error instanceof OperatingError && (error.code === "FILE_NOT_FOUND" || error.code === "DATA_FILES_FAILED");
 }
 
 /** At least one. */

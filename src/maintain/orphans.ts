@@ -6,6 +6,7 @@ import { deleteFiles, isInFolder } from "./files.ts";
 import { figures } from "./expire.ts";
 import type { ActionReport, MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
+import { readCurrent } from "./read-current.ts";
 import { tablesOf } from "./tables.ts";
 
 export interface OrphanOptions {
@@ -33,14 +34,16 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   const folder = (await catalog.loadTable(identifier)).metadata.location;
   const old: string[] = [];
   for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
-  const table = await catalog.loadTable(identifier);
+  const { table, needed, before } = await readCurrent(catalog, identifier, async (current) => ({
+    table: current,
+    needed: await allFiles(storage, current.metadata, current.metadata_location),
+    before: await figures(parts, current),
+  }));
   if (table.metadata.location !== folder) return null;
   await refuseSharedFolder(parts, table);
-  const needed = await allFiles(storage, table.metadata, table.metadata_location);
   const needed_names = new Set([...needed].map(decoded));
   const orphans = old.filter((location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))));
   if (orphans.length === 0) return null;
-  const before = await figures(parts, table);
   step("before orphans");
   if (options.is_dry_run !== true) {
     await deleteFiles(storage, orphans, (done) => {

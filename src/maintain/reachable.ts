@@ -14,6 +14,7 @@ const READS_AT_ONCE = 16;
  * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
  */
 export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Set<string>> {
+  if (expired.length === 0) return new Set();
   const kept_lists = new Set(kept.map((snapshot) => canonicalLocation(snapshot["manifest-list"])));
   const kept_manifests = await manifestsOf(storage, kept, { is_missing_ok: false });
   const expired_manifests = await manifestsOf(storage, expired, { is_missing_ok: true });

@@ -12,6 +12,7 @@ import { deleteFiles, isInFolder } from "./files.ts";
 import { removeOrphans, type OrphanOptions } from "./orphans.ts";
 import type { ActionName, ActionReport, MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
+import { readCurrent } from "./read-current.ts";
 import type { MaintenanceStore } from "./store.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
@@ -75,8 +76,10 @@ function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action:
 async function deletePending({ catalog, storage, pending }: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
   const locations = pending.of(nameOfTable(identifier));
   if (locations.length === 0) return;
-  const { metadata, metadata_location } = await catalog.loadTable(identifier);
-  const needed = await allFiles(storage, metadata, metadata_location);
+  const { metadata, needed } = await readCurrent(catalog, identifier, async ({ metadata, metadata_location }) => ({
+    metadata,
+    needed: await allFiles(storage, metadata, metadata_location),
+  }));
   await deleteFiles(storage, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
   pending.remove(locations);
 }

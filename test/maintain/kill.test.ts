@@ -82,9 +82,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
     let said = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
     const exit = once(child, "exit") as Promise<[number | null, string | null]>;
-    let is_alive = true;
-    void exit.then(() => (is_alive = false));
-    for (let commit = 0; is_alive && commit < COMMITS_IN_A_LIFE; commit += 1) {
+    for (let commit = 0; child.exitCode === null && child.signalCode === null && commit < COMMITS_IN_A_LIFE; commit += 1) {
       await write();
       await Promise.race([exit, wait(WRITER_INTERVAL_MS)]);
     }

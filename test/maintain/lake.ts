@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { utimes } from "node:fs/promises";
-import { join } from "node:path";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { nameOfTable, tableNamed } from "../../src/catalog/errors.ts";
+import { tableNamed } from "../../src/catalog/errors.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableChange, Update } from "../../src/catalog/model.ts";
 import type { Clock } from "../../src/clock.ts";
 import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
@@ -35,8 +34,6 @@ export class MovedClock implements Clock {
     return Promise.reject(new Error("maintenance waits for nobody"));
   }
 }
-
-export type Step = Parameters<MaintenanceParts["step"]>[0];
 
 /** A lake whose tables DuckDB writes through the REST catalog, and what maintains it. */
 export interface MaintainedLake extends Lake {
@@ -180,20 +177,34 @@ export async function removeAllOrphans(lake: MaintainedLake, table: string): Pro
   await removeOrphans(lake.parts({ clock }), tableNamed(table));
 }
 
+/** A table of `files` files with `rows` rows each: ids from 0. */
+export async function tableOf(lake: MaintainedLake, name: string, files: number, rows = 10): Promise<string> {
+  const table = `gold.${name}`;
+  await lake.sql(`create table lake.${table} (id bigint, value double, day date)`);
+  for (let file = 0; file < files; file += 1) await append(lake, table, file * rows, rows);
+  return table;
+}
+
+export async function append(lake: MaintainedLake, table: string, from: number, rows = 10): Promise<void> {
+  await lake.sql(`insert into lake.${table} select i, i / 8, date '2025-10-10' + (i % 3)::int from range(${from}, ${from + rows}) t(i)`);
+}
+
+/** Has compaction find, between the rewrite of the files and its commit, that `action` was done. */
+export function beforeReplacing(action: () => Promise<unknown>): Partial<MaintenanceParts> {
+  let is_done = false;
+  return {
+    async exclusively(_table, commit) {
+      if (!is_done) await action();
+      is_done = true;
+      return commit();
+    },
+  };
+}
+
 /** Makes files look as if they were written `hours` ago. */
 export async function age(locations: Iterable<string>, hours = 48): Promise<void> {
   const at = new Date(Date.now() - hours * 3_600_000);
   for (const location of locations) await utimes(pathOfLocation(location), at, at);
-}
-
-/** A listener that does something the first time that a step is reached; `settled` is to be awaited for what it started. */
-export function once(step: Step, action: () => void): (reached: Step) => void {
-  let is_done = false;
-  return (reached) => {
-    if (reached !== step || is_done) return;
-    is_done = true;
-    action();
-  };
 }
 
 /** Delegates to the lake's catalog; tests put in what happens around its methods. */
@@ -224,5 +235,3 @@ export function beforeCommit(lake: Lake, action: () => Promise<unknown>, when: (
 }
 
 export const identifierOf = tableNamed;
-export { nameOfTable };
-export const folderOf = (lake: Lake, name: string): string => join(lake.folder, name);

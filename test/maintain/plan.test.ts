@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { planPartition, namedFile, type CompactionLimits, type StoredDelete, type StoredFile } from "../../src/maintain/plan.ts";
 import type { ManifestEntry } from "../../src/iceberg/manifest-model.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { historyProperty, HISTORY_PROPERTY } from "../../src/catalog/metadata/history.ts";
 import type { Long, TableMetadata } from "../../src/catalog/model.ts";
 import { DEFAULT_RETENTION, keepWithin, snapshotsToKeep, type RetentionPolicy } from "../../src/maintain/retention.ts";
