@@ -22,6 +22,13 @@ export interface Replacement {
   sequence_number: Long;
 }
 
+export interface StagingParts {
+  storage: Storage;
+  clock: Clock;
+  /** Gets the locations of the metadata files before the first of them is written, so that a killed process leaves none unnoticed. */
+  announce?(locations: readonly string[]): void;
+}
+
 /** Manifests with fewer entries are merged into the one that is written anyway: each costs every reader a file. */
 const SMALL_MANIFEST_ENTRIES = 100;
 /** A manifest is read whole; past this size the rest goes into another one. */
@@ -33,7 +40,7 @@ const MAX_MANIFEST_ENTRIES = 4_000;
  * what the storage throws; then nothing is left behind.
  */
 export async function stageReplacement(
-  { storage, clock }: { storage: Storage; clock: Clock },
+  { storage, clock, announce }: StagingParts,
   table: LoadedTable,
   manifests: readonly ReadManifest[],
   replacement: Replacement,
@@ -75,8 +82,10 @@ export async function stageReplacement(
     "schema-id": metadata["current-schema-id"],
   };
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
+  const locations = files.map(([path]) => path);
+  announce?.(locations);
   await writeAll(storage, files);
-  return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: files.map(([path]) => path) };
+  return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: locations };
 }
 
 /** The current schema; with the columns of older ones where the spec partitions by one that is gone. */
@@ -124,7 +133,13 @@ function addedEntry(data_file: DataFile, snapshot_id: Long, { sequence_number }:
 function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacement: Replacement): ManifestEntry[] {
   return entries
     .filter(({ status }) => status !== STATUS.deleted)
-    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }));
+    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }))
+    .map((entry) => ({ ...entry, data_file: withColumnSizes(entry.data_file) }));
+}
+
+/** No sizes rather than none stated: where they are absent PyIceberg's `inspect.entries()` fails. */
+function withColumnSizes(data_file: DataFile): DataFile {
+  return { ...data_file, column_sizes: data_file.column_sizes ?? new Map() };
 }
 
 function removedFiles(manifests: readonly ReadManifest[], replacement: Replacement): DataFile[] {

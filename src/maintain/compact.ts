@@ -10,6 +10,7 @@ import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteFiles } from "./files.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
+import { isFileGone, readCurrent } from "./read-current.ts";
 import { planPartition, type Bin, type CompactionLimits, type StoredFile } from "./plan.ts";
 import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
 
@@ -26,7 +27,7 @@ export const DEFAULT_FAN_IN = 8;
 const COLD_AFTER_MS = 2 * 3_600_000;
 /** What one commit takes at most, so that a run that is stopped keeps what it did so far. */
 const MAX_COMMIT_BYTES = 512 * 1024 * 1024;
-/** Commits of one run on one table: whatever is left then waits for the next. */
+/** Attempts at commits of one run on one table: what is left then waits for the next run. */
 const MAX_ROUNDS = 1_000;
 /** Times in a row that another writer may take away what was rewritten, before the run leaves the table alone. */
 const MAX_LOST_RACES = 3;
@@ -36,7 +37,8 @@ const MAX_COMMIT_ATTEMPTS = 8;
 /**
  * Puts a table's small files together and applies its position deletes; rows, their order and the table's properties stay the
  * same. Null where there was nothing to do. Works beside any writer: what it rewrote is committed only if all of it is still
- * there, with no delete that it has not applied. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE,
+ * there, with no delete that it has not applied. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, UNSUPPORTED_FORMAT,
+ * INVALID_TARGET_SIZE,
  * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
  */
 export async function compactTable(parts: MaintenanceParts, identifier: TableIdentifier, options: CompactionOptions = {}): Promise<ActionReport | null> {
@@ -69,13 +71,16 @@ class Compaction {
   async all(started_ms: number): Promise<ActionReport | null> {
     let before: ActionReport["before"] | null = null;
     let lost_races = 0;
+    let found_bytes = 0;
     for (let round = 0; round < MAX_ROUNDS && !this.#parts.signal.aborted; round += 1) {
       const state = await this.#state();
       if (state === null) break;
       before ??= figuresOf(state.table, state.manifests);
       const bins = planTable(state, this.#limits(state.table));
       const is_needed = bins.length > 0 || danglingDeletes(state).length > 0 || hasManySmallManifests(state, this.#limits(state.table).fan_in);
-      if (!is_needed) break;
+      // What a busy writer adds while this runs is left to the next run: other tables wait for this one.
+      if (!is_needed || (this.#commits > 0 && this.#rewritten.bytes >= found_bytes)) break;
+      if (round === 0) found_bytes = sizeOf(bins);
       if (this.#options.is_dry_run === true) return this.#report(before, figuresOf(state.table, state.manifests), started_ms, bins);
       this.#options.progress?.(this.#rewritten.bytes, this.#rewritten.bytes + sizeOf(bins));
       const is_done = await this.#rewriteAndCommit(state, upTo(bins, MAX_COMMIT_BYTES));
@@ -94,8 +99,14 @@ class Compaction {
     this.#rewriter?.then((rewriter) => rewriter.close(), () => {});
   }
 
-  async #state(): Promise<TableState | null> {
-    return readState(this.#parts.storage, await this.#parts.catalog.loadTable(this.#identifier), this.#readNames);
+  #state(): Promise<TableState | null> {
+    return readCurrent(this.#parts.catalog, this.#identifier, (table) => readState(this.#parts.storage, table, this.#readNames));
+  }
+
+  /** Whether the table still has these files, with no other deletes. */
+  async #isCurrent(bins: readonly Bin[]): Promise<boolean> {
+    const state = await this.#state();
+    return state !== null && isStillValid(state, bins);
   }
 
   readonly #readNames: ReadNames = async (delete_file) => (await this.#open()).referencedFiles(delete_file);
@@ -127,7 +138,7 @@ class Compaction {
         if (output !== null) outputs.push(output);
       }
       step("after rewrite");
-      const is_committed = await this.#parts.exclusively(name, () => this.#commit(state, bins, outputs));
+      const is_committed = await this.#parts.exclusively(name, () => this.#commit(state, bins, outputs, made));
       is_known_to_have_failed = !is_committed;
       step("after replace");
       if (!is_committed) {
@@ -142,7 +153,9 @@ class Compaction {
     } catch (error) {
       // What may have been published stays; the next run looks which of these files a snapshot has.
       is_known_to_have_failed &&= !(error instanceof UnknownOutcome) && error instanceof OperatingError;
-      throw error;
+      if (!is_known_to_have_failed || !isFileGone(error) || (await this.#isCurrent(bins))) throw error;
+      this.#conflicts += 1;
+      return false;
     } finally {
       if (is_known_to_have_failed) {
         await deleteFiles(storage, made);
@@ -151,14 +164,19 @@ class Compaction {
     }
   }
 
+  /** Files about to be written: whoever comes after a kill deletes those that no snapshot has. */
+  #note(made: string[], locations: readonly string[]): void {
+    made.push(...locations);
+    this.#parts.pending.add(nameOfTable(this.#identifier), locations);
+  }
+
   async #rewrite(state: TableState, bin: Bin, made: string[]): Promise<{ file: DataFile; spec_id: number } | null> {
-    const { storage, pending } = this.#parts;
+    const { storage } = this.#parts;
     const [first] = bin.files;
     if (first === undefined) throw new TypeError("a bin has files");
     const { schema } = writingKind(state.table.metadata);
     const location = `${folderOf(first, state.table)}/${randomUUID()}.parquet`;
-    made.push(location);
-    pending.add(nameOfTable(this.#identifier), [location]);
+    this.#note(made, [location]);
     const rewriter = await this.#open();
     const input = { files: bin.files.map(({ location: file, rows }) => ({ location: file, record_count: rows })), delete_files: bin.delete_files };
     const file = await rewriter.rewrite(input, { location, partition: first.partition, columns: schema.fields });
@@ -171,8 +189,9 @@ class Compaction {
    * Commits on whatever is current by now, as long as the rewritten files are all there and have no deletes but those that were
    * applied: else false, and the work has to be planned again. Throws UnknownOutcome.
    */
-  async #commit(planned: TableState, bins: readonly Bin[], outputs: readonly { file: DataFile; spec_id: number }[]): Promise<boolean> {
-    const { catalog, storage, step } = this.#parts;
+  async #commit(planned: TableState, bins: readonly Bin[], outputs: readonly { file: DataFile; spec_id: number }[], made: string[]): Promise<boolean> {
+    const { catalog, storage, clock, step } = this.#parts;
+    const announce = (locations: readonly string[]): void => this.#note(made, locations);
     const snapshot_ids = new Set<Long>();
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt += 1) {
       const table = await catalog.loadTable(this.#identifier);
@@ -183,7 +202,7 @@ class Compaction {
       if (state === null || !isStillValid(state, bins)) return false;
       const gone = new Set(bins.flatMap(({ files }) => files.map(({ location }) => location)));
       const removed = new Set([...gone, ...danglingDeletes(state, gone).map(({ location }) => location)]);
-      const staged = await stageReplacement(this.#parts, table, state.manifests, { added: outputs, removed, sequence_number: planned.snapshot["sequence-number"] });
+      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, { added: outputs, removed, sequence_number: planned.snapshot["sequence-number"] });
       snapshot_ids.add(canonicalLong(staged.snapshot_id));
       step("before replace");
       try {
@@ -192,7 +211,7 @@ class Compaction {
       } catch (error) {
         if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
         await deleteFiles(storage, staged.written);
-        if (!error.is_retryable) throw error;
+        if (error.code !== "COMMIT_CONFLICT") throw error;
       }
     }
     return false;

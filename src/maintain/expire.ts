@@ -9,6 +9,7 @@ import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
+import { readCurrent } from "./read-current.ts";
 import { DEFAULT_RETENTION, snapshotsToKeep, type RetentionPolicy } from "./retention.ts";
 import { figuresOf } from "./table-state.ts";
 
@@ -33,12 +34,14 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
   const { catalog, storage, clock, pending, step } = parts;
   const name = nameOfTable(identifier);
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
-    const table = await catalog.loadTable(identifier);
-    const { expired, kept } = split(table, options, Math.floor(clock.now_us() / 1000));
+    const now_ms = Math.floor(clock.now_us() / 1000);
+    const { table, expired, kept, files, before } = await readCurrent(catalog, identifier, async (current) => {
+      const divided = split(current, options, now_ms);
+      return { table: current, ...divided, files: await filesOnlyOf(storage, current.metadata, divided), before: await figures(parts, current) };
+    });
     if (expired.length === 0) return null;
-    const files = await filesOnlyOf(storage, table.metadata, { expired, kept });
-    const deletable = [...files.values()].filter((location) => isInFolder(location, table.metadata.location));
-    const before = await figures(parts, table);
+    // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.
+    const deletable = [...files.keys()].filter((location) => isInFolder(location, table.metadata.location));
     const report = (after: TableFigures): ActionReport => ({
       ...emptyReport("expire", name, before),
       after,

@@ -1,3 +1,4 @@
+import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** Enough to keep a disk or a bucket busy. */
@@ -13,5 +14,6 @@ export async function deleteFiles(storage: Storage, locations: readonly string[]
 
 /** Whether a file lies in the table's folder: nothing else is ever deleted, whatever metadata names. */
 export function isInFolder(location: string, folder: string): boolean {
-  return location.startsWith(`${folder}/`) && !location.slice(folder.length).split("/").includes("..");
+  const [file, top] = [canonicalLocation(location), canonicalLocation(folder)];
+  return file.startsWith(`${top}/`) && !file.slice(top.length).split("/").includes("..");
 }

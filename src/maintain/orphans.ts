@@ -1,4 +1,4 @@
-import { nameOfTable } from "../catalog/errors.ts";
+import { nameOfTable, tableNamed } from "../catalog/errors.ts";
 import type { LoadedTable, TableIdentifier } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
@@ -6,6 +6,8 @@ import { deleteFiles, isInFolder } from "./files.ts";
 import { figures } from "./expire.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
+import { readCurrent } from "./read-current.ts";
+import { tablesOf } from "./tables.ts";
 
 export interface OrphanOptions {
   /** Younger files stay, because a writer may be about to commit them. */
@@ -32,13 +34,16 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   const folder = (await catalog.loadTable(identifier)).metadata.location;
   const old: string[] = [];
   for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
-  const table = await catalog.loadTable(identifier);
+  const { table, needed, before } = await readCurrent(catalog, identifier, async (current) => ({
+    table: current,
+    needed: await allFiles(storage, current.metadata, current.metadata_location),
+    before: await figures(parts, current),
+  }));
   if (table.metadata.location !== folder) return null;
   await refuseSharedFolder(parts, table);
-  const needed = await allFiles(storage, table.metadata, table.metadata_location);
-  const orphans = old.filter((location) => isInFolder(location, folder) && !isNeeded(location, needed));
+  const needed_names = new Set([...needed].map(decoded));
+  const orphans = old.filter((location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))));
   if (orphans.length === 0) return null;
-  const before = await figures(parts, table);
   step("before orphans");
   if (options.is_dry_run !== true) {
     await deleteFiles(storage, orphans, (done) => {
@@ -50,26 +55,24 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   return { ...emptyReport("orphans", nameOfTable(identifier), before), deleted_files: orphans.length, seconds, is_dry_run: options.is_dry_run ?? false };
 }
 
-/** An engine may have written a name percent-encoded, or named in metadata what it stored decoded: either way the file is needed. */
-function isNeeded(location: string, needed: ReadonlySet<string>): boolean {
-  const canonical = canonicalLocation(location);
-  return [canonical, encodeURI(canonical), decoded(canonical)].some((spelling) => needed.has(spelling));
-}
-
+/**
+ * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ in nothing
+ * else count as one: better an orphan stays than a file is deleted that a snapshot needs.
+ */
 function decoded(location: string): string {
-  try {
-    return decodeURI(location);
-  } catch {
-    return location;
-  }
+  return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) => Buffer.from(encoded.replaceAll("%", ""), "hex").toString("utf8"));
 }
 
 /** Another table's files would look like orphans of this one. */
 async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
-  for (const other of await catalog.listTables(table.identifier.namespace)) {
-    if (other.name === table.identifier.name) continue;
+  const folder = canonicalLocation(table.metadata.location);
+  const own = nameOfTable(table.identifier);
+  const siblings = (await catalog.listTables(table.identifier.namespace)).map(nameOfTable);
+  for (const name of new Set([...(await tablesOf(catalog)), ...siblings])) {
+    if (name === own) continue;
+    const other = tableNamed(name);
     const { metadata } = await catalog.loadTable(other);
-    if (!`${metadata.location}/`.startsWith(`${table.metadata.location}/`)) continue;
+    if (!`${canonicalLocation(metadata.location)}/`.startsWith(`${folder}/`)) continue;
     throw new OperatingError("TABLES_SHARE_A_FOLDER", `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`, {
       next_step: "Orphan files of this table have to be removed by hand.",
     });

@@ -77,23 +77,28 @@ function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): Sto
   return small.length > 1 ? [...small, ...deleted] : deleted;
 }
 
-/** The small files up to the lowest tier at which enough have gathered; and those of the tiers that the result then fills in turn. */
+/**
+ * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the tiers that the
+ * result then fills in turn. Few rows beside a large file do not have it rewritten, however many small files bring them.
+ */
 function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
-  const small = files.filter((file) => isSmall(file, limits)).map((file) => ({ file, tier: tierOf(liveRows(file)) }));
+  const small = files.filter((file) => isSmall(file, limits)).map((file) => ({ file, rows: Math.max(1, liveRows(file)) }));
   let chosen: StoredFile[] = [];
   for (;;) {
-    const merged_tier = tierOf(chosen.reduce((sum, file) => sum + liveRows(file), 0));
-    const next = lowestFullTier(small.filter(({ file }) => !chosen.includes(file)), chosen.length > 0 ? merged_tier : null, limits.fan_in);
-    if (next === null) return chosen;
-    chosen = small.filter(({ file, tier }) => tier <= next || chosen.includes(file)).map(({ file }) => file);
+    const level = lowestFullTier(small, new Set(chosen), limits.fan_in);
+    if (level === null) return chosen;
+    chosen = small.filter(({ file, rows }) => tierOf(rows) <= level || chosen.includes(file)).map(({ file }) => file);
   }
 }
 
-/** `merged_tier`: of the file that the rewrite gives so far, which counts as one more. */
-function lowestFullTier(small: readonly { tier: number }[], merged_tier: number | null, fan_in: number): number | null {
-  for (const tier of [...new Set(small.map((candidate) => candidate.tier))].sort((a, b) => a - b)) {
-    const count = small.filter((candidate) => candidate.tier <= tier).length + (merged_tier !== null && merged_tier <= tier ? 1 : 0);
-    if (count >= fan_in) return tier;
+/** What is chosen already counts as the one file that it becomes. */
+function lowestFullTier(small: readonly { file: StoredFile; rows: number }[], chosen: ReadonlySet<StoredFile>, fan_in: number): number | null {
+  const others = small.filter(({ file }) => !chosen.has(file)).map(({ rows }) => rows);
+  const merged = small.reduce((sum, { file, rows }) => sum + (chosen.has(file) ? rows : 0), 0);
+  const all = merged === 0 ? others : [...others, merged];
+  for (const tier of [...new Set(others.map(tierOf))].sort((a, b) => a - b)) {
+    const gathered = all.filter((rows) => tierOf(rows) <= tier);
+    if (gathered.length >= fan_in && tierOf(gathered.reduce((sum, rows) => sum + rows, 0)) > tier) return tier;
   }
   return null;
 }

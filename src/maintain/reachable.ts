@@ -6,32 +6,30 @@ import { readManifest } from "../iceberg/snapshot-files.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** Files that snapshots are made of, by canonical location, spelled as the metadata spells them. */
-export type Files = Map<string, string>;
-
 const READS_AT_ONCE = 16;
 
 /**
- * Files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files that the kept ones reach: a file
+ * Canonical locations of files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files that the kept ones reach: a file
  * that a later snapshot removed may be needed by an earlier one that stays. Throws what the storage throws where a kept
  * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
  */
-export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Files> {
+export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Set<string>> {
+  if (expired.length === 0) return new Set();
   const kept_lists = new Set(kept.map((snapshot) => canonicalLocation(snapshot["manifest-list"])));
   const kept_manifests = await manifestsOf(storage, kept, { is_missing_ok: false });
   const expired_manifests = await manifestsOf(storage, expired, { is_missing_ok: true });
-  const files: Files = new Map();
+  const files = new Set<string>();
   for (const snapshot of expired) {
-    const list = snapshot["manifest-list"];
-    if (!kept_lists.has(canonicalLocation(list))) files.set(canonicalLocation(list), list);
+    const list = canonicalLocation(snapshot["manifest-list"]);
+    if (!kept_lists.has(list)) files.add(list);
   }
   const only_expired = [...expired_manifests.values()].filter(({ manifest_path }) => !kept_manifests.has(canonicalLocation(manifest_path)));
-  for (const { manifest_path } of only_expired) files.set(canonicalLocation(manifest_path), manifest_path);
-  await eachFile(storage, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.set(canonicalLocation(location), location));
+  for (const { manifest_path } of only_expired) files.add(canonicalLocation(manifest_path));
+  await eachFile(storage, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.add(canonicalLocation(location)));
   if (files.size > 0) {
     await eachFile(storage, metadata, [...kept_manifests.values()], { is_missing_ok: false, with_deleted: false }, (location) => files.delete(canonicalLocation(location)));
   }
-  for (const location of statisticsOf(metadata, expired)) files.set(canonicalLocation(location), location);
+  for (const location of statisticsOf(metadata, expired)) files.add(canonicalLocation(location));
   for (const location of statisticsOf(metadata, kept)) files.delete(canonicalLocation(location));
   return files;
 }

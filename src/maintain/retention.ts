@@ -1,5 +1,5 @@
 import { canonicalLong } from "../catalog/long.ts";
-import { historyOf } from "../catalog/metadata/history.ts";
+import { historyOf, type HistoryEntry } from "../catalog/metadata/history.ts";
 import type { Long, Snapshot, TableMetadata } from "../catalog/model.ts";
 
 /** Which snapshots a table keeps: pure, over its metadata. */
@@ -23,13 +23,13 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * A lake can be asked how it was: to the commit for the last half hour, to the half hour for a day, to six hours for a week, to the
+ * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for a day, to six hours for a week, to the
  * day for a month, to the month from then on. That is about 130 snapshots of a table for the first month and one a month after
  * it, at about four files each (a manifest list, one or two manifests, a data file that has been compacted since).
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
-    { within_ms: 30 * MINUTE_MS, every_ms: 0 },
+    { within_ms: 20 * MINUTE_MS, every_ms: 0 },
     { within_ms: DAY_MS, every_ms: 30 * MINUTE_MS },
     { within_ms: 7 * DAY_MS, every_ms: 6 * HOUR_MS },
     { within_ms: 30 * DAY_MS, every_ms: DAY_MS },
@@ -61,7 +61,7 @@ function describeSpan(span_ms: number, with_one = false): string {
   return with_one ? `1 ${unit}` : unit;
 }
 
-/** Everything up to an age, and nothing but the newest after it. */
+/** Whatever was current within an age, and nothing before it. */
 export function keepWithin(age_ms: number): RetentionPolicy {
   return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };
 }
@@ -70,33 +70,41 @@ export function keepWithin(age_ms: number): RetentionPolicy {
 const UNREFERENCED_MS = 7 * DAY_MS;
 
 /**
- * Ids of the snapshots that stay: by the policy, of those that were current, one for each period, the last that a compaction made
- * (it holds the same rows in fewer files), else the last; and, whatever the policy says, every snapshot that a branch or
- * tag names, the ancestors of branches, and young ones that never were current.
+ * Ids of the snapshots that stay: by the tiers of the policy, of those that were current; and, whatever the policy says, every
+ * snapshot that a branch or tag names, the ancestors of branches, and young ones that never were current.
  */
 export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy, now_ms: number): Set<Long> {
   const by_id = new Map(metadata.snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot]));
   const history = historyOf(metadata).filter(({ snapshot_id }) => by_id.has(snapshot_id));
   const kept = referencedSnapshots(metadata, by_id);
   for (const { snapshot_id } of history.slice(-policy.min_snapshots)) kept.add(snapshot_id);
-  const periods = new Map<string, Long>();
-  for (const { snapshot_id, at_ms } of history) {
-    const tier = policy.tiers.findIndex(({ within_ms }) => now_ms - at_ms <= within_ms);
-    const every_ms = policy.tiers[tier]?.every_ms;
-    if (every_ms === undefined) continue;
-    if (every_ms === 0) {
-      kept.add(snapshot_id);
-      continue;
-    }
-    // Not by tier: a snapshot that was chosen for its period stays chosen when it gets older within it.
-    const period = `${every_ms}/${Math.floor(at_ms / every_ms)}`;
-    const chosen = periods.get(period);
-    if (chosen === undefined || isCompacted(by_id.get(snapshot_id)) || !isCompacted(by_id.get(chosen))) periods.set(period, snapshot_id);
-  }
-  for (const snapshot_id of periods.values()) kept.add(snapshot_id);
+  const isReplacement = ({ snapshot_id }: HistoryEntry): boolean => isCompacted(by_id.get(snapshot_id));
+  for (const tier of policy.tiers) for (const { snapshot_id } of keptBy(tier, history, isReplacement, now_ms)) kept.add(snapshot_id);
   const was_current = new Set(history.map(({ snapshot_id }) => snapshot_id));
   for (const [id, snapshot] of by_id) {
     if (!was_current.has(id) && now_ms - Number(snapshot["timestamp-ms"]) <= UNREFERENCED_MS) kept.add(id);
+  }
+  return kept;
+}
+
+/**
+ * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than twice
+ * the tier's distance earlier. Holds however often it is applied to what is left. Of each period that is the last that a
+ * compaction made (it holds the same rows in fewer files), else the last; the first too where the period before is empty. The
+ * period before the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
+ */
+function keptBy({ within_ms, every_ms }: RetentionTier, history: readonly HistoryEntry[], isReplacement: (entry: HistoryEntry) => boolean, now_ms: number): HistoryEntry[] {
+  const oldest_ms = now_ms - within_ms;
+  const start_ms = every_ms === 0 || oldest_ms === Number.NEGATIVE_INFINITY ? oldest_ms : (Math.floor(oldest_ms / every_ms) - 1) * every_ms;
+  const young = history.filter(({ at_ms }) => at_ms >= start_ms);
+  const kept = history.filter(({ at_ms }) => at_ms < start_ms).slice(-1);
+  if (every_ms === 0) return [...kept, ...young];
+  const periods = Map.groupBy(young, ({ at_ms }) => Math.floor(at_ms / every_ms));
+  for (const [period, entries] of periods) {
+    const [first] = entries;
+    const chosen = entries.findLast(isReplacement) ?? entries.at(-1);
+    if (first !== undefined && !periods.has(period - 1)) kept.push(first);
+    if (chosen !== undefined) kept.push(chosen);
   }
   return kept;
 }

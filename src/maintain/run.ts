@@ -1,10 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import type { TableIdentifier } from "../catalog/model.ts";
 import { isoFromMicros } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
-import { LAYERS } from "../lake/layers.ts";
+import { OperatingError, UnknownOutcome } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { compactTable, type CompactionOptions } from "./compact.ts";
@@ -13,6 +12,7 @@ import { deleteFiles, isInFolder } from "./files.ts";
 import { removeOrphans, type OrphanOptions } from "./orphans.ts";
 import type { ActionName, ActionReport, MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
+import { readCurrent } from "./read-current.ts";
 import type { MaintenanceStore } from "./store.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
@@ -37,32 +37,32 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
   });
 }
 
-/** Tables of the lake's layers, as `layer.table`. */
-export async function tablesOf(catalog: TableCatalog): Promise<string[]> {
-  const names: string[] = [];
-  for (const layer of LAYERS) {
-    if (!(await catalog.hasNamespace([layer]))) continue;
-    names.push(...(await catalog.listTables([layer])).map(nameOfTable).sort());
-  }
-  return names;
-}
+export { tablesOf } from "./tables.ts";
 
 /**
  * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted first.
- * Null reports are left out. Throws what the actions throw; those before the failed one are done and recorded.
+ * Null reports are left out. An action that fails keeps none of the others from being done: the first failure is thrown after them.
  */
 export async function maintainTable(parts: MaintenanceParts, store: MaintenanceStore, table: string, actions: readonly ActionName[], options: MaintenanceOptions = {}): Promise<ActionReport[]> {
   const identifier = tableNamed(table);
   await deletePending(parts, identifier);
   const reports: ActionReport[] = [];
+  const failures: unknown[] = [];
   for (const action of ACTIONS.filter((candidate) => actions.includes(candidate))) {
     if (parts.signal.aborted) break;
     const started_at = isoFromMicros(parts.clock.now_us());
-    const report = await runAction(parts, identifier, action, options);
-    if (report === null) continue;
-    if (!report.is_dry_run) store.record(started_at, report);
-    reports.push(report);
+    try {
+      const report = await runAction(parts, identifier, action, options);
+      if (report === null) continue;
+      if (!report.is_dry_run) store.record(started_at, report);
+      reports.push(report);
+    } catch (error) {
+      // A programmer's error, or a commit whose outcome is not known yet: nothing is built on that.
+      if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return reports;
 }
 
@@ -76,8 +76,10 @@ function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action:
 async function deletePending({ catalog, storage, pending }: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
   const locations = pending.of(nameOfTable(identifier));
   if (locations.length === 0) return;
-  const { metadata, metadata_location } = await catalog.loadTable(identifier);
-  const needed = await allFiles(storage, metadata, metadata_location);
+  const { metadata, needed } = await readCurrent(catalog, identifier, async ({ metadata, metadata_location }) => ({
+    metadata,
+    needed: await allFiles(storage, metadata, metadata_location),
+  }));
   await deleteFiles(storage, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
   pending.remove(locations);
 }

@@ -21,11 +21,13 @@ export interface TableState {
 /** Data files that a position delete file names: from its content, where its entry does not tell. */
 export type ReadNames = (delete_file: string) => Promise<string[]>;
 
-/** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, and what the storage throws. */
+/** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, UNSUPPORTED_FILE, and what the storage throws. */
 export async function readState(storage: Storage, table: LoadedTable, readNames: ReadNames): Promise<TableState | null> {
   const snapshot = currentSnapshot(table.metadata);
   if (snapshot === null) return null;
   const manifests = await readManifests(storage, table.metadata, snapshot);
+  const foreign = liveEntriesOf(manifests, MANIFEST_CONTENT.data).find(({ data_file }) => data_file.file_format !== "PARQUET");
+  if (foreign !== undefined) throw unsupportedFile(table, foreign);
   const deletes = await readDeletes(table, manifests, readNames);
   const by_name = deletesByName(deletes);
   const files = manifests
@@ -76,6 +78,12 @@ function storedFile({ data_file, sequence_number }: ManifestEntry, spec_id: numb
 /** In the order in which their rows came; the sort is stable, so files of one commit keep theirs. */
 function bySequence(a: StoredFile, b: StoredFile): number {
   return Number(a.sequence_number > b.sequence_number) - Number(a.sequence_number < b.sequence_number);
+}
+
+function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEntry): OperatingError {
+  return new OperatingError("UNSUPPORTED_FILE", `${nameOfTable(identifier)} has a data file in the format ${data_file.file_format}: ${data_file.file_path}`, {
+    next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
+  });
 }
 
 function unsupportedDeletes({ identifier }: LoadedTable): OperatingError {

@@ -27,7 +27,8 @@ export function columnMetrics(columns: readonly Field[], returned: ReadonlyMap<s
     put(column_sizes, id, longOf(stats.get("column_size_bytes")));
     put(value_counts, id, longOf(stats.get("num_values")));
     put(null_value_counts, id, longOf(stats.get("null_count")));
-    if (unbounded.has(name)) continue;
+    // Bounds leave out NaN, which DuckDB counts as the largest value: it would pass over a file whose NaNs are asked for.
+    if (unbounded.has(name) || stats.get("has_nan") === "true") continue;
     put(lower_bounds, id, boundOf(type, stats.get("min"), lowerStringBound));
     put(upper_bounds, id, boundOf(type, stats.get("max"), upperStringBound));
   }

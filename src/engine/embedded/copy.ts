@@ -7,6 +7,8 @@ import { enginePath, quoteName, quoteText } from "./sql.ts";
 
 /** DuckDB holds a row group in memory until it is complete; a third of its default costs no size to speak of. */
 const ROW_GROUP_ROWS = 40_960;
+/** Of zstd: on ticks and JSON payloads files are as small as at its default of 3, for a fifth less processor time. */
+const COMPRESSION_LEVEL = 1;
 
 export interface CopyTarget {
   location: string;
@@ -32,9 +34,12 @@ type WrittenFile = Pick<
 
 /** Writes the rows of a query to one Parquet file; not durable yet. Throws STORAGE_FULL, DATA_FILES_FAILED. */
 export async function copyToParquet(connection: DuckDBConnection, select: string, target: CopyTarget): Promise<WrittenFile> {
+  // DuckDB 1.5.5 finds no row where a blob equals bytes that are no text: the Bloom filters that it writes of blobs do not hold them.
+  const has_bloom_filters = target.columns.every(({ type }) => type !== "binary");
   const field_ids = target.columns.map(({ name, id }) => `${quoteName(name)}: ${id}`);
   const statement = `COPY (${select}) TO ${quoteText(enginePath(target.location))}
-    (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
+    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${COMPRESSION_LEVEL}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER ${has_bloom_filters},
+     FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
   const { record_count, file_size_in_bytes, stats } = await run(connection, statement);
   const metrics = columnMetrics(target.columns, stats, target.unbounded ?? new Set());
   return { file_path: target.location, file_format: "PARQUET", record_count, file_size_in_bytes, ...metrics };

@@ -26,7 +26,7 @@ export interface Rewriter {
   /**
    * Writes the rows that the deletes leave to one file, in the order of the files and of their rows. Returns null where no row is
    * left: then there is no file. Throws REWRITE_LOSES_ROWS where the number of rows is not what it must be, UNSUPPORTED_COLUMN,
-   * DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
+   * UNSUPPORTED_FILE, DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
    */
   rewrite(input: RewriteInput, output: RewriteOutput): Promise<DataFile | null>;
   /** The data files in whose rows a position delete file names rows, as it spells them. */
@@ -44,7 +44,7 @@ export interface RewriterOptions {
 export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
   const instance = s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
   const connection = await instance.connect();
-  await connection.run("SET TimeZone = 'UTC'");
+  await connection.run("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true");
   return {
     rewrite: (input, output) => rewrite(connection, input, output),
     referencedFiles: (delete_file) => referencedFiles(connection, [delete_file]),
@@ -67,11 +67,14 @@ function openLocal(memory_limit_mb: number, threads: number): Promise<DuckDBInst
 }
 
 async function rewrite(connection: DuckDBConnection, input: RewriteInput, output: RewriteOutput): Promise<DataFile | null> {
-  const deleted = input.delete_files.length === 0 ? 0 : await loadDeletes(connection, input);
+  await requireFieldIds(connection, input);
+  const deleted_of = input.delete_files.length === 0 ? new Map<number, number>() : await loadDeletes(connection, input);
   const rows = input.files.reduce((sum, { record_count }) => sum + record_count, 0);
+  const deleted = [...deleted_of.values()].reduce((sum, count) => sum + count, 0);
   if (rows === deleted) return null;
-  const select = deleted === 0 ? selectAll(input, output) : selectUndeleted(input, output);
-  const file = await copyToParquet(connection, select, output);
+  for (const file of deleted_of.keys()) await loadMask(connection, input, file);
+  const file = await copyToParquet(connection, selectUndeleted(input, output, [...deleted_of.keys()]), output);
+  for (const masked of deleted_of.keys()) await connection.run(`RESET VARIABLE ${maskOf(masked)}`);
   if (Number(file.record_count) !== rows - deleted) throw losesRows(Number(file.record_count), rows, deleted);
   return {
     ...file,
@@ -85,23 +88,46 @@ async function rewrite(connection: DuckDBConnection, input: RewriteInput, output
   };
 }
 
-/** Fills `deleted (file, pos)`, each position once however many deletes name it; returns how many of these rows there are. */
-async function loadDeletes(connection: DuckDBConnection, { files, delete_files }: RewriteInput): Promise<number> {
+/** A column without an id would be read as null. What is read of the files here stays in memory for the rewrite. */
+async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteInput): Promise<void> {
+  const locations = listOf(files.map(({ location }) => location));
+  const [nameless] = await read(connection, `SELECT file_name FROM parquet_schema(${locations}) WHERE field_id IS NULL AND num_children IS NULL LIMIT 1`);
+  if (nameless === undefined) return;
+  throw new OperatingError("UNSUPPORTED_FILE", `Columns of ${String(nameless["file_name"])} have no field ids, so they cannot be matched to the table's`, {
+    next_step: "Compact this table with an engine that maps columns by name, such as Spark's rewrite_data_files.",
+  });
+}
+
+/**
+ * Fills `deleted (file, pos)`, each position once however many deletes name it, and none that the file does not have; returns how
+ * many rows of each file these are, by its index.
+ */
+async function loadDeletes(connection: DuckDBConnection, { files, delete_files }: RewriteInput): Promise<Map<number, number>> {
   const index = new Map(files.map(({ location }, position) => [canonicalLocation(location), position]));
   const spellings = (await referencedFiles(connection, delete_files)).flatMap((spelling) => {
     const file = index.get(canonicalLocation(spelling));
-    return file === undefined ? [] : [`(${quoteText(spelling)}, ${file})`];
+    return file === undefined ? [] : [`(${quoteText(spelling)}, ${file}, ${files[file]?.record_count ?? 0})`];
   });
-  if (spellings.length === 0) return 0;
+  if (spellings.length === 0) return new Map();
   await read(
     connection,
     `CREATE OR REPLACE TEMP TABLE deleted AS
-    SELECT DISTINCT named.file::BIGINT AS file, deletes.pos AS pos
+    SELECT DISTINCT named.file::INTEGER AS file, deletes.pos::INTEGER AS pos
     FROM ${parquet(delete_files)} AS deletes
-    JOIN (VALUES ${spellings.join(", ")}) AS named(spelling, file) ON deletes.file_path = named.spelling`,
+    JOIN (VALUES ${spellings.join(", ")}) AS named(spelling, file, rows) ON deletes.file_path = named.spelling AND deletes.pos < named.rows`,
   );
-  const [row] = await read(connection, "SELECT count(*) AS count FROM deleted");
-  return Number(row?.["count"]);
+  const counts = await read(connection, "SELECT file, count(*) AS count FROM deleted GROUP BY file ORDER BY file");
+  return new Map(counts.map(({ file, count }) => [Number(file), Number(count)]));
+}
+
+/** One bit for each row of a file. */
+async function loadMask(connection: DuckDBConnection, { files }: RewriteInput, file: number): Promise<void> {
+  const last = (files[file]?.record_count ?? 1) - 1;
+  await read(connection, `SET VARIABLE ${maskOf(file)} = (SELECT bitstring_agg(pos, 0, ${last}) FROM deleted WHERE file = ${file})`);
+}
+
+function maskOf(file: number): string {
+  return `coinlake_mask_${file}`;
 }
 
 async function referencedFiles(connection: DuckDBConnection, delete_files: readonly string[]): Promise<string[]> {
@@ -109,18 +135,15 @@ async function referencedFiles(connection: DuckDBConnection, delete_files: reado
   return rows.map(({ file_path }) => String(file_path));
 }
 
-function selectAll(input: RewriteInput, { columns }: RewriteOutput): string {
-  return `SELECT ${columns.map(({ name }) => quoteName(name)).join(", ")} FROM ${withSchema(input, columns)}`;
-}
-
-/** Positions are counted before anything is filtered, and rows are put back into the order in which they lay. */
-function selectUndeleted(input: RewriteInput, { columns }: RewriteOutput): string {
-  const names = columns.map(({ name }) => quoteName(name)).join(", ");
-  return `SELECT ${names} FROM (
-    SELECT ${names}, file_index::BIGINT AS "coinlake file", file_row_number AS "coinlake position" FROM ${withSchema(input, columns)}
-  ) AS stored
-  ANTI JOIN deleted ON deleted.file = stored."coinlake file" AND deleted.pos = stored."coinlake position"
-  ORDER BY "coinlake file", "coinlake position"`;
+/**
+ * A mask keeps the order of the rows, as DuckDB promises it for a WHERE; a join does not, and sorting what it gives costs as much
+ * time again as the rewrite.
+ */
+function selectUndeleted(input: RewriteInput, { columns }: RewriteOutput, masked: readonly number[]): string {
+  const select = `SELECT ${columns.map(({ name }) => quoteName(name)).join(", ")} FROM ${withSchema(input, columns)}`;
+  if (masked.length === 0) return select;
+  const bits = masked.map((file) => `WHEN ${file} THEN get_bit(getvariable('${maskOf(file)}'), file_row_number::INTEGER)`);
+  return `${select} WHERE CASE file_index ${bits.join(" ")} ELSE 0 END = 0`;
 }
 
 function withSchema({ files }: RewriteInput, columns: readonly Field[]): string {
@@ -129,7 +152,11 @@ function withSchema({ files }: RewriteInput, columns: readonly Field[]): string 
 }
 
 function parquet(locations: readonly string[], options = ""): string {
-  return `read_parquet([${locations.map((location) => quoteText(enginePath(location))).join(", ")}], hive_partitioning = false${options})`;
+  return `read_parquet(${listOf(locations)}, hive_partitioning = false${options})`;
+}
+
+function listOf(locations: readonly string[]): string {
+  return `[${locations.map((location) => quoteText(enginePath(location))).join(", ")}]`;
 }
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -54,6 +54,11 @@ describe("A Parquet file of log records", () => {
     assert.equal(parseStatistic("date", "1969-12-31"), -1);
     assert.equal(parseStatistic("date", "5877642-06-25 (BC)"), null);
     assert.equal(parseStatistic("long", "9223372036854775807"), 9_223_372_036_854_775_807n);
-    assert.equal(parseStatistic("double", "1.5"), null);
+    assert.equal(parseStatistic("double", "nan"), null);
+    assert.equal(parseStatistic("double", "-inf"), null);
+    assert.equal(parseStatistic("double", "-1.5e300"), -1.5e300);
+    assert.equal(parseStatistic("decimal(38, 3)", "-1.5"), -1500);
+    assert.equal(parseStatistic("decimal(38, 3)", "1.5001"), null);
+    assert.equal(parseStatistic("boolean", "maybe"), null);
   });
 });

@@ -1,0 +1,13 @@
+import { nameOfTable } from "../catalog/errors.ts";
+import type { TableCatalog } from "../catalog/model.ts";
+import { LAYERS } from "../lake/layers.ts";
+
+/** Tables of the lake's layers, as `layer.table`. */
+export async function tablesOf(catalog: TableCatalog): Promise<string[]> {
+  const names: string[] = [];
+  for (const layer of LAYERS) {
+    if (!(await catalog.hasNamespace([layer]))) continue;
+    names.push(...(await catalog.listTables([layer])).map(nameOfTable).sort());
+  }
+  return names;
+}

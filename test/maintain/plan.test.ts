@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as fc from "fast-check";
+import { planPartition, namedFile, type CompactionLimits, type StoredDelete, type StoredFile } from "../../src/maintain/plan.ts";
+import type { ManifestEntry } from "../../src/iceberg/manifest-model.ts";
+
+const LIMITS: CompactionLimits = { target_size_bytes: 128 * 1024 * 1024, fan_in: 8 };
+const BYTES_PER_ROW = 60;
+
+function file(name: string, rows: number, overrides: Partial<StoredFile> = {}): StoredFile {
+  return { location: name, spec_id: 0, partition: new Map(), rows, size_bytes: rows * BYTES_PER_ROW, sequence_number: 1, deletes: [], ...overrides };
+}
+
+function deletion(name: string, rows: number, ...names: readonly string[]): StoredDelete {
+  return { location: name, rows, sequence_number: 2, names: new Set(names) };
+}
+
+/** Files of any size, some with deletes of their own or shared ones. */
+const anyFiles = fc
+  .array(fc.record({ rows: fc.integer({ min: 0, max: 5_000_000 }), bytes_per_row: fc.integer({ min: 1, max: 200 }), deletes: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }) }), { maxLength: 60 })
+  .map((drawn) => {
+    const shared = Array.from({ length: 6 }, (_, index) => deletion(`delete-${index}`, 5, ...drawn.flatMap(({ deletes }, at) => (deletes.includes(index) ? [`file-${at}`] : []))));
+    return drawn.map(({ rows, bytes_per_row, deletes }, index) =>
+      file(`file-${index}`, rows, { size_bytes: rows * bytes_per_row + 300, deletes: [...new Set(deletes)].map((at) => shared[at]!) }),
+    );
+  });
+
+describe("which files compaction puts together", () => {
+  test("no file is in two bins, each bin keeps the files' order, has their deletes and stays within the target", () => {
+    fc.assert(
+      fc.property(anyFiles, fc.integer({ min: 2, max: 12 }), fc.boolean(), (files, fan_in, is_cold) => {
+        const limits = { ...LIMITS, fan_in };
+        const bins = planPartition(files, limits, is_cold);
+        const planned = bins.flatMap((bin) => bin.files.map(({ location }) => location));
+        assert.deepEqual(planned, files.map(({ location }) => location).filter((location) => planned.includes(location)));
+        for (const bin of bins) {
+          assert.deepEqual(new Set(bin.delete_files), new Set(bin.files.flatMap(({ deletes }) => deletes.map(({ location }) => location))));
+          assert.ok(bin.files.length > 1 || bin.delete_files.length > 0, "a bin changes something");
+          assert.ok(bin.files.length === 1 || bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) <= limits.target_size_bytes);
+        }
+      }),
+    );
+  });
+
+  test("it ends: what it made is left alone until others come", () => {
+    fc.assert(
+      fc.property(anyFiles, fc.boolean(), (drawn, is_cold) => {
+        let files = drawn;
+        for (let round = 0; ; round += 1) {
+          const bins = planPartition(files, LIMITS, is_cold);
+          if (bins.length === 0) break;
+          assert.ok(round < 100, "a hundred rounds");
+          files = afterwards(files, bins, `round-${round}`);
+        }
+      }),
+    );
+  });
+
+  for (const rows of [1, 250, 10_000]) {
+    test(`2,000 commits of ${rows} rows, compacted after each: every byte is rewritten at most log(2,000) / log(8) + 1 times, and few files are there`, () => {
+      const { amplification, most_files } = simulate(2_000, () => rows);
+      const bound = Math.log(2_000) / Math.log(LIMITS.fan_in) + 1;
+      assert.ok(amplification <= bound, `${amplification.toFixed(2)} times, of at most ${bound.toFixed(2)}`);
+      assert.ok(most_files <= 8 * 5, `${most_files} files at most`);
+    });
+  }
+
+  test("commits of very different sizes do not have large files rewritten for a few rows", () => {
+    const { amplification, most_files } = simulate(2_000, (commit) => (commit % 100 === 0 ? 20_000 : 3));
+    assert.ok(amplification <= Math.log(2_000) / Math.log(LIMITS.fan_in) + 1, amplification.toFixed(2));
+    assert.ok(most_files <= 60, `${most_files} files at most`);
+    const one_large = simulate(1_000, (commit) => (commit === 0 ? 100_000 : 1));
+    assert.ok(one_large.amplification <= 1.2, one_large.amplification.toFixed(2));
+  });
+
+  test("a cold partition becomes complete files at once", () => {
+    const files = [file("a", 10), file("b", 10_000), file("complete", 2_000_000)];
+    assert.deepEqual(planPartition(files, LIMITS, true).map((bin) => bin.files.map(({ location }) => location)), [["a", "b"]]);
+    assert.deepEqual(planPartition(files, LIMITS, false), []);
+  });
+
+  test("an oversize file is rewritten for nothing but many deletes", () => {
+    const rows = 10_000_000;
+    const withDeletes = (count: number, each: number) => file("large", rows, { deletes: Array.from({ length: count }, (_, index) => deletion(`d${index}`, each, "large")) });
+    assert.deepEqual(planPartition([withDeletes(0, 0)], LIMITS, false), []);
+    assert.deepEqual(planPartition([withDeletes(8, 10)], LIMITS, false), []);
+    assert.equal(planPartition([withDeletes(8, rows / 40)], LIMITS, false).length, 1, "a fifth of its rows");
+    assert.equal(planPartition([withDeletes(32, 1)], LIMITS, false).length, 1, "every reader opens 32 files");
+  });
+
+  test("the file that a delete names is known by its field or equal bounds, not by bounds that differ", () => {
+    const entry = (lower: string, upper: string, referenced: string | null = null) => {
+      const bounds = (text: string) => new Map([[2147483646, Buffer.from(text)]]);
+      return { data_file: { referenced_data_file: referenced, lower_bounds: bounds(lower), upper_bounds: bounds(upper) } } as unknown as ManifestEntry;
+    };
+    assert.equal(namedFile(entry("file:/a/b", "file:/a/b")), "file:///a/b");
+    assert.equal(namedFile(entry("file:///a", "file:///b")), null);
+    assert.equal(namedFile(entry("x", "y", "/a/b")), "file:///a/b");
+    assert.equal(namedFile({ data_file: { referenced_data_file: null, lower_bounds: null, upper_bounds: null } } as unknown as ManifestEntry), null);
+  });
+});
+
+function afterwards(files: readonly StoredFile[], bins: ReturnType<typeof planPartition>, name: string): StoredFile[] {
+  const gone = new Set(bins.flatMap((bin) => bin.files));
+  const made = bins.map((bin, index) => {
+    const rows = bin.files.reduce((sum, each) => sum + each.rows, 0);
+    return file(`${name}-${index}`, rows, { size_bytes: bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) });
+  });
+  return [...files.filter((each) => !gone.has(each)), ...made];
+}
+
+/** Bytes rewritten per byte ingested. */
+function simulate(commits: number, rowsOf: (commit: number) => number): { amplification: number; most_files: number } {
+  let files: StoredFile[] = [];
+  let [ingested, rewritten, most_files] = [0, 0, 0];
+  for (let commit = 0; commit < commits; commit += 1) {
+    const added = file(`commit-${commit}`, rowsOf(commit));
+    ingested += added.size_bytes;
+    files.push(added);
+    const bins = planPartition(files, LIMITS, false);
+    rewritten += bins.flatMap((bin) => bin.files).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+    files = afterwards(files, bins, `after-${commit}`);
+    most_files = Math.max(most_files, files.length);
+  }
+  if (process.env["FIGURES"]) console.log(commits, rowsOf(0), rowsOf(1), (rewritten / ingested).toFixed(3), most_files);
+  return { amplification: rewritten / ingested, most_files };
+}
