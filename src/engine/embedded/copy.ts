@@ -6,12 +6,14 @@ import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
 
 /** DuckDB holds a row group in memory until it is complete; a third of its default costs no size to speak of. */
-const ROW_GROUP_ROWS = 40_960;
+export const ROW_GROUP_ROWS = 40_960;
 /** Of zstd: on ticks and JSON payloads files are as small as at its default of 3, for a fifth less processor time. */
 const COMPRESSION_LEVEL = 1;
 
 export interface CopyTarget {
   location: string;
+  /** Rows of a row group, fewer where rows are large: DuckDB holds the group in memory, several times over. */
+  row_group_rows?: number;
   /** The file's columns, with the table's ids: what `select` gives, in this order. */
   columns: readonly Field[];
   /** Columns that get no bounds, because nobody filters by them. */
@@ -38,7 +40,7 @@ export async function copyToParquet(connection: DuckDBConnection, select: string
   const has_bloom_filters = target.columns.every(({ type }) => type !== "binary");
   const field_ids = target.columns.map(({ name, id }) => `${quoteName(name)}: ${id}`);
   const statement = `COPY (${select}) TO ${quoteText(enginePath(target.location))}
-    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${COMPRESSION_LEVEL}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER ${has_bloom_filters},
+    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${COMPRESSION_LEVEL}, ROW_GROUP_SIZE ${target.row_group_rows ?? ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER ${has_bloom_filters},
      FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
   const { record_count, file_size_in_bytes, stats } = await run(connection, statement);
   const metrics = columnMetrics(target.columns, stats, target.unbounded ?? new Set());

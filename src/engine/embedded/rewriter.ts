@@ -4,7 +4,7 @@ import { OperatingError, messageOf } from "../../errors.ts";
 import { CONTENT, type DataFile, type PartitionTuple } from "../../iceberg/manifest-model.ts";
 import type { S3Settings } from "../../storage/s3/settings.ts";
 import { canonicalLocation } from "../../storage/location.ts";
-import { copyToParquet } from "./copy.ts";
+import { copyToParquet, ROW_GROUP_ROWS } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
 import { spillFolder } from "./spill.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
@@ -73,7 +73,8 @@ async function rewrite(connection: DuckDBConnection, input: RewriteInput, output
   const deleted = [...deleted_of.values()].reduce((sum, count) => sum + count, 0);
   if (rows === deleted) return null;
   for (const file of deleted_of.keys()) await loadMask(connection, input, file);
-  const file = await copyToParquet(connection, selectUndeleted(input, output, [...deleted_of.keys()]), output);
+  const row_group_rows = await rowsOfGroup(connection, input, rows);
+  const file = await copyToParquet(connection, selectUndeleted(input, output, [...deleted_of.keys()]), { ...output, row_group_rows });
   for (const masked of deleted_of.keys()) await connection.run(`RESET VARIABLE ${maskOf(masked)}`);
   if (Number(file.record_count) !== rows - deleted) throw losesRows(Number(file.record_count), rows, deleted);
   return {
@@ -86,6 +87,16 @@ async function rewrite(connection: DuckDBConnection, input: RewriteInput, output
     sort_order_id: null,
     referenced_data_file: null,
   };
+}
+
+/** Uncompressed, give or take what one read of the input brings: a group is written from several copies of it. */
+const MAX_ROW_GROUP_BYTES = 8 * 1024 * 1024;
+
+async function rowsOfGroup(connection: DuckDBConnection, { files }: RewriteInput, rows: number): Promise<number> {
+  const locations = listOf(files.map(({ location }) => location));
+  const [found] = await read(connection, `SELECT sum(total_uncompressed_size)::DOUBLE AS size_bytes FROM parquet_metadata(${locations})`);
+  const row_bytes = Math.max(1, Number(found?.["size_bytes"]) / Math.max(1, rows));
+  return Math.min(ROW_GROUP_ROWS, Math.max(1, Math.floor(MAX_ROW_GROUP_BYTES / row_bytes)));
 }
 
 /** A column without an id would be read as null. What is read of the files here stays in memory for the rewrite. */
