@@ -22,7 +22,7 @@ export interface LakeRequest {
 }
 
 export interface MaintenanceRequest extends LakeRequest {
-  /** Planned by this process whatever the profile: Spark's procedures have no dry run of their own. */
+  /** This process plans it in both profiles: Spark's procedures have no dry run. */
   is_dry_run: boolean;
 }
 
@@ -30,7 +30,7 @@ const CLAIM_RETRY_MS = 250;
 
 type Work = (maintainer: Maintainer, signal: AbortSignal) => Promise<void>;
 
-/** Opens what maintains the lake, and closes it whatever happens; after Ctrl-C the exit code says so. */
+/** Opens what maintains the lake, and always closes it; after Ctrl-C the exit code says so. */
 export async function withMaintainer(request: MaintenanceRequest, work: Work): Promise<void> {
   const { lake, output } = request;
   const stopping = stopOnSignals(output);

@@ -8,7 +8,7 @@ import { summarisePartitions } from "./field-summary.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { partitionColumns } from "./transform.ts";
 
-/** What every writer of snapshots needs, whatever it changes: append.ts adds files, replace.ts rewrites them. */
+/** Shared by the writers of snapshots: append.ts adds files, replace.ts rewrites them. */
 
 const MAIN = "main";
 
@@ -52,7 +52,7 @@ export function writingKind(metadata: TableMetadata): { spec: PartitionSpec; sch
   const schema = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"]);
   if (metadata["format-version"] !== 2 || spec === undefined || schema === undefined) {
     throw new OperatingError("UNSUPPORTED_FORMAT", `The table has format version ${metadata["format-version"]}; only version 2 is written`, {
-      next_step: "Create the table anew with format version 2.",
+      next_step: "Create a new table with format version 2.",
     });
   }
   return { spec, schema };

@@ -62,10 +62,12 @@ export function replaceSummary(
   return summary;
 }
 
+/** Below zero is what another writer counted wrong before. */
 function addTotals(summary: Record<string, string>, parent: Snapshot | null, totals: readonly [name: string, added: Long][]): void {
   for (const [name, added] of totals) {
     const before = parent === null ? "0" : parent.summary[name];
-    if (before !== undefined && /^\d+$/.test(before)) summary[name] = String(addLongs(BigInt(before), added));
+    const total = before !== undefined && /^\d+$/.test(before) ? addLongs(BigInt(before), added) : -1;
+    if (total >= 0) summary[name] = String(total);
   }
 }
 

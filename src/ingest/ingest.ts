@@ -199,7 +199,7 @@ class LogIngest implements Ingest {
     return startingOffsets(committed, bounds, topic);
   }
 
-  /** As it is now, which costs a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
+  /** The current table, for a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
     this.#table = this.#table === null ? await openBronze(catalog, this.#options.table) : await catalog.loadTable(this.#options.table);
     return this.#table;

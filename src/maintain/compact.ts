@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { nameOfTable } from "../catalog/errors.ts";
-import { canonicalLong, isSameLong } from "../catalog/long.ts";
+import { isSameLong } from "../catalog/long.ts";
 import type { LoadedTable, Long, TableIdentifier } from "../catalog/model.ts";
 import { openRewriter, type Rewriter } from "../engine/embedded/rewriter.ts";
 import { OperatingError, UnknownOutcome } from "../errors.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
-import { isSmallManifest, stageReplacement } from "../iceberg/replace.ts";
+import { isSmallManifest, stageReplacement, type Replacement } from "../iceberg/replace.ts";
 import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteFiles } from "./files.ts";
@@ -95,7 +95,7 @@ class Compaction {
   }
 
   close(): void {
-    // One that could not be opened has told whoever asked for it.
+    // The error of one that could not be opened reached its first user.
     this.#rewriter?.then((rewriter) => rewriter.close(), () => {});
   }
 
@@ -128,26 +128,23 @@ class Compaction {
     const { storage, pending, step, signal } = this.#parts;
     const name = nameOfTable(this.#identifier);
     const made: string[] = [];
-    const outputs: { file: DataFile; spec_id: number }[] = [];
+    const rewritten: RewrittenBin[] = [];
     let is_known_to_have_failed = true;
     try {
       step("before rewrite");
       for (const bin of bins) {
         if (signal.aborted) return false;
-        const output = await this.#rewrite(state, bin, made);
-        if (output !== null) outputs.push(output);
+        rewritten.push({ bin, output: await this.#rewrite(state, bin, made) });
       }
       step("after rewrite");
-      const is_committed = await this.#parts.exclusively(name, () => this.#commit(state, bins, outputs, made));
-      is_known_to_have_failed = !is_committed;
+      const committed = await this.#parts.exclusively(name, () => this.#commit(state, rewritten, made));
+      is_known_to_have_failed = committed === null;
       step("after replace");
-      if (!is_committed) {
-        this.#conflicts += 1;
-        return false;
-      }
-      this.#commits += 1;
-      this.#rewritten = { files: this.#rewritten.files + bins.flatMap(({ files }) => files).length, bytes: this.#rewritten.bytes + sizeOf(bins) };
-      this.#added = { files: this.#added.files + outputs.length, bytes: this.#added.bytes + outputs.reduce((sum, { file }) => sum + Number(file.file_size_in_bytes), 0) };
+      if (committed === null || committed.length < rewritten.length) this.#conflicts += 1;
+      if (committed === null) return false;
+      this.#count(committed);
+      const lost = rewritten.filter((each) => !committed.includes(each)).flatMap(({ output }) => (output === null ? [] : [output.file.file_path]));
+      await deleteFiles({ storage }, lost);
       pending.remove(made);
       return true;
     } catch (error) {
@@ -158,13 +155,23 @@ class Compaction {
       return false;
     } finally {
       if (is_known_to_have_failed) {
-        await deleteFiles(storage, made);
+        await deleteFiles({ storage }, made);
         pending.remove(made);
       }
     }
   }
 
-  /** Files about to be written: whoever comes after a kill deletes those that no snapshot has. */
+  #count(committed: readonly RewrittenBin[]): void {
+    const bins = committed.map(({ bin }) => bin);
+    const added = committed.flatMap(({ output }) => (output === null ? [] : [output.file]));
+    this.#commits += 1;
+    this.#rewritten.files += bins.flatMap(({ files }) => files).length;
+    this.#rewritten.bytes += sizeOf(bins);
+    this.#added.files += added.length;
+    this.#added.bytes += added.reduce((sum, { file_size_in_bytes }) => sum + Number(file_size_in_bytes), 0);
+  }
+
+  /** Notes files before they are written: after a kill, the next run deletes those that no snapshot has. */
   #note(made: string[], locations: readonly string[]): void {
     made.push(...locations);
     this.#parts.pending.add(nameOfTable(this.#identifier), locations);
@@ -186,35 +193,45 @@ class Compaction {
   }
 
   /**
-   * Commits on whatever is current by now, as long as the rewritten files are all there and have no deletes but those that were
-   * applied: else false, and the work has to be planned again. Throws UnknownOutcome.
+   * Commits, on the current table, the bins whose files are all still there with no deletes but those that were applied;
+   * returns them, or null where there is none and the work has to be planned again. A commit without an answer is read back;
+   * throws UnknownOutcome where that does not tell either.
    */
-  async #commit(planned: TableState, bins: readonly Bin[], outputs: readonly { file: DataFile; spec_id: number }[], made: string[]): Promise<boolean> {
+  async #commit(planned: TableState, rewritten: readonly RewrittenBin[], made: string[]): Promise<RewrittenBin[] | null> {
     const { catalog, storage, clock, step } = this.#parts;
     const announce = (locations: readonly string[]): void => this.#note(made, locations);
-    const snapshot_ids = new Set<Long>();
+    let unknown: { snapshot_id: Long; bins: RewrittenBin[]; error: UnknownOutcome } | null = null;
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt += 1) {
       const table = await catalog.loadTable(this.#identifier);
-      if (table.metadata.snapshots.some((snapshot) => snapshot_ids.has(canonicalLong(snapshot["snapshot-id"])))) return true;
+      if (unknown !== null) {
+        const { snapshot_id, bins, error } = unknown;
+        if (table.metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))) return bins;
+        // It may still be on its way: nothing else is written, and nothing is deleted.
+        throw error;
+      }
       const state = isSameLong(currentSnapshot(table.metadata)?.["snapshot-id"], planned.snapshot["snapshot-id"])
         ? { ...planned, table }
         : await readState(storage, table, this.#readNames);
-      if (state === null || !isStillValid(state, bins)) return false;
-      const gone = new Set(bins.flatMap(({ files }) => files.map(({ location }) => location)));
-      const removed = new Set([...gone, ...danglingDeletes(state, gone).map(({ location }) => location)]);
-      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, { added: outputs, removed, sequence_number: planned.snapshot["sequence-number"] });
-      snapshot_ids.add(canonicalLong(staged.snapshot_id));
+      const valid = state === null ? [] : rewritten.filter(({ bin }) => isStillValid(state, [bin]));
+      const is_deletes_only = rewritten.length === 0;
+      if (state === null || (valid.length === 0 && !is_deletes_only)) return null;
+      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, replacementOf(planned, state, valid));
       step("before replace");
       try {
         await catalog.commit([staged.change]);
-        return true;
+        return valid;
       } catch (error) {
-        if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
-        await deleteFiles(storage, staged.written);
+        if (error instanceof UnknownOutcome) {
+          unknown = { snapshot_id: staged.snapshot_id, bins: valid, error };
+          continue;
+        }
+        if (!(error instanceof OperatingError)) throw error;
+        await deleteFiles({ storage }, staged.written);
         if (error.code !== "COMMIT_CONFLICT") throw error;
       }
     }
-    return false;
+    if (unknown !== null) throw unknown.error;
+    return null;
   }
 
   #report(before: ActionReport["before"], after: ActionReport["after"], started_ms: number, planned: readonly Bin[]): ActionReport {
@@ -230,6 +247,21 @@ class Compaction {
       is_dry_run: this.#options.is_dry_run ?? false,
     };
   }
+}
+
+interface RewrittenBin {
+  bin: Bin;
+  /** Null where deletes left no row. */
+  output: { file: DataFile; spec_id: number } | null;
+}
+
+function replacementOf(planned: TableState, state: TableState, bins: readonly RewrittenBin[]): Replacement {
+  const gone = new Set(bins.flatMap(({ bin }) => bin.files.map(({ location }) => location)));
+  return {
+    added: bins.flatMap(({ output }) => (output === null ? [] : [output])),
+    removed: new Set([...gone, ...danglingDeletes(state, gone).map(({ location }) => location)]),
+    sequence_number: planned.snapshot["sequence-number"],
+  };
 }
 
 /** The bins of all partitions. */

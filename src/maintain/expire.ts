@@ -1,12 +1,12 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { canonicalLong, isSameLong } from "../catalog/long.ts";
-import { HISTORY_PROPERTY, historyProperty } from "../catalog/metadata/history.ts";
 import { REFS_REQUIREMENT } from "../catalog/metadata/requirements.ts";
 import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError, UnknownOutcome } from "../errors.ts";
+import { OperatingError } from "../errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
+import { refuseWithoutOwnership } from "./ownership.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
 import { readCurrent } from "./read-current.ts";
@@ -15,7 +15,7 @@ import { figuresOf } from "./table-state.ts";
 
 export interface ExpiryOptions {
   policy?: RetentionPolicy;
-  /** These, and no others, whatever the policy says. Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_IN_USE. */
+  /** Expires exactly these, in place of the policy. Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_IN_USE. */
   snapshot_ids?: readonly Long[];
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
@@ -26,7 +26,7 @@ const MAX_ATTEMPTS = 8;
 
 /**
  * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current when stays
- * known of those that are kept (HISTORY_PROPERTY), although Iceberg's snapshot log loses it. The files are noted before the
+ * known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The files are noted before the
  * commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and what storage and catalog throw.
  */
 export async function expireTable(parts: MaintenanceParts, identifier: TableIdentifier, options: ExpiryOptions = {}): Promise<ActionReport | null> {
@@ -35,7 +35,8 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
   const name = nameOfTable(identifier);
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
     const now_ms = Math.floor(clock.now_us() / 1000);
-    const { table, expired, kept, files, before } = await readCurrent(catalog, identifier, async (current) => {
+    refuseWithoutOwnership(await catalog.loadTable(identifier));
+    const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
       const divided = split(current, options, now_ms);
       return { table: current, ...divided, files: await filesOnlyOf(storage, current.metadata, divided), before: await figures(parts, current) };
     });
@@ -54,13 +55,13 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
     if (options.is_dry_run === true) return report(before);
     pending.add(name, deletable);
     step("before expiry");
-    const committed = await commit(parts, changeOf(table, expired, kept));
+    const committed = await commit(parts, changeOf(table, expired));
     if (committed === null) {
       pending.remove(deletable);
       continue;
     }
     step("after expiry");
-    await deleteFiles(storage, deletable, (done) => {
+    await deleteFiles(parts, deletable, (done) => {
       step("inside deletion");
       options.progress?.(done, deletable.length);
     });
@@ -79,7 +80,7 @@ async function commit({ catalog, exclusively }: MaintenanceParts, change: TableC
     const [committed] = await exclusively(nameOfTable(change.identifier), () => catalog.commit([change]));
     return committed ?? null;
   } catch (error) {
-    if (error instanceof OperatingError && !(error instanceof UnknownOutcome) && error.is_retryable) return null;
+    if (error instanceof OperatingError && error.code === "COMMIT_CONFLICT") return null;
     throw error;
   }
 }
@@ -100,7 +101,7 @@ function allBut(metadata: LoadedTable["metadata"], identifier: TableIdentifier, 
   return kept;
 }
 
-function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snapshot[], kept: readonly Snapshot[]): TableChange {
+function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snapshot[]): TableChange {
   return {
     identifier,
     requirements: [
@@ -108,10 +109,7 @@ function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snaps
       ...Object.entries(metadata.refs).map(([ref, { "snapshot-id": id }]) => ({ type: "assert-ref-snapshot-id", ref, "snapshot-id": id })),
       { type: REFS_REQUIREMENT, names: Object.keys(metadata.refs) },
     ],
-    updates: [
-      { action: "remove-snapshots", "snapshot-ids": expired.map((snapshot) => snapshot["snapshot-id"]) },
-      { action: "set-properties", updates: { [HISTORY_PROPERTY]: historyProperty(metadata, kept.map((snapshot) => snapshot["snapshot-id"])) } },
-    ],
+    updates: [{ action: "remove-snapshots", "snapshot-ids": expired.map((snapshot) => snapshot["snapshot-id"]) }],
   };
 }
 

@@ -3,6 +3,7 @@ import type { LoadedTable, TableIdentifier } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
+import { refuseWithoutOwnership } from "./ownership.ts";
 import { figures } from "./expire.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
@@ -12,6 +13,11 @@ import { tablesOf } from "./tables.ts";
 export interface OrphanOptions {
   /** Younger files stay, because a writer may be about to commit them. */
   older_than_ms?: number;
+  /**
+   * Orphans of earlier calls, each with `performance.now()` of the first. With it, only those go that were there an hour before: by a
+   * file's age alone, a machine that wakes from a day of sleep would lose what its writers were about to commit.
+   */
+  seen?: Map<string, number>;
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
 }
@@ -31,7 +37,9 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   const { older_than_ms = DEFAULT_ORPHAN_AGE_MS } = options;
   if (older_than_ms < MIN_ORPHAN_AGE_MS) throw tooYoung(older_than_ms);
   const before_us = clock.now_us() - older_than_ms * 1000;
-  const folder = (await catalog.loadTable(identifier)).metadata.location;
+  const listed = await catalog.loadTable(identifier);
+  refuseWithoutOwnership(listed);
+  const folder = listed.metadata.location;
   const old: string[] = [];
   for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
   const { table, needed, before } = await readCurrent(catalog, identifier, async (current) => ({
@@ -42,17 +50,27 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   if (table.metadata.location !== folder) return null;
   await refuseSharedFolder(parts, table);
   const needed_names = new Set([...needed].map(decoded));
-  const orphans = old.filter((location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))));
+  const found = old.filter((location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))));
+  const orphans = options.seen === undefined ? found : seenLongAgo(found, options.seen);
   if (orphans.length === 0) return null;
   step("before orphans");
   if (options.is_dry_run !== true) {
-    await deleteFiles(storage, orphans, (done) => {
+    await deleteFiles(parts, orphans, (done) => {
       step("inside deletion");
       options.progress?.(done, orphans.length);
     });
   }
   const seconds = (performance.now() - started_ms) / 1000;
   return { ...emptyReport("orphans", nameOfTable(identifier), before), deleted_files: orphans.length, seconds, is_dry_run: options.is_dry_run ?? false };
+}
+
+/** Notes those that are new, and forgets those that are gone. */
+function seenLongAgo(found: readonly string[], seen: Map<string, number>): string[] {
+  const now_ms = performance.now();
+  const current = new Set(found);
+  for (const location of seen.keys()) if (!current.has(location)) seen.delete(location);
+  for (const location of found) if (!seen.has(location)) seen.set(location, now_ms);
+  return found.filter((location) => now_ms - (seen.get(location) ?? now_ms) >= MIN_ORPHAN_AGE_MS);
 }
 
 /**

@@ -42,7 +42,7 @@ export interface Bin {
 const TIER_FACTOR = 4;
 /** A file this far from complete counts as small. */
 const SMALL_SHARE = 0.75;
-/** From this share of deleted rows on a file is worth rewriting, whatever its size. */
+/** From this share of deleted rows on a file is worth rewriting, small or large. */
 const DELETED_SHARE = 0.1;
 /** So many delete files of one complete file are worth rewriting it: each reader opens them all. */
 const MAX_DELETE_FILES = 32;
@@ -50,7 +50,7 @@ const MAX_DELETE_FILES = 32;
 const MAX_BIN_FILES = 1_000;
 
 /**
- * The bins of one partition, none where it is well as it is. `is_cold`: nobody has written to it for a while, so whatever is small
+ * The bins of one partition, none where nothing has to be done. `is_cold`: nobody has written to it for a while, so every small file
  * goes into complete files at once. Otherwise files are put together by size, tier by tier, so that a row is rewritten about
  * log(rows of a complete file) / log(fan_in) times, not once per compaction.
  */

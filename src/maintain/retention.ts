@@ -9,6 +9,11 @@ export interface RetentionTier {
   within_ms: number;
   /** ... are kept at this distance, all of them where it is 0. */
   every_ms: number;
+  /**
+   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives many snapshots
+   * one time in the future, and none of them would ever leave the tier by its age.
+   */
+  max_snapshots?: number;
 }
 
 export interface RetentionPolicy {
@@ -29,7 +34,7 @@ const DAY_MS = 24 * HOUR_MS;
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
-    { within_ms: 20 * MINUTE_MS, every_ms: 0 },
+    { within_ms: 20 * MINUTE_MS, every_ms: 0, max_snapshots: 200 },
     { within_ms: DAY_MS, every_ms: 30 * MINUTE_MS },
     { within_ms: 7 * DAY_MS, every_ms: 6 * HOUR_MS },
     { within_ms: 30 * DAY_MS, every_ms: DAY_MS },
@@ -61,7 +66,7 @@ function describeSpan(span_ms: number, with_one = false): string {
   return with_one ? `1 ${unit}` : unit;
 }
 
-/** Whatever was current within an age, and nothing before it. */
+/** Every snapshot that was current within an age, and nothing before it. */
 export function keepWithin(age_ms: number): RetentionPolicy {
   return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };
 }
@@ -70,7 +75,7 @@ export function keepWithin(age_ms: number): RetentionPolicy {
 const UNREFERENCED_MS = 7 * DAY_MS;
 
 /**
- * Ids of the snapshots that stay: by the tiers of the policy, of those that were current; and, whatever the policy says, every
+ * Ids of the snapshots that stay: by the tiers of the policy, of those that were current; and, in any case, every
  * snapshot that a branch or tag names, the ancestors of branches, and young ones that never were current.
  */
 export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy, now_ms: number): Set<Long> {
@@ -93,12 +98,12 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
  * compaction made (it holds the same rows in fewer files), else the last; the first too where the period before is empty. The
  * period before the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
  */
-function keptBy({ within_ms, every_ms }: RetentionTier, history: readonly HistoryEntry[], isReplacement: (entry: HistoryEntry) => boolean, now_ms: number): HistoryEntry[] {
+function keptBy({ within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier, history: readonly HistoryEntry[], isReplacement: (entry: HistoryEntry) => boolean, now_ms: number): HistoryEntry[] {
   const oldest_ms = now_ms - within_ms;
   const start_ms = every_ms === 0 || oldest_ms === Number.NEGATIVE_INFINITY ? oldest_ms : (Math.floor(oldest_ms / every_ms) - 1) * every_ms;
   const young = history.filter(({ at_ms }) => at_ms >= start_ms);
   const kept = history.filter(({ at_ms }) => at_ms < start_ms).slice(-1);
-  if (every_ms === 0) return [...kept, ...young];
+  if (every_ms === 0) return [...kept, ...young.slice(-max_snapshots)];
   const periods = Map.groupBy(young, ({ at_ms }) => Math.floor(at_ms / every_ms));
   for (const [period, entries] of periods) {
     const [first] = entries;

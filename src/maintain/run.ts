@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { nameOfTable, tableNamed } from "../catalog/errors.ts";
 import type { TableIdentifier } from "../catalog/model.ts";
 import { isoFromMicros } from "../clock.ts";
-import { OperatingError, UnknownOutcome } from "../errors.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { compactTable, type CompactionOptions } from "./compact.ts";
@@ -28,13 +28,26 @@ export const ACTIONS: readonly ActionName[] = ["compact", "expire", "orphans"];
 /** One process maintains a lake at a time; it never keeps others from writing. Throws MAINTENANCE_RUNNING. */
 export function claimMaintenance(lake: Lake, activity: string): { release(): void } {
   const folder = join(lake.folder, "maintenance");
-  mkdirSync(folder, { recursive: true });
-  const claim = claimFolder(folder, activity);
+  const claim = claimOrNull(folder, activity);
   if (claim !== null) return claim;
   throw new OperatingError("MAINTENANCE_RUNNING", `The lake "${lake.name}" is being maintained by ${ownerOf(folder)}`, {
     next_step: "Try again in a minute: a run takes seconds, or minutes where much has to be put together.",
     is_retryable: true,
   });
+}
+
+/** Throws MAINTENANCE_CANNOT_BE_CLAIMED where the disk or the folder does not allow it. */
+function claimOrNull(folder: string, activity: string): { release(): void } | null {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return claimFolder(folder, activity);
+  } catch (error) {
+    throw new OperatingError("MAINTENANCE_CANNOT_BE_CLAIMED", `The folder ${folder} cannot be claimed: ${messageOf(error)}`, {
+      next_step: "Check that you may write to it and that its disk has room.",
+      is_retryable: true,
+      cause: error,
+    });
+  }
 }
 
 export { tablesOf } from "./tables.ts";
@@ -45,7 +58,8 @@ export { tablesOf } from "./tables.ts";
  */
 export async function maintainTable(parts: MaintenanceParts, store: MaintenanceStore, table: string, actions: readonly ActionName[], options: MaintenanceOptions = {}): Promise<ActionReport[]> {
   const identifier = tableNamed(table);
-  await deletePending(parts, identifier);
+  // A dry run holds no claim: what is noted may belong to a run that is under way.
+  if (!isDryRun(options)) await deletePending(parts, identifier);
   const reports: ActionReport[] = [];
   const failures: unknown[] = [];
   for (const action of ACTIONS.filter((candidate) => actions.includes(candidate))) {
@@ -66,6 +80,10 @@ export async function maintainTable(parts: MaintenanceParts, store: MaintenanceS
   return reports;
 }
 
+function isDryRun({ compact, expire, orphans }: MaintenanceOptions): boolean {
+  return [compact, expire, orphans].some((action) => action?.is_dry_run === true);
+}
+
 function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action: ActionName, options: MaintenanceOptions): Promise<ActionReport | null> {
   if (action === "compact") return compactTable(parts, identifier, options.compact);
   if (action === "expire") return expireTable(parts, identifier, options.expire);
@@ -73,14 +91,15 @@ function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action:
 }
 
 /** Files that a killed run had written and not committed, or expired and not deleted: those that no snapshot needs go. */
-async function deletePending({ catalog, storage, pending }: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
+async function deletePending(parts: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
+  const { catalog, storage, pending } = parts;
   const locations = pending.of(nameOfTable(identifier));
   if (locations.length === 0) return;
   const { metadata, needed } = await readCurrent(catalog, identifier, async ({ metadata, metadata_location }) => ({
     metadata,
     needed: await allFiles(storage, metadata, metadata_location),
   }));
-  await deleteFiles(storage, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
+  await deleteFiles(parts, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
   pending.remove(locations);
 }
 

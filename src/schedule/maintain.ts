@@ -1,14 +1,14 @@
 import { isSameLong } from "../catalog/long.ts";
-import { nameOfTable, tableNamed } from "../catalog/errors.ts";
+import { tableNamed } from "../catalog/errors.ts";
 import type { LoadedTable, Long, TableCatalog } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
-import { LAYERS } from "../lake/layers.ts";
 import type { Maintainer } from "../maintain/maintainer.ts";
 import type { ActionName, ActionReport } from "../maintain/parts.ts";
 import { DEFAULT_RETENTION, snapshotsToKeep } from "../maintain/retention.ts";
-import { claimMaintenance } from "../maintain/run.ts";
+import { claimMaintenance, tablesOf } from "../maintain/run.ts";
+import { hasPassed } from "../pacing.ts";
 import { pause } from "../patience.ts";
 
 export interface ScheduledMaintenance {
@@ -30,22 +30,28 @@ const LOOK_MS = 20_000;
 export const COMPACT_AFTER_COMMITS = 8;
 /** Snapshots past their time: removing them one by one would cost a commit each. */
 const EXPIRE_AFTER_SNAPSHOTS = 8;
-/** And so long after the last time whatever the number, so that a table that is written rarely is thinned too. */
-const EXPIRE_INTERVAL_US = 30 * 60_000_000;
-const ORPHANS_INTERVAL_US = 6 * 3_600_000_000;
+/** Fewer than that are expired after this time, so that a table that is written rarely is thinned too. */
+const EXPIRE_INTERVAL_MS = 30 * 60_000;
+/** Orphans go at the second look that is an hour after the first. */
+const ORPHANS_INTERVAL_MS = 2 * 3_600_000;
 /** A table that failed is left alone for so long. */
-const PAUSE_AFTER_FAILURE_US = 10 * 60_000_000;
+const PAUSE_AFTER_FAILURE_MS = 10 * 60_000;
 
 interface TableSchedule {
   /** The snapshot that compaction last looked at, whether or not it found anything to do. */
   compacted_at: Long | null;
   expired_us: number;
   orphans_us: number;
-  failed_us: number;
+  /** Null where the last pass did not fail. */
+  failed_us: number | null;
+  /** Orphans of earlier passes, with the time of the first. */
+  seen_orphans: Map<string, number>;
 }
 
+type Due = readonly [table: string, actions: readonly ActionName[]];
+
 /**
- * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is told from metadata
+ * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is decided from metadata
  * alone; a pass opens an engine only if a table needs one. Nothing that fails here ends the pipeline.
  */
 export class MaintenanceSchedule {
@@ -62,103 +68,103 @@ export class MaintenanceSchedule {
 
   /** One look at every table, and the work that is due. */
   async pass(signal: AbortSignal): Promise<void> {
-    const { lake, catalog, withMaintainer } = this.#options;
-    let due: (readonly [string, ActionName[]])[];
+    const { lake, withMaintainer } = this.#options;
+    let claim: { release(): void } | null = null;
     try {
-      due = (await this.#due(catalog)).filter(([, actions]) => actions.length > 0);
-    } catch (error) {
-      return this.#tell("the lake", error);
-    }
-    if (due.length === 0) return;
-    const claim = this.#claim(lake);
-    if (claim === null) return;
-    try {
+      const due = await this.#due();
+      if (due.length === 0) return;
+      claim = claimUnlessRunning(lake);
+      if (claim === null) return;
       await withMaintainer(async (maintainer) => {
-        for (const [table, actions] of due) if (!signal.aborted) await this.#maintain(maintainer, table, actions);
+        // Listing them also drops the notes about tables that are gone.
+        await maintainer.tables();
+        for (const [table, actions] of due) if (!signal.aborted) await this.#maintain(maintainer, table, actions, signal);
       }, signal);
     } catch (error) {
-      this.#tell("the lake", error);
+      this.#report("the lake", error, signal);
     } finally {
-      claim.release();
+      claim?.release();
     }
   }
 
-  /** Null while somebody maintains the lake by hand. */
-  #claim(lake: Lake): { release(): void } | null {
-    try {
-      return claimMaintenance(lake, "start");
-    } catch (error) {
-      if (error instanceof OperatingError && error.code === "MAINTENANCE_RUNNING") return null;
-      throw error;
-    }
-  }
-
-  async #due(catalog: TableCatalog): Promise<(readonly [string, ActionName[]])[]> {
-    const { clock } = this.#options;
+  async #due(): Promise<Due[]> {
+    const { catalog, clock } = this.#options;
     const now_us = clock.now_us();
-    const due: (readonly [string, ActionName[]])[] = [];
-    for (const layer of LAYERS) {
-      if (!(await catalog.hasNamespace([layer]))) continue;
-      for (const identifier of await catalog.listTables([layer])) {
-        due.push([nameOfTable(identifier), this.#actionsFor(await catalog.loadTable(identifier), now_us)]);
+    const tables = await tablesOf(catalog);
+    for (const name of this.#tables.keys()) if (!tables.includes(name)) this.#tables.delete(name);
+    const due: Due[] = [];
+    for (const name of tables) {
+      try {
+        const actions = this.#actionsFor(name, await catalog.loadTable(tableNamed(name)), now_us);
+        if (actions.length > 0) due.push([name, actions]);
+      } catch (error) {
+        this.#scheduleOf(name, now_us).failed_us = now_us;
+        this.#report(name, error);
       }
     }
     return due;
   }
 
-  #actionsFor(table: LoadedTable, now_us: number): ActionName[] {
-    const schedule = this.#scheduleOf(table, now_us);
-    if (now_us - schedule.failed_us < PAUSE_AFTER_FAILURE_US) return [];
+  #actionsFor(name: string, table: LoadedTable, now_us: number): ActionName[] {
+    const schedule = this.#scheduleOf(name, now_us);
+    if (schedule.failed_us !== null && !hasPassed(now_us - schedule.failed_us, PAUSE_AFTER_FAILURE_MS)) return [];
     const actions: ActionName[] = [];
     if (commitsSince(table, schedule.compacted_at) >= COMPACT_AFTER_COMMITS) actions.push("compact");
     const { snapshots } = table.metadata;
     const expired = snapshots.length - snapshotsToKeep(table.metadata, DEFAULT_RETENTION, Math.floor(now_us / 1000)).size;
-    const is_long_ago = now_us - schedule.expired_us >= EXPIRE_INTERVAL_US;
-    if (expired >= EXPIRE_AFTER_SNAPSHOTS || (expired > 0 && is_long_ago)) actions.push("expire");
-    if (now_us - schedule.orphans_us >= ORPHANS_INTERVAL_US) actions.push("orphans");
+    if (expired >= EXPIRE_AFTER_SNAPSHOTS || (expired > 0 && hasPassed(now_us - schedule.expired_us, EXPIRE_INTERVAL_MS))) actions.push("expire");
+    if (hasPassed(now_us - schedule.orphans_us, ORPHANS_INTERVAL_MS)) actions.push("orphans");
     return actions;
   }
 
-  #scheduleOf({ metadata }: LoadedTable, now_us: number): TableSchedule {
-    const key = metadata["table-uuid"];
-    const known = this.#tables.get(key);
+  #scheduleOf(name: string, now_us: number): TableSchedule {
+    const known = this.#tables.get(name);
     if (known !== undefined) return known;
-    const schedule = { compacted_at: null, expired_us: now_us, orphans_us: now_us, failed_us: -Infinity };
-    this.#tables.set(key, schedule);
+    const schedule: TableSchedule = { compacted_at: null, expired_us: now_us, orphans_us: now_us, failed_us: null, seen_orphans: new Map() };
+    this.#tables.set(name, schedule);
     return schedule;
   }
 
-  async #maintain(maintainer: Maintainer, table: string, actions: readonly ActionName[]): Promise<void> {
+  async #maintain(maintainer: Maintainer, name: string, actions: readonly ActionName[], signal: AbortSignal): Promise<void> {
     const { catalog, clock, events } = this.#options;
+    const schedule = this.#scheduleOf(name, clock.now_us());
     try {
-      for (const report of await maintainer.maintain(table, actions, {})) events.maintained(report);
-      const loaded = await catalog.loadTable(tableNamed(table));
+      const reports = await maintainer.maintain(name, actions, { orphans: { seen: schedule.seen_orphans } });
+      for (const report of reports) events.maintained(report);
       const now_us = clock.now_us();
-      const schedule = this.#scheduleOf(loaded, now_us);
-      if (actions.includes("compact")) schedule.compacted_at = loaded.metadata["current-snapshot-id"];
+      const { metadata } = await catalog.loadTable(tableNamed(name));
+      if (actions.includes("compact")) schedule.compacted_at = metadata["current-snapshot-id"];
       if (actions.includes("expire")) schedule.expired_us = now_us;
       if (actions.includes("orphans")) schedule.orphans_us = now_us;
+      schedule.failed_us = null;
     } catch (error) {
-      await this.#leaveAlone(table);
-      this.#tell(table, error);
+      schedule.failed_us = clock.now_us();
+      this.#report(name, error, signal);
     }
   }
 
-  async #leaveAlone(table: string): Promise<void> {
-    try {
-      const loaded = await this.#options.catalog.loadTable(tableNamed(table));
-      const now_us = this.#options.clock.now_us();
-      this.#scheduleOf(loaded, now_us).failed_us = now_us;
-    } catch (error) {
-      // A table that is gone needs nothing more.
-      if (!(error instanceof OperatingError)) throw error;
-    }
+  /** What a stop cut off has not failed. */
+  #report(name: string, error: unknown, signal?: AbortSignal): void {
+    if (signal?.aborted === true) return;
+    this.#options.events.failed(name, error instanceof OperatingError ? error : unexpected(error));
   }
+}
 
-  #tell(table: string, error: unknown): void {
-    if (!(error instanceof OperatingError)) throw error;
-    this.#options.events.failed(table, error);
+/** Null while somebody maintains the lake by hand. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
+function claimUnlessRunning(lake: Lake): { release(): void } | null {
+  try {
+    return claimMaintenance(lake, "start");
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === "MAINTENANCE_RUNNING") return null;
+    throw error;
   }
+}
+
+function unexpected(error: unknown): OperatingError {
+  return new OperatingError("MAINTENANCE_FAILED", `Maintenance failed unexpectedly: ${messageOf(error)}`, {
+    next_step: "The pipeline goes on. Please report this message.",
+    cause: error,
+  });
 }
 
 /** Snapshots that came after the given one, or after the newest compaction where none is given. */

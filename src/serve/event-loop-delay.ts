@@ -5,7 +5,7 @@ const WINDOW_MS = 30_000;
 const NS_PER_S = 1e9;
 
 /**
- * How late the event loop was over the last 30 to 60 seconds, whoever asks and how often. Two histograms are cleared in turn, and the one
+ * How late the event loop was over the last 30 to 60 seconds, independent of who reads it and how often. Two histograms are cleared in turn, and the one
  * cleared longer ago is read: one that each reader cleared would show two readers half of it each, and an empty one no delay at all.
  */
 export class EventLoopDelay {

@@ -3,6 +3,7 @@ import { addLongs, canonicalLong, isSameLong, maxLong } from "../long.ts";
 import type { Long, Snapshot, TableMetadata } from "../model.ts";
 import { arrayIn, asLong, longIn, objectIn, optionalLongIn, stringIn, stringMapIn, type JsonObject } from "../shape.ts";
 import { change, snapshotOf, type Draft } from "./draft.ts";
+import { HISTORY_PROPERTY, historyProperty } from "./history.ts";
 
 /** Updates to snapshots, their references, their statistics and the log of what was current. */
 
@@ -149,6 +150,9 @@ export function settleSnapshotLog(draft: Draft): void {
   const intermediate = new Set(draft.main_snapshot_ids.filter((id) => !isSameLong(id, current_id)).map(canonicalLong));
   if (intermediate.size === 0 && !draft.has_removed_snapshots) return;
   const known = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
+  // A copy, because a history is remembered by its metadata, and this draft goes on changing.
+  const before = { ...metadata };
+  const metadata_log_length = metadata["snapshot-log"].length;
   let log: TableMetadata["snapshot-log"] = [];
   for (const entry of metadata["snapshot-log"]) {
     const id = canonicalLong(entry["snapshot-id"]);
@@ -157,4 +161,12 @@ export function settleSnapshotLog(draft: Draft): void {
     else log = [];
   }
   change(draft, { "snapshot-log": log });
+  if (log.length + intermediate.size < metadata_log_length) keepHistory(draft, before);
+}
+
+/** What the log loses stays known, whoever removed the snapshots: see history.ts. */
+function keepHistory(draft: Draft, before: TableMetadata): void {
+  const { metadata } = draft;
+  const text = historyProperty(before, metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
+  change(draft, { properties: { ...metadata.properties, [HISTORY_PROPERTY]: text } });
 }

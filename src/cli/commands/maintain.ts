@@ -6,6 +6,7 @@ import { ACTIONS, type MaintenanceOptions } from "../../maintain/run.ts";
 import type { ActionName, ActionReport } from "../../maintain/parts.ts";
 import { MaintenanceStore } from "../../maintain/store.ts";
 import { inspectBronze, type PartitionCopy } from "../../maintain/spark/bronze.ts";
+import { ORPHAN_AGE_MS } from "../../maintain/spark/maintainer.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
 import { formatTable } from "../format.ts";
@@ -45,7 +46,7 @@ export function maintainCommand(pipelines: readonly Pipeline[], withCommon: Deco
 function compactCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTable(withCommon(new Command("compact")))
     .description("put small files together and apply deletes; rows stay the same")
-    .option("--target-size-mb <mb>", "size of a complete file (default: 128)", parseSize)
+    .option("--target-size-mb <mb>", "size of a complete file (default: the table's property, else 134)", parseSize)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain compact --table gold.fact_crypto_ticks")
     .action((options: TablesOptions & { targetSizeMb?: number }) => {
       const target = options.targetSizeMb === undefined ? {} : { target_size_bytes: options.targetSizeMb * MB };
@@ -110,6 +111,9 @@ function parseSnapshot(text: string): bigint {
   throw new InvalidArgumentError("It must be a snapshot's number.");
 }
 
+/** What Spark would keep: a dry run is planned by this process. */
+const SPARK_POLICIES: MaintenanceOptions = { expire: { policy: CLUSTER_RETENTION }, orphans: { older_than_ms: ORPHAN_AGE_MS } };
+
 interface Failure {
   table: string;
   error: OperatingError;
@@ -121,6 +125,7 @@ async function maintain(actions: readonly ActionName[], options: TablesOptions, 
   const request: MaintenanceRequest = { ...requestOf(options, pipelines, output), is_dry_run: options.dryRun ?? false };
   const reports: ActionReport[] = [];
   const failures: Failure[] = [];
+  const policies = request.is_dry_run && request.lake.profile === "cluster" ? SPARK_POLICIES : {};
   await withMaintainer(request, async (maintainer, signal) => {
     const known = await maintainer.tables();
     if (options.table !== undefined && !known.includes(options.table)) throw noSuchTable(options.table, known);
@@ -133,13 +138,15 @@ async function maintain(actions: readonly ActionName[], options: TablesOptions, 
       try {
         const done = await maintainer.maintain(table, actions, {
           compact: { ...given.compact, ...dry, ...progress },
-          expire: { ...given.expire, ...dry, ...progress },
-          orphans: { ...given.orphans, ...dry, ...progress },
+          expire: { ...policies.expire, ...given.expire, ...dry, ...progress },
+          orphans: { ...policies.orphans, ...given.orphans, ...dry, ...progress },
         });
         reports.push(...done);
       } catch (error) {
+        // A stop ends the work in the middle; what it did so far stays.
+        if (signal.aborted) break;
         if (!(error instanceof OperatingError)) throw error;
-        if (!signal.aborted) failures.push({ table, error });
+        failures.push({ table, error });
       } finally {
         bar.end();
       }
@@ -171,7 +178,7 @@ function conclude(output: Output, failures: readonly Failure[]): void {
 }
 
 function show(output: Output, reports: readonly ActionReport[]): void {
-  if (reports.length === 0) return output.result("Nothing to do: every table is as it should be.");
+  if (reports.length === 0) return output.result("Nothing to do: no table needs maintenance.");
   output.result(formatReports(reports));
   if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed.");
 }

@@ -9,7 +9,7 @@ const GROWTH_BYTES = 16 * 1024 * 1024;
 
 /**
  * Keeps the resident memory near what is used: looks now and then whether it has grown since free memory was released last, and if so releases
- * it again. Returns how to stop. `failed` is told why it could not; the next look tries again.
+ * it again. Returns how to stop. `failed` gets the error of a release; the next look tries again.
  */
 export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
   let least_bytes = 0;

@@ -40,7 +40,7 @@ export interface RewriterOptions {
   s3: S3Settings | null;
 }
 
-/** An engine of its own: it is closed after the work, and with it goes the memory that the work took. */
+/** Opens a separate engine. Closing it after the work returns the memory that the work took. */
 export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
   const instance = s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
   const connection = await instance.connect();

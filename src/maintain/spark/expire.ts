@@ -1,17 +1,22 @@
+import type { Long } from "../../catalog/model.ts";
 import { isoFromMicros } from "../../clock.ts";
 import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { CLUSTER_RETENTION } from "../retention.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
-/** Forgets the table's snapshots from before that moment, and deletes the files that none of the others has. The current one stays. */
-export async function expire(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
+/**
+ * Removes the table's snapshots from before that moment, or those that are named, and the files that no other snapshot has. The
+ * current one stays.
+ */
+export async function expire(session: SparkSession, table: string, which: { before_us: number } | { snapshot_ids: readonly Long[] }): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
-  const [result] = await session.sql(
-    `call system.expire_snapshots(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, retain_last => ${CLUSTER_RETENTION.min_snapshots})`,
-    UNLIMITED,
-  );
+  const expired =
+    "snapshot_ids" in which
+      ? `snapshot_ids => array(${which.snapshot_ids.map((id) => `${id}L`).join(", ")})`
+      : `older_than => timestamp ${literal(isoFromMicros(which.before_us))}, retain_last => ${CLUSTER_RETENTION.min_snapshots}`;
+  const [result] = await session.sql(`call system.expire_snapshots(table => ${literal(table)}, ${expired})`, UNLIMITED);
   const deleted = Object.entries(result ?? {}).filter(([name]) => name.startsWith("deleted_"));
   const after = await figuresOf(session, table);
   return {

@@ -3,7 +3,7 @@ import type { SparkSession } from "../../engine/cluster/spark/session.ts";
 import { LAKE_PROPERTY } from "../../lake/lake.ts";
 import type { TableFigures } from "../parts.ts";
 
-/** Rewriting a large table takes as long as it takes; Airflow, or whoever waits, knows when that is too long. */
+/** Rewriting a large table may take hours; the caller, such as Airflow, limits the time. */
 export const UNLIMITED = { timeout_ms: null } as const;
 
 /** A lake's tables as `layer.table`, by layer: those in namespaces that say that they are its own. */

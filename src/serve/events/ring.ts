@@ -75,7 +75,7 @@ function costOf(bytes: Buffer): number {
   return heldBytes(bytes) + FRAME_OVERHEAD_BYTES;
 }
 
-/** WHATWG HTML, "Server-sent events". JSON has no line breaks of its own. The bytes may be kept: they share their memory with nothing. */
+/** WHATWG HTML, "Server-sent events". JSON contains no line breaks. The bytes may be kept: they share their memory with nothing. */
 export function encodeFrame(id: string, name: string, data: unknown): Buffer {
   return ownBytes(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 }
