@@ -141,7 +141,7 @@ describe("compaction", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a commit without an answer, tried again, puts no data file into the table twice", async () => {
+  test("a commit whose answer is lost is read back, and puts no data file into the table twice", async () => {
     const table = await tableOf(lake, "unanswered", 8);
     const catalog = catalogWith(lake, {
       async commit(changes) {
@@ -149,8 +149,8 @@ describe("compaction", () => {
         throw new UnknownOutcome("the answer was lost", null);
       },
     });
-    await assert.rejects(compact(table, {}, { catalog }), { code: "UNKNOWN_OUTCOME" });
-    assert.equal((await locationsOf(lake, table)).length, 1, "the commit was published");
+    const report = await withValuesKept(lake, table, () => compact(table, {}, { catalog }));
+    assert.deepEqual([report?.rewritten_files, report?.added_files, report?.after.files], [8, 1, 1]);
     await withValuesKept(lake, table, () => maintainTable(lake.parts(), lake.store, table, ["compact"]));
     const locations = await locationsOf(lake, table);
     assert.equal(new Set(locations).size, locations.length);
