@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,6 +9,7 @@ import { projectFolder } from "../src/lake/tools.ts";
 import { ExchangeServer } from "../test/producers/exchange-server.ts";
 import { watchMemory } from "./memory.ts";
 import { percentile } from "./percentile.ts";
+import { EventClient, metricOf, startCoinlake } from "./running.ts";
 
 export interface LiveFigures {
   messages_per_s: number;
@@ -28,6 +29,8 @@ export interface LiveFigures {
   sse_clients: number;
   /** Of the table with the most. */
   commits_per_minute: number;
+  /** Commits to bronze that another writer preceded; each was retried. */
+  commit_conflicts: number;
   rss_max_mb: number;
   /** Of the last quarter of the time against the second. */
   rss_growth: number;
@@ -38,6 +41,8 @@ interface Options {
   symbols: number;
   seconds: number;
   sse_clients: number;
+  /** False leaves compaction and expiry out, to compare with. */
+  is_maintained: boolean;
 }
 
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
@@ -49,12 +54,12 @@ const LINE = 100;
 const SQL_SECONDS = 20;
 
 /** A whole Coinlake, as `start` runs it, fed by a local exchange; measured from outside, by one clock. */
-export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds = 120, sse_clients = 50 }: Partial<Options> = {}): Promise<LiveFigures> {
+export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds = 120, sse_clients = 50, is_maintained = true }: Partial<Options> = {}): Promise<LiveFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const products = Array.from({ length: symbols - 1 }, (_, index) => `SYM${String(index).padStart(3, "0")}USDT`);
   const exchange = await ExchangeServer.start("binance");
   const hook = await startWebhook();
-  const coinlake = startCoinlake(folder, exchange.environment([...products, ALARM]));
+  const coinlake = startCoinlake(folder, ["--source", "binance", ...(is_maintained ? [] : ["--no-maintain"])], exchange.environment([...products, ALARM]));
   try {
     const url = await coinlake.url;
     await addAlarm(folder, url, hook.url);
@@ -69,11 +74,12 @@ export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds
     hook.latencies_ms.length = 0;
     const before = await visibility(url);
     const ages_ms: number[] = [];
-    const memory = watchMemory(coinlake.child.pid ?? 0);
+    const memory = watchMemory(coinlake.pid);
     const sampling = sample(seconds, async () => rss.push((await processRss(url)) / 1e6));
     await sampling;
     const sent = exchange.trades.size;
     const after = await visibility(url);
+    const commit_conflicts = metricOf(await metrics(url), "coinlake_commit_conflicts_total");
     const commits_per_minute = await commitsLastMinute(url);
     const rss_max_mb = memory().process_mb;
     // Apart from the rest: typed SQL has a process of its own, with a tail of its own.
@@ -93,6 +99,7 @@ export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds
       sse_p99_ms: percentile(clients.flatMap(({ latencies_ms }) => latencies_ms), 0.99),
       sse_clients: clients.filter(({ latencies_ms }) => latencies_ms.length > 0).length,
       commits_per_minute,
+      commit_conflicts,
       rss_max_mb,
       rss_growth: mean(rss.slice(-Math.floor(rss.length / 4))) / mean(rss.slice(Math.floor(rss.length / 4), Math.floor(rss.length / 2))),
     };
@@ -124,30 +131,6 @@ async function feed(exchange: ExchangeServer, products: readonly string[], messa
     }
     await wait(TICK_MS);
   }
-}
-
-function startCoinlake(folder: string, environment: Record<string, string>): { child: ChildProcess; url: Promise<string>; stop(): Promise<void> } {
-  const args = ["--disable-warning=ExperimentalWarning", MAIN, "start", "--source", "binance", "--data", folder, "--catalog-port", "0", "--port", "0"];
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...environment, NO_COLOR: "1" }, stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  const exited = new Promise<void>((resolve) => void child.once("exit", () => resolve()));
-  const url = new Promise<string>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-      const found = /the page\s+(http:\/\/\S+)/.exec(said)?.[1];
-      if (found) resolve(found);
-    });
-    void exited.then(() => reject(new Error(`coinlake ended:\n${said.slice(-2000)}`)));
-  });
-  url.catch(() => {});
-  return {
-    child,
-    url,
-    async stop() {
-      child.kill("SIGINT");
-      await exited;
-    },
-  };
 }
 
 /** Receives alerts, and notes how long after its trade each came. */
@@ -182,41 +165,6 @@ async function addAlarm(folder: string, url: string, hook_url: string): Promise<
   };
   const response = await fetch(`${url}/api/rules`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) });
   if (!response.ok) throw new Error(`the rule was refused: ${await response.text()}`);
-}
-
-/** One reader of the event stream; notes the age of every price when it arrives. */
-class EventClient {
-  readonly latencies_ms: number[] = [];
-  readonly #stop = new AbortController();
-
-  constructor(url: string) {
-    this.#read(url).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) throw error;
-    });
-  }
-
-  async #read(url: string): Promise<void> {
-    const response = await fetch(url, { signal: this.#stop.signal });
-    const decoder = new TextDecoder();
-    let text = "";
-    for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk as Uint8Array, { stream: true });
-      const arrived_ms = Date.now();
-      for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-        this.#take(text.slice(0, end), arrived_ms);
-        text = text.slice(end + 2);
-      }
-    }
-  }
-
-  #take(event: string, arrived_ms: number): void {
-    if (!event.includes("event: ticks")) return;
-    for (const [, time] of event.matchAll(/"price_at":"([^"]+)"/g)) this.latencies_ms.push(arrived_ms - Date.parse(time ?? ""));
-  }
-
-  close(): void {
-    this.#stop.abort();
-  }
 }
 
 async function untilGold(url: string): Promise<void> {

@@ -1,22 +1,25 @@
 import Table from "cli-table3";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { fileURLToPath } from "node:url";
 import { version as duckdbVersion } from "@duckdb/node-api";
 import { openLake } from "../src/engine/open.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/market-data.ts";
+import type { DayFigures, DaySample, growthOf } from "./day.ts";
 import { runCoinlake } from "./process.ts";
+import type { SoakRow } from "./soak.ts";
 
 /**
  * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
  *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
  *   npm run -s bench -- kafka       the cluster profile's log, which starts a broker; only when asked for
  *   npm run -s bench -- spark       the way to bronze in one process beside that through the cluster; only when asked for
+ *   npm run -s bench -- --help      every benchmark, and the options of those that take some
  */
 interface Figure {
   what: string;
@@ -26,12 +29,54 @@ interface Figure {
   is_met: boolean | null;
 }
 
+const VERSIONS = `Node ${process.versions.node}, SQLite ${process.versions["sqlite"]}, DuckDB ${duckdbVersion()}`;
 const RECORDS = 1_000_000;
 const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
-/** They need Java and Maven, and a minute. */
-const ON_DEMAND = new Set(["kafka", "spark"]);
+/** They run only when they are named: `kafka` and `spark` need Java and Maven, the others take long. */
+const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction"]);
+
+const ABOUT: Record<string, string> = {
+  ingest: "log to bronze: backlog, appends and commits",
+  replay: "a recording to tested gold, as a process",
+  increment: "dbt increments on a lake of some hours",
+  live: "1,000 trades a second: arrival to view, alert and event",
+  answers: "the five questions and candles over millions of rows",
+  pages: "pages in a browser",
+  kafka: "Kafka beside the SQLite log",
+  spark: "Spark beside one process, log to bronze",
+  soak: "hours of `start` in real time beside tabs and outside readers\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
+  day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
+  compaction: "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
+};
+
+const { values: given, positionals: chosen } = parseArgs({
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+    minutes: { type: "string", default: "120" },
+    every: { type: "string", default: "10" },
+    hours: { type: "string", default: "24" },
+    days: { type: "string" },
+    light: { type: "boolean", default: false },
+    chart: { type: "boolean", default: false },
+    out: { type: "string" },
+    mb: { type: "string", default: "300" },
+    commits: { type: "string", default: "2000" },
+    seconds: { type: "string", default: "600" },
+    spark: { type: "boolean", default: true },
+  },
+});
+
+function numberOf(name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds", text = given[name]): number {
+  const number = Number(text);
+  if (text.trim() !== "" && number >= 0 && Number.isFinite(number)) return number;
+  process.stderr.write(`--${name} takes a number, not "${text}".\n`);
+  process.exit(2);
+}
 
 // Each is loaded when it runs: what another one needs is none of its memory.
 const CASES: Record<string, () => Promise<Figure[]>> = {
@@ -118,6 +163,55 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       rate("  p99 (s)", embedded.fresh_p99_s, `Spark ${round(spark.fresh_p99_s)}`),
     ];
   },
+  soak: async () => {
+    const { soak, soakTable } = await import("./soak.ts");
+    const ours = await soak({ minutes: numberOf("minutes"), every: numberOf("every"), out: given.out });
+    console.log(soakTable(ours.rows));
+    for (const error of ours.errors.slice(0, 20)) process.stderr.write(`${error}\n`);
+    const mean = (of: (row: SoakRow) => number): number => ours.rows.reduce((sum, row) => sum + of(row), 0) / ours.rows.length;
+    const most = (of: (row: SoakRow) => number): number => Math.max(...ours.rows.map(of));
+    return [
+      atMost("share of a core, dbt worker and Node, mean", mean(({ worker_cpu_share, node_cpu_share }) => worker_cpu_share + node_cpu_share), 0.15),
+      atMost("Node RSS, most (MB)", most(({ node_rss_mb }) => node_rss_mb), 450),
+      atMost("dbt worker RSS, most (MB)", most(({ worker_rss_mb }) => worker_rss_mb), 350),
+      atMost("process tree, most (MB, shared pages once)", most(({ tree_pss_mb }) => tree_pss_mb), 800),
+      atMost("errors of pages, events, outside reader and process", ours.errors.length, 0),
+      atMost(`exit code of verify, after ${round(ours.verify_s)} s`, ours.verify_code ?? NaN, 0),
+      atMost(`exit code after SIGINT, after ${round(ours.stop_s)} s`, ours.stop_code ?? NaN, 0),
+      atMost("restart until ready (s)", ours.restart_ready_s, null),
+    ];
+  },
+  day: async () => {
+    const { benchDay, growthOf, writeChart } = await import("./day.ts");
+    const hours = given.days === undefined ? numberOf("hours") : 24 * numberOf("hours", given.days);
+    const progress = (sample: DaySample): void =>
+      void process.stderr.write(`${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`);
+    const ours = await benchDay({ hours, is_light: given.light, progress });
+    const about = { machine: machine(), versions: VERSIONS, at: new Date().toISOString(), growth: growthOf(ours) };
+    if (given.chart) process.stderr.write(`chart and samples: ${writeChart(ours, about)}\n`);
+    if (given.out !== undefined) writeFileSync(given.out, `${JSON.stringify({ ...about, ...ours }, null, 2)}\n`);
+    console.log(sampleTable(ours.samples));
+    return [
+      { what: `${ours.increments} increments ${ours.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${ours.commits} commits`, value: `${round(ours.seconds)} s`, target: "", peer: "", is_met: null },
+      ...growthFigures(ours, about.growth),
+      ...budgetFigures(ours),
+    ];
+  },
+  compaction: async () => {
+    const { benchCompaction } = await import("./compaction.ts");
+    const ours = await benchCompaction({ input_mb: numberOf("mb"), commits: numberOf("commits"), is_with_spark: given.spark });
+    const { small, large, amplification, spark } = ours;
+    const mb_per_s = large.input_mb / large.seconds;
+    const beside_spark = spark === null ? "" : "skipped" in spark ? spark.skipped : `Spark ${round(spark.mb_per_s)}: ${ratio(mb_per_s, spark.mb_per_s)} ×`;
+    return [
+      atMost(`${round(small.files)} files of 250 rows (s)`, small.seconds, 2),
+      atLeast(`${round(large.input_mb)} MB in ${large.files} files (MB/s of input)`, mb_per_s, 150, beside_spark),
+      atMost("  RSS of a process that does only this (MB)", large.rss_mb, 512),
+      atMost(`bytes written × bytes ingested, ${round(amplification.commits)} commits`, amplification.factor, null),
+      atMost("  live files after them", amplification.live_files, null),
+      ...(numberOf("seconds") === 0 ? [] : await liveBesideMaintenance(numberOf("seconds"))),
+    ];
+  },
   pages: async () => {
     const found = await (await import("./pages.ts")).benchPages();
     if (found === null) return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
@@ -131,12 +225,57 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
 };
 
+const MAX_GROWTH = 1.3;
+
+function growthFigures({ samples }: DayFigures, growth: ReturnType<typeof growthOf>): Figure[] {
+  const [first, last] = [samples[0], samples.at(-1)];
+  return Object.entries(growth).flatMap(([name, factor]) => {
+    if (Number.isNaN(factor)) return [];
+    const [from, to] = [first, last].map((sample) => round(sample?.[name as keyof typeof growth] ?? NaN));
+    return [atMost(`${name}: last hour × first ten minutes`, factor, MAX_GROWTH, `${from} → ${to}`)];
+  });
+}
+
+/** Of the whole lake; the figures are part of the product's promise, and breaking one fails the run. */
+function budgetFigures({ samples, files_after_half_an_hour }: DayFigures): Figure[] {
+  const last = samples.at(-1);
+  if (last === undefined) return [];
+  const is_day = last.minutes >= 24 * 60;
+  const budget = [
+    ...(Number.isNaN(files_after_half_an_hour) ? [] : [atMost("files after half an hour", files_after_half_an_hour, 1_500)]),
+    atMost(`files after ${round(last.minutes / 60)} hours`, last.files, 4_000),
+    { ...atMost("bytes on disk × live bytes", last.table_bytes / last.live_bytes, 2), ...(!is_day && { target: "≤ 2 after a day", is_met: null }) },
+  ];
+  if (budget.some(({ is_met }) => is_met === false)) process.exitCode = 1;
+  return budget;
+}
+
 function atLeast(what: string, value: number, target: number, peer = ""): Figure {
   return { what, value: round(value), target: `≥ ${round(target)}`, peer, is_met: value >= target };
 }
 
 function atMost(what: string, value: number, target: number | null, peer = ""): Figure {
   return { what, value: round(value), target: target === null ? "" : `≤ ${round(target)}`, peer, is_met: target === null ? null : value <= target };
+}
+
+/** The same trades twice: once with maintenance, once without. */
+async function liveBesideMaintenance(seconds: number): Promise<Figure[]> {
+  const { benchLive } = await import("./live.ts");
+  const without = await benchLive({ seconds, is_maintained: false });
+  const ours = await benchLive({ seconds });
+  const peer = (value: number): string => `without maintenance ${round(value)}`;
+  return [
+    atMost(`arrival → visible in live beside maintenance, ${seconds} s, p50 (ms)`, ours.visible_p50_ms, null, peer(without.visible_p50_ms)),
+    atMost("  p99 (ms)", ours.visible_p99_ms, 250, peer(without.visible_p99_ms)),
+    atMost("  commit conflicts of ingest", ours.commit_conflicts, null, peer(without.commit_conflicts)),
+  ];
+}
+
+function sampleTable(samples: readonly DaySample[]): string {
+  const columns = Object.keys(samples[0] ?? {}) as (keyof DaySample)[];
+  const cell = (value: string | number): string => (typeof value === "number" ? round(value) : value);
+  const rows = samples.map((sample) => `| ${columns.map((column) => cell(sample[column])).join(" | ")} |`);
+  return [`| ${columns.join(" | ")} |`, `|${" ---: |".repeat(columns.length)}`, ...rows].join("\n");
 }
 
 function rate(what: string, value: number, peer: string): Figure {
@@ -164,9 +303,16 @@ async function pyiceberg(): Promise<{ backlog_seconds: number; commit_p50_ms: nu
   }
 }
 
-const words = process.argv.slice(2);
-const chosen = words.filter((word) => word in CASES);
-const unknown = words.filter((word) => !(word in CASES) && word !== "--json");
+function machine(): string {
+  return `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${release()}`;
+}
+
+if (given.help) {
+  const lines = Object.keys(CASES).map((name) => `${name.padEnd(12)}${ON_DEMAND.has(name) ? "(only when named) " : ""}${ABOUT[name]}`);
+  console.log(`npm run -s bench -- [NAME ...] [--json]\n\n${lines.join("\n")}`);
+  process.exit(0);
+}
+const unknown = chosen.filter((word) => !(word in CASES));
 if (unknown.length > 0) {
   process.stderr.write(`There is no benchmark ${unknown.join(", ")}; choose from ${Object.keys(CASES).join(", ")}.\n`);
   process.exit(2);
@@ -176,11 +322,9 @@ for (const name of chosen.length > 0 ? chosen : Object.keys(CASES).filter((name)
   process.stderr.write(`${name} ...\n`);
   figures.push(...((await CASES[name]?.()) ?? []));
 }
-const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${release()}`;
-const versions = `Node ${process.versions.node}, SQLite ${process.versions["sqlite"]}, DuckDB ${duckdbVersion()}`;
-if (words.includes("--json")) console.log(JSON.stringify({ machine, versions, at: new Date().toISOString(), figures }, null, 2));
+if (given.json) console.log(JSON.stringify({ machine: machine(), versions: VERSIONS, at: new Date().toISOString(), figures }, null, 2));
 else {
   const table = new Table({ head: ["", "measured", "target", "", "peer, same run"], colAligns: ["left", "right", "right", "left", "left"], style: { head: [], border: [], compact: true } });
   table.push(...figures.map(({ what, value, target, peer, is_met }) => [what, value, target, is_met === null ? "" : is_met ? "✓" : "✗", peer]));
-  console.log(`${machine}\n${versions}\n${table.toString()}`);
+  console.log(`${machine()}\n${VERSIONS}\n${table.toString()}`);
 }

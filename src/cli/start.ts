@@ -45,6 +45,8 @@ export interface StartRequest extends SourceRequest {
   is_producing: boolean;
   /** False where `transform` carries bronze on to silver and gold, as an orchestrator calls it. */
   is_transforming: boolean;
+  /** False where compaction and expiry are left to `maintain`. */
+  is_maintaining: boolean;
   is_until_drained: boolean;
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
@@ -126,7 +128,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
-      ...(open.cluster === null && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
+      ...(open.cluster === null && request.is_maintaining && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
       following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier, worker, figures }),
       clock: systemClock,
       signal: stopping.signal,

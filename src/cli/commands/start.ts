@@ -18,6 +18,7 @@ interface StartOptions extends CommonOptions {
   speed?: number | "max";
   produce: boolean;
   transform: boolean;
+  maintain: boolean;
   untilDrained?: boolean;
   port?: number;
   host: string;
@@ -45,6 +46,7 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
     .option("--no-produce", "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same")
     .option("--no-transform", "leave silver and gold to `transform`, as Airflow's DAG calls it; in a cluster alone")
+    .option("--no-maintain", "leave compaction and expiry to `maintain`")
     .option("--until-drained", "end once the source has ended and gold holds and proves everything")
     .addHelpText(
       "after",
@@ -64,6 +66,7 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
         speed: options.speed ?? null,
         is_producing: options.produce,
         is_transforming: options.transform,
+        is_maintaining: options.maintain,
         is_until_drained: options.untilDrained ?? false,
         server: serverRequest(options),
         assets,

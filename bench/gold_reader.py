@@ -1,0 +1,46 @@
+"""Counts the rows of every gold table again and again, as an outside reader does.
+
+    gold_reader.py CATALOG_URL SECONDS
+
+Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table, its rows,
+and an error where a scan failed or the rows have become fewer.
+"""
+
+import json
+import select
+import sys
+import time
+
+from pyiceberg.catalog import load_catalog
+
+
+def main():
+    url, seconds = sys.argv[1], float(sys.argv[2])
+    catalog = load_catalog("lake", type="rest", uri=url)
+    most = {}
+    while True:
+        for name in catalog.list_tables("gold"):
+            report(catalog, ".".join(name), most)
+        # Readable means closed: nothing is ever sent.
+        if select.select([sys.stdin], [], [], seconds)[0]:
+            return
+
+
+def report(catalog, name, most):
+    line = {"table": name}
+    started = time.perf_counter()
+    try:
+        table = catalog.load_table(name)
+        first = table.schema().fields[0].name
+        line["rows"] = table.scan(selected_fields=(first,)).to_arrow().num_rows
+        line["seconds"] = time.perf_counter() - started
+        if line["rows"] < most.get(name, 0):
+            line["error"] = f"{line['rows']} rows after {most[name]}"
+        most[name] = max(line["rows"], most.get(name, 0))
+    except Exception as error:  # A reader reports whatever fails, and reads on.
+        line["error"] = f"{type(error).__name__}: {error}"
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
