@@ -190,7 +190,7 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
     const { SparkSession } = await import("../src/engine/cluster/spark/session.ts");
     const session = new SparkSession({ remote: cluster.environment["SPARK_REMOTE"] ?? "" });
     const settings = { "": "org.apache.iceberg.spark.SparkCatalog", ".type": "rest", ".uri": open.server.url, ".io-impl": "org.apache.iceberg.hadoop.HadoopFileIO", ".cache-enabled": "false" };
-    for (const [name, value] of Object.entries(settings)) await session.sql(`set spark.sql.catalog.bench${name} = ${value}`);
+    for (const [name, value] of Object.entries(settings)) await session.sql(`set \`spark.sql.catalog.bench${name}\` = ${value}`);
     await fill(open, "gold.warm_up", { files: 20, rows: 250 });
     const rewrite = (name: string) =>
       session.sql(`call bench.system.rewrite_data_files(table => '${name}', options => map('min-input-files', '2', 'target-file-size-bytes', '${128 * 2 ** 20}'))`, { timeout_ms: null });
