@@ -39,8 +39,15 @@ const dashboard = async () => (await import("../../dashboard/build.ts")).buildDa
 /** What was typed wrong is told in one way, at whatever depth. */
 function strict(command: Command): Command {
   command.showHelpAfterError("(add --help for usage and an example)").exitOverride();
+  command.hook("preSubcommand", refuseOptionsBefore);
   command.commands.forEach(strict);
   return command;
+}
+
+/** A command of several takes its options after the name of the one that runs: before it, they would be read and have no effect. */
+function refuseOptionsBefore(command: Command, subcommand: Command): void {
+  const first = command.options.find((option) => command.getOptionValueSource(option.attributeName()) === "cli");
+  if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
 function program(): Command {

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { beginAlerts } from "../alert/engine.ts";
@@ -8,7 +9,7 @@ import { keepMemoryReleased } from "../engine/embedded/release-memory.ts";
 import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { claimLake, claimSource } from "../lake/ownership.ts";
-import { rememberAsCurrent, type Lake } from "../lake/lake.ts";
+import { listLakes, rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
 import { runPipeline, type Following } from "../schedule/run.ts";
@@ -67,8 +68,10 @@ export async function start(request: StartRequest): Promise<void> {
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
+  const is_new = !listLakes(data_folder).includes(lake_name);
   const lake = lakeFor(request, { kind, lake_name });
   const claims: { release(): void }[] = [];
+  let is_open = false;
   try {
     // Who transforms is the tables' one writer.
     if (request.is_transforming) claims.push(claimLake(lake, "start"));
@@ -79,6 +82,7 @@ export async function start(request: StartRequest): Promise<void> {
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
+    is_open = true;
     try {
       rememberAsCurrent(data_folder, lake);
       await runIn(open, request.is_producing ? producers : [], request, step);
@@ -87,6 +91,8 @@ export async function start(request: StartRequest): Promise<void> {
     }
   } finally {
     for (const claim of claims) claim.release();
+    // One that never opened would count as a lake at the next start, which then finds no first start to fall back at.
+    if (is_new && !is_open) rmSync(lake.folder, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,6 @@
 import { isSameLong } from "../catalog/long.ts";
 import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeManifest } from "./manifest.ts";
 import { decodeManifestList } from "./manifest-list.ts";
@@ -16,7 +17,7 @@ const READS_AT_ONCE = 16;
 
 /** The manifests of a snapshot, in the order of its list. Throws what storage throws, AVRO_MALFORMED. */
 export async function readManifests(storage: Storage, metadata: TableMetadata, snapshot: Snapshot): Promise<ReadManifest[]> {
-  const list = decodeManifestList(await storage.read(snapshot["manifest-list"]));
+  const list = await readManifestList(storage, snapshot);
   const read: ReadManifest[] = [];
   for (let start = 0; start < list.length; start += READS_AT_ONCE) {
     const some = list.slice(start, start + READS_AT_ONCE);
@@ -27,7 +28,23 @@ export async function readManifests(storage: Storage, metadata: TableMetadata, s
 
 export async function readManifest(storage: Storage, metadata: TableMetadata, manifest: ManifestFile): Promise<ReadManifest> {
   const kind = { schema: everyColumn(metadata), spec: specOf(metadata, manifest.partition_spec_id) };
-  return { manifest, entries: decodeManifest(await storage.read(manifest.manifest_path), manifest, kind) };
+  const bytes = await storage.read(manifest.manifest_path);
+  return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind)) };
+}
+
+/** Throws what storage throws, AVRO_MALFORMED with the file's name. */
+export async function readManifestList(storage: Storage, { "manifest-list": location }: Pick<Snapshot, "manifest-list">): Promise<ManifestFile[]> {
+  const bytes = await storage.read(location);
+  return naming(location, () => decodeManifestList(bytes));
+}
+
+function naming<T>(location: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
+    throw new OperatingError(error.code, `${location}: ${error.message}`, { next_step: error.next_step, cause: error });
+  }
 }
 
 /** The entries of files that the snapshot has. */

@@ -1,6 +1,6 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { canonicalLong, isSameLong } from "../catalog/long.ts";
-import { REFS_REQUIREMENT } from "../catalog/metadata/requirements.ts";
+import { DESCENT_REQUIREMENT, REFS_REQUIREMENT } from "../catalog/metadata/requirements.ts";
 import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
@@ -106,7 +106,9 @@ function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snaps
     identifier,
     requirements: [
       { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
-      ...Object.entries(metadata.refs).map(([ref, { "snapshot-id": id }]) => ({ type: "assert-ref-snapshot-id", ref, "snapshot-id": id })),
+      ...Object.entries(metadata.refs).map(([ref, { "snapshot-id": id }]) =>
+        ref === "main" ? { type: DESCENT_REQUIREMENT, "snapshot-id": id } : { type: "assert-ref-snapshot-id", ref, "snapshot-id": id },
+      ),
       { type: REFS_REQUIREMENT, names: Object.keys(metadata.refs) },
     ],
     updates: [{ action: "remove-snapshots", "snapshot-ids": expired.map((snapshot) => snapshot["snapshot-id"]) }],

@@ -1,6 +1,6 @@
 import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { LoadedTable, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteFiles, isInFolder } from "./files.ts";
 import { refuseWithoutOwnership } from "./ownership.ts";
@@ -89,7 +89,7 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
   for (const name of new Set([...(await tablesOf(catalog)), ...siblings])) {
     if (name === own) continue;
     const other = tableNamed(name);
-    const { metadata } = await catalog.loadTable(other);
+    const { metadata } = await loadOther(catalog, other, own);
     if (!`${canonicalLocation(metadata.location)}/`.startsWith(`${folder}/`)) continue;
     throw new OperatingError("TABLES_SHARE_A_FOLDER", `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`, {
       next_step: "Orphan files of this table have to be removed by hand.",
@@ -97,8 +97,21 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
   }
 }
 
+/** Where an unreadable table has its files cannot be told, so nothing beside it is deleted. */
+async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: string): Promise<LoadedTable> {
+  try {
+    return await catalog.loadTable(other);
+  } catch (error) {
+    const name = nameOfTable(other);
+    throw new OperatingError("TABLE_UNREADABLE", `Orphans of ${own} stay, because ${name} cannot be read and may share its folder: ${messageOf(error)}`, {
+      next_step: `Restore the metadata file of ${name} from a copy, or drop that table.`,
+      cause: error,
+    });
+  }
+}
+
 function tooYoung(older_than_ms: number): OperatingError {
   return new OperatingError("ORPHANS_TOO_YOUNG", `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`, {
-    next_step: "Give --older-than at least an hour: 0.05 days.",
+    next_step: "Give --older-than at least an hour: 0.042 days.",
   });
 }

@@ -1,8 +1,7 @@
 import type { Snapshot, TableMetadata } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { decodeManifestList } from "../iceberg/manifest-list.ts";
 import { STATUS, type ManifestFile } from "../iceberg/manifest-model.ts";
-import { readManifest } from "../iceberg/snapshot-files.ts";
+import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -67,8 +66,8 @@ interface Missing {
 async function manifestsOf(storage: Storage, snapshots: readonly Snapshot[], missing: Missing): Promise<Map<string, ManifestFile>> {
   const manifests = new Map<string, ManifestFile>();
   await inGroups(snapshots, async (snapshot) => {
-    const bytes = await unlessMissing(missing, () => storage.read(snapshot["manifest-list"]));
-    for (const manifest of bytes === null ? [] : decodeManifestList(bytes)) manifests.set(canonicalLocation(manifest.manifest_path), manifest);
+    const list = await unlessMissing(missing, () => readManifestList(storage, snapshot));
+    for (const manifest of list ?? []) manifests.set(canonicalLocation(manifest.manifest_path), manifest);
   });
   return manifests;
 }

@@ -29,7 +29,10 @@ const FORMAT: SqliteFormat = {
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX pending_by_table ON pending_files (table_name);
   `,
-  failures: {},
+  failures: {
+    CORRUPT: ["Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.", false],
+    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire`, which frees more.", true],
+  },
 };
 
 const FILE_NAME = "maintenance.db";
@@ -64,8 +67,8 @@ export class MaintenanceStore implements PendingFiles {
 
   constructor(lake_folder: string) {
     this.#file = join(lake_folder, FILE_NAME);
-    this.#database = openSqliteFile(this.#file, FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
+    this.#database = openSqliteFile(this.#file, FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   }
 
@@ -78,10 +81,11 @@ export class MaintenanceStore implements PendingFiles {
 
   /** Newest first. */
   runs({ table, action, limit = 100, before_id }: RunsRequest = {}): MaintenanceRun[] {
-    const rows = this.#prepare(
+    const rows = this.#read(
       `SELECT id, started_at, report FROM runs
        WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?3`,
-    ).all(table ?? null, action ?? null, limit, before_id ?? null);
+      [table ?? null, action ?? null, limit, before_id ?? null],
+    );
     return rows.map((row) => ({ id: Number(row["id"]), started_at: String(row["started_at"]), ...(JSON.parse(String(row["report"])) as ActionReport) }));
   }
 
@@ -100,11 +104,11 @@ export class MaintenanceStore implements PendingFiles {
   }
 
   of(table: string): string[] {
-    return this.#prepare("SELECT location FROM pending_files WHERE table_name = ?").all(table).map((row) => String(row["location"]));
+    return this.#read("SELECT location FROM pending_files WHERE table_name = ?", [table]).map((row) => String(row["location"]));
   }
 
   pendingTables(): string[] {
-    return this.#prepare("SELECT DISTINCT table_name FROM pending_files").all().map((row) => String(row["table_name"]));
+    return this.#read("SELECT DISTINCT table_name FROM pending_files", []).map((row) => String(row["table_name"]));
   }
 
   close(): void {
@@ -113,6 +117,14 @@ export class MaintenanceStore implements PendingFiles {
 
   #prepare(sql: string): StatementSync {
     return this.#database.prepare(sql);
+  }
+
+  #read(sql: string, values: readonly (string | number | null)[]): Record<string, unknown>[] {
+    try {
+      return this.#prepare(sql).all(...values);
+    } catch (error) {
+      throw sqliteFailure(this.#file, FORMAT, "read", error);
+    }
   }
 
   #write(work: () => void): void {

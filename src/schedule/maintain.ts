@@ -138,7 +138,9 @@ export class MaintenanceSchedule {
       if (actions.includes("orphans")) schedule.orphans_us = now_us;
       schedule.failed_us = null;
     } catch (error) {
-      schedule.failed_us = clock.now_us();
+      // Beside a busy writer a lost race says nothing about the next one.
+      const is_lost_race = error instanceof OperatingError && error.code.endsWith("_OVERTAKEN");
+      schedule.failed_us = is_lost_race ? null : clock.now_us();
       this.#report(name, error, signal);
     }
   }

@@ -18,6 +18,12 @@ const INTEGER_REQUIREMENTS = new Map([
  */
 export const REFS_REQUIREMENT = "assert-ref-names";
 
+/**
+ * Beyond the specification: the head of main is this snapshot, or was built on it. Commits that came meanwhile need no file that only
+ * older snapshots have, so an expiry need not be planned again because of them; a rollback and what follows it may.
+ */
+export const DESCENT_REQUIREMENT = "assert-main-descends";
+
 /** Whether the change makes a new table. Throws BAD_REQUEST where it also requires something of an existing one. */
 export function isCreation(requirements: readonly Requirement[]): boolean {
   const is_creation = requirements.some(({ type }) => type === "assert-create");
@@ -46,6 +52,8 @@ export function checkRequirements(metadata: TableMetadata, requirements: readonl
       checkRef(metadata, requirement);
     } else if (requirement.type === REFS_REQUIREMENT) {
       checkRefs(metadata, requirement);
+    } else if (requirement.type === DESCENT_REQUIREMENT) {
+      checkDescent(metadata, longIn(requirement, "snapshot-id"));
     } else {
       throw badRequest(`Unknown requirement: ${String(requirement.type)}`);
     }
@@ -61,6 +69,14 @@ function checkRef(metadata: TableMetadata, requirement: Requirement): void {
   if (ref === undefined) throw commitConflict(`Requirement failed: branch or tag ${name} is missing, expected ${expected}`);
   if (expected === null) throw commitConflict(`Requirement failed: ${ref.type} ${name} was created concurrently`);
   throw commitConflict(`Requirement failed: ${ref.type} ${name} has changed: expected id ${expected}, found ${ref["snapshot-id"]}`);
+}
+
+function checkDescent(metadata: TableMetadata, ancestor_id: Long): void {
+  const parents = new Map(metadata.snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot["parent-snapshot-id"] ?? null]));
+  const head = metadata.refs[MAIN]?.["snapshot-id"];
+  const lineage = new Map(Array.from(parents, ([id, parent]): [Long, Long | null] => [id, parent === null ? null : canonicalLong(parent)]));
+  if (head !== undefined && descends(canonicalLong(head), ancestor_id, lineage)) return;
+  throw commitConflict(`Requirement failed: the head of ${MAIN} does not descend from snapshot ${ancestor_id}`);
 }
 
 function checkRefs(metadata: TableMetadata, requirement: Requirement): void {

@@ -3,6 +3,7 @@ import { OperatingError, messageOf } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention, keepWithin } from "../../maintain/retention.ts";
 import { ACTIONS, type MaintenanceOptions } from "../../maintain/run.ts";
+import { MIN_ORPHAN_AGE_MS } from "../../maintain/orphans.ts";
 import type { ActionName, ActionReport } from "../../maintain/parts.ts";
 import { MaintenanceStore } from "../../maintain/store.ts";
 import { inspectBronze, type PartitionCopy } from "../../maintain/spark/bronze.ts";
@@ -84,8 +85,9 @@ function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): C
     .description("delete files in the tables' folders that no snapshot needs")
     .option("--older-than <days>", "age from which a file goes (default: 1, in a cluster 3)", parseDays)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain orphans --dry-run")
-    .action((options: TablesOptions & { olderThan?: number }) => {
+    .action((options: TablesOptions & { olderThan?: number }, command: Command) => {
       const age = options.olderThan === undefined ? {} : { older_than_ms: options.olderThan * DAY_MS };
+      if ((age.older_than_ms ?? Infinity) < MIN_ORPHAN_AGE_MS) command.error("error: --older-than must be at least an hour, 0.042 days: younger files may belong to a commit that is under way");
       return maintain(["orphans"], options, pipelines, { orphans: age });
     });
 }
@@ -153,7 +155,7 @@ async function maintain(actions: readonly ActionName[], options: TablesOptions, 
     }
   });
   if (output.is_json) output.result(JSON.stringify(reports, null, 2));
-  else show(output, reports);
+  else show(output, reports, failures.length > 0);
   conclude(output, failures);
 }
 
@@ -170,16 +172,21 @@ function conclude(output: Output, failures: readonly Failure[]): void {
   const failed = failures.filter((failure) => !isUnsupported(failure));
   const [first] = failed;
   if (first === undefined) return;
-  if (failed.length === 1) throw first.error;
+  if (failed.length === 1) throw inTable(first);
   throw new OperatingError("MAINTENANCE_INCOMPLETE", failed.map(({ table, error }) => `${table}: ${messageOf(error)} [${error.code}]`).join("\n"), {
     next_step: `${first.error.next_step} The other tables are done.`,
     cause: first.error,
   });
 }
 
-function show(output: Output, reports: readonly ActionReport[]): void {
-  if (reports.length === 0) return output.result("Nothing to do: no table needs maintenance.");
-  output.result(formatReports(reports));
+function inTable({ table, error }: Failure): OperatingError {
+  const message = error.message.includes(table) ? error.message : `${table}: ${error.message}`;
+  return new OperatingError(error.code, message, { next_step: error.next_step, is_retryable: error.is_retryable, cause: error });
+}
+
+function show(output: Output, reports: readonly ActionReport[], has_failed: boolean): void {
+  if (reports.length === 0 && !has_failed) output.result("Nothing to do: no table needs maintenance.");
+  if (reports.length > 0) output.result(formatReports(reports));
   if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed.");
 }
 
@@ -190,7 +197,7 @@ async function showHistory(options: TablesOptions): Promise<void> {
   try {
     const runs = store.runs(options.table === undefined ? {} : { table: options.table });
     if (output.is_json) output.result(JSON.stringify(runs, null, 2));
-    else if (runs.length === 0) output.result("No table has been maintained yet.");
+    else if (runs.length === 0) output.result(options.table === undefined ? "No table has been maintained yet." : `No maintenance of ${options.table} is recorded.`);
     else output.result(formatHistory(runs));
   } finally {
     store.close();

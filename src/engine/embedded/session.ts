@@ -1,5 +1,5 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
-import { nameOfTable } from "../../catalog/errors.ts";
+import { nameOfTable, tableNamed } from "../../catalog/errors.ts";
 import { isSameLong } from "../../catalog/long.ts";
 import { currentAt, historyOf, type HistoryEntry } from "../../catalog/metadata/history.ts";
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
@@ -11,6 +11,7 @@ import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import { readRows, type ReadOptions } from "./read.ts";
+import { quoteName } from "./sql.ts";
 
 // The binding prints times in the zone of the machine; everything here is UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
@@ -94,7 +95,7 @@ export class QuerySession {
   async hold(): Promise<TableSnapshot[]> {
     const snapshots = await this.snapshots(null);
     const tables = (await this.tables()).map(nameOfTable);
-    const views = new Map(tables.map((table) => [table, `FROM lake.${table} WHERE false`]));
+    const views = new Map(tables.map((table) => [table, `FROM lake.${quoteTable(table)} WHERE false`]));
     for (const { table, snapshot_id } of snapshots) views.set(table, snapshotOf(table, snapshot_id));
     await this.#mean(views);
     return snapshots;
@@ -106,7 +107,7 @@ export class QuerySession {
     // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
     await this.#connection.run("USE memory.main");
     for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
-    for (const [table, content] of views) await this.#connection.run(`CREATE VIEW memory.${table} AS ${content}`);
+    for (const [table, content] of views) await this.#connection.run(`CREATE VIEW memory.${quoteTable(table)} AS ${content}`);
   }
 
   /** The snapshot of each table that was current at `at_ms`, or is now; tables without one are left out. */
@@ -184,5 +185,11 @@ function oldestOf({ metadata }: LoadedTable): OldestSnapshot | null {
 }
 
 function snapshotOf(table: string, snapshot_id: string): string {
-  return `FROM lake.${table} AT (VERSION => ${snapshot_id})`;
+  return `FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`;
+}
+
+/** `layer.table` for SQL: what follows the first dot is one name: another client of the catalog may have put any character into it. */
+function quoteTable(table: string): string {
+  const { namespace, name } = tableNamed(table);
+  return [...namespace, name].map(quoteName).join(".");
 }

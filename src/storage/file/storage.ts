@@ -154,7 +154,7 @@ function failure(verb: string, location: string, error: unknown): OperatingError
   if (error instanceof OperatingError) return error;
   const refuse = (code: string, message: string, next_step: string, is_retryable = false) =>
     new OperatingError(code, message, { next_step, is_retryable, cause: error });
-  if (isCode(error, "ENOENT", "ENOTDIR")) return refuse("FILE_NOT_FOUND", `There is no file ${location}`, "Check the location's spelling.");
+  if (isCode(error, "ENOENT", "ENOTDIR")) return refuse("FILE_NOT_FOUND", `There is no file ${location}`, "Check the location's spelling; a file of a table has to be restored from a copy.");
   if (isCode(error, "EEXIST")) return refuse("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
   if (isCode(error, "ENOSPC", "EDQUOT")) {
     return refuse("STORAGE_FULL", `The disk is full: could not ${verb} ${location}`, "Free disk space, then try again.", true);

@@ -33,7 +33,7 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
     return new OperatingError("NO_SUCH_BUCKET", cannot, { next_step: "Create the bucket, or correct the warehouse's location." });
   }
   if (status === 404) {
-    return new OperatingError("FILE_NOT_FOUND", `There is no file ${location}`, { next_step: "Check the location's spelling." });
+    return new OperatingError("FILE_NOT_FOUND", `There is no file ${location}`, { next_step: "Check the location's spelling; a file of a table has to be restored from a copy." });
   }
   if (status === 401 || status === 403) {
     return new OperatingError("STORAGE_DENIED", cannot, {
