@@ -28,7 +28,7 @@ export function TopicFigures({ topic }: { topic: Topic }) {
   const longest = Math.max(1, ...topic.partitions.map(({ begin, end }) => end - begin));
   return (
     <div class="halves even">
-      <Panel title={topic.topic} note={`${formatCount(kept)} of ${formatCount(ends)} records kept`} actions={<span class="panel-note">{rate === null ? "measuring …" : `${formatCount(rate)} records/s`}</span>} is_flush>
+      <Panel title={topic.topic} note={`${formatCount(kept)} of ${formatCount(ends)} records still in the log; the tables have the others`} actions={<span class="panel-note">{rate === null ? "measuring …" : `${formatCount(rate)} records/s`}</span>} is_flush>
         <table class="grid-table">
           <thead>
             <tr>
@@ -39,7 +39,7 @@ export function TopicFigures({ topic }: { topic: Topic }) {
               <th scope="col" class="right">
                 next offset
               </th>
-              <th scope="col">kept</th>
+              <th scope="col">in the log</th>
             </tr>
           </thead>
           <tbody>

@@ -18,7 +18,7 @@ export function Tests({ tests }: { tests: Quality["tests"] }) {
     return (
       <Panel title="Tests">
         <Empty title="Not run yet">
-          dbt tests the whole lake a while after the start, then at intervals. At once: <code>npm run -s coinlake -- dbt test</code>
+          The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal: <code>npm run -s coinlake -- dbt test</code>
         </Empty>
       </Panel>
     );
