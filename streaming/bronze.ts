@@ -7,6 +7,9 @@ import type { Pipeline } from "../src/pipeline/definition.ts";
 /** Bounds a batch, so that a long backlog is committed piece by piece. */
 const MAX_RECORDS_PER_BATCH = 500_000;
 
+/** Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG. */
+const MAX_TRIGGER_MS = 10_000;
+
 /** Iceberg's types in Spark's words. */
 const TYPES: Readonly<Record<string, string>> = { string: "string", binary: "binary", int: "int", long: "bigint", timestamptz: "timestamp", date: "date" };
 
@@ -22,7 +25,7 @@ export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topi
   return {
     name: job_name,
     description: `topic ${topic.name} to ${bronze.table}`,
-    async start(streams, { kafka_brokers, trigger = { every_ms: bronze.commit.interval_ms } }) {
+    async start(streams, { kafka_brokers, trigger = { every_ms: Math.min(bronze.commit.interval_ms, MAX_TRIGGER_MS) } }) {
       const running = await streams.find(job_name);
       if (running !== null) return running;
       for (const statement of tableStatements(bronze.table)) await streams.session.sql(statement);

@@ -31,14 +31,14 @@ const MAX_ATTEMPTS = 8;
  */
 export async function expireTable(parts: MaintenanceParts, identifier: TableIdentifier, options: ExpiryOptions = {}): Promise<ActionReport | null> {
   const started_ms = performance.now();
-  const { catalog, storage, clock, pending, step } = parts;
+  const { catalog, clock, pending, step } = parts;
   const name = nameOfTable(identifier);
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
     const now_ms = Math.floor(clock.now_us() / 1000);
     refuseWithoutOwnership(await catalog.loadTable(identifier));
     const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
       const divided = split(current, options, now_ms);
-      return { table: current, ...divided, files: await filesOnlyOf(storage, current.metadata, divided), before: await figures(parts, current) };
+      return { table: current, ...divided, files: await filesOnlyOf(parts, current.metadata, divided), before: await figures(parts, current) };
     });
     if (expired.length === 0) return null;
     // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.

@@ -44,7 +44,7 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
   const { table, needed, before } = await readCurrent(catalog, identifier, async (current) => ({
     table: current,
-    needed: await allFiles(storage, current.metadata, current.metadata_location),
+    needed: await allFiles(parts, current.metadata, current.metadata_location),
     before: await figures(parts, current),
   }));
   if (table.metadata.location !== folder) return null;

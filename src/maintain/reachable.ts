@@ -3,20 +3,23 @@ import { OperatingError } from "../errors.ts";
 import { STATUS, type ManifestFile } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 import { canonicalLocation } from "../storage/location.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { MaintenanceParts } from "./parts.ts";
 
 const READS_AT_ONCE = 16;
+
+/** Reading a lake that was never maintained takes minutes: each of these throws the signal's reason once it aborts. */
+type Reader = Pick<MaintenanceParts, "storage" | "signal">;
 
 /**
  * Canonical locations of files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files that the kept ones reach: a file
  * that a later snapshot removed may be needed by an earlier one that stays. Throws what the storage throws where a kept
  * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
  */
-export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Set<string>> {
+export async function filesOnlyOf({ storage, signal }: Reader, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Set<string>> {
   if (expired.length === 0) return new Set();
   const kept_lists = new Set(kept.map((snapshot) => canonicalLocation(snapshot["manifest-list"])));
-  const kept_manifests = await manifestsOf(storage, kept, { is_missing_ok: false });
-  const expired_manifests = await manifestsOf(storage, expired, { is_missing_ok: true });
+  const kept_manifests = await manifestsOf({ storage, signal }, kept, { is_missing_ok: false });
+  const expired_manifests = await manifestsOf({ storage, signal }, expired, { is_missing_ok: true });
   const files = new Set<string>();
   for (const snapshot of expired) {
     const list = canonicalLocation(snapshot["manifest-list"]);
@@ -24,9 +27,9 @@ export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { e
   }
   const only_expired = [...expired_manifests.values()].filter(({ manifest_path }) => !kept_manifests.has(canonicalLocation(manifest_path)));
   for (const { manifest_path } of only_expired) files.add(canonicalLocation(manifest_path));
-  await eachFile(storage, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.add(canonicalLocation(location)));
+  await eachFile({ storage, signal }, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.add(canonicalLocation(location)));
   if (files.size > 0) {
-    await eachFile(storage, metadata, [...kept_manifests.values()], { is_missing_ok: false, with_deleted: false }, (location) => files.delete(canonicalLocation(location)));
+    await eachFile({ storage, signal }, metadata, [...kept_manifests.values()], { is_missing_ok: false, with_deleted: false }, (location) => files.delete(canonicalLocation(location)));
   }
   for (const location of statisticsOf(metadata, expired)) files.add(canonicalLocation(location));
   for (const location of statisticsOf(metadata, kept)) files.delete(canonicalLocation(location));
@@ -34,7 +37,7 @@ export async function filesOnlyOf(storage: Storage, metadata: TableMetadata, { e
 }
 
 /** Every file that any snapshot of the metadata needs, and the metadata files that its log names. */
-export async function allFiles(storage: Storage, metadata: TableMetadata, metadata_location: string): Promise<Set<string>> {
+export async function allFiles({ storage, signal }: Reader, metadata: TableMetadata, metadata_location: string): Promise<Set<string>> {
   const files = new Set<string>();
   const add = (location: string): void => {
     files.add(canonicalLocation(location));
@@ -43,9 +46,9 @@ export async function allFiles(storage: Storage, metadata: TableMetadata, metada
   for (const entry of metadata["metadata-log"]) add(entry["metadata-file"]);
   for (const snapshot of metadata.snapshots) add(snapshot["manifest-list"]);
   for (const key of STATISTICS) for (const file of (metadata[key] ?? []) as StatisticsFile[]) add(file["statistics-path"]);
-  const manifests = await manifestsOf(storage, metadata.snapshots, { is_missing_ok: false });
+  const manifests = await manifestsOf({ storage, signal }, metadata.snapshots, { is_missing_ok: false });
   for (const { manifest_path } of manifests.values()) add(manifest_path);
-  await eachFile(storage, metadata, [...manifests.values()], { is_missing_ok: false, with_deleted: false }, add);
+  await eachFile({ storage, signal }, metadata, [...manifests.values()], { is_missing_ok: false, with_deleted: false }, add);
   return files;
 }
 
@@ -63,9 +66,9 @@ interface Missing {
   is_missing_ok: boolean;
 }
 
-async function manifestsOf(storage: Storage, snapshots: readonly Snapshot[], missing: Missing): Promise<Map<string, ManifestFile>> {
+async function manifestsOf({ storage, signal }: Reader, snapshots: readonly Snapshot[], missing: Missing): Promise<Map<string, ManifestFile>> {
   const manifests = new Map<string, ManifestFile>();
-  await inGroups(snapshots, async (snapshot) => {
+  await inGroups(signal, snapshots, async (snapshot) => {
     const list = await unlessMissing(missing, () => readManifestList(storage, snapshot));
     for (const manifest of list ?? []) manifests.set(canonicalLocation(manifest.manifest_path), manifest);
   });
@@ -73,20 +76,23 @@ async function manifestsOf(storage: Storage, snapshots: readonly Snapshot[], mis
 }
 
 async function eachFile(
-  storage: Storage,
+  { storage, signal }: Reader,
   metadata: TableMetadata,
   manifests: readonly ManifestFile[],
   { with_deleted, ...missing }: Missing & { with_deleted: boolean },
   visit: (location: string) => void,
 ): Promise<void> {
-  await inGroups(manifests, async (manifest) => {
+  await inGroups(signal, manifests, async (manifest) => {
     const read = await unlessMissing(missing, () => readManifest(storage, metadata, manifest));
     for (const { status, data_file } of read?.entries ?? []) if (with_deleted || status !== STATUS.deleted) visit(data_file.file_path);
   });
 }
 
-async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < items.length; start += READS_AT_ONCE) await Promise.all(items.slice(start, start + READS_AT_ONCE).map(work));
+async function inGroups<T>(signal: AbortSignal, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += READS_AT_ONCE) {
+    signal.throwIfAborted();
+    await Promise.all(items.slice(start, start + READS_AT_ONCE).map(work));
+  }
 }
 
 async function unlessMissing<T>({ is_missing_ok }: Missing, read: () => Promise<T>): Promise<T | null> {

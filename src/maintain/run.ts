@@ -92,12 +92,12 @@ function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action:
 
 /** Files that a killed run had written and not committed, or expired and not deleted: those that no snapshot needs go. */
 async function deletePending(parts: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
-  const { catalog, storage, pending } = parts;
+  const { catalog, pending } = parts;
   const locations = pending.of(nameOfTable(identifier));
   if (locations.length === 0) return;
   const { metadata, needed } = await readCurrent(catalog, identifier, async ({ metadata, metadata_location }) => ({
     metadata,
-    needed: await allFiles(storage, metadata, metadata_location),
+    needed: await allFiles(parts, metadata, metadata_location),
   }));
   await deleteFiles(parts, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
   pending.remove(locations);
