@@ -42,7 +42,7 @@ export interface CompactionFigures {
   spark: { seconds: number; mb_per_s: number; files_after: number } | { skipped: string } | null;
 }
 
-/** What a lake's own compaction takes, as the command that a person runs, on files of its own making. */
+/** What a lake's own compaction takes, as the command that a person runs, on files that it makes. */
 export async function benchCompaction({ input_mb = 300, input_files = 200, commits = 2_000, is_with_spark = true }: Partial<CompactionOptions> = {}): Promise<CompactionFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const lake = openOrCreateLake(folder, { name: "bench", kind: "simulated", pipeline: crypto.name });

@@ -37,7 +37,7 @@ def report(catalog, name, most):
         if line["rows"] < most.get(name, 0):
             line["error"] = f"{line['rows']} rows after {most[name]}"
         most[name] = max(line["rows"], most.get(name, 0))
-    except Exception as error:  # A reader reports whatever fails, and reads on.
+    except Exception as error:  # A reader reports every failure, and reads on.
         line["error"] = f"{type(error).__name__}: {error}"
     print(json.dumps(line), flush=True)
 

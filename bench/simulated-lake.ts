@@ -18,7 +18,7 @@ import type { OperatingError } from "../src/errors.ts";
 import { MaintenanceSchedule } from "../src/schedule/maintain.ts";
 import { FileStorage } from "../src/storage/file/storage.ts";
 
-/** A clock that advances only when it is told to. */
+/** A clock that advances only on request. */
 export class SimulatedClock implements Clock {
   #now_us: number;
 

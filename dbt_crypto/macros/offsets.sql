@@ -20,7 +20,7 @@
 
 {#
     Beforehand, in one question: dbt takes longer to ask one than DuckDB to answer it. A run looks once at each table, since only its own
-    commits move silver and gold on: a lake has one process that transforms. Whoever tests looks again, beside a run that goes on.
+    commits move silver and gold on: a lake has one process that transforms. A test looks again, because a run may be under way beside it.
 #}
 {% macro duckdb__look_up_offsets(relations) %}{% if is_moving_tables() %}{% do find_offsets(relations) %}{% endif %}{% endmacro %}
 

@@ -23,7 +23,7 @@ describe("doctor and the size of lakes", () => {
   const findings = (...ports: Parameters<typeof examine>[1]) =>
     examine(lake.data_folder, ports, [{ subject: "a key", variables: ["COINLAKE_TEST_NO_SUCH_KEY"], when_missing: "slower without", remedy: "Get one." }]);
 
-  test("a lake within its budget is told with its size, and a setting that is not set is no warning", async () => {
+  test("a lake within its budget is shown with its size, and an unset setting is no warning", async () => {
     const found = await findings();
     const own = found.find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
     assert.equal(own?.state, "ok");

@@ -37,7 +37,7 @@ describe("the files of snapshots", () => {
 
   const snapshotAt = (commit: number) => table.metadata.snapshots[commit - 1]!;
 
-  test("are read once from each manifest, and the same for every snapshot whatever the cache holds", async () => {
+  test("are read once from each manifest, and the same for every snapshot with any content of the cache", async () => {
     for (const max_files of [1, 7, 1_000]) {
       const { files, manifestsRead } = counting(max_files);
       for (const commit of [COMMITS, 3, COMMITS]) {

@@ -10,7 +10,7 @@ import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
 
-/** FOLDER COUNT: appends records up to COUNT, going on where the log ends, and copies them to bronze; dies where it is told to. */
+/** FOLDER COUNT: appends records up to COUNT, going on where the log ends, and copies them to bronze; dies at the step that is named. */
 const [folder = "", count] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
 const step = instruction ? killAt(instruction) : nobodyListens;

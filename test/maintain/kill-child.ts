@@ -10,7 +10,7 @@ import { killAt, nobodyListens } from "../../src/steps.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 
-/** FOLDER TABLE: every action on a table of a lake that others write at the same time; dies where it is told to. */
+/** FOLDER TABLE: every action on a table of a lake that others write at the same time; dies at the step that is named. */
 const [folder = "", table = ""] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
 const step = instruction ? killAt(instruction) : nobodyListens;

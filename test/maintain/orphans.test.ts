@@ -163,7 +163,7 @@ describe("orphan removal", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a folder that another table lies in is left alone, in whatever namespace and spelling", async () => {
+  test("a folder that another table lies in is left alone, in any namespace and spelling", async () => {
     const outer = await fill(await tableOf("outer"));
     await stray(outer);
     await ageAll(outer);

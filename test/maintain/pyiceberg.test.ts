@@ -78,7 +78,7 @@ describe("PyIceberg on tables that are maintained", () => {
     assert.ok(entries.length >= 3);
   });
 
-  test("it appends and deletes after a compaction, and what it wrote is compacted in its turn", async () => {
+  test("it appends and deletes after a compaction, and what it wrote is compacted after that", async () => {
     const table = await tableOf("written");
     await compact(table);
     for (let id = 100; id < 110; id += 1) await pyiceberg.call("append", { table, ids: [id], note: ["by PyIceberg"] });

@@ -138,7 +138,7 @@ describe("which snapshots a table keeps", () => {
     assert.ok(kept.has(101) && kept.has(2) && kept.has(1), [...kept].join(", "));
   });
 
-  test("references, ancestors of branches, the newest and the current one stay, whatever the policy", () => {
+  test("references, ancestors of branches, the newest and the current one stay under any policy", () => {
     const made = Array.from({ length: 20 }, (_, index) => ({ id: index + 1, at_ms: NOW_MS - (20 - index) * 30 * DAY_MS }));
     const refs = { monthly: { "snapshot-id": 7, type: "tag" as const }, side: { "snapshot-id": 3, type: "branch" as const } };
     const kept = snapshotsToKeep(metadataOf(made, refs), keepWithin(0), NOW_MS);

@@ -224,7 +224,7 @@ test("Tests keep their interval while they are cheap, and their share of a core 
   }
 });
 
-test("Where much waits, by records or by bytes, increments follow one another, whatever they cost.", async () => {
+test("Where much waits, by records or by bytes, increments follow one another at any cost.", async () => {
   const { due_records, due_size_bytes } = crypto.transform.increment;
   for (const waiting of [{ records: due_records, record_bytes: 1 }, { records: 100, record_bytes: due_size_bytes / 100 }]) {
     assert.ok(Math.max(...gaps(await incrementsOver(1, { ...waiting, cpu_seconds: 20 }))) <= 1);

@@ -53,7 +53,7 @@ describe("a cache of answers", () => {
     assert.equal(computed.get("open"), 2);
   });
 
-  test("refreshes no entry of the same version until it is stale, and one of another version in its turn", async () => {
+  test("refreshes no entry of the same version until it is stale, and one of another version when it is due", async () => {
     const { clock, computed, ask } = counted(1);
     await ask("answer", { ...AGE, version: "one" });
     clock.ms += 59_000;

@@ -54,7 +54,7 @@ describe("a ring of events", () => {
     );
   });
 
-  test("holds no more memory than its limit, however small the frames are and whatever is allocated between them", () => {
+  test("holds no more memory than its limit, however small the frames are, with other allocations between them", () => {
     const before_bytes = arrayBufferBytes();
     const ring = new EventRing("boot", { max_frames: 10_000, max_bytes: 4 * 1024 * 1024 });
     for (let round = 0; round < 20_000; round += 1) {

@@ -46,7 +46,7 @@ test("the event loop's delay is what the loop was late by: nothing known at firs
     while (performance.now() < blocked_until_ms);
     while ((delay.quantile_s(1) ?? 0) < 0.3) await wait(20);
     assert.ok((delay.quantile_s(1) ?? 0) < 10);
-    // Whoever reads it takes nothing from the next reader.
+    // A reader takes nothing from the next one.
     assert.equal(delay.quantile_s(1), delay.quantile_s(1));
   } finally {
     delay.stop();

@@ -164,7 +164,7 @@ export function settleSnapshotLog(draft: Draft): void {
   if (log.length + intermediate.size < metadata_log_length) keepHistory(draft, before);
 }
 
-/** What the log loses stays known, whoever removed the snapshots: see history.ts. */
+/** What the log loses stays known, for every writer that removes snapshots: see history.ts. */
 function keepHistory(draft: Draft, before: TableMetadata): void {
   const { metadata } = draft;
   const text = historyProperty(before, metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));

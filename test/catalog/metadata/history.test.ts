@@ -30,7 +30,7 @@ describe("the history of a table", () => {
     assert.deepEqual(idsOf(twice), [2, 5, 7]);
   });
 
-  test("has no snapshot that is gone, whoever removed it, and keeps the times of the others", () => {
+  test("has no snapshot that any writer removed, and keeps the times of the others", () => {
     const table = after(expire(tableWithSnapshots(5), 2), remove(1, 4));
     assert.deepEqual(idsOf(table), [3, 5]);
     assert.equal(currentAt(table, Number(table.snapshots[0]?.["timestamp-ms"]))?.snapshot_id, 3);

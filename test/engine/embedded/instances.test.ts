@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
 import { closeInstance, instanceMemory, releaseFreeMemory } from "../../../src/engine/embedded/instances.ts";
 
-test("memory is told by instance and by what it holds, as long as the instance is open", async () => {
+test("memory is reported by instance and by what it holds, while the instance is open", async () => {
   const instance = await openDuckDB({ name: "measured", memory_limit_mb: 64 });
   const connection = await instance.connect();
   await connection.run("create table numbers as select range as number from range(500000)");
