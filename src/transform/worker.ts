@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
@@ -95,9 +96,13 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): 
   };
 }
 
-/** What was parsed of a project for an engine, by whichever lake's worker; of a project that lies elsewhere, by this one's. */
+/**
+ * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It holds the
+ * project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of another name.
+ */
 function parsedFile({ project, engine, folder }: DbtOptions): string {
-  return join(project.startsWith("..") ? folder : join(toolsFolder(), "dbt"), `${basename(project)}-${engine.kind}.msgpack`);
+  const path = createHash("sha256").update(join(projectFolder(), project)).digest("hex").slice(0, 12);
+  return join(project.startsWith("..") ? folder : join(toolsFolder(), "dbt"), `${basename(project)}-${engine.kind}-${path}.msgpack`);
 }
 
 function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
