@@ -7,7 +7,7 @@ import { decodeManifest, encodeManifest } from "./manifest.ts";
 import { decodeManifestList, encodeManifestList } from "./manifest-list.ts";
 import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { chooseMerge, keepLive } from "./merge.ts";
-import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotTime_ms, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
+import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotOn, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
 import { appendSummary } from "./summary.ts";
 
 export interface AppendStager {
@@ -54,15 +54,7 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
       });
       const manifests = [manifest, ...previous.filter((other) => !merged.includes(other))];
       const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-      const snapshot: Snapshot = {
-        "snapshot-id": snapshot_id,
-        ...(parent === null ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
-        "sequence-number": sequence_number,
-        "timestamp-ms": snapshotTime_ms(metadata, clock),
-        "manifest-list": location,
-        summary: appendSummary(parent, files),
-        "schema-id": metadata["current-schema-id"],
-      };
+      const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary: appendSummary(parent, files), clock });
       const written = [manifest.manifest_path, location];
       await writeAll(storage, [
         [manifest.manifest_path, manifest_bytes],

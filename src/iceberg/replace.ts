@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { addLongs } from "../catalog/long.ts";
-import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot } from "../catalog/model.ts";
+import type { LoadedTable, Long, PartitionSpec, Schema } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import type { Storage } from "../storage/storage.ts";
 import { encodeManifest } from "./manifest.ts";
 import { encodeManifestList } from "./manifest-list.ts";
 import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { everyColumn, specOf, type ReadManifest } from "./snapshot-files.ts";
-import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotTime_ms, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
+import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotOn, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
 import { replaceSummary } from "./summary.ts";
 
 /** Files that hold the same rows as the files that they replace. */
@@ -72,15 +72,8 @@ export async function stageReplacement(
   }
 
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-  const snapshot: Snapshot = {
-    "snapshot-id": snapshot_id,
-    ...(parent === null ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
-    "sequence-number": sequence_number,
-    "timestamp-ms": snapshotTime_ms(metadata, clock),
-    "manifest-list": location,
-    summary: replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) }),
-    "schema-id": metadata["current-schema-id"],
-  };
+  const summary = replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) });
+  const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary, clock });
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
   const locations = files.map(([path]) => path);
   announce?.(locations);

@@ -21,9 +21,27 @@ export interface StagedSnapshot {
   written: string[];
 }
 
-/** Never before the table's last change: readers refuse snapshots out of order. */
-export function snapshotTime_ms(metadata: TableMetadata, clock: Clock): number {
-  return Math.max(Math.floor(clock.now_us() / 1000), Number(metadata["last-updated-ms"]));
+export interface NewSnapshot {
+  snapshot_id: Long;
+  sequence_number: Long;
+  /** Location of its manifest list. */
+  manifest_list: string;
+  summary: Record<string, string>;
+  clock: Clock;
+}
+
+/** A snapshot on the table's current one, of its current schema. Its time is never before the table's last change: readers refuse snapshots out of order. */
+export function snapshotOn(metadata: TableMetadata, { snapshot_id, sequence_number, manifest_list, summary, clock }: NewSnapshot): Snapshot {
+  const parent = currentSnapshot(metadata);
+  return {
+    "snapshot-id": snapshot_id,
+    ...(parent === null ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
+    "sequence-number": sequence_number,
+    "timestamp-ms": Math.max(Math.floor(clock.now_us() / 1000), Number(metadata["last-updated-ms"])),
+    "manifest-list": manifest_list,
+    summary,
+    "schema-id": metadata["current-schema-id"],
+  };
 }
 
 export function changeOf(table: LoadedTable, parent: Snapshot | null, snapshot: Snapshot, properties: Readonly<Record<string, string>>): TableChange {

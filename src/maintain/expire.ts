@@ -35,8 +35,8 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
   const name = nameOfTable(identifier);
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
     const now_ms = Math.floor(clock.now_us() / 1000);
-    refuseWithoutOwnership(await catalog.loadTable(identifier));
     const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
+      refuseWithoutOwnership(current);
       const divided = split(current, options, now_ms);
       return { table: current, ...divided, files: await filesOnlyOf(parts, current.metadata, divided), before: await figures(parts, current) };
     });
