@@ -27,7 +27,7 @@ export interface LiveLakeOptions {
 }
 
 export interface AbsorbedBatch {
-  /** What was accepted, in the log's order. */
+  /** What was accepted, record by record in the log's order, in each record in the order of events. */
   ticks: readonly Tick[];
   records: number;
   /** Where the tail now stands: the next offset by "<topic>/<partition>". */
