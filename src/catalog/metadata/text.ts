@@ -1,4 +1,5 @@
 import { gunzipSync } from "node:zlib";
+import { MAX_READ_BYTES } from "../../storage/storage.ts";
 import { badRequest } from "../errors.ts";
 import { formatJson, parseJson } from "../json.ts";
 import type { TableMetadata } from "../model.ts";
@@ -100,7 +101,7 @@ export function parseMetadata(bytes: Uint8Array, location: string): TableMetadat
   let value: unknown;
   try {
     const is_gzipped = bytes[0] === GZIP_MAGIC[0] && bytes[1] === GZIP_MAGIC[1];
-    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(is_gzipped ? gunzipSync(bytes) : bytes));
+    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(is_gzipped ? gunzipSync(bytes, { maxOutputLength: MAX_READ_BYTES }) : bytes));
   } catch (error) {
     throw badRequest(`${location} holds no JSON`, error);
   }
