@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { OperatingError } from "../errors.ts";
+import { fileTooLarge } from "../storage/refusals.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gzipMember } from "./gzip.ts";
 import type { TableMetadata } from "./model.ts";
-import { formatMetadata, parseMetadata } from "./metadata/text.ts";
+import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from "./metadata/text.ts";
 import { metadataLocation } from "./metadata/versions.ts";
 
 /**
@@ -31,6 +32,8 @@ export class MetadataFiles {
   /** A missing file is worded as the reference implementation does. */
   async #readFile(location: string): Promise<Uint8Array> {
     try {
+      const size_bytes = (await this.#storage.statOf(location))?.size_bytes ?? 0;
+      if (size_bytes > MAX_METADATA_BYTES) throw fileTooLarge(location, size_bytes, MAX_METADATA_BYTES);
       return await this.#storage.read(location);
     } catch (error) {
       if (!(error instanceof OperatingError) || error.code !== "FILE_NOT_FOUND") throw error;

@@ -9,8 +9,8 @@ export function notAFile(location: string): OperatingError {
   });
 }
 
-export function fileTooLarge(location: string, size_bytes: number): OperatingError {
-  return new OperatingError("FILE_TOO_LARGE", `${location} has ${size_bytes} bytes; at most ${MAX_READ_BYTES} are read at once`, {
+export function fileTooLarge(location: string, size_bytes: number, max_bytes = MAX_READ_BYTES): OperatingError {
+  return new OperatingError("FILE_TOO_LARGE", `${location} has ${size_bytes} bytes; at most ${max_bytes} are read`, {
     next_step: "Check that it is a metadata file or manifest; for a table with that many snapshots, expire some.",
   });
 }

@@ -9,8 +9,11 @@ export interface Storage {
   read(location: string): Promise<Uint8Array>;
   /** Null where there is no regular file. */
   statOf(location: string): Promise<FileStat | null>;
-  /** Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. */
-  write(location: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. What comes in pieces is not held
+   * in memory as a whole where the storage can write on; where the pieces end with an error, no file is left.
+   */
+  write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   /** Makes a folder that engines will write data files into; object stores have none and do nothing. */
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
@@ -28,5 +31,5 @@ export interface FileStat {
   modified_at_us: number;
 }
 
-/** The largest file that is read whole: metadata of a table with hundreds of thousands of snapshots fits. */
-export const MAX_READ_BYTES = 256 * 1024 * 1024;
+/** The largest file that is read whole. Compaction copies data files, which are the largest ones. */
+export const MAX_READ_BYTES = 1024 * 1024 * 1024;
