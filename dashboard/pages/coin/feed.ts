@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Candle, Candles, Interval } from "../../../pipelines/crypto/api/schemas.ts";
 import { compareDecimals } from "../../format/decimal.ts";
+import { parseMicros } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { onEvent } from "../../state/events.ts";
 
@@ -98,11 +99,13 @@ export class CandleFeed {
   }
 
   #hear(price: string, price_at: string): void {
-    this.#newest = { price, price_at };
-    this.#take(price, price_at, 1);
+    const is_newest = this.#newest === null || parseMicros(price_at) >= parseMicros(this.#newest.price_at);
+    if (is_newest) this.#newest = { price, price_at };
+    this.#take(price, price_at, 1, is_newest);
   }
 
-  #take(price: string, price_at: string, updates: 0 | 1): void {
+  /** A tick that is not the newest may be a candle's highest or lowest, but not its close. */
+  #take(price: string, price_at: string, updates: 0 | 1, is_newest = true): void {
     const shown = this.candles.peek();
     if (shown === null) return;
     const step_ms = STEPS_S[this.#interval] * 1000;
@@ -115,7 +118,8 @@ export class CandleFeed {
     } else if (last !== undefined && time_ms === last_ms) {
       const high = compareDecimals(price, last.high) > 0 ? price : last.high;
       const low = compareDecimals(price, last.low) < 0 ? price : last.low;
-      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close: price, price_updates: last.price_updates + updates }];
+      const close = is_newest ? price : last.close;
+      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close, price_updates: last.price_updates + updates }];
     }
     // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
   }
