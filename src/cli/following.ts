@@ -96,6 +96,9 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   const { open, pipeline, prepare, server, report, failed } = options;
   const { project } = pipeline.transform;
   const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
+  // Bundled while dbt compiles.
+  const building = server === null ? null : options.assets();
+  building?.catch(() => {});
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
   const live = await patiently(patience, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
@@ -105,7 +108,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
     const alerts = await patiently(patience, () => AlertEngine.open({ folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report }));
     if (alerts === null) return;
     try {
-      const running = server === null ? null : await serve(options, server, live, alerts);
+      const running = server === null ? null : await serve({ ...options, assets: () => building ?? options.assets() }, server, live, alerts);
       started({ live, alerts });
       try {
         await together(signal, [(own) => live.run(own), (own) => alerts.run(own), (own) => lookAfter(options, live, alerts, own)]);
