@@ -222,7 +222,7 @@ async function prepareIn({ lake, server, s3, cluster }: OpenLake, project: strin
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
-  { pipeline, server, is_transforming, assets, output }: StartRequest,
+  { pipeline, server, is_transforming, is_until_drained, assets, output }: StartRequest,
   { prepare, status, test_results, carrier, worker, figures }: {
     prepare(): Promise<LiveModels>;
     status: Status;
@@ -237,6 +237,7 @@ function followIn(
     pipeline,
     producers,
     is_transforming,
+    is_until_drained,
     prepare,
     server,
     assets,
