@@ -18,7 +18,7 @@ import { startCommand } from "./commands/start.ts";
 import { streamsCommand } from "./commands/streams.ts";
 import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
-import { explain } from "./output.ts";
+import { explain, usageError } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 type Decorate = (command: Command) => Command;
@@ -36,9 +36,14 @@ const withoutJson: Decorate = (command) => withLake(withData(command));
 /** The bundler is loaded by the one command that serves a page. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
+/** The command's name with those it belongs to. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
 /** What was typed wrong is told in one way, at whatever depth. */
 function strict(command: Command): Command {
-  command.showHelpAfterError("(add --help for usage and an example)").exitOverride();
+  command.exitOverride().configureOutput({ outputError: (text, write) => write(usageError(text, pathOf(command))) });
   command.hook("preSubcommand", refuseOptionsBefore);
   command.commands.forEach(strict);
   return command;
@@ -50,7 +55,8 @@ function refuseOptionsBefore(command: Command, subcommand: Command): void {
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
-function program(): Command {
+/** The whole command line. */
+export function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
     .version(VERSION)
@@ -93,4 +99,4 @@ for (const stream of [process.stdout, process.stderr]) {
     process.exit(1);
   });
 }
-await main();
+if (import.meta.main) await main();

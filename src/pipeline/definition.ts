@@ -236,5 +236,5 @@ export interface Column {
   name: string;
   /** Header on a terminal, unit included. */
   header: string;
-  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "plain";
+  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "decimal" | "plain";
 }

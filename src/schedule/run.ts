@@ -23,7 +23,7 @@ export interface PipelineRun {
     meanRecordBytes(): number | null;
   };
   /** Null where somebody else carries bronze on. */
-  transform: Pick<Transform, "catchUp" | "waitingRecords" | "test"> | null;
+  transform: Pick<Transform, "catchUp" | "waitingRecords" | "hasBuilt" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
   following?: Following;
   /** What keeps the tables small beside all that; absent where somebody else does. */
@@ -96,6 +96,7 @@ async function finish(run: Transforming): Promise<void> {
   const effort = await patiently(patience, () => run.transform.catchUp());
   if (effort === null) return;
   run.events.caughtUp(effort.seconds);
+  if (!(await run.transform.hasBuilt())) return;
   const tests = await patiently(patience, () => run.transform.test());
   if (tests !== null) run.events.tested(tests);
 }
@@ -131,7 +132,8 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
         incremented_us = now_us;
         increment_interval_ms = Math.max(intervalAfter_ms(increment, increments), intervalForShare_ms(cpu_seconds, increment_max_share));
       }
-      if (hasPassed(now_us - tested_us, test_pause_ms)) {
+      // Tests of an empty lake fail for want of tables.
+      if (hasPassed(now_us - tested_us, test_pause_ms) && (await transform.hasBuilt())) {
         const tests = await transform.test();
         events.tested(tests);
         tested_us = now_us;

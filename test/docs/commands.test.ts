@@ -81,7 +81,7 @@ async function run(args: string[]): Promise<Finished> {
     if (/^5\. /m.test(text)) child.kill("SIGINT");
   });
   child.stderr?.on("data", (text: string) => {
-    if (is_waiting && /the page +http/.test(text)) child.kill("SIGINT");
+    if (is_waiting && /dashboard +http/.test(text)) child.kill("SIGINT");
   });
   return finished;
 }
@@ -120,7 +120,7 @@ test("every request that a page prints is answered by a running pipeline", async
       let said = "";
       child.stderr?.on("data", (text: string) => {
         said += text;
-        const found = /the page +(http:\S+)/.exec(said)?.[1];
+        const found = /dashboard +(http:\S+)/.exec(said)?.[1];
         if (found) resolve(found);
       });
       child.once("exit", () => reject(new Error(said)));

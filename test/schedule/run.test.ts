@@ -37,6 +37,7 @@ async function drain(dbt: {
     ingest: { run: async () => {}, meanRecordBytes: () => null, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
     transform: {
       waitingRecords: async () => 0,
+      hasBuilt: async () => true,
       catchUp: async () => ({ seconds: answer(dbt.catchUp), cpu_seconds: 1 }),
       test: async () => answer(dbt.test ?? [() => passed]),
     },
@@ -177,6 +178,7 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
           if (clock.now_us() - start_us > minutes * 60e6) stopping.abort();
           return stopping.signal.aborted ? 0 : records;
         },
+        hasBuilt: async () => true,
         catchUp: async () => {
           increments_s.push(now_s());
           if (error !== undefined) throw error;

@@ -65,7 +65,7 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
 
 async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Producer[], output: Output, signal: AbortSignal): Promise<number> {
   const { name: topic, partitions } = pipeline.topic;
-  const { reported } = new Status(output, producers);
+  const { reported } = new Status(output, producers, null);
   let records = 0;
   let noted_us = -Infinity;
   const appended = (count: number): void => {

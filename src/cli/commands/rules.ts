@@ -9,7 +9,9 @@ import { systemClock } from "../../clock.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { lakeEmpty } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
-import { formatTable, formatTime } from "../format.ts";
+import { formatTime } from "../format.ts";
+import { formatTable } from "../table.ts";
+import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 import { parseJson, withAlerts } from "../with-alerts.ts";
 import { ALERT_COLUMNS, alertRow, parseLimit } from "./alerts.ts";
 import { sinksCommand } from "./sinks.ts";
@@ -61,13 +63,13 @@ function ruleRow({ id, condition, subjects, severity, is_enabled, sinks }: Store
 }
 
 function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return withCommon(new Command("list"))
+  return withTableOptions(withCommon(new Command("list")))
     .description("the rules of the lake")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list --json")
-    .action((options: CommonOptions) =>
+    .action((options: CommonOptions & TableOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const rules = book.listRules();
-        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow)));
+        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow), layoutOf(options)));
       }),
     );
 }

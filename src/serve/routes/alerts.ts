@@ -3,7 +3,7 @@ import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
 import { refusal } from "../problem.ts";
-import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules } from "../schemas/alerts.ts";
+import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules, Sinks } from "../schemas/alerts.ts";
 import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
@@ -80,6 +80,19 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
         back_tests -= 1;
       }
     },
+  });
+}
+
+/** Sinks are made on the command line alone: one holds a secret or runs a program. */
+export function sinkRoutes(app: App, { served: { alerts } }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/sinks",
+    tag,
+    summary: "Sinks that a rule may name; no URL, argument or secret",
+    query: PageQuery,
+    response: Sinks,
+    handle: async ({ query }) => pageOfList(alerts.listSinks(), query.limit, query.cursor),
   });
 }
 
