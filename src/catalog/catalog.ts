@@ -4,6 +4,7 @@ import { OperatingError, messageOf } from "../errors.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Committer } from "./commit.ts";
+import { filesOfTable, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
 import { MetadataFiles } from "./files.ts";
 import type { SortOrder } from "./metadata/draft.ts";
@@ -19,6 +20,8 @@ export interface CatalogOptions {
   warehouse: string;
   clock?: Clock;
   step?: StepListener;
+  /** Makes what a commit refers to durable before the pointer moves; without it, that is left to the writers. */
+  makeDurable?: MakeDurable;
   /** Told of what failed after a commit stood: nothing is lost by it. */
   warn?: (warning: OperatingError) => void;
 }
@@ -51,6 +54,7 @@ export class Catalog implements TableCatalog {
   readonly #clock: Clock;
   readonly #warn: (warning: OperatingError) => void;
   readonly #files: MetadataFiles;
+  readonly #makeDurable: MakeDurable;
   readonly #committer: Committer;
 
   constructor(options: CatalogOptions) {
@@ -60,12 +64,14 @@ export class Catalog implements TableCatalog {
     this.#clock = options.clock ?? systemClock;
     this.#warn = options.warn ?? ((warning) => process.emitWarning(warning.message, { code: warning.code }));
     this.#files = new MetadataFiles(options.storage);
+    this.#makeDurable = options.makeDurable ?? (async () => {});
     this.#committer = new Committer({
       store: this.#store,
       files: this.#files,
       clock: this.#clock,
       step: options.step ?? nobodyListens,
       warn: this.#warn,
+      makeDurable: this.#makeDurable,
       locate: (identifier) => this.#newLocation(identifier),
     });
   }
@@ -197,6 +203,7 @@ export class Catalog implements TableCatalog {
     } catch (error) {
       throw badRequest(`${metadata_location} cannot be read as table metadata`, error);
     }
+    await this.#makeDurable(filesOfTable(metadata, metadata_location));
     await this.#store.move([{ identifier, expected, next: metadata_location, metadata, base: null }]);
     return { identifier, metadata_location, metadata };
   }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { StepListener } from "../steps.ts";
+import { filesOfCommit, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
@@ -35,11 +36,12 @@ export interface CommitParts {
   clock: Clock;
   step: StepListener;
   warn: (warning: OperatingError) => void;
+  makeDurable: MakeDurable;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
 }
 
-/** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
+/** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
 export class Committer {
   readonly #parts: CommitParts;
   readonly #tidying = new Set<Promise<void>>();
@@ -54,7 +56,7 @@ export class Committer {
     for (let attempt = 1; ; attempt += 1) {
       const prepared = [];
       for (const change of changes) prepared.push(await this.#prepare(change));
-      const staged = await this.#stage(prepared);
+      const staged = await this.#stage(prepared, this.#makeDurable(prepared, changes));
       try {
         await this.#publish(staged);
       } catch (error) {
@@ -102,8 +104,17 @@ export class Committer {
     return { identifier, base: { location, metadata }, next };
   }
 
+  /** Beside the writing of metadata: both must be on disk before the pointer moves. */
+  async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
+    for (const [index, { base, next }] of prepared.entries()) {
+      if (base?.metadata !== next) await this.#parts.makeDurable(filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? []));
+    }
+  }
+
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
-  async #stage(prepared: readonly Prepared[]): Promise<Staged[]> {
+  async #stage(prepared: readonly Prepared[], durable: Promise<void>): Promise<Staged[]> {
+    // Awaited below, unless the metadata cannot be written either.
+    durable.catch(() => {});
     const staged: Staged[] = [];
     try {
       for (const table of prepared) {
@@ -112,6 +123,7 @@ export class Committer {
         const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
         staged.push({ ...table, location });
       }
+      await durable;
     } catch (error) {
       await this.#discard(staged);
       throw error;
