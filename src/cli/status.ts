@@ -15,6 +15,8 @@ export class Status {
   tests: { ran_at_us: number; result: CommandResult } | null = null;
   /** What failed last, by its code, until an increment succeeds. */
   readonly #failures = new Map<string, string>();
+  /** What keeps sources and ingest waiting, by their names, until they go on. */
+  readonly #stalled = new Map<string, OperatingError>();
   readonly #maintenance_told = new Set<string>();
 
   constructor(output: Output, producers: readonly Producer[]) {
@@ -38,8 +40,16 @@ export class Status {
   };
 
   failures(): { code: string; message: string }[] {
-    return [...this.#failures].map(([code, message]) => ({ code, message }));
+    const stalled = new Map([...this.#stalled.values()].map(({ code, message }) => [code, message]));
+    return [...new Map([...stalled, ...this.#failures])].map(([code, message]) => ({ code, message }));
   }
+
+  /** What is said of it is a report of its own. */
+  stalled = (name: string, error: OperatingError | null): void => {
+    const was_stalled = error === null && this.#stalled.delete(name);
+    if (error !== null) this.#stalled.set(name, error);
+    else if (was_stalled) this.#output.say(`${time()} ${name} goes on`);
+  };
 
   caughtUp = (seconds: number): void => {
     this.#failures.clear();
