@@ -106,9 +106,10 @@ export class Committer {
 
   /** Beside the writing of metadata: both must be on disk before the pointer moves. */
   async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
-    for (const [index, { base, next }] of prepared.entries()) {
-      if (base?.metadata !== next) await this.#parts.makeDurable(filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? []));
-    }
+    const changed = prepared.flatMap(({ base, next }, index) => {
+      return base?.metadata === next ? [] : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
+    });
+    await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
   }
 
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
