@@ -79,7 +79,7 @@ describe("what an engine commits is durable before the pointer moves", () => {
     const odd = `${metadata.location}/data/by another.parquet`;
     writeFileSync(pathOfLocation(list), Buffer.concat([readFileSync(pathOfLocation(head["manifest-list"])).subarray(0, 60)]));
     writeFileSync(pathOfLocation(odd), "rows");
-    const change = appendChange(identifier, 4711, Number(metadata["last-sequence-number"]) + 1, head["snapshot-id"]);
+    const change = appendChange(metadata.location, identifier, 4711, Number(metadata["last-sequence-number"]) + 1, head["snapshot-id"]);
     Object.assign(change.updates[0]?.["snapshot"] as object, { "manifest-list": list });
     late = [];
     await lake.catalog.commit([change]);
@@ -91,6 +91,7 @@ describe("what an engine commits is durable before the pointer moves", () => {
 
   test("a table that is registered by its metadata", async () => {
     const { metadata_location } = await lake.catalog.loadTable({ namespace: ["gold"], name: "days" });
+    await lake.catalog.dropTable({ namespace: ["gold"], name: "days" });
     const other_storage = new FileStorage();
     const other = lake.openAnother({ storage: other_storage, makeDurable: createMakeDurable(other_storage) });
     await other.registerTable({ identifier: { namespace: ["gold"], name: "registered" }, metadata_location });
@@ -111,7 +112,7 @@ describe("what cannot be made durable", () => {
     const catalog = lake.openAnother({ storage: broken, makeDurable: createMakeDurable(broken) });
     const identifier = { namespace: ["gold"], name: "unlucky" };
     const { metadata } = await catalog.createTable({ identifier, schema: PRICE_SCHEMA });
-    await assert.rejects(catalog.commit([appendChange(identifier, 1, 1, null)]), { code: "STORAGE_FAILED" });
+    await assert.rejects(catalog.commit([appendChange(metadata.location, identifier, 1, 1, null)]), { code: "STORAGE_FAILED" });
     assert.equal((await catalog.loadTable(identifier)).metadata["current-snapshot-id"], null);
     assert.equal(readdirSync(pathOfLocation(`${metadata.location}/metadata`)).length, 1);
   });
