@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { StepListener } from "../steps.ts";
 import { checkUpdates } from "./confinement.ts";
+import { filesOfCommit, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
@@ -37,13 +38,14 @@ export interface CommitParts {
   clock: Clock;
   step: StepListener;
   warn: (warning: OperatingError) => void;
+  makeDurable: MakeDurable;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
   /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
   checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
 
-/** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
+/** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
 export class Committer {
   readonly #parts: CommitParts;
   readonly #tidying = new Set<Promise<void>>();
@@ -58,7 +60,7 @@ export class Committer {
     for (let attempt = 1; ; attempt += 1) {
       const prepared = [];
       for (const change of changes) prepared.push(await this.#prepare(change));
-      const staged = await this.#stage(prepared);
+      const staged = await this.#stage(prepared, this.#makeDurable(prepared, changes));
       try {
         await this.#publish(staged);
       } catch (error) {
@@ -110,6 +112,14 @@ export class Committer {
     return { identifier, base: { location, metadata }, next };
   }
 
+  /** Beside the writing of metadata: both must be on disk before the pointer moves. */
+  async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
+    const changed = prepared.flatMap(({ base, next }, index) => {
+      return base?.metadata === next ? [] : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
+    });
+    await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
+  }
+
   /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
   async #checkLocations(identifier: TableIdentifier, updates: readonly Update[], before: string | null, after: string): Promise<void> {
     if (before !== after) await this.#parts.checkFolder(identifier, after);
@@ -117,7 +127,9 @@ export class Committer {
   }
 
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
-  async #stage(prepared: readonly Prepared[]): Promise<Staged[]> {
+  async #stage(prepared: readonly Prepared[], durable: Promise<void>): Promise<Staged[]> {
+    // Awaited below, unless the metadata cannot be written either.
+    durable.catch(() => {});
     const staged: Staged[] = [];
     try {
       for (const table of prepared) {
@@ -126,6 +138,7 @@ export class Committer {
         const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
         staged.push({ ...table, location });
       }
+      await durable;
     } catch (error) {
       await this.#discard(staged);
       throw error;

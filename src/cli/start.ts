@@ -63,6 +63,9 @@ export interface StartRequest extends SourceRequest {
  */
 const HEAP_GROWING_PERCENT = 30;
 
+/** What has not ended by then, such as an increment of minutes, is cut off: it is as safe as a killed process. */
+const STOP_LIMIT_MS = 15_000;
+
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
   const { output, data_folder, server } = request;
@@ -106,14 +109,14 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
   // Who leaves the tables to others needs nothing of Spark's dbt, which would be installed for it.
   const engine = request.is_transforming ? await engineOf(open, { clock: systemClock, say: output.say }) : embeddedEngine(open);
   const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
-  const stopping = stopOnSignals(output);
+  const stopping = stopOnSignals(output, { limit_ms: STOP_LIMIT_MS });
   stopping.signal.addEventListener("abort", () => worker.finish());
   const figures = new PipelineFigures(new Metrics());
   const reported = (report: SourceReport): void => {
     figures.ingestReported(report);
     status.reported(report);
   };
-  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, committed: figures.committed });
+  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, stalled: (error) => status.stalled("ingest", error), committed: figures.committed });
   const stopReleasing = keepMemoryReleased((error) => output.warn(`free memory could not be released: ${messageOf(error)}`));
   let first_answers: FirstAnswers | null = null;
   try {
@@ -138,8 +141,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       signal: stopping.signal,
       is_until_drained,
       events: {
-        reported: status.reported,
-        appended: status.appended,
+        reported: status.reported, appended: status.appended, stalled: status.stalled,
         caughtUp: (seconds) => {
           figures.incremented(seconds);
           status.succeeded();

@@ -20,6 +20,8 @@ export class Status {
   tests: CommandResult | null = null;
   /** What failed last, by its code, until an increment succeeds. */
   readonly #failures = new Map<string, string>();
+  /** What keeps sources and ingest waiting, by their names, until they go on. */
+  readonly #stalled = new Map<string, OperatingError>();
   readonly #maintenance_told = new Set<string>();
 
   constructor(output: Output, producers: readonly Producer[], test_results: TestResults | null) {
@@ -46,8 +48,16 @@ export class Status {
   };
 
   failures(): { code: string; message: string }[] {
-    return [...this.#failures].map(([code, message]) => ({ code, message }));
+    const stalled = new Map([...this.#stalled.values()].map(({ code, message }) => [code, message]));
+    return [...new Map([...stalled, ...this.#failures])].map(([code, message]) => ({ code, message }));
   }
+
+  /** What is said of it is a report of its own. */
+  stalled = (name: string, error: OperatingError | null): void => {
+    const was_stalled = error === null && this.#stalled.delete(name);
+    if (error !== null) this.#stalled.set(name, error);
+    else if (was_stalled) this.#output.say(`${time()} ${name} goes on`);
+  };
 
   /** An increment succeeded: whatever failed before works again. */
   succeeded = (): void => {

@@ -1,7 +1,9 @@
 import { Catalog } from "../catalog/catalog.ts";
+import type { MakeDurable } from "../catalog/durable.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
 import type { CatalogStore } from "../catalog/store.ts";
+import { createMakeDurable } from "../iceberg/durable.ts";
 import { manifestInspection } from "../iceberg/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Log } from "../log/log.ts";
@@ -36,6 +38,8 @@ export interface OpenLakeOptions {
   /** Port of the REST catalog; 0 for any free one. */
   catalog_port?: number;
   step?: StepListener;
+  /** For measurements of what durability costs; by default every commit is durable. */
+  makeDurable?: MakeDurable;
   /** Told of what went wrong without losing anything, as a sentence. */
   warn?: (message: string) => void;
 }
@@ -56,8 +60,15 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const storage = s3 === null ? new FileStorage() : new S3Storage(s3);
   const { store, log, cluster } = await openParts(lake, env, step);
-  const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
-  const catalog = new Catalog({ store, storage, inspect, warehouse: lake.warehouse, step, warn: (warning) => warn(`${warning.message} ${warning.next_step}`) });
+  const catalog = new Catalog({
+    store,
+    storage,
+    inspect: manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS }),
+    warehouse: lake.warehouse,
+    step,
+    makeDurable: options.makeDurable ?? createMakeDurable(storage),
+    warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
+  });
   try {
     await cluster?.claimTables(catalog, lake);
     const server = await startCatalogServer({ catalog, port: catalog_port, token });

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { makeFolderDurably, replaceFileDurably } from "../durable-file.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import type { LakeKind } from "../source/producer.ts";
 import { locationOfPath } from "../storage/file/location.ts";
@@ -104,7 +105,7 @@ export function openOrCreateLake(data_folder: string, { name, kind, pipeline, pr
     const description: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
     const lake = paths(data_folder, name, description);
     makeFolder(lake.folder);
-    writeWhole(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+    replaceFileDurably(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
     return lake;
   }
   const lake = paths(data_folder, name, found);
@@ -148,22 +149,16 @@ export function findLake(data_folder: string, name: string | null): Lake {
 
 /** Makes this the lake that commands mean when they name none. */
 export function rememberAsCurrent(data_folder: string, lake: Lake): void {
-  writeWhole(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
+  replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
 }
 
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolderDurably(folder);
   } catch (error) {
     throw new OperatingError("FOLDER_NOT_WRITABLE", `The folder ${folder} cannot be made: ${(error as Error).message}`, {
       next_step: "Give a folder that you may write to with --data.",
       cause: error,
     });
   }
-}
-
-/** Either the old text or the new one, never half of it. */
-function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.tmp`, text);
-  renameSync(`${file}.tmp`, file);
 }

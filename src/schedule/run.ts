@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { isDiskFull } from "../disk-full.ts";
 import { OperatingError } from "../errors.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
@@ -48,6 +49,8 @@ export interface Following {
 export interface RunEvents {
   reported(report: SourceReport): void;
   appended(records: number): void;
+  /** What keeps a source waiting; null when it goes on. */
+  stalled(name: string, error: OperatingError | null): void;
   /** Gold holds all that bronze held; how long dbt took for it, in seconds. */
   caughtUp(seconds: number): void;
   tested(result: CommandResult): void;
@@ -143,7 +146,7 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR);
+      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) && !isDiskFull(error);
       if (!(error instanceof OperatingError) || gives_up) throw error;
       events.failed(error);
     }

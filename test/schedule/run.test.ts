@@ -47,6 +47,7 @@ async function drain(dbt: {
     events: {
       reported: ({ level, code }) => void (level === "error" && told.push(code)),
       appended: (records) => told.push(`${records} appended`),
+      stalled: (name, error) => told.push(`${name} ${error === null ? "goes on" : error.code}`),
       caughtUp: (seconds) => told.push(`caught up in ${seconds} s`),
       tested: () => told.push("tested"),
       failed: ({ code }) => told.push(code),
@@ -192,7 +193,7 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
       clock,
       signal: stopping.signal,
       is_until_drained: false,
-      events: { reported() {}, appended() {}, caughtUp() {}, tested() {}, failed() {} },
+      events: { reported() {}, appended() {}, stalled() {}, caughtUp() {}, tested() {}, failed() {} },
     });
   } finally {
     await log.close();
