@@ -66,6 +66,7 @@ export class Catalog implements TableCatalog {
       clock: this.#clock,
       step: options.step ?? nobodyListens,
       warn: this.#warn,
+      warehouse: this.#warehouse,
       locate: (identifier) => this.#newLocation(identifier),
     });
   }
@@ -211,7 +212,7 @@ export class Catalog implements TableCatalog {
     const reason = await reasonToKeepFiles(table, this.#warehouse, this.#store);
     this.#files.forget(await this.#store.dropTable(identifier));
     try {
-      if (reason === null) await deleteFiles(table.metadata.location, this.#storage);
+      if (reason === null) await deleteFiles(table.metadata.location, this.#storage, this.#warehouse);
       else this.#warnOfFiles(identifier, reason);
     } catch (error) {
       this.#warnOfFiles(identifier, messageOf(error), error);
