@@ -16,6 +16,7 @@ const ROOMS = [
   "engine",
   "transform",
   "maintain",
+  "backup",
   "query",
   "quality",
   "live",

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
 import { isBusy } from "../sqlite-file.ts";
-import type { Lake } from "./lake.ts";
+import { ensureIdentity, type Lake } from "./lake.ts";
 
 const OWNER_FILE = "owner.txt";
 
@@ -13,11 +13,21 @@ const OWNER_FILE = "owner.txt";
 export function claimLake(lake: Lake, activity: string): { release(): void } {
   try {
     const claim = claimFolder(lake.folder, activity);
-    if (claim) return claim;
+    if (claim !== null) return withIdentity(lake, claim);
   } catch (error) {
     throw cannotClaim(lake, error);
   }
   throw inUse(lake);
+}
+
+function withIdentity(lake: Lake, claim: { release(): void }): { release(): void } {
+  try {
+    ensureIdentity(lake);
+    return claim;
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
 }
 
 /** One process of a machine fills a cluster's log for a lake, beside whoever follows it. Throws SOURCE_IN_USE. */
@@ -60,12 +70,12 @@ export function ownerOf(folder: string): string {
 /** Whether somebody is writing the lake now. */
 export function isClaimed(lake: Lake): boolean {
   try {
-    claimLake(lake, "verify").release();
-    return false;
-  } catch (error) {
+    const claim = claimFolder(lake.folder, "verify");
+    claim?.release();
+    return claim === null;
+  } catch {
     // Who may not write the folder cannot ask, and takes it for claimed.
-    if (error instanceof OperatingError) return true;
-    throw error;
+    return true;
   }
 }
 

@@ -1,0 +1,51 @@
+import { canonicalLocation } from "./location.ts";
+import type { Storage } from "./storage.ts";
+
+/** Files that lie in one folder now and will lie in another: named by where they will be, read and written where they are. */
+export class RelocatedStorage implements Storage {
+  readonly #storage: Storage;
+  readonly #future: string;
+  readonly #present: string;
+
+  constructor(storage: Storage, { future, present }: { future: string; present: string }) {
+    this.#storage = storage;
+    this.#future = canonicalLocation(future);
+    this.#present = present;
+  }
+
+  /** Where the file is now. */
+  present(location: string): string {
+    const canonical = canonicalLocation(location);
+    if (canonical === this.#future || canonical.startsWith(`${this.#future}/`)) return this.#present + canonical.slice(this.#future.length);
+    return location;
+  }
+
+  read(location: string): Promise<Uint8Array> {
+    return this.#storage.read(this.present(location));
+  }
+
+  write(location: string, bytes: Uint8Array): Promise<void> {
+    return this.#storage.write(this.present(location), bytes);
+  }
+
+  makeFolder(location: string): Promise<void> {
+    return this.#storage.makeFolder(this.present(location));
+  }
+
+  sync(location: string): Promise<void> {
+    return this.#storage.sync(this.present(location));
+  }
+
+  removeFolder(location: string): Promise<void> {
+    return this.#storage.removeFolder(this.present(location));
+  }
+
+  delete(location: string): Promise<void> {
+    return this.#storage.delete(this.present(location));
+  }
+
+  async *list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }> {
+    const asked = this.present(location);
+    for await (const file of this.#storage.list(asked)) yield { ...file, location: location.replace(/\/+$/, "") + file.location.slice(asked.replace(/\/+$/, "").length) };
+  }
+}
