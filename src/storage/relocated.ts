@@ -24,7 +24,7 @@ export class RelocatedStorage implements Storage {
     return this.#storage.read(this.present(location));
   }
 
-  write(location: string, bytes: Uint8Array): Promise<void> {
+  write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     return this.#storage.write(this.present(location), bytes);
   }
 
