@@ -4,12 +4,17 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isoFromMicros } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
+import { parseMetadata } from "../catalog/metadata/text.ts";
+import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
 import { readOffsets } from "../ingest/offsets.ts";
 import type { Lake, LakeDescription } from "../lake/lake.ts";
 import { boundsInFile } from "../log/sqlite/bounds.ts";
+import { isOwned } from "../lake/ownership.ts";
 import { claimMaintenance } from "../maintain/run.ts";
 import { pause } from "../patience.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
 import type { StepListener } from "../steps.ts";
+import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import {
@@ -41,8 +46,8 @@ export interface BackupRequest {
   target: BackupPlace;
   /** A folder for copies of databases; made and removed. */
   scratch: string;
-  /** The table that holds a copy of the log, and the log's topic. */
-  bronze: { table: string; topic: string };
+  /** Says which table holds a copy of the log, and which tables an increment moves together. */
+  pipeline: Pick<Pipeline, "bronze" | "topic" | "books">;
   clock: Clock;
   step: StepListener;
   signal: AbortSignal;
@@ -67,6 +72,9 @@ const KEPT_BACKUPS = 2;
 /** From the second on maintenance waits, so that a snapshot can hardly expire again before its files are copied. */
 const MAX_ATTEMPTS = 6;
 const CLAIM_RETRY_MS = 250;
+/** What an increment takes at most on a busy machine; past it the backup shows a moment within one, and the next `start` ends that. */
+const BETWEEN_TIMEOUT_MS = 60_000;
+const LOOK_MS = 100;
 /** Pieces of databases. Pages stay where they are, so that most pieces of a log are the same at the next backup. */
 const PART_BYTES = 8 * 1024 * 1024;
 /** Each is held in memory whole. */
@@ -167,12 +175,13 @@ class BackupRun {
 
   /** Null where the lake changed under it. */
   async #attempt(scratch: string, attempt: number): Promise<Taken | null> {
-    const { lake, storage, signal, step, bronze } = this.#request;
+    const { lake, storage, signal, step, pipeline } = this.#request;
     const { databases, others } = filesOfLake(lake.folder);
+    for (const name of ["catalog.db", "log.db"]) if (!databases.includes(name)) throw databaseMissing(lake, name);
     const copyOf = (name: string): string => join(scratch, name.replaceAll("/", "_"));
     try {
       step("before stores");
-      await copyFresh(lake.catalog_file, copyOf("catalog.db"));
+      await this.#copyCatalog(copyOf("catalog.db"));
       const needed = await neededFiles(copyOf("catalog.db"), storage, signal);
       const roots = rootsOf(needed, lake.warehouse);
       const files = await this.#copyFiles(needed, roots);
@@ -181,7 +190,7 @@ class BackupRun {
       for (const name of databases) {
         signal.throwIfAborted();
         if (name !== "catalog.db") await copyFresh(join(lake.folder, name), copyOf(name));
-        if (name === "log.db" && !coversRest(copyOf(name), needed, bronze)) return this.#overtaken(attempt, "the log was pruned");
+        if (name === "log.db" && !coversRest(copyOf(name), needed, pipeline)) return this.#overtaken(attempt, "the log was pruned");
         stores.push({ path: name, parts: await this.#storeParts(copyOf(name)) });
       }
       for (const path of others) {
@@ -197,6 +206,31 @@ class BackupRun {
     }
   }
 
+  /** An increment commits its tables one after the other, within seconds: while somebody writes the lake, a moment between two is awaited. */
+  async #copyCatalog(to: string): Promise<void> {
+    const { lake, clock, signal } = this.#request;
+    const started_ms = performance.now();
+    for (;;) {
+      await copyFresh(lake.catalog_file, to);
+      if ((await this.#isBetweenIncrements(to)) || !isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return;
+      if (!(await pause(clock, LOOK_MS, signal))) signal.throwIfAborted();
+    }
+  }
+
+  /** Whether the tables that are reconciled have consumed the same records. */
+  async #isBetweenIncrements(catalog_file: string): Promise<boolean> {
+    const { storage, pipeline } = this.#request;
+    const reconciled = tablesOfBooks(pipeline);
+    const consumed = new Set<string>();
+    const { pointers } = readCatalogFile(catalog_file);
+    for (const table of reconciled) {
+      const pointer = pointers.find(({ namespace, name }) => `${namespace}.${name}` === table);
+      const metadata = pointer === undefined ? null : parseMetadata(await storage.read(pointer.metadata_location), pointer.metadata_location);
+      consumed.add(JSON.stringify(metadata === null ? [] : [...readOffsets(metadata, pipeline.topic.name)].sort(([a], [b]) => a - b)));
+    }
+    return consumed.size <= 1;
+  }
+
   #overtaken(attempt: number, why: string): null {
     if (attempt < MAX_ATTEMPTS) return null;
     throw new OperatingError("BACKUP_OVERTAKEN", `The backup was overtaken ${attempt} times: ${why} before it was copied`, {
@@ -205,7 +239,7 @@ class BackupRun {
     });
   }
 
-  async #copyFiles({ files }: NeededFiles, roots: readonly Root[]): Promise<TableFile[]> {
+  async #copyFiles({ files, checksums }: NeededFiles, roots: readonly Root[]): Promise<TableFile[]> {
     const { signal, progress } = this.#request;
     const copied: TableFile[] = [];
     progress?.(0, files.size);
@@ -213,7 +247,7 @@ class BackupRun {
       [...files.values()],
       signal,
       async (file) => {
-        copied.push(await this.#copyFile(file, roots));
+        copied.push(await this.#copyFile(file, roots, checksums.get(canonicalLocation(file.location))));
         progress?.(copied.length, files.size);
       },
       COPIES_AT_ONCE,
@@ -222,7 +256,7 @@ class BackupRun {
   }
 
   /** Table files are immutable and their names unique: one of the same path and size is the same. */
-  async #copyFile({ location, size_bytes }: NeededFile, roots: readonly Root[]): Promise<TableFile> {
+  async #copyFile({ location, size_bytes }: NeededFile, roots: readonly Root[], committed: string | undefined): Promise<TableFile> {
     const { storage, target, step } = this.#request;
     const path = pathIn(roots, location);
     if (path === null) throw new TypeError(`${location} lies in no root`);
@@ -231,8 +265,9 @@ class BackupRun {
     const is_known = known !== undefined && this.#present.get(stored) === known.size_bytes && (size_bytes ?? known.size_bytes) === known.size_bytes;
     if (is_known) return known;
     const bytes = await storage.read(location);
-    if (size_bytes !== null && bytes.length !== size_bytes) throw damaged(location, size_bytes, bytes.length);
+    if (size_bytes !== null && bytes.length !== size_bytes) throw damaged(`${location} has ${bytes.length} bytes, and the table's metadata says ${size_bytes}`);
     const file = { path, size_bytes: bytes.length, sha256: sha256(bytes) };
+    if (committed !== undefined && file.sha256 !== committed) throw damaged(`${location} is not as it was committed: its checksum differs`);
     if (await this.#put(stored, bytes, file.sha256)) {
       this.#copied.files += 1;
       this.#copied.bytes += bytes.length;
@@ -317,13 +352,20 @@ interface Taken {
 }
 
 /** Whether the copied log has what the copied bronze does not have. */
-function coversRest(log_file: string, { tables }: NeededFiles, { table, topic }: BackupRequest["bronze"]): boolean {
-  const metadata = tables.get(table);
-  const offsets = metadata === undefined ? new Map<number, number>() : readOffsets(metadata, topic);
-  return boundsInFile(log_file, topic).every(({ partition, begin, end }) => {
+function coversRest(log_file: string, { tables }: NeededFiles, { bronze, topic }: BackupRequest["pipeline"]): boolean {
+  const metadata = tables.get(bronze.table);
+  const offsets = metadata === undefined ? new Map<number, number>() : readOffsets(metadata, topic.name);
+  return boundsInFile(log_file, topic.name).every(({ partition, begin, end }) => {
     const consumed = offsets.get(partition) ?? 0;
     return begin <= consumed && consumed <= end;
   });
+}
+
+/** Those that `verify` compares. */
+function tablesOfBooks({ books }: BackupRequest["pipeline"]): string[] {
+  const { accepted, duplicates, refused, balances } = books;
+  const compared = balances.flatMap(({ left, right }) => `${left} ${right}`.match(/\b(?:silver|gold)\.\w+/g) ?? []);
+  return [...new Set([accepted, duplicates, refused, ...compared])];
 }
 
 async function copyFresh(from: string, to: string): Promise<void> {
@@ -362,8 +404,14 @@ function fileMissing(cause: OperatingError): OperatingError {
   });
 }
 
-function damaged(location: string, expected_bytes: number, actual_bytes: number): OperatingError {
-  return new OperatingError("TABLE_FILE_DAMAGED", `${location} has ${actual_bytes} bytes, and the table's metadata says ${expected_bytes}`, {
+function databaseMissing({ folder }: Lake, name: string): OperatingError {
+  return new OperatingError("DATABASE_MISSING", `${join(folder, name)} is missing: a backup of this lake would not be whole`, {
+    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+  });
+}
+
+function damaged(message: string): OperatingError {
+  return new OperatingError("TABLE_FILE_DAMAGED", message, {
     next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
   });
 }

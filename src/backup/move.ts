@@ -65,11 +65,13 @@ export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolea
  * LAKE_IN_USE, TARGET_NOT_EMPTY, TARGET_INSIDE.
  */
 export async function moveTo(request: MoveRequest, target: string): Promise<MoveReport> {
-  const { folder, step } = request;
-  const description = descriptionOf(folder);
-  const from = placeOf(folder, description);
+  const { step } = request;
+  // Through a link, the link alone would be deleted.
+  const folder = realpathSync(request.folder);
   const claim = claimWhole(folder);
   try {
+    const description = identified(folder);
+    const from = placeOf(folder, description);
     const moved_to = description.moving_to;
     if (moved_to !== undefined && description.id !== undefined && idAt(moved_to) === description.id) {
       // A run that was killed after the move has left the old folder.
@@ -102,6 +104,15 @@ export async function moveTo(request: MoveRequest, target: string): Promise<Move
   } finally {
     claim.release();
   }
+}
+
+/** A lake of an earlier version gets its id now: the mark that it moved goes by it. */
+function identified(folder: string): LakeDescription {
+  const description = descriptionOf(folder);
+  if (description.id !== undefined) return description;
+  const named = { ...description, id: randomUUID(), location: placeOf(folder, description) };
+  writeDescription(folder, named);
+  return named;
 }
 
 function placeOf(folder: string, { id, location, warehouse }: LakeDescription): string {

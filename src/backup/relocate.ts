@@ -3,7 +3,7 @@ import { MetadataFiles } from "../catalog/files.ts";
 import { nextVersion } from "../catalog/metadata/versions.ts";
 import { parseMetadata } from "../catalog/metadata/text.ts";
 import type { TableMetadata } from "../catalog/model.ts";
-import { readCatalogFile, replaceCatalogContent, type StoredPointer } from "../catalog/sqlite/pointers.ts";
+import { readCatalogFile, replaceCatalogContent, type StoredChecksum, type StoredPointer } from "../catalog/sqlite/pointers.ts";
 import { openRewriter, type Rewriter, type RewriterOptions } from "../engine/embedded/rewriter.ts";
 import { OperatingError } from "../errors.ts";
 import {
@@ -19,7 +19,9 @@ import {
 } from "../iceberg/relocate.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
 import type { StepListener } from "../steps.ts";
+import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
+import { sha256 } from "./manifest.ts";
 
 export interface Relocation {
   /** The catalog of the tables; no process has it open. */
@@ -49,7 +51,7 @@ export interface Superseded {
  */
 export async function relocateTables(relocation: Relocation): Promise<Superseded[]> {
   const { catalog_file, locate, step, signal, progress } = relocation;
-  const { pointers, namespaces } = readCatalogFile(catalog_file);
+  const { pointers, namespaces, checksums } = readCatalogFile(catalog_file);
   const moving = pointers.filter(({ metadata_location }) => locate(metadata_location) !== metadata_location);
   const tables = new Tables(relocation);
   try {
@@ -66,6 +68,7 @@ export async function relocateTables(relocation: Relocation): Promise<Superseded
     step("before relocation");
     replaceCatalogContent(catalog_file, {
       pointers: moved,
+      checksums: checksums === null ? null : await relocateChecksums(checksums, superseded, tables.written, relocation),
       namespaces: namespaces.map(({ name, properties }) => ({ name, properties: relocateProperties(properties, locate) })),
     });
     step("after relocation");
@@ -76,6 +79,22 @@ export async function relocateTables(relocation: Relocation): Promise<Superseded
   }
 }
 
+/** Data files keep their content, and with it their checksum; files that were written have one of their own. */
+async function relocateChecksums(
+  checksums: readonly StoredChecksum[],
+  superseded: readonly Superseded[],
+  written: readonly string[],
+  { storage, locate }: Relocation,
+): Promise<StoredChecksum[]> {
+  const gone = new Set(superseded.flatMap(({ locations }) => locations.map(canonicalLocation)));
+  const kept = checksums.map((checksum) => ({ ...checksum, location: canonicalLocation(locate(checksum.location)) })).filter(({ location }) => !gone.has(location));
+  for (const location of written) {
+    const bytes = await storage.read(location);
+    kept.push({ location: canonicalLocation(location), size_bytes: bytes.length, sha256: sha256(bytes), taken_by: "commit" });
+  }
+  return kept;
+}
+
 interface RelocatedTable {
   folder: string;
   metadata_location: string;
@@ -83,6 +102,8 @@ interface RelocatedTable {
 }
 
 class Tables {
+  /** New locations of all that was written. */
+  readonly written: string[] = [];
   readonly #relocation: Relocation;
   readonly #files: MetadataFiles;
   /** Opened for the first table with deletes. */
@@ -106,6 +127,7 @@ class Tables {
     const next = relocateMetadata(metadata, locate, lists);
     if (next.location === metadata.location) throw cannotPlace(`${namespace}.${name}`, metadata.location);
     const moved = await this.#files.write(next, nextVersion(metadata_location));
+    this.written.push(...table.written, moved);
     const log = metadata["metadata-log"].map((entry) => locate(entry["metadata-file"]));
     return { folder: next.location, metadata_location: moved, superseded: [located, ...log, ...table.superseded] };
   }
@@ -123,6 +145,7 @@ class Tables {
 /** The manifests of one table, which its snapshots share. */
 class TableFiles {
   readonly superseded: string[] = [];
+  readonly written: string[] = [];
   readonly #relocation: Relocation;
   readonly #folder: string;
   readonly #openRewriter: () => Promise<Rewriter>;
@@ -144,6 +167,7 @@ class TableFiles {
     }
     const moved = `${this.#folder}/metadata/${name}-${randomUUID()}.avro`;
     await storage.write(moved, relocateManifestList(bytes, this.#manifests));
+    this.written.push(moved);
     this.superseded.push(locate(location));
     return moved;
   }
@@ -160,6 +184,7 @@ class TableFiles {
     const relocated = relocateManifest(bytes, locate, this.#deletes);
     const moved = { location: `${this.#folder}/metadata/${randomUUID()}-m0.avro`, size_bytes: relocated.length };
     await storage.write(moved.location, relocated);
+    this.written.push(moved.location);
     this.superseded.push(locate(location));
     return moved;
   }
@@ -173,6 +198,7 @@ class TableFiles {
     await storage.makeFolder(`${this.#folder}/data`);
     const size_bytes = await (await this.#openRewriter()).relocateDeletes(present(locate(location)), present(moved), locate);
     await storage.sync(moved);
+    this.written.push(moved);
     this.superseded.push(locate(location));
     return { location: moved, size_bytes };
   }

@@ -20,6 +20,8 @@ export interface NeededFiles {
   files: Map<string, NeededFile>;
   /** Metadata by `namespace.name`. */
   tables: Map<string, TableMetadata>;
+  /** SHA-256 of files when they were committed, by canonical location; of some, or none, where the catalog does not know. */
+  checksums: Map<string, string>;
 }
 
 const READS_AT_ONCE = 8;
@@ -32,7 +34,8 @@ export async function neededFiles(catalog_file: string, storage: Storage, signal
     const key = canonicalLocation(location);
     if (!files.has(key)) files.set(key, { location, size_bytes });
   };
-  for (const { namespace, name, metadata_location } of readCatalogFile(catalog_file).pointers) {
+  const { pointers, checksums } = readCatalogFile(catalog_file);
+  for (const { namespace, name, metadata_location } of pointers) {
     const metadata = parseMetadata(await storage.read(metadata_location), metadata_location);
     tables.set(`${namespace}.${name}`, metadata);
     add(metadata_location, null);
@@ -48,7 +51,7 @@ export async function neededFiles(catalog_file: string, storage: Storage, signal
       for (const { location, size_bytes, is_deleted } of filesIn(await storage.read(manifest))) if (!is_deleted) add(location, size_bytes);
     });
   }
-  return { files, tables };
+  return { files, tables, checksums: new Map((checksums ?? []).map(({ location, sha256: digest }) => [location, digest])) };
 }
 
 /** The warehouse, and the folders of what lies elsewhere. */

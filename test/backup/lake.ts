@@ -11,10 +11,9 @@ import { nobodyListens } from "../../src/steps.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { startCoinlake, type Finished } from "../coinlake.ts";
 import { read, type Found, type Place } from "../interop/readers.ts";
-import { BRONZE, Lakes, MODELS } from "../lake/lake.ts";
+import type { Lakes } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 
-export const TABLES = [BRONZE, ...MODELS];
 export const LAKE = "simulated";
 
 /** A lake of two increments, closed; its data folder. Tables have older snapshots and row deletes. */
@@ -40,8 +39,8 @@ export async function copyLake(data_folder: string, to: string): Promise<string>
 /** What each table holds, at its head and at every retained snapshot. */
 export type Content = Map<string, Found>;
 
-export async function placesOf(data_folder: string, lake_name = LAKE): Promise<Place[]> {
-  const open = await openLake(findLake(data_folder, lake_name));
+export async function placesOf(data_folder: string): Promise<Place[]> {
+  const open = await openLake(findLake(data_folder, LAKE));
   try {
     const places: Place[] = [];
     for (const layer of ["bronze", "silver", "gold"]) {
@@ -57,9 +56,9 @@ export async function placesOf(data_folder: string, lake_name = LAKE): Promise<P
   }
 }
 
-export async function contentOf(data_folder: string, lake_name = LAKE): Promise<Content> {
-  const places = await placesOf(data_folder, lake_name);
-  const open = await openLake(findLake(data_folder, lake_name));
+export async function contentOf(data_folder: string): Promise<Content> {
+  const places = await placesOf(data_folder);
+  const open = await openLake(findLake(data_folder, LAKE));
   const session = await QuerySession.open(open);
   try {
     const content: Content = new Map();
@@ -76,11 +75,16 @@ export function treeOf(folder: string, { is_exact = true } = {}): Map<string, st
   const tree = new Map<string, string>();
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name).slice(folder.length + 1);
-    if (!is_exact && /(?:^|\/)(?:owner\.\w+|maintenance|lake\.json)(?:$|\/)/.test(path)) continue;
+    if (!is_exact && /(?:^|\/)(?:owner\.[\w-]+|maintenance|lake\.json)(?:$|\/)/.test(path)) continue;
     const content = entry.isFile() ? createHash("sha256").update(readFileSync(join(folder, path))).digest("hex") : "folder";
     tree.set(path, content);
   }
   return tree;
+}
+
+/** Paths that are not the same in both. */
+export function differencesOf(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path));
 }
 
 /** Runs the command and has it die at the step. */

@@ -9,7 +9,7 @@ import { claimLake } from "../../src/lake/ownership.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
 import { Lakes } from "../lake/lake.ts";
-import { contentOf, copyLake, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
+import { contentOf, copyLake, differencesOf, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -59,8 +59,8 @@ describe("a lake that is opened elsewhere", () => {
       assert.match(stderr, /\[LAKE_MOVED\]/, command.join(" "));
       for (const named of [join(source, LAKE), join(pathIn("copied"), LAKE), "move --copy --data", "still exists"]) assert.ok(stderr.includes(named), `${named}: ${stderr}`);
     }
-    assert.deepEqual(treeOf(pathIn("copied")), copy);
-    assert.deepEqual(treeOf(source), original);
+    assert.deepEqual(differencesOf(copy, treeOf(pathIn("copied"))), []);
+    assert.deepEqual(differencesOf(original, treeOf(source)), []);
   });
 
   test("so it is with one that was renamed; the same folder by another name is not moved", async () => {
@@ -173,10 +173,10 @@ describe("move", () => {
       await copyLake(source, here);
       const before_ = treeOf(here, { is_exact: false });
       await killedAt(moment, ["move", there, "--data", here]);
-      assert.deepEqual(treeOf(here, { is_exact: false }), before_);
+      assert.deepEqual(differencesOf(before_, treeOf(here, { is_exact: false })), []);
       if (moment.startsWith("after placing")) {
         assert.throws(() => findLake(here, LAKE), { code: "LAKE_MOVED" });
-        assert.deepEqual(await contentOf(there), content);
+        assert.deepEqual(listLakes(there), [LAKE]);
       } else {
         assert.deepEqual(listLakes(there), []);
         assert.ok(findLake(here, LAKE).id !== null);

@@ -52,7 +52,7 @@ async function backUpTo(typed: string, lake: Lake, data_folder: string, pipeline
       storage: tableStorage(lake.warehouse, data_folder).storage,
       target,
       scratch,
-      bronze: { table: pipeline.bronze.table, topic: pipeline.topic.name },
+      pipeline,
       clock: systemClock,
       step: stepFromEnvironment(),
       signal: stopping.signal,

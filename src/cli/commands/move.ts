@@ -61,7 +61,8 @@ async function run(new_data: string | null, options: MoveOptions, request: (fold
   const current = join(data_folder, "current");
   const was_current = existsSync(current) && readFileSync(current, "utf8").trim() === lake.name;
   if (was_current) rmSync(current);
-  if (was_current || !existsSync(join(new_data, "current"))) rememberAsCurrent(new_data, findLake(new_data, lake.name));
+  const to = dirname(report.to);
+  if (was_current || !existsSync(join(to, "current"))) rememberAsCurrent(to, findLake(to, basename(report.to)));
   return [report];
 }
 

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { restore, type RestoreReport } from "../../backup/restore.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, rememberAsCurrent } from "../../lake/lake.ts";
@@ -26,7 +26,7 @@ export function restoreCommand(withCommon: (command: Command) => Command): Comma
       const output = openOutput(options.json ?? false);
       const report = await run(source, options);
       const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
-      const name = report.folder.slice(report.folder.lastIndexOf("/") + 1);
+      const name = basename(report.folder);
       if (!existsSync(join(data_folder, "current"))) rememberAsCurrent(data_folder, findLake(data_folder, name));
       if (output.is_json) output.result(JSON.stringify({ lake: name, ...report }, null, 2));
       else {
