@@ -72,7 +72,7 @@ function program(): Command {
     .addCommand(backupCommand(pipelines, withCommon))
     .addCommand(restoreCommand(withCommon))
     .addCommand(moveCommand(withCommon))
-    .addCommand(clusterCommand(pipelines, withoutLake))
+    .addCommand(clusterCommand(pipelines, jobs, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))

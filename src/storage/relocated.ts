@@ -1,5 +1,5 @@
 import { canonicalLocation } from "./location.ts";
-import type { Storage } from "./storage.ts";
+import type { FileStat, Storage } from "./storage.ts";
 
 /** Files that lie in one folder now and will lie in another: named by where they will be, read and written where they are. */
 export class RelocatedStorage implements Storage {
@@ -24,6 +24,10 @@ export class RelocatedStorage implements Storage {
     return this.#storage.read(this.present(location));
   }
 
+  statOf(location: string): Promise<FileStat | null> {
+    return this.#storage.statOf(this.present(location));
+  }
+
   write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     return this.#storage.write(this.present(location), bytes);
   }
@@ -44,7 +48,7 @@ export class RelocatedStorage implements Storage {
     return this.#storage.delete(this.present(location));
   }
 
-  async *list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }> {
+  async *list(location: string): AsyncIterable<{ location: string } & FileStat> {
     const asked = this.present(location);
     for await (const file of this.#storage.list(asked)) yield { ...file, location: location.replace(/\/+$/, "") + file.location.slice(asked.replace(/\/+$/, "").length) };
   }
