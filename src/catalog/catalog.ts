@@ -84,6 +84,7 @@ export class Catalog implements TableCatalog {
       step: options.step ?? nobodyListens,
       warn: this.#warn,
       makeDurable: this.#makeDurable,
+      warehouse: this.#warehouse,
       locate: (identifier) => this.#newLocation(identifier),
       checkFolder: (identifier, location) => this.#checkFolder(identifier, location),
     });
@@ -247,7 +248,7 @@ export class Catalog implements TableCatalog {
     const reason = await reasonToKeepFiles(table, this.#warehouse, this.#otherFolders(identifier));
     this.#files.forget(await this.#store.dropTable(identifier));
     try {
-      if (reason === null) await deleteFiles(table.metadata.location, this.#storage);
+      if (reason === null) await deleteFiles(table.metadata.location, this.#storage, this.#warehouse);
       else this.#warnOfFiles(identifier, reason);
     } catch (error) {
       this.#warnOfFiles(identifier, messageOf(error), error);

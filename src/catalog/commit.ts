@@ -39,6 +39,8 @@ export interface CommitParts {
   step: StepListener;
   warn: (warning: OperatingError) => void;
   makeDurable: MakeDurable;
+  /** Location below which every table folder lies. */
+  warehouse: string;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
   /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
@@ -174,7 +176,8 @@ export class Committer {
   }
 
   async #discard(staged: readonly Staged[]): Promise<void> {
-    await this.#delete(staged.filter(isMoved).map(({ location }) => location));
+    // This process has just written them, wherever the table lies.
+    for (const { next, location } of staged.filter(isMoved)) await this.#delete(next.location, [location], null);
   }
 
   /** Resolves when no deletion is under way any more. */
@@ -192,15 +195,17 @@ export class Committer {
     for (const [index, table] of staged.entries()) {
       if (!isMoved(table)) continue;
       const { base, next } = table;
-      if (base !== null) await this.#delete(droppedVersions(next, base.metadata));
-      await this.#delete(listsWithoutSnapshot(changes[index]?.updates ?? [], next));
+      if (base !== null) await this.#delete(next.location, droppedVersions(next, base.metadata).filter(isMetadataFile));
+      await this.#delete(next.location, listsWithoutSnapshot(changes[index]?.updates ?? [], next));
     }
   }
 
-  async #delete(locations: readonly string[]): Promise<void> {
+  async #delete(folder: string, locations: readonly string[], warehouse: string | null = this.#parts.warehouse): Promise<void> {
+    const { files } = this.#parts;
     for (const location of locations) {
       try {
-        await this.#parts.files.delete(location);
+        // A location outside of the table's folder is a client's claim, and not ours to delete.
+        await files.delete(location, { folder, warehouse });
       } catch (error) {
         this.#parts.warn(
           new OperatingError("METADATA_LEFT_BEHIND", `Could not delete ${location}: ${messageOf(error)}`, {
@@ -219,4 +224,9 @@ function moveOf({ identifier, base, next, location }: Staged): PointerMove {
 
 function isMoved({ base, location }: Staged): boolean {
   return base === null || base.location !== location;
+}
+
+/** A metadata log that names anything else was made to have it deleted. */
+function isMetadataFile(location: string): boolean {
+  return /\.metadata\.json(?:\.gz)?$/.test(location);
 }

@@ -5,13 +5,16 @@ import { bronzeJob } from "../../streaming/bronze.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { maintainCommand } from "./commands/maintain.ts";
+import { moveCommand } from "./commands/move.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
+import { restoreCommand } from "./commands/restore.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
@@ -72,6 +75,9 @@ export function program(): Command {
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))
     .addCommand(maintainCommand(pipelines, withCommon))
+    .addCommand(backupCommand(pipelines, withCommon))
+    .addCommand(restoreCommand(withCommon))
+    .addCommand(moveCommand(withCommon))
     .addCommand(clusterCommand(pipelines, jobs, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))

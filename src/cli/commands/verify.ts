@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { OperatingError } from "../../errors.ts";
-import { isClaimed } from "../../lake/ownership.ts";
+import { isOwned } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { verify, type Books } from "../../query/verify.ts";
 import { withLake, type CommonOptions } from "../context.ts";
@@ -12,7 +12,7 @@ export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (comma
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- verify --json\n\nExits 1 when the books do not balance.")
     .action(async (options: CommonOptions) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
-        const books = await verify(lake, session, pipeline, { is_running: isClaimed(lake.lake) });
+        const books = await verify(lake, session, pipeline, { is_running: isOwned(lake.lake) });
         if (output.is_json) output.result(JSON.stringify({ lake: lake.lake.name, ...books }, null, 2));
         else output.result(formatBooks(books));
         const failed = books.checks.filter(({ is_true }) => !is_true);
