@@ -9,6 +9,7 @@ import { OperatingError } from "../src/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
+import { coinNames } from "./crypto/coin-names.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
 
@@ -114,6 +115,7 @@ export const crypto: Pipeline = {
       amount: "traded_volume_usd",
     },
   },
+  subjects: coinNames,
   alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,

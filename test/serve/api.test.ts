@@ -135,8 +135,9 @@ describe("the API over a running lake", () => {
   test("says in the terms of RFC 9457 what is wrong with a request", async () => {
     const cases: [path: string, status: number, code: string][] = [
       ["/api/nothing", 404, "NOT_FOUND"],
-      ["/api/coins/nobody", 404, "NOT_FOUND"],
-      ["/api/coins/nobody/candles", 404, "NOT_FOUND"],
+      ["/api/coins/nobody", 404, "NO_SUCH_SUBJECT"],
+      ["/api/coins/nobody/candles", 404, "NO_SUCH_SUBJECT"],
+      ["/api/answers/1?coin=bitcoyn", 404, "NO_SUCH_SUBJECT"],
       ["/api/coins?limit=0", 400, "BAD_REQUEST"],
       ["/api/coins?limit=1e9", 400, "BAD_REQUEST"],
       ["/api/coins?sort=colour", 400, "BAD_REQUEST"],
@@ -205,6 +206,26 @@ describe("the API over a running lake", () => {
     const coin = await running.json<Coin>(`/api/coins/${row["crypto_id"]}`);
     assert.equal(Number(coin.price), Number(row["price_usd"]));
     assert.equal(coin.change_1h_percent, Number(row["change_percent"]));
+  });
+
+  test("takes a coin by its id, symbol or name everywhere, and names the nearest for one that it does not know", async () => {
+    const bitcoin = await running.json<Coin>("/api/coins/bitcoin");
+    const candles = await running.json<Candles>("/api/coins/bitcoin/candles");
+    for (const name of ["BTC", "btc", "Bitcoin", "BITCOIN"]) {
+      assert.equal((await running.json<Coin>(`/api/coins/${name}`)).id, bitcoin.id);
+      assert.deepEqual((await running.json<Candles>(`/api/coins/${name}/candles`)).items, candles.items);
+      const answer = await running.json<Answer>(`/api/answers/1?coin=${name}`);
+      assert.equal(answer.parts[0]?.rows[0]?.["crypto_id"], "bitcoin");
+      const rule = { id: "named", name: "Named", subjects: [name, "bitcoin"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+      assert.deepEqual((await (await running.post("/api/rules", rule)).json() as { subjects: unknown }).subjects, ["bitcoin"]);
+      await running.get("/api/rules/named", { method: "DELETE" });
+    }
+    const rule = { name: "Unknown", subjects: ["bitcoyn"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+    for (const refused of [await problem("/api/coins/bitcoyn"), await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) })]) {
+      assert.equal(refused.code, "NO_SUCH_SUBJECT");
+      assert.match(refused.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
+    }
+    assert.deepEqual(await running.json("/api/alerts?subject=BTC"), await running.json("/api/alerts?subject=bitcoin"));
   });
 
   test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {

@@ -77,7 +77,7 @@ const listOf = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 
 /** What goes to the server, which alone says whether it is a rule. */
 export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"> & { id?: string } {
-  const subjects = listOf(draft.subjects.toLowerCase());
+  const subjects = listOf(draft.subjects);
   return {
     ...(before === null ? {} : { id: before.id }),
     name: draft.name,
