@@ -7,8 +7,11 @@
 export interface Storage {
   /** Throws FILE_NOT_FOUND. */
   read(location: string): Promise<Uint8Array>;
-  /** Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. */
-  write(location: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. What comes in pieces is not held
+   * in memory as a whole where the storage can write on; where the pieces end with an error, no file is left.
+   */
+  write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   /** Makes a folder that engines will write data files into; object stores have none and do nothing. */
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */

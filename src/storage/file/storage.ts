@@ -17,7 +17,7 @@ export class FileStorage implements Storage {
     }
   }
 
-  async write(location: string, bytes: Uint8Array): Promise<void> {
+  async write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const path = pathOfLocation(location);
     try {
       await makeFolders(dirname(path));
@@ -83,7 +83,7 @@ export class FileStorage implements Storage {
 }
 
 /** A write that fails leaves no half file behind: nobody else can know its name yet. */
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+async function writeNew(path: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx");
   let is_written = false;
   try {

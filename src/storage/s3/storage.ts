@@ -23,7 +23,8 @@ export class S3Storage implements Storage {
   }
 
   /** An attempt whose answer was lost may have written the object; then the next one finds it there, and knows it by its id. */
-  async write(location: string, bytes: Uint8Array): Promise<void> {
+  async write(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    const bytes = content instanceof Uint8Array ? content : await wholeOf(content);
     const errand = { verb: "write", location };
     const object = objectOfLocation(location);
     const write_id = randomUUID();
@@ -85,6 +86,13 @@ export class S3Storage implements Storage {
       continued = { "continuation-token": token };
     }
   }
+}
+
+/** A PUT says first how long it is. */
+async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return Buffer.concat(all);
 }
 
 /** Keys come percent-encoded, because XML cannot hold every character that a key can; a space comes as a plus. */
