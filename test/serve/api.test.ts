@@ -231,7 +231,7 @@ describe("the API over a running lake", () => {
   test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {
     const counted = await lake.rows("select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3");
     for (const [id, updates] of counted) {
-      const [sum] = await lake.rows(`select min(price)::double, max(price)::double from silver.crypto_price_updates where crypto_id = '${id}'`);
+      const [sum] = await lake.rows(`select min(price)::varchar, max(price)::varchar from silver.crypto_price_updates where crypto_id = '${id}'`);
       for (const interval of ["1m", "5m", "15m", "1h", "4h", "1d"]) {
         const pages: Candles[] = [];
         for (let cursor: string | null = ""; cursor !== null; ) {
