@@ -132,7 +132,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
         subject: `${title} products`,
         variables: [products],
         when_missing: "the largest coins against the dollar",
-        remedy: `Optional: list others in ${products}, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
+        remedy: `Optional: list others in ${products}, spelled as the exchange spells them, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
       },
     ],
     create: async () => [create()],
