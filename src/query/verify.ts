@@ -5,6 +5,7 @@ import { systemClock, type Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { nameOfTable } from "../catalog/errors.ts";
 import type { QuerySession } from "../engine/embedded/session.ts";
+import { countConflicts } from "./conflicts.ts";
 import { logOffsets } from "../transform/offsets.ts";
 
 export interface Check {
@@ -26,6 +27,8 @@ export interface Books {
     elements: number;
     accepted: number;
     duplicates: number;
+    /** Duplicates that say something else than what counts. */
+    conflicting: number;
     refused: number;
     refused_by_reason: Record<string, number>;
   };
@@ -125,6 +128,7 @@ class Auditor {
     elements: 0,
     accepted: 0,
     duplicates: 0,
+    conflicting: 0,
     refused: 0,
     refused_by_reason: {},
   };
@@ -195,6 +199,7 @@ class Auditor {
 
     this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
     this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
+    this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
     const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
     for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
     this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Storage } from "../storage.ts";
+import type { FileStat, Storage } from "../storage.ts";
 import { S3Client } from "./client.ts";
 import { fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
 import { locationOfObject, objectOfLocation } from "./location.ts";
@@ -20,6 +20,16 @@ export class S3Storage implements Storage {
   async read(location: string): Promise<Uint8Array> {
     const answer = await this.#client.send({ method: "GET", object: objectOfLocation(location) }, { verb: "read", location });
     return answer.bytes;
+  }
+
+  async statOf(location: string): Promise<FileStat | null> {
+    const outcome = await this.#client.ask({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
+    if (outcome.kind === "done") {
+      const { headers } = outcome.answer;
+      return { size_bytes: Number(headers.get("content-length")), modified_at_us: Date.parse(headers.get("last-modified") ?? "") * 1000 };
+    }
+    if (outcome.refusal.status === 404) return null;
+    throw refusedError("find", location, outcome.refusal);
   }
 
   /** An attempt whose answer was lost may have written the object; then the next one finds it there, and knows it by its id. */
