@@ -193,7 +193,7 @@ export class CandleChart {
   }
 
   #formatPrice(price: number): string {
-    const value = parseDecimal(price.toFixed(Math.min(18, this.#decimals)));
+    const value = parseDecimal(price.toFixed(Math.min(24, this.#decimals)));
     return value === null ? "" : formatDecimal(roundTo(value, this.#decimals));
   }
 

@@ -9,7 +9,8 @@ import { Amount, Change, flashOf, Missing, Price } from "../parts/figures.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Failure, InvalidTime, Skeleton } from "../parts/states.tsx";
 import { Age, CandleStart, Moment } from "../parts/time.tsx";
-import { lakeTime, parameters, path, segmentOf, setParameters } from "../router.ts";
+import { go, lakeTime, parameters, path, segmentOf, setParameters } from "../router.ts";
+import type { ApiError } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
 import { changeAt, coinOf, priceOf } from "../state/coins.ts";
 import { useResource } from "../state/resource.ts";
@@ -38,11 +39,16 @@ export function Coin() {
     feed.start();
     return () => feed.stop();
   }, [feed]);
+  const is_other_name = value !== null && value.id !== id;
+  useEffect(() => {
+    // The address may name the coin by its symbol or name; prices and candles go by its id.
+    if (is_other_name) go(`/coins/${encodeURIComponent(value.id)}${location.search}`, { is_replacing: true });
+  }, [is_other_name, value]);
   useSignalEffect(() => {
     const price = priceOf(id).value.price;
     document.title = `${price === null ? "" : `${formatPrice(price) ?? ""} `}${coin?.symbol ?? id} · Coinlake`;
   });
-  if (coin === null && error?.status === 404) return <Unknown id={id} />;
+  if (coin === null && (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)) return <Unknown id={id} error={error} />;
   if (coin === null && error) return <Failure what={`The coin ${id}`} error={error} retry_at_ms={retry_at_ms} retry={() => resource.reload()} />;
   const name = coin === null ? id : `${coin.name} (${coin.symbol})`;
   return (
@@ -61,9 +67,11 @@ export function Coin() {
   );
 }
 
-function Unknown({ id }: { id: string }) {
+function Unknown({ id, error }: { id: string; error: ApiError }) {
   return (
-    <Empty title={`Unknown coin “${id}”`}>
+    <Empty title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}>
+      {error.code === "AMBIGUOUS_SUBJECT" ? `${error.message}. ` : ""}
+      {error.next_step}{" "}
       A coin is here from its first accepted price on. Products of a source that no coin is known for are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>
   );

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
+import { OperatingError } from "../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -85,6 +86,9 @@ export function program(): Command {
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
 
+/** Names that mean nothing, or several things. */
+const TYPED_WRONG: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
+
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */
 async function main(): Promise<void> {
   try {
@@ -93,7 +97,7 @@ async function main(): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {
       process.stderr.write(`${explain(error)}\n`);
-      process.exitCode = 1;
+      process.exitCode = error instanceof OperatingError && TYPED_WRONG.has(error.code) ? 2 : 1;
     }
   }
 }

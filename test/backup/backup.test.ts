@@ -62,7 +62,7 @@ async function refused(code: string, ...args: string[]): Promise<string> {
 function sqlite(file: string, sql: string): Record<string, unknown>[] {
   const database = new DatabaseSync(file);
   try {
-    if (/^select/.test(sql)) return database.prepare(sql).all();
+    if (sql.startsWith("select")) return database.prepare(sql).all();
     database.exec(sql);
     return [];
   } finally {

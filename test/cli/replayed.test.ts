@@ -31,6 +31,28 @@ test("verify tells a pipeline that was killed within an increment from books tha
   assert.equal(balanced.code, 0, balanced.stderr);
   assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);
   assert.deepEqual(readdirSync(folder.path).sort(), ["candles.csv", "my lakes ü"]);
+
+  const volatile = JSON.parse((await coinlake(["ask", "2", "--json", ...data])).stdout).answers[0].parts[0].rows[0];
+  assert.deepEqual([volatile.crypto_id, volatile.volatility_percent], ["eth", null]);
+  assert.match(volatile.reason, /^23 of 1439 minutes have a price in the minute before/);
+  const named = await coinlake(["ask", "1", "--coin", "Ethereum", "--json", ...data]);
+  assert.equal(JSON.parse(named.stdout).answers[0].parts[0].rows[0].crypto_id, "eth", named.stderr);
+  const unknown = await coinlake(["ask", "1", "--coin", "etc", ...data]);
+  assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
+  assert.match(unknown.stderr, /no coin "etc"[\s\S]*Nearest matches: eth/);
+  const rule = (coin: string) => JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
+  const made = await coinlake(["rules", "add", rule("Ethereum"), "--json", ...data]);
+  assert.deepEqual(JSON.parse(made.stdout).subjects, ["eth"], made.stderr);
+  assert.equal((await coinlake(["rules", "add", rule("etc"), ...data])).code, 2);
+});
+
+test("a file that mixes units of time makes no lake, and the line numbers say why", async () => {
+  const mixed = join(folder.path, "mixed.csv");
+  writeFileSync(mixed, "symbol,open_time_ms,open,high,low,close,volume\nETH,1772445600,1,1,1,1,1\nETH,1772445720000,1,1,1,1,1\n");
+  const { code, stderr } = await coinlake(["start", "--source", `replay:${mixed}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data]);
+  assert.equal(code, 1);
+  assert.match(stderr, /line 2 counts seconds \(1772445600\), line 3 counts milliseconds/);
+  assert.deepEqual(readdirSync(join(folder.path, "my lakes ü")).filter((name) => name.includes("mixed")), []);
 });
 
 test("a drain of which every record is refused ends well, and says so", async () => {

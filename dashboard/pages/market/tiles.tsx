@@ -114,7 +114,7 @@ function Volatile({ answer }: { answer: Answer }) {
             <span class="figure">σ {formatFigure(Number(percent))} %</span><span class="muted"> /min</span>
           </>
         ) : (
-          <span class="muted">{noteOf(answer)}</span>
+          <span class="muted">{row?.["reason"] ? `not measured: ${row["reason"]}` : noteOf(answer)}</span>
         )
       }
       foot={row?.["minutes_used"] ? <>{formatCount(Number(row["minutes_used"]))} min since 00:00 UTC</> : <AsOf answer={answer} />}

@@ -3,6 +3,7 @@ import type { Alert, Delivery } from "../../alert/alert.ts";
 import type { AlertQuery } from "../../alert/facade.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
+import { subjectTyped } from "../subject-names.ts";
 import { formatTable } from "../table.ts";
 import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 import { withAlerts } from "../with-alerts.ts";
@@ -37,7 +38,7 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
     .description("what fired, newest first; or one alert with its deliveries")
     .argument("[alert]", "its id")
     .option("--rule <id>", "of one rule only")
-    .option("--subject <id>", "of one subject only")
+    .option("--subject <id>", "of one subject only, by id, symbol or name")
     .option("--active", "only those that have not ended")
     .option("--limit <n>", "at most so many", parseLimit, 50)
     .option("--cursor <cursor>", "go on where the page before ended")
@@ -50,7 +51,9 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
           output.result(output.is_json ? JSON.stringify(alert, null, 2) : formatAlert(alert));
           return;
         }
-        const page = book.listAlerts(queryOf(options));
+        const { subject } = options;
+        const asked = subject === undefined ? options : { ...options, subject: await subjectTyped(options, pipelines, subject) };
+        const page = book.listAlerts(queryOf(asked));
         if (output.is_json) output.result(JSON.stringify(page, null, 2));
         else if (page.items.length === 0) output.say("No alert.");
         else output.result(formatTable(ALERT_COLUMNS, page.items.map(alertRow), layoutOf(options)));

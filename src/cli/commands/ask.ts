@@ -91,7 +91,7 @@ export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readon
     for (const part of answer.parts) {
       if (part.definition.title) lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
       if (with_sql) lines.push(styleResult("dim", part.sql));
-      lines.push(part.note === null ? formatTable(part.definition.columns, reorder(part), layout) : `   ${part.note}`);
+      lines.push(part.note === null ? formatPart(part, layout) : `   ${part.note}`);
       const snapshots = part.snapshots.map(({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`);
       if (snapshots.length > 0) lines.push(styleResult("dim", `   from ${snapshots.join(", ")}`));
     }
@@ -100,9 +100,15 @@ export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readon
 }
 
 /** The result's values in the order of the columns shown. */
-function reorder({ definition, result }: Answer["parts"][number]): (string | null)[][] {
-  const places = definition.columns.map(({ name }) => result.columns.findIndex((column) => column.name === name));
-  return result.rows.map((row) => places.map((place) => row[place] ?? null));
+function formatPart({ definition, result }: Answer["parts"][number], layout: Partial<TableLayout>): string {
+  const shown = definition.columns
+    .map((column) => ({ column, place: result.columns.findIndex(({ name }) => name === column.name) }))
+    .filter(({ column, place }) => column.is_optional !== true || result.rows.some((row) => row[place] != null));
+  return formatTable(
+    shown.map(({ column }) => column),
+    result.rows.map((row) => shown.map(({ place }) => row[place] ?? null)),
+    layout,
+  );
 }
 
 /** Answers for machines: values as text, so that no digit is lost. */
