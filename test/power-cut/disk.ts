@@ -180,11 +180,11 @@ export class Disk {
 }
 
 /** The files below a real folder, as `contents` has them. */
-export function filesBelow(root: string): Map<string, Buffer> {
+export function filesBelow(root: string, isLeftOut: (path: string) => boolean = () => false): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && !isShared(entry.name)) found.set(path, readFileSync(path));
+    if (entry.isFile() && !isShared(entry.name) && !isLeftOut(path)) found.set(path, readFileSync(path));
   }
   return found;
 }

@@ -39,8 +39,12 @@ export type Operation = { start: number; end: number } & (
   | { kind: "rmdir"; path: string }
 );
 
-/** Operations on files below `root`. Throws where the record has a call there that the model of the disk does not know. */
-export function readTrace(record: string, root: string): Operation[] {
+/**
+ * Operations on files below `root`, but not on those that `isLeftOut`. Throws where the record has a call there that the model of the
+ * disk does not know.
+ */
+export function readTrace(record: string, root: string, isLeftOut: (path: string) => boolean = () => false): Operation[] {
+  const isBelow = (path: string): boolean => (path === root || path.startsWith(`${root}/`)) && !isLeftOut(path);
   const under_way = new Map<string, { text: string; start: number }>();
   const operations: Operation[] = [];
   for (const [position, line] of readFileSync(record, "latin1").split("\n").entries()) {
@@ -59,7 +63,7 @@ export function readTrace(record: string, root: string): Operation[] {
       text = begun.text + text.slice(text.indexOf(" resumed>") + " resumed>".length);
       start = begun.start;
     }
-    const operation = operationOf(text, root);
+    const operation = operationOf(text, isBelow);
     if (operation !== null) operations.push({ ...operation, start, end: position });
   }
   return operations;
@@ -67,20 +71,19 @@ export function readTrace(record: string, root: string): Operation[] {
 
 type Unplaced<T> = T extends unknown ? Omit<T, "start" | "end"> : never;
 
-function operationOf(text: string, root: string): Unplaced<Operation> | null {
+function operationOf(text: string, isBelow: (path: string) => boolean): Unplaced<Operation> | null {
   const name = text.slice(0, text.indexOf("("));
   const answer = text.lastIndexOf(" = ");
   const result = Number.parseInt(text.slice(answer + 3), 10);
   if (!CALLS.includes(name) || !(result >= 0)) return null;
   const args = text.slice(name.length + 1, answer);
   const returned = text.slice(answer);
-  if (name === "openat" || name === "open" || name === "creat") return openOf(name, args, returned, root);
+  if (name === "openat" || name === "open" || name === "creat") return openOf(name, args, returned, isBelow);
   const strings = stringsIn(args);
-  const isBelow = (path: string | undefined): path is string => path !== undefined && (path === root || path.startsWith(`${root}/`));
   if (["rename", "renameat", "renameat2"].includes(name)) {
-    const [from, to] = strings;
+    const [from = "", to = ""] = strings;
     if (!isBelow(from) && !isBelow(to)) return null;
-    if (!isBelow(from) || !isBelow(to)) throw new Error(`A rename from ${from} to ${to} crosses the border of ${root}`);
+    if (!isBelow(from) || !isBelow(to)) throw new Error(`A rename from ${from} to ${to} crosses the border of the modelled disk`);
     return { kind: "rename", from, to };
   }
   if (["unlink", "mkdir", "rmdir", "unlinkat", "mkdirat", "truncate"].includes(name)) {
@@ -92,7 +95,9 @@ function operationOf(text: string, root: string): Unplaced<Operation> | null {
   }
   const descriptor = /^(\d+)<([^>]*)>(\(deleted\))?/.exec(args.slice(0, 4096));
   const path = descriptor === null ? undefined : textOf(descriptor[2] ?? "");
-  if (!isBelow(path)) {
+  if (path === undefined || !isBelow(path)) {
+    // Out of the modelled disk anything may be copied; what is copied into it would have to be known.
+    if (name === "sendfile") return null;
     if ([...strings.slice(0, 2), ...pathsIn(args)].some(isBelow)) throw new Error(`The model of the disk does not know ${name} of ${path}`);
     return null;
   }
@@ -117,10 +122,10 @@ function operationOf(text: string, root: string): Unplaced<Operation> | null {
   throw new Error(`The model of the disk does not know ${name} of ${path}`);
 }
 
-function openOf(name: string, args: string, returned: string, root: string): Unplaced<Operation> | null {
+function openOf(name: string, args: string, returned: string, isBelow: (path: string) => boolean): Unplaced<Operation> | null {
   const [, number = "", place = ""] = /^ = (\d+)<([^>]*)>/.exec(returned) ?? [];
   const path = textOf(place);
-  if (!path.startsWith(`${root}/`)) return null;
+  if (!isBelow(path)) return null;
   const has = (flag: string): boolean => args.slice(args.lastIndexOf('"')).includes(flag);
   const is_created = name === "creat" || has("O_CREAT");
   return { kind: "open", path, descriptor: `${number} ${path}`, is_created, is_truncated: name === "creat" || has("O_TRUNC"), is_appending: has("O_APPEND") };
