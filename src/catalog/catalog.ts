@@ -3,7 +3,7 @@ import { systemClock, type Clock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Committer } from "./commit.ts";
+import { Committer, type CommitListener } from "./commit.ts";
 import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
 import { MetadataFiles } from "./files.ts";
 import type { SortOrder } from "./metadata/draft.ts";
@@ -21,6 +21,8 @@ export interface CatalogOptions {
   step?: StepListener;
   /** Told of what failed after a commit stood: nothing is lost by it. */
   warn?: (warning: OperatingError) => void;
+  /** Called after each commit, off its path. */
+  committed?: CommitListener;
 }
 
 export interface CreateTableRequest {
@@ -67,6 +69,7 @@ export class Catalog implements TableCatalog {
       step: options.step ?? nobodyListens,
       warn: this.#warn,
       locate: (identifier) => this.#newLocation(identifier),
+      committed: options.committed,
     });
   }
 
