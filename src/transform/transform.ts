@@ -1,4 +1,5 @@
 import type { TableCatalog } from "../catalog/model.ts";
+import { isFileFailure } from "../engine/embedded/failure.ts";
 import { OperatingError } from "../errors.ts";
 import type { BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -65,7 +66,9 @@ export class Transform {
     if (!result.is_success || failed.length > 0) {
       const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
       throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
-        next_step: "Nothing is lost: the increment is tried again. If it keeps failing, mend the model named above.",
+        next_step: isFileFailure(words)
+          ? "A file of a table cannot be read: run `npm run -s coinlake -- verify`, which names it and the command that mends it."
+          : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
         is_retryable: true,
       });
     }
