@@ -20,6 +20,7 @@ const ROOMS = [
   "quality",
   "live",
   "alert",
+  "verify",
   "schedule",
   "serve",
   "cluster",
