@@ -35,6 +35,8 @@ const TIME = "timestamptz";
 const ID = "case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end";
 const PRICE = `(100 + coin * 3 + 20 * sin(step / 7000.0 + coin) + (hash(coin * 1000003 + step) % 1000) / 500.0)::${DECIMAL}`;
 const POSITION = { log_partition: "int", log_offset: "long", element_index: "int" };
+/** What orders prices of one time, beside the position in the log. */
+const SERIES = { source: "string", product: "string", trade_number: "long" };
 const append = (): null => null;
 
 /** Every coin at first; later one at a time gets another rank. */
@@ -42,13 +44,13 @@ const changedCoins = ({ coins, first, end }: Window): string => (first === 0 ? `
 
 const TABLES: Readonly<Record<string, LightTable>> = {
   "silver.crypto_price_updates": {
-    columns: { crypto_id: "string", symbol: "string", source: "string", price: DECIMAL, volume_24h: DECIMAL, price_at: TIME, price_date: "date", ...POSITION },
+    columns: { crypto_id: "string", symbol: "string", ...SERIES, price: DECIMAL, volume_24h: DECIMAL, price_at: TIME, price_date: "date", ...POSITION },
     partition_by: "price_date",
     replace: append,
     select: () => "SELECT * FROM updates ORDER BY price_date, log_offset, element_index",
   },
   "silver.crypto_price_duplicates": {
-    columns: { crypto_id: "string", price_at: TIME, price_date: "date", ...POSITION },
+    columns: { crypto_id: "string", price_at: TIME, price_date: "date", is_conflicting: "boolean", ...POSITION },
     partition_by: "price_date",
     replace: append,
     select: () => "SELECT crypto_id, price_at, price_date, log_partition, log_offset, element_index FROM updates WHERE element_index = 0",
@@ -74,7 +76,7 @@ const TABLES: Readonly<Record<string, LightTable>> = {
       FROM lake.silver.crypto_price_updates WHERE price_at >= ${minute} AND price_date >= ${date} GROUP BY ALL ORDER BY price_date, crypto_id, minute_at`,
   },
   "gold.fact_crypto_ticks": {
-    columns: { crypto_id: "string", price_usd: DECIMAL, volume_24h: DECIMAL, traded_volume_usd: DECIMAL, price_at: TIME, price_date: "date", source: "string", ...POSITION },
+    columns: { crypto_id: "string", price_usd: DECIMAL, volume_24h: DECIMAL, traded_volume_usd: DECIMAL, price_at: TIME, price_date: "date", ...SERIES, ...POSITION },
     partition_by: "price_date",
     replace: append,
     select: () => `SELECT crypto_id, price AS price_usd, volume_24h, price_at, price_date, source, log_partition, log_offset, element_index

@@ -9,6 +9,7 @@ import { OperatingError } from "../src/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
+import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
 
@@ -73,6 +74,8 @@ export const crypto: Pipeline = {
   books: {
     accepted: "silver.crypto_price_updates",
     duplicates: "silver.crypto_price_duplicates",
+    conflicting: "is_conflicting",
+    compared: ["price_at", "price", "traded_volume", "volume_24h", "market_cap", "percent_change_1h"],
     refused: "silver.crypto_prices_rejected",
     refused_partition: "ingestion_date",
     balances: [
@@ -138,17 +141,7 @@ export const crypto: Pipeline = {
     is_timed: "identity = concat_ws(':', source, coalesce(product, crypto_id), epoch_us(price_at)::varchar)",
     verdicts: ["crypto_price_updates", "crypto_price_duplicates"],
     by_minute: ["crypto_prices_clean"],
-    columns: {
-      subject: "crypto_id",
-      source: "source",
-      at: "price_at",
-      date: "price_date",
-      identity: "identity",
-      number: "trade_number",
-      numbered_by: ["source", "product"],
-      value: "price",
-      amount: "traded_volume_usd",
-    },
+    columns,
   },
   alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,

@@ -22,6 +22,12 @@ export function parseTime(text: string): number {
   return Date.parse(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
 }
 
+/** Microseconds since 1970, for comparing: `Date` cuts times to milliseconds, in which several trades lie. */
+export function parseMicros(text: string): number {
+  const [, micros = ""] = /\.\d{3}(\d{1,3})/.exec(text) ?? [];
+  return parseTime(text) * 1_000 + Number(micros.padEnd(3, "0"));
+}
+
 /** "UTC", or the viewer's offset at that moment, such as "UTC+2". */
 export function zoneName(zone: Zone, at_ms: number): string {
   if (zone === "utc") return "UTC";

@@ -7,6 +7,7 @@ import { PageHead, Panel } from "../parts/panel.tsx";
 import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
 import { Moment } from "../parts/time.tsx";
 import { useResource } from "../state/resource.ts";
+import { Conflicts } from "./quality/conflicts.tsx";
 import { Expectations } from "./quality/expectations.tsx";
 import { Gaps } from "./quality/gaps.tsx";
 import { Quarantine } from "./quality/quarantine.tsx";
@@ -33,6 +34,7 @@ export function Quality() {
                   {(found) => <Expectations found={found} />}
                 </Loaded>
                 <Gaps />
+                <Conflicts />
                 <Panel title="Products without a coin" note="kept, not mapped" is_flush>
                   <Loaded what="The list of products" resource={unmapped} skeleton={<Skeleton height="6rem" />}>
                     {({ items }) => <Unmapped products={items} />}

@@ -1,6 +1,7 @@
 import { batch, signal, type Signal } from "@preact/signals";
 import type { Coin, Coins } from "../../pipelines/crypto/api/schemas.ts";
 import { compareDecimals } from "../format/decimal.ts";
+import { parseMicros } from "../format/time.ts";
 import { ApiError, get, pathOf } from "./api.ts";
 import { onEvent, stream } from "./events.ts";
 
@@ -40,7 +41,7 @@ function hearPrice(id: string, price: string, price_at: string, source: string):
   const shown = live.peek();
   if (shown.price === null) live.value = { price, price_at, source, move: 0, changes: 0 };
   // Several sources run at once, and none waits for another: only what is newer replaces what is shown.
-  else if (shown.price_at !== null && Date.parse(price_at) < Date.parse(shown.price_at)) return;
+  else if (shown.price_at !== null && parseMicros(price_at) < parseMicros(shown.price_at)) return;
   else {
     const order = compareDecimals(price, shown.price);
     const move = order > 0 ? 1 : order < 0 ? -1 : 0;

@@ -78,13 +78,13 @@
         'current_price', 'total_volume', 'market_cap', 'last_updated', 'price_change_percentage_1h_in_currency',
         'product', 'price', 'volume', 'time',
         'type', 'product_id', 'trade_id', 'size', 'qty', 'timestamp',
-        'e', 's', 'a', 'p', 'q', 'T',
+        'e', 's', 'a', 'f', 'p', 'q', 'T',
         'stream', 'channel', 'event', 'method'
     ]) }}
 {% endmacro %}
 
 {# Those within the `data` of a combined stream. #}
-{% macro data_field_names() %}{{ return(['e', 's', 'a', 'p', 'q', 'T']) }}{% endmacro %}
+{% macro data_field_names() %}{{ return(['e', 's', 'a', 'f', 'p', 'q', 'T']) }}{% endmacro %}
 
 {# The values of a trade_row, in their order: price, volume, time, side, type, misc, trade id. #}
 {% macro values_of(element) -%}{{ adapter.dispatch('values_of')(element) }}{%- endmacro %}

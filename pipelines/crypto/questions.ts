@@ -1,8 +1,9 @@
 import type { Question, QuestionOptions, TableNaming } from "../../src/pipeline/definition.ts";
+import { EVENT_ORDER, EVENT_POSITION } from "./columns.ts";
 
 /**
  * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time until
- * the coin's next one. All times are UTC.
+ * the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
  */
 
 /** A coin goes by other names in other lakes: the id of CoinGecko first, then the pairs that recordings use. */
@@ -17,8 +18,12 @@ const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
  */
 export function facts(table: TableNaming): string {
   const gold = "gold.fact_crypto_ticks";
-  if (table(gold) === gold) return gold;
-  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, log_partition, log_offset, element_index
+  // Facts committed before the table had these columns are ordered by the rest.
+  if (table(gold) === gold) {
+    return `(select null::varchar as product, null::bigint as trade_number where false union all by name select * from ${gold})`;
+  }
+  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, product, trade_number,
+      log_partition, log_offset, element_index
     from ${table("silver.crypto_price_updates")})`;
 }
 
@@ -30,11 +35,11 @@ function coinOf({ values, table }: QuestionOptions, names: readonly string[]): s
     order by list_position([${list}], crypto_id) limit 1`;
 }
 
-/** The price in effect at a moment: the coin's latest fact up to then. Ties go to the later record. */
+/** The price in effect at a moment: the coin's last fact up to then. */
 function priceInEffect({ table }: QuestionOptions, coin: string, moment: string): string {
   return `select crypto_id, price_usd, price_at, source from ${facts(table)}
     where crypto_id = (${coin}) and price_date <= cast(${moment} as date) and price_at <= ${moment}
-    order by price_at desc, log_partition desc, log_offset desc, element_index desc limit 1`;
+    order by ${EVENT_ORDER.map((expression) => `${expression} desc`).join(", ")} limit 1`;
 }
 
 const PRICE_COLUMNS = [
@@ -175,9 +180,13 @@ const falls: Question = {
           select * from marked where is_needed
         ),
         ticks as (
-          select facts.crypto_id, price_at, price_usd, log_partition, log_offset, element_index, is_candidate, quiet_minutes,
-            max(price_usd) over (
-              partition by facts.crypto_id order by price_at range between ${window} preceding and current row
+          -- the window of a tick ends with the tick: those of its own moment count where they come before it
+          select facts.*, is_candidate, quiet_minutes,
+            greatest(
+              max(price_usd) over (
+                partition by facts.crypto_id order by price_at range between ${window} preceding and interval 1 microsecond preceding
+              ),
+              max(price_usd) over (partition by facts.crypto_id, price_at order by ${EVENT_ORDER.join(", ")} rows unbounded preceding)
             ) as highest
           from ${facts(table)} as facts
           inner join needed on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
@@ -191,11 +200,11 @@ const falls: Question = {
         numbered as (
           -- an episode is ended by a tick that is no fall, in its own minute or in a quiet one between
           select *, count_if(not is_fall) over (
-            partition by crypto_id order by price_at, log_partition, log_offset, element_index
+            partition by crypto_id order by ${EVENT_ORDER.join(", ")}
           ) as episode
           from judged
         )
-        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, price_at) as from_price,
+        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, ${EVENT_POSITION}) as from_price,
           min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
         from numbered where is_fall
         group by crypto_id, quiet_minutes, episode
@@ -233,7 +242,7 @@ const topVolumes: Question = {
         ),
         volumes as (
           select crypto_id,
-            arg_max(volume_24h, price_at) filter (where volume_24h is not null) as rolling,
+            arg_max(volume_24h, ${EVENT_POSITION}) filter (where volume_24h is not null) as rolling,
             sum(traded_volume_usd) as traded,
             max(price_at) as latest_at
           from ${facts(table)}

@@ -9,6 +9,8 @@ import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
  * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1 ms; the
  * close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep the file's text.
  * The ticks of the whole file come in the order of their times (ties: in the order of the lines), so the clock never steps back;
+ * where lines repeat a symbol and a start, the last line is the revision that holds: its ticks go before those of the others, since of
+ * events with one identity silver counts the first. The others come too, to be counted as the duplicates or conflicts that they are.
  * a malformed line comes as it is, when the clock reads the start of the last well-formed candle above it.
  */
 const HEADER = /^(?:symbol|pair),open_time_ms,open,high,low,close,volume$/i;
@@ -35,6 +37,7 @@ export function isCandleHeader(line: Buffer): boolean {
 export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: number): Promise<Recording> {
   const table = await readTable(lines, Math.floor(fallback_us / 1000));
   const order = Uint32Array.from(table.opens_ms.keys()).sort((a, b) => openAt(table, a) - openAt(table, b) || a - b);
+  putRevisionsFirst(table, order);
   const length_ms = candleLength(table, order);
   const candles = table.are_candles.filter(Boolean).length;
   return {
@@ -106,6 +109,26 @@ function candleLength(table: Table, order: Uint32Array): number {
   return Number.isFinite(length_ms) ? length_ms : LONE_CANDLE_MS;
 }
 
+/** Within each run of lines of one start, the lines of a symbol that has several change places: the last is first. */
+function putRevisionsFirst(table: Table, order: Uint32Array): void {
+  for (let from = 0, until = 0; from < order.length; from = until) {
+    const open_ms = openAt(table, order[from] ?? 0);
+    const places_by_symbol = new Map<string, number[]>();
+    for (until = from; until < order.length && openAt(table, order[until] ?? 0) === open_ms; until += 1) {
+      const index = order[until] ?? 0;
+      if (table.are_candles[index] !== true) continue;
+      const symbol = symbolOf(lineAt(table, index));
+      const places = places_by_symbol.get(symbol);
+      if (places === undefined) places_by_symbol.set(symbol, [until]);
+      else places.push(until);
+    }
+    for (const places of places_by_symbol.values()) {
+      const lines = places.map((place) => order[place] ?? 0);
+      for (const place of places) order[place] = lines.pop() ?? 0;
+    }
+  }
+}
+
 /** One of the four cursors over the candles in the order of time. */
 interface Cursor {
   name: (typeof POSITIONS)[number];
@@ -161,6 +184,10 @@ function tick(table: Table, index: number, { name, delay_ms }: Cursor): SourceRe
   const time = new Date(at_ms).toISOString();
   const text = `{"type":"tick","product":${JSON.stringify(product)},"time":"${time}","price":"${price}"${traded},"id":"${open_time}-${name}"}`;
   return { key: product, source: "replay", payload: Buffer.from(text), ingested_at_us: at_ms * 1000 };
+}
+
+function symbolOf(line: Buffer): string {
+  return line.toString("utf8", 0, line.indexOf(","));
 }
 
 function openAt(table: Table, index: number): number {

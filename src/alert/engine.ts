@@ -33,6 +33,8 @@ export interface AlertEngineOptions {
   history: TickHistory;
   report(report: SourceReport): void;
   delivery?: Partial<DeliveryLimits>;
+  /** Failures in a row after which it gives up; by default about an hour of them. */
+  max_failures?: number;
 }
 
 /** Without an alert, progress is made durable at this pace; a restart judges anew what came after. */
@@ -411,9 +413,11 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** Null where it was told to stop. */
   #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
-    const mayMend = (error: OperatingError): boolean => error.is_retryable || error.code === "BAD_SQL";
+    const { max_failures = FAILURES_IN_AN_HOUR } = this.#options;
+    // Who never gives up waits for a person too, who repairs what is damaged beside the run.
+    const mayMend = (error: OperatingError): boolean => max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
     const failed = ({ code, message }: OperatingError): void => this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
-    return patiently({ clock: this.clock, signal, most_failures: FAILURES_IN_AN_HOUR, mayMend, failed }, work);
+    return patiently({ clock: this.clock, signal, most_failures: max_failures, mayMend, failed }, work);
   }
 
   /** Until there is something to do, or the time has passed. */

@@ -1,6 +1,7 @@
 import { isoFromMicros } from "../clock.ts";
 import type { QueryResult } from "../engine/embedded/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
+import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
 
 /** Next offsets by `<topic>/<partition>`; a partition that is not named is at its beginning. */
@@ -16,7 +17,7 @@ export interface TickRange {
   until_us?: number;
 }
 
-/** The accepted ticks that a lake holds, in the order of the log. */
+/** The accepted ticks that a lake holds: record by record in the order of the log, in each record in the order of events. */
 export interface TickHistory {
   /** Page by page, in bounded memory; no page ends within a record, and none is empty. */
   pages(range: TickRange): AsyncIterable<readonly Tick[]>;
@@ -46,8 +47,8 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
     pages: (where: string) => `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*) from ${table} where ${where} group by all order by all`,
     page: (where: string) => `
       select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar, epoch_us(${columns.at}),
-        epoch_us(ingested_at), log_partition, log_offset, element_index
-      from ${table} where ${where} order by log_partition, log_offset, element_index`,
+        epoch_us(ingested_at), log_partition, log_offset, element_index, ${columns.product}, ${columns.number}::varchar
+      from ${table} where ${where} order by log_partition, log_offset, ${eventOrder(columns).join(", ")}`,
     newest: (where: string) => `select epoch_us(max(${columns.at})) from ${table} where ${where}`,
   };
   return {
@@ -102,7 +103,7 @@ function pagesOf(slices: readonly (string | null)[][], page_rows: number): strin
 }
 
 function tickOf(row: readonly (string | null)[]): Tick {
-  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index] = row;
+  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, product, number] = row;
   return {
     subject: subject ?? "",
     source: source ?? "",
@@ -113,6 +114,8 @@ function tickOf(row: readonly (string | null)[]): Tick {
     partition: Number(partition),
     offset: Number(offset),
     element_index: Number(element_index),
+    product: product ?? null,
+    number: number === null || number === undefined ? null : BigInt(number),
   };
 }
 

@@ -4,11 +4,13 @@ import { OperatingError, messageOf } from "../errors.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Committer, type CommitListener } from "./commit.ts";
+import { checkBelow, checkMetadata, checkUpdates, foldersOf, overlaps, tableFolderOf } from "./confinement.ts";
 import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
 import { MetadataFiles } from "./files.ts";
-import type { SortOrder } from "./metadata/draft.ts";
+import { snapshotOf, type SortOrder } from "./metadata/draft.ts";
 import { freshMetadata } from "./metadata/fresh.ts";
-import type { LoadedTable, PartitionSpec, Schema, TableCatalog, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
+import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableCatalog, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
+import { checkNamespaceName, checkTableName, folderName } from "./names.ts";
 import { deleteFiles, reasonToKeepFiles } from "./purge.ts";
 import type { CatalogStore } from "./store.ts";
 
@@ -17,6 +19,8 @@ export interface CatalogOptions {
   storage: Storage;
   /** Location under which tables without one of their own go: `file:///lake/warehouse`. */
   warehouse: string;
+  /** Throws TABLE_DAMAGED where a metadata file of the snapshot cannot be read; absent where nothing looks. */
+  inspect?: (table: string, metadata: TableMetadata, snapshot: Snapshot) => Promise<void>;
   clock?: Clock;
   step?: StepListener;
   /** Told of what failed after a commit stood: nothing is lost by it. */
@@ -52,6 +56,7 @@ export class Catalog implements TableCatalog {
   readonly #warehouse: string;
   readonly #clock: Clock;
   readonly #warn: (warning: OperatingError) => void;
+  readonly #inspect: NonNullable<CatalogOptions["inspect"]>;
   readonly #files: MetadataFiles;
   readonly #committer: Committer;
 
@@ -61,6 +66,7 @@ export class Catalog implements TableCatalog {
     this.#warehouse = options.warehouse.replace(/\/+$/, "");
     this.#clock = options.clock ?? systemClock;
     this.#warn = options.warn ?? ((warning) => process.emitWarning(warning.message, { code: warning.code }));
+    this.#inspect = options.inspect ?? (async () => {});
     this.#files = new MetadataFiles(options.storage);
     this.#committer = new Committer({
       store: this.#store,
@@ -70,6 +76,7 @@ export class Catalog implements TableCatalog {
       warn: this.#warn,
       locate: (identifier) => this.#newLocation(identifier),
       committed: options.committed,
+      checkFolder: (identifier, location) => this.#checkFolder(identifier, location),
     });
   }
 
@@ -79,6 +86,8 @@ export class Catalog implements TableCatalog {
   }
 
   async createNamespace(namespace: readonly string[], properties: Record<string, string> = {}): Promise<void> {
+    checkNamespaceName(namespace);
+    this.#checkNamespaceLocation(properties);
     await this.#store.createNamespace(namespace, properties);
   }
 
@@ -112,6 +121,7 @@ export class Catalog implements TableCatalog {
         next_step: "Name each property once.",
       });
     }
+    this.#checkNamespaceLocation(change.updates);
     const before = await this.#store.changeNamespaceProperties(namespace, { ...change, removals });
     const was_there = (name: string) => Object.hasOwn(before, name);
     return { updated: Object.keys(change.updates), removed: removals.filter(was_there), missing: removals.filter((name) => !was_there(name)) };
@@ -149,6 +159,15 @@ export class Catalog implements TableCatalog {
     }
   }
 
+  /**
+   * For engines that a damaged metadata file would end: throws TABLE_DAMAGED unless those of the snapshot, by default the current
+   * one, can be read.
+   */
+  async inspect({ identifier, metadata }: LoadedTable, snapshot_id: Long | null = metadata["current-snapshot-id"]): Promise<void> {
+    const snapshot = snapshot_id === null ? undefined : snapshotOf(metadata, snapshot_id);
+    if (snapshot !== undefined) await this.#inspect(nameOfTable(identifier), metadata, snapshot);
+  }
+
   /** Throws NO_SUCH_NAMESPACE, TABLE_EXISTS, BAD_REQUEST. */
   async createTable(request: CreateTableRequest): Promise<LoadedTable> {
     const metadata = await this.stageTable(request);
@@ -165,32 +184,34 @@ export class Catalog implements TableCatalog {
    */
   async stageTable(request: CreateTableRequest): Promise<TableMetadata> {
     const { identifier } = request;
-    checkName(identifier.name);
+    checkTableName(identifier);
     await this.namespaceProperties(identifier.namespace);
     if (await this.hasTable(identifier)) throw tableExists(identifier);
     const location = request.location?.replace(/\/+$/, "") || (await this.#newLocation(identifier));
+    await this.#checkFolder(identifier, location);
     const properties = { ...request.properties, ...this.#store.table_properties };
     const metadata = freshMetadata({ ...request, properties, location, uuid: randomUUID() }, Math.floor(this.#clock.now_us() / 1000));
+    checkUpdates([{ action: "set-properties", updates: metadata.properties }], null, location);
     await this.#storage.makeFolder(`${location}/data`);
     await this.#storage.makeFolder(`${location}/metadata`);
     return metadata;
   }
 
   async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
-    for (const { identifier } of changes) checkName(identifier.name);
     return this.#committer.commit(changes);
   }
 
   /** Throws NO_SUCH_TABLE, NO_SUCH_NAMESPACE, TABLE_EXISTS. The files stay where they are. */
   async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
-    checkName(to.name);
+    checkTableName(to);
     await this.#store.renameTable(from, to);
   }
 
   /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NO_SUCH_NAMESPACE, BAD_REQUEST. */
   async registerTable(request: { identifier: TableIdentifier; metadata_location: string; is_overwriting?: boolean }): Promise<LoadedTable> {
     const { identifier, metadata_location } = request;
-    checkName(identifier.name);
+    checkTableName(identifier);
+    checkBelow(metadata_location, this.#warehouse, "metadata file");
     await this.namespaceProperties(identifier.namespace);
     const expected = await this.#store.pointer(identifier);
     if (expected !== null && request.is_overwriting !== true) throw tableExists(identifier);
@@ -200,6 +221,8 @@ export class Catalog implements TableCatalog {
     } catch (error) {
       throw badRequest(`${metadata_location} cannot be read as table metadata`, error);
     }
+    checkMetadata(metadata, metadata_location, this.#warehouse);
+    await this.#checkFolder(identifier, metadata.location);
     await this.#store.move([{ identifier, expected, next: metadata_location, metadata, base: null }]);
     return { identifier, metadata_location, metadata };
   }
@@ -211,7 +234,7 @@ export class Catalog implements TableCatalog {
       return;
     }
     const table = await this.loadTable(identifier);
-    const reason = await reasonToKeepFiles(table, this.#warehouse, this.#store);
+    const reason = await reasonToKeepFiles(table, this.#warehouse, this.#otherFolders(identifier));
     this.#files.forget(await this.#store.dropTable(identifier));
     try {
       if (reason === null) await deleteFiles(table.metadata.location, this.#storage);
@@ -224,6 +247,52 @@ export class Catalog implements TableCatalog {
   async close(): Promise<void> {
     await this.#committer.close();
     await this.#store.close();
+  }
+
+  /**
+   * Throws BAD_REQUEST unless the folder lies below the warehouse, and neither inside nor around the folder of another table. Reads
+   * the metadata of every table: tables are created rarely, and what was read is cached.
+   */
+  async #checkFolder(identifier: TableIdentifier, location: string): Promise<void> {
+    checkBelow(location, this.#warehouse, "table location");
+    for await (const other of this.#otherFolders(identifier)) {
+      if (!overlaps(location, other.folder)) continue;
+      throw badRequest(`Invalid table location: ${location} overlaps the folder of ${other.table}, ${other.folder}`);
+    }
+  }
+
+  /** The folders of all tables but this one. */
+  async *#otherFolders(identifier: TableIdentifier): AsyncIterable<{ table: string; folder: string }> {
+    const own = nameOfTable(identifier);
+    for await (const { table, pointer } of this.#pointers([])) {
+      if (table === own) continue;
+      for (const folder of await this.#foldersAt(pointer)) yield { table, folder };
+    }
+  }
+
+  /** Of a table whose metadata cannot be read, the folder that its metadata file lies in. */
+  async #foldersAt(pointer: string): Promise<string[]> {
+    try {
+      return foldersOf(await this.#files.read(pointer), pointer);
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      return [tableFolderOf(pointer)];
+    }
+  }
+
+  async *#pointers(parent: readonly string[]): AsyncIterable<{ table: string; pointer: string }> {
+    for (const namespace of await this.#store.childNamespaces(parent)) {
+      for (const name of await this.#store.tableNames(namespace)) {
+        const pointer = await this.#store.pointer({ namespace, name });
+        if (pointer !== null) yield { table: nameOfTable({ namespace, name }), pointer };
+      }
+      yield* this.#pointers(namespace);
+    }
+  }
+
+  /** Tables without a location of their own go below it. */
+  #checkNamespaceLocation({ location }: Readonly<Record<string, string>>): void {
+    if (location !== undefined) checkBelow(location, this.#warehouse, "namespace location");
   }
 
   #warnOfFiles(identifier: TableIdentifier, reason: string, cause?: unknown): void {
@@ -244,16 +313,6 @@ export class Catalog implements TableCatalog {
     const parent = properties["location"]?.replace(/\/+$/, "") ?? [this.#warehouse, ...namespace.map(folderName)].join("/");
     return `${parent}/${folderName(name)}-${randomUUID().slice(0, 8)}`;
   }
-}
-
-/** Every engine and disk agrees on these characters, and none takes them for syntax. */
-function folderName(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9_-]/g, "_");
-}
-
-function checkName(name: string): void {
-  const has_control_characters = [...name].some((character) => character < " ");
-  if (name === "" || has_control_characters) throw badRequest(`Invalid table name: ${JSON.stringify(name)}`);
 }
 
 function pageOf<T>(sorted: readonly T[], nameOf: (item: T) => string, page: Page): Paged<T> {

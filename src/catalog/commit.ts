@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { StepListener } from "../steps.ts";
+import { checkUpdates } from "./confinement.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
@@ -10,6 +11,7 @@ import { recordLogOffsets } from "./metadata/log-offsets.ts";
 import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
 import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
+import { checkTableName } from "./names.ts";
 import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
 import { integerIn } from "./shape.ts";
 import type { CatalogStore, PointerMove } from "./store.ts";
@@ -40,6 +42,8 @@ export interface CommitParts {
   locate(identifier: TableIdentifier): Promise<string>;
   /** Called after a commit; nobody waits for it but `close`. */
   committed?: CommitListener | undefined;
+  /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
+  checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
 
 /** A table as a commit left it. */
@@ -102,18 +106,28 @@ export class Committer {
     const is_creation = isCreation(requirements);
     if (location === null) {
       if (!is_creation) throw noSuchTable(identifier);
+      checkTableName(identifier);
       const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
       const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
       const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
       const creation = [...recordLogOffsets(updates, empty), { action: "set-properties", updates: store.table_properties }];
-      return { identifier, base: null, next: applyUpdates(empty, creation, now_ms) };
+      const next = applyUpdates(empty, creation, now_ms);
+      await this.#checkLocations(identifier, updates, null, next.location);
+      return { identifier, base: null, next };
     }
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
     const updated = applyUpdates(metadata, recordLogOffsets(updates, metadata), now_ms);
     checkSuccession(metadata, { requirements, updates });
+    await this.#checkLocations(identifier, updates, metadata.location, updated.location);
     const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
     return { identifier, base: { location, metadata }, next };
+  }
+
+  /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
+  async #checkLocations(identifier: TableIdentifier, updates: readonly Update[], before: string | null, after: string): Promise<void> {
+    if (before !== after) await this.#parts.checkFolder(identifier, after);
+    checkUpdates(updates, before, after);
   }
 
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { OperatingError } from "../errors.ts";
+import { fileTooLarge } from "../storage/refusals.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gzipMember } from "./gzip.ts";
 import type { TableMetadata } from "./model.ts";
-import { formatMetadata, parseMetadata } from "./metadata/text.ts";
+import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from "./metadata/text.ts";
 import { metadataLocation } from "./metadata/versions.ts";
 
 /**
@@ -22,9 +24,24 @@ export class MetadataFiles {
 
   /** Shared with everybody who asked: not to be changed. Throws FILE_NOT_FOUND, BAD_REQUEST. */
   async read(location: string): Promise<TableMetadata> {
-    const metadata = this.#cached.get(location) ?? parseMetadata(await this.#storage.read(location), location);
+    const metadata = this.#cached.get(location) ?? parseMetadata(await this.#readFile(location), location);
     this.remember(location, metadata);
     return metadata;
+  }
+
+  /** A missing file is worded as the reference implementation does. */
+  async #readFile(location: string): Promise<Uint8Array> {
+    try {
+      const size_bytes = (await this.#storage.statOf(location))?.size_bytes ?? 0;
+      if (size_bytes > MAX_METADATA_BYTES) throw fileTooLarge(location, size_bytes, MAX_METADATA_BYTES);
+      return await this.#storage.read(location);
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.code !== "FILE_NOT_FOUND") throw error;
+      throw new OperatingError(error.code, `Failed to open input stream for file: ${location}`, {
+        next_step: "Run `npm run -s coinlake -- repair`: the table's metadata file is missing.",
+        cause: error,
+      });
+    }
   }
 
   /** Durable when it resolves; nobody sees it until the pointer moves to it. */

@@ -4,8 +4,8 @@ import { listen, type Listening } from "../listen.ts";
 import type { Catalog } from "./catalog.ts";
 import { errorAnswer, send, type Answer } from "./rest/answers.ts";
 import { NAMESPACE_ROUTES } from "./rest/namespaces.ts";
-import { checkSender, isLoopback } from "./rest/request.ts";
 import { Router, type Route } from "./rest/router.ts";
+import { checkBearer, checkSender } from "./rest/sender.ts";
 import { TABLE_ROUTES } from "./rest/tables.ts";
 import { VIEW_ROUTES } from "./rest/views.ts";
 
@@ -13,14 +13,18 @@ export interface CatalogServerOptions {
   catalog: Catalog;
   /** 0 for any free one. */
   port: number;
-  /** Other than loopback only where the network itself is trusted: the catalog asks nobody who they are. */
+  /** Other than loopback only with a token, or where the network itself is trusted. */
   host?: string;
+  /** What clients have to show as a Bearer token; null, the default, asks for none. */
+  token?: string | null;
   /** Told of unexpected errors; their callers get a bare 500. */
   onError?: (error: unknown) => void;
 }
 
-/** Its `url` is what engines attach to. */
-export type CatalogServer = Listening;
+/** Its `url` is what engines attach to, with its `token`. */
+export interface CatalogServer extends Listening {
+  token: string | null;
+}
 
 /** A client that takes longer to send its request is gone or means harm. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -45,10 +49,12 @@ const CONFIG_ROUTE: Route = {
 export async function startCatalogServer(options: CatalogServerOptions): Promise<CatalogServer> {
   const host = options.host ?? "127.0.0.1";
   const onError = options.onError ?? ((error) => process.emitWarning(`The catalog failed to answer: ${messageOf(error)}`));
+  const token = options.token ?? null;
   const router = new Router([CONFIG_ROUTE, ...ROUTES]);
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     try {
-      if (isLoopback(host)) checkSender(request);
+      checkSender(request, host);
+      checkBearer(request, token);
       return await router.handle(options.catalog, request);
     } catch (error) {
       if (!(error instanceof OperatingError)) onError(error);
@@ -67,5 +73,12 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
       response.destroy();
     });
   });
-  return listen(server, { name: "The catalog", host, port: options.port, port_option: "--catalog-port", close_timeout_ms: CLOSE_TIMEOUT_MS });
+  const listening = await listen(server, {
+    name: "The catalog",
+    host,
+    port: options.port,
+    port_option: "--catalog-port",
+    close_timeout_ms: CLOSE_TIMEOUT_MS,
+  });
+  return { ...listening, token };
 }

@@ -1,5 +1,8 @@
 import { tableNamed } from "../catalog/errors.ts";
+import { dirname } from "node:path";
 import { systemClock } from "../clock.ts";
+import { setDesiredStreams } from "../cluster/desired.ts";
+import { clusterFolder } from "../cluster/state.ts";
 import type { StreamJob } from "../engine/cluster/spark/job.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import type { OpenLake } from "../engine/open.ts";
@@ -31,7 +34,10 @@ export interface CarrierOptions {
 export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, report, committed }: CarrierOptions): Promise<Carrier> {
   if (open.cluster !== null) {
     const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
-    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job: bronzeJob(pipeline), clock: systemClock, report });
+    const job = bronzeJob(pipeline);
+    // It goes on in Spark without this process: whoever starts Spark anew is to start it too.
+    setDesiredStreams(clusterFolder(dirname(open.lake.folder)), [job.name], true);
+    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job, clock: systemClock, report });
   }
   const records = await openParquetWriter(open);
   const ingest = ingestInto(open, pipeline, { records, step, report, committed });

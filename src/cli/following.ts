@@ -3,13 +3,13 @@ import { AlertEngine } from "../alert/engine.ts";
 import { sqlHistory } from "../alert/history.ts";
 import { systemClock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
-import type { OperatingError } from "../errors.ts";
+import { OperatingError } from "../errors.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
-import { isRetryable, patiently, pause } from "../patience.ts";
+import { patiently, pause, type Patience } from "../patience.ts";
 import type { Following } from "../schedule/run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/served.ts";
@@ -37,6 +37,8 @@ export interface FollowingOptions {
   server: ServerRequest | null;
   assets(): Promise<Assets>;
   stream: Served["stream"];
+  /** Somebody waits for the end of the run. */
+  is_until_drained: boolean;
   tests: Served["tests"];
   failures: Served["failures"];
   dbt_pid: Served["dbt_pid"];
@@ -98,11 +100,15 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
-  const live = await patiently(patience, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
+  // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. Who waits for a drain is told instead.
+  const opening: Patience = options.is_until_drained ? patience : { ...patience, most_failures: Infinity, mayMend: () => true };
+  const live = await patiently(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;
   try {
     const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
-    const alerts = await patiently(patience, () => AlertEngine.open({ folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report }));
+    const { most_failures: max_failures } = opening;
+    const alerting = { folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report, max_failures };
+    const alerts = await patiently(opening, () => AlertEngine.open(alerting));
     if (alerts === null) return;
     try {
       const running = server === null ? null : await serve(options, server, live, alerts);
@@ -154,13 +160,16 @@ async function lookAfter({ open, pipeline, producers, failed }: FollowingOptions
     const request = { log: open.log, topic, tables: await tables.all(), live: live.state().next, now_us: systemClock.now_us(), is_replay: open.lake.kind === "replay" };
     alerts.look({ sources: statusesOf(producers), layers: await freshness(request, times) });
   };
+  let reported = "";
   do {
     try {
       await look();
+      reported = "";
     } catch (error) {
-      // The next look is a second away.
-      if (!isRetryable(error)) throw error;
-      failed(error);
+      if (!(error instanceof OperatingError)) throw error;
+      // The next look is a second away, and most likely fails alike.
+      if (error.message !== reported) failed(error);
+      reported = error.message;
     }
   } while (await pause(systemClock, LOOK_MS, signal));
 }

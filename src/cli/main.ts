@@ -66,7 +66,7 @@ function program(): Command {
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))
     .addCommand(maintainCommand(pipelines, withCommon))
-    .addCommand(clusterCommand(pipelines, withoutLake))
+    .addCommand(clusterCommand(pipelines, jobs, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))

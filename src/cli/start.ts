@@ -222,7 +222,7 @@ async function prepareIn({ lake, server, s3, cluster }: OpenLake, project: strin
 function followIn(
   open: OpenLake,
   producers: readonly Producer[],
-  { pipeline, server, is_transforming, assets, output }: StartRequest,
+  { pipeline, server, is_transforming, is_until_drained, assets, output }: StartRequest,
   { prepare, status, carrier, worker, figures }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier; worker: DbtWorker; figures: PipelineFigures },
 ): Following {
   return followLog({
@@ -230,6 +230,7 @@ function followIn(
     pipeline,
     producers,
     is_transforming,
+    is_until_drained,
     prepare,
     server,
     assets,

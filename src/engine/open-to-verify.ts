@@ -12,6 +12,7 @@ import { FileStorage } from "../storage/file/storage.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
+import { catalogTokenFrom } from "./catalog-token.ts";
 import { openLake, type Environment } from "./open.ts";
 
 /** A lake whose files are only read. What is missing or cannot be opened is null: what is wrong with it is for the caller to find. */
@@ -37,7 +38,7 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
   const store = unlessUnreadable(lake.catalog_file, () => new SqliteStore(lake.catalog_file, { is_read_only: true }));
   const checksums = unlessUnreadable(lake.catalog_file, () => new SqliteChecksums(lake.catalog_file, { is_read_only: true }));
   const catalog = store && new Catalog({ store, storage, warehouse: lake.warehouse });
-  const server = catalog && (await startCatalogServer({ catalog, port: 0 }));
+  const server = catalog && (await startCatalogServer({ catalog, port: 0, token: catalogTokenFrom(env) }));
   return {
     lake,
     storage,

@@ -4,6 +4,7 @@ import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
 import type { CatalogStore } from "../catalog/store.ts";
 import { ChecksumLedger, tellingOfDeletions } from "../iceberg/checksum-ledger.ts";
+import { manifestInspection } from "../iceberg/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
@@ -12,6 +13,7 @@ import { FileStorage } from "../storage/file/storage.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
+import { catalogTokenFrom } from "./catalog-token.ts";
 import type { ClusterParts } from "./cluster/parts.ts";
 
 /** The parts of a lake, open in this process. Several processes may have the same lake open. */
@@ -49,16 +51,21 @@ interface Parts {
   cluster: ClusterParts | null;
 }
 
+const RECHECK_IN_S3_MS = 60_000;
+
 /** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE ... */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
   const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
+  const token = catalogTokenFrom(env);
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const files = s3 === null ? new FileStorage() : new S3Storage(s3);
   const { store, ledger, log, cluster } = await openParts(lake, env, step, files);
   const storage = ledger === null ? files : tellingOfDeletions(files, (location) => ledger.forget(location));
+  const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
   const catalog = new Catalog({
     store,
     storage,
+    inspect,
     warehouse: lake.warehouse,
     step,
     warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
@@ -66,7 +73,7 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   });
   try {
     await cluster?.claimTables(catalog, lake);
-    const server = await startCatalogServer({ catalog, port: catalog_port });
+    const server = await startCatalogServer({ catalog, port: catalog_port, token });
     return assembled({ lake, storage, catalog, server, log, s3, cluster }, ledger);
   } catch (error) {
     await log.close();

@@ -75,6 +75,8 @@ export function decodeAvro(bytes: Uint8Array, names: ReadonlyMap<number, string>
   }
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 function decode(file: Buffer, names: ReadonlyMap<number, string>): AvroFile {
   if (!file.subarray(0, MAGIC.length).equals(MAGIC)) throw malformed("it does not begin with Avro's magic bytes");
   let at = MAGIC.length;
@@ -85,7 +87,7 @@ function decode(file: Buffer, names: ReadonlyMap<number, string>): AvroFile {
     return value;
   };
   const header = take(METADATA) as Record<string, Buffer>;
-  const metadata = new Map(Object.entries(header).map(([key, value]) => [key, value.toString()]));
+  const metadata = new Map(Object.entries(header).map(([key, value]) => [key, UTF8.decode(value)]));
   const type = typeOf(renameFields(JSON.parse(metadata.get("avro.schema") ?? "null") as AvroSchema, names));
   const inflate = inflaterOf(metadata.get("avro.codec") ?? "null");
   const sync = file.subarray(at, (at += SYNC_BYTES));
@@ -103,6 +105,7 @@ function decode(file: Buffer, names: ReadonlyMap<number, string>): AvroFile {
       records.push(value as Record<string, unknown>);
       record_at = offset;
     }
+    if (record_at !== body.length) throw malformed("a block holds more than its records");
     at = body_end + SYNC_BYTES;
   }
   return { metadata, records };

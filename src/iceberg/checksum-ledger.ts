@@ -98,6 +98,7 @@ async function unlessGone<T>(read: () => Promise<T>): Promise<T | null> {
 export function tellingOfDeletions(storage: Storage, deleted: (location: string) => void): Storage {
   return {
     read: (location) => storage.read(location),
+    statOf: (location) => storage.statOf(location),
     write: (location, bytes) => storage.write(location, bytes),
     makeFolder: (location) => storage.makeFolder(location),
     sync: (location) => storage.sync(location),

@@ -20,6 +20,8 @@ export interface Replacement {
    * committed since then still applies to them.
    */
   sequence_number: Long;
+  /** What the snapshot's summary says beside counts and totals. */
+  summary?: Readonly<Record<string, string>>;
 }
 
 export interface StagingParts {
@@ -72,7 +74,8 @@ export async function stageReplacement(
   }
 
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-  const summary = replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) });
+  const counts = replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) });
+  const summary = { ...counts, ...replacement.summary };
   const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary, clock });
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
   const locations = files.map(([path]) => path);

@@ -1,6 +1,6 @@
 interface Numbered {
   date: string;
-  number: number | null;
+  number: bigint | null;
   numbered_for: string;
   is_timed: boolean;
 }
@@ -13,7 +13,7 @@ const MAX_DATES = 8;
  * need not be searched for it; what is not higher may be late, filled in, or a copy.
  */
 export class Heads {
-  readonly #by_date = new Map<string, Map<string, number>>();
+  readonly #by_date = new Map<string, Map<string, bigint>>();
 
   /** Dates of candidates with numbers that nothing is known of yet. */
   unknownDates(candidates: readonly Numbered[]): string[] {
@@ -21,22 +21,22 @@ export class Heads {
   }
 
   /** What the table and the tail say of a date that nothing was known of. */
-  learn(date: string, heads: readonly (readonly [numbered_for: string, number: number])[]): void {
+  learn(date: string, heads: readonly (readonly [numbered_for: string, number: bigint])[]): void {
     this.#by_date.set(date, new Map(heads));
   }
 
   mayBeCopy({ date, number, numbered_for, is_timed }: Numbered): boolean {
     if (number === null) return !is_timed;
-    return number <= (this.#by_date.get(date)?.get(numbered_for) ?? -Infinity);
+    return number <= (this.#by_date.get(date)?.get(numbered_for) ?? -1n);
   }
 
   /** Whether each is higher than whatever came before it, in the batch too: then none is a copy. */
   doRise(candidates: readonly Numbered[]): boolean {
-    const reached = new Map<string, number>();
+    const reached = new Map<string, bigint>();
     return candidates.every((candidate) => {
       const { date, number, numbered_for } = candidate;
       const key = `${date} ${numbered_for}`;
-      if (number === null || this.mayBeCopy(candidate) || number <= (reached.get(key) ?? -Infinity)) return false;
+      if (number === null || this.mayBeCopy(candidate) || number <= (reached.get(key) ?? -1n)) return false;
       reached.set(key, number);
       return true;
     });
@@ -46,8 +46,8 @@ export class Heads {
   advance(candidates: readonly Numbered[]): void {
     for (const { date, number, numbered_for } of candidates) {
       if (number === null) continue;
-      const heads = this.#by_date.get(date) ?? new Map<string, number>();
-      if (number > (heads.get(numbered_for) ?? -Infinity)) heads.set(numbered_for, number);
+      const heads = this.#by_date.get(date) ?? new Map<string, bigint>();
+      if (number > (heads.get(numbered_for) ?? -1n)) heads.set(numbered_for, number);
       this.#by_date.delete(date);
       this.#by_date.set(date, heads);
     }

@@ -6,7 +6,8 @@ import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
-import { FAILURES_IN_AN_HOUR, pause, retryPause_ms } from "../patience.ts";
+import { pause, retryPause_ms } from "../patience.ts";
+import { throwIfRecordsLost } from "../transform/lost-records.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { Place } from "./bindings.ts";
@@ -27,7 +28,7 @@ export interface LiveLakeOptions {
 }
 
 export interface AbsorbedBatch {
-  /** What was accepted, in the log's order. */
+  /** What was accepted, record by record in the log's order, in each record in the order of events. */
   ticks: readonly Tick[];
   records: number;
   /** Where the tail now stands: the next offset by "<topic>/<partition>". */
@@ -115,7 +116,7 @@ export class LiveLake {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Follows the log and the tables until the signal aborts. Failures that a retry may mend are reported and tried again. */
+  /** Follows the log and the tables until the signal aborts. Operating errors are reported and tried again. */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#follow(signal);
@@ -144,7 +145,8 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= FAILURES_IN_AN_HOUR) throw error;
+        // Whatever it is, the tables go on without the live views, and a person repairs it beside the run.
+        if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
         failed?.(error);
         await pause(clock, retryPause_ms(failures), signal);
@@ -160,20 +162,32 @@ export class LiveLake {
     } while ((await this.#absorbNext()) > 0);
   }
 
-  /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. */
+  /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. Throws RECORDS_LOST where it never will. */
   async until(place: Place, signal: AbortSignal): Promise<void> {
-    const isThere = () => Object.entries(place).every(([name, next]) => (this.#next[name] ?? 0) >= next);
-    while (!signal.aborted && !isThere()) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          stopListening();
-          signal.removeEventListener("abort", wake);
-          resolve();
-        };
-        const stopListening = this.onAbsorbed(wake);
-        signal.addEventListener("abort", wake, { once: true });
-      });
+    const { open, pipeline } = this.#options;
+    const topic = pipeline.topic.name;
+    while (!signal.aborted) {
+      const bounds = await open.log.bounds(topic);
+      await throwIfRecordsLost(open.catalog, pipeline, bounds, this.#next);
+      const reached = new Map(bounds.map((bound) => [`${topic}/${bound.partition}`, this.#placeOf(bound)]));
+      if (Object.entries(place).every(([name, next]) => (reached.get(name) ?? 0) >= next)) return;
+      await this.#nextAbsorbed(signal);
     }
+  }
+
+  /** Resolves after the next batch, the time between two looks at the tables, or the signal. */
+  async #nextAbsorbed(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        stopListening();
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, LOOK_MS);
+      const stopListening = this.onAbsorbed(wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
   }
 
   /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */

@@ -1,6 +1,7 @@
 import { ARRIVING, BRONZE_COLUMNS, TAIL, type Statements, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
+import { compareArrivals } from "../pipeline/event-order.ts";
 import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./heads.ts";
@@ -11,8 +12,7 @@ import { tableName, tableOf, type LiveShape } from "./shape.ts";
 export interface Candidate extends Tick {
   /** UTC date of the event, as text. */
   date: string;
-  /** The source's consecutive number, and what it counts for; null where there is none. */
-  number: number | null;
+  /** The sequence that the source's number belongs to: source and product. */
   numbered_for: string;
   is_timed: boolean;
 }
@@ -51,6 +51,8 @@ export class Tail {
   #oldest_us = Infinity;
   #records = 0;
   #size_bytes = 0;
+  /** The table of possible originals is not empty: it is emptied before the next search, so that no row is in it and in the tail. */
+  #has_known = false;
   /** Something arrived and was not taken in: it comes again. */
   #has_arrived = false;
 
@@ -98,8 +100,9 @@ export class Tail {
   }
 
   /**
-   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is where the tail stands: what lies past it in the accepted rows'
-   * table is still to be absorbed, and does not count as known. Returns what was accepted, in the log's order.
+   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is where the tail stands:
+   * what lies past it in the accepted rows' table is still to be absorbed, and does not count as known. Returns what was accepted,
+   * record by record in the log's order, in each record in the order of events.
    */
   async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
     const steps = this.#steps;
@@ -107,7 +110,7 @@ export class Tail {
     const arrived = await this.#fill(arrival);
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
-      candidates = (await steps.parse.read()).filter(([is_candidate]) => is_candidate === true).map(candidateOf).sort(byPlace);
+      candidates = (await steps.parse.read()).filter(([is_candidate]) => is_candidate === true).map(candidateOf).sort(compareArrivals);
       await this.#cover(candidates, from, accepted);
       const has_doubtful = await this.#recall(candidates, from, accepted);
       if (!has_doubtful) {
@@ -164,7 +167,7 @@ export class Tail {
       ),
       accept_new: await this.#db.prepare(...take_in, insert(this.#hot, withoutCopies(accepted), [judged])),
       accept: await this.#db.prepare(...take_in, insert(this.#hot, accepted, [judged, [accepted.relation, known]])),
-      others: await this.#db.prepare(...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, this.#hot]]))),
+      others: await this.#db.prepare(...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, known]]))),
     };
   }
 
@@ -191,9 +194,8 @@ export class Tail {
   /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
   #candidateColumns(): string {
     const { columns, is_candidate, is_timed } = this.#live;
-    const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
     return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
-      log_partition, log_offset, element_index, ${columns.date}::varchar, ${columns.number}, concat_ws('|', ${numbered_for}), ${is_timed}`;
+      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${is_timed}`;
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
@@ -218,16 +220,18 @@ export class Tail {
   async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<boolean> {
     const { columns } = this.#live;
     for (const date of this.#heads.unknownDates(candidates)) {
-      const numbered_for = columns.numbered_by.map((column) => `${column}::varchar`).join(", ");
       const heads = await this.#db.read(
-        `select concat_ws('|', ${numbered_for}), max(${columns.number}) from (
+        `select ${columns.source}, ${columns.product}, ${exactly(`max(${columns.number})`)} from (
            select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#hot}
          ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
-      this.#heads.learn(date, heads as [string, number][]);
+      const learnt = heads.map(([source, product, number]) => [numberedFor(String(source), textOrNull(product)), number as bigint] as const);
+      this.#heads.learn(date, learnt);
     }
     const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
-    if (doubtful.length === 0) return !this.#heads.doRise(candidates);
+    if (doubtful.length === 0 && this.#heads.doRise(candidates)) return false;
+    if (this.#has_known) await this.#db.run(`DELETE FROM ${KNOWN}`);
+    if (doubtful.length === 0) return true;
     if (accepted.snapshot_id === null) return true;
     const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
     const unknown = `select ${columns.identity}, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
@@ -235,7 +239,7 @@ export class Tail {
         and not exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${columns.identity} and hot.${columns.date} = arrived.${columns.date})`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
     if (count === 0) return true;
-    await this.#db.run(`DELETE FROM ${KNOWN}`);
+    this.#has_known = true;
     await this.#db.run(
       `INSERT INTO ${KNOWN} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${columns.date} IN (${dateLiterals(doubtful.map(({ date }) => date))})
@@ -269,7 +273,7 @@ function arrivingTable(model: LiveShape["accepted"]): string {
 }
 
 function candidateOf(row: readonly TailValue[]): Candidate {
-  const [, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, numbered_for, is_timed] = row;
+  const [, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, product, is_timed] = row;
   return {
     subject: String(subject),
     source: String(source),
@@ -281,15 +285,24 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     offset: Number(offset),
     element_index: Number(element_index),
     date: String(date),
-    number: number === null ? null : Number(number),
-    numbered_for: String(numbered_for),
+    number: number as bigint | null,
+    product: textOrNull(product),
+    numbered_for: numberedFor(String(source), textOrNull(product)),
     is_timed: is_timed === true,
   };
 }
 
-/** In the log's order. */
-function byPlace(one: Candidate, other: Candidate): number {
-  return one.partition - other.partition || one.offset - other.offset || one.element_index - other.element_index;
+/** A BIGINT as `read` gives it without loss: integers beyond 2^53 are not exact as JavaScript's numbers. */
+function exactly(integer: string): string {
+  return `${integer}::decimal(38, 0)`;
+}
+
+function numberedFor(source: string, product: string | null): string {
+  return `${source}|${product ?? ""}`;
+}
+
+function textOrNull(value: TailValue | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
 }
 
 function timeLiteral(at_us: number): string {

@@ -4,14 +4,17 @@ import { isSameLong } from "../catalog/long.ts";
 import type { LoadedTable, Long, TableIdentifier } from "../catalog/model.ts";
 import { openRewriter, type Rewriter } from "../engine/embedded/rewriter.ts";
 import { OperatingError, UnknownOutcome } from "../errors.ts";
-import type { DataFile } from "../iceberg/manifest-model.ts";
+import { concatenate } from "../iceberg/concatenate.ts";
+import { MANIFEST_CONTENT, type DataFile } from "../iceberg/manifest-model.ts";
 import { isSmallManifest, stageReplacement, type Replacement } from "../iceberg/replace.ts";
 import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
-import { readManifests } from "../iceberg/snapshot-files.ts";
+import { liveEntriesOf, readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteFiles } from "./files.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { isFileGone, readCurrent } from "./read-current.ts";
-import { planPartition, type Bin, type CompactionLimits, type StoredFile } from "./plan.ts";
+import { partitionKey, planPartition, unsettledBytes, type Bin, type CompactionLimits, type PartitionState, type StoredFile } from "./plan.ts";
+import { compactedFileName, windowOf } from "./window.ts";
+import { UNSETTLED_BYTES } from "./retention.ts";
 import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
 
 export interface CompactionOptions extends Partial<CompactionLimits> {
@@ -182,8 +185,11 @@ class Compaction {
     const [first] = bin.files;
     if (first === undefined) throw new TypeError("a bin has files");
     const { schema } = writingKind(state.table.metadata);
-    const location = `${folderOf(first, state.table)}/${randomUUID()}.parquet`;
+    const window_ms = Math.max(...bin.files.map((file) => file.window_ms));
+    const location = `${folderOf(first, state.table)}/${compactedFileName(window_ms, randomUUID())}`;
     this.#note(made, [location]);
+    const joined = bin.delete_files.length > 0 ? null : await concatenate(storage, { files: dataFilesOf(state, bin), columns: schema.fields }, location);
+    if (joined !== null) return { file: joined, spec_id: first.spec_id };
     const rewriter = await this.#open();
     const input = { files: bin.files.map(({ location: file, rows }) => ({ location: file, record_count: rows })), delete_files: bin.delete_files };
     const file = await rewriter.rewrite(input, { location, partition: first.partition, columns: schema.fields });
@@ -215,7 +221,9 @@ class Compaction {
       const valid = state === null ? [] : rewritten.filter(({ bin }) => isStillValid(state, [bin]));
       const is_deletes_only = rewritten.length === 0;
       if (state === null || (valid.length === 0 && !is_deletes_only)) return null;
-      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, replacementOf(planned, state, valid));
+      const replacement = replacementOf(planned, state, valid);
+      const summary = { [UNSETTLED_BYTES]: String(unsettledAfter(state, replacement, this.#limits(table))) };
+      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, { ...replacement, summary });
       step("before replace");
       try {
         await catalog.commit([staged.change]);
@@ -255,6 +263,12 @@ interface RewrittenBin {
   output: { file: DataFile; spec_id: number } | null;
 }
 
+/** What the manifests say of the files of a bin, in its order. */
+function dataFilesOf({ manifests }: TableState, { files }: Bin): DataFile[] {
+  const by_location = new Map(liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => [data_file.file_path, data_file]));
+  return files.flatMap(({ location }) => by_location.get(location) ?? []);
+}
+
 function replacementOf(planned: TableState, state: TableState, bins: readonly RewrittenBin[]): Replacement {
   const gone = new Set(bins.flatMap(({ bin }) => bin.files.map(({ location }) => location)));
   return {
@@ -262,6 +276,11 @@ function replacementOf(planned: TableState, state: TableState, bins: readonly Re
     removed: new Set([...gone, ...danglingDeletes(state, gone).map(({ location }) => location)]),
     sequence_number: planned.snapshot["sequence-number"],
   };
+}
+
+function unsettledAfter({ files }: TableState, { added, removed }: Replacement, limits: CompactionLimits): number {
+  const made = added.map(({ file, spec_id }) => ({ spec_id, partition: file.partition, size_bytes: Number(file.file_size_in_bytes) }));
+  return unsettledBytes([...files.filter(({ location }) => !removed.has(location)), ...made], limits);
 }
 
 /** The bins of all partitions. */
@@ -273,15 +292,15 @@ function planTable(state: TableState, limits: CompactionLimits): Bin[] {
     if (files === undefined) partitions.set(key, [file]);
     else files.push(file);
   }
-  const cold_before = coldBefore(state);
-  return [...partitions.values()].flatMap((files) => {
-    const is_cold = files[0]?.partition.size !== 0 && files.every((file) => isOlder(file, cold_before));
-    return planPartition(files, limits, is_cold);
-  });
+  const time = { newest_ms: Number(state.snapshot["timestamp-ms"]), cold_before: coldBefore(state) };
+  return [...partitions.values()].flatMap((files) => planPartition(files, limits, partitionState(files, time)));
 }
 
-function partitionKey({ spec_id, partition }: StoredFile): string {
-  return JSON.stringify([spec_id, ...[...partition].map(([id, value]) => [id, value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value)])]);
+/** How to put the files of a partition together, by when the table and the partition were written last. */
+export function partitionState(files: readonly StoredFile[], time: { newest_ms: number; cold_before: Long | null }): PartitionState {
+  if (files[0]?.partition.size === 0) return { kind: "sizes" };
+  if (files.every((file) => isOlder(file, time.cold_before))) return { kind: "cold" };
+  return { kind: "windows", open_window_ms: windowOf(time.newest_ms) };
 }
 
 /** The sequence number of the newest snapshot that is old enough; null where none is. */

@@ -20,6 +20,8 @@ export interface StoredFile {
   rows: number;
   size_bytes: number;
   sequence_number: Long;
+  /** Start of the window in which its last rows were committed, as far as that is known. */
+  window_ms: number;
   deletes: readonly StoredDelete[];
 }
 
@@ -49,17 +51,64 @@ const MAX_DELETE_FILES = 32;
 /** An engine opens all files of a bin; what is left goes into the next. */
 const MAX_BIN_FILES = 1_000;
 
+/** Files of past windows that gather in a partition that never gets cold before some of them are put together: more than a day has. */
+const WINDOW_FAN_IN = 32;
+
 /**
- * The bins of one partition, none where nothing has to be done. `is_cold`: nobody has written to it for a while, so every small file
- * goes into complete files at once. Otherwise files are put together by size, tier by tier, so that a row is rewritten about
- * log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ * - `cold`: nobody has written to the partition for a while, so every small file goes into complete files at once;
+ * - `windows`: files are put together by size within the window that is being written, and into one file when it is over. That file
+ *   stays until the partition is cold: a snapshot of any past hour shares its files with the others, and a row is on disk about
+ *   twice however many snapshots are kept;
+ * - `sizes`: by size alone, for tables without partitions.
  */
-export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, is_cold: boolean): Bin[] {
-  const chosen = new Set(is_cold ? chooseCold(files, limits) : [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]);
-  return binsOf(files.filter((file) => chosen.has(file)), limits);
+export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };
+
+/**
+ * The bins of one partition, none where nothing has to be done. Files of one size are put together tier by tier, so that a row is
+ * rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ */
+export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, state: PartitionState): Bin[] {
+  if (state.kind === "cold") return binsOf(chooseCold(files, limits), limits);
+  if (state.kind === "windows") return planWindows(files, limits, state.open_window_ms);
+  return binsOf(inOrder(files, [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]), limits);
 }
 
-function isSmall({ size_bytes }: StoredFile, { target_size_bytes }: CompactionLimits): boolean {
+/** Windows that are over become one file each; a bin has files of one window, but where past windows have become too many. */
+function planWindows(files: readonly StoredFile[], limits: CompactionLimits, open_window_ms: number): Bin[] {
+  const windows = Map.groupBy(files, ({ window_ms }) => Math.min(window_ms, open_window_ms));
+  const with_many_deletes = chooseByDeletes(files, limits);
+  const bins = [...windows].flatMap(([window_ms, members]) => {
+    const small = members.filter((file) => isSmall(file, limits));
+    const due = window_ms === open_window_ms ? chooseByTier(members, limits) : small.length > 1 ? small : [];
+    return binsOf(inOrder(members, [...due, ...with_many_deletes]), limits);
+  });
+  if (bins.length > 0) return bins;
+  const past = files.filter(({ window_ms }) => window_ms < open_window_ms);
+  return binsOf(chooseByTier(past, { ...limits, fan_in: WINDOW_FAN_IN }), limits);
+}
+
+/**
+ * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two snapshots of
+ * one time, the one with fewer shares more files with the snapshots that follow.
+ */
+export function unsettledBytes(files: readonly PlannedFile[], limits: CompactionLimits): number {
+  const partitions = [...Map.groupBy(files, partitionKey).values()].filter((members) => members.length > 1);
+  return partitions.flat().reduce((sum, file) => sum + (isSmall(file, limits) ? file.size_bytes : 0), 0);
+}
+
+type PlannedFile = Pick<StoredFile, "spec_id" | "partition" | "size_bytes">;
+
+/** Equal for files of one partition. */
+export function partitionKey({ spec_id, partition }: Pick<StoredFile, "spec_id" | "partition">): string {
+  return JSON.stringify([spec_id, ...[...partition].map(([id, value]) => [id, value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value)])]);
+}
+
+function inOrder(files: readonly StoredFile[], chosen: readonly StoredFile[]): StoredFile[] {
+  const among = new Set(chosen);
+  return files.filter((file) => among.has(file));
+}
+
+function isSmall({ size_bytes }: Pick<StoredFile, "size_bytes">, { target_size_bytes }: CompactionLimits): boolean {
   return size_bytes < target_size_bytes * SMALL_SHARE;
 }
 
@@ -74,7 +123,7 @@ function liveRows(file: StoredFile): number {
 function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
   const small = files.filter((file) => isSmall(file, limits));
   const deleted = files.filter(({ deletes }) => deletes.length > 0);
-  return small.length > 1 ? [...small, ...deleted] : deleted;
+  return inOrder(files, small.length > 1 ? [...small, ...deleted] : deleted);
 }
 
 /**

@@ -28,15 +28,17 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for a day, to six hours for a week, to the
- * day for a month, to the month from then on. That is about 130 snapshots of a table for the first month and one a month after
- * it, at about four files each (a manifest list, one or two manifests, a data file that has been compacted since).
+ * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the hour for a day, to
+ * six hours for three days, to the day for a month, to the month from then on. That is about 110 snapshots of a table for the first
+ * month and one a month after it, at about three files each: a manifest list and one or two manifests. Data files that only an old
+ * snapshot has are few, because of each hour, and of each day, the snapshot is kept that shares most of its files with later ones.
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
     { within_ms: 20 * MINUTE_MS, every_ms: 0, max_snapshots: 200 },
-    { within_ms: DAY_MS, every_ms: 30 * MINUTE_MS },
-    { within_ms: 7 * DAY_MS, every_ms: 6 * HOUR_MS },
+    { within_ms: 6 * HOUR_MS, every_ms: 30 * MINUTE_MS },
+    { within_ms: DAY_MS, every_ms: HOUR_MS },
+    { within_ms: 3 * DAY_MS, every_ms: 6 * HOUR_MS },
     { within_ms: 30 * DAY_MS, every_ms: DAY_MS },
     { within_ms: Number.POSITIVE_INFINITY, every_ms: 30 * DAY_MS },
   ],
@@ -83,8 +85,8 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
   const history = historyOf(metadata).filter(({ snapshot_id }) => by_id.has(snapshot_id));
   const kept = referencedSnapshots(metadata, by_id);
   for (const { snapshot_id } of history.slice(-policy.min_snapshots)) kept.add(snapshot_id);
-  const isReplacement = ({ snapshot_id }: HistoryEntry): boolean => isCompacted(by_id.get(snapshot_id));
-  for (const tier of policy.tiers) for (const { snapshot_id } of keptBy(tier, history, isReplacement, now_ms)) kept.add(snapshot_id);
+  const unsettledBytes = ({ snapshot_id }: HistoryEntry): number => unsettledIfCompacted(by_id.get(snapshot_id));
+  for (const tier of policy.tiers) for (const { snapshot_id } of keptBy(tier, history, unsettledBytes, now_ms)) kept.add(snapshot_id);
   const was_current = new Set(history.map(({ snapshot_id }) => snapshot_id));
   for (const [id, snapshot] of by_id) {
     if (!was_current.has(id) && now_ms - Number(snapshot["timestamp-ms"]) <= UNREFERENCED_MS) kept.add(id);
@@ -94,11 +96,12 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
 
 /**
  * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than twice
- * the tier's distance earlier. Holds however often it is applied to what is left. Of each period that is the last that a
- * compaction made (it holds the same rows in fewer files), else the last; the first too where the period before is empty. The
- * period before the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
+ * the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period that a compaction
+ * made, it keeps the one with the fewest bytes that will be written again, which shares most files with later ones; without such a
+ * snapshot, the last; the first too where the period before is empty. The period before the tier counts as one of it, and the last
+ * entry before that stays as well: it may have been current in it.
  */
-function keptBy({ within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier, history: readonly HistoryEntry[], isReplacement: (entry: HistoryEntry) => boolean, now_ms: number): HistoryEntry[] {
+function keptBy({ within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier, history: readonly HistoryEntry[], unsettledBytes: (entry: HistoryEntry) => number, now_ms: number): HistoryEntry[] {
   const oldest_ms = now_ms - within_ms;
   const start_ms = every_ms === 0 || oldest_ms === Number.NEGATIVE_INFINITY ? oldest_ms : (Math.floor(oldest_ms / every_ms) - 1) * every_ms;
   const young = history.filter(({ at_ms }) => at_ms >= start_ms);
@@ -107,15 +110,22 @@ function keptBy({ within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY 
   const periods = Map.groupBy(young, ({ at_ms }) => Math.floor(at_ms / every_ms));
   for (const [period, entries] of periods) {
     const [first] = entries;
-    const chosen = entries.findLast(isReplacement) ?? entries.at(-1);
+    const least = Math.min(...entries.map(unsettledBytes));
+    const chosen = entries.findLast((entry) => unsettledBytes(entry) === least);
     if (first !== undefined && !periods.has(period - 1)) kept.push(first);
     if (chosen !== undefined) kept.push(chosen);
   }
   return kept;
 }
 
-function isCompacted(snapshot: Snapshot | undefined): boolean {
-  return snapshot?.summary["operation"] === "replace";
+/** In the summary of a snapshot that compaction made: bytes of its files that later compactions will write again. */
+export const UNSETTLED_BYTES = "coinlake.unsettled-bytes";
+
+/** `Infinity` for a snapshot that no compaction made; the largest number where one does not say it. */
+function unsettledIfCompacted(snapshot: Snapshot | undefined): number {
+  if (snapshot?.summary["operation"] !== "replace") return Number.POSITIVE_INFINITY;
+  const bytes = Number(snapshot.summary[UNSETTLED_BYTES] ?? NaN);
+  return Number.isFinite(bytes) ? bytes : Number.MAX_VALUE;
 }
 
 /** What refs name, and the ancestors of branches other than main, whose history is their own. */

@@ -8,6 +8,7 @@ import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { TableFigures } from "./parts.ts";
 import { isNoOlder, namedFile, type StoredDelete, type StoredFile } from "./plan.ts";
+import { windowsOf } from "./window.ts";
 
 /** A table at its current snapshot, file by file. */
 export interface TableState {
@@ -30,9 +31,10 @@ export async function readState(storage: Storage, table: LoadedTable, readNames:
   if (foreign !== undefined) throw unsupportedFile(table, foreign);
   const deletes = await readDeletes(table, manifests, readNames);
   const by_name = deletesByName(deletes);
+  const windowOfFile = windowsOf(table.metadata);
   const files = manifests
     .filter(({ manifest }) => manifest.content === MANIFEST_CONTENT.data)
-    .flatMap(({ manifest, entries }) => entries.filter(isLive).map((entry) => storedFile(entry, manifest.partition_spec_id, by_name)));
+    .flatMap(({ manifest, entries }) => entries.filter(isLive).map((entry) => storedFile(entry, manifest.partition_spec_id, { by_name, windowOfFile })));
   return { table, snapshot, manifests, files: files.sort(bySequence), deletes };
 }
 
@@ -62,7 +64,12 @@ function deletesByName(deletes: readonly StoredDelete[]): Map<string, StoredDele
   return by_name;
 }
 
-function storedFile({ data_file, sequence_number }: ManifestEntry, spec_id: number, by_name: ReadonlyMap<string, StoredDelete[]>): StoredFile {
+interface FileContext {
+  by_name: ReadonlyMap<string, StoredDelete[]>;
+  windowOfFile: ReturnType<typeof windowsOf>;
+}
+
+function storedFile({ data_file, sequence_number }: ManifestEntry, spec_id: number, { by_name, windowOfFile }: FileContext): StoredFile {
   const file = {
     location: data_file.file_path,
     spec_id,
@@ -70,6 +77,7 @@ function storedFile({ data_file, sequence_number }: ManifestEntry, spec_id: numb
     rows: Number(data_file.record_count),
     size_bytes: Number(data_file.file_size_in_bytes),
     sequence_number: sequence_number ?? 0,
+    window_ms: windowOfFile(data_file.file_path, sequence_number ?? 0),
   };
   const naming = by_name.get(canonicalLocation(file.location)) ?? [];
   return { ...file, deletes: naming.filter((deletion) => isNoOlder(deletion, file)) };

@@ -1,6 +1,7 @@
 import type { ZodType } from "zod";
 import type { Pacing } from "../pacing.ts";
 import type { Producer } from "../source/producer.ts";
+import type { EventPosition } from "./event-order.ts";
 
 /**
  * A pipeline as data: what `src/` needs to know to run it. Adding one means writing such a definition, its producers and its
@@ -135,9 +136,10 @@ export interface LiveDefinition {
     date: string;
     /** Equal for two elements of one event, on one date. */
     identity: string;
-    /** The source's own consecutive number of the event, null where it has none; numbers count per `numbered_by`. */
+    /** The source's own consecutive number of the event, BIGINT, null where it has none; numbers count per source and product. */
     number: string;
-    numbered_by: readonly string[];
+    /** What the source calls the thing that the numbers count for; null where it names none. */
+    product: string;
     /** DECIMAL(38, 18) in the unit that alerts compare. */
     value: string;
     /** DECIMAL(38, 18) that adds up, such as traded volume in US dollars; may be null. */
@@ -146,20 +148,14 @@ export interface LiveDefinition {
 }
 
 /** One accepted event, as alerts and event streams take it. */
-export interface Tick {
+export interface Tick extends EventPosition {
   subject: string;
-  source: string;
   /** Units of 1e-18. */
   value: bigint;
   /** Units of 1e-18; null where the source reports none. */
   amount: bigint | null;
-  /** Event time, microseconds UTC. */
-  at_us: number;
   /** The producer's clock at receipt, microseconds UTC. */
   ingested_at_us: number;
-  partition: number;
-  offset: number;
-  element_index: number;
 }
 
 export interface ProducerOptions {
@@ -195,6 +191,10 @@ export interface ProducerFactory {
 export interface Books {
   accepted: string;
   duplicates: string;
+  /** BOOLEAN column of `duplicates`: the row says something else than the accepted row of its identity. */
+  conflicting: string;
+  /** The columns of both tables that are compared for it. */
+  compared: readonly string[];
   refused: string;
   /** The refused table's partition column: the UTC date of ingestion. */
   refused_partition: string;

@@ -79,6 +79,7 @@ function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spil
   return {
     lake: lake.name,
     catalog_url: server.url,
+    catalog_token: server.token,
     settings: {
       extension_directory: extensions,
       autoinstall_known_extensions: String(!has_extensions),

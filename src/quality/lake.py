@@ -40,7 +40,11 @@ def open_lake(context, plan):
     run("load avro; load httpfs; load iceberg; set global timezone = 'UTC'")
     if plan["s3"] is not None:
         open_s3(run, plan["s3"])
-    options = f"type iceberg, endpoint {quoted(plan['catalog_url'])}, authorization_type 'none', access_delegation_mode 'none', read_only"
+    authorization = "authorization_type 'none'"
+    if plan["catalog_token"] is not None:
+        run(f"create secret coinlake_catalog (type iceberg, token {quoted(plan['catalog_token'])})")
+        authorization = "authorization_type 'oauth2', secret coinlake_catalog"
+    options = f"type iceberg, endpoint {quoted(plan['catalog_url'])}, {authorization}, access_delegation_mode 'none', read_only"
     run(f"attach 'coinlake' as catalog ({options})")
     for layer in LAYERS:
         run(f"create schema {layer}")

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { OperatingError } from "../errors.ts";
+import { OperatingError } from "../errors.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -107,10 +107,11 @@ async function failureOf(loop: Loop): Promise<never> {
 }
 
 /**
- * Increments when they are due (the first at once), tests at their own interval. Failures that a retry may mend are reported and tried
- * again, a bounded number of times in a row.
+ * Increments when they are due (the first at once), tests at their own interval. Operating errors are reported and tried again: a
+ * damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run that is to be drained gives
+ * up, for somebody waits for its end.
  */
-async function transformOnSchedule({ pipeline, ingest, transform, clock, events }: Transforming, signal: AbortSignal): Promise<void> {
+async function transformOnSchedule({ pipeline, ingest, transform, clock, events, is_until_drained }: Transforming, signal: AbortSignal): Promise<void> {
   const { increment, increment_max_share, test_interval_ms, test_max_share } = pipeline.transform;
   let increments = 0;
   let incremented_us = -Infinity;
@@ -140,7 +141,8 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events 
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) throw error;
+      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR);
+      if (!(error instanceof OperatingError) || gives_up) throw error;
       events.failed(error);
     }
   }

@@ -11,6 +11,7 @@ import type { Parts } from "./parts.ts";
 import { notFound, refusal, sendProblem } from "./problem.ts";
 import { alertRoutes, ruleRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
+import { conflictRoutes } from "./routes/conflicts.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { expectationRoutes } from "./routes/expectations.ts";
 import { lakeRoutes } from "./routes/lake.ts";
@@ -49,6 +50,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   maintenanceRoutes(app, parts);
   logRoutes(app, parts);
   qualityRoutes(app, parts);
+  conflictRoutes(app, parts);
   expectationRoutes(app, parts);
   sqlRoutes(app, parts);
   eventRoutes(app, parts);

@@ -10,3 +10,8 @@ export function parseInstant(text: string): number {
   if (Number.isNaN(at_ms) || !is_day) throw refusal("BAD_TIME", `"${text.slice(0, 50)}" is no time.`, "Write it as 2026-03-14T02:10:00Z.");
   return at_ms;
 }
+
+/** DuckDB's `2023-03-14 02:10:00.123+00` as ISO 8601. */
+export function isoOfSql(text: string | null | undefined): string {
+  return `${(text ?? "").replace(" ", "T").replace(/\+00(:00)?$/, "")}Z`;
+}

@@ -28,6 +28,11 @@ async function* piecesOf(storage: Storage, location: string): AsyncIterable<Uint
     yield await storage.read(location);
     return;
   }
+  // Opening a pipe would wait for its writer: the storage has the words for what is no regular file.
+  if ((await storage.statOf(location)) === null) {
+    yield await storage.read(location);
+    return;
+  }
   const path = pathOfLocation(location.startsWith("/") ? `file://${location}` : location);
   try {
     for await (const bytes of createReadStream(path, { highWaterMark: CHUNK_BYTES })) yield bytes as Uint8Array;

@@ -5,10 +5,15 @@
  * them must find the same file by the same name.
  */
 export interface Storage {
-  /** Throws FILE_NOT_FOUND. */
+  /** The whole of a regular file. Throws FILE_NOT_FOUND, NOT_A_FILE (a folder, pipe or device), FILE_TOO_LARGE. */
   read(location: string): Promise<Uint8Array>;
-  /** Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. */
-  write(location: string, bytes: Uint8Array): Promise<void>;
+  /** Null where there is no regular file. */
+  statOf(location: string): Promise<FileStat | null>;
+  /**
+   * Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. What comes in pieces is not held
+   * in memory as a whole where the storage can write on; where the pieces end with an error, no file is left.
+   */
+  write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   /** Makes a folder that engines will write data files into; object stores have none and do nothing. */
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
@@ -18,5 +23,13 @@ export interface Storage {
   /** Deleting what is not there is no error: a retried deletion must succeed. */
   delete(location: string): Promise<void>;
   /** All files below the location, in no order. */
-  list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }>;
+  list(location: string): AsyncIterable<{ location: string } & FileStat>;
 }
+
+export interface FileStat {
+  size_bytes: number;
+  modified_at_us: number;
+}
+
+/** The largest file that is read whole. Compaction copies data files, which are the largest ones. */
+export const MAX_READ_BYTES = 1024 * 1024 * 1024;

@@ -12,7 +12,8 @@ export async function hasCarried(catalog: TableCatalog, layer: string, place: Re
   return Object.keys(place).length === 0 || (places.length > 0 && places.every((found) => hasConsumed(found, place)));
 }
 
-async function placesIn(catalog: TableCatalog, layer: string): Promise<Record<string, number>[]> {
+/** The consumed offsets of every table of a layer that follows the log, in the order of the tables' names. */
+export async function placesIn(catalog: TableCatalog, layer: string): Promise<Record<string, number>[]> {
   const tables = (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : [];
   const places: Record<string, number>[] = [];
   for (const { name } of tables) places.push(await logOffsets(catalog, `${layer}.${name}`));

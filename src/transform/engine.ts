@@ -8,6 +8,8 @@ export type DbtEngine = EmbeddedEngine | SparkEngine;
 interface EmbeddedEngine {
   kind: "embedded";
   catalog_url: string;
+  /** What the catalog asks its clients for; null where it asks for nothing. */
+  catalog_token?: string | null;
   /** Where tables lie in S3; null where they do not. */
   s3: S3Settings | null;
 }
@@ -27,7 +29,7 @@ export async function engineOf(open: Pick<OpenLake, "server" | "s3" | "cluster">
 
 /** DuckDB, whatever the lake's profile: what compiles the live views, and reads tables that others write. */
 export function embeddedEngine({ server, s3 }: Pick<OpenLake, "server" | "s3">): DbtEngine {
-  return { kind: "embedded", catalog_url: server.url, s3 };
+  return { kind: "embedded", catalog_url: server.url, catalog_token: server.token, s3 };
 }
 
 /** A Python that has dbt with its adapter for Spark, and Spark's client. Throws PYTHON_INSTALL_FAILED. */

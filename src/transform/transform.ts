@@ -1,10 +1,9 @@
 import type { TableCatalog } from "../catalog/model.ts";
-import { isFileFailure } from "../engine/embedded/failure.ts";
 import { OperatingError } from "../errors.ts";
-import type { BuiltLayer } from "../lake/layers.ts";
+import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
-import { placeOf } from "./carried.ts";
+import { placeOf, placesIn } from "./carried.ts";
 import type { DbtEngine } from "./engine.ts";
 import { hasConsumed, logOffsets, recordsAhead } from "./offsets.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
@@ -66,8 +65,8 @@ export class Transform {
     if (!result.is_success || failed.length > 0) {
       const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
       throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
-        next_step: isFileFailure(words)
-          ? "A file of a table cannot be read: run `npm run -s coinlake -- verify`, which names it and the command that mends it."
+        next_step: DAMAGED.test(words)
+          ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
           : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
         is_retryable: true,
       });
@@ -77,20 +76,26 @@ export class Transform {
 
   /**
    * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took for it.
-   * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end.
+   * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws BUILD_STALLED where an
+   * increment succeeds and moves nothing, as with rows that bronze has lost.
    */
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
     // What Spark's stream has brought to bronze is told by the increment that looks first.
     let target = this.#engine === "spark" && before === "bronze" ? null : await this.#placeOf(before);
     const effort = { seconds: 0, cpu_seconds: 0 };
-    do {
+    let consumed = await this.#consumedByTables();
+    for (;;) {
       const { seconds, cpu_seconds } = await this.increment({ layer });
       effort.seconds += seconds;
       effort.cpu_seconds += cpu_seconds;
       target ??= await this.#placeOf(before);
-    } while (!hasConsumed(await this.#reachedBy(layer), target));
-    return effort;
+      const now = await this.#reachedBy(layer);
+      if (hasConsumed(now, target)) return effort;
+      const moved = await this.#consumedByTables();
+      if (moved === consumed) throw stalled(layer ?? "silver", before, now, target);
+      consumed = moved;
+    }
   }
 
   /** All tests of the project. Failing tests are results: the caller decides what they mean. */
@@ -103,11 +108,30 @@ export class Transform {
     return layer === null ? logOffsets(this.#catalog, this.#pipeline.books.accepted) : this.#placeOf(layer);
   }
 
+  /** Of all tables: those that lag behind the others, after a failed increment, move alone for a while. */
+  async #consumedByTables(): Promise<string> {
+    const places = [];
+    for (const layer of BUILT_LAYERS) places.push(await placesIn(this.#catalog, layer));
+    return JSON.stringify(places);
+  }
+
   /** Up to where all of a layer has come. */
   async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
     return layer === "bronze" ? logOffsets(this.#catalog, this.#pipeline.bronze.table) : placeOf(this.#catalog, layer);
   }
 }
+
+function stalled(layer: string, before: string, reached: Record<string, number>, target: Record<string, number>): OperatingError {
+  const lacking = Object.entries(target).filter(([partition, next]) => (reached[partition] ?? 0) < next);
+  const gaps = lacking.map(([partition, next]) => `${partition} from offset ${reached[partition] ?? 0} to ${next}`).join(", ");
+  return new OperatingError("BUILD_STALLED", `An increment succeeded, but ${layer} still lacks what ${before} says it holds: ${gaps}`, {
+    next_step: "Run `npm run -s coinlake -- verify` to see what is missing, and `repair` to bring it back.",
+    is_retryable: true,
+  });
+}
+
+/** The catalog's words, which reach dbt through DuckDB. */
+const DAMAGED = /The table \S+ is damaged: /;
 
 /** The other layer's models; their tests have no part in a build. */
 function exclusionOf(layer: Layer): string[] {

@@ -113,6 +113,8 @@ function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
   return {
     COINLAKE_DBT_TARGET: "embedded",
     COINLAKE_CATALOG_URL: engine.catalog_url,
+    // dbt keeps variables of this prefix out of its logs.
+    DBT_ENV_SECRET_CATALOG_TOKEN: engine.catalog_token ?? NO_TOKEN,
     COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
     COINLAKE_DBT_SPILL: spillFolder(),
     ...(engine.s3 === null ? {} : s3Environment(engine.s3)),
@@ -130,6 +132,9 @@ function s3Environment(s3: S3Settings): NodeJS.ProcessEnv {
     COINLAKE_S3_USE_SSL: use_ssl,
   };
 }
+
+/** A catalog that asks for no token ignores what it is shown. */
+const NO_TOKEN = "none";
 
 type Message = {
   ready?: boolean;

@@ -2,6 +2,7 @@ import { OperatingError, messageOf } from "../errors.ts";
 import type { PinnedTables } from "../engine/embedded/pinned.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { countConflicts } from "../query/conflicts.ts";
 import type { Moment } from "./moment.ts";
 
 export interface Check {
@@ -25,6 +26,8 @@ export interface Books {
     elements: number;
     accepted: number;
     duplicates: number;
+    /** Duplicates that say something else than what counts. */
+    conflicting: number;
     refused: number;
     refused_by_reason: Record<string, number>;
   };
@@ -87,6 +90,7 @@ class Auditor {
     elements: 0,
     accepted: 0,
     duplicates: 0,
+    conflicting: 0,
     refused: 0,
     refused_by_reason: {},
   };
@@ -188,6 +192,7 @@ class Auditor {
     await this.#ask("elements = accepted + duplicates + refused", [...verdicts, this.#pipeline.bronze.table], async () => {
       this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
       this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
+      this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
       const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
       for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
       this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);

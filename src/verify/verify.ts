@@ -47,6 +47,7 @@ const NO_FIGURES: Books["figures"] = {
   elements: 0,
   accepted: 0,
   duplicates: 0,
+  conflicting: 0,
   refused: 0,
   refused_by_reason: {},
 };
@@ -89,7 +90,7 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
   if (lostEverything(moment)) findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
-  const session = await PinnedTables.open({ catalog_url: server.url, s3: open.s3 });
+  const session = await PinnedTables.open({ catalog_url: server.url, token: server.token, s3: open.s3 });
   try {
     await pinTables(session, moment, readable, findings);
     const after = log === null ? null : await logBounds(open, pipeline);

@@ -6,6 +6,7 @@ import { Judge } from "../../src/alert/evaluate/judge.ts";
 import { Watch } from "../../src/alert/evaluate/watch.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
+import { compareEvents } from "../../src/pipeline/event-order.ts";
 import { FALL, MINUTE_US, START_US, arbitraryTicks, ruleOf, ticksOf, type Heard } from "./streams.ts";
 
 const LATENESS_US = 5 * MINUTE_US;
@@ -29,23 +30,26 @@ function told(rule: StoredRule, heard: readonly Heard[]): string[] {
 
 const minute = (count: number) => count * MINUTE_US;
 
-/** The plainest scan: for each tick, all that was heard before it and lies in its window. */
+/** The plainest scan: for each tick, all that was heard before it and lies in its window, which ends with it in the order of events. */
 function naiveFalls(ticks: readonly Tick[], percent: bigint, window_us: number): { opened: string[]; ended: string[] } {
   const [opened, ended]: [string[], string[]] = [[], []];
   for (const subject of new Set(ticks.map((tick) => tick.subject))) {
     const heard: Tick[] = [];
-    let [newest_us, ended_us, is_open] = [-Infinity, -Infinity, false];
+    let [ended_us, is_open] = [-Infinity, false];
+    let newest: Tick | null = null;
     for (const tick of ticks.filter((other) => other.subject === subject)) {
-      if (tick.at_us < Math.max(newest_us, tick.ingested_at_us) - LATENESS_US) continue;
+      if (tick.at_us < Math.max(newest?.at_us ?? -Infinity, tick.ingested_at_us) - LATENESS_US) continue;
       heard.push(tick);
-      const window = heard.filter(({ at_us }) => at_us >= tick.at_us - window_us && at_us <= tick.at_us).map(({ value }) => value);
+      const window = heard
+        .filter((other) => other.at_us >= tick.at_us - window_us && compareEvents(other, tick) <= 0)
+        .map(({ value }) => value);
       const highest = window.reduce((a, b) => (a > b ? a : b));
       const is_fall = (highest - tick.value) * 100n > highest * percent;
-      const is_newest = tick.at_us >= newest_us;
-      newest_us = Math.max(newest_us, tick.at_us);
+      const is_newest = newest === null || compareEvents(tick, newest) >= 0;
+      if (is_newest) newest = tick;
       const where = `${subject} ${tick.offset}`;
       if (is_open && !is_fall && is_newest) [is_open, ended_us] = [ended.push(where) === 0, tick.at_us];
-      else if (!is_open && is_fall && tick.at_us >= ended_us) is_open = opened.push(where) > 0;
+      else if (!is_open && is_fall && (tick.at_us > ended_us || (tick.at_us === ended_us && is_newest))) is_open = opened.push(where) > 0;
     }
   }
   return { opened: opened.sort(), ended: ended.sort() };
@@ -169,6 +173,30 @@ describe("a level", () => {
 
   test("is not crossed by a tick that came late", () => {
     assert.deepEqual(told(above, [...at(99, 99, 99), { at_us: 1_500_000, value: "120" }]), []);
+  });
+});
+
+describe("ticks of one moment", () => {
+  const at = (number: bigint, value: string) => ({ at_us: 1_000_000, product: "x", number, value });
+
+  test("follow each other by their numbers, not by their arrival", () => {
+    const below = ruleOf({ condition: { kind: "crosses", direction: "below", level: "3002" } });
+    // A message with the newest first: the price rose from 3001 to 3003.
+    assert.deepEqual(told(below, [at(52n, "3003"), at(51n, "3001")]), []);
+    assert.deepEqual(told(below, [at(51n, "3003"), at(52n, "3001")]), ["fired 1 below a"]);
+  });
+
+  test("are no fall against one that comes after them", () => {
+    const fall = ruleOf({ condition: FALL });
+    assert.deepEqual(told(fall, [at(2n, "100"), at(1n, "90")]), []);
+    assert.deepEqual(told(fall, [at(1n, "100"), at(2n, "90")]), ["fired 1 fall a"]);
+    assert.deepEqual(told(fall, [at(1n, "100"), at(3n, "99"), at(2n, "90")]), ["fired 1 fall a"]);
+  });
+
+  test("are compared by numbers beyond what a double holds", () => {
+    const above = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" } });
+    assert.deepEqual(told(above, [at(2n ** 53n + 1n, "101"), at(2n ** 53n, "99")]), []);
+    assert.deepEqual(told(above, [at(2n ** 53n, "99"), at(2n ** 53n + 1n, "101")]), ["fired 1 above a"]);
   });
 });
 

@@ -17,13 +17,16 @@ const ticks: Tick[] = [0, 1].flatMap((partition) =>
   Array.from({ length: 1_200 }, (_, index) => ({
     subject: `s${index % 7}`,
     source: "test",
+    // Within a record the order of events is the other way round than that of its elements.
+    product: index % 2 === 0 ? "x" : null,
+    number: index % 5 === 0 ? null : 2n ** 53n + BigInt(index),
     value: 12_345_678_901_234_567_890n + BigInt(index),
     amount: index % 2 === 0 ? null : 1n,
     at_us: START_US + index * SECOND_US + partition,
     ingested_at_us: START_US + index * SECOND_US + 5,
     partition,
     offset: Math.floor(index / 3),
-    element_index: index % 3,
+    element_index: 2 - (index % 3),
   })),
 );
 
@@ -35,13 +38,15 @@ describe("the history of a lake, read by SQL", () => {
   before(async () => {
     instance = await openDuckDB();
     connection = await instance.connect();
-    const { subject, source, value, amount, at, date } = crypto.live.columns;
+    const { subject, source, value, amount, at, date, product, number } = crypto.live.columns;
     await connection.run(`create schema live; create table live.crypto_price_updates (${subject} varchar, ${source} varchar, ${value} decimal(38, 18),
-      ${amount} decimal(38, 18), ${at} timestamptz, ${date} date, ingested_at timestamptz, log_partition integer, log_offset bigint, element_index integer)`);
+      ${amount} decimal(38, 18), ${at} timestamptz, ${date} date, ingested_at timestamptz,
+      log_partition integer, log_offset bigint, element_index integer, ${product} varchar, ${number} bigint)`);
     const rows = ticks.map((tick) => {
       const [at_tz, ingested_tz] = [`make_timestamptz(${tick.at_us})`, `make_timestamptz(${tick.ingested_at_us})`];
       const amount_text = tick.amount === null ? "null" : `'${textOf(tick.amount)}'`;
-      const place = `${tick.partition}, ${tick.offset}, ${tick.element_index}`;
+      const product_text = tick.product === null ? "null" : `'${tick.product}'`;
+      const place = `${tick.partition}, ${tick.offset}, ${tick.element_index}, ${product_text}, ${tick.number}`;
       return `('${tick.subject}', '${tick.source}', '${textOf(tick.value)}', ${amount_text}, ${at_tz}, (${at_tz} at time zone 'UTC')::date, ${ingested_tz}, ${place})`;
     });
     await connection.run(`insert into live.crypto_price_updates select * from (values ${rows.join(", ")}) order by random()`);

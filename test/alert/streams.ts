@@ -20,16 +20,20 @@ export interface Heard {
   value: string | bigint;
   amount?: string;
   source?: string;
+  product?: string;
+  number?: bigint;
 }
 
 /** Ticks as the live tail gives them, in the order heard; each is ingested when it happened, or when a newer one was before it. */
 export function ticksOf(heard: readonly Heard[], first_offset = 0): Tick[] {
   let clock_us = START_US;
-  return heard.map(({ subject = "a", at_us, value, amount, source = "test" }, index) => {
+  return heard.map(({ subject = "a", at_us, value, amount, source = "test", product = null, number = null }, index) => {
     clock_us = Math.max(clock_us, START_US + at_us);
     return {
       subject,
       source,
+      product,
+      number,
       value: typeof value === "bigint" ? value : unitsOf(value),
       amount: amount === undefined ? null : unitsOf(amount),
       at_us: START_US + at_us,
@@ -50,13 +54,15 @@ export function arbitraryTicks(options: { is_in_order: boolean; max_ticks?: numb
     late_us: options.is_in_order ? fc.constant(0) : fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 6 * MINUTE_US })),
     value: fc.oneof(fc.integer({ min: 9_300, max: 10_100 }), fc.constantFrom(9_500, 10_000, 9_499, 9_501)),
     amount: fc.integer({ min: 0, max: 1_000 }),
+    product: fc.constantFrom("x", "y"),
+    number: fc.bigInt({ min: 2n ** 53n, max: 2n ** 53n + 9n }),
   });
   return fc.array(step, { minLength: 1, maxLength: options.max_ticks ?? 120, size: "max" }).map((steps) => {
     let now_us = 0;
     return ticksOf(
-      steps.map(({ subject, pause_us, late_us, value, amount }) => {
+      steps.map(({ subject, pause_us, late_us, value, amount, product, number }) => {
         now_us += pause_us;
-        return { subject, at_us: now_us - late_us, value: String(value), amount: String(amount) };
+        return { subject, at_us: now_us - late_us, value: String(value), amount: String(amount), product, number };
       }),
     );
   });

@@ -64,14 +64,16 @@ export const PRICE_SCHEMA: Schema = {
   ],
 };
 
-/** The updates of an append, as engines send them. The manifest list is only named. */
-export function appendOf(snapshot_id: Long, sequence_number: number, parent_id: Long | null, ref = "main"): Update[] {
+const ANY_FOLDER = "file:///lake/warehouse/bronze/prices";
+
+/** The updates of an append to the table in `folder`, as engines send them. The manifest list is only named. */
+export function appendOf(snapshot_id: Long, sequence_number: number, parent_id: Long | null, ref = "main", folder = ANY_FOLDER): Update[] {
   const snapshot = {
     "snapshot-id": snapshot_id,
     ...(parent_id === null ? {} : { "parent-snapshot-id": parent_id }),
     "sequence-number": sequence_number,
     "timestamp-ms": 1_790_000_000_000 + sequence_number,
-    "manifest-list": `file:///lake/warehouse/bronze/prices/metadata/snap-${snapshot_id}-1-00000000-0000-4000-8000-000000000000.avro`,
+    "manifest-list": `${folder}/metadata/snap-${snapshot_id}-1-00000000-0000-4000-8000-000000000000.avro`,
     summary: {
       operation: "append",
       "added-data-files": "1",
@@ -91,10 +93,10 @@ export function appendOf(snapshot_id: Long, sequence_number: number, parent_id: 
   ];
 }
 
-export function appendChange(identifier: TableIdentifier, snapshot_id: Long, sequence_number: number, parent_id: Long | null): TableChange {
+export function appendChange(folder: string, identifier: TableIdentifier, snapshot_id: Long, sequence_number: number, parent_id: Long | null): TableChange {
   return {
     identifier,
     requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent_id }],
-    updates: appendOf(snapshot_id, sequence_number, parent_id),
+    updates: appendOf(snapshot_id, sequence_number, parent_id, "main", folder),
   };
 }

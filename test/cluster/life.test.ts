@@ -10,6 +10,7 @@ import { childrenOf, identify, isRunning } from "../../src/cluster/machine/proce
 import type { PartName } from "../../src/cluster/part.ts";
 import { PARTS, partNamed } from "../../src/cluster/parts.ts";
 import type { PartStatus } from "../../src/cluster/status.ts";
+import { runningSupervisor } from "../../src/cluster/supervisor.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 import { createDatabase, databases, s3, topics, type Found } from "./clients.ts";
 
@@ -112,15 +113,20 @@ test("a taken port is refused by its owner's name, before anything starts", asyn
   assert.ok(!existsSync(join(other, "cluster", "kafka")));
 });
 
+/** Resolves once every part does its work. */
+async function untilAllRun(): Promise<PartStatus[]> {
+  for (;;) {
+    const parts = await status();
+    if (parts.every(({ state }) => state === "running")) return parts;
+  }
+}
+
 for (const { name, title } of PARTS) {
-  test(`${title}, killed, is told as died; \`up\` brings it back with what it had, and leaves the others alone`, async () => {
+  test(`${title}, killed, comes back by itself with what it had, and the others are left alone`, async () => {
     const was = await pids();
     process.kill(was[name] ?? 0, "SIGKILL");
     while (identify(was[name] ?? 0) !== null) await new Promise((resolve) => setImmediate(resolve));
-    assert.equal((await status()).find(({ part }) => part === name)?.state, "died");
-    const { code, stderr } = await run("up");
-    assert.equal(code, 0, stderr);
-    const is = await pids();
+    const is = Object.fromEntries((await untilAllRun()).map(({ part, pid }) => [part, pid]));
     for (const part of Object.keys(was)) assert.equal(is[part] === was[part], part !== name, part);
     const found = environment();
     if (name === "kafka") assert.match(topics(found, kafka_files, ["--list"]), /^kept$/m);
@@ -129,11 +135,35 @@ for (const { name, title } of PARTS) {
   });
 }
 
+test("without its supervisor a killed part is told as died, and `up` brings both back", async () => {
+  const supervisor = runningSupervisor(cluster);
+  assert.ok(supervisor !== null && supervisor.restarts === PARTS.length && supervisor.last_error === null, JSON.stringify(supervisor));
+  const minio = (await pids()).minio ?? 0;
+  for (const pid of [supervisor.pid, minio]) {
+    process.kill(pid, "SIGKILL");
+    while (identify(pid) !== null) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal((await status()).find(({ part }) => part === "minio")?.state, "died");
+  const { code, stderr } = await run("up");
+  assert.equal(code, 0, stderr);
+  assert.notEqual((await pids()).minio, minio);
+  assert.notEqual(runningSupervisor(cluster)?.pid, undefined);
+});
+
+test("`status` and `down` know how the cluster was started", async () => {
+  const { code, stdout } = await coinlake(["cluster", "status", "--json", "--data", data], ports);
+  assert.equal(code, 0);
+  const { mode, supervisor } = JSON.parse(stdout) as { mode: string; supervisor: { pid: number } };
+  assert.deepEqual([mode, supervisor.pid], ["native", runningSupervisor(cluster)?.pid]);
+});
+
 test("`down` stops every process by its id and keeps the data", async () => {
   const was = await status();
   const processes = was.flatMap(({ pid }) => (pid === null ? [] : [pid, ...childrenOf(pid)])).map((pid) => identify(pid));
-  const { code, stderr } = await run("down");
+  const supervisor = runningSupervisor(cluster);
+  const { code, stderr } = await coinlake(["cluster", "down", "--data", data], ports);
   assert.equal(code, 0, stderr);
+  assert.ok(supervisor !== null && !isRunning(supervisor));
   assert.deepEqual(processes.filter((identity) => identity !== null && isRunning(identity)), []);
   assert.deepEqual(was.flatMap(({ ports: numbers }) => Object.values(numbers)).filter(isListenedOn), []);
   assert.ok((await status()).every(({ state }) => state === "stopped"));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assert as check, property, bigInt, integer, double } from "fast-check";
 import { compareDecimals, formatAmount, formatDecimal, formatExact, formatPrice, parseDecimal, roundTo } from "../../dashboard/format/decimal.ts";
 import { directionOf, formatBytes, formatFigure, formatPercent } from "../../dashboard/format/number.ts";
-import { formatAge, formatMoment, parseTime } from "../../dashboard/format/time.ts";
+import { formatAge, formatMoment, parseMicros, parseTime } from "../../dashboard/format/time.ts";
 import { formatJson } from "../../dashboard/pages/log/json.ts";
 
 test("prices of every size are readable, and never have an exponent", () => {
@@ -68,6 +68,9 @@ test("figures and sizes never show an exponent", () => {
 test("times come from the API and from the engine, and are shown in UTC", () => {
   assert.equal(parseTime("2026-03-14 02:10:00.5+00"), Date.parse("2026-03-14T02:10:00.500Z"));
   assert.equal(parseTime("2026-03-14T02:10:00Z"), Date.parse("2026-03-14T02:10:00Z"));
+  const second_us = Date.parse("2026-03-14T02:10:00Z") * 1_000;
+  const micros = ["00Z", "00.5Z", "00.123456Z", "00.1234Z"].map((seconds) => parseMicros(`2026-03-14T02:10:${seconds}`) - second_us);
+  assert.deepEqual(micros, [0, 500_000, 123_456, 123_400]);
   assert.equal(formatMoment(Date.parse("2026-03-14T23:59:59Z"), "utc"), "2026-03-14 23:59:59");
   assert.deepEqual([400, 12_345, 200_000, 3_900_000, 200_000_000].map(formatAge), ["< 1 s", "12 s", "3 min 20 s", "1 h 5 min", "2 d 7 h"]);
 });

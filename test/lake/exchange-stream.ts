@@ -15,8 +15,6 @@ interface Trade {
 interface Feed {
   source: string;
   product: string;
-  /** Microseconds within a millisecond that no other feed of the coin has: no two trades of a coin are at one time. */
-  at_offset_us: number;
   count: number;
   /** What the feed sends of trades that come together; one message, or several. */
   messages(product: string, trades: readonly Trade[]): string[];
@@ -30,14 +28,14 @@ const COINBASE = {
   messages: (product: string, trades: readonly Trade[]) =>
     trades.map(({ number, price, amount, at_us }) => `{"type":"match","trade_id":${number},"side":"buy","size":"${amount}","price":"${price}","product_id":"${product}","time":"${isoFromMicros(at_us)}"}`),
   body: (trades: readonly Trade[]) =>
-    `[${trades.map(({ number, price, amount, at_us }) => `{"time":"${isoFromMicros(at_us)}","trade_id":${number},"price":"${price}","size":"${amount}","side":"buy"}`).join(",")}]`,
+    `[${trades.toReversed().map(({ number, price, amount, at_us }) => `{"time":"${isoFromMicros(at_us)}","trade_id":${number},"price":"${price}","size":"${amount}","side":"buy"}`).join(",")}]`,
 };
 
 const KRAKEN = {
   source: "kraken",
   route: "Trades",
   messages: (product: string, trades: readonly Trade[]) => [
-    `{"channel":"trade","type":"update","data":[${trades.map(({ number, price, amount, at_us }) => `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit","trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`).join(",")}]}`,
+    `{"channel":"trade","type":"update","data":[${trades.toReversed().map(({ number, price, amount, at_us }) => `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit","trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`).join(",")}]}`,
   ],
   body: (trades: readonly Trade[]) =>
     `{"error":[],"result":{"PAIR":[${trades.map(({ number, price, amount, at_us }) => `["${price}","${amount}",${Math.floor(at_us / SECOND_US)}.${String(at_us % SECOND_US).padStart(6, "0")},"b","l","",${number}]`).join(",")}],"last":"0"}}`,
@@ -47,24 +45,28 @@ const BINANCE = {
   source: "binance",
   route: "aggTrades",
   messages: (product: string, trades: readonly Trade[]) =>
-    trades.map(({ number, price, amount, at_us }) => `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}","a":${number},"p":"${price}","q":"${amount}","f":1,"l":1,"T":${at_us / 1000},"m":true}}`),
+    trades.map(({ number, price, amount, at_us }) => `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}","a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}}`),
   body: (trades: readonly Trade[]) =>
-    `[${trades.map(({ number, price, amount, at_us }) => `{"a":${number},"p":"${price}","q":"${amount}","f":1,"l":1,"T":${at_us / 1000},"m":true}`).join(",")}]`,
+    `[${trades.map(({ number, price, amount, at_us }) => `{"a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}`).join(",")}]`,
 };
 
 /** Products of one coin on several exchanges, with trade numbers that they share; one coin by its product alone; one quoted in no dollar. */
 const FEEDS: readonly Feed[] = [
-  { ...COINBASE, product: "BTC-USD", at_offset_us: 301, count: 90 },
-  { ...COINBASE, product: "BTC-USDT", at_offset_us: 302, count: 40 },
-  { ...KRAKEN, product: "BTC/USD", at_offset_us: 303, count: 60 },
-  { ...KRAKEN, product: "ETH/BTC", at_offset_us: 304, count: 30 },
-  { ...BINANCE, product: "LTCUSDT", at_offset_us: 0, count: 60 },
-  { ...BINANCE, product: "NEWUSDT", at_offset_us: 0, count: 20 },
+  { ...COINBASE, product: "BTC-USD", count: 90 },
+  { ...COINBASE, product: "BTC-USDT", count: 40 },
+  { ...KRAKEN, product: "BTC/USD", count: 60 },
+  { ...KRAKEN, product: "ETH/BTC", count: 30 },
+  { ...BINANCE, product: "LTCUSDT", count: 60 },
+  { ...BINANCE, product: "NEWUSDT", count: 20 },
 ];
+
+/** Trades lie on a grid of so many seconds: many are at one time, those of one feed and those of several. */
+const GRID_S = 30;
 
 /**
  * What feeds of exchanges send from `start_us` on, with gaps that are filled up to hours later: an envelope has the trades that were
- * missed and, as routes answer by the page, some that were not.
+ * missed and, as routes answer by the page, some that were not. Pages and messages of several trades have the newest first where the
+ * exchange's have.
  */
 export function exchangeTrades(seed: number, start_us: number): SourceRecord[] {
   return FEEDS.flatMap((feed, index) => {
@@ -89,9 +91,10 @@ export function exchangeTrades(seed: number, start_us: number): SourceRecord[] {
 }
 
 function tradesOf(feed: Feed, seed: number, start_us: number): Trade[] {
-  let at_us = start_us + feed.at_offset_us;
+  let at_us = start_us;
   return Array.from({ length: feed.count }, (_, index) => {
-    at_us += (1 + Math.floor(uniform(seed, DRAW.gap, index) * 300)) * SECOND_US + 1000;
-    return { number: 1000 + index, price: (90 + uniform(seed, DRAW.price, index) * 20).toFixed(6), amount: uniform(seed, DRAW.price, index, 1).toFixed(8), at_us };
+    at_us += Math.floor(uniform(seed, DRAW.gap, index) * 10) * GRID_S * SECOND_US;
+    const price = (90 + uniform(seed, DRAW.price, index) * 20).toFixed(6);
+    return { number: 95 + index, price, amount: uniform(seed, DRAW.price, index, 1).toFixed(8), at_us };
   });
 }

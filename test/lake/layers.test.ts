@@ -3,6 +3,9 @@ import { after, before, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { Transform, type Layer } from "../../src/transform/transform.ts";
 import { logOffsets } from "../../src/transform/offsets.ts";
+import { tableNamed } from "../../src/catalog/errors.ts";
+import { readManifests } from "../../src/iceberg/snapshot-files.ts";
+import { currentSnapshot } from "../../src/iceberg/stage.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { Lakes, MODELS, TOPIC, type TestLake } from "./lake.ts";
 import { marketStream, shuffled } from "./stream.ts";
@@ -41,7 +44,27 @@ async function standsAt(lake: TestLake, table: string): Promise<number> {
   return (await logOffsets(lake.open.catalog, table))[`${TOPIC}/0`] ?? 0;
 }
 
-test("silver first and gold later, with whole runs in between, give what whole runs give", async () => {
+/** As Spark's `alter table … write ordered by` does. */
+async function sortByFirstColumn(lake: TestLake, table: string): Promise<void> {
+  const identifier = tableNamed(table);
+  const { metadata } = await lake.open.catalog.loadTable(identifier);
+  const [column] = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields ?? [];
+  const order = { "order-id": 1, fields: [{ transform: "identity", "source-id": column?.id, direction: "asc", "null-order": "nulls-first" }] };
+  const updates = [{ action: "add-sort-order", "sort-order": order }, { action: "set-default-sort-order", "sort-order-id": -1 }];
+  await lake.open.catalog.commit([{ identifier, requirements: [], updates }]);
+}
+
+/** The order stays the table's, and no file that dbt wrote pretends to be in it. */
+async function assertSortedByOthersOnly(lake: TestLake, table: string): Promise<void> {
+  const { metadata } = await lake.open.catalog.loadTable(tableNamed(table));
+  assert.equal(metadata["default-sort-order-id"], 1, table);
+  const snapshot = currentSnapshot(metadata);
+  assert.ok(snapshot !== null);
+  const entries = (await readManifests(lake.open.storage, metadata, snapshot)).flatMap((manifest) => manifest.entries);
+  assert.deepEqual([...new Set(entries.map(({ data_file }) => data_file.sort_order_id ?? 0))], [0], table);
+}
+
+test("silver first and gold later, with whole runs in between and an order that another engine set, give what whole runs give", async () => {
   const whole = await lakes.fresh();
   await whole.append(stream);
   await whole.ingest();
@@ -60,6 +83,7 @@ test("silver first and gold later, with whole runs in between, give what whole r
     const gold_before = await standsAt(lake, "gold.fact_crypto_ticks");
     const silver_before = await standsAt(lake, crypto.books.accepted);
     await transform.increment({ layer });
+    if (index === 5) for (const table of MODELS) await sortByFirstColumn(lake, table);
     const [silver, gold] = [await standsAt(lake, crypto.books.accepted), await standsAt(lake, "gold.fact_crypto_ticks")];
     assert.ok(gold <= silver, `after ${index}`);
     if (layer === "silver") assert.equal(gold, gold_before);
@@ -70,6 +94,7 @@ test("silver first and gold later, with whole runs in between, give what whole r
   assert.ok((await standsAt(lake, "gold.fact_crypto_ticks")) < stream.length);
   await transform.catchUp({ layer: "gold" });
   assertSame(await contentOf(lake), wanted);
+  for (const table of MODELS) await assertSortedByOthersOnly(lake, table);
 
   await lake.dbt("run", "--no-write-json", "--full-refresh", "--exclude", "path:models/gold");
   await lake.dbt("run", "--no-write-json", "--full-refresh", "--exclude", "path:models/silver");

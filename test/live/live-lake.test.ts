@@ -5,7 +5,7 @@ import { systemClock } from "../../src/clock.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { prepareModels, type LiveModels } from "../../src/transform/models.ts";
-import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
+import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 
 const TABLES = [BRONZE, ...MODELS];
@@ -40,6 +40,23 @@ describe("the live views", () => {
     models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
     return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
   }
+
+  test("wait for no record that neither the log nor bronze has: whoever drains is told", async () => {
+    const lake = await lakes.fresh();
+    const tail = await live(lake);
+    try {
+      await lake.append(stream.slice(0, 20));
+      await tail.catchUp();
+      await lake.append(stream.slice(20, 30));
+      const bounds = await lake.open.log.bounds(TOPIC);
+      const ends = Object.fromEntries(bounds.map(({ partition, end }) => [`${TOPIC}/${partition}`, end]));
+      // As after a loss of bronze, whose rows had let the log be pruned.
+      for (const { partition, end } of bounds) await lake.open.log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
+      await assert.rejects(tail.until(ends, new AbortController().signal), { code: "RECORDS_LOST", message: /Records 0 to 29 of .* are gone/ });
+    } finally {
+      tail.close();
+    }
+  });
 
   test("hold, row for row and before any table has it, what the tables will hold once they have absorbed the log", async () => {
     const lake = await lakes.fresh();

@@ -1,36 +1,42 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { planPartition, namedFile, type CompactionLimits, type StoredDelete, type StoredFile } from "../../src/maintain/plan.ts";
+import { planPartition, namedFile, type CompactionLimits, type PartitionState, type StoredDelete, type StoredFile } from "../../src/maintain/plan.ts";
 import type { ManifestEntry } from "../../src/iceberg/manifest-model.ts";
 
 const LIMITS: CompactionLimits = { target_size_bytes: 128 * 1024 * 1024, fan_in: 8 };
 const BYTES_PER_ROW = 60;
 
 function file(name: string, rows: number, overrides: Partial<StoredFile> = {}): StoredFile {
-  return { location: name, spec_id: 0, partition: new Map(), rows, size_bytes: rows * BYTES_PER_ROW, sequence_number: 1, deletes: [], ...overrides };
+  return { location: name, spec_id: 0, partition: new Map(), rows, size_bytes: rows * BYTES_PER_ROW, sequence_number: 1, window_ms: 0, deletes: [], ...overrides };
 }
 
 function deletion(name: string, rows: number, ...names: readonly string[]): StoredDelete {
   return { location: name, rows, sequence_number: 2, names: new Set(names) };
 }
 
-/** Files of any size, some with deletes of their own or shared ones. */
+const HOUR_MS = 3_600_000;
+const COLD: PartitionState = { kind: "cold" };
+const BY_SIZE: PartitionState = { kind: "sizes" };
+const anyState = fc.constantFrom<PartitionState>(COLD, BY_SIZE, { kind: "windows", open_window_ms: 5 * HOUR_MS });
+
+/** Files of any size, in the order of their windows, some with deletes of their own or shared ones. */
 const anyFiles = fc
-  .array(fc.record({ rows: fc.integer({ min: 0, max: 5_000_000 }), bytes_per_row: fc.integer({ min: 1, max: 200 }), deletes: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }) }), { maxLength: 60 })
-  .map((drawn) => {
+  .array(fc.record({ window: fc.integer({ min: 0, max: 6 }), rows: fc.integer({ min: 0, max: 5_000_000 }), bytes_per_row: fc.integer({ min: 1, max: 200 }), deletes: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }) }), { maxLength: 60 })
+  .map((unordered) => {
+    const drawn = unordered.toSorted((a, b) => a.window - b.window);
     const shared = Array.from({ length: 6 }, (_, index) => deletion(`delete-${index}`, 5, ...drawn.flatMap(({ deletes }, at) => (deletes.includes(index) ? [`file-${at}`] : []))));
-    return drawn.map(({ rows, bytes_per_row, deletes }, index) =>
-      file(`file-${index}`, rows, { size_bytes: rows * bytes_per_row + 300, deletes: [...new Set(deletes)].map((at) => shared[at]!) }),
+    return drawn.map(({ window, rows, bytes_per_row, deletes }, index) =>
+      file(`file-${index}`, rows, { window_ms: window * HOUR_MS, size_bytes: rows * bytes_per_row + 300, deletes: [...new Set(deletes)].map((at) => shared[at]!) }),
     );
   });
 
 describe("which files compaction puts together", () => {
   test("no file is in two bins, each bin keeps the files' order, has their deletes and stays within the target", () => {
     fc.assert(
-      fc.property(anyFiles, fc.integer({ min: 2, max: 12 }), fc.boolean(), (files, fan_in, is_cold) => {
+      fc.property(anyFiles, fc.integer({ min: 2, max: 12 }), anyState, (files, fan_in, state) => {
         const limits = { ...LIMITS, fan_in };
-        const bins = planPartition(files, limits, is_cold);
+        const bins = planPartition(files, limits, state);
         const planned = bins.flatMap((bin) => bin.files.map(({ location }) => location));
         assert.deepEqual(planned, files.map(({ location }) => location).filter((location) => planned.includes(location)));
         for (const bin of bins) {
@@ -44,10 +50,10 @@ describe("which files compaction puts together", () => {
 
   test("it ends: what it made is left alone until others come", () => {
     fc.assert(
-      fc.property(anyFiles, fc.boolean(), (drawn, is_cold) => {
+      fc.property(anyFiles, anyState, (drawn, state) => {
         let files = drawn;
         for (let round = 0; ; round += 1) {
-          const bins = planPartition(files, LIMITS, is_cold);
+          const bins = planPartition(files, LIMITS, state);
           if (bins.length === 0) break;
           assert.ok(round < 100, "a hundred rounds");
           files = afterwards(files, bins, `round-${round}`);
@@ -73,19 +79,44 @@ describe("which files compaction puts together", () => {
     assert.ok(one_large.amplification <= 1.2, one_large.amplification.toFixed(2));
   });
 
+  test("a window that is over becomes one file, which stays until the partition is cold", () => {
+    const windowed = (name: string, rows: number, window: number) => file(name, rows, { window_ms: window * HOUR_MS });
+    const past = [...Array.from({ length: 24 }, (_, window) => windowed(`w${window}`, 50_000, window)), windowed("new", 900, 23), windowed("newer", 900, 24)];
+    const plan = (open: number) => planPartition(past, LIMITS, { kind: "windows", open_window_ms: open * HOUR_MS }).map((bin) => bin.files.map(({ location }) => location));
+    assert.deepEqual(plan(23), []);
+    assert.deepEqual(plan(24), [["w23", "new"]]);
+  });
+
+  test("eight days of a partition that never gets cold: a row is rewritten about three times, and files stay few", () => {
+    let files: StoredFile[] = [];
+    let [ingested, rewritten, most_files] = [0, 0, 0];
+    for (let minute = 0; minute < 60 * 24 * 8; minute += 1) {
+      const window_ms = Math.floor(minute / 60) * HOUR_MS;
+      files.push(file(`commit-${minute}`, 900, { window_ms }));
+      ingested += files.at(-1)!.size_bytes;
+      const bins = planPartition(files, LIMITS, { kind: "windows", open_window_ms: window_ms });
+      rewritten += bins.flatMap((bin) => bin.files).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+      files = afterwards(files, bins, `after-${minute}`);
+      most_files = Math.max(most_files, files.length);
+    }
+    assert.ok(rewritten / ingested < 4, `${(rewritten / ingested).toFixed(2)} times`);
+    assert.ok(most_files <= 32 * 3, `${most_files} files at most`);
+    if (process.env["FIGURES"]) console.log("windows", (rewritten / ingested).toFixed(2), most_files);
+  });
+
   test("a cold partition becomes complete files at once", () => {
     const files = [file("a", 10), file("b", 10_000), file("complete", 2_000_000)];
-    assert.deepEqual(planPartition(files, LIMITS, true).map((bin) => bin.files.map(({ location }) => location)), [["a", "b"]]);
-    assert.deepEqual(planPartition(files, LIMITS, false), []);
+    assert.deepEqual(planPartition(files, LIMITS, COLD).map((bin) => bin.files.map(({ location }) => location)), [["a", "b"]]);
+    assert.deepEqual(planPartition(files, LIMITS, BY_SIZE), []);
   });
 
   test("an oversize file is rewritten for nothing but many deletes", () => {
     const rows = 10_000_000;
     const withDeletes = (count: number, each: number) => file("large", rows, { deletes: Array.from({ length: count }, (_, index) => deletion(`d${index}`, each, "large")) });
-    assert.deepEqual(planPartition([withDeletes(0, 0)], LIMITS, false), []);
-    assert.deepEqual(planPartition([withDeletes(8, 10)], LIMITS, false), []);
-    assert.equal(planPartition([withDeletes(8, rows / 40)], LIMITS, false).length, 1, "a fifth of its rows");
-    assert.equal(planPartition([withDeletes(32, 1)], LIMITS, false).length, 1, "every reader opens 32 files");
+    assert.deepEqual(planPartition([withDeletes(0, 0)], LIMITS, BY_SIZE), []);
+    assert.deepEqual(planPartition([withDeletes(8, 10)], LIMITS, BY_SIZE), []);
+    assert.equal(planPartition([withDeletes(8, rows / 40)], LIMITS, BY_SIZE).length, 1, "a fifth of its rows");
+    assert.equal(planPartition([withDeletes(32, 1)], LIMITS, BY_SIZE).length, 1, "every reader opens 32 files");
   });
 
   test("the file that a delete names is known by its field or equal bounds, not by bounds that differ", () => {
@@ -104,9 +135,10 @@ function afterwards(files: readonly StoredFile[], bins: ReturnType<typeof planPa
   const gone = new Set(bins.flatMap((bin) => bin.files));
   const made = bins.map((bin, index) => {
     const rows = bin.files.reduce((sum, each) => sum + each.rows, 0);
-    return file(`${name}-${index}`, rows, { size_bytes: bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) });
+    const window_ms = Math.max(...bin.files.map((each) => each.window_ms));
+    return file(`${name}-${index}`, rows, { window_ms, size_bytes: bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) });
   });
-  return [...files.filter((each) => !gone.has(each)), ...made];
+  return [...files.filter((each) => !gone.has(each)), ...made].toSorted((a, b) => a.window_ms - b.window_ms);
 }
 
 /** Bytes rewritten per byte ingested. */
@@ -117,7 +149,7 @@ function simulate(commits: number, rowsOf: (commit: number) => number): { amplif
     const added = file(`commit-${commit}`, rowsOf(commit));
     ingested += added.size_bytes;
     files.push(added);
-    const bins = planPartition(files, LIMITS, false);
+    const bins = planPartition(files, LIMITS, BY_SIZE);
     rewritten += bins.flatMap((bin) => bin.files).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
     files = afterwards(files, bins, `after-${commit}`);
     most_files = Math.max(most_files, files.length);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { historyProperty, HISTORY_PROPERTY } from "../../src/catalog/metadata/history.ts";
 import type { Long, TableMetadata } from "../../src/catalog/model.ts";
-import { DEFAULT_RETENTION, keepWithin, snapshotsToKeep, type RetentionPolicy } from "../../src/maintain/retention.ts";
+import { DEFAULT_RETENTION, keepWithin, snapshotsToKeep, UNSETTLED_BYTES, type RetentionPolicy } from "../../src/maintain/retention.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -129,6 +129,15 @@ describe("which snapshots a table keeps", () => {
     assertPromise(all, left, at_ms, DEFAULT_RETENTION);
     assert.ok(most <= 60 + 30 + 50 + 30 + 32 + 4, `${most} snapshots at most`);
     if (process.env["FIGURES"]) console.log("snapshots", most, left.length);
+  });
+
+  test("of each period the compaction stays that leaves the least to be written again", () => {
+    const at = (minutes: number) => NOW_MS - 10 * HOUR_MS - (NOW_MS % HOUR_MS) + minutes * MINUTE_MS;
+    const made = [{ id: 1, at_ms: at(1) }, { id: 2, at_ms: at(2), is_compacted: true }, { id: 3, at_ms: at(3), is_compacted: true }, { id: 4, at_ms: at(4), is_compacted: true }, { id: 5, at_ms: at(61) }];
+    const metadata = metadataOf(made);
+    for (const [index, bytes] of [[1, "500"], [2, "20"], [3, "300"]] as const) metadata.snapshots[index]!.summary[UNSETTLED_BYTES] = bytes;
+    const kept = snapshotsToKeep(metadata, { ...DEFAULT_RETENTION, min_snapshots: 1 }, NOW_MS);
+    assert.deepEqual([...kept].sort(), [1, 3, 5], "the first of a time is kept as well");
   });
 
   test("a day of silence after a burst is answered by what the burst left, and the burst by what it found", () => {

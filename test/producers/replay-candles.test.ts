@@ -53,6 +53,18 @@ test("A file ordered by symbol is replayed in the order of time, ties in the ord
   ]);
 });
 
+test("Of lines that repeat a symbol and a start the last one goes first, and the others follow it.", async () => {
+  const flat = (symbol: string, price: number) => candle(symbol, 0, `${price},${price},${price},${price},1`);
+  const lines = [flat("BTC", 1), flat("ETH", 9), flat("BTC", 2), candle("BTC", 1), flat("BTC", 3)];
+  const file = await fileOf([HEADER, ...lines].join("\n"));
+  const { records } = await collect(await openReplay({ file, speed: "max" }));
+  const opens = records.filter((record) => textOf(record).includes("-open"));
+  const told = opens.map((record) => `${record.key} ${/"price":"([^"]*)"/.exec(textOf(record))?.[1]}`);
+  assert.deepEqual(told, ["BTC 3", "ETH 9", "BTC 2", "BTC 1", "BTC 1.10"]);
+  const again = await collect(await openReplay({ file, speed: "max" }), { position: JSON.stringify({ records: 7 }) });
+  assert.deepEqual(again.records.map(textOf), records.slice(7).map(textOf), "it resumes where it stopped");
+});
+
 test("Malformed lines come as they are, at the replay's clock, and nothing else is lost.", async () => {
   const bad = ["BTC,1,2,3", candle("BTC", 0, "1,2,abc,4,5"), "BTC,yesterday,1,2,3,4,5", "BTC,-5,1,2,3,4,5", candle("", 1), candle("BTC", 0, "1,2,,4,5"), `${candle("BTC", 0)},6`];
   const not_utf8 = Buffer.concat([Buffer.from("BT\xff", "latin1"), Buffer.from(candle("", 1))]);

@@ -143,10 +143,12 @@ interface Load {
   record_bytes?: number;
   /** Of an increment, and of a run of the tests. */
   cpu_seconds?: number;
+  /** What every increment fails with. */
+  error?: OperatingError;
 }
 
 /** The seconds after the start at which increments and tests began, over some minutes in which so much waits, and each takes so much of a core. */
-async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1 }: Load): Promise<{ increments_s: number[]; tests_s: number[] }> {
+async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1, error }: Load): Promise<{ increments_s: number[]; tests_s: number[] }> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
   const clock = new FakeClock();
   const start_us = clock.now_us();
@@ -177,6 +179,7 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
         },
         catchUp: async () => {
           increments_s.push(now_s());
+          if (error !== undefined) throw error;
           return { seconds: 30, cpu_seconds };
         },
         test: async () => {
@@ -228,6 +231,15 @@ test("Where much waits, by records or by bytes, increments follow one another at
   const { due_records, due_size_bytes } = crypto.transform.increment;
   for (const waiting of [{ records: due_records, record_bytes: 1 }, { records: 100, record_bytes: due_size_bytes / 100 }]) {
     assert.ok(Math.max(...gaps(await incrementsOver(1, { ...waiting, cpu_seconds: 20 }))) <= 1);
+  }
+});
+
+test("Increments that fail, whatever the reason, are tried again for hours, and end no run that nobody waits for.", async () => {
+  const damaged = new OperatingError("TABLE_DAMAGED", "A manifest is missing", { next_step: "Repair it." });
+  for (const error of [damaged, died()]) {
+    const began_s = await incrementsOver(180, { error });
+    assert.ok(began_s.length > 100, `${began_s.length} attempts`);
+    assert.ok(gaps(began_s).slice(10).every((gap) => gap >= 59), "at most one a minute");
   }
 });
 

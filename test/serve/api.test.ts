@@ -12,6 +12,7 @@ import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
 import { Messages, Topics } from "../../src/serve/schemas/log.ts";
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
 import { Maintenance } from "../../src/serve/schemas/maintenance.ts";
+import { Conflicts } from "../../src/serve/schemas/conflicts.ts";
 import { Quality, RefusedElements } from "../../src/serve/schemas/quality.ts";
 import { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { Health, Status } from "../../src/serve/schemas/status.ts";
@@ -91,6 +92,7 @@ describe("the API over a running lake", () => {
       ["/api/quality", Quality],
       ["/api/quality/refused", RefusedElements],
       ["/api/quality/expectations", Expectations],
+      ["/api/quality/conflicts", Conflicts],
       ["/api/sql/schema", SqlSchema],
     ];
     for (const [path, schema] of routes) {
@@ -315,6 +317,18 @@ describe("the API over a running lake", () => {
     const [reason = ""] = Object.keys(counted);
     assert.ok((await all<{ reason: string }>(`/api/quality/refused?reason=${reason}`, 50)).every((element) => element.reason === reason));
     assert.equal(quality.tests, null);
+  });
+
+  test("shows duplicates whose values differ from what counts, with both values", async () => {
+    const { total, items } = Conflicts.parse(await running.json("/api/quality/conflicts"));
+    // The simulated market repeats coins at another price.
+    assert.ok(total > 0 && items.length === Math.min(total, 50), `${total} conflicts, ${items.length} listed`);
+    for (const { differences } of items) assert.deepEqual(differences.map(({ column }) => column), ["price"]);
+    const [{ differences, partition, offset, element_index } = assert.fail()] = items;
+    const where = `log_partition = ${partition} and log_offset = ${offset} and element_index = ${element_index}`;
+    const [[price] = []] = (await running.live.query(`select price from live.crypto_price_duplicates where ${where}`)).rows;
+    assert.equal(differences[0]?.repeated, price);
+    assert.notEqual(differences[0]?.accepted, price);
   });
 
   test("keeps rules as they are written, and refuses those that make no sense", async () => {

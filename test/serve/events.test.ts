@@ -81,8 +81,10 @@ describe("a ring of events", () => {
 describe("a basket of ticks", () => {
   test("holds the newest of each subject by event time, and says how many it stands for", () => {
     const basket = new TickBasket();
-    const tick = (subject: string, value: bigint, at_us: number) => ({
-      subject, source: "s", value, amount: null, at_us, ingested_at_us: at_us, partition: 0, offset: 0, element_index: 0,
+    let offset = 0;
+    const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({
+      subject, source: "s", product: null, number, value, amount: null, at_us, ingested_at_us: at_us,
+      partition: 0, offset: (offset += 1), element_index: 0,
     });
     basket.add(tick("a", 1n, 2_000));
     basket.add(tick("a", 2n, 1_000));
@@ -93,6 +95,15 @@ describe("a basket of ticks", () => {
       { id: "b", price: "1", updates: 1 },
     ]);
     assert.equal(basket.is_empty, true);
+    // Of one moment the highest number is the newest, within a basket and from one to the next.
+    basket.add(tick("c", 5n, 9, 5n));
+    basket.add(tick("c", 4n, 9, 4n));
+    const prices = () => basket.take().ticks.map(({ price }) => price.at(-1));
+    assert.deepEqual(prices(), ["5"]);
+    basket.add(tick("c", 3n, 9, 3n));
+    assert.deepEqual(prices(), ["5"]);
+    basket.add(tick("c", 6n, 9, 6n));
+    assert.deepEqual(prices(), ["6"]);
   });
 
   test("writes units as decimals that say the same", () => {

@@ -63,6 +63,15 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       await assert.rejects(storage.read(`${root}/nothing`), { code: "FILE_NOT_FOUND" });
     });
 
+    test("a file tells its size and time; a folder and what is not there are none", async () => {
+      const { storage, root } = await open();
+      await storage.write(`${root}/t/file`, bytesOf("12345"));
+      const found = await storage.statOf(`${root}/t/file`);
+      assert.equal(found?.size_bytes, 5);
+      assert.ok(Math.abs((found?.modified_at_us ?? 0) - Date.now() * 1000) < 86_400_000_000);
+      assert.deepEqual([await storage.statOf(`${root}/t`), await storage.statOf(`${root}/nothing`)], [null, null]);
+    });
+
     test("deleting twice is no error", async () => {
       const { storage, root } = await open();
       await storage.write(`${root}/gone`, bytesOf("x"));

@@ -108,6 +108,8 @@ named as (
             'trade': 'field.trade_id',
             'trade_row': value_at('row_values', 7),
         }) }}), '') as trade_id,
+        -- Binance has used an aggregate trade's id twice: the first of the trades in it tells them apart
+        case when format = 'agg_trade' then nullif(trim(coalesce(field.data.f, field.f)), '') end as first_trade_id,
         case when format = 'page' then nullif(upper(trim(field.symbol)), '') end as given_symbol,
         nullif(trim(field.name), '') as name,
         nullif(trim(field.category), '') as category,
@@ -148,7 +150,7 @@ numbered as (
     select
         *,
         upper(product_name) as product,
-        case when {{ matches('trade_id', '0|[1-9][0-9]{0,17}') }} then trade_id::bigint end as trade_number
+        case when {{ matches('trade_id', '0|[1-9][0-9]{0,18}') }} then try_cast(trade_id as bigint) end as trade_number
     from named
 
 ),
@@ -243,7 +245,7 @@ select
 
     -- who it is, and whether it counts
     trade_number,
-    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id, {{ microseconds_since_epoch('price_at') }}::string)) as identity,
+    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)) as identity,
     reason,
     case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
 from judged

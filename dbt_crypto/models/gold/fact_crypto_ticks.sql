@@ -84,6 +84,8 @@ select
     facts.price_at,
     facts.price_date,
     facts.source,
+    facts.product,
+    facts.trade_number,
     facts.log_topic,
     facts.log_partition,
     facts.log_offset,

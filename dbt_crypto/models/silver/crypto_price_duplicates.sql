@@ -1,33 +1,77 @@
 {{ config(partition_by=['price_date']) }}
 
-{# Every believable element whose identity was already taken: the other half of "counts once". #}
+{#
+    Every believable element whose identity was already taken: the other half of "counts once". What it says is kept, and compared with the
+    row that counts: a repetition that says something else is a conflict, to be seen rather than dropped. Times may differ by less than
+    a millisecond: sources give one trade's time in more or fewer digits.
+#}
+{% set values = ['price', 'volume_24h', 'market_cap', 'percent_change_1h', 'traded_volume'] %}
 with kept as (
 
     select price_date, log_topic, log_partition, log_offset, element_index, identity
     from {{ ref('crypto_price_updates') }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and {{ is_new_to_this_model() }}
 
+),
+
+copies as (
+
+    select elements.*
+    from {{ ref('crypto_elements') }} as elements
+    left join kept
+        on elements.price_date = kept.price_date
+        and elements.log_topic = kept.log_topic
+        and elements.log_partition = kept.log_partition
+        and elements.log_offset = kept.log_offset
+        and elements.element_index = kept.element_index
+    where elements.reason is null
+        and kept.identity is null
+        and {{ is_new_to_this_model() | replace('log_', 'elements.log_') }}
+
+),
+
+originals as (
+
+    select price_date, identity, price_at, {{ values | join(', ') }}
+    from {{ ref('crypto_price_updates') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and trade_number in (select trade_number from copies)
+
+    union all
+
+    select price_date, identity, price_at, {{ values | join(', ') }}
+    from {{ ref('crypto_price_updates') }}
+    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+        and trade_number is null and identity in (select identity from copies)
+
 )
 
 select
-    elements.identity,
-    elements.crypto_id,
-    elements.source,
-    elements.price_at,
-    elements.price_date,
-    elements.ingested_at,
-    elements.log_topic,
-    elements.log_partition,
-    elements.log_offset,
-    elements.element_index,
-    elements.element_count
-from {{ ref('crypto_elements') }} as elements
-left join kept
-    on elements.price_date = kept.price_date
-    and elements.log_topic = kept.log_topic
-    and elements.log_partition = kept.log_partition
-    and elements.log_offset = kept.log_offset
-    and elements.element_index = kept.element_index
-where elements.reason is null
-    and kept.identity is null
-    and {{ is_new_to_this_model() | replace('log_', 'elements.log_') }}
+    -- keys
+    copies.identity,
+    copies.crypto_id,
+    copies.source,
+
+    -- what it says, and whether the row that counts says something else
+    {% for value in values %}
+    copies.{{ value }},
+    {% endfor %}
+    (
+        {% for value in values %}
+        copies.{{ value }} is distinct from originals.{{ value }}
+        or {% endfor -%}
+        abs({{ microseconds_since_epoch('copies.price_at') }} - {{ microseconds_since_epoch('originals.price_at') }}) >= 1000
+    ) as is_conflicting,
+
+    -- when
+    copies.price_at,
+    copies.price_date,
+    copies.ingested_at,
+
+    -- bronze coordinates
+    copies.log_topic,
+    copies.log_partition,
+    copies.log_offset,
+    copies.element_index,
+    copies.element_count
+from copies
+left join originals on copies.price_date = originals.price_date and copies.identity = originals.identity

@@ -12,7 +12,7 @@ with updates as (
     select
         *,
         date_trunc('minute', price_at) as minute_at,
-        {{ tuple_of('price_at, log_partition, log_offset, element_index') }} as position
+        {{ tuple_of(event_order() | join(', ')) }} as position
     from {{ ref('crypto_price_updates') }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }})
         and price_at >= date_trunc('minute', {{ span.first }}) and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute

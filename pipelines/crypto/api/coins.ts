@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { ApiResource, ReadTables } from "../../../src/pipeline/definition.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { PageQuery } from "../../../src/serve/schemas/values.ts";
+import { EVENT_POSITION } from "../columns.ts";
 import { compareDecimals, decimal, decimalOrNull, numberOrNull, time, timeOrNull } from "./figures.ts";
 import { COIN_SORTS, Coin, Coins, type CoinSort } from "./schemas.ts";
 
@@ -23,7 +24,7 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
   const minutes = table("silver.crypto_prices_clean");
   const updates = table("silver.crypto_price_updates");
   const partOfMinute = (span: string) => `
-      select crypto_id, arg_max(price, row(price_at, log_partition, log_offset, element_index)) as price, max(price_at) as price_at
+      select crypto_id, arg_max(price, ${EVENT_POSITION}) as price, max(price_at) as price_at
       from ${updates}
       where price_date = cast(${moment(span)} as date) and price_at >= date_trunc('minute', ${moment(span)}) and price_at <= ${moment(span)}
       group by crypto_id`;

@@ -29,11 +29,11 @@ export function changeGauge({ direction, percent, window_minutes }: Change, hyst
     read(tick: Tick, _arrival, { prices }, memo) {
       const readings: Reading[] = [];
       if (direction !== "rise") {
-        const highest = prices.highest(tick.at_us, window_us) ?? tick.value;
+        const highest = prices.highest(tick, window_us) ?? tick.value;
         readings.push(judge("fall", highest - tick.value, highest));
       }
       if (direction !== "fall") {
-        const lowest = prices.lowest(tick.at_us, window_us) ?? tick.value;
+        const lowest = prices.lowest(tick, window_us) ?? tick.value;
         readings.push(judge("rise", tick.value - lowest, lowest));
       }
       return { readings, memo };

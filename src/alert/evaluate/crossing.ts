@@ -7,8 +7,8 @@ type Crosses = Extract<Condition, { kind: "crosses" }>;
 const WHOLE = 100_000_000n;
 
 /**
- * A crossing lies between two ticks that follow each other: the one before was not beyond the level, this one is. So the first
- * tick that a rule sees crosses nothing, and a late tick, which follows nobody, does not either.
+ * A crossing lies between two ticks that follow each other in the order of events: the one before was not beyond the level, this one
+ * is. So the first tick that a rule sees crosses nothing, and a late tick, which follows nobody, does not either.
  */
 export function crossingGauge({ direction, level }: Crosses, hysteresis_percent: number): Gauge {
   const limit = unitsOf(level);

@@ -1,10 +1,12 @@
+import type { Tick } from "../../pipeline/definition.ts";
+import { compareEvents } from "../../pipeline/event-order.ts";
+
 export const MINUTE_US = 60_000_000;
 
 interface Minute {
   amount: bigint;
-  /** The last price by event time, the later in the log where two have one time. */
-  close: bigint;
-  close_at_us: number;
+  /** The last in the order of events. */
+  close: Tick;
 }
 
 /** Versions are never used twice, not even by another history: a subject that is forgotten and comes back has a new one. */
@@ -26,8 +28,8 @@ export class MinuteHistory {
     return this.#version;
   }
 
-  add(at_us: number, value: bigint, amount: bigint | null, keep_minutes: number): void {
-    const minute = Math.floor(at_us / MINUTE_US);
+  add(tick: Tick, keep_minutes: number): void {
+    const minute = Math.floor(tick.at_us / MINUTE_US);
     if (minute !== this.#newest) this.#version = last_version += 1;
     if (minute > this.#newest) {
       this.#newest = minute;
@@ -39,14 +41,11 @@ export class MinuteHistory {
     }
     const found = this.#minutes.get(minute);
     if (found === undefined) {
-      this.#minutes.set(minute, { amount: amount ?? 0n, close: value, close_at_us: at_us });
+      this.#minutes.set(minute, { amount: tick.amount ?? 0n, close: tick });
       return;
     }
-    found.amount += amount ?? 0n;
-    if (at_us >= found.close_at_us) {
-      found.close = value;
-      found.close_at_us = at_us;
-    }
+    found.amount += tick.amount ?? 0n;
+    if (compareEvents(tick, found.close) >= 0) found.close = tick;
   }
 
   /** Added up over `count` minutes from `first` on. */
@@ -61,7 +60,9 @@ export class MinuteHistory {
     const returns: number[] = [];
     for (let minute = first; minute < first + count; minute += 1) {
       const [before, now] = [this.#minutes.get(minute - 1), this.#minutes.get(minute)];
-      if (before && now && before.close > 0n && now.close > 0n) returns.push(Math.log(Number(now.close) / Number(before.close)));
+      if (!before || !now) continue;
+      const [close_before, close] = [before.close.value, now.close.value];
+      if (close_before > 0n && close > 0n) returns.push(Math.log(Number(close) / Number(close_before)));
     }
     return returns;
   }

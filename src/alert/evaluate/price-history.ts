@@ -1,10 +1,13 @@
+import { compareEvents, type EventPosition } from "../../pipeline/event-order.ts";
 import { Staircase } from "./staircase.ts";
-import { TicksByTime } from "./ticks-by-time.ts";
+import { TicksInOrder } from "./ticks-in-order.ts";
 
 const SECOND_US = 1_000_000;
 
 /** Ticks held for late ones to be judged by; beyond it the oldest second settles early. */
 const MAX_RECENT_TICKS = 50_000;
+
+type Priced = EventPosition & { value: bigint };
 
 /** What is told of the ticks of one second without looking at each. */
 interface Second {
@@ -15,7 +18,8 @@ interface Second {
 }
 
 /**
- * The prices of one subject, for the highest or lowest of a window that ends at a tick: at the newest, or at one that came late.
+ * The prices of one subject, for the highest or lowest of a window that ends with a tick: with the newest in the order of events, or with
+ * one that came late. Of the ticks of its own moment the window has those that come before it.
  * Staircases answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
  * the ticks of the last minutes are therefore kept, summed up by seconds, and staircases of what is older than those (`settled`) answer
  * for the rest.
@@ -26,27 +30,29 @@ export class PriceHistory {
   readonly #lowest = new Staircase("lowest");
   readonly #settled_highest = new Staircase("highest");
   readonly #settled_lowest = new Staircase("lowest");
-  readonly #recent = new TicksByTime();
+  readonly #recent = new TicksInOrder();
   /** Of the recent ticks, oldest first. */
   readonly #seconds: Second[] = [];
   /** Ticks before this second are settled. */
   #settled_before = -Infinity;
-  #newest_us = -Infinity;
+  #newest: EventPosition | null = null;
 
   constructor(lateness_us: number) {
     this.#lateness_us = lateness_us;
   }
 
   /** False where the tick is too old to have a place: then it is not taken. */
-  add(at_us: number, value: bigint, keep_us: number): boolean {
+  add(tick: Priced, keep_us: number): boolean {
+    const { at_us, value } = tick;
     const second = Math.floor(at_us / SECOND_US);
     if (second < this.#settled_before) return false;
-    this.#newest_us = Math.max(this.#newest_us, at_us);
+    if (this.#newest === null || compareEvents(tick, this.#newest) > 0) this.#newest = tick;
+    const newest_us = this.#newest.at_us;
     this.#highest.add(at_us, value);
     this.#lowest.add(at_us, value);
-    this.#remember(second, at_us, value);
-    this.#settle(Math.floor((this.#newest_us - this.#lateness_us) / SECOND_US));
-    const oldest_us = this.#newest_us - keep_us;
+    this.#remember(second, tick);
+    this.#settle(Math.floor((newest_us - this.#lateness_us) / SECOND_US));
+    const oldest_us = newest_us - keep_us;
     this.#highest.forget(oldest_us);
     this.#lowest.forget(oldest_us);
     // The last second that is not settled yet may hold ticks that are later still.
@@ -56,20 +62,25 @@ export class PriceHistory {
     return true;
   }
 
-  /** Of all ticks taken with times from `at_us - window_us` to `at_us`, both included. */
-  highest(at_us: number, window_us: number): bigint | null {
-    const since_us = at_us - window_us;
-    if (at_us >= this.#newest_us) return this.#highest.since(since_us);
-    return this.#until(at_us, since_us, this.#settled_highest.since(since_us), true);
+  /** Of all ticks taken from `window_us` before the given one, that moment included, to the given one, itself included. */
+  highest(last: EventPosition, window_us: number): bigint | null {
+    const since_us = last.at_us - window_us;
+    if (this.#isNewest(last)) return this.#highest.since(since_us);
+    return this.#until(last, since_us, this.#settled_highest.since(since_us), true);
   }
 
-  lowest(at_us: number, window_us: number): bigint | null {
-    const since_us = at_us - window_us;
-    if (at_us >= this.#newest_us) return this.#lowest.since(since_us);
-    return this.#until(at_us, since_us, this.#settled_lowest.since(since_us), false);
+  lowest(last: EventPosition, window_us: number): bigint | null {
+    const since_us = last.at_us - window_us;
+    if (this.#isNewest(last)) return this.#lowest.since(since_us);
+    return this.#until(last, since_us, this.#settled_lowest.since(since_us), false);
   }
 
-  #until(at_us: number, since_us: number, settled: bigint | null, is_highest: boolean): bigint | null {
+  #isNewest(position: EventPosition): boolean {
+    return this.#newest === null || compareEvents(position, this.#newest) >= 0;
+  }
+
+  #until(last: EventPosition, since_us: number, settled: bigint | null, is_highest: boolean): bigint | null {
+    const { at_us } = last;
     let extreme = settled;
     const consider = (value: bigint) => {
       if (extreme === null || (is_highest ? value > extreme : value < extreme)) extreme = value;
@@ -83,7 +94,7 @@ export class PriceHistory {
       else if (from_us + SECOND_US > since_us) {
         for (let tick = index; tick < end; tick += 1) {
           const time = this.#recent.time(tick);
-          if (time >= since_us && time <= at_us) consider(this.#recent.value(tick));
+          if (time >= since_us && this.#recent.compare(tick, last) <= 0) consider(this.#recent.value(tick));
         }
       }
       index = end;
@@ -91,8 +102,9 @@ export class PriceHistory {
     return extreme;
   }
 
-  #remember(second: number, at_us: number, value: bigint): void {
-    this.#recent.add(at_us, value);
+  #remember(second: number, tick: Priced): void {
+    const { value } = tick;
+    this.#recent.add(tick, value);
     let index = this.#seconds.length;
     while (index > 0 && (this.#seconds[index - 1]?.second ?? 0) > second) index -= 1;
     const found = this.#seconds[index - 1];

@@ -1,4 +1,5 @@
 import type { Tick } from "../../pipeline/definition.ts";
+import { compareEvents } from "../../pipeline/event-order.ts";
 import { MINUTE_US, MinuteHistory } from "./minute-history.ts";
 import { PriceHistory } from "./price-history.ts";
 
@@ -14,25 +15,25 @@ export interface Spans {
   minutes: number | null;
 }
 
-/** late: older than the newest of its subject, by at most five minutes; historic: older still, and not taken. */
+/** late: before the newest of its subject in the order of events, by at most five minutes; historic: older still, and not taken. */
 export type Arrival = "newest" | "late" | "historic";
 
-/** What rules may know of one subject: its ticks in log order, by event time, as far back as the longest rule looks. */
+/** What rules may know of one subject: its ticks in log order, by the order of events, as far back as the longest rule looks. */
 export class SubjectHistory {
   readonly prices = new PriceHistory(LATENESS_US);
   readonly minutes = new MinuteHistory();
-  #newest_us = -Infinity;
+  #newest: Tick | null = null;
 
   get newest_us(): number {
-    return this.#newest_us;
+    return this.#newest?.at_us ?? -Infinity;
   }
 
   take(tick: Tick, spans: Spans): Arrival {
-    if (tick.at_us < Math.max(this.#newest_us, tick.ingested_at_us) - LATENESS_US) return "historic";
-    if (spans.prices_us !== null && !this.prices.add(tick.at_us, tick.value, spans.prices_us)) return "historic";
-    if (spans.minutes !== null) this.minutes.add(tick.at_us, tick.value, tick.amount, spans.minutes);
-    if (tick.at_us < this.#newest_us) return "late";
-    this.#newest_us = tick.at_us;
+    if (tick.at_us < Math.max(this.newest_us, tick.ingested_at_us) - LATENESS_US) return "historic";
+    if (spans.prices_us !== null && !this.prices.add(tick, spans.prices_us)) return "historic";
+    if (spans.minutes !== null) this.minutes.add(tick, spans.minutes);
+    if (this.#newest !== null && compareEvents(tick, this.#newest) < 0) return "late";
+    this.#newest = tick;
     return "newest";
   }
 }

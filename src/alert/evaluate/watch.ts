@@ -10,9 +10,9 @@ import type { Arrival, SubjectHistory } from "./subject-history.ts";
 
 /**
  * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
- * in order of event time, for which it no longer does: one alert, however many ticks.
+ * in the order of events, for which it no longer does: one alert, however many ticks.
  *
- * A late tick is judged by the window before its own time. It may open an episode, so that no fall is missed for the order in
+ * A late tick is judged by the window before it in the order of events. It may open an episode, so that no fall is missed for the order in
  * which it was heard of; it ends none, because what is newer speaks for the present; and one from before the end of the last
  * episode belongs to that episode.
  */
@@ -46,7 +46,7 @@ export class Watch {
     const events: AlertEvent[] = [];
     const ended = this.#goOn(tick, arrival, readings);
     if (ended !== null) events.push({ event: "recovered", alert: ended });
-    const opened = this.#open(tick, readings, now_us);
+    const opened = this.#open(tick, arrival, readings, now_us);
     if (opened !== null) events.push({ event: "fired", alert: opened });
     return events;
   }
@@ -66,11 +66,12 @@ export class Watch {
     return { ...active, state: "recovered", ended_by: "recovery", ended_at: isoFromMicros(tick.at_us) };
   }
 
-  #open(tick: Tick, readings: readonly Reading[], now_us: number): Alert | null {
+  #open(tick: Tick, arrival: Arrival, readings: readonly Reading[], now_us: number): Alert | null {
     const { active, ended_at_us, opened_at_us } = this.states.get(tick.subject);
     const reading = readings.find(({ is_opening }) => is_opening);
     if (active !== null || reading === undefined) return null;
-    if (ended_at_us !== null && tick.at_us < ended_at_us) return null;
+    // A late tick of the very moment at which the episode ended comes before what ended it, or so shortly after it that it is no news.
+    if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us))) return null;
     if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
     const opened = openedAlert(this.rule, {
       ...reading,

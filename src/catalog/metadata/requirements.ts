@@ -3,13 +3,16 @@ import { canonicalLong, isSameLong } from "../long.ts";
 import type { Long, Requirement, TableChange, TableMetadata } from "../model.ts";
 import { arrayIn, asLong, integerIn, longIn, objectIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
 
-/** The requirements that compare one integer of the metadata: type → key, which is the same in both. */
+/**
+ * The requirements that compare one integer of the metadata, by type: its key there, the key that states it, and what the message
+ * calls it. Messages are worded as those of the reference implementation (UpdateRequirement.java), by which its clients tell them.
+ */
 const INTEGER_REQUIREMENTS = new Map([
-  ["assert-last-assigned-field-id", { stated: "last-assigned-field-id", actual: "last-column-id" }],
-  ["assert-current-schema-id", { stated: "current-schema-id", actual: "current-schema-id" }],
-  ["assert-last-assigned-partition-id", { stated: "last-assigned-partition-id", actual: "last-partition-id" }],
-  ["assert-default-spec-id", { stated: "default-spec-id", actual: "default-spec-id" }],
-  ["assert-default-sort-order-id", { stated: "default-sort-order-id", actual: "default-sort-order-id" }],
+  ["assert-last-assigned-field-id", { stated: "last-assigned-field-id", actual: "last-column-id", name: "last assigned field id" }],
+  ["assert-current-schema-id", { stated: "current-schema-id", actual: "current-schema-id", name: "current schema" }],
+  ["assert-last-assigned-partition-id", { stated: "last-assigned-partition-id", actual: "last-partition-id", name: "last assigned partition id" }],
+  ["assert-default-spec-id", { stated: "default-spec-id", actual: "default-spec-id", name: "default partition spec" }],
+  ["assert-default-sort-order-id", { stated: "default-sort-order-id", actual: "default-sort-order-id", name: "default sort order" }],
 ]);
 
 /**
@@ -40,13 +43,13 @@ export function checkRequirements(metadata: TableMetadata, requirements: readonl
     if (integer !== undefined) {
       const expected = integerIn(requirement, integer.stated);
       const actual = metadata[integer.actual];
-      if (expected !== actual) throw commitConflict(`Requirement failed: ${requirement.type}: expected ${expected}, found ${String(actual)}`);
+      if (expected !== actual) throw commitConflict(`Requirement failed: ${integer.name} changed: expected id ${expected} != ${String(actual)}`);
     } else if (requirement.type === "assert-create") {
-      throw commitConflict("Requirement failed: the table already exists");
+      throw commitConflict("Requirement failed: table already exists");
     } else if (requirement.type === "assert-table-uuid") {
       const expected = stringIn(requirement, "uuid");
       if (expected.toLowerCase() !== metadata["table-uuid"].toLowerCase()) {
-        throw commitConflict(`Requirement failed: UUID does not match: expected ${expected}, found ${metadata["table-uuid"]}`);
+        throw commitConflict(`Requirement failed: UUID does not match: expected ${metadata["table-uuid"]} != ${expected}`);
       }
     } else if (requirement.type === "assert-ref-snapshot-id") {
       checkRef(metadata, requirement);
@@ -68,7 +71,7 @@ function checkRef(metadata: TableMetadata, requirement: Requirement): void {
   if (isSameLong(ref?.["snapshot-id"], expected)) return;
   if (ref === undefined) throw commitConflict(`Requirement failed: branch or tag ${name} is missing, expected ${expected}`);
   if (expected === null) throw commitConflict(`Requirement failed: ${ref.type} ${name} was created concurrently`);
-  throw commitConflict(`Requirement failed: ${ref.type} ${name} has changed: expected id ${expected}, found ${ref["snapshot-id"]}`);
+  throw commitConflict(`Requirement failed: ${ref.type} ${name} has changed: expected id ${expected} != ${ref["snapshot-id"]}`);
 }
 
 function checkDescent(metadata: TableMetadata, ancestor_id: Long): void {

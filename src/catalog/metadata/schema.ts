@@ -11,6 +11,8 @@ export interface Column {
   is_required: boolean;
   /** Below a list or map, where one row has many values. */
   is_repeated: boolean;
+  /** The struct, list or map that it is directly in; null at the top. */
+  parent_id: number | null;
 }
 
 /** Types that older readers would not know (spec: "Format versioning"). */
@@ -36,8 +38,9 @@ function walk(type: unknown, parent: Omit<Column, "id" | "type" | "is_required">
   });
   const enter = (id_key: string, name: string, type_key: string, is_required: boolean, holder: JsonObject, is_repeated: boolean) => {
     const place = below(name, is_repeated);
-    visit({ id: integerIn(holder, id_key), path: place.path, type: holder[type_key], is_required, is_repeated: place.is_repeated });
-    return () => walk(holder[type_key], place, visit);
+    const id = integerIn(holder, id_key);
+    visit({ id, path: place.path, type: holder[type_key], is_required, is_repeated: place.is_repeated, parent_id: parent.parent_id });
+    return () => walk(holder[type_key], { ...place, parent_id: id }, visit);
   };
   const descend =
     nested["type"] === "struct"
@@ -58,7 +61,7 @@ function walk(type: unknown, parent: Omit<Column, "id" | "type" | "is_required">
 export function columnsOf(schema: Schema): Map<number, Column> {
   const by_id = new Map<number, Column>();
   const paths = new Set<string>();
-  walk(schema, { path: "", is_repeated: false, depth: 0 }, (column) => {
+  walk(schema, { path: "", is_repeated: false, parent_id: null, depth: 0 }, (column) => {
     if (by_id.has(column.id)) throw badRequest(`Field id ${column.id} is used twice in the schema`);
     if (paths.has(column.path)) throw badRequest(`Column ${column.path} appears twice in the schema`);
     by_id.set(column.id, column);

@@ -93,6 +93,9 @@ function legacyFields(metadata: TableMetadata): JsonObject {
   };
 }
 
+/** Metadata of a table with hundreds of thousands of snapshots fits, compressed or not. */
+export const MAX_METADATA_BYTES = 256 * 1024 * 1024;
+
 const GZIP_MAGIC = [0x1f, 0x8b];
 
 /** Throws BAD_REQUEST for bytes that are no metadata of a table; the message never quotes them. */
@@ -100,7 +103,7 @@ export function parseMetadata(bytes: Uint8Array, location: string): TableMetadat
   let value: unknown;
   try {
     const is_gzipped = bytes[0] === GZIP_MAGIC[0] && bytes[1] === GZIP_MAGIC[1];
-    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(is_gzipped ? gunzipSync(bytes) : bytes));
+    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(is_gzipped ? gunzipSync(bytes, { maxOutputLength: MAX_METADATA_BYTES }) : bytes));
   } catch (error) {
     throw badRequest(`${location} holds no JSON`, error);
   }

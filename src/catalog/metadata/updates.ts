@@ -3,6 +3,7 @@ import { maxLong } from "../long.ts";
 import type { TableMetadata, Update } from "../model.ts";
 import { integerIn, objectIn, stringIn, stringMapIn, stringsIn, type JsonObject } from "../shape.ts";
 import { change, startDraft, type Draft } from "./draft.ts";
+import { checkEvolution } from "./evolution.ts";
 import {
   addSchema,
   addSortOrder,
@@ -73,6 +74,7 @@ export function applyUpdates(base: TableMetadata, updates: readonly Update[], no
   settleSnapshotLog(draft);
   const { metadata } = draft;
   checkDefaultsFitSchema(metadata);
+  checkEvolution(base, metadata, updates);
   const newest_entry_ms = metadata["snapshot-log"].at(-1)?.["timestamp-ms"] ?? 0;
   metadata["last-updated-ms"] = maxLong(maxLong(base["last-updated-ms"], now_ms), newest_entry_ms);
   return metadata;

@@ -1,3 +1,4 @@
+import { isBelow } from "../confinement.ts";
 import type { TableMetadata } from "../model.ts";
 
 /** The chain of metadata files of one table: names, the log of earlier ones, and which drop off its end. */
@@ -47,5 +48,8 @@ function defaultVersions(log: TableMetadata["metadata-log"], now_ms: number): nu
 export function droppedVersions(next: TableMetadata, base: TableMetadata): string[] {
   if (next.properties["write.metadata.delete-after-commit.enabled"] === "false") return [];
   const kept = new Set(next["metadata-log"].map((entry) => entry["metadata-file"]));
-  return base["metadata-log"].map((entry) => entry["metadata-file"]).filter((file) => !kept.has(file));
+  const folders = [base.location, next.location].map((location) => `${location}/metadata`);
+  const dropped = base["metadata-log"].map((entry) => entry["metadata-file"]).filter((file) => !kept.has(file));
+  // Another program may have written the log: what it names elsewhere is not the catalog's to delete.
+  return dropped.filter((file) => folders.some((folder) => isBelow(file, folder)));
 }

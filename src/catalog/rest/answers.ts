@@ -15,18 +15,24 @@ export interface Answer {
 const ERRORS: Record<string, { status: number; type: string }> = {
   BAD_REQUEST: { status: 400, type: "BadRequestException" },
   UNSUPPORTED_LOCATION: { status: 400, type: "BadRequestException" },
+  NOT_AUTHORIZED: { status: 401, type: "NotAuthorizedException" },
   FORBIDDEN: { status: 403, type: "ForbiddenException" },
   NO_SUCH_ROUTE: { status: 404, type: "NoSuchEndpointException" },
   NO_SUCH_NAMESPACE: { status: 404, type: "NoSuchNamespaceException" },
   NO_SUCH_TABLE: { status: 404, type: "NoSuchTableException" },
   NO_SUCH_VIEW: { status: 404, type: "NoSuchViewException" },
+  FILE_NOT_FOUND: { status: 404, type: "NotFoundException" },
+  NOT_A_FILE: { status: 404, type: "NotFoundException" },
   METHOD_NOT_ALLOWED: { status: 405, type: "MethodNotAllowedException" },
   UNSUPPORTED: { status: 406, type: "UnsupportedOperationException" },
   NAMESPACE_EXISTS: { status: 409, type: "AlreadyExistsException" },
   TABLE_EXISTS: { status: 409, type: "AlreadyExistsException" },
   NAMESPACE_NOT_EMPTY: { status: 409, type: "NamespaceNotEmptyException" },
   COMMIT_CONFLICT: { status: 409, type: "CommitFailedException" },
+  FILE_TOO_LARGE: { status: 400, type: "BadRequestException" },
   BODY_TOO_LARGE: { status: 413, type: "BadRequestException" },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, type: "BadRequestException" },
+  TABLE_DAMAGED: { status: 422, type: "UnprocessableEntityException" },
   UNPROCESSABLE: { status: 422, type: "UnprocessableEntityException" },
   UNKNOWN_OUTCOME: { status: 500, type: "CommitStateUnknownException" },
 };
@@ -41,7 +47,9 @@ export function errorAnswer(error: unknown): Answer {
   const is_operating = error instanceof OperatingError;
   const { status, type } = is_operating ? (ERRORS[error.code] ?? UNAVAILABLE) : INTERNAL;
   const message = is_operating ? error.message : "Internal error; the catalog's log has the details";
-  return { status, body: { error: { message, type, code: status } } };
+  // RFC 6750: how a client learns what it has to show.
+  const headers: Record<string, string> = status === 401 ? { "www-authenticate": "Bearer" } : {};
+  return { status, headers, body: { error: { message, type, code: status } } };
 }
 
 export function send(response: ServerResponse, answer: Answer, is_head: boolean): void {

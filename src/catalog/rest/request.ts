@@ -9,8 +9,9 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** A client reads the refusal only when it has sent everything, so somewhat larger bodies are received and thrown away. */
 const MAX_RECEIVED_BYTES = 4 * MAX_BODY_BYTES;
 
-/** The body as a JSON object. Throws BAD_REQUEST, BODY_TOO_LARGE. */
+/** The body as a JSON object. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST, BODY_TOO_LARGE. */
 export async function readBody(request: IncomingMessage): Promise<JsonObject> {
+  checkJson(request.headers["content-type"]);
   const chunks: Buffer[] = [];
   let size_bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -32,24 +33,11 @@ export async function readBody(request: IncomingMessage): Promise<JsonObject> {
   return asObject(value, "The request body");
 }
 
-const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-export function isLoopback(host: string): boolean {
-  return host === "::1" || LOOPBACK_NAMES.has(host);
-}
-
-/**
- * A web page can make its visitor's browser send requests here: under a name of its own that resolves to this machine (then
- * Host gives it away), or from another origin (then Origin does). Clients of catalogs send neither.
- * Throws FORBIDDEN.
- */
-export function checkSender(request: IncomingMessage): void {
-  const { host, origin } = request.headers;
-  const refuse = (what: string) => {
-    throw new OperatingError("FORBIDDEN", `This catalog answers programs on its own machine only; refused ${what}`, {
-      next_step: "Address the catalog as 127.0.0.1 or localhost, and not from a web page.",
-    });
-  };
-  if (!LOOPBACK_NAMES.has((host ?? "").replace(/:\d+$/, "").toLowerCase())) refuse(`the host ${JSON.stringify(host ?? "")}`);
-  if (origin !== undefined) refuse(`the origin ${JSON.stringify(origin)}`);
+/** A page of another site can send forms and plain text here, but no JSON without asking first. */
+function checkJson(content_type: string | undefined): void {
+  const type = (content_type ?? "").split(";")[0]?.trim().toLowerCase();
+  if (type === "application/json") return;
+  throw new OperatingError("UNSUPPORTED_MEDIA_TYPE", `The body must be JSON; its content type is ${JSON.stringify(content_type ?? "")}`, {
+    next_step: "Send it with the header content-type: application/json.",
+  });
 }

@@ -67,7 +67,8 @@ function split(url: string): { path: string; query: URLSearchParams } {
 function segmentsOf(path: string): string[] {
   let segments: string[];
   try {
-    segments = path.replace(/^\/+|\/+$/g, "").split("/").map(decodeURIComponent);
+    // The reference client encodes names as a form does, in which a plus is a space; a plus itself comes as %2B.
+    segments = path.replace(/^\/+|\/+$/g, "").replaceAll("+", "%20").split("/").map(decodeURIComponent);
   } catch (error) {
     throw badRequest("The path is not valid percent-encoded UTF-8", error);
   }

@@ -7,7 +7,7 @@ import { formatMetadata } from "../metadata/text.ts";
 import type { LoadedTable, PartitionSpec, Requirement, Schema, TableChange, TableIdentifier, TableMetadata, Update } from "../model.ts";
 import { arrayIn, asObject, booleanIn, objectIn, stringIn, stringMapIn, stringsIn, type JsonObject } from "../shape.ts";
 import type { Answer } from "./answers.ts";
-import { pageOf, tableOf, type Route } from "./router.ts";
+import { pageOf, tableOf, type Call, type Route } from "./router.ts";
 
 export const TABLE_ROUTES: readonly Route[] = [
   {
@@ -36,6 +36,8 @@ export const TABLE_ROUTES: readonly Route[] = [
       const mode = call.query.get("snapshots") ?? "all";
       if (mode !== "all" && mode !== "refs") throw badRequest('snapshots must be "all" or "refs"');
       const table = await call.catalog.loadTable(tableOf(call));
+      // Others report a damaged file as an error; DuckDB ends its process, which may be this one.
+      if (isDuckDB(call)) await call.catalog.inspect(table);
       const etag = etagOf(table, mode);
       if (call.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true) return { status: 304, headers: { etag } };
       const metadata = mode === "refs" ? withReferencedSnapshots(table.metadata) : table.metadata;
@@ -110,6 +112,10 @@ export const TABLE_ROUTES: readonly Route[] = [
     },
   },
 ];
+
+function isDuckDB({ headers }: Call): boolean {
+  return headers["user-agent"]?.startsWith("duckdb/") === true;
+}
 
 /** The metadata goes out as parts that are formatted once: at 2,000 snapshots it is a megabyte, and every reader asks for it. */
 function tableAnswer(table: LoadedTable, etag = etagOf(table, "all")): Answer {

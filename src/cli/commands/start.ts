@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
+import { CATALOG_TOKEN_VARIABLE } from "../../engine/catalog-token.ts";
 import type { CommonOptions } from "../context.ts";
 import type { Profile } from "../../lake/lake.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
@@ -15,6 +16,7 @@ interface StartOptions extends CommonOptions {
   profile: Profile;
   warehouse?: string;
   catalogPort: number;
+  catalogToken?: string;
   speed?: number | "max";
   produce: boolean;
   transform: boolean;
@@ -43,6 +45,7 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
     .option("--host <address>", "address that they are served on; any but loopback needs a token", DEFAULT_HOST)
     .option("--token <token>", "what callers have to show, 16 characters or more (default: COINLAKE_TOKEN, where set)")
     .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
+    .option("--catalog-token <token>", `what clients of the catalog have to show; other users see arguments, so better set ${CATALOG_TOKEN_VARIABLE}`)
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
     .option("--no-produce", "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same")
     .option("--no-transform", "leave silver and gold to `transform`, as Airflow's DAG calls it; in a cluster alone")
@@ -55,6 +58,8 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
     .action(async (options: StartOptions, command: Command) => {
       if (options.profile !== "cluster" && !(options.produce && options.transform)) command.error("error: --no-produce and --no-transform are for --profile cluster alone");
       if (options.untilDrained && !options.transform) command.error("error: with --no-transform nothing is drained: leave out one of --until-drained and --no-transform");
+      // Processes that this one starts find it there too.
+      if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({
         pipeline,
         data_folder: options.data ?? "",

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
-import { clusterFolder } from "../../cluster/state.ts";
+import { desiredStreams, setDesiredStreams } from "../../cluster/desired.ts";
+import { clusterFolder, readEnvironment } from "../../cluster/state.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
 import { lagOf, type StreamProgress } from "../../engine/cluster/spark/progress.ts";
 import type { SparkStreams, StreamEvent } from "../../engine/cluster/spark/streams.ts";
@@ -109,6 +110,7 @@ function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
           output.say(`${job.name} runs: ${job.description}`);
           started.push({ stream: job.name, query_id: query.id, run_id: query.run_id });
         }
+        setDesiredStreams(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER), started.map(({ stream }) => stream), true);
         if (output.is_json) output.result(JSON.stringify(started, null, 2));
       });
     });
@@ -122,6 +124,8 @@ function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
     .action(async (names: string[], options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];
+        // First: the supervisor would start them again.
+        setDesiredStreams(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER), named(jobs, names).map(({ name }) => name), false);
         for (const { name } of named(jobs, names)) {
           const query = await streams.find(name);
           if (query === null) continue;
@@ -189,6 +193,26 @@ function named(jobs: readonly StreamJob[], names: readonly string[]): readonly S
   throw new OperatingError("UNKNOWN_STREAM", `There is no stream "${unknown}".`, {
     next_step: `Name one of these, or none for all: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
+}
+
+/** Starts the streams that are to run and do not, such as after Spark was started anew. Nothing to do while Spark does not run. */
+export async function ensureStreams(jobs: readonly StreamJob[], data_folder: string, say: (text: string) => void): Promise<void> {
+  const folder = clusterFolder(data_folder);
+  const desired = desiredStreams(folder);
+  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = readEnvironment(folder);
+  if (desired.length === 0 || !remote || !kafka_brokers) return;
+  const { SparkStreams: Streams } = await import("../../engine/cluster/spark/streams.ts");
+  const streams = new Streams(remote);
+  try {
+    const running = new Set((await streams.list()).map(({ name }) => name));
+    for (const job of jobs) {
+      if (!desired.includes(job.name) || running.has(job.name)) continue;
+      await job.start(streams, { kafka_brokers });
+      say(`the stream ${job.name} is started again`);
+    }
+  } finally {
+    streams.disconnect();
+  }
 }
 
 /** Finds Spark and Kafka by the environment, else by what the cluster of the data folder wrote down. */

@@ -93,6 +93,7 @@ export function formatVerification({ checks, figures, findings, notes }: Verific
     `elements judged by silver         ${count(figures.elements)}`,
     `  accepted                        ${count(figures.accepted)}`,
     `  duplicates                      ${count(figures.duplicates)}`,
+    `    conflicting                   ${count(figures.conflicting)}`,
     `  refused                         ${count(figures.refused)}`,
     ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",

@@ -19,10 +19,18 @@ export interface Tool {
   folders?: readonly string[];
 }
 
+export function hasTool(program: string): boolean {
+  return pathOf(program, []) !== undefined;
+}
+
+function pathOf(program: string, folders: readonly string[]): string | undefined {
+  const places = [...(process.env.PATH ?? "").split(delimiter), ...folders].filter(Boolean).map((folder) => join(folder, program));
+  return places.find(isExecutable);
+}
+
 /** Its path. Throws TOOL_MISSING. */
 export function findTool({ program, purpose, remedy, folders = [] }: Tool): string {
-  const places = [...(process.env.PATH ?? "").split(delimiter), ...folders].filter(Boolean).map((folder) => join(folder, program));
-  const found = places.find(isExecutable);
+  const found = pathOf(program, folders);
   if (found !== undefined) return found;
   throw new OperatingError("TOOL_MISSING", `The program "${program}", which ${purpose}, was not found on this machine.`, {
     next_step: remedy,

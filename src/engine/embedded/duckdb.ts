@@ -7,6 +7,7 @@ import type { S3Settings } from "../../storage/s3/settings.ts";
 import { trackInstance } from "./instances.ts";
 import { createS3Secret } from "./s3-secret.ts";
 import { spillFolder } from "./spill.ts";
+import { quoteText } from "./sql.ts";
 
 export interface DuckDBOptions {
   memory_limit_mb: number;
@@ -61,15 +62,19 @@ async function loadExtensions(connection: DuckDBConnection, has_packages: boolea
   }
 }
 
+/** Name of the secret that holds the catalog's token. */
+const CATALOG_SECRET = "coinlake_catalog";
+
 /** Makes the catalog's tables visible as `alias.<namespace>.<table>` in every connection of the instance. */
 export async function attachCatalog(
   connection: DuckDBConnection,
   catalog_url: string,
   alias: string,
-  options: { is_read_only: boolean } = { is_read_only: false },
+  { is_read_only = false, token = null }: { is_read_only?: boolean; token?: string | null } = {},
 ): Promise<void> {
-  const access = options.is_read_only ? ", READ_ONLY" : "";
-  await connection.run(
-    `ATTACH 'coinlake' AS ${alias} (TYPE iceberg, ENDPOINT '${catalog_url}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none'${access})`,
-  );
+  const options = ["TYPE iceberg", `ENDPOINT '${catalog_url}'`, "ACCESS_DELEGATION_MODE 'none'"];
+  if (token !== null) await connection.run(`CREATE OR REPLACE SECRET ${CATALOG_SECRET} (TYPE iceberg, TOKEN ${quoteText(token)})`);
+  options.push(...(token === null ? ["AUTHORIZATION_TYPE 'none'"] : ["AUTHORIZATION_TYPE 'oauth2'", `SECRET ${CATALOG_SECRET}`]));
+  if (is_read_only) options.push("READ_ONLY");
+  await connection.run(`ATTACH 'coinlake' AS ${alias} (${options.join(", ")})`);
 }

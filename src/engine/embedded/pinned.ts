@@ -12,6 +12,8 @@ DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
 
 export interface PinnedTablesOptions {
   catalog_url: string;
+  /** What the catalog asks its clients for; null where it asks for nothing. */
+  token?: string | null;
   s3: S3Settings | null;
   memory_limit_mb?: number;
 }
@@ -29,10 +31,10 @@ export class PinnedTables {
     this.#connection = connection;
   }
 
-  static async open({ catalog_url, s3, memory_limit_mb = 384 }: PinnedTablesOptions): Promise<PinnedTables> {
+  static async open({ catalog_url, token = null, s3, memory_limit_mb = 384 }: PinnedTablesOptions): Promise<PinnedTables> {
     const instance = await openDuckDB({ s3, memory_limit_mb });
     const connection = await instance.connect();
-    await attachCatalog(connection, catalog_url, "lake", { is_read_only: true });
+    await attachCatalog(connection, catalog_url, "lake", { is_read_only: true, token });
     for (const layer of LAYERS) await connection.run(`CREATE SCHEMA memory.${layer}`);
     return new PinnedTables(instance, connection);
   }

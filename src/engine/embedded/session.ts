@@ -1,8 +1,9 @@
 import { DuckDBTimestampTZValue, type DuckDBConnection, type DuckDBInstance } from "@duckdb/node-api";
+import type { Catalog } from "../../catalog/catalog.ts";
 import { nameOfTable, tableNamed } from "../../catalog/errors.ts";
 import { isSameLong } from "../../catalog/long.ts";
 import { currentAt, historyOf, type HistoryEntry } from "../../catalog/metadata/history.ts";
-import type { LoadedTable, TableCatalog, TableIdentifier } from "../../catalog/model.ts";
+import type { LoadedTable, TableIdentifier } from "../../catalog/model.ts";
 import { OperatingError } from "../../errors.ts";
 import { currentSnapshot } from "../../iceberg/stage.ts";
 import { LAYERS } from "../../lake/layers.ts";
@@ -43,11 +44,11 @@ export class QuerySession {
   readonly #connection: DuckDBConnection;
   /** Where results tell what their scans read: that is noted a transaction each, and so nothing of one query is there for the next. */
   readonly #reader: Reader | null;
-  readonly #catalog: TableCatalog;
+  readonly #catalog: Catalog;
   /** Tables without a snapshot of the time travelled to, each with the error message for it. */
   readonly #too_young = new Map<string, string>();
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: TableCatalog) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: Catalog) {
     this.#instance = instance;
     this.#connection = connection;
     this.#reader = reader;
@@ -59,7 +60,7 @@ export class QuerySession {
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB({ name: "tables", ...options, s3 });
     const connection = await instance.connect();
-    await attachCatalog(connection, server.url, "lake", { is_read_only: true });
+    await attachCatalog(connection, server.url, "lake", { is_read_only: true, token: server.token });
     const session = new QuerySession(instance, connection, profile_folder === null ? null : await Reader.open(connection, profile_folder), catalog);
     await session.travelTo(null);
     return session;
@@ -77,6 +78,7 @@ export class QuerySession {
       return this.snapshots(null);
     }
     const snapshots = await this.snapshots(at_ms);
+    await this.#inspect(snapshots);
     await this.#mean(new Map(snapshots.map(({ table, snapshot_id }) => [table, snapshotOf(table, snapshot_id)])));
     for (const identifier of await this.tables()) {
       const table = nameOfTable(identifier);
@@ -94,11 +96,19 @@ export class QuerySession {
    */
   async hold(): Promise<TableSnapshot[]> {
     const snapshots = await this.snapshots(null);
+    await this.#inspect(snapshots);
     const tables = (await this.tables()).map(nameOfTable);
     const views = new Map(tables.map((table) => [table, `FROM lake.${quoteTable(table)} WHERE false`]));
     for (const { table, snapshot_id } of snapshots) views.set(table, snapshotOf(table, snapshot_id));
     await this.#mean(views);
     return snapshots;
+  }
+
+  /** The catalog looks at the current snapshots when DuckDB loads a table; those of a moment are named to it only in SQL. */
+  async #inspect(snapshots: readonly TableSnapshot[]): Promise<void> {
+    for (const { table, snapshot_id } of snapshots) {
+      await this.#catalog.inspect(await this.#catalog.loadTable(tableNamed(table)), BigInt(snapshot_id));
+    }
   }
 
   /** What names mean, as views by name. */

@@ -64,7 +64,7 @@ export class TailDatabase {
   static async open({ server, s3 }: Pick<OpenLake, "server" | "s3">, limits: Pick<DuckDBOptions, "memory_limit_mb" | "threads">): Promise<TailDatabase> {
     const instance = await openDuckDB({ name: "live", ...limits, s3 });
     const writer = await instance.connect();
-    await attachCatalog(writer, server.url, "lake", { is_read_only: true });
+    await attachCatalog(writer, server.url, "lake", { is_read_only: true, token: server.token });
     // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
     // empty table, "where reason is null" is never true again.
     await writer.run("SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live");

@@ -1,5 +1,6 @@
 import { isoFromMicros } from "../../clock.ts";
 import type { Tick } from "../../pipeline/definition.ts";
+import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";
 
 const SCALE = 18;
@@ -7,29 +8,30 @@ const SCALE = 18;
 /** The newest tick of each subject since the last look, however many there were. */
 export class TickBasket {
   #newest = new Map<string, { tick: Tick; updates: number }>();
+  /** The last that was told of each subject: of two ticks of one moment the later in the order of events may come first. */
+  readonly #told = new Map<string, Tick>();
 
   get is_empty(): boolean {
     return this.#newest.size === 0;
   }
 
-  /** By event time; of two at one time the later in the log, as everywhere. */
+  /** By the order of events. */
   add(tick: Tick): void {
     const known = this.#newest.get(tick.subject);
     if (known === undefined) this.#newest.set(tick.subject, { tick, updates: 1 });
     else {
       known.updates += 1;
-      if (tick.at_us >= known.tick.at_us) known.tick = tick;
+      if (compareEvents(tick, known.tick) > 0) known.tick = tick;
     }
   }
 
   take(): TicksEvent {
-    const ticks = Array.from(this.#newest.values(), ({ tick, updates }) => ({
-      id: tick.subject,
-      price: decimalOf(tick.value),
-      price_at: isoFromMicros(tick.at_us),
-      source: tick.source,
-      updates,
-    }));
+    const ticks = Array.from(this.#newest.values(), ({ tick: newest, updates }) => {
+      const told = this.#told.get(newest.subject);
+      const tick = told?.at_us === newest.at_us && compareEvents(told, newest) > 0 ? told : newest;
+      if (told === undefined || compareEvents(tick, told) > 0) this.#told.set(tick.subject, tick);
+      return { id: tick.subject, price: decimalOf(tick.value), price_at: isoFromMicros(tick.at_us), source: tick.source, updates };
+    });
     this.#newest = new Map();
     return { ticks };
   }

@@ -9,6 +9,7 @@ import type { Parts } from "../parts.ts";
 import type { Served } from "../served.ts";
 import { Quality, RefusedElements } from "../schemas/quality.ts";
 import { PageQuery, Time } from "../schemas/values.ts";
+import { isoOfSql } from "../times.ts";
 
 /** Counting by reason reads one column of the whole table. */
 const COUNTS_MS = { fresh_ms: 2_000, stale_ms: 10_000 };
@@ -37,7 +38,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
       );
       return {
         tests: describeTests(served),
-        refused: refused.map((row) => ({ reason: row["reason"] ?? "", count: Number(row["count"]), last_at: isoOf(row["last_at"]) })),
+        refused: refused.map((row) => ({ reason: row["reason"] ?? "", count: Number(row["count"]), last_at: isoOfSql(row["last_at"]) })),
         accepted: await rowsOf(books.accepted, loaded),
         duplicates: await rowsOf(books.duplicates, loaded),
         refused_today: await health.refusedToday(await health.layers()),
@@ -90,17 +91,12 @@ function describeElement(row: Record<string, string | null>) {
     element: row["element"] ?? null,
     source: row["source"] ?? null,
     subject: row["subject"] ?? null,
-    ingested_at: isoOf(row["ingested_at"]),
+    ingested_at: isoOfSql(row["ingested_at"]),
     topic: row["log_topic"] ?? "",
     partition: Number(row["log_partition"]),
     offset: Number(row["log_offset"]),
     element_index: Number(row["element_index"]),
   };
-}
-
-/** DuckDB's `2023-03-14 02:10:00.123+00` as ISO 8601. */
-function isoOf(text: string | null | undefined): string {
-  return `${(text ?? "").replace(" ", "T").replace(/\+00(:00)?$/, "")}Z`;
 }
 
 function quote(text: string): string {

@@ -1,7 +1,9 @@
-import { mkdir, open, opendir, readFile, rmdir, stat, unlink } from "node:fs/promises";
+import { constants, type BigIntStats } from "node:fs";
+import { mkdir, open, opendir, rmdir, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OperatingError, messageOf } from "../../errors.ts";
-import type { Storage } from "../storage.ts";
+import { fileTooLarge, notAFile } from "../refusals.ts";
+import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
 import { pathOfLocation } from "./location.ts";
 
 /** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
@@ -11,13 +13,23 @@ const CAN_SYNC_FOLDERS = process.platform !== "win32";
 export class FileStorage implements Storage {
   async read(location: string): Promise<Uint8Array> {
     try {
-      return await readFile(pathOfLocation(location));
+      return await readRegular(pathOfLocation(location), location);
     } catch (error) {
       throw failure("read", location, error);
     }
   }
 
-  async write(location: string, bytes: Uint8Array): Promise<void> {
+  async statOf(location: string): Promise<FileStat | null> {
+    try {
+      const found = await stat(pathOfLocation(location), { bigint: true });
+      return found.isFile() ? describe(found) : null;
+    } catch (error) {
+      if (isCode(error, "ENOENT", "ENOTDIR")) return null;
+      throw failure("find", location, error);
+    }
+  }
+
+  async write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const path = pathOfLocation(location);
     try {
       await makeFolders(dirname(path));
@@ -82,8 +94,32 @@ export class FileStorage implements Storage {
   }
 }
 
+/**
+ * A client may name any file, and opening a pipe waits for a writer, in one of the few threads that all file operations share:
+ * O_NONBLOCK does not wait. Windows has neither.
+ */
+const OPEN_TO_READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+async function readRegular(path: string, location: string): Promise<Uint8Array> {
+  // Before the opening too: to open a device may set it going.
+  if (!(await stat(path)).isFile()) throw notAFile(location);
+  const file = await open(path, OPEN_TO_READ);
+  try {
+    return await readBounded(file, location);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBounded(file: FileHandle, location: string): Promise<Uint8Array> {
+  const found = await file.stat();
+  if (!found.isFile()) throw notAFile(location);
+  if (found.size > MAX_READ_BYTES) throw fileTooLarge(location, found.size);
+  return await file.readFile();
+}
+
 /** A write that fails leaves no half file behind: nobody else can know its name yet. */
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+async function writeNew(path: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx");
   let is_written = false;
   try {
@@ -136,10 +172,13 @@ async function entriesOf(folder: string, location: string) {
   }
 }
 
-async function statIfThere(path: string, location: string): Promise<{ size_bytes: number; modified_at_us: number } | null> {
+function describe({ size, mtimeNs }: BigIntStats): FileStat {
+  return { size_bytes: Number(size), modified_at_us: Number(mtimeNs / 1000n) };
+}
+
+async function statIfThere(path: string, location: string): Promise<FileStat | null> {
   try {
-    const found = await stat(path, { bigint: true });
-    return { size_bytes: Number(found.size), modified_at_us: Number(found.mtimeNs / 1000n) };
+    return describe(await stat(path, { bigint: true }));
   } catch (error) {
     if (isCode(error, "ENOENT")) return null;
     throw failure("list", location, error);

@@ -1,7 +1,9 @@
 import { AwsClient } from "aws4fetch";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import type { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../errors.ts";
+import { fileTooLarge } from "../refusals.ts";
+import { MAX_READ_BYTES } from "../storage.ts";
 import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } from "./failure.ts";
 import type { ObjectName } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
@@ -77,10 +79,16 @@ export class S3Client {
   async #attempt(request: S3Request, errand: Errand): Promise<AttemptOutcome> {
     try {
       const response = await fetch(await this.#signed(request), { signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), redirect: "manual" });
+      const size_bytes = Number(response.headers.get("content-length") ?? 0);
+      if (request.method === "GET" && size_bytes > MAX_READ_BYTES) {
+        await response.body?.cancel();
+        throw fileTooLarge(errand.location, size_bytes);
+      }
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.ok) return { kind: "done", answer: { headers: response.headers, bytes } };
       return { kind: "refused", refusal: refusalOf(response.status, new TextDecoder().decode(bytes)) };
     } catch (error) {
+      if (error instanceof OperatingError) throw error;
       return { kind: "silence", error: unreachableError(errand.verb, errand.location, this.#endpoint, error) };
     }
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Storage } from "../storage.ts";
+import type { FileStat, Storage } from "../storage.ts";
 import { S3Client } from "./client.ts";
 import { fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
 import { locationOfObject, objectOfLocation } from "./location.ts";
@@ -22,8 +22,19 @@ export class S3Storage implements Storage {
     return answer.bytes;
   }
 
+  async statOf(location: string): Promise<FileStat | null> {
+    const outcome = await this.#client.ask({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
+    if (outcome.kind === "done") {
+      const { headers } = outcome.answer;
+      return { size_bytes: Number(headers.get("content-length")), modified_at_us: Date.parse(headers.get("last-modified") ?? "") * 1000 };
+    }
+    if (outcome.refusal.status === 404) return null;
+    throw refusedError("find", location, outcome.refusal);
+  }
+
   /** An attempt whose answer was lost may have written the object; then the next one finds it there, and knows it by its id. */
-  async write(location: string, bytes: Uint8Array): Promise<void> {
+  async write(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    const bytes = content instanceof Uint8Array ? content : await wholeOf(content);
     const errand = { verb: "write", location };
     const object = objectOfLocation(location);
     const write_id = randomUUID();
@@ -85,6 +96,13 @@ export class S3Storage implements Storage {
       continued = { "continuation-token": token };
     }
   }
+}
+
+/** A PUT says first how long it is. */
+async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return Buffer.concat(all);
 }
 
 /** Keys come percent-encoded, because XML cannot hold every character that a key can; a space comes as a plus. */

@@ -7,6 +7,8 @@ import { tableWithSnapshots, after, newTable, UUID } from "./fixtures.ts";
 
 const table = after(tableWithSnapshots(2), { action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": 1 });
 
+const OTHER_UUID = "00000000-0000-4000-8000-000000000001";
+
 const MET = [
   { type: "assert-table-uuid", uuid: UUID },
   { type: "assert-table-uuid", uuid: UUID.toUpperCase() },
@@ -22,18 +24,20 @@ const MET = [
   { type: "assert-default-sort-order-id", "default-sort-order-id": 0 },
 ];
 
-const NOT_MET = [
-  { type: "assert-create" },
-  { type: "assert-table-uuid", uuid: "00000000-0000-4000-8000-000000000000" },
-  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 1 },
-  { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null },
-  { type: "assert-ref-snapshot-id", ref: "main" },
-  { type: "assert-ref-snapshot-id", ref: "new-branch", "snapshot-id": 2 },
-  { type: "assert-last-assigned-field-id", "last-assigned-field-id": 2 },
-  { type: "assert-current-schema-id", "current-schema-id": 1 },
-  { type: "assert-last-assigned-partition-id", "last-assigned-partition-id": 999 },
-  { type: "assert-default-spec-id", "default-spec-id": 1 },
-  { type: "assert-default-sort-order-id", "default-sort-order-id": 1 },
+/** Each with the words of the reference implementation, in which its own tests look for them. */
+const NOT_MET: [requirement: { type: string; [key: string]: unknown }, words: string][] = [
+  [{ type: "assert-create" }, "table already exists"],
+  [{ type: "assert-table-uuid", uuid: OTHER_UUID }, `UUID does not match: expected ${UUID} != ${OTHER_UUID}`],
+  [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 1 }, "branch main has changed: expected id 1 != 2"],
+  [{ type: "assert-ref-snapshot-id", ref: "v1", "snapshot-id": 2 }, "tag v1 has changed: expected id 2 != 1"],
+  [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }, "branch main was created concurrently"],
+  [{ type: "assert-ref-snapshot-id", ref: "main" }, "branch main was created concurrently"],
+  [{ type: "assert-ref-snapshot-id", ref: "new-branch", "snapshot-id": 2 }, "branch or tag new-branch is missing, expected 2"],
+  [{ type: "assert-last-assigned-field-id", "last-assigned-field-id": 2 }, "last assigned field id changed: expected id 2 != 3"],
+  [{ type: "assert-current-schema-id", "current-schema-id": 1 }, "current schema changed: expected id 1 != 0"],
+  [{ type: "assert-last-assigned-partition-id", "last-assigned-partition-id": 999 }, "last assigned partition id changed: expected id 999 != 1000"],
+  [{ type: "assert-default-spec-id", "default-spec-id": 1 }, "default partition spec changed: expected id 1 != 0"],
+  [{ type: "assert-default-sort-order-id", "default-sort-order-id": 1 }, "default sort order changed: expected id 1 != 0"],
 ];
 
 const MALFORMED = [
@@ -49,9 +53,9 @@ describe("requirements", () => {
   for (const requirement of MET) {
     test(`is met: ${Object.values(requirement).join(" ")}`, () => checkRequirements(table, [requirement]));
   }
-  for (const requirement of NOT_MET) {
+  for (const [requirement, words] of NOT_MET) {
     test(`is a conflict, worth a retry: ${Object.values(requirement).join(" ")}`, () => {
-      assert.throws(() => checkRequirements(table, [requirement]), { code: "COMMIT_CONFLICT", is_retryable: true });
+      assert.throws(() => checkRequirements(table, [requirement]), { code: "COMMIT_CONFLICT", is_retryable: true, message: `Requirement failed: ${words}` });
     });
   }
   for (const requirement of MALFORMED) {

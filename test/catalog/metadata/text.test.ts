@@ -96,26 +96,27 @@ describe("the chain of metadata files", () => {
   });
 
   test("the log keeps as many earlier files as the property says, and twenty by default, or as many as were current lately", () => {
+    const fileOf = (version: number) => `${LOCATION}/metadata/v${version}`;
     const chain = (properties: Record<string, string>, length: number, interval_ms = 3_600_000) => {
       let base = newTable(properties);
       const dropped: string[] = [];
       for (let version = 0; version < length; version += 1) {
         const updated = { ...base, "last-updated-ms": Number(base["last-updated-ms"]) + interval_ms };
-        const next = withPreviousVersion(updated, base, `file:///v${version}`);
+        const next = withPreviousVersion(updated, base, fileOf(version));
         dropped.push(...droppedVersions(next, base));
         base = deepFreeze(next);
       }
       return { kept: base["metadata-log"].map((entry) => entry["metadata-file"]), dropped };
     };
-    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "2" }, 5), { kept: ["file:///v3", "file:///v4"], dropped: ["file:///v0", "file:///v1", "file:///v2"] });
+    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "2" }, 5), { kept: [3, 4].map(fileOf), dropped: [0, 1, 2].map(fileOf) });
     assert.equal(chain({}, 130).kept.length, 20);
     assert.equal(chain({}, 130).dropped.length, 110);
     assert.deepEqual([60_000, 10_000, 6_000, 1_000].map((interval_ms) => chain({}, 130, interval_ms).kept.length), [20, 31, 51, 100]);
     assert.equal(chain({ "write.metadata.previous-versions-max": "2" }, 130, 1_000).kept.length, 2);
-    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "0" }, 2).kept, ["file:///v1"]);
+    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "0" }, 2).kept, [fileOf(1)]);
     assert.deepEqual(chain({ "write.metadata.previous-versions-max": "many" }, 2).kept.length, 2);
     const keeping = { "write.metadata.previous-versions-max": "1", "write.metadata.delete-after-commit.enabled": "false" };
-    assert.deepEqual(chain(keeping, 4), { kept: ["file:///v3"], dropped: [] });
+    assert.deepEqual(chain(keeping, 4), { kept: [fileOf(3)], dropped: [] });
   });
 
   test("an empty table has no log", () => assert.deepEqual(emptyMetadata(LOCATION, "u")["metadata-log"], []));

@@ -4,8 +4,9 @@ import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { UnknownOutcome } from "../../../src/errors.ts";
 import { formatJson, parseJson } from "../../../src/catalog/json.ts";
+import type { Long } from "../../../src/catalog/model.ts";
 import { startCatalogServer } from "../../../src/catalog/server.ts";
-import { appendOf, openLake, PRICE_SCHEMA, type Lake } from "../lake.ts";
+import { appendOf as appendIn, openLake, PRICE_SCHEMA, type Lake } from "../lake.ts";
 
 interface Reply {
   status: number;
@@ -41,9 +42,11 @@ let tables = 0;
 async function newTable(): Promise<string> {
   tables += 1;
   const name = `table_${tables}`;
-  assert.equal((await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA })).status, 200);
+  assert.equal((await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA, location: folderOf(name) })).status, 200);
   return name;
 }
+const folderOf = (name: string) => `${lake.warehouse}/bronze/${name}`;
+const appendOf = (name: string, ...numbers: [id: Long, sequence_number: number, parent_id: Long | null]) => appendIn(...numbers, "main", folderOf(name));
 
 describe("config", () => {
   test("lists the endpoints there are, and no views", async () => {
@@ -92,7 +95,7 @@ describe("tables", () => {
     const name = await newTable();
     const path = `/v1/namespaces/bronze/tables/${name}`;
     const id = 9223372036854775807n;
-    const committed = await call("POST", path, { requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }], updates: appendOf(id, 1, null) });
+    const committed = await call("POST", path, { requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }], updates: appendOf(name, id, 1, null) });
     assert.equal(committed.status, 200);
     const loaded = await call("GET", path);
     assert.equal((loaded.body["metadata"] as Record<string, unknown>)["current-snapshot-id"], id);
@@ -132,9 +135,10 @@ describe("tables", () => {
   });
 
   test("with snapshots=refs only those that a branch or tag needs come along", async () => {
-    const path = `/v1/namespaces/bronze/tables/${await newTable()}`;
-    await call("POST", path, { updates: appendOf(1, 1, null) });
-    await call("POST", path, { updates: appendOf(2, 2, 1) });
+    const name = await newTable();
+    const path = `/v1/namespaces/bronze/tables/${name}`;
+    await call("POST", path, { updates: appendOf(name, 1, 1, null) });
+    await call("POST", path, { updates: appendOf(name, 2, 2, 1) });
     const idsWith = async (mode: string) => ((await call("GET", `${path}?snapshots=${mode}`)).body["metadata"] as { snapshots: { "snapshot-id": number }[] }).snapshots.map((snapshot) => snapshot["snapshot-id"]);
     assert.deepEqual([await idsWith("all"), await idsWith("refs")], [[1, 2], [2]]);
     assertError(await call("GET", `${path}?snapshots=some`), 400, "BadRequestException");
@@ -145,7 +149,7 @@ describe("tables", () => {
     const change = (name: string, id: number, parent: number | null) => ({
       identifier: { namespace: ["bronze"], name },
       requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent }],
-      updates: appendOf(id, 1, parent),
+      updates: appendOf(name, id, 1, parent),
     });
     assertError(await call("POST", "/v1/transactions/commit", { "table-changes": [change(left, 1, null), change(right, 2, 77)] }), 409, "CommitFailedException");
     const current = async (name: string) => ((await call("GET", `/v1/namespaces/bronze/tables/${name}`)).body["metadata"] as Record<string, unknown>)["current-snapshot-id"];
@@ -205,6 +209,21 @@ describe("requests that are none", () => {
     }
   });
 
+  test("a body that is not declared as JSON is refused: a form of another site cannot declare it", async () => {
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]) {
+      assertError(await call("POST", "/v1/namespaces", { namespace: ["form"] }, { "content-type": type }), 415, "BadRequestException");
+    }
+    assert.equal((await call("HEAD", "/v1/namespaces/form")).status, 404);
+    assert.equal((await call("POST", "/v1/namespaces", { namespace: ["typed"] }, { "content-type": "Application/JSON; charset=utf-8" })).status, 200);
+  });
+
+  test("a plus in a path is a space, as the reference client encodes names; %2B is a plus", async () => {
+    assert.equal((await call("POST", "/v1/namespaces/bronze/tables", { name: "a b", schema: PRICE_SCHEMA })).status, 200);
+    assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a+b")).status, 204);
+    assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a%20b")).status, 204);
+    assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a%2Bb")).status, 404);
+  });
+
   test("paths that lead nowhere, methods that do not fit, broken percent-encoding", async () => {
     for (const path of ["/", "/v2/namespaces", "/v1", "/v1/a/b/c/d/e/f", "/v1/namespaces/bronze/things"]) assertError(await call("GET", path), 404, "NoSuchEndpointException");
     assertError(await call("DELETE", "/v1/namespaces"), 405, "MethodNotAllowedException");
@@ -216,7 +235,7 @@ describe("requests that are none", () => {
     assertError(await call("POST", "/v1/namespaces", " ".repeat(17 * 1024 * 1024)), 413, "BadRequestException");
     const chunk = Buffer.alloc(1024 * 1024, " ");
     const sent = await new Promise<number>((resolve) => {
-      const request = httpRequest(`${url}/v1/namespaces`, { method: "POST" }, (response) => response.resume());
+      const request = httpRequest(`${url}/v1/namespaces`, { method: "POST", headers: { "content-type": "application/json" } }, (response) => response.resume());
       let chunks = 0;
       const pump = () => {
         while (!request.destroyed) {
@@ -246,6 +265,9 @@ describe("requests that are none", () => {
     assert.equal(await statusFor({ host: "127.0.0.1.evil.example" }), 403);
     assert.equal(await statusFor({ origin: "https://evil.example" }), 403);
     assert.equal(await statusFor({ origin: "null" }), 403);
+    assert.equal(await statusFor({ "sec-fetch-site": "cross-site" }), 403);
+    assert.equal(await statusFor({ "sec-fetch-site": "same-site" }), 403);
+    assert.equal(await statusFor({ "sec-fetch-site": "none" }), 200);
     assert.equal(await statusFor({ host: "localhost:1" }), 200);
     assert.equal(await statusFor({ host: "[::1]:8181" }), 200);
   });
@@ -277,7 +299,7 @@ describe("the server itself", () => {
     const server = await startCatalogServer({ catalog, port: 0, onError: (error) => faults.push(error) });
     try {
       const commit = async () => {
-        const response = await fetch(`${server.url}/v1/transactions/commit`, { method: "POST", body: '{"table-changes":[]}' });
+        const response = await fetch(`${server.url}/v1/transactions/commit`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"table-changes":[]}' });
         return ((await response.json()) as { error: { code: number; type: string; message: string } }).error;
       };
       assert.deepEqual(await commit(), { message: "no answer", type: "CommitStateUnknownException", code: 500 });
@@ -285,6 +307,24 @@ describe("the server itself", () => {
       const fault = await commit();
       assert.deepEqual([fault.code, fault.message.includes("secret")], [500, false]);
       assert.equal(faults.length, 1);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test("asks for its token where it has one, and tells nothing without it", async () => {
+    const token = "0123456789abcdef0123456789abcdef";
+    const server = await startCatalogServer({ catalog: lake.catalog, port: 0, token });
+    try {
+      const statusWith = async (headers: Record<string, string>, path = "/v1/namespaces") => (await fetch(server.url + path, { headers })).status;
+      assert.equal(await statusWith({}), 401);
+      assert.equal(await statusWith({}, "/v1/config"), 401);
+      assert.equal(await statusWith({ authorization: `Bearer ${token}x` }), 401);
+      assert.equal(await statusWith({ authorization: `Basic ${token}` }), 401);
+      assert.equal(await statusWith({ authorization: `bearer ${token}` }), 200);
+      const refused = await fetch(`${server.url}/v1/namespaces`);
+      assert.equal(refused.headers.get("www-authenticate"), "Bearer");
+      assert.equal(((await refused.json()) as { error: { type: string } }).error.type, "NotAuthorizedException");
     } finally {
       await server.close();
     }

@@ -1,0 +1,21 @@
+import type { LiveDefinition } from "../../src/pipeline/definition.ts";
+import { eventOrder } from "../../src/pipeline/event-order.ts";
+
+/** Columns of silver.crypto_price_updates by the part they play. */
+export const columns: LiveDefinition["columns"] = {
+  subject: "crypto_id",
+  source: "source",
+  at: "price_at",
+  date: "price_date",
+  identity: "identity",
+  number: "trade_number",
+  product: "product",
+  value: "price",
+  amount: "traded_volume_usd",
+};
+
+/** The order of price events, as SQL expressions over updates and facts: the same as the dbt macro `event_order`. */
+export const EVENT_ORDER: readonly string[] = eventOrder(columns);
+
+/** Likewise, as one value to compare. */
+export const EVENT_POSITION = `row(${EVENT_ORDER.join(", ")})`;

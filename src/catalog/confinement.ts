@@ -1,0 +1,113 @@
+import { badRequest } from "./errors.ts";
+import type { TableMetadata, Update } from "./model.ts";
+
+/**
+ * Which locations clients may name. A table's folder lies below the warehouse and overlaps no other table's folder; the files
+ * that its metadata names lie below that folder. Otherwise a client could make the catalog, its engines and its maintenance
+ * read, overwrite or delete files that are none of the table's. Pure.
+ */
+
+/** Properties that direct writers to other folders. */
+const PATH_PROPERTIES = ["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
+
+/** Characters that engines misread in a location, or decode before they open it. */
+const UNSAFE_CHARACTERS = /[\p{Cc}\\%#?*[\]]/u;
+
+/** One spelling for each location: Hadoop writes `file:/x` and `s3a://x` for `file:///x` and `s3://x`. */
+export function canonicalLocation(location: string): string {
+  return location
+    .replace(/^file:(?:\/\/(?:localhost)?)?(?=\/)/i, "file://")
+    .replace(/^s3[an]?:\/\//i, "s3://")
+    .replace(/(?<!:\/)\/+$/, "");
+}
+
+/** Whether the location is strictly below the folder, whatever the path between them is spelled like. */
+export function isBelow(location: string, folder: string): boolean {
+  const start = `${canonicalLocation(folder)}/`;
+  const canonical = canonicalLocation(location);
+  if (!canonical.startsWith(start)) return false;
+  const below = canonical.slice(start.length);
+  return !UNSAFE_CHARACTERS.test(below) && below.split("/").every((segment) => !["", ".", ".."].includes(segment));
+}
+
+/** Throws BAD_REQUEST unless the location is strictly below the folder. */
+export function checkBelow(location: unknown, folder: string, what: string): void {
+  if (typeof location !== "string" || !isBelow(location, folder)) {
+    throw badRequest(`Invalid ${what}: ${JSON.stringify(location)} is not a location below ${folder}`);
+  }
+}
+
+/** Whether one folder is the other, or inside it. Some file systems ignore case and how characters are composed. */
+export function overlaps(a: string, b: string): boolean {
+  const fold = (location: string) => `${canonicalLocation(location).normalize("NFC").toLowerCase()}/`;
+  return fold(a).startsWith(fold(b)) || fold(b).startsWith(fold(a));
+}
+
+/** Every folder that may hold files of the table: a table that was moved keeps files in its earlier folder. */
+export function foldersOf(metadata: TableMetadata, pointer: string): string[] {
+  const files = [pointer, ...filesNamedIn(metadata).map(([, location]) => location)];
+  const properties = PATH_PROPERTIES.flatMap((name) => metadata.properties[name] ?? []);
+  const folders = files.flatMap((file) => (typeof file === "string" ? tableFolderOf(file) : []));
+  return [...new Set([metadata.location, ...folders, ...properties].map(canonicalLocation))];
+}
+
+/** The folder of the table that a file below `metadata/` belongs to. */
+export function tableFolderOf(file: string): string {
+  const folder = canonicalLocation(file).replace(/\/[^/]*$/, "");
+  return folder.replace(/\/metadata$/, "");
+}
+
+/** Throws BAD_REQUEST for metadata of a client's making that names a file outside the table's folder, or a folder outside the warehouse. */
+export function checkMetadata(metadata: TableMetadata, metadata_location: string, warehouse: string): void {
+  checkBelow(metadata.location, warehouse, "table location");
+  checkBelow(metadata_location, metadata.location, "metadata file");
+  for (const [what, location] of filesNamedIn(metadata)) checkBelow(location, metadata.location, what);
+  checkProperties(metadata.properties, [metadata.location]);
+}
+
+/**
+ * Throws BAD_REQUEST for updates that name a file outside the table's folders: the one before the commit (null for a new table)
+ * and the one after it. What the table named before is not checked again.
+ */
+export function checkUpdates(updates: readonly Update[], before: string | null, after: string): void {
+  const folders = before === null ? [after] : [before, after];
+  const check = (location: unknown, what: string): void => {
+    if (!folders.some((folder) => typeof location === "string" && isBelow(location, folder))) checkBelow(location, after, what);
+  };
+  for (const update of updates) {
+    if (update.action === "add-snapshot") for (const [what, location] of listsOf(fieldsOf(update["snapshot"]))) check(location, what);
+    if (update.action === "set-statistics") check(fieldsOf(update["statistics"])["statistics-path"], "statistics file");
+    if (update.action === "set-partition-statistics") check(fieldsOf(update["partition-statistics"])["statistics-path"], "statistics file");
+    if (update.action === "set-properties") checkProperties(fieldsOf(update["updates"]), folders);
+  }
+}
+
+function checkProperties(properties: Readonly<Record<string, unknown>>, folders: readonly string[]): void {
+  for (const name of PATH_PROPERTIES) {
+    const location = properties[name];
+    if (location === undefined || folders.some((folder) => typeof location === "string" && isBelow(location, folder))) continue;
+    checkBelow(location, folders.at(-1) ?? "", `property ${name}`);
+  }
+}
+
+/** Every file that the metadata names, with what it is. */
+function filesNamedIn(metadata: TableMetadata): [what: string, location: unknown][] {
+  const statistics = ["statistics", "partition-statistics"].flatMap((key) => (metadata[key] ?? []) as unknown[]);
+  return [
+    ...metadata.snapshots.flatMap((snapshot) => listsOf(fieldsOf(snapshot))),
+    ...metadata["metadata-log"].map((entry): [string, unknown] => ["entry of the metadata log", fieldsOf(entry)["metadata-file"]]),
+    ...statistics.map((file): [string, unknown] => ["statistics file", fieldsOf(file)["statistics-path"]]),
+  ];
+}
+
+/** Version 1 may list manifests in place of a manifest list. */
+function listsOf(snapshot: Readonly<Record<string, unknown>>): [what: string, location: unknown][] {
+  const manifests = Array.isArray(snapshot["manifests"]) ? (snapshot["manifests"] as unknown[]) : [];
+  const list = snapshot["manifest-list"];
+  const lists: [string, unknown][] = list == null ? [] : [["manifest list", list]];
+  return [...lists, ...manifests.map((location): [string, unknown] => ["manifest", location])];
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,41 @@
+import { badRequest } from "./errors.ts";
+import type { TableIdentifier } from "./model.ts";
+
+/**
+ * Names of new namespaces and tables. Any text that a URL, a store and a message can hold is allowed, and never becomes a
+ * path as it is: see `folderName`. Existing objects with other names stay readable and can be dropped.
+ */
+
+const MAX_NAME_CHARACTERS = 255;
+const MAX_NAMESPACE_LEVELS = 16;
+/** Leaves room for the random suffix in the 255 bytes that file systems allow a name. */
+const MAX_FOLDER_NAME_CHARACTERS = 100;
+
+/** Throws BAD_REQUEST. */
+export function checkTableName({ name }: TableIdentifier): void {
+  checkName(name, "table name");
+}
+
+/** Throws BAD_REQUEST. */
+export function checkNamespaceName(namespace: readonly string[]): void {
+  if (namespace.length === 0) throw badRequest("Invalid namespace: it has no levels");
+  if (namespace.length > MAX_NAMESPACE_LEVELS) throw badRequest(`Invalid namespace: it has more than ${MAX_NAMESPACE_LEVELS} levels`);
+  for (const level of namespace) checkName(level, "namespace");
+}
+
+/** A name of dots only is resolved by HTTP clients before they send a path; control characters include the level separator. */
+function checkName(name: string, what: string): void {
+  const refuse = (reason: string): never => {
+    throw badRequest(`Invalid ${what}: ${JSON.stringify(name.slice(0, MAX_NAME_CHARACTERS))} ${reason}`);
+  };
+  if (name === "") refuse("is empty");
+  if (name === "." || name === "..") refuse("is a relative path");
+  if (/\p{Cc}/u.test(name)) refuse("holds control characters");
+  if (!name.isWellFormed()) refuse("is not valid Unicode");
+  if (name.length > MAX_NAME_CHARACTERS) refuse(`is longer than ${MAX_NAME_CHARACTERS} characters`);
+}
+
+/** The name reduced to characters that every engine and disk treats alike, and none takes for syntax. */
+export function folderName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, MAX_FOLDER_NAME_CHARACTERS);
+}

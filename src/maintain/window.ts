@@ -1,0 +1,36 @@
+import type { Long, TableMetadata } from "../catalog/model.ts";
+
+/**
+ * In which window the rows of a file were committed. The time of a snapshot is known while the snapshot is kept, which is long enough
+ * for a file that a writer left; a file that compaction made bears its window in its name. Only where files go depends on this, never
+ * which rows there are.
+ */
+
+/** Length of a window. The snapshots of a past day are kept at this distance, each as it was right after a window was merged. */
+const WINDOW_MS = 3_600_000;
+
+/** The start of the window of a moment. */
+export function windowOf(at_ms: number): number {
+  return Math.floor(at_ms / WINDOW_MS) * WINDOW_MS;
+}
+
+/** Name of a data file that compaction makes. */
+export function compactedFileName(window_ms: number, id: string): string {
+  const digits = new Date(Math.max(0, window_ms)).toISOString().replaceAll(/[-:]/g, "");
+  return `${digits.slice(0, "yyyymmddThh".length)}-${id}.parquet`;
+}
+
+const NAMED = /\/(\d{4})(\d{2})(\d{2})T(\d{2})-[0-9a-f-]{36}\.parquet$/;
+
+/** By its name, else by the newest kept snapshot that is no newer than it; `-Infinity` where there is none. */
+export function windowsOf({ snapshots }: TableMetadata): (location: string, sequence_number: Long) => number {
+  const known = snapshots
+    .map((snapshot) => ({ sequence_number: snapshot["sequence-number"], at_ms: Number(snapshot["timestamp-ms"]) }))
+    .sort((a, b) => Number(a.sequence_number > b.sequence_number) - Number(a.sequence_number < b.sequence_number));
+  return (location, sequence_number) => {
+    const [, year, month, day, hour] = NAMED.exec(location) ?? [];
+    if (year !== undefined) return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour));
+    const at = known.findLast((snapshot) => snapshot.sequence_number <= sequence_number);
+    return at === undefined ? Number.NEGATIVE_INFINITY : windowOf(at.at_ms);
+  };
+}

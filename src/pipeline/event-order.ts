@@ -1,0 +1,57 @@
+import type { LiveDefinition } from "./definition.ts";
+
+/** What the order of events looks at. */
+export interface EventPosition {
+  /** Event time, microseconds UTC. */
+  at_us: number;
+  source: string;
+  /** What the source's numbers count for; null where it names nothing. */
+  product: string | null;
+  /** The source's own consecutive number of the event; null where it has none. May exceed 2^53. */
+  number: bigint | null;
+  partition: number;
+  offset: number;
+  element_index: number;
+}
+
+/**
+ * The total order of events: time, source, product, number, position in the log. Events of one moment arrive in any order (a page has the
+ * newest first, a gap is filled after later events), so the log's order is the last criterion. What is absent comes first.
+ * `eventOrder` is the same order in SQL, and a pipeline's dbt project has it as a macro.
+ */
+export function compareEvents(one: EventPosition, other: EventPosition): number {
+  return (
+    one.at_us - other.at_us ||
+    compareText(one.source, other.source) ||
+    compareText(one.product ?? "", other.product ?? "") ||
+    compareNumbers(one.number ?? NO_NUMBER, other.number ?? NO_NUMBER) ||
+    comparePositions(one, other)
+  );
+}
+
+/** Records in the log's order, the events of one record in the order of events: what a record says is known all at once. */
+export function compareArrivals(one: EventPosition, other: EventPosition): number {
+  return one.partition - other.partition || one.offset - other.offset || compareEvents(one, other);
+}
+
+/** SQL expressions over the accepted model's columns, by which rows sort as `compareEvents` sorts events. */
+export function eventOrder({ at, source, product, number }: LiveDefinition["columns"]): readonly string[] {
+  return [at, source, `coalesce(${product}, '')`, `coalesce(${number}, ${NO_NUMBER})`, ...LOG_POSITION];
+}
+
+const NO_NUMBER = -1n;
+
+const LOG_POSITION = ["log_partition", "log_offset", "element_index"] as const;
+
+function comparePositions(one: EventPosition, other: EventPosition): number {
+  return one.partition - other.partition || one.offset - other.offset || one.element_index - other.element_index;
+}
+
+function compareNumbers(one: bigint, other: bigint): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** By UTF-8 bytes, as the engines compare: UTF-16, which `<` compares, sorts characters beyond the first 65,536 differently. */
+function compareText(one: string, other: string): number {
+  return one === other ? 0 : Buffer.compare(Buffer.from(one), Buffer.from(other));
+}

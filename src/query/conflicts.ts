@@ -1,0 +1,13 @@
+import type { QuerySession } from "../engine/embedded/session.ts";
+import type { Books } from "../pipeline/definition.ts";
+
+/** Duplicates that say something else than the accepted row of their identity. */
+export async function countConflicts(session: Pick<QuerySession, "figure">, books: Books): Promise<number> {
+  return Number(await session.figure(`select count(*) from (${conflictsSql(books, books.duplicates)})`));
+}
+
+/** Those rows of the duplicates, under the name that the table goes by; none of a table from before the column. */
+export function conflictsSql({ conflicting }: Books, duplicates: string): string {
+  const rows = `select null::boolean as ${conflicting} where false union all by name select * from ${duplicates}`;
+  return `select * from (${rows}) where ${conflicting}`;
+}

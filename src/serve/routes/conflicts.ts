@@ -1,0 +1,64 @@
+import { live } from "../../query/ask.ts";
+import { conflictsSql } from "../../query/conflicts.ts";
+import { isoOfSql } from "../times.ts";
+import { register, type App } from "../endpoint.ts";
+import type { Parts } from "../parts.ts";
+import type { Served } from "../served.ts";
+import { Conflicts, type Conflict } from "../schemas/conflicts.ts";
+
+/** The newest are enough to see what is wrong with a source; all of them are in the table. */
+const MAX_LISTED = 50;
+const LIST_MS = { fresh_ms: 5_000, stale_ms: 30_000 };
+
+/** Duplicates that say something else than the row that counts, beside it. */
+export function conflictRoutes(app: App, { served, reader }: Parts): void {
+  const { books } = served.pipeline;
+  const rows = (sql: string) => reader.now().rows(sql);
+  register(app, {
+    method: "get",
+    path: "/api/quality/conflicts",
+    tag: "Quality",
+    summary: "Duplicates whose values differ from the accepted row of the same event: how many, and the newest",
+    response: Conflicts,
+    handle: () =>
+      reader.cache.get("conflicting duplicates", { ...LIST_MS, version: reader.version() }, async () => {
+        const [counted] = await rows(`select count(*) as total from (${conflictsSql(books, live(books.duplicates))})`);
+        const total = Number(counted?.["total"] ?? 0);
+        // Mostly there are none, and nothing is to be looked up.
+        return { total, items: total === 0 ? [] : (await rows(newestSql(served))).map((row) => describe(served, row)) };
+      }),
+  });
+}
+
+function newestSql({ pipeline: { books, live: { columns } } }: Served): string {
+  const values = books.compared.flatMap((column) => [
+    `accepted.${column}::varchar as accepted_${column}`,
+    `conflicts.${column}::varchar as repeated_${column}`,
+  ]);
+  const order = "ingested_at desc, log_partition desc, log_offset desc, element_index desc";
+  return `
+    with conflicts as (${conflictsSql(books, live(books.duplicates))} order by ${order} limit ${MAX_LISTED})
+    select conflicts.${columns.identity} as identity, conflicts.${columns.source} as source, conflicts.${columns.subject} as subject,
+      conflicts.ingested_at, conflicts.log_topic, conflicts.log_partition, conflicts.log_offset, conflicts.element_index,
+      ${values.join(", ")}
+    from conflicts left join ${live(books.accepted)} as accepted
+      on accepted.${columns.date} = conflicts.${columns.date} and accepted.${columns.identity} = conflicts.${columns.identity}
+    order by ${order.replaceAll(/\b(?=ingested_at|log_|element_index)/g, "conflicts.")}`;
+}
+
+function describe({ pipeline: { books } }: Served, row: Record<string, string | null>): Conflict {
+  const differences = books.compared
+    .map((column) => ({ column, accepted: row[`accepted_${column}`] ?? null, repeated: row[`repeated_${column}`] ?? null }))
+    .filter(({ accepted, repeated }) => accepted !== repeated);
+  return {
+    identity: row["identity"] ?? "",
+    source: row["source"] ?? "",
+    subject: row["subject"] ?? "",
+    ingested_at: isoOfSql(row["ingested_at"]),
+    topic: row["log_topic"] ?? "",
+    partition: Number(row["log_partition"]),
+    offset: Number(row["log_offset"]),
+    element_index: Number(row["element_index"]),
+    differences,
+  };
+}

@@ -1,0 +1,29 @@
+import type { TableCatalog } from "../catalog/model.ts";
+import { OperatingError } from "../errors.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { logOffsets } from "./offsets.ts";
+
+/**
+ * Throws RECORDS_LOST where the log has pruned records that bronze does not hold, although silver or a reader (`consumed`, offsets by
+ * "<topic>/<partition>") had some of the partition: bronze was lost. A lake that is new to a log which begins late has lost nothing.
+ */
+export async function throwIfRecordsLost(
+  catalog: TableCatalog,
+  { topic, bronze, books }: Pick<Pipeline, "topic" | "bronze" | "books">,
+  bounds: readonly PartitionBounds[],
+  consumed: Readonly<Record<string, number>>,
+): Promise<void> {
+  if (bounds.every(({ begin }) => begin === 0)) return;
+  const [held, accepted] = [await logOffsets(catalog, bronze.table), await logOffsets(catalog, books.accepted)];
+  for (const { partition, begin } of bounds) {
+    const name = `${topic.name}/${partition}`;
+    const first = held[name] ?? 0;
+    if (first >= begin || Math.max(accepted[name] ?? 0, consumed[name] ?? 0) === 0) continue;
+    throw new OperatingError(
+      "RECORDS_LOST",
+      `Records ${first} to ${begin - 1} of ${name} are gone: the log has pruned them, and ${bronze.table} does not hold them`,
+      { next_step: "Run `npm run -s coinlake -- repair`: it brings bronze back from a backup, the archive or older metadata files." },
+    );
+  }
+}
