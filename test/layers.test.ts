@@ -21,6 +21,7 @@ const ROOMS = [
   "quality",
   "live",
   "alert",
+  "verify",
   "schedule",
   "serve",
   "cluster",

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Committer } from "./commit.ts";
+import { Committer, type CommitListener } from "./commit.ts";
 import { checkBelow, checkMetadata, checkUpdates, foldersOf, overlaps, tableFolderOf } from "./confinement.ts";
 import { filesOfTable, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
@@ -29,6 +29,8 @@ export interface CatalogOptions {
   makeDurable?: MakeDurable;
   /** Told of what failed after a commit stood: nothing is lost by it. */
   warn?: (warning: OperatingError) => void;
+  /** Called after each commit, off its path. */
+  committed?: CommitListener;
 }
 
 export interface CreateTableRequest {
@@ -86,6 +88,7 @@ export class Catalog implements TableCatalog {
       makeDurable: this.#makeDurable,
       warehouse: this.#warehouse,
       locate: (identifier) => this.#newLocation(identifier),
+      committed: options.committed,
       checkFolder: (identifier, location) => this.#checkFolder(identifier, location),
     });
   }

@@ -8,11 +8,12 @@ import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
 import { listsWithoutSnapshot } from "./metadata/join.ts";
+import { recordLogOffsets } from "./metadata/log-offsets.ts";
 import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
 import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
 import { checkTableName } from "./names.ts";
-import type { LoadedTable, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
+import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
 import { integerIn } from "./shape.ts";
 import type { CatalogStore, PointerMove } from "./store.ts";
 
@@ -43,9 +44,19 @@ export interface CommitParts {
   warehouse: string;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
+  /** Called after a commit; nobody waits for it but `close`. */
+  committed?: CommitListener | undefined;
   /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
   checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
+
+/** A table as a commit left it. */
+export interface CommittedTable extends LoadedTable {
+  /** Ids of the snapshots that the commit brought, those that were joined into another included. */
+  added_snapshot_ids: Long[];
+}
+
+export type CommitListener = (tables: readonly CommittedTable[]) => Promise<void>;
 
 /** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
 export class Committer {
@@ -77,7 +88,9 @@ export class Committer {
   /** Creates the table with metadata that is complete already. Throws COMMIT_CONFLICT where it exists. */
   async create(identifier: TableIdentifier, metadata: TableMetadata): Promise<LoadedTable> {
     const location = await this.#parts.files.write(metadata, 0);
-    await this.#publish([{ identifier, base: null, next: metadata, location }]);
+    const created = { identifier, base: null, next: metadata, location };
+    await this.#publish([created]);
+    this.#startTidying([created], []);
     return { identifier, metadata_location: location, metadata };
   }
 
@@ -101,13 +114,14 @@ export class Committer {
       const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
       const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
       const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
-      const next = applyUpdates(empty, [...updates, { action: "set-properties", updates: store.table_properties }], now_ms);
+      const creation = [...recordLogOffsets(updates, empty), { action: "set-properties", updates: store.table_properties }];
+      const next = applyUpdates(empty, creation, now_ms);
       await this.#checkLocations(identifier, updates, null, next.location);
       return { identifier, base: null, next };
     }
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
-    const updated = applyUpdates(metadata, updates, now_ms);
+    const updated = applyUpdates(metadata, recordLogOffsets(updates, metadata), now_ms);
     checkSuccession(metadata, { requirements, updates });
     await this.#checkLocations(identifier, updates, metadata.location, updated.location);
     const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
@@ -198,6 +212,18 @@ export class Committer {
       if (base !== null) await this.#delete(next.location, droppedVersions(next, base.metadata).filter(isMetadataFile));
       await this.#delete(next.location, listsWithoutSnapshot(changes[index]?.updates ?? [], next));
     }
+    await this.#report(staged, changes);
+  }
+
+  async #report(staged: readonly Staged[], changes: readonly TableChange[]): Promise<void> {
+    const { committed, warn } = this.#parts;
+    const tables = staged.map((table, index) => ({ table, updates: changes[index]?.updates ?? [] })).filter(({ table }) => isMoved(table));
+    try {
+      await committed?.(tables.map(({ table, updates }) => committedTable(table, updates)));
+    } catch (error) {
+      const failed = `What follows a commit failed: ${messageOf(error)}`;
+      warn(new OperatingError("COMMIT_NOT_RECORDED", failed, { next_step: "The commit stands; `verify --deep` completes the record.", cause: error }));
+    }
   }
 
   async #delete(folder: string, locations: readonly string[], warehouse: string | null = this.#parts.warehouse): Promise<void> {
@@ -216,6 +242,12 @@ export class Committer {
       }
     }
   }
+}
+
+function committedTable({ identifier, location, next }: Staged, updates: readonly Update[]): CommittedTable {
+  const added = updates.flatMap((update) => (update.action === "add-snapshot" ? [update["snapshot"] as Snapshot] : []));
+  const added_snapshot_ids = added.map((snapshot) => snapshot["snapshot-id"]);
+  return { identifier, metadata_location: location, metadata: next, added_snapshot_ids };
 }
 
 function moveOf({ identifier, base, next, location }: Staged): PointerMove {

@@ -263,7 +263,7 @@ async function conclude(open: OpenLake, { pipeline, output }: StartRequest, test
   const failed = tests === null ? [] : failedOf(tests);
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError("TESTS_FAILED", `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`, {
-      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for the books.",
+      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
     });
   }
   output.say(`Drained: gold holds everything, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm run -s coinlake -- verify`);

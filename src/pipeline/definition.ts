@@ -231,6 +231,21 @@ export interface Books {
   refused_partition: string;
   /** Further pairs of figures that must be equal: SQL that gives one number each. */
   balances: readonly { claim: string; left: string; right: string }[];
+  /** Every table that the models make, by `layer.table`. */
+  tables: Readonly<Record<string, BuiltTable>>;
+  /** Values of a column that must be among those of another table's. */
+  references: readonly { table: string; column: string; to: string; to_column: string }[];
+}
+
+export interface BuiltTable {
+  /** Columns whose values together name one row. */
+  key: readonly string[];
+  /** Loaded from a file of the project: it has no log offsets. */
+  is_seed?: true;
+  /** One of the verdict tables, whose elements are counted together; or a copy of one. */
+  is_counted_by_element?: true;
+  /** Columns whose values may differ when the rows are built again, such as the time of the run. */
+  varying?: readonly string[];
 }
 
 export interface QuestionOptions {

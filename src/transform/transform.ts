@@ -72,7 +72,7 @@ export class Transform {
       throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
         next_step: DAMAGED.test(words)
           ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
-          : "Nothing is lost: the increment is tried again. If it keeps failing, mend the model named above.",
+          : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
         is_retryable: true,
       });
     }

@@ -13,7 +13,7 @@ const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--
 
 after(() => folder.remove());
 
-test("verify tells a pipeline that was killed within an increment from books that do not balance", async () => {
+test("verify tells a pipeline that was killed within its first increment from a damaged lake", async () => {
   const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`);
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
@@ -22,7 +22,7 @@ test("verify tells a pipeline that was killed within an increment from books tha
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlake(["verify", ...data]);
   assert.equal(cut_off.code, 1);
-  assert.match(cut_off.stderr, /INCREMENT_CUT_OFF[\s\S]*Start the pipeline once more/);
+  assert.match(cut_off.stderr, /MOMENT_NOT_HELD[\s\S]*nothing was verified[\s\S]*start the pipeline/);
 
   const drained = await coinlake([...start, "--json"]);
   assert.equal(drained.code, 0, drained.stderr);

@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
-import { OperatingError, messageOf } from "../../errors.ts";
+import { OperatingError } from "../../errors.ts";
+import { engineFailure } from "./failure.ts";
 import { readStructsInOrder } from "./struct-text.ts";
 
 readStructsInOrder();
@@ -24,7 +25,7 @@ export interface ReadOptions {
   max_characters?: number | undefined;
 }
 
-/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL with DuckDB's own words. */
+/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
 export async function readRows(connection: DuckDBConnection, sql: string, options: ReadOptions = {}): Promise<QueryResult> {
   const { signal } = options;
   const interrupt = () => connection.interrupt();
@@ -38,12 +39,7 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
     return { columns: names.map((name, index) => ({ name, type: types[index] ?? "" })), ...(await rowsOf(result, options)) };
   } catch (error) {
     if (signal?.aborted) throw cancelled();
-    throw new OperatingError("BAD_SQL", messageOf(error), {
-      next_step: /read-only mode/.test(messageOf(error))
-        ? "Ask with SELECT: the pipeline alone writes the tables, so that every row of them can be proved."
-        : "Tables are named layer.table, such as gold.fact_… or live.fact_…; `SHOW ALL TABLES` lists them.",
-      cause: error,
-    });
+    throw engineFailure(error);
   } finally {
     signal?.removeEventListener("abort", interrupt);
   }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { openSqliteFile, type SqliteFormat } from "../../sqlite-file.ts";
+import { openSqliteFile, openSqliteFileToRead, type SqliteFormat } from "../../sqlite-file.ts";
 
 /** Larger pages than SQLite's 4 kB: segments are tens of kB, and overflow chains get shorter. */
 const PAGE_BYTES = 8192;
@@ -63,4 +63,9 @@ export function openLogFile(file: string, max_size_bytes: number | undefined, bu
   const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
   if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
   return database;
+}
+
+/** Throws as `openLogFile` does, and makes nothing. */
+export function openLogFileToRead(file: string, busy_timeout_ms: number): DatabaseSync {
+  return openSqliteFileToRead(file, LOG_FORMAT, { busy_timeout_ms });
 }

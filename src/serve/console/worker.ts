@@ -153,6 +153,9 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
     const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
     return { code: "QUERY_TIMED_OUT", message, next_step: "Ask for less: a shorter time, fewer columns, a limit.", position: null };
   }
+  if (error.code === "TABLE_FILE_UNREADABLE") {
+    return { code: error.code, message: duckdbError(error.message).message, next_step: error.next_step, position: null };
+  }
   if (error.code !== "BAD_SQL") return { code: error.code, message: error.message, next_step: error.next_step, position: null };
   const { message, position, type } = duckdbError(error.message);
   const is_memory = type === "Out of Memory";
