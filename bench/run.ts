@@ -35,12 +35,13 @@ const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
 /** They run only when they are named: `kafka` and `spark` need Java and Maven, the others take long. */
-const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "verify"]);
+const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify"]);
 
 const ABOUT: Record<string, string> = {
   ingest: "log to bronze: backlog, appends and commits",
   replay: "a recording to tested gold, as a process",
   increment: "dbt increments on a lake of some hours",
+  durable: "commit and increment time with the catalog's fsyncs and without",
   live: "1,000 trades a second: arrival to view, alert and event",
   answers: "the five questions and candles over millions of rows",
   pages: "pages in a browser",
@@ -137,6 +138,16 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       atMost("commits a minute, of the table with the most", ours.commits_per_minute, 6),
       atMost("Node RSS (MB)", ours.rss_max_mb, 500),
       atMost("  last quarter × second quarter", ours.rss_growth, 1.1),
+    ];
+  },
+  durable: async () => {
+    const { without, durable } = await (await import("./durable.ts")).benchDurable();
+    const row = (what: string, key: keyof typeof durable): Figure => ({ what, value: round(durable[key]), target: "", peer: `without: ${round(without[key])}`, is_met: null });
+    return [
+      row("commit of a table by dbt or ingest, p50 (ms)", "commit_p50_ms"),
+      row("commit, p99 (ms)", "commit_p99_ms"),
+      row("commit to bronze with its files, p50 (ms)", "ingest_commit_p50_ms"),
+      row("dbt increment of one minute of 250 coins, p50 (s)", "increment_p50_s"),
     ];
   },
   increment: async () => {

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { asksForHelp, coinlakeArguments, storedHelp, swallowedOptions } from "./asked-help.js";
 
 const NODE_WANTED = [24, 6];
 const NODE_PACKAGE = "node@24.21.0";
@@ -205,21 +206,43 @@ function handOver(node, command) {
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 }
 
+/** Whether what was asked for needs nothing that is not here. */
+function answered(args) {
+  const meant = swallowedOptions(process.env, args);
+  if (meant !== null) {
+    process.stderr.write(`error npm took these options as its own, so Coinlake did not get them [USAGE]\n  next: write -- before them: ${meant}\n`);
+    process.exitCode = 2;
+    return true;
+  }
+  if (!asksForHelp(args) || isSetUp()) return false;
+  process.stdout.write(storedHelp(args));
+  return true;
+}
+
+/** Whether the command line itself can run: it answers --help without Python. */
+function isSetUp() {
+  const version = process.versions.node.split(".").map(Number);
+  return isAtLeast(version, NODE_WANTED) && readStamp("packages") === digestOf("package-lock.json") && existsSync(join(root, "node_modules"));
+}
+
 function main(argv) {
   const split = argv.indexOf("--");
   const options = argv.slice(0, split);
   const extra = options.flatMap((option, index) => (options[index - 1] === "--with" ? [option] : []));
+  const args = coinlakeArguments(argv.slice(split + 1));
+  if (args !== null && answered(args)) return;
   try {
     mkdirSync(tools, { recursive: true });
     const node = ensureNode();
     ensureNodePackages();
+    if (args !== null && asksForHelp(args)) return handOver(node, argv.slice(split + 1));
     ensurePython(["embedded", ...extra]);
     ensureDuckDBExtensions();
     if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; the next start is immediate.`);
     handOver(node, argv.slice(split + 1));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    say(`${error.message}\nWhat to do: ${error.next_step}`);
+    process.stderr.write(`error ${error.message} [SETUP_FAILED]\n  next: ${error.next_step}\n`);
     process.exitCode = 1;
   }
 }

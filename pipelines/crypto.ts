@@ -9,6 +9,7 @@ import { OperatingError } from "../src/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
+import { coinNames } from "./crypto/coin-names.ts";
 import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
@@ -143,6 +144,7 @@ export const crypto: Pipeline = {
     by_minute: ["crypto_prices_clean"],
     columns,
   },
+  subjects: coinNames,
   alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,
@@ -159,7 +161,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
         subject: `${title} products`,
         variables: [products],
         when_missing: "the largest coins against the dollar",
-        remedy: `Optional: list others in ${products}, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
+        remedy: `Optional: list others in ${products}, spelled as the exchange spells them, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
       },
     ],
     create: async () => [create()],

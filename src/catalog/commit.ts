@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { StepListener } from "../steps.ts";
 import { checkUpdates } from "./confinement.ts";
+import { filesOfCommit, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
@@ -38,6 +39,9 @@ export interface CommitParts {
   clock: Clock;
   step: StepListener;
   warn: (warning: OperatingError) => void;
+  makeDurable: MakeDurable;
+  /** Location below which every table folder lies. */
+  warehouse: string;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
   /** Called after a commit; nobody waits for it but `close`. */
@@ -54,7 +58,7 @@ export interface CommittedTable extends LoadedTable {
 
 export type CommitListener = (tables: readonly CommittedTable[]) => Promise<void>;
 
-/** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
+/** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
 export class Committer {
   readonly #parts: CommitParts;
   readonly #tidying = new Set<Promise<void>>();
@@ -69,7 +73,7 @@ export class Committer {
     for (let attempt = 1; ; attempt += 1) {
       const prepared = [];
       for (const change of changes) prepared.push(await this.#prepare(change));
-      const staged = await this.#stage(prepared);
+      const staged = await this.#stage(prepared, this.#makeDurable(prepared, changes));
       try {
         await this.#publish(staged);
       } catch (error) {
@@ -124,6 +128,14 @@ export class Committer {
     return { identifier, base: { location, metadata }, next };
   }
 
+  /** Beside the writing of metadata: both must be on disk before the pointer moves. */
+  async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
+    const changed = prepared.flatMap(({ base, next }, index) => {
+      return base?.metadata === next ? [] : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
+    });
+    await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
+  }
+
   /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
   async #checkLocations(identifier: TableIdentifier, updates: readonly Update[], before: string | null, after: string): Promise<void> {
     if (before !== after) await this.#parts.checkFolder(identifier, after);
@@ -131,7 +143,9 @@ export class Committer {
   }
 
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
-  async #stage(prepared: readonly Prepared[]): Promise<Staged[]> {
+  async #stage(prepared: readonly Prepared[], durable: Promise<void>): Promise<Staged[]> {
+    // Awaited below, unless the metadata cannot be written either.
+    durable.catch(() => {});
     const staged: Staged[] = [];
     try {
       for (const table of prepared) {
@@ -140,6 +154,7 @@ export class Committer {
         const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
         staged.push({ ...table, location });
       }
+      await durable;
     } catch (error) {
       await this.#discard(staged);
       throw error;
@@ -175,7 +190,8 @@ export class Committer {
   }
 
   async #discard(staged: readonly Staged[]): Promise<void> {
-    await this.#delete(staged.filter(isMoved).map(({ location }) => location));
+    // This process has just written them, wherever the table lies.
+    for (const { next, location } of staged.filter(isMoved)) await this.#delete(next.location, [location], null);
   }
 
   /** Resolves when no deletion is under way any more. */
@@ -193,8 +209,8 @@ export class Committer {
     for (const [index, table] of staged.entries()) {
       if (!isMoved(table)) continue;
       const { base, next } = table;
-      if (base !== null) await this.#delete(droppedVersions(next, base.metadata));
-      await this.#delete(listsWithoutSnapshot(changes[index]?.updates ?? [], next));
+      if (base !== null) await this.#delete(next.location, droppedVersions(next, base.metadata).filter(isMetadataFile));
+      await this.#delete(next.location, listsWithoutSnapshot(changes[index]?.updates ?? [], next));
     }
     await this.#report(staged, changes);
   }
@@ -210,10 +226,12 @@ export class Committer {
     }
   }
 
-  async #delete(locations: readonly string[]): Promise<void> {
+  async #delete(folder: string, locations: readonly string[], warehouse: string | null = this.#parts.warehouse): Promise<void> {
+    const { files } = this.#parts;
     for (const location of locations) {
       try {
-        await this.#parts.files.delete(location);
+        // A location outside of the table's folder is a client's claim, and not ours to delete.
+        await files.delete(location, { folder, warehouse });
       } catch (error) {
         this.#parts.warn(
           new OperatingError("METADATA_LEFT_BEHIND", `Could not delete ${location}: ${messageOf(error)}`, {
@@ -238,4 +256,9 @@ function moveOf({ identifier, base, next, location }: Staged): PointerMove {
 
 function isMoved({ base, location }: Staged): boolean {
   return base === null || base.location !== location;
+}
+
+/** A metadata log that names anything else was made to have it deleted. */
+function isMetadataFile(location: string): boolean {
+  return /\.metadata\.json(?:\.gz)?$/.test(location);
 }

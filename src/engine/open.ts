@@ -1,9 +1,11 @@
 import { Catalog } from "../catalog/catalog.ts";
+import type { MakeDurable } from "../catalog/durable.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
 import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
 import type { CatalogStore } from "../catalog/store.ts";
 import { ChecksumLedger, tellingOfDeletions } from "../iceberg/checksum-ledger.ts";
+import { createMakeDurable } from "../iceberg/durable.ts";
 import { manifestInspection } from "../iceberg/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Log } from "../log/log.ts";
@@ -38,6 +40,8 @@ export interface OpenLakeOptions {
   /** Port of the REST catalog; 0 for any free one. */
   catalog_port?: number;
   step?: StepListener;
+  /** For measurements of what durability costs; by default every commit is durable. */
+  makeDurable?: MakeDurable;
   /** Told of what went wrong without losing anything, as a sentence. */
   warn?: (message: string) => void;
 }
@@ -68,6 +72,7 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
     inspect,
     warehouse: lake.warehouse,
     step,
+    makeDurable: options.makeDurable ?? createMakeDurable(files),
     warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
     ...(ledger !== null && { committed: (tables) => ledger.record(tables) }),
   });

@@ -102,6 +102,8 @@ export function tellingOfDeletions(storage: Storage, deleted: (location: string)
     write: (location, bytes) => storage.write(location, bytes),
     makeFolder: (location) => storage.makeFolder(location),
     sync: (location) => storage.sync(location),
+    syncAll: (locations) => storage.syncAll(locations),
+    isKnownDurable: (location) => storage.isKnownDurable(location),
     removeFolder: (location) => storage.removeFolder(location),
     list: (location) => storage.list(location),
     async delete(location) {

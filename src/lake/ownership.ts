@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
 import { isBusy } from "../sqlite-file.ts";
-import type { Lake } from "./lake.ts";
+import { ensureIdentity, type Lake } from "./lake.ts";
 
 const OWNER_DB = "owner.db";
 const OWNER_FILE = "owner.txt";
@@ -14,11 +14,21 @@ const OWNER_FILE = "owner.txt";
 export function claimLake(lake: Lake, activity: string): { release(): void } {
   try {
     const claim = claimFolder(lake.folder, activity);
-    if (claim) return claim;
+    if (claim !== null) return withIdentity(lake, claim);
   } catch (error) {
     throw cannotClaim(lake, error);
   }
   throw inUse(lake);
+}
+
+function withIdentity(lake: Lake, claim: { release(): void }): { release(): void } {
+  try {
+    ensureIdentity(lake);
+    return claim;
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
 }
 
 /** One process of a machine fills a cluster's log for a lake, beside whoever follows it. Throws SOURCE_IN_USE. */

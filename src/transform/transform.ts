@@ -56,6 +56,11 @@ export class Transform {
     return recordsAhead(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
   }
 
+  /** Whether there are tables to test. */
+  async hasBuilt(): Promise<boolean> {
+    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.books.accepted)).length > 0;
+  }
+
   /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");

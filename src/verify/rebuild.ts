@@ -109,6 +109,8 @@ function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
     write: (location, bytes) => local.write(location, bytes),
     makeFolder: (location) => local.makeFolder(location),
     sync: (location) => local.sync(location),
+    syncAll: (locations) => local.syncAll(locations),
+    isKnownDurable: (location) => of(location).isKnownDurable(location),
     delete: (location) => local.delete(location),
     removeFolder: (location) => local.removeFolder(location),
   };

@@ -1,6 +1,12 @@
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import { OperatingError } from "../../errors.ts";
 import { engineFailure } from "./failure.ts";
+import { readStructsInOrder } from "./struct-text.ts";
+
+readStructsInOrder();
+
+/** What a cell takes in memory besides its text. */
+const CELL_CHARACTERS = 16;
 
 export interface QueryResult {
   columns: { name: string; type: string }[];
@@ -15,7 +21,7 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Rows past this many are not read, and the result says that it is cut off. */
   max_rows?: number | undefined;
-  /** Nor are rows after the one that reaches this many characters. */
+  /** Nor are rows after the one that reaches this many characters, each cell with what it takes besides its text. */
   max_characters?: number | undefined;
 }
 
@@ -49,7 +55,7 @@ async function rowsOf(result: DuckDBResult, { max_rows = Infinity, max_character
     for (const values of chunk.getRows()) {
       if (rows.length >= max_rows || characters >= max_characters) return { rows, is_truncated: true };
       const row = values.map((value) => (value === null ? null : String(value)));
-      characters += row.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+      characters += row.reduce((sum, text) => sum + (text?.length ?? 0) + CELL_CHARACTERS, 0);
       rows.push(row);
     }
   }

@@ -50,7 +50,10 @@ export const LOG_FORMAT: SqliteFormat = {
   application_id: 0x436f696e,
   version: 1,
   tables: TABLES,
-  failures: { CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false] },
+  failures: {
+    DISK_FULL: ["Free disk space: sources wait and go on by themselves, and nothing acknowledged is lost.", true],
+    CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false],
+  },
 };
 
 /** Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY. */
