@@ -51,7 +51,7 @@ export const LOG_FORMAT: SqliteFormat = {
   version: 1,
   tables: TABLES,
   failures: {
-    DISK_FULL: ["Free disk space: sources wait and go on by themselves, and nothing acknowledged is lost.", true],
+    DISK_FULL: ["Free disk space: sources wait and go on by themselves; what was acknowledged is on disk.", true],
     CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false],
   },
 };
