@@ -6,6 +6,7 @@ import { OperatingError } from "../errors.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { MODELS_VERSION_PROPERTY } from "../transform/models-version.ts";
 import { leastOf } from "../transform/offsets.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
 
@@ -28,9 +29,9 @@ export interface Moment {
   built: LogOffsets;
   /** Built tables that have consumed more by now, or less; empty between two increments. */
   moving: string[];
-  /** Tables of the pipeline that were made once, and that the catalog does not have. */
+  /** Tables of the pipeline that an increment made, and that the catalog does not have. */
   missing: string[];
-  /** Tables of the pipeline that no increment has made yet: the next one does. Empty before the first. */
+  /** Tables of the pipeline of which nothing says that they were ever made: the next increment makes them. */
   unmade: string[];
   /** Tables whose metadata is damaged or cannot be read. */
   damaged: string[];
@@ -45,7 +46,9 @@ export interface MomentOptions {
   is_running(): boolean;
   /** What is wrong with a table's metadata. */
   inspect(loaded: LoadedTable, table: string): Promise<Finding[]>;
-  /** Whether the table existed once: its files, or their checksums, are kept. */
+  /** Of the models as they are now, see transform/models-version.ts. */
+  models_version: string;
+  /** Whether files of the table are there, although the catalog does not have it. */
   wasMade(table: string): Promise<boolean>;
 }
 
@@ -114,7 +117,7 @@ export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, opti
     const made: string[] = [];
     const unmade: string[] = [];
     for (const table of absentTables({ tables, damaged }, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
-    const moment = chooseMoment(tables, pipeline, { made, unmade });
+    const moment = chooseMoment(tables, pipeline, { made, unmade, models_version: options.models_version });
     // A table that is being created has files before the catalog has it: a running lake is looked at twice.
     const is_confirmed = is_last || moment === null || moment.missing.every((table) => missed.has(table));
     if (moment !== null && is_confirmed) {
@@ -133,14 +136,17 @@ function absentTables({ tables, damaged }: LoadedLake, { books, bronze }: Pipeli
   return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
 }
 
-/** Tables of the pipeline that the catalog does not have: those that were made once, and those that were not yet. */
+/** Tables of the pipeline that the catalog does not have. */
 interface AbsentTables {
+  /** Those with files. */
   made: readonly string[];
+  /** Those without: purged, or not made yet. */
   unmade: readonly string[];
+  models_version: string;
 }
 
 /** Null where the tables have no state in common that is kept. Pure. */
-export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pipeline, { made, unmade }: AbsentTables): Moment | null {
+export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pipeline, { made, unmade, models_version }: AbsentTables): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
   const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
   const following = tables
@@ -149,6 +155,9 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pipeline,
   const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
   // The first increment is under way, or was cut off.
   if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
+  // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
+  const is_this_version = following.some(({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version);
+  const is_complete = has_increments && is_this_version;
   for (const built of candidatesOf(following.map(({ states }) => states))) {
     const held = following.map(({ loaded, states }) => ({ loaded, state: states.findLast((state) => covers(state, built)) }));
     if (held.some(({ state }) => state === undefined)) continue;
@@ -158,8 +167,8 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pipeline,
       bronze,
       built,
       moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
-      missing: [...made],
-      unmade: following.length === 0 ? [] : [...unmade],
+      missing: is_complete ? [...made, ...unmade] : [...made],
+      unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
       damaged: [],
     };
   }
