@@ -73,9 +73,9 @@ export class FileStorage implements Storage {
   async sync(location: string): Promise<void> {
     const path = pathOfLocation(location);
     try {
-      await syncFile(path);
+      const is_file = await syncFile(path);
       await this.known_durable.syncFolders([dirname(path)]);
-      this.known_durable.addFile(path);
+      if (is_file) this.known_durable.addFile(path);
     } catch (error) {
       throw failure("sync", location, error);
     }
