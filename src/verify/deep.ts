@@ -8,7 +8,7 @@ import { compareWithLog } from "./against-log.ts";
 import { checkChecksums } from "./checksums.ts";
 import { compareTable, REBUILT } from "./compare.ts";
 import { tableFinding, type Finding } from "./finding.ts";
-import type { Moment } from "./moment.ts";
+import type { Moment } from "../transform/moment.ts";
 import { rebuild, type Rebuilt, type RebuildRequest } from "./rebuild.ts";
 import { beginVerification, type OpenVerification, type Verification, type VerifyOptions } from "./verify.ts";
 
