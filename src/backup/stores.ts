@@ -1,8 +1,8 @@
-import { existsSync, lstatSync, readdirSync, type Dirent, type Stats } from "node:fs";
+import { lstatSync, readdirSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
-import { backup, DatabaseSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
+import { backup, type DatabaseSync } from "node:sqlite";
 import { OperatingError, messageOf } from "../errors.ts";
+import { openReadOnly } from "../sqlite-file.ts";
 
 /** The files of a lake's folder beside its tables. */
 export interface LakeFiles {
@@ -17,6 +17,7 @@ const LEFT_OUT = new Set(["lake.json", "owner.db", "owner.txt", "warehouse", "db
 const LEFT_OUT_ENDINGS = /(?:-wal|-shm|-journal|\.tmp)$/;
 const FIRST = "catalog.db";
 const LAST = "log.db";
+const BUSY_TIMEOUT_MS = 5_000;
 
 /** Throws NOT_COPYABLE. */
 export function filesOfLake(folder: string): LakeFiles {
@@ -51,7 +52,7 @@ function notCopyable(path: string, is_link: boolean): OperatingError {
 export async function copyDatabase(from: string, to: string): Promise<void> {
   let source: DatabaseSync | undefined;
   try {
-    source = openForCopy(from);
+    source = openReadOnly(from, BUSY_TIMEOUT_MS);
     await backup(source, to, { rate: 0x7fff_ffff });
   } catch (error) {
     throw new OperatingError("DATABASE_NOT_COPIED", `${from} could not be copied to ${to}: ${messageOf(error)}`, {
@@ -61,26 +62,5 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
     });
   } finally {
     source?.close();
-  }
-}
-
-/**
- * Leaves the folder as it was. Of a database that a process has open the files beside it exist; of one that nobody has open they are
- * removed again when this connection, which may write, is closed; where it may not, nobody can write, and no files are needed.
- */
-function openForCopy(file: string): DatabaseSync {
-  if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-  const url = pathToFileURL(file);
-  url.searchParams.set("mode", "rw");
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(url, { timeout: 5_000 });
-    database.prepare("select count(*) from sqlite_schema").get();
-    return database;
-  } catch {
-    database?.close();
-    url.searchParams.set("mode", "ro");
-    url.searchParams.set("immutable", "1");
-    return new DatabaseSync(url, { readOnly: true });
   }
 }

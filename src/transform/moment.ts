@@ -19,31 +19,36 @@ export interface HeldTable {
 /** One state of a lake: every table as one finished increment left it. */
 export interface Moment {
   tables: ReadonlyMap<string, HeldTable>;
-  /** What bronze has consumed of the log. */
+  /** What bronze has consumed of the log; empty where it does not exist, or is damaged. */
   bronze: LogOffsets;
   /** What every built table has consumed of bronze; empty before the first increment. */
   built: LogOffsets;
   /** Built tables that have consumed more by now, or less; empty between two increments. */
   moving: string[];
-  /** Tables of the pipeline that the catalog does not have, although an increment has made them. */
+  /** Tables of the pipeline that were made once, and that the catalog does not have. */
   missing: string[];
+  /** Tables of the pipeline that no increment has made yet: the next one does. Empty before the first. */
+  unmade: string[];
+  /** Tables whose metadata is damaged or cannot be read. */
+  damaged: string[];
 }
 
-export interface Absence {
-  absent: readonly string[];
-  /** They were made once, and are not tables that the first increment has yet to make. */
-  is_gone: boolean;
+/** Tables of the pipeline that the catalog does not have: those that were made once, and those that were not yet. */
+interface AbsentTables {
+  made: readonly string[];
+  unmade: readonly string[];
 }
 
 /** Null where the tables have no state in common that is kept. Pure. */
-export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipeline, "bronze" | "books">, { absent, is_gone }: Absence): Moment | null {
+export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipeline, "bronze" | "books">, { made, unmade }: AbsentTables): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
   const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
   const following = tables
     .filter((loaded) => followsLog(loaded, pipeline))
     .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
   const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
-  if (following.length > 0 && absent.length > 0 && !has_increments && !is_gone) return null;
+  // The first increment is under way, or was cut off.
+  if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
   for (const built of candidatesOf(following.map(({ states }) => states))) {
     const held = following.map(({ loaded, states }) => ({ loaded, state: states.findLast((state) => covers(state, built)) }));
     if (held.some(({ state }) => state === undefined)) continue;
@@ -53,7 +58,9 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipe
       bronze,
       built,
       moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
-      missing: following.length === 0 ? [] : [...absent],
+      missing: [...made],
+      unmade: following.length === 0 ? [] : [...unmade],
+      damaged: [],
     };
   }
   return null;
@@ -132,7 +139,7 @@ export function keyOf(offsets: LogOffsets): string {
 }
 
 /** Tables of the pipeline that are not among these. */
-export function absentTables(names: Iterable<string>, { books }: Pick<Pipeline, "books">): string[] {
+export function absentTables(names: Iterable<string>, { bronze, books }: Pick<Pipeline, "bronze" | "books">): string[] {
   const present = new Set(names);
-  return Object.keys(books.tables).filter((table) => !present.has(table));
+  return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
 }

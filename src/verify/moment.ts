@@ -17,23 +17,33 @@ export interface MomentOptions {
   is_running(): boolean;
   /** What is wrong with a table's metadata. */
   inspect(loaded: LoadedTable, table: string): Promise<Finding[]>;
-  /** Whether files of the table are there, although the catalog does not have it. */
+  /** Whether the table existed once: its files, or their checksums, are kept. */
   wasMade(table: string): Promise<boolean>;
 }
 
 const LOOK_MS = 250;
 
-/** The lake's tables, each as its newest metadata has it; those whose metadata is not to be believed are apart. */
-interface LoadedLake {
+/** Tables, each as its newest metadata has it; those whose metadata is damaged are apart. */
+export interface LoadedLake {
   tables: LoadedTable[];
   damaged: { table: string; findings: Finding[] }[];
 }
 
 async function loadTables(catalog: TableCatalog, inspect: MomentOptions["inspect"]): Promise<LoadedLake> {
+  const layers: string[][] = [];
+  for (const layer of LAYERS) if (await catalog.hasNamespace([layer])) layers.push([layer]);
+  return loadNamespaces(catalog, layers, inspect);
+}
+
+/** The tables of namespaces, each as its newest metadata has it. */
+export async function loadNamespaces(
+  catalog: TableCatalog,
+  namespaces: readonly (readonly string[])[],
+  inspect: MomentOptions["inspect"],
+): Promise<LoadedLake> {
   const loaded: LoadedLake = { tables: [], damaged: [] };
-  for (const layer of LAYERS) {
-    if (!(await catalog.hasNamespace([layer]))) continue;
-    for (const identifier of await catalog.listTables([layer])) {
+  for (const namespace of namespaces) {
+    for (const identifier of await catalog.listTables(namespace)) {
       const name = nameOfTable(identifier);
       try {
         const table = await catalog.loadTable(identifier);
@@ -69,14 +79,23 @@ function checkOffsets(metadata: TableMetadata): void {
  */
 export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, options: MomentOptions): Promise<{ moment: Moment; damage: Finding[] }> {
   const deadline_ms = options.now_ms() + options.timeout_ms;
+  let missed = new Set<string>();
   for (;;) {
     const { tables, damaged } = await loadTables(catalog, options.inspect);
     const is_last = options.now_ms() >= deadline_ms || !options.is_running();
-    const absent = absentTables([...tables.map(({ identifier }) => nameOfTable(identifier)), ...damaged.map(({ table }) => table)], pipeline);
-    const made = await Promise.all(absent.map((table) => options.wasMade(table)));
-    const moment = chooseMoment(tables, pipeline, { absent, is_gone: made.length > 0 && made.every(Boolean) });
-    if (moment !== null) return { moment, damage: damaged.flatMap(({ findings }) => findings) };
-    if (is_last) throw notHeld(tables, pipeline);
+    const made: string[] = [];
+    const unmade: string[] = [];
+    const names = damaged.map(({ table }) => table);
+    const present = [...tables.map(({ identifier }) => nameOfTable(identifier)), ...names];
+    for (const table of absentTables(present, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
+    const moment = chooseMoment(tables, pipeline, { made, unmade });
+    // A table that is being created has files before the catalog has it: a running lake is looked at twice.
+    const is_confirmed = is_last || moment === null || moment.missing.every((table) => missed.has(table));
+    if (moment !== null && is_confirmed) {
+      return { moment: { ...moment, damaged: names }, damage: damaged.flatMap(({ findings }) => findings) };
+    }
+    if (is_last) throw notHeld(tables, pipeline, options.is_running());
+    missed = new Set(moment?.missing);
     await options.wait(LOOK_MS);
   }
 }
@@ -86,15 +105,16 @@ export function isKept(metadata: TableMetadata, { "snapshot-id": id }: Snapshot)
   return metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], id));
 }
 
-function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline): OperatingError {
+function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running: boolean): OperatingError {
   const built = tables.filter((loaded) => followsLog(loaded, pipeline));
   const offsets = built.map((loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(placeIn(loaded.metadata)) || "none"}`);
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
   const absent = Object.keys(pipeline.books.tables).filter((table) => !names.has(table)).map((table) => `${table}: not made yet`);
   const lines = [...offsets, ...absent].join("\n");
   return new OperatingError("MOMENT_NOT_HELD", `The tables have no state in common that is kept, so nothing was verified. Consumed offsets:\n${lines}`, {
-    next_step:
-      "Verify again. Where no pipeline runs, an increment was cut off: start the pipeline, each table goes on at its last commit; then verify.",
+    next_step: is_running
+      ? "Verify again: an increment is under way."
+      : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
     is_retryable: true,
   });
 }
