@@ -3,39 +3,10 @@ import { isSameLong } from "../catalog/long.ts";
 import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, placeIn } from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { currentSnapshot } from "../iceberg/stage.ts";
-import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
+import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { MODELS_VERSION_PROPERTY } from "../transform/models-version.ts";
-import { leastOf } from "../transform/offsets.ts";
+import { absentTables, chooseMoment, followsLog, isAtMost, keyOf, type LogOffsets, type Moment } from "../transform/moment.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
-
-type LogOffsets = Record<string, number>;
-
-/** A table at the snapshot that is verified. */
-export interface HeldTable {
-  table: string;
-  loaded: LoadedTable;
-  /** Null for a table without one. */
-  snapshot: Snapshot | null;
-}
-
-/** One state of a lake: every table as one finished increment left it. */
-export interface Moment {
-  tables: ReadonlyMap<string, HeldTable>;
-  /** What bronze has consumed of the log; empty where it does not exist, or is damaged. */
-  bronze: LogOffsets;
-  /** What every built table has consumed of bronze; empty before the first increment. */
-  built: LogOffsets;
-  /** Built tables that have consumed more by now, or less; empty between two increments. */
-  moving: string[];
-  /** Tables of the pipeline that an increment made, and that the catalog does not have. */
-  missing: string[];
-  /** Tables of the pipeline of which nothing says that they were ever made: the next increment makes them. */
-  unmade: string[];
-  /** Tables whose metadata is damaged or cannot be read. */
-  damaged: string[];
-}
 
 export interface MomentOptions {
   now_ms(): number;
@@ -116,12 +87,13 @@ export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, opti
     const is_last = options.now_ms() >= deadline_ms || !options.is_running();
     const made: string[] = [];
     const unmade: string[] = [];
-    for (const table of absentTables({ tables, damaged }, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
+    const names = damaged.map(({ table }) => table);
+    const present = [...tables.map(({ identifier }) => nameOfTable(identifier)), ...names];
+    for (const table of absentTables(present, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
     const moment = chooseMoment(tables, pipeline, { made, unmade, models_version: options.models_version });
     // A table that is being created has files before the catalog has it: a running lake is looked at twice.
     const is_confirmed = is_last || moment === null || moment.missing.every((table) => missed.has(table));
     if (moment !== null && is_confirmed) {
-      const names = damaged.map(({ table }) => table);
       return { moment: { ...moment, damaged: names }, damage: damaged.flatMap(({ findings }) => findings) };
     }
     if (is_last) throw notHeld(tables, pipeline, options.is_running());
@@ -130,130 +102,13 @@ export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, opti
   }
 }
 
-/** Tables of the pipeline that the catalog does not have. */
-function absentTables({ tables, damaged }: LoadedLake, { books, bronze }: Pipeline): string[] {
-  const present = new Set([...tables.map(({ identifier }) => nameOfTable(identifier)), ...damaged.map(({ table }) => table)]);
-  return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
-}
-
-/** Tables of the pipeline that the catalog does not have. */
-interface AbsentTables {
-  /** Those with files. */
-  made: readonly string[];
-  /** Those without: purged, or not made yet. */
-  unmade: readonly string[];
-  models_version: string;
-}
-
-/** Null where the tables have no state in common that is kept. Pure. */
-export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pipeline, { made, unmade, models_version }: AbsentTables): Moment | null {
-  const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
-  const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
-  const following = tables
-    .filter((loaded) => isBuilt(loaded) && followsLog(loaded, pipeline))
-    .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
-  const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
-  // The first increment is under way, or was cut off.
-  if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
-  // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
-  const is_this_version = following.some(({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version);
-  const is_complete = has_increments && is_this_version;
-  for (const built of candidatesOf(following.map(({ states }) => states))) {
-    const held = following.map(({ loaded, states }) => ({ loaded, state: states.findLast((state) => covers(state, built)) }));
-    if (held.some(({ state }) => state === undefined)) continue;
-    const snapshots = new Map(held.map(({ loaded, state }) => [nameOfTable(loaded.identifier), state?.snapshot ?? null]));
-    return {
-      tables: new Map(tables.map((loaded) => heldTable(loaded, snapshots))),
-      bronze,
-      built,
-      moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
-      missing: is_complete ? [...made, ...unmade] : [...made],
-      unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
-      damaged: [],
-    };
-  }
-  return null;
-}
-
-function heldTable(loaded: LoadedTable, snapshots: ReadonlyMap<string, Snapshot | null>): [string, HeldTable] {
-  const table = nameOfTable(loaded.identifier);
-  const snapshot = snapshots.get(table);
-  return [table, { table, loaded, snapshot: snapshot === undefined ? currentSnapshot(loaded.metadata) : snapshot }];
-}
-
-function isBuilt({ identifier }: LoadedTable): boolean {
-  return BUILT_LAYERS.some((layer) => layer === identifier.namespace[0]);
-}
-
-/** A seed does not, nor does a table that somebody else made. */
-function followsLog(loaded: LoadedTable, pipeline: Pipeline): boolean {
-  const definition = pipeline.books.tables[nameOfTable(loaded.identifier)];
-  return definition !== undefined && definition.is_seed !== true;
-}
-
-/** A snapshot, and the offsets between which it was the table's state. */
-interface State {
-  snapshot: Snapshot | null;
-  first: LogOffsets;
-  last: LogOffsets;
-}
-
-/**
- * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it is known for which
- * offsets they stand at least. Of snapshots that say nothing only the current one is known.
- */
-function statesOf(metadata: TableMetadata): State[] {
-  const current = currentSnapshot(metadata);
-  const head = placeIn(metadata);
-  if (current === null) return [{ snapshot: null, first: {}, last: head }];
-  const states: State[] = [];
-  const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
-  let last: LogOffsets | null = head;
-  for (let snapshot: Snapshot | undefined = current; snapshot !== undefined; ) {
-    const own: string | undefined = snapshot.summary[LOG_OFFSETS_PROPERTY];
-    const before: string | undefined = snapshot.summary[PARENT_OFFSETS_SUMMARY];
-    const first: LogOffsets | null = own === undefined ? last : parseOffsets(own);
-    if (first === null) break;
-    states.unshift({ snapshot, first, last: last ?? first });
-    last = before === undefined ? null : parseOffsets(before);
-    const parent_id: Snapshot["parent-snapshot-id"] = snapshot["parent-snapshot-id"];
-    snapshot = parent_id === undefined ? undefined : by_id.get(String(parent_id));
-  }
-  return states.filter((state, index) => index === states.length - 1 || isAtMost(state.first, state.last));
-}
-
-/** Offsets at which an increment may have ended, the newest first: those that any table's states begin or end with. */
-function candidatesOf(tables: readonly State[][]): LogOffsets[] {
-  if (tables.length === 0) return [{}];
-  const least = leastOf(tables.map((states) => states.at(-1)?.last ?? {}));
-  const all = new Map(tables.flatMap((states) => states.flatMap(({ first, last }) => [first, last])).map((offsets) => [keyOf(offsets), offsets]));
-  all.set(keyOf(least), least);
-  return [...all.values()].filter((offsets) => isAtMost(offsets, least)).sort((a, b) => sum(b) - sum(a));
-}
-
-function covers({ first, last }: State, offsets: LogOffsets): boolean {
-  return isAtMost(first, offsets) && isAtMost(offsets, last);
-}
-
-function isAtMost(a: LogOffsets, b: LogOffsets): boolean {
-  return Object.entries(a).every(([partition, next]) => next <= (b[partition] ?? 0));
-}
-
-function sum(offsets: LogOffsets): number {
-  return Object.values(offsets).reduce((total, next) => total + next, 0);
-}
-
-function keyOf(offsets: LogOffsets): string {
-  return Object.entries(offsets).map(([name, next]) => `${name}=${next}`).sort().join(",");
-}
-
 /** Whether the snapshot is still part of the table. */
 export function isKept(metadata: TableMetadata, { "snapshot-id": id }: Snapshot): boolean {
   return metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], id));
 }
 
 function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running: boolean): OperatingError {
-  const built = tables.filter((loaded) => isBuilt(loaded) && followsLog(loaded, pipeline));
+  const built = tables.filter((loaded) => followsLog(loaded, pipeline));
   const offsets = built.map((loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(placeIn(loaded.metadata)) || "none"}`);
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
   const absent = Object.keys(pipeline.books.tables).filter((table) => !names.has(table)).map((table) => `${table}: not made yet`);

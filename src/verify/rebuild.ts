@@ -107,6 +107,7 @@ function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
   const of = (location: string): Storage => (/^s3[an]?:/.test(location) ? s3 : local);
   return {
     read: (location) => of(location).read(location),
+    readPieces: (location) => of(location).readPieces(location),
     statOf: (location) => of(location).statOf(location),
     list: (location) => of(location).list(location),
     write: (location, bytes) => local.write(location, bytes),

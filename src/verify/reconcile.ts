@@ -3,7 +3,7 @@ import type { PinnedTables } from "../engine/embedded/pinned.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { countConflicts } from "../query/conflicts.ts";
-import type { Moment } from "./moment.ts";
+import type { Moment } from "../transform/moment.ts";
 
 export interface Check {
   claim: string;

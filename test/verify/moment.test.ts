@@ -5,7 +5,7 @@ import { tableNamed } from "../../src/catalog/errors.ts";
 import { emptyMetadata } from "../../src/catalog/metadata/fresh.ts";
 import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, recordLogOffsets } from "../../src/catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../../src/catalog/model.ts";
-import { chooseMoment } from "../../src/verify/moment.ts";
+import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;
 const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) => (is_seed === true ? [] : [table]));
