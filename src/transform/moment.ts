@@ -1,5 +1,5 @@
 import { nameOfTable } from "../catalog/errors.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, placeIn } from "../catalog/metadata/log-offsets.ts";
+import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
@@ -47,7 +47,7 @@ interface AbsentTables {
 /** Null where the tables have no state in common that is kept. Pure. */
 export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipeline, "bronze" | "books">, { made, unmade, models_version }: AbsentTables): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
-  const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
+  const bronze = bronze_table === undefined ? {} : consumedOffsets(bronze_table.metadata);
   const following = tables
     .filter((loaded) => followsLog(loaded, pipeline))
     .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
@@ -65,7 +65,7 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipe
       tables: new Map(tables.map((loaded) => heldTable(loaded, snapshots))),
       bronze,
       built,
-      moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
+      moving: following.filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
       unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
       damaged: [],
@@ -103,7 +103,7 @@ interface State {
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);
-  const head = placeIn(metadata);
+  const head = consumedOffsets(metadata);
   if (current === null) return [{ snapshot: null, first: {}, last: head }];
   const states: State[] = [];
   const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
