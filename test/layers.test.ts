@@ -20,6 +20,7 @@ const ROOMS = [
   "quality",
   "live",
   "alert",
+  "repair",
   "schedule",
   "serve",
   "cluster",

@@ -12,6 +12,7 @@ import { maintainCommand } from "./commands/maintain.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
+import { repairCommand } from "./commands/repair.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
@@ -62,6 +63,7 @@ function program(): Command {
     .addCommand(rulesCommand(pipelines, withCommon))
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
+    .addCommand(repairCommand(pipelines, withCommon))
     .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))

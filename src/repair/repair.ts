@@ -1,0 +1,114 @@
+import { Catalog } from "../catalog/catalog.ts";
+import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import { nameOfTable, tableNamed } from "../catalog/errors.ts";
+import type { Clock } from "../clock.ts";
+import { openBronzeFiles } from "../engine/embedded/bronze-files.ts";
+import { openParquetWriter } from "../engine/embedded/parquet.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { manifestInspection } from "../iceberg/inspection.ts";
+import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
+import type { Log } from "../log/log.ts";
+import { makeLogFile } from "../log/sqlite/begin-at.ts";
+import { openSqliteLog } from "../log/sqlite/log.ts";
+import { repairBronze } from "./bronze-repair.ts";
+import { repairCatalog } from "./catalog-repair.ts";
+import type { RepairItem } from "./item.ts";
+import { damagedFolder, moveDatabaseAside, putInPlace, replaceFile } from "./move-aside.ts";
+import { planRepair, type RepairPlan, type RepairScope } from "./plan.ts";
+import { stageReset } from "./reset.ts";
+import { unreadableSnapshots, type TableState } from "./table-state.ts";
+
+/** The catalog of a lake whose log may be missing. */
+export interface RepairedCatalog {
+  catalog: Catalog;
+  server: CatalogServer;
+}
+
+export interface RepairOptions extends RepairScope {
+  clock: Clock;
+  /** False for a dry run. */
+  is_applied: boolean;
+  say(text: string): void;
+  /** Builds these tables again from bronze; null where the next increments do. */
+  rebuild: ((open: RepairedCatalog, tables: readonly string[]) => Promise<void>) | null;
+}
+
+/**
+ * Finds what is damaged, and with `is_applied` brings it back: each step is one atomic change, and a repair that was cut off is repaired by
+ * the next. Nothing is deleted: damaged files stay, or are moved to `damaged/` where another takes their name. The caller owns the lake.
+ */
+export async function repair(options: RepairOptions): Promise<RepairItem[]> {
+  const plan = await planRepair(options);
+  if (!options.is_applied || plan.items.every(({ outcome }) => outcome === "impossible")) return plan.items;
+  const rebuilt = await apply(plan, options);
+  const failure = rebuilt === null ? null : messageOf(rebuilt);
+  const items = plan.items.map((item): RepairItem => (item.outcome === "planned" ? { ...item, outcome: "repaired" } : item));
+  if (failure === null) return items;
+  return [...items, { table: null, file: null, problem: `the models could not be run: ${failure}`, action: "start the pipeline: it goes on from there", outcome: "impossible" }];
+}
+
+/** Returns why the models failed, null where they did not. */
+async function apply(plan: RepairPlan, options: RepairOptions): Promise<OperatingError | null> {
+  const { lake, storage, clock, pipeline, say } = options;
+  const aside = damagedFolder(lake.folder, clock.now_us() / 1000);
+  for (const location of plan.files.replaced) {
+    say(`putting back ${location}`);
+    await replaceFile(storage, location, await plan.files.read(location), { folder: aside, warehouse: lake.warehouse });
+  }
+  if (plan.catalog !== null) await repairCatalog(lake, plan.catalog, plan.dropped, aside);
+  if (plan.log.new_log.size > 0) {
+    const made = `${lake.log_file}.repaired`;
+    moveDatabaseAside(made, aside);
+    makeLogFile(made, pipeline.topic.name, plan.log.new_log);
+    moveDatabaseAside(lake.log_file, aside);
+    putInPlace(made, lake.log_file);
+  }
+  const inspect = manifestInspection(storage, { recheck_ms: 0 });
+  const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse, clock, inspect });
+  try {
+    if (plan.bronze !== null) await mendBronze(plan, options, catalog);
+    for (const state of plan.resets) await reset(plan, options, catalog, state);
+    const moved = plan.catalog?.pointers.map(({ identifier }) => nameOfTable(identifier)) ?? [];
+    const built = [...plan.resets.map(({ table }) => table), ...moved].filter((table) => table !== pipeline.bronze.table);
+    if (options.rebuild === null || built.length === 0) return null;
+    const server = await startCatalogServer({ catalog, port: 0 });
+    try {
+      await options.rebuild({ catalog, server }, built);
+      return null;
+    } catch (error) {
+      if (error instanceof OperatingError) return error;
+      throw error;
+    } finally {
+      await server.close();
+    }
+  } finally {
+    await catalog.close();
+  }
+}
+
+async function mendBronze({ bronze, files, log: { new_log, bounds } }: RepairPlan, options: RepairOptions, catalog: Catalog): Promise<void> {
+  if (bronze === null) return;
+  const { lake, storage, s3, clock, pipeline, say } = options;
+  const { state, plan } = bronze;
+  say(`mending ${pipeline.bronze.table}`);
+  const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
+  const log: Log | null = new_log.size + bounds.length > 0 ? openSqliteLog({ file: lake.log_file }) : null;
+  const readers = await openBronzeFiles({ columns, s3 });
+  const writer = await openParquetWriter({ storage, s3 });
+  try {
+    const unreadable = state === null ? [] : await unreadableSnapshots(state, files);
+    const parts = { catalog, storage, clock, log, files: readers, writer, table: tableNamed(pipeline.bronze.table), topic: pipeline.topic.name };
+    await repairBronze(parts, state, plan, unreadable);
+  } finally {
+    writer.close();
+    readers.close();
+    await log?.close();
+  }
+}
+
+async function reset({ files }: RepairPlan, { storage, clock, say }: RepairOptions, catalog: Catalog, state: TableState): Promise<void> {
+  say(`dropping the rows of ${state.table}, to build them again`);
+  const unreadable = state.damage.length === 0 ? [] : await unreadableSnapshots(state, files);
+  await catalog.commit([await stageReset({ storage, clock }, state.loaded, unreadable)]);
+}
