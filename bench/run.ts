@@ -35,17 +35,19 @@ const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
 /** They run only when they are named: `kafka` and `spark` need Java and Maven, the others take long. */
-const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction"]);
+const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify"]);
 
 const ABOUT: Record<string, string> = {
   ingest: "log to bronze: backlog, appends and commits",
   replay: "a recording to tested gold, as a process",
   increment: "dbt increments on a lake of some hours",
+  durable: "commit and increment time with the catalog's fsyncs and without",
   live: "1,000 trades a second: arrival to view, alert and event",
   answers: "the five questions and candles over millions of rows",
   pages: "pages in a browser",
   kafka: "Kafka beside the SQLite log",
   spark: "Spark beside one process, log to bronze",
+  verify: "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
   soak: "hours of `start` in real time beside tabs and outside readers\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
   day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
   compaction: "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
@@ -64,6 +66,8 @@ const { values: given, positionals: chosen } = parseArgs({
     light: { type: "boolean", default: false },
     chart: { type: "boolean", default: false },
     out: { type: "string" },
+    rows: { type: "string", default: "10000000" },
+    folder: { type: "string" },
     mb: { type: "string", default: "300" },
     commits: { type: "string", default: "2000" },
     seconds: { type: "string", default: "600" },
@@ -71,7 +75,7 @@ const { values: given, positionals: chosen } = parseArgs({
   },
 });
 
-function numberOf(name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds", text = given[name]): number {
+function numberOf(name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds" | "rows", text = given[name]): number {
   const number = Number(text);
   if (text.trim() !== "" && number >= 0 && Number.isFinite(number)) return number;
   process.stderr.write(`--${name} takes a number, not "${text}".\n`);
@@ -136,6 +140,16 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       atMost("  last quarter × second quarter", ours.rss_growth, 1.1),
     ];
   },
+  durable: async () => {
+    const { without, durable } = await (await import("./durable.ts")).benchDurable();
+    const row = (what: string, key: keyof typeof durable): Figure => ({ what, value: round(durable[key]), target: "", peer: `without: ${round(without[key])}`, is_met: null });
+    return [
+      row("commit of a table by dbt or ingest, p50 (ms)", "commit_p50_ms"),
+      row("commit, p99 (ms)", "commit_p99_ms"),
+      row("commit to bronze with its files, p50 (ms)", "ingest_commit_p50_ms"),
+      row("dbt increment of one minute of 250 coins, p50 (s)", "increment_p50_s"),
+    ];
+  },
   increment: async () => {
     const ours = await (await import("./increment.ts")).benchIncrement();
     return [
@@ -161,6 +175,18 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       rate("  memory, of all processes (MB)", embedded.memory_mb, `Spark ${round(spark.memory_mb)}: ${ratio(spark.memory_mb, embedded.memory_mb)} × less`),
       rate("append → commit at 1,000 messages/s and a commit a second, p50 (s)", embedded.fresh_p50_s, `Spark ${round(spark.fresh_p50_s)}`),
       rate("  p99 (s)", embedded.fresh_p99_s, `Spark ${round(spark.fresh_p99_s)}`),
+    ];
+  },
+  verify: async () => {
+    const ours = await (await import("./verify.ts")).benchVerify({ rows: numberOf("rows"), folder: given.folder ?? null });
+    const { rows, quick, deep, commit } = ours;
+    return [
+      atMost(`verify of ${(rows / 1e6).toFixed(1)} M rows in bronze, exit code ${quick.code} (s)`, quick.seconds, null),
+      atMost("  RSS of everything (MB)", quick.tree_mb, 1_000),
+      atMost(`verify --deep, exit code ${deep.code} (s)`, deep.seconds, null),
+      atMost("  RSS of everything (MB)", deep.tree_mb, 1_500),
+      atMost("commit of 250 records with checksums, p50 (ms)", commit.with_ms, null, `without ${round(commit.without_ms)}`),
+      atMost("  taking the checksums after it, p50 (ms)", commit.checksums_ms, null),
     ];
   },
   soak: async () => {

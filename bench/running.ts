@@ -29,7 +29,7 @@ export function startCoinlake(folder: string, args: readonly string[], environme
   const url = new Promise<string>((resolve, reject) => {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
-      const found = /the page\s+(http:\/\/\S+)/.exec(stderr)?.[1];
+      const found = /dashboard\s+(http:\/\/\S+)/.exec(stderr)?.[1];
       if (found) resolve(found);
     });
     void exited.then(() => reject(new Error(`coinlake ended:\n${stderr.slice(-2000)}`)));

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { asksForHelp, coinlakeArguments, storedHelp, swallowedOptions } from "./asked-help.js";
 
 const NODE_WANTED = [24, 6];
 const NODE_PACKAGE = "node@24.21.0";
@@ -168,6 +169,12 @@ function ensureDuckDBExtensions() {
 }
 
 /**
+ * Each query of DuckDB holds a thread of Node's pool, also while it waits for the catalog in this process; and the catalog needs the
+ * pool to read and write its files. With Node's four threads, four queries at once wait for ever. More than run at any one time.
+ */
+const POOL_THREADS = "32";
+
+/**
  * A process that runs for months keeps to the memory that it needs: V8 may not let its youngest generation grow to 100 MB, nor
  * glibc keep a heap for every thread. Together 150 MB of a busy lake's 600. What Node made of the sources is kept: without it each
  * process strips their types anew, which takes half a second and 25 MB that stay; and so is what Python made of dbt's, which takes
@@ -179,6 +186,7 @@ function lean(env) {
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(tools, "compile-cache"),
     NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space") ? env.NODE_OPTIONS : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
+    UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE ?? POOL_THREADS,
     // Not beside the sources, which is what this would forbid.
     PYTHONDONTWRITEBYTECODE: "",
     PYTHONPYCACHEPREFIX: env.PYTHONPYCACHEPREFIX ?? join(tools, "bytecode"),
@@ -205,21 +213,43 @@ function handOver(node, command) {
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 }
 
+/** Whether what was asked for needs nothing that is not here. */
+function answered(args) {
+  const meant = swallowedOptions(process.env, args);
+  if (meant !== null) {
+    process.stderr.write(`error npm took these options as its own, so Coinlake did not get them [USAGE]\n  next: write -- before them: ${meant}\n`);
+    process.exitCode = 2;
+    return true;
+  }
+  if (!asksForHelp(args) || isSetUp()) return false;
+  process.stdout.write(storedHelp(args));
+  return true;
+}
+
+/** Whether the command line itself can run: it answers --help without Python. */
+function isSetUp() {
+  const version = process.versions.node.split(".").map(Number);
+  return isAtLeast(version, NODE_WANTED) && readStamp("packages") === digestOf("package-lock.json") && existsSync(join(root, "node_modules"));
+}
+
 function main(argv) {
   const split = argv.indexOf("--");
   const options = argv.slice(0, split);
   const extra = options.flatMap((option, index) => (options[index - 1] === "--with" ? [option] : []));
+  const args = coinlakeArguments(argv.slice(split + 1));
+  if (args !== null && answered(args)) return;
   try {
     mkdirSync(tools, { recursive: true });
     const node = ensureNode();
     ensureNodePackages();
+    if (args !== null && asksForHelp(args)) return handOver(node, argv.slice(split + 1));
     ensurePython(["embedded", ...extra]);
     ensureDuckDBExtensions();
     if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; the next start is immediate.`);
     handOver(node, argv.slice(split + 1));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    say(`${error.message}\nWhat to do: ${error.next_step}`);
+    process.stderr.write(`error ${error.message} [SETUP_FAILED]\n  next: ${error.next_step}\n`);
     process.exitCode = 1;
   }
 }

@@ -2,7 +2,7 @@ import { render } from "preact";
 import { startRouter } from "./router.ts";
 import { watchAlerts } from "./shell/alert-notes.tsx";
 import { App } from "./shell/app.tsx";
-import { startStream } from "./state/events.ts";
+import { startStream } from "./state/shared-stream.ts";
 import { watchCoins } from "./state/coins.ts";
 import { watchStatus } from "./state/status.ts";
 

@@ -1,10 +1,32 @@
 import { computed, signal } from "@preact/signals";
+import { parseTime } from "./format/time.ts";
 
 /** Where the viewer is: path and query of the address bar. */
 const place = signal(location.pathname + location.search);
 
 export const path = computed(() => place.value.split("?")[0] ?? "/");
 export const parameters = computed(() => new URLSearchParams(place.value.split("?")[1] ?? ""));
+
+/** Lake time in the address, as ISO 8601. Null for none, and for text that is no time or lies outside what the API takes. */
+export const lakeTime = computed(() => {
+  const text = parameters.value.get("at");
+  const at_ms = text === null ? NaN : parseTime(text);
+  const year = Number.isNaN(at_ms) ? NaN : new Date(at_ms).getUTCFullYear();
+  return year >= 1970 && year <= 9999 ? new Date(at_ms).toISOString() : null;
+});
+
+/** What the address says in `at` where that is no time. */
+export const invalidTime = computed(() => (lakeTime.value === null ? parameters.value.get("at") : null));
+
+/** A part of the path, decoded where it is well encoded. */
+export function segmentOf(address: string, index: number): string {
+  const text = address.split("/")[index] ?? "";
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 export function go(to: string, { is_replacing = false } = {}): void {
   if (to === location.pathname + location.search) return;

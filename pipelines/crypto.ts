@@ -9,12 +9,16 @@ import { OperatingError } from "../src/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { api } from "./crypto/api.ts";
+import { coinNames } from "./crypto/coin-names.ts";
 import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
+
+const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_index"] as const;
+const ELEMENT = ELEMENT_COLUMNS.join(", ");
 
 /** Live crypto prices, from polls and replays to candles, a slowly changing dimension and five questions. */
 export const crypto: Pipeline = {
@@ -97,6 +101,39 @@ export const crypto: Pipeline = {
         right:
           "select count(*) from gold.dim_crypto where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)",
       },
+      {
+        claim: "facts are the accepted updates, row by row",
+        left: `select sum(hash(${ELEMENT}, crypto_id, source, price, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
+          from silver.crypto_price_updates`,
+        right: `select sum(hash(${ELEMENT}, crypto_id, source, price_usd, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
+          from gold.fact_crypto_ticks`,
+      },
+      {
+        claim: "hours are the minutes together, candle by candle",
+        left: `select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from (
+            select crypto_id, date_trunc('hour', minute_at) as hour_at, max(price_high) as high, min(price_low) as low,
+              sum(traded_volume_usd)::decimal(38, 18) as total_volume, sum(price_updates)::integer as price_updates
+            from silver.crypto_prices_clean group by all
+          )`,
+        right: "select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from gold.fact_crypto_hourly",
+      },
+    ],
+    tables: {
+      "silver.crypto_products": { key: ["source", "product"], is_seed: true },
+      "silver.crypto_price_updates": { key: ELEMENT_COLUMNS, is_counted_by_element: true },
+      "silver.crypto_price_duplicates": { key: ELEMENT_COLUMNS, is_counted_by_element: true },
+      "silver.crypto_prices_rejected": { key: ELEMENT_COLUMNS, is_counted_by_element: true },
+      "silver.crypto_prices_clean": { key: ["crypto_id", "minute_at"] },
+      "silver.crypto_listings": { key: ["source", "crypto_id", "is_page", "listed_at"] },
+      "gold.fact_crypto_ticks": { key: ELEMENT_COLUMNS, is_counted_by_element: true },
+      "gold.fact_crypto_hourly": { key: ["crypto_id", "hour_at"] },
+      "gold.dim_crypto": { key: ["crypto_key"] },
+      "gold.dim_time": { key: ["time_id"] },
+    },
+    references: [
+      { table: "gold.fact_crypto_ticks", column: "time_id", to: "gold.dim_time", to_column: "time_id" },
+      { table: "gold.fact_crypto_ticks", column: "crypto_id", to: "gold.dim_crypto", to_column: "crypto_id" },
+      { table: "gold.fact_crypto_hourly", column: "crypto_id", to: "gold.dim_crypto", to_column: "crypto_id" },
     ],
   },
   live: {
@@ -107,6 +144,7 @@ export const crypto: Pipeline = {
     by_minute: ["crypto_prices_clean"],
     columns,
   },
+  subjects: coinNames,
   alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,
@@ -123,7 +161,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
         subject: `${title} products`,
         variables: [products],
         when_missing: "the largest coins against the dollar",
-        remedy: `Optional: list others in ${products}, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
+        remedy: `Optional: list others in ${products}, spelled as the exchange spells them, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
       },
     ],
     create: async () => [create()],

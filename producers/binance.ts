@@ -1,6 +1,6 @@
 import type { Producer } from "../src/source/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
-import { asObject, parseObject, tradeNumber, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
+import { asObject, parseObject, tradeNumber, upperCase, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -16,8 +16,10 @@ export const binanceProtocol: ExchangeProtocol = {
   ws_url: "wss://data-stream.binance.vision",
   rest_url: "https://data-api.binance.vision",
   products: COINS.split(" ").map((coin) => `${coin}USDT`),
-  product_pattern: /^[A-Z0-9]{2,30}$/,
-  socketUrl: (ws_url, products) => `${ws_url}/stream?streams=${products.map(streamOf).join("/")}`,
+  /** Letters of any script that are not lower case. */
+  product_pattern: /^[\p{Lu}\p{Lo}\p{Lm}\p{N}._]{2,50}$/u,
+  spell: upperCase,
+  socketUrl: (ws_url, products) => `${ws_url}/stream?streams=${products.map(streamInUrl).join("/")}`,
   subscription: () => '{"method":"LIST_SUBSCRIPTIONS","id":1}',
   read: readMessage,
   /** The source cuts after 24 hours. */
@@ -31,7 +33,7 @@ export const binanceProtocol: ExchangeProtocol = {
     page_size: 1000,
     /** A page weighs 4 of the 6,000 that a minute allows. */
     interval_ms: 100,
-    path: ({ product, first_id, last_id }) => `/api/v3/aggTrades?symbol=${product}&fromId=${first_id}&limit=${last_id - first_id + 1}`,
+    path: ({ product, first_id, last_id }) => `/api/v3/aggTrades?symbol=${encodeURIComponent(product)}&fromId=${first_id}&limit=${last_id - first_id + 1}`,
     read: readPage,
   },
 };
@@ -40,8 +42,9 @@ export function binance(options: Partial<ExchangeOptions> = {}): Producer {
   return exchange(binanceProtocol, options);
 }
 
-function streamOf(product: string): string {
-  return `${product.toLowerCase()}@aggTrade`;
+/** Streams are named in lower case; in a URL other characters than ASCII are percent-encoded. */
+function streamInUrl(product: string): string {
+  return `${encodeURIComponent(product.toLowerCase())}@aggTrade`;
 }
 
 function readMessage(message: string): Heard {

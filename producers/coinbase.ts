@@ -1,6 +1,6 @@
 import type { Producer } from "../src/source/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
-import { asObject, parseObject, tradeNumber, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
+import { asObject, parseObject, tradeNumber, upperCase, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
 
 const COINS = "BTC ETH SOL XRP DOGE ADA LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR ICP ATOM";
 
@@ -15,7 +15,8 @@ export const coinbaseProtocol: ExchangeProtocol = {
   ws_url: "wss://ws-feed.exchange.coinbase.com",
   rest_url: "https://api.exchange.coinbase.com",
   products: COINS.split(" ").map((coin) => `${coin}-USD`),
-  product_pattern: /^[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$/,
+  product_pattern: /^[\p{Lu}\p{Lo}\p{N}]{1,30}-[\p{Lu}\p{Lo}\p{N}]{1,30}$/u,
+  spell: upperCase,
   socketUrl: (ws_url) => ws_url,
   subscription: (products) => JSON.stringify({ type: "subscribe", product_ids: products, channels: ["matches", "heartbeat"] }),
   read: readMessage,
@@ -29,7 +30,7 @@ export const coinbaseProtocol: ExchangeProtocol = {
     /** Three requests a second are allowed to everybody. */
     interval_ms: 350,
     /** `after` means older: the newest trades with ids below it, newest first. */
-    path: ({ product, first_id, last_id }) => `/products/${product}/trades?limit=${last_id - first_id + 1}&after=${last_id + 1}`,
+    path: ({ product, first_id, last_id }) => `/products/${encodeURIComponent(product)}/trades?limit=${last_id - first_id + 1}&after=${last_id + 1}`,
     read: readPage,
   },
 };

@@ -5,6 +5,7 @@ import { Backoff } from "../src/source/backoff.ts";
 import type { Batch, Producer, ProducerContext, SourceReport, SourceStatus } from "../src/source/producer.ts";
 import { waitUntil } from "../src/source/wait.ts";
 import { creditsLeft, creditsOf, nextPollAt_us, renewed, type Budget, type Credits } from "./coingecko/budget.ts";
+import { pageFailure } from "./coingecko/page.ts";
 import { ask, type Failure } from "./coingecko/request.ts";
 
 export interface CoingeckoOptions {
@@ -149,22 +150,22 @@ class CoingeckoPoller implements Producer {
     const { timeout_ms } = this.#options;
     let credits = before;
     while (creditsLeft(credits, this.#options) > 0) {
-      const { body, has_cost, failure } = await ask((request) => this.#client.coins.markets.get(query(page), request), {
+      const { body, has_cost, failure: broken } = await ask((request) => this.#client.coins.markets.get(query(page), request), {
         signal,
         timeout_ms,
         now_us: () => clock.now_us(),
       });
       const received_at_us = clock.now_us();
+      const failure = broken ?? (body === null ? null : pageFailure(body, page));
       if (has_cost) credits = { ...credits, used: credits.used + 1, polled_at_us: received_at_us };
       if (body !== null) {
-        this.#heard_at_us = received_at_us;
+        if (failure === null) this.#heard_at_us = received_at_us;
         const record = { key: "coingecko", source: "coingecko", payload: body, ingested_at_us: received_at_us };
         yield { records: [record], position: JSON.stringify(credits) };
       }
       if (signal.aborted) break;
       if (failure === null) {
         if (backoff.failures > 0) report({ level: "info", code: "RECOVERED", message: `CoinGecko answers again after ${backoff.failures} failures.` });
-        if (!isJson(body)) report({ level: "warning", code: "BODY_NOT_JSON", message: "CoinGecko's answer is no JSON; it is recorded as it came." });
         backoff.reset();
         this.#state = "live";
         this.#message = null;

@@ -18,7 +18,9 @@ export const krakenProtocol: ExchangeProtocol = {
   ws_url: "wss://ws.kraken.com/v2",
   rest_url: "https://api.kraken.com",
   products: COINS.split(" ").map((coin) => `${coin}/USD`),
-  product_pattern: /^[A-Z0-9.]{1,20}\/[A-Z0-9.]{1,20}$/,
+  /** Case tells products apart: AAPLx is a tokenised share. */
+  product_pattern: /^[\p{L}\p{N}.]{1,30}\/[\p{L}\p{N}.]{1,30}$/u,
+  spell: (product) => product,
   socketUrl: (ws_url) => ws_url,
   // No snapshot: its fifty trades of the past would be duplicates, or late.
   subscription: (products) => JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
@@ -32,7 +34,8 @@ export const krakenProtocol: ExchangeProtocol = {
     page_size: 1000,
     /** One request a second is allowed to everybody. */
     interval_ms: 1_100,
-    path: ({ product, cursor }) => `/0/public/Trades?pair=${restName(product)}&count=1000${cursor === null ? "" : `&since=${cursor}`}`,
+    path: ({ product, cursor }) =>
+      `/0/public/Trades?pair=${encodeURIComponent(restName(product))}&count=1000${assetClass(product)}${cursor === null ? "" : `&since=${cursor}`}`,
     read: readPage,
   },
 };
@@ -46,6 +49,11 @@ function restName(product: string): string {
     .split("/")
     .map((asset) => REST_NAMES[asset] ?? asset)
     .join("");
+}
+
+/** REST finds tokenised shares (AAPLx) only where their class is named; the stream does not need it. */
+function assetClass(product: string): string {
+  return /^[A-Z0-9.]+x\//.test(product) ? "&asset_class=tokenized_asset" : "";
 }
 
 function readMessage(message: string): Heard {

@@ -14,7 +14,8 @@ export interface ReplayOptions {
 
 /**
  * Opens a recorded file as a producer. Reads the file once, to know its form, its length and its hash.
- * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE or FORMAT_UNKNOWN.
+ * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE, FORMAT_UNKNOWN,
+ * TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
  */
 export async function openReplay(options: ReplayOptions): Promise<Producer> {
   checkSpeed(options.speed);

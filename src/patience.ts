@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { isDiskFull } from "./disk-full.ts";
 import { OperatingError } from "./errors.ts";
 
 /** The first pause after a failure; each is twice the one before, up to the bound. */
@@ -20,7 +21,10 @@ export interface Patience {
   place?(): unknown;
 }
 
-/** Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. */
+/**
+ * Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. A full
+ * disk is waited for without end.
+ */
 export async function patiently<T>({ clock, signal, most_failures, failed, mayMend = isRetryable, place }: Patience, work: () => Promise<T>): Promise<T | null> {
   let reached = place?.();
   for (let failures = 1; ; failures += 1) {
@@ -31,7 +35,7 @@ export async function patiently<T>({ clock, signal, most_failures, failed, mayMe
       if (signal.aborted) return null;
       if (place?.() !== reached) failures = 1;
       reached = place?.();
-      if (!mayMend(error) || failures >= most_failures) throw error;
+      if (!isDiskFull(error) && (!mayMend(error) || failures >= most_failures)) throw error;
       failed(error);
     }
     if (!(await pause(clock, retryPause_ms(failures), signal))) return null;

@@ -1,5 +1,5 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OperatingError, messageOf } from "./errors.ts";
 
@@ -22,11 +22,11 @@ type Remedy = readonly [next_step: string, is_retryable: boolean];
 
 const REMEDIES: Record<Failure, Remedy> = {
   LOCKED: ["Stop the other program that holds the file, then try again.", true],
-  DISK_FULL: ["Free disk space, then start again; nothing acknowledged is lost.", false],
+  DISK_FULL: ["Free disk space, then start again: what was committed before is kept.", false],
   READ_ONLY: ["Give this user write access to the data folder.", false],
   CORRUPT: ["Restore the file from a copy.", false],
   CANNOT_OPEN: ["Check that the data folder exists and that this user may write to it.", false],
-  IO_FAILED: ["Check the disk, then start again; nothing acknowledged is lost.", false],
+  IO_FAILED: ["Check the disk, then start again; `npm run -s coinlake -- verify` tells whether the file is whole.", false],
   FAILED: ["Start again; if it stays, check the file with `sqlite3 FILE 'pragma integrity_check'`.", false],
 };
 
@@ -68,6 +68,7 @@ export function openSqliteFile(file: string, format: SqliteFormat, options: { bu
     makeTables(database, file, format);
     // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
     database.exec("PRAGMA busy_timeout = 0");
+    noteFile(file);
     return database;
   } catch (error) {
     database?.close();
@@ -75,17 +76,61 @@ export function openSqliteFile(file: string, format: SqliteFormat, options: { bu
   }
 }
 
-function makeTables(database: DatabaseSync, file: string, { prefix, application_id, version, tables }: SqliteFormat): void {
+/** The names of the SQLite files that were made in a folder, one a line: one that is deleted is missed. */
+const STORES_FILE = "stores.txt";
+
+export function notedFiles(folder: string): string[] {
+  const list = join(folder, STORES_FILE);
+  return existsSync(list) ? readFileSync(list, "utf8").split("\n").filter(Boolean) : [];
+}
+
+function noteFile(file: string): void {
+  if (notedFiles(dirname(file)).includes(basename(file))) return;
+  appendFileSync(join(dirname(file), STORES_FILE), `${basename(file)}\n`);
+}
+
+/**
+ * Opens a file that must be there, and changes nothing of it. Throws as `openSqliteFile` does; <prefix>_FORMAT_UNKNOWN where the file is
+ * empty too.
+ */
+export function openSqliteFileToRead(file: string, format: SqliteFormat, { busy_timeout_ms }: { busy_timeout_ms: number }): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { timeout: busy_timeout_ms, readOnly: true });
+    const present = readVersion(database, format.application_id);
+    if (present !== format.version) throw formatUnknown(file, format, present);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw sqliteFailure(file, format, "open", error);
+  }
+}
+
+/** What SQLite finds wrong with the pages of an open database; empty where they are as they should be. */
+export function damageIn(database: DatabaseSync): string[] {
+  try {
+    const rows = database.prepare("PRAGMA quick_check(3)").all();
+    return rows.map((row) => String(Object.values(row)[0])).filter((text) => text !== "ok");
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
+function formatUnknown(file: string, { prefix, version }: SqliteFormat, present: number): OperatingError {
+  const known = `has format ${present}, and this version knows format ${version}`;
+  const what = present === -1 ? "is another program's database" : present === 0 ? "is empty" : known;
+  return new OperatingError(`${prefix}_FORMAT_UNKNOWN`, `${file} ${what}`, {
+    next_step: "Use the version of the program that wrote it, or another data folder.",
+  });
+}
+
+function makeTables(database: DatabaseSync, file: string, format: SqliteFormat): void {
+  const { application_id, version, tables } = format;
   if (readVersion(database, application_id) === version) return;
   transact(database, () => {
     const present = readVersion(database, application_id);
     if (present === 0) database.exec(`${tables} PRAGMA application_id = ${application_id}; PRAGMA user_version = ${version}`);
-    else if (present !== version) {
-      const what = present === -1 ? "is another program's database" : `has format ${present}, and this version knows format ${version}`;
-      throw new OperatingError(`${prefix}_FORMAT_UNKNOWN`, `${file} ${what}`, {
-        next_step: "Use the version of the program that wrote it, or another data folder.",
-      });
-    }
+    else if (present !== version) throw formatUnknown(file, format, present);
   });
 }
 

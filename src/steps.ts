@@ -27,7 +27,23 @@ export const MAINTENANCE_STEPS = [
   "before orphans",
 ] as const;
 
-export type Step = (typeof STEPS)[number] | (typeof MAINTENANCE_STEPS)[number];
+/** Those of `backup`, `restore` and `move`. */
+export const BACKUP_STEPS = [
+  "before stores",
+  "inside files",
+  "after stores",
+  "before manifest",
+  "after manifest",
+  "inside cleanup",
+  "inside restore",
+  "inside relocation",
+  "before relocation",
+  "after relocation",
+  "before placing",
+  "after placing",
+] as const;
+
+export type Step = (typeof STEPS)[number] | (typeof MAINTENANCE_STEPS)[number] | (typeof BACKUP_STEPS)[number];
 export type StepListener = (step: Step) => void;
 
 export const nobodyListens: StepListener = () => {};
@@ -35,7 +51,7 @@ export const nobodyListens: StepListener = () => {};
 /** Kills this process, without any clean-up, at the `n`-th time `step` is reached; parses `STEP:n`. */
 export function killAt(instruction: string): StepListener {
   const [name, nth] = instruction.split(":");
-  const known: readonly string[] = [...STEPS, ...MAINTENANCE_STEPS];
+  const known: readonly string[] = [...STEPS, ...MAINTENANCE_STEPS, ...BACKUP_STEPS];
   if (!known.includes(name ?? "") || !/^[1-9]\d*$/.test(nth ?? "")) {
     throw new RangeError(`COINLAKE_KILL_AT must be STEP:n with STEP one of ${known.join(", ")}; got "${instruction}"`);
   }

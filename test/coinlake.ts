@@ -14,16 +14,17 @@ export interface Finished {
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
 
 /** Starts the command line as its own process, as a user would. */
-export function startCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; finished: Promise<Finished> } {
+export function startCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}, input: string | null = null): { child: ChildProcess; finished: Promise<Finished> } {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, ...args], {
     cwd: projectFolder(),
     env: { ...process.env, NO_COLOR: "1", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input === null ? "ignore" : "pipe", "pipe", "pipe"],
   });
+  child.stdin?.end(input);
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const finished = new Promise<Finished>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
@@ -31,8 +32,8 @@ export function startCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = 
   return { child, finished };
 }
 
-export function coinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
-  return startCoinlake(args, env).finished;
+export function coinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}, input: string | null = null): Promise<Finished> {
+  return startCoinlake(args, env, input).finished;
 }
 
 /** A folder that is gone when the test file ends. */

@@ -16,10 +16,12 @@ const ROOMS = [
   "engine",
   "transform",
   "maintain",
+  "backup",
   "query",
   "quality",
   "live",
   "alert",
+  "verify",
   "repair",
   "schedule",
   "serve",
@@ -72,6 +74,12 @@ test("src runs any pipeline and names none: no coin, no source, no table of one"
       .flatMap((line, index) => (forbidden.test(line) && !line.includes("npm run") ? [`${file}:${index + 1} ${line.trim()}`] : [])),
   );
   assert.deepEqual(breaches, []);
+});
+
+test("one function deletes files of tables", () => {
+  const deletes = /\bstorage\)?\.delete\(|\bunlink\w*\(.*[lL]ocation/;
+  const breaches = sources.filter((file) => !file.startsWith("src/storage/") && deletes.test(readFileSync(file, "utf8")));
+  assert.deepEqual(breaches, [], "call deleteOwnFiles of src/storage/own-files.ts, which confines them to the table's folder");
 });
 
 test("only the embedded engine knows DuckDB", () => {

@@ -7,7 +7,9 @@ import {
   type CandlestickData,
   type HistogramData,
   type IChartApi,
+  type IPriceLine,
   type ISeriesApi,
+  LineStyle,
   TickMarkType,
   type UTCTimestamp,
   type WhitespaceData,
@@ -15,10 +17,13 @@ import {
 import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
 import { formatAmount, formatDecimal, parseDecimal, priceDecimals, roundTo, toNumber } from "../format/decimal.ts";
 import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
+import { firstChange } from "../pages/coin/candles.ts";
 import { colour, zone } from "../state/settings.ts";
 
 type Bar = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 type Column = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
+
+const DAY_S = 86_400;
 
 const secondsOf = (time: string) => (Date.parse(time) / 1000) as UTCTimestamp;
 /** A hole longer than this is drawn as long as this: nobody scrolls through a month of nothing. */
@@ -38,6 +43,8 @@ export class CandleChart {
   readonly #bars: ISeriesApi<"Candlestick", UTCTimestamp>;
   /** Made with the first candle that has a volume: an empty pane tells nothing. */
   #columns: ISeriesApi<"Histogram", UTCTimestamp> | null = null;
+  /** The newest close and its label. The library's own label shows the last close in view. */
+  #close: IPriceLine | null = null;
   #candles: readonly Candle[] = [];
   #step_s = 60;
   #decimals = 2;
@@ -50,11 +57,11 @@ export class CandleChart {
       handleScroll: { vertTouchDrag: false },
       layout: { attributionLogo: false, fontSize: 11, panes: { enableResize: false } },
       localization: {
-        timeFormatter: (time: UTCTimestamp) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
+        timeFormatter: (time: UTCTimestamp) => this.#timeText(time),
       },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tickMark },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: this.#tickMark },
     });
-    const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineWidth: 1 });
+    const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, lastValueVisible: false, priceLineVisible: false });
     this.#bars = candles as unknown as ISeriesApi<"Candlestick", UTCTimestamp>;
     this.paint();
   }
@@ -71,11 +78,12 @@ export class CandleChart {
       },
       grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
       rightPriceScale: { borderColor: colour("line") },
-      timeScale: { borderColor: colour("line"), tickMarkFormatter: tickMark },
+      timeScale: { borderColor: colour("line"), tickMarkFormatter: this.#tickMark },
       crosshair: { vertLine: { color: colour("muted"), labelBackgroundColor: colour("raised") }, horzLine: { color: colour("muted"), labelBackgroundColor: colour("raised") } },
     });
     // Rising candles are hollow: their direction shows without colour.
-    this.#bars.applyOptions({ upColor: colour("panel"), downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: true, borderUpColor: up, borderDownColor: down, priceLineColor: colour("muted") });
+    this.#bars.applyOptions({ upColor: colour("panel"), downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: true, borderUpColor: up, borderDownColor: down });
+    this.#close?.applyOptions({ color: colour("muted") });
     this.#drawVolume();
   }
 
@@ -93,7 +101,8 @@ export class CandleChart {
   /** Shows these candles. Where they go on from those shown, only what is new is drawn, and the view stays. */
   show(candles: readonly Candle[], step_s: number): void {
     const shown = this.#candles;
-    const is_going_on = step_s === this.#step_s && shown.length > 0 && shown[0]?.time === candles[0]?.time && candles.length >= shown.length;
+    // Only the last candle may be updated in place; an earlier one that changed has all drawn again.
+    const is_going_on = step_s === this.#step_s && shown.length > 0 && candles.length >= shown.length && firstChange(shown, candles) >= shown.length - 1 && shown.at(-1)?.time === candles[shown.length - 1]?.time;
     this.#candles = candles;
     this.#step_s = step_s;
     if (!is_going_on) {
@@ -102,6 +111,7 @@ export class CandleChart {
       if (shown.length === 0) this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#place.clientWidth, candles.length) });
       this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
       this.#drawVolume();
+      this.#drawClose();
       return;
     }
     if (this.#columns === null) this.#drawVolume();
@@ -110,7 +120,35 @@ export class CandleChart {
       for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#bars.update(bar);
       for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns?.update(column);
     }
+    this.#drawClose();
   }
+
+  #drawClose(): void {
+    const last = this.#candles.at(-1);
+    if (last === undefined) {
+      if (this.#close !== null) this.#bars.removePriceLine(this.#close);
+      this.#close = null;
+      return;
+    }
+    const price = toNumber(last.close);
+    this.#close ??= this.#bars.createPriceLine({ price, color: colour("muted"), lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true });
+    this.#close.applyOptions({ price });
+  }
+
+  /** A candle of a day is one of a UTC day, in either zone: its time of day says nothing. */
+  #timeText(time: UTCTimestamp): string {
+    if (this.#step_s >= DAY_S) return `${formatDate(time * 1000, "utc")} UTC`;
+    return `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`;
+  }
+
+  readonly #tickMark = (time: UTCTimestamp, type: TickMarkType): string => {
+    const at_ms = time * 1000;
+    const shown = this.#step_s >= DAY_S ? "utc" : zone.peek();
+    if (type === TickMarkType.Year) return formatDate(at_ms, shown).slice(0, 4);
+    if (type === TickMarkType.Month) return formatDate(at_ms, shown).slice(0, 7);
+    if (type === TickMarkType.DayOfMonth || this.#step_s >= DAY_S) return formatDayMonth(at_ms, shown);
+    return formatMinute(at_ms, shown);
+  };
 
   zoom(factor: number): void {
     const range = this.#chart.timeScale().getVisibleLogicalRange();
@@ -155,7 +193,7 @@ export class CandleChart {
   }
 
   #formatPrice(price: number): string {
-    const value = parseDecimal(price.toFixed(Math.min(18, this.#decimals)));
+    const value = parseDecimal(price.toFixed(Math.min(24, this.#decimals)));
     return value === null ? "" : formatDecimal(roundTo(value, this.#decimals));
   }
 
@@ -183,13 +221,4 @@ export class CandleChart {
 
 function volumeText(value: number): string {
   return formatAmount(value.toFixed(2)) ?? "";
-}
-
-function tickMark(time: UTCTimestamp, type: TickMarkType): string {
-  const at_ms = time * 1000;
-  const shown = zone.peek();
-  if (type === TickMarkType.Year) return formatDate(at_ms, shown).slice(0, 4);
-  if (type === TickMarkType.Month) return formatDate(at_ms, shown).slice(0, 7);
-  if (type === TickMarkType.DayOfMonth) return formatDayMonth(at_ms, shown);
-  return formatMinute(at_ms, shown);
 }

@@ -52,7 +52,7 @@ export function priceDecimals(price: Decimal): number {
   if (magnitude >= 3) return 2;
   if (magnitude === 2) return 3;
   // Below ten cents: four digits that count, as in 0.00001234.
-  return Math.min(18, 4 - Math.min(0, magnitude));
+  return Math.min(24, 4 - Math.min(0, magnitude));
 }
 
 export function formatPrice(text: string): string | null {

@@ -10,7 +10,7 @@ export function formatCount(count: number): string {
 export function formatPercent(percent: number, decimals = 2): string {
   const text = Math.abs(percent).toFixed(decimals);
   if (Number(text) === 0) return `${text} %`;
-  return `${percent < 0 ? "−" : "+"}${text.replace(/\B(?=(\d{3})+\.)/g, ",")} %`;
+  return `${percent < 0 ? "−" : "+"}${text.replace(/\B(?=(\d{3})+(?:\.|$))/g, ",")} %`;
 }
 
 /** -1, 0 or 1 as the figure shown: what rounds to zero has no direction. */

@@ -31,10 +31,10 @@ export function Alerts() {
   return (
     <div class="page alerts">
       <PageHead title="Alerts">One alert per episode, however many ticks; each ends with a recovery.</PageHead>
-      <Panel title="Now" note={count === 0 ? undefined : plural(count, "episode")} is_flush>
+      <Panel title="Active" note={count === 0 ? undefined : plural(count, "episode")} is_flush>
         <Loaded what="The list of alerts" resource={active} skeleton={<Skeleton height="6rem" />}>
           {({ items }) =>
-            items.length === 0 ? <Empty title="All quiet">No rule holds at the moment. An alert appears here within half a second of the tick that fires it.</Empty> : <AlertTable alerts={items} label="Alerts now" />
+            items.length === 0 ? <Empty title="All quiet">No rule is in alert. An alert appears here within half a second of the tick that fires it.</Empty> : <AlertTable alerts={items} label="Active alerts" />
           }
         </Loaded>
       </Panel>
@@ -43,7 +43,7 @@ export function Alerts() {
           {({ items }) => <RuleList rules={items} reload={() => rules.reload()} />}
         </Loaded>
       </Panel>
-      <Panel title="Before" note="newest first" is_flush>
+      <Panel title="History" note="newest first" is_flush>
         <Loaded what="The list of alerts" resource={past} skeleton={<Skeleton height="12rem" />}>
           {(page) => <History page={page} />}
         </Loaded>
@@ -69,7 +69,7 @@ function History({ page }: { page: Page<Alert> }) {
   const known = new Set(page.items.map(({ id }) => id));
   return (
     <>
-      <AlertTable alerts={[...page.items, ...older.value.filter(({ id }) => !known.has(id))]} label="Alerts before" />
+      <AlertTable alerts={[...page.items, ...older.value.filter(({ id }) => !known.has(id))]} label="Past alerts" />
       {next === null ? null : (
         <p class="more">
           <button type="button" class="button small" onClick={() => void loadOlder(next)}>

@@ -3,15 +3,16 @@ import { useEffect, useMemo } from "preact/hooks";
 import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
 import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
 import { formatPrice } from "../format/decimal.ts";
-import { formatNear, zoneName } from "../format/time.ts";
+import { zoneName } from "../format/time.ts";
 import { Badge } from "../parts/badge.tsx";
 import { Amount, Change, flashOf, Missing, Price } from "../parts/figures.tsx";
 import { Panel } from "../parts/panel.tsx";
-import { Empty, Failure, Skeleton } from "../parts/states.tsx";
-import { Age, Moment } from "../parts/time.tsx";
-import { parameters, path, setParameters } from "../router.ts";
+import { Empty, Failure, InvalidTime, Skeleton } from "../parts/states.tsx";
+import { Age, CandleStart, Moment } from "../parts/time.tsx";
+import { go, lakeTime, parameters, path, segmentOf, setParameters } from "../router.ts";
+import type { ApiError } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
-import { coins, priceOf } from "../state/coins.ts";
+import { changeAt, coinOf, priceOf } from "../state/coins.ts";
 import { useResource } from "../state/resource.ts";
 import { zone } from "../state/settings.ts";
 import { Chart } from "./coin/chart.tsx";
@@ -25,33 +26,40 @@ const ROWS_IN_WORDS = 60;
 const tableOf = (interval: Interval) => (interval.endsWith("m") ? "silver.crypto_prices_clean" : "gold.fact_crypto_hourly");
 
 export function Coin() {
-  const id = decodeURIComponent(path.value.split("/")[2] ?? "");
+  const id = segmentOf(path.value, 2);
   const asked = parameters.value.get("interval");
   const interval: Interval = isInterval(asked) ? asked : "1m";
-  const at = parameters.value.get("at");
+  const at = lakeTime.value;
   const resource = useResource<CoinData>(`/api/coins/${encodeURIComponent(id)}`, REFRESH_MS);
   const { value, error, retry_at_ms } = resource.state.value;
-  const coin = value ?? coins.value?.find((known) => known.id === id) ?? null;
+  // The list first: figures are then the same as beside the other coins.
+  const coin = coinOf(id) ?? value;
   const feed = useMemo(() => new CandleFeed(id, interval, at), [id, interval, at]);
   useEffect(() => {
     feed.start();
     return () => feed.stop();
   }, [feed]);
+  const is_other_name = value !== null && value.id !== id;
+  useEffect(() => {
+    // The address may name the coin by its symbol or name; prices and candles go by its id.
+    if (is_other_name) go(`/coins/${encodeURIComponent(value.id)}${location.search}`, { is_replacing: true });
+  }, [is_other_name, value]);
   useSignalEffect(() => {
     const price = priceOf(id).value.price;
     document.title = `${price === null ? "" : `${formatPrice(price) ?? ""} `}${coin?.symbol ?? id} · Coinlake`;
   });
-  if (coin === null && error?.status === 404) return <Unknown id={id} />;
+  if (coin === null && (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)) return <Unknown id={id} error={error} />;
   if (coin === null && error) return <Failure what={`The coin ${id}`} error={error} retry_at_ms={retry_at_ms} retry={() => resource.reload()} />;
   const name = coin === null ? id : `${coin.name} (${coin.symbol})`;
   return (
     <div class="page coin">
+      <InvalidTime />
       {at === null ? null : <TravelBanner at={at} />}
-      <CoinHead coin={coin} id={id} at={at} last={feed.candles.value?.at(-1) ?? null} />
+      <CoinHead coin={coin} id={id} at={at} last={feed.candles.value?.at(-1) ?? null} interval={interval} />
       <Panel title="Candles" is_flush note={`by event time · axis in ${zoneName(zone.value, now_ms.value)} · USD`} actions={<Intervals interval={interval} />}>
         <Chart key={`${id} ${interval} ${at ?? ""}`} feed={feed} name={name} interval={interval} />
       </Panel>
-      <Panel title="What the lake knew" note={`commits to ${tableOf(interval)}, by lake time`} actions={<Return at={at} />}>
+      <Panel title="Time travel" note={`commits to ${tableOf(interval)}, by lake time`} actions={<Return at={at} />}>
         <TimeTravel table={tableOf(interval)} at={at} travel={(to) => setParameters({ at: to })} />
       </Panel>
       <InWords candles={feed.candles.value} interval={interval} id={id} />
@@ -59,9 +67,11 @@ export function Coin() {
   );
 }
 
-function Unknown({ id }: { id: string }) {
+function Unknown({ id, error }: { id: string; error: ApiError }) {
   return (
-    <Empty title={`The lake knows no coin “${id}”`}>
+    <Empty title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}>
+      {error.code === "AMBIGUOUS_SUBJECT" ? `${error.message}. ` : ""}
+      {error.next_step}{" "}
       A coin is here from its first accepted price on. Products of a source that no coin is known for are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>
   );
@@ -94,9 +104,10 @@ interface HeadProps {
   id: string;
   at: string | null;
   last: Candle | null;
+  interval: Interval;
 }
 
-function CoinHead({ coin, id, at, last }: HeadProps) {
+function CoinHead({ coin, id, at, last, interval }: HeadProps) {
   const live = priceOf(id).value;
   const price = at === null ? (live.price ?? coin?.price ?? null) : (last?.close ?? null);
   const price_at = live.price_at ?? coin?.price_at ?? null;
@@ -117,7 +128,7 @@ function CoinHead({ coin, id, at, last }: HeadProps) {
       <dl class="facts">
         {at === null ? (
           <div>
-            <dt>price of</dt>
+            <dt>updated</dt>
             <dd>
               <Age at={price_at} /> · {live.source ?? coin?.source ?? "–"}
             </dd>
@@ -125,21 +136,21 @@ function CoinHead({ coin, id, at, last }: HeadProps) {
         ) : (
           <div>
             <dt>last candle the lake had</dt>
-            <dd>{last === null ? <Missing why="no candle by then" /> : <Moment at={last.time} with_zone />}</dd>
+            <dd>{last === null ? <Missing why="no candle by then" /> : <CandleStart at={last.time} interval={interval} />}</dd>
           </div>
         )}
         {/* What is measured from now does not stand beside what was known then. */}
-        {at === null ? <Measures coin={coin} /> : null}
+        {at === null ? <Measures coin={coin} price={price} /> : null}
       </dl>
     </header>
   );
 }
 
-function Measures({ coin }: { coin: CoinData | null }) {
+function Measures({ coin, price }: { coin: CoinData | null; price: string | null }) {
   return (
     <>
-      <Fact name="1 h">{coin ? <Change percent={coin.change_1h_percent} why="no price an hour ago" /> : null}</Fact>
-      <Fact name="24 h">{coin ? <Change percent={coin.change_24h_percent} why="no price 24 hours ago" /> : null}</Fact>
+      <Fact name="1 h">{coin ? <Change percent={changeAt(coin, "1h", price)} why="no price an hour ago" /> : null}</Fact>
+      <Fact name="24 h">{coin ? <Change percent={changeAt(coin, "24h", price)} why="no price 24 hours ago" /> : null}</Fact>
       <Fact name="volume 24 h">{coin ? <Amount value={coin.volume_24h} with_unit /> : null}</Fact>
       <Fact name="market cap">{coin ? <Amount value={coin.market_cap} with_unit /> : null}</Fact>
     </>
@@ -195,8 +206,8 @@ function InWords({ candles, interval, id }: { candles: readonly Candle[] | null;
               .toReversed()
               .map((candle) => (
                 <tr key={candle.time}>
-                  <td title={formatNear(Date.parse(candle.time), now_ms.peek(), zone.value)}>
-                    <Moment at={candle.time} is_full />
+                  <td>
+                    <CandleStart at={candle.time} interval={interval} />
                   </td>
                   {([candle.open, candle.high, candle.low, candle.close] as const).map((value, index) => (
                     <td key={index} class="right">

@@ -28,7 +28,7 @@ export function Quality() {
           <>
             <Books figures={figures} />
             <div class="halves even">
-              <Tests tests={figures.tests} />
+              <Tests tests={figures.tests} has_tables={figures.has_tables} />
               <div class="page">
                 <Loaded what="What is expected" resource={expectations} skeleton={<Skeleton height="6rem" />}>
                   {(found) => <Expectations found={found} />}
@@ -53,20 +53,20 @@ export function Quality() {
 function Books({ figures }: { figures: QualityFigures }) {
   const refused = figures.refused.reduce((total, { count }) => total + count, 0);
   const parts = [
-    { name: "accepted", count: figures.accepted, means: "prices that count" },
-    { name: "duplicates", count: figures.duplicates, means: "said twice, counted once" },
+    { name: "accepted", count: figures.accepted, means: "in silver and gold" },
+    { name: "duplicates", count: figures.duplicates, means: "counted once" },
     { name: "refused", count: refused, means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)` },
   ];
   const total = Math.max(1, figures.accepted + figures.duplicates + refused);
   if (figures.accepted + figures.duplicates + refused === 0) {
     return (
-      <Empty title="Nothing judged yet">
-        The books open with the first run of the models, seconds after the first message. <code>npm run -s coinlake -- verify</code> balances them to the row.
+      <Empty title="Nothing checked yet">
+        Figures appear with the first run of the models, seconds after the first message. <code>npm run -s coinlake -- verify</code> checks them to the row.
       </Empty>
     );
   }
   return (
-    <Panel title="The books" note="what became of every element, as committed">
+    <Panel title="Reconciliation" note="what became of every element, as committed">
       <div class="book-bar" aria-hidden="true">
         {parts.map(({ name, count }) => (
           <span key={name} class={name} style={{ flexGrow: count / total }} />

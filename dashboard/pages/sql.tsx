@@ -6,9 +6,9 @@ import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatDuration } from "../format/time.ts";
 import { Badge } from "../parts/badge.tsx";
 import { PageHead } from "../parts/panel.tsx";
-import { Empty, Failure } from "../parts/states.tsx";
+import { Empty, Failure, InvalidTime } from "../parts/states.tsx";
 import { Moment } from "../parts/time.tsx";
-import { parameters, setParameters } from "../router.ts";
+import { lakeTime, parameters, setParameters } from "../router.ts";
 import { ApiError, get } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
 import { useResource } from "../state/resource.ts";
@@ -73,7 +73,7 @@ function useEditor(run: () => void) {
 
 export function Sql() {
   const runner = useMemo(() => new Runner(), []);
-  const at = parameters.value.get("at");
+  const at = lakeTime.value;
   const view = useSignal<View>("table");
   const schema = useResource<SqlSchema>("/api/sql/schema", SCHEMA_REFRESH_MS);
   const { place, editor } = useEditor(() => void run());
@@ -81,12 +81,12 @@ export function Sql() {
     const chosen = editor.current?.chosen();
     if (chosen === undefined || chosen.text.trim() === "") return;
     editor.current?.clearError();
-    const error = await runner.run(chosen.text, parameters.peek().get("at"));
+    const error = await runner.run(chosen.text, lakeTime.peek());
     if (error?.position != null) editor.current?.fail(chosen.offset + error.position, error.message);
   };
   const write = async (format: "csv" | "parquet") => {
     const chosen = editor.current?.chosen();
-    if (chosen) await runner.export(chosen.text, parameters.peek().get("at"), format);
+    if (chosen) await runner.export(chosen.text, lakeTime.peek(), format);
   };
   useSignalEffect(() => {
     const known = schema.state.value.value;
@@ -94,7 +94,8 @@ export function Sql() {
   });
   return (
     <div class="page sql-page">
-      <PageHead title="SQL">DuckDB's SQL over every layer, read only. {at === null ? null : <>Time travel: the tables as they stood at <Moment at={at} is_full />.</>}</PageHead>
+      <PageHead title="SQL">DuckDB's SQL over every layer; the console is read-only. {at === null ? null : <>Time travel: the tables as they stood at <Moment at={at} is_full />.</>}</PageHead>
+      <InvalidTime />
       <div class="sql-layout">
         <Side
           schema={schema}
@@ -217,17 +218,33 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
           </span>
         )}
       </header>
-      {state.is === "failed" ? <Failure what="The result" error={state.error} /> : null}
+      {state.is === "failed" ? <Failure title={titleOf(state.error)} error={state.error} /> : null}
       {state.is !== "failed" && result !== null ? (
         <div class={state.is === "running" ? "stale" : ""}>{result.rows.length === 0 ? <Empty title="No rows">The statement ran, and found none.</Empty> : view.value === "table" ? <ResultGrid result={result} /> : <ResultChart result={result} />}</div>
       ) : null}
       {state.is !== "failed" && result === null ? (
-        <Empty title="Nothing asked yet">
+        <Empty title="Run a query to see results">
           <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs what is written above. Tables are listed beside it; the five questions are under “saved”.
         </Empty>
       ) : null}
     </section>
   );
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  BAD_SQL: "The query has an error.",
+  SQL_NOT_ALLOWED: "The console does not run this statement.",
+  QUERY_TIMED_OUT: "The query took too long.",
+  QUERY_OUT_OF_MEMORY: "The query needs too much memory.",
+  QUERY_TOO_LARGE: "The result is too large to export.",
+  QUERY_CANCELLED: "The query was cancelled.",
+  TOO_MANY_QUERIES: "Too many queries run at once.",
+  CONSOLE_DIED: "The console's process ended.",
+};
+
+/** What failed, by its code: only a missing answer is a matter of loading. */
+function titleOf({ status, code }: ApiError): string {
+  return TITLES[code] ?? (status === 0 ? "The result could not be loaded." : "The query failed.");
 }
 
 function Facts({ result }: { result: SqlResult }) {
@@ -245,8 +262,8 @@ function Facts({ result }: { result: SqlResult }) {
         </Badge>
       )}
       {result.is_truncated ? (
-        <Badge tone="warn" title="Exports are not cut off here">
-          the first {formatCount(result.rows.length)} only, by the limit of {result.truncated_by ?? "rows"}
+        <Badge tone="warn" title="Export as CSV or Parquet for all rows, or add a LIMIT and a filter">
+          first {formatCount(result.rows.length)} rows only ({result.truncated_by === "bytes" ? "size limit of a result" : "row limit"}); exports have all
         </Badge>
       ) : null}
     </>

@@ -36,13 +36,15 @@ export function Amount({ value, why = "the source gives none", with_unit = false
 export function Change({ percent, why = "no price that far back", decimals = 2 }: { percent: number | null; why?: string; decimals?: number }) {
   if (percent === null || Number.isNaN(percent)) return <Missing why={why} />;
   const direction = directionOf(percent, decimals);
+  // A change of thousands of per cent has no use for hundredths, nor its column room.
+  const shown_decimals = Math.abs(percent) >= 1_000 ? 0 : decimals;
   const name = direction > 0 ? "up" : direction < 0 ? "down" : "flat";
   return (
     <span class={`figure change ${name}`}>
       <span class="arrow" aria-hidden="true">
         {direction > 0 ? "▲" : direction < 0 ? "▼" : ""}
       </span>
-      {formatPercent(percent, decimals)}
+      {formatPercent(percent, shown_decimals)}
     </span>
   );
 }

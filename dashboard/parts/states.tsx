@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../state/api.ts";
 import type { Resource, ResourceHandle } from "../state/resource.ts";
+import { invalidTime, setParameters } from "../router.ts";
 import { Age, Countdown } from "./time.tsx";
 import { Words } from "./words.tsx";
 
@@ -36,8 +37,26 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+/** What is shown where the address names a lake time that is none. */
+export function InvalidTime() {
+  const text = invalidTime.value;
+  if (text === null) return null;
+  return (
+    <div class="banner warn" role="alert">
+      <span>
+        Invalid time “{text.slice(0, 60)}” in the address: use ISO 8601, such as 2026-01-31T12:00:00Z. The current state is shown.
+      </span>
+      <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
+        Dismiss
+      </button>
+    </div>
+  );
+}
+
 interface FailureProps {
-  what: string;
+  /** What could not be loaded, as the begin of a sentence; or a title of its own. */
+  what?: string;
+  title?: string;
   error: ApiError;
   retry_at_ms?: number | null;
   still?: string | null;
@@ -45,11 +64,11 @@ interface FailureProps {
 }
 
 /** What failed, what still works, and when it is tried again. */
-export function Failure({ what, error, retry_at_ms = null, still = null, retry }: FailureProps) {
+export function Failure({ what = "This", title = `${what} could not be loaded.`, error, retry_at_ms = null, still = null, retry }: FailureProps) {
   return (
     <div class="failure" role="alert">
       <p>
-        <strong>{what} could not be loaded.</strong> {error.message}
+        <strong>{title}</strong> {error.message}
       </p>
       <p class="muted">
         <Words text={error.next_step} /> {still}

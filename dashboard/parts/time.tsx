@@ -1,4 +1,4 @@
-import { formatAge, formatMoment, formatNear, parseTime, zoneName, type Zone } from "../format/time.ts";
+import { formatAge, formatDate, formatMoment, formatNear, parseTime, zoneName, type Zone } from "../format/time.ts";
 import { now_ms } from "../state/clock.ts";
 import { zone } from "../state/settings.ts";
 import { Missing } from "./figures.tsx";
@@ -31,10 +31,22 @@ export function Moment({ at, is_full = false, with_zone = false, with_ms = false
   );
 }
 
+/** Start of a candle: of a candle of a day its UTC date, which is the same in every zone. */
+export function CandleStart({ at, interval }: { at: string; interval: string }) {
+  if (!interval.endsWith("d")) return <Moment at={at} is_full />;
+  return (
+    <time class="figure" dateTime={at}>
+      {formatDate(parseTime(at), "utc")}
+      <span class="unit"> UTC</span>
+    </time>
+  );
+}
+
 /** How long ago; ticks by itself. */
 export function Age({ at, suffix = " ago" }: { at: string | number | null; suffix?: string }) {
   if (at === null) return <Missing why="not yet" />;
   const at_ms = typeof at === "number" ? at : parseTime(at);
+  if (Number.isNaN(at_ms)) return <Missing why={`not a time: ${String(at)}`} />;
   return (
     <time class="figure" dateTime={new Date(at_ms).toISOString()} title={bothZones(at_ms)}>
       {formatAge(now_ms.value - at_ms)}

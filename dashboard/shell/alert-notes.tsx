@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Alert } from "../../src/serve/schemas/alerts.ts";
 import { Moment } from "../parts/time.tsx";
+import { nameOfCoin } from "../state/coins.ts";
 import { onEvent } from "../state/events.ts";
 
 /** Fired while the page was open, newest first; put away by the viewer, or by time. */
@@ -32,7 +33,7 @@ export function AlertNotes() {
           <p>
             <strong>{alert.rule_name}</strong>
           </p>
-          <p>{alert.message}</p>
+          <p>{alert.message.startsWith(alert.subject) ? `${nameOfCoin(alert.subject)}${alert.message.slice(alert.subject.length)}` : alert.message}</p>
           <p class="alert-note-foot">
             <Moment at={alert.opened_at} with_zone /> <a href="/alerts">All alerts</a>
             <button type="button" class="button small" onClick={() => putAway(alert.id)}>

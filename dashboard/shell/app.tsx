@@ -86,7 +86,7 @@ function Broken({ name, message }: { name: string; message: string }) {
       </p>
       <p class="muted">Coinlake may have been stopped or replaced by another version since this page was opened.</p>
       <button type="button" class="button" onClick={() => location.reload()}>
-        Load it anew
+        Reload
       </button>
     </div>
   );

@@ -4,7 +4,7 @@ import { Age, Countdown } from "../parts/time.tsx";
 import { Words } from "../parts/words.tsx";
 
 const KINDS = {
-  simulated: { word: "SIMULATED", text: "Every price here is invented by a seeded random walk. It is no market." },
+  simulated: { word: "SIMULATED", text: "Not real market data: a seeded random walk makes every price." },
   replay: { word: "REPLAY", text: "Recorded prices are played again. They are real, and not of today." },
 } as const;
 
@@ -26,7 +26,7 @@ function Unreachable() {
     <div class="banner bad" role="alert">
       <strong>{error.status === 0 ? "Coinlake does not answer." : error.message}</strong>{" "}
       <span>
-        What is on the page stays, and ages. <Words text={error.next_step} />
+        You are seeing the last data received. <Words text={error.next_step} />
         {state.is === "cut" ? (
           <>
             {" "}
@@ -58,7 +58,7 @@ function Missed() {
   return (
     <div class="banner warn" role="status">
       <span>
-        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and cannot be had any more; what is shown was loaded anew. The lake itself missed nothing.
+        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and are lost; the page has loaded the current state. The lake itself missed nothing.
       </span>
       <button type="button" class="button small" onClick={() => (missed.value = null)}>
         Dismiss

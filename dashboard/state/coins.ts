@@ -1,6 +1,6 @@
-import { batch, signal, type Signal } from "@preact/signals";
+import { batch, computed, signal, type Signal } from "@preact/signals";
 import type { Coin, Coins } from "../../pipelines/crypto/api/schemas.ts";
-import { compareDecimals } from "../format/decimal.ts";
+import { compareDecimals, toNumber } from "../format/decimal.ts";
 import { parseMicros } from "../format/time.ts";
 import { ApiError, get, pathOf } from "./api.ts";
 import { onEvent, stream } from "./events.ts";
@@ -19,6 +19,25 @@ export interface LivePrice {
 export const coins = signal<readonly Coin[] | null>(null);
 export const coins_error = signal<ApiError | null>(null);
 export const coins_retry_at_ms = signal<number | null>(null);
+
+const by_id = computed(() => new Map((coins.value ?? []).map((coin) => [coin.id, coin])));
+
+/** The coin of the list; null where the list does not have it, or is not loaded yet. */
+export function coinOf(id: string): Coin | null {
+  return by_id.value.get(id) ?? null;
+}
+
+/** A coin's name where it is known, else its id. */
+export function nameOfCoin(id: string): string {
+  return coinOf(id)?.name ?? id;
+}
+
+/** A change in per cent as the list gives it, moved on to a newer price; the list is loaded less often than prices come. */
+export function changeAt(coin: Pick<Coin, "price" | "change_1h_percent" | "change_24h_percent">, over: "1h" | "24h", price: string | null): number | null {
+  const percent = over === "1h" ? coin.change_1h_percent : coin.change_24h_percent;
+  if (percent === null || price === null || coin.price === null || price === coin.price) return percent;
+  return ((1 + percent / 100) * toNumber(price)) / toNumber(coin.price) * 100 - 100;
+}
 
 const prices = new Map<string, Signal<LivePrice>>();
 const PAGE = 500;

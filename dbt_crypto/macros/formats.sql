@@ -116,12 +116,44 @@
     case format {% for format, expression in expressions.items() %}when '{{ format }}' then {{ expression }} {% endfor %}end
 {%- endmacro %}
 
-{# When an event was: text of a date and time, or a count since 1970: of milliseconds in agg_trade, of seconds in trade_row. #}
+{# When an event was: text of a date and time, which has hyphens, or a count since 1970, in the unit that its magnitude shows. #}
 {% macro event_time(text) -%}
+    case when contains({{ text }}, '-') then {{ time_of(text) }} else {{ time_since_epoch(text) }} end
+{%- endmacro %}
+
+{#
+    Whether a product is an exchange's own name for a market, and no coin's id. Trades have such a product whoever sends them; a tick of a
+    source that has no mapping names the coin itself.
+#}
+{% macro is_exchange_product(row) -%}
+    {{ row }}.product is not null and ({{ row }}.format != 'tick' or {{ row }}.source in ({{ mapped_sources() }}))
+{%- endmacro %}
+
+{#
+    What tells the products of a source apart: their name, in upper case where the source itself makes no difference. Ticks are
+    Coinlake's own format, in which case tells nothing.
+#}
+{% macro product_of_name(name) -%}
     case
-        when format = 'agg_trade' then {{ time_since_epoch(text, 1000) }}
-        when format = 'trade_row' then {{ time_since_epoch(text, 1000000) }}
-        else {{ time_of(text) }}
+        when format = 'tick' or source in ('{{ var('case_folding_sources') | join("', '") }}') then upper({{ name }})
+        else {{ name }}
+    end
+{%- endmacro %}
+
+{#
+    A product that no coin is mapped to is a coin of its own, under an id that names the source: `coinbase:USUAL-USD`. Ids that pages give are
+    in lower case and have no colon, so the two never meet.
+#}
+{% macro id_of_product(source, product) -%}concat_ws(':', {{ source }}, {{ product }}){%- endmacro %}
+
+{# Symbol and name of a coin that nobody describes, from its id. #}
+{% macro symbol_of_id(id) -%}
+    case when position(':' in {{ id }}) > 0 then substr({{ id }}, position(':' in {{ id }}) + 1) else upper({{ id }}) end
+{%- endmacro %}
+{% macro name_of_id(id) -%}
+    case
+        when position(':' in {{ id }}) > 0 then substr({{ id }}, position(':' in {{ id }}) + 1) || ' on ' || substr({{ id }}, 1, position(':' in {{ id }}) - 1)
+        else upper({{ id }})
     end
 {%- endmacro %}
 

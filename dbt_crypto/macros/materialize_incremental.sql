@@ -70,23 +70,67 @@
 
 {#
     Tables outlive the models that fill them: a column that a model gains is added (null in the old rows), a type that
-    grows is widened, both in the table's metadata alone. Anything else stops with what to do.
+    grows is widened, both in the table's metadata alone. A decimal whose places change is written again from the table's own
+    rows, which Iceberg has no promotion for; snapshots before it keep the old type. Anything else stops with what to do.
 #}
 {% macro add_or_widen_columns(target, present_columns, columns) %}
     {% set present = {} %}
     {% for column in present_columns %}{% do present.update({column.name: column.dtype}) %}{% endfor %}
+    {% do finish_rescaling(target, present, columns) %}
+    {% set rescaled = [] %}
     {% for column in columns if present.get(column.name) != column.dtype %}
-        {% if column.name not in present %}
+        {% if is_other_scale(present.get(column.name), column.dtype) %}
+            {% do rescaled.append(column) %}
+        {% elif column.name not in present %}
             {% call statement('add', auto_begin=False) %}alter table {{ target }} add column {{ column.name }} {{ column.dtype }}{% endcall %}
         {% elif is_widening(present[column.name], column.dtype) %}
             {% call statement('widen', auto_begin=False) %}{{ adapter.dispatch('widen_column')(target, column) }}{% endcall %}
         {% else %}
             {% do exceptions.raise_compiler_error(
                 target ~ '.' ~ column.name ~ ' is ' ~ present[column.name] ~ ' and the model gives ' ~ column.dtype
-                ~ ': Iceberg widens int to bigint, float to double and decimals of one scale. Cast it in the model, or give the new column a new name.'
+                ~ ': Iceberg widens int to bigint, float to double and decimals. Cast it in the model, or give the new column a new name.'
             ) %}
         {% endif %}
     {% endfor %}
+    {% if rescaled %}{{ adapter.dispatch('rescale_columns')(target, present_columns, rescaled) }}{% endif %}
+{% endmacro %}
+
+{# One commit: the columns go and come back under the same names, and every row is written with them. #}
+{% macro duckdb__rescale_columns(target, present_columns, rescaled) %}
+    {% set names = present_columns | map(attribute='name') | join(', ') %}
+    {% set copy = api.Relation.create(identifier=target.identifier ~ '__copy', type='table') %}
+    {% call statement('copy', auto_begin=False) %}create or replace temp table {{ copy }} as (select * from {{ target }}){% endcall %}
+    {% call statement('rescale') %}
+        {% for column in rescaled %}
+            alter table {{ target }} drop column {{ column.name }};
+            alter table {{ target }} add column {{ column.name }} {{ column.dtype }};
+        {% endfor %}
+        delete from {{ target }};
+        insert into {{ target }} ({{ names }}) select {{ all_with_cast(present_columns, rescaled) }} from {{ copy }};
+    {% endcall %}
+    {% do adapter.commit() %}
+    {% call statement('drop_copy', auto_begin=False) %}drop table {{ copy }}{% endcall %}
+{% endmacro %}
+
+{# Where that takes several commits, a run that was killed may have left some of them to do. #}
+{% macro finish_rescaling(target, present, columns) %}{{ adapter.dispatch('finish_rescaling')(target, present, columns) }}{% endmacro %}
+{% macro duckdb__finish_rescaling(target, present, columns) %}{% endmacro %}
+
+{# A figure that the new type does not hold is null: it has more digits before the point than any real one. #}
+{% macro all_with_cast(present_columns, rescaled) %}
+    {% set types = {} %}
+    {% for column in rescaled %}{% do types.update({column.name: column.dtype}) %}{% endfor %}
+    {% set expressions = [] %}
+    {% for column in present_columns %}
+        {% do expressions.append('try_cast(' ~ column.name ~ ' as ' ~ types[column.name] ~ ')' if column.name in types else column.name) %}
+    {% endfor %}
+    {{ return(expressions | join(', ')) }}
+{% endmacro %}
+
+{% macro is_other_scale(old, new) %}
+    {% set old_decimal = modules.re.match('decimal\\((\\d+),(\\d+)\\)', (old or '') | lower) %}
+    {% set new_decimal = modules.re.match('decimal\\((\\d+),(\\d+)\\)', new | lower) %}
+    {{ return(old_decimal and new_decimal and old_decimal.group(2) != new_decimal.group(2)) }}
 {% endmacro %}
 
 {% macro duckdb__widen_column(target, column) %}alter table {{ target }} alter column {{ column.name }} set data type {{ column.dtype }}{% endmacro %}

@@ -23,6 +23,14 @@
 {%- endmacro %}
 
 {#
+    The types of figures, each 38 digits wide, which is the most that both engines have. Prices are as small as 1e-20 dollars and at most
+    max_price_usd; rolling volumes and market capitalisations pass 1e20; other figures keep eighteen places.
+#}
+{% macro price_type() %}{{ return('decimal(38, 24)') }}{% endmacro %}
+{% macro amount_type() %}{{ return('decimal(38, 8)') }}{% endmacro %}
+{% macro figure_type() %}{{ return('decimal(38, 18)') }}{% endmacro %}
+
+{#
     Whether a text is a number of JSON's or everyday form: no infinity, no hexadecimal, no separators. Slower than a cast: for
     saying why one failed.
 #}
@@ -36,7 +44,7 @@
     through the narrow decimal that holds all its decimal places, if its whole part fits, and only what is left takes the long way.
     Few of them, and each text once: a batch of a few records costs what its expressions are many.
 #}
-{% macro decimal_of(text, type='decimal(38, 18)') -%}{{ adapter.dispatch('decimal_of')(text, type) }}{%- endmacro %}
+{% macro decimal_of(text, type=none) -%}{{ adapter.dispatch('decimal_of')(text, type or figure_type()) }}{%- endmacro %}
 {% macro duckdb__decimal_of(text, type) -%}
     case
         when contains({{ text }}, '_') then null
@@ -52,6 +60,16 @@
     end
 {%- endmacro %}
 
+{# The name of a figure that its source gave and that is null here all the same; null where it was not given, or is held. #}
+{% macro name_if_dropped(name, text, figure) -%}
+    case when {{ text }} is not null and {{ figure }} is null then '{{ name }}' end
+{%- endmacro %}
+
+{# Whether the type's places cut off digits that a double still shows: of prices too small for the type. #}
+{% macro is_rounded(text, price) -%}
+    case when {{ price }} > 0 and {{ price }} < 0.001 then abs(try_cast({{ text }} as double) / cast({{ price }} as double) - 1) > 0.000000000001 end
+{%- endmacro %}
+
 {# A figure that cannot be is not known. #}
 {% macro unless_below(least, figure) -%}
     case when {{ figure }} >= {{ least }} then {{ figure }} end
@@ -63,13 +81,34 @@
     try(({{ left }} * {{ right }})::decimal(38, 18))
 {%- endmacro %}
 
-{# A computed figure as DECIMAL: fifteen significant digits, all that a double is sure of, so that engines agree on it. #}
-{% macro significant(figure) -%}{{ adapter.dispatch('significant')(figure) }}{%- endmacro %}
-{% macro duckdb__significant(figure) -%}
-    {{ decimal_of("format('{:.15g}', " ~ figure ~ ")") }}
+{#
+    What was traded in US dollars: an amount of units times a price. The price takes part with eighteen places, because the places of both
+    factors add up and leave too few before the point; one below 1e-6 is made a million times as large for it.
+#}
+{% macro value_of(amount, price) -%}
+    case
+        when {{ price }} >= 0.000001 then {{ product_of(amount, "cast(" ~ price ~ " as decimal(38, 18))") }}
+        else {{ product_of(cast_or_null(product_of(amount, "cast(" ~ price ~ " * 1000000 as decimal(38, 18))"), 'decimal(30, 12)'), 'cast(0.000001 as decimal(6, 6))') }}
+    end
 {%- endmacro %}
 
-{# A decimal as the nearest double, or the one beside it: bit for bit the same on both engines, as DuckDB makes it. #}
+{% macro cast_or_null(figure, type) -%}try_cast({{ figure }} as {{ type }}){%- endmacro %}
+
+{# A computed figure as DECIMAL: fifteen significant digits, all that a double is sure of, so that engines agree on it. #}
+{% macro significant(figure, type=none) -%}{{ adapter.dispatch('significant')(figure, type or figure_type()) }}{%- endmacro %}
+{% macro duckdb__significant(figure, type) -%}
+    {{ decimal_of("format('{:.15g}', " ~ figure ~ ")", type) }}
+{%- endmacro %}
+
+{# A price as a double, the same on both engines: through the eighteen places of which `double_of` is sure, a small price enlarged before. #}
+{% macro double_of_price(price) -%}
+    case
+        when abs({{ price }}) < 0.001 then {{ double_of("cast(" ~ price ~ " * 1000000 as decimal(38, 18))") }} / cast(1000000 as double)
+        else {{ double_of("cast(" ~ price ~ " as decimal(38, 18))") }}
+    end
+{%- endmacro %}
+
+{# A DECIMAL(38, 18) as the nearest double, or the one beside it: bit for bit the same on both engines, as DuckDB makes it. #}
 {% macro double_of(decimal) -%}{{ adapter.dispatch('double_of')(decimal) }}{%- endmacro %}
 {% macro duckdb__double_of(decimal) -%}{{ decimal }}::double{%- endmacro %}
 

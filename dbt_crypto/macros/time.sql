@@ -14,11 +14,27 @@
     epoch_us({{ timestamp }}) // 60000000
 {%- endmacro %}
 
-{# A moment from a count since 1970-01-01 00:00 UTC, as text; cut to the microsecond, as text of a date and time is. #}
-{% macro time_since_epoch(count, unit_us) -%}{{ adapter.dispatch('time_since_epoch')(count, unit_us) }}{%- endmacro %}
-{% macro duckdb__time_since_epoch(count, unit_us) -%}
-    try(make_timestamptz(trunc({{ decimal_of(count, 'decimal(38, 9)') }} * {{ unit_us }})::bigint))
+{#
+    A moment from a count since 1970-01-01 00:00 UTC, as text, in seconds, milliseconds, microseconds or nanoseconds: from 2009 on these
+    have 10, 13, 16 and 19 digits (src/source/epoch.ts draws the same lines). Cut to the microsecond, as text of a date and time is.
+#}
+{% macro time_since_epoch(count) -%}{{ adapter.dispatch('time_since_epoch')(decimal_of(count, 'decimal(38, 9)')) }}{%- endmacro %}
+{% macro duckdb__time_since_epoch(count) -%}
+    try(make_timestamptz(case
+        when {{ count }} < {{ least_count('milliseconds') }} then trunc({{ count }} * 1000000)::bigint
+        when {{ count }} < {{ least_count('microseconds') }} then trunc({{ count }} * 1000)::bigint
+        when {{ count }} < {{ least_count('nanoseconds') }} then trunc({{ count }})::bigint
+        else trunc({{ count }})::bigint // 1000
+    end))
 {%- endmacro %}
+
+{# The least count that is taken for one of this unit; each is a time before 2009, and after 2255 in the unit before. #}
+{% macro least_count(unit) %}
+    {{ return({'milliseconds': '100000000000', 'microseconds': '100000000000000', 'nanoseconds': '100000000000000000'}[unit]) }}
+{% endmacro %}
+
+{# No coin had a price before this: an earlier time is of a wrong unit, or of a clock that was never set. #}
+{% macro first_time() %}{{ return(time_literal('2009-01-01 00:00:00Z')) }}{% endmacro %}
 
 {# A moment from text of a date and time; null where it is none. #}
 {% macro time_of(text) -%}{{ adapter.dispatch('time_of')(text) }}{%- endmacro %}

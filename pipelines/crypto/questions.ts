@@ -29,7 +29,7 @@ export function facts(table: TableNaming): string {
 
 /** The coin asked for, or the first of its usual names that the lake knows. */
 function coinOf({ values, table }: QuestionOptions, names: readonly string[]): string {
-  const wanted = values["coin"] ? [String(values["coin"]).toLowerCase()] : names;
+  const wanted = values["coin"] ? [String(values["coin"])] : names;
   const list = wanted.map(text).join(", ");
   return `select crypto_id from ${table("gold.dim_crypto")} where is_current and crypto_id in (${list})
     order by list_position([${list}], crypto_id) limit 1`;
@@ -52,7 +52,7 @@ const PRICE_COLUMNS = [
 const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
-  options: { coin: { description: "this coin, by id", default: null } },
+  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true } },
   parts: [
     {
       title: "",
@@ -61,13 +61,15 @@ const bitcoinNow: Question = {
         with latest as (${priceInEffect(options, coinOf(options, BITCOIN), options.as_of)}),
         hour_ago as (${priceInEffect(options, coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
         select latest.*, hour_ago.price_usd as price_hour_ago,
-          100 * (latest.price_usd - hour_ago.price_usd)::double / hour_ago.price_usd::double as change_percent
+          100 * (latest.price_usd - hour_ago.price_usd)::double / hour_ago.price_usd::double as change_percent,
+          case when hour_ago.price_usd is null then 'no price an hour before' end as reason
         from latest left join hour_ago using (crypto_id)`,
       columns: [
         ...PRICE_COLUMNS.slice(0, 3),
         { name: "price_hour_ago", header: "an hour before (USD)", kind: "price" },
         { name: "change_percent", header: "change (%)", kind: "percent" },
         { name: "source", header: "source", kind: "text" },
+        { name: "reason", header: "not measured", kind: "text", is_optional: true },
       ],
     },
   ],
@@ -80,7 +82,7 @@ const mostVolatile: Question = {
   parts: [
     {
       title: "standard deviation of one-minute log returns since 00:00 UTC, from pairs of adjacent minutes",
-      when_empty: "No coin has three adjacent minutes with prices today (two returns).",
+      when_empty: "No coin has a price today.",
       sql: ({ as_of, table }) => `
         with minutes as (
           select crypto_id, symbol, minute_at, price::double as price,
@@ -89,19 +91,29 @@ const mostVolatile: Question = {
           from ${table("silver.crypto_prices_clean")}
           where price_date = cast(${as_of} as date) and minute_at <= ${as_of}
           window by_coin as (partition by crypto_id order by minute_at)
+        ),
+        coins as (
+          select crypto_id, any_value(symbol) as symbol, max(minute_at) as latest_minute_at,
+            stddev_samp(ln(price / price_before)) filter (where minute_at - minute_before = interval 1 minute) as volatility,
+            count(*) filter (where minute_at - minute_before = interval 1 minute) as minutes_used,
+            date_diff('minute', min(minute_at), max(minute_at)) as minutes_spanned
+          from minutes group by crypto_id
+        ),
+        measured as (
+          -- where most minutes have no price, what is left says how prices are sampled, not how they move
+          select *, minutes_used >= 2 and 2 * minutes_used >= minutes_spanned as is_measured from coins
         )
-        select crypto_id, any_value(symbol) as symbol, 100 * stddev_samp(ln(price / price_before)) as volatility_percent,
-          count(*) as minutes_used, max(minute_at) as latest_minute_at
-        from minutes
-        where minute_at - minute_before = interval 1 minute
-        group by crypto_id having count(*) >= 2
-        order by volatility_percent desc, crypto_id limit 1`,
+        select crypto_id, symbol, case when is_measured then 100 * volatility end as volatility_percent, minutes_used, latest_minute_at,
+          case when not is_measured then minutes_used || ' of ' || minutes_spanned || ' minutes have a price in the minute before; half of them, and two, are needed' end as reason
+        from measured
+        order by volatility_percent desc nulls last, minutes_used desc, crypto_id limit 1`,
       columns: [
         { name: "crypto_id", header: "coin", kind: "text" },
         { name: "symbol", header: "symbol", kind: "text" },
         { name: "volatility_percent", header: "volatility (% a minute)", kind: "figure" },
         { name: "minutes_used", header: "minutes used", kind: "count" },
         { name: "latest_minute_at", header: "latest minute (UTC)", kind: "time" },
+        { name: "reason", header: "not measured", kind: "text", is_optional: true },
       ],
     },
   ],
@@ -112,7 +124,7 @@ const TWO_HOURS_MS = 2 * 3_600_000;
 const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
-  options: { coin: { description: "this coin, by id", default: null } },
+  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true } },
   parts: [
     {
       title: "event time: the price in effect then",
@@ -140,7 +152,7 @@ const falls: Question = {
     percent: { description: "falls of more than this many per cent", default: 5 },
     minutes: { description: "against the highest price of this many minutes before", default: 10 },
     hours: { description: "looking back this many hours", default: 24 },
-    coin: { description: "this coin, by id", default: null },
+    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true },
   },
   parts: [
     {
@@ -149,7 +161,7 @@ const falls: Question = {
       sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);
         const since = `(${as_of} - ${span(hours, 3_600)})`;
-        const ofCoin = coin ? `and crypto_id = ${text(String(coin).toLowerCase())}` : "";
+        const ofCoin = coin ? `and crypto_id = ${text(String(coin))}` : "";
         return `
         with minutes as (
           -- the window of any tick of a minute lies in the minutes from one before the window's length on

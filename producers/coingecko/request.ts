@@ -7,7 +7,7 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 /** Why a request gave no whole body. Holds nothing of what was sent or received: no key can be in it. */
 export interface Failure {
   level: "warning" | "error";
-  /** RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT, BODY_TOO_LARGE */
+  /** RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT, BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE */
   code: string;
   message: string;
   /** What the server asked for, or null. */

@@ -72,8 +72,8 @@ export function exchange(protocol: ExchangeProtocol, options: Partial<ExchangeOp
   });
 }
 
-function checkedProducts(name: string, given: readonly string[], { product_pattern, products: known }: ExchangeProtocol): string[] {
-  const products = [...new Set(given.map((product) => product.trim().toUpperCase()).filter((product) => product !== ""))];
+function checkedProducts(name: string, given: readonly string[], { product_pattern, products: known, spell }: ExchangeProtocol): string[] {
+  const products = [...new Set(given.map((product) => spell(product.trim())).filter((product) => product !== ""))];
   const malformed = products.find((product) => !product_pattern.test(product));
   if (malformed === undefined && products.length > 0) return products;
   throw new OperatingError("PRODUCTS_MALFORMED", malformed === undefined ? `${name} names no product.` : `${name} names "${malformed}", which is no product of this source.`, {

@@ -47,6 +47,8 @@ export interface ExchangeProtocol {
   /** Subscribed where nothing else is asked for: the largest coins against the dollar. */
   products: readonly string[];
   product_pattern: RegExp;
+  /** The exchange's own spelling of a product that a person typed: only an exchange that folds case folds it here. */
+  spell(product: string): string;
   socketUrl(ws_url: string, products: readonly string[]): string;
   /** The message that subscribes to the trades of the products; must be sent within the source's time limit. */
   subscription(products: readonly string[]): string;
@@ -69,6 +71,11 @@ export interface ExchangeProtocol {
     /** The body as parsed JSON. Null where it is no answer of this route. */
     read(body: unknown): PageRead | null;
   };
+}
+
+/** Most exchanges name products in upper case alone; letters without case, such as Chinese ones, stay as they are. */
+export function upperCase(product: string): string {
+  return product.toUpperCase();
 }
 
 /** A trade's number, or null where the value is none that a double holds exactly. */

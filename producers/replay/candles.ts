@@ -1,10 +1,12 @@
 import { OperatingError } from "../../src/errors.ts";
+import { epochTime, FileTimes } from "../../src/source/epoch.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import type { Line } from "./lines.ts";
 import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 
 /**
- * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines.
+ * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines. Times are milliseconds,
+ * or seconds, microseconds or nanoseconds, as their magnitude says; all of a file in one unit.
  *
  * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1 ms; the
  * close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep the file's text.
@@ -21,9 +23,6 @@ const MAX_CANDLES_BYTES = 256 * 1024 * 1024;
 /** The length of a candle that has no neighbour. */
 const LONE_CANDLE_MS = 60_000;
 
-/** Microseconds of later times are no longer exact in a double (the year 2255). */
-const MAX_TIME_MS = 9_000_000_000_000;
-
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const POSITIONS = ["open", "low", "high", "close"] as const;
 
@@ -33,7 +32,7 @@ export function isCandleHeader(line: Buffer): boolean {
   return HEADER.test(line.toString("utf8").replace(/^\uFEFF/, ""));
 }
 
-/** `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE. */
+/** `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE, TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. */
 export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: number): Promise<Recording> {
   const table = await readTable(lines, Math.floor(fallback_us / 1000));
   const order = Uint32Array.from(table.opens_ms.keys()).sort((a, b) => openAt(table, a) - openAt(table, b) || a - b);
@@ -64,10 +63,11 @@ async function readTable(lines: AsyncIterable<Line[]>, fallback_ms: number): Pro
   let size_bytes = 0;
   let clock_ms = NaN;
   let is_header_behind = false;
+  const times = new FileTimes();
   for await (const some of lines) {
     const rows = is_header_behind ? some : some.slice(1);
-    for (const { bytes, is_torn } of rows) {
-      const open_ms = is_torn ? null : candleTime(bytes);
+    for (const { number, bytes, is_torn } of rows) {
+      const open_ms = is_torn ? null : candleTime(bytes, number, times);
       clock_ms = open_ms ?? clock_ms;
       size_bytes += bytes.length;
       table.ends.push(size_bytes);
@@ -78,12 +78,13 @@ async function readTable(lines: AsyncIterable<Line[]>, fallback_ms: number): Pro
     if (size_bytes > MAX_CANDLES_BYTES) throw tooLarge();
     blocks.push(Buffer.concat(rows.map(({ bytes }) => bytes)));
   }
+  times.check();
   const first_ms = table.opens_ms.find((open_ms) => !Number.isNaN(open_ms)) ?? fallback_ms;
   return { ...table, text: Buffer.concat(blocks), opens_ms: table.opens_ms.map((open_ms) => (Number.isNaN(open_ms) ? first_ms : open_ms)) };
 }
 
-/** When the candle starts, in milliseconds, or null where the line is malformed. */
-function candleTime(line: Buffer): number | null {
+/** When the candle starts, in milliseconds, or null where the line is malformed. Throws TIME_OUT_OF_RANGE. */
+function candleTime(line: Buffer, line_number: number, times: FileTimes): number | null {
   let text: string;
   try {
     text = utf8.decode(line);
@@ -91,9 +92,12 @@ function candleTime(line: Buffer): number | null {
     return null;
   }
   const [product, time = "", ...numbers] = text.split(",");
-  if (product === "" || numbers.length !== 5 || !/^\d{1,13}$/.test(time)) return null;
+  if (product === "" || numbers.length !== 5 || !/^\d+$/.test(time)) return null;
   if (!numbers.every((number) => NUMBER.test(number))) return null;
-  return Number(time) <= MAX_TIME_MS ? Number(time) : null;
+  const found = epochTime(time);
+  if (found === null) return null;
+  times.note(line_number, time, found.at_us, found.unit);
+  return Math.floor(found.at_us / 1000);
 }
 
 /** The smallest distance between two candles of different times; `order` is that of time. */

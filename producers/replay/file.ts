@@ -17,7 +17,7 @@ export interface OpenedFile {
   modified_ms: number;
 }
 
-/** Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE or FORMAT_UNKNOWN. */
+/** Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FORMAT_UNKNOWN, TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. */
 export async function openFile(file: string): Promise<OpenedFile> {
   const { size_bytes, modified_ms } = await inspect(file);
   const damage: Damage = { message: null };

@@ -1,10 +1,13 @@
-import { parseRecordLine } from "../../src/source/json-lines.ts";
+import { parseTimedLine } from "../../src/source/json-lines.ts";
 import type { LineReader } from "./line-records.ts";
 
 /** Raw records as JSON lines; the format stands in src/source/json-lines.ts. */
 export function jsonLines(): LineReader {
   return {
     isRecord: () => true,
-    read: ({ bytes, is_torn }) => (is_torn ? null : parseRecordLine(bytes)),
+    read({ bytes, is_torn }) {
+      const line = is_torn ? null : parseTimedLine(bytes);
+      return line === null ? null : { ...line.record, time_text: line.time_text, time_unit: line.time_unit };
+    },
   };
 }

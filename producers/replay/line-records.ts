@@ -1,3 +1,4 @@
+import { FileTimes, type EpochUnit } from "../../src/source/epoch.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import type { Line } from "./lines.ts";
 import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
@@ -7,12 +8,19 @@ export interface LineReader {
   /** False for a line that is about the recording, such as a heading. */
   isRecord(line: Line): boolean;
   /** Null where the line is malformed. */
-  read(line: Line): SourceRecord | null;
+  read(line: Line): TimedRecord | null;
+}
+
+/** With its time as the line writes it, and the unit where that is a count. */
+export interface TimedRecord extends SourceRecord {
+  time_text: string;
+  time_unit: EpochUnit | null;
 }
 
 /**
  * A record a line, given in the order of the file with the recorded times.
  * The file is read through once to count it, and again to replay it: its size is not bounded by memory.
+ * Throws TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
  * A malformed line comes as it is, with the time of the last well-formed line above it (of the first, where none is above).
  */
 export async function openLineRecords(
@@ -24,13 +32,18 @@ export async function openLineRecords(
   const reader = readerOf();
   let total = 0;
   let first_us: number | null = null;
+  const times = new FileTimes();
   for await (const some of lines) {
     for (const line of some) {
       if (!reader.isRecord(line)) continue;
       total += 1;
-      first_us ??= reader.read(line)?.ingested_at_us ?? null;
+      const record = reader.read(line);
+      if (record === null) continue;
+      times.note(line.number, record.time_text, record.ingested_at_us, record.time_unit);
+      first_us ??= record.ingested_at_us;
     }
   }
+  times.check();
   return { total, records: (from) => readRecords(readerOf(), again(), from, first_us ?? fallback_us) };
 }
 
@@ -42,7 +55,7 @@ async function* readRecords(reader: LineReader, lines: AsyncIterable<Line[]>, fr
   for await (const some of lines) {
     for (const line of some) {
       if (!reader.isRecord(line)) continue;
-      const record = reader.read(line);
+      const record = recordOf(reader.read(line));
       clock_us = record?.ingested_at_us ?? clock_us;
       number += 1;
       if (number <= from) continue;
@@ -55,4 +68,10 @@ async function* readRecords(reader: LineReader, lines: AsyncIterable<Line[]>, fr
     }
   }
   if (chunk.length > 0) yield chunk;
+}
+
+function recordOf(read: TimedRecord | null): SourceRecord | null {
+  if (read === null) return null;
+  const { key, source, payload, ingested_at_us } = read;
+  return { key, source, payload, ingested_at_us };
 }

@@ -9,6 +9,8 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 export interface Line {
+  /** Of the file, from 1; empty lines count. */
+  number: number;
   /** Without its end: neither `\n` nor `\r\n`. Empty lines are left out. */
   bytes: Buffer;
   /** The file broke off inside this line, so that what it says may be half of what was written. */
@@ -51,14 +53,16 @@ export async function* contentOf(path: string, damage: Damage): AsyncGenerator<B
 export async function* linesOf(content: AsyncIterable<Buffer>, damage: Damage): AsyncGenerator<Line[]> {
   let rest: Buffer[] = [];
   let rest_bytes = 0;
+  let number = 1;
   for await (const chunk of content) {
     const lines: Line[] = [];
     let from = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, from)) {
       rest.push(chunk.subarray(from, end));
-      pushLine(lines, rest, false);
+      pushLine(lines, number, rest, false);
       rest = [];
       rest_bytes = 0;
+      number += 1;
       from = end + 1;
     }
     if (from < chunk.length) {
@@ -66,21 +70,21 @@ export async function* linesOf(content: AsyncIterable<Buffer>, damage: Damage): 
       rest_bytes += chunk.length - from;
     }
     if (rest_bytes >= MAX_LINE_BYTES) {
-      pushLine(lines, rest, true);
+      pushLine(lines, number, rest, true);
       rest = [];
       rest_bytes = 0;
     }
     if (lines.length > 0) yield lines;
   }
   const last: Line[] = [];
-  pushLine(last, rest, damage.message !== null);
+  pushLine(last, number, rest, damage.message !== null);
   if (last.length > 0) yield last;
 }
 
-function pushLine(lines: Line[], pieces: Buffer[], is_torn: boolean): void {
+function pushLine(lines: Line[], number: number, pieces: Buffer[], is_torn: boolean): void {
   let bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
   if (!is_torn && bytes.at(-1) === CARRIAGE_RETURN) bytes = bytes.subarray(0, -1);
-  if (bytes.length > 0) lines.push({ bytes, is_torn });
+  if (bytes.length > 0) lines.push({ number, bytes, is_torn });
 }
 
 function isDamage(error: unknown): error is Error {

@@ -1,6 +1,6 @@
-import type { SourceRecord } from "../../src/source/producer.ts";
+import { epochTime } from "../../src/source/epoch.ts";
 import type { Line } from "./lines.ts";
-import type { LineReader } from "./line-records.ts";
+import type { LineReader, TimedRecord } from "./line-records.ts";
 
 /**
  * A recorded session of WebSocket connections, a line for each thing that happened:
@@ -10,10 +10,11 @@ import type { LineReader } from "./line-records.ts";
  *   1618677817.061845: {"type": …}                               the server sent
  *
  * What the server sent is a record, byte for byte; its source is told by the last address above it, its key is the product where the
- * message names one. The clock is in seconds since the epoch; decimals beyond microseconds are rounded, without floating point.
+ * message names one. The clock counts seconds since the epoch, or smaller units as its magnitude says; decimals beyond microseconds are
+ * rounded, without floating point.
  */
 const FROM_CLIENT = /^(wss?:\/\/\S+) <->? \d+(?:\.\d+)?(?:: |$)/;
-const FROM_SERVER = /^(\d{1,10})(?:\.(\d{1,9}))?: /;
+const FROM_SERVER = /^(\d{1,19}(?:\.\d{1,9})?): /;
 /** Longer than any of the two beginnings that mean something. */
 const HEAD_BYTES = 16_384;
 
@@ -35,17 +36,12 @@ export function websocketRecording(): LineReader {
   };
 }
 
-function received({ bytes }: Line, source: string): SourceRecord | null {
-  const [head, seconds, decimals = ""] = FROM_SERVER.exec(headOf(bytes)) ?? [];
-  if (head === undefined) return null;
+function received({ bytes }: Line, source: string): TimedRecord | null {
+  const [head, time_text = ""] = FROM_SERVER.exec(headOf(bytes)) ?? [];
+  const time = head === undefined ? null : epochTime(time_text);
+  if (head === undefined || time === null) return null;
   const payload = bytes.subarray(head.length);
-  return { key: productOf(payload) ?? source, source, payload, ingested_at_us: Number(seconds) * 1_000_000 + micros(decimals) };
-}
-
-/** Of digits behind the point. */
-function micros(decimals: string): number {
-  const is_up = (decimals[6] ?? "0") >= "5";
-  return Number(decimals.slice(0, 6).padEnd(6, "0")) + (is_up ? 1 : 0);
+  return { key: productOf(payload) ?? source, source, payload, ingested_at_us: time.at_us, time_text, time_unit: time.unit };
 }
 
 function headOf(bytes: Buffer): string {

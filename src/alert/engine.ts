@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../clock.ts";
+import { hasPassed } from "../pacing.ts";
 import { OperatingError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 import { FAILURES_IN_AN_HOUR, patiently, pause } from "../patience.ts";
@@ -389,7 +390,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** What fired is told of at once; that nothing did can wait. */
   async #commitIfDue(signal: AbortSignal): Promise<void> {
-    const is_due = this.clock.now_us() - this.#committed_us >= PROGRESS_MS * 1_000;
+    const is_due = hasPassed(this.clock.now_us() - this.#committed_us, PROGRESS_MS);
     if (this.#events.length > 0 || (this.#is_dirty && is_due)) await this.#commit(signal);
   }
 

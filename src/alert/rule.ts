@@ -10,7 +10,7 @@ import { OperatingError } from "../errors.ts";
 export const LONGEST_WINDOW_MINUTES = 1_440;
 const LONGEST_BASELINE_MINUTES = 2_880;
 
-const DECIMAL = /^\d{1,20}(\.\d{1,18})?$/;
+const DECIMAL = /^\d{1,20}(\.\d{1,24})?$/;
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
 const slug = z.string().regex(SLUG, "lower-case letters, digits and hyphens, at most 64");

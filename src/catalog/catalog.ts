@@ -3,12 +3,14 @@ import { systemClock, type Clock } from "../clock.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Committer } from "./commit.ts";
+import { Committer, type CommitListener } from "./commit.ts";
 import { checkBelow, checkMetadata, checkUpdates, foldersOf, overlaps, tableFolderOf } from "./confinement.ts";
+import { filesOfTable, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
 import { MetadataFiles } from "./files.ts";
 import { snapshotOf, type SortOrder } from "./metadata/draft.ts";
 import { freshMetadata } from "./metadata/fresh.ts";
+import { withoutFutureTimes } from "./metadata/times.ts";
 import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableCatalog, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
 import { checkNamespaceName, checkTableName, folderName } from "./names.ts";
 import { deleteFiles, reasonToKeepFiles } from "./purge.ts";
@@ -23,8 +25,12 @@ export interface CatalogOptions {
   inspect?: (table: string, metadata: TableMetadata, snapshot: Snapshot) => Promise<void>;
   clock?: Clock;
   step?: StepListener;
+  /** Makes what a commit refers to durable before the pointer moves; without it, that is left to the writers. */
+  makeDurable?: MakeDurable;
   /** Told of what failed after a commit stood: nothing is lost by it. */
   warn?: (warning: OperatingError) => void;
+  /** Called after each commit, off its path. */
+  committed?: CommitListener;
 }
 
 export interface CreateTableRequest {
@@ -47,6 +53,9 @@ export interface Paged<T> {
   next_page_token: string | null;
 }
 
+/** A commit whose time is not known seems to have been made so long ago: readers whose transaction began since then see it. */
+const OLDEST_TRANSACTION_MS = 60_000;
+
 /** The Iceberg catalog: what the REST spec asks for, over a store of pointers and a storage of files. */
 export class Catalog implements TableCatalog {
   readonly #store: CatalogStore;
@@ -56,7 +65,10 @@ export class Catalog implements TableCatalog {
   readonly #warn: (warning: OperatingError) => void;
   readonly #inspect: NonNullable<CatalogOptions["inspect"]>;
   readonly #files: MetadataFiles;
+  readonly #makeDurable: MakeDurable;
   readonly #committer: Committer;
+  /** Metadata as readers get it, by the metadata that is stored, where that has times of the future. */
+  readonly #corrected = new WeakMap<TableMetadata, TableMetadata>();
 
   constructor(options: CatalogOptions) {
     this.#store = options.store;
@@ -66,13 +78,17 @@ export class Catalog implements TableCatalog {
     this.#warn = options.warn ?? ((warning) => process.emitWarning(warning.message, { code: warning.code }));
     this.#inspect = options.inspect ?? (async () => {});
     this.#files = new MetadataFiles(options.storage);
+    this.#makeDurable = options.makeDurable ?? (async () => {});
     this.#committer = new Committer({
       store: this.#store,
       files: this.#files,
       clock: this.#clock,
       step: options.step ?? nobodyListens,
       warn: this.#warn,
+      makeDurable: this.#makeDurable,
+      warehouse: this.#warehouse,
       locate: (identifier) => this.#newLocation(identifier),
+      committed: options.committed,
       checkFolder: (identifier, location) => this.#checkFolder(identifier, location),
     });
   }
@@ -142,12 +158,12 @@ export class Catalog implements TableCatalog {
     return (await this.#store.pointer(identifier)) !== null;
   }
 
-  /** The metadata is shared with other callers: not to be changed. */
+  /** The metadata is shared with other callers: not to be changed. It has no times of the future (see metadata/times.ts). */
   async loadTable(identifier: TableIdentifier): Promise<LoadedTable> {
     const metadata_location = await this.#store.pointer(identifier);
     if (metadata_location === null) throw noSuchTable(identifier);
     try {
-      return { identifier, metadata_location, metadata: await this.#files.read(metadata_location) };
+      return this.#readable({ identifier, metadata_location, metadata: await this.#files.read(metadata_location) });
     } catch (error) {
       const now = await this.#store.pointer(identifier);
       // Many commits later the file may be deleted: then the table moved on while we looked.
@@ -169,7 +185,7 @@ export class Catalog implements TableCatalog {
   async createTable(request: CreateTableRequest): Promise<LoadedTable> {
     const metadata = await this.stageTable(request);
     try {
-      return await this.#committer.create(request.identifier, metadata);
+      return this.#readable(await this.#committer.create(request.identifier, metadata));
     } catch (error) {
       throw error instanceof OperatingError && error.code === "COMMIT_CONFLICT" ? tableExists(request.identifier) : error;
     }
@@ -195,7 +211,7 @@ export class Catalog implements TableCatalog {
   }
 
   async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
-    return this.#committer.commit(changes);
+    return (await this.#committer.commit(changes)).map((table) => this.#readable(table));
   }
 
   /** Throws NO_SUCH_TABLE, NO_SUCH_NAMESPACE, TABLE_EXISTS. The files stay where they are. */
@@ -220,8 +236,9 @@ export class Catalog implements TableCatalog {
     }
     checkMetadata(metadata, metadata_location, this.#warehouse);
     await this.#checkFolder(identifier, metadata.location);
+    await this.#makeDurable(filesOfTable(metadata, metadata_location));
     await this.#store.move([{ identifier, expected, next: metadata_location, metadata, base: null }]);
-    return { identifier, metadata_location, metadata };
+    return this.#readable({ identifier, metadata_location, metadata });
   }
 
   /** Forgets the table; with `is_purging` its files go too, unless its folder is not its own. Throws NO_SUCH_TABLE. */
@@ -234,7 +251,7 @@ export class Catalog implements TableCatalog {
     const reason = await reasonToKeepFiles(table, this.#warehouse, this.#otherFolders(identifier));
     this.#files.forget(await this.#store.dropTable(identifier));
     try {
-      if (reason === null) await deleteFiles(table.metadata.location, this.#storage);
+      if (reason === null) await deleteFiles(table.metadata.location, this.#storage, this.#warehouse);
       else this.#warnOfFiles(identifier, reason);
     } catch (error) {
       this.#warnOfFiles(identifier, messageOf(error), error);
@@ -244,6 +261,18 @@ export class Catalog implements TableCatalog {
   async close(): Promise<void> {
     await this.#committer.close();
     await this.#store.close();
+  }
+
+  /** As readers can use it. Kept while it is true, so that readers share it, and do not see its unknown times move. */
+  #readable(table: LoadedTable): LoadedTable {
+    const now_ms = Math.floor(this.#clock.now_us() / 1000);
+    const known = this.#corrected.get(table.metadata);
+    if (known !== undefined && Number(known["last-updated-ms"]) <= now_ms && Number(table.metadata["last-updated-ms"]) > now_ms) {
+      return { ...table, metadata: known };
+    }
+    const metadata = withoutFutureTimes(table.metadata, now_ms, now_ms - OLDEST_TRANSACTION_MS);
+    if (metadata !== table.metadata) this.#corrected.set(table.metadata, metadata);
+    return { ...table, metadata };
   }
 
   /**

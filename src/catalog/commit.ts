@@ -3,15 +3,17 @@ import type { Clock } from "../clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { StepListener } from "../steps.ts";
 import { checkUpdates } from "./confinement.ts";
+import { filesOfCommit, type MakeDurable } from "./durable.ts";
 import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
 import type { MetadataFiles } from "./files.ts";
 import { emptyMetadata } from "./metadata/fresh.ts";
 import { listsWithoutSnapshot } from "./metadata/join.ts";
+import { recordLogOffsets } from "./metadata/log-offsets.ts";
 import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
 import { applyUpdates } from "./metadata/updates.ts";
 import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
 import { checkTableName } from "./names.ts";
-import type { LoadedTable, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
+import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
 import { integerIn } from "./shape.ts";
 import type { CatalogStore, PointerMove } from "./store.ts";
 
@@ -37,13 +39,26 @@ export interface CommitParts {
   clock: Clock;
   step: StepListener;
   warn: (warning: OperatingError) => void;
+  makeDurable: MakeDurable;
+  /** Location below which every table folder lies. */
+  warehouse: string;
   /** Where a table goes whose creating commit names no location. */
   locate(identifier: TableIdentifier): Promise<string>;
+  /** Called after a commit; nobody waits for it but `close`. */
+  committed?: CommitListener | undefined;
   /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
   checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
 
-/** Prepare (pure), stage (files that nobody sees), publish (the store's compare-and-swap), tidy. */
+/** A table as a commit left it. */
+export interface CommittedTable extends LoadedTable {
+  /** Ids of the snapshots that the commit brought, those that were joined into another included. */
+  added_snapshot_ids: Long[];
+}
+
+export type CommitListener = (tables: readonly CommittedTable[]) => Promise<void>;
+
+/** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
 export class Committer {
   readonly #parts: CommitParts;
   readonly #tidying = new Set<Promise<void>>();
@@ -58,7 +73,7 @@ export class Committer {
     for (let attempt = 1; ; attempt += 1) {
       const prepared = [];
       for (const change of changes) prepared.push(await this.#prepare(change));
-      const staged = await this.#stage(prepared);
+      const staged = await this.#stage(prepared, this.#makeDurable(prepared, changes));
       try {
         await this.#publish(staged);
       } catch (error) {
@@ -73,7 +88,9 @@ export class Committer {
   /** Creates the table with metadata that is complete already. Throws COMMIT_CONFLICT where it exists. */
   async create(identifier: TableIdentifier, metadata: TableMetadata): Promise<LoadedTable> {
     const location = await this.#parts.files.write(metadata, 0);
-    await this.#publish([{ identifier, base: null, next: metadata, location }]);
+    const created = { identifier, base: null, next: metadata, location };
+    await this.#publish([created]);
+    this.#startTidying([created], []);
     return { identifier, metadata_location: location, metadata };
   }
 
@@ -97,17 +114,26 @@ export class Committer {
       const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
       const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
       const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
-      const next = applyUpdates(empty, [...updates, { action: "set-properties", updates: store.table_properties }], now_ms);
+      const creation = [...recordLogOffsets(updates, empty), { action: "set-properties", updates: store.table_properties }];
+      const next = applyUpdates(empty, creation, now_ms);
       await this.#checkLocations(identifier, updates, null, next.location);
       return { identifier, base: null, next };
     }
     const metadata = await files.read(location);
     checkRequirements(metadata, requirements);
-    const updated = applyUpdates(metadata, updates, now_ms);
+    const updated = applyUpdates(metadata, recordLogOffsets(updates, metadata), now_ms);
     checkSuccession(metadata, { requirements, updates });
     await this.#checkLocations(identifier, updates, metadata.location, updated.location);
     const next = updated === metadata ? metadata : withPreviousVersion(updated, metadata, location);
     return { identifier, base: { location, metadata }, next };
+  }
+
+  /** Beside the writing of metadata: both must be on disk before the pointer moves. */
+  async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
+    const changed = prepared.flatMap(({ base, next }, index) => {
+      return base?.metadata === next ? [] : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
+    });
+    await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
   }
 
   /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
@@ -117,7 +143,9 @@ export class Committer {
   }
 
   /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
-  async #stage(prepared: readonly Prepared[]): Promise<Staged[]> {
+  async #stage(prepared: readonly Prepared[], durable: Promise<void>): Promise<Staged[]> {
+    // Awaited below, unless the metadata cannot be written either.
+    durable.catch(() => {});
     const staged: Staged[] = [];
     try {
       for (const table of prepared) {
@@ -126,6 +154,7 @@ export class Committer {
         const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
         staged.push({ ...table, location });
       }
+      await durable;
     } catch (error) {
       await this.#discard(staged);
       throw error;
@@ -161,7 +190,8 @@ export class Committer {
   }
 
   async #discard(staged: readonly Staged[]): Promise<void> {
-    await this.#delete(staged.filter(isMoved).map(({ location }) => location));
+    // This process has just written them, wherever the table lies.
+    for (const { next, location } of staged.filter(isMoved)) await this.#delete(next.location, [location], null);
   }
 
   /** Resolves when no deletion is under way any more. */
@@ -179,15 +209,29 @@ export class Committer {
     for (const [index, table] of staged.entries()) {
       if (!isMoved(table)) continue;
       const { base, next } = table;
-      if (base !== null) await this.#delete(droppedVersions(next, base.metadata));
-      await this.#delete(listsWithoutSnapshot(changes[index]?.updates ?? [], next));
+      if (base !== null) await this.#delete(next.location, droppedVersions(next, base.metadata).filter(isMetadataFile));
+      await this.#delete(next.location, listsWithoutSnapshot(changes[index]?.updates ?? [], next));
+    }
+    await this.#report(staged, changes);
+  }
+
+  async #report(staged: readonly Staged[], changes: readonly TableChange[]): Promise<void> {
+    const { committed, warn } = this.#parts;
+    const tables = staged.map((table, index) => ({ table, updates: changes[index]?.updates ?? [] })).filter(({ table }) => isMoved(table));
+    try {
+      await committed?.(tables.map(({ table, updates }) => committedTable(table, updates)));
+    } catch (error) {
+      const failed = `What follows a commit failed: ${messageOf(error)}`;
+      warn(new OperatingError("COMMIT_NOT_RECORDED", failed, { next_step: "The commit stands; `verify --deep` completes the record.", cause: error }));
     }
   }
 
-  async #delete(locations: readonly string[]): Promise<void> {
+  async #delete(folder: string, locations: readonly string[], warehouse: string | null = this.#parts.warehouse): Promise<void> {
+    const { files } = this.#parts;
     for (const location of locations) {
       try {
-        await this.#parts.files.delete(location);
+        // A location outside of the table's folder is a client's claim, and not ours to delete.
+        await files.delete(location, { folder, warehouse });
       } catch (error) {
         this.#parts.warn(
           new OperatingError("METADATA_LEFT_BEHIND", `Could not delete ${location}: ${messageOf(error)}`, {
@@ -200,10 +244,21 @@ export class Committer {
   }
 }
 
+function committedTable({ identifier, location, next }: Staged, updates: readonly Update[]): CommittedTable {
+  const added = updates.flatMap((update) => (update.action === "add-snapshot" ? [update["snapshot"] as Snapshot] : []));
+  const added_snapshot_ids = added.map((snapshot) => snapshot["snapshot-id"]);
+  return { identifier, metadata_location: location, metadata: next, added_snapshot_ids };
+}
+
 function moveOf({ identifier, base, next, location }: Staged): PointerMove {
   return { identifier, expected: base?.location ?? null, next: location, metadata: next, base: base?.metadata ?? null };
 }
 
 function isMoved({ base, location }: Staged): boolean {
   return base === null || base.location !== location;
+}
+
+/** A metadata log that names anything else was made to have it deleted. */
+function isMetadataFile(location: string): boolean {
+  return /\.metadata\.json(?:\.gz)?$/.test(location);
 }

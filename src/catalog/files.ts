@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { OperatingError } from "../errors.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import { fileTooLarge } from "../storage/refusals.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gzipMember } from "./gzip.ts";
@@ -69,9 +70,10 @@ export class MetadataFiles {
     this.#cached.delete(location);
   }
 
-  async delete(location: string): Promise<void> {
+  /** Deletes a file of the table whose folder is given. False where the file lies elsewhere, and stays. */
+  async delete(location: string, { folder, warehouse }: { folder: string; warehouse: string | null }): Promise<boolean> {
     this.forget(location);
-    await this.#storage.delete(location);
+    return (await deleteOwnFiles({ storage: this.#storage, warehouse }, folder, [location])).length === 0;
   }
 }
 

@@ -1,3 +1,4 @@
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isBelow, overlaps } from "./confinement.ts";
 import type { LoadedTable } from "./model.ts";
@@ -21,11 +22,11 @@ export async function reasonToKeepFiles(
 }
 
 /** Returns how many files it deleted. Can be repeated after a failure. */
-export async function deleteFiles(location: string, storage: Storage): Promise<number> {
+export async function deleteFiles(location: string, storage: Storage, warehouse: string): Promise<number> {
   let count = 0;
   for await (const file of storage.list(location)) {
-    await storage.delete(file.location);
-    count += 1;
+    const refused = await deleteOwnFiles({ storage, warehouse }, location, [file.location]);
+    count += 1 - refused.length;
   }
   await storage.removeFolder(location);
   return count;

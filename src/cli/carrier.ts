@@ -7,6 +7,7 @@ import type { StreamJob } from "../engine/cluster/spark/job.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { createIngest, type Ingest, type IngestCommit, type IngestOptions } from "../ingest/ingest.ts";
+import type { OperatingError } from "../errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Stream } from "../serve/schemas/status.ts";
 import type { SourceReport } from "../source/producer.ts";
@@ -27,11 +28,13 @@ export interface CarrierOptions {
   bronzeJob(pipeline: Pipeline): StreamJob;
   step: StepListener;
   report(report: SourceReport): void;
+  /** Told why no commit to bronze succeeds, and with null when one does. */
+  stalled(error: OperatingError | null): void;
   /** Told of every commit that this process makes. */
   committed(commit: IngestCommit): void;
 }
 
-export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, report, committed }: CarrierOptions): Promise<Carrier> {
+export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, report, stalled, committed }: CarrierOptions): Promise<Carrier> {
   if (open.cluster !== null) {
     const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
     const job = bronzeJob(pipeline);
@@ -40,11 +43,11 @@ export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, r
     return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job, clock: systemClock, report });
   }
   const records = await openParquetWriter(open);
-  const ingest = ingestInto(open, pipeline, { records, step, report, committed });
-  return { run: (signal) => ingest.run(signal), drain: () => ingest.drain(), meanRecordBytes: () => ingest.meanRecordBytes(), state: () => null, close: () => records.close() };
+  const ingest = ingestInto(open, pipeline, { records, step, report, stalled, committed });
+  return { run: (signal) => ingest.run(signal), drain: (signal) => ingest.drain(signal), meanRecordBytes: () => ingest.meanRecordBytes(), state: () => null, close: () => records.close() };
 }
 
-function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report" | "committed">): Ingest {
+function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">): Ingest {
   return createIngest({
     ...own,
     log: open.log,

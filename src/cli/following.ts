@@ -98,6 +98,9 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   const { open, pipeline, prepare, server, report, failed } = options;
   const { project } = pipeline.transform;
   const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
+  // Bundled while dbt compiles.
+  const building = server === null ? null : options.assets();
+  building?.catch(() => {});
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
   // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. Who waits for a drain is told instead.
@@ -111,7 +114,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
     const alerts = await patiently(opening, () => AlertEngine.open(alerting));
     if (alerts === null) return;
     try {
-      const running = server === null ? null : await serve(options, server, live, alerts);
+      const running = server === null ? null : await serve({ ...options, assets: () => building ?? options.assets() }, server, live, alerts);
       started({ live, alerts });
       try {
         await together(signal, [(own) => live.run(own), (own) => alerts.run(own), (own) => lookAfter(options, live, alerts, own)]);

@@ -1,4 +1,3 @@
-import Table from "cli-table3";
 import type { Column } from "../pipeline/definition.ts";
 
 export const MISSING = "–";
@@ -25,6 +24,11 @@ export function formatDecimal(text: string, decimals: number | null = null): str
   return `${shown_sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
 }
 
+/** A DECIMAL without the zeros that pad it to its scale; every digit that counts stays. */
+export function trimDecimal(text: string): string {
+  return /^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, "") : text;
+}
+
 /** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
 export function formatTime(text: string): string {
   return text
@@ -35,7 +39,7 @@ export function formatTime(text: string): string {
     .concat("Z");
 }
 
-function formatCell(value: string | null, kind: Column["kind"]): string {
+export function formatCell(value: string | null, kind: Column["kind"]): string {
   if (value === null) return MISSING;
   switch (kind) {
     case "price":
@@ -52,6 +56,8 @@ function formatCell(value: string | null, kind: Column["kind"]): string {
     }
     case "time":
       return formatTime(value);
+    case "decimal":
+      return trimDecimal(value);
     case "plain":
       return value;
     case "text":
@@ -59,21 +65,19 @@ function formatCell(value: string | null, kind: Column["kind"]): string {
   }
 }
 
+/** How long ago, in the two largest units: 12 s, 3 min, 2 h 5 min, 3 d 4 h. */
+export function formatAge(age_ms: number): string {
+  const minutes = Math.floor(age_ms / 60_000);
+  if (minutes < 1) return `${Math.max(0, Math.floor(age_ms / 1000))} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24).toLocaleString("en")} d ${hours % 24} h`;
+}
+
 /** A payload may hold anything: what would drive the terminal is shown as its code instead. */
 export function escapeControls(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
-}
-
-/** A table for a terminal: figures to the right, words to the left, headers with units. */
-export function formatTable(columns: readonly Column[], rows: readonly (readonly (string | null)[])[]): string {
-  const table = new Table({
-    head: columns.map(({ header }) => header),
-    colAligns: columns.map(({ kind }) => (isText(kind) ? "left" : "right")),
-    style: { head: [], border: [], compact: true },
-  });
-  for (const row of rows) table.push(columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind)));
-  return table.toString();
 }
 
 /** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */
@@ -87,17 +91,18 @@ export function alignColumns(rows: readonly (readonly string[])[], kinds: readon
   );
 }
 
-function isText(kind: Column["kind"] | undefined): boolean {
+export function isText(kind: Column["kind"] | undefined): boolean {
   return kind === "text" || kind === "time";
 }
 
-/** The columns of any query: numbers are aligned as such, and printed exactly as they are. */
+/** The columns of any query: numbers are aligned as such, and printed with every digit that counts. */
 export function columnsOf(columns: readonly { name: string; type: string }[]): Column[] {
   return columns.map(({ name, type }) => ({ name, header: name, kind: kindOf(type) }));
 }
 
 function kindOf(type: string): Column["kind"] {
-  if (/^(DECIMAL|DOUBLE|FLOAT)/.test(type) || /INT/.test(type)) return "plain";
+  if (type.startsWith("DECIMAL")) return "decimal";
+  if (/^(DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT)/.test(type)) return "plain";
   if (type.startsWith("TIMESTAMP WITH")) return "time";
   return "text";
 }

@@ -1,4 +1,4 @@
-import { readdirSync, statSync, type Dirent } from "node:fs";
+import { existsSync, readdirSync, statSync, type Dirent } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../catalog/catalog.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
@@ -83,6 +83,8 @@ function bytesOf(file: string): number {
 }
 
 async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots: number } | null> {
+  // Opening the catalog would make it.
+  if (!existsSync(lake.catalog_file)) return null;
   const storage = new FileStorage();
   const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse });
   try {

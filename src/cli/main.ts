@@ -2,24 +2,28 @@ import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
+import { OperatingError } from "../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { maintainCommand } from "./commands/maintain.ts";
+import { moveCommand } from "./commands/move.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
 import { repairCommand } from "./commands/repair.ts";
+import { restoreCommand } from "./commands/restore.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
 import { startCommand } from "./commands/start.ts";
 import { streamsCommand } from "./commands/streams.ts";
 import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
-import { explain } from "./output.ts";
+import { explain, usageError } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 type Decorate = (command: Command) => Command;
@@ -37,9 +41,14 @@ const withoutJson: Decorate = (command) => withLake(withData(command));
 /** The bundler is loaded by the one command that serves a page. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
+/** The command's name with those it belongs to. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
 /** What was typed wrong is told in one way, at whatever depth. */
 function strict(command: Command): Command {
-  command.showHelpAfterError("(add --help for usage and an example)").exitOverride();
+  command.exitOverride().configureOutput({ outputError: (text, write) => write(usageError(text, pathOf(command))) });
   command.hook("preSubcommand", refuseOptionsBefore);
   command.commands.forEach(strict);
   return command;
@@ -51,7 +60,8 @@ function refuseOptionsBefore(command: Command, subcommand: Command): void {
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
-function program(): Command {
+/** The whole command line. */
+export function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
     .version(VERSION)
@@ -68,12 +78,18 @@ function program(): Command {
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))
     .addCommand(maintainCommand(pipelines, withCommon))
+    .addCommand(backupCommand(pipelines, withCommon))
+    .addCommand(restoreCommand(withCommon))
+    .addCommand(moveCommand(withCommon))
     .addCommand(clusterCommand(pipelines, jobs, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
+
+/** Names that mean nothing, or several things. */
+const TYPED_WRONG: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
 
 /** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */
 async function main(): Promise<void> {
@@ -83,7 +99,7 @@ async function main(): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {
       process.stderr.write(`${explain(error)}\n`);
-      process.exitCode = 1;
+      process.exitCode = error instanceof OperatingError && TYPED_WRONG.has(error.code) ? 2 : 1;
     }
   }
 }
@@ -95,4 +111,4 @@ for (const stream of [process.stdout, process.stderr]) {
     process.exit(1);
   });
 }
-await main();
+if (import.meta.main) await main();

@@ -7,12 +7,15 @@ import { alignColumns, escapeControls } from "./format.ts";
 
 const MB = 1_000_000;
 const INDENT = "  ";
-const HEADERS = ["action", "files", "deletes", "MB", "snapshots", "removed", "s"] as const;
+const HEADERS = ["action", "files", "deletes", "MB", "snapshots", "removed", "s"];
+/** Nothing is removed: what a compaction would rewrite, and the others would delete. */
+const PLANNED_HEADERS = HEADERS.map((header) => (header === "removed" ? "to rewrite or remove" : header));
 const KINDS: readonly Column["kind"][] = ["text", "plain", "plain", "plain", "plain", "plain", "plain"];
 
 /** Pure. */
 export function formatReports(reports: readonly ActionReport[]): string {
-  return byTable(reports, alignColumns([HEADERS, ...reports.map(rowOf)], KINDS));
+  const headers = reports.some(({ is_dry_run }) => is_dry_run) ? PLANNED_HEADERS : HEADERS;
+  return byTable(reports, alignColumns([headers, ...reports.map(rowOf)], KINDS));
 }
 
 /** With the time of each run, without the year. Pure. */

@@ -30,13 +30,24 @@ export function openOutput(is_json: boolean): Output {
   };
 }
 
+/** With one final period, whether the message has one or not. */
+export function sentence(message: string): string {
+  return /[.!?:]$/.test(message) ? message : `${message}.`;
+}
+
 /** What happened, what to do next; a programmer's error keeps its stack, because a person will have to send it to us. */
 export function explain(error: unknown): string {
   if (error instanceof OperatingError) {
-    return `${style("red", "error")} ${error.message} ${style("dim", `[${error.code}]`)}\n  ${style("bold", "next:")} ${error.next_step}`;
+    return `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}\n  ${style("bold", "next:")} ${error.next_step}`;
   }
   const stack = error instanceof Error ? error.stack : String(error);
   return `${style("red", "error")} This is a mistake in Coinlake, not in what you did:\n${stack}\n  ${style("bold", "next:")} Please report it with the lines above.`;
+}
+
+/** What was typed wrong, in the form of every other error; `text` is the parser's, which begins with "error: ". */
+export function usageError(text: string, command: string): string {
+  const message = text.trim().replace(/^error: /, "");
+  return `${style("red", "error")} ${message} ${style("dim", "[USAGE]")}\n  ${style("bold", "next:")} \`${command} --help\` shows usage and an example\n`;
 }
 
 const BAR_WIDTH = 30;

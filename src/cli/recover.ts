@@ -5,7 +5,7 @@ import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { repair } from "../repair/repair.ts";
 import type { Output } from "./output.ts";
-import { storageOf } from "./repair-parts.ts";
+import { tableStorage } from "./backup-place.ts";
 
 /**
  * What a power cut leaves behind, mended before the lake is opened: files that are empty, cut off or missing, wherever bronze or the log has
@@ -17,7 +17,7 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
     const items = await repair({
       lake,
       pipeline,
-      ...storageOf(lake.warehouse, dirname(lake.folder)),
+      ...tableStorage(lake.warehouse, dirname(lake.folder)),
       clock: systemClock,
       table: null,
       backup: null,

@@ -27,12 +27,14 @@ import { BUILT_LAYERS } from "../lake/layers.ts";
 import { embeddedEngine, engineOf } from "../transform/engine.ts";
 import { prepareModels, type LiveModels } from "../transform/models.ts";
 import { logOffsets } from "../transform/offsets.ts";
+import { failedOf, TestResults, testsOf } from "../transform/test-results.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../transform/worker.ts";
 import { openCarrier, type Carrier, type CarrierOptions } from "./carrier.ts";
 import { chooseSource, type SourceRequest } from "./choose-source.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
 import { openFound } from "./context.ts";
+import { FirstAnswers } from "./first-answers.ts";
 import { followLog, type ServerRequest } from "./following.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
@@ -61,6 +63,9 @@ export interface StartRequest extends SourceRequest {
  * left of them double the heap before it looks: at 1,000 a second the process swings between 380 and 510 MB, with this it keeps to 430.
  */
 const HEAP_GROWING_PERCENT = 30;
+
+/** What has not ended by then, such as an increment of minutes, is cut off: it is as safe as a killed process. */
+const STOP_LIMIT_MS = 15_000;
 
 /** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
@@ -101,21 +106,22 @@ export async function start(request: StartRequest): Promise<void> {
 
 async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
-  const status = new Status(output, producers);
+  const test_results = new TestResults(open.lake.dbt_folder);
+  const status = new Status(output, producers, test_results);
   const { project } = pipeline.transform;
   // Who leaves the tables to others needs nothing of Spark's dbt, which would be installed for it.
   const engine = request.is_transforming ? await engineOf(open, { clock: systemClock, say: output.say }) : embeddedEngine(open);
   const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
-  const stopping = stopOnSignals(output);
+  const stopping = stopOnSignals(output, { limit_ms: STOP_LIMIT_MS });
   stopping.signal.addEventListener("abort", () => worker.finish());
   const figures = new PipelineFigures(new Metrics());
   const reported = (report: SourceReport): void => {
     figures.ingestReported(report);
     status.reported(report);
   };
-  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, committed: figures.committed });
+  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, stalled: (error) => status.stalled("ingest", error), committed: figures.committed });
   const stopReleasing = keepMemoryReleased((error) => output.warn(`free memory could not be released: ${messageOf(error)}`));
-  let answering: Promise<void> | null = null;
+  let first_answers: FirstAnswers | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
     await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
@@ -123,14 +129,9 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     announce(open, output);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     if (request.is_transforming) worker.start().catch(() => {});
-    const answerNow = () =>
-      answerAll(open, pipeline, stopping.signal).then(
-        (found) => showAnswers(open.lake, found, output),
-        // Told to stop while it was asking, nobody waits for answers any more.
-        (error: unknown) => void (stopping.signal.aborted || output.warn(messageOf(error))),
-      );
-    // A lake that was here before can answer before anything new has come.
-    if (!is_until_drained && Object.keys(await logOffsets(open.catalog, pipeline.books.accepted)).length > 0) answering = answerNow();
+    const answer = () => answerNow(open, request, stopping.signal);
+    const answers = new FirstAnswers({ open, request, signal: stopping.signal, built: status.built, answer });
+    first_answers = answers;
     await runPipeline({
       pipeline,
       producers,
@@ -138,18 +139,16 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
       ...(open.cluster === null && request.is_maintaining && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
-      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, carrier, worker, figures }),
+      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, test_results, carrier, worker, figures }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
       events: {
-        reported: status.reported,
-        appended: status.appended,
+        reported: status.reported, appended: status.appended, stalled: status.stalled,
         caughtUp: (seconds) => {
           figures.incremented(seconds);
-          status.caughtUp(seconds);
-          if (is_until_drained || stopping.signal.aborted) return;
-          answering ??= answerNow();
+          status.succeeded();
+          answers.increment(seconds);
         },
         tested: status.tested,
         failed: (error) => {
@@ -158,21 +157,24 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
         },
       },
     });
-    await answering;
+    await answers.end();
     status.end();
-    if (stopping.signal.aborted) {
-      output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
-      // Whoever asked for a drained lake did not get one.
-      if (is_until_drained) process.exitCode = INTERRUPTED;
-    } else await conclude(open, request, status.tests?.result ?? null);
+    if (stopping.signal.aborted) stopped(request);
+    else await conclude(open, request, status.tests);
   } finally {
     stopping.dispose();
     status.end();
-    await answering;
+    await first_answers?.end();
     await worker.close();
     stopReleasing();
     carrier.close();
   }
+}
+
+function stopped({ output, is_until_drained }: StartRequest): void {
+  output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
+  // Whoever asked for a drained lake did not get one.
+  if (is_until_drained) process.exitCode = INTERRUPTED;
 }
 
 /** What maintenance takes beside a pipeline: it may take longer, and nobody is to notice. */
@@ -226,7 +228,14 @@ function followIn(
   open: OpenLake,
   producers: readonly Producer[],
   { pipeline, server, is_transforming, is_until_drained, assets, output }: StartRequest,
-  { prepare, status, carrier, worker, figures }: { prepare(): Promise<LiveModels>; status: Status; carrier: Carrier; worker: DbtWorker; figures: PipelineFigures },
+  { prepare, status, test_results, carrier, worker, figures }: {
+    prepare(): Promise<LiveModels>;
+    status: Status;
+    test_results: TestResults;
+    carrier: Carrier;
+    worker: DbtWorker;
+    figures: PipelineFigures;
+  },
 ): Following {
   return followLog({
     open,
@@ -238,13 +247,13 @@ function followIn(
     server,
     assets,
     stream: () => carrier.state(),
-    tests: () => status.tests,
+    tests: () => test_results.read(),
     failures: () => status.failures(),
     dbt_pid: () => worker.pid ?? null,
     metrics: figures.metrics,
     report: status.reported,
     failed: status.failed,
-    serving: (url) => output.say(`  the page         ${style("bold", url)}`),
+    serving: (url) => output.say(`  dashboard        ${style("bold", url)}`),
     onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
   });
 }
@@ -254,13 +263,13 @@ async function conclude(open: OpenLake, { pipeline, output }: StartRequest, test
   const answers = await answersOrNone(open, pipeline);
   if (answers === null) output.warn("not one record was accepted: `verify` counts the refused by reason, and the quarantine table has each of them.");
   else showAnswers(open.lake, answers, output);
-  const failed = (tests?.nodes ?? []).filter(({ status }) => status === "fail" || status === "error");
+  const failed = tests === null ? [] : failedOf(tests);
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError("TESTS_FAILED", `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`, {
-      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for the books.",
+      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
     });
   }
-  output.say(`Drained: gold holds everything, ${tests?.nodes.length ?? 0} tests passed. Next: npm run -s coinlake -- verify`);
+  output.say(`Drained: gold holds everything, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm run -s coinlake -- verify`);
 }
 
 /** Null where every record was refused: gold holds all there is, which is nothing. */
@@ -270,6 +279,15 @@ async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer
   } catch (error) {
     if (error instanceof OperatingError && error.code === "LAKE_EMPTY") return null;
     throw error;
+  }
+}
+
+async function answerNow(open: OpenLake, { pipeline, output }: StartRequest, signal: AbortSignal): Promise<void> {
+  try {
+    showAnswers(open.lake, await answerAll(open, pipeline, signal), output);
+  } catch (error) {
+    // Stopped while it was asking: nobody waits for answers any more.
+    if (!signal.aborted) output.warn(messageOf(error));
   }
 }
 
@@ -285,7 +303,7 @@ async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSigna
 }
 
 function showAnswers(lake: Lake, answers: readonly Answer[], output: Output): void {
-  output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers, false)}\n`);
+  output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers)}\n`);
 }
 
 function announce(open: OpenLake, output: Output): void {

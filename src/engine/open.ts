@@ -1,13 +1,18 @@
 import { Catalog } from "../catalog/catalog.ts";
+import type { MakeDurable } from "../catalog/durable.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
 import type { CatalogStore } from "../catalog/store.ts";
+import { ChecksumLedger } from "../iceberg/checksum-ledger.ts";
+import { createMakeDurable } from "../iceberg/durable.ts";
 import { manifestInspection } from "../iceberg/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { FileStorage } from "../storage/file/storage.ts";
+import { tellingOfDeletions } from "../storage/telling.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -36,6 +41,8 @@ export interface OpenLakeOptions {
   /** Port of the REST catalog; 0 for any free one. */
   catalog_port?: number;
   step?: StepListener;
+  /** For measurements of what durability costs; by default every commit is durable. */
+  makeDurable?: MakeDurable;
   /** Told of what went wrong without losing anything, as a sentence. */
   warn?: (message: string) => void;
 }
@@ -43,6 +50,8 @@ export interface OpenLakeOptions {
 /** What differs between the profiles. */
 interface Parts {
   store: CatalogStore;
+  /** Null where the catalog keeps none: a Hive Metastore has no place for them. */
+  ledger: ChecksumLedger | null;
   log: Log;
   cluster: ClusterParts | null;
 }
@@ -54,37 +63,51 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
   const token = catalogTokenFrom(env);
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
-  const storage = s3 === null ? new FileStorage() : new S3Storage(s3);
-  const { store, log, cluster } = await openParts(lake, env, step);
+  const files = s3 === null ? new FileStorage() : new S3Storage(s3);
+  const { store, ledger, log, cluster } = await openParts(lake, env, step, files);
+  const storage = ledger === null ? files : tellingOfDeletions(files, (location) => ledger.forget(location));
   const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
-  const catalog = new Catalog({ store, storage, inspect, warehouse: lake.warehouse, step, warn: (warning) => warn(`${warning.message} ${warning.next_step}`) });
+  const catalog = new Catalog({
+    store,
+    storage,
+    inspect,
+    warehouse: lake.warehouse,
+    step,
+    makeDurable: options.makeDurable ?? createMakeDurable(files),
+    warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
+    ...(ledger !== null && { committed: (tables) => ledger.record(tables) }),
+  });
   try {
     await cluster?.claimTables(catalog, lake);
     const server = await startCatalogServer({ catalog, port: catalog_port, token });
-    return assembled({ lake, storage, catalog, server, log, s3, cluster });
+    return assembled({ lake, storage, catalog, server, log, s3, cluster }, ledger);
   } catch (error) {
     await log.close();
     await catalog.close();
+    await ledger?.close();
     throw error;
   }
 }
 
-async function openParts(lake: Lake, env: Environment, step: StepListener): Promise<Parts> {
+async function openParts(lake: Lake, env: Environment, step: StepListener, files: Storage): Promise<Parts> {
   if (lake.profile === "cluster") {
     // The clients of Kafka and Spark take a moment to load, which an embedded lake is not to wait for.
     const { openClusterParts } = await import("./cluster/parts.ts");
-    return openClusterParts(lake, env, step);
+    return { ...(await openClusterParts(lake, env, step)), ledger: null };
   }
   const store = new SqliteStore(lake.catalog_file);
+  const checksums = new SqliteChecksums(lake.catalog_file);
   try {
-    return { store, log: openSqliteLog({ file: lake.log_file, step }), cluster: null };
+    const log = openSqliteLog({ file: lake.log_file, step });
+    return { store, ledger: new ChecksumLedger(files, checksums), log, cluster: null };
   } catch (error) {
+    checksums.close();
     store.close();
     throw error;
   }
 }
 
-function assembled(parts: Omit<OpenLake, "close">): OpenLake {
+function assembled(parts: Omit<OpenLake, "close">, ledger: ChecksumLedger | null): OpenLake {
   const { server, log, catalog } = parts;
   return {
     ...parts,
@@ -93,6 +116,7 @@ function assembled(parts: Omit<OpenLake, "close">): OpenLake {
       await log.close();
       // Last, and waited for: it tidies up after the commits that stood.
       await catalog.close();
+      await ledger?.close();
     },
   };
 }

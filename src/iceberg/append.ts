@@ -56,7 +56,7 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
       const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
       const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary: appendSummary(parent, files), clock });
       const written = [manifest.manifest_path, location];
-      await writeAll(storage, [
+      await writeAll(storage, metadata.location, [
         [manifest.manifest_path, manifest_bytes],
         [location, encodeManifestList(snapshot, manifests)],
       ]);

@@ -80,7 +80,7 @@ export async function stageReplacement(
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
   const locations = files.map(([path]) => path);
   announce?.(locations);
-  await writeAll(storage, files);
+  await writeAll(storage, metadata.location, files);
   return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: locations };
 }
 

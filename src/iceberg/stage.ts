@@ -3,6 +3,7 @@ import { addLongs, isSameLong } from "../catalog/long.ts";
 import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, TableMetadata } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { summarisePartitions } from "./field-summary.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
@@ -124,11 +125,11 @@ export function describeManifest(manifest: {
   };
 }
 
-/** All files or none: when one fails, those that were written are deleted again. */
-export async function writeAll(storage: Storage, files: readonly [location: string, bytes: Uint8Array][]): Promise<void> {
+/** All files of the folder or none: when one fails, those that were written are deleted again. */
+export async function writeAll(storage: Storage, folder: string, files: readonly [location: string, bytes: Uint8Array][]): Promise<void> {
   const results = await Promise.allSettled(files.map(([location, bytes]) => storage.write(location, bytes)));
   const failed = results.find((result) => result.status === "rejected");
   if (failed === undefined) return;
-  await Promise.all(files.map(([location]) => storage.delete(location)));
+  await deleteOwnFiles({ storage, warehouse: null }, folder, files.map(([location]) => location));
   throw failed.reason;
 }

@@ -1,6 +1,7 @@
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../pacing.ts";
+import { isDiskFull } from "../disk-full.ts";
 import { OperatingError } from "../errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
@@ -36,6 +37,8 @@ export interface IngestOptions {
   step?: StepListener;
   /** Told of failed attempts, of lag, and of whatever else a person may want to see. */
   report?(report: SourceReport): void;
+  /** Told why no commit succeeds, at each attempt, and with null when one does. */
+  stalled?(error: OperatingError | null): void;
   /** Told of every commit. */
   committed?(commit: IngestCommit): void;
 }
@@ -61,8 +64,8 @@ export interface Ingest {
   runOnce(): Promise<IngestCommit | null>;
   /** Commits at its own pace until the signal aborts, and prunes the log; what is then uncommitted waits in the log. */
   run(signal: AbortSignal): Promise<void>;
-  /** Commits everything that was in the log when called. */
-  drain(): Promise<void>;
+  /** Commits everything that was in the log when called, or until the signal aborts. */
+  drain(signal?: AbortSignal): Promise<void>;
   /** Forgets log records that are committed and past retention; returns how many. */
   prune(): Promise<number>;
   committed(): IngestState;
@@ -72,7 +75,7 @@ export interface Ingest {
 
 /** How often a waiting loop looks whether a commit has become due by size. */
 const LOOK_MS = 100;
-const PRUNE_INTERVAL_US = 60_000_000;
+const PRUNE_INTERVAL_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 30_000;
 /** Failures outside commits, such as a full disk while files are written: first pause, its bound, and when to give up. */
 const RETRY_PAUSE_MS = 500;
@@ -127,15 +130,14 @@ class LogIngest implements Ingest {
   async run(signal: AbortSignal): Promise<void> {
     while (await this.#isDue(signal)) {
       await this.#runOncePatiently(signal);
-      if (this.#options.clock.now_us() - this.#pruned_us >= PRUNE_INTERVAL_US) await this.prune();
+      if (hasPassed(this.#options.clock.now_us() - this.#pruned_us, PRUNE_INTERVAL_MS)) await this.prune();
     }
   }
 
-  async drain(): Promise<void> {
+  async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const ends = await this.#options.log.bounds(this.#options.topic);
-    const never = new AbortController().signal;
-    do await this.#runOncePatiently(never);
-    while (pendingRecords(this.#offsets, ends) > 0);
+    do await this.#runOncePatiently(signal);
+    while (!signal.aborted && pendingRecords(this.#offsets, ends) > 0);
   }
 
   async prune(): Promise<number> {
@@ -233,14 +235,17 @@ class LogIngest implements Ingest {
     return false;
   }
 
-  /** Failures that a retry may mend are reported and tried again, a bounded number of times. */
+  /** Failures that a retry may mend are reported and tried again, a bounded number of times; a full disk is waited for without end. */
   async #runOncePatiently(signal: AbortSignal): Promise<void> {
     for (let failures = 1; ; failures += 1) {
       try {
         await this.runOnce();
+        if (failures > 1) this.#options.stalled?.(null);
         return;
       } catch (error) {
-        if (!(error instanceof OperatingError) || !error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW) throw error;
+        if (!(error instanceof OperatingError)) throw error;
+        if (!isDiskFull(error) && (!error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW)) throw error;
+        this.#options.stalled?.(error);
         this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
       }
       await this.#wait(Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1)), signal);

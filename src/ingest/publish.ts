@@ -6,6 +6,7 @@ import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
 import type { AppendStager } from "../iceberg/append.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { SourceReport } from "../source/producer.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { LOG_OFFSETS_PROPERTY, isSameOffsets, readOffsets, writeOffsets, type Offsets } from "./offsets.ts";
 
@@ -42,7 +43,7 @@ export interface Batch {
  * deleted only when every attempt is known to have failed.
  */
 export async function publish(publisher: Publisher, table: LoadedTable, batch: Batch): Promise<{ table: LoadedTable; is_ours: boolean }> {
-  const attempts = new Attempts(publisher, batch);
+  const attempts = new Attempts(publisher, batch, table.metadata.location);
   let current = table;
   for (let failures = 1; ; failures += 1) {
     try {
@@ -63,12 +64,15 @@ export async function publish(publisher: Publisher, table: LoadedTable, batch: B
 class Attempts {
   readonly #publisher: Publisher;
   readonly #batch: Batch;
+  /** The table's folder. */
+  readonly #folder: string;
   readonly #snapshot_ids = new Set<Long>();
   #is_uncertain = false;
 
-  constructor(publisher: Publisher, batch: Batch) {
+  constructor(publisher: Publisher, batch: Batch, folder: string) {
     this.#publisher = publisher;
     this.#batch = batch;
+    this.#folder = folder;
   }
 
   async commit(table: LoadedTable): Promise<LoadedTable> {
@@ -82,7 +86,7 @@ class Attempts {
       if (committed === undefined) throw new TypeError("a commit of one change gives one table");
       return committed;
     } catch (error) {
-      if (isKnownFailure(error)) await Promise.all(staged.written.map((location) => storage.delete(location)));
+      if (isKnownFailure(error)) await deleteOwnFiles({ storage, warehouse: null }, table.metadata.location, staged.written);
       else this.#is_uncertain = true;
       throw error;
     }
@@ -116,7 +120,9 @@ class Attempts {
   /** Safe only while no attempt can have published them; what is left then is for orphan removal. */
   async dropFiles(): Promise<void> {
     if (this.#is_uncertain) return;
-    await Promise.all(this.#batch.files.map(({ file_path }) => this.#publisher.storage.delete(file_path)));
+    const { storage } = this.#publisher;
+    const files = this.#batch.files.map(({ file_path }) => file_path);
+    await deleteOwnFiles({ storage, warehouse: null }, this.#folder, files);
   }
 }
 

@@ -1,8 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { makeFolderDurably, replaceFileDurably } from "../durable-file.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import type { LakeKind } from "../source/producer.ts";
 import { locationOfPath } from "../storage/file/location.ts";
+import { checkLocation, locationOf, type Found, type LakeIdentity } from "./identity.ts";
 
 /** `embedded`: log, catalog and engine are files and threads of one process. `cluster`: Kafka, Hive and Spark serve them. */
 export type Profile = "embedded" | "cluster";
@@ -13,6 +16,8 @@ export type Profile = "embedded" | "cluster";
  * the folder holds only what this machine keeps of it: alerts, what dbt compiled.
  */
 export interface Lake {
+  /** Null for a lake of an earlier version, which gets one when it is first opened for writing, and for a lake in a cluster. */
+  id: string | null;
   /** Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a cluster. */
   name: string;
   kind: LakeKind;
@@ -36,7 +41,8 @@ export interface LakeRequest {
   warehouse?: string | null;
 }
 
-interface LakeDescription {
+/** The content of lake.json. */
+export interface LakeDescription extends Partial<LakeIdentity> {
   format: 1;
   kind: LakeKind;
   pipeline: string;
@@ -45,6 +51,8 @@ interface LakeDescription {
   profile?: Profile;
   /** In the lake's own folder where it says nothing. */
   warehouse?: string;
+  /** The lake and the backup that this one was restored from. */
+  restored_from?: { lake_id: string; backup: number; created_at: string };
 }
 
 export const DEFAULT_DATA_FOLDER = ".coinlake";
@@ -56,11 +64,12 @@ const CURRENT_FILE = "current";
 function paths(data_folder: string, name: string, description: LakeDescription): Lake {
   const folder = join(resolve(data_folder), name);
   return {
+    id: description.id ?? null,
     name,
     kind: description.kind,
     pipeline: description.pipeline,
     profile: description.profile ?? "embedded",
-    warehouse: description.warehouse ?? locationOfPath(join(folder, "warehouse")),
+    warehouse: description.warehouse ?? locationOfPath(join(locationIn(folder, description), "warehouse")),
     folder,
     log_file: join(folder, "log.db"),
     catalog_file: join(folder, "catalog.db"),
@@ -68,7 +77,24 @@ function paths(data_folder: string, name: string, description: LakeDescription):
   };
 }
 
-function readDescription(data_folder: string, name: string): LakeDescription | null {
+/** As the tables' locations spell it. */
+function locationIn(folder: string, description: LakeDescription): string {
+  if (description.location !== undefined) return description.location;
+  return existsSync(folder) ? locationOf(foundAt(folder, "", description)) : folder;
+}
+
+function foundAt(folder: string, name: string, { id, location, moving_to, warehouse }: LakeDescription): Found {
+  const identity = id === undefined || location === undefined ? null : { id, location, ...(moving_to !== undefined && { moving_to }) };
+  return { name, folder, identity, warehouse: warehouse ?? null };
+}
+
+/** Throws LAKE_MOVED. A lake in a cluster has nothing in its folder that leads elsewhere. */
+function checkPlace(data_folder: string, name: string, description: LakeDescription): void {
+  if (description.profile !== "cluster") checkLocation(foundAt(join(resolve(data_folder), name), name, description));
+}
+
+/** Throws LAKE_UNREADABLE; null where the folder holds no lake. */
+export function readDescription(data_folder: string, name: string): LakeDescription | null {
   const file = join(data_folder, name, DESCRIPTION_FILE);
   if (!existsSync(file)) return null;
   try {
@@ -87,7 +113,7 @@ export function listLakes(data_folder: string): string[] {
   if (!existsSync(data_folder)) return [];
   try {
     return readdirSync(data_folder)
-      .filter((name) => existsSync(join(data_folder, name, DESCRIPTION_FILE)))
+      .filter((name) => !name.startsWith(".") && existsSync(join(data_folder, name, DESCRIPTION_FILE)))
       .sort();
   } catch (error) {
     throw new OperatingError("FOLDER_NOT_READABLE", `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}.`, {
@@ -97,16 +123,19 @@ export function listLakes(data_folder: string): string[] {
   }
 }
 
-/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_ELSEWHERE. */
+/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_ELSEWHERE, LAKE_MOVED. */
 export function openOrCreateLake(data_folder: string, { name, kind, pipeline, profile = "embedded", warehouse = null }: LakeRequest): Lake {
   const found = readDescription(data_folder, name);
   if (found === null) {
-    const description: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
-    const lake = paths(data_folder, name, description);
-    makeFolder(lake.folder);
-    writeWhole(join(lake.folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
-    return lake;
+    const created: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
+    // Refuses a path that engines misread before anything is made.
+    const { folder } = paths(data_folder, name, { ...created, location: join(resolve(data_folder), name) });
+    makeFolder(folder);
+    const description = profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
+    writeDescription(folder, description);
+    return paths(data_folder, name, description);
   }
+  checkPlace(data_folder, name, found);
   const lake = paths(data_folder, name, found);
   if (lake.kind !== kind || lake.pipeline !== pipeline || lake.profile !== profile) {
     throw new OperatingError(
@@ -123,15 +152,42 @@ export function openOrCreateLake(data_folder: string, { name, kind, pipeline, pr
   return lake;
 }
 
+/** Gives a lake of an earlier version its id and its location. Only for the process that has claimed it. */
+export function ensureIdentity({ folder, profile }: Lake): void {
+  const description = readDescription(dirname(folder), basename(folder));
+  if (description === null || description.id !== undefined || profile === "cluster") return;
+  writeDescription(folder, { ...description, id: randomUUID(), location: locationIn(folder, description) });
+}
+
+/** Of a lake that was found. Throws LAKE_UNREADABLE, NO_LAKE where it was deleted since. */
+export function descriptionOf(folder: string): LakeDescription {
+  const description = readDescription(dirname(folder), basename(folder));
+  if (description !== null) return description;
+  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, { next_step: "Name its data folder with --data, and the lake with --lake." });
+}
+
+/** A description with what is not part of a lake's identity, for a lake that is put into place elsewhere. */
+export function describedAt(description: LakeDescription, identity: LakeIdentity): LakeDescription {
+  const { moving_to: _finished, ...kept } = description;
+  return { ...kept, ...identity };
+}
+
+export function writeDescription(folder: string, description: LakeDescription): void {
+  replaceFileDurably(join(folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+}
+
 /**
  * The lake that a command means: the one named, else the one started last in this data folder.
- * Throws NO_LAKE with the lakes there are.
+ * Throws NO_LAKE with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
  */
-export function findLake(data_folder: string, name: string | null): Lake {
+export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
   const current_file = join(data_folder, CURRENT_FILE);
   const wanted = name ?? (existsSync(current_file) ? readFileSync(current_file, "utf8").trim() : null);
   const description = wanted === null ? null : readDescription(data_folder, wanted);
-  if (wanted !== null && description !== null) return paths(data_folder, wanted, description);
+  if (wanted !== null && description !== null) {
+    if (!is_moved_ok) checkPlace(data_folder, wanted, description);
+    return paths(data_folder, wanted, description);
+  }
   const names = listLakes(data_folder);
   const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
   throw new OperatingError(
@@ -148,22 +204,16 @@ export function findLake(data_folder: string, name: string | null): Lake {
 
 /** Makes this the lake that commands mean when they name none. */
 export function rememberAsCurrent(data_folder: string, lake: Lake): void {
-  writeWhole(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
+  replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
 }
 
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolderDurably(folder);
   } catch (error) {
     throw new OperatingError("FOLDER_NOT_WRITABLE", `The folder ${folder} cannot be made: ${(error as Error).message}`, {
       next_step: "Give a folder that you may write to with --data.",
       cause: error,
     });
   }
-}
-
-/** Either the old text or the new one, never half of it. */
-function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.tmp`, text);
-  renameSync(`${file}.tmp`, file);
 }

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../errors.ts";
 import { isBusy } from "../sqlite-file.ts";
-import type { Lake } from "./lake.ts";
+import { ensureIdentity, type Lake } from "./lake.ts";
 
+const OWNER_DB = "owner.db";
 const OWNER_FILE = "owner.txt";
 
 /**
@@ -13,11 +14,21 @@ const OWNER_FILE = "owner.txt";
 export function claimLake(lake: Lake, activity: string): { release(): void } {
   try {
     const claim = claimFolder(lake.folder, activity);
-    if (claim) return claim;
+    if (claim !== null) return withIdentity(lake, claim);
   } catch (error) {
     throw cannotClaim(lake, error);
   }
   throw inUse(lake);
+}
+
+function withIdentity(lake: Lake, claim: { release(): void }): { release(): void } {
+  try {
+    ensureIdentity(lake);
+    return claim;
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
 }
 
 /** One process of a machine fills a cluster's log for a lake, beside whoever follows it. Throws SOURCE_IN_USE. */
@@ -39,7 +50,7 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
 export function claimFolder(folder: string, activity: string): { release(): void } | null {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(join(folder, "owner.db"));
+    database = new DatabaseSync(join(folder, OWNER_DB));
     database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
     writeFileSync(join(folder, OWNER_FILE), `coinlake ${activity} (process ${process.pid})\n`);
   } catch (error) {
@@ -57,15 +68,20 @@ export function ownerOf(folder: string): string {
   return existsSync(file) ? readFileSync(file, "utf8").trim() : "another process";
 }
 
-/** Whether somebody is writing the lake now. */
-export function isClaimed(lake: Lake): boolean {
+/** Whether a process writes the lake now. Only looks: nothing is created, and the owner is not disturbed. */
+export function isOwned(lake: Lake): boolean {
+  const file = join(lake.folder, OWNER_DB);
+  if (!existsSync(file)) return false;
+  let database: DatabaseSync | undefined;
   try {
-    claimLake(lake, "verify").release();
+    database = new DatabaseSync(file, { readOnly: true });
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
     return false;
   } catch (error) {
-    // Who may not write the folder cannot ask, and takes it for claimed.
-    if (error instanceof OperatingError) return true;
-    throw error;
+    if (isBusy(error)) return true;
+    throw cannotClaim(lake, error);
+  } finally {
+    database?.close();
   }
 }
 

@@ -61,11 +61,13 @@ export function emptyLike({ columns }: CompiledRelation): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
 }
 
-/** The table as it stood at its snapshot; columns that it lacks are null. */
+/** The table as it stood at its snapshot; columns that it lacks are null, decimals that an earlier version wrote have the type of now. */
 export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound): string {
   if (snapshot_id === null) return emptyLike(model);
   const lacking = model.columns.filter(({ name }) => !columns.has(name)).map(({ name, type }) => `, null::${type} as ${name}`);
-  return `select *${lacking.join("")} from ${model.relation} at (version => ${snapshot_id})`;
+  const held = model.columns.filter(({ name, type }) => columns.has(name) && /^decimal/i.test(type));
+  const cast = held.length === 0 ? "" : ` replace (${held.map(({ name, type }) => `try_cast(${name} as ${type}) as ${name}`).join(", ")})`;
+  return `select *${cast}${lacking.join("")} from ${model.relation} at (version => ${snapshot_id})`;
 }
 
 /**

@@ -1,12 +1,16 @@
 import { ARRIVING, BRONZE_COLUMNS, TAIL, type Statements, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
-import type { LiveDefinition, Tick } from "../pipeline/definition.ts";
+import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
 import { compareArrivals } from "../pipeline/event-order.ts";
 import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./heads.ts";
 import { MINUTE_US, Minutes } from "./minutes.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
+
+/** Amounts are larger than values: they are read with fewer places, which leaves more digits before the point. */
+const AMOUNT_DECIMALS = 18;
+const AMOUNT_UNIT = 10n ** BigInt(TICK_DECIMALS - AMOUNT_DECIMALS);
 
 /** An element that counts unless it is known already, as the tail's bookkeeping sees it. */
 export interface Candidate extends Tick {
@@ -194,7 +198,8 @@ export class Tail {
   /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
   #candidateColumns(): string {
     const { columns, is_candidate, is_timed } = this.#live;
-    return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}, ${columns.amount}, epoch_us(${columns.at}), epoch_us(ingested_at),
+    return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
+      ${columns.amount}::decimal(38, ${AMOUNT_DECIMALS}), epoch_us(${columns.at}), epoch_us(ingested_at),
       log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${is_timed}`;
   }
 
@@ -278,7 +283,7 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     subject: String(subject),
     source: String(source),
     value: value as bigint,
-    amount: amount as bigint | null,
+    amount: amount === null ? null : (amount as bigint) * AMOUNT_UNIT,
     at_us: Number(at_us),
     ingested_at_us: Number(ingested_at_us),
     partition: Number(partition),

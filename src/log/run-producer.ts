@@ -15,6 +15,8 @@ export interface ProducerRun {
   report(report: SourceReport): void;
   /** Told after each append how many records are newly durable. */
   appended?(records: number): void;
+  /** Told why an append waits, at each attempt, and with null when it is durable after all. */
+  stalled?(error: OperatingError | null): void;
   /** Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects. */
   failed?(error: OperatingError): void;
 }
@@ -27,8 +29,13 @@ export interface ProducerRun {
  * producer throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
-  const { producer, log, topic, clock, signal, report, appended, failed } = run;
-  const waiting = ({ code, message }: OperatingError): void => report({ level: "warning", code, message: `${producer.id} waits, and tries again: ${message}.` });
+  const { producer, log, topic, clock, signal, report, appended, failed, stalled } = run;
+  let is_stalled = false;
+  const waiting = (error: OperatingError): void => {
+    is_stalled = true;
+    stalled?.(error);
+    report({ level: "warning", code: error.code, message: `${producer.id} waits, and tries again: ${error.message}.` });
+  };
   const patience = { clock, signal, most_failures: FAILURES_IN_AN_HOUR, failed: waiting };
   let records = 0;
   try {
@@ -38,6 +45,8 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
       if (batch.records.length > 0) {
         const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
         if ((await patiently(patience, () => log.append(topic, batch.records, checkpoint))) === null) break;
+        if (is_stalled) stalled?.(null);
+        is_stalled = false;
         records += batch.records.length;
         appended?.(batch.records.length);
       }

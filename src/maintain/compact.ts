@@ -9,7 +9,7 @@ import { MANIFEST_CONTENT, type DataFile } from "../iceberg/manifest-model.ts";
 import { isSmallManifest, stageReplacement, type Replacement } from "../iceberg/replace.ts";
 import { currentSnapshot, writingKind } from "../iceberg/stage.ts";
 import { liveEntriesOf, readManifests } from "../iceberg/snapshot-files.ts";
-import { deleteFiles } from "./files.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { isFileGone, readCurrent } from "./read-current.ts";
 import { partitionKey, planPartition, unsettledBytes, type Bin, type CompactionLimits, type PartitionState, type StoredFile } from "./plan.ts";
@@ -128,7 +128,8 @@ class Compaction {
 
   /** False where another writer was first. */
   async #rewriteAndCommit(state: TableState, bins: readonly Bin[]): Promise<boolean> {
-    const { storage, pending, step, signal } = this.#parts;
+    const { storage, warehouse, pending, step, signal } = this.#parts;
+    const folder = state.table.metadata.location;
     const name = nameOfTable(this.#identifier);
     const made: string[] = [];
     const rewritten: RewrittenBin[] = [];
@@ -147,7 +148,7 @@ class Compaction {
       if (committed === null) return false;
       this.#count(committed);
       const lost = rewritten.filter((each) => !committed.includes(each)).flatMap(({ output }) => (output === null ? [] : [output.file.file_path]));
-      await deleteFiles({ storage }, lost);
+      await deleteOwnFiles({ storage, warehouse }, folder, lost);
       pending.remove(made);
       return true;
     } catch (error) {
@@ -158,7 +159,7 @@ class Compaction {
       return false;
     } finally {
       if (is_known_to_have_failed) {
-        await deleteFiles({ storage }, made);
+        await deleteOwnFiles({ storage, warehouse }, folder, made);
         pending.remove(made);
       }
     }
@@ -204,7 +205,7 @@ class Compaction {
    * throws UnknownOutcome where that does not tell either.
    */
   async #commit(planned: TableState, rewritten: readonly RewrittenBin[], made: string[]): Promise<RewrittenBin[] | null> {
-    const { catalog, storage, clock, step } = this.#parts;
+    const { catalog, storage, warehouse, clock, step } = this.#parts;
     const announce = (locations: readonly string[]): void => this.#note(made, locations);
     let unknown: { snapshot_id: Long; bins: RewrittenBin[]; error: UnknownOutcome } | null = null;
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt += 1) {
@@ -234,7 +235,7 @@ class Compaction {
           continue;
         }
         if (!(error instanceof OperatingError)) throw error;
-        await deleteFiles({ storage }, staged.written);
+        await deleteOwnFiles({ storage, warehouse }, table.metadata.location, staged.written);
         if (error.code !== "COMMIT_CONFLICT") throw error;
       }
     }

@@ -8,7 +8,7 @@ import { forgetDropped, maintainTable, tablesOf } from "./run.ts";
 import type { MaintenanceStore } from "./store.ts";
 
 export interface EmbeddedOptions {
-  open: Pick<OpenLake, "catalog" | "storage" | "s3">;
+  open: Pick<OpenLake, "lake" | "catalog" | "storage" | "s3">;
   store: MaintenanceStore;
   clock: Clock;
   signal: AbortSignal;
@@ -24,6 +24,7 @@ export function embeddedMaintainer({ open, store, clock, signal, engine, step = 
   const parts: MaintenanceParts = {
     catalog: open.catalog,
     storage: open.storage,
+    warehouse: open.lake.warehouse,
     clock,
     pending: store,
     engine: { ...ENGINE, ...engine, s3: open.s3 },

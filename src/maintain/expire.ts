@@ -5,7 +5,7 @@ import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "
 import { OperatingError } from "../errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
-import { deleteFiles, isInFolder } from "./files.ts";
+import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
 import { refuseWithoutOwnership } from "./ownership.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
@@ -61,7 +61,7 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
       continue;
     }
     step("after expiry");
-    await deleteFiles(parts, deletable, (done) => {
+    await deleteOwnFiles(parts, table.metadata.location, deletable, (done) => {
       step("inside deletion");
       options.progress?.(done, deletable.length);
     });

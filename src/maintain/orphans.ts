@@ -2,7 +2,7 @@ import { nameOfTable, tableNamed } from "../catalog/errors.ts";
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
-import { deleteFiles, isInFolder } from "./files.ts";
+import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
 import { refuseWithoutOwnership } from "./ownership.ts";
 import { figures } from "./expire.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
@@ -55,7 +55,7 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   if (orphans.length === 0) return null;
   step("before orphans");
   if (options.is_dry_run !== true) {
-    await deleteFiles(parts, orphans, (done) => {
+    await deleteOwnFiles(parts, folder, orphans, (done) => {
       step("inside deletion");
       options.progress?.(done, orphans.length);
     });

@@ -9,6 +9,8 @@ import type { PendingFiles } from "./store.ts";
 export interface MaintenanceParts {
   catalog: TableCatalog;
   storage: Storage;
+  /** Location below which every table folder lies: nothing outside is deleted. */
+  warehouse: string;
   clock: Clock;
   /** Files that are to be deleted by the next run, should this one be killed. */
   pending: PendingFiles;

@@ -8,7 +8,7 @@ import type { Lake } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { compactTable, type CompactionOptions } from "./compact.ts";
 import { expireTable, type ExpiryOptions } from "./expire.ts";
-import { deleteFiles, isInFolder } from "./files.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import { removeOrphans, type OrphanOptions } from "./orphans.ts";
 import type { ActionName, ActionReport, MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
@@ -99,7 +99,7 @@ async function deletePending(parts: MaintenanceParts, identifier: TableIdentifie
     metadata,
     needed: await allFiles(parts, metadata, metadata_location),
   }));
-  await deleteFiles(parts, locations.filter((location) => isInFolder(location, metadata.location) && !needed.has(canonicalLocation(location))));
+  await deleteOwnFiles(parts, metadata.location, locations.filter((location) => !needed.has(canonicalLocation(location))));
   pending.remove(locations);
 }
 

@@ -18,7 +18,7 @@ export interface MaintenanceRun extends ActionReport {
   started_at: string;
 }
 
-const FORMAT: SqliteFormat = {
+export const MAINTENANCE_FORMAT: SqliteFormat = {
   prefix: "MAINTENANCE",
   name: "the record of maintenance",
   application_id: 0x434c4d54,
@@ -68,7 +68,7 @@ export class MaintenanceStore implements PendingFiles {
   constructor(lake_folder: string) {
     this.#file = join(lake_folder, FILE_NAME);
     // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
-    this.#database = openSqliteFile(this.#file, FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
+    this.#database = openSqliteFile(this.#file, MAINTENANCE_FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   }
 
@@ -123,7 +123,7 @@ export class MaintenanceStore implements PendingFiles {
     try {
       return this.#prepare(sql).all(...values);
     } catch (error) {
-      throw sqliteFailure(this.#file, FORMAT, "read", error);
+      throw sqliteFailure(this.#file, MAINTENANCE_FORMAT, "read", error);
     }
   }
 
@@ -131,7 +131,7 @@ export class MaintenanceStore implements PendingFiles {
     try {
       transact(this.#database, work);
     } catch (error) {
-      throw sqliteFailure(this.#file, FORMAT, "write", error);
+      throw sqliteFailure(this.#file, MAINTENANCE_FORMAT, "write", error);
     }
   }
 }

@@ -57,6 +57,7 @@ export interface Pipeline {
   fallback_source: string;
   books: Books;
   live: LiveDefinition;
+  subjects: SubjectsDefinition;
   /** `default_rules`: alert rules as JSON (alert/rule.ts says how), written once into a new lake; whoever does not want one deletes it. */
   alerts: { default_rules: readonly object[] };
   /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
@@ -64,6 +65,29 @@ export interface Pipeline {
   questions: readonly Question[];
   /** What the pipeline adds to the HTTP API, under /api. */
   api: readonly ApiResource[];
+}
+
+/** What the pipeline's prices, orders or readings are about, by the names that people use. */
+export interface SubjectsDefinition {
+  /** In the singular, for messages: "coin". */
+  noun: string;
+  /** The table that `sql` reads. */
+  table: string;
+  /** One row a subject. */
+  sql(table: TableNaming): string;
+  /** A row of it. */
+  known(row: Record<string, string | null>): KnownSubject;
+}
+
+export interface KnownSubject {
+  id: string;
+  symbol: string;
+  name: string;
+  /** By which it goes elsewhere. */
+  other_names: readonly string[];
+  /** 1 is the most important; null where nobody ranks it. */
+  rank: number | null;
+  is_gone: boolean;
 }
 
 /**
@@ -108,10 +132,14 @@ export interface ReadTables {
    * views know, under these names, and reading them costs a fraction.
    */
   settled?: { before_ms: number; table: TableNaming };
+  /** Whether there is a table at that moment; of now, views stand in for tables that no commit has made yet. */
+  has(table: string): boolean;
   /** Rows as objects of text. */
   rows(sql: string): Promise<Record<string, string | null>[]>;
   /** What several requests share, by name: made once for all that come within `fresh_ms`. */
   once<T>(name: string, make: () => Promise<T>): Promise<T>;
+  /** The id of the subject that a person means by a text (query/subjects.ts). Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT. */
+  subject(given: string): Promise<string>;
 }
 
 /** How the models take part in the live tail: which of them judge what arrives, and what their columns mean. */
@@ -140,19 +168,22 @@ export interface LiveDefinition {
     number: string;
     /** What the source calls the thing that the numbers count for; null where it names none. */
     product: string;
-    /** DECIMAL(38, 18) in the unit that alerts compare. */
+    /** DECIMAL of at most `TICK_DECIMALS` places and below 1e14, in the unit that alerts compare. */
     value: string;
     /** DECIMAL(38, 18) that adds up, such as traded volume in US dollars; may be null. */
     amount: string;
   };
 }
 
+/** Places behind the point of a tick's figures, which are whole numbers of the last place. */
+export const TICK_DECIMALS = 24;
+
 /** One accepted event, as alerts and event streams take it. */
 export interface Tick extends EventPosition {
   subject: string;
-  /** Units of 1e-18. */
+  /** Units of the last of `TICK_DECIMALS` places. */
   value: bigint;
-  /** Units of 1e-18; null where the source reports none. */
+  /** Likewise; null where the source reports none. */
   amount: bigint | null;
   /** The producer's clock at receipt, microseconds UTC. */
   ingested_at_us: number;
@@ -200,13 +231,28 @@ export interface Books {
   refused_partition: string;
   /** Further pairs of figures that must be equal: SQL that gives one number each. */
   balances: readonly { claim: string; left: string; right: string }[];
+  /** Every table that the models make, by `layer.table`. */
+  tables: Readonly<Record<string, BuiltTable>>;
+  /** Values of a column that must be among those of another table's. */
+  references: readonly { table: string; column: string; to: string; to_column: string }[];
+}
+
+export interface BuiltTable {
+  /** Columns whose values together name one row. */
+  key: readonly string[];
+  /** Loaded from a file of the project: it has no log offsets. */
+  is_seed?: true;
+  /** One of the verdict tables, whose elements are counted together; or a copy of one. */
+  is_counted_by_element?: true;
+  /** Columns whose values may differ when the rows are built again, such as the time of the run. */
+  varying?: readonly string[];
 }
 
 export interface QuestionOptions {
   /** Event time to answer as of, as a SQL literal. */
   as_of: string;
   table: TableNaming;
-  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults are filled in. */
+  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults are filled in, subjects are ids. */
   values: Readonly<Record<string, string | number>>;
 }
 
@@ -214,7 +260,7 @@ export interface Question {
   number: number;
   title: string;
   /** Options of `ask` that the question takes, by name: `--percent`. */
-  options: Record<string, { description: string; default: string | number | null }>;
+  options: Record<string, { description: string; default: string | number | null; is_subject?: true }>;
   parts: readonly QuestionPart[];
 }
 
@@ -236,5 +282,7 @@ export interface Column {
   name: string;
   /** Header on a terminal, unit included. */
   header: string;
-  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "plain";
+  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "decimal" | "plain";
+  /** Left out on a terminal where no row has a value. */
+  is_optional?: true;
 }

@@ -2,6 +2,7 @@ import { OperatingError } from "../errors.ts";
 import type { Pipeline, Question, QuestionPart, TableNaming } from "../pipeline/definition.ts";
 import { nameOfTable } from "../catalog/errors.ts";
 import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
+import { knownSubjects, resolveSubject } from "./subjects.ts";
 
 export interface AskOptions {
   /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
@@ -61,7 +62,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 
 /**
  * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
- * Throws LAKE_EMPTY when there is nothing to answer from.
+ * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
  */
 export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
   if (!options.live) await session.travelTo(null);
@@ -70,7 +71,8 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
   const as_of = options.as_of ?? latest;
   const as_of_ms = Date.parse(as_of.replace(" ", "T").replace(/\+00$/, "Z"));
   const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) => (value === null ? [] : [[name, value]]));
-  const values = { ...Object.fromEntries(defaults), ...options.values } as Record<string, string | number>;
+  const given = await withSubjects(session, pipeline, question, options);
+  const values = { ...Object.fromEntries(defaults), ...given } as Record<string, string | number>;
   const parts: AnsweredPart[] = [];
   for (const definition of question.parts) {
     const sqlOver = (table: TableNaming) => tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values, table }));
@@ -78,6 +80,20 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
     else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms, options.signal));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
+}
+
+/** The values given, with the ids of the subjects that are named. */
+async function withSubjects(session: QuerySession, pipeline: Pipeline, { options }: Question, { values, live: views }: AskOptions): Promise<AskOptions["values"]> {
+  const names = Object.keys(values).filter((name) => options[name]?.is_subject === true);
+  if (names.length === 0) return values;
+  const [naming, query] = views ? [live, views.query] : [stored, (sql: string) => session.query(sql)];
+  const known = await knownSubjects(pipeline, naming, async (sql) => objectsOf(await query(sql)));
+  return { ...values, ...Object.fromEntries(names.map((name) => [name, resolveSubject(pipeline.subjects.noun, String(values[name]), known).id])) };
+}
+
+/** Rows by the names of their columns. */
+export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows">): Record<string, string | null>[] {
+  return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
 }
 
 export function lakeEmpty(): OperatingError {

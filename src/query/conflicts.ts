@@ -2,7 +2,7 @@ import type { QuerySession } from "../engine/embedded/session.ts";
 import type { Books } from "../pipeline/definition.ts";
 
 /** Duplicates that say something else than the accepted row of their identity. */
-export async function countConflicts(session: QuerySession, books: Books): Promise<number> {
+export async function countConflicts(session: Pick<QuerySession, "figure">, books: Books): Promise<number> {
   return Number(await session.figure(`select count(*) from (${conflictsSql(books, books.duplicates)})`));
 }
 

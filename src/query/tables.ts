@@ -232,11 +232,11 @@ function committerOf(summary: Readonly<Record<string, string>>): string {
 }
 
 /** A position delete takes one row away; what an equality delete takes is for a scan to say. */
-function rowsLeft(files: readonly LiveFile[]): number {
+export function rowsLeft(files: readonly Pick<LiveFile, "content" | "rows">[]): number {
   return rowsOf(files, CONTENT.data) - rowsOf(files, CONTENT.position_deletes);
 }
 
-function rowsOf(files: readonly LiveFile[], content: number): number {
+function rowsOf(files: readonly Pick<LiveFile, "content" | "rows">[], content: number): number {
   return sum(files.filter((file) => file.content === content).map(({ rows }) => rows));
 }
 

@@ -1,48 +1,29 @@
-import { createHash } from "node:crypto";
+import { locationOfFile, manifestNumbers, newestManifests, sha256, type BackupPlace, type TableFile } from "../backup/manifest.ts";
 import { OperatingError } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
-import type { Storage } from "../storage/storage.ts";
-
-/** A backup's folder, as `backup` writes it. */
-export interface BackupFolder {
-  storage: Storage;
-  /** Without a trailing slash. */
-  root: string;
-}
-
-interface BackupFile {
-  /** Below the warehouse. */
-  path: string;
-  size_bytes: number;
-  sha256: string;
-}
 
 /** The table files of a backup's newest complete run, by the location that they have in the lake. */
 export class BackupFiles {
-  readonly #folder: BackupFolder;
-  readonly #files: ReadonlyMap<string, BackupFile>;
+  readonly #place: BackupPlace;
+  readonly #files: ReadonlyMap<string, TableFile>;
 
-  private constructor(folder: BackupFolder, files: ReadonlyMap<string, BackupFile>) {
-    this.#folder = folder;
+  private constructor(place: BackupPlace, files: ReadonlyMap<string, TableFile>) {
+    this.#place = place;
     this.#files = files;
   }
 
   /** Throws NO_BACKUP where no run was completed. */
-  static async open(folder: BackupFolder, warehouse: string): Promise<BackupFiles> {
-    const manifests: string[] = [];
-    for await (const { location } of folder.storage.list(`${folder.root}/manifests`)) {
-      if (/\/\d+\.json$/.test(location)) manifests.push(location);
+  static async open(place: BackupPlace, warehouse: string): Promise<BackupFiles> {
+    const [manifest] = await newestManifests(place, await manifestNumbers(place), 1);
+    if (manifest !== undefined) {
+      return new BackupFiles(place, new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])));
     }
-    for (const location of manifests.toSorted().toReversed()) {
-      const files = filesIn(await folder.storage.read(location));
-      if (files !== null) return new BackupFiles(folder, new Map(files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])));
-    }
-    throw new OperatingError("NO_BACKUP", `There is no complete backup in ${folder.root}`, {
+    throw new OperatingError("NO_BACKUP", `There is no complete backup in ${place.root}`, {
       next_step: "Name with --from the folder that `coinlake backup` wrote to.",
     });
   }
 
-  get(location: string): BackupFile | null {
+  get(location: string): TableFile | null {
     return this.#files.get(canonicalLocation(location)) ?? null;
   }
 
@@ -50,9 +31,10 @@ export class BackupFiles {
   async read(location: string): Promise<Uint8Array> {
     const file = this.#files.get(canonicalLocation(location));
     if (file === undefined) throw new TypeError(`the backup does not have ${location}`);
-    const bytes = await this.#folder.storage.read(this.#locationOf(file));
+    const kept = locationOfFile(this.#place, file.path);
+    const bytes = await this.#place.storage.read(kept);
     if (sha256(bytes) === file.sha256) return bytes;
-    throw new OperatingError("BACKUP_DAMAGED", `${this.#locationOf(file)} is not as it was backed up: its checksum differs`, {
+    throw new OperatingError("BACKUP_DAMAGED", `${kept} is not as it was backed up: its checksum differs`, {
       next_step: "Name another backup with --from.",
     });
   }
@@ -61,25 +43,6 @@ export class BackupFiles {
   dataFilesBelow(folder: string): string[] {
     const start = `${canonicalLocation(folder)}/`;
     const found = [...this.#files].filter(([location]) => location.startsWith(start) && location.endsWith(".parquet"));
-    return found.map(([, file]) => this.#locationOf(file));
-  }
-
-  #locationOf({ path }: BackupFile): string {
-    return `${this.#folder.root}/files/${path}`;
-  }
-}
-
-export function sha256(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-/** A header with the checksum of the second line, and the content; null for one that was cut off. */
-function filesIn(bytes: Uint8Array): BackupFile[] | null {
-  const [header = "", body = ""] = new TextDecoder().decode(bytes).split("\n");
-  try {
-    const { sha256: expected } = JSON.parse(header) as { sha256?: string };
-    return expected === sha256(body) ? (JSON.parse(body) as { files: BackupFile[] }).files : null;
-  } catch {
-    return null;
+    return found.map(([, { path }]) => locationOfFile(this.#place, path));
   }
 }

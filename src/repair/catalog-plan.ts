@@ -94,7 +94,8 @@ async function planPointer(identifier: TableIdentifier, current: string, version
  */
 async function newerThan(current: string, versions: MetadataVersions): Promise<string | null> {
   const newest = await versions.newest(folderOf(current));
-  if (newest === null || newest.version <= versionOf(current) + 1) return null;
+  const ahead = newest === null ? 0 : newest.version - versionOf(current);
+  if (newest === null || ahead < 1 || (ahead === 1 && !versions.isCommitted(newest.location))) return null;
   return `the catalog names version ${versionOf(current)} of the table, and version ${newest.version} is in its folder`;
 }
 

@@ -1,11 +1,20 @@
 import { open } from "node:fs/promises";
+import { OperatingError } from "../errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
-import { sha256, type BackupFiles } from "./backup-files.ts";
+import type { ChecksumStore } from "../catalog/checksums.ts";
+import { digestOf } from "../storage/digest.ts";
+import type { BackupFiles } from "./backup-files.ts";
 
 const MAGIC = "PAR1";
 const TRAILER_BYTES = 8;
+
+export interface LakeFilesParts {
+  storage: Storage;
+  backup: BackupFiles | null;
+  checksums: Pick<ChecksumStore, "get"> | null;
+}
 
 /** The files below a warehouse, from one listing; what is damaged or missing there is read from a backup, where one has it. */
 export class LakeFiles {
@@ -14,14 +23,18 @@ export class LakeFiles {
   readonly #sizes = new Map<string, number>();
   readonly #storage: Storage;
   readonly #backup: BackupFiles | null;
+  /** Null where the catalog keeps none, or cannot be read. */
+  readonly #checksums: Pick<ChecksumStore, "get"> | null;
 
-  private constructor(storage: Storage, backup: BackupFiles | null) {
+  private constructor({ storage, backup, checksums }: LakeFilesParts) {
     this.#storage = storage;
     this.#backup = backup;
+    this.#checksums = checksums;
   }
 
-  static async list(storage: Storage, warehouse: string, backup: BackupFiles | null = null): Promise<LakeFiles> {
-    const files = new LakeFiles(storage, backup);
+  static async list(warehouse: string, parts: LakeFilesParts): Promise<LakeFiles> {
+    const { storage } = parts;
+    const files = new LakeFiles(parts);
     for await (const { location, size_bytes } of storage.list(warehouse)) files.#sizes.set(canonicalLocation(location), size_bytes);
     return files;
   }
@@ -40,11 +53,33 @@ export class LakeFiles {
     return kept.size_bytes;
   }
 
-  /** The backup's file in place of one that is damaged. */
+  /** Whether a commit has named the file: its checksum was taken then. */
+  isCommitted(location: string): boolean {
+    return (this.#checksums?.get(canonicalLocation(location)) ?? null) !== null;
+  }
+
+  /** Whether the content is what was committed, or nobody knows what that was. */
+  async isAsCommitted(location: string): Promise<boolean> {
+    const known = this.#checksums?.get(canonicalLocation(location)) ?? null;
+    if (known === null || this.#replaced.has(canonicalLocation(location))) return true;
+    if (this.#sizes.get(canonicalLocation(location)) !== known.size_bytes) return false;
+    return (await digestOf(this.#storage, location)).sha256 === known.sha256;
+  }
+
+  /** A metadata file: the backup's in place of one that is damaged. Throws CHECKSUM_DIFFERS. */
   async read(location: string): Promise<Uint8Array> {
     this.sizeOf(location);
+    const is_there = this.#sizes.has(canonicalLocation(location));
+    if (is_there && !this.#replaced.has(canonicalLocation(location)) && !(await this.isAsCommitted(location))) this.#replace(location);
     const is_replaced = this.#replaced.has(canonicalLocation(location));
     return is_replaced && this.#backup !== null ? this.#backup.read(location) : this.#storage.read(location);
+  }
+
+  #replace(location: string): void {
+    if ((this.#backup?.get(location) ?? null) === null) {
+      throw new OperatingError("CHECKSUM_DIFFERS", "it is not as it was committed", { next_step: "Restore it." });
+    }
+    this.#replaced.add(canonicalLocation(location));
   }
 
   /** The same, for what reads through a storage. Writes go to the lake. */
@@ -57,9 +92,15 @@ export class LakeFiles {
       write: (location, bytes) => lake.write(location, bytes),
       makeFolder: (location) => lake.makeFolder(location),
       sync: (location) => lake.sync(location),
+      syncAll: (locations) => lake.syncAll(locations),
+      isKnownDurable: (location) => lake.isKnownDurable(location),
       delete: (location) => lake.delete(location),
       removeFolder: (location) => lake.removeFolder(location),
     };
+  }
+
+  async #isSame(location: string, sha256: string): Promise<boolean> {
+    return (await digestOf(this.#storage, location)).sha256 === sha256;
   }
 
   /** Canonical locations, of the lake alone. */
@@ -74,20 +115,20 @@ export class LakeFiles {
 
   /**
    * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as Parquet does. With
-   * `is_thorough` its content is compared with the backup's.
+   * `is_thorough` its content is compared with its checksum and the backup's.
    */
   async damageOf(location: string, recorded_bytes: number, { is_thorough }: { is_thorough: boolean }): Promise<string | null> {
     const size_bytes = this.sizeOf(location);
     if (size_bytes === null) return "is missing";
     if (size_bytes !== recorded_bytes) return `has ${size_bytes} of ${recorded_bytes} bytes`;
     if (this.#replaced.has(canonicalLocation(location))) return null;
-    const is_whole = !location.startsWith("file:") || (await endsAsParquet(pathOfLocation(location), size_bytes));
+    const is_parquet = !location.startsWith("file:") || (await endsAsParquet(pathOfLocation(location), size_bytes));
     const kept = this.#backup?.get(location) ?? null;
-    if (kept !== null && (!is_whole || (is_thorough && sha256(await this.#storage.read(location)) !== kept.sha256))) {
-      this.#replaced.add(canonicalLocation(location));
-      return null;
-    }
-    return is_whole ? null : "does not end as Parquet does";
+    const is_same = !is_thorough || ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
+    if (is_parquet && is_same) return null;
+    if (kept === null) return is_parquet ? "is not as it was committed" : "does not end as Parquet does";
+    this.#replaced.add(canonicalLocation(location));
+    return null;
   }
 }
 

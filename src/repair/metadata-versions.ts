@@ -32,6 +32,10 @@ export class MetadataVersions {
     return [...this.#by_folder.keys()];
   }
 
+  isCommitted(location: string): boolean {
+    return this.#files.isCommitted(location);
+  }
+
   /** The metadata at a location; null where it cannot be read. */
   async read(location: string): Promise<TableMetadata | null> {
     const size_bytes = this.#files.sizeOf(location) ?? 0;

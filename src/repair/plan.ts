@@ -1,3 +1,5 @@
+import { existsSync, statSync } from "node:fs";
+import { basename } from "node:path";
 import { nameOfTable } from "../catalog/errors.ts";
 import type { LoadedTable } from "../catalog/model.ts";
 import { openBronzeFiles, type BronzeFiles } from "../engine/embedded/bronze-files.ts";
@@ -5,14 +7,18 @@ import { OperatingError } from "../errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";
-import { LOG_OFFSETS_PROPERTY, readOffsets } from "../ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY, placeIn } from "../ingest/offsets.ts";
 import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { Storage } from "../storage/storage.ts";
-import { BackupFiles, type BackupFolder } from "./backup-files.ts";
-import { planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
+import type { BackupPlace } from "../backup/manifest.ts";
+import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
+import { openSqliteLog } from "../log/sqlite/log.ts";
+import { checkStores } from "../verify/stores.ts";
+import { BackupFiles } from "./backup-files.ts";
+import { agreedOffsets, offsetsOrNone, planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
 import { planCatalog, SEED_PROPERTY, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
 import { ACCEPT_LOSS, FROM_BACKUP, impossible, planned, type RepairItem } from "./item.ts";
 import { LakeFiles } from "./lake-files.ts";
@@ -27,7 +33,7 @@ export interface RepairScope {
   s3: S3Settings | null;
   /** One table, which is read to its end, or built again even where no damage is found; null for all that is damaged. */
   table: string | null;
-  backup: BackupFolder | null;
+  backup: BackupPlace | null;
   is_loss_accepted: boolean;
   /** Only what nobody has to decide: what a cut-off write left behind, and what can be brought back without loss. */
   is_automatic: boolean;
@@ -48,13 +54,43 @@ export interface RepairPlan {
   bronze: { state: TableState | null; plan: BronzePlan } | null;
   /** Silver and gold tables that lose their rows, to be built again. */
   resets: TableState[];
+  /** Tables of the pipeline that the catalog does not have: the models make them. */
+  missing: string[];
+  /** The record of maintenance, where it is damaged: it holds no data. */
+  is_maintenance_damaged: boolean;
+  close(): void;
 }
+
+const MAINTENANCE_FILE = "maintenance.db";
 
 /** Reads only. Throws NO_SUCH_TABLE, NO_BACKUP. */
 export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
-  const { lake, pipeline, storage } = scope;
+  const { lake, storage } = scope;
   const backup = scope.backup === null ? null : await BackupFiles.open(scope.backup, lake.warehouse);
-  const files = await LakeFiles.list(storage, lake.warehouse, backup);
+  const checksums = openChecksums(lake);
+  const close = (): void => checksums?.close();
+  try {
+    const files = await LakeFiles.list(lake.warehouse, { storage, backup, checksums });
+    return { ...(await planFrom(scope, files, backup)), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** Null where the catalog's file is not there, or cannot be read. */
+function openChecksums({ catalog_file }: Lake): SqliteChecksums | null {
+  if (!existsSync(catalog_file) || statSync(catalog_file).size === 0) return null;
+  try {
+    return new SqliteChecksums(catalog_file, { is_read_only: true });
+  } catch {
+    // What is wrong with it is found with the pointers.
+    return null;
+  }
+}
+
+async function planFrom(scope: RepairScope, files: LakeFiles, backup: BackupFiles | null): Promise<Omit<RepairPlan, "close">> {
+  const { lake, pipeline } = scope;
   const versions = new MetadataVersions(files.storage, files);
   const found = await planCatalog(lake, versions);
   const catalog = scope.is_automatic ? withoutDecisions(found) : found;
@@ -64,13 +100,16 @@ export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
   const planner = new Planner(scope, files, backup);
   const dropped = await planner.planCatalog(catalog);
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table) ?? null;
-  const consumed = bronze_table === null ? new Map<number, number>() : readOffsets(bronze_table.metadata, pipeline.topic.name);
-  const log = planner.planLog(consumed);
-  const bronze = await planner.planBronze(bronze_table, log, builtOffsets(tables, pipeline));
+  const is_thorough = scope.table === pipeline.bronze.table;
+  const state = bronze_table === null ? null : await inspectTable(bronze_table, files, { is_thorough });
+  const log = planner.planLog(state === null ? new Map<number, number>() : agreedOffsets(state, pipeline.topic.name));
+  const bronze = await planner.planBronze(state, log, builtOffsets(tables, scope, log));
   const is_whole = bronze === null || bronze.plan.lost.size === 0;
-  const has_lost = bronze_table !== null && lostOffsets(bronze_table.metadata, pipeline.topic.name).size > 0;
+  const has_lost = state !== null && lostOffsets(state.loaded.metadata, pipeline.topic.name).size > 0;
   const resets = await planner.planResets(tables, { can_rebuild: (is_whole && !has_lost) || scope.is_loss_accepted });
+  const missing = planner.planMissing(catalog);
   planner.planReplacedFiles();
+  const is_maintenance_damaged = planner.planStores();
   const is_catalog_right = catalog.damage === null && catalog.pointers.every(isRight) && dropped.length === 0;
   const does_bronze = bronze !== null && (bronze.plan.lost.size === 0 || scope.is_loss_accepted);
   return {
@@ -82,6 +121,8 @@ export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
     log,
     bronze: does_bronze ? bronze : null,
     resets,
+    missing,
+    is_maintenance_damaged,
   };
 }
 
@@ -101,11 +142,16 @@ function withoutDecisions(plan: CatalogPlan): CatalogPlan {
 
 type OffsetsByPartition = ReadonlyMap<number, number>;
 
-function builtOffsets(tables: readonly LoadedTable[], { topic }: Pipeline): OffsetsByPartition {
+/** What silver and gold have consumed; what a log that can be read has never held is somebody's mistake. */
+function builtOffsets(tables: readonly LoadedTable[], { pipeline: { topic }, table }: RepairScope, { bounds }: LogPlan): OffsetsByPartition {
+  const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
   const offsets = new Map<number, number>();
   for (const { identifier, metadata } of tables) {
-    if (!isBuilt(nameOfTable(identifier))) continue;
-    for (const [partition, next] of readOffsets(metadata, topic.name)) offsets.set(partition, Math.max(next, offsets.get(partition) ?? 0));
+    const name = nameOfTable(identifier);
+    if (!isBuilt(name) || name === table) continue;
+    for (const [partition, next] of offsetsOrNone(metadata, topic.name)) {
+      offsets.set(partition, Math.max(Math.min(next, ends.get(partition) ?? next), offsets.get(partition) ?? 0));
+    }
   }
   return offsets;
 }
@@ -172,15 +218,15 @@ class Planner {
   }
 
   /** `built` is what silver and gold have consumed: bronze of an earlier version may have less. */
-  async planBronze(loaded: LoadedTable | null, { bounds, new_log }: LogPlan, built: OffsetsByPartition): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
+  async planBronze(state: TableState | null, { bounds, new_log }: LogPlan, built: OffsetsByPartition): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
     const { pipeline, s3, lake, table } = this.#scope;
     const name = pipeline.bronze.table;
     if (!this.#isInScope(name)) return null;
     const is_thorough = table === name;
-    const state = loaded === null ? null : await inspectTable(loaded, this.#files, { is_thorough });
     // A lake that was never started has nothing to lose.
     if (state === null && bounds.length + new_log.size + built.size === 0) return null;
-    const columns = loaded === null ? BRONZE_SCHEMA.fields : bronzeColumns(loaded);
+    const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
+    const log = is_thorough && bounds.length > 0 ? openSqliteLog({ file: lake.log_file, is_read_only: true }) : null;
     let opened: BronzeFiles | null = null;
     // Most lakes are whole: an engine is started for the others.
     const lazily = async (): Promise<BronzeFiles> => (opened ??= await openBronzeFiles({ columns, s3 }));
@@ -188,16 +234,20 @@ class Planner {
       const files: BronzeReader = {
         isReadable: async (location) => (await lazily()).isReadable(location),
         offsetsIn: async (locations, topic, within) => (await lazily()).offsetsIn(locations, topic, within),
+        async *records(locations, topic, offsets) {
+          yield* (await lazily()).records(locations, topic, offsets);
+        },
       };
       const own = new Set(state?.manifests.flatMap(({ entries }) => entries.map(({ data_file }) => data_file.file_path)) ?? []);
       const candidates = this.#bronzeCandidates(lake.warehouse, name).filter((location) => !own.has(location));
       const topic = pipeline.topic.name;
-      const plan = await planBronze({ state, topic, bounds, at_least: [new_log, built], files, candidates, is_thorough });
+      const plan = await planBronze({ state, topic, bounds, log, at_least: [new_log, built], files, candidates, is_thorough });
       if (plan === null) return null;
       this.#describeBronze(name, state, plan);
       return { state, plan };
     } finally {
       (opened as BronzeFiles | null)?.close();
+      await log?.close();
     }
   }
 
@@ -217,8 +267,7 @@ class Planner {
     const topic = pipeline.topic.name;
     const missing = [plan.from_log, plan.from_files, plan.lost].reduce((count, ranges) => count + countOffsets(ranges), 0);
     const words = (state?.damage ?? []).map(({ kind, file, words: what }) => `${kind} ${file} ${what}`);
-    const unread = plan.removed.size - (state?.damaged.length ?? 0);
-    const damage = [...words, ...(unread > 0 ? [`${unread} data files cannot be decoded`] : [])].join("; ");
+    const damage = [...words, ...plan.remarks].join("; ");
     const problem = `${table} lacks ${missing.toLocaleString("en")} records${damage === "" ? "" : `: ${damage}`}`;
     const found = [
       ...(plan.from_log.size > 0 ? [`take ${countOffsets(plan.from_log)} from the log`] : []),
@@ -226,7 +275,7 @@ class Planner {
     ];
     const file = state?.damage[0]?.file ?? null;
     if (plan.lost.size === 0) {
-      const action = found.join(", ") || "take the file out of the table: other files have its records";
+      const action = found.join(", ") || "put the table's metadata right; its data files have every record";
       this.items.push(planned({ table, file, problem, action }));
       return;
     }
@@ -251,8 +300,9 @@ class Planner {
     if (wanted !== null && !names.includes(wanted) && !(await this.#isModel(wanted))) throw noSuchTable(wanted, names);
     const chosen = new Map<string, TableState>();
     for (const [name, state] of states) {
-      const is_wanted = name === wanted && state.damage.length === 0;
-      if (!this.#isInScope(name) || (state.damage.length === 0 && !is_wanted)) continue;
+      const is_malformed = hasMalformedOffsets(state);
+      const is_due = name === wanted || state.damage.length > 0 || is_malformed;
+      if (!this.#isInScope(name) || !is_due) continue;
       // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
       const followers = is_automatic ? [] : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
       const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
@@ -270,6 +320,36 @@ class Planner {
       }
     }
     return [...chosen.values()];
+  }
+
+  /** Returns tables of the pipeline that an earlier increment has made, and that are gone. */
+  planMissing({ pointers }: CatalogPlan): string[] {
+    const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
+    const made = Object.keys(this.#scope.pipeline.books.tables);
+    // A lake that was only started has none yet.
+    if (!made.some((table) => present.has(table))) return [];
+    const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
+    for (const table of missing) {
+      const problem = `${table} is missing, and no metadata of it is in the warehouse`;
+      this.items.push(planned({ table, file: null, problem, action: "let the models make it again from bronze" }));
+    }
+    return missing;
+  }
+
+  /** Of the files beside catalog and log. Returns whether the record of maintenance is damaged. */
+  planStores(): boolean {
+    const { lake, table } = this.#scope;
+    const own = new Set([lake.catalog_file, lake.log_file]);
+    const findings = table === null ? checkStores(lake).filter(({ file }) => file !== null && !own.has(file)) : [];
+    let is_maintenance_damaged = false;
+    for (const { file, message, next_step } of findings) {
+      const item = { table: null, file, problem: message };
+      if (file !== null && basename(file) === MAINTENANCE_FILE) {
+        is_maintenance_damaged = true;
+        this.items.push(planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }));
+      } else this.items.push(impossible({ ...item, action: next_step }));
+    }
+    return is_maintenance_damaged;
   }
 
   async #isModel(table: string): Promise<boolean> {
@@ -295,7 +375,19 @@ function isSeed({ loaded }: TableState): boolean {
   return loaded.metadata.properties[SEED_PROPERTY] !== undefined;
 }
 
-function problemOf({ table, damage }: TableState): string {
+function hasMalformedOffsets({ loaded: { metadata } }: TableState): boolean {
+  try {
+    placeIn(metadata);
+    return false;
+  } catch (error) {
+    if (error instanceof OperatingError) return true;
+    throw error;
+  }
+}
+
+function problemOf(state: TableState): string {
+  const { table, damage, loaded } = state;
+  if (hasMalformedOffsets(state)) return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
   if (damage.length === 0) return `${table}: no file is missing or cut off; it is built again because it was named`;
   return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }

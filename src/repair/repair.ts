@@ -1,19 +1,21 @@
-import { Catalog } from "../catalog/catalog.ts";
+import { join } from "node:path";
+import type { Catalog } from "../catalog/catalog.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
-import { SqliteStore } from "../catalog/sqlite/store.ts";
 import { nameOfTable, tableNamed } from "../catalog/errors.ts";
 import type { Clock } from "../clock.ts";
 import { openBronzeFiles } from "../engine/embedded/bronze-files.ts";
 import { openParquetWriter } from "../engine/embedded/parquet.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import { manifestInspection } from "../iceberg/inspection.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import type { Log } from "../log/log.ts";
 import { makeLogFile } from "../log/sqlite/begin-at.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
+import { MaintenanceStore } from "../maintain/store.ts";
+import { logOffsets } from "../transform/offsets.ts";
 import { repairBronze } from "./bronze-repair.ts";
 import { repairCatalog } from "./catalog-repair.ts";
 import type { RepairItem } from "./item.ts";
+import { openCatalog } from "./open-catalog.ts";
 import { damagedFolder, moveDatabaseAside, putInPlace, replaceFile } from "./move-aside.ts";
 import { planRepair, type RepairPlan, type RepairScope } from "./plan.ts";
 import { stageReset } from "./reset.ts";
@@ -40,9 +42,14 @@ export interface RepairOptions extends RepairScope {
  */
 export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   const plan = await planRepair(options);
-  if (!options.is_applied || plan.items.every(({ outcome }) => outcome === "impossible")) return plan.items;
-  const rebuilt = await apply(plan, options);
-  const failure = rebuilt === null ? null : messageOf(rebuilt);
+  let failure: string | null;
+  try {
+    if (!options.is_applied || plan.items.every(({ outcome }) => outcome === "impossible")) return plan.items;
+    const failed = await apply(plan, options);
+    failure = failed === null ? null : messageOf(failed);
+  } finally {
+    plan.close();
+  }
   const items = plan.items.map((item): RepairItem => (item.outcome === "planned" ? { ...item, outcome: "repaired" } : item));
   if (failure === null) return items;
   return [...items, { table: null, file: null, problem: `the models could not be run: ${failure}`, action: "start the pipeline: it goes on from there", outcome: "impossible" }];
@@ -64,13 +71,16 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
     moveDatabaseAside(lake.log_file, aside);
     putInPlace(made, lake.log_file);
   }
-  const inspect = manifestInspection(storage, { recheck_ms: 0 });
-  const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse, clock, inspect });
+  if (plan.is_maintenance_damaged) {
+    moveDatabaseAside(join(lake.folder, "maintenance.db"), aside);
+    new MaintenanceStore(lake.folder).close();
+  }
+  const { catalog, close } = openCatalog(lake, { storage, clock });
   try {
     if (plan.bronze !== null) await mendBronze(plan, options, catalog);
     for (const state of plan.resets) await reset(plan, options, catalog, state);
     const moved = plan.catalog?.pointers.map(({ identifier }) => nameOfTable(identifier)) ?? [];
-    const built = [...plan.resets.map(({ table }) => table), ...moved].filter((table) => table !== pipeline.bronze.table);
+    const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...moved].filter((table) => table !== pipeline.bronze.table);
     if (options.rebuild === null || built.length === 0) return null;
     const server = await startCatalogServer({ catalog, port: 0 });
     try {
@@ -83,7 +93,7 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
       await server.close();
     }
   } finally {
-    await catalog.close();
+    await close();
   }
 }
 
@@ -107,8 +117,9 @@ async function mendBronze({ bronze, files, log: { new_log, bounds } }: RepairPla
   }
 }
 
-async function reset({ files }: RepairPlan, { storage, clock, say }: RepairOptions, catalog: Catalog, state: TableState): Promise<void> {
+async function reset({ files }: RepairPlan, { storage, clock, say, pipeline }: RepairOptions, catalog: Catalog, state: TableState): Promise<void> {
   say(`dropping the rows of ${state.table}, to build them again`);
-  const unreadable = state.damage.length === 0 ? [] : await unreadableSnapshots(state, files);
-  await catalog.commit([await stageReset({ storage, clock }, state.loaded, unreadable)]);
+  const unreadable = await unreadableSnapshots(state, files);
+  const partitions = Object.keys(await logOffsets(catalog, pipeline.bronze.table));
+  await catalog.commit([await stageReset({ storage, clock }, state.loaded, { unreadable, partitions })]);
 }

@@ -4,25 +4,27 @@ import type { LoadedTable, Long, TableChange } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import { encodeManifestList } from "../iceberg/manifest-list.ts";
 import { changeOf, currentSnapshot, newSnapshotId, snapshotOn, writeAll, writingKind } from "../iceberg/stage.ts";
-import { LOG_OFFSETS_PROPERTY, placeIn } from "../ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
 import type { Storage } from "../storage/storage.ts";
+import { greatestOf } from "../transform/offsets.ts";
 import { REBUILT_UP_TO_PROPERTY, rebuiltUpTo } from "../transform/rebuilding.ts";
+import { placeOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 
 /**
  * A change that leaves a table without rows, by metadata alone: nothing of what it holds is read. Its consumed offsets begin at zero, so
  * that the models build it again from bronze, increment by increment; a seed's checksum goes, so that its file is loaded again. Earlier
- * snapshots stay readable, except for those named.
+ * snapshots stay readable, except for those named. `partitions` of the log are named as the offsets name them.
  */
 export async function stageReset(
   { storage, clock }: { storage: Storage; clock: Clock },
   { identifier, metadata_location, metadata }: LoadedTable,
-  unreadable: readonly Long[],
+  { unreadable, partitions }: { unreadable: readonly Long[]; partitions: readonly string[] },
 ): Promise<TableChange> {
   writingKind(metadata);
   const snapshot_id = newSnapshotId(metadata);
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-  const offsets = JSON.stringify(Object.fromEntries(Object.keys(placeIn(metadata)).map((partition) => [partition, 0])));
+  const offsets = JSON.stringify(Object.fromEntries(partitions.map((partition) => [partition, 0])));
   const follows_log = metadata.properties[LOG_OFFSETS_PROPERTY] !== undefined;
   const snapshot = snapshotOn(metadata, {
     snapshot_id,
@@ -31,9 +33,9 @@ export async function stageReset(
     summary: { ...EMPTY, ...(follows_log && { [LOG_OFFSETS_PROPERTY]: offsets }) },
     clock,
   });
-  await writeAll(storage, [[location, encodeManifestList(snapshot, [])]]);
+  await writeAll(storage, metadata.location, [[location, encodeManifestList(snapshot, [])]]);
   const properties: Record<string, string> = follows_log
-    ? { [LOG_OFFSETS_PROPERTY]: offsets, [REBUILT_UP_TO_PROPERTY]: JSON.stringify({ ...rebuiltUpTo(metadata), ...placeIn(metadata) }) }
+    ? { [LOG_OFFSETS_PROPERTY]: offsets, [REBUILT_UP_TO_PROPERTY]: JSON.stringify(greatestOf(rebuiltUpTo(metadata), placeOrNone(metadata))) }
     : {};
   const change = changeOf({ identifier, metadata_location, metadata }, currentSnapshot(metadata), snapshot, properties);
   return {

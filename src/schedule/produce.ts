@@ -14,6 +14,8 @@ export interface Production {
   events: {
     reported(report: SourceReport): void;
     appended(records: number): void;
+    /** What keeps the source of this name waiting; null when it goes on. */
+    stalled(name: string, error: OperatingError | null): void;
   };
 }
 
@@ -35,6 +37,7 @@ export async function produce({ producers, log, topic, clock, events }: Producti
         report: events.reported,
         appended: events.appended,
         failed,
+        stalled: (error) => events.stalled(producer.id, error),
       });
     }),
   );

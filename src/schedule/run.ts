@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { isDiskFull } from "../disk-full.ts";
 import { OperatingError } from "../errors.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
@@ -23,7 +24,7 @@ export interface PipelineRun {
     meanRecordBytes(): number | null;
   };
   /** Null where somebody else carries bronze on. */
-  transform: Pick<Transform, "catchUp" | "waitingRecords" | "test"> | null;
+  transform: Pick<Transform, "catchUp" | "waitingRecords" | "hasBuilt" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
   following?: Following;
   /** What keeps the tables small beside all that; absent where somebody else does. */
@@ -48,6 +49,8 @@ export interface Following {
 export interface RunEvents {
   reported(report: SourceReport): void;
   appended(records: number): void;
+  /** What keeps a source waiting; null when it goes on. */
+  stalled(name: string, error: OperatingError | null): void;
   /** Gold holds all that bronze held; how long dbt took for it, in seconds. */
   caughtUp(seconds: number): void;
   tested(result: CommandResult): void;
@@ -96,6 +99,7 @@ async function finish(run: Transforming): Promise<void> {
   const effort = await patiently(patience, () => run.transform.catchUp());
   if (effort === null) return;
   run.events.caughtUp(effort.seconds);
+  if (!(await run.transform.hasBuilt())) return;
   const tests = await patiently(patience, () => run.transform.test());
   if (tests !== null) run.events.tested(tests);
 }
@@ -131,7 +135,8 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
         incremented_us = now_us;
         increment_interval_ms = Math.max(intervalAfter_ms(increment, increments), intervalForShare_ms(cpu_seconds, increment_max_share));
       }
-      if (hasPassed(now_us - tested_us, test_pause_ms)) {
+      // Tests of an empty lake fail for want of tables.
+      if (hasPassed(now_us - tested_us, test_pause_ms) && (await transform.hasBuilt())) {
         const tests = await transform.test();
         events.tested(tests);
         tested_us = now_us;
@@ -141,7 +146,7 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR);
+      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) && !isDiskFull(error);
       if (!(error instanceof OperatingError) || gives_up) throw error;
       events.failed(error);
     }

@@ -9,7 +9,7 @@ import { checkSender } from "./guard/sender.ts";
 import { loginRoutes } from "./login.ts";
 import type { Parts } from "./parts.ts";
 import { notFound, refusal, sendProblem } from "./problem.ts";
-import { alertRoutes, ruleRoutes } from "./routes/alerts.ts";
+import { alertRoutes, ruleRoutes, sinkRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
 import { conflictRoutes } from "./routes/conflicts.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -46,6 +46,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   pipelineRoutes(app, parts);
   ruleRoutes(app, parts);
   alertRoutes(app, parts);
+  sinkRoutes(app, parts);
   lakeRoutes(app, parts);
   maintenanceRoutes(app, parts);
   logRoutes(app, parts);

@@ -78,7 +78,8 @@ export class Health {
     const { pipeline, live, clock, started_at_us, is_transforming } = this.#served;
     const increments_s = (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) / 1000;
     const built_s = is_transforming ? Math.max(LAG_MIN_S, increments_s) : SCHEDULED_LAG_S;
-    const running_s = (clock.now_us() - started_at_us) / 1_000_000;
+    // A clock that was set back makes the start seem to come: then it was long ago, for all that is known.
+    const running_s = Math.abs(clock.now_us() - started_at_us) / 1_000_000;
     const { stalled } = live.state();
     const limits_s: Record<string, number> = {
       bronze: Math.max(LAG_MIN_S, (STALLED_AFTER_INTERVALS * pipeline.bronze.commit.interval_ms) / 1000),
@@ -121,5 +122,6 @@ export function describeSource(status: SourceStatus, now_us: number): Source {
 
 /** A source that has ended has nothing more to say; one not heard yet is connecting, and the state says so. */
 function isSilent({ state, heard_at_us, silent_after_ms }: SourceStatus, now_us: number): boolean {
-  return state !== "ended" && heard_at_us !== null && now_us - heard_at_us > silent_after_ms * 1000;
+  // A time far in the future is from before the clock was set back, and the next message replaces it.
+  return state !== "ended" && heard_at_us !== null && Math.abs(now_us - heard_at_us) > silent_after_ms * 1000;
 }

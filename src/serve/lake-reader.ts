@@ -2,7 +2,8 @@ import { isoFromMicros } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
 import type { Question, ReadTables } from "../pipeline/definition.ts";
-import { ask, latestLiveEvent, live, stored, type Answer, type LiveTables } from "../query/ask.ts";
+import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
+import { knownSubjects, resolveSubject } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { refusal } from "./problem.ts";
 import type { Served } from "./served.ts";
@@ -64,21 +65,36 @@ export class LakeReader implements LiveTables {
       settled: { before_ms: Math.floor((this.#served.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
+      has: () => true,
+      subject: (given) => this.subject(given),
     };
+  }
+
+  /** The id of the subject that a person means. In a lake that knows none yet, what was typed. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT. */
+  async subject(given: string): Promise<string> {
+    const { pipeline } = this.#served;
+    const { once, rows } = this.now();
+    const known = await once("subjects", () => knownSubjects(pipeline, live, rows));
+    return known.length === 0 ? given : resolveSubject(pipeline.subjects.noun, given, known).id;
   }
 
   /** Runs the work with the tables as they stood at `at_ms`. Throws LAKE_BUSY, STOPPING. */
   past<T>(at_ms: number, work: (tables: ReadTables) => Promise<T>): Promise<T> {
     return this.#inTurn(async (session) => {
       const snapshots = await session.travelTo(at_ms);
-      const has_data = snapshots.some(({ table }) => table === this.#served.pipeline.books.accepted);
+      const { pipeline } = this.#served;
+      const has = (name: string) => snapshots.some(({ table }) => table === name);
+      const has_data = has(pipeline.books.accepted);
+      const rows = async (sql: string) => objectsOf(await session.query(sql));
       return work({
         table: stored,
         at: new Date(at_ms).toISOString(),
-        latest_event: async () => (has_data ? session.figure(this.#served.pipeline.latest_event(stored)) : null),
+        latest_event: async () => (has_data ? session.figure(pipeline.latest_event(stored)) : null),
         snapshots: () => snapshots,
-        rows: async (sql) => objectsOf(await session.query(sql)),
+        rows,
         once: (_name, make) => make(),
+        has,
+        subject: async (given) => resolveSubject(pipeline.subjects.noun, given, await knownSubjects(pipeline, stored, rows)).id,
       });
     });
   }
@@ -152,8 +168,4 @@ async function ours<T>(result: Promise<T>): Promise<T> {
 function microsOf(text: string): number {
   const [, seconds = "", fraction = ""] = /^(.{19})(?:\.(\d{1,6}))?/.exec(text) ?? [];
   return Date.parse(`${seconds.replace(" ", "T")}Z`) * 1000 + Number(fraction.padEnd(6, "0"));
-}
-
-function objectsOf({ columns, rows }: QueryResult): Record<string, string | null>[] {
-  return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
 }

@@ -24,7 +24,7 @@ export interface Served {
   sources(): readonly SourceStatus[];
   /** What carries the log to bronze where another engine does; null where this process does. */
   stream(): Stream | null;
-  /** The tests' last run over the whole lake; null before the first. */
+  /** The last result of each of dbt's tests; null before the first. */
   tests(): { ran_at_us: number; result: CommandResult } | null;
   /** Failures of the loops that have not been followed by a success: what dbt or a commit said last. */
   failures(): readonly { code: string; message: string }[];

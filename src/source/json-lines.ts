@@ -1,3 +1,4 @@
+import { epochTime, type EpochUnit } from "./epoch.ts";
 import type { SourceRecord } from "./producer.ts";
 
 /**
@@ -5,6 +6,7 @@ import type { SourceRecord } from "./producer.ts";
  *
  *   {"source": "…", "ingested_at": "2025-10-10T21:00:00.123456Z", "payload": "…text…", "key": "…"}
  *
+ * `ingested_at` may also be a count since 1970, in seconds, milliseconds, microseconds or nanoseconds as its magnitude says.
  * `payload_base64` stands in for `payload` where the bytes are no UTF-8; `key` is the source where absent. Other fields are
  * ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the line malformed.
  */
@@ -15,13 +17,27 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 /** The line's record, or null where it is malformed. The line comes without its end. */
 export function parseRecordLine(line: Uint8Array): SourceRecord | null {
+  return parseTimedLine(line)?.record ?? null;
+}
+
+export interface TimedLine {
+  record: SourceRecord;
+  /** `ingested_at` as the line writes it. */
+  time_text: string;
+  /** Null where the time is ISO 8601. */
+  time_unit: EpochUnit | null;
+}
+
+/** The line's record and how it writes its time, or null where it is malformed. */
+export function parseTimedLine(line: Uint8Array): TimedLine | null {
   const fields = parseObject(line);
   if (fields === null) return null;
   const { source, key = source, ingested_at } = fields;
-  const ingested_at_us = typeof ingested_at === "string" ? microsFromIso(ingested_at) : null;
+  const time_text = String(ingested_at);
+  const time = typeof ingested_at === "string" ? { unit: null, at_us: microsFromIso(ingested_at) } : epochTime(time_text);
   const payload = payloadOf(fields);
-  if (!isName(source) || !isName(key) || ingested_at_us === null || payload === null) return null;
-  return { key, source, payload, ingested_at_us };
+  if (!isName(source) || !isName(key) || time === null || time.at_us === null || payload === null) return null;
+  return { record: { key, source, payload, ingested_at_us: time.at_us }, time_text, time_unit: time.unit };
 }
 
 /**

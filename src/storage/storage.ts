@@ -18,6 +18,13 @@ export interface Storage {
   makeFolder(location: string): Promise<void>;
   /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
   sync(location: string): Promise<void>;
+  /**
+   * Makes files durable that other programs wrote, several at a time, with their entries in folders and those of folders that are new.
+   * Files that do not exist, and locations of another kind of storage, are skipped.
+   */
+  syncAll(locations: readonly string[]): Promise<void>;
+  /** Whether this object itself has made the file durable, or the storage makes every file durable. */
+  isKnownDurable(location: string): boolean;
   /** Removes a folder whose files are all deleted, with the empty folders below it; in an object store, the empty objects that stand for them. */
   removeFolder(location: string): Promise<void>;
   /** Deleting what is not there is no error: a retried deletion must succeed. */

@@ -57,6 +57,11 @@ export class Transform {
     return recordsAhead(await this.#reachedBy(null), await this.#placeOf("bronze"));
   }
 
+  /** Whether there are tables to test. */
+  async hasBuilt(): Promise<boolean> {
+    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.books.accepted)).length > 0;
+  }
+
   /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
@@ -68,7 +73,7 @@ export class Transform {
       throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
         next_step: DAMAGED.test(words)
           ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
-          : "Nothing is lost: the increment is tried again. If it keeps failing, mend the model named above.",
+          : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
         is_retryable: true,
       });
     }

@@ -360,7 +360,7 @@ export class DbtWorker {
     return new OperatingError("DBT_WORKER_DIED", `The dbt worker ended (${how}).${said ? ` It said:\n${said}` : ""}`, {
       next_step: this.#is_closing
         ? "Nothing to do: it was asked to."
-        : "Nothing is lost: the next increment starts it again. If it keeps ending, run `npm run -s coinlake -- doctor`.",
+        : "The next increment starts it again; each table keeps its last commit. If it keeps ending, run `npm run -s coinlake -- doctor`.",
       is_retryable: true,
     });
   }
@@ -385,6 +385,6 @@ function parseMessage(line: string): Message {
 
 function closed(): OperatingError {
   return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping.", {
-    next_step: "Nothing is lost: the next start goes on from here.",
+    next_step: "The next start continues from the last commit.",
   });
 }

@@ -39,8 +39,8 @@ describe("the history of a lake, read by SQL", () => {
     instance = await openDuckDB();
     connection = await instance.connect();
     const { subject, source, value, amount, at, date, product, number } = crypto.live.columns;
-    await connection.run(`create schema live; create table live.crypto_price_updates (${subject} varchar, ${source} varchar, ${value} decimal(38, 18),
-      ${amount} decimal(38, 18), ${at} timestamptz, ${date} date, ingested_at timestamptz,
+    await connection.run(`create schema live; create table live.crypto_price_updates (${subject} varchar, ${source} varchar, ${value} decimal(38, 24),
+      ${amount} decimal(38, 24), ${at} timestamptz, ${date} date, ingested_at timestamptz,
       log_partition integer, log_offset bigint, element_index integer, ${product} varchar, ${number} bigint)`);
     const rows = ticks.map((tick) => {
       const [at_tz, ingested_tz] = [`make_timestamptz(${tick.at_us})`, `make_timestamptz(${tick.ingested_at_us})`];

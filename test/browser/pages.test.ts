@@ -14,12 +14,12 @@ interface PageCase {
 
 const PAGES: PageCase[] = [
   { path: "/", full: /BTC\s+Bitcoin/, empty: /No coin yet/ },
-  { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /The lake knows no coin/ },
+  { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /Unknown coin/ },
   { path: "/alerts", full: /Any coin down more than 5/, empty: /All quiet/ },
   { path: "/lake", full: /files and [^]* on disk for [^]*fact_crypto_ticks[^]*Time travel/, empty: /No table has been maintained yet\s+Compaction starts after \d+ commits of a table/ },
   { path: "/log", full: /crypto\.prices\.raw/, empty: /No message here yet/ },
-  { path: "/quality", full: /Quarantine/, empty: /Nothing judged yet/ },
-  { path: "/sql", full: /fact_crypto_ticks/, empty: /Nothing asked yet/ },
+  { path: "/quality", full: /Quarantine/, empty: /Nothing checked yet[^]*Not run: no tables yet/ },
+  { path: "/sql", full: /fact_crypto_ticks/, empty: /Run a query to see results/ },
   { path: "/api/reference", full: /\/api\/status/, empty: /\/api\/status/ },
 ];
 /** A coin that is not there is a 404, and the browser says so whatever the page does. */
@@ -99,7 +99,7 @@ describe("pages in a browser", { skip }, () => {
         await untilText(page, "streaming");
       }
       await page.goBack({ waitUntil: "domcontentloaded" });
-      await untilText(page, "Nothing asked yet");
+      await untilText(page, "Run a query to see results");
       await untilText(page, "streaming");
       assert.deepEqual(problems, []);
       await page.browserContext().close();

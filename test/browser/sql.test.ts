@@ -58,7 +58,7 @@ describe("the SQL page", { skip }, () => {
   test("an error stands where it was made", async () => {
     const { page } = await open(REFUSED);
     await run(page, "select crypto_id\nfrom gold.fact_crypto_ticks\nwhere no_such_column = 1");
-    await untilText(page, "could not be loaded");
+    await untilText(page, "The query has an error.");
     await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-error-note") != null, { timeout: PATIENCE_MS });
     assert.equal(await inEditor(page, ".cm-error"), "no_such_column");
     assert.match((await inEditor(page, ".cm-error-note")) ?? "", /no_such_column/);

@@ -6,6 +6,7 @@ import { Catalog, type CatalogOptions } from "../../src/catalog/catalog.ts";
 import type { Long, Schema, TableChange, TableIdentifier, Update } from "../../src/catalog/model.ts";
 import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
+import { createMakeDurable } from "../../src/iceberg/durable.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 
@@ -29,7 +30,9 @@ export async function openLake(options: Partial<CatalogOptions> = {}): Promise<L
   const servers: CatalogServer[] = [];
   const openAnother = (extra: Partial<CatalogOptions> = {}) => {
     const store = new SqliteStore(join(folder, "catalog.sqlite"));
-    const catalog = new Catalog({ store, storage: new FileStorage(), warehouse, warn: (warning) => warnings.push(warning), ...extra });
+    const storage = new FileStorage();
+    const makeDurable = createMakeDurable(storage);
+    const catalog = new Catalog({ store, storage, makeDurable, warehouse, warn: (warning) => warnings.push(warning), ...extra });
     catalogs.push(catalog);
     return catalog;
   };

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatAnswers } from "../../src/cli/commands/ask.ts";
+import { displayWidth } from "../../src/cli/display-width.ts";
+import { neutral } from "../../src/engine/embedded/safe-csv.ts";
+import type { Column } from "../../src/pipeline/definition.ts";
+import type { Answer } from "../../src/query/ask.ts";
 import { assert as check, bigInt, property } from "fast-check";
 import { formatHistory, formatReports } from "../../src/cli/maintenance-report.ts";
 import { emptyReport, type ActionReport } from "../../src/maintain/parts.ts";
-import { columnsOf, formatDecimal, formatTable, formatTime } from "../../src/cli/format.ts";
+import { columnsOf, formatDecimal, formatTime } from "../../src/cli/format.ts";
+import { formatCsv, formatTable, outputWidth } from "../../src/cli/table.ts";
 
 test("figures are printed in full, with thousands and without trailing zeros", () => {
   const cases: [string, string][] = [
@@ -82,6 +88,58 @@ test("the columns of a query are aligned as numbers, and printed as they are", (
   assert.ok(table.includes("2023") && table.includes("1e-15"), table);
 });
 
+test("a DECIMAL is printed without the zeros that pad it, and with every digit that counts", () => {
+  const table = formatTable(columnsOf([{ name: "price", type: "DECIMAL(38,18)" }]), [["80472.970000000000000000"], ["0.000041379600000000"], ["7.000000000000000000"], ["100"]]);
+  assert.deepEqual([...table.matchAll(/[\d.]+/g)].map(([text]) => text), ["80472.97", "0.0000413796", "7", "100"]);
+});
+
+const WIDE_COLUMNS: readonly Column[] = [
+  { name: "coin", header: "coin", kind: "text" },
+  { name: "first", header: "first tick (UTC)", kind: "time" },
+  { name: "highest", header: "highest before (USD)", kind: "price" },
+  { name: "fall", header: "deepest fall (%)", kind: "figure" },
+  { name: "what", header: "what happened", kind: "text" },
+];
+const WIDE_ROWS = [["a-coin-of-quite-a-long-name", "2026-11-29T16:10:13.991123Z", "104235.123456789", "20.4413", "it fell, and fell, and 币安人生 fell 🙂 again"]];
+
+test("a table fits the terminal: headers wrap, texts are cut, figures never are", () => {
+  for (const width of [80, 100, 120]) {
+    const table = formatTable(WIDE_COLUMNS, WIDE_ROWS, { width });
+    for (const line of table.split("\n")) assert.ok(displayWidth(line) <= width, `${displayWidth(line)} of ${width}: ${line}`);
+    assert.ok(table.includes("104,235.123456789") && table.includes("20.4413") && /2026-11-29/.test(table) && table.includes("16:10:13"), table);
+  }
+  assert.match(formatTable(WIDE_COLUMNS, WIDE_ROWS, { width: 80 }), /…/);
+  for (const layout of [{ width: null }, { width: 300 }]) assert.ok(formatTable(WIDE_COLUMNS, WIDE_ROWS, layout).includes("币安人生 fell 🙂 again"));
+});
+
+test("a table that cannot fit is printed with one line per value, as is one that is asked for so", () => {
+  for (const layout of [{ width: 40 }, { width: null, is_vertical: true }]) {
+    const table = formatTable(WIDE_COLUMNS, WIDE_ROWS, layout);
+    assert.match(table, /^── 1 ──\ncoin {18}a-coin/m);
+    assert.match(table, /^highest before \(USD\) {2}104,235\.123456789$/m);
+    if (layout.width === 40) for (const line of table.split("\n")) assert.ok(displayWidth(line) <= 50, line);
+  }
+});
+
+test("only a terminal has a width, or COLUMNS says one", () => {
+  assert.equal(outputWidth({ isTTY: true, columns: 132 }, {}), 132);
+  assert.equal(outputWidth({}, {}), null);
+  assert.equal(outputWidth({}, { COLUMNS: "80" }), 80);
+});
+
+test("CSV quotes what needs it, and tells null from an empty text", () => {
+  assert.equal(formatCsv(["a", "b,c"], [["1", null], ["", 'say "x"\n']]), 'a,"b,c"\r\n1,\r\n"","say ""x""\n"\r\n');
+  assert.deepEqual(["=1", "-5.2", "+1", "-x", "@a", "1-1", "-"].map(neutral), ["'=1", "-5.2", "+1", "'-x", "'@a", "1-1", "'-"]);
+});
+
+test("an old answer says how old it is, and by whose clock", () => {
+  const answer = { number: 1, title: "Now", as_of: "2026-11-29T16:33:31.378Z", parts: [] } as unknown as Answer;
+  const at = (now: string, kind: "live" | "simulated", is_as_of_given = false) => formatAnswers({ name: "x", kind }, [answer], { now_ms: Date.parse(now), is_as_of_given });
+  assert.match(at("2026-11-29T19:05:00Z", "simulated"), /16:33:31\.378Z: the newest event in gold, on the simulated market's clock, 2 h 31 min ago$/m);
+  assert.match(at("2026-11-29T16:34:00Z", "live"), /16:33:31\.378Z$/m);
+  assert.match(at("2026-11-29T19:05:00Z", "live", true), /16:33:31\.378Z$/m);
+});
+
 const LARGE: ActionReport = {
   ...emptyReport("compact", "silver.a_table_with_quite_a_long_name_of_its_kind", { files: 100_000, delete_files: 50_000, size_bytes: 2_900e6, rows: 1, manifests: 9, snapshots: 5_000 }),
   after: { files: 120, delete_files: 0, size_bytes: 293.4e6, rows: 1, manifests: 1, snapshots: 130 },
@@ -102,6 +160,8 @@ test("a report of maintenance fits a terminal of 80 columns, with every figure b
 });
 
 test("a dry run of compaction reports the files that it would rewrite", () => {
-  const [, , line = ""] = formatReports([{ ...LARGE, after: LARGE.before, rewritten_files: 777, deleted_files: 0, is_dry_run: true }]).split("\n");
+  const [header = "", , line = ""] = formatReports([{ ...LARGE, after: LARGE.before, rewritten_files: 777, deleted_files: 0, is_dry_run: true }]).split("\n");
   assert.match(line, /^  compact\s+100000\s+50000\s+2900\s+5000\s+777\s/);
+  assert.match(header, /to rewrite or remove/);
+  assert.doesNotMatch(header, /removed/);
 });

@@ -13,7 +13,7 @@ const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--
 
 after(() => folder.remove());
 
-test("verify tells a pipeline that was killed within an increment from books that do not balance", async () => {
+test("verify tells a pipeline that was killed within its first increment from a damaged lake", async () => {
   const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`);
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
@@ -22,7 +22,7 @@ test("verify tells a pipeline that was killed within an increment from books tha
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlake(["verify", ...data]);
   assert.equal(cut_off.code, 1);
-  assert.match(cut_off.stderr, /INCREMENT_CUT_OFF[\s\S]*Start the pipeline once more/);
+  assert.match(cut_off.stderr, /MOMENT_NOT_HELD[\s\S]*nothing was verified[\s\S]*start the pipeline/);
 
   const drained = await coinlake([...start, "--json"]);
   assert.equal(drained.code, 0, drained.stderr);
@@ -31,6 +31,28 @@ test("verify tells a pipeline that was killed within an increment from books tha
   assert.equal(balanced.code, 0, balanced.stderr);
   assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);
   assert.deepEqual(readdirSync(folder.path).sort(), ["candles.csv", "my lakes ü"]);
+
+  const volatile = JSON.parse((await coinlake(["ask", "2", "--json", ...data])).stdout).answers[0].parts[0].rows[0];
+  assert.deepEqual([volatile.crypto_id, volatile.volatility_percent], ["eth", null]);
+  assert.match(volatile.reason, /^23 of 1439 minutes have a price in the minute before/);
+  const named = await coinlake(["ask", "1", "--coin", "Ethereum", "--json", ...data]);
+  assert.equal(JSON.parse(named.stdout).answers[0].parts[0].rows[0].crypto_id, "eth", named.stderr);
+  const unknown = await coinlake(["ask", "1", "--coin", "etc", ...data]);
+  assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
+  assert.match(unknown.stderr, /no coin "etc"[\s\S]*Nearest matches: eth/);
+  const rule = (coin: string) => JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
+  const made = await coinlake(["rules", "add", rule("Ethereum"), "--json", ...data]);
+  assert.deepEqual(JSON.parse(made.stdout).subjects, ["eth"], made.stderr);
+  assert.equal((await coinlake(["rules", "add", rule("etc"), ...data])).code, 2);
+});
+
+test("a file that mixes units of time makes no lake, and the line numbers say why", async () => {
+  const mixed = join(folder.path, "mixed.csv");
+  writeFileSync(mixed, "symbol,open_time_ms,open,high,low,close,volume\nETH,1772445600,1,1,1,1,1\nETH,1772445720000,1,1,1,1,1\n");
+  const { code, stderr } = await coinlake(["start", "--source", `replay:${mixed}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data]);
+  assert.equal(code, 1);
+  assert.match(stderr, /line 2 counts seconds \(1772445600\), line 3 counts milliseconds/);
+  assert.deepEqual(readdirSync(join(folder.path, "my lakes ü")).filter((name) => name.includes("mixed")), []);
 });
 
 test("a drain of which every record is refused ends well, and says so", async () => {
@@ -69,5 +91,31 @@ test("a table for eyes is cut where it would be too long, and says so", async ()
   assert.equal(code, 0, stderr);
   assert.match(stdout, / 9999 /);
   assert.doesNotMatch(stdout, / 10000 /);
-  assert.match(stderr, /The first 10,000 of 200,000 rows; --json gives them all/);
+  assert.match(stderr, /The first 10,000 of 200,000 rows; --csv and --json give them all/);
+});
+
+test("SQL comes from a file or from standard input, and goes out as CSV in which no text is a formula", async () => {
+  const file = join(folder.path, "formulas.sql");
+  writeFileSync(file, "select '=1+1' as \"=a\", 2.500::decimal(38,18) as b, null as c, 'x,y' as d;\n");
+  const from_file = await coinlake(["query", "-f", file, "--csv", ...data]);
+  assert.equal(from_file.code, 0, from_file.stderr);
+  assert.equal(from_file.stdout, "'=a,b,c,d\r\n'=1+1,2.5,,\"x,y\"\r\n");
+  const from_input = await coinlake(["query", "-", "--csv", ...data], {}, "select 1 as one");
+  assert.equal(from_input.stdout, "one\r\n1\r\n", from_input.stderr);
+});
+
+test("tables fit the terminal, are whole with --wide and in a pipe, and go down the page with --vertical", async () => {
+  const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
+  const ask = async (options: string[], env: NodeJS.ProcessEnv) => {
+    const asked = await coinlake(["ask", "5", "--lake", "replay-candles", ...options, ...data], env);
+    assert.equal(asked.code, 0, asked.stderr);
+    return asked;
+  };
+  const [narrow, wide, piped, vertical] = [await ask([], { COLUMNS: "80" }), await ask(["--wide"], { COLUMNS: "80" }), await ask([], {}), await ask(["--vertical"], {})];
+  const tableOf = ({ stdout }: { stdout: string }) => stdout.split("\n").filter((line) => /^[┌│├└]|^\S.*─|^\d/.test(line)).join("\n");
+  assert.ok(widest(tableOf(narrow)) <= 80 && narrow.stdout.includes("ETH"), narrow.stdout);
+  assert.ok(widest(tableOf(wide)) > 80, wide.stdout);
+  assert.equal(tableOf(wide), tableOf(piped));
+  assert.match(vertical.stdout, /^── 1 ──\nrank /m);
+  assert.match(piped.stdout, /as of 2026-01-02 23:\d\d:\d\d(?:\.\d+)?Z: the newest event in gold, on the recording's clock, .* ago/);
 });

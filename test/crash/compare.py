@@ -35,7 +35,7 @@ def micros(time):
 
 
 def number(value):
-    return None if value is None else Decimal(value).quantize(Decimal(1).scaleb(-18), decimal.ROUND_HALF_UP)
+    return None if value is None else Decimal(value).quantize(Decimal(1).scaleb(-24), decimal.ROUND_HALF_UP)
 
 
 def rows(catalog, table, *columns):
@@ -69,12 +69,12 @@ def at(row):
 
 
 class Average(Decimal):
-    """The lake computes it with doubles and keeps 18 decimals: equal is what differs by no more than that costs."""
+    """The lake computes it with doubles and keeps 24 decimals: equal is what differs by no more than that costs."""
 
     __hash__ = Decimal.__hash__
 
     def __eq__(self, other):
-        return abs(Decimal(self) - other) <= Decimal("1e-18") + abs(other) * Decimal("1e-14")
+        return abs(Decimal(self) - other) <= Decimal("1e-24") + abs(other) * Decimal("1e-14")
 
     def __ne__(self, other):
         return not self == other

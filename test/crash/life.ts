@@ -79,7 +79,7 @@ async function passes(moment: Exclude<Moment, { kind: "step" }>, { mark, pid, st
   const workers = await childrenOf(mark, pid, AbortSignal.any([signal, too_late]));
   const up_to_date = new AbortController();
   stderr?.on("data", (text: string) => {
-    if (text.includes("gold is up to date")) up_to_date.abort();
+    if (text.includes("gold updated")) up_to_date.abort();
   });
   for (const worker of workers) process.kill(worker, "SIGKILL");
   await pause(LONGEST_LIFE_MS, AbortSignal.any([signal, too_late, up_to_date.signal]));

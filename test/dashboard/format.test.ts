@@ -53,6 +53,7 @@ test("large amounts carry their unit", () => {
 test("a change has a sign, and none when it rounds to nothing", () => {
   assert.equal(formatPercent(1.005), "+1.00 %");
   assert.equal(formatPercent(-12345.678), "−12,345.68 %");
+  assert.equal(formatPercent(-12345.678, 0), "−12,346 %");
   assert.equal(formatPercent(-0.004), "0.00 %");
   assert.deepEqual([0.004, -0.004, 0.006, -0.006].map((percent) => directionOf(percent)), [0, 0, 1, -1]);
 });

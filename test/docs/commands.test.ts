@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../coinlake.ts";
 
 /** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
-const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md"]);
+const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md", "docs/**/*.md"]);
 
 /** No source answers, whatever network the machine has. */
 const NOWHERE = "http://127.0.0.1:9";
@@ -29,6 +29,7 @@ const NOT_RUN: Record<string, string> = {
   "npm start -- --profile cluster": "its tests are in test/cluster/profile",
   "npm start -- --warehouse": "its tests are in test/cluster/profile",
   "npm run -s crash": "its short version is test/crash",
+  "npm run -s coinlake -- move --data": "needs a lake that was moved by hand, as test/backup does",
 };
 
 const folder = temporaryFolder();
@@ -58,6 +59,7 @@ function argumentsOf(text: string): string[] | null {
     .replace("FILE", recording)
     .replace("[1-5] ", "1 ")
     .replaceAll("TIME", "2026-01-02T00:00:00Z")
+    .replaceAll(/\b(?:BACKUP|DATA|NEW)_FOLDER\b/g, (name) => join(folder.path, name.toLowerCase()))
     .replace('"SQL"', '"select 1"')
     .replace(/ \| .*$/, "");
   const words = wordsOf(filled);
@@ -72,7 +74,7 @@ async function run(args: string[]): Promise<Finished> {
   // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying, in a lake
   // that has nothing to say to the commands after it.
   const is_waiting = name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
-  const data = ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
+  const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
   // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
   if (name !== "start" || args.includes("--until-drained")) return coinlake(all, OFFLINE);
@@ -81,7 +83,7 @@ async function run(args: string[]): Promise<Finished> {
     if (/^5\. /m.test(text)) child.kill("SIGINT");
   });
   child.stderr?.on("data", (text: string) => {
-    if (is_waiting && /the page +http/.test(text)) child.kill("SIGINT");
+    if (is_waiting && /dashboard +http/.test(text)) child.kill("SIGINT");
   });
   return finished;
 }
@@ -120,7 +122,7 @@ test("every request that a page prints is answered by a running pipeline", async
       let said = "";
       child.stderr?.on("data", (text: string) => {
         said += text;
-        const found = /the page +(http:\S+)/.exec(said)?.[1];
+        const found = /dashboard +(http:\S+)/.exec(said)?.[1];
         if (found) resolve(found);
       });
       child.once("exit", () => reject(new Error(said)));

@@ -50,7 +50,8 @@ function inDuckDBsWords(iceberg_type: string): string {
   return DUCKDB_TYPES[iceberg_type] ?? iceberg_type.replace(", ", ",").toUpperCase();
 }
 
-async function read(session: QuerySession, table: string, snapshot_id: string | null): Promise<Found> {
+/** Columns, rows and checksum by our own session. */
+export async function read(session: QuerySession, table: string, snapshot_id: string | null): Promise<Found> {
   const from = `lake.${table}${snapshot_id === null ? "" : ` at (version => ${snapshot_id})`}`;
   const { columns } = await session.query(`select * from ${from} limit 0`);
   const texts = columns.map(({ name, type }) => {

@@ -57,7 +57,7 @@ describe("bad input", () => {
       });
       const wanted = outcomes.map((outcome) => {
         if (typeof outcome === "string") return outcome;
-        return JSON.parse(JSON.stringify(outcome).replaceAll("COIN", coinOf(offset))) as object;
+        return JSON.parse(JSON.stringify(outcome).replaceAll("SOURCE", `source-${offset}`).replaceAll("COIN", coinOf(offset))) as object;
       });
       assert.deepEqual(found, wanted);
     });

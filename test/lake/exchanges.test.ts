@@ -119,7 +119,7 @@ describe("trades of three exchanges whose connections fail", () => {
 /** As silver has it: eighteen decimals of a price, eight of a quantity; and the milliseconds that Binance tells. */
 function asRow(kind: ExchangeKind, { product, id, price, quantity, at_us }: KnownTrade): string[] {
   const told_us = kind === "binance" ? Math.floor(at_us / 1000) * 1000 : at_us;
-  return [kind, product, String(id), decimal(price, 18), decimal(quantity, 8), String(told_us)];
+  return [kind, product, String(id), decimal(price, 24), decimal(quantity, 8), String(told_us)];
 }
 
 function decimal(text: string, scale: number): string {

@@ -18,9 +18,9 @@ function match(second: number, product: string, source = "coinbase"): SourceReco
   return { key: product, source, payload: Buffer.from(JSON.stringify(trade)), ingested_at_us: at_ms * 1000 };
 }
 
-function page(second: number): SourceRecord {
+function page(second: number, id = "bitcoin"): SourceRecord {
   const at_ms = START_MS + second * 1000;
-  const coin = { id: "bitcoin", symbol: "btc", name: "Bitcoin", market_cap_rank: 1, current_price: 2, last_updated: new Date(at_ms).toISOString() };
+  const coin = { id, symbol: "btc", name: "Bitcoin", market_cap_rank: 1, current_price: 2, last_updated: new Date(at_ms).toISOString() };
   return { key: "page", source: "coingecko", payload: Buffer.from(JSON.stringify([coin])), ingested_at_us: at_ms * 1000 };
 }
 
@@ -59,13 +59,22 @@ describe("the mapping of products to coins", () => {
       ["coingecko", null, "bitcoin", "BTC", null, null],
       ["coinbase", "BTC-USD", "bitcoin", "BTC", "true", "20"],
       ["coinbase", "BTC-USDT", "bitcoin", "BTC", "true", "20"],
-      ["coinbase", "NEW-USD", "new-usd", "NEW-USD", "false", null],
-      ["coinbase", "ETH-BTC", "eth-btc", "ETH-BTC", "false", null],
-      ["elsewhere", "BTC-USD", "btc-usd", "BTC-USD", null, "20"],
+      ["coinbase", "NEW-USD", "coinbase:NEW-USD", "NEW-USD", "false", null],
+      ["coinbase", "ETH-BTC", "coinbase:ETH-BTC", "ETH-BTC", "false", null],
+      ["elsewhere", "BTC-USD", "elsewhere:BTC-USD", "BTC-USD", "false", null],
     ]);
     assert.equal((await lake.rows(`from ${PRODUCTS}`)).length, readFileSync(file, "utf8").trimEnd().split("\n").length - 1);
-    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"], ["coinbase", "NEW-USD", "1"]]);
+    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"], ["coinbase", "NEW-USD", "1"], ["elsewhere", "BTC-USD", "1"]]);
     await lake.books();
+  });
+
+  test("keeps a product without a coin apart from a page's coin of the same name, in every table", async () => {
+    await arrive(page(6, "Eth-BTC"), match(7, "ETH-BTC"));
+    const ids = ["coinbase:ETH-BTC", "eth-btc"];
+    for (const table of ["silver.crypto_price_updates", "silver.crypto_prices_clean", "silver.crypto_listings", "gold.fact_crypto_ticks", "gold.fact_crypto_hourly", "gold.dim_crypto"]) {
+      assert.deepEqual(await lake.rows(`select distinct crypto_id from ${table} where lower(crypto_id) like '%eth-btc' order by 1`), ids.map((id) => [id]), table);
+    }
+    assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where is_current and crypto_id = 'coinbase:ETH-BTC'"), [["ETH-BTC", "ETH-BTC on coinbase"]]);
   });
 
   test("leaves its table alone as long as its file stays as it is", async () => {
@@ -80,7 +89,7 @@ describe("the mapping of products to coins", () => {
     await arrive(match(20, "NEW-USD"));
     assert.equal(await snapshots(), count + 1);
     const rows = await lake.rows("select crypto_id, is_mapped::varchar from silver.crypto_price_updates where product = 'NEW-USD' order by price_at");
-    assert.deepEqual(rows, [["new-usd", "false"], ["newcoin", "true"]]);
+    assert.deepEqual(rows, [["coinbase:NEW-USD", "false"], ["newcoin", "true"]]);
     assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where crypto_id = 'newcoin'"), [["NEW", "NEWCOIN"]]);
     await lake.books();
   });
@@ -88,7 +97,7 @@ describe("the mapping of products to coins", () => {
   test("holds for everything after a full refresh", async () => {
     await lake.increment({}, "--full-refresh");
     assert.deepEqual(await lake.rows("select distinct crypto_id from silver.crypto_price_updates where product = 'NEW-USD'"), [["newcoin"]]);
-    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"]]);
+    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "2"], ["elsewhere", "BTC-USD", "1"]]);
     await lake.books();
   });
 

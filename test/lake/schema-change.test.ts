@@ -26,6 +26,7 @@ function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord
 function editableProject(folder: string): string {
   cpSync(join(projectFolder(), "dbt_crypto"), folder, { recursive: true, filter: (path) => !/[/\\](target|logs)$/.test(path) });
   edit(join(folder, "models", "silver", "crypto_price_updates.sql"), "    traded_volume_usd,\n", "    traded_volume_usd,\n    {% if var('has_rank', false) %}market_cap_rank,{% endif %}\n");
+  for (const places of ["24", "8"]) edit(join(folder, "macros", "numbers.sql"), `return('decimal(38, ${places})')`, `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`);
   const count = "count(*)::integer as price_updates";
   edit(join(folder, "models", "silver", "crypto_prices_clean.sql"), count, "count(*)::{{ var('count_type', 'integer') }} as price_updates");
   return folder;
@@ -141,5 +142,65 @@ describe("a schema that changes", () => {
     await lake.increment({ has_rank: true, count_type: "bigint" }, "--full-refresh");
     assert.deepEqual((await lake.rows(`select distinct market_cap_rank from ${UPDATES}`)).flat(), ["1"]);
     await lake.books();
+  });
+});
+
+describe("a lake whose decimals have other places", () => {
+  const folder = temporaryFolder();
+  const OLD = { places_24: 18, places_8: 18 };
+  const HELD = [UPDATES, MINUTES, "gold.fact_crypto_ticks", "gold.fact_crypto_hourly"];
+  let lakes: Lakes;
+  let lake: TestLake;
+
+  before(async () => {
+    lakes = await Lakes.open({ project: editableProject(join(folder.path, "project")) });
+    lake = await lakes.fresh();
+  });
+  after(async () => {
+    await lakes.close();
+    folder.remove();
+  });
+
+  async function arrive(records: SourceRecord[], vars: Record<string, number>): Promise<void> {
+    await lake.append(records);
+    await lake.ingest();
+    await lake.increment(vars);
+  }
+
+  async function load(table: string) {
+    const [layer = "", name = ""] = table.split(".");
+    return (await lake.open.catalog.loadTable({ namespace: [layer], name })).metadata;
+  }
+
+  const prices = () => lake.rows("select price::varchar, market_cap::varchar, dropped_figures from silver.crypto_price_updates order by price_at");
+
+  test("is converted by its next run from its own rows, in one commit a table, and its past keeps the old types", async () => {
+    await arrive([page(0, { market_cap: 5 }), page(1, { market_cap: 1e23 })], OLD);
+    assert.deepEqual(await prices(), [
+      ["100.000000000000000000", "5.000000000000000000", null],
+      ["101.000000000000000000", null, "market_cap"],
+    ]);
+    const before_tables = await Promise.all(HELD.map(load));
+    await arrive([page(2, { current_price: 3.2e-20, market_cap: 1e23 })], {});
+    assert.deepEqual(await prices(), [
+      ["100.000000000000000000000000", "5.00000000", null],
+      ["101.000000000000000000000000", null, "market_cap"],
+      ["0.000000000000000000032000", "100000000000000000000000.00000000", null],
+    ]);
+    for (const [index, table] of HELD.entries()) {
+      const [was, is] = [before_tables[index]!, await load(table)];
+      // One for the conversion, one for the new rows.
+      assert.equal(is.snapshots.length - was.snapshots.length, 2, table);
+      const old = await lake.session.query(`select * from lake.${table} at (version => ${was["current-snapshot-id"]})`);
+      assert.ok(old.columns.some(({ type }) => type === "DECIMAL(38,18)") && !old.columns.some(({ type }) => type === "DECIMAL(38,24)"), table);
+    }
+    await assertReadersAgree(lake.session, lake.open.server.url, HELD.map((table) => [table, null]));
+    await lake.books();
+  });
+
+  test("gets back what the old type dropped by a full refresh", async () => {
+    await lake.increment({}, "--full-refresh");
+    assert.deepEqual((await prices())[1], ["101.000000000000000000000000", "100000000000000000000000.00000000", null]);
+    assert.deepEqual((await lake.dbt("test", "--no-write-json", "--select", "tables_are_as_documented")).nodes.filter(({ status }) => status === "fail"), []);
   });
 });

@@ -70,10 +70,24 @@ test("Everything a source gives is in the log, in order, with the position behin
   await log.close();
 });
 
-test("A full log stops the source with the log's own error; with room again, the next run goes on without a gap.", async () => {
+test("A full log is waited for, however long, until a stop; with room again, the next run goes on without a gap.", async () => {
   const market = { coins: 10, speed: "max", start_us: 1_760_000_000_000_000, until_step: 200 } as const;
   const { log, file } = await openLog(undefined, 600_000);
-  await assert.rejects(run(simulated(market), log), { code: "LOG_DISK_FULL" });
+  const stop = new AbortController();
+  const stalled: (string | null)[] = [];
+  const options = {
+    producer: simulated(market),
+    log,
+    topic: TOPIC,
+    clock: new FakeClock(),
+    signal: stop.signal,
+    report: () => {},
+    stalled(error: OperatingError | null) {
+      if (stalled.push(error?.code ?? null) === 500) stop.abort();
+    },
+  };
+  await runProducer(options);
+  assert.deepEqual([...new Set(stalled)], ["LOG_DISK_FULL"], "more often than an hour of waiting takes");
   const kept = (await everything(log)).length;
   assert.ok(kept > 0 && kept < 200, String(kept));
   await log.close();
@@ -81,6 +95,24 @@ test("A full log stops the source with the log's own error; with room again, the
   assert.deepEqual(await run(simulated(market), roomy), { records: 200 - kept });
   assert.deepEqual(told(await everything(roomy)), told((await collect(simulated(market))).records));
   await roomy.close();
+});
+
+test("A log that was full takes the batch in hand once there is room, and says that it goes on.", async () => {
+  const { log } = await openLog();
+  const full = new OperatingError("LOG_DISK_FULL", "The disk is full.", { next_step: "Free some.", is_retryable: true });
+  let left = 100;
+  const append: Log["append"] = async (...batch) => {
+    left -= 1;
+    if (left >= 0) throw full;
+    await log.append(...batch);
+  };
+  const told: (OperatingError | null)[] = [];
+  const waiting = { position: (topic: string, producer: string) => log.position(topic, producer), append } as Log;
+  const stalled = (error: OperatingError | null): void => void told.push(error);
+  const result = await runProducer({ producer: counting(4), log: waiting, topic: TOPIC, clock: new FakeClock(), signal: never, report: () => {}, stalled });
+  assert.deepEqual(result, { records: 4 });
+  assert.deepEqual(told, [...Array.from({ length: 100 }, () => full), null]);
+  await log.close();
 });
 
 test("A source that cannot go on stops the run with its error, and what it gave before is kept.", async () => {

@@ -22,6 +22,7 @@ await maintainTable(
   {
     catalog,
     storage,
+    warehouse: locationOfPath(join(folder, "warehouse")),
     clock: systemClock,
     pending: store,
     engine: { memory_limit_mb: 128, threads: 1, s3: null },

@@ -69,6 +69,7 @@ export async function openMaintainedLake(): Promise<MaintainedLake> {
     parts: (overrides = {}) => ({
       catalog: lake.catalog,
       storage,
+      warehouse: lake.warehouse,
       clock,
       pending: store,
       engine: { memory_limit_mb: 256, threads: 2, s3: null },

@@ -100,21 +100,48 @@ for (const { title, command, code, delay_s, kept, used = 1 } of FAULTS) {
   });
 }
 
-const RECORDED: { title: string; body: string | Uint8Array }[] = [
-  { title: "an HTML page", body: "<!DOCTYPE html><title>Just a moment...</title>" },
-  { title: "nothing", body: "" },
-  { title: "half a page of JSON", body: PAGE.slice(0, 500) },
-  { title: "bytes that are no text", body: Buffer.from([0xff, 0xfe, 0x00]) },
+const NO_DATA: { title: string; body: string | Uint8Array; code: string }[] = [
+  { title: "an HTML page", body: "<!DOCTYPE html><title>Just a moment...</title>", code: "BODY_NOT_JSON" },
+  { title: "nothing", body: "", code: "BODY_NOT_JSON" },
+  { title: "half a page of JSON", body: PAGE.slice(0, 500), code: "BODY_NOT_JSON" },
+  { title: "bytes that are no text", body: Buffer.from([0xff, 0xfe, 0x00]), code: "BODY_NOT_JSON" },
+  { title: "the rate limit", body: `{"status":{"error_code":429,"error_message":"limit of ${KEY}"}}`, code: "RATE_LIMITED" },
+  { title: "another error", body: '{"error":"coin not found"}', code: "NOT_A_PAGE" },
+  { title: "another status", body: '{"status":{"error_code":10002}}', code: "NOT_A_PAGE" },
+  { title: "a number", body: "7", code: "NOT_A_PAGE" },
+  { title: "null", body: "null", code: "NOT_A_PAGE" },
+  { title: "an empty list", body: "[]", code: "EMPTY_PAGE" },
 ];
-for (const { title, body } of RECORDED) {
-  test(`A body of ${title} with status 200 is recorded as it came, and costs a credit.`, async () => {
-    server.commands.push({ do: "answer", headers: { "content-type": "text/html" }, body });
-    const { records, reports, position } = await collect(poller(), { max_records: 1 });
-    assert.deepEqual(Buffer.from(records[0]!.payload), Buffer.from(body));
-    assert.deepEqual(codes(reports), ["BODY_NOT_JSON"]);
-    assert.equal(JSON.parse(position!).used, 1);
+for (const { title, body, code } of NO_DATA) {
+  test(`A body of ${title} with status 200 is recorded, costs a credit and counts as a failure with backoff.`, async () => {
+    const no_data: Command = { do: "answer", headers: { "content-type": "text/html" }, body };
+    server.commands.push(no_data, no_data);
+    const producer = poller({ demo_key: KEY });
+    const states: string[] = [];
+    const abort = new AbortController();
+    const clock = new FakeClock();
+    const reports: SourceReport[] = [];
+    const payloads: Buffer[] = [];
+    for await (const { records, position } of producer.batches({ position: null, clock, signal: abort.signal, report: (said) => void reports.push(said) })) {
+      payloads.push(...records.map(({ payload }) => Buffer.from(payload)));
+      states.push(producer.status!().state);
+      if (payloads.length === 3) abort.abort();
+      assert.equal(JSON.parse(position!).used, payloads.length);
+    }
+    assert.deepEqual(payloads, [Buffer.from(body), Buffer.from(body), Buffer.from(PAGE)]);
+    // The third batch is given before its page counts as read.
+    assert.deepEqual(states, ["connecting", "failed", "failed"]);
+    assert.deepEqual(codes(reports).slice(0, 2), [code, code]);
+    assert.deepEqual(clock.waits_ms.slice(0, 2), [1000, 2000]);
+    assert.ok(!JSON.stringify(reports).includes(KEY));
   });
 }
+
+test("A page of coins behind the last one is an empty list, and no failure.", async () => {
+  server.commands.push({ do: "answer", body: PAGE }, { do: "answer", body: "[]" }, { do: "answer", body: PAGE });
+  const { reports } = await pull(poller({ pages: 2 }), 3);
+  assert.deepEqual(codes(reports), []);
+});
 
 test("Failures in a row double the wait, and a success starts over and says so.", async () => {
   const broken: Command = { do: "answer", status: 502, body: "" };

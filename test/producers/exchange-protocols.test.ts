@@ -6,7 +6,7 @@ import { binance, binanceProtocol } from "../../producers/binance.ts";
 import { coinbase, coinbaseProtocol } from "../../producers/coinbase.ts";
 import { checkedAddress } from "../../producers/exchange/addresses.ts";
 import { exchange, settingNames } from "../../producers/exchange/exchange.ts";
-import type { Heard } from "../../producers/exchange/protocol.ts";
+import type { ExchangeProtocol, Heard } from "../../producers/exchange/protocol.ts";
 import { krakenProtocol } from "../../producers/kraken.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { collect } from "../source/collect.ts";
@@ -55,6 +55,28 @@ test("REST routes ask for exactly what is missing, and tell ids from bodies.", (
   assert.deepEqual(krakenProtocol.rest.read({ error: ["EAPI:Rate limit exceeded"] }), { error: "EAPI:Rate limit exceeded", is_rate_limit: true });
   assert.deepEqual(krakenProtocol.rest.read({ error: ["EQuery:Unknown asset pair"] }), { error: "EQuery:Unknown asset pair", is_rate_limit: false });
   for (const { rest } of [binanceProtocol, coinbaseProtocol, krakenProtocol]) for (const other of [null, {}, "x", 1]) assert.equal(rest.read(other), null);
+});
+
+test("Products keep the spelling that the exchange knows, and are percent-encoded in addresses.", () => {
+  const products = (protocol: ExchangeProtocol, given: string) => exchange(protocol, { products: [given] });
+  const SPELLED: [ExchangeProtocol, string, string][] = [
+    [binanceProtocol, "btcusdt", "BTCUSDT"],
+    [binanceProtocol, "币安人生usdt", "币安人生USDT"],
+    [coinbaseProtocol, "btc-usd", "BTC-USD"],
+    [krakenProtocol, "AAPLx/USD", "AAPLx/USD"],
+    [krakenProtocol, "btc/usd", "btc/usd"],
+  ];
+  for (const [protocol, given, spelled] of SPELLED) {
+    assert.equal(protocol.spell(given), spelled);
+    products(protocol, given);
+  }
+  const asked = { first_id: 5, last_id: 9, cursor: null };
+  const encoded = encodeURIComponent("币安人生");
+  assert.equal(binanceProtocol.socketUrl("ws://x", ["币安人生USDT", "BTCUSDT"]), `ws://x/stream?streams=${encoded}usdt@aggTrade/btcusdt@aggTrade`);
+  assert.equal(binanceProtocol.rest.path({ ...asked, product: "币安人生USDT" }), `/api/v3/aggTrades?symbol=${encoded}USDT&fromId=5&limit=5`);
+  assert.equal(krakenProtocol.rest.path({ ...asked, product: "AAPLx/USD" }), "/0/public/Trades?pair=AAPLxUSD&count=1000&asset_class=tokenized_asset");
+  assert.equal(krakenProtocol.subscription(["AAPLx/USD"]), '{"method":"subscribe","params":{"channel":"trade","symbol":["AAPLx/USD"],"snapshot":false}}');
+  for (const wrong of ["A/USDT", "BTC USDT", "BTC?USDT", "BTC&x=1", "BTC#"]) assert.throws(() => products(binanceProtocol, wrong), { code: "PRODUCTS_MALFORMED" });
 });
 
 test("Every product that is subscribed by default is mapped to a coin.", () => {

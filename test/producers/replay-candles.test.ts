@@ -193,3 +193,37 @@ for (const { file, ticks } of RECORDED) {
     assert.equal(records.at(-1)!.ingested_at_us, (times.reduce((a, b) => Math.max(a, b)) + length_ms - 1) * 1000);
   });
 }
+
+const UNITS: [unit: string, (at_ms: number) => string][] = [
+  ["seconds", (at_ms) => `${at_ms / 1000}`],
+  ["milliseconds", (at_ms) => `${at_ms}`],
+  ["microseconds", (at_ms) => `${at_ms}000`],
+  ["nanoseconds", (at_ms) => `${at_ms}000000`],
+];
+const NUMBERS = "1.10,1.30,1.00,1.20,9.50";
+
+for (const [unit, count] of UNITS) {
+  test(`A candle file that counts ${unit} gives the same prices at the same times.`, async () => {
+    const lines = [0, 1, 2].map((minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`);
+    const { records } = await collect(await openReplay({ file: await fileOf([HEADER, ...lines].join("\n")), speed: "max" }));
+    assert.equal(records.length, 12);
+    assert.deepEqual(records.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE), [0, 1, 2].flatMap((minute) => [0, 20_000, 40_000, 59_999].map((delay) => minute * 60_000 + delay)));
+    assert.match(textOf(records[0]!), /"time":"2025-10-10T21:00:00.000Z"/);
+  });
+}
+
+test("A candle file that mixes units is refused with the line numbers.", async () => {
+  const [seconds, millis, micros, nanos] = UNITS.map(([, count], minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`);
+  const file = await fileOf([HEADER, seconds, seconds, "", millis, micros, "broken", nanos].join("\n"));
+  await assert.rejects(openReplay({ file, speed: "max" }), {
+    code: "TIME_UNITS_MIXED",
+    message: /line 2 counts seconds \(\d+\), line 5 counts milliseconds \(\d+\), line 6 counts microseconds \(\d+\), line 8 counts nanoseconds/,
+  });
+});
+
+test("A candle file with a time before 2009 is refused with the line number.", async () => {
+  for (const time of ["0", "1230", "1230767999", "1230767999999", "1230767999999999"]) {
+    const file = await fileOf([HEADER, candle("BTC", 0), `BTC,${time},${NUMBERS}`].join("\n"));
+    await assert.rejects(openReplay({ file, speed: "max" }), { code: "TIME_OUT_OF_RANGE", message: new RegExp(`^Line 3 .*"${time}"`) }, time);
+  }
+});

@@ -150,3 +150,21 @@ test("Recorded times survive to the microsecond.", async () => {
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   assert.equal(isoFromMicros(records[0]!.ingested_at_us), "2025-10-10T21:00:01.000007Z");
 });
+
+test("Times may be counts in any unit, but in one, and none before 2009; the line number says where it is not so.", async () => {
+  const line = (ingested_at: string | number): string => JSON.stringify({ source: "x", ingested_at, payload: "{}" });
+  const at_s = start_us / 1_000_000;
+  for (const counts of [[at_s, at_s + 1], [at_s * 1000, at_s * 1000 + 1000], [start_us, start_us + 1_000_000], [`${start_us}000`, start_us + 1_000_000]]) {
+    const file = await fileOf(counts.map((count) => line(typeof count === "string" ? Number(count) : count)).join("\n"));
+    if (typeof counts[0] === "string") {
+      await assert.rejects(openReplay({ file, speed: "max" }), { code: "TIME_UNITS_MIXED", message: /line 1 counts nanoseconds .*line 2 counts microseconds/ });
+      continue;
+    }
+    const { records } = await collect(await openReplay({ file, speed: "max" }));
+    assert.deepEqual(records.map(({ ingested_at_us }) => ingested_at_us - start_us), [0, 1_000_000]);
+  }
+  for (const early of ["1970-01-01T00:00:00Z", "2008-12-31T23:59:59.999999Z", 1_230_767_999]) {
+    const file = await fileOf([line("2009-01-01T00:00:00Z"), "", "{", line(early)].join("\n"));
+    await assert.rejects(openReplay({ file, speed: "max" }), { code: "TIME_OUT_OF_RANGE", message: /^Line 4 / });
+  }
+});

@@ -95,3 +95,14 @@ test("Kraken's recording, rewritten as v2, is what the live source reads.", { sk
   assert.deepEqual(trades[0], { product: "XMR/USD", id: 1, cursor: "1618678142557534000" });
   assert.deepEqual(new Set(trades.map(({ product }) => product)), new Set(["XMR/USD", "SC/EUR"]));
 });
+
+test("A session's clock may count smaller units than seconds, but one unit, and no time before 2009.", async () => {
+  const session = (...times: string[]): string => ["wss://ws.kraken.com/v2 <-> 1633998514", ...times.map((time) => `${time}: {}`)].join("\n");
+  const SAME = ["1633998514.000002", "1633998514000.002", "1633998514000002", "1633998514000002000"];
+  for (const time of SAME) {
+    const { records } = await replay(session(time));
+    assert.deepEqual(records.map(({ ingested_at_us }) => isoFromMicros(ingested_at_us)), ["2021-10-12T00:28:34.000002Z"]);
+  }
+  await assert.rejects(replay(session(...SAME.slice(1, 3))), { code: "TIME_UNITS_MIXED", message: /line 2 .*line 3 / });
+  await assert.rejects(replay(session(SAME[0]!, "0.5")), { code: "TIME_OUT_OF_RANGE", message: /^Line 3 / });
+});

@@ -5,13 +5,41 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { lostOffsets } from "../../src/ingest/lost-offsets.ts";
 import { countOffsets } from "../../src/ingest/offset-ranges.ts";
 import type { RepairOptions } from "../../src/repair/repair.ts";
-import { FileStorage } from "../../src/storage/file/storage.ts";
 import { TOPIC } from "../lake/lake.ts";
-import { BRONZE, DamagedLake, SEED, empty, truncate } from "./lake.ts";
+import { DAMAGES } from "../verify/damages.ts";
+import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
 
-let prepared: DamagedLake;
+/** Every kind of damage takes minutes: some that take different ways are tested always, all with COINLAKE_EVERY_DAMAGE=1. */
+const ALWAYS = new Set([
+  "log.db is a new one",
+  "catalog.db is cut off",
+  "a table's pointer is moved to the version before",
+  "maintenance.db is cut off",
+  "two data files are swapped",
+  "a bit of a manifest is flipped",
+  "the offsets in a snapshot's summary are changed",
+  "a bit of a data file of bronze is flipped",
+  "a manifest list of an earlier snapshot is deleted",
+  "hours are dropped and purged",
+  "a seed is dropped",
+  "a table's offsets are moved on",
+  "bronze's offsets are moved back",
+  "bronze's offsets are moved on",
+  "a table's offsets are no JSON",
+  "a column is dropped",
+  "records of bronze are deleted",
+  "records of bronze are doubled",
+  "another writer appends to bronze",
+  "a price of bronze is changed",
+  "a product is mapped to another coin",
+]);
+
+/** Of these nothing is left to repair them by: `restore` is what verify advises, or the value itself was changed before the checksum. */
+const LEFT = /^alerts\.db|^a price of bronze is changed that the log has forgotten$/;
+
+let prepared: RepairedLake;
 before(async () => {
-  prepared = await DamagedLake.make();
+  prepared = await RepairedLake.make();
 });
 after(() => prepared.close());
 beforeEach(() => prepared.reset());
@@ -127,13 +155,13 @@ describe("bronze comes back", () => {
   });
 
   test("from a backup, under its own name", async () => {
-    const root = prepared.backUp();
+    const backup = await prepared.backUp();
     await prepared.pruneLog();
     const file = await prepared.dataFile(BRONZE);
     truncate(file);
     rmSync(await prepared.dataFile(TICKS));
     const bytes = statSync(file).size;
-    await repairs([/put the backup's copy in its place/], { backup: { storage: new FileStorage(), root } });
+    await repairs([/put the backup's copy in its place/], { backup });
     assert.ok(statSync(file).size > bytes);
     assert.equal(globSync("damaged/**/*.parquet", { cwd: prepared.lake.folder }).length, 1);
   });
@@ -150,7 +178,7 @@ describe("bronze comes back", () => {
     assert.deepEqual(done.map(({ outcome }) => outcome), ["repaired"]);
     const lost = lostOffsets((await prepared.load(BRONZE)).metadata, TOPIC);
     assert.ok(countOffsets(lost) > 0);
-    const { checks } = await prepared.verify();
+    const checks = await prepared.verify();
     assert.match(JSON.stringify(checks), new RegExp(`${countOffsets(lost)} acknowledged as lost`));
     assert.deepEqual(await prepared.changedTables(), [BRONZE]);
     // Rows that bronze no longer has the records of are not dropped.
@@ -209,3 +237,25 @@ describe("a lost log", () => {
     await prepared.verify();
   });
 });
+
+test("the damages tested always are known", () => {
+  const titles = new Set(DAMAGES.map(({ title }) => title));
+  assert.deepEqual([...ALWAYS].filter((title) => !titles.has(title)), []);
+});
+
+for (const { title, damage, code, table, mends } of DAMAGES) {
+  if (LEFT.test(title) || (!ALWAYS.has(title) && process.env["COINLAKE_EVERY_DAMAGE"] !== "1")) continue;
+  test(`what verify advises mends: ${title}`, async () => {
+    await damage(prepared.made);
+    const named = table === undefined || mends !== undefined ? {} : { table };
+    const found = await prepared.repair(named);
+    assert.notDeepEqual(found, [], code);
+    // A log that is gone has to be accepted as such.
+    const is_loss_accepted = found.some(({ outcome, action }) => outcome === "impossible" && /accept the loss/.test(action));
+    assert.equal(is_loss_accepted, title.startsWith("log.db"), JSON.stringify(found));
+    const done = await prepared.repair({ ...named, is_loss_accepted, is_applied: true });
+    assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+    await prepared.verify();
+    assert.deepEqual(await prepared.changedTables(), []);
+  });
+}

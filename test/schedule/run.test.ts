@@ -37,6 +37,7 @@ async function drain(dbt: {
     ingest: { run: async () => {}, meanRecordBytes: () => null, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
     transform: {
       waitingRecords: async () => 0,
+      hasBuilt: async () => true,
       catchUp: async () => ({ seconds: answer(dbt.catchUp), cpu_seconds: 1 }),
       test: async () => answer(dbt.test ?? [() => passed]),
     },
@@ -46,6 +47,7 @@ async function drain(dbt: {
     events: {
       reported: ({ level, code }) => void (level === "error" && told.push(code)),
       appended: (records) => told.push(`${records} appended`),
+      stalled: (name, error) => told.push(`${name} ${error === null ? "goes on" : error.code}`),
       caughtUp: (seconds) => told.push(`caught up in ${seconds} s`),
       tested: () => told.push("tested"),
       failed: ({ code }) => told.push(code),
@@ -177,6 +179,7 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
           if (clock.now_us() - start_us > minutes * 60e6) stopping.abort();
           return stopping.signal.aborted ? 0 : records;
         },
+        hasBuilt: async () => true,
         catchUp: async () => {
           increments_s.push(now_s());
           if (error !== undefined) throw error;
@@ -190,7 +193,7 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
       clock,
       signal: stopping.signal,
       is_until_drained: false,
-      events: { reported() {}, appended() {}, caughtUp() {}, tested() {}, failed() {} },
+      events: { reported() {}, appended() {}, stalled() {}, caughtUp() {}, tested() {}, failed() {} },
     });
   } finally {
     await log.close();

@@ -7,7 +7,7 @@ import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
 import { COMPACT_AFTER_COMMITS } from "../../src/schedule/maintain.ts";
-import { Alerts, BackTest, RuleItem, Rules } from "../../src/serve/schemas/alerts.ts";
+import { Alerts, BackTest, RuleItem, Rules, Sinks } from "../../src/serve/schemas/alerts.ts";
 import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
 import { Messages, Topics } from "../../src/serve/schemas/log.ts";
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
@@ -21,7 +21,7 @@ import { Problem, type Page } from "../../src/serve/schemas/values.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 import { parsePrometheus } from "./prometheus.ts";
-import { SIMULATED_SOURCE, startRunning, type Running } from "./running.ts";
+import { itemsOf, problemOf, SIMULATED_SOURCE, startRunning, type Running } from "./running.ts";
 
 const TOPIC = crypto.topic.name;
 
@@ -48,26 +48,8 @@ describe("the API over a running lake", () => {
     await lakes.close();
   });
 
-  async function all<T>(path: string, limit: number): Promise<T[]> {
-    const items: T[] = [];
-    const separator = path.includes("?") ? "&" : "?";
-    for (let cursor: string | null = ""; cursor !== null; ) {
-      const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
-      const page: { items: T[]; next: string | null } = await running.json(`${path}${separator}limit=${limit}${from}`);
-      assert.ok(page.items.length <= limit);
-      items.push(...page.items);
-      cursor = page.next;
-    }
-    return items;
-  }
-
-  async function problem(path: string, init?: RequestInit): Promise<Problem> {
-    const response = await running.get(path, init);
-    assert.equal(response.headers.get("content-type"), "application/problem+json", path);
-    const body = Problem.parse(await response.json());
-    assert.equal(body.status, response.status);
-    return body;
-  }
+  const all = <T>(path: string, limit: number) => itemsOf<T>(running, path, limit);
+  const problem = (path: string, init?: RequestInit) => problemOf(running, path, init);
 
   test("answers each route as its schema says", async () => {
     const routes: [path: string, schema: { parse(value: unknown): unknown }][] = [
@@ -81,6 +63,7 @@ describe("the API over a running lake", () => {
       ["/api/coins/bitcoin/candles", Candles],
       ["/api/unmapped", UnmappedProducts],
       ["/api/rules", Rules],
+      ["/api/sinks", Sinks],
       ["/api/alerts", Alerts],
       ["/api/tables", Tables],
       ["/api/tables/gold.dim_crypto", TableDetail],
@@ -137,8 +120,9 @@ describe("the API over a running lake", () => {
   test("says in the terms of RFC 9457 what is wrong with a request", async () => {
     const cases: [path: string, status: number, code: string][] = [
       ["/api/nothing", 404, "NOT_FOUND"],
-      ["/api/coins/nobody", 404, "NOT_FOUND"],
-      ["/api/coins/nobody/candles", 404, "NOT_FOUND"],
+      ["/api/coins/nobody", 404, "NO_SUCH_SUBJECT"],
+      ["/api/coins/nobody/candles", 404, "NO_SUCH_SUBJECT"],
+      ["/api/answers/1?coin=bitcoyn", 404, "NO_SUCH_SUBJECT"],
       ["/api/coins?limit=0", 400, "BAD_REQUEST"],
       ["/api/coins?limit=1e9", 400, "BAD_REQUEST"],
       ["/api/coins?sort=colour", 400, "BAD_REQUEST"],
@@ -209,10 +193,30 @@ describe("the API over a running lake", () => {
     assert.equal(coin.change_1h_percent, Number(row["change_percent"]));
   });
 
+  test("takes a coin by its id, symbol or name everywhere, and names the nearest for one that it does not know", async () => {
+    const bitcoin = await running.json<Coin>("/api/coins/bitcoin");
+    const candles = await running.json<Candles>("/api/coins/bitcoin/candles");
+    for (const name of ["BTC", "btc", "Bitcoin", "BITCOIN"]) {
+      assert.equal((await running.json<Coin>(`/api/coins/${name}`)).id, bitcoin.id);
+      assert.deepEqual((await running.json<Candles>(`/api/coins/${name}/candles`)).items, candles.items);
+      const answer = await running.json<Answer>(`/api/answers/1?coin=${name}`);
+      assert.equal(answer.parts[0]?.rows[0]?.["crypto_id"], "bitcoin");
+      const rule = { id: "named", name: "Named", subjects: [name, "bitcoin"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+      assert.deepEqual((await (await running.post("/api/rules", rule)).json() as { subjects: unknown }).subjects, ["bitcoin"]);
+      await running.get("/api/rules/named", { method: "DELETE" });
+    }
+    const rule = { name: "Unknown", subjects: ["bitcoyn"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+    for (const refused of [await problem("/api/coins/bitcoyn"), await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) })]) {
+      assert.equal(refused.code, "NO_SUCH_SUBJECT");
+      assert.match(refused.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
+    }
+    assert.deepEqual(await running.json("/api/alerts?subject=BTC"), await running.json("/api/alerts?subject=bitcoin"));
+  });
+
   test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {
     const counted = await lake.rows("select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3");
     for (const [id, updates] of counted) {
-      const [sum] = await lake.rows(`select min(price)::double, max(price)::double from silver.crypto_price_updates where crypto_id = '${id}'`);
+      const [sum] = await lake.rows(`select min(price)::varchar, max(price)::varchar from silver.crypto_price_updates where crypto_id = '${id}'`);
       for (const interval of ["1m", "5m", "15m", "1h", "4h", "1d"]) {
         const pages: Candles[] = [];
         for (let cursor: string | null = ""; cursor !== null; ) {
@@ -249,7 +253,7 @@ describe("the API over a running lake", () => {
       assert.equal(rows, Number(counted), table);
     }
     const detail = await running.json<TableDetail>("/api/tables/silver.crypto_prices_rejected");
-    assert.equal(detail.by_partition.reduce((total, { rows }) => total + rows, 0), detail.rows + detail.deleted_rows);
+    assert.equal(detail.by_partition.reduce((total, { rows }) => total + rows, 0), detail.rows);
     assert.deepEqual(detail.partition_by, ["ingestion_date"]);
     const files = await all<{ rows: number; content: string }>("/api/tables/gold.fact_crypto_ticks/files", 1);
     assert.equal(files.filter(({ content }) => content === "data").length, (await running.json<TableDetail>("/api/tables/gold.fact_crypto_ticks")).files);
@@ -401,6 +405,25 @@ describe("the API over a running lake", () => {
     const parquet = Buffer.from(await (await running.post("/api/sql/export", { sql, format: "parquet" })).arrayBuffer());
     assert.equal(parquet.subarray(0, 4).toString(), "PAR1");
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
+  });
+
+  test("shows a struct with its fields in order; CSV exports no formula, in no value and no header, and numbers stay numbers", async () => {
+    const structs = `select {'__proto__': 1, 'a': 2} as s, {'a': {'__proto__': {'x': 'it''s'}}} as t, [{'2': 1, '1': null}] as u, map {'k': {'__proto__': 5}} as v`;
+    const { rows } = SqlResult.parse(await (await running.post("/api/sql", { sql: structs })).json());
+    assert.deepEqual(rows, [["{'__proto__': 1, 'a': 2}", "{'a': {'__proto__': {'x': 'it''s'}}}", "[{'2': 1, '1': NULL}]", "{'k': {'__proto__': 5}}"]]);
+    const sql = `select '=1+1' as a, '+cmd|x' as "=b", '-5.2' as c, -5.2 as d, '@x' as e, chr(9) || 'x' as f, {'k': '=1'} as g, null as h, '-' as i, '1-1' as j, 'x' as a,
+      '=1'::blob as k, date '2026-01-01' as l, '＝1' as m, [1, -2] as n, '-1e5' as o, interval '-1 day' as p`;
+    const csv = await (await running.post("/api/sql/export", { sql, format: "csv" })).text();
+    assert.equal(csv, `a,'=b,c,d,e,f,g,h,i,j,a_1,k,l,m,n,o,p\n'=1+1,'+cmd|x,-5.2,-5.2,'@x,'\tx,{'k': '=1'},,'-,1-1,x,'=1,2026-01-01,'＝1,"[1, -2]",-1e5,'-1 day\n`.replace("{'k': '=1'}", csv.includes('"{') ? '"{\'k\': \'=1\'}"' : "{'k': '=1'}"));
+  });
+
+  test("wide results that are asked for at once are cut off, and the console goes on", async () => {
+    const sql = "select i, repeat('x', 300) as a, repeat('y', 300) as b from range(100000) t(i)";
+    const ask = async () => SqlResult.parse(await (await running.post("/api/sql", { sql, max_rows: 100_000 })).json());
+    for (const result of await Promise.all([ask(), ask(), ask(), ask()])) {
+      assert.equal(result.truncated_by, "bytes");
+      assert.ok(result.row_count > 1_000);
+    }
   });
 
   test("greets who listens with the id to come back with, before anything has happened", async () => {

@@ -88,10 +88,10 @@ describe("a basket of ticks", () => {
     });
     basket.add(tick("a", 1n, 2_000));
     basket.add(tick("a", 2n, 1_000));
-    basket.add(tick("b", 10n ** 18n, 5));
+    basket.add(tick("b", 10n ** 24n, 5));
     basket.add(tick("a", 3n, 2_000));
     assert.deepEqual(basket.take().ticks.map(({ id, price, updates }) => ({ id, price, updates })), [
-      { id: "a", price: "0.000000000000000003", updates: 3 },
+      { id: "a", price: "0.000000000000000000000003", updates: 3 },
       { id: "b", price: "1", updates: 1 },
     ]);
     assert.equal(basket.is_empty, true);
@@ -112,7 +112,7 @@ describe("a basket of ticks", () => {
         const text = decimalOf(units);
         assert.match(text, /^-?\d+(\.\d*[1-9])?$/);
         const [whole = "", fraction = ""] = text.replace("-", "").split(".");
-        const back = BigInt(whole + fraction.padEnd(18, "0"));
+        const back = BigInt(whole + fraction.padEnd(24, "0"));
         assert.equal(text.startsWith("-") ? -back : back, units);
       }),
     );

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { crypto } from "../../pipelines/crypto.ts";
@@ -10,6 +11,7 @@ import { LiveLake } from "../../src/live/live-lake.ts";
 import type { ConsoleLimits } from "../../src/serve/console/console.ts";
 import type { Stream } from "../../src/serve/schemas/status.ts";
 import type { Served } from "../../src/serve/served.ts";
+import { Problem } from "../../src/serve/schemas/values.ts";
 import { startServer, type RunningServer } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/source/producer.ts";
 import { lastModels, prepareModels } from "../../src/transform/models.ts";
@@ -122,4 +124,27 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     },
   };
   return running;
+}
+
+/** What a paged route lists, page by page. */
+export async function itemsOf<T>(running: Running, path: string, limit: number): Promise<T[]> {
+  const items: T[] = [];
+  const separator = path.includes("?") ? "&" : "?";
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
+    const page: { items: T[]; next: string | null } = await running.json(`${path}${separator}limit=${limit}${from}`);
+    assert.ok(page.items.length <= limit);
+    items.push(...page.items);
+    cursor = page.next;
+  }
+  return items;
+}
+
+/** The problem that a request is answered with. */
+export async function problemOf(running: Running, path: string, init?: RequestInit): Promise<Problem> {
+  const response = await running.get(path, init);
+  assert.equal(response.headers.get("content-type"), "application/problem+json", path);
+  const body = Problem.parse(await response.json());
+  assert.equal(body.status, response.status);
+  return body;
 }

@@ -38,7 +38,7 @@ const MALFORMED: [string, string][] = [
   ["a key that is no text", JSON.stringify({ ...good, key: 1 })],
   ["no time", JSON.stringify({ ...good, ingested_at: undefined })],
   ["a time without a zone", JSON.stringify({ ...good, ingested_at: "2025-10-10T21:00:00" })],
-  ["a number for a time", JSON.stringify({ ...good, ingested_at: 1 })],
+  ["a negative count for a time", JSON.stringify({ ...good, ingested_at: -1 })],
   ["no payload", JSON.stringify({ ...good, payload: undefined })],
   ["a payload that is no text", JSON.stringify({ ...good, payload: {} })],
   ["two payloads", JSON.stringify({ ...good, payload_base64: "AA==" })],

@@ -1,40 +1,34 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
-import { checkSpeed, Pace } from "../../src/source/pace.ts";
+import type { Clock } from "../../src/clock.ts";
 import { waitUntil } from "../../src/source/wait.ts";
-import { FakeClock } from "./fake-clock.ts";
 
-test("A wait ends at its time, is cut into slices, and a moment in the past is not waited for.", async () => {
-  const clock = new FakeClock();
-  const begun_us = clock.now_us();
-  assert.equal(await waitUntil(clock, begun_us + 100_000_001, new AbortController().signal), true);
-  assert.deepEqual(clock.waits_ms, [30_000, 30_000, 30_000, 10_001]);
-  assert.equal(await waitUntil(clock, begun_us, new AbortController().signal), true);
-  assert.equal(clock.waits_ms.length, 4);
-});
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
-test("A wait that is aborted, before or during it, resolves to false at once.", async () => {
-  const abort = new AbortController();
-  const waiting = waitUntil(systemClock, systemClock.now_us() + 60_000_000, abort.signal);
-  abort.abort();
-  assert.equal(await waiting, false);
-  assert.equal(await waitUntil(systemClock, 0, abort.signal), false);
-});
+/** A clock that jumps by so much in the middle of the first wait. */
+function jumpingClock(jump_ms: number): Clock & { waited_ms: number } {
+  let now_ms = 1_800_000_000_000;
+  return {
+    waited_ms: 0,
+    now_us: () => now_ms * 1000,
+    async wait(delay_ms) {
+      if (this.waited_ms === 0) now_ms += jump_ms;
+      now_ms += delay_ms;
+      this.waited_ms += delay_ms;
+    },
+  };
+}
 
-test("A clock that fails is not taken for an abort.", async () => {
-  const clock = { now_us: () => 0, wait: async () => Promise.reject(new Error("broken")) };
-  await assert.rejects(waitUntil(clock, 1000, new AbortController().signal), /broken/);
-});
-
-test("The first moment that a pace is asked for is now, and later ones follow at its speed.", () => {
-  const clock = new FakeClock();
-  const pace = new Pace(clock, 4);
-  const begun_us = clock.now_us();
-  assert.deepEqual([1000, 5000, 200].map((recorded_us) => pace.due_us(recorded_us) - begun_us), [0, 1000, -200]);
-});
-
-test("A speed is max or a number above zero.", () => {
-  for (const speed of [0.01, 1, 5000, "max"] as const) checkSpeed(speed);
-  for (const speed of [0, -1, NaN, Infinity]) assert.throws(() => checkSpeed(speed), RangeError);
-});
+for (const [name, jump_ms, most_ms] of [
+  ["stays right", 0, HOUR_MS],
+  ["is set back by an hour", -HOUR_MS, HOUR_MS],
+  ["is set back by a day", -DAY_MS, HOUR_MS],
+  ["is set forward by a day", DAY_MS, 30_000],
+] as const) {
+  test(`A wait of an hour takes no longer when the clock ${name}.`, async () => {
+    const clock = jumpingClock(jump_ms);
+    assert.equal(await waitUntil(clock, clock.now_us() + HOUR_MS * 1000, new AbortController().signal), true);
+    assert.equal(clock.waited_ms, most_ms);
+  });
+}

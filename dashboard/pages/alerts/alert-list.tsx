@@ -3,6 +3,7 @@ import { Badge, Dot, type Tone } from "../../parts/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
 import { Missing, Price } from "../../parts/figures.tsx";
 import { Age, Moment } from "../../parts/time.tsx";
+import { nameOfCoin } from "../../state/coins.ts";
 import { isOfTicks } from "./words.ts";
 
 const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
@@ -73,8 +74,8 @@ function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
   }
   return (
     <>
-      <a href={`/coins/${encodeURIComponent(subject)}`}>
-        <strong>{subject}</strong>
+      <a href={`/coins/${encodeURIComponent(subject)}`} title={subject}>
+        <strong>{nameOfCoin(subject)}</strong>
       </a>
       {rest}
     </>

@@ -1,13 +1,14 @@
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import { isOfTicks } from "./words.ts";
 
 export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   change: "a price changes",
   crosses: "a price crosses a level",
   volume_spike: "volume jumps",
-  volatility: "a price is restless",
+  volatility: "volatility is high",
   silent: "a source is silent",
   lag: "a layer lags",
-  failed: "a job fails",
+  failed: "an external job fails",
 };
 
 /** A rule while it is typed: every field of every kind as text, so that changing one's mind loses nothing. */
@@ -15,7 +16,7 @@ export interface Draft {
   name: string;
   severity: string;
   kind: string;
-  subjects: string;
+  subjects: readonly string[];
   direction: string;
   side: string;
   level: string;
@@ -29,7 +30,7 @@ export interface Draft {
   seconds: string;
   cooldown_seconds: string;
   hysteresis_percent: string;
-  sinks: string;
+  sinks: readonly string[];
   is_recovery_notified: boolean;
 }
 
@@ -37,7 +38,7 @@ const FRESH: Draft = {
   name: "",
   severity: "warning",
   kind: "change",
-  subjects: "",
+  subjects: [],
   direction: "fall",
   side: "above",
   level: "",
@@ -51,7 +52,7 @@ const FRESH: Draft = {
   seconds: "60",
   cooldown_seconds: "0",
   hysteresis_percent: "0",
-  sinks: "",
+  sinks: [],
   is_recovery_notified: true,
 };
 
@@ -65,44 +66,53 @@ export function draftOf(rule: StoredRule | null): Draft {
     ...(rule.condition.kind === "crosses" ? { side: direction } : rule.condition.kind === "change" ? { direction } : {}),
     name: rule.name,
     severity: rule.severity,
-    subjects: rule.subjects === "all" ? "" : rule.subjects.join(", "),
+    subjects: rule.subjects === "all" ? [] : rule.subjects,
     cooldown_seconds: String(rule.cooldown_seconds),
     hysteresis_percent: String(rule.hysteresis_percent),
-    sinks: rule.sinks.filter((sink) => sink !== "page").join(", "),
+    sinks: rule.sinks.filter((sink) => sink !== "page"),
     is_recovery_notified: rule.is_recovery_notified,
   };
 }
 
-const listOf = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+/**
+ * A number as people write it, as the API takes it: 100,000 and 100 000 are 100000, a dollar sign or unit is dropped. Text that is no
+ * such number stays as typed, for the server to name: 1,5 may be one and a half or fifteen.
+ */
+export function plainNumber(text: string): string {
+  const bare = text.trim().replace(/^\$\s*/, "").replace(/\s*(?:USD|\$|%|s|×)$/i, "");
+  return /^\d{1,3}(?:([, _’'\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$/.test(bare) ? bare.replace(/[, _’'\u00a0\u202f]/g, "") : bare;
+}
+
+const numberOf = (text: string) => Number(plainNumber(text) || Number.NaN);
 
 /** What goes to the server, which alone says whether it is a rule. */
 export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"> & { id?: string } {
-  const subjects = listOf(draft.subjects.toLowerCase());
+  const { subjects } = draft;
   return {
     ...(before === null ? {} : { id: before.id }),
     name: draft.name,
     is_enabled: before?.is_enabled ?? true,
     severity: draft.severity as Rule["severity"],
-    subjects: subjects.length === 0 ? "all" : subjects,
+    subjects: subjects.length === 0 || !isOfTicks(draft.kind) ? "all" : [...subjects],
     condition: conditionOf(draft),
-    cooldown_seconds: Number(draft.cooldown_seconds),
-    hysteresis_percent: Number(draft.hysteresis_percent),
+    cooldown_seconds: numberOf(draft.cooldown_seconds),
+    hysteresis_percent: numberOf(draft.hysteresis_percent),
     is_recovery_notified: draft.is_recovery_notified,
-    sinks: ["page", ...listOf(draft.sinks)],
+    sinks: ["page", ...draft.sinks],
   };
 }
 
 function conditionOf(draft: Draft): Rule["condition"] {
-  const window_minutes = Number(draft.window_minutes);
-  const percent = Number(draft.percent);
-  const seconds = Number(draft.seconds);
+  const window_minutes = numberOf(draft.window_minutes);
+  const percent = numberOf(draft.percent);
+  const seconds = numberOf(draft.seconds);
   switch (draft.kind as Rule["condition"]["kind"]) {
     case "change":
       return { kind: "change", direction: draft.direction as "fall", percent, window_minutes };
     case "crosses":
-      return { kind: "crosses", direction: draft.side as "above", level: draft.level.trim() };
+      return { kind: "crosses", direction: draft.side as "above", level: plainNumber(draft.level) };
     case "volume_spike":
-      return { kind: "volume_spike", window_minutes, times: Number(draft.times), baseline_windows: Number(draft.baseline_windows) };
+      return { kind: "volume_spike", window_minutes, times: numberOf(draft.times), baseline_windows: numberOf(draft.baseline_windows) };
     case "volatility":
       return { kind: "volatility", window_minutes, percent };
     case "silent":

@@ -1,9 +1,13 @@
-import { useSignal, type Signal } from "@preact/signals";
+import { computed, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import type { Page } from "../../../src/serve/schemas/values.ts";
 import { Words } from "../../parts/words.tsx";
 import { ApiError, call } from "../../state/api.ts";
-import { draftOf, KINDS, ruleOf, type Draft } from "./draft.ts";
+import { coins } from "../../state/coins.ts";
+import { useResource } from "../../state/resource.ts";
+import { Choices } from "./choices.tsx";
+import { draftOf, KINDS, plainNumber, ruleOf, type Draft } from "./draft.ts";
 import { isOfTicks } from "./words.ts";
 
 interface FormProps {
@@ -49,41 +53,61 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
         </Field>
         <ConditionFields draft={draft} />
         {is_of_ticks ? (
-          <Field label="Coins, by id; empty for all" wide>
-            <Text draft={draft} name="subjects" placeholder="bitcoin, ethereum" />
-          </Field>
+          <Choices label="Coins" none="all coins" options={coin_options.value} chosen={draft.value.subjects} choose={(subjects) => (draft.value = { ...draft.value, subjects })} />
         ) : null}
-        <Field label="At least between two alerts, s">
+        <Field label="Minimum time between alerts (s)">
           <NumberBox draft={draft} name="cooldown_seconds" />
         </Field>
-        <Field label="Recovered when back by, % of the threshold">
+        <Field label="Recovery margin (% of threshold)">
           <NumberBox draft={draft} name="hysteresis_percent" />
         </Field>
-        <Field label="Tell, besides this page" wide>
-          <Text draft={draft} name="sinks" placeholder="ids of sinks, such as my-webhook" />
-        </Field>
+        <Sinks draft={draft} />
         <label class="check">
           <input type="checkbox" checked={draft.value.is_recovery_notified} onChange={(event) => (draft.value = { ...draft.value, is_recovery_notified: event.currentTarget.checked })} />
-          Tell of the recovery too
+          Notify of the recovery too
         </label>
       </div>
-      {error.value === null ? null : (
-        <p class="form-error" role="alert">
-          {error.value.message} <span class="muted"><Words text={error.value.next_step} /></span>
-        </p>
-      )}
+      {error.value === null ? null : <RuleError error={error.value} />}
       <p class="form-foot">
         <button type="submit" class="button primary" disabled={is_saving.value}>
-          {rule === null ? "Add the rule" : "Keep the changes"}
+          {rule === null ? "Create rule" : "Save"}
         </button>
         <button type="button" class="button" onClick={cancel}>
           Cancel
         </button>
-        <span class="note">{rule === null ? "It judges from now on; use its test for the past." : "A changed rule begins anew: episodes that are open end."}</span>
+        <span class="note">{rule === null ? "Applies from now; “Test on history” shows the past." : "Saving starts the rule again: its open episodes end."}</span>
       </p>
     </form>
   );
 }
+
+/** What the server says of a rule, without the words that say only that it is one. */
+export function RuleError({ error }: { error: ApiError }) {
+  return (
+    <p class="form-error" role="alert">
+      {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")} <span class="muted">{error.code === "BAD_RULE" ? null : <Words text={error.next_step} />}</span>
+    </p>
+  );
+}
+
+/** Channels besides this page; each is made on the command line, because it holds a secret or runs a program. */
+function Sinks({ draft }: { draft: Signal<Draft> }) {
+  const found = useResource<Page<Sink>>("/api/sinks?limit=500").state.value.value;
+  const options = (found?.items ?? []).filter(({ kind }) => kind !== "page").map(({ id, kind, target }) => ({ value: id, name: id, also: [kind, target] }));
+  if (found !== null && options.length === 0 && draft.value.sinks.length === 0) {
+    return (
+      <div class="field wide">
+        <span>Also notify</span>
+        <p class="note">
+          No channel yet: add one with <code>npm run -s coinlake -- rules sinks add</code>
+        </p>
+      </div>
+    );
+  }
+  return <Choices label="Also notify" none="choose a channel" options={options} chosen={draft.value.sinks} choose={(sinks) => (draft.value = { ...draft.value, sinks })} />;
+}
+
+const coin_options = computed(() => (coins.value ?? []).map(({ id, name, symbol }) => ({ value: id, name, also: [symbol] })));
 
 function ConditionFields({ draft }: { draft: Signal<Draft> }) {
   const { kind } = draft.value;
@@ -100,7 +124,7 @@ function ConditionFields({ draft }: { draft: Signal<Draft> }) {
             <Choice draft={draft} name="side" options={["above", "below", "either"]} />
           </Field>
           <Field label="Level, USD">
-            <Text draft={draft} name="level" is_required placeholder="100000" />
+            <Text draft={draft} name="level" is_required placeholder="100,000" is_number />
           </Field>
         </>
       ) : null}
@@ -162,12 +186,18 @@ interface BoxProps {
   name: keyof Draft;
 }
 
-function Text({ draft, name, is_required = false, placeholder = "" }: BoxProps & { is_required?: boolean; placeholder?: string }) {
-  return <input type="text" required={is_required} placeholder={placeholder} value={String(draft.value[name])} onInput={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })} />;
+function Text({ draft, name, is_required = false, is_number = false, placeholder = "" }: BoxProps & { is_required?: boolean; is_number?: boolean; placeholder?: string }) {
+  const read = (input: HTMLInputElement) => {
+    const is_wrong = is_number && input.value !== "" && !/^\d+(?:\.\d+)?$/.test(plainNumber(input.value));
+    input.setCustomValidity(is_wrong ? "A number such as 0.5 or 100,000" : "");
+    draft.value = { ...draft.value, [name]: input.value };
+  };
+  return <input type="text" inputMode={is_number ? "decimal" : "text"} required={is_required} placeholder={placeholder} value={String(draft.value[name])} onInput={(event) => read(event.currentTarget)} />;
 }
 
+/** Not the browser's own input for numbers: it takes 100,000 for nothing. */
 function NumberBox({ draft, name }: BoxProps) {
-  return <input type="number" step="any" required value={String(draft.value[name])} onInput={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })} />;
+  return <Text draft={draft} name={name} is_required is_number />;
 }
 
 function Choice({ draft, name, options, names = {} }: BoxProps & { options: readonly string[]; names?: Readonly<Record<string, string>> }) {

@@ -5,10 +5,10 @@ import { formatCount, plural } from "../../format/number.ts";
 import { Badge, Dot } from "../../parts/badge.tsx";
 import { Empty } from "../../parts/states.tsx";
 import { Moment } from "../../parts/time.tsx";
-import { Words } from "../../parts/words.tsx";
 import { ApiError, call } from "../../state/api.ts";
+import { nameOfCoin } from "../../state/coins.ts";
 import { AlertTable } from "./alert-list.tsx";
-import { RuleForm } from "./rule-form.tsx";
+import { RuleError, RuleForm } from "./rule-form.tsx";
 import { isOfTicks, sayCondition, saySubjects } from "./words.ts";
 
 interface RulesProps {
@@ -20,7 +20,7 @@ export function RuleList({ rules, reload }: RulesProps) {
   const editing = useSignal<string | null>(null);
   return (
     <>
-      {rules.length === 0 ? <Empty title="No rule">Without a rule nothing is watched. A rule names a condition and the coins; it judges every tick from the moment it is added.</Empty> : null}
+      {rules.length === 0 ? <Empty title="No rule">Without a rule nothing is watched. A rule names a condition and the coins; it applies to every tick from the moment it is created.</Empty> : null}
       <ul class="rules">
         {rules.map((rule) => (
           <li key={rule.id}>
@@ -110,17 +110,15 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
         <div class="rule-words">
           <strong>{rule.name}</strong> {rule.is_enabled ? null : <Badge>off</Badge>}
           <p class="note">
-            <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} /> {rule.severity}: {saySubjects(rule)} {sayCondition(rule.condition)}
-            {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s apart` : ""}
-            {rule.hysteresis_percent > 0 ? `; over when back by ${rule.hysteresis_percent} %` : ""}; tells {rule.sinks.join(", ") || "nobody"}
+            <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} /> {rule.severity}: {saySubjects(rule, nameOfCoin)} {sayCondition(rule.condition)}
+            {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s between alerts` : ""}
+            {rule.hysteresis_percent > 0 ? `; recovery margin ${rule.hysteresis_percent} %` : ""}; notifies: {rule.sinks.map((sink) => (sink === "page" ? "this page" : sink)).join(", ") || "nobody"}
           </p>
         </div>
         <Buttons rule={rule} actions={actions} edit={edit} />
       </div>
       {error.value === null ? null : (
-        <p class="form-error" role="alert">
-          {error.value.message} <span class="muted"><Words text={error.value.next_step} /></span>
-        </p>
+        <RuleError error={error.value} />
       )}
       {tested.value === null ? null : <Tested test={tested.value} close={() => (tested.value = null)} />}
     </>

@@ -1,8 +1,11 @@
 import type { StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import { formatExact } from "../../format/decimal.ts";
 
 type Condition = StoredRule["condition"];
 
 const DIRECTIONS: Record<string, string> = { fall: "down", rise: "up", either: "up or down" };
+
+const CROSSES: Record<string, string> = { above: "rises above", below: "falls below", either: "crosses" };
 
 /** A condition as people say it. */
 export function sayCondition(condition: Condition): string {
@@ -10,11 +13,11 @@ export function sayCondition(condition: Condition): string {
     case "change":
       return `${DIRECTIONS[condition.direction] ?? condition.direction} more than ${condition.percent} % within ${condition.window_minutes} min`;
     case "crosses":
-      return `price crosses ${condition.level} USD${condition.direction === "either" ? "" : `, to ${condition.direction}`}`;
+      return `price ${CROSSES[condition.direction] ?? condition.direction} ${formatExact(condition.level)} USD`;
     case "volume_spike":
       return `traded volume of ${condition.window_minutes} min over ${condition.times}× the mean of the ${condition.baseline_windows} windows before`;
     case "volatility":
-      return `volatility over ${condition.percent} % a minute, within ${condition.window_minutes} min`;
+      return `volatility above ${condition.percent} % per minute, over ${condition.window_minutes} min`;
     case "silent":
       return `${condition.source === "all" ? "any source" : condition.source} silent for ${condition.seconds} s`;
     case "lag":
@@ -29,8 +32,9 @@ export function isOfTicks(kind: string): boolean {
   return kind !== "silent" && kind !== "lag" && kind !== "failed";
 }
 
-export function saySubjects({ subjects, condition }: Pick<StoredRule, "subjects" | "condition">): string {
+export function saySubjects({ subjects, condition }: Pick<StoredRule, "subjects" | "condition">, nameOf: (id: string) => string): string {
   if (!isOfTicks(condition.kind)) return "";
   if (subjects === "all") return "every coin";
-  return subjects.length > 3 ? `${subjects.slice(0, 3).join(", ")} and ${subjects.length - 3} more` : subjects.join(", ");
+  const names = subjects.slice(0, 3).map(nameOf).join(", ");
+  return subjects.length > 3 ? `${names} and ${subjects.length - 3} more` : names;
 }

@@ -4,10 +4,10 @@ import type { Candle, Interval } from "../../../pipelines/crypto/api/schemas.ts"
 import { CandleChart } from "../../charts/candle-chart.ts";
 import { toNumber } from "../../format/decimal.ts";
 import { plural } from "../../format/number.ts";
-import { formatMoment, zoneName } from "../../format/time.ts";
+import { formatDate, formatMoment, zoneName } from "../../format/time.ts";
 import { Amount, Change, Price } from "../../parts/figures.tsx";
 import { Empty, Failure, Skeleton } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { CandleStart } from "../../parts/time.tsx";
 import { palette, zone } from "../../state/settings.ts";
 import { STEPS_S, type CandleFeed } from "./feed.ts";
 
@@ -15,12 +15,12 @@ function changeOf({ open, close }: Candle): number {
   return (100 * (toNumber(close) - toNumber(open))) / toNumber(open);
 }
 
-function Legend({ candle }: { candle: Candle | undefined }) {
+function Legend({ candle, interval }: { candle: Candle | undefined; interval: Interval }) {
   if (candle === undefined) return <div class="legend">&nbsp;</div>;
   return (
     <div class="legend" aria-live="polite">
       <span>
-        <Moment at={candle.time} is_full />
+        <CandleStart at={candle.time} interval={interval} />
       </span>
       {(["open", "high", "low", "close"] as const).map((name) => (
         <span key={name}>
@@ -40,10 +40,12 @@ function Legend({ candle }: { candle: Candle | undefined }) {
 function summaryOf(candles: readonly Candle[], name: string, interval: Interval): string {
   const [first, last] = [candles[0], candles.at(-1)];
   if (first === undefined || last === undefined) return `${name}: no candles`;
-  const moment = (time: string) => formatMoment(Date.parse(time), zone.value);
+  const is_of_days = interval.endsWith("d");
+  const moment = (time: string) => (is_of_days ? formatDate(Date.parse(time), "utc") : formatMoment(Date.parse(time), zone.value));
+  const zone_name = is_of_days ? "UTC" : zoneName(zone.value, Date.parse(last.time));
   const low = candles.reduce((a, b) => (toNumber(b.low) < toNumber(a.low) ? b : a)).low;
   const high = candles.reduce((a, b) => (toNumber(b.high) > toNumber(a.high) ? b : a)).high;
-  const span = `${candles.length} candles of ${interval} from ${moment(first.time)} to ${moment(last.time)} ${zoneName(zone.value, Date.parse(last.time))}`;
+  const span = `${candles.length} candles of ${interval} from ${moment(first.time)} to ${moment(last.time)} ${zone_name}`;
   return `${name} in US dollars: ${span}; low ${low}, high ${high}, last ${last.close}. Arrow keys walk through them, plus and minus zoom.`;
 }
 
@@ -105,7 +107,7 @@ export function Chart({ feed, name, interval }: ChartProps) {
   };
   return (
     <>
-      <Legend candle={pointed.value ?? candles?.at(-1)} />
+      <Legend candle={pointed.value ?? candles?.at(-1)} interval={interval} />
       <div class="chart-frame">
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- arrow keys walk through the candles */}
         <div ref={place} class="chart" tabIndex={0} role="group" aria-label={candles === null ? `${name}: loading candles` : summaryOf(candles, name, interval)} onKeyDown={onKeyDown} />

@@ -1,12 +1,16 @@
 import { signal } from "@preact/signals";
 import type { Candle, Candles, Interval } from "../../../pipelines/crypto/api/schemas.ts";
 import { compareDecimals } from "../../format/decimal.ts";
+import { parseMicros } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { onEvent } from "../../state/events.ts";
+import { joinCandles, refreshFrom } from "./candles.ts";
 
 export const STEPS_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
 
 const PAGE = 500;
+/** The most that the API gives at once. */
+const MAX_PAGE = 5_000;
 const REFRESH_MS = 10_000;
 const RETRY_MS = 4_000;
 /** As many as a chart stays quick with. */
@@ -27,6 +31,8 @@ export class CandleFeed {
   readonly #at: string | null;
   readonly #abort = new AbortController();
   #older: string | null = null;
+  /** Time of the newest candle that the lake has answered: later ones are known from ticks alone, and ticks may be missed. */
+  #answered: string | null = null;
   #is_loading_older = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #stopHearing: (() => void) | null = null;
@@ -43,9 +49,14 @@ export class CandleFeed {
   start(): void {
     void this.#load();
     if (this.#at !== null) return;
-    this.#stopHearing = onEvent("ticks", ({ ticks }) => {
-      for (const { id, price, price_at } of ticks) if (id === this.#id) this.#hear(price, price_at);
-    });
+    const stops = [
+      onEvent("ticks", ({ ticks }) => {
+        for (const { id, price, price_at } of ticks) if (id === this.#id) this.#hear(price, price_at);
+      }),
+      // Events were missed: the lake is asked at once what they said.
+      onEvent("gap", () => this.#refreshSoon()),
+    ];
+    this.#stopHearing = () => stops.forEach((stop) => stop());
   }
 
   stop(): void {
@@ -77,11 +88,15 @@ export class CandleFeed {
     const shown = this.candles.peek();
     let wait_ms = REFRESH_MS;
     try {
-      // Once the chart stands, what may still change is the end of it.
-      const limit = shown === null || shown.length === 0 ? PAGE : 12;
-      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, limit }), this.#abort.signal);
-      if (limit === PAGE) this.#older = page.next;
-      this.candles.value = merge(shown ?? [], page.items);
+      // Once the chart is drawn, only its end changes: everything since the last answer, however long ago that was.
+      const from = shown === null || shown.length === 0 || this.#answered === null ? null : refreshFrom(this.#answered, STEPS_S[this.#interval]);
+      const asked = from === null ? { limit: PAGE } : { limit: MAX_PAGE, from };
+      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, ...asked }), this.#abort.signal);
+      // More is missing than one answer holds: the chart starts from this answer.
+      const is_fresh = from === null || page.next !== null;
+      if (is_fresh) this.#older = page.next;
+      this.candles.value = is_fresh ? joinCandles([], page.items, null) : joinCandles(this.candles.peek() ?? [], page.items, from);
+      this.#answered = page.items.at(-1)?.time ?? this.#answered;
       if (this.#newest !== null) this.#take(this.#newest.price, this.#newest.price_at, 0);
       this.snapshots.value = page.snapshots;
       this.error.value = null;
@@ -94,15 +109,30 @@ export class CandleFeed {
       this.retry_at_ms.value = Date.now() + wait_ms;
     }
     if (this.#at !== null && this.error.peek() === null) return;
-    this.#timer = setTimeout(() => void this.#load(), wait_ms);
+    this.#wait(wait_ms);
+  }
+
+  #wait(wait_ms: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#load();
+    }, wait_ms);
+  }
+
+  /** Unless an answer is awaited already. */
+  #refreshSoon(): void {
+    if (this.#timer !== null) this.#wait(0);
   }
 
   #hear(price: string, price_at: string): void {
-    this.#newest = { price, price_at };
-    this.#take(price, price_at, 1);
+    const is_newest = this.#newest === null || parseMicros(price_at) >= parseMicros(this.#newest.price_at);
+    if (is_newest) this.#newest = { price, price_at };
+    this.#take(price, price_at, 1, is_newest);
   }
 
-  #take(price: string, price_at: string, updates: 0 | 1): void {
+  /** A tick that is not the newest may be a candle's highest or lowest, but not its close. */
+  #take(price: string, price_at: string, updates: 0 | 1, is_newest = true): void {
     const shown = this.candles.peek();
     if (shown === null) return;
     const step_ms = STEPS_S[this.#interval] * 1000;
@@ -115,16 +145,9 @@ export class CandleFeed {
     } else if (last !== undefined && time_ms === last_ms) {
       const high = compareDecimals(price, last.high) > 0 ? price : last.high;
       const low = compareDecimals(price, last.low) < 0 ? price : last.low;
-      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close: price, price_updates: last.price_updates + updates }];
+      const close = is_newest ? price : last.close;
+      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close, price_updates: last.price_updates + updates }];
     }
     // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
   }
-}
-
-/** What is shown, with what the lake says in place of it where both speak. */
-function merge(shown: readonly Candle[], fresh: readonly Candle[]): readonly Candle[] {
-  const first = fresh[0]?.time;
-  if (first === undefined) return shown;
-  const newest = fresh.at(-1)?.time ?? first;
-  return [...shown.filter(({ time }) => Date.parse(time) < Date.parse(first)), ...fresh, ...shown.filter(({ time }) => Date.parse(time) > Date.parse(newest))];
 }

@@ -64,7 +64,7 @@ export function TopicFigures({ topic }: { topic: Topic }) {
 function Lag({ topic }: { topic: Topic }) {
   const greatest = Math.max(1, ...topic.lag.map(({ records }) => records));
   return (
-    <Panel title="Who has read how far" note="records behind the end of the log" is_flush>
+    <Panel title="Consumer lag" note="records behind the end of the log" is_flush>
       <table class="grid-table">
         <thead>
           <tr>

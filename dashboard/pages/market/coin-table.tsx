@@ -11,7 +11,7 @@ import { bothZones } from "../../parts/time.tsx";
 import { moveThroughRows } from "../../parts/rows.ts";
 import { go, parameters, setParameters } from "../../router.ts";
 import { now_ms } from "../../state/clock.ts";
-import { coins, coins_error, coins_retry_at_ms, priceOf } from "../../state/coins.ts";
+import { coins, coins_error, coins_retry_at_ms, changeAt, priceOf } from "../../state/coins.ts";
 import { arrange, COLUMNS, isSort, type Sort } from "./sorting.ts";
 
 /** A price older than this is greyed: it may have moved since. */
@@ -25,6 +25,16 @@ function PriceCell({ coin }: { coin: Coin }) {
   return (
     <td class={`col-price ${flashOf(live)}`}>
       <Price value={price} />
+    </td>
+  );
+}
+
+/** As of the price shown beside it. */
+function ChangeCell({ coin, over }: { coin: Coin; over: "1h" | "24h" }) {
+  const percent = changeAt(coin, over, priceOf(coin.id).value.price);
+  return (
+    <td class={over === "1h" ? "col-hour" : "col-day"}>
+      <Change percent={percent} why={over === "1h" ? "no price an hour ago" : "no price 24 hours ago"} />
     </td>
   );
 }
@@ -82,12 +92,8 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
         {coin.is_delisted ? <span class="badge warn">delisted</span> : null}
       </td>
       <PriceCell coin={coin} />
-      <td class="col-hour">
-        <Change percent={coin.change_1h_percent} why="no price an hour ago" />
-      </td>
-      <td class="col-day">
-        <Change percent={coin.change_24h_percent} why="no price 24 hours ago" />
-      </td>
+      <ChangeCell coin={coin} over="1h" />
+      <ChangeCell coin={coin} over="24h" />
       <td class="col-volume">
         <Amount value={coin.volume_24h} />
       </td>

@@ -6,7 +6,7 @@ import { Amount, Change, flashOf, Missing, Price } from "../../parts/figures.tsx
 import { Skeleton } from "../../parts/states.tsx";
 import { Age, Countdown, Moment } from "../../parts/time.tsx";
 import { onEvent } from "../../state/events.ts";
-import { coins, priceOf } from "../../state/coins.ts";
+import { changeAt, coinOf, nameOfCoin, priceOf } from "../../state/coins.ts";
 import { status, status_error } from "../../state/status.ts";
 import { useResource } from "../../state/resource.ts";
 import { useEffect } from "preact/hooks";
@@ -48,12 +48,15 @@ interface NowProps {
   /** As asked: ticks that came since take precedence. */
   asked: { price: string | null; price_at: string | null; source: string | null };
   /** The change over the last hour at a price. */
-  changeAt: (price: string) => number | null;
+  changeOf: (price: string) => number | null;
 }
 
-function PriceNow({ id, question, asked, changeAt }: NowProps) {
+function PriceNow({ id, question, asked, changeOf }: NowProps) {
   const live = priceOf(id).value;
   const price = live.price ?? asked.price;
+  const coin = coinOf(id);
+  // From the list where it has the coin: tile and row then show the same.
+  const change = price === null ? null : coin === null ? changeOf(price) : changeAt(coin, "1h", price);
   return (
     <Tile
       number={1}
@@ -66,7 +69,7 @@ function PriceNow({ id, question, asked, changeAt }: NowProps) {
       }
       detail={
         <>
-          <Change percent={price === null ? null : changeAt(price)} why="no price an hour before" /> <span class="muted">in the last hour</span>
+          <Change percent={change} why="no price an hour before" /> <span class="muted">in the last hour</span>
         </>
       }
       foot={
@@ -84,15 +87,15 @@ function Now({ answer }: { answer: Answer }) {
   if (row === null || id === null) return <Tile number={1} name="Bitcoin now" question={answer.title} figure={<Missing why={noteOf(answer)} />} detail={<span class="muted">{noteOf(answer)}</span>} foot={<AsOf answer={answer} />} />;
   const before = row["price_hour_ago"] ?? null;
   // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
-  const changeAt = (price: string) => (before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before));
-  return <PriceNow id={id} question={answer.title} asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }} changeAt={changeAt} />;
+  const changeOf = (price: string) => (before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before));
+  return <PriceNow id={id} question={answer.title} asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }} changeOf={changeOf} />;
 }
 
 /** The same from the list of coins, which may be there before the answer is. */
 function NowFromList() {
-  const coin = coins.value?.find(({ id }) => id === "bitcoin") ?? null;
+  const coin = coinOf("bitcoin");
   if (coin === null) return <TilePlace name="Bitcoin now" />;
-  return <PriceNow id={coin.id} question="Bitcoin now" asked={coin} changeAt={() => coin.change_1h_percent} />;
+  return <PriceNow id={coin.id} question="Bitcoin now" asked={coin} changeOf={() => coin.change_1h_percent} />;
 }
 
 function Volatile({ answer }: { answer: Answer }) {
@@ -111,7 +114,7 @@ function Volatile({ answer }: { answer: Answer }) {
             <span class="figure">σ {formatFigure(Number(percent))} %</span><span class="muted"> /min</span>
           </>
         ) : (
-          <span class="muted">{noteOf(answer)}</span>
+          <span class="muted">{row?.["reason"] ? `not measured: ${row["reason"]}` : noteOf(answer)}</span>
         )
       }
       foot={row?.["minutes_used"] ? <>{formatCount(Number(row["minutes_used"]))} min since 00:00 UTC</> : <AsOf answer={answer} />}
@@ -139,7 +142,7 @@ function TwoHoursAgo({ answer }: { answer: Answer }) {
       figure={<Price value={then} why={noteOf(answer)} with_unit />}
       detail={
         <>
-          <span class="muted">the lake said</span> <Price value={said} why={noteOf(answer, 1)} />
+          <span class="muted">the tables held then:</span> {said === null ? <span class="muted" title={noteOf(answer, 1)}>no snapshot that old</span> : <Price value={said} />}
           {then !== null && said !== null && compareDecimals(then, said) === 0 ? <span class="muted"> (same)</span> : null}
         </>
       }
@@ -169,7 +172,7 @@ function Falls({ answer }: { answer: Answer }) {
       detail={
         latest ? (
           <>
-            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span> {latest["crypto_id"]}
+            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span> {nameOfCoin(latest["crypto_id"] ?? "")}
           </>
         ) : (
           <span class="muted">no coin fell that far, that fast</span>

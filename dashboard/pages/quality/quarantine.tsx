@@ -9,6 +9,7 @@ import { parameters, setParameters } from "../../router.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { useResource } from "../../state/resource.ts";
 import { formatJson } from "../log/json.ts";
+import { sayReason } from "./reasons.ts";
 
 const PAGE = 25;
 const REFRESH_MS = 10_000;
@@ -54,7 +55,7 @@ interface ReasonProps {
 
 function Reason({ name, count, total, last_at, is_chosen, choose }: ReasonProps) {
   return (
-    <button type="button" class="reason" aria-pressed={is_chosen} onClick={choose}>
+    <button type="button" class="reason" aria-pressed={is_chosen} title={sayReason(name)} onClick={choose}>
       <span class="reason-head">
         <span>{name.replaceAll("_", " ")}</span>
         <span class="figure">{formatCount(count)}</span>
@@ -122,6 +123,7 @@ function Element({ element }: { element: RefusedElement }) {
         </span>{" "}
         <code>{(element.element ?? "(no text)").slice(0, 160)}</code>
       </summary>
+      {sayReason(reason) === "" ? null : <p>Rejected: {sayReason(reason)}.</p>}
       <p class="note">
         Element {element_index} of the record at partition {partition}, offset {offset} of {element.topic}; received <Moment at={ingested_at} is_full />. {plural((element.element ?? "").length, "character")}.
       </p>

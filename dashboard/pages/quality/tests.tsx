@@ -11,20 +11,19 @@ const TONES: Record<string, Tone> = { pass: "good", fail: "bad", error: "bad", w
 const ORDER = ["error", "fail", "warn", "skipped", "pass"];
 const SHOWN = 12;
 
-/** The last run of dbt's tests over the whole lake: what failed first. */
-export function Tests({ tests }: { tests: Quality["tests"] }) {
+/** The last result of each dbt test, failures first. */
+export function Tests({ tests, has_tables }: { tests: Quality["tests"]; has_tables: boolean }) {
   const is_whole = useSignal(false);
   if (tests === null) {
     return (
       <Panel title="Tests">
-        <Empty title="Not run yet">
+        <Empty title={has_tables ? "Not run yet" : "Not run: no tables yet"}>
           The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal: <code>npm run -s coinlake -- dbt test</code>
         </Empty>
       </Panel>
     );
   }
-  // Besides its tests dbt names the statements that it runs around them.
-  const sorted = tests.nodes.filter(({ status }) => status !== "success").toSorted((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || a.name.localeCompare(b.name));
+  const sorted = tests.nodes.toSorted((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || a.name.localeCompare(b.name));
   const shown = is_whole.value ? sorted : sorted.slice(0, SHOWN);
   const verdict = tests.failed === 0 ? `all ${tests.passed} passed` : `${tests.failed} failed, ${tests.passed} passed`;
   return (

@@ -58,9 +58,9 @@ export function ResultChart({ result }: { result: SqlResult }) {
   return (
     <div class="result-chart">
       <div class="chart-bar">
-        <Pick name="across" result={result} value={choice.x} choose={(x) => (chosen.value = { ...choice, x })} />
-        <Pick name="up" result={result} value={choice.y} choose={(y) => (chosen.value = { ...choice, y })} of={isNumeric} />
-        {is_over_time ? <Pick name="a line for each" result={result} value={choice.by} choose={(by) => (chosen.value = { ...choice, by })} with_none /> : null}
+        <Pick name="X" result={result} value={choice.x} choose={(x) => (chosen.value = { ...choice, x })} />
+        <Pick name="Y" result={result} value={choice.y} choose={(y) => (chosen.value = { ...choice, y })} of={isNumeric} />
+        {is_over_time ? <Pick name="series" result={result} value={choice.by} choose={(by) => (chosen.value = { ...choice, by })} with_none /> : null}
       </div>
       {is_over_time ? <Lines lines={linesOf(result, choice)} y={result.columns[choice.y]?.name ?? ""} /> : <Bars result={result} choice={choice} />}
     </div>

@@ -94,3 +94,38 @@
 {% endmacro %}
 
 {% macro spark__widen_column(target, column) %}alter table {{ target }} alter column {{ column.name }} type {{ column.dtype }}{% endmacro %}
+
+{#
+    Four kinds of commits, each of which leaves a table that every reader understands: the new columns come beside the old ones, all rows are
+    written with both, the old ones go, the new ones take their names. A run that was killed before the old ones went begins again.
+#}
+{% macro spark__rescale_columns(target, present_columns, rescaled) %}
+    {% set present = present_columns | map(attribute='name') | list %}
+    {% set kept = [] %}
+    {% for name in present if not name.endswith('__rescaled') %}{% do kept.append(name) %}{% endfor %}
+    {% set values = [] %}
+    {% set added = [] %}
+    {% for column in rescaled %}
+        {% set name = column.name ~ '__rescaled' %}
+        {% do added.append(name) %}
+        {% do values.append('try_cast(' ~ column.name ~ ' as ' ~ column.dtype ~ ')') %}
+        {% if name not in present %}{% do run_query('alter table ' ~ target ~ ' add column ' ~ name ~ ' ' ~ column.dtype) %}{% endif %}
+    {% endfor %}
+    {% do clear_summary(offsets_property()) %}
+    {% do run_query(
+        'insert overwrite ' ~ target ~ ' (' ~ ((kept + added) | join(', ')) ~ ') select ' ~ ((kept + values) | join(', ')) ~ ' from ' ~ target
+    ) %}
+    {% for column in rescaled %}{% do rename_rescaled(target, column.name, true) %}{% endfor %}
+{% endmacro %}
+
+{% macro rename_rescaled(target, name, has_old) %}
+    {% if has_old %}{% do run_query('alter table ' ~ target ~ ' drop column ' ~ name) %}{% endif %}
+    {% do run_query('alter table ' ~ target ~ ' rename column ' ~ name ~ '__rescaled to ' ~ name) %}
+{% endmacro %}
+
+{% macro spark__finish_rescaling(target, present, columns) %}
+    {% for column in columns if column.name not in present and column.name ~ '__rescaled' in present %}
+        {% do rename_rescaled(target, column.name, false) %}
+        {% do present.update({column.name: column.dtype}) %}
+    {% endfor %}
+{% endmacro %}

@@ -20,8 +20,8 @@
 {%- endmacro %}
 
 {# Of Java's formatters this one rounds the double itself; the others round its shortest text. #}
-{% macro spark__significant(figure) -%}
-    try_cast(format_number({{ figure }}, '0.00000000000000E0') as decimal(38, 18))
+{% macro spark__significant(figure, type) -%}
+    try_cast(format_number({{ figure }}, '0.00000000000000E0') as {{ type }})
 {%- endmacro %}
 
 {#

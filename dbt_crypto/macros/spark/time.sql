@@ -10,8 +10,13 @@
     unix_micros({{ timestamp }}) div 60000000
 {%- endmacro %}
 
-{% macro spark__time_since_epoch(count, unit_us) -%}
-    timestamp_micros(try_cast(try_multiply({{ decimal_of(count, 'decimal(38, 9)') }}, {{ unit_us }}) as bigint))
+{% macro spark__time_since_epoch(count) -%}
+    timestamp_micros(case
+        when {{ count }} < {{ least_count('milliseconds') }} then try_cast(try_multiply({{ count }}, 1000000) as bigint)
+        when {{ count }} < {{ least_count('microseconds') }} then try_cast(try_multiply({{ count }}, 1000) as bigint)
+        when {{ count }} < {{ least_count('nanoseconds') }} then try_cast({{ count }} as bigint)
+        else try_cast({{ count }} as bigint) div 1000
+    end)
 {%- endmacro %}
 
 {# Spark would take years, months and bare times of day too, the latter as of today. #}

@@ -137,34 +137,40 @@ named as (
             'trade': 'field.timestamp',
             'trade_row': value_at('row_values', 3),
         }) }} as event_text,
-        {{ decimal_of('field.total_volume') }} as given_volume_24h,
-        {{ decimal_of('field.market_cap') }} as given_market_cap,
-        {{ decimal_of('field.price_change_percentage_1h_in_currency') }} as percent_change_1h
+        field.total_volume as volume_24h_text,
+        field.market_cap as market_cap_text,
+        field.price_change_percentage_1h_in_currency as percent_change_1h_text
     from recognised_fields
 
 ),
 
-{# Products are told apart in upper case: no source has two that differ in their case alone. #}
 numbered as (
 
     select
         *,
-        upper(product_name) as product,
+        {{ product_of_name('product_name') }} as product,
         case when {{ matches('trade_id', '0|[1-9][0-9]{0,18}') }} then try_cast(trade_id as bigint) end as trade_number
     from named
 
 ),
 
-{# Which coin it is: pages say so, a product is looked up, and one that is not found is a coin of its own. #}
+{# Which coin it is: pages say so, a product is looked up, and one that is not found is a coin of its own, under its source's name. #}
 identified as (
 
     select
         numbered.*,
-        coalesce(products.crypto_id, lower(case when numbered.format = 'page' then numbered.given_id else numbered.product_name end)) as crypto_id,
+        coalesce(
+            products.crypto_id,
+            case
+                when numbered.format = 'page' then lower(numbered.given_id)
+                when {{ is_exchange_product('numbered') }} then {{ id_of_product('numbered.source', 'numbered.product') }}
+                else lower(numbered.product_name)
+            end
+        ) as crypto_id,
         coalesce(products.symbol, numbered.given_symbol, numbered.product) as symbol,
         case
             when products.crypto_id is not null then true
-            when numbered.product is not null and numbered.source in ({{ mapped_sources() }}) then false
+            when {{ is_exchange_product('numbered') }} then false
         end as is_mapped
     from numbered
     left join {{ ref('crypto_products') }} as products
@@ -176,10 +182,11 @@ priced as (
 
     select
         *,
-        {{ unless_below(0, 'given_volume_24h') }} as volume_24h,
-        {{ unless_below(0, 'given_market_cap') }} as market_cap,
-        {{ decimal_of('price_text') }} as price,
-        {{ decimal_of('volume_text', 'decimal(38, 8)') }} as given_volume,
+        {{ decimal_of('volume_24h_text', amount_type()) }} as given_volume_24h,
+        {{ decimal_of('market_cap_text', amount_type()) }} as given_market_cap,
+        {{ decimal_of('percent_change_1h_text') }} as percent_change_1h,
+        {{ decimal_of('price_text', price_type()) }} as price,
+        {{ decimal_of('volume_text', amount_type()) }} as given_volume,
         {{ event_time('event_text') }} as price_at
     from identified
 
@@ -189,6 +196,8 @@ judged as (
 
     select
         *,
+        {{ unless_below(0, 'given_volume_24h') }} as volume_24h,
+        {{ unless_below(0, 'given_market_cap') }} as market_cap,
         {{ unless_below(0, 'given_volume') }} as traded_volume,
         coalesce(
             refusal,
@@ -200,12 +209,23 @@ judged as (
                 when price is null or price = 0 or price > {{ var('max_price_usd') }} then 'price_out_of_range'
                 when event_text is null then 'missing_time'
                 when price_at is null or not {{ is_finite('price_at') }} then 'invalid_time'
+                when price_at < {{ first_time() }} then 'time_before_2009'
                 -- what fills a gap is late by nature
                 when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill then 'late_event'
                 when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
             end
         ) as reason
     from priced
+
+),
+
+valued as (
+
+    select
+        *,
+        -- the quote of a product that is not mapped may be no dollar
+        case when is_mapped is distinct from false then {{ value_of('traded_volume', 'price') }} end as traded_volume_usd
+    from judged
 
 )
 
@@ -235,8 +255,16 @@ select
     market_cap,
     percent_change_1h,
     traded_volume,
-    -- the quote of a product that is not mapped may be no dollar
-    case when is_mapped is distinct from false then {{ product_of('traded_volume', 'price') }} end as traded_volume_usd,
+    traded_volume_usd,
+    nullif(concat_ws(
+        ',',
+        {{ name_if_dropped('volume_24h', 'volume_24h_text', 'volume_24h') }},
+        {{ name_if_dropped('market_cap', 'market_cap_text', 'market_cap') }},
+        {{ name_if_dropped('percent_change_1h', 'percent_change_1h_text', 'percent_change_1h') }},
+        {{ name_if_dropped('traded_volume', 'volume_text', 'traded_volume') }},
+        case when is_mapped is distinct from false then {{ name_if_dropped('traded_volume_usd', 'traded_volume', 'traded_volume_usd') }} end,
+        case when {{ is_rounded('price_text', 'price') }} then 'price_digits' end
+    ), '') as dropped_figures,
 
     -- when
     price_at,
@@ -248,4 +276,4 @@ select
     concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)) as identity,
     reason,
     case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
-from judged
+from valued

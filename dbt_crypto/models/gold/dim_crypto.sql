@@ -99,8 +99,8 @@ states as (
     select
         crypto_id,
         valid_from,
-        coalesce({{ last_known('symbol', 'so_far') }}, traded_symbol, upper(crypto_id)) as symbol,
-        coalesce({{ last_known('name', 'so_far') }}, upper(crypto_id)) as name,
+        coalesce({{ last_known('symbol', 'so_far') }}, traded_symbol, {{ symbol_of_id('crypto_id') }}) as symbol,
+        coalesce({{ last_known('name', 'so_far') }}, {{ name_of_id('crypto_id') }}) as name,
         {{ last_known('category', 'so_far') }} as category,
         {{ last_known('market_cap_rank', 'so_far') }} as market_cap_rank,
         is_delisted,

@@ -6,6 +6,12 @@
 
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('crypto_elements'), is_new) %}
+{#
+    Sums of large prices give up places for digits before the point, sums of small ones need theirs.
+#}
+{% set large_sum = "coalesce(sum(cast(price_sum as decimal(38, 18))) filter (where price_high >= 0.001), 0)" %}
+{% set small_sum = "coalesce(sum(price_sum) filter (where price_high < 0.001), 0)" %}
+{% set mean = "(" ~ double_of(large_sum) ~ " + " ~ double_of_price(small_sum) ~ ") / sum(price_updates)" %}
 {# Hourly candles of the hours that the batch touched, each from all its minutes. #}
 with minutes as (
 
@@ -31,7 +37,7 @@ select
     max(price_high) as high,
     min(price_low) as low,
     {{ last_by('price', 'minute_at') }} as close,
-    {{ significant(double_of('sum(price_sum)') ~ ' / sum(price_updates)') }} as avg_price,
+    {{ significant(mean, price_type()) }} as avg_price,
     sum(traded_volume_usd)::decimal(38, 18) as total_volume,
     sum(price_updates)::integer as price_updates,
     cast(hour_at as date) as hour_date

@@ -75,10 +75,11 @@ select
     coalesce(
         facts.percent_change_1h,
         case when facts.price_at < minutes.minute_at + interval 121 minute then
-            {{ significant('100 * ' ~ double_of('(facts.price - minutes.price)') ~ ' / ' ~ double_of('minutes.price')) }}
+            {{ significant('100 * ' ~ double_of_price('(facts.price - minutes.price)') ~ ' / ' ~ double_of_price('minutes.price')) }}
         end
     ) as percent_change_1h,
     facts.traded_volume_usd,
+    facts.dropped_figures,
 
     -- when and whence
     facts.price_at,

@@ -38,7 +38,7 @@ select
     -- keys
     identity,
     crypto_id,
-    coalesce(symbol, upper(crypto_id)) as symbol,
+    coalesce(symbol, {{ symbol_of_id('crypto_id') }}) as symbol,
     source,
     product,
     trade_number,
@@ -52,6 +52,7 @@ select
     percent_change_1h,
     traded_volume,
     traded_volume_usd,
+    dropped_figures,
 
     -- when
     price_at,

@@ -40,7 +40,7 @@ select
     {{ last_by('market_cap', 'position') }} as market_cap,
     -- an absurd trade must not stop the others: a hundred million of what counts fit the sum
     sum(case when traded_volume_usd < 1000000000000 then traded_volume_usd end)::decimal(38, 18) as traded_volume_usd,
-    sum(price)::decimal(38, 18) as price_sum,
+    sum(price)::{{ price_type() }} as price_sum,
     count(*)::integer as price_updates,
     {{ last_by('source', 'position') }} as source,
     cast(minute_at as date) as price_date

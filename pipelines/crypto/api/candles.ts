@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { OperatingError } from "../../../src/errors.ts";
 import type { ApiResource, ReadTables, TableNaming } from "../../../src/pipeline/definition.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { Time } from "../../../src/serve/schemas/values.ts";
@@ -110,7 +111,7 @@ async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean
 
 export const candles: ApiResource = {
   path: "coins/{id}/candles",
-  summary: "Candles of one coin, oldest first",
+  summary: "Candles of one coin, by id, symbol or name, oldest first",
   description: "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
@@ -118,24 +119,43 @@ export const candles: ApiResource = {
   fresh_ms: 500,
   lakeTime: ({ query }) => CandleQuery.parse(query).at ?? null,
   async answer({ params, query }, tables) {
-    const id = (params["id"] ?? "").toLowerCase();
-    const request = CandleQuery.parse(query);
-    const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
-    const frame = { interval: request.interval, at: tables.at, snapshots: read };
-    // A table that was not there yet knew of nothing; nor did the lake before its first event.
-    const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
-    if (latest === null) return { ...frame, items: [], next: null };
-    const step_ms = INTERVAL_S[request.interval] * 1000;
-    const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
-    const to_ms = end ?? (Math.floor(Date.parse(time(latest)) / step_ms) + 1) * step_ms;
-    const longest_ms = Math.ceil(to_ms / step_ms) * step_ms - request.limit * step_ms;
-    const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
-    const from_ms = Math.max(asked_ms, longest_ms);
-    const is_paged = tables.at === null || hasHours(tables);
-    const found = from_ms < to_ms ? await findCandles(tables, id, request.interval, { from_ms, to_ms }) : [];
-    if (found.length === 0 && tables.at === null && !(await isKnown(tables, id))) return null;
-    const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);
-    const next_ms = !has_more ? null : found.length > 0 ? from_ms : await endBefore(tables, id, from_ms, step_ms);
-    return { ...frame, items: found, next: next_ms === null ? null : encodeCursor(next_ms) };
+    const given = params["id"] ?? "";
+    // Mostly it is an id: names are looked up only where it finds nothing.
+    const found = await answerOf(given, query, tables);
+    if (found.items.length > 0 || !tables.has("gold.dim_crypto") || (await isKnown(tables, given))) return found;
+    const id = await idOf(tables, given);
+    return id === null ? found : answerOf(id, query, tables);
   },
 };
+
+/** In the past a coin may not be known yet, which is no error: there were no candles. */
+async function idOf(tables: ReadTables, given: string): Promise<string | null> {
+  try {
+    return await tables.subject(given);
+  } catch (error) {
+    if (tables.at !== null && error instanceof OperatingError && error.code === "NO_SUCH_SUBJECT") return null;
+    throw error;
+  }
+}
+
+type CandlePage = z.output<typeof Candles>;
+
+async function answerOf(id: string, query: unknown, tables: ReadTables): Promise<CandlePage> {
+  const request = CandleQuery.parse(query);
+  const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
+  const frame = { interval: request.interval, at: tables.at, snapshots: read };
+  // A table that was not there yet knew of nothing; nor did the lake before its first event.
+  const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
+  if (latest === null) return { ...frame, items: [], next: null };
+  const step_ms = INTERVAL_S[request.interval] * 1000;
+  const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
+  const to_ms = end ?? (Math.floor(Date.parse(time(latest)) / step_ms) + 1) * step_ms;
+  const longest_ms = Math.ceil(to_ms / step_ms) * step_ms - request.limit * step_ms;
+  const asked_ms = request.from === undefined ? longest_ms : Date.parse(request.from);
+  const from_ms = Math.max(asked_ms, longest_ms);
+  const is_paged = tables.at === null || hasHours(tables);
+  const found = from_ms < to_ms ? await findCandles(tables, id, request.interval, { from_ms, to_ms }) : [];
+  const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);
+  const next_ms = !has_more ? null : found.length > 0 ? from_ms : await endBefore(tables, id, from_ms, step_ms);
+  return { ...frame, items: found, next: next_ms === null ? null : encodeCursor(next_ms) };
+}

@@ -146,11 +146,16 @@ export const coins: ApiResource = {
 
 export const coin: ApiResource = {
   path: "coins/{id}",
-  summary: "One coin",
+  summary: "One coin, by id, symbol or name",
   params: z.object({ id: z.string().max(200) }),
   response: Coin,
   fresh_ms: 500,
   async answer({ params }, tables) {
-    return (await everyCoin(tables)).find(({ id }) => id === params["id"]?.toLowerCase()) ?? null;
+    const given = params["id"] ?? "";
+    const all = await everyCoin(tables);
+    const found = all.find(({ id }) => id === given);
+    if (found !== undefined || all.length === 0) return found ?? null;
+    const id = await tables.subject(given);
+    return all.find((coin) => coin.id === id) ?? null;
   },
 };

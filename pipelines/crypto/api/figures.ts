@@ -28,7 +28,8 @@ export function compareDecimals(a: string, b: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-const SCALE = 18;
+/** The most places that a column has. */
+const SCALE = 24;
 
 function unscaled(text: string): bigint {
   const [whole = "0", fraction = ""] = text.replace("-", "").split(".");

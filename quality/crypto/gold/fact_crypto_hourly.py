@@ -30,7 +30,7 @@ suite = ExpectationSuite(
             description="The average lies between low and high",
             unexpected_rows_query="""
                 select * from {batch}
-                where avg_price::double not between low::double * 0.99999999999999 - 1e-18 and high::double * 1.00000000000001 + 1e-18
+                where avg_price::double not between low::double * 0.99999999999999 - 1e-24 and high::double * 1.00000000000001 + 1e-24
             """,
         ),
         gxe.ExpectColumnValuesToBeBetween(column="total_volume", min_value=0, description="Volume is not negative"),

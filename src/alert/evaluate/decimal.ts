@@ -1,9 +1,12 @@
-const DIGITS = 18;
-const UNIT = 10n ** BigInt(DIGITS);
+import { TICK_DECIMALS } from "../../pipeline/definition.ts";
 
-/** Whole units of 1e-18 of a plain decimal; digits beyond the eighteenth must not be there. */
+const DIGITS = TICK_DECIMALS;
+const UNIT = 10n ** BigInt(DIGITS);
+const MILLIONTH = 10n ** BigInt(DIGITS - 6);
+
+/** Whole units of a tick of a plain decimal; digits beyond the smallest unit must not be there. */
 export function unitsOf(text: string): bigint {
-  const match = /^(-?)(\d+)(?:\.(\d{1,18}))?$/.exec(text);
+  const match = /^(-?)(\d+)(?:\.(\d{1,24}))?$/.exec(text);
   if (!match) throw new RangeError(`"${text}" is no decimal with at most ${DIGITS} places`);
   const [, sign, whole = "", fraction = ""] = match;
   const units = BigInt(whole + fraction.padEnd(DIGITS, "0"));
@@ -21,7 +24,7 @@ export function textOf(units: bigint): string {
 
 /** A number of at most six decimals, exactly, in millionths. */
 export function millionthsOf(value: number): bigint {
-  return unitsOf(String(value)) / 10n ** 12n;
+  return unitsOf(String(value)) / MILLIONTH;
 }
 
 /** `part / whole` as a number with six digits behind the point, cut off. */

@@ -18,7 +18,7 @@ export interface Reading {
   is_back: boolean;
   /** Per cent, times or null, as the rule's kind has it; worked out only where it is held. */
   measure: number | null;
-  /** What the value was measured against, in units of 1e-18. */
+  /** What the value was measured against, in units of a tick's value. */
   reference: bigint | null;
 }
 

@@ -1,6 +1,7 @@
 import { parseJson } from "../json.ts";
 import { canonicalLong, isSameLong } from "../long.ts";
 import type { Long, TableMetadata } from "../model.ts";
+import { plausibleLog } from "./times.ts";
 
 /**
  * The times at which snapshots became current. The snapshot log is not enough: when a snapshot is removed, every log entry
@@ -54,9 +55,7 @@ export function historyProperty(metadata: TableMetadata, kept_snapshot_ids: Iter
 
 function readHistory(metadata: TableMetadata): HistoryEntry[] {
   const existing = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
-  const logged = metadata["snapshot-log"].map((entry) => {
-    return { snapshot_id: canonicalLong(entry["snapshot-id"]), at_ms: Number(entry["timestamp-ms"]) };
-  });
+  const logged = plausibleLog(metadata);
   const entries = new Map<string, HistoryEntry>();
   for (const entry of [...propertyEntries(metadata.properties[HISTORY_PROPERTY]), ...logged]) {
     if (existing.has(entry.snapshot_id)) entries.set(`${entry.snapshot_id} ${entry.at_ms}`, entry);

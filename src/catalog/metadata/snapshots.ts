@@ -61,8 +61,10 @@ export function setSnapshotRef(draft: Draft, update: JsonObject): void {
   // A rollback to an old snapshot happened now; a snapshot of this commit has its own time.
   const is_added = draft.added_snapshot_ids.some((id) => isSameLong(id, snapshot_id));
   const wanted_ms = is_added ? snapshot["timestamp-ms"] : draft.now_ms;
-  // Readers refuse a table whose log is not sorted, so a clock that was set back must not unsort it.
-  const at_ms = maxLong(metadata["snapshot-log"].at(-1)?.["timestamp-ms"] ?? 0, wanted_ms);
+  // Readers refuse a table whose log is not sorted, so a clock that was set back must not unsort it. Nor may two times be the same:
+  // DuckDB sorts the log again, by an algorithm that mixes up what is equal, and takes the last entry for the current snapshot.
+  const last_ms = metadata["snapshot-log"].at(-1)?.["timestamp-ms"];
+  const at_ms = last_ms === undefined ? wanted_ms : maxLong(addLongs(last_ms, 1), wanted_ms);
   if (is_added) draft.main_snapshot_ids.push(snapshot_id);
   change(draft, {
     "current-snapshot-id": snapshot_id,

@@ -32,15 +32,25 @@ const CORRUPT = 11;
 const FULL = 13;
 const NOTADB = 26;
 
+export interface DatabaseOptions {
+  /** The file must be there, and nothing of it is changed. */
+  is_read_only?: boolean;
+}
+
 /** Opens or creates the file. Several processes may have it open: writers queue, readers never wait (WAL). */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string, { is_read_only = false }: DatabaseOptions = {}): DatabaseSync {
   let database: DatabaseSync | null = null;
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
-    // FULL: a commit is on disk when it returns, in WAL mode too.
-    database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`);
-    layOut(database, path);
+    if (is_read_only) {
+      database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true });
+    } else {
+      mkdirSync(dirname(path), { recursive: true });
+      database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+      // FULL: a commit is on disk when it returns, in WAL mode too.
+      database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`);
+      createLayout(database);
+    }
+    checkLayout(database, path);
     return database;
   } catch (error) {
     database?.close();
@@ -48,12 +58,14 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function layOut(database: DatabaseSync, path: string): void {
-  if (versionOf(database) === 0) {
-    transact(database, () => {
-      if (versionOf(database) === 0) database.exec(LAYOUT);
-    });
-  }
+function createLayout(database: DatabaseSync): void {
+  if (versionOf(database) !== 0) return;
+  transact(database, () => {
+    if (versionOf(database) === 0) database.exec(LAYOUT);
+  });
+}
+
+function checkLayout(database: DatabaseSync, path: string): void {
   const version = versionOf(database);
   if (version !== LAYOUT_VERSION) {
     throw new OperatingError("STORE_FAILED", `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`, {

@@ -11,7 +11,7 @@ import {
 } from "../errors.ts";
 import type { TableIdentifier } from "../model.ts";
 import type { CatalogStore, PointerMove } from "../store.ts";
-import { openDatabase, read, transact } from "./database.ts";
+import { openDatabase, read, transact, type DatabaseOptions } from "./database.ts";
 
 /** Joins the levels of a namespace, in the database as on the wire; no level can hold it. */
 const SEPARATOR = "\x1f";
@@ -38,8 +38,8 @@ export class SqliteStore implements CatalogStore {
   readonly #database: DatabaseSync;
   readonly #statements: Record<keyof typeof SQL, StatementSync>;
 
-  constructor(path: string) {
-    this.#database = openDatabase(path);
+  constructor(path: string, options: DatabaseOptions = {}) {
+    this.#database = openDatabase(path, options);
     const prepared = Object.entries(SQL).map(([name, sql]) => [name, this.#database.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
   }

@@ -3,7 +3,9 @@ import type { Alert, Delivery } from "../../alert/alert.ts";
 import type { AlertQuery } from "../../alert/facade.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { subjectTyped } from "../subject-names.ts";
+import { formatTable } from "../table.ts";
+import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 import { withAlerts } from "../with-alerts.ts";
 
 export const ALERT_COLUMNS: readonly Column[] = [
@@ -28,15 +30,15 @@ const DELIVERY_COLUMNS: readonly Column[] = [
   { name: "last_error", header: "last error", kind: "text" },
 ];
 
-type AlertsOptions = CommonOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
+type AlertsOptions = CommonOptions & TableOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
 
 export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   // Options behind `report` are its own.
-  return withCommon(new Command("alerts").enablePositionalOptions())
+  return withTableOptions(withCommon(new Command("alerts").enablePositionalOptions()))
     .description("what fired, newest first; or one alert with its deliveries")
     .argument("[alert]", "its id")
     .option("--rule <id>", "of one rule only")
-    .option("--subject <id>", "of one subject only")
+    .option("--subject <id>", "of one subject only, by id, symbol or name")
     .option("--active", "only those that have not ended")
     .option("--limit <n>", "at most so many", parseLimit, 50)
     .option("--cursor <cursor>", "go on where the page before ended")
@@ -49,11 +51,13 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
           output.result(output.is_json ? JSON.stringify(alert, null, 2) : formatAlert(alert));
           return;
         }
-        const page = book.listAlerts(queryOf(options));
+        const { subject } = options;
+        const asked = subject === undefined ? options : { ...options, subject: await subjectTyped(options, pipelines, subject) };
+        const page = book.listAlerts(queryOf(asked));
         if (output.is_json) output.result(JSON.stringify(page, null, 2));
         else if (page.items.length === 0) output.say("No alert.");
-        else output.result(formatTable(ALERT_COLUMNS, page.items.map(alertRow)));
-        if (!output.is_json && page.next !== null) output.say(`There are more: --cursor ${page.next}`);
+        else output.result(formatTable(ALERT_COLUMNS, page.items.map(alertRow), layoutOf(options)));
+        if (!output.is_json && page.next !== null) output.say(`More: alerts --cursor ${page.next}`);
       }),
     );
 }

@@ -4,15 +4,19 @@ import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { plainAnswers } from "../../query/answers.ts";
 import { ask, type Answer } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
-import { formatTable, formatTime } from "../format.ts";
+import { formatAge, formatTime } from "../format.ts";
+import { formatTable, type TableLayout } from "../table.ts";
+import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 import { styleResult } from "../output.ts";
+
+type AskOptions = CommonOptions & TableOptions & { asOf?: number; sql?: boolean };
 
 /** What numbers an option may take: a window of a thousand years is a typing error, not a question. */
 const NUMBER_BOUNDS = { least: 0, most: 1_000_000 };
 
 export function askCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   const questions = pipelines.flatMap((pipeline) => pipeline.questions);
-  const command = withCommon(new Command("ask"))
+  const command = withTableOptions(withCommon(new Command("ask")))
     .description("answer the business questions from gold")
     .argument("[question]", `one of ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
     .option("--as-of <time>", "event time to answer as of (default: the lake's latest event)", parseTime)
@@ -27,7 +31,7 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
   }
   return command
     .addHelpText("after", `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`)
-    .action(async (which: string, options: CommonOptions & { asOf?: number; sql?: boolean } & Record<string, string | number | undefined>) => {
+    .action(async (which: string, options: AskOptions & Record<string, string | number | boolean | undefined>) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0) command.error(`error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`);
@@ -36,11 +40,11 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
         const as_of = options.asOf === undefined ? null : new Date(options.asOf).toISOString();
         const answers: Answer[] = [];
         for (const question of chosen) {
-          const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
+          const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => valueOf(name, options[name])));
           answers.push(await ask(session, pipeline, question, { as_of, values }));
         }
         if (output.is_json) output.result(answersAsJson(lake.lake, answers));
-        else output.result(formatAnswers(lake.lake, answers, options.sql ?? false));
+        else output.result(formatAnswers(lake.lake, answers, { with_sql: options.sql ?? false, layout: layoutOf(options), is_as_of_given: as_of !== null }));
       });
     });
 }
@@ -53,16 +57,41 @@ function parseNumber(text: string): number {
   return number;
 }
 
+interface AnswersLayout {
+  with_sql?: boolean;
+  layout?: Partial<TableLayout>;
+  /** Whether the moment was asked for; else it is that of the newest event. */
+  is_as_of_given?: boolean;
+  now_ms?: number;
+}
+
+/** An answer older than this says how old it is, and why. */
+const OLD_MS = 5 * 60_000;
+
+/** Why an answer is as of then and not as of now. */
+function describeAsOf(as_of: string, { kind }: Pick<Lake, "kind">, now_ms: number): string {
+  const age_ms = now_ms - Date.parse(as_of);
+  if (age_ms < OLD_MS) return "";
+  const clock = kind === "simulated" ? ", on the simulated market's clock" : kind === "replay" ? ", on the recording's clock" : "";
+  return `: the newest event in gold${clock}, ${formatAge(age_ms)} ago`;
+}
+
+/** A question's own options have values; switches belong to the command. */
+function valueOf(name: string, value: string | number | boolean | undefined): [string, string | number][] {
+  return typeof value === "string" || typeof value === "number" ? [[name, value]] : [];
+}
+
 /** For a terminal: each question with its parts, as-of times and the snapshots read. */
-export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[], with_sql: boolean): string {
+export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[], how: AnswersLayout = {}): string {
+  const { with_sql = false, layout = {}, is_as_of_given = false, now_ms = Date.now() } = how;
   const lines: string[] = [];
   const label = lake.kind === "live" ? "" : ` ${styleResult(["bold", "magenta"], lake.kind.toUpperCase())}`;
   for (const answer of answers) {
-    lines.push("", `${styleResult("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}`);
+    lines.push("", `${styleResult("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}${is_as_of_given ? "" : describeAsOf(answer.as_of, lake, now_ms)}`);
     for (const part of answer.parts) {
       if (part.definition.title) lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
       if (with_sql) lines.push(styleResult("dim", part.sql));
-      lines.push(part.note === null ? formatTable(part.definition.columns, reorder(part)) : `   ${part.note}`);
+      lines.push(part.note === null ? formatPart(part, layout) : `   ${part.note}`);
       const snapshots = part.snapshots.map(({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`);
       if (snapshots.length > 0) lines.push(styleResult("dim", `   from ${snapshots.join(", ")}`));
     }
@@ -71,9 +100,15 @@ export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readon
 }
 
 /** The result's values in the order of the columns shown. */
-function reorder({ definition, result }: Answer["parts"][number]): (string | null)[][] {
-  const places = definition.columns.map(({ name }) => result.columns.findIndex((column) => column.name === name));
-  return result.rows.map((row) => places.map((place) => row[place] ?? null));
+function formatPart({ definition, result }: Answer["parts"][number], layout: Partial<TableLayout>): string {
+  const shown = definition.columns
+    .map((column) => ({ column, place: result.columns.findIndex(({ name }) => name === column.name) }))
+    .filter(({ column, place }) => column.is_optional !== true || result.rows.some((row) => row[place] != null));
+  return formatTable(
+    shown.map(({ column }) => column),
+    result.rows.map((row) => shown.map(({ place }) => row[place] ?? null)),
+    layout,
+  );
 }
 
 /** Answers for machines: values as text, so that no digit is lost. */

@@ -18,7 +18,7 @@ import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { projectFolder } from "../../lake/tools.ts";
 import { BRONZE_CONSUMER, type Column, type Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { formatTable } from "../table.ts";
 import { openOutput, progressBar, type Output } from "../output.ts";
 import { ensureStreams } from "./streams.ts";
 

@@ -10,7 +10,7 @@ import { inspectBronze, type PartitionCopy } from "../../maintain/spark/bronze.t
 import { ORPHAN_AGE_MS } from "../../maintain/spark/maintainer.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { formatTable } from "../table.ts";
 import { formatHistory, formatReports } from "../maintenance-report.ts";
 import { withMaintainer, withSpark, type MaintenanceRequest } from "../maintainer.ts";
 import { openOutput, progressBar, type Output } from "../output.ts";

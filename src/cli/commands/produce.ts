@@ -65,7 +65,7 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
 
 async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Producer[], output: Output, signal: AbortSignal): Promise<number> {
   const { name: topic, partitions } = pipeline.topic;
-  const { reported } = new Status(output, producers);
+  const { reported, stalled } = new Status(output, producers, null);
   let records = 0;
   let noted_us = -Infinity;
   const appended = (count: number): void => {
@@ -77,7 +77,7 @@ async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Prod
   };
   await open.log.createTopic(topic, partitions);
   output.say(`Coinlake fills ${topic} for the lake ${open.lake.name}   (Ctrl-C stops it)`);
-  await produce({ producers, log: open.log, topic, clock: systemClock, events: { reported, appended } }, signal);
+  await produce({ producers, log: open.log, topic, clock: systemClock, events: { reported, appended, stalled } }, signal);
   output.say(`${records.toLocaleString("en")} records came in. The next one goes on from here.`);
   return records;
 }

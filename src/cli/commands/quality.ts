@@ -6,7 +6,7 @@ import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { checkQuality, type Checked } from "../../quality/quality.ts";
 import { docsFolder, isCritical, nameOf } from "../../quality/result.ts";
 import { withLake, type CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { formatTable } from "../table.ts";
 import { progressBar, styleResult } from "../output.ts";
 
 interface QualityCommandOptions extends CommonOptions {

@@ -1,19 +1,27 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { neutral } from "../../engine/embedded/safe-csv.ts";
 import { quoteText } from "../../engine/embedded/sql.ts";
 import { messageOf, OperatingError } from "../../errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { withLive } from "../live.ts";
-import { columnsOf, formatTable } from "../format.ts";
+import { columnsOf, trimDecimal } from "../format.ts";
+import { readSql } from "../sql-text.ts";
+import { formatCsv, formatTable } from "../table.ts";
+import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 
 /** A table is laid out as a whole, for eyes. */
 const MOST_SHOWN_ROWS = 10_000;
 
+type QueryOptions = CommonOptions & TableOptions & { at?: number; file?: string; csv?: boolean };
+
 export function queryCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
-  return withCommon(new Command("query"))
-    .description("run SQL over bronze, silver and gold, as they are or as they were, and over the live views")
-    .argument("<sql>", "tables are named layer.table, live views live.table; the dialect is DuckDB's")
-    .option("--at <time>", "read the tables as the lake stood at this time (time travel)", parseTime)
+  return withTableOptions(withCommon(new Command("query")))
+    .description("run SQL over bronze, silver, gold and the live views")
+    .argument("[sql]", "DuckDB SQL, or - for standard input; tables are named layer.table, live views live.table")
+    .option("-f, --file <file>", "read the SQL from a file")
+    .option("--at <time>", "query the tables as they were at this time (time travel)", parseTime)
+    .addOption(new Option("--csv", "print CSV; text that a spreadsheet would run as a formula gets an apostrophe").conflicts(["json", "vertical", "wide"]))
     .addHelpText(
       "after",
       `
@@ -21,9 +29,12 @@ Examples:
   npm run -s coinlake -- query "select * from gold.fact_crypto_hourly order by hour_at desc limit 5"
   npm run -s coinlake -- query "select * from live.fact_crypto_ticks order by price_at desc limit 5"
   npm run -s coinlake -- query "select count(*) from silver.crypto_prices_clean" --at 2026-01-31T12:00:00Z
-  npm run -s coinlake -- query "show all tables"`,
+  npm run -s coinlake -- query "show all tables"
+  npm run -s coinlake -- query -f report.sql --csv > report.csv`,
     )
-    .action(async (sql: string, options: CommonOptions & { at?: number }) => {
+    .action(async (argument: string | undefined, options: QueryOptions, command: Command) => {
+      if (argument !== undefined && options.file !== undefined) command.error("error: give the SQL as an argument or with --file, not both");
+      const sql = await readSql(argument, options.file);
       await withLake(options, pipelines, async ({ lake, pipeline, session, output }) => {
         const at_ms = options.at ?? null;
         const statements = await session.figure(`SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`);
@@ -38,25 +49,40 @@ Examples:
           ? await withLive(lake, pipeline, output, (live) => live.query(sql))
           : await session.query(sql).catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
         if (output.is_json) {
-          const objects = rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
-          output.result(JSON.stringify(objects, null, 2));
+          output.result(JSON.stringify(rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)]))), null, 2));
+        } else if (options.csv) {
+          output.result(formatCsv(columns.map(({ name }) => neutral(name)), rows.map((row) => row.map((_, index) => csvValue(columns, row, index)))));
         } else {
-          output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS)));
+          output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS), layoutOf(options)));
           const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
-          output.say(rows.length > MOST_SHOWN_ROWS ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --json gives them all.` : count);
+          output.say(rows.length > MOST_SHOWN_ROWS ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json give them all.` : count);
         }
       });
     });
 }
 
+type Row = readonly (string | null)[];
+type ResultColumns = readonly { name: string; type: string }[];
+
+/** As DuckDB prints it, without the zeros that pad a DECIMAL to its scale. */
+function plainValue(columns: ResultColumns, row: Row, index: number): string | null {
+  const value = row[index] ?? null;
+  return value !== null && columns[index]?.type.startsWith("DECIMAL") ? trimDecimal(value) : value;
+}
+
+function csvValue(columns: ResultColumns, row: Row, index: number): string | null {
+  const value = plainValue(columns, row, index);
+  return value === null ? null : neutral(value);
+}
+
 function notOneStatement(count: string): OperatingError {
-  return new OperatingError("NOT_ONE_STATEMENT", `That is ${count} statements, and one is answered at a time.`, {
-    next_step: "Give one, quoted as one argument.",
+  return new OperatingError("NOT_ONE_STATEMENT", `Only one statement per query is allowed; got ${count}`, {
+    next_step: "Give one SQL statement, quoted as one argument.",
   });
 }
 
 function liveHasNoPast(cause: unknown): OperatingError {
-  return new OperatingError("LIVE_HAS_NO_PAST", `The live views are as of now, and --at asks for the past: ${messageOf(cause)}`, {
+  return new OperatingError("LIVE_HAS_NO_PAST", `The live views have no past for --at: ${messageOf(cause)}`, {
     next_step: "Name the table itself, as in gold.…, for what it held at that time; or leave --at out.",
     cause,
   });

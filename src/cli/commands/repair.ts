@@ -9,7 +9,7 @@ import { DbtModels } from "../../repair/models.ts";
 import { repair } from "../../repair/repair.ts";
 import { openOutput, styleResult, type Output } from "../output.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
-import { folderOfBackup, storageOf } from "../repair-parts.ts";
+import { backupPlace, tableStorage } from "../backup-place.ts";
 
 interface RepairCommandOptions extends CommonOptions {
   table?: string;
@@ -42,7 +42,7 @@ Exits 0 where nothing is damaged or all is repaired, 1 where damage is left. Sto
       if (lake.profile === "cluster") throw notEmbedded(lake.name);
       const pipeline = pipelineOf(lake, pipelines);
       const claim = claimLake(lake, "repair");
-      const parts = storageOf(lake.warehouse, data_folder);
+      const parts = tableStorage(lake.warehouse, data_folder);
       const models = new DbtModels({ lake, pipeline, s3: parts.s3, say: output.say });
       try {
         const items = await repair({
@@ -51,7 +51,7 @@ Exits 0 where nothing is damaged or all is repaired, 1 where damage is left. Sto
           ...parts,
           clock: systemClock,
           table: options.table ?? null,
-          backup: options.from === undefined ? null : folderOfBackup(options.from, data_folder),
+          backup: options.from === undefined ? null : backupPlace(options.from, data_folder),
           is_loss_accepted: options.acceptLoss === true,
           is_automatic: false,
           is_applied: options.apply === true,

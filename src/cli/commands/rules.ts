@@ -9,7 +9,10 @@ import { systemClock } from "../../clock.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { lakeEmpty } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
-import { formatTable, formatTime } from "../format.ts";
+import { formatTime } from "../format.ts";
+import { ruleWithIds, withIds } from "../subject-names.ts";
+import { formatTable } from "../table.ts";
+import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 import { parseJson, withAlerts } from "../with-alerts.ts";
 import { ALERT_COLUMNS, alertRow, parseLimit } from "./alerts.ts";
 import { sinksCommand } from "./sinks.ts";
@@ -30,7 +33,7 @@ A rule of each kind (subjects, severity, cooldown_seconds, hysteresis_percent, i
   {"name":"A job failed","condition":{"kind":"failed","job":"all"}}
 
 Example:
-  npm run -s coinlake -- rules add '{"name":"Bitcoin above 100,000","subjects":["bitcoin"],"condition":{"kind":"crosses","direction":"above","level":"100000"}}'`;
+  npm run -s coinlake -- rules add '{"name":"Bitcoin above 100,000","subjects":["BTC"],"condition":{"kind":"crosses","direction":"above","level":"100000"}}'`;
 
 export function rulesCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return new Command("rules")
@@ -61,13 +64,13 @@ function ruleRow({ id, condition, subjects, severity, is_enabled, sinks }: Store
 }
 
 function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
-  return withCommon(new Command("list"))
+  return withTableOptions(withCommon(new Command("list")))
     .description("the rules of the lake")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list --json")
-    .action((options: CommonOptions) =>
+    .action((options: CommonOptions & TableOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const rules = book.listRules();
-        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow)));
+        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow), layoutOf(options)));
       }),
     );
 }
@@ -89,7 +92,7 @@ function addCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comma
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
-        const rule = await book.createRule(await parseJson(json));
+        const rule = await book.createRule(await ruleWithIds(options, pipelines, await parseJson(json)));
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
         else output.say(`Made the rule ${rule.id}: ${describeCondition(rule.condition)}.`);
       }),
@@ -104,7 +107,8 @@ function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`)
     .action((id: string, json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
-        const rule = await book.replaceRule(id, { ...book.getRule(id), ...(await parseJson(json)) });
+        const before = book.getRule(id);
+        const rule = await book.replaceRule(id, { ...before, ...(await ruleWithIds(options, pipelines, await parseJson(json), before.subjects)) });
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
         else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}.`);
       }),
@@ -156,10 +160,11 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     )
     .action((which: string, options: TestOptions) =>
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
-        const rule = /^\s*\{|^-$/.test(which) ? await parseJson(which) : await storedRule(lake.lake.folder, pipeline, which);
         // One moment of the lake, however long it takes.
         const tables = await session.hold();
         if (!tables.some(({ table }) => table === pipeline.books.accepted)) throw lakeEmpty();
+        const is_json = /^\s*\{|^-$/.test(which);
+        const rule = is_json ? await withIds(session, pipeline, await parseJson(which)) : await storedRule(lake.lake.folder, pipeline, which);
         const history = sqlHistory({ query: (sql) => session.query(sql), pipeline, over: "tables", page_rows: PAGE_ROWS });
         const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
         const found = await backTest(history, rule, { ...range, now_us: systemClock.now_us() });

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { formatTable } from "../table.ts";
 import { parseJson, withAlerts } from "../with-alerts.ts";
 
 type Decorate = (command: Command) => Command;

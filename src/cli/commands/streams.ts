@@ -8,7 +8,7 @@ import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Column } from "../../pipeline/definition.ts";
 import { environmentIn, type CommonOptions } from "../context.ts";
-import { formatTable } from "../format.ts";
+import { formatTable } from "../table.ts";
 import { openOutput, type Output } from "../output.ts";
 
 type Decorate = (command: Command) => Command;

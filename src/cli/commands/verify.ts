@@ -1,31 +1,90 @@
 import { Command } from "commander";
+import { dirname } from "node:path";
+import { SqliteChecksums } from "../../catalog/sqlite/checksums.ts";
+import { openToVerify, type LakeToVerify } from "../../engine/open-to-verify.ts";
 import { OperatingError } from "../../errors.ts";
-import { isClaimed } from "../../lake/ownership.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { verify, type Books } from "../../query/verify.ts";
-import { withLake, type CommonOptions } from "../context.ts";
-import { styleResult } from "../output.ts";
+import { verifyDeep, type DeepVerification, type Phase } from "../../verify/deep.ts";
+import type { Finding } from "../../verify/finding.ts";
+import { verify, type Verification } from "../../verify/verify.ts";
+import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
+import { openOutput, progressBar, styleResult } from "../output.ts";
+
+const HELP = `
+Example:
+  npm run -s coinlake -- verify --json
+  npm run -s coinlake -- verify --deep
+
+verify         seconds: stores, files and their sizes, metadata, counts and keys between the layers
+verify --deep  minutes: every file against its checksum, bronze against the log, silver and gold built again from bronze
+
+Exits 1 when something is damaged; each finding names the command that mends it.`;
 
 export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("verify"))
-    .description("check the books: log against bronze against silver against gold")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- verify --json\n\nExits 1 when the books do not balance.")
-    .action(async (options: CommonOptions) => {
-      await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
-        const books = await verify(lake, session, pipeline, { is_running: isClaimed(lake.lake) });
-        if (output.is_json) output.result(JSON.stringify({ lake: lake.lake.name, ...books }, null, 2));
-        else output.result(formatBooks(books));
-        const failed = books.checks.filter(({ is_true }) => !is_true);
-        if (failed.length > 0) {
-          throw new OperatingError("BOOKS_DO_NOT_BALANCE", `${failed.length} of ${books.checks.length} checks failed: ${failed.map(({ claim }) => claim).join("; ")}.`, {
-            next_step: "Stop the pipeline, keep a copy of the lake's folder, and report what `verify --json` prints.",
-          });
-        }
-      });
+    .description("check a lake for damage: stores, files, tables, values")
+    .option("--deep", "read every file, and build silver and gold again to compare every row")
+    .addHelpText("after", HELP)
+    .action(async (options: CommonOptions & { deep?: boolean }) => {
+      const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
+      const pipeline = pipelineOf(lake, pipelines);
+      const output = openOutput(options.json ?? false);
+      const open = await openToVerify(lake, environmentIn(dirname(lake.folder)));
+      try {
+        const found = options.deep === true ? await deeply(open, pipeline) : await verify(open, pipeline);
+        output.result(output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found));
+        if (found.findings.length > 0) throw damaged(lake.name, found.findings);
+      } finally {
+        await open.close();
+      }
     });
 }
 
-export function formatBooks({ checks, figures }: Books): string {
+/** A deep look also takes the checksums that are missing, and forgets those of files that are gone. */
+async function deeply(open: LakeToVerify, pipeline: Pipeline): Promise<Verification & { deep: object }> {
+  const bars = new Map<Phase, ReturnType<typeof progressBar>>();
+  const progress = (phase: Phase, done: number, total: number | null) => {
+    if (!bars.has(phase)) for (const bar of bars.values()) bar.end();
+    const bar = bars.get(phase) ?? progressBar(phase);
+    bars.set(phase, bar);
+    bar.update(done, total);
+  };
+  try {
+    const { deep, ...found } = await verifyDeep(open, pipeline, { progress });
+    const { taken, outdated: _outdated, ...figures } = deep;
+    const is_kept = found.findings.length === 0 && open.checksums !== null;
+    // What is damaged now must not count as right from now on.
+    if (is_kept) keepChecksums(open, deep);
+    if (taken.length > 0 && is_kept) {
+      found.notes.push(`${taken.length} files had no checksum, and have one from now on: of these, only later changes are found by it`);
+    }
+    if (open.checksums === null) found.notes.push("files were not compared with checksums: the catalog of this lake keeps none");
+    return { ...found, deep: { ...figures, checksums_taken: is_kept ? taken.length : 0 } };
+  } finally {
+    for (const bar of bars.values()) bar.end();
+  }
+}
+
+function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: DeepVerification["deep"]): void {
+  if (checksums === null || taken.length + outdated.length === 0) return;
+  const store = new SqliteChecksums(lake.catalog_file);
+  try {
+    // What a commit has brought meanwhile stays: its files are not known here.
+    store.change({ added: taken, removed: outdated.filter((location) => !taken.some((checksum) => checksum.location === location)) });
+  } finally {
+    store.close();
+  }
+}
+
+function damaged(lake: string, findings: readonly Finding[]): OperatingError {
+  const steps = [...new Set(findings.map(({ next_step }) => next_step))];
+  return new OperatingError("LAKE_DAMAGED", `The lake "${lake}" has ${findings.length === 1 ? "a fault" : `${findings.length} faults`}: ${findings.map(({ message }) => message).join("; ")}`, {
+    next_step: steps.join("\n        "),
+  });
+}
+
+export function formatVerification({ checks, figures, findings, notes }: Verification): string {
   const count = (value: number) => value.toLocaleString("en").padStart(14);
   const lines = [
     `records waiting in the log        ${count(figures.log_waiting)}`,
@@ -39,6 +98,17 @@ export function formatBooks({ checks, figures }: Books): string {
     ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",
     ...checks.map(({ claim, is_true, evidence }) => `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`),
+    ...notes.map((note) => `${styleResult("yellow", "·")} ${note}`),
+    ...findings.flatMap((finding) => ["", ...formatFinding(finding)]),
   ];
   return lines.join("\n");
+}
+
+function formatFinding({ code, message, file, rows, next_step }: Finding): string[] {
+  return [
+    `${styleResult("red", "✗")} ${message} ${styleResult("dim", `[${code}]`)}`,
+    ...(file === null || message.includes(file) ? [] : [`    file: ${file}`]),
+    ...rows.map((row) => `    ${row}`),
+    `    ${styleResult("bold", "next:")} ${next_step}`,
+  ];
 }

@@ -5,6 +5,7 @@ import { CONTENT, type DataFile } from "../../iceberg/manifest-model.ts";
 import type { RecordTarget, RecordWriter } from "../../ingest/record-writer.ts";
 import type { LogRecord } from "../../log/log.ts";
 import type { S3Settings } from "../../storage/s3/settings.ts";
+import { deleteOwnFiles } from "../../storage/own-files.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { copyToParquet } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
@@ -55,7 +56,7 @@ export async function openParquetWriter({ storage, s3 = null }: { storage: Stora
         return await run.write(pieces, batches);
       } catch (error) {
         await run.settle();
-        await Promise.all(made.map((location) => storage.delete(location)));
+        await deleteOwnFiles({ storage, warehouse: null }, target.location, made);
         // A failure may have left a piece in any state.
         await Promise.all(pieces.map((piece) => piece.discard()));
         pieces = await openPieces();

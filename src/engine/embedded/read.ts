@@ -1,5 +1,12 @@
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
-import { OperatingError, messageOf } from "../../errors.ts";
+import { OperatingError } from "../../errors.ts";
+import { engineFailure } from "./failure.ts";
+import { readStructsInOrder } from "./struct-text.ts";
+
+readStructsInOrder();
+
+/** What a cell takes in memory besides its text. */
+const CELL_CHARACTERS = 16;
 
 export interface QueryResult {
   columns: { name: string; type: string }[];
@@ -14,11 +21,11 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Rows past this many are not read, and the result says that it is cut off. */
   max_rows?: number | undefined;
-  /** Nor are rows after the one that reaches this many characters. */
+  /** Nor are rows after the one that reaches this many characters, each cell with what it takes besides its text. */
   max_characters?: number | undefined;
 }
 
-/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL with DuckDB's own words. */
+/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
 export async function readRows(connection: DuckDBConnection, sql: string, options: ReadOptions = {}): Promise<QueryResult> {
   const { signal } = options;
   const interrupt = () => connection.interrupt();
@@ -32,12 +39,7 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
     return { columns: names.map((name, index) => ({ name, type: types[index] ?? "" })), ...(await rowsOf(result, options)) };
   } catch (error) {
     if (signal?.aborted) throw cancelled();
-    throw new OperatingError("BAD_SQL", messageOf(error), {
-      next_step: /read-only mode/.test(messageOf(error))
-        ? "Ask with SELECT: the pipeline alone writes the tables, so that every row of them can be proved."
-        : "Tables are named layer.table, such as gold.fact_… or live.fact_…; `SHOW ALL TABLES` lists them.",
-      cause: error,
-    });
+    throw engineFailure(error);
   } finally {
     signal?.removeEventListener("abort", interrupt);
   }
@@ -53,7 +55,7 @@ async function rowsOf(result: DuckDBResult, { max_rows = Infinity, max_character
     for (const values of chunk.getRows()) {
       if (rows.length >= max_rows || characters >= max_characters) return { rows, is_truncated: true };
       const row = values.map((value) => (value === null ? null : String(value)));
-      characters += row.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+      characters += row.reduce((sum, text) => sum + (text?.length ?? 0) + CELL_CHARACTERS, 0);
       rows.push(row);
     }
   }

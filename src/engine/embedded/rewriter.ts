@@ -1,6 +1,7 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import type { Field } from "../../catalog/model.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
+import { DELETE_FILE_PATH_COLUMN, DELETE_POSITION_COLUMN } from "../../iceberg/relocate.ts";
 import { CONTENT, type DataFile, type PartitionTuple } from "../../iceberg/manifest-model.ts";
 import type { S3Settings } from "../../storage/s3/settings.ts";
 import { canonicalLocation } from "../../storage/location.ts";
@@ -31,6 +32,11 @@ export interface Rewriter {
   rewrite(input: RewriteInput, output: RewriteOutput): Promise<DataFile | null>;
   /** The data files in whose rows a position delete file names rows, as it spells them. */
   referencedFiles(delete_file: string): Promise<string[]>;
+  /**
+   * Writes a position delete file whose data files are named by `locate`. Returns its size in bytes. Throws REWRITE_LOSES_ROWS,
+   * DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at `to`.
+   */
+  relocateDeletes(from: string, to: string, locate: (location: string) => string): Promise<number>;
   close(): void;
 }
 
@@ -48,6 +54,7 @@ export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOpt
   return {
     rewrite: (input, output) => rewrite(connection, input, output),
     referencedFiles: (delete_file) => referencedFiles(connection, [delete_file]),
+    relocateDeletes: (from, to, locate) => relocateDeletes(connection, { from, to }, locate),
     close() {
       connection.closeSync();
       instance.closeSync();
@@ -144,6 +151,23 @@ function maskOf(file: number): string {
 async function referencedFiles(connection: DuckDBConnection, delete_files: readonly string[]): Promise<string[]> {
   const rows = await read(connection, `SELECT DISTINCT file_path FROM ${parquet(delete_files)}`);
   return rows.map(({ file_path }) => String(file_path));
+}
+
+const DELETE_COLUMNS: readonly Field[] = [
+  { id: DELETE_FILE_PATH_COLUMN, name: "file_path", required: true, type: "string" },
+  { id: DELETE_POSITION_COLUMN, name: "pos", required: true, type: "long" },
+];
+
+/** Sorted by file and position, as the specification wants it. */
+async function relocateDeletes(connection: DuckDBConnection, { from, to }: { from: string; to: string }, locate: (location: string) => string): Promise<number> {
+  const [counted] = await read(connection, `SELECT count(*) AS rows FROM ${parquet([from])}`);
+  const names = (await referencedFiles(connection, [from])).map((name) => `(${quoteText(name)}, ${quoteText(locate(name))})`);
+  const named = names.length === 0 ? "(NULL, NULL)" : names.join(", ");
+  const select = `SELECT named.located AS file_path, deletes.pos::BIGINT AS pos FROM ${parquet([from])} AS deletes
+    JOIN (VALUES ${named}) AS named(spelling, located) ON deletes.file_path = named.spelling ORDER BY 1, 2`;
+  const { record_count, file_size_in_bytes } = await copyToParquet(connection, select, { location: to, columns: DELETE_COLUMNS });
+  if (Number(record_count) !== Number(counted?.["rows"])) throw losesRows(Number(record_count), Number(counted?.["rows"]), 0);
+  return Number(file_size_in_bytes);
 }
 
 /**

@@ -8,6 +8,7 @@ import { OperatingError } from "../../errors.ts";
 import { currentSnapshot } from "../../iceberg/stage.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import type { OpenLake } from "../open.ts";
+import { checkClock } from "./clock-check.ts";
 import { attachCatalog, openDuckDB, type DuckDBOptions } from "./duckdb.ts";
 import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
@@ -45,6 +46,8 @@ export class QuerySession {
   /** Where results tell what their scans read: that is noted a transaction each, and so nothing of one query is there for the next. */
   readonly #reader: Reader | null;
   readonly #catalog: Catalog;
+  /** Whether names mean the tables as they are, which DuckDB finds by the clock; snapshots it finds by their ids, or not at all. */
+  #is_current = true;
   /** Tables without a snapshot of the time travelled to, each with the error message for it. */
   readonly #too_young = new Map<string, string>();
 
@@ -74,6 +77,7 @@ export class QuerySession {
   async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
     if (at_ms === null) {
       this.#too_young.clear();
+      this.#is_current = true;
       await this.#connection.run("USE lake.gold");
       return this.snapshots(null);
     }
@@ -114,6 +118,7 @@ export class QuerySession {
   /** What names mean, as views by name. */
   async #mean(views: ReadonlyMap<string, string>): Promise<void> {
     this.#too_young.clear();
+    this.#is_current = false;
     // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
     await this.#connection.run("USE memory.main");
     for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
@@ -150,11 +155,18 @@ export class QuerySession {
   /** Throws BAD_SQL with DuckDB's own words, or naming a table that has no snapshot that old; QUERY_CANCELLED. */
   async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     try {
+      if (this.#is_current) await checkClock(this.#catalog, await this.#tablesIn(sql));
       if (this.#reader !== null) return await this.#reader.query("BEGIN READ ONLY", sql, options);
       return { ...(await readRows(this.#connection, sql, options)), scans: [] };
     } catch (error) {
       throw this.#explained(error, sql);
     }
+  }
+
+  /** The tables whose names occur in the text, quoted or not. */
+  async #tablesIn(sql: string): Promise<TableIdentifier[]> {
+    const words = new Set(sql.toLowerCase().match(/\w+/g));
+    return (await this.tables()).filter(({ name }) => words.has(name.toLowerCase()));
   }
 
   /** DuckDB reports a table without a snapshot that old as one that does not exist. */

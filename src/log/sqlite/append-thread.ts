@@ -73,7 +73,7 @@ function thrownBy({ message, operating, cause }: AppendFailure): Error {
 
 function ended(file: string, cause: unknown): OperatingError {
   return new OperatingError("LOG_FAILED", `The thread that appends to the log ${file} has ended`, {
-    next_step: "Start again; nothing acknowledged is lost.",
+    next_step: "Start again: what was acknowledged is on disk. `npm run -s coinlake -- verify` tells whether the log is whole.",
     cause,
   });
 }

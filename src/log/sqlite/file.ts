@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { openSqliteFile, type SqliteFormat } from "../../sqlite-file.ts";
+import { openSqliteFile, openSqliteFileToRead, type SqliteFormat } from "../../sqlite-file.ts";
 
 /** Larger pages than SQLite's 4 kB: segments are tens of kB, and overflow chains get shorter. */
 const PAGE_BYTES = 8192;
@@ -50,7 +50,10 @@ export const LOG_FORMAT: SqliteFormat = {
   application_id: 0x436f696e,
   version: 1,
   tables: TABLES,
-  failures: { CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false] },
+  failures: {
+    DISK_FULL: ["Free disk space: sources wait and go on by themselves; what was acknowledged is on disk.", true],
+    CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false],
+  },
 };
 
 /** Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY. */
@@ -60,4 +63,9 @@ export function openLogFile(file: string, max_size_bytes: number | undefined, bu
   const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
   if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
   return database;
+}
+
+/** Throws as `openLogFile` does, and makes nothing. */
+export function openLogFileToRead(file: string, busy_timeout_ms: number): DatabaseSync {
+  return openSqliteFileToRead(file, LOG_FORMAT, { busy_timeout_ms });
 }

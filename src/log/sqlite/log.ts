@@ -9,7 +9,7 @@ import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordToo
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
 import { AppendThread } from "./append-thread.ts";
-import { LOG_FORMAT, openLogFile } from "./file.ts";
+import { LOG_FORMAT, openLogFile, openLogFileToRead } from "./file.ts";
 import { countPrunable, cutIntoSegments, decodeSegment, encodeSegment, type SegmentRow } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
@@ -21,6 +21,8 @@ export interface SqliteLogOptions {
   max_size_bytes?: number;
   /** How long to wait for another process that writes, before LOG_LOCKED. */
   busy_timeout_ms?: number;
+  /** The file must be there, and this connection changes nothing of it; nobody is to append. */
+  is_read_only?: boolean;
 }
 
 const BUSY_TIMEOUT_MS = 5000;
@@ -48,7 +50,8 @@ interface Topic {
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
   const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
-  const database = openLogFile(options.file, options.max_size_bytes, busy_timeout_ms);
+  const { file, max_size_bytes, is_read_only = false } = options;
+  const database = is_read_only ? openLogFileToRead(file, busy_timeout_ms) : openLogFile(file, max_size_bytes, busy_timeout_ms);
   return new SqliteLog(database, { ...options, busy_timeout_ms });
 }
 

@@ -4,6 +4,7 @@ import { constants, setPriority } from "node:os";
 import type { ProfiledResult, TableScan } from "../../engine/embedded/profile.ts";
 import type { QueryResult, TableSnapshot } from "../../engine/embedded/session.ts";
 import type { ReadOptions } from "../../engine/embedded/read.ts";
+import { safeSelect, type CsvColumn } from "../../engine/embedded/safe-csv.ts";
 import { quoteText } from "../../engine/embedded/sql.ts";
 import { OperatingError, messageOf } from "../../errors.ts";
 import { checkParsed, SqlRefusal, withoutExplain, type ParsedSql } from "./allowed.ts";
@@ -50,7 +51,9 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
   const timeout = AbortSignal.timeout(request.limits.timeout_ms);
   const signal = AbortSignal.any([controller.signal, timeout]);
   try {
-    reply(await perform(engine, request, signal, controller));
+    // Queries that run at once share the memory for results.
+    const max_bytes = request.limits.max_bytes / running.size;
+    reply(await perform(engine, { ...request, limits: { ...request.limits, max_bytes } }, signal, controller));
   } catch (error) {
     reply({ kind: "failed", id: request.id, failure: describeFailure(error, request, { is_late: timeout.aborted }) });
   } finally {
@@ -112,13 +115,14 @@ async function write(query: ConsoleEngine["query"], sql: string, request: Run, s
   const { id, format, file } = request;
   if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
+  const source = format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
   let is_too_large = false;
   const watch = setInterval(() => {
     is_too_large ||= (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > EXPORT_MAX_BYTES;
     if (is_too_large) controller.abort();
   }, LOOK_MS);
   try {
-    const { rows } = await query(`COPY (FROM query(${quoteText(sql)})) TO ${quoteText(file)} (${options})`, { signal });
+    const { rows } = await query(`COPY (${source}) TO ${quoteText(file)} (${options})`, { signal });
     const count = Number(rows[0]?.[0] ?? 0);
     if (count > EXPORT_MAX_ROWS) throw tooLarge(`${count} rows; up to ${EXPORT_MAX_ROWS} are exported`);
     return { kind: "exported", id, rows: count };
@@ -128,6 +132,11 @@ async function write(query: ConsoleEngine["query"], sql: string, request: Run, s
   } finally {
     clearInterval(watch);
   }
+}
+
+async function columnsOf(query: ConsoleEngine["query"], sql: string, signal: AbortSignal): Promise<CsvColumn[]> {
+  const { rows } = await query(`DESCRIBE FROM query(${quoteText(sql)})`, { signal });
+  return rows.map(([name, type]) => ({ name: name ?? "", type: type ?? "" }));
 }
 
 function tooLarge(what: string): OperatingError {
@@ -144,13 +153,16 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
     const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
     return { code: "QUERY_TIMED_OUT", message, next_step: "Ask for less: a shorter time, fewer columns, a limit.", position: null };
   }
+  if (error.code === "TABLE_FILE_UNREADABLE") {
+    return { code: error.code, message: duckdbError(error.message).message, next_step: error.next_step, position: null };
+  }
   if (error.code !== "BAD_SQL") return { code: error.code, message: error.message, next_step: error.next_step, position: null };
   const { message, position, type } = duckdbError(error.message);
   const is_memory = type === "Out of Memory";
   return {
     code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
     message,
-    next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Mend the statement; GET /api/sql/schema lists tables and columns.",
+    next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Fix the query; GET /api/sql/schema lists tables and columns.",
     position: position === null || request.kind === "export" ? null : typedAt(request.sql, position - withoutExplain(request.sql).explain.length),
   };
 }

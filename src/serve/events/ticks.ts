@@ -1,9 +1,7 @@
 import { isoFromMicros } from "../../clock.ts";
-import type { Tick } from "../../pipeline/definition.ts";
+import { TICK_DECIMALS, type Tick } from "../../pipeline/definition.ts";
 import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";
-
-const SCALE = 18;
 
 /** The newest tick of each subject since the last look, however many there were. */
 export class TickBasket {
@@ -37,10 +35,10 @@ export class TickBasket {
   }
 }
 
-/** Units of 1e-18 as decimal text without trailing zeros. */
+/** A tick's units as decimal text without trailing zeros. */
 export function decimalOf(units: bigint): string {
   const sign = units < 0n ? "-" : "";
-  const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
-  const fraction = digits.slice(-SCALE).replace(/0+$/, "");
-  return `${sign}${digits.slice(0, -SCALE)}${fraction === "" ? "" : `.${fraction}`}`;
+  const digits = String(units < 0n ? -units : units).padStart(TICK_DECIMALS + 1, "0");
+  const fraction = digits.slice(-TICK_DECIMALS).replace(/0+$/, "");
+  return `${sign}${digits.slice(0, -TICK_DECIMALS)}${fraction === "" ? "" : `.${fraction}`}`;
 }

@@ -1,9 +1,12 @@
 import { z } from "@hono/zod-openapi";
+import type { AlertFacade } from "../../alert/facade.ts";
+import { withSubjectIds } from "../../alert/rule-subjects.ts";
+import { OperatingError } from "../../errors.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
 import { refusal } from "../problem.ts";
-import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules } from "../schemas/alerts.ts";
+import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules, Sinks } from "../schemas/alerts.ts";
 import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
@@ -12,8 +15,8 @@ const Id = z.object({ id: z.string().max(200) });
 const MAX_BACK_TESTS = 2;
 
 /** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
-export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
-  let back_tests = 0;
+export function ruleRoutes(app: App, { served: { alerts }, reader }: Parts): void {
+  const resolve = (given: string) => reader.subject(given);
   register(app, {
     method: "get",
     path: "/api/rules",
@@ -32,7 +35,7 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
     is_checked_by_handler: true,
     response: RuleItem,
     status: 201,
-    handle: ({ body }) => alerts.createRule(body),
+    handle: async ({ body }) => alerts.createRule(await withSubjectIds(body, null, resolve)),
   });
   register(app, {
     method: "get",
@@ -52,7 +55,7 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
     body: ReplacedRule,
     is_checked_by_handler: true,
     response: RuleItem,
-    handle: ({ params, body }) => alerts.replaceRule(params.id, body),
+    handle: async ({ params, body }) => alerts.replaceRule(params.id, await withSubjectIds(body, alerts.getRule(params.id).subjects, resolve)),
   });
   register(app, {
     method: "delete",
@@ -63,6 +66,11 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
     response: null,
     handle: ({ params }) => alerts.deleteRule(params.id),
   });
+  backTestRoute(app, alerts);
+}
+
+function backTestRoute(app: App, alerts: AlertFacade): void {
+  let back_tests = 0;
   register(app, {
     method: "post",
     path: "/api/rules/{id}/test",
@@ -83,7 +91,20 @@ export function ruleRoutes(app: App, { served: { alerts } }: Parts): void {
   });
 }
 
-export function alertRoutes(app: App, { served: { alerts } }: Parts): void {
+/** Sinks are made on the command line alone: one holds a secret or runs a program. */
+export function sinkRoutes(app: App, { served: { alerts } }: Parts): void {
+  register(app, {
+    method: "get",
+    path: "/api/sinks",
+    tag,
+    summary: "Sinks that a rule may name; no URL, argument or secret",
+    query: PageQuery,
+    response: Sinks,
+    handle: async ({ query }) => pageOfList(alerts.listSinks(), query.limit, query.cursor),
+  });
+}
+
+export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): void {
   register(app, {
     method: "get",
     path: "/api/alerts",
@@ -91,7 +112,7 @@ export function alertRoutes(app: App, { served: { alerts } }: Parts): void {
     summary: "Alerts, newest first",
     query: PageQuery.extend({ rule: z.string().max(200).optional(), subject: z.string().max(200).optional(), state: z.enum(["active", "recovered"]).optional() }),
     response: Alerts,
-    handle: async ({ query }) => alerts.listAlerts(defined(query)),
+    handle: async ({ query: { subject, ...query } }) => alerts.listAlerts(defined({ ...query, subject: await subjectOf(subject) })),
   });
   register(app, {
     method: "get",
@@ -102,6 +123,17 @@ export function alertRoutes(app: App, { served: { alerts } }: Parts): void {
     response: AlertDetail,
     handle: async ({ params }) => alerts.getAlert(params.id),
   });
+
+  /** Alerts are also about sources, layers and jobs, and about subjects of the past: what is no subject's name is looked for as typed. */
+  async function subjectOf(given: string | undefined): Promise<string | undefined> {
+    if (given === undefined) return undefined;
+    try {
+      return await reader.subject(given);
+    } catch (error) {
+      if (error instanceof OperatingError && error.code === "NO_SUCH_SUBJECT") return given;
+      throw error;
+    }
+  }
 }
 
 function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {

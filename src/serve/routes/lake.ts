@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { nameOfTable } from "../../catalog/errors.ts";
 import type { LoadedTable } from "../../catalog/model.ts";
-import { contentName, snapshotsOf } from "../../query/tables.ts";
+import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
@@ -107,7 +107,7 @@ function figuresOf(partition: string, files: readonly { content: number; rows: n
   const data = files.filter(({ content }) => content === 0);
   return {
     partition,
-    rows: data.reduce((total, { rows }) => total + rows, 0),
+    rows: rowsLeft(files),
     files: data.length,
     delete_files: files.length - data.length,
     size_bytes: files.reduce((total, { size_bytes }) => total + size_bytes, 0),

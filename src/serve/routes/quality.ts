@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { isoFromMicros } from "../../clock.ts";
 import type { LoadedTable } from "../../catalog/model.ts";
 import { live } from "../../query/ask.ts";
+import { failedOf, testsOf } from "../../transform/test-results.ts";
 import { identifierOf } from "../../query/tables.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
@@ -38,6 +39,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
       );
       return {
         tests: describeTests(served),
+        has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
         refused: refused.map((row) => ({ reason: row["reason"] ?? "", count: Number(row["count"]), last_at: isoOfSql(row["last_at"]) })),
         accepted: await rowsOf(books.accepted, loaded),
         duplicates: await rowsOf(books.duplicates, loaded),
@@ -65,9 +67,9 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
 function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
   const last = tests();
   if (last === null) return null;
-  const nodes = last.result.nodes.map(({ name, status, seconds, failures, message }) => ({ name, status, seconds, failures, message }));
-  const failed = nodes.filter(({ status }) => status === "fail" || status === "error").length;
-  return { ran_at: isoFromMicros(last.ran_at_us), passed: nodes.filter(({ status }) => status === "pass").length, failed, nodes };
+  const nodes = testsOf(last.result).map(({ name, status, seconds, failures, message }) => ({ name, status, seconds, failures, message }));
+  const passed = nodes.filter(({ status }) => status === "pass").length;
+  return { ran_at: isoFromMicros(last.ran_at_us), passed, failed: failedOf(last.result).length, nodes };
 }
 
 function refusedSql({ pipeline }: Served, reason: string | undefined, limit: number, after: z.output<typeof Place> | null): string {

@@ -15,6 +15,10 @@ export const ReplacedRule = ruleSchema;
 /** The event `alert`: fired, recovered, or ended because its rule was edited or deleted. */
 export const AlertEvent = z.object({ event: z.enum(["fired", "recovered", "ended"]), alert: AlertItem });
 
+/** What may be shown of a sink: `target` is a host, a program or a file. */
+export const Sink = z.object({ id: z.string(), kind: z.enum(["page", "webhook", "slack", "command", "file"]), target: z.string() }).openapi("Sink");
+export const Sinks = pageOf(Sink).openapi("Sinks");
+
 /** Bounds in event time, from included, to excluded. */
 export const BackTestRequest = z.strictObject({ from: Time.optional(), to: Time.optional(), limit: z.int().min(1).max(1_000).optional() });
 
@@ -31,6 +35,7 @@ export const BackTest = z.object({
 
 export type { Alert, Rule, StoredRule };
 export type AlertDetail = z.infer<typeof AlertDetail>;
+export type Sink = z.infer<typeof Sink>;
 export type Alerts = z.infer<typeof Alerts>;
 export type Rules = z.infer<typeof Rules>;
 export type AlertEvent = z.infer<typeof AlertEvent>;

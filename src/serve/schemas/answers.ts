@@ -6,7 +6,7 @@ export const AnswerColumn = z.object({
   name: z.string(),
   /** For people, with the unit. */
   header: z.string(),
-  kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "plain"]),
+  kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "decimal", "plain"]),
 });
 
 export const AnswerPart = z

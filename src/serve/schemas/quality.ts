@@ -12,8 +12,10 @@ export const TestNode = z.object({
 
 export const Quality = z
   .object({
-    /** The tests' last run over the whole lake; null before the first. */
+    /** The last result of each of dbt's tests, run by the pipeline or by `coinlake dbt test`; null before the first. */
     tests: z.object({ ran_at: Time, passed: Count, failed: Count, nodes: z.array(TestNode) }).nullable(),
+    /** False until the models have run over a first record: there is nothing to test yet. */
+    has_tables: z.boolean(),
     refused: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
     accepted: Count,
     duplicates: Count,

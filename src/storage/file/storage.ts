@@ -5,12 +5,13 @@ import { OperatingError, messageOf } from "../../errors.ts";
 import { fileTooLarge, notAFile } from "../refusals.ts";
 import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
 import { pathOfLocation } from "./location.ts";
-
-/** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
-const CAN_SYNC_FOLDERS = process.platform !== "win32";
+import { KnownDurable, syncFile } from "./sync.ts";
 
 /** Table files on the local disk. A file is durable with its folder entry: both are fsynced. */
 export class FileStorage implements Storage {
+  /** No private field: objects that have this one as their prototype share it. */
+  readonly known_durable = new KnownDurable();
+
   async read(location: string): Promise<Uint8Array> {
     try {
       return await readRegular(pathOfLocation(location), location);
@@ -32,9 +33,10 @@ export class FileStorage implements Storage {
   async write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const path = pathOfLocation(location);
     try {
-      await makeFolders(dirname(path));
+      await mkdir(dirname(path), { recursive: true });
       await writeNew(path, bytes);
-      await syncFolder(dirname(path));
+      await this.known_durable.syncFolders([dirname(path)]);
+      this.known_durable.addFile(path);
     } catch (error) {
       throw failure("write", location, error);
     }
@@ -42,7 +44,9 @@ export class FileStorage implements Storage {
 
   async makeFolder(location: string): Promise<void> {
     try {
-      await makeFolders(pathOfLocation(location));
+      const path = pathOfLocation(location);
+      await mkdir(path, { recursive: true });
+      await this.known_durable.syncFolders([path]);
     } catch (error) {
       throw failure("make the folder", location, error);
     }
@@ -59,21 +63,31 @@ export class FileStorage implements Storage {
   async sync(location: string): Promise<void> {
     const path = pathOfLocation(location);
     try {
-      const file = await open(path, "r+");
-      try {
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await syncFolder(dirname(path));
+      await syncFile(path);
+      await this.known_durable.syncFolders([dirname(path)]);
+      this.known_durable.addFile(path);
     } catch (error) {
       throw failure("sync", location, error);
     }
   }
 
+  async syncAll(locations: readonly string[]): Promise<void> {
+    try {
+      await this.known_durable.syncFiles(locations.filter(isFileLocation).map((location) => pathOfLocation(location)));
+    } catch (error) {
+      throw failure("sync", `${locations.length} files such as ${locations[0]}`, error);
+    }
+  }
+
+  isKnownDurable(location: string): boolean {
+    return isFileLocation(location) && this.known_durable.hasFile(pathOfLocation(location));
+  }
+
   async delete(location: string): Promise<void> {
     try {
-      await unlink(pathOfLocation(location));
+      const path = pathOfLocation(location);
+      this.known_durable.forgetFile(path);
+      await unlink(path);
     } catch (error) {
       if (!isCode(error, "ENOENT")) throw failure("delete", location, error);
     }
@@ -132,23 +146,6 @@ async function writeNew(path: string, bytes: Uint8Array | AsyncIterable<Uint8Arr
   }
 }
 
-/** A new folder is durable when its parent's entry is; hence each parent of a folder made here is synced. */
-async function makeFolders(path: string): Promise<void> {
-  const first_made = await mkdir(path, { recursive: true });
-  if (first_made === undefined) return;
-  for (let folder = path; folder.length >= first_made.length; folder = dirname(folder)) await syncFolder(dirname(folder));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  if (!CAN_SYNC_FOLDERS) return;
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
 /** Removes what is empty, from the leaves up; a folder that still holds a file stays, with its parents. */
 async function removeEmptyFolders(path: string): Promise<void> {
   for (const entry of await entriesOf(path, path)) {
@@ -183,6 +180,10 @@ async function statIfThere(path: string, location: string): Promise<FileStat | n
     if (isCode(error, "ENOENT")) return null;
     throw failure("list", location, error);
   }
+}
+
+function isFileLocation(location: string): boolean {
+  return /^file:(?:\/\/(?:localhost)?)?\//.test(location) && !location.includes("\0") && !location.split("/").includes("..");
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {

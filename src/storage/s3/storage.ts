@@ -58,6 +58,13 @@ export class S3Storage implements Storage {
     await this.#client.send({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
   }
 
+  /** An object is durable once its PUT is answered. */
+  async syncAll(): Promise<void> {}
+
+  isKnownDurable(): boolean {
+    return true;
+  }
+
   /** There are no folders, but Hadoop puts empty objects in their place (`folder/`), which nobody else removes. */
   async removeFolder(location: string): Promise<void> {
     for await (const { key } of this.#objectsBelow(location)) {

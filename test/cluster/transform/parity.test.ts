@@ -103,6 +103,19 @@ test("a full refresh on Spark changes nothing", async () => {
   await lakes.assertSame();
 });
 
+test("a decimal of other places is converted from the table's own rows, and what a killed conversion left is finished", async () => {
+  const sql = (statement: string) => lakes.streams.session.sql(statement);
+  const [facts, minutes] = ["gold.fact_crypto_ticks", "silver.crypto_prices_clean"];
+  await sql(`alter table ${facts} rename column price_usd to price_before`);
+  await sql(`alter table ${facts} add column price_usd decimal(38, 26)`);
+  await sql(`update ${facts} set price_usd = cast(price_before as decimal(38, 26))`);
+  await sql(`alter table ${facts} drop column price_before`);
+  await sql(`alter table ${minutes} rename column price to price__rescaled`);
+  await append([{ key: "last", source: "last", payload: Buffer.from(JSON.stringify({ product: "LAST", price: "3.2e-20", time: NOW })), ingested_at_us: Date.parse(NOW) * 1000 }]);
+  await lakes.transform().catchUp();
+  await lakes.assertSame();
+});
+
 test("every test of the project passes on Spark", async () => {
   const { nodes } = await lakes.transform().test();
   assert.ok(nodes.length > 40);

@@ -225,7 +225,7 @@ export class StreamingQuery {
       const failure = is_refused ? await this.failure() : null;
       if (failure === null) throw error;
       throw new OperatingError("STREAM_FAILED", `The stream "${this.name}" failed: ${failure.split("\n")[0]}`, {
-        next_step: "Nothing is lost: mend what it says, then start it again, and it goes on at the batch that failed.",
+        next_step: "Mend what it says, then start it again: it goes on at the batch that failed.",
         cause: error,
       });
     }

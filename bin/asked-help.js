@@ -1,0 +1,49 @@
+// What can be answered before anything is installed: help, and a hint where npm kept the options to itself.
+// Plain JavaScript, like bootstrap.js, and for the same reason.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const help_folder = join(dirname(fileURLToPath(import.meta.url)), "help");
+
+/** The arguments of the command line, where COMMAND is `node src/cli/main.ts ARG ...`; null for other commands. */
+export function coinlakeArguments([program, script = "", ...args]) {
+  return program === "node" && script.replaceAll("\\", "/").endsWith("src/cli/main.ts") ? args : null;
+}
+
+export function asksForHelp(args) {
+  // Whatever follows `dbt` is for dbt.
+  if (args[0] === "dbt") return false;
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h" || arg === "help");
+}
+
+/** The help as the command line prints it: of `start`, or of all commands. A test keeps the files up to date. */
+export function storedHelp(args) {
+  const name = args[0] === "start" ? "start" : "coinlake";
+  const text = readFileSync(join(help_folder, `${name}.txt`), "utf8");
+  const is_other = args.some((arg) => /^[a-z]/.test(arg) && arg !== "help" && arg !== "start");
+  return is_other ? `${text}\nThe help of a single command is there after the set-up, which the first \`npm start\` does.\n` : text;
+}
+
+/**
+ * Options that npm took as its own: `npm start --port 4100` calls the script without them and puts each into the environment. Returns
+ * the command that was meant, or null.
+ */
+export function swallowedOptions(env, args) {
+  const script = env.npm_lifecycle_event;
+  if (script !== "start" && script !== "coinlake") return null;
+  const file = join(help_folder, "options.txt");
+  if (!existsSync(file)) return null;
+  const found = readFileSync(file, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .flatMap((option) => {
+      const value = env[`npm_config_${option.replaceAll("-", "_")}`];
+      return value === undefined || value === "" ? [] : [value === "true" ? `--${option}` : `--${option} ${value}`];
+    });
+  if (found.length === 0) return null;
+  const words = script === "start" ? args.slice(1) : args;
+  const typed = words.map((word) => (/^[\w./:@=-]+$/.test(word) ? word : JSON.stringify(word)));
+  return ["npm", ...(script === "start" ? ["start"] : ["run", "-s", "coinlake"]), "--", ...typed, ...found].join(" ");
+}

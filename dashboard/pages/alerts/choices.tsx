@@ -1,0 +1,89 @@
+import { useSignal } from "@preact/signals";
+import { useId } from "preact/hooks";
+
+export interface Choice {
+  value: string;
+  name: string;
+  /** Further words that it can be typed by, such as a symbol. */
+  also?: readonly string[];
+}
+
+interface ChoicesProps {
+  label: string;
+  /** What no choice at all means. */
+  none: string;
+  options: readonly Choice[];
+  chosen: readonly string[];
+  choose: (values: readonly string[]) => void;
+}
+
+const MAX_OPTIONS = 500;
+/** A datalist writes its value into the field: the name first, so that typing finds it, and the value to tell two of one name apart. */
+const labelOf = ({ value, name }: Choice) => (name === value ? value : `${name} — ${value}`);
+
+/** The choice that a text names: by its value, its name or one of its other words, whatever the case; null where none or several are. */
+export function findChoice(text: string, options: readonly Choice[]): Choice | null {
+  const wanted = text.trim().toLowerCase();
+  const by_value = options.find((option) => option.value.toLowerCase() === wanted || labelOf(option).toLowerCase() === wanted);
+  if (by_value !== undefined) return by_value;
+  const found = options.filter(({ name, also = [] }) => [name, ...also].some((word) => word.toLowerCase() === wanted));
+  return found.length === 1 ? (found[0] ?? null) : null;
+}
+
+/** Several of a list, typed or picked. A text that is not in the list is kept as typed: the server has the last word. */
+export function Choices({ label, none, options, chosen, choose }: ChoicesProps) {
+  const typed = useSignal("");
+  const list = useId();
+  const nameOf = new Map(options.map(({ value, name }) => [value, name]));
+  const add = (text: string) => {
+    const words = findChoice(text, options) === null ? text.split(",") : [text];
+    const values = words.map((word) => word.trim()).filter(Boolean).map((word) => findChoice(word, options)?.value ?? word);
+    typed.value = "";
+    if (values.length > 0) choose([...new Set([...chosen, ...values])]);
+  };
+  const onInput = (text: string) => {
+    typed.value = text;
+    // A pick from the list comes as input, whole.
+    if (options.some((option) => labelOf(option) === text) || text.endsWith(",")) add(text);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && typed.value.trim() !== "") {
+      event.preventDefault();
+      add(typed.value);
+    } else if (event.key === "Backspace" && typed.value === "") choose(chosen.slice(0, -1));
+  };
+  return (
+    <div class="field wide choices">
+      <label for={`${list}-input`}>{label}</label>
+      <div class="choices-box">
+        {chosen.map((value) => (
+          <span key={value} class={`choice ${options.length > 0 && !nameOf.has(value) ? "is-unknown" : ""}`} title={nameOf.has(value) ? value : "not in the list"}>
+            {nameOf.get(value) ?? value}
+            <button type="button" aria-label={`Remove ${nameOf.get(value) ?? value}`} onClick={() => choose(chosen.filter((other) => other !== value))}>
+              ×
+            </button>
+          </span>
+        ))}
+        <input
+          id={`${list}-input`}
+          type="text"
+          list={list}
+          autoComplete="off"
+          placeholder={chosen.length === 0 ? none : ""}
+          value={typed.value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+          onBlur={() => add(typed.value)}
+        />
+      </div>
+      <datalist id={list}>
+        {options
+          .filter(({ value }) => !chosen.includes(value))
+          .slice(0, MAX_OPTIONS)
+          .map((option) => (
+            <option key={option.value} value={labelOf(option)} label={(option.also ?? []).join(", ")} />
+          ))}
+      </datalist>
+    </div>
+  );
+}

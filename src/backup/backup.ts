@@ -1,0 +1,417 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import { isoFromMicros } from "../clock.ts";
+import { OperatingError } from "../errors.ts";
+import { parseMetadata } from "../catalog/metadata/text.ts";
+import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
+import { readOffsets } from "../ingest/offsets.ts";
+import type { Lake, LakeDescription } from "../lake/lake.ts";
+import { boundsInFile } from "../log/sqlite/bounds.ts";
+import { isOwned } from "../lake/ownership.ts";
+import { claimMaintenance } from "../maintain/run.ts";
+import { pause } from "../patience.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { StepListener } from "../steps.ts";
+import { canonicalLocation } from "../storage/location.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
+import type { Storage } from "../storage/storage.ts";
+import {
+  isGone,
+  locationOfFile,
+  locationOfManifest,
+  locationOfPart,
+  manifestNumbers,
+  newestManifests,
+  readMarker,
+  sha256,
+  writeManifest,
+  writeMarker,
+  type BackupManifest,
+  type BackupPlace,
+  type Part,
+  type StoredFile,
+  type TableFile,
+} from "./manifest.ts";
+import { pathIn, type Root } from "./roots.ts";
+import { copyDatabase, filesOfLake } from "./stores.ts";
+import { inGroups, neededFiles, rootsOf, type NeededFile, type NeededFiles } from "./table-files.ts";
+
+export interface BackupRequest {
+  lake: Lake;
+  description: LakeDescription;
+  /** Of the lake's tables. */
+  storage: Storage;
+  target: BackupPlace;
+  /** A folder for copies of databases; made and removed. */
+  scratch: string;
+  /** Says which table holds a copy of the log, and which tables an increment moves together. */
+  pipeline: Pick<Pipeline, "bronze" | "topic" | "books">;
+  clock: Clock;
+  step: StepListener;
+  signal: AbortSignal;
+  progress?(done_files: number, total_files: number): void;
+}
+
+export interface BackupReport {
+  number: number;
+  tables: number;
+  files: number;
+  size_bytes: number;
+  /** What earlier backups did not have. */
+  copied_files: number;
+  copied_bytes: number;
+  copied_parts: number;
+  /** Times that the lake changed under the copy and it was planned again. */
+  attempts: number;
+}
+
+/** Backups that stay: the newest, and the one before. */
+const KEPT_BACKUPS = 2;
+/** From the second on maintenance waits, so that a snapshot can hardly expire again before its files are copied. */
+const MAX_ATTEMPTS = 6;
+const CLAIM_RETRY_MS = 250;
+/** What an increment takes at most on a busy machine; past it the backup shows a moment within one, and the next `start` ends that. */
+const BETWEEN_TIMEOUT_MS = 60_000;
+const LOOK_MS = 100;
+/** Pieces of databases. Pages stay where they are, so that most pieces of a log are the same at the next backup. */
+const PART_BYTES = 8 * 1024 * 1024;
+/** Each is held in memory whole. */
+const COPIES_AT_ONCE = 3;
+
+/**
+ * Copies the lake into the target, beside whoever writes it. Order makes it consistent: the catalog is copied first, then every file of
+ * every snapshot that this copy names, and the log last, when it must still begin no later than where the copied bronze ends. A file
+ * that expired meanwhile, or a log that was pruned too far, is no loss: the catalog is copied again, and only what is new with it.
+ * Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED, DATABASE_NOT_COPIED, what the storages
+ * throw, and the signal's reason once it aborts; the backups there were stay as they were.
+ */
+export async function backUp(request: BackupRequest): Promise<BackupReport> {
+  await checkTarget(request.target, request.lake);
+  const run = new BackupRun(request);
+  mkdirSync(request.scratch, { recursive: true });
+  const scratch = mkdtempSync(join(request.scratch, "copying-"));
+  try {
+    return await run.all(scratch);
+  } finally {
+    run.releaseMaintenance();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Before anything is written to it. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_UNREADABLE. */
+export async function checkTarget(target: BackupPlace, lake: Lake): Promise<void> {
+  const marker = await readMarker(target);
+  if (marker !== null) {
+    if (marker.lake_id !== idOf(lake)) throw anotherLake(target.root, lake);
+    return;
+  }
+  for await (const { location } of target.storage.list(target.root)) {
+    // A first run was killed before it wrote more.
+    if (!/\/owner\.(?:db(?:-journal)?|txt)$/.test(location)) throw targetNotEmpty(target.root);
+  }
+}
+
+class BackupRun {
+  readonly #request: BackupRequest;
+  /** Files of complete backups, by path. */
+  readonly #known = new Map<string, TableFile>();
+  readonly #known_parts = new Set<string>();
+  /** Sizes of what the target holds, by location. */
+  readonly #present = new Map<string, number>();
+  readonly #copied = { files: 0, bytes: 0, parts: 0 };
+  #maintenance: { release(): void } | null = null;
+
+  constructor(request: BackupRequest) {
+    this.#request = request;
+  }
+
+  async all(scratch: string): Promise<BackupReport> {
+    const { target, step, signal } = this.#request;
+    const numbers = await this.#openTarget();
+    for (let attempt = 1; ; attempt += 1) {
+      signal.throwIfAborted();
+      if (attempt === 2) this.#maintenance = await this.#claimMaintenance();
+      const taken = await this.#attempt(scratch, attempt);
+      if (taken === null) continue;
+      const manifest = this.#manifest((numbers.at(-1) ?? 0) + 1, taken);
+      step("before manifest");
+      await writeManifest(target, manifest);
+      step("after manifest");
+      this.releaseMaintenance();
+      await this.#removeOld([...numbers, manifest.number], manifest);
+      const { files, bytes, parts } = this.#copied;
+      return {
+        number: manifest.number,
+        tables: taken.needed.tables.size,
+        files: manifest.files.length,
+        size_bytes: [...manifest.files, ...manifest.stores.flatMap((store) => store.parts)].reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+        copied_files: files,
+        copied_bytes: bytes,
+        copied_parts: parts,
+        attempts: attempt,
+      };
+    }
+  }
+
+  releaseMaintenance(): void {
+    this.#maintenance?.release();
+    this.#maintenance = null;
+  }
+
+  /** Returns the numbers of the manifests there are. */
+  async #openTarget(): Promise<number[]> {
+    const { target, lake } = this.#request;
+    for await (const { location, size_bytes } of target.storage.list(target.root)) this.#present.set(location, size_bytes);
+    if ((await readMarker(target)) === null) await writeMarker(target, idOf(lake));
+    const numbers = await manifestNumbers(target);
+    for (const { files, stores } of await newestManifests(target, numbers, KEPT_BACKUPS)) {
+      for (const file of files) if (!this.#known.has(file.path)) this.#known.set(file.path, file);
+      for (const { sha256: digest } of stores.flatMap(({ parts }) => parts)) this.#known_parts.add(digest);
+    }
+    return numbers;
+  }
+
+  /** Null where the lake changed under it. */
+  async #attempt(scratch: string, attempt: number): Promise<Taken | null> {
+    const { lake, storage, signal, step, pipeline } = this.#request;
+    const { databases, others } = filesOfLake(lake.folder);
+    for (const name of ["catalog.db", "log.db"]) if (!databases.includes(name)) throw databaseMissing(lake, name);
+    const copyOf = (name: string): string => join(scratch, name.replaceAll("/", "_"));
+    try {
+      step("before stores");
+      await this.#copyCatalog(copyOf("catalog.db"));
+      const needed = await neededFiles(copyOf("catalog.db"), storage, signal);
+      const roots = rootsOf(needed, lake.warehouse);
+      const files = await this.#copyFiles(needed, roots);
+      const stores: StoredFile[] = [];
+      // The log last: it has all that the alerts have judged, and that bronze does not have.
+      for (const name of databases) {
+        signal.throwIfAborted();
+        if (name !== "catalog.db") await copyFresh(join(lake.folder, name), copyOf(name));
+        if (name === "log.db" && !coversRest(copyOf(name), needed, pipeline)) return this.#overtaken(attempt, "the log was pruned");
+        stores.push({ path: name, parts: await this.#storeParts(copyOf(name)) });
+      }
+      for (const path of others) {
+        const parts = await this.#storeParts(join(lake.folder, path)).catch(unlessGone);
+        if (parts !== null) stores.push({ path, parts });
+      }
+      step("after stores");
+      return { needed, roots, files, stores };
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (attempt >= MAX_ATTEMPTS) throw fileMissing(error as OperatingError);
+      return null;
+    }
+  }
+
+  /** An increment commits its tables one after the other, within seconds: while somebody writes the lake, a moment between two is awaited. */
+  async #copyCatalog(to: string): Promise<void> {
+    const { lake, clock, signal } = this.#request;
+    const started_ms = performance.now();
+    for (;;) {
+      await copyFresh(lake.catalog_file, to);
+      if ((await this.#isBetweenIncrements(to)) || !isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return;
+      if (!(await pause(clock, LOOK_MS, signal))) signal.throwIfAborted();
+    }
+  }
+
+  /** Whether the tables that are reconciled have consumed the same records. */
+  async #isBetweenIncrements(catalog_file: string): Promise<boolean> {
+    const { storage, pipeline } = this.#request;
+    const reconciled = tablesOfBooks(pipeline);
+    const consumed = new Set<string>();
+    const { pointers } = readCatalogFile(catalog_file);
+    for (const table of reconciled) {
+      const pointer = pointers.find(({ namespace, name }) => `${namespace}.${name}` === table);
+      const metadata = pointer === undefined ? null : parseMetadata(await storage.read(pointer.metadata_location), pointer.metadata_location);
+      consumed.add(JSON.stringify(metadata === null ? [] : [...readOffsets(metadata, pipeline.topic.name)].sort(([a], [b]) => a - b)));
+    }
+    return consumed.size <= 1;
+  }
+
+  #overtaken(attempt: number, why: string): null {
+    if (attempt < MAX_ATTEMPTS) return null;
+    throw new OperatingError("BACKUP_OVERTAKEN", `The backup was overtaken ${attempt} times: ${why} before it was copied`, {
+      next_step: "Try again when the lake is written less; earlier backups are as they were.",
+      is_retryable: true,
+    });
+  }
+
+  async #copyFiles({ files, checksums }: NeededFiles, roots: readonly Root[]): Promise<TableFile[]> {
+    const { signal, progress } = this.#request;
+    const copied: TableFile[] = [];
+    progress?.(0, files.size);
+    await inGroups(
+      [...files.values()],
+      signal,
+      async (file) => {
+        copied.push(await this.#copyFile(file, roots, checksums.get(canonicalLocation(file.location))));
+        progress?.(copied.length, files.size);
+      },
+      COPIES_AT_ONCE,
+    );
+    return copied.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** Table files are immutable and their names unique: one of the same path and size is the same. */
+  async #copyFile({ location, size_bytes }: NeededFile, roots: readonly Root[], committed: string | undefined): Promise<TableFile> {
+    const { storage, target, step } = this.#request;
+    const path = pathIn(roots, location);
+    if (path === null) throw new TypeError(`${location} lies in no root`);
+    const stored = locationOfFile(target, path);
+    const known = this.#known.get(path);
+    const is_known = known !== undefined && this.#present.get(stored) === known.size_bytes && (size_bytes ?? known.size_bytes) === known.size_bytes;
+    if (is_known) return known;
+    const bytes = await storage.read(location);
+    if (size_bytes !== null && bytes.length !== size_bytes) throw damaged(`${location} has ${bytes.length} bytes, and the table's metadata says ${size_bytes}`);
+    const file = { path, size_bytes: bytes.length, sha256: sha256(bytes) };
+    if (committed !== undefined && file.sha256 !== committed) throw damaged(`${location} is not as it was committed: its checksum differs`);
+    if (await this.#put(stored, bytes, file.sha256)) {
+      this.#copied.files += 1;
+      this.#copied.bytes += bytes.length;
+    }
+    this.#known.set(path, file);
+    step("inside files");
+    return file;
+  }
+
+  async #storeParts(file: string): Promise<Part[]> {
+    const { target, signal } = this.#request;
+    const parts: Part[] = [];
+    const handle = await open(file, "r");
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const buffer = Buffer.alloc(PART_BYTES);
+        const { bytesRead } = await handle.read(buffer, 0, PART_BYTES);
+        if (bytesRead === 0) return parts;
+        const bytes = buffer.subarray(0, bytesRead);
+        const part = { sha256: sha256(bytes), size_bytes: bytes.length };
+        parts.push(part);
+        const location = locationOfPart(target, part);
+        const is_known = this.#known_parts.has(part.sha256) && this.#present.get(location) === part.size_bytes;
+        if (is_known) continue;
+        this.#known_parts.add(part.sha256);
+        if (await this.#put(location, bytes, part.sha256)) this.#copied.parts += 1;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** False where the target has it: a killed run left it, whole; what it left cut off is replaced. */
+  async #put(location: string, bytes: Uint8Array, digest: string): Promise<boolean> {
+    const { target } = this.#request;
+    const present = this.#present.get(location);
+    if (present === bytes.length && sha256(await target.storage.read(location)) === digest) return false;
+    if (present !== undefined) await deleteOwnFiles({ storage: target.storage, warehouse: null }, target.root, [location]);
+    await target.storage.write(location, bytes);
+    this.#present.set(location, bytes.length);
+    return true;
+  }
+
+  #manifest(number: number, { roots, stores, files }: Taken): BackupManifest {
+    const { lake, description, clock } = this.#request;
+    const { moving_to: _unfinished, ...kept } = description;
+    return { format: 1, number, created_at: isoFromMicros(clock.now_us()), lake: { ...kept, name: lake.name }, warehouse: lake.warehouse, roots, stores, files };
+  }
+
+  /** Manifests go first: what one names is there as long as it is. */
+  async #removeOld(numbers: readonly number[], newest: BackupManifest): Promise<void> {
+    const { target, step, signal } = this.#request;
+    const kept = await newestManifests(target, numbers, KEPT_BACKUPS);
+    const needed = new Set(kept.flatMap(({ files, stores }) => [...files.map(({ path }) => locationOfFile(target, path)), ...stores.flatMap(({ parts }) => parts.map((part) => locationOfPart(target, part)))]));
+    const own = { storage: target.storage, warehouse: null, signal };
+    const manifests = numbers.filter((number) => number !== newest.number && !kept.some((each) => each.number === number));
+    await deleteOwnFiles(own, target.root, manifests.map((number) => locationOfManifest(target, number)));
+    step("inside cleanup");
+    const unneeded = [...this.#present.keys()].filter((location) => isOf(target, location) && !needed.has(location));
+    await deleteOwnFiles(own, target.root, unneeded);
+  }
+
+  async #claimMaintenance(): Promise<{ release(): void } | null> {
+    const { lake, clock, signal } = this.#request;
+    do {
+      try {
+        return claimMaintenance(lake, "backup");
+      } catch (error) {
+        if (!(error instanceof OperatingError) || error.code !== "MAINTENANCE_RUNNING") throw error;
+      }
+    } while (await pause(clock, CLAIM_RETRY_MS, signal));
+    return null;
+  }
+}
+
+interface Taken {
+  needed: NeededFiles;
+  roots: Root[];
+  files: TableFile[];
+  stores: StoredFile[];
+}
+
+/** Whether the copied log has what the copied bronze does not have. */
+function coversRest(log_file: string, { tables }: NeededFiles, { bronze, topic }: BackupRequest["pipeline"]): boolean {
+  const metadata = tables.get(bronze.table);
+  const offsets = metadata === undefined ? new Map<number, number>() : readOffsets(metadata, topic.name);
+  return boundsInFile(log_file, topic.name).every(({ partition, begin, end }) => {
+    const consumed = offsets.get(partition) ?? 0;
+    return begin <= consumed && consumed <= end;
+  });
+}
+
+/** Those that `verify` compares. */
+function tablesOfBooks({ books }: BackupRequest["pipeline"]): string[] {
+  const { accepted, duplicates, refused, balances } = books;
+  const compared = balances.flatMap(({ left, right }) => `${left} ${right}`.match(/\b(?:silver|gold)\.\w+/g) ?? []);
+  return [...new Set([accepted, duplicates, refused, ...compared])];
+}
+
+async function copyFresh(from: string, to: string): Promise<void> {
+  for (const ending of ["", "-wal", "-shm", "-journal"]) rmSync(`${to}${ending}`, { force: true });
+  await copyDatabase(from, to);
+}
+
+function isOf({ root }: BackupPlace, location: string): boolean {
+  return location.startsWith(`${root}/files/`) || location.startsWith(`${root}/parts/`);
+}
+
+function idOf(lake: Lake): string {
+  if (lake.id === null) throw new TypeError("a lake has an id before it is backed up");
+  return lake.id;
+}
+
+function unlessGone(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
+}
+
+function targetNotEmpty(root: string): OperatingError {
+  return new OperatingError("BACKUP_TARGET_NOT_EMPTY", `${root} has files in it and is no backup`, { next_step: "Name an empty folder, or one that holds a backup of this lake." });
+}
+
+function anotherLake(root: string, lake: Lake): OperatingError {
+  return new OperatingError("BACKUP_OF_ANOTHER_LAKE", `${root} holds backups of another lake than "${lake.name}" (id ${lake.id})`, {
+    next_step: "Name another folder: each lake has its own, and a restored lake is another than the one that was backed up.",
+  });
+}
+
+function fileMissing(cause: OperatingError): OperatingError {
+  return new OperatingError("TABLE_FILE_MISSING", `The lake cannot be backed up, because a snapshot names a file that is missing: ${cause.message}`, {
+    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+    cause,
+  });
+}
+
+function databaseMissing({ folder }: Lake, name: string): OperatingError {
+  return new OperatingError("DATABASE_MISSING", `${join(folder, name)} is missing: a backup of this lake would not be whole`, {
+    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+  });
+}
+
+function damaged(message: string): OperatingError {
+  return new OperatingError("TABLE_FILE_DAMAGED", message, {
+    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+  });
+}

@@ -1,0 +1,148 @@
+import { createHash } from "node:crypto";
+import { OperatingError } from "../errors.ts";
+import type { LakeDescription } from "../lake/lake.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Root } from "./roots.ts";
+
+/**
+ * A backup's folder:
+ *
+ *   coinlake-backup.json       whose backup it is
+ *   manifests/<number>.json    one per run that was completed, written last
+ *   files/<path>               table files, immutable, by their path below the warehouse
+ *   parts/<aa>/<sha256>        pieces of databases and other files, by content; unchanged ones are shared by runs
+ *
+ * A manifest is two lines: a header with the SHA-256 of the second line, and the content. One whose checksum is wrong was cut off while
+ * it was written and does not count, so that writing it is the one moment at which a backup comes into being.
+ */
+export interface BackupManifest {
+  format: 1;
+  number: number;
+  created_at: string;
+  lake: LakeDescription & { name: string };
+  /** Location below which the lake's table files lay. */
+  warehouse: string;
+  /** The folders that `files` came from. */
+  roots: Root[];
+  /** Databases and other files of the lake's folder. */
+  stores: StoredFile[];
+  files: TableFile[];
+}
+
+export interface Part {
+  sha256: string;
+  size_bytes: number;
+}
+
+export interface StoredFile {
+  /** Below the lake's folder. */
+  path: string;
+  /** In order; the file is their concatenation. */
+  parts: Part[];
+}
+
+export interface TableFile extends Part {
+  /** Below the warehouse, `files/` in a backup. */
+  path: string;
+}
+
+export interface BackupPlace {
+  storage: Storage;
+  /** Location of the backup's folder, without a trailing slash. */
+  root: string;
+}
+
+interface Marker {
+  format: 1;
+  lake_id: string;
+}
+
+const MARKER = "coinlake-backup.json";
+const NUMBER_DIGITS = 8;
+
+export function sha256(bytes: Uint8Array | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+export function locationOfFile({ root }: BackupPlace, path: string): string {
+  return `${root}/files/${path}`;
+}
+
+export function locationOfPart({ root }: BackupPlace, { sha256: digest }: Part): string {
+  return `${root}/parts/${digest.slice(0, 2)}/${digest}`;
+}
+
+export function locationOfManifest({ root }: BackupPlace, number: number): string {
+  return `${root}/manifests/${String(number).padStart(NUMBER_DIGITS, "0")}.json`;
+}
+
+/** Null for a folder that holds no backup. Throws BACKUP_UNREADABLE. */
+export async function readMarker({ storage, root }: BackupPlace): Promise<Marker | null> {
+  const bytes = await readIfThere(storage, `${root}/${MARKER}`);
+  if (bytes === null) return null;
+  try {
+    const marker = JSON.parse(new TextDecoder().decode(bytes)) as Marker;
+    if (marker.format === 1 && typeof marker.lake_id === "string") return marker;
+  } catch {
+    // A marker that was cut off is told below.
+  }
+  throw new OperatingError("BACKUP_UNREADABLE", `${root}/${MARKER} does not describe a backup that this version can read`, {
+    next_step: "Delete that file if no backup was completed here, or name another folder.",
+  });
+}
+
+export async function writeMarker({ storage, root }: BackupPlace, lake_id: string): Promise<void> {
+  await storage.write(`${root}/${MARKER}`, Buffer.from(`${JSON.stringify({ format: 1, lake_id } satisfies Marker)}\n`));
+}
+
+/** The numbers of the manifests there are, complete or not, rising. */
+export async function manifestNumbers({ storage, root }: BackupPlace): Promise<number[]> {
+  const numbers: number[] = [];
+  for await (const { location } of storage.list(`${root}/manifests`)) {
+    const digits = /\/(\d+)\.json$/.exec(location)?.[1];
+    if (digits !== undefined) numbers.push(Number(digits));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** Null for one that was cut off, or that is damaged. */
+export async function readManifest(place: BackupPlace, number: number): Promise<BackupManifest | null> {
+  const bytes = await readIfThere(place.storage, locationOfManifest(place, number));
+  const [header = "", body = ""] = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n");
+  try {
+    const { sha256: expected } = JSON.parse(header) as { sha256?: string };
+    return expected === sha256(body) ? (JSON.parse(body) as BackupManifest) : null;
+  } catch {
+    return null;
+  }
+}
+
+export async function writeManifest(place: BackupPlace, manifest: BackupManifest): Promise<void> {
+  const body = JSON.stringify(manifest);
+  const header = JSON.stringify({ format: 1, number: manifest.number, sha256: sha256(body) });
+  await place.storage.write(locationOfManifest(place, manifest.number), Buffer.from(`${header}\n${body}\n`));
+}
+
+/** The complete manifests among the newest, the newest first; at most `count`. */
+export async function newestManifests(place: BackupPlace, numbers: readonly number[], count: number): Promise<BackupManifest[]> {
+  const found: BackupManifest[] = [];
+  for (const number of numbers.toReversed()) {
+    if (found.length === count) break;
+    const manifest = await readManifest(place, number);
+    if (manifest !== null) found.push(manifest);
+  }
+  return found;
+}
+
+export async function readIfThere(storage: Storage, location: string): Promise<Uint8Array | null> {
+  try {
+    return await storage.read(location);
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+export function isGone(error: unknown): boolean {
+  return error instanceof OperatingError && error.code === "FILE_NOT_FOUND";
+}

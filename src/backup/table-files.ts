@@ -1,0 +1,73 @@
+import { dirname } from "node:path/posix";
+import { parseMetadata } from "../catalog/metadata/text.ts";
+import type { TableMetadata } from "../catalog/model.ts";
+import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
+import { filesIn, manifestsIn, statisticsIn } from "../iceberg/relocate.ts";
+import { canonicalLocation } from "../storage/location.ts";
+import type { Storage } from "../storage/storage.ts";
+import { sha256 } from "./manifest.ts";
+import { pathIn, type Root } from "./roots.ts";
+
+/** A file that some retained snapshot of a table needs. */
+export interface NeededFile {
+  location: string;
+  /** Null where no metadata says; then `bytes` are known. */
+  size_bytes: number | null;
+}
+
+export interface NeededFiles {
+  /** By canonical location. */
+  files: Map<string, NeededFile>;
+  /** Metadata by `namespace.name`. */
+  tables: Map<string, TableMetadata>;
+  /** SHA-256 of files when they were committed, by canonical location; of some, or none, where the catalog does not know. */
+  checksums: Map<string, string>;
+}
+
+const READS_AT_ONCE = 8;
+
+/** Every file of every retained snapshot of the tables that a copy of the catalog names. Throws FILE_NOT_FOUND where one expired meanwhile. */
+export async function neededFiles(catalog_file: string, storage: Storage, signal: AbortSignal): Promise<NeededFiles> {
+  const files = new Map<string, NeededFile>();
+  const tables = new Map<string, TableMetadata>();
+  const add = (location: string, size_bytes: number | null): void => {
+    const key = canonicalLocation(location);
+    if (!files.has(key)) files.set(key, { location, size_bytes });
+  };
+  const { pointers, checksums } = readCatalogFile(catalog_file);
+  for (const { namespace, name, metadata_location } of pointers) {
+    const metadata = parseMetadata(await storage.read(metadata_location), metadata_location);
+    tables.set(`${namespace}.${name}`, metadata);
+    add(metadata_location, null);
+    for (const location of statisticsIn(metadata)) add(location, null);
+    const lists = [...new Set(metadata.snapshots.map((snapshot) => snapshot["manifest-list"]))];
+    for (const list of lists) add(list, null);
+    const manifests = new Map<string, number>();
+    await inGroups(lists, signal, async (list) => {
+      for (const { location, size_bytes } of manifestsIn(await storage.read(list))) manifests.set(location, size_bytes);
+    });
+    for (const [location, size_bytes] of manifests) add(location, size_bytes);
+    await inGroups([...manifests.keys()], signal, async (manifest) => {
+      for (const { location, size_bytes, is_deleted } of filesIn(await storage.read(manifest))) if (!is_deleted) add(location, size_bytes);
+    });
+  }
+  return { files, tables, checksums: new Map((checksums ?? []).map(({ location, sha256: digest }) => [location, digest])) };
+}
+
+/** The warehouse, and the folders of what lies elsewhere. */
+export function rootsOf({ files, tables }: NeededFiles, warehouse: string): Root[] {
+  const roots: Root[] = [{ from: warehouse, to: "" }];
+  const addRoot = (from: string): void => {
+    if (pathIn(roots, from) === null) roots.push({ from, to: `outside/${sha256(canonicalLocation(from)).slice(0, 12)}` });
+  };
+  for (const { location } of tables.values()) addRoot(location);
+  for (const location of files.keys()) if (pathIn(roots, location) === null) addRoot(dirname(location));
+  return roots;
+}
+
+export async function inGroups<T>(items: readonly T[], signal: AbortSignal, work: (item: T) => Promise<void>, at_once = READS_AT_ONCE): Promise<void> {
+  for (let start = 0; start < items.length; start += at_once) {
+    signal.throwIfAborted();
+    await Promise.all(items.slice(start, start + at_once).map(work));
+  }
+}

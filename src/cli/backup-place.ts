@@ -1,0 +1,37 @@
+import { resolve } from "node:path";
+import type { BackupPlace } from "../backup/manifest.ts";
+import { locationOfPath } from "../storage/file/location.ts";
+import { FileStorage } from "../storage/file/storage.ts";
+import { objectOfLocation } from "../storage/s3/location.ts";
+import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
+import { S3Storage } from "../storage/s3/storage.ts";
+import type { Storage } from "../storage/storage.ts";
+import { killAt, nobodyListens, type StepListener } from "../steps.ts";
+import { environmentIn } from "./context.ts";
+
+export function isS3(text: string): boolean {
+  return /^s3a?:/.test(text);
+}
+
+/** What backup, restore and move rewrite files with. */
+export const BACKUP_ENGINE = { memory_limit_mb: 256, threads: 2 };
+
+/** A folder on this disk or in S3, as it was typed. Throws UNSUPPORTED_LOCATION, S3_CREDENTIALS_MISSING. */
+export function backupPlace(typed: string, data_folder: string): BackupPlace {
+  if (!isS3(typed)) return { storage: new FileStorage(), root: locationOfPath(resolve(typed)) };
+  objectOfLocation(typed);
+  return { storage: new S3Storage(s3SettingsFrom(environmentIn(data_folder))), root: typed.replace(/^s3a:/, "s3:").replace(/\/+$/, "") };
+}
+
+/** The storage of a lake's tables, and how engines reach them. */
+export function tableStorage(warehouse: string | null, data_folder: string): { storage: Storage; s3: S3Settings | null } {
+  if (warehouse === null || !isS3(warehouse)) return { storage: new FileStorage(), s3: null };
+  const s3 = s3SettingsFrom(environmentIn(data_folder));
+  return { storage: new S3Storage(s3), s3 };
+}
+
+/** Tests kill the process at a step. */
+export function stepFromEnvironment(): StepListener {
+  const instruction = process.env["COINLAKE_KILL_AT"];
+  return instruction ? killAt(instruction) : nobodyListens;
+}

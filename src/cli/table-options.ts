@@ -1,0 +1,16 @@
+import type { Command } from "commander";
+import type { TableLayout } from "./table.ts";
+
+export interface TableOptions {
+  wide?: boolean;
+  vertical?: boolean;
+}
+
+/** For commands whose tables may be wider than a terminal. */
+export function withTableOptions(command: Command): Command {
+  return command.option("--wide", "print whole values, wider than the terminal").option("--vertical", "print one line per value");
+}
+
+export function layoutOf({ wide, vertical }: TableOptions): Partial<TableLayout> {
+  return { ...(wide ? { width: null } : {}), ...(vertical ? { is_vertical: true } : {}) };
+}

@@ -1,0 +1,24 @@
+import { OperatingError } from "./errors.ts";
+
+/** SQLite's codes: the database or its disk is full; the shared-memory file of the WAL cannot grow. */
+const SQLITE_FULL = 13;
+const SQLITE_IOERR_SHMSIZE = 4874;
+const SYSTEM_CODES = new Set(["ENOSPC", "EDQUOT"]);
+/** DuckDB, dbt and Python say it in words only. */
+const IN_WORDS = /no space left on device|disk quota exceeded|database or disk is full/i;
+
+/**
+ * Whether a failure, or what caused it, is a full disk. Such a failure is waited for without end: only a person can mend it, at any time,
+ * and ending would lose what sources hold in memory. SQLite, files and the engines each report it in their own way.
+ */
+export function isDiskFull(thrown: unknown): boolean {
+  return thrown instanceof OperatingError && isCausedByFullDisk(thrown);
+}
+
+function isCausedByFullDisk(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  const { code, errcode } = thrown as { code?: unknown; errcode?: unknown };
+  if (typeof code === "string" && (SYSTEM_CODES.has(code) || /(?:^|_)(?:DISK|STORAGE)_FULL$/.test(code))) return true;
+  if (typeof errcode === "number" && ((errcode & 0xff) === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE)) return true;
+  return IN_WORDS.test(thrown.message) || isCausedByFullDisk(thrown.cause);
+}

@@ -1,0 +1,37 @@
+import { DuckDBStructValue, type DuckDBValue } from "@duckdb/node-api";
+import { DuckDBStructVector } from "@duckdb/node-api/lib/vectors/DuckDBStructVector.js";
+
+/**
+ * DuckDB's client makes a plain object of a struct, by assignment: a field `__proto__` is lost, and fields named by numbers change their
+ * order. Here structs are read with their fields in order, under any name, at any depth.
+ */
+
+type Field = readonly [name: string, value: DuckDBValue];
+
+class OrderedStruct extends DuckDBStructValue {
+  readonly #fields: readonly Field[];
+
+  constructor(fields: readonly Field[]) {
+    // Own properties, whatever their name.
+    super(Object.fromEntries(fields));
+    this.#fields = fields;
+  }
+
+  override toString(): string {
+    return `{${this.#fields.map(([name, value]) => `${textOf(name)}: ${textOf(value)}`).join(", ")}}`;
+  }
+}
+
+/** As DuckDB's client prints what lies inside another value. */
+function textOf(value: DuckDBValue): string {
+  if (value === null) return "NULL";
+  return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
+}
+
+/** To be called before results are read; again does no harm. */
+export function readStructsInOrder(): void {
+  DuckDBStructVector.prototype.getItem = function getItem(this: DuckDBStructVector, index: number): DuckDBStructValue | null {
+    if (!this.isItemValid(index)) return null;
+    return new OrderedStruct(this.type.entryNames.map((name, entry): Field => [name, this.entryVectorAt(entry).getItem(index)]));
+  };
+}

@@ -1,0 +1,117 @@
+import { OperatingError } from "../errors.ts";
+import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition.ts";
+
+/**
+ * The one place that turns what a person typed into the id of a subject: on the command line, in the API, in alert rules and in the
+ * dashboard. What is tried, in this order, the first that finds something decides: the id and the symbol as written; then, whatever the
+ * case, the id, the symbol, the name, and other names. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ */
+export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
+  const typed = given.trim();
+  const folded = fold(typed);
+  const TESTS: ((subject: KnownSubject) => boolean)[] = [
+    ({ id }) => id === typed,
+    ({ symbol }) => symbol === typed,
+    ({ id }) => fold(id) === folded,
+    ({ symbol }) => fold(symbol) === folded,
+    ({ name }) => fold(name) === folded,
+    ({ other_names }) => other_names.some((name) => fold(name) === folded),
+  ];
+  for (const test of TESTS) {
+    const found = known.filter(test);
+    const chosen = found.length === 0 ? null : theOneMeant(found);
+    if (chosen !== null) return chosen;
+    if (found.length > 0) throw ambiguous(noun, typed, found);
+  }
+  throw unknown(noun, typed, known);
+}
+
+/** Ranks up to this are of subjects that everybody means by their symbol ... */
+const WELL_KNOWN_RANK = 100;
+/** ... where all others of that symbol are so many times further down. */
+const CLEAR_LEAD = 10;
+
+/** Null where several may be meant. Those that are gone stand back behind those that are there. */
+function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
+  const present = found.filter(({ is_gone }) => !is_gone);
+  const candidates = (present.length > 0 ? present : found).toSorted((a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity));
+  const [first, second] = candidates;
+  if (first === undefined || second === undefined) return first ?? null;
+  const has_lead = first.rank !== null && first.rank <= WELL_KNOWN_RANK && (second.rank ?? Infinity) >= CLEAR_LEAD * first.rank;
+  return has_lead ? first : null;
+}
+
+const MAX_SUGGESTED = 5;
+
+/** The nearest by spelling: what begins with the text or holds it, then what few changes make of it. */
+export function nearestSubjects(given: string, known: readonly KnownSubject[]): KnownSubject[] {
+  const wanted = fold(given.trim());
+  const limit = Math.max(2, Math.floor(wanted.length / 3));
+  const scored = known.flatMap((subject) => {
+    const names = [subject.id, subject.symbol, subject.name, ...subject.other_names].map(fold);
+    const score = Math.min(...names.map((name) => distanceTo(wanted, name, limit)));
+    return score <= limit ? [{ subject, score }] : [];
+  });
+  scored.sort((a, b) => a.score - b.score || (a.subject.rank ?? Infinity) - (b.subject.rank ?? Infinity) || (a.subject.id < b.subject.id ? -1 : 1));
+  return scored.slice(0, MAX_SUGGESTED).map(({ subject }) => subject);
+}
+
+/** Shorter texts are parts of too many names. */
+const SHORTEST_PART = 3;
+
+function distanceTo(wanted: string, name: string, limit: number): number {
+  const is_part = wanted.length >= SHORTEST_PART && (name.includes(wanted) || (name.length >= SHORTEST_PART && wanted.includes(name)));
+  return is_part ? Math.min(1, limit) : editDistance(wanted, name, limit);
+}
+
+/** Letters to insert, delete or replace; anything above the limit is `limit + 1`. */
+function editDistance(left: string, right: string, limit: number): number {
+  if (Math.abs(left.length - right.length) > limit) return limit + 1;
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= left.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= right.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[right.length] ?? limit + 1;
+}
+
+function fold(text: string): string {
+  return text.normalize("NFKC").toLowerCase();
+}
+
+function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
+  const nearest = nearestSubjects(given, known);
+  return new OperatingError("NO_SUCH_SUBJECT", `The lake knows no ${noun} "${shown(given)}"`, {
+    next_step: nearest.length === 0 ? `Give the id, symbol or name of a ${noun} that the lake has prices of.` : `Nearest matches: ${listed(nearest)}.`,
+  });
+}
+
+function ambiguous(noun: string, given: string, found: readonly KnownSubject[]): OperatingError {
+  return new OperatingError("AMBIGUOUS_SUBJECT", `"${shown(given)}" may be any of ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`, {
+    next_step: `Give the id of the ${noun} that is meant, such as ${found[0]?.id ?? ""}.`,
+  });
+}
+
+const MAX_LISTED = 10;
+const MAX_SHOWN = 60;
+
+function shown(given: string): string {
+  return given.length > MAX_SHOWN ? `${given.slice(0, MAX_SHOWN)}…` : given;
+}
+
+function listed(subjects: readonly KnownSubject[]): string {
+  return subjects.map(({ id, symbol, name }) => `${id} (${[...new Set([symbol, name])].filter((text) => text !== id).join(", ") || id})`).join(", ");
+}
+
+/** Every subject that the lake knows, by the pipeline's SQL. */
+export async function knownSubjects(
+  { subjects }: Pick<Pipeline, "subjects">,
+  table: TableNaming,
+  rows: (sql: string) => Promise<Record<string, string | null>[]>,
+): Promise<KnownSubject[]> {
+  return (await rows(subjects.sql(table))).map(subjects.known);
+}

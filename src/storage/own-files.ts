@@ -1,0 +1,87 @@
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
+import { pathOfLocation } from "./file/location.ts";
+import { canonicalLocation } from "./location.ts";
+import type { Storage } from "./storage.ts";
+
+/** Enough to keep a disk or a bucket busy. */
+const DELETIONS_AT_ONCE = 16;
+
+export interface OwnFiles {
+  storage: Storage;
+  /** Table folders lie strictly below this location; null where the caller wrote the files itself a moment ago. */
+  warehouse: string | null;
+  signal?: AbortSignal;
+}
+
+/**
+ * The only function that deletes a table's files. Metadata is written by clients, so its locations are claims: a file is deleted only
+ * where its canonical path lies in `folder`, with `..` refused and symbolic links resolved, and `folder` in the warehouse. Returns the
+ * locations that were refused; a file that does not exist counts as deleted. Throws what the storage throws, and the signal's reason
+ * once it aborts; then some of the files may still exist.
+ */
+export async function deleteOwnFiles(
+  { storage, warehouse, signal }: OwnFiles,
+  folder: string,
+  locations: readonly string[],
+  progress?: (done: number) => void,
+): Promise<string[]> {
+  const folders = new Folders();
+  const is_own = warehouse === null || (await folders.isBelow(folder, warehouse, { is_followed: true }));
+  const refused: string[] = [];
+  for (let start = 0; start < locations.length; start += DELETIONS_AT_ONCE) {
+    signal?.throwIfAborted();
+    await Promise.all(
+      locations.slice(start, start + DELETIONS_AT_ONCE).map(async (location) => {
+        if (is_own && (await folders.isBelow(location, folder))) await storage.delete(location);
+        else refused.push(location);
+      }),
+    );
+    progress?.(Math.min(locations.length, start + DELETIONS_AT_ONCE));
+  }
+  return refused;
+}
+
+/** Whether a location lies in a folder, by name alone: `..`, `.` and the folder itself do not. Pure. */
+export function isInFolder(location: string, folder: string): boolean {
+  const [file, top] = [canonicalLocation(location), canonicalLocation(folder).replace(/\/+$/, "")];
+  if (!file.startsWith(`${top}/`) || hasDots(top)) return false;
+  const rest = file.slice(top.length + 1);
+  return rest !== "" && !hasDots(rest);
+}
+
+function hasDots(path: string): boolean {
+  return path.split("/").some((segment) => segment === ".." || segment === ".");
+}
+
+/** Real paths of folders, each resolved once. */
+class Folders {
+  readonly #real = new Map<string, Promise<string | null>>();
+
+  /** By name and, on disk, by real path. A location that is a symbolic link itself is the link, unless it `is_followed`. */
+  async isBelow(location: string, folder: string, { is_followed = false } = {}): Promise<boolean> {
+    if (!isInFolder(location, folder)) return false;
+    if (!canonicalLocation(location).startsWith("file:")) return true;
+    const [path, top] = [pathOf(location), await this.#resolve(pathOf(folder))];
+    const parent = await this.#resolve(dirname(path));
+    const target = is_followed ? await this.#resolve(path) : parent && join(parent, basename(path));
+    // Nothing exists there that could be deleted: the name decides.
+    if (top === null || target === null) return true;
+    return target.startsWith(`${top.replace(/[/\\]+$/, "")}${sep}`);
+  }
+
+  #resolve(path: string): Promise<string | null> {
+    const known = this.#real.get(path);
+    if (known !== undefined) return known;
+    const resolved = realpath(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
+      throw error;
+    });
+    this.#real.set(path, resolved);
+    return resolved;
+  }
+}
+
+function pathOf(location: string): string {
+  return pathOfLocation(canonicalLocation(location));
+}

@@ -1,0 +1,51 @@
+/** What can be wrong with a lake. Scripts match on it. */
+export type FindingCode =
+  | "STORE_MISSING"
+  | "STORE_DAMAGED"
+  | "CATALOG_OUTDATED"
+  | "TABLE_MISSING"
+  | "METADATA_DAMAGED"
+  | "FILE_MISSING"
+  | "FILE_DAMAGED"
+  | "FILE_OUTSIDE_TABLE"
+  | "OFFSETS_DIFFER"
+  | "CHECK_FAILED"
+  | "TABLE_UNREADABLE"
+  | "LOG_DIFFERS"
+  | "COLUMNS_DIFFER"
+  | "ROWS_DIFFER";
+
+/** One thing that is wrong, and the command that mends it. */
+export interface Finding {
+  code: FindingCode;
+  /** What is wrong, with the values, without a final period. */
+  message: string;
+  /** `layer.table`; null where it is about the lake. */
+  table: string | null;
+  /** `price_date=2026-03-14`; null where it is not about one. */
+  partition: string | null;
+  /** Location of a file of the table, or path of a file of the lake. */
+  file: string | null;
+  /** Some of the rows, one line each. */
+  rows: string[];
+  next_step: string;
+}
+
+const COINLAKE = "npm run -s coinlake --";
+
+/** The command that mends a table, and the lake. */
+export const repairTable = (table: string): string => `Run \`${COINLAKE} repair --table ${table}\`, which shows what it would do; --apply does it.`;
+export const REPAIR_LAKE = `Run \`${COINLAKE} repair\`, which shows what it would do; --apply does it.`;
+export const RESTORE_LAKE = `Run \`${COINLAKE} restore\` with a backup of the lake.`;
+
+type Details = Partial<Pick<Finding, "partition" | "file" | "rows" | "next_step">>;
+
+/** About a table, which `repair` rebuilds. */
+export function tableFinding(code: FindingCode, table: string, message: string, details: Details = {}): Finding {
+  return { code, message, table, partition: null, file: null, rows: [], next_step: repairTable(table), ...details };
+}
+
+/** About a file of the lake itself. */
+export function lakeFinding(code: FindingCode, message: string, details: Details = {}): Finding {
+  return { code, message, table: null, partition: null, file: null, rows: [], next_step: REPAIR_LAKE, ...details };
+}

@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Catalog } from "../catalog/catalog.ts";
+import { tableNamed } from "../catalog/errors.ts";
+import { LOG_OFFSETS_PROPERTY } from "../catalog/metadata/log-offsets.ts";
+import { formatMetadata } from "../catalog/metadata/text.ts";
+import type { LoadedTable, TableMetadata } from "../catalog/model.ts";
+import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import { LAYERS } from "../lake/layers.ts";
+import { DbtWorker } from "../transform/worker.ts";
+import { hasConsumed, logOffsets } from "../transform/offsets.ts";
+import { Transform } from "../transform/transform.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { FileStorage } from "../storage/file/storage.ts";
+import { locationOfPath } from "../storage/file/location.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
+import { S3Storage } from "../storage/s3/storage.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** Silver and gold, built again from a lake's bronze in a catalog of their own. */
+export interface Rebuilt {
+  catalog: Catalog;
+  server: CatalogServer;
+  close(): Promise<void>;
+}
+
+export interface RebuildRequest {
+  pipeline: Pipeline;
+  /** The lake's bronze table, and how much of it the built tables have consumed. */
+  bronze: LoadedTable;
+  offsets: Readonly<Record<string, number>>;
+  s3: S3Settings | null;
+  progress(done_records: number): void;
+}
+
+/** Runs the models over a catalog until they have consumed its bronze. */
+export type RunModels = (catalog: Catalog, server: CatalogServer, request: RebuildRequest) => Promise<void>;
+
+/**
+ * A temporary catalog with the lake's own bronze table and everything that the models make of it: the same files, read and never
+ * written, up to the offsets that silver and gold have consumed. The models run as they do in the lake, increment by increment, so
+ * memory is bounded by one batch. Throws MODEL_FAILED.
+ */
+export async function rebuild(request: RebuildRequest, runModels: RunModels = runDbt): Promise<Rebuilt> {
+  const folder = mkdtempSync(join(tmpdir(), "coinlake-verify-"));
+  const storage = new FileStorage();
+  const files: Storage = request.s3 === null ? storage : alsoFromS3(storage, new S3Storage(request.s3));
+  const store = new SqliteStore(join(folder, "catalog.db"));
+  const catalog = new Catalog({ store, storage: files, warehouse: locationOfPath(join(folder, "warehouse")) });
+  const server = await startCatalogServer({ catalog, port: 0 });
+  const close = async () => {
+    await server.close();
+    await catalog.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    await adoptBronze(store, storage, folder, request);
+    await runModels(catalog, server, request);
+    return { catalog, server, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The table as it is, but for its offsets: the models take bronze up to them. */
+async function adoptBronze(store: SqliteStore, storage: Storage, folder: string, { bronze, offsets, pipeline }: RebuildRequest): Promise<void> {
+  const metadata: TableMetadata = {
+    ...bronze.metadata,
+    properties: { ...bronze.metadata.properties, [LOG_OFFSETS_PROPERTY]: JSON.stringify(offsets) },
+    snapshots: bronze.metadata.snapshots.map(({ summary: { [LOG_OFFSETS_PROPERTY]: _own, ...summary }, ...snapshot }) => ({ ...snapshot, summary })),
+  };
+  const next = locationOfPath(join(folder, "bronze", `00000-${randomUUID()}.metadata.json`));
+  await storage.write(next, Buffer.concat(formatMetadata(metadata)));
+  const identifier = tableNamed(pipeline.bronze.table);
+  for (const layer of LAYERS) await store.createNamespace([layer], {});
+  // Past the catalog, which takes over no table whose files lie elsewhere.
+  await store.move([{ identifier, expected: null, next, metadata, base: null }]);
+}
+
+/** dbt as the lake's own: increments until silver and gold have consumed all of bronze. */
+const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, progress }) => {
+  const folder = mkdtempSync(join(tmpdir(), "coinlake-verify-dbt-"));
+  const worker = new DbtWorker({ project: pipeline.transform.project, engine: { kind: "embedded", catalog_url: server.url, s3 }, folder });
+  const transform = new Transform({ pipeline, catalog, worker });
+  try {
+    for (;;) {
+      await transform.increment();
+      const consumed = await logOffsets(catalog, pipeline.books.accepted);
+      progress(Object.values(consumed).reduce((total, next) => total + next, 0));
+      if (hasConsumed(consumed, offsets)) return;
+    }
+  } finally {
+    await worker.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+};
+
+/** Bronze may lie in S3, what is built of it here does not. */
+function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
+  const of = (location: string): Storage => (/^s3[an]?:/.test(location) ? s3 : local);
+  return {
+    read: (location) => of(location).read(location),
+    statOf: (location) => of(location).statOf(location),
+    list: (location) => of(location).list(location),
+    write: (location, bytes) => local.write(location, bytes),
+    makeFolder: (location) => local.makeFolder(location),
+    sync: (location) => local.sync(location),
+    syncAll: (locations) => local.syncAll(locations),
+    isKnownDurable: (location) => of(location).isKnownDurable(location),
+    delete: (location) => local.delete(location),
+    removeFolder: (location) => local.removeFolder(location),
+  };
+}

@@ -1,0 +1,310 @@
+import { OperatingError, messageOf } from "../errors.ts";
+import type { PinnedTables } from "../engine/embedded/pinned.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { countConflicts } from "../query/conflicts.ts";
+import { conditionOn } from "../ingest/lost-offsets.ts";
+import { countOffsets } from "../ingest/offset-ranges.ts";
+import type { Moment } from "./moment.ts";
+
+export interface Check {
+  claim: string;
+  is_true: boolean;
+  /** The figures compared, in words. */
+  evidence: string;
+  /** Tables that it is about, the one that depends on the others first. */
+  tables: string[];
+}
+
+export interface Books {
+  checks: Check[];
+  figures: {
+    /** Records: waiting in the log, not yet in bronze. */
+    log_waiting: number;
+    bronze_records: number;
+    /** Records that bronze has and silver has not consumed. */
+    silver_waiting: number;
+    /** Elements, one per price or refusal, as the records say how many they have; each has at least one. */
+    elements: number;
+    accepted: number;
+    duplicates: number;
+    /** Duplicates that say something else than what counts. */
+    conflicting: number;
+    refused: number;
+    refused_by_reason: Record<string, number>;
+  };
+}
+
+/** The log before and after the moment was chosen: a lake that is written moves on between the two. */
+export interface LogBounds {
+  before: readonly PartitionBounds[];
+  after: readonly PartitionBounds[];
+}
+
+export interface Reconciliation extends Books {
+  /** Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer. */
+  failures: { claim: string; tables: string[]; reason: string; is_left_out: boolean }[];
+}
+
+/**
+ * Compares the layers of one moment by counts, keys and sums: log, bronze, silver, gold. `log` is null where the log cannot be read.
+ * Tables that are not `readable` are left out.
+ */
+export async function reconcile(
+  moment: Moment,
+  tables: PinnedTables,
+  pipeline: Pipeline,
+  { log, readable }: { log: LogBounds | null; readable: ReadonlySet<string> },
+): Promise<Reconciliation> {
+  const auditor = new Auditor(moment, tables, pipeline, readable);
+  if (log !== null) auditor.auditLog(log);
+  await auditor.auditBronze();
+  await auditor.auditSilver();
+  await auditor.auditKeys();
+  await auditor.auditBalances();
+  return auditor.result();
+}
+
+function tablesIn(sql: string): string[] {
+  return sql.match(/\b(?:bronze|silver|gold)\.\w+/g) ?? [];
+}
+
+interface ElementCounts {
+  records: number;
+  elements: number;
+  /** Elements with more than one verdict. */
+  doubled: number;
+  /** Records that lack an element. */
+  incomplete: number;
+}
+
+class Auditor {
+  readonly #moment: Moment;
+  readonly #session: PinnedTables;
+  readonly #pipeline: Pipeline;
+  readonly #readable: ReadonlySet<string>;
+  readonly #checks: Check[] = [];
+  readonly #failures: Reconciliation["failures"] = [];
+  readonly #figures: Books["figures"] = {
+    log_waiting: 0,
+    bronze_records: 0,
+    silver_waiting: 0,
+    elements: 0,
+    accepted: 0,
+    duplicates: 0,
+    conflicting: 0,
+    refused: 0,
+    refused_by_reason: {},
+  };
+
+  constructor(moment: Moment, session: PinnedTables, pipeline: Pipeline, readable: ReadonlySet<string>) {
+    this.#moment = moment;
+    this.#session = session;
+    this.#pipeline = pipeline;
+    this.#readable = readable;
+  }
+
+  result(): Reconciliation {
+    return { checks: this.#checks, figures: this.#figures, failures: this.#failures };
+  }
+
+  #check(claim: string, tables: string[], is_true: boolean, evidence: string): void {
+    this.#checks.push({ claim, is_true, evidence, tables });
+  }
+
+  /** Runs what asks the tables, unless one of them cannot be read; what the engine cannot answer is a failure of these tables. */
+  async #ask(claim: string, tables: string[], work: () => Promise<void>): Promise<void> {
+    const unread = tables.filter((table) => !this.#readable.has(table));
+    if (unread.length > 0) {
+      this.#failures.push({ claim, tables: unread, reason: `${unread.join(", ")} cannot be read`, is_left_out: true });
+      return;
+    }
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      this.#failures.push({ claim, tables, reason: messageOf(error), is_left_out: false });
+    }
+  }
+
+  async #count(sql: string): Promise<number> {
+    return Number((await this.#session.figure(sql)) ?? 0);
+  }
+
+  auditLog({ before, after }: LogBounds): void {
+    const { topic, bronze } = this.#pipeline;
+    const committed = this.#moment.bronze;
+    for (const { partition, end } of after) {
+      const name = `${topic.name}/${partition}`;
+      const next = committed[name] ?? 0;
+      this.#figures.log_waiting += Math.max(0, end - next);
+      this.#check(`bronze is not ahead of the log (${name})`, [bronze.table], next <= end, `committed up to ${next}, log ends at ${end}`);
+    }
+    for (const { partition, begin } of before) {
+      const name = `${topic.name}/${partition}`;
+      const next = committed[name] ?? 0;
+      this.#check(`the log forgot only what bronze has (${name})`, [bronze.table], begin <= next, `log begins at ${begin}, committed up to ${next}`);
+    }
+    const missing = Object.keys(committed).filter((name) => !after.some(({ partition }) => `${topic.name}/${partition}` === name));
+    if (missing.length > 0) this.#check("the log has every partition that bronze has", [bronze.table], false, `none of ${missing.join(", ")}`);
+  }
+
+  /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
+  async auditBronze(): Promise<void> {
+    const { topic, bronze } = this.#pipeline;
+    const tables = [bronze.table];
+    for (const [name, next] of Object.entries(this.#moment.bronze)) {
+      const partition = Number(name.slice(name.lastIndexOf("/") + 1));
+      const where = `log_topic = '${topic.name}' and log_partition = ${partition}`;
+      await this.#ask(`bronze has no gap (${name})`, tables, async () => {
+        const { rows, distinct, min, max } = await this.#countOffsets(bronze.table, where, next);
+        this.#figures.bronze_records += rows;
+        const lost = countOffsets(new Map([...this.#moment.lost].filter(([lost_in]) => lost_in === partition)));
+        const is_whole = next === 0 || (min >= 0 && max < next && distinct === next - lost);
+        const acknowledged = lost === 0 ? "" : `, ${lost} acknowledged as lost`;
+        const gap = max >= next ? `rows up to ${max}, beyond the offsets` : `${next - lost - distinct} missing of ${next}${acknowledged}`;
+        this.#check(`bronze has no gap (${name})`, tables, is_whole, gap);
+        this.#check(`bronze has no duplicate (${name})`, tables, rows === distinct, `${rows - distinct} too many of ${rows}`);
+      });
+    }
+  }
+
+  /**
+   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of hashes that these have, which
+   * is found in one pass and little memory; only others are counted one by one.
+   */
+  async #countOffsets(table: string, where: string, next: number): Promise<{ rows: number; distinct: number; min: number; max: number }> {
+    const numbers = async (sql: string) => (await this.#session.query(sql)).rows[0]?.map((value) => (value === null ? undefined : Number(value))) ?? [];
+    const [rows = 0, min = 0, max = -1] = await numbers(`select count(*), min(log_offset), max(log_offset) from ${table} where ${where}`);
+    const hashes = await this.#session.figure(`select sum(hash(log_offset)::hugeint) from ${table} where ${where}`);
+    const expected = await this.#session.figure(`select sum(hash(value)::hugeint) from range(${next}) as offsets(value)`);
+    if (rows === next && hashes === expected) return { rows, distinct: rows, min, max };
+    const [distinct = 0] = await numbers(`select count(distinct log_offset) from ${table} where ${where}`);
+    return { rows, distinct, min, max };
+  }
+
+  /** Every element of every consumed record lies in exactly one verdict table. */
+  async auditSilver(): Promise<void> {
+    const { accepted, duplicates, refused } = this.#pipeline.books;
+    const verdicts = [accepted, duplicates, refused];
+    const { bronze, built } = this.#moment;
+    for (const [name, next] of Object.entries(bronze)) this.#figures.silver_waiting += next - (built[name] ?? 0);
+    const is_ahead = Object.entries(built).some(([name, next]) => next > (bronze[name] ?? 0));
+    if (Object.keys(built).length === 0) return;
+    const evidence = `silver up to ${JSON.stringify(built)}, bronze up to ${JSON.stringify(bronze)}`;
+    this.#check("silver is not ahead of bronze", [this.#pipeline.bronze.table], !is_ahead, evidence);
+    await this.#ask("elements = accepted + duplicates + refused", [...verdicts, this.#pipeline.bronze.table], async () => {
+      this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
+      this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
+      this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
+      const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
+      for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
+      this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
+      await this.#auditElements(verdicts, built);
+    });
+  }
+
+  async #auditElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
+    const columns = "log_topic, log_partition, log_offset, element_index, element_count";
+    // Silver may have the verdict on a record that bronze has lost since.
+    const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
+    const unionOf = (where: string): string => verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
+    const union = unionOf(`not ${is_lost}`);
+    const consumed_offsets = Object.entries(consumed)
+      .map(([name, next]) => `(log_partition = ${name.slice(name.lastIndexOf("/") + 1)} and log_offset < ${next})`)
+      .join(" or ");
+    const consumed_bronze = `from ${this.#pipeline.bronze.table} where ${consumed_offsets}`;
+    const bronze_records = await this.#count(`select count(*) ${consumed_bronze}`);
+    const is_exact = await this.#isExact(union, consumed_bronze);
+    const { records, elements, doubled, incomplete } = is_exact ? await this.#firstElements(union) : await this.#eachRecord(union);
+    const of_lost = this.#moment.lost.size === 0 ? 0 : (await this.#firstElements(unionOf(is_lost))).elements;
+    this.#figures.elements = elements + of_lost;
+    const verdict_evidence = records === bronze_records && !is_exact ? "others than bronze has" : `${bronze_records} records, ${records} with a verdict`;
+    const is_sound = doubled === 0 && incomplete === 0;
+    this.#check("every record in bronze has its verdict", verdicts, records === bronze_records && (is_exact || !is_sound), verdict_evidence);
+    this.#check("no element has two verdicts", verdicts, doubled === 0, `${doubled} doubled`);
+    this.#check("no record lacks an element", verdicts, incomplete === 0, `${incomplete} incomplete`);
+    const { accepted, duplicates, refused } = this.#figures;
+    this.#check(
+      "elements = accepted + duplicates + refused",
+      verdicts,
+      this.#figures.elements === accepted + duplicates + refused,
+      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${refused}`,
+    );
+  }
+
+  /**
+   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones count: by sums of
+   * hashes, in one pass and little memory.
+   */
+  async #isExact(union: string, consumed_bronze: string): Promise<boolean> {
+    const record = "log_topic, log_partition, log_offset";
+    const is_exact = await this.#session.figure(`
+      with verdicts as (${union}), firsts as (select * from verdicts where element_index = 0)
+      select (select sum(hash(${record})::hugeint) from firsts) is not distinct from (select sum(hash(${record})::hugeint) ${consumed_bronze})
+        and (select sum(hash(${record}, element_index::integer, element_count::integer)::hugeint) from verdicts) is not distinct from (
+          select sum(hash(${record}, element::integer, element_count::integer)::hugeint)
+          from (select ${record}, element_count, unnest(range(element_count)) as element from firsts)
+        )`);
+    return is_exact === "true";
+  }
+
+  async #firstElements(union: string): Promise<ElementCounts> {
+    const sql = `select count(*), coalesce(sum(element_count), 0) from (${union}) where element_index = 0`;
+    const [records = 0, elements = 0] = ((await this.#session.query(sql)).rows[0] ?? []).map(Number);
+    return { records, elements, doubled: 0, incomplete: 0 };
+  }
+
+  /** Record by record, for those that are to be told of. */
+  async #eachRecord(union: string): Promise<ElementCounts> {
+    const { rows } = await this.#session.query(`
+      with records as (
+        select log_topic, log_partition, log_offset, count(*) as elements, count(distinct element_index) as distinct_elements,
+          max(element_index) as last_index, min(element_count) as least, max(element_count) as most
+        from (${union}) group by all
+      )
+      select count(*), coalesce(sum(most), 0), coalesce(sum(elements - distinct_elements), 0),
+        count_if(distinct_elements <> least or least <> most or last_index <> most - 1)
+      from records`);
+    const [records = 0, elements = 0, doubled = 0, incomplete = 0] = (rows[0] ?? []).map(Number);
+    return { records, elements, doubled, incomplete };
+  }
+
+  /** Keys are unique, and what refers to another table finds it there. */
+  async auditKeys(): Promise<void> {
+    const { tables, references } = this.#pipeline.books;
+    for (const [table, { key, is_counted_by_element }] of Object.entries(tables)) {
+      // Elements are counted above, each once.
+      if (is_counted_by_element === true || !this.#moment.tables.has(table)) continue;
+      const claim = `${table} is unique by ${key.join(", ")}`;
+      await this.#ask(claim, [table], async () => {
+        const sql = `select count(*) - count(distinct (${key.join(", ")})) from ${table}`;
+        const doubled = await this.#count(sql);
+        this.#check(claim, [table], doubled === 0, `${doubled} doubled`);
+      });
+    }
+    for (const { table, column, to, to_column } of references) {
+      if (!this.#moment.tables.has(table) || !this.#moment.tables.has(to)) continue;
+      const claim = `${table}.${column} is in ${to}`;
+      await this.#ask(claim, [table, to], async () => {
+        const unknown = await this.#count(
+          `select count(*) from (select distinct ${column} as value from ${table}) as used anti join ${to} as known on used.value = known.${to_column}`,
+        );
+        this.#check(claim, [to, table], unknown === 0, `${unknown} values are not there`);
+      });
+    }
+  }
+
+  /** Further pairs of figures that the pipeline says are equal; as text, because sums of hashes exceed doubles. */
+  async auditBalances(): Promise<void> {
+    if (Object.keys(this.#moment.built).length === 0) return;
+    for (const { claim, left, right } of this.#pipeline.books.balances) {
+      const tables = [...new Set(tablesIn(`${right} ${left}`))];
+      if (tables.some((table) => !this.#moment.tables.has(table))) continue;
+      await this.#ask(claim, tables, async () => {
+        const [a, b] = [await this.#session.figure(left), await this.#session.figure(right)];
+        this.#check(claim, tables, a === b, `${a} and ${b}`);
+      });
+    }
+  }
+}

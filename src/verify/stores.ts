@@ -1,0 +1,86 @@
+import { DatabaseSync } from "node:sqlite";
+import { existsSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ALERTS_FORMAT } from "../alert/sqlite/file.ts";
+import { openDatabase } from "../catalog/sqlite/database.ts";
+import { messageOf } from "../errors.ts";
+import type { Lake } from "../lake/lake.ts";
+import { LOG_FORMAT } from "../log/sqlite/file.ts";
+import { MAINTENANCE_FORMAT } from "../maintain/store.ts";
+import { damageIn, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../sqlite-file.ts";
+import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.ts";
+
+/** The SQLite files of a lake. */
+interface StoreFile {
+  file: string;
+  /** Before the file's name in a sentence. */
+  name: string;
+  /** Null for the catalog, which looks after its own layout. */
+  format: SqliteFormat | null;
+  next_step: string;
+  /** Whether the lake must have it. */
+  is_due: boolean;
+}
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Whether the lake's SQLite files are there and whole, all of their pages read. A cluster's lake has its log and its catalog on servers.
+ * Nothing is created.
+ */
+export function checkStores(lake: Lake): Finding[] {
+  return storesOf(lake).flatMap((store) => checkStore(store));
+}
+
+function storesOf(lake: Lake): StoreFile[] {
+  const noted = notedFiles(lake.folder);
+  const in_folder = (name: string) => join(lake.folder, name);
+  const own: StoreFile[] = [
+    {
+      file: in_folder("alerts.db"),
+      name: "the alerts and their rules",
+      format: ALERTS_FORMAT,
+      next_step: `${RESTORE_LAKE} Without one, move the file away: the next start makes another, without the rules, sinks and alerts that it held.`,
+      is_due: noted.includes("alerts.db"),
+    },
+    {
+      file: in_folder("maintenance.db"),
+      name: "the record of maintenance",
+      format: MAINTENANCE_FORMAT,
+      next_step: `${REPAIR_LAKE} It holds no data: the next maintenance makes another, without the figures of earlier runs.`,
+      is_due: noted.includes("maintenance.db"),
+    },
+  ];
+  if (lake.profile === "cluster") return own;
+  return [
+    { file: lake.catalog_file, name: "the catalog", format: null, next_step: `${REPAIR_LAKE} It finds the tables by their newest metadata.`, is_due: true },
+    { file: lake.log_file, name: "the log", format: LOG_FORMAT, next_step: `${REPAIR_LAKE} It says which records are gone with it.`, is_due: true },
+    ...own,
+  ];
+}
+
+function checkStore({ file, name, format, next_step, is_due }: StoreFile): Finding[] {
+  if (!existsSync(file)) {
+    if (!is_due) return [];
+    return [lakeFinding("STORE_MISSING", `${basename(file)} is missing: it holds ${name}`, { file, next_step })];
+  }
+  const damage = damageOf(file, format);
+  return damage === null ? [] : [lakeFinding("STORE_DAMAGED", `${basename(file)} is damaged: ${damage}`, { file, next_step })];
+}
+
+/** In words; null where there is none. */
+function damageOf(file: string, format: SqliteFormat | null): string | null {
+  if (statSync(file).size === 0) return "it is empty";
+  let database: DatabaseSync;
+  try {
+    database = format === null ? openDatabase(file, { is_read_only: true }) : openSqliteFileToRead(file, format, { busy_timeout_ms: BUSY_TIMEOUT_MS });
+  } catch (error) {
+    return messageOf(error);
+  }
+  try {
+    const damage = damageIn(database);
+    return damage.length === 0 ? null : damage.join("; ");
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,225 @@
+import type { LoadedTable } from "../catalog/model.ts";
+import { systemClock, type Clock } from "../clock.ts";
+import type { LakeToVerify } from "../engine/open-to-verify.ts";
+import { PinnedTables } from "../engine/embedded/pinned.ts";
+import { OperatingError } from "../errors.ts";
+import { isOwned } from "../lake/ownership.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { checkFiles, checkMetadata, checkPointer } from "./files.ts";
+import { lakeFinding, tableFinding, type Finding } from "./finding.ts";
+import { beyondBronze, holdMoment, isKept, offsetsAhead, type HeldTable, type Moment } from "./moment.ts";
+import { reconcile, type Books, type Reconciliation } from "./reconcile.ts";
+import { logOffsets } from "../transform/offsets.ts";
+import { checkStores } from "./stores.ts";
+
+export interface VerifyOptions {
+  clock?: Clock;
+  /** How long increments that are under way are waited for. */
+  timeout_ms?: number;
+}
+
+/** What `verify` found. */
+export interface Verification extends Books {
+  findings: Finding[];
+  /** What a reader should know, and no damage. */
+  notes: string[];
+}
+
+/** The same, open for a closer look. */
+export interface OpenVerification extends Verification {
+  /** Null where the tables cannot be looked at. */
+  moment: Moment | null;
+  /** The moment's tables without a finding about their files, readable through `session`. */
+  readable: ReadonlySet<string>;
+  session: PinnedTables | null;
+  close(): void;
+}
+
+const INCREMENT_TIMEOUT_MS = 30_000;
+/** A moment whose snapshots expire while they are read is chosen again. */
+const MAX_ATTEMPTS = 3;
+
+const NO_FIGURES: Books["figures"] = {
+  log_waiting: 0,
+  bronze_records: 0,
+  silver_waiting: 0,
+  elements: 0,
+  accepted: 0,
+  duplicates: 0,
+  conflicting: 0,
+  refused: 0,
+  refused_by_reason: {},
+};
+
+/**
+ * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline. Reads only. Throws
+ * MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
+ */
+export async function verify(open: LakeToVerify, pipeline: Pipeline, options: VerifyOptions = {}): Promise<Verification> {
+  const { close, checks, figures, findings, notes } = await beginVerification(open, pipeline, options);
+  close();
+  return { checks, figures, findings, notes };
+}
+
+/** As `verify`; the caller closes what it gets. */
+export async function beginVerification(open: LakeToVerify, pipeline: Pipeline, options: VerifyOptions = {}): Promise<OpenVerification> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await verifyOnce(open, pipeline, options);
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.code !== "VERIFY_OVERTAKEN" || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: VerifyOptions): Promise<OpenVerification> {
+  const { catalog, server, log, lake } = open;
+  const findings = checkStores(lake);
+  const notes: string[] = [];
+  if (catalog === null || server === null) {
+    return { findings, notes, checks: [], figures: NO_FIGURES, moment: null, readable: new Set(), session: null, close() {} };
+  }
+  const before = log === null ? null : await logBounds(open, pipeline);
+  const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, options));
+  findings.push(...damage);
+  for (const table of moment.missing) {
+    findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it, and the models make it`));
+  }
+  const damaged = await checkTables(open, moment, findings);
+  const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
+  if (lostEverything(moment)) findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
+  if (moment.moving.length > 0) notes.push(movingNote(moment));
+  const session = await PinnedTables.open({ catalog_url: server.url, token: server.token, s3: open.s3 });
+  try {
+    await pinTables(session, moment, readable, findings);
+    const after = log === null ? null : await logBounds(open, pipeline);
+    const bounds = before === null || after === null ? null : { before, after };
+    const books = await reconcile(moment, session, pipeline, { log: bounds, readable });
+    // Read after the others, which may have consumed what it has by now.
+    const bronze_now = await logOffsets(catalog, pipeline.bronze.table);
+    findings.push(...offsetFindings(moment, pipeline, bronze_now), ...checkFindings(books));
+    if (findings.some(({ table }) => table !== null)) await refuseOvertaken(open, moment);
+    for (const { claim, reason, is_left_out } of books.failures) if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
+    const { checks, figures } = books;
+    return { findings, notes, checks, figures, moment, readable, session, close: () => session.close() };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+function momentOptions(open: LakeToVerify, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
+  const { storage, lake } = open;
+  return {
+    inspect: (loaded: LoadedTable, table: string) => checkMetadata(loaded, table, open),
+    now_ms: () => clock.now_us() / 1000,
+    wait: (ms: number) => clock.wait(ms),
+    timeout_ms,
+    is_running: () => lake.profile === "cluster" || isOwned(lake),
+    async wasMade(table: string) {
+      const [layer = "", name = ""] = table.split(".");
+      for await (const { location } of storage.list(`${lake.warehouse}/${layer}`)) {
+        if (location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json")) return true;
+      }
+      return false;
+    },
+  };
+}
+
+/** A lake that was made and never started has no topic yet. */
+async function logBounds({ log }: LakeToVerify, { topic }: Pipeline): Promise<readonly PartitionBounds[] | null> {
+  try {
+    return (await log?.bounds(topic.name)) ?? null;
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
+    if (error instanceof OperatingError && /CORRUPT|IO_FAILED|FAILED$/.test(error.code)) return null;
+    throw error;
+  }
+}
+
+/** The tables that nothing is to be read from. */
+async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding[]): Promise<Set<string>> {
+  const damaged = new Set<string>();
+  for (const held of moment.tables.values()) {
+    const found = await checkFiles(held, open);
+    if (found.length > 0) damaged.add(held.table);
+    findings.push(...found, ...(await outdatedPointer(open, held)));
+  }
+  return damaged;
+}
+
+/** A table that is written moves on while its folder is listed: then it is looked at again. */
+async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable): Promise<Finding[]> {
+  for (let current = loaded; ; ) {
+    const found = await checkPointer(current, table, open);
+    if (found.length === 0) return [];
+    const next = await open.catalog?.loadTable(loaded.identifier);
+    if (next === undefined || next.metadata_location === current.metadata_location) return found;
+    current = next;
+  }
+}
+
+function lostEverything({ tables }: Moment): boolean {
+  return tables.size === 0;
+}
+
+function movingNote({ moving, built }: Moment): string {
+  return `verified at the last state that every table has, ${JSON.stringify(built)}; an increment has moved on ${moving.join(", ")}`;
+}
+
+async function pinTables(session: PinnedTables, moment: Moment, readable: Set<string>, findings: Finding[]): Promise<void> {
+  for (const { table, snapshot } of moment.tables.values()) {
+    if (!readable.has(table)) continue;
+    try {
+      if (snapshot === null) await session.pinEmpty(table);
+      else await session.pin(table, snapshot["snapshot-id"]);
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      readable.delete(table);
+      findings.push(tableFinding("TABLE_UNREADABLE", table, `${table} cannot be read: ${error.message}`));
+    }
+  }
+}
+
+/** The table property and the newest snapshot say the same, unless somebody changed one of them. */
+function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number>): Finding[] {
+  return [...moment.tables.values()].flatMap(({ table, loaded }) => {
+    if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
+    const beyond = moment.tables.has(pipeline.bronze.table) ? beyondBronze(loaded, bronze) : null;
+    if (beyond !== null) return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
+    const ahead = offsetsAhead(loaded.metadata);
+    if (ahead === null) return [];
+    const message = `${table}: a snapshot says that it holds offsets up to ${ahead.snapshot}, and the table says up to ${ahead.property}`;
+    return [tableFinding("OFFSETS_DIFFER", table, message)];
+  });
+}
+
+function checkFindings({ checks, failures }: Reconciliation): Finding[] {
+  const failed = checks.filter(({ is_true }) => !is_true).map(({ claim, evidence, tables }) => ({ claim, evidence, tables }));
+  const unanswered = failures.filter(({ is_left_out }) => !is_left_out);
+  return [
+    ...failed.map(({ claim, evidence, tables }) => tableFinding("CHECK_FAILED", tables[0] ?? "", `not so: ${claim} (${evidence})`)),
+    ...unanswered.map(({ claim, reason, tables }) =>
+      tableFinding("TABLE_UNREADABLE", tables[0] ?? "", `${tables.join(", ")} cannot be read, to see that ${claim}: ${reason}`),
+    ),
+  ];
+}
+
+/** Snapshots that have expired meanwhile took their files along: nothing is known then. */
+async function refuseOvertaken({ catalog }: LakeToVerify, { tables }: Moment): Promise<void> {
+  for (const { loaded, snapshot, table } of tables.values()) {
+    if (snapshot === null) continue;
+    let metadata;
+    try {
+      metadata = (await catalog?.loadTable(loaded.identifier))?.metadata;
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+    }
+    if (metadata === undefined || isKept(metadata, snapshot)) continue;
+    throw new OperatingError("VERIFY_OVERTAKEN", `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`, {
+      next_step: "Verify again.",
+      is_retryable: true,
+    });
+  }
+}

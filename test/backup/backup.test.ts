@@ -1,0 +1,330 @@
+import assert from "node:assert/strict";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout } from "node:timers/promises";
+import { after, before, describe, test } from "node:test";
+import { locationOfFile, locationOfPart, manifestNumbers, newestManifests, sha256, type BackupManifest, type BackupPlace } from "../../src/backup/manifest.ts";
+import { crypto } from "../../pipelines/crypto.ts";
+import { tableNamed } from "../../src/catalog/errors.ts";
+import { systemClock } from "../../src/clock.ts";
+import { openLake } from "../../src/engine/open.ts";
+import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { findLake, listLakes } from "../../src/lake/lake.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
+import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
+import { keepWithin } from "../../src/maintain/retention.ts";
+import { MaintenanceStore } from "../../src/maintain/store.ts";
+import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
+import { assertReadersAgree } from "../interop/readers.ts";
+import { BRONZE, Lakes, type TestLake } from "../lake/lake.ts";
+import { marketStream } from "../lake/stream.ts";
+import { contentOf, copyLake, differencesOf, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
+import { startS3 } from "./s3-server.ts";
+
+const folder = temporaryFolder();
+const pathIn = (...names: string[]): string => join(folder.path, ...names);
+const place = (path: string): BackupPlace => ({ storage: new FileStorage(), root: locationOfPath(path) });
+
+/** Beside one backup: what the stream has. */
+const MAX_COMMITS = 80;
+/** Of silver and gold, which are not written meanwhile; their data and metadata files are more than these. */
+const KEPT_FILES = 20;
+
+let lakes: Lakes;
+/** Closed, and never written by a test. */
+let source = "";
+let content: Content;
+/** Open in this process, with more content than the source. */
+let written: TestLake;
+
+before(async () => {
+  lakes = await Lakes.open();
+  const prepared = await prepareLake(lakes);
+  written = await lakes.fresh();
+  source = await copyLake(prepared, pathIn("source"));
+  content = await contentOf(source);
+});
+after(async () => {
+  await lakes.close();
+  folder.remove();
+});
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await coinlake(args);
+  assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
+  return stdout;
+}
+
+async function refused(code: string, ...args: string[]): Promise<string> {
+  const finished = await coinlake(args);
+  assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [1, true], finished.stderr);
+  return finished.stderr;
+}
+
+function sqlite(file: string, sql: string): Record<string, unknown>[] {
+  const database = new DatabaseSync(file);
+  try {
+    if (sql.startsWith("select")) return database.prepare(sql).all();
+    database.exec(sql);
+    return [];
+  } finally {
+    database.close();
+  }
+}
+
+/** Every byte that the newest complete backup names is there, as its checksums say. */
+async function assertWhole(target: BackupPlace): Promise<BackupManifest> {
+  const [newest] = await newestManifests(target, await manifestNumbers(target), 1);
+  assert.ok(newest !== undefined, "a backup is complete");
+  const named = [
+    ...newest.files.map((file) => ({ ...file, location: locationOfFile(target, file.path) })),
+    ...newest.stores.flatMap(({ parts }) => parts.map((part) => ({ ...part, location: locationOfPart(target, part) }))),
+  ];
+  for (const { location, sha256: expected, size_bytes } of named) {
+    const bytes = await target.storage.read(location);
+    assert.deepEqual([bytes.length, sha256(bytes)], [size_bytes, expected], location);
+  }
+  return newest;
+}
+
+describe("a backup of a lake at rest", () => {
+  test("brings back every value of every snapshot in another place, and leaves the original as it was", async () => {
+    assert.ok([...content.keys()].length > 20, "tables have older snapshots");
+    const before_ = treeOf(source);
+    await run("backup", pathIn("rest"), "--data", source);
+    assert.deepEqual(differencesOf(before_, treeOf(source)), []);
+    const report = JSON.parse(await run("restore", pathIn("rest"), "--data", pathIn("restored"), "--json")) as { id: string; folder: string };
+    assert.deepEqual(differencesOf(before_, treeOf(source)), []);
+    assert.deepEqual(await contentOf(pathIn("restored")), content);
+    await run("verify", "--data", pathIn("restored"));
+    // Nothing leads to the original: it can be gone.
+    cpSync(source, pathIn("aside"), { recursive: true });
+    rmSync(source, { recursive: true });
+    try {
+      const places = await placesOf(pathIn("restored"));
+      const open = await openLake(findLake(pathIn("restored"), LAKE));
+      const session = await QuerySession.open(open);
+      const found = await assertReadersAgree(session, open.server.url, places).finally(async () => {
+        session.close();
+        await open.close();
+      });
+      assert.deepEqual(found, [...content.values()]);
+    } finally {
+      cpSync(pathIn("aside"), source, { recursive: true });
+    }
+    assert.deepEqual(listLakes(pathIn("restored")), [LAKE]);
+    assert.notEqual(report.id, findLake(source, LAKE).id);
+    assert.equal(report.folder, join(pathIn("restored"), LAKE));
+  });
+
+  test("has rows deleted by position, whose files name data files", async () => {
+    const newest = await assertWhole(place(pathIn("rest")));
+    assert.ok(newest.files.some(({ path }) => /delete/.test(path)), newest.files.map(({ path }) => path).join("\n"));
+  });
+
+  test("a second one copies nothing that the first has, and keeps no more than two", async () => {
+    const second = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<string, number>;
+    assert.deepEqual([second["number"], second["copied_files"], second["copied_parts"]], [2, 0, 0]);
+    const third = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<string, number>;
+    assert.equal(third["number"], 3);
+    assert.deepEqual(readdirSync(pathIn("rest", "manifests")), ["00000002.json", "00000003.json"]);
+    await assertWhole(place(pathIn("rest")));
+  });
+
+  test("what it must not write over is refused", async () => {
+    writeFileSync(pathIn("aside", "note"), "precious");
+    await refused("BACKUP_TARGET_NOT_EMPTY", "backup", pathIn("aside"), "--data", source);
+    await refused("BACKUP_INSIDE_LAKE", "backup", join(source, LAKE, "backup"), "--data", source);
+    await refused("BACKUP_OF_ANOTHER_LAKE", "backup", pathIn("rest"), "--data", pathIn("restored"));
+    await refused("TARGET_NOT_EMPTY", "restore", pathIn("rest"), "--data", pathIn("restored"));
+    await refused("BACKUP_NOT_FOUND", "restore", pathIn("aside"), "--data", pathIn("new"));
+    assert.equal(existsSync(pathIn("new")), false);
+  });
+
+  test("a backup that is damaged is told by file, and no lake comes of it", async () => {
+    cpSync(pathIn("rest"), pathIn("damaged"), { recursive: true });
+    const target = place(pathIn("damaged"));
+    const { files } = await assertWhole(target);
+    const victim = pathOfLocation(locationOfFile(target, files.find(({ path }) => path.endsWith(".parquet"))?.path ?? ""));
+    const bytes = readFileSync(victim);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    writeFileSync(victim, bytes);
+    const said = await refused("BACKUP_DAMAGED", "restore", pathIn("damaged"), "--data", pathIn("from-damaged"));
+    assert.ok(said.includes(victim), said);
+    assert.deepEqual(listLakes(pathIn("from-damaged")), []);
+  });
+
+  test("checksums that the catalog keeps are checked, and lead to the new place", async () => {
+    const summed = await copyLake(source, pathIn("summed"));
+    const file = join(summed, LAKE, "catalog.db");
+    const columns = "location text primary key, size_bytes integer not null, sha256 text not null, taken_by text not null";
+    sqlite(file, `create table if not exists file_checksums (${columns}) strict, without rowid; delete from file_checksums`);
+    const files = [...treeOf(join(summed, LAKE, "warehouse"))].filter(([, content_]) => content_ !== "folder");
+    const values = files.map(([path, digest]) => `('file://${join(summed, LAKE, "warehouse", path)}', 1, '${digest}', 'commit')`);
+    sqlite(file, `insert into file_checksums values ${values.join(", ")}`);
+    await run("backup", pathIn("summed-backup"), "--data", summed);
+    await run("restore", pathIn("summed-backup"), "--data", pathIn("summed-restored"));
+    const warehouse = join(pathIn("summed-restored"), LAKE, "warehouse");
+    const rows = sqlite(join(pathIn("summed-restored"), LAKE, "catalog.db"), "select location, sha256 from file_checksums");
+    const moved = new Map(rows.map((row) => [String(row["location"]), String(row["sha256"])]));
+    for (const [path, digest] of treeOf(warehouse)) if (digest !== "folder") assert.equal(moved.get(`file://${join(warehouse, path)}`), digest, path);
+    for (const location of moved.keys()) assert.ok(location.startsWith(`file://${warehouse}/`), location);
+
+    sqlite(file, `update file_checksums set sha256 = 'another' where location like '%.parquet'`);
+    const said = await refused("TABLE_FILE_DAMAGED", "backup", pathIn("summed-damaged"), "--data", summed);
+    assert.match(said, /\.parquet is not as it was committed/);
+  });
+
+  test("to S3 and back", async () => {
+    const s3 = await startS3();
+    try {
+      const env = { AWS_ENDPOINT_URL_S3: s3.url, AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
+      for (const args of [["backup", "s3://bucket/lake", "--data", source], ["restore", "s3://bucket/lake", "--data", pathIn("from-s3")]]) {
+        const { code, stderr } = await coinlake(args, env);
+        assert.equal(code, 0, stderr);
+      }
+      assert.deepEqual(await contentOf(pathIn("from-s3")), content);
+    } finally {
+      await s3.close();
+    }
+  });
+});
+
+describe("a backup of a lake that is written", () => {
+  test("beside ingest and expiry it is consistent, and the next one copies only what is new", async () => {
+    const stream = await marketStream(5);
+    await written.append(stream.slice(0, 100));
+    await written.ingest();
+    await written.increment();
+    const claim = claimLake(written.open.lake, "a test");
+    const store = new MaintenanceStore(written.open.lake.folder);
+    const controller = new AbortController();
+    const maintainer = embeddedMaintainer({ open: written.open, store, clock: systemClock, signal: controller.signal });
+    let next = 100;
+    const write = async (): Promise<void> => {
+      await written.append(stream.slice(next, next + 3));
+      next += 3;
+      await written.ingest();
+      await maintainer.maintain(BRONZE, ["expire"], { expire: { policy: keepWithin(0) } });
+    };
+    const running = startCoinlake(["backup", pathIn("busy"), "--data", written.data_folder, "--json"]);
+    let commits = 0;
+    while (running.child.exitCode === null && commits < MAX_COMMITS) {
+      await write();
+      commits += 1;
+    }
+    const { code, stdout, stderr } = await running.finished;
+    assert.equal(code, 0, stderr);
+    assert.ok(commits > 3, `${commits} commits beside the backup`);
+    const first = JSON.parse(stdout) as { files: number };
+    assert.ok(first.files >= KEPT_FILES, stdout);
+    await assertWhole(place(pathIn("busy")));
+
+    await write();
+    const second = JSON.parse(await run("backup", pathIn("busy"), "--data", written.data_folder, "--json")) as Record<string, number>;
+    // Commits since then have brought files, and those of before are not copied again.
+    const { files: all = 0, copied_files = 0 } = second;
+    assert.ok(copied_files > 0 && copied_files <= all - KEPT_FILES, JSON.stringify({ first, second }));
+    store.close();
+    claim.release();
+    for (const [number, to] of [["1", "busy-1"], ["2", "busy-2"]] as const) {
+      await run("restore", pathIn("busy"), "--data", pathIn(to), "--backup", number);
+      // Log, bronze, silver and gold of one moment: every claim holds.
+      await run("verify", "--data", pathIn(to));
+    }
+    // Of the snapshots that both have, every value is the same.
+    const [original, restored] = [await contentOf(written.data_folder), await contentOf(pathIn("busy-2"))];
+    const both = [...restored.keys()].filter((key) => !key.endsWith("head") && original.has(key));
+    assert.ok(both.length >= 10, `${both.length} snapshots in both`);
+    for (const key of both) assert.deepEqual(restored.get(key), original.get(key), key);
+  });
+});
+
+test("a backup waits for a moment between two increments while somebody writes the lake", async () => {
+  const data = await copyLake(source, pathIn("increment"));
+  const open = await openLake(findLake(data, LAKE));
+  const claim = claimLake(open.lake, "a test");
+  try {
+    const identifier = tableNamed(crypto.books.accepted);
+    const { metadata } = await open.catalog.loadTable(identifier);
+    const consumed = JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
+    const setConsumed = async (offsets: Record<string, number>): Promise<void> => {
+      const updates = [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: JSON.stringify(offsets) } }];
+      await open.catalog.commit([{ identifier, requirements: [], updates }]);
+    };
+    // As an increment that has committed this table, and the others not yet.
+    await setConsumed(Object.fromEntries(Object.entries(consumed).map(([partition, offset]) => [partition, offset + 1])));
+    const { child, finished } = startCoinlake(["backup", pathIn("between"), "--data", data]);
+    const scratch = pathIn("between", "coinlake-scratch");
+    while (child.exitCode === null && !(existsSync(scratch) && readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db")))) {
+      await setTimeout(20);
+    }
+    assert.equal(child.exitCode, null, "it is waiting");
+    await setConsumed(consumed);
+    const { code, stderr } = await finished;
+    assert.equal(code, 0, stderr);
+    await run("restore", pathIn("between"), "--data", pathIn("between-restored"));
+    await run("verify", "--data", pathIn("between-restored"));
+  } finally {
+    claim.release();
+    await open.close();
+  }
+});
+
+describe("killed", () => {
+  test("a backup at any step leaves the one before whole, and the next run finishes", async () => {
+    const changing = await copyLake(source, pathIn("changing"));
+    await run("backup", pathIn("base"), "--data", changing);
+    const open = await openLake(findLake(changing, LAKE));
+    // New metadata of every table: files that the first backup does not have.
+    for (const [table] of await placesOf(changing)) {
+      const [layer = "", name = ""] = table.split(".");
+      const updates = [{ action: "set-properties", updates: { changed: "yes" } }];
+      await open.catalog.commit([{ identifier: { namespace: [layer], name }, requirements: [], updates }]);
+    }
+    await open.close();
+    for (const moment of ["before stores:1", "inside files:1", "inside files:5", "after stores:1", "before manifest:1", "after manifest:1", "inside cleanup:1"]) {
+      const folder_ = pathIn(`killed ${moment.replaceAll(/\W/g, "-")}`);
+      cpSync(pathIn("base"), folder_, { recursive: true });
+      await killedAt(moment, ["backup", folder_, "--data", changing]);
+      const is_published = moment.startsWith("after manifest") || moment.startsWith("inside cleanup");
+      assert.equal((await assertWhole(place(folder_))).number, is_published ? 2 : 1, moment);
+      const { number } = JSON.parse(await run("backup", folder_, "--data", changing, "--json")) as { number: number };
+      assert.equal((await assertWhole(place(folder_))).number, number, moment);
+      assert.equal(existsSync(join(folder_, "coinlake-scratch")), false);
+    }
+  });
+
+  test("a first backup leaves none, and one whose writing was cut off does not count", async () => {
+    await killedAt("inside files:20", ["backup", pathIn("first"), "--data", source]);
+    await refused("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
+    // As a kill in the middle of a write leaves a file.
+    const copied = readdirSync(pathIn("first", "files"), { recursive: true, withFileTypes: true }).find((entry) => entry.isFile());
+    writeFileSync(join(copied?.parentPath ?? "", copied?.name ?? ""), "half");
+    await run("backup", pathIn("first"), "--data", source);
+    const { number } = await assertWhole(place(pathIn("first")));
+    writeFileSync(pathIn("first", "manifests", "00000009.json"), '{"format":1,"number":9,"sha256":"');
+    assert.equal((await assertWhole(place(pathIn("first")))).number, number);
+    await run("backup", pathIn("first"), "--data", source);
+    assert.equal((await assertWhole(place(pathIn("first")))).number, 10);
+  });
+
+  for (const moment of ["inside restore:20", "inside relocation:4", "before relocation:1", "after relocation:1", "before placing:1", "after placing:1"]) {
+    test(`a restore ${moment.replace(/:.*/, "")} is no lake until it is done, and the next run finishes it`, async () => {
+      const data = pathIn(`restore ${moment.replaceAll(/\W/g, "-")}`);
+      await killedAt(moment, ["restore", pathIn("rest"), "--data", data]);
+      const is_done = moment.startsWith("after placing");
+      assert.deepEqual(listLakes(data), is_done ? [LAKE] : []);
+      if (!is_done) {
+        await refused("NO_LAKE", "query", "select 1", "--data", data);
+        await run("restore", pathIn("rest"), "--data", data);
+      }
+      assert.deepEqual(await contentOf(data), content);
+      assert.deepEqual(readdirSync(data).filter((name) => name.startsWith(".")), []);
+    });
+  }
+});

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { nameOfTable } from "../../src/catalog/errors.ts";
+import { adopt } from "../../src/backup/move.ts";
+import { openLake } from "../../src/engine/open.ts";
+import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { findLake } from "../../src/lake/lake.ts";
+import { nobodyListens } from "../../src/steps.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
+import { startCoinlake, type Finished } from "../coinlake.ts";
+import { read, type Found, type Place } from "../interop/readers.ts";
+import type { Lakes } from "../lake/lake.ts";
+import { marketStream } from "../lake/stream.ts";
+
+export const LAKE = "simulated";
+
+/** A lake of two increments, closed; its data folder. Tables have older snapshots and row deletes. */
+export async function prepareLake(lakes: Lakes): Promise<string> {
+  const lake = await lakes.fresh();
+  const stream = await marketStream(5);
+  for (const part of [stream.slice(0, 150), stream.slice(150, 400)]) {
+    await lake.append(part);
+    await lake.ingest();
+    await lake.increment();
+  }
+  return lake.data_folder;
+}
+
+/** A lake of its own with the same content. The folder given must not have been opened since it was prepared, or be closed. */
+export async function copyLake(data_folder: string, to: string): Promise<string> {
+  cpSync(data_folder, to, { recursive: true });
+  const engine = { memory_limit_mb: 256, threads: 1, s3: null };
+  await adopt({ folder: join(to, LAKE), storage: new FileStorage(), engine, step: nobodyListens, signal: new AbortController().signal }, { is_copy: true });
+  return to;
+}
+
+/** What each table holds, at its head and at every retained snapshot. */
+export type Content = Map<string, Found>;
+
+export async function placesOf(data_folder: string): Promise<Place[]> {
+  const open = await openLake(findLake(data_folder, LAKE));
+  try {
+    const places: Place[] = [];
+    for (const layer of ["bronze", "silver", "gold"]) {
+      for (const identifier of await open.catalog.listTables([layer])) {
+        const { metadata } = await open.catalog.loadTable(identifier);
+        places.push([nameOfTable(identifier), null]);
+        for (const snapshot of metadata.snapshots) places.push([nameOfTable(identifier), String(snapshot["snapshot-id"])]);
+      }
+    }
+    return places;
+  } finally {
+    await open.close();
+  }
+}
+
+export async function contentOf(data_folder: string): Promise<Content> {
+  const places = await placesOf(data_folder);
+  const open = await openLake(findLake(data_folder, LAKE));
+  const session = await QuerySession.open(open);
+  try {
+    const content: Content = new Map();
+    for (const [table, snapshot_id] of places) content.set(`${table} ${snapshot_id ?? "head"}`, await read(session, table, snapshot_id));
+    return content;
+  } finally {
+    session.close();
+    await open.close();
+  }
+}
+
+/** SHA-256 of every file by path, and every folder. Of what a claim leaves (`owner.*`) only with `is_exact`. */
+export function treeOf(folder: string, { is_exact = true } = {}): Map<string, string> {
+  const tree = new Map<string, string>();
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name).slice(folder.length + 1);
+    if (!is_exact && /(?:^|\/)(?:owner\.[\w-]+|maintenance|lake\.json)(?:$|\/)/.test(path)) continue;
+    const content = entry.isFile() ? createHash("sha256").update(readFileSync(join(folder, path))).digest("hex") : "folder";
+    tree.set(path, content);
+  }
+  return tree;
+}
+
+/** Paths that are not the same in both. */
+export function differencesOf(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path));
+}
+
+/** Runs the command and has it die at the step. */
+export async function killedAt(step: string, args: readonly string[]): Promise<Finished> {
+  const finished = await startCoinlake(args, { COINLAKE_KILL_AT: step }).finished;
+  assert.equal(finished.signal, "SIGKILL", `${args[0]} reaches "${step}": ${finished.stderr}`);
+  return finished;
+}

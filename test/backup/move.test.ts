@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { openLake } from "../../src/engine/open.ts";
+import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { findLake, listLakes, openOrCreateLake } from "../../src/lake/lake.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { assertReadersAgree } from "../interop/readers.ts";
+import { Lakes } from "../lake/lake.ts";
+import { contentOf, copyLake, differencesOf, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
+
+const folder = temporaryFolder();
+const pathIn = (...names: string[]): string => join(folder.path, ...names);
+
+let source = "";
+let content: Content;
+
+before(async () => {
+  const lakes = await Lakes.open();
+  const prepared = await prepareLake(lakes);
+  await lakes.fresh();
+  source = await copyLake(prepared, pathIn("source"));
+  await lakes.close();
+  content = await contentOf(source);
+});
+after(() => folder.remove());
+
+const descriptionIn = (data: string): Record<string, string> => JSON.parse(readFileSync(join(data, LAKE, "lake.json"), "utf8")) as Record<string, string>;
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await coinlake(args);
+  assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
+  return stdout;
+}
+
+describe("a lake that is opened elsewhere", () => {
+  const COMMANDS = [
+    ["query", "select 1"],
+    ["ask", "1"],
+    ["verify"],
+    ["alerts"],
+    ["rules", "list"],
+    ["maintain"],
+    ["maintain", "--history"],
+    ["transform"],
+    ["dbt", "ls"],
+    ["backup", "/nowhere"],
+    ["start", "--source", "simulated", "--port", "0", "--catalog-port", "0"],
+  ];
+
+  test("every command refuses a copy, names both places, and writes nothing", async () => {
+    cpSync(source, pathIn("copied"), { recursive: true });
+    const [original, copy] = [treeOf(source), treeOf(pathIn("copied"))];
+    for (const command of COMMANDS) {
+      const { code, stderr, stdout } = await coinlake([...command.slice(0, 1), ...(command[0] === "dbt" ? ["--data", pathIn("copied"), "ls"] : [...command.slice(1), "--data", pathIn("copied")])]);
+      assert.equal(code, 1, `${command.join(" ")}\n${stdout}${stderr}`);
+      assert.match(stderr, /\[LAKE_MOVED\]/, command.join(" "));
+      for (const named of [join(source, LAKE), join(pathIn("copied"), LAKE), "move --copy --data", "still exists"]) assert.ok(stderr.includes(named), `${named}: ${stderr}`);
+    }
+    assert.deepEqual(differencesOf(copy, treeOf(pathIn("copied"))), []);
+    assert.deepEqual(differencesOf(original, treeOf(source)), []);
+  });
+
+  test("so it is with one that was renamed; the same folder by another name is not moved", async () => {
+    await copyLake(source, pathIn("renamed"));
+    renameSync(pathIn("renamed", LAKE), pathIn("renamed", "other"));
+    assert.throws(() => findLake(pathIn("renamed"), "other"), { code: "LAKE_MOVED" });
+    assert.throws(() => openOrCreateLake(pathIn("renamed"), { name: "other", kind: "simulated", pipeline: "crypto" }), { code: "LAKE_MOVED" });
+    symlinkSync(pathIn("renamed"), pathIn("alias"));
+    renameSync(pathIn("renamed", "other"), pathIn("renamed", LAKE));
+    for (const spelling of [pathIn("alias"), `${pathIn("renamed")}/../renamed`]) {
+      const lake = findLake(spelling, LAKE);
+      assert.equal(lake.warehouse, `file://${pathIn("renamed", LAKE, "warehouse")}`);
+    }
+    const { stdout, code } = await coinlake(["query", "select count(*) as n from gold.fact_crypto_ticks", "--json", "--data", pathIn("alias")]);
+    assert.equal(code, 0);
+    assert.equal((JSON.parse(stdout) as { n: string }[])[0]?.n, String(content.get("gold.fact_crypto_ticks head")?.rows));
+  });
+
+  test("a new lake knows the real path, however its folder was spelled", () => {
+    mkdirSync(pathIn("real"));
+    symlinkSync(pathIn("real"), pathIn("link"));
+    const lake = openOrCreateLake(pathIn("link"), { name: "new", kind: "simulated", pipeline: "crypto" });
+    assert.equal(lake.warehouse, `file://${pathIn("real", "new", "warehouse")}`);
+    rmSync(pathIn("link"));
+    assert.equal(findLake(pathIn("real"), "new").id, lake.id);
+  });
+
+  test("one with its tables in S3 too, where a copy shares them", () => {
+    const warehouse = "s3://bucket/lake";
+    openOrCreateLake(pathIn("in-s3"), { name: "s3", kind: "simulated", pipeline: "crypto", warehouse });
+    cpSync(pathIn("in-s3"), pathIn("in-s3-copy"), { recursive: true });
+    assert.throws(() => findLake(pathIn("in-s3-copy"), "s3"), (error: Error) => error.message.includes(warehouse));
+    renameSync(pathIn("in-s3"), pathIn("in-s3-moved"));
+    assert.throws(() => findLake(pathIn("in-s3-moved"), "s3"), { code: "LAKE_MOVED" });
+  });
+
+  test("a lake of an earlier version gets its id from who first writes it, and only in its own place", async () => {
+    await copyLake(source, pathIn("old"));
+    const { id: _id, location: _location, ...old } = descriptionIn(pathIn("old"));
+    writeFileSync(pathIn("old", LAKE, "lake.json"), JSON.stringify(old));
+    cpSync(pathIn("old"), pathIn("old-copy"), { recursive: true });
+    assert.throws(() => findLake(pathIn("old-copy"), LAKE), { code: "LAKE_MOVED" });
+    assert.equal(findLake(pathIn("old"), LAKE).id, null);
+    assert.deepEqual(descriptionIn(pathIn("old")), old);
+    claimLake(findLake(pathIn("old"), LAKE), "a test").release();
+    assert.equal(descriptionIn(pathIn("old"))["location"], pathIn("old", LAKE));
+    assert.match(findLake(pathIn("old"), LAKE).id ?? "", /^[0-9a-f-]{36}$/);
+    assert.throws(() => findLake(pathIn("old-copy"), LAKE), { code: "LAKE_MOVED" });
+    const { stderr } = await coinlake(["move", "--data", pathIn("old-copy")]);
+    assert.match(stderr, /LAKE_IS_A_COPY/);
+    await run("move", "--copy", "--data", pathIn("old-copy"));
+    assert.deepEqual(await contentOf(pathIn("old-copy")), content);
+  });
+});
+
+describe("move", () => {
+  test("accepts a lake that was moved by hand, for every reader, with its id", async () => {
+    await copyLake(source, pathIn("here"));
+    const { id } = descriptionIn(pathIn("here"));
+    renameSync(pathIn("here"), pathIn("there"));
+    await run("move", "--data", pathIn("there"));
+    assert.equal(descriptionIn(pathIn("there"))["id"], id);
+    const places = await placesOf(pathIn("there"));
+    const open = await openLake(findLake(pathIn("there"), LAKE));
+    const session = await QuerySession.open(open);
+    const found = await assertReadersAgree(session, open.server.url, places).finally(async () => {
+      session.close();
+      await open.close();
+    });
+    assert.deepEqual(found, [...content.values()]);
+    await run("verify", "--data", pathIn("there"));
+    const { code, stderr } = await coinlake(["move", "--data", pathIn("there")]);
+    assert.deepEqual([code, stderr.includes("NOTHING_TO_MOVE")], [1, true]);
+  });
+
+  test("moves a lake to another folder, and nothing of it stays", async () => {
+    await copyLake(source, pathIn("from"));
+    const { id } = descriptionIn(pathIn("from"));
+    await run("move", pathIn("to"), "--data", pathIn("from"));
+    assert.deepEqual([listLakes(pathIn("from")), listLakes(pathIn("to"))], [[], [LAKE]]);
+    assert.equal(existsSync(pathIn("from", LAKE)), false);
+    assert.equal(descriptionIn(pathIn("to"))["id"], id);
+    assert.deepEqual(await contentOf(pathIn("to")), content);
+    await run("verify", "--data", pathIn("to"));
+  });
+
+  test("leaves a lake alone that somebody writes", async () => {
+    await copyLake(source, pathIn("claimed"));
+    const claim = claimLake(findLake(pathIn("claimed"), LAKE), "a test");
+    const { code, stderr } = await coinlake(["move", pathIn("unclaimed"), "--data", pathIn("claimed")]);
+    claim.release();
+    assert.deepEqual([code, /LAKE_IN_USE/.test(stderr)], [1, true], stderr);
+  });
+
+  for (const moment of ["inside relocation:4", "before relocation:1", "after relocation:1"]) {
+    test(`killed ${moment.replace(/:.*/, "")}, the next run accepts the place`, async () => {
+      const [here, there] = [pathIn(`here ${moment.replaceAll(/\W/g, "-")}`), pathIn(`there ${moment.replaceAll(/\W/g, "-")}`)];
+      await copyLake(source, here);
+      renameSync(here, there);
+      await killedAt(moment, ["move", "--data", there]);
+      assert.throws(() => findLake(there, LAKE), { code: "LAKE_MOVED" });
+      await run("move", "--data", there);
+      assert.deepEqual(await contentOf(there), content);
+    });
+  }
+
+  for (const moment of ["inside relocation:4", "after relocation:1", "before placing:1", "after placing:1"]) {
+    test(`killed ${moment.replace(/:.*/, "")} on its way elsewhere, the lake is in one place, and the next run finishes`, async () => {
+      const [here, there] = [pathIn(`from ${moment.replaceAll(/\W/g, "-")}`), pathIn(`to ${moment.replaceAll(/\W/g, "-")}`)];
+      await copyLake(source, here);
+      const before_ = treeOf(here, { is_exact: false });
+      await killedAt(moment, ["move", there, "--data", here]);
+      assert.deepEqual(differencesOf(before_, treeOf(here, { is_exact: false })), []);
+      if (moment.startsWith("after placing")) {
+        assert.throws(() => findLake(here, LAKE), { code: "LAKE_MOVED" });
+        assert.deepEqual(listLakes(there), [LAKE]);
+      } else {
+        assert.deepEqual(listLakes(there), []);
+        assert.ok(findLake(here, LAKE).id !== null);
+      }
+      await run("move", there, "--data", here);
+      assert.deepEqual(await contentOf(there), content);
+      assert.equal(existsSync(join(here, LAKE)), false);
+      assert.deepEqual(readdirSync(there).filter((name) => name.startsWith(".")), []);
+    });
+  }
+});

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { BuildProgress, type Increment } from "../../src/cli/build-progress.ts";
+import { RepeatedWarnings } from "../../src/cli/repeated.ts";
+import { readRunResults, TestResults } from "../../src/transform/test-results.ts";
+import type { CommandResult, NodeResult } from "../../src/transform/worker.ts";
+import { temporaryFolder } from "../coinlake.ts";
+
+describe("How far gold is behind the log", () => {
+  test("answers wait for the backlog, and each increment says what is still to go", async () => {
+    const told: (Increment | "caught up")[] = [];
+    let [consumed, end] = [0, 2_164];
+    const progress = new BuildProgress({
+      consumed: async () => ({ "topic/0": consumed }),
+      logEnd: async () => ({ "topic/0": end }),
+      built: (increment) => told.push(increment),
+      caughtUp: () => told.push("caught up"),
+    });
+    for (const [next, log_end] of [[310, 2_164], [1_500, 2_170], [2_164, 2_190], [2_190, 2_200]] as const) {
+      [consumed, end] = [next, log_end];
+      await progress.increment(2);
+    }
+    assert.deepEqual(told, [
+      { seconds: 2, records: 310, waiting: 1_854 },
+      { seconds: 2, records: 1_190, waiting: 670 },
+      { seconds: 2, records: 664, waiting: 26 },
+      "caught up",
+      { seconds: 2, records: 26, waiting: 10 },
+    ]);
+  });
+
+  test("a lake that lacks nothing is up to date without an increment; one with a backlog, or an empty one, is not", async () => {
+    const cases: [consumed: Record<string, number>, end: number, times: number][] = [[{ "topic/0": 5 }, 5, 1], [{ "topic/0": 5 }, 6, 0], [{}, 0, 0]];
+    for (const [consumed, end, times] of cases) {
+      let told = 0;
+      const progress = new BuildProgress({ consumed: async () => consumed, logEnd: async () => ({ "topic/0": end }), built() {}, caughtUp: () => (told += 1) });
+      await progress.settle();
+      await progress.settle();
+      assert.equal(told, times);
+    }
+  });
+});
+
+test("a warning that repeats is shown once, then counted, until its cause is gone", () => {
+  let now_us = 0;
+  const shown: string[] = [];
+  const warnings = new RepeatedWarnings({ now_us: () => now_us }, (text) => shown.push(text));
+  for (let time = 0; time < 100; time += 1) {
+    warnings.warn("A", "a failed");
+    now_us += 1e6;
+  }
+  warnings.warn("B", "b failed");
+  assert.deepEqual(shown, ["a failed", "10 times since 00:00:00Z: a failed", "100 times since 00:00:00Z: a failed", "b failed"]);
+  assert.equal(warnings.endAll(), 101);
+  warnings.warn("A", "a failed");
+  now_us += 3_600e6;
+  warnings.warn("A", "a failed");
+  assert.deepEqual(shown.slice(4), ["a failed", "a failed"], "after long silence it is news again");
+});
+
+describe("The results of dbt's tests, whoever ran them", () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  const node = (name: string, status: string, kind = "test"): NodeResult => ({ name, kind, status, seconds: 0.1, message: null, failures: null });
+  const result = (...nodes: NodeResult[]): CommandResult => ({ is_success: true, seconds: 1, cpu_seconds: 1, nodes });
+
+  test("a part of the tests replaces what it repeats; a whole run replaces all; statements around them do not count", () => {
+    const results = new TestResults(join(folder.path, "dbt"));
+    const reader = new TestResults(join(folder.path, "dbt"));
+    assert.equal(reader.read(), null);
+    results.record(result(node("a", "pass"), node("b", "pass"), node("on-run-end", "success", "operation")), 1e6);
+    assert.deepEqual(reader.read()?.result.nodes.map(({ name, status }) => [name, status]), [["a", "pass"], ["b", "pass"]]);
+    results.record(result(node("b", "fail")), 2e6, { is_whole: false });
+    const merged = reader.read();
+    assert.deepEqual([merged?.ran_at_us, merged?.result.is_success], [1e6, false], "as old as its oldest result");
+    assert.deepEqual(merged?.result.nodes.map(({ name, status }) => [name, status]), [["a", "pass"], ["b", "fail"]]);
+    results.record(result(node("c", "pass")), 3e6);
+    assert.deepEqual([reader.read()?.ran_at_us, reader.read()?.result.nodes.length], [3e6, 1]);
+  });
+
+  test("what the dbt command left is read where it is new and holds tests", () => {
+    const dbt = join(folder.path, "left");
+    mkdirSync(join(dbt, "target"), { recursive: true });
+    assert.equal(readRunResults(dbt, 0), null);
+    const leave = (which: string, ids: string[], select: string[] = []) =>
+      writeFileSync(
+        join(dbt, "target", "run_results.json"),
+        JSON.stringify({
+          metadata: { generated_at: "2026-03-14T02:10:00.000000Z" },
+          elapsed_time: 3,
+          args: { which, select, exclude: [] },
+          results: ids.map((unique_id) => ({ unique_id, status: "pass", execution_time: 0.2, message: null, failures: 0 })),
+        }),
+      );
+    leave("test", ["test.crypto.unique_x.0a1b"]);
+    const found = readRunResults(dbt, Date.parse("2026-03-14T02:09:59Z"));
+    assert.deepEqual([found?.is_whole, found?.result.nodes[0]?.name, found?.result.nodes[0]?.kind], [true, "unique_x", "test"]);
+    assert.equal(readRunResults(dbt, Date.parse("2026-03-14T02:10:01Z")), null, "of a run before");
+    leave("test", ["test.crypto.unique_x.0a1b"], ["unique_x"]);
+    assert.equal(readRunResults(dbt, 0)?.is_whole, false);
+    leave("run", ["model.crypto.x"]);
+    assert.equal(readRunResults(dbt, 0), null);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { Catalog } from "../../src/catalog/catalog.ts";
+import { SqliteChecksums } from "../../src/catalog/sqlite/checksums.ts";
+import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
+import type { LoadedTable } from "../../src/catalog/model.ts";
+import { systemClock } from "../../src/clock.ts";
+import { createAppendStager } from "../../src/iceberg/append.ts";
+import { ChecksumLedger } from "../../src/iceberg/checksum-ledger.ts";
+import { LiveFiles } from "../../src/iceberg/live-files.ts";
+import { readManifestList } from "../../src/iceberg/snapshot-files.ts";
+import { currentSnapshot } from "../../src/iceberg/stage.ts";
+import { openBronze } from "../../src/ingest/bronze.ts";
+import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
+import { tellingOfDeletions } from "../../src/storage/telling.ts";
+import { canonicalLocation } from "../../src/storage/location.ts";
+import { temporaryFolder } from "../coinlake.ts";
+import { dataFile } from "./data-file.ts";
+
+const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+async function filesOf({ metadata, metadata_location }: LoadedTable, storage: FileStorage): Promise<string[]> {
+  const snapshot = currentSnapshot(metadata);
+  if (snapshot === null) return [metadata_location];
+  const manifests = await readManifestList(storage, snapshot);
+  const live = await new LiveFiles(storage).of(metadata, snapshot);
+  return [metadata_location, snapshot["manifest-list"], ...manifests.map(({ manifest_path }) => manifest_path), ...live.map(({ path }) => path)];
+}
+
+test("a commit's files have the checksum of their content, and lose it when they are deleted", async () => {
+  const folder = temporaryFolder();
+  const file = join(folder.path, "catalog.db");
+  const files = new FileStorage();
+  const ledger = new ChecksumLedger(files, new SqliteChecksums(file));
+  const storage = tellingOfDeletions(files, (location) => ledger.forget(location));
+  const committed = ledger.record.bind(ledger);
+  const catalog = new Catalog({ store: new SqliteStore(file), storage, warehouse: locationOfPath(join(folder.path, "warehouse")), committed });
+  const [namespace = "", name = ""] = crypto.bronze.table.split(".");
+  const table = await openBronze(catalog, { namespace: [namespace], name });
+  const data = `${table.metadata.location}/data/some.parquet`;
+  writeFileSync(pathOfLocation(data), "rows");
+  const stager = createAppendStager({ storage: files, clock: systemClock });
+  const staged = await stager.stage(table, [dataFile(data, new Map([[1000, 20_000]]))], {});
+  const [after] = await catalog.commit([staged.change]);
+  assert.ok(after !== undefined);
+  await catalog.close();
+  await ledger.close();
+
+  const checksums = new SqliteChecksums(file);
+  const needed = await filesOf(after, files);
+  assert.equal(needed.length, 4);
+  for (const location of needed) {
+    const known = checksums.get(canonicalLocation(location));
+    assert.deepEqual([location, known?.sha256, known?.taken_by], [location, sha256(pathOfLocation(location)), "commit"]);
+  }
+
+  const again = new ChecksumLedger(files, checksums);
+  await tellingOfDeletions(files, (location) => again.forget(location)).delete(data);
+  await again.close();
+  const left = new SqliteChecksums(file, { is_read_only: true });
+  assert.deepEqual([left.has(canonicalLocation(data)), left.has(canonicalLocation(after.metadata_location))], [false, true]);
+  left.close();
+  folder.remove();
+});

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { fileURLToPath } from "node:url";
+import { uniform } from "../../producers/simulated/random.ts";
+import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
+import { openLake, type OpenLake } from "../../src/engine/open.ts";
+import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { embeddedEngine } from "../../src/transform/engine.ts";
+import { DbtWorker } from "../../src/transform/worker.ts";
+import { crypto } from "../../pipelines/crypto.ts";
+import { coinlake } from "../coinlake.ts";
+import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
+import { Disk, filesBelow } from "./disk.ts";
+import { append, build, digest, heads, ingest, lakeOf, TOPIC, type Digests } from "./lake.ts";
+import { readTrace, traced, type Operation } from "./trace.ts";
+
+const LIFE = fileURLToPath(new URL("life.ts", import.meta.url));
+const MARKET_SEED = 5;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+const run = promisify(execFile);
+
+/** What had been acknowledged at a moment: a lake, so many records, and commits by table. */
+interface Acknowledged {
+  lake: string | null;
+  appended: number;
+  heads: Record<string, number>;
+}
+
+interface Mark {
+  /** Position in the record. */
+  end: number;
+  acknowledged: Partial<Acknowledged>;
+}
+
+export interface Cut {
+  seed: number;
+  /** Which part of the run the power was cut after, from 0 to 1. */
+  moment: number;
+  acknowledged: Acknowledged;
+  /** Records that the log had after the cut. */
+  kept_records: number;
+}
+
+/** One recorded run of a lake, at any moment of which the power can be cut. */
+export class RecordedRun {
+  readonly #market: KnownMarket;
+  readonly #data_folder: string;
+  readonly #operations: readonly Operation[];
+  readonly #marks: readonly Mark[];
+  readonly #digests: Digests;
+  /** One dbt worker for the lakes after all cuts: it knows one catalog address, behind which the open lake answers. */
+  readonly #worker: DbtWorker;
+  readonly #front: CatalogServer;
+  readonly #opened: { lake: OpenLake | null };
+
+  private constructor(parts: {
+    market: KnownMarket;
+    data_folder: string;
+    operations: readonly Operation[];
+    marks: readonly Mark[];
+    digests: Digests;
+    worker: DbtWorker;
+    front: CatalogServer;
+    opened: { lake: OpenLake | null };
+  }) {
+    this.#market = parts.market;
+    this.#data_folder = parts.data_folder;
+    this.#operations = parts.operations;
+    this.#marks = parts.marks;
+    this.#digests = parts.digests;
+    this.#worker = parts.worker;
+    this.#front = parts.front;
+    this.#opened = parts.opened;
+  }
+
+  /** Records a run in a folder of its own. Throws where the record does not explain every byte that the run left on disk. */
+  static async record(folder: string, records: number): Promise<RecordedRun> {
+    const market = await writeKnownMarket(folder, { seed: MARKET_SEED, records });
+    const data_folder = join(folder, "data");
+    mkdirSync(data_folder);
+    const [record, marks_file, digests_file] = ["record.txt", "marks.jsonl", "digests.json"].map((name) => join(folder, name));
+    assert.ok(record && marks_file && digests_file);
+    const life = [process.execPath, "--disable-warning=ExperimentalWarning", LIFE, data_folder, String(MARKET_SEED), market.recording, String(records), marks_file, digests_file];
+    const { command, args, env } = traced(life, record);
+    await run(command, args, { env: { ...process.env, ...env }, maxBuffer: MAX_OUTPUT_BYTES });
+    const all = readTrace(record, folder, isCache);
+    const operations = all.filter((operation) => pathsOf(operation).some((path) => `${path}/`.startsWith(`${data_folder}/`)) || operation.kind === "seek");
+    const marks = all.flatMap((operation) =>
+      operation.kind === "write" && operation.path === marks_file ? [{ end: operation.end, acknowledged: JSON.parse(String(operation.bytes)) as Partial<Acknowledged> }] : [],
+    );
+    explains(operations, data_folder);
+    const opened: { lake: OpenLake | null } = { lake: null };
+    const front = await startCatalogServer({
+      port: 0,
+      get catalog() {
+        if (opened.lake === null) throw new Error("no lake is open");
+        return opened.lake.catalog;
+      },
+    });
+    const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine({ server: front, s3: null }), folder: join(folder, "dbt") });
+    const digests = JSON.parse(readFileSync(digests_file, "utf8")) as Digests;
+    return new RecordedRun({ market, data_folder, operations, marks, digests, worker, front, opened });
+  }
+
+  /** How many operations on files there were, and how many of them made something durable. */
+  get size(): { operations: number; syncs: number } {
+    return { operations: this.#operations.length, syncs: this.#operations.filter(({ kind }) => kind === "sync").length };
+  }
+
+  /**
+   * Cuts the power at a moment that the seed decides, starts again, and asserts that nothing acknowledged is lost, that every snapshot
+   * has the rows that it had, and that the lake, once the recording is through, has the rows that it has without a cut. With
+   * `is_by_command` it is `start` that goes on, from whatever is in the folder; else its parts, with a dbt that is warm.
+   */
+  async cut(seed: number, { is_by_command = false } = {}): Promise<Cut> {
+    const moment = uniform(MARKET_SEED, 7, seed);
+    const last = this.#operations[Math.floor(moment * this.#operations.length)]?.end ?? 0;
+    const disk = new Disk(this.#data_folder);
+    for (const operation of this.#operations) if (operation.end <= last) disk.apply(operation);
+    let drawn = 0;
+    // A third of the disks keep nothing that was not synced, the others some of it.
+    disk.cutTo(this.#data_folder, seed % 3 === 0 ? () => 0 : () => uniform(MARKET_SEED, 8, seed, (drawn += 1)));
+    const acknowledged: Acknowledged = { lake: null, appended: 0, heads: {} };
+    for (const mark of this.#marks) if (mark.end <= last) Object.assign(acknowledged, mark.acknowledged);
+    const kept_records = await this.#checkKept(acknowledged);
+    await (is_by_command ? this.#goOnByCommand() : this.#goOn());
+    return { seed, moment, acknowledged, kept_records };
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.close();
+    await this.#front.close();
+  }
+
+  async #checkKept(acknowledged: Acknowledged): Promise<number> {
+    if (acknowledged.lake === null) return 0;
+    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+    try {
+      const bounds = acknowledged.appended === 0 ? [] : await open.log.bounds(TOPIC);
+      const kept = bounds.reduce((sum, { end }) => sum + end, 0);
+      assert.ok(kept >= acknowledged.appended, `the log has ${kept} of ${acknowledged.appended} acknowledged records`);
+      const found = await heads(open);
+      for (const [table, sequence] of Object.entries(acknowledged.heads)) {
+        assert.ok((found[table] ?? -1) >= sequence, `${table} is at commit ${found[table]}, and ${sequence} was acknowledged`);
+      }
+      const { at } = await digest(open);
+      for (const [id, rows] of Object.entries(at)) {
+        // A snapshot of which nobody was told, and that the run replaced before it was looked at, has no digest.
+        if (this.#digests.at[id] !== undefined) assert.equal(rows, this.#digests.at[id], `snapshot ${id}`);
+      }
+      return kept;
+    } finally {
+      await open.close();
+    }
+  }
+
+  async #goOn(): Promise<void> {
+    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+    this.#opened.lake = open;
+    try {
+      await append(open, this.#market.recording, this.#market.records);
+      await ingest(open);
+      await build(open, this.#worker);
+      assert.deepEqual((await digest(open, this.#digests.at)).now, this.#digests.now);
+    } finally {
+      this.#opened.lake = null;
+      await open.close();
+    }
+  }
+
+  async #goOnByCommand(): Promise<void> {
+    const { recording } = this.#market;
+    const started = await coinlake(["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", this.#data_folder]);
+    assert.equal(started.code, 0, started.stderr);
+    const verified = await coinlake(["verify", "--json", "--data", this.#data_folder]);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+    try {
+      assert.deepEqual((await digest(open, this.#digests.at)).now, this.#digests.now);
+    } finally {
+      await open.close();
+    }
+  }
+}
+
+/** What dbt parsed and compiled is made anew where it is missing; nothing of it is synced, so that a power cut takes all of it. */
+function isCache(path: string): boolean {
+  return /\/dbt(?:\/|$)/.test(path);
+}
+
+/** The model of the disk, once it has seen the whole run, has the very files that the run left. */
+function explains(operations: readonly Operation[], data_folder: string): void {
+  const disk = new Disk(data_folder);
+  for (const operation of operations) disk.apply(operation);
+  const modelled = disk.contents();
+  const real = filesBelow(data_folder, isCache);
+  assert.deepEqual([...modelled.keys()].sort(), [...real.keys()].sort(), "the record has other files than the folder");
+  for (const [path, bytes] of real) assert.ok(modelled.get(path)?.equals(bytes), `the record does not explain the content of ${path}`);
+}
+
+function pathsOf(operation: Operation): string[] {
+  if (operation.kind === "rename") return [operation.from, operation.to];
+  return operation.kind === "seek" ? [] : [operation.path];
+}

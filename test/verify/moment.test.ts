@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { tableNamed } from "../../src/catalog/errors.ts";
+import { emptyMetadata } from "../../src/catalog/metadata/fresh.ts";
+import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, recordLogOffsets } from "../../src/catalog/metadata/log-offsets.ts";
+import type { LoadedTable, Snapshot, TableMetadata } from "../../src/catalog/model.ts";
+import { chooseMoment } from "../../src/verify/moment.ts";
+
+const NAME = `${crypto.topic.name}/0`;
+const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) => (is_seed === true ? [] : [table]));
+const offsets = (next: number) => JSON.stringify({ [NAME]: next });
+
+/** A commit: the offsets that it reaches, and whether it brings rows. */
+type Step = [next: number, has_rows: boolean];
+
+/** The metadata of a table with these commits behind it, recorded as the catalog does; or without the records of an older version. */
+function tableAfter(name: string, steps: readonly Step[], { is_recorded = true } = {}): LoadedTable {
+  let metadata: TableMetadata = emptyMetadata(`file:///lake/${name}`, "0b0bd3b2-6d0d-4f0e-8a3c-1e2b0d0c0a0f");
+  for (const [index, [next, has_rows]] of steps.entries()) {
+    const parent = metadata.snapshots.at(-1);
+    const snapshot: Snapshot = {
+      "snapshot-id": index + 1,
+      ...(parent !== undefined && { "parent-snapshot-id": parent["snapshot-id"] }),
+      "sequence-number": index + 1,
+      "timestamp-ms": index + 1,
+      "manifest-list": `file:///lake/${name}/${index + 1}.avro`,
+      summary: { operation: "append" },
+    };
+    const property = { action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: offsets(next) } };
+    const updates = has_rows ? [{ action: "add-snapshot", snapshot }, property] : [property];
+    const recorded = is_recorded ? recordLogOffsets(updates, metadata) : updates;
+    const added = recorded.flatMap((update) => ("snapshot" in update ? [update["snapshot"] as Snapshot] : []));
+    const head = added.at(-1)?.["snapshot-id"] ?? metadata["current-snapshot-id"];
+    metadata = {
+      ...metadata,
+      snapshots: [...metadata.snapshots, ...added],
+      "current-snapshot-id": head,
+      properties: { ...metadata.properties, [LOG_OFFSETS_PROPERTY]: offsets(next) },
+    };
+  }
+  return { identifier: tableNamed(name), metadata_location: `file:///lake/${name}/metadata/00000-x.metadata.json`, metadata };
+}
+
+/** All tables, the first of them as far as `first` says, the others as `rest`. */
+function lakeOf(first: readonly Step[], rest: readonly Step[], options: { is_recorded?: boolean } = {}): LoadedTable[] {
+  const bronze = tableAfter(crypto.bronze.table, [[1_000, true]]);
+  return [bronze, ...FOLLOWING.map((name, index) => tableAfter(name, index === 0 ? first : rest, options))];
+}
+
+const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { absent: [], is_gone: false });
+
+function heldSnapshot(tables: readonly LoadedTable[], table = FOLLOWING[0] ?? ""): unknown {
+  return choose(tables)?.tables.get(table)?.snapshot?.["snapshot-id"] ?? null;
+}
+
+test("between two increments every table is held at its head", () => {
+  const tables = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]);
+  const moment = choose(tables);
+  assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 200 }, [], 2]);
+});
+
+test("within an increment the tables that it has moved on are held at the snapshot before", () => {
+  const tables = lakeOf([[100, true], [200, true]], [[100, true]]);
+  const moment = choose(tables);
+  assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 100 }, [FOLLOWING[0]], 1]);
+});
+
+test("a commit that brings no rows moves the offsets, and the snapshot before it stands for them too", () => {
+  const tables = lakeOf([[100, true], [200, false], [300, true]], [[100, true], [200, true]]);
+  assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 1]);
+});
+
+test("tables that have no state in common are not compared", () => {
+  // The first table went from 100 to 300 at once, the others stand between.
+  assert.equal(choose(lakeOf([[100, true], [300, true]], [[100, true], [200, true]].slice(1) as Step[])), null);
+});
+
+test("an earlier state is taken where the newest common one is not kept", () => {
+  const tables = lakeOf([[100, true], [300, true]], [[100, true], [200, true]]);
+  assert.deepEqual([choose(tables)?.built, heldSnapshot(tables), heldSnapshot(tables, FOLLOWING[1])], [{ [NAME]: 100 }, 1, 1]);
+});
+
+test("tables of an older version, whose snapshots say no offsets, are held only where they stand at one place", () => {
+  assert.equal(choose(lakeOf([[100, true], [200, true]], [[100, true]], { is_recorded: false })), null);
+  const tables = lakeOf([[100, true], [200, true]], [[200, true]], { is_recorded: false });
+  assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 2]);
+});
+
+test("a table that only the first increment has yet to make is not missing, one that later increments knew is", () => {
+  const [, ...young] = lakeOf([[100, true]], [[100, true]]);
+  const absent = { absent: ["gold.dim_time"], is_gone: false };
+  assert.equal(chooseMoment(young.slice(0, -1), crypto, absent), null);
+  assert.deepEqual(chooseMoment(young.slice(0, -1), crypto, { ...absent, is_gone: true })?.missing, ["gold.dim_time"]);
+  const old = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]).slice(0, -1);
+  assert.deepEqual(chooseMoment(old, crypto, absent)?.missing, ["gold.dim_time"]);
+});
+
+test("a snapshot's summary says the offsets before and after its commit; what an engine says itself stays", () => {
+  const base = tableAfter(FOLLOWING[0] ?? "", [[100, true]]).metadata;
+  const snapshot = { summary: { operation: "append", [LOG_OFFSETS_PROPERTY]: offsets(150) } };
+  const [added] = recordLogOffsets([{ action: "add-snapshot", snapshot }], base);
+  assert.ok(added !== undefined);
+  const { summary } = added["snapshot"] as Snapshot;
+  assert.deepEqual([summary[LOG_OFFSETS_PROPERTY], summary[PARENT_OFFSETS_SUMMARY]], [offsets(150), offsets(100)]);
+  const malformed = { ...base, properties: { [LOG_OFFSETS_PROPERTY]: "{" } };
+  assert.deepEqual(recordLogOffsets([{ action: "add-snapshot", snapshot }], malformed), [{ action: "add-snapshot", snapshot }]);
+});
