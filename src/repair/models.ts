@@ -1,17 +1,18 @@
 import { tableNamed } from "../catalog/errors.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { OperatingError } from "../errors.ts";
-import { LOG_OFFSETS_PROPERTY, placeIn } from "../ingest/offsets.ts";
+import { placeIn } from "../ingest/offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { embeddedEngine } from "../transform/engine.ts";
 import { hasConsumed } from "../transform/offsets.ts";
-import { rebuiltUpTo } from "../transform/rebuilding.ts";
+import { metadataOf, rebuiltUpTo } from "../transform/rebuilding.ts";
 import { reachableOffsets } from "../transform/reachable.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker } from "../transform/worker.ts";
+import { placeOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 import type { RepairedCatalog } from "./repair.ts";
 
@@ -82,9 +83,9 @@ interface RebuildParts extends Pick<RepairedCatalog, "catalog"> {
 export async function rebuildTables({ catalog, pipeline, worker, say }: RebuildParts, tables: readonly string[]): Promise<void> {
   const transform = new Transform({ pipeline, catalog, worker });
   const target = await offsetsToReach(catalog, pipeline);
-  for (let behind = await tablesBehind(catalog, tables, target); behind.size > 0; ) {
+  for (let behind = await tablesBehind({ catalog, pipeline }, tables, target); behind.size > 0; ) {
     await transform.increment();
-    const now = await tablesBehind(catalog, tables, target);
+    const now = await tablesBehind({ catalog, pipeline }, tables, target);
     if (JSON.stringify([...now]) === JSON.stringify([...behind])) throw stalled([...now.keys()]);
     behind = now;
     if (behind.size > 0) say(`built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`);
@@ -92,13 +93,13 @@ export async function rebuildTables({ catalog, pipeline, worker, say }: RebuildP
 }
 
 /** Where the tables stood before: what any of them has, or had, of what bronze has. */
-async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<Record<string, number>> {
+export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<Record<string, number>> {
   const held = await reachableOffsets(catalog, bronze.table);
   const reached: Record<string, number> = {};
   for (const layer of BUILT_LAYERS) {
-    for (const identifier of await catalog.listTables([layer])) {
-      const { metadata } = await catalog.loadTable(identifier);
-      for (const offsets of [placeIn(metadata), rebuiltUpTo(metadata)]) {
+    for (const identifier of (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : []) {
+      const metadata = await metadataOf(catalog, identifier);
+      for (const offsets of metadata === null ? [] : [placeOrNone(metadata), rebuiltUpTo(metadata)]) {
         for (const [name, next] of Object.entries(offsets)) reached[name] = Math.max(next, reached[name] ?? 0);
       }
     }
@@ -107,17 +108,22 @@ async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<R
 }
 
 /** With the records that each has consumed. A seed is behind until its file is loaded. */
-async function tablesBehind(catalog: Catalog, tables: readonly string[], target: Record<string, number>): Promise<Map<string, number>> {
+async function tablesBehind(
+  { catalog, pipeline }: Pick<RebuildParts, "catalog" | "pipeline">,
+  tables: readonly string[],
+  target: Record<string, number>,
+): Promise<Map<string, number>> {
   const behind = new Map<string, number>();
-  for (const table of new Set(tables)) {
+  // What another program made, no model builds.
+  for (const table of new Set(tables.filter((name) => pipeline.books.tables[name] !== undefined))) {
     if (!(await catalog.hasTable(tableNamed(table)))) {
       behind.set(table, 0);
       continue;
     }
     const { metadata } = await catalog.loadTable(tableNamed(table));
     const offsets = placeIn(metadata);
-    const follows_log = metadata.properties[LOG_OFFSETS_PROPERTY] !== undefined;
-    const is_behind = follows_log ? !hasConsumed(offsets, target) : metadata.properties[SEED_PROPERTY] === undefined;
+    const is_seed = pipeline.books.tables[table]?.is_seed === true;
+    const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !hasConsumed(offsets, target);
     if (is_behind) behind.set(table, sum(offsets));
   }
   return behind;

@@ -1,7 +1,9 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { canonicalLocation } from "../storage/location.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
+import { tableOfFile } from "./metadata-versions.ts";
 
 /** A folder of the lake for damaged files that are in the way; nothing in it is read or deleted. */
 export function damagedFolder(lake_folder: string, now_ms: number): string {
@@ -23,7 +25,7 @@ export async function replaceFile(storage: Storage, location: string, bytes: Uin
     const path = join(folder, canonicalLocation(location).slice(canonicalLocation(warehouse).length + 1));
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, await storage.read(location), { flush: true });
-    await storage.delete(location);
+    await deleteOwnFiles({ storage, warehouse }, tableOfFile(location, warehouse)?.folder ?? warehouse, [location]);
   }
   await storage.write(location, bytes);
 }

@@ -10,7 +10,7 @@ import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";
 import { LOG_OFFSETS_PROPERTY, placeIn } from "../ingest/offsets.ts";
 import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
-import type { Pipeline } from "../pipeline/definition.ts";
+import type { BuiltTable, Pipeline } from "../pipeline/definition.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { BackupPlace } from "../backup/manifest.ts";
@@ -19,7 +19,7 @@ import { openSqliteLog } from "../log/sqlite/log.ts";
 import { checkStores } from "../verify/stores.ts";
 import { BackupFiles } from "./backup-files.ts";
 import { agreedOffsets, offsetsOrNone, planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
-import { planCatalog, SEED_PROPERTY, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
+import { planCatalog, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
 import { ACCEPT_LOSS, FROM_BACKUP, impossible, planned, type RepairItem } from "./item.ts";
 import { LakeFiles } from "./lake-files.ts";
 import { planLog, type LogPlan } from "./log-plan.ts";
@@ -306,17 +306,17 @@ class Planner {
       // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
       const followers = is_automatic ? [] : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
       const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
-      const reason = reasonNotToRebuild(state, can_rebuild);
+      const reason = reasonNotToRebuild(pipeline.books.tables[name], can_rebuild);
       if (reason !== null) {
         this.items.push(impossible({ ...item, action: reason }));
         continue;
       }
       const with_followers = followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
-      const action = isSeed(state) ? "load its file again" : "build it again from bronze";
+      const action = pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
       this.items.push(planned({ ...item, action: `${action}, without reading what is there${with_followers}` }));
       for (const table of [name, ...followers]) {
         const follower = states.get(table);
-        if (follower !== undefined && reasonNotToRebuild(follower, can_rebuild) === null) chosen.set(table, follower);
+        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null) chosen.set(table, follower);
       }
     }
     return [...chosen.values()];
@@ -371,10 +371,6 @@ function isBuilt(table: string): boolean {
   return BUILT_LAYERS.some((layer) => table.startsWith(`${layer}.`));
 }
 
-function isSeed({ loaded }: TableState): boolean {
-  return loaded.metadata.properties[SEED_PROPERTY] !== undefined;
-}
-
 function hasMalformedOffsets({ loaded: { metadata } }: TableState): boolean {
   try {
     placeIn(metadata);
@@ -392,12 +388,11 @@ function problemOf(state: TableState): string {
   return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }
 
-function reasonNotToRebuild(state: TableState, can_rebuild: boolean): string | null {
-  if (isSeed(state)) return null;
-  if (state.loaded.metadata.properties[LOG_OFFSETS_PROPERTY] === undefined) {
+function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boolean): string | null {
+  if (definition === undefined) {
     return `no model makes this table; give a backup that has its files: ${FROM_BACKUP}`;
   }
-  if (can_rebuild) return null;
+  if (can_rebuild || definition.is_seed === true) return null;
   return `bronze lacks records that it may still have: mend bronze first, or accept that rows of these records go: ${ACCEPT_LOSS}`;
 }
 

@@ -11,7 +11,12 @@ import type { Log } from "../log/log.ts";
 import { makeLogFile } from "../log/sqlite/begin-at.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
-import { logOffsets } from "../transform/offsets.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { hasConsumed, logOffsets } from "../transform/offsets.ts";
+import { REBUILT_UP_TO_PROPERTY, rebuiltUpTo } from "../transform/rebuilding.ts";
+import { placeOrNone } from "./bronze-plan.ts";
+import type { CatalogPlan } from "./catalog-plan.ts";
+import { offsetsToReach } from "./models.ts";
 import { repairBronze } from "./bronze-repair.ts";
 import { repairCatalog } from "./catalog-repair.ts";
 import type { RepairItem } from "./item.ts";
@@ -79,6 +84,7 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
   try {
     if (plan.bronze !== null) await mendBronze(plan, options, catalog);
     for (const state of plan.resets) await reset(plan, options, catalog, state);
+    if (plan.catalog !== null) await noteWhatIsBehind(plan.catalog, pipeline, catalog);
     const moved = plan.catalog?.pointers.map(({ identifier }) => nameOfTable(identifier)) ?? [];
     const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...moved].filter((table) => table !== pipeline.bronze.table);
     if (options.rebuild === null || built.length === 0) return null;
@@ -117,9 +123,24 @@ async function mendBronze({ bronze, files, log: { new_log, bounds } }: RepairPla
   }
 }
 
+/** A table of an earlier version lacks what the others have: the next increments begin where it is. */
+async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, catalog: Catalog): Promise<void> {
+  const target = await offsetsToReach(catalog, pipeline);
+  for (const { identifier, current, next } of pointers) {
+    const definition = pipeline.books.tables[nameOfTable(identifier)];
+    if (definition === undefined || definition.is_seed === true || next === null || next.location === current) continue;
+    const { metadata } = await catalog.loadTable(identifier);
+    const is_noted = hasConsumed(rebuiltUpTo(metadata), target);
+    if (is_noted || hasConsumed(placeOrNone(metadata), target)) continue;
+    const updates = [{ action: "set-properties", updates: { [REBUILT_UP_TO_PROPERTY]: JSON.stringify(target) } }];
+    await catalog.commit([{ identifier, requirements: [], updates }]);
+  }
+}
+
 async function reset({ files }: RepairPlan, { storage, clock, say, pipeline }: RepairOptions, catalog: Catalog, state: TableState): Promise<void> {
   say(`dropping the rows of ${state.table}, to build them again`);
   const unreadable = await unreadableSnapshots(state, files);
+  const is_seed = pipeline.books.tables[state.table]?.is_seed === true;
   const partitions = Object.keys(await logOffsets(catalog, pipeline.bronze.table));
-  await catalog.commit([await stageReset({ storage, clock }, state.loaded, { unreadable, partitions })]);
+  await catalog.commit([await stageReset({ storage, clock }, state.loaded, { unreadable, partitions, is_seed })]);
 }

@@ -19,13 +19,13 @@ import { SEED_PROPERTY } from "./catalog-plan.ts";
 export async function stageReset(
   { storage, clock }: { storage: Storage; clock: Clock },
   { identifier, metadata_location, metadata }: LoadedTable,
-  { unreadable, partitions }: { unreadable: readonly Long[]; partitions: readonly string[] },
+  { unreadable, partitions, is_seed }: { unreadable: readonly Long[]; partitions: readonly string[]; is_seed: boolean },
 ): Promise<TableChange> {
   writingKind(metadata);
   const snapshot_id = newSnapshotId(metadata);
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
   const offsets = JSON.stringify(Object.fromEntries(partitions.map((partition) => [partition, 0])));
-  const follows_log = metadata.properties[LOG_OFFSETS_PROPERTY] !== undefined;
+  const follows_log = !is_seed;
   const snapshot = snapshotOn(metadata, {
     snapshot_id,
     sequence_number: addLongs(metadata["last-sequence-number"], 1),

@@ -35,7 +35,7 @@ export async function offsetsBeingRebuilt(catalog: TableCatalog): Promise<Record
 }
 
 /** Null for a table that cannot be loaded: the increment that needs it says why. */
-async function metadataOf(catalog: TableCatalog, identifier: TableIdentifier): Promise<TableMetadata | null> {
+export async function metadataOf(catalog: TableCatalog, identifier: TableIdentifier): Promise<TableMetadata | null> {
   try {
     return (await catalog.loadTable(identifier)).metadata;
   } catch (error) {
