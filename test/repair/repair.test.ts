@@ -11,31 +11,23 @@ import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
 
 /** Every kind of damage takes minutes: some that take different ways are tested always, all with COINLAKE_EVERY_DAMAGE=1. */
 const ALWAYS = new Set([
-  "log.db is a new one",
-  "catalog.db is cut off",
   "a table's pointer is moved to the version before",
   "maintenance.db is cut off",
-  "two data files are swapped",
   "a bit of a manifest is flipped",
   "the offsets in a snapshot's summary are changed",
-  "a bit of a data file of bronze is flipped",
   "a manifest list of an earlier snapshot is deleted",
-  "hours are dropped and purged",
   "a seed is dropped",
-  "a table's offsets are moved on",
   "bronze's offsets are moved back",
-  "bronze's offsets are moved on",
   "a table's offsets are no JSON",
-  "a column is dropped",
-  "records of bronze are deleted",
-  "records of bronze are doubled",
   "another writer appends to bronze",
   "a price of bronze is changed",
-  "a product is mapped to another coin",
 ]);
 
-/** Of these nothing is left to repair them by: `restore` is what verify advises, or the value itself was changed before the checksum. */
-const LEFT = /^alerts\.db|^a price of bronze is changed that the log has forgotten$/;
+/**
+ * Not repaired: `restore` is what verify advises for alerts; of a value that was changed through the catalog, and that the log has forgotten, no
+ * other copy is left; and a model that reads its own table does not run over one whose columns were renamed.
+ */
+const LEFT = /^alerts\.db|^a price of bronze is changed that the log has forgotten$|^a column is renamed$/;
 
 let prepared: RepairedLake;
 before(async () => {
