@@ -87,6 +87,7 @@ export class LakeFiles {
     const lake = this.#storage;
     return {
       read: (location) => this.read(location),
+      readPieces: (location) => lake.readPieces(location),
       statOf: (location) => lake.statOf(location),
       list: (location) => lake.list(location),
       write: (location, bytes) => lake.write(location, bytes),

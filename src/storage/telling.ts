@@ -4,6 +4,7 @@ import type { Storage } from "./storage.ts";
 export function tellingOfDeletions(storage: Storage, deleted: (location: string) => void): Storage {
   return {
     read: (location) => storage.read(location),
+    readPieces: (location) => storage.readPieces(location),
     statOf: (location) => storage.statOf(location),
     write: (location, bytes) => storage.write(location, bytes),
     makeFolder: (location) => storage.makeFolder(location),

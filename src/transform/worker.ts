@@ -11,6 +11,7 @@ import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
+import { modelsVersion } from "./models-version.ts";
 import { endLeftStatements, remoteInSession } from "./spark-session.ts";
 
 export interface NodeResult {
@@ -88,11 +89,12 @@ export function dbtPython(engine: DbtEngine): string {
 }
 
 /** What dbt's processes need to know; the profile reads it. */
-export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): NodeJS.ProcessEnv {
+export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "project">): NodeJS.ProcessEnv {
   mkdirSync(options.folder, { recursive: true });
   return {
     ...process.env,
     ...engineEnvironment(options.engine),
+    COINLAKE_MODELS_VERSION: modelsVersion(join(projectFolder(), options.project)),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     // dbt rotates its log at this size, and keeps five of them.

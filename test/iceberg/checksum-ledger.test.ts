@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
+import type { ChecksumStore } from "../../src/catalog/checksums.ts";
 import { Catalog } from "../../src/catalog/catalog.ts";
 import { SqliteChecksums } from "../../src/catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
@@ -65,5 +66,32 @@ test("a commit's files have the checksum of their content, and lose it when they
   const left = new SqliteChecksums(file, { is_read_only: true });
   assert.deepEqual([left.has(canonicalLocation(data)), left.has(canonicalLocation(after.metadata_location))], [false, true]);
   left.close();
+  folder.remove();
+});
+
+test("a deletion succeeds although its checksum cannot be removed, which is told and made up for", async () => {
+  const folder = temporaryFolder();
+  const files = new FileStorage();
+  const removed = new Set<string>();
+  let is_busy = true;
+  const store: ChecksumStore = {
+    change(change) {
+      if (is_busy) throw new Error("database is locked");
+      for (const location of change.removed ?? []) removed.add(location);
+    },
+    has: () => false,
+    get: () => null,
+    locations: () => [],
+    close: () => {},
+  };
+  const warnings: string[] = [];
+  const ledger = new ChecksumLedger(files, store, (message) => warnings.push(message));
+  const storage = tellingOfDeletions(files, (location) => ledger.forget(location));
+  const locations = Array.from({ length: 600 }, (_, index) => `${locationOfPath(folder.path)}/${index}.parquet`);
+  for (const location of locations) await storage.delete(location);
+  assert.deepEqual(warnings, ["The checksums of 512 deleted files could not be removed yet: database is locked."]);
+  is_busy = false;
+  await ledger.close();
+  assert.deepEqual([...removed].sort(), [...locations].sort());
   folder.remove();
 });

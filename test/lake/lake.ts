@@ -13,7 +13,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
 import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
 import { AT_ONCE } from "../../src/pacing.ts";
-import type { Books } from "../../src/verify/reconcile.ts";
+import type { ReconciledFigures } from "../../src/verify/reconcile.ts";
 import { verify } from "../../src/verify/verify.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { DbtWorker, type CommandResult } from "../../src/transform/worker.ts";
@@ -191,7 +191,7 @@ export class TestLake {
   }
 
   /** The figures of `verify`, which must find nothing; throws with everything that it finds. */
-  async books(): Promise<Books["figures"]> {
+  async books(): Promise<ReconciledFigures["figures"]> {
     const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
     if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);
