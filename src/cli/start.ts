@@ -38,6 +38,7 @@ import { FirstAnswers } from "./first-answers.ts";
 import { followLog, type ServerRequest } from "./following.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
+import { recoverLake } from "./recover.ts";
 import { Status } from "./status.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
@@ -87,6 +88,8 @@ export async function start(request: StartRequest): Promise<void> {
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
+    // Whoever transforms owns the lake.
+    if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     is_open = true;
     try {
