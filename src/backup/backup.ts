@@ -242,7 +242,7 @@ class BackupRun {
       tables.push({ identifier, metadata_location, metadata: parseMetadata(await storage.read(metadata_location), metadata_location) });
     }
     const absent = absentTables(tables.map(({ identifier }) => nameOfTable(identifier)), pipeline);
-    const moment = chooseMoment(tables, pipeline, { made: [], unmade: absent });
+    const moment = chooseMoment(tables, pipeline, { made: [], unmade: absent, models_version: null });
     return moment !== null && moment.moving.length === 0;
   }
 

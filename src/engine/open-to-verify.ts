@@ -50,8 +50,9 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
     async close() {
       await server?.close();
       await log?.close();
-      await catalog?.close();
+      // The connection that was opened first may write, and removes what SQLite put beside the file: it closes last.
       checksums?.close();
+      await catalog?.close();
     },
   };
 }

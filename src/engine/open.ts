@@ -12,7 +12,7 @@ import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { FileStorage } from "../storage/file/storage.ts";
-import { tellingOfDeletions } from "../storage/telling.ts";
+import { withDeletionListener } from "../storage/deletions.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -65,7 +65,7 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const files = s3 === null ? new FileStorage() : new S3Storage(s3);
   const { store, ledger, log, cluster } = await openParts(lake, { env, step, warn }, files);
-  const storage = ledger === null ? files : tellingOfDeletions(files, (location) => ledger.forget(location));
+  const storage = ledger === null ? files : withDeletionListener(files, (location) => ledger.forget(location));
   const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
   const catalog = new Catalog({
     store,

@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** The table property that holds the version of the models which built the table's oldest rows. */
+export const MODELS_VERSION_PROPERTY = "coinlake.models-version";
+
 /** What decides which rows a dbt project makes. */
 const SOURCES = ["dbt_project.yml", "macros", "models", "seeds"];
 
 /**
- * A hash over the models, macros, seeds and settings of a dbt project. A table keeps that of the project which built its oldest rows, in
- * the property `coinlake.models-version` (macros/version.sql).
+ * A hash over the models, macros, seeds and settings of a dbt project; macros/version.sql says when a table gets it.
  */
 export function modelsVersion(project_folder: string): string {
   const hash = createHash("sha256");

@@ -6,6 +6,7 @@ import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { MODELS_VERSION_PROPERTY } from "./models-version.ts";
 import { leastOf } from "./offsets.ts";
 
 export type LogOffsets = Record<string, number>;
@@ -29,22 +30,30 @@ export interface Moment {
   built: LogOffsets;
   /** Built tables that have consumed more by now, or less; empty between two increments. */
   moving: string[];
-  /** Tables of the pipeline that were made once, and that the catalog does not have. */
+  /** Tables of the pipeline that an increment made, and that the catalog does not have. */
   missing: string[];
-  /** Tables of the pipeline that no increment has made yet: the next one does. Empty before the first. */
+  /** Tables of the pipeline of which nothing says that they were ever made: the next increment makes them. */
   unmade: string[];
   /** Tables whose metadata is damaged or cannot be read. */
   damaged: string[];
 }
 
-/** Tables of the pipeline that the catalog does not have: those that were made once, and those that were not yet. */
+/** Tables of the pipeline that the catalog does not have. */
 interface AbsentTables {
+  /** Those with files. */
   made: readonly string[];
+  /** Those without: purged, or not made yet. */
   unmade: readonly string[];
+  /** Of the models as they are now; null where only the offsets matter. */
+  models_version: string | null;
 }
 
 /** Null where the tables have no state in common that is kept. Pure. */
-export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipeline, "bronze" | "books" | "topic">, { made, unmade }: AbsentTables): Moment | null {
+export function chooseMoment(
+  tables: readonly LoadedTable[],
+  pipeline: Pick<Pipeline, "bronze" | "books" | "topic">,
+  { made, unmade, models_version }: AbsentTables,
+): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
   const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
   const following = tables
@@ -53,6 +62,9 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipe
   const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
   // The first increment is under way, or was cut off.
   if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
+  // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
+  const is_this_version = following.some(({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version);
+  const is_complete = has_increments && is_this_version;
   for (const built of candidatesOf(following.map(({ states }) => states))) {
     const held = following.map(({ loaded, states }) => ({ loaded, state: states.findLast((state) => covers(state, built)) }));
     if (held.some(({ state }) => state === undefined)) continue;
@@ -63,8 +75,8 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipe
       lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
       moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
-      missing: [...made],
-      unmade: following.length === 0 ? [] : [...unmade],
+      missing: is_complete ? [...made, ...unmade] : [...made],
+      unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
       damaged: [],
     };
   }

@@ -6,6 +6,7 @@ import type { LakeToVerify } from "../engine/open-to-verify.ts";
 import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { MODELS_VERSION_PROPERTY } from "../transform/models-version.ts";
 import { compareWithLog } from "./against-log.ts";
 import { checkChecksums } from "./checksums.ts";
 import { compareTable, REBUILT } from "./compare.ts";
@@ -20,7 +21,7 @@ import { beginVerification, throwIfOvertaken, type OpenVerification, type Verifi
 export type Phase = "checksums of files" | "bronze against the log" | "rebuilding silver and gold (records)" | "comparing tables";
 
 /** Of the models and seeds that built the oldest rows of a table, and of the file that a seed was loaded from. */
-const VERSION_PROPERTIES = ["coinlake.models-version", "coinlake.seed-sha256"] as const;
+const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
 
 export interface DeepOptions extends VerifyOptions {
   /** Builds silver and gold again; by dbt where it is left out. */

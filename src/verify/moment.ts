@@ -19,7 +19,9 @@ export interface MomentOptions {
   is_running(): boolean;
   /** What is wrong with a table's metadata. */
   inspect(loaded: LoadedTable, table: string): Promise<Finding[]>;
-  /** Whether the table existed once: its files, or their checksums, are kept. */
+  /** Of the models as they are now, see transform/models-version.ts. */
+  models_version: string;
+  /** Whether files of the table are there, although the catalog does not have it. */
   wasMade(table: string): Promise<boolean>;
 }
 
@@ -90,7 +92,7 @@ export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, opti
     const names = damaged.map(({ table }) => table);
     const present = [...tables.map(({ identifier }) => nameOfTable(identifier)), ...names];
     for (const table of absentTables(present, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
-    const moment = chooseMoment(tables, pipeline, { made, unmade });
+    const moment = chooseMoment(tables, pipeline, { made, unmade, models_version: options.models_version });
     // A table that is being created has files before the catalog has it: a running lake is looked at twice.
     const is_confirmed = is_last || moment === null || moment.missing.every((table) => missed.has(table));
     if (moment !== null && is_confirmed) {

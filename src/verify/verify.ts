@@ -1,9 +1,11 @@
+import { join } from "node:path";
 import type { LoadedTable } from "../catalog/model.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import type { LakeToVerify } from "../engine/open-to-verify.ts";
 import { PinnedTables } from "../engine/embedded/pinned.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
+import { projectFolder } from "../lake/tools.ts";
 import { isOwned } from "../lake/ownership.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -13,6 +15,7 @@ import { lakeFinding, tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable, Moment } from "../transform/moment.ts";
 import { beyondBronze, holdMoment, isKept, offsetsAhead } from "./moment.ts";
 import { reconcile, type ReconciledFigures, type Reconciliation } from "./reconcile.ts";
+import { modelsVersion } from "../transform/models-version.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { checkStores } from "./stores.ts";
 
@@ -88,14 +91,14 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
     return { findings, notes, checks: [], figures: NO_FIGURES, moment: null, readable: new Set(), session: null, close() {} };
   }
   const before = log === null ? null : await logBounds(open, pipeline, findings);
-  const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, options));
+  const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));
   findings.push(...damage);
   if (await hasLostTables(open, moment, options)) {
     findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
   } else {
     for (const table of moment.missing) findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
   }
-  for (const table of moment.unmade) notes.push(`${table} does not exist yet: the next increment creates it`);
+  if (moment.unmade.length > 0) notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
   const damaged = await checkTables(open, moment, findings);
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
@@ -116,20 +119,20 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   }
 }
 
-function momentOptions(open: LakeToVerify, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
-  const { storage, lake, checksums } = open;
+function momentOptions(open: LakeToVerify, { transform }: Pipeline, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
+  const { storage, lake } = open;
   return {
     inspect: (loaded: LoadedTable, table: string) => checkMetadata(loaded, table, open),
     now_ms: () => clock.now_us() / 1000,
     wait: (ms: number) => clock.wait(ms),
     timeout_ms,
+    models_version: modelsVersion(join(projectFolder(), transform.project)),
     is_running: () => lake.profile === "cluster" || isOwned(lake),
     async wasMade(table: string) {
       const [layer = "", name = ""] = table.split(".");
       const is_own = (location: string) => location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json");
       for await (const { location } of storage.list(`${lake.warehouse}/${layer}`)) if (is_own(location)) return true;
-      // Of a table that was purged, no file is left.
-      return (checksums?.locations() ?? []).some(is_own);
+      return false;
     },
   };
 }

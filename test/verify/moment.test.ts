@@ -48,7 +48,7 @@ function lakeOf(first: readonly Step[], rest: readonly Step[], options: { is_rec
   return [bronze, ...FOLLOWING.map((name, index) => tableAfter(name, index === 0 ? first : rest, options))];
 }
 
-const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { made: [], unmade: [] });
+const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { made: [], unmade: [], models_version: "" });
 
 function heldSnapshot(tables: readonly LoadedTable[], table = FOLLOWING[0] ?? ""): unknown {
   return choose(tables)?.tables.get(table)?.snapshot?.["snapshot-id"] ?? null;
@@ -89,8 +89,8 @@ test("tables of an older version, whose snapshots say no offsets, are held only 
 
 test("a table that no increment has made is not missing, one that was made is", () => {
   const [, ...young] = lakeOf([[100, true]], [[100, true]]);
-  const made = { made: ["gold.dim_time"], unmade: [] };
-  const unmade = { made: [], unmade: ["gold.dim_time"] };
+  const made = { made: ["gold.dim_time"], unmade: [], models_version: "2" };
+  const unmade = { made: [], unmade: ["gold.dim_time"], models_version: "2" };
   assert.equal(chooseMoment(young.slice(0, -1), crypto, unmade), null);
   assert.deepEqual(chooseMoment(young.slice(0, -1), crypto, made)?.missing, ["gold.dim_time"]);
   const old = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]).slice(0, -1);
@@ -98,6 +98,12 @@ test("a table that no increment has made is not missing, one that was made is", 
   // A model that a later version brought.
   const after_upgrade = chooseMoment(old, crypto, unmade);
   assert.deepEqual([after_upgrade?.missing, after_upgrade?.unmade], [[], ["gold.dim_time"]]);
+  // One that this version made, and that was purged.
+  const [bronze, first, ...others] = old;
+  assert.ok(bronze !== undefined && first !== undefined);
+  const properties = { ...first.metadata.properties, "coinlake.models-version": "2" };
+  const purged = chooseMoment([bronze, { ...first, metadata: { ...first.metadata, properties } }, ...others], crypto, unmade);
+  assert.deepEqual([purged?.missing, purged?.unmade], [["gold.dim_time"], []]);
 });
 
 test("a snapshot's summary says the offsets before and after its commit; what an engine says itself stays", () => {

@@ -14,7 +14,7 @@ import { locationOfPath } from "../../src/storage/file/location.ts";
 import { modelsVersion } from "../../src/transform/models-version.ts";
 import type { Finding } from "../../src/verify/finding.ts";
 import { checkStores } from "../../src/verify/stores.ts";
-import { DAMAGES, type Damage } from "./damages.ts";
+import { DAMAGES, dropBuilt, type Damage } from "./damages.ts";
 import { BRONZE, FOREIGN, PreparedLake } from "./prepared-lake.ts";
 
 const VERSION = "coinlake.models-version";
@@ -81,6 +81,14 @@ test("a lake that has records in its log and no table yet has no finding", async
   assert.deepEqual([describe(findings), notes], ["nothing was found", []]);
 });
 
+test("tables of which no file is left are told of: the next increment makes them", async () => {
+  lake.reset();
+  await dropBuilt(true)(lake);
+  const { findings, notes } = await lake.verify();
+  assert.equal(describe(findings), "nothing was found");
+  assert.match(notes.join("\n"), /makes them from bronze: .*gold\.fact_crypto_ticks/);
+});
+
 test("a locked store is no damage: nothing was verified", () => {
   lake.reset();
   for (const [name, code] of [["log.db", "LOG_LOCKED"], ["catalog.db", "STORE_BUSY"]] as const) {
@@ -98,7 +106,7 @@ test("a store that this user may only read is read without files beside it", { s
     cpSync(lake.file("log.db"), join(folder.path, "log.db"));
     chmodSync(folder.path, 0o555);
     const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/sqlite-file.ts"))};
-      console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topics").get().topics)`;
+      console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
     // Root may write everywhere.
     const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], { uid: 65_534, encoding: "utf8" });
     assert.equal(stdout, "1\n", stderr);
