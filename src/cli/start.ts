@@ -39,6 +39,7 @@ import { followLog, type ServerRequest } from "./following.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
 import { recoverLake } from "./recover.ts";
+import { warnOfSilentRules } from "./silent-rules.ts";
 import { Status } from "./status.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
@@ -142,6 +143,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
     announce(open, output);
+    await warnOfSilentRules(open, pipeline, output.warn);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     if (request.is_transforming) worker.start().catch(() => {});
     const answer = () => answerNow(open, request, stopping.signal);
