@@ -35,15 +35,33 @@ export function swallowedOptions(env, args) {
   if (script !== "start" && script !== "coinlake") return null;
   const file = join(help_folder, "options.txt");
   if (!existsSync(file)) return null;
+  const set_before = configuredKeys(env);
   const found = readFileSync(file, "utf8")
     .split("\n")
-    .filter(Boolean)
+    .filter((option) => option !== "" && !set_before.has(option.replace(/^no-/, "")))
     .flatMap((option) => {
-      const value = env[`npm_config_${option.replaceAll("-", "_")}`];
+      // npm takes --no-maintain for `maintain`, switched off.
+      const is_negative = option.startsWith("no-");
+      const value = env[`npm_config_${option.replace(/^no-/, "").replaceAll("-", "_")}`];
+      if (is_negative) return value === "" || value === "false" ? [`--${option}`] : [];
       return value === undefined || value === "" ? [] : [value === "true" ? `--${option}` : `--${option} ${value}`];
     });
   if (found.length === 0) return null;
   const words = script === "start" ? args.slice(1) : args;
   const typed = words.map((word) => (/^[\w./:@=-]+$/.test(word) ? word : JSON.stringify(word)));
   return ["npm", ...(script === "start" ? ["start"] : ["run", "-s", "coinlake"]), "--", ...typed, ...found].join(" ");
+}
+
+/** The keys that npm had from its configuration: nobody typed them, and npm's own, such as `json` and `only`, are options of Coinlake too. */
+function configuredKeys(env) {
+  const files = [env.npm_config_userconfig, env.npm_config_globalconfig, env.npm_config_local_prefix && join(env.npm_config_local_prefix, ".npmrc")];
+  const keys = files.flatMap((file) => (file ? keysOf(file) : []));
+  const variables = Object.keys(env).filter((name) => name.startsWith("NPM_CONFIG_"));
+  return new Set([...keys, ...variables.map((name) => name.slice("NPM_CONFIG_".length).toLowerCase().replaceAll("_", "-"))]);
+}
+
+function keysOf(file) {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split(/\r?\n/);
+  return lines.flatMap((line) => /^\s*"?([\w.-]+)"?(?:\[\])?\s*(?:=|$)/.exec(line)?.[1]?.replaceAll("_", "-") ?? []);
 }

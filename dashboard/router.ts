@@ -1,5 +1,5 @@
 import { computed, signal } from "@preact/signals";
-import { parseTime } from "./format/time.ts";
+import { parseWrittenTime } from "./format/time.ts";
 
 /** Where the viewer is: path and query of the address bar. */
 const place = signal(location.pathname + location.search);
@@ -7,10 +7,10 @@ const place = signal(location.pathname + location.search);
 export const path = computed(() => place.value.split("?")[0] ?? "/");
 export const parameters = computed(() => new URLSearchParams(place.value.split("?")[1] ?? ""));
 
-/** Lake time in the address, as ISO 8601. Null for none, and for text that is no time or lies outside what the API takes. */
+/** Lake time in the address: ISO 8601 with a zone, or a date. Null for none, and for text that is neither or lies outside what the API takes. */
 export const lakeTime = computed(() => {
   const text = parameters.value.get("at");
-  const at_ms = text === null ? NaN : parseTime(text);
+  const at_ms = text === null ? NaN : parseWrittenTime(text);
   const year = Number.isNaN(at_ms) ? NaN : new Date(at_ms).getUTCFullYear();
   return year >= 1970 && year <= 9999 ? new Date(at_ms).toISOString() : null;
 });

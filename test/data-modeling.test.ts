@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { drawDiagram, parseDiagram } from "../data-modeling/diagrams/draw.ts";
+import { crypto } from "../pipelines/crypto.ts";
 import { projectFolder } from "../src/lake/tools.ts";
 
 interface Column {
@@ -55,6 +56,12 @@ test("a seed's YAML describes the columns of its file", () => {
     const [header = ""] = readFileSync(join(seeds, file), "utf8").split("\n");
     assert.deepEqual(columns.map(({ name }) => name), header.split(","));
   }
+});
+
+test("the values that duplicates are compared by are those that are shown of a conflict", () => {
+  const sql = readFileSync(join(models, "silver", "crypto_price_duplicates.sql"), "utf8");
+  const values = [...(/set values = \[(.*?)\]/.exec(sql)?.[1] ?? "").matchAll(/'(\w+)'/g)].map(([, value]) => value);
+  assert.deepEqual([...crypto.books.compared].sort(), ["price_at", ...values].sort());
 });
 
 test("every model has its YAML beside it", () => {

@@ -17,8 +17,8 @@ import {
 import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
 import { formatAmount, formatDecimal, parseDecimal, priceDecimals, roundTo, toNumber } from "../format/decimal.ts";
 import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
-import { firstChange } from "../pages/coin/candles.ts";
 import { colour, zone } from "../state/settings.ts";
+import { firstChange } from "./first-change.ts";
 
 type Bar = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 type Column = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;

@@ -22,6 +22,15 @@ export function parseTime(text: string): number {
   return Date.parse(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
 }
 
+const ISO = /^(\d{4}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?))?$/;
+
+/** What a person may have written: a date, which begins at midnight UTC, or ISO 8601 with a zone. NaN for all else, also where `Date` reads a time into it. */
+export function parseWrittenTime(text: string): number {
+  const date = ISO.exec(text)?.[1];
+  const is_date = date !== undefined && new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date);
+  return is_date === true ? parseTime(text) : NaN;
+}
+
 /** Microseconds since 1970, for comparing: `Date` cuts times to milliseconds, in which several trades lie. */
 export function parseMicros(text: string): number {
   const [, micros = ""] = /\.\d{3}(\d{1,3})/.exec(text) ?? [];

@@ -83,11 +83,14 @@
 
 {#
     What was traded in US dollars: an amount of units times a price. The price takes part with eighteen places, because the places of both
-    factors add up and leave too few before the point; one below 1e-6 is made a million times as large for it.
+    factors add up and leave too few before the point; one below 1e-6 is made a million times as large for it. An amount so large that
+    such a price may be worth a million dollars gives a millionth of itself in exchange (its places behind the second are left out, at
+    most one part in 1e14); otherwise the product is divided.
 #}
 {% macro value_of(amount, price) -%}
     case
         when {{ price }} >= 0.000001 then {{ product_of(amount, "cast(" ~ price ~ " as decimal(38, 18))") }}
+        when {{ amount }} >= 1000000000000 then {{ product_of("(" ~ cast_or_null(amount, 'decimal(30, 2)') ~ " * cast(0.000001 as decimal(6, 6)))", "cast(" ~ price ~ " * 1000000 as decimal(38, 18))") }}
         else {{ product_of(cast_or_null(product_of(amount, "cast(" ~ price ~ " * 1000000 as decimal(38, 18))"), 'decimal(30, 12)'), 'cast(0.000001 as decimal(6, 6))') }}
     end
 {%- endmacro %}

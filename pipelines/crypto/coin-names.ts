@@ -19,33 +19,45 @@ export const coinNames: SubjectsDefinition = {
   known: (row): KnownSubject => {
     const symbol = row["symbol"] ?? "";
     const id = row["crypto_id"] ?? "";
-    const base = PAIR.exec(symbol)?.[1];
-    // A recording that calls a coin ETH, and says no more, means the coin that exchanges call so.
-    const is_recorded = id === symbol.toLowerCase();
+    const name = row["name"] ?? "";
+    // Nobody has described a coin whose symbol and name are its id: a recording names it. ETH means there the coin that exchanges call so.
+    const is_recorded = id === symbol.toLowerCase() && name === id.toUpperCase();
+    const base = is_recorded || id.includes(":") ? PAIR.exec(symbol)?.[1] : undefined;
     const mapped = is_recorded ? idsBySymbol().get(base ?? symbol) : undefined;
     return {
       id,
       symbol,
-      name: row["name"] ?? "",
+      name,
       other_names: [base, mapped].filter((name) => name !== undefined),
       rank: row["market_cap_rank"] == null ? null : Number(row["market_cap_rank"]),
       is_gone: row["is_delisted"] === "true",
     };
   },
+  listed: () =>
+    [...new Map(listedCoins().map((coin) => [coin.id, coin])).values()].map(({ id, symbol }) => ({
+      id, symbol, name: id, other_names: [], rank: null, is_gone: false,
+    })),
 };
 
-let ids_by_symbol: ReadonlyMap<string, string> | null = null;
+interface ListedCoin {
+  id: string;
+  symbol: string;
+}
 
-/** From the seed that maps the exchanges' products; read when a recording's coin is met. */
+let listed: readonly ListedCoin[] | null = null;
+
+/** The coins of the seed that maps the exchanges' products; read when they are first needed. */
+function listedCoins(): readonly ListedCoin[] {
+  listed ??= readFileSync(join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv"), "utf8")
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const [, , id, symbol] = line.split(",");
+      return id === undefined || symbol === undefined ? [] : [{ id, symbol }];
+    });
+  return listed;
+}
+
 function idsBySymbol(): ReadonlyMap<string, string> {
-  ids_by_symbol ??= new Map(
-    readFileSync(join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv"), "utf8")
-      .split("\n")
-      .slice(1)
-      .flatMap((line) => {
-        const [, , id, symbol] = line.split(",");
-        return id === undefined || symbol === undefined ? [] : [[symbol, id] as const];
-      }),
-  );
-  return ids_by_symbol;
+  return new Map(listedCoins().map(({ id, symbol }) => [symbol, id]));
 }

@@ -8,6 +8,7 @@ export const columns: LiveDefinition["columns"] = {
   at: "price_at",
   date: "price_date",
   identity: "identity",
+  former_identity: "former_identity",
   number: "trade_number",
   product: "product",
   value: "price",

@@ -6,9 +6,9 @@ import { EVENT_ORDER, EVENT_POSITION } from "./columns.ts";
  * the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
  */
 
-/** A coin goes by other names in other lakes: the id of CoinGecko first, then the pairs that recordings use. */
-const BITCOIN = ["bitcoin", "btc", "btcusdt", "btcusd"];
-const ETHEREUM = ["ethereum", "eth", "ethusdt", "ethusd"];
+/** A coin goes by other names in other lakes: the id of CoinGecko first, then the symbol, then the pairs that recordings use. */
+const BITCOIN = ["bitcoin", "BTC", "BTCUSDT", "BTC-USD", "BTC/USD", "BTCUSD"];
+const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
 
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
@@ -27,18 +27,15 @@ export function facts(table: TableNaming): string {
     from ${table("silver.crypto_price_updates")})`;
 }
 
-/** The coin asked for, or the first of its usual names that the lake knows. */
-function coinOf({ values, table }: QuestionOptions, names: readonly string[]): string {
-  const wanted = values["coin"] ? [String(values["coin"])] : names;
-  const list = wanted.map(text).join(", ");
-  return `select crypto_id from ${table("gold.dim_crypto")} where is_current and crypto_id in (${list})
-    order by list_position([${list}], crypto_id) limit 1`;
+/** The coin asked for, or that the question is about; where the lake knows neither, no coin. */
+function coinOf({ values }: QuestionOptions): string {
+  return values["coin"] === undefined ? "null" : text(String(values["coin"]));
 }
 
 /** The price in effect at a moment: the coin's last fact up to then. */
-function priceInEffect({ table }: QuestionOptions, coin: string, moment: string): string {
-  return `select crypto_id, price_usd, price_at, source from ${facts(table)}
-    where crypto_id = (${coin}) and price_date <= cast(${moment} as date) and price_at <= ${moment}
+function priceInEffect(options: QuestionOptions, moment: string): string {
+  return `select crypto_id, price_usd, price_at, source from ${facts(options.table)}
+    where crypto_id = ${coinOf(options)} and price_date <= cast(${moment} as date) and price_at <= ${moment}
     order by ${EVENT_ORDER.map((expression) => `${expression} desc`).join(", ")} limit 1`;
 }
 
@@ -52,14 +49,14 @@ const PRICE_COLUMNS = [
 const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
-  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true } },
+  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: BITCOIN } },
   parts: [
     {
       title: "",
       when_empty: "The lake has no price of that coin up to then.",
       sql: (options) => `
-        with latest as (${priceInEffect(options, coinOf(options, BITCOIN), options.as_of)}),
-        hour_ago as (${priceInEffect(options, coinOf(options, BITCOIN), `(${options.as_of} - interval 1 hour)`)})
+        with latest as (${priceInEffect(options, options.as_of)}),
+        hour_ago as (${priceInEffect(options, `(${options.as_of} - interval 1 hour)`)})
         select latest.*, hour_ago.price_usd as price_hour_ago,
           100 * (latest.price_usd - hour_ago.price_usd)::double / hour_ago.price_usd::double as change_percent,
           case when hour_ago.price_usd is null then 'no price an hour before' end as reason
@@ -124,19 +121,19 @@ const TWO_HOURS_MS = 2 * 3_600_000;
 const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
-  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true } },
+  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: ETHEREUM } },
   parts: [
     {
       title: "event time: the price in effect then",
       when_empty: "The lake has no price of that coin up to then.",
-      sql: (options) => priceInEffect(options, coinOf(options, ETHEREUM), `(${options.as_of} - interval 2 hour)`),
+      sql: (options) => priceInEffect(options, `(${options.as_of} - interval 2 hour)`),
       columns: PRICE_COLUMNS,
     },
     {
       title: "lake time: the latest price that the lake's tables held then",
       when_empty: "The lake held no price of that coin then.",
       lake_time_before_ms: TWO_HOURS_MS,
-      sql: (options) => priceInEffect(options, coinOf(options, ETHEREUM), options.as_of),
+      sql: (options) => priceInEffect(options, options.as_of),
       columns: PRICE_COLUMNS,
     },
   ],

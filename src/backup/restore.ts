@@ -116,7 +116,8 @@ class Restoring {
       locate: locatorOf(roots, this.#warehouse),
       progress: () => {},
     });
-    const made = superseded.map(({ folder, locations }) => ({ folder, locations: locations.filter((location) => this.#storage.isOwn(location)) }));
+    const isOwn = (location: string): boolean => this.#storage.isOwn(location);
+    const made = superseded.map(({ folder, locations }) => ({ folder, locations: locations.filter(isOwn) }));
     await removeSuperseded(this.#storage, made, this.#warehouse);
     forgetPending(this.#staging.folder);
     const id = randomUUID();

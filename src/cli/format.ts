@@ -1,3 +1,4 @@
+import { trimDecimal } from "../pipeline/decimal-text.ts";
 import type { Column } from "../pipeline/definition.ts";
 
 export const MISSING = "–";
@@ -22,11 +23,6 @@ export function formatDecimal(text: string, decimals: number | null = null): str
   const tail = fraction.replace(/0+$/, "");
   const shown_sign = /[1-9]/.test(whole + tail) ? sign : "";
   return `${shown_sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
-}
-
-/** A DECIMAL without the zeros that pad it to its scale; every digit that counts stays. */
-export function trimDecimal(text: string): string {
-  return /^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, "") : text;
 }
 
 /** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
@@ -82,7 +78,7 @@ export function escapeControls(text: string): string {
 
 /** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */
 export function alignColumns(rows: readonly (readonly string[])[], kinds: readonly Column["kind"][]): string[] {
-  const widths = kinds.map((_, column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = kinds.map((_, column) => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
   return rows.map((row) =>
     row
       .map((cell, column) => (isText(kinds[column]) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))

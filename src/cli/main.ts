@@ -14,6 +14,7 @@ import { moveCommand } from "./commands/move.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
+import { repairCommand } from "./commands/repair.ts";
 import { restoreCommand } from "./commands/restore.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
@@ -72,6 +73,7 @@ export function program(): Command {
     .addCommand(rulesCommand(pipelines, withCommon))
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
+    .addCommand(repairCommand(pipelines, withCommon))
     .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))

@@ -38,6 +38,8 @@ import { FirstAnswers } from "./first-answers.ts";
 import { followLog, type ServerRequest } from "./following.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
+import { recoverLake } from "./recover.ts";
+import { warnOfSilentRules } from "./silent-rules.ts";
 import { Status } from "./status.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
@@ -87,6 +89,8 @@ export async function start(request: StartRequest): Promise<void> {
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
+    // Whoever transforms owns the lake.
+    if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     is_open = true;
     try {
@@ -139,6 +143,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
     announce(open, output);
+    await warnOfSilentRules(open, pipeline, output.warn);
     // Parsing the dbt project takes seconds: it happens while the first records come in.
     if (request.is_transforming) worker.start().catch(() => {});
     const answer = () => answerNow(open, request, stopping.signal);

@@ -63,10 +63,10 @@ function fit(columns: readonly Column[], whole: Grid, width: number): Grid | nul
   }
   const limits = grid.headers.map((_, index) => columnWidth(grid, index));
   for (let excess = widthOf(grid) - width; excess > 0; excess -= 1) {
-    const widest = limits.reduce((best, limit, index) => (columns[index]?.kind === "text" && limit > (limits[best] ?? 0) ? index : best), -1);
-    const limit = limits[widest] ?? 0;
+    const longest = limits.reduce((best, limit, index) => (columns[index]?.kind === "text" && limit > (limits[best] ?? 0) ? index : best), -1);
+    const limit = limits[longest] ?? 0;
     if (limit <= MIN_TEXT_WIDTH) return null;
-    limits[widest] = limit - 1;
+    limits[longest] = limit - 1;
   }
   const cut = (text: string, index: number): string => (columns[index]?.kind === "text" ? elide(text, limits[index] ?? 0) : text);
   return { ...grid, headers: grid.headers.map((header, index) => cut(wrapWords(header, limits[index] ?? 0), index)), cells: grid.cells.map((row) => row.map(cut)) };
@@ -74,7 +74,7 @@ function fit(columns: readonly Column[], whole: Grid, width: number): Grid | nul
 
 /** A header needs no more than its values, or its longest word. */
 function wrapHeaders(grid: Grid): Grid {
-  return { ...grid, headers: grid.headers.map((header, index) => wrapWords(header, Math.max(0, ...grid.cells.map((row) => displayWidth(row[index] ?? ""))))) };
+  return { ...grid, headers: grid.headers.map((header, index) => wrapWords(header, widest(grid.cells.map((row) => displayWidth(row[index] ?? ""))))) };
 }
 
 function withTimes(grid: Grid, columns: readonly Column[], change: (cell: string) => string): Grid {
@@ -93,7 +93,12 @@ function shareDates(grid: Grid, columns: readonly Column[]): Grid {
 }
 
 function columnWidth({ headers, cells }: Grid, index: number): number {
-  return Math.max(...[headers[index] ?? "", ...cells.map((row) => row[index] ?? "")].flatMap((text) => text.split("\n").map(displayWidth)));
+  return widest([headers[index] ?? "", ...cells.map((row) => row[index] ?? "")].flatMap((text) => text.split("\n").map(displayWidth)));
+}
+
+/** Of any number of widths: a call takes only some 100,000 arguments. */
+function widest(widths: readonly number[]): number {
+  return widths.reduce((most, width) => Math.max(most, width), 0);
 }
 
 /** In a box each column has a space and a line on both sides; without one there is a gap between two. */

@@ -220,8 +220,9 @@ function refuseFilled(folder: string): void {
   if (!existsSync(folder)) return;
   const found = readdirSync(folder).find((name) => !OF_A_NEW_LAKE.has(name));
   if (found === undefined) return;
-  throw new OperatingError("LAKE_DESCRIPTION_MISSING", `${folder} holds ${found} and no ${DESCRIPTION_FILE}, so a new lake there could take another's files for its own`, {
-    next_step: `If it held a lake: ${BRING_BACK.charAt(0).toLowerCase()}${BRING_BACK.slice(1)}. For a new lake use another folder with --data.`,
+  const message = `${folder} holds ${found} and no ${DESCRIPTION_FILE}, so a new lake there could take another's files for its own`;
+  throw new OperatingError("LAKE_DESCRIPTION_MISSING", message, {
+    next_step: `${BRING_BACK}; for a new lake use another folder with --data.`,
   });
 }
 

@@ -239,9 +239,13 @@ export class Tail {
     if (doubtful.length === 0) return true;
     if (accepted.snapshot_id === null) return true;
     const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
-    const unknown = `select ${columns.identity}, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
-      where (log_partition, log_offset, element_index) in (${wanted})
-        and not exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${columns.identity} and hot.${columns.date} = arrived.${columns.date})`;
+    const identities = [columns.identity, columns.former_identity].filter((name) => name !== undefined);
+    const isInTail = (name: string) =>
+      `exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
+    const unknown = `select * from (
+        select unnest([${identities.join(", ")}]) as wanted, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
+        where (log_partition, log_offset, element_index) in (${wanted}) and ${identities.map((name) => `not ${isInTail(name)}`).join(" and ")}
+      ) where wanted is not null`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
     if (count === 0) return true;
     this.#has_known = true;

@@ -77,6 +77,8 @@ export interface SubjectsDefinition {
   sql(table: TableNaming): string;
   /** A row of it. */
   known(row: Record<string, string | null>): KnownSubject;
+  /** Subjects that the project lists, for a lake that knows none yet. */
+  listed(): readonly KnownSubject[];
 }
 
 export interface KnownSubject {
@@ -164,6 +166,8 @@ export interface LiveDefinition {
     date: string;
     /** Equal for two elements of one event, on one date. */
     identity: string;
+    /** Of the elements: the identity that rows of earlier versions have for the event; null where it never was another. */
+    former_identity?: string;
     /** The source's own consecutive number of the event, BIGINT, null where it has none; numbers count per source and product. */
     number: string;
     /** What the source calls the thing that the numbers count for; null where it names none. */
@@ -252,15 +256,24 @@ export interface QuestionOptions {
   /** Event time to answer as of, as a SQL literal. */
   as_of: string;
   table: TableNaming;
-  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults are filled in, subjects are ids. */
+  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults that there are are filled in, subjects are ids. */
   values: Readonly<Record<string, string | number>>;
+}
+
+export interface QuestionOption {
+  description: string;
+  default: string | number | null;
+  /** A person names a subject; the question gets its id. */
+  is_subject?: true;
+  /** Where none is named: the first of these names that means one subject of the lake. */
+  default_names?: readonly string[];
 }
 
 export interface Question {
   number: number;
   title: string;
   /** Options of `ask` that the question takes, by name: `--percent`. */
-  options: Record<string, { description: string; default: string | number | null; is_subject?: true }>;
+  options: Record<string, QuestionOption>;
   parts: readonly QuestionPart[];
 }
 

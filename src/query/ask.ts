@@ -2,7 +2,7 @@ import { OperatingError } from "../errors.ts";
 import type { Pipeline, Question, QuestionPart, TableNaming } from "../pipeline/definition.ts";
 import { nameOfTable } from "../catalog/errors.ts";
 import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
-import { knownSubjects, resolveSubject } from "./subjects.ts";
+import { firstSubject, knownSubjects, resolveSubject } from "./subjects.ts";
 
 export interface AskOptions {
   /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
@@ -82,13 +82,21 @@ export async function ask(session: QuerySession, pipeline: Pipeline, question: Q
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
 }
 
-/** The values given, with the ids of the subjects that are named. */
+/** The values given, with the ids of the subjects that are named, or that the question is about where none is. */
 async function withSubjects(session: QuerySession, pipeline: Pipeline, { options }: Question, { values, live: views }: AskOptions): Promise<AskOptions["values"]> {
-  const names = Object.keys(values).filter((name) => options[name]?.is_subject === true);
-  if (names.length === 0) return values;
+  const given = Object.keys(values).filter((name) => options[name]?.is_subject === true);
+  const left = Object.entries(options).filter(([name, { default_names }]) => default_names !== undefined && values[name] === undefined);
+  if (given.length === 0 && left.length === 0) return values;
   const [naming, query] = views ? [live, views.query] : [stored, (sql: string) => session.query(sql)];
-  const known = await knownSubjects(pipeline, naming, async (sql) => objectsOf(await query(sql)));
-  return { ...values, ...Object.fromEntries(names.map((name) => [name, resolveSubject(pipeline.subjects.noun, String(values[name]), known).id])) };
+  const has_subjects = views !== undefined || (await session.snapshots(null)).some(({ table }) => table === pipeline.subjects.table);
+  const known = has_subjects ? await knownSubjects(pipeline, naming, async (sql) => objectsOf(await query(sql))) : [];
+  const { noun } = pipeline.subjects;
+  const named = given.map((name) => [name, resolveSubject(noun, String(values[name]), known).id] as const);
+  const usual = left.flatMap(([name, { default_names = [] }]) => {
+    const subject = firstSubject(noun, default_names, known);
+    return subject === null ? [] : [[name, subject.id] as const];
+  });
+  return { ...values, ...Object.fromEntries([...named, ...usual]) };
 }
 
 /** Rows by the names of their columns. */

@@ -3,17 +3,18 @@ import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition
 
 /**
  * The one place that turns what a person typed into the id of a subject: on the command line, in the API, in alert rules and in the
- * dashboard. What is tried, in this order, the first that finds something decides: the id and the symbol as written; then, whatever the
- * case, the id, the symbol, the name, and other names. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ * dashboard. What is tried, in this order, the first that finds something decides: the id as written; the symbol as written; then, in any
+ * case, the id or the symbol, the name, and other names. A symbol as written that in other letters is the id of another subject may mean
+ * either. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
   const typed = given.trim();
   const folded = fold(typed);
+  const is_symbol = known.some(({ symbol }) => symbol === typed);
   const TESTS: ((subject: KnownSubject) => boolean)[] = [
     ({ id }) => id === typed,
-    ({ symbol }) => symbol === typed,
-    ({ id }) => fold(id) === folded,
-    ({ symbol }) => fold(symbol) === folded,
+    ({ id, symbol }) => is_symbol && (symbol === typed || fold(id) === folded),
+    ({ id, symbol }) => fold(id) === folded || fold(symbol) === folded,
     ({ name }) => fold(name) === folded,
     ({ other_names }) => other_names.some((name) => fold(name) === folded),
   ];
@@ -24,6 +25,18 @@ export function resolveSubject(noun: string, given: string, known: readonly Know
     if (found.length > 0) throw ambiguous(noun, typed, found);
   }
   throw unknown(noun, typed, known);
+}
+
+/** The subject that the first of the names means which means one; null where none does. */
+export function firstSubject(noun: string, names: readonly string[], known: readonly KnownSubject[]): KnownSubject | null {
+  for (const name of names) {
+    try {
+      return resolveSubject(noun, name, known);
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+    }
+  }
+  return null;
 }
 
 /** Ranks up to this are of subjects that everybody means by their symbol ... */
@@ -105,6 +118,23 @@ function shown(given: string): string {
 
 function listed(subjects: readonly KnownSubject[]): string {
   return subjects.map(({ id, symbol, name }) => `${id} (${[...new Set([symbol, name])].filter((text) => text !== id).join(", ") || id})`).join(", ");
+}
+
+/**
+ * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project lists, so that a rule
+ * made before the first commit is about an id. Throws what `resolveSubject` throws, and LAKE_EMPTY for what neither knows.
+ */
+export function subjectId({ subjects }: Pick<Pipeline, "subjects">, given: string, known: readonly KnownSubject[]): string {
+  if (known.length > 0) return resolveSubject(subjects.noun, given, known).id;
+  try {
+    return resolveSubject(subjects.noun, given, subjects.listed()).id;
+  } catch (error) {
+    if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
+    throw new OperatingError("LAKE_EMPTY", `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`, {
+      next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
+      is_retryable: true,
+    });
+  }
 }
 
 /** Every subject that the lake knows, by the pipeline's SQL. */

@@ -1,9 +1,9 @@
 import { isoFromMicros } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
-import type { Question, ReadTables } from "../pipeline/definition.ts";
+import type { KnownSubject, Question, ReadTables } from "../pipeline/definition.ts";
 import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
-import { knownSubjects, resolveSubject } from "../query/subjects.ts";
+import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { refusal } from "./problem.ts";
 import type { Served } from "./served.ts";
@@ -66,16 +66,19 @@ export class LakeReader implements LiveTables {
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
       has: () => true,
-      subject: (given) => this.subject(given),
+      // Of a lake that knows none yet nothing is to be read.
+      subject: async (given) => ((await this.#subjects()).length === 0 ? given : this.subject(given)),
     };
   }
 
-  /** The id of the subject that a person means. In a lake that knows none yet, what was typed. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT. */
+  /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
-    const { pipeline } = this.#served;
+    return subjectId(this.#served.pipeline, given, await this.#subjects());
+  }
+
+  #subjects(): Promise<KnownSubject[]> {
     const { once, rows } = this.now();
-    const known = await once("subjects", () => knownSubjects(pipeline, live, rows));
-    return known.length === 0 ? given : resolveSubject(pipeline.subjects.noun, given, known).id;
+    return once("subjects", () => knownSubjects(this.#served.pipeline, live, rows));
   }
 
   /** Runs the work with the tables as they stood at `at_ms`. Throws LAKE_BUSY, STOPPING. */

@@ -1,3 +1,5 @@
+import { lostOffsets } from "../ingest/lost-offsets.ts";
+import { NO_OFFSETS, type OffsetRanges } from "../ingest/offset-ranges.ts";
 import { nameOfTable } from "../catalog/errors.ts";
 import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
@@ -22,6 +24,8 @@ export interface Moment {
   tables: ReadonlyMap<string, HeldTable>;
   /** What bronze has consumed of the log; empty where it does not exist, or is damaged. */
   bronze: LogOffsets;
+  /** Offsets that bronze has lost, as a person has acknowledged. */
+  lost: OffsetRanges;
   /** What every built table has consumed of bronze; empty before the first increment. */
   built: LogOffsets;
   /** Built tables that have consumed more by now, or less; empty between two increments. */
@@ -45,7 +49,11 @@ interface AbsentTables {
 }
 
 /** Null where the tables have no state in common that is kept. Pure. */
-export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipeline, "bronze" | "books">, { made, unmade, models_version }: AbsentTables): Moment | null {
+export function chooseMoment(
+  tables: readonly LoadedTable[],
+  pipeline: Pick<Pipeline, "bronze" | "books" | "topic">,
+  { made, unmade, models_version }: AbsentTables,
+): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
   const bronze = bronze_table === undefined ? {} : consumedOffsets(bronze_table.metadata);
   const following = tables
@@ -64,6 +72,7 @@ export function chooseMoment(tables: readonly LoadedTable[], pipeline: Pick<Pipe
     return {
       tables: new Map(tables.map((loaded) => heldTable(loaded, snapshots))),
       bronze,
+      lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
       moving: following.filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
@@ -147,7 +156,7 @@ export function keyOf(offsets: LogOffsets): string {
 }
 
 /** Tables of the pipeline that are not among these. */
-export function absentTables(names: Iterable<string>, { bronze, books }: Pick<Pipeline, "bronze" | "books">): string[] {
+export function absentTables(names: Iterable<string>, { bronze, books }: Pick<Pipeline, "bronze" | "books" | "topic">): string[] {
   const present = new Set(names);
   return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
 }

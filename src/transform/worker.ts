@@ -50,6 +50,13 @@ export interface CommandResult {
   nodes: NodeResult[];
   /** Of a compilation only. */
   relations?: CompiledRelation[];
+  /** Of `ls --output json` only: the nodes selected. */
+  listed?: ListedNode[];
+}
+
+export interface ListedNode {
+  schema: string;
+  alias: string;
 }
 
 export interface DbtOptions {
@@ -148,6 +155,7 @@ type Message = {
   rss_bytes?: number | null;
   nodes?: NodeResult[];
   relations?: CompiledRelation[];
+  listed?: ListedNode[];
 };
 
 interface Waiting {
@@ -330,7 +338,7 @@ export class DbtWorker {
     });
   }
 
-  #answer({ success, seconds, cpu_seconds, error, rss_bytes, nodes, relations }: Message): void {
+  #answer({ success, seconds, cpu_seconds, error, rss_bytes, nodes, relations, listed }: Message): void {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#answered += 1;
@@ -342,7 +350,10 @@ export class DbtWorker {
           is_retryable: true,
         }),
       );
-    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [], ...(relations && { relations }) });
+    } else {
+      const effort = { is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [] };
+      waiting?.resolve({ ...effort, ...(relations && { relations }), ...(listed && { listed }) });
+    }
   }
 
   #death(error: Error | null, code: number | null, signal: string | null): OperatingError {

@@ -6,6 +6,8 @@ import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { absentTables, chooseMoment, followsLog, isAtMost, keyOf, type LogOffsets, type Moment } from "../transform/moment.ts";
+import { greatestOf } from "../transform/offsets.ts";
+import { rebuiltUpTo } from "../transform/rebuilding.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
 
 export interface MomentOptions {
@@ -129,7 +131,8 @@ export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | n
 
 /** The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property follows later. */
 export function offsetsAhead({ properties, snapshots }: TableMetadata): { snapshot: string; property: string } | null {
-  const property = parseOffsets(properties[LOG_OFFSETS_PROPERTY]);
+  // Earlier snapshots of a table that is being built again are ahead of it.
+  const property = greatestOf(parseOffsets(properties[LOG_OFFSETS_PROPERTY]), rebuiltUpTo({ properties }));
   for (const { summary } of snapshots) {
     const own = summary[LOG_OFFSETS_PROPERTY];
     // Only the catalog's own records say both.

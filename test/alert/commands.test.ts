@@ -34,6 +34,16 @@ test("rules are made, edited, switched off and deleted from the command line, be
   assert.match(stderr, /NO_SUCH_RULE[\s\S]*next:/);
 });
 
+test("a rule made before the first record is about the coin that its name means, or is not made", async () => {
+  const level = { name: "Early", subjects: ["BTC"], condition: { kind: "crosses", direction: "above", level: 100_000 } };
+  const made = (await json("rules", "add", JSON.stringify(level))) as StoredRule;
+  assert.deepEqual(made.subjects, ["bitcoin"]);
+  const unknown = await run("rules", "add", JSON.stringify({ ...level, name: "Unknown", subjects: ["NOSUCHCOIN"] }));
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /knows no coin yet.*NOSUCHCOIN.*LAKE_EMPTY[\s\S]*next:.*try again/);
+  await json("rules", "delete", made.id);
+});
+
 test("what is typed wrong is told with the field, and changes nothing", async () => {
   const wrong = await run("rules", "add", '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}');
   assert.equal(wrong.code, 1);
@@ -60,7 +70,7 @@ test("a lake where nothing fired has no alerts, and says so", async () => {
 test("a job's failure is an alert until it succeeds, and how it went must be said", async () => {
   const [fired] = (await json("alerts", "report", "backup", "--failed", "the disk is full")) as AlertEvent[];
   assert.deepEqual([fired?.event, fired?.alert.message, fired?.alert.severity], ["fired", "backup failed: the disk is full", "critical"]);
-  const active = (await json("alerts", "--active")) as AlertPage;
+  const active = (await json("alerts", "--active", "--subject", "backup")) as AlertPage;
   assert.deepEqual(active.items.map(({ id }) => id), [fired?.alert.id]);
   assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /told already/);
   const [recovered] = (await json("alerts", "report", "backup", "--succeeded")) as AlertEvent[];

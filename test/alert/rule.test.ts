@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { alertSchema } from "../../src/alert/alert.ts";
+import { rulesWithUnknownSubjects, subjectOfAlerts, withSubjectIds } from "../../src/alert/rule-subjects.ts";
 import { parseNewRule, parseRule, ruleSchema, slugOf } from "../../src/alert/rule.ts";
 import { parseSink, viewOfSink } from "../../src/alert/sink.ts";
+import { OperatingError } from "../../src/errors.ts";
 
 const FALL = { kind: "change", direction: "fall", percent: 5, window_minutes: 10 } as const;
 const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) => error.code === code && words.test(error.message ?? "");
@@ -78,5 +80,33 @@ describe("a sink", () => {
   test("of kind webhook gets a secret of its own where none is given", () => {
     const [a, b] = [1, 2].map(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org" }));
     assert.ok(a?.kind === "webhook" && b?.kind === "webhook" && a.secret !== b.secret);
+  });
+});
+
+describe("names of subjects", () => {
+  const resolve = async (given: string): Promise<string> => {
+    if (given === "gold" || given === "BTC") return given === "gold" ? "tether-gold" : "bitcoin";
+    throw new OperatingError(given === "TIE" ? "AMBIGUOUS_SUBJECT" : "NO_SUCH_SUBJECT", given, { next_step: "" });
+  };
+
+  test("become ids, also those that a rule of an earlier version has; ids that the lake no longer knows stay", async () => {
+    assert.deepEqual(await withSubjectIds({ subjects: ["BTC", "old", "TIE"] }, ["BTC", "old", "TIE"], resolve), { subjects: ["bitcoin", "old", "TIE"] });
+    await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "NO_SUCH_SUBJECT" });
+  });
+
+  test("in a filter of alerts mean what there are alerts about first, then a subject, else the text itself", async () => {
+    const about = new Set(["gold"]);
+    const book = { listAlerts: ({ subject = "" } = {}) => ({ items: about.has(subject) ? [{}] : [], next: null }) } as never;
+    assert.equal(await subjectOfAlerts(book, "gold", resolve), "gold");
+    assert.equal(await subjectOfAlerts(book, "BTC", resolve), "bitcoin");
+    assert.equal(await subjectOfAlerts(book, "backup", resolve), "backup");
+    await assert.rejects(subjectOfAlerts(book, "TIE", resolve), { code: "AMBIGUOUS_SUBJECT" });
+  });
+
+  test("that are no ids of the lake are found in rules that are enabled, once the lake knows any", () => {
+    const rule = (id: string, change: object) => ({ ...parseRule({ id, name: id, condition: FALL }), ...change }) as never;
+    const rules = [rule("all", {}), rule("typed", { subjects: ["BTC", "bitcoin"] }), rule("off", { subjects: ["BTC"], is_enabled: false })];
+    assert.deepEqual(rulesWithUnknownSubjects(rules, [{ id: "bitcoin" }]), [{ rule: "typed", subjects: ["BTC", "bitcoin"], unknown: ["BTC"] }]);
+    assert.deepEqual(rulesWithUnknownSubjects(rules, []), []);
   });
 });

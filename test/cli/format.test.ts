@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAnswers } from "../../src/cli/commands/ask.ts";
 import { displayWidth } from "../../src/cli/display-width.ts";
-import { neutral } from "../../src/engine/embedded/safe-csv.ts";
+import { csvValue, neutral } from "../../src/engine/embedded/safe-csv.ts";
 import type { Column } from "../../src/pipeline/definition.ts";
 import type { Answer } from "../../src/query/ask.ts";
 import { assert as check, bigInt, property } from "fast-check";
@@ -130,6 +130,21 @@ test("only a terminal has a width, or COLUMNS says one", () => {
 test("CSV quotes what needs it, and tells null from an empty text", () => {
   assert.equal(formatCsv(["a", "b,c"], [["1", null], ["", 'say "x"\n']]), 'a,"b,c"\r\n1,\r\n"","say ""x""\n"\r\n');
   assert.deepEqual(["=1", "-5.2", "+1", "-x", "@a", "1-1", "-"].map(neutral), ["'=1", "-5.2", "+1", "'-x", "'@a", "1-1", "'-"]);
+  const VALUES: [value: string, type: string, written: string][] = [
+    ["-inf", "DOUBLE", "-inf"],
+    ["-inf", "VARCHAR", "'-inf"],
+    ["-1 day", "INTERVAL", "'-1 day"],
+    ["\n=1", "VARCHAR", "'\n=1"],
+    ["[-1]", "INTEGER[]", "[-1]"],
+    ["-1.50", "DECIMAL(38,18)", "-1.50"],
+  ];
+  for (const [value, type, written] of VALUES) assert.equal(csvValue(value, type), written, `${type} ${value}`);
+});
+
+test("a table of any number of lines is laid out", () => {
+  const columns: Column[] = [{ name: "a", header: "a", kind: "text" }, { name: "b", header: "b", kind: "count" }];
+  const printed = formatTable(columns, [["x\n".repeat(200_000), "1"]], { width: 40 });
+  assert.ok(printed.split("\n").length > 200_000);
 });
 
 test("an old answer says how old it is, and by whose clock", () => {

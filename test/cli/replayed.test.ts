@@ -27,6 +27,8 @@ test("verify tells a pipeline that was killed within its first increment from a 
   const drained = await coinlake([...start, "--json"]);
   assert.equal(drained.code, 0, drained.stderr);
   assert.equal(JSON.parse(drained.stdout).answers.length, 5);
+  // By its symbol, in a lake that has no id of CoinGecko's.
+  assert.equal(JSON.parse(drained.stdout).answers[2].parts[0].rows[0].crypto_id, "eth");
   const balanced = await coinlake(["verify", "--json", ...data]);
   assert.equal(balanced.code, 0, balanced.stderr);
   assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);

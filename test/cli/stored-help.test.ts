@@ -73,6 +73,32 @@ describe("Help and hints before anything is installed", () => {
     assert.match(query.stderr, /npm run -s coinlake -- query "select 1" --json$/m);
   });
 
+  test("an option that npm switched off is named too, and npm's own configuration is no option that was typed", () => {
+    const negative = bootstrap(["start"], { npm_lifecycle_event: "start", npm_config_maintain: "" });
+    assert.match(negative.stderr, /npm start -- --no-maintain$/m);
+    const npmrc = join(folder.path, "npmrc");
+    writeFileSync(npmrc, "; mine\njson=true\nonly = prod\nmaintain=false\n");
+    const configured = { npm_lifecycle_event: "start", npm_config_json: "true", npm_config_only: "prod", npm_config_maintain: "" };
+    const quiet = bootstrap(["start", "--help"], { ...configured, npm_config_userconfig: npmrc });
+    assert.deepEqual([quiet.status, quiet.stderr], [0, ""]);
+    assert.match(bootstrap(["start"], { ...configured, NPM_CONFIG_JSON: "true", NPM_CONFIG_MAINTAIN: "false" }).stderr, /npm start -- --only prod$/m);
+  });
+
+  test("npm itself hands its options and its configuration over in this way", () => {
+    bootstrap(["start", "--help"]);
+    const is_windows = process.platform === "win32";
+    // What is not answered at once would install: every case is an error or asks for help.
+    const npm = (npmrc: string, ...args: string[]) => {
+      writeFileSync(join(folder.path, "clone", ".npmrc"), npmrc);
+      const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+      return spawnSync(is_windows ? "npm.cmd" : "npm", ["start", "-s", ...args], { cwd: join(folder.path, "clone"), encoding: "utf8", env: clean, shell: is_windows });
+    };
+    assert.match(npm("", "--no-maintain", "--json").stderr, /npm start -- --json --no-maintain$/m);
+    assert.match(npm("json=true\n", "--until-drained").stderr, /npm start -- --until-drained$/m);
+    const { status, stdout, stderr } = npm("json=true\nonly=prod\n", "--", "--help");
+    assert.deepEqual([status, stdout], [0, readFileSync(join(FOLDER, "start.txt"), "utf8")], stderr);
+  });
+
   test("the README asks for the Node that package.json asks for, and names the one that the bootstrap fetches", () => {
     const readme = readFileSync(join(projectFolder(), "README.md"), "utf8");
     const { engines } = JSON.parse(readFileSync(join(projectFolder(), "package.json"), "utf8")) as { engines: { node: string } };

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assert as check, property, bigInt, integer, double } from "fast-check";
 import { compareDecimals, formatAmount, formatDecimal, formatExact, formatPrice, parseDecimal, roundTo } from "../../dashboard/format/decimal.ts";
 import { directionOf, formatBytes, formatFigure, formatPercent } from "../../dashboard/format/number.ts";
-import { formatAge, formatMoment, parseMicros, parseTime } from "../../dashboard/format/time.ts";
+import { formatAge, formatMoment, parseMicros, parseTime, parseWrittenTime } from "../../dashboard/format/time.ts";
 import { formatJson } from "../../dashboard/pages/log/json.ts";
 
 test("prices of every size are readable, and never have an exponent", () => {
@@ -74,6 +74,15 @@ test("times come from the API and from the engine, and are shown in UTC", () => 
   assert.deepEqual(micros, [0, 500_000, 123_456, 123_400]);
   assert.equal(formatMoment(Date.parse("2026-03-14T23:59:59Z"), "utc"), "2026-03-14 23:59:59");
   assert.deepEqual([400, 12_345, 200_000, 3_900_000, 200_000_000].map(formatAge), ["< 1 s", "12 s", "3 min 20 s", "1 h 5 min", "2 d 7 h"]);
+});
+
+test("a time in the address is ISO 8601 with a zone, or a date, and nothing that only looks like one", () => {
+  const GOOD = ["2026-03-14", "2026-03-14T02:10Z", "2026-03-14T02:10:00.123456Z", "2026-03-14 02:10:00+00", "2026-03-14T02:10:00-05:30"];
+  for (const text of GOOD) assert.ok(!Number.isNaN(parseWrittenTime(text)), text);
+  assert.equal(parseWrittenTime("2026-03-14"), Date.parse("2026-03-14T00:00:00Z"));
+  assert.equal(parseWrittenTime("2026-03-14T02:10:00+02"), Date.parse("2026-03-14T00:10:00Z"));
+  const BAD = ["1", "1 Jan 2001", "2026", "2026-03", "2026-03-14T02:10", "2026-03-14T02:10:00", "2026-02-31", "2026-02-31T00:00Z", "2026-13-01T00:00Z", "2026-03-14T25:00Z", "now", ""];
+  for (const text of BAD) assert.ok(Number.isNaN(parseWrittenTime(text)), text);
 });
 
 test("a payload is laid out without one of its characters changed", () => {

@@ -192,7 +192,7 @@ const row = (values: string) => envelope("Trades", `{"error":[],"result":{"X":[[
 const inRow = (values: string, outcome: Outcome): Case => ({ title: `row: ${values}`, payload: row(values), outcomes: [outcome] });
 
 const EXCHANGES: readonly Case[] = [
-  inAggTrade('"x":1', { crypto_id: "SOURCE:COIN", product: "COIN", trade_number: "7", traded_volume_usd: null, price_at: "2026-03-01 12:00:00+00" }),
+  inAggTrade('"x":1', { crypto_id: "SOURCE:COIN", product: "COIN", trade_number: "7", traded_volume_usd: "3.000000000000000000", price_at: "2026-03-01 12:00:00+00" }),
   inAggTrade('"p":0.123456789012345678', { price: "0.123456789012345678000000" }),
   inAggTrade('"p":"0"', "price_not_positive"),
   inAggTrade('"p"', "missing_price"),

@@ -99,13 +99,20 @@ export class Lakes {
 
   /** Lets the worker run the models over another catalog until they have consumed the offsets. */
   async build(catalog: Catalog, offsets: Record<string, number>): Promise<void> {
+    await this.over(catalog, async (worker) => {
+      do {
+        const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
+        if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
+      } while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), offsets));
+    });
+  }
+
+  /** Lets the worker see another catalog meanwhile; null where it needs none. */
+  async over<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
     const before = this.#served.catalog;
     this.#served.catalog = catalog;
     try {
-      do {
-        const failed = (await this.#worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
-        if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
-      } while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), offsets));
+      return await work(this.#worker);
     } finally {
       this.#served.catalog = before;
     }

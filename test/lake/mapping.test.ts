@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { appendFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
+import { openAlertBook } from "../../src/alert/engine.ts";
+import { warnOfSilentRules } from "../../src/cli/silent-rules.ts";
+import { systemClock } from "../../src/clock.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { temporaryFolder } from "../coinlake.ts";
@@ -61,10 +65,10 @@ describe("the mapping of products to coins", () => {
       ["coinbase", "BTC-USDT", "bitcoin", "BTC", "true", "20"],
       ["coinbase", "NEW-USD", "coinbase:NEW-USD", "NEW-USD", "false", null],
       ["coinbase", "ETH-BTC", "coinbase:ETH-BTC", "ETH-BTC", "false", null],
-      ["elsewhere", "BTC-USD", "elsewhere:BTC-USD", "BTC-USD", "false", null],
+      ["elsewhere", "BTC-USD", "elsewhere:BTC-USD", "BTC-USD", null, "20"],
     ]);
     assert.equal((await lake.rows(`from ${PRODUCTS}`)).length, readFileSync(file, "utf8").trimEnd().split("\n").length - 1);
-    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"], ["coinbase", "NEW-USD", "1"], ["elsewhere", "BTC-USD", "1"]]);
+    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"], ["coinbase", "NEW-USD", "1"]]);
     await lake.books();
   });
 
@@ -94,10 +98,20 @@ describe("the mapping of products to coins", () => {
     await lake.books();
   });
 
+  test("a rule about what is no coin's id is named at the start, with how to name it again", async () => {
+    const book = await openAlertBook(lake.open.lake.folder, crypto, systemClock);
+    await book.createRule({ name: "Typed", subjects: ["BTC", "newcoin"], condition: { kind: "crosses", direction: "above", level: "1" } });
+    await book.close();
+    const warnings: string[] = [];
+    await warnOfSilentRules(lake.open, crypto, (text) => warnings.push(text));
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /^the rule typed does not fire for BTC: no coin .* rules edit typed '\{"subjects":\["BTC"/);
+  });
+
   test("holds for everything after a full refresh", async () => {
     await lake.increment({}, "--full-refresh");
     assert.deepEqual(await lake.rows("select distinct crypto_id from silver.crypto_price_updates where product = 'NEW-USD'"), [["newcoin"]]);
-    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "2"], ["elsewhere", "BTC-USD", "1"]]);
+    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "2"]]);
     await lake.books();
   });
 

@@ -142,4 +142,35 @@ describe("trades of one moment", () => {
     const { duplicates, conflicting } = await lake.books();
     assert.deepEqual({ duplicates, conflicting }, { duplicates: 5, conflicting: 2 });
   });
+
+  test("that an earlier version holds without the id of their first trade are known when they come again, in the tail and in an increment", async () => {
+    const lake = await lakes.fresh();
+    const message = (a: number, p: string, f = a) => record("binance", 1, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(a, p, f) });
+    await lake.append([message(301, "0.7", 900), message(302, "0.8", 901)]);
+    await lake.ingest();
+    await lake.catchUp();
+    await lake.change("update lake.silver.crypto_price_updates set identity = regexp_replace(identity, ':[0-9]+$', '')");
+    const tail = await LiveLake.open({ open: lake.open, pipeline: crypto, models: await prepared(lake), clock: systemClock });
+    const kept = "select identity, count(*)::varchar from silver.crypto_price_updates group by all order by 1";
+    const known = [["binance:ADAUSDT:301", "1"], ["binance:ADAUSDT:302", "1"]];
+    const copies = "select identity, is_conflicting::varchar from silver.crypto_price_duplicates order by log_offset";
+    const inView = (sql: string) => sql.replace("silver", "live");
+    try {
+      assert.deepEqual(await lake.rows(kept), known);
+      await lake.append([message(301, "0.7", 900), message(303, "0.9", 902), message(301, "0.70", 900)]);
+      await tail.catchUp();
+      await lake.append([message(302, "0.81", 901)]);
+      await tail.catchUp();
+      const all = [...known, ["binance:ADAUSDT:303:902", "1"]];
+      const repeated = [["binance:ADAUSDT:301", "false"], ["binance:ADAUSDT:301", "false"], ["binance:ADAUSDT:302", "true"]];
+      assert.deepEqual((await tail.query(inView(kept))).rows.map((row) => row.map(String)), all);
+      assert.deepEqual((await tail.query(inView(copies))).rows.map((row) => row.map(String)), repeated);
+      await lake.ingest();
+      await lake.catchUp();
+      assert.deepEqual(await lake.rows(kept), all);
+      assert.deepEqual(await lake.rows(copies), repeated);
+    } finally {
+      tail.close();
+    }
+  });
 });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { crypto } from "../../pipelines/crypto.ts";
 import { coinNames } from "../../pipelines/crypto/coin-names.ts";
 import type { OperatingError } from "../../src/errors.ts";
 import type { KnownSubject } from "../../src/pipeline/definition.ts";
-import { nearestSubjects, resolveSubject } from "../../src/query/subjects.ts";
+import { firstSubject, nearestSubjects, resolveSubject, subjectId } from "../../src/query/subjects.ts";
 
 const coin = (id: string, symbol: string, name: string, rank: number | null = null, is_delisted = false): KnownSubject =>
   coinNames.known({ crypto_id: id, symbol, name, market_cap_rank: rank === null ? null : String(rank), is_delisted: String(is_delisted) });
@@ -34,7 +35,7 @@ const MEANT: [given: string, id: string][] = [
   ["bitcoin-wormhole", "bitcoin-wormhole"],
   ["Ethereum classic", "ethereum-classic"],
   ["usual-usd", "usual-usd"],
-  ["USUAL-USD", "coinbase:USUAL-USD"],
+  ["coinbase:USUAL-USD", "coinbase:USUAL-USD"],
   ["coinbase:usual-usd", "coinbase:USUAL-USD"],
   ["币安人生usdt", "binance:币安人生USDT"],
   ["AAPLx/USD", "kraken:AAPLx/USD"],
@@ -58,6 +59,43 @@ test("a symbol of several coins is an error that lists them, unless one leads by
     message: '"bond" may be any of 2 coins: barnbridge (BOND, BarnBridge), bonded-finance (BOND, Bonded Finance)',
   });
   assert.throws(() => resolveSubject("coin", "TIE", COINS), { code: "AMBIGUOUS_SUBJECT" });
+});
+
+test("a symbol as written that in other letters is another coin's id may mean either, unless one leads by far", () => {
+  for (const given of ["USUAL-USD", "Usual-Usd"]) {
+    assert.throws(() => resolveSubject("coin", given, COINS), { code: "AMBIGUOUS_SUBJECT", message: /usual-usd.*coinbase:USUAL-USD|coinbase:USUAL-USD.*usual-usd/ });
+  }
+  const coins = [coin("solana", "SOL", "Solana", 5), coin("sol", "SOLX", "Sol Token", 2_000)];
+  assert.equal(resolveSubject("coin", "SOL", coins).id, "solana");
+  assert.equal(resolveSubject("coin", "sol", coins).id, "sol");
+});
+
+test("a stablecoin that is described has no other names", () => {
+  const STABLECOINS = [["paypal-usd", "PYUSD", "PayPal USD"], ["first-digital-usd", "FDUSD", "First Digital USD"], ["crvusd", "CRVUSD", "crvUSD"], ["first-digital-usd", "FDUSD", "FIRST-DIGITAL-USD"]];
+  for (const [id = "", symbol = "", name = ""] of STABLECOINS) assert.deepEqual(coin(id, symbol, name).other_names, [], name);
+  assert.deepEqual(coin("coinbase:PYUSD-USD", "PYUSD-USD", "PYUSD-USD on coinbase").other_names, ["PYUSD"]);
+  assert.deepEqual(coin("btcusdt", "BTCUSDT", "BTCUSDT").other_names, ["BTC", "bitcoin"]);
+});
+
+test("a question about Bitcoin finds it under the names of other lakes", () => {
+  const names = crypto.questions[0]?.options["coin"]?.default_names ?? assert.fail();
+  const LAKES: [known: KnownSubject[], id: string | undefined][] = [
+    [COINS, "bitcoin"],
+    [[coin("x:BTCUSDT", "BTCUSDT", "BTCUSDT on x"), coin("x:ETHUSDT", "ETHUSDT", "ETHUSDT on x")], "x:BTCUSDT"],
+    [[coin("btcusdt", "BTCUSDT", "BTCUSDT"), coin("btcusd", "BTCUSD", "BTCUSD")], "btcusdt"],
+    [[coin("btc", "BTC", "BTC")], "btc"],
+    [[coin("ethereum", "ETH", "Ethereum", 2)], undefined],
+    [[], undefined],
+  ];
+  for (const [known, id] of LAKES) assert.equal(firstSubject("coin", names, known)?.id, id);
+});
+
+test("before a lake knows a coin, names mean the coins that the project lists, and others are an error that may pass", () => {
+  assert.equal(subjectId(crypto, "BTC", []), "bitcoin");
+  assert.equal(subjectId(crypto, "ethereum", []), "ethereum");
+  assert.equal(subjectId(crypto, "TKN", COINS), "new-token");
+  assert.throws(() => subjectId(crypto, "TKN", []), { code: "LAKE_EMPTY", is_retryable: true, message: /no coin yet.*"TKN"/ });
+  assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "NO_SUCH_SUBJECT" });
 });
 
 test("an unknown name is an error with the nearest matches", () => {

@@ -6,7 +6,8 @@ import { after, before, describe, test } from "node:test";
 import * as fc from "fast-check";
 import { EventClient } from "../../src/serve/events/client.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
-import { decimalOf, TickBasket } from "../../src/serve/events/ticks.ts";
+import { textOf } from "../../src/alert/evaluate/decimal.ts";
+import { TickBasket } from "../../src/serve/events/ticks.ts";
 import { collectGarbage } from "../garbage.ts";
 
 /** Memory of the buffers that something still refers to. */
@@ -109,7 +110,7 @@ describe("a basket of ticks", () => {
   test("writes units as decimals that say the same", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), (units) => {
-        const text = decimalOf(units);
+        const text = textOf(units);
         assert.match(text, /^-?\d+(\.\d*[1-9])?$/);
         const [whole = "", fraction = ""] = text.replace("-", "").split(".");
         const back = BigInt(whole + fraction.padEnd(24, "0"));

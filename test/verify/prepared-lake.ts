@@ -2,6 +2,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crypto } from "../../pipelines/crypto.ts";
+import type { Catalog } from "../../src/catalog/catalog.ts";
+import type { DbtWorker } from "../../src/transform/worker.ts";
 import { openAlertBook } from "../../src/alert/engine.ts";
 import { tableNamed } from "../../src/catalog/errors.ts";
 import type { LoadedTable, Snapshot } from "../../src/catalog/model.ts";
@@ -169,6 +171,11 @@ export class PreparedLake {
 
   #rebuild(request: RebuildRequest): Promise<Rebuilt> {
     return rebuild(request, (catalog, _server, { offsets }) => this.#lakes.build(catalog, { ...offsets }));
+  }
+
+  /** Runs dbt over a catalog; null where it is only asked about its project. */
+  models<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
+    return this.#lakes.over(catalog, work);
   }
 
   /** A file of the lake that the tests of the first increment left: an old copy of the catalog. */

@@ -1,12 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
-
-export interface Choice {
-  value: string;
-  name: string;
-  /** Further words that it can be typed by, such as a symbol. */
-  also?: readonly string[];
-}
+import { findChoice, labelOf, type Choice } from "./find-choice.ts";
 
 interface ChoicesProps {
   label: string;
@@ -18,17 +12,6 @@ interface ChoicesProps {
 }
 
 const MAX_OPTIONS = 500;
-/** A datalist writes its value into the field: the name first, so that typing finds it, and the value to tell two of one name apart. */
-const labelOf = ({ value, name }: Choice) => (name === value ? value : `${name} — ${value}`);
-
-/** The choice that a text names: by its value, its name or one of its other words, whatever the case; null where none or several are. */
-export function findChoice(text: string, options: readonly Choice[]): Choice | null {
-  const wanted = text.trim().toLowerCase();
-  const by_value = options.find((option) => option.value.toLowerCase() === wanted || labelOf(option).toLowerCase() === wanted);
-  if (by_value !== undefined) return by_value;
-  const found = options.filter(({ name, also = [] }) => [name, ...also].some((word) => word.toLowerCase() === wanted));
-  return found.length === 1 ? (found[0] ?? null) : null;
-}
 
 /** Several of a list, typed or picked. A text that is not in the list is kept as typed: the server has the last word. */
 export function Choices({ label, none, options, chosen, choose }: ChoicesProps) {

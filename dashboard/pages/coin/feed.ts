@@ -4,7 +4,7 @@ import { compareDecimals } from "../../format/decimal.ts";
 import { parseMicros } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { onEvent } from "../../state/events.ts";
-import { joinCandles, refreshFrom } from "./candles.ts";
+import { gapsSeen, joinCandles, refreshAllFrom, refreshFrom } from "./candles.ts";
 
 export const STEPS_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
 
@@ -13,6 +13,8 @@ const PAGE = 500;
 const MAX_PAGE = 5_000;
 const REFRESH_MS = 10_000;
 const RETRY_MS = 4_000;
+/** Refreshes of all candles after a gap was filled: what fills it may reach the lake a moment after it is reported. */
+const WHOLE_REFRESHES = 2;
 /** As many as a chart stays quick with. */
 const MAX_CANDLES = 20_000;
 
@@ -34,6 +36,10 @@ export class CandleFeed {
   /** Time of the newest candle that the lake has answered: later ones are known from ticks alone, and ticks may be missed. */
   #answered: string | null = null;
   #is_loading_older = false;
+  /** Refreshes still to be made of all candles. */
+  #whole_refreshes = 0;
+  /** By source. */
+  readonly #gaps = new Map<string, string | null>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #stopHearing: (() => void) | null = null;
   /** What the lake answers may have been read before the last tick: that is then told once more. */
@@ -55,6 +61,13 @@ export class CandleFeed {
       }),
       // Events were missed: the lake is asked at once what they said.
       onEvent("gap", () => this.#refreshSoon()),
+      onEvent("source", (source) => {
+        const gaps = gapsSeen(source);
+        if ((this.#gaps.get(source.source) ?? null) === gaps) return;
+        this.#gaps.set(source.source, gaps);
+        this.#whole_refreshes = WHOLE_REFRESHES;
+        this.#refreshSoon();
+      }),
     ];
     this.#stopHearing = () => stops.forEach((stop) => stop());
   }
@@ -89,12 +102,13 @@ export class CandleFeed {
     let wait_ms = REFRESH_MS;
     try {
       // Once the chart is drawn, only its end changes: everything since the last answer, however long ago that was.
-      const from = shown === null || shown.length === 0 || this.#answered === null ? null : refreshFrom(this.#answered, STEPS_S[this.#interval]);
+      const from = this.#refreshFrom(shown);
       const asked = from === null ? { limit: PAGE } : { limit: MAX_PAGE, from };
       const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, ...asked }), this.#abort.signal);
       // More is missing than one answer holds: the chart starts from this answer.
       const is_fresh = from === null || page.next !== null;
       if (is_fresh) this.#older = page.next;
+      this.#whole_refreshes = Math.max(0, this.#whole_refreshes - 1);
       this.candles.value = is_fresh ? joinCandles([], page.items, null) : joinCandles(this.candles.peek() ?? [], page.items, from);
       this.#answered = page.items.at(-1)?.time ?? this.#answered;
       if (this.#newest !== null) this.#take(this.#newest.price, this.#newest.price_at, 0);
@@ -110,6 +124,13 @@ export class CandleFeed {
     }
     if (this.#at !== null && this.error.peek() === null) return;
     this.#wait(wait_ms);
+  }
+
+  /** Null where there is nothing yet to be refreshed. */
+  #refreshFrom(shown: readonly Candle[] | null): string | null {
+    if (shown === null || shown.length === 0 || this.#answered === null) return null;
+    const step_s = STEPS_S[this.#interval];
+    return this.#whole_refreshes > 0 ? refreshAllFrom(shown, step_s, MAX_PAGE) : refreshFrom(this.#answered, step_s);
   }
 
   #wait(wait_ms: number): void {

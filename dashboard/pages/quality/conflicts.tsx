@@ -1,3 +1,4 @@
+import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import type { Conflict, Conflicts as FoundConflicts } from "../../../src/serve/schemas/conflicts.ts";
 import { formatCount } from "../../format/number.ts";
 import { Panel } from "../../parts/panel.tsx";
@@ -73,6 +74,5 @@ function Row({ conflict: { identity, subject, ingested_at, partition, offset, el
 
 /** Without the zeros that fill a decimal up. */
 function shown(value: string | null): string {
-  if (value === null) return "none";
-  return /^-?\d+\.\d+$/.test(value) ? value.replace(/\.?0+$/, "") : value;
+  return value === null ? "none" : trimDecimal(value);
 }

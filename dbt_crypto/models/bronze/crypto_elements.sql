@@ -170,7 +170,7 @@ identified as (
         coalesce(products.symbol, numbered.given_symbol, numbered.product) as symbol,
         case
             when products.crypto_id is not null then true
-            when {{ is_exchange_product('numbered') }} then false
+            when {{ is_exchange_product('numbered') }} and numbered.source in ({{ mapped_sources() }}) then false
         end as is_mapped
     from numbered
     left join {{ ref('crypto_products') }} as products
@@ -274,6 +274,8 @@ select
     -- who it is, and whether it counts
     trade_number,
     concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)) as identity,
+    -- tables filled before first_trade_id was part of the identity hold this one
+    case when first_trade_id is not null then concat_ws(':', source, coalesce(product, crypto_id), trade_id) end as former_identity,
     reason,
     case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
 from valued

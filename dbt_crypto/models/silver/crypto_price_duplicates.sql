@@ -3,7 +3,8 @@
 {#
     Every believable element whose identity was already taken: the other half of "counts once". What it says is kept, and compared with the
     row that counts: a repetition that says something else is a conflict, to be seen rather than dropped. Times may differ by less than
-    a millisecond: sources give one trade's time in more or fewer digits.
+    a millisecond: sources give one trade's time in more or fewer digits. Of pages the price alone is compared: it has the time that
+    identifies them, and figures of the last day go on changing under that time.
 #}
 {% set values = ['price', 'volume_24h', 'market_cap', 'percent_change_1h', 'traded_volume'] %}
 with kept as (
@@ -30,7 +31,7 @@ copies as (
 
 ),
 
-originals as (
+known as {{ computed_once() }}(
 
     select price_date, identity, price_at, {{ values | join(', ') }}
     from {{ ref('crypto_price_updates') }}
@@ -43,11 +44,30 @@ originals as (
     where price_date in ({{ batch_dates(ref('crypto_elements')) }})
         and trade_number is null and identity in (select identity from copies)
 
+),
+
+former as (
+
+    select distinct price_date, identity, former_identity from copies where former_identity is not null
+
+),
+
+{# By the identity of the copies; `identity` is the one that the row has, which in rows of earlier versions is the former one. #}
+originals as (
+
+    select *, identity as repeated_identity from known
+
+    union all
+
+    select known.*, former.identity as repeated_identity
+    from known
+    inner join former on known.price_date = former.price_date and known.identity = former.former_identity
+
 )
 
 select
     -- keys
-    copies.identity,
+    coalesce(originals.identity, copies.identity) as identity,
     copies.crypto_id,
     copies.source,
 
@@ -56,10 +76,15 @@ select
     copies.{{ value }},
     {% endfor %}
     (
-        {% for value in values %}
-        copies.{{ value }} is distinct from originals.{{ value }}
-        or {% endfor -%}
-        abs({{ microseconds_since_epoch('copies.price_at') }} - {{ microseconds_since_epoch('originals.price_at') }}) >= 1000
+        copies.price is distinct from originals.price
+        or (
+            copies.format is distinct from 'page'
+            and (
+                {% for value in values[1:] %}{{ 'or ' if not loop.first }}copies.{{ value }} is distinct from originals.{{ value }}
+                {% endfor %}
+            )
+        )
+        or abs({{ microseconds_since_epoch('copies.price_at') }} - {{ microseconds_since_epoch('originals.price_at') }}) >= 1000
     ) as is_conflicting,
 
     -- when
@@ -74,4 +99,4 @@ select
     copies.element_index,
     copies.element_count
 from copies
-left join originals on copies.price_date = originals.price_date and copies.identity = originals.identity
+left join originals on copies.price_date = originals.price_date and copies.identity = originals.repeated_identity

@@ -4,6 +4,7 @@
     One row per price that counts, by identity: the first in the log wins, however late the next one comes. Identities of one
     day are enough to look at, because the event's date is part of being the same event (some venues start their trade ids anew).
     Of a day's trades only those whose number comes again are looked at: numbers are a quarter of the bytes that identities are.
+    Rows of earlier versions are found by the identity that these gave.
 #}
 with candidates as (
 
@@ -19,7 +20,7 @@ with candidates as (
 
 {% call where_copies_may_be() %}
 {% if is_incremental() %}
-, known as (
+, known as {{ computed_once() }}(
 
     select price_date, identity from {{ this }}
     where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and trade_number in (select trade_number from candidates)
@@ -71,6 +72,9 @@ where occurrence = 1
 {% if is_incremental() %}
     and not exists (
         select 1 from known where known.price_date = candidates.price_date and known.identity = candidates.identity
+    )
+    and not exists (
+        select 1 from known where known.price_date = candidates.price_date and known.identity = candidates.former_identity
     )
 {% endif %}
 {% endcall %}

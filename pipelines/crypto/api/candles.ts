@@ -1,9 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { OperatingError } from "../../../src/errors.ts";
 import type { ApiResource, ReadTables, TableNaming } from "../../../src/pipeline/definition.ts";
+import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { Time } from "../../../src/serve/schemas/values.ts";
-import { decimal, decimalOrNull, quote, time } from "./figures.ts";
+import { decimalOrNull, quote, time } from "./figures.ts";
 import { Candles, INTERVALS, type Candle, type Interval } from "./schemas.ts";
 
 const INTERVAL_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
@@ -79,10 +80,10 @@ async function findCandles(tables: ReadTables, id: string, interval: Interval, {
 function candleOf(row: Record<string, string | null>): Candle {
   return {
     time: time(row["time"] ?? ""),
-    open: decimal(row["open"] ?? ""),
-    high: decimal(row["high"] ?? ""),
-    low: decimal(row["low"] ?? ""),
-    close: decimal(row["close"] ?? ""),
+    open: trimDecimal(row["open"] ?? ""),
+    high: trimDecimal(row["high"] ?? ""),
+    low: trimDecimal(row["low"] ?? ""),
+    close: trimDecimal(row["close"] ?? ""),
     volume: decimalOrNull(row["volume"]),
     price_updates: Number(row["price_updates"]),
   };

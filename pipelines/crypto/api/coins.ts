@@ -1,9 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import type { ApiResource, ReadTables } from "../../../src/pipeline/definition.ts";
+import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { PageQuery } from "../../../src/serve/schemas/values.ts";
 import { EVENT_POSITION } from "../columns.ts";
-import { compareDecimals, decimal, decimalOrNull, numberOrNull, time, timeOrNull } from "./figures.ts";
+import { compareDecimals, decimalOrNull, numberOrNull, time, timeOrNull } from "./figures.ts";
 import { COIN_SORTS, Coin, Coins, type CoinSort } from "./schemas.ts";
 
 const CoinQuery = PageQuery.extend({
@@ -84,7 +85,7 @@ function coinOf(row: Record<string, string | null>): Coin {
     volume_24h: decimalOrNull(row["volume_24h"]),
     market_cap: decimalOrNull(row["market_cap"]),
     is_delisted: row["is_delisted"] === "true",
-    sparkline: (row["sparkline"]?.split(",") ?? []).slice(0, MAX_SPARKS).map(decimal).toReversed(),
+    sparkline: (row["sparkline"]?.split(",") ?? []).slice(0, MAX_SPARKS).map(trimDecimal).toReversed(),
   };
 }
 

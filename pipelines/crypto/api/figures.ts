@@ -1,12 +1,9 @@
+import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
+
 /** From DuckDB's text to the API's. */
 
-/** `104235.100000000000000000` → `104235.1`: the same number, without the zeros that its column's scale adds. */
-export function decimal(text: string): string {
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-}
-
 export function decimalOrNull(text: string | null | undefined): string | null {
-  return text == null ? null : decimal(text);
+  return text == null ? null : trimDecimal(text);
 }
 
 export function numberOrNull(text: string | null | undefined): number | null {

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Alert, Delivery } from "../../alert/alert.ts";
 import type { AlertQuery } from "../../alert/facade.ts";
+import { subjectOfAlerts } from "../../alert/rule-subjects.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
 import { subjectTyped } from "../subject-names.ts";
@@ -52,7 +53,7 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
           return;
         }
         const { subject } = options;
-        const asked = subject === undefined ? options : { ...options, subject: await subjectTyped(options, pipelines, subject) };
+        const asked = subject === undefined ? options : { ...options, subject: await subjectOfAlerts(book, subject, (given) => subjectTyped(options, pipelines, given)) };
         const page = book.listAlerts(queryOf(asked));
         if (output.is_json) output.result(JSON.stringify(page, null, 2));
         else if (page.items.length === 0) output.say("No alert.");

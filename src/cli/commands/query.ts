@@ -1,11 +1,12 @@
 import { Command, Option } from "commander";
-import { neutral } from "../../engine/embedded/safe-csv.ts";
+import { csvValue, neutral } from "../../engine/embedded/safe-csv.ts";
 import { quoteText } from "../../engine/embedded/sql.ts";
 import { messageOf, OperatingError } from "../../errors.ts";
+import { trimDecimal } from "../../pipeline/decimal-text.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";
 import { withLive } from "../live.ts";
-import { columnsOf, trimDecimal } from "../format.ts";
+import { columnsOf } from "../format.ts";
 import { readSql } from "../sql-text.ts";
 import { formatCsv, formatTable } from "../table.ts";
 import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
@@ -51,7 +52,7 @@ Examples:
         if (output.is_json) {
           output.result(JSON.stringify(rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)]))), null, 2));
         } else if (options.csv) {
-          output.result(formatCsv(columns.map(({ name }) => neutral(name)), rows.map((row) => row.map((_, index) => csvValue(columns, row, index)))));
+          output.result(formatCsv(columns.map(({ name }) => neutral(name)), rows.map((row) => row.map((_, index) => csvCell(columns, row, index)))));
         } else {
           output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS), layoutOf(options)));
           const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
@@ -70,9 +71,9 @@ function plainValue(columns: ResultColumns, row: Row, index: number): string | n
   return value !== null && columns[index]?.type.startsWith("DECIMAL") ? trimDecimal(value) : value;
 }
 
-function csvValue(columns: ResultColumns, row: Row, index: number): string | null {
+function csvCell(columns: ResultColumns, row: Row, index: number): string | null {
   const value = plainValue(columns, row, index);
-  return value === null ? null : neutral(value);
+  return value === null ? null : csvValue(value, columns[index]?.type ?? "");
 }
 
 function notOneStatement(count: string): OperatingError {

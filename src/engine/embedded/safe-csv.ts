@@ -5,7 +5,7 @@ import { quoteText } from "./sql.ts";
  * in text too: -5.2 is no formula.
  */
 
-const FORMULA = "^[=+\\-@\\t\\r＝＋－＠]";
+const FORMULA = "^[=+\\-@\\t\\r\\n＝＋－＠]";
 const NUMBER = "[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?";
 /** Types whose text is never a formula. Anything else may hold text of strangers. */
 const SAFE_TYPES = /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|BOOLEAN|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE|UUID|STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\])$/s;
@@ -15,9 +15,14 @@ export interface CsvColumn {
   type: string;
 }
 
-/** Pure: how a text is written. The same rule as in `safeSelect`. */
+/** Pure: how a text or a header is written. */
 export function neutral(text: string): string {
   return new RegExp(FORMULA).test(text) && !new RegExp(`^${NUMBER}$`).test(text) ? `'${text}` : text;
+}
+
+/** Pure: how a value is written, as DuckDB prints it. The same rule as in `safeSelect`. */
+export function csvValue(text: string, type: string): string {
+  return SAFE_TYPES.test(type) ? text : neutral(text);
 }
 
 /** A query over `query(…)` of the same rows, in which no header and no text is a formula. The query stands in a literal. */

@@ -1,5 +1,6 @@
+import { textOf } from "../../alert/evaluate/decimal.ts";
 import { isoFromMicros } from "../../clock.ts";
-import { TICK_DECIMALS, type Tick } from "../../pipeline/definition.ts";
+import type { Tick } from "../../pipeline/definition.ts";
 import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";
 
@@ -28,17 +29,9 @@ export class TickBasket {
       const told = this.#told.get(newest.subject);
       const tick = told?.at_us === newest.at_us && compareEvents(told, newest) > 0 ? told : newest;
       if (told === undefined || compareEvents(tick, told) > 0) this.#told.set(tick.subject, tick);
-      return { id: tick.subject, price: decimalOf(tick.value), price_at: isoFromMicros(tick.at_us), source: tick.source, updates };
+      return { id: tick.subject, price: textOf(tick.value), price_at: isoFromMicros(tick.at_us), source: tick.source, updates };
     });
     this.#newest = new Map();
     return { ticks };
   }
-}
-
-/** A tick's units as decimal text without trailing zeros. */
-export function decimalOf(units: bigint): string {
-  const sign = units < 0n ? "-" : "";
-  const digits = String(units < 0n ? -units : units).padStart(TICK_DECIMALS + 1, "0");
-  const fraction = digits.slice(-TICK_DECIMALS).replace(/0+$/, "");
-  return `${sign}${digits.slice(0, -TICK_DECIMALS)}${fraction === "" ? "" : `.${fraction}`}`;
 }

@@ -1,7 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import type { AlertFacade } from "../../alert/facade.ts";
-import { withSubjectIds } from "../../alert/rule-subjects.ts";
-import { OperatingError } from "../../errors.ts";
+import { subjectOfAlerts, withSubjectIds } from "../../alert/rule-subjects.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
@@ -112,7 +111,10 @@ export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): vo
     summary: "Alerts, newest first",
     query: PageQuery.extend({ rule: z.string().max(200).optional(), subject: z.string().max(200).optional(), state: z.enum(["active", "recovered"]).optional() }),
     response: Alerts,
-    handle: async ({ query: { subject, ...query } }) => alerts.listAlerts(defined({ ...query, subject: await subjectOf(subject) })),
+    handle: async ({ query: { subject: given, ...query } }) => {
+      const subject = given === undefined ? undefined : await subjectOfAlerts(alerts, given, (text) => reader.subject(text));
+      return alerts.listAlerts(defined({ ...query, subject }));
+    },
   });
   register(app, {
     method: "get",
@@ -123,17 +125,6 @@ export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): vo
     response: AlertDetail,
     handle: async ({ params }) => alerts.getAlert(params.id),
   });
-
-  /** Alerts are also about sources, layers and jobs, and about subjects of the past: what is no subject's name is looked for as typed. */
-  async function subjectOf(given: string | undefined): Promise<string | undefined> {
-    if (given === undefined) return undefined;
-    try {
-      return await reader.subject(given);
-    } catch (error) {
-      if (error instanceof OperatingError && error.code === "NO_SUCH_SUBJECT") return given;
-      throw error;
-    }
-  }
 }
 
 function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
