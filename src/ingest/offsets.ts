@@ -1,16 +1,16 @@
-import { LOG_OFFSETS_PROPERTY, offsetsMalformed, placeIn, type Placed } from "../catalog/metadata/log-offsets.ts";
+import { LOG_OFFSETS_PROPERTY, offsetsMalformed, consumedOffsets, type OffsetFields } from "../catalog/metadata/log-offsets.ts";
 import { OperatingError } from "../errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 
-export { LOG_OFFSETS_PROPERTY, placeIn, type Placed };
+export { LOG_OFFSETS_PROPERTY, consumedOffsets, type OffsetFields };
 
 /** Next offset by partition. */
 export type Offsets = ReadonlyMap<number, number>;
 
 /** Throws OFFSETS_MALFORMED. */
-export function readOffsets(table: Placed, topic: string): Map<number, number> {
+export function readOffsets(table: OffsetFields, topic: string): Map<number, number> {
   const offsets = new Map<number, number>();
-  for (const [name, next] of Object.entries(placeIn(table))) {
+  for (const [name, next] of Object.entries(consumedOffsets(table))) {
     const slash = name.lastIndexOf("/");
     const partition = Number(name.slice(slash + 1));
     if (!Number.isSafeInteger(next) || !Number.isInteger(partition)) throw offsetsMalformed(table.properties[LOG_OFFSETS_PROPERTY]);
@@ -20,9 +20,9 @@ export function readOffsets(table: Placed, topic: string): Map<number, number> {
 }
 
 /** The property's next value: other topics keep theirs. */
-export function writeOffsets(table: Placed, topic: string, offsets: Offsets): string {
+export function writeOffsets(table: OffsetFields, topic: string, offsets: Offsets): string {
   const own = Object.fromEntries(Array.from(offsets, ([partition, next]) => [`${topic}/${partition}`, next]));
-  return JSON.stringify({ ...placeIn(table), ...own });
+  return JSON.stringify({ ...consumedOffsets(table), ...own });
 }
 
 export function isSameOffsets(a: Offsets, b: Offsets): boolean {

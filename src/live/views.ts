@@ -2,7 +2,7 @@ import { tableNamed } from "../catalog/errors.ts";
 import type { TableCatalog } from "../catalog/model.ts";
 import type { TailDatabase } from "../engine/embedded/tail-database.ts";
 import { OperatingError } from "../errors.ts";
-import { placeIn } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../ingest/offsets.ts";
 import type { LiveDefinition } from "../pipeline/definition.ts";
 import { leastOf } from "../transform/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
@@ -117,7 +117,7 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
   try {
     const { metadata } = await catalog.loadTable(tableNamed(table));
     const current = metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
-    const place = placeIn(metadata);
+    const place = consumedOffsets(metadata);
     // A table that never got a row has come as far in the log as the others.
     if (!current) return { table, ...NOTHING, place };
     return {

@@ -6,7 +6,7 @@ import type { LoadedTable, TableCatalog } from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import type { OpenLake } from "../engine/open.ts";
 import { OperatingError } from "../errors.ts";
-import { placeIn, type Placed } from "../ingest/offsets.ts";
+import { consumedOffsets, type OffsetFields } from "../ingest/offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import { projectFolder } from "../lake/tools.ts";
@@ -124,8 +124,8 @@ async function tablesIn(catalog: TableCatalog, layers: readonly string[]): Promi
 }
 
 /** In one spelling, whoever wrote it; nothing for a table that does not follow the log. */
-function placeOf(table: Placed): string[] {
-  const offsets = Object.entries(placeIn(table));
+function placeOf(table: OffsetFields): string[] {
+  const offsets = Object.entries(consumedOffsets(table));
   return offsets.length === 0 ? [] : [offsets.map(([name, next]) => `${name}=${next}`).sort().join(",")];
 }
 

@@ -2,7 +2,7 @@ import { isoFromMicros } from "../clock.ts";
 import type { LoadedTable } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
-import { placeIn } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../ingest/offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import { leastOf } from "../transform/offsets.ts";
 import { commitsSince } from "./tables.ts";
@@ -97,7 +97,7 @@ export function placeOf(topic: string, bounds: readonly PartitionBounds[]): Reco
 
 /** Where a layer stands: where the last of its tables that follow the log does. */
 export function slowest(tables: readonly LoadedTable[]): Place {
-  const places = tables.map(({ metadata }) => placeIn(metadata));
+  const places = tables.map(({ metadata }) => consumedOffsets(metadata));
   return leastOf(places.filter((place) => Object.keys(place).length > 0));
 }
 

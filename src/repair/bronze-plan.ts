@@ -4,7 +4,7 @@ import { OperatingError } from "../errors.ts";
 import { decodeBound } from "../iceberg/bounds.ts";
 import { CONTENT, STATUS, type DataFile } from "../iceberg/manifest-model.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
-import { placeIn, readOffsets } from "../ingest/offsets.ts";
+import { consumedOffsets, readOffsets } from "../ingest/offsets.ts";
 import {
   NO_OFFSETS,
   countOffsets,
@@ -99,7 +99,7 @@ export function offsetsOrNone(metadata: TableMetadata, topic: string): Map<numbe
 
 /** By "<topic>/<partition>"; empty where the property is malformed. */
 export function placeOrNone(metadata: TableMetadata): Record<string, number> {
-  return unlessMalformed(() => placeIn(metadata)) ?? {};
+  return unlessMalformed(() => consumedOffsets(metadata)) ?? {};
 }
 
 function unlessMalformed<T>(read: () => T): T | null {

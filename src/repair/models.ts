@@ -1,7 +1,7 @@
 import { tableNamed } from "../catalog/errors.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { OperatingError } from "../errors.ts";
-import { placeIn } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../ingest/offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -121,7 +121,7 @@ async function tablesBehind(
       continue;
     }
     const { metadata } = await catalog.loadTable(tableNamed(table));
-    const offsets = placeIn(metadata);
+    const offsets = consumedOffsets(metadata);
     const is_seed = pipeline.books.tables[table]?.is_seed === true;
     const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !hasConsumed(offsets, target);
     if (is_behind) behind.set(table, sum(offsets));

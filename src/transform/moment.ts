@@ -1,7 +1,7 @@
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { NO_OFFSETS, type OffsetRanges } from "../ingest/offset-ranges.ts";
 import { nameOfTable } from "../catalog/errors.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, placeIn } from "../catalog/metadata/log-offsets.ts";
+import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
@@ -55,7 +55,7 @@ export function chooseMoment(
   { made, unmade, models_version }: AbsentTables,
 ): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
-  const bronze = bronze_table === undefined ? {} : placeIn(bronze_table.metadata);
+  const bronze = bronze_table === undefined ? {} : consumedOffsets(bronze_table.metadata);
   const following = tables
     .filter((loaded) => followsLog(loaded, pipeline))
     .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
@@ -74,7 +74,7 @@ export function chooseMoment(
       bronze,
       lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
-      moving: following.filter(({ loaded }) => keyOf(placeIn(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
+      moving: following.filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
       unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
       damaged: [],
@@ -112,7 +112,7 @@ interface State {
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);
-  const head = placeIn(metadata);
+  const head = consumedOffsets(metadata);
   if (current === null) return [{ snapshot: null, first: {}, last: head }];
   const states: State[] = [];
   const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));

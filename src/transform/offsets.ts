@@ -1,13 +1,13 @@
 import { tableNamed } from "../catalog/errors.ts";
 import type { TableCatalog } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { placeIn } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../ingest/offsets.ts";
 
 /** How far a table has come in the log: the next offset to take, by "<topic>/<partition>"; empty for a table that is not there. */
 export async function logOffsets(catalog: TableCatalog, table: string): Promise<Record<string, number>> {
   try {
     const { metadata } = await catalog.loadTable(tableNamed(table));
-    return placeIn(metadata);
+    return consumedOffsets(metadata);
   } catch (error) {
     if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return {};
     throw error;

@@ -1,6 +1,6 @@
 import type { TableCatalog, TableIdentifier, TableMetadata } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
-import { placeIn } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../ingest/offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import { hasConsumed } from "./offsets.ts";
 
@@ -27,7 +27,7 @@ export async function offsetsBeingRebuilt(catalog: TableCatalog): Promise<Record
     const tables = (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : [];
     for (const identifier of tables) {
       const metadata = await metadataOf(catalog, identifier);
-      const consumed = metadata === null ? {} : placeIn(metadata);
+      const consumed = metadata === null ? {} : consumedOffsets(metadata);
       if (metadata !== null && !hasConsumed(consumed, rebuiltUpTo(metadata))) found.push(consumed);
     }
   }

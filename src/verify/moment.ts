@@ -1,6 +1,6 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { isSameLong } from "../catalog/long.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, placeIn } from "../catalog/metadata/log-offsets.ts";
+import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
@@ -71,7 +71,7 @@ function unreadableTable(table: string, error: OperatingError): Finding {
 
 /** Throws OFFSETS_MALFORMED. */
 function checkOffsets(metadata: TableMetadata): void {
-  placeIn(metadata);
+  consumedOffsets(metadata);
   for (const { summary } of metadata.snapshots) {
     for (const name of [LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY]) parseOffsets(summary[name]);
   }
@@ -111,7 +111,7 @@ export function isKept(metadata: TableMetadata, { "snapshot-id": id }: Snapshot)
 
 function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running: boolean): OperatingError {
   const built = tables.filter((loaded) => followsLog(loaded, pipeline));
-  const offsets = built.map((loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(placeIn(loaded.metadata)) || "none"}`);
+  const offsets = built.map((loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(consumedOffsets(loaded.metadata)) || "none"}`);
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
   const absent = Object.keys(pipeline.books.tables).filter((table) => !names.has(table)).map((table) => `${table}: not made yet`);
   const lines = [...offsets, ...absent].join("\n");
@@ -125,7 +125,7 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
 
 /** Partitions of which a table has consumed more than bronze has, in words; null where there is none. */
 export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | null {
-  const consumed = Object.entries(placeIn(table.metadata)).filter(([partition, next]) => next > (bronze[partition] ?? 0));
+  const consumed = Object.entries(consumedOffsets(table.metadata)).filter(([partition, next]) => next > (bronze[partition] ?? 0));
   return consumed.length === 0 ? null : consumed.map(([partition, next]) => `${partition} up to ${next}, of ${bronze[partition] ?? 0}`).join(", ");
 }
 

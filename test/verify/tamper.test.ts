@@ -13,6 +13,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { modelsVersion } from "../../src/transform/models-version.ts";
 import type { Finding } from "../../src/verify/finding.ts";
+import { rebuild } from "../../src/verify/rebuild.ts";
 import { checkStores } from "../../src/verify/stores.ts";
 import { DAMAGES, dropBuilt, type Damage } from "./damages.ts";
 import { BRONZE, FOREIGN, PreparedLake } from "./prepared-lake.ts";
@@ -128,6 +129,20 @@ test("a snapshot that expires during the deep look is no damage, by what differs
   };
   await assert.rejects(lake.verifyDeepDuring(fail), { code: "REBUILD_FAILED", is_retryable: false });
   await assert.rejects(lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE).then(fail)), overtaken);
+});
+
+test("a rebuild that is stopped leaves nothing, and the folder of one that is killed names its process", async () => {
+  lake.reset();
+  const scratch = temporaryFolder();
+  const bronze = await lake.load(BRONZE);
+  const stop = async () => {
+    assert.match(readdirSync(scratch.path).join(" "), new RegExp(`^coinlake-spill-${process.pid}-\\S+$`));
+    throw new Error("stopped");
+  };
+  const request = { pipeline: crypto, bronze, offsets: {}, s3: null, scratch_folder: scratch.path, progress: () => {} };
+  await assert.rejects(rebuild(request, stop), /stopped/);
+  assert.deepEqual(readdirSync(scratch.path), []);
+  scratch.remove();
 });
 
 test("rows that an earlier version of the models built are no damage, and a note says what differs", async () => {

@@ -12,7 +12,7 @@ export const LOG_OFFSETS_PROPERTY = "coinlake.log-offsets";
 export const PARENT_OFFSETS_SUMMARY = "coinlake.log-offsets-before";
 
 /** The metadata fields that hold a table's consumed log offsets. */
-export type Placed = Pick<TableMetadata, "properties" | "snapshots" | "current-snapshot-id">;
+export type OffsetFields = Pick<TableMetadata, "properties" | "snapshots" | "current-snapshot-id">;
 
 type LogOffsets = Record<string, number>;
 
@@ -20,16 +20,16 @@ type LogOffsets = Record<string, number>;
  * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of what the property and the
  * snapshots say: a writer that was killed between the two has committed its rows. Throws OFFSETS_MALFORMED.
  */
-export function placeIn(table: Placed): LogOffsets {
-  const place = parseOffsets(table.properties[LOG_OFFSETS_PROPERTY]);
+export function consumedOffsets(table: OffsetFields): LogOffsets {
+  const offsets = parseOffsets(table.properties[LOG_OFFSETS_PROPERTY]);
   for (const [name, next] of Object.entries(parseOffsets(newestSummary(table)[LOG_OFFSETS_PROPERTY]))) {
-    place[name] = Math.max(next, place[name] ?? 0);
+    offsets[name] = Math.max(next, offsets[name] ?? 0);
   }
-  return place;
+  return offsets;
 }
 
 /** Of the snapshots that led to the current one, the last that says its offsets: Spark's compactions do not. */
-function newestSummary({ snapshots, "current-snapshot-id": current }: Placed): Readonly<Record<string, string>> {
+function newestSummary({ snapshots, "current-snapshot-id": current }: OffsetFields): Readonly<Record<string, string>> {
   if (!snapshots.some(({ summary }) => summary[LOG_OFFSETS_PROPERTY] !== undefined)) return {};
   const by_id = new Map(snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
   for (let id: Long | null | undefined = current; id !== null && id !== undefined; ) {
@@ -69,7 +69,7 @@ export function recordLogOffsets(updates: readonly Update[], base: TableMetadata
   let before: LogOffsets;
   let after: LogOffsets;
   try {
-    before = placeIn(base);
+    before = consumedOffsets(base);
     after = propertyIn(updates) ?? before;
   } catch (error) {
     if (error instanceof OperatingError && error.code === "OFFSETS_MALFORMED") return updates;

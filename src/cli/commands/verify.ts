@@ -66,7 +66,12 @@ async function verified(options: VerifyCommandOptions, lake: Lake, pipeline: Pip
 }
 
 /** A deep look also takes the checksums that are missing, and forgets those of files that are gone. */
-async function deeply(open: LakeToVerify, pipeline: Pipeline, typed_folder: string, output: Output): Promise<(Verification & { deep: object }) | null> {
+async function deeply(
+  open: LakeToVerify,
+  pipeline: Pipeline,
+  typed_folder: string,
+  output: Output,
+): Promise<(Verification & { deep: object }) | null> {
   const scratch_folder = resolve(typed_folder);
   mkdirSync(scratch_folder, { recursive: true });
   sweepSpill(scratch_folder);
