@@ -21,7 +21,7 @@ export function canonicalLocation(location: string): string {
     .replace(/(?<!:\/)\/+$/, "");
 }
 
-/** Whether the location is strictly below the folder, whatever the path between them is spelled like. */
+/** Whether the location is strictly below the folder, for every spelling of the path between them. */
 export function isBelow(location: string, folder: string): boolean {
   const start = `${canonicalLocation(folder)}/`;
   const canonical = canonicalLocation(location);

@@ -12,7 +12,7 @@ export interface FileDigest {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** A file on this disk is read in pieces, whatever its size; an object is read whole. Throws what the storage throws. */
+/** A file on this disk is read in pieces of any number; an object is read whole. Throws what the storage throws. */
 export async function digestOf(storage: Storage, location: string): Promise<FileDigest> {
   const hash = createHash("sha256");
   let size_bytes = 0;
