@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 /** Small files and folders that a lake cannot do without. Synchronous: they are written once, before anything else runs. */
 
@@ -19,19 +19,51 @@ export function makeFolderDurably(path: string): void {
   for (let folder = resolve(path); dirname(folder) !== folder; folder = dirname(folder)) syncFolder(dirname(folder));
 }
 
-/** Windows cannot open a folder to fsync it; NTFS journals the entry itself. A folder that may not be read holds nothing of ours. */
-function syncFolder(path: string): void {
+/** Makes a file's content durable. */
+export function syncFile(path: string): void {
+  syncOpened(openSync(path, process.platform === "win32" ? "r+" : "r"));
+}
+
+/**
+ * Makes the entries of a folder durable: what was created in it, removed from it, or renamed. Windows cannot open a folder to fsync
+ * it; NTFS journals the entry itself.
+ */
+export function syncFolder(path: string): void {
   if (process.platform === "win32") return;
   let folder: number;
   try {
     folder = openSync(path, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EACCES") return;
+    if (isUnreadableFolder(error)) return;
     throw error;
   }
+  syncOpened(folder);
+}
+
+/** Makes the entries durable that lead from the folder to the paths below it: those of every folder in between, deepest first. */
+export function syncFoldersTo(folder: string, paths: readonly string[]): void {
+  for (const below of foldersTo(paths)) syncFolder(join(folder, below));
+}
+
+/** The folders that hold the paths, which are relative, and all above these; each once, the deepest first, `.` last. Pure. */
+export function foldersTo(paths: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
+  }
+  const depth = (folder: string): number => (folder === "." ? 0 : folder.split(/[/\\]/).length);
+  return [...folders].sort((a, b) => depth(b) - depth(a));
+}
+
+/** Of an error when a folder was opened: a folder that this user may not read is one that this user made nothing in. */
+export function isUnreadableFolder(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EACCES";
+}
+
+function syncOpened(handle: number): void {
   try {
-    fsyncSync(folder);
+    fsyncSync(handle);
   } finally {
-    closeSync(folder);
+    closeSync(handle);
   }
 }

@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { OperatingError, messageOf } from "./errors.ts";
 
 /** SQLite files that one room alone reads and writes: how they are laid out, and how people are told of them. */
@@ -33,15 +34,19 @@ const REMEDIES: Record<Failure, Remedy> = {
 /** Primary result codes of SQLite (sqlite.org/rescode.html); the low byte of the extended code that Node reports. */
 const BUSY = 5;
 const LOCKED = 6;
+const READ_ONLY = 8;
+const CORRUPT = 11;
+const CANNOT_OPEN = 14;
+const NOT_A_DATABASE = 26;
 const FAILURES: ReadonlyMap<number, Failure> = new Map([
   [BUSY, "LOCKED"],
   [LOCKED, "LOCKED"],
-  [8, "READ_ONLY"],
+  [READ_ONLY, "READ_ONLY"],
   [10, "IO_FAILED"],
-  [11, "CORRUPT"],
+  [CORRUPT, "CORRUPT"],
   [13, "DISK_FULL"],
-  [14, "CANNOT_OPEN"],
-  [26, "CORRUPT"],
+  [CANNOT_OPEN, "CANNOT_OPEN"],
+  [NOT_A_DATABASE, "CORRUPT"],
 ]);
 /** The shared-memory file of the WAL could not grow: in practice, the disk is full. */
 const IOERR_SHMSIZE = 4874;
@@ -96,7 +101,7 @@ function noteFile(file: string): void {
 export function openSqliteFileToRead(file: string, format: SqliteFormat, { busy_timeout_ms }: { busy_timeout_ms: number }): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(file, { timeout: busy_timeout_ms, readOnly: true });
+    database = openReadOnly(file, busy_timeout_ms);
     const present = readVersion(database, format.application_id);
     if (present !== format.version) throw formatUnknown(file, format, present);
     return database;
@@ -106,12 +111,55 @@ export function openSqliteFileToRead(file: string, format: SqliteFormat, { busy_
   }
 }
 
+/**
+ * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists. Without one, SQLite
+ * creates `-wal` and `-shm`, and only a connection that may write removes them when it closes. Where the file or its folder is not
+ * writable, no process of this user writes, and the file is read as immutable, without these files. Throws what SQLite throws.
+ */
+export function openReadOnly(file: string, busy_timeout_ms: number): DatabaseSync {
+  if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: busy_timeout_ms });
+  const url = pathToFileURL(file);
+  url.searchParams.set("mode", "rw");
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(url, { timeout: busy_timeout_ms });
+    // The first read opens the WAL.
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return database;
+  } catch (error) {
+    database?.close();
+    if (!isWriteRefused(error)) throw error;
+    url.searchParams.set("mode", "ro");
+    url.searchParams.set("immutable", "1");
+    return new DatabaseSync(url, { readOnly: true, timeout: busy_timeout_ms });
+  }
+}
+
+function isWriteRefused(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== null && [READ_ONLY, CANNOT_OPEN].includes(code & 0xff);
+}
+
+/** Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is locked. */
+export function isSqliteDamage(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== null && [CORRUPT, NOT_A_DATABASE].includes(code & 0xff);
+}
+
+/** Whether a failure to open or read a store is damage to its file; a locked file or a disk that fails is not. */
+export function isStoreDamage(error: unknown): boolean {
+  if (isSqliteDamage(error)) return true;
+  if (!(error instanceof OperatingError)) return false;
+  return /_(?:CORRUPT|FORMAT_UNKNOWN)$/.test(error.code) || isSqliteDamage(error.cause);
+}
+
 /** What SQLite finds wrong with the pages of an open database; empty where they are as they should be. */
 export function damageIn(database: DatabaseSync): string[] {
   try {
     const rows = database.prepare("PRAGMA quick_check(3)").all();
     return rows.map((row) => String(Object.values(row)[0])).filter((text) => text !== "ok");
   } catch (error) {
+    if (!isSqliteDamage(error)) throw error;
     return [messageOf(error)];
   }
 }

@@ -22,6 +22,7 @@ const ROOMS = [
   "live",
   "alert",
   "verify",
+  "repair",
   "schedule",
   "serve",
   "cluster",

@@ -43,7 +43,10 @@
         {% if rows.count > 0 %}
             insert into {{ target }} ({{ names }}) select {{ names }} from {{ stage }};
         {% endif %}
-        call set_iceberg_table_properties({{ target }}, {'{{ offsets_property() }}': '{{ tojson(advanced(begin, end), sort_keys=true) }}'});
+        call set_iceberg_table_properties({{ target }}, {
+            {% if is_built_whole(begin) %}'{{ version_property() }}': '{{ models_version() }}',{% endif %}
+            '{{ offsets_property() }}': '{{ tojson(advanced(begin, end), sort_keys=true) }}'
+        });
     {% endcall %}
     {% do adapter.commit() %}
     {% do remember_offsets(target, advanced(begin, end)) %}

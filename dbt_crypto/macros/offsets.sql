@@ -79,6 +79,17 @@
     {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
 {% endmacro %}
 
+{# Records that bronze has lost, and whose loss a person has acknowledged (`repair --accept-loss`). #}
+{% macro is_lost(bronze) %}
+    {% if not execute or load_relation(bronze) is none %}{{ return('false') }}{% endif %}
+    {% set lost = fromjson(table_property(bronze, 'coinlake.lost-offsets') or '{}') %}
+    {% set ranges = [] %}
+    {% for name, gaps in lost.items() %}
+        {% for gap in gaps %}{% do ranges.append(offsets_between({name: gap[0]}, {name: gap[1]})) %}{% endfor %}
+    {% endfor %}
+    {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
+{% endmacro %}
+
 {# The map after [begin, end): partitions that the batch does not touch stay where they are. #}
 {% macro advanced(begin, end) %}
     {% set offsets = dict(begin) %}

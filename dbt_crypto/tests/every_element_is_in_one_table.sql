@@ -50,6 +50,8 @@ booked_records as (
         on elements.log_topic = oldest_records.log_topic
         and elements.log_partition = oldest_records.log_partition
         and elements.log_offset >= oldest_records.log_offset
+    -- nor are the verdicts on records that bronze has lost, as a person has acknowledged
+    where not {{ is_lost(source('bronze', 'crypto_ticks_raw')) }}
     group by log_topic, log_partition, log_offset
 
 )

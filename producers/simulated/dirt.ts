@@ -45,7 +45,7 @@ const FAULTS: readonly Fault[] = [
   wrong("price_not_positive", "current_price", "0"),
   (quote) => [{ ...changed(quote, { current_price: `-${quote.price}` }), reason: "price_not_positive" }],
   wrong("price_out_of_range", "current_price", "1000000000000"),
-  wrong("price_out_of_range", "current_price", "0.0000000000000000004"),
+  wrong("price_out_of_range", "current_price", "0.0000000000000000000000000000004"),
   wrong("missing_id", "id", "null"),
   wrong("missing_id", "id", null),
   wrong("missing_time", "last_updated", null),

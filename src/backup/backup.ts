@@ -4,7 +4,9 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isoFromMicros } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../catalog/errors.ts";
 import { parseMetadata } from "../catalog/metadata/text.ts";
+import type { LoadedTable } from "../catalog/model.ts";
 import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
 import { readOffsets } from "../ingest/offsets.ts";
 import type { Lake, LakeDescription } from "../lake/lake.ts";
@@ -14,9 +16,11 @@ import { claimMaintenance } from "../maintain/run.ts";
 import { pause } from "../patience.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { StepListener } from "../steps.ts";
+import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
+import { absentTables, chooseMoment } from "../transform/moment.ts";
 import {
   isGone,
   locationOfFile,
@@ -34,9 +38,10 @@ import {
   type StoredFile,
   type TableFile,
 } from "./manifest.ts";
+import { CheckedFile } from "./checked-file.ts";
 import { pathIn, type Root } from "./roots.ts";
 import { copyDatabase, filesOfLake } from "./stores.ts";
-import { inGroups, neededFiles, rootsOf, type NeededFile, type NeededFiles } from "./table-files.ts";
+import { COPIES_AT_ONCE, inGroups, MAX_BYTES_AT_ONCE, neededFiles, rootsOf, type NeededFile, type NeededFiles } from "./table-files.ts";
 
 export interface BackupRequest {
   lake: Lake;
@@ -63,6 +68,11 @@ export interface BackupReport {
   copied_files: number;
   copied_bytes: number;
   copied_parts: number;
+  /**
+   * Whether every table is as one finished increment left it. Otherwise the backup shows a moment within an increment, and the next
+   * `start` of the lake that is restored ends it.
+   */
+  is_between_increments: boolean;
   /** Times that the lake changed under the copy and it was planned again. */
   attempts: number;
 }
@@ -77,8 +87,6 @@ const BETWEEN_TIMEOUT_MS = 60_000;
 const LOOK_MS = 100;
 /** Pieces of databases. Pages stay where they are, so that most pieces of a log are the same at the next backup. */
 const PART_BYTES = 8 * 1024 * 1024;
-/** Each is held in memory whole. */
-const COPIES_AT_ONCE = 3;
 
 /**
  * Copies the lake into the target, beside its writer. Order makes it consistent: the catalog is copied first, then every file of
@@ -150,6 +158,7 @@ class BackupRun {
         copied_files: files,
         copied_bytes: bytes,
         copied_parts: parts,
+        is_between_increments: taken.is_between_increments,
         attempts: attempt,
       };
     }
@@ -181,7 +190,7 @@ class BackupRun {
     const copyOf = (name: string): string => join(scratch, name.replaceAll("/", "_"));
     try {
       step("before stores");
-      await this.#copyCatalog(copyOf("catalog.db"));
+      const is_between_increments = await this.#copyCatalog(copyOf("catalog.db"));
       const needed = await neededFiles(copyOf("catalog.db"), storage, signal);
       const roots = rootsOf(needed, lake.warehouse);
       const files = await this.#copyFiles(needed, roots);
@@ -198,7 +207,7 @@ class BackupRun {
         if (parts !== null) stores.push({ path, parts });
       }
       step("after stores");
-      return { needed, roots, files, stores };
+      return { is_between_increments, needed, roots, files, stores };
     } catch (error) {
       if (!isGone(error)) throw error;
       if (attempt >= MAX_ATTEMPTS) throw fileMissing(error as OperatingError);
@@ -206,29 +215,35 @@ class BackupRun {
     }
   }
 
-  /** An increment commits its tables one after the other, within seconds: while somebody writes the lake, a moment between two is awaited. */
-  async #copyCatalog(to: string): Promise<void> {
+  /**
+   * An increment commits its tables one after the other, within seconds: while somebody writes the lake, a moment between two is awaited.
+   * Returns whether the copy shows one.
+   */
+  async #copyCatalog(to: string): Promise<boolean> {
     const { lake, clock, signal } = this.#request;
     const started_ms = performance.now();
     for (;;) {
       await copyFresh(lake.catalog_file, to);
-      if ((await this.#isBetweenIncrements(to)) || !isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return;
+      if (await this.#isBetweenIncrements(to)) return true;
+      if (!isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return false;
       if (!(await pause(clock, LOOK_MS, signal))) signal.throwIfAborted();
     }
   }
 
-  /** Whether the tables that are reconciled have consumed the same records. */
+  /** By the same rule as `verify`. */
   async #isBetweenIncrements(catalog_file: string): Promise<boolean> {
     const { storage, pipeline } = this.#request;
-    const reconciled = tablesOfBooks(pipeline);
-    const consumed = new Set<string>();
+    const tables: LoadedTable[] = [];
     const { pointers } = readCatalogFile(catalog_file);
-    for (const table of reconciled) {
-      const pointer = pointers.find(({ namespace, name }) => `${namespace}.${name}` === table);
-      const metadata = pointer === undefined ? null : parseMetadata(await storage.read(pointer.metadata_location), pointer.metadata_location);
-      consumed.add(JSON.stringify(metadata === null ? [] : [...readOffsets(metadata, pipeline.topic.name)].sort(([a], [b]) => a - b)));
+    for (const { namespace, name, metadata_location } of pointers) {
+      const identifier = { namespace: [namespace], name };
+      const is_of_pipeline = `${namespace}.${name}` === pipeline.bronze.table || Object.hasOwn(pipeline.books.tables, `${namespace}.${name}`);
+      if (!is_of_pipeline) continue;
+      tables.push({ identifier, metadata_location, metadata: parseMetadata(await storage.read(metadata_location), metadata_location) });
     }
-    return consumed.size <= 1;
+    const absent = absentTables(tables.map(({ identifier }) => nameOfTable(identifier)), pipeline);
+    const moment = chooseMoment(tables, pipeline, { made: [], unmade: absent, models_version: null });
+    return moment !== null && moment.moving.length === 0;
   }
 
   #overtaken(attempt: number, why: string): null {
@@ -250,7 +265,7 @@ class BackupRun {
         copied.push(await this.#copyFile(file, roots, checksums.get(canonicalLocation(file.location))));
         progress?.(copied.length, files.size);
       },
-      COPIES_AT_ONCE,
+      { at_once: COPIES_AT_ONCE, max_bytes: MAX_BYTES_AT_ONCE, sizeOf: ({ size_bytes }) => size_bytes ?? 0 },
     );
     return copied.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -264,17 +279,37 @@ class BackupRun {
     const known = this.#known.get(path);
     const is_known = known !== undefined && this.#present.get(stored) === known.size_bytes && (size_bytes ?? known.size_bytes) === known.size_bytes;
     if (is_known) return known;
-    const bytes = await storage.read(location);
-    if (size_bytes !== null && bytes.length !== size_bytes) throw damaged(`${location} has ${bytes.length} bytes, and the table's metadata says ${size_bytes}`);
-    const file = { path, size_bytes: bytes.length, sha256: sha256(bytes) };
-    if (committed !== undefined && file.sha256 !== committed) throw damaged(`${location} is not as it was committed: its checksum differs`);
-    if (await this.#put(stored, bytes, file.sha256)) {
+    const source = new CheckedFile(storage, location, { size_bytes, sha256: committed ?? null });
+    if (!(await this.#hasWhole(stored, source))) {
+      await this.#replace(stored, source.pieces());
       this.#copied.files += 1;
-      this.#copied.bytes += bytes.length;
+      this.#copied.bytes += source.digest.size_bytes;
     }
+    const file = { path, ...source.digest };
+    this.#present.set(stored, file.size_bytes);
     this.#known.set(path, file);
     step("inside files");
     return file;
+  }
+
+  /** Whether a run that was killed left the file, whole. */
+  async #hasWhole(stored: string, source: CheckedFile): Promise<boolean> {
+    const { target } = this.#request;
+    const present = this.#present.get(stored);
+    if (present === undefined || present !== (await source.size())) return false;
+    await source.check();
+    if ((await digestOf(target.storage, stored)).sha256 !== source.digest.sha256) return false;
+    // That run may have been killed before it was durable.
+    await target.storage.sync(stored);
+    return true;
+  }
+
+  /** What a killed run left cut off is replaced. */
+  async #replace(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    const { target } = this.#request;
+    if (this.#present.has(location)) await deleteOwnFiles({ storage: target.storage, warehouse: null }, target.root, [location]);
+    this.#present.delete(location);
+    await target.storage.write(location, content);
   }
 
   async #storeParts(file: string): Promise<Part[]> {
@@ -301,13 +336,14 @@ class BackupRun {
     }
   }
 
-  /** False where the target has it: a killed run left it, whole; what it left cut off is replaced. */
+  /** False where the target has it: a killed run left it, whole. */
   async #put(location: string, bytes: Uint8Array, digest: string): Promise<boolean> {
     const { target } = this.#request;
-    const present = this.#present.get(location);
-    if (present === bytes.length && sha256(await target.storage.read(location)) === digest) return false;
-    if (present !== undefined) await deleteOwnFiles({ storage: target.storage, warehouse: null }, target.root, [location]);
-    await target.storage.write(location, bytes);
+    if (this.#present.get(location) === bytes.length && sha256(await target.storage.read(location)) === digest) {
+      await target.storage.sync(location);
+      return false;
+    }
+    await this.#replace(location, bytes);
     this.#present.set(location, bytes.length);
     return true;
   }
@@ -345,6 +381,7 @@ class BackupRun {
 }
 
 interface Taken {
+  is_between_increments: boolean;
   needed: NeededFiles;
   roots: Root[];
   files: TableFile[];
@@ -359,13 +396,6 @@ function coversRest(log_file: string, { tables }: NeededFiles, { bronze, topic }
     const consumed = offsets.get(partition) ?? 0;
     return begin <= consumed && consumed <= end;
   });
-}
-
-/** Those that `verify` compares. */
-function tablesOfBooks({ books }: BackupRequest["pipeline"]): string[] {
-  const { accepted, duplicates, refused, balances } = books;
-  const compared = balances.flatMap(({ left, right }) => `${left} ${right}`.match(/\b(?:silver|gold)\.\w+/g) ?? []);
-  return [...new Set([accepted, duplicates, refused, ...compared])];
 }
 
 async function copyFresh(from: string, to: string): Promise<void> {
@@ -406,12 +436,6 @@ function fileMissing(cause: OperatingError): OperatingError {
 
 function databaseMissing({ folder }: Lake, name: string): OperatingError {
   return new OperatingError("DATABASE_MISSING", `${join(folder, name)} is missing: a backup of this lake would not be whole`, {
-    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
-  });
-}
-
-function damaged(message: string): OperatingError {
-  return new OperatingError("TABLE_FILE_DAMAGED", message, {
     next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
   });
 }

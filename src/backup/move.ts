@@ -1,20 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { syncFile, syncFolder, syncFoldersTo } from "../durable-file.ts";
 import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
 import { OperatingError } from "../errors.ts";
-import { idAt, isSameFolder, locationOf } from "../lake/identity.ts";
+import { idAt, isInside, isSameFolder, locationOf, movedFrom } from "../lake/identity.ts";
 import { describedAt, descriptionOf, writeDescription, type LakeDescription } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import type { StepListener } from "../steps.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { RelocatedStorage } from "../storage/relocated.ts";
 import type { Storage } from "../storage/storage.ts";
-import { openStaging, syncFile, syncFolder } from "./placing.ts";
+import { MARKER, openStaging } from "./placing.ts";
 import { relocateTables, type Superseded } from "./relocate.ts";
 import { forgetPending, removeSuperseded } from "./restore.ts";
 import { locatorOf } from "./roots.ts";
-import { copyDatabase, filesOfLake } from "./stores.ts";
+import { copyDatabase, filesAt, filesOfLake } from "./stores.ts";
 
 export interface MoveRequest {
   /** The lake's folder, where it is now. */
@@ -62,7 +63,7 @@ export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolea
 /**
  * Moves a lake to another folder: a copy is made beside the new place, table files as links where both are on one disk; it is renamed
  * into place, which is the moment of the move, and then the old folder is deleted. Until that moment the lake is where it was. Throws
- * LAKE_IN_USE, TARGET_NOT_EMPTY, TARGET_INSIDE.
+ * LAKE_IN_USE, TARGET_NOT_EMPTY, TARGET_INSIDE, NOT_COPYABLE.
  */
 export async function moveTo(request: MoveRequest, target: string): Promise<MoveReport> {
   const { step } = request;
@@ -72,16 +73,17 @@ export async function moveTo(request: MoveRequest, target: string): Promise<Move
   try {
     const description = identified(folder);
     const from = placeOf(folder, description);
-    const moved_to = description.moving_to;
-    if (moved_to !== undefined && description.id !== undefined && idAt(moved_to) === description.id) {
+    const moved_to = movedFrom(folder, description);
+    if (moved_to !== null) {
       // A run that was killed after the move has left the old folder.
       claim.release();
       rmSync(folder, { recursive: true, force: true });
       return { from, to: moved_to, tables: 0 };
     }
-    if (`${resolve(target)}/`.startsWith(`${resolve(folder)}/`)) throw targetInside(target, folder);
+    if (isInside(target, folder)) throw targetInside(target, folder);
     const staging = openStaging({ folder: target, source: `move ${description.id ?? ""} from ${from}`, activity: "move" });
     try {
+      staging.begin();
       if (staging.is_resumed) emptyStaging(staging.folder);
       await copyInto(request, staging.folder, description);
       const superseded = await relocateIn({ ...request, folder: staging.folder }, { description, from, to: staging.place, present: staging.folder });
@@ -162,7 +164,7 @@ async function copyInto({ folder, signal, progress }: MoveRequest, staging: stri
     await copyDatabase(join(folder, name), join(staging, name));
     syncFile(join(staging, name));
   }
-  const tables = warehouse === undefined && existsSync(join(folder, "warehouse")) ? walk(folder, "warehouse") : [];
+  const tables = warehouse === undefined && existsSync(join(folder, "warehouse")) ? filesAt(folder, "warehouse") : [];
   const files = [...others, ...tables];
   for (const [index, path] of files.entries()) {
     signal.throwIfAborted();
@@ -173,7 +175,7 @@ async function copyInto({ folder, signal, progress }: MoveRequest, staging: stri
       syncFile(join(staging, path));
     }
   }
-  for (const path of new Set(files.map((file) => dirname(file)))) syncFolder(join(staging, path));
+  syncFoldersTo(staging, [...databases, ...files]);
   progress?.(files.length, files.length);
 }
 
@@ -187,15 +189,8 @@ function isLinked(from: string, to: string): boolean {
   }
 }
 
-function walk(folder: string, path: string): string[] {
-  return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((entry) => {
-    const name = `${path}/${entry.name}`;
-    return entry.isDirectory() ? walk(folder, name) : entry.isFile() ? [name] : [];
-  });
-}
-
 function emptyStaging(folder: string): void {
-  for (const name of readdirSync(folder)) if (!name.startsWith("owner.") && name !== "unfinished.json") rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of readdirSync(folder)) if (!name.startsWith("owner.") && name !== MARKER) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /** From its writer and from maintenance. */

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, rmdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { replaceFileDurably, syncFolder } from "../durable-file.ts";
 import { OperatingError } from "../errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 
@@ -14,13 +15,21 @@ export interface Staging {
   folder: string;
   /** Whether an earlier run for the same source was cut off here. */
   is_resumed: boolean;
+  /** Locations outside of the folder at which this run, or the earlier one, may have made files. */
+  own: ReadonlySet<string>;
+  /** Marks the folder as this run's, before anything is put into it or anywhere else: what is refused before leaves no trace of a run. */
+  begin(): void;
+  /** Before a file is made outside of the folder. */
+  addOwn(location: string): void;
+  /** The file was there already: somebody else made it. */
+  removeOwn(location: string): void;
   /** Renames the folder into its place, durably. Throws what the disk throws. */
   put(): void;
   release(): void;
 }
 
-/** In a staging folder: what it is filled from. */
-const MARKER = "unfinished.json";
+/** In a staging folder: what it is filled from, and below it a line for each file made elsewhere. */
+export const MARKER = "unfinished.json";
 
 export interface StagingRequest {
   /** Of the lake to be. */
@@ -38,17 +47,35 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
     mkdirSync(dirname(wanted), { recursive: true });
     const parent = realpathSync(dirname(wanted));
     const [place, staged] = [join(parent, basename(wanted)), join(parent, `.${basename(wanted)}.unfinished`)];
-    const is_resumed = existsSync(staged) && readMarker(staged) === source;
-    const is_foreign = existsSync(staged) && !is_resumed && readdirSync(staged).some((name) => !name.startsWith("owner."));
-    if (is_foreign) throw foreignLeftovers(staged);
+    refuseForeign(staged, source);
     mkdirSync(staged, { recursive: true });
     const claim = claimFolder(staged, activity);
     if (claim === null) throw inUse(staged);
-    writeFileSync(join(staged, MARKER), `${JSON.stringify({ source })}\n`);
+    const found = readMarker(staged);
+    if (found !== null && found.source !== source) {
+      claim.release();
+      throw foreignLeftovers(staged);
+    }
+    const own = new Set(found?.own);
+    const record = (line: object): void => appendFileSync(join(staged, MARKER), `${JSON.stringify(line)}\n`);
     return {
       place,
       folder: staged,
-      is_resumed,
+      is_resumed: found !== null,
+      own,
+      begin() {
+        const lines = [{ source }, ...[...own].map((location) => ({ own: location }))];
+        replaceFileDurably(join(staged, MARKER), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      },
+      addOwn(location) {
+        if (own.has(location)) return;
+        record({ own: location });
+        own.add(location);
+      },
+      removeOwn(location) {
+        record({ foreign: location });
+        own.delete(location);
+      },
       put() {
         if (existsSync(place)) rmdirSync(place);
         syncFolder(staged);
@@ -68,26 +95,34 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
   }
 }
 
-/** Makes a file's content durable; of a folder its entries. */
-export function syncFile(path: string): void {
-  const handle = openSync(path, "r");
+/** Null where there is none, or where it was cut off while it was made. */
+function readMarker(folder: string): { source: string; own: string[] } | null {
   try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-export function syncFolder(path: string): void {
-  if (process.platform !== "win32") syncFile(path);
-}
-
-function readMarker(folder: string): string | null {
-  try {
-    return (JSON.parse(readFileSync(join(folder, MARKER), "utf8")) as { source: string }).source;
+    const [first = "", ...lines] = readFileSync(join(folder, MARKER), "utf8").split("\n");
+    const { source } = JSON.parse(first) as { source: string };
+    return { source, own: ownIn(lines) };
   } catch {
     return null;
   }
+}
+
+/** A location that is recorded as another's is not this run's. The last line may be cut off: what it names was not written yet. */
+function ownIn(lines: readonly string[]): string[] {
+  const own = new Set<string>();
+  for (const line of lines.slice(0, -1)) {
+    const { own: mine, foreign } = JSON.parse(line) as { own?: string; foreign?: string };
+    if (mine !== undefined) own.add(mine);
+    if (foreign !== undefined) own.delete(foreign);
+  }
+  return [...own];
+}
+
+function refuseForeign(folder: string, source: string): void {
+  if (!existsSync(folder)) return;
+  const marker = readMarker(folder);
+  if (marker?.source === source) return;
+  const is_empty = readdirSync(folder).every((name) => name.startsWith("owner.") || (name.startsWith(MARKER) && marker === null));
+  if (!is_empty) throw foreignLeftovers(folder);
 }
 
 function notEmpty(folder: string): OperatingError {

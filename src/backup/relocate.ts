@@ -19,9 +19,9 @@ import {
 } from "../iceberg/relocate.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
 import type { StepListener } from "../steps.ts";
+import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
-import { sha256 } from "./manifest.ts";
 
 export interface Relocation {
   /** The catalog of the tables; no process has it open. */
@@ -89,8 +89,7 @@ async function relocateChecksums(
   const gone = new Set(superseded.flatMap(({ locations }) => locations.map(canonicalLocation)));
   const kept = checksums.map((checksum) => ({ ...checksum, location: canonicalLocation(locate(checksum.location)) })).filter(({ location }) => !gone.has(location));
   for (const location of written) {
-    const bytes = await storage.read(location);
-    kept.push({ location: canonicalLocation(location), size_bytes: bytes.length, sha256: sha256(bytes), taken_by: "commit" });
+    kept.push({ location: canonicalLocation(location), ...(await digestOf(storage, location)), taken_by: "commit" });
   }
   return kept;
 }

@@ -2,14 +2,16 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { syncFile, syncFoldersTo } from "../durable-file.ts";
 import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
 import { OperatingError } from "../errors.ts";
 import { describedAt, writeDescription } from "../lake/lake.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { StepListener } from "../steps.ts";
+import { Digest, digestOf } from "../storage/digest.ts";
 import { locationOfPath } from "../storage/file/location.ts";
+import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
-import { RelocatedStorage } from "../storage/relocated.ts";
 import type { Storage } from "../storage/storage.ts";
 import {
   isGone,
@@ -18,7 +20,6 @@ import {
   locationOfPart,
   manifestNumbers,
   newestManifests,
-  readIfThere,
   readManifest,
   readMarker,
   sha256,
@@ -28,10 +29,11 @@ import {
   type StoredFile,
   type TableFile,
 } from "./manifest.ts";
-import { openStaging, syncFile, syncFolder, type Staging } from "./placing.ts";
+import { MARKER, openStaging, type Staging } from "./placing.ts";
+import { OwnedStorage } from "./owned.ts";
 import { relocateTables, type Superseded } from "./relocate.ts";
 import { locatorOf } from "./roots.ts";
-import { inGroups } from "./table-files.ts";
+import { COPIES_AT_ONCE, inGroups, MAX_BYTES_AT_ONCE } from "./table-files.ts";
 
 export interface RestoreRequest {
   source: BackupPlace;
@@ -59,8 +61,6 @@ export interface RestoreReport {
   files: number;
 }
 
-const COPIES_AT_ONCE = 3;
-
 /**
  * Makes a lake of a backup, with a new id: from then on it and the lake that was backed up are two. Every byte is checked
  * against the backup's checksums. It is filled beside its place and renamed into it at the end; a run that was killed is gone on with,
@@ -72,7 +72,10 @@ export async function restore(request: RestoreRequest): Promise<RestoreReport> {
   const source = `${request.source.root} ${manifest.number} to ${request.warehouse ?? "its folder"}`;
   const staging = openStaging({ folder: request.folderOf(manifest.lake.name), source, activity: "restore" });
   try {
-    return await new Restoring(request, manifest, staging).all();
+    const restoring = new Restoring(request, manifest, staging);
+    await restoring.refuseForeign();
+    staging.begin();
+    return await restoring.all();
   } finally {
     staging.release();
   }
@@ -84,7 +87,7 @@ class Restoring {
   readonly #staging: Staging;
   /** Location of the tables-to-be. */
   readonly #warehouse: string;
-  readonly #storage: RelocatedStorage;
+  readonly #storage: OwnedStorage;
 
   constructor(request: RestoreRequest, manifest: BackupManifest, staging: Staging) {
     this.#request = request;
@@ -92,7 +95,7 @@ class Restoring {
     this.#staging = staging;
     this.#warehouse = request.warehouse ?? locationOfPath(join(staging.place, "warehouse"));
     const present = request.warehouse ?? locationOfPath(join(staging.folder, "warehouse"));
-    this.#storage = new RelocatedStorage(request.storage, { future: this.#warehouse, present });
+    this.#storage = new OwnedStorage(request.storage, { future: this.#warehouse, present }, request.warehouse === null ? null : staging);
   }
 
   async all(): Promise<RestoreReport> {
@@ -105,11 +108,17 @@ class Restoring {
       ...this.#request,
       catalog_file: join(this.#staging.folder, "catalog.db"),
       storage: this.#storage,
-      present: (location) => this.#storage.present(location),
+      present: (location) => {
+        // The engine asks for what it reads, which is a copy of the backup's, and for what it writes.
+        this.#storage.own(location);
+        return this.#storage.present(location);
+      },
       locate: locatorOf(roots, this.#warehouse),
       progress: () => {},
     });
-    await removeSuperseded(this.#storage, superseded, this.#warehouse);
+    const isOwn = (location: string): boolean => this.#storage.isOwn(location);
+    const made = superseded.map(({ folder, locations }) => ({ folder, locations: locations.filter(isOwn) }));
+    await removeSuperseded(this.#storage, made, this.#warehouse);
     forgetPending(this.#staging.folder);
     const id = randomUUID();
     const { name: _name, warehouse: _old, ...description } = lake;
@@ -126,18 +135,26 @@ class Restoring {
     return { number, created_at, folder: this.#staging.place, id, tables: superseded.length, files: files.length };
   }
 
+  /** A folder in S3 holds nothing but what an earlier run has put there. Writes nothing. Throws WAREHOUSE_NOT_EMPTY. */
+  async refuseForeign(): Promise<void> {
+    const { warehouse } = this.#request;
+    if (warehouse === null) return;
+    for await (const { location } of this.#storage.list(this.#warehouse)) {
+      if (!this.#storage.isOwn(location)) throw warehouseNotEmpty(warehouse, location);
+    }
+  }
+
   /** Leaves of a killed run what the backup has too; what it had rewritten is written again. */
   async #clean(): Promise<void> {
     const { folder, is_resumed } = this.#staging;
-    const { warehouse } = this.#request;
-    if (is_resumed) {
-      const kept = new Set(["warehouse", "owner.db", "owner.txt", "unfinished.json"]);
-      for (const name of readdirSync(folder)) if (!kept.has(name) && !name.startsWith("owner.db")) rmSync(join(folder, name), { recursive: true, force: true });
-    }
-    const wanted = new Set(this.#manifest.files.map(({ path }) => `${this.#warehouse}/${path}`));
+    if (!is_resumed) return;
+    const kept = new Set(["warehouse", "owner.txt", MARKER]);
+    for (const name of readdirSync(folder)) if (!kept.has(name) && !name.startsWith("owner.db")) rmSync(join(folder, name), { recursive: true, force: true });
+    const wanted = new Set(this.#manifest.files.map(({ path }) => canonicalLocation(`${this.#warehouse}/${path}`)));
     const unwanted: string[] = [];
-    for await (const { location } of this.#storage.list(this.#warehouse)) if (!wanted.has(location)) unwanted.push(location);
-    if (unwanted.length > 0 && warehouse !== null && !is_resumed) throw warehouseNotEmpty(warehouse);
+    for await (const { location } of this.#storage.list(this.#warehouse)) {
+      if (!wanted.has(canonicalLocation(location)) && this.#storage.isOwn(location)) unwanted.push(location);
+    }
     await deleteOwnFiles({ storage: this.#storage, warehouse: null }, this.#warehouse, unwanted);
   }
 
@@ -154,18 +171,20 @@ class Restoring {
         step("inside restore");
         progress?.((done += 1), files.length);
       },
-      COPIES_AT_ONCE,
+      { at_once: COPIES_AT_ONCE, max_bytes: MAX_BYTES_AT_ONCE, sizeOf: ({ size_bytes }) => size_bytes },
     );
   }
 
   async #copyFile(file: TableFile): Promise<void> {
     const location = `${this.#warehouse}/${file.path}`;
-    if (this.#staging.is_resumed) {
-      const present = await readIfThere(this.#storage, location);
-      if (present !== null && sha256(present) === file.sha256) return;
+    if (this.#staging.is_resumed && (await this.#storage.statOf(location)) !== null) {
+      const { sha256: digest } = await digestOf(this.#storage, location);
+      // The run that wrote it may have been killed before it was durable.
+      if (digest === file.sha256) return await this.#storage.sync(location);
+      if (!this.#storage.isOwn(location)) throw warehouseNotEmpty(this.#warehouse, location);
       await deleteOwnFiles({ storage: this.#storage, warehouse: null }, this.#warehouse, [location]);
     }
-    await this.#storage.write(location, await this.#read(locationOfFile(this.#request.source, file.path), file));
+    await this.#storage.write(location, this.#piecesOf(locationOfFile(this.#request.source, file.path), file));
   }
 
   async #assemble({ path, parts }: StoredFile): Promise<void> {
@@ -178,7 +197,20 @@ class Restoring {
     } finally {
       await handle.close();
     }
-    syncFolder(dirname(file));
+    syncFoldersTo(this.#staging.folder, [path]);
+  }
+
+  /** Ends with an error where the file differs from its checksum: then nothing is written. */
+  async *#piecesOf(location: string, expected: Part): AsyncGenerator<Uint8Array> {
+    const { source } = this.#request;
+    const digest = new Digest();
+    try {
+      for await (const piece of source.storage.readPieces(location)) yield digest.add(piece);
+    } catch (error) {
+      throw isGone(error) ? damaged(`${location} is missing`) : error;
+    }
+    const { size_bytes, sha256: found } = digest.end();
+    if (size_bytes !== expected.size_bytes || found !== expected.sha256) throw damaged(`${location} differs from its checksum`);
   }
 
   async #read(location: string, { sha256: expected, size_bytes }: Part): Promise<Uint8Array> {
@@ -228,6 +260,8 @@ function damaged(message: string): OperatingError {
   });
 }
 
-function warehouseNotEmpty(warehouse: string): OperatingError {
-  return new OperatingError("WAREHOUSE_NOT_EMPTY", `${warehouse} has files in it`, { next_step: "Name an empty folder of a bucket with --warehouse." });
+function warehouseNotEmpty(warehouse: string, found: string): OperatingError {
+  return new OperatingError("WAREHOUSE_NOT_EMPTY", `${warehouse} has files in it that this restore did not put there, such as ${found}`, {
+    next_step: "Name an empty folder of a bucket with --warehouse.",
+  });
 }

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
-import { backup, DatabaseSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
+import { backup, type DatabaseSync } from "node:sqlite";
 import { OperatingError, messageOf } from "../errors.ts";
+import { openReadOnly } from "../sqlite-file.ts";
 
 /** The files of a lake's folder beside its tables. */
 export interface LakeFiles {
@@ -17,19 +17,31 @@ const LEFT_OUT = new Set(["lake.json", "owner.db", "owner.txt", "warehouse", "db
 const LEFT_OUT_ENDINGS = /(?:-wal|-shm|-journal|\.tmp)$/;
 const FIRST = "catalog.db";
 const LAST = "log.db";
+const BUSY_TIMEOUT_MS = 5_000;
 
+/** Throws NOT_COPYABLE. */
 export function filesOfLake(folder: string): LakeFiles {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !LEFT_OUT.has(name) && !LEFT_OUT_ENDINGS.test(name));
   const databases = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".db")).map(({ name }) => name);
   const rank = (name: string): number => (name === FIRST ? 0 : name === LAST ? 2 : 1);
-  const others = entries.filter(({ name }) => !databases.includes(name)).flatMap((entry) => (entry.isDirectory() ? below(folder, entry.name) : entry.isFile() ? [entry.name] : []));
+  const others = entries.filter(({ name }) => !databases.includes(name)).flatMap((entry) => filesOf(folder, entry.name, entry));
   return { databases: databases.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)), others: others.sort() };
 }
 
-function below(folder: string, path: string): string[] {
-  return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((entry) => {
-    const name = `${path}/${entry.name}`;
-    return entry.isDirectory() ? below(folder, name) : entry.isFile() ? [name] : [];
+/** Paths below the folder of all files at and below `path`, with forward slashes. Throws NOT_COPYABLE rather than leave something out. */
+export function filesAt(folder: string, path: string): string[] {
+  return filesOf(folder, path, lstatSync(join(folder, path)));
+}
+
+function filesOf(folder: string, path: string, entry: Dirent | Stats): string[] {
+  if (entry.isFile()) return [path];
+  if (!entry.isDirectory()) throw notCopyable(join(folder, path), entry.isSymbolicLink());
+  return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((below) => filesOf(folder, `${path}/${below.name}`, below));
+}
+
+function notCopyable(path: string, is_link: boolean): OperatingError {
+  return new OperatingError("NOT_COPYABLE", `${path} is ${is_link ? "a symbolic link" : "neither a file nor a folder"}, and the copy of a lake would not hold it`, {
+    next_step: is_link ? "Put what it leads to in its place, or remove it, then try again." : "Remove it, then try again.",
   });
 }
 
@@ -40,7 +52,7 @@ function below(folder: string, path: string): string[] {
 export async function copyDatabase(from: string, to: string): Promise<void> {
   let source: DatabaseSync | undefined;
   try {
-    source = openForCopy(from);
+    source = openReadOnly(from, BUSY_TIMEOUT_MS);
     await backup(source, to, { rate: 0x7fff_ffff });
   } catch (error) {
     throw new OperatingError("DATABASE_NOT_COPIED", `${from} could not be copied to ${to}: ${messageOf(error)}`, {
@@ -50,26 +62,5 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
     });
   } finally {
     source?.close();
-  }
-}
-
-/**
- * Leaves the folder as it was. Of a database that a process has open the files beside it exist; of one that nobody has open they are
- * removed again when this connection, which may write, is closed; where it may not, nobody can write, and no files are needed.
- */
-function openForCopy(file: string): DatabaseSync {
-  if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-  const url = pathToFileURL(file);
-  url.searchParams.set("mode", "rw");
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(url, { timeout: 5_000 });
-    database.prepare("select count(*) from sqlite_schema").get();
-    return database;
-  } catch {
-    database?.close();
-    url.searchParams.set("mode", "ro");
-    url.searchParams.set("immutable", "1");
-    return new DatabaseSync(url, { readOnly: true });
   }
 }

@@ -25,6 +25,9 @@ export interface NeededFiles {
 }
 
 const READS_AT_ONCE = 8;
+/** Files that are copied side by side, and their bytes: an object in S3 is held in memory whole. */
+export const COPIES_AT_ONCE = 3;
+export const MAX_BYTES_AT_ONCE = 256 * 1024 * 1024;
 
 /** Every file of every retained snapshot of the tables that a copy of the catalog names. Throws FILE_NOT_FOUND where one expired meanwhile. */
 export async function neededFiles(catalog_file: string, storage: Storage, signal: AbortSignal): Promise<NeededFiles> {
@@ -65,9 +68,36 @@ export function rootsOf({ files, tables }: NeededFiles, warehouse: string): Root
   return roots;
 }
 
-export async function inGroups<T>(items: readonly T[], signal: AbortSignal, work: (item: T) => Promise<void>, at_once = READS_AT_ONCE): Promise<void> {
-  for (let start = 0; start < items.length; start += at_once) {
+export interface Grouping<T> {
+  at_once: number;
+  /** Of a group of more than one. */
+  max_bytes: number;
+  sizeOf(item: T): number;
+}
+
+const READS: Grouping<unknown> = { at_once: READS_AT_ONCE, max_bytes: Infinity, sizeOf: () => 0 };
+
+export async function inGroups<T>(items: readonly T[], signal: AbortSignal, work: (item: T) => Promise<void>, grouping: Grouping<T> = READS): Promise<void> {
+  for (const group of groupsOf(items, grouping)) {
     signal.throwIfAborted();
-    await Promise.all(items.slice(start, start + at_once).map(work));
+    await Promise.all(group.map(work));
   }
+}
+
+/** In their order. Pure. */
+export function groupsOf<T>(items: readonly T[], { at_once, max_bytes, sizeOf }: Grouping<T>): T[][] {
+  const groups: T[][] = [];
+  let group_bytes = 0;
+  for (const item of items) {
+    const group = groups.at(-1);
+    const size_bytes = sizeOf(item);
+    if (group === undefined || group.length === at_once || group_bytes + size_bytes > max_bytes) {
+      groups.push([item]);
+      group_bytes = size_bytes;
+    } else {
+      group.push(item);
+      group_bytes += size_bytes;
+    }
+  }
+  return groups;
 }

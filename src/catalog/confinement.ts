@@ -1,3 +1,4 @@
+import { canonicalScheme } from "../storage/location.ts";
 import { badRequest } from "./errors.ts";
 import type { TableMetadata, Update } from "./model.ts";
 
@@ -13,18 +14,15 @@ const PATH_PROPERTIES = ["write.data.path", "write.metadata.path", "write.object
 /** Characters that engines misread in a location, or decode before they open it. */
 const UNSAFE_CHARACTERS = /[\p{Cc}\\%#?*[\]]/u;
 
-/** One spelling for each location: Hadoop writes `file:/x` and `s3a://x` for `file:///x` and `s3://x`. */
-export function canonicalLocation(location: string): string {
-  return location
-    .replace(/^file:(?:\/\/(?:localhost)?)?(?=\/)/i, "file://")
-    .replace(/^s3[an]?:\/\//i, "s3://")
-    .replace(/(?<!:\/)\/+$/, "");
+/** One spelling for the location of a folder. Empty segments within the path stay, to be refused: in S3 they name another object. */
+export function canonicalFolder(location: string): string {
+  return canonicalScheme(location).replace(/(?<!:\/)\/+$/, "");
 }
 
 /** Whether the location is strictly below the folder, for every spelling of the path between them. */
 export function isBelow(location: string, folder: string): boolean {
-  const start = `${canonicalLocation(folder)}/`;
-  const canonical = canonicalLocation(location);
+  const start = `${canonicalFolder(folder)}/`;
+  const canonical = canonicalFolder(location);
   if (!canonical.startsWith(start)) return false;
   const below = canonical.slice(start.length);
   return !UNSAFE_CHARACTERS.test(below) && below.split("/").every((segment) => !["", ".", ".."].includes(segment));
@@ -39,7 +37,7 @@ export function checkBelow(location: unknown, folder: string, what: string): voi
 
 /** Whether one folder is the other, or inside it. Some file systems ignore case and how characters are composed. */
 export function overlaps(a: string, b: string): boolean {
-  const fold = (location: string) => `${canonicalLocation(location).normalize("NFC").toLowerCase()}/`;
+  const fold = (location: string) => `${canonicalFolder(location).normalize("NFC").toLowerCase()}/`;
   return fold(a).startsWith(fold(b)) || fold(b).startsWith(fold(a));
 }
 
@@ -48,12 +46,12 @@ export function foldersOf(metadata: TableMetadata, pointer: string): string[] {
   const files = [pointer, ...filesNamedIn(metadata).map(([, location]) => location)];
   const properties = PATH_PROPERTIES.flatMap((name) => metadata.properties[name] ?? []);
   const folders = files.flatMap((file) => (typeof file === "string" ? tableFolderOf(file) : []));
-  return [...new Set([metadata.location, ...folders, ...properties].map(canonicalLocation))];
+  return [...new Set([metadata.location, ...folders, ...properties].map(canonicalFolder))];
 }
 
 /** The folder of the table that a file below `metadata/` belongs to. */
 export function tableFolderOf(file: string): string {
-  const folder = canonicalLocation(file).replace(/\/[^/]*$/, "");
+  const folder = canonicalFolder(file).replace(/\/[^/]*$/, "");
   return folder.replace(/\/metadata$/, "");
 }
 

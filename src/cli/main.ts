@@ -2,7 +2,6 @@ import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
-import { OperatingError } from "../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -15,6 +14,7 @@ import { moveCommand } from "./commands/move.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
+import { repairCommand } from "./commands/repair.ts";
 import { restoreCommand } from "./commands/restore.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { sqlWorkerCommand } from "./commands/sql-worker.ts";
@@ -22,6 +22,7 @@ import { startCommand } from "./commands/start.ts";
 import { streamsCommand } from "./commands/streams.ts";
 import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
+import { exitCodeOf } from "./exit-code.ts";
 import { explain, usageError } from "./output.ts";
 import { VERSION } from "./version.ts";
 
@@ -72,6 +73,7 @@ export function program(): Command {
     .addCommand(rulesCommand(pipelines, withCommon))
     .addCommand(alertsCommand(pipelines, withCommon))
     .addCommand(verifyCommand(pipelines, withCommon))
+    .addCommand(repairCommand(pipelines, withCommon))
     .addCommand(qualityCommand(pipelines, withCommon))
     .addCommand(dbtCommand(pipelines, withoutJson))
     .addCommand(transformCommand(pipelines, withCommon))
@@ -86,10 +88,7 @@ export function program(): Command {
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
 
-/** Names that mean nothing, or several things. */
-const TYPED_WRONG: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
-
-/** Exit code 0 only on success; 1 for what went wrong, 2 for what was typed wrong. */
+/** Exit code 0 only on success; 1 for a failure, 2 for wrong input, 75 where `verify` could not verify and may be tried again. */
 async function main(): Promise<void> {
   try {
     await strict(program()).parseAsync();
@@ -97,7 +96,7 @@ async function main(): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {
       process.stderr.write(`${explain(error)}\n`);
-      process.exitCode = error instanceof OperatingError && TYPED_WRONG.has(error.code) ? 2 : 1;
+      process.exitCode = exitCodeOf(error);
     }
   }
 }

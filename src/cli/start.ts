@@ -8,7 +8,7 @@ import { QuerySession } from "../engine/embedded/session.ts";
 import { keepMemoryReleased } from "../engine/embedded/release-memory.ts";
 import { sweepSpill } from "../engine/embedded/spill.ts";
 import { OperatingError, messageOf } from "../errors.ts";
-import { claimLake, claimSource } from "../lake/ownership.ts";
+import { claimFolder, claimLake, claimSource } from "../lake/ownership.ts";
 import { listLakes, rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { ask, type Answer } from "../query/ask.ts";
@@ -38,6 +38,7 @@ import { FirstAnswers } from "./first-answers.ts";
 import { followLog, type ServerRequest } from "./following.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
+import { recoverLake } from "./recover.ts";
 import { warnOfSilentRules } from "./silent-rules.ts";
 import { Status } from "./status.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
@@ -77,16 +78,19 @@ export async function start(request: StartRequest): Promise<void> {
   const is_new = !listLakes(data_folder).includes(lake_name);
   const lake = lakeFor(request, { kind, lake_name });
   const claims: { release(): void }[] = [];
-  let is_open = false;
+  let [is_claimed, is_open] = [false, false];
   try {
     // Who transforms is the tables' one writer.
     if (request.is_transforming) claims.push(claimLake(lake, "start"));
+    is_claimed = claims.length > 0;
     if (lake.profile === "cluster" && request.is_producing) claims.push(claimSource(lake, "start"));
     // The server itself starts only when dbt has compiled.
     if (server !== null) await checkPort(server);
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
     const step = instruction ? killAt(instruction) : nobodyListens;
+    // Whoever transforms owns the lake.
+    if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
     is_open = true;
     try {
@@ -96,10 +100,24 @@ export async function start(request: StartRequest): Promise<void> {
       await open.close();
     }
   } finally {
-    for (const claim of claims) claim.release();
     // One that never opened would count as a lake at the next start, which then finds no first start to fall back at.
-    if (is_new && !is_open) rmSync(lake.folder, { recursive: true, force: true });
+    if (is_new && !is_open) removeUnopened(lake, claims, is_claimed);
+    for (const claim of claims) claim.release();
   }
+}
+
+/** A lake that this run made, unless another process has it by now: while this one has it, nobody has put anything into it. */
+function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_claimed: boolean): void {
+  try {
+    const claim = is_claimed ? undefined : claimFolder(folder, "start");
+    if (claim === null) return;
+    if (claim !== undefined) claims.push(claim);
+  } catch {
+    // Nobody has it: the folder could not even be claimed, of which the failure tells.
+  }
+  // Windows removes no file that is open.
+  if (process.platform === "win32") for (const claim of claims.splice(0)) claim.release();
+  rmSync(folder, { recursive: true, force: true });
 }
 
 async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {

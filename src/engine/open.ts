@@ -12,7 +12,7 @@ import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { FileStorage } from "../storage/file/storage.ts";
-import { tellingOfDeletions } from "../storage/telling.ts";
+import { withDeletionListener } from "../storage/deletions.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -64,8 +64,8 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   const token = catalogTokenFrom(env);
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const files = s3 === null ? new FileStorage() : new S3Storage(s3);
-  const { store, ledger, log, cluster } = await openParts(lake, env, step, files);
-  const storage = ledger === null ? files : tellingOfDeletions(files, (location) => ledger.forget(location));
+  const { store, ledger, log, cluster } = await openParts(lake, { env, step, warn }, files);
+  const storage = ledger === null ? files : withDeletionListener(files, (location) => ledger.forget(location));
   const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
   const catalog = new Catalog({
     store,
@@ -89,7 +89,11 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   }
 }
 
-async function openParts(lake: Lake, env: Environment, step: StepListener, files: Storage): Promise<Parts> {
+async function openParts(
+  lake: Lake,
+  { env, step, warn }: Required<Pick<OpenLakeOptions, "env" | "step" | "warn">>,
+  files: Storage,
+): Promise<Parts> {
   if (lake.profile === "cluster") {
     // The clients of Kafka and Spark take a moment to load, which an embedded lake is not to wait for.
     const { openClusterParts } = await import("./cluster/parts.ts");
@@ -99,7 +103,7 @@ async function openParts(lake: Lake, env: Environment, step: StepListener, files
   const checksums = new SqliteChecksums(lake.catalog_file);
   try {
     const log = openSqliteLog({ file: lake.log_file, step });
-    return { store, ledger: new ChecksumLedger(files, checksums), log, cluster: null };
+    return { store, ledger: new ChecksumLedger(files, checksums, warn), log, cluster: null };
   } catch (error) {
     checksums.close();
     store.close();

@@ -1,7 +1,7 @@
 import type { ChecksumStore, FileChecksum } from "../catalog/checksums.ts";
 import type { CommittedTable } from "../catalog/commit.ts";
 import { canonicalLong } from "../catalog/long.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
 import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -19,12 +19,15 @@ const MAX_FORGOTTEN = 512;
 export class ChecksumLedger {
   readonly #storage: Storage;
   readonly #checksums: ChecksumStore;
+  readonly #warn: (message: string) => void;
   readonly #forgotten = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(storage: Storage, checksums: ChecksumStore) {
+  /** `warn` is told of checksums of deleted files that could not be removed, as a sentence. */
+  constructor(storage: Storage, checksums: ChecksumStore, warn: (message: string) => void = () => {}) {
     this.#storage = storage;
     this.#checksums = checksums;
+    this.#warn = warn;
   }
 
   /** Resolves when the checksums are stored. Throws what storage and store throw, but for files that have expired meanwhile. */
@@ -34,16 +37,27 @@ export class ChecksumLedger {
     return recorded;
   }
 
-  /** The file is deleted: its checksum goes with the next change of the store. */
+  /** The file is deleted: its checksum goes with the next change of the store. Never throws: the deletion has succeeded. */
   forget(location: string): void {
     this.#forgotten.add(canonicalLocation(location));
-    if (this.#forgotten.size >= MAX_FORGOTTEN) this.#store([]);
+    // Where the store fails, not at every deletion from then on.
+    if (this.#forgotten.size % MAX_FORGOTTEN === 0) this.#storeForgotten();
   }
 
   async close(): Promise<void> {
     await this.#queue;
-    this.#store([]);
+    this.#storeForgotten();
     this.#checksums.close();
+  }
+
+  /** A checksum whose file is gone misleads nobody: `verify` looks only at files that a table names. */
+  #storeForgotten(): void {
+    if (this.#forgotten.size === 0) return;
+    try {
+      this.#store([]);
+    } catch (error) {
+      this.#warn(`The checksums of ${this.#forgotten.size} deleted files could not be removed yet: ${messageOf(error)}.`);
+    }
   }
 
   async #recordTables(tables: readonly CommittedTable[]): Promise<void> {
@@ -62,8 +76,8 @@ export class ChecksumLedger {
 
   #store(added: readonly FileChecksum[]): void {
     const removed = [...this.#forgotten];
+    this.#checksums.change({ added: added.filter(({ location }) => !this.#forgotten.has(location)), removed });
     this.#forgotten.clear();
-    this.#checksums.change({ added: added.filter(({ location }) => !removed.includes(location)), removed });
   }
 
   /** Of snapshots that the commit joined into one, the manifests still carry their ids. */

@@ -53,14 +53,9 @@ class Joined {
     yield this.#count(fileHeader());
     for (const file of files) {
       const bytes = await storage.read(file.file_path);
-      const footer = this.#suitable(bytes, file, first);
+      const { footer, pieces } = this.#moved(bytes, file, first);
       first ??= footer;
-      for (const group of footer.row_groups) {
-        this.offsets.push(this.size_bytes);
-        const moved = moveRowGroup(bytes, group, this.size_bytes, this.#row_groups.length);
-        this.#row_groups.push(moved.group);
-        for (const piece of moved.pieces) yield this.#count(piece);
-      }
+      for (const piece of pieces) yield this.#count(piece);
     }
     if (first !== null) yield this.#count(fileEnd(first, this.#row_groups));
   }
@@ -70,13 +65,25 @@ class Joined {
     return bytes;
   }
 
-  /** A damaged file does not suit either: who reads its values says what is wrong with it. */
-  #suitable(bytes: Uint8Array, file: DataFile, first: Footer | null): Footer {
+  /**
+   * The parts of the file that are copied. A damaged file does not suit either: who reads its values says what is wrong with it. No part
+   * is written before all are found, so that a write that fails is never taken for a file that does not suit.
+   */
+  #moved(bytes: Uint8Array, file: DataFile, first: Footer | null): { footer: Footer; pieces: Uint8Array[] } {
     this.is_unsuitable = true;
     const footer = readFooter(bytes);
     if (footer === null || !this.#isSuitable(footer, file, first)) throw new RangeError(`${file.file_path} cannot be joined to others`);
+    const pieces: Uint8Array[] = [];
+    let offset = this.size_bytes;
+    for (const group of footer.row_groups) {
+      this.offsets.push(offset);
+      const moved = moveRowGroup(bytes, group, offset, this.#row_groups.length);
+      this.#row_groups.push(moved.group);
+      pieces.push(...moved.pieces);
+      offset += moved.pieces.reduce((sum, { length }) => sum + length, 0);
+    }
     this.is_unsuitable = false;
-    return footer;
+    return { footer, pieces };
   }
 
   #isSuitable(footer: Footer, file: DataFile, first: Footer | null): boolean {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { OperatingError } from "../errors.ts";
@@ -34,8 +34,8 @@ export function checkLocation(found: Found): void {
   const { folder, identity } = found;
   const location = identity?.location ?? locationInPointers(found) ?? folder;
   if (!isSameFolder(location, folder)) throw movedAway(found, location);
-  const moved_to = identity?.moving_to;
-  if (moved_to !== undefined && idAt(moved_to) === identity?.id) throw movedOn(found, moved_to);
+  const moved_to = identity === null ? null : movedFrom(folder, identity);
+  if (moved_to !== null) throw movedOn(found, moved_to);
 }
 
 /** Where a lake without an identity has its tables: what its pointers say, else where it is. */
@@ -54,6 +54,25 @@ export function isSameFolder(a: string, b: string): boolean {
     // One of them does not exist.
     return false;
   }
+}
+
+/** Whether a path, which need not exist yet, is the folder or lies in it, with symbolic links and other spellings resolved. */
+export function isInside(path: string, folder: string): boolean {
+  let existing = resolve(path);
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  for (let above = realpathSync(existing); ; above = dirname(above)) {
+    if (isSameFolder(above, folder)) return true;
+    if (dirname(above) === above) return false;
+  }
+}
+
+/**
+ * Where the lake of this folder went: set where `move` has finished, and the folder is what it left. A lake that somebody moved by hand
+ * to where it was going is not left over.
+ */
+export function movedFrom(folder: string, { id, moving_to }: Partial<LakeIdentity>): string | null {
+  if (id === undefined || moving_to === undefined || idAt(moving_to) !== id) return null;
+  return isInside(moving_to, folder) ? null : moving_to;
 }
 
 /** The id of the lake in a folder; null where there is none. */

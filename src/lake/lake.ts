@@ -59,6 +59,8 @@ export const DEFAULT_DATA_FOLDER = ".coinlake";
 /** Property of a namespace in a metastore that others may use too: the lake whose tables it holds. */
 export const LAKE_PROPERTY = "coinlake.lake";
 const DESCRIPTION_FILE = "lake.json";
+/** What a lake without its description needs. */
+const BRING_BACK = "Bring the lake back with `npm run -s coinlake -- restore` from a backup, or put back a copy of its lake.json";
 const CURRENT_FILE = "current";
 
 function paths(data_folder: string, name: string, description: LakeDescription): Lake {
@@ -103,8 +105,8 @@ export function readDescription(data_folder: string, name: string): LakeDescript
   } catch {
     // Told below, like a description that parses to something else.
   }
-  throw new OperatingError("LAKE_UNREADABLE", `${file} does not describe a lake that this version can read.`, {
-    next_step: "Restore the file from a backup, or use another folder with --data.",
+  throw new OperatingError("LAKE_UNREADABLE", `${file} does not describe a lake that this version can read`, {
+    next_step: `${BRING_BACK}; or use another folder with --data.`,
   });
 }
 
@@ -116,20 +118,24 @@ export function listLakes(data_folder: string): string[] {
       .filter((name) => !name.startsWith(".") && existsSync(join(data_folder, name, DESCRIPTION_FILE)))
       .sort();
   } catch (error) {
-    throw new OperatingError("FOLDER_NOT_READABLE", `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}.`, {
+    throw new OperatingError("FOLDER_NOT_READABLE", `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}`, {
       next_step: "Give the folder that holds the lakes with --data.",
       cause: error,
     });
   }
 }
 
-/** Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_ELSEWHERE, LAKE_MOVED. */
+/**
+ * Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_DESCRIPTION_MISSING rather than make a new
+ * lake of what may be another's files, LAKE_ELSEWHERE, LAKE_MOVED.
+ */
 export function openOrCreateLake(data_folder: string, { name, kind, pipeline, profile = "embedded", warehouse = null }: LakeRequest): Lake {
   const found = readDescription(data_folder, name);
   if (found === null) {
     const created: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
     // Refuses a path that engines misread before anything is made.
     const { folder } = paths(data_folder, name, { ...created, location: join(resolve(data_folder), name) });
+    refuseFilled(folder);
     makeFolder(folder);
     const description = profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
     writeDescription(folder, description);
@@ -140,12 +146,12 @@ export function openOrCreateLake(data_folder: string, { name, kind, pipeline, pr
   if (lake.kind !== kind || lake.pipeline !== pipeline || lake.profile !== profile) {
     throw new OperatingError(
       "LAKE_OF_ANOTHER_KIND",
-      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ${kind} data of ${pipeline} (${profile}).`,
+      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ${kind} data of ${pipeline} (${profile})`,
       { next_step: "Use another folder with --data: real, replayed and simulated data never share a lake." },
     );
   }
   if (warehouse !== null && lake.warehouse !== warehouse) {
-    throw new OperatingError("LAKE_ELSEWHERE", `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}.`, {
+    throw new OperatingError("LAKE_ELSEWHERE", `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}`, {
       next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
     });
   }
@@ -192,7 +198,7 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
   const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
   throw new OperatingError(
     "NO_LAKE",
-    names.length > 0 && !wanted ? `No lake of those in ${resolve(data_folder)} is named as the last one started.` : `${missing} in ${resolve(data_folder)}.`,
+    names.length > 0 && !wanted ? `No lake of those in ${resolve(data_folder)} is named as the last one started` : `${missing} in ${resolve(data_folder)}`,
     {
       next_step:
         names.length > 0
@@ -205,6 +211,19 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
 /** Makes this the lake that commands mean when they name none. */
 export function rememberAsCurrent(data_folder: string, lake: Lake): void {
   replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
+}
+
+/** What a start leaves that was killed before it had written the description. */
+const OF_A_NEW_LAKE = new Set([`${DESCRIPTION_FILE}.tmp`, "owner.db", "owner.db-journal", "owner.txt"]);
+
+function refuseFilled(folder: string): void {
+  if (!existsSync(folder)) return;
+  const found = readdirSync(folder).find((name) => !OF_A_NEW_LAKE.has(name));
+  if (found === undefined) return;
+  const message = `${folder} holds ${found} and no ${DESCRIPTION_FILE}, so a new lake there could take another's files for its own`;
+  throw new OperatingError("LAKE_DESCRIPTION_MISSING", message, {
+    next_step: `${BRING_BACK}; for a new lake use another folder with --data.`,
+  });
 }
 
 function makeFolder(folder: string): void {

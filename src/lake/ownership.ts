@@ -86,7 +86,7 @@ export function isOwned(lake: Lake): boolean {
 }
 
 function inUse(lake: Lake): OperatingError {
-  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}.`, {
+  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}`, {
     next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
     is_retryable: true,
   });

@@ -24,6 +24,10 @@ export class RelocatedStorage implements Storage {
     return this.#storage.read(this.present(location));
   }
 
+  readPieces(location: string): AsyncIterable<Uint8Array> {
+    return this.#storage.readPieces(this.present(location));
+  }
+
   statOf(location: string): Promise<FileStat | null> {
     return this.#storage.statOf(this.present(location));
   }

@@ -7,6 +7,11 @@
 export interface Storage {
   /** The whole of a regular file. Throws FILE_NOT_FOUND, NOT_A_FILE (a folder, pipe or device), FILE_TOO_LARGE. */
   read(location: string): Promise<Uint8Array>;
+  /**
+   * A regular file in pieces, whatever its size. An object comes as one piece. Throws FILE_NOT_FOUND, NOT_A_FILE; a reader that takes
+   * no more pieces leaves nothing open.
+   */
+  readPieces(location: string): AsyncIterable<Uint8Array>;
   /** Null where there is no regular file. */
   statOf(location: string): Promise<FileStat | null>;
   /**

@@ -24,6 +24,12 @@ export function recordsAhead(consumed: Record<string, number>, available: Record
   return Object.entries(available).reduce((records, [partition, next]) => records + Math.max(0, next - (consumed[partition] ?? 0)), 0);
 }
 
+/** By partition the greater of the two. */
+export function greatestOf(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return Object.fromEntries(names.map((name) => [name, Math.max(a[name] ?? 0, b[name] ?? 0)]));
+}
+
 /** The place up to which every one of the tables has come. */
 export function leastOf(places: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const [first = {}, ...others] = places;

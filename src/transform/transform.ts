@@ -5,7 +5,9 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../steps.ts";
 import { placeOf, placesIn } from "./carried.ts";
 import type { DbtEngine } from "./engine.ts";
-import { hasConsumed, logOffsets, recordsAhead } from "./offsets.ts";
+import { hasConsumed, leastOf, logOffsets, recordsAhead } from "./offsets.ts";
+import { reachableOffsets } from "./reachable.ts";
+import { offsetsBeingRebuilt } from "./rebuilding.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
 
 export interface TransformOptions {
@@ -50,10 +52,9 @@ export class Transform {
     this.#step = step;
   }
 
-  /** How many records of bronze silver's verdict tables lack. */
+  /** How many records of bronze silver's verdict tables lack, or a table that is being built again. */
   async waitingRecords(): Promise<number> {
-    const { accepted } = this.#pipeline.books;
-    return recordsAhead(await logOffsets(this.#catalog, accepted), await logOffsets(this.#catalog, this.#pipeline.bronze.table));
+    return recordsAhead(await this.#reachedBy(null), await this.#placeOf("bronze"));
   }
 
   /** Whether there are tables to test. */
@@ -108,9 +109,11 @@ export class Transform {
     return this.#worker.run(this.#engine === "spark" ? [...TEST, ...SIDE_BY_SIDE] : TEST);
   }
 
-  /** A whole run moves all tables together: one tells of them all. */
+  /** A whole run moves all tables together: one tells of them all, but for those that a repair has set back. */
   async #reachedBy(layer: Layer): Promise<Record<string, number>> {
-    return layer === null ? logOffsets(this.#catalog, this.#pipeline.books.accepted) : this.#placeOf(layer);
+    if (layer !== null) return this.#placeOf(layer);
+    const accepted = await logOffsets(this.#catalog, this.#pipeline.books.accepted);
+    return leastOf([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 
   /** Of all tables: those that lag behind the others, after a failed increment, move alone for a while. */
@@ -122,7 +125,7 @@ export class Transform {
 
   /** Up to where all of a layer has come. */
   async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
-    return layer === "bronze" ? logOffsets(this.#catalog, this.#pipeline.bronze.table) : placeOf(this.#catalog, layer);
+    return layer === "bronze" ? reachableOffsets(this.#catalog, this.#pipeline.bronze.table) : placeOf(this.#catalog, layer);
   }
 }
 

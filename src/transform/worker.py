@@ -5,7 +5,7 @@ Called with the project's folder, and the file that keeps what was parsed for th
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
     <- {"finished": "crypto_elements"}                          as nodes finish
     <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
-       and, where the command was to compile: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
+       and, where the command was to list nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; to compile: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 
 Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
 process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
@@ -74,6 +74,11 @@ def relations(manifest, results):
     models = [relation(result.node, result.node.compiled_code) for result in results if result.node.resource_type == "model"]
     seeds = [relation(node) for node in manifest.nodes.values() if node.resource_type == "seed"]
     return [*map(relation, manifest.sources.values()), *seeds, *models]
+
+
+def json_lines(lines):
+    """What `ls` printed, as it was asked for."""
+    return [json.loads(line) for line in lines]
 
 
 def forget_places():
@@ -198,6 +203,8 @@ def main():
         }
         if command["args"][0] == "compile":
             answer["relations"] = relations(parsed.result, results)
+        if command["args"][0] == "ls" and outcome.success:
+            answer["listed"] = json_lines(outcome.result)
         # What the results refer to is freed before the memory is measured.
         del runner, outcome, results
         close_engine()

@@ -11,6 +11,7 @@ import { OperatingError } from "../errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
+import { modelsVersion } from "./models-version.ts";
 import { endLeftStatements, remoteInSession } from "./spark-session.ts";
 
 export interface NodeResult {
@@ -49,6 +50,13 @@ export interface CommandResult {
   nodes: NodeResult[];
   /** Of a compilation only. */
   relations?: CompiledRelation[];
+  /** Of `ls --output json` only: the nodes selected. */
+  listed?: ListedNode[];
+}
+
+export interface ListedNode {
+  schema: string;
+  alias: string;
 }
 
 export interface DbtOptions {
@@ -81,11 +89,12 @@ export function dbtPython(engine: DbtEngine): string {
 }
 
 /** What dbt's processes need to know; the profile reads it. */
-export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder">): NodeJS.ProcessEnv {
+export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "project">): NodeJS.ProcessEnv {
   mkdirSync(options.folder, { recursive: true });
   return {
     ...process.env,
     ...engineEnvironment(options.engine),
+    COINLAKE_MODELS_VERSION: modelsVersion(join(projectFolder(), options.project)),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     // dbt rotates its log at this size, and keeps five of them.
@@ -146,6 +155,7 @@ type Message = {
   rss_bytes?: number | null;
   nodes?: NodeResult[];
   relations?: CompiledRelation[];
+  listed?: ListedNode[];
 };
 
 interface Waiting {
@@ -328,7 +338,7 @@ export class DbtWorker {
     });
   }
 
-  #answer({ success, seconds, cpu_seconds, error, rss_bytes, nodes, relations }: Message): void {
+  #answer({ success, seconds, cpu_seconds, error, rss_bytes, nodes, relations, listed }: Message): void {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#answered += 1;
@@ -340,7 +350,10 @@ export class DbtWorker {
           is_retryable: true,
         }),
       );
-    } else waiting?.resolve({ is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [], ...(relations && { relations }) });
+    } else {
+      const effort = { is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [] };
+      waiting?.resolve({ ...effort, ...(relations && { relations }), ...(listed && { listed }) });
+    }
   }
 
   #death(error: Error | null, code: number | null, signal: string | null): OperatingError {

@@ -4,7 +4,7 @@ import { quoteName, quoteText } from "../engine/embedded/sql.ts";
 import type { TableMetadata } from "../catalog/model.ts";
 import type { BuiltTable } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
-import type { HeldTable } from "./moment.ts";
+import type { HeldTable } from "../transform/moment.ts";
 
 /** What the rebuilt tables' catalog is attached as. */
 export const REBUILT = "rebuilt";

@@ -1,22 +1,34 @@
+import { tmpdir } from "node:os";
+import type { Catalog } from "../catalog/catalog.ts";
 import type { FileChecksum } from "../catalog/checksums.ts";
-import type { LoadedTable } from "../catalog/model.ts";
+import type { LoadedTable, TableMetadata } from "../catalog/model.ts";
 import type { LakeToVerify } from "../engine/open-to-verify.ts";
 import { OperatingError } from "../errors.ts";
-import { canonicalLocation } from "../storage/location.ts";
+import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { MODELS_VERSION_PROPERTY } from "../transform/models-version.ts";
 import { compareWithLog } from "./against-log.ts";
 import { checkChecksums } from "./checksums.ts";
 import { compareTable, REBUILT } from "./compare.ts";
+import { checkMetadata } from "./files.ts";
 import { tableFinding, type Finding } from "./finding.ts";
-import type { Moment } from "./moment.ts";
+import type { Moment } from "../transform/moment.ts";
+import { loadNamespaces, type LoadedLake } from "./moment.ts";
 import { rebuild, type Rebuilt, type RebuildRequest } from "./rebuild.ts";
-import { beginVerification, type OpenVerification, type Verification, type VerifyOptions } from "./verify.ts";
+import { checkLogPages } from "./stores.ts";
+import { beginVerification, throwIfOvertaken, type OpenVerification, type Verification, type VerifyOptions } from "./verify.ts";
 
 export type Phase = "checksums of files" | "bronze against the log" | "rebuilding silver and gold (records)" | "comparing tables";
+
+/** Of the models and seeds that built the oldest rows of a table, and of the file that a seed was loaded from. */
+const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
 
 export interface DeepOptions extends VerifyOptions {
   /** Builds silver and gold again; by dbt where it is left out. */
   rebuild?: (request: RebuildRequest) => Promise<Rebuilt>;
+  /** Where the tables that are built again lie meanwhile; the system's temporary folder where it is left out. */
+  scratch_folder?: string;
+  /** Called often; what it throws ends the verification. */
   progress?: (phase: Phase, done: number, total: number | null) => void;
 }
 
@@ -35,7 +47,7 @@ export interface DeepVerification extends Verification {
 
 /**
  * As `verify`, and beyond it: every file against the checksum of its commit, bronze against the log, and silver and gold against what
- * the models make of bronze, row by row. Reads only; safe beside a running pipeline. Throws what `verify` throws, MODEL_FAILED.
+ * the models make of bronze, row by row. Reads only; safe beside a running pipeline. Throws what `verify` throws, REBUILD_FAILED.
  */
 export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options: DeepOptions = {}): Promise<DeepVerification> {
   const progress = options.progress ?? (() => {});
@@ -43,6 +55,7 @@ export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options
   const { checks, figures, findings, notes, moment, session } = begun;
   const deep: DeepVerification["deep"] = { files_checked: 0, taken: [], outdated: [], log_records_compared: 0, tables_compared: 0 };
   try {
+    findings.push(...checkLogPages(open.lake));
     if (moment === null || session === null) return { checks, figures, findings, notes, deep };
     const damaged = await checkAllFiles(open, moment, deep, findings, progress);
     const readable = new Set([...begun.readable].filter((table) => !damaged.has(table)));
@@ -55,6 +68,7 @@ export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options
       deep.log_records_compared = compared.compared;
     }
     await compareTables(open, pipeline, { ...begun, readable, moment, session }, options, deep);
+    if (findings.length > 0) await throwIfOvertaken(open, moment);
     return { checks, figures, findings: withoutRepeats(findings), notes, deep };
   } finally {
     begun.close();
@@ -63,7 +77,9 @@ export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options
 
 /** The tables whose data files must not be read. */
 async function checkAllFiles(open: LakeToVerify, moment: Moment, deep: DeepVerification["deep"], findings: Finding[], progress: NonNullable<DeepOptions["progress"]>): Promise<Set<string>> {
-  const tables = [...moment.tables.values()].map(({ loaded }) => loaded);
+  const others = await tablesOutsideLayers(open);
+  findings.push(...others.damaged.flatMap((damaged) => damaged.findings));
+  const tables = [...[...moment.tables.values()].map(({ loaded }) => loaded), ...others.tables];
   const result = await checkChecksums(tables, {
     storage: open.storage,
     checksums: open.checksums,
@@ -73,18 +89,32 @@ async function checkAllFiles(open: LakeToVerify, moment: Moment, deep: DeepVerif
   findings.push(...result.findings);
   deep.files_checked = result.checked;
   deep.taken = result.taken;
-  deep.outdated = await outdatedChecksums(open, tables, result.needed);
+  deep.outdated = await outdatedChecksums(open, result.needed);
   return new Set(result.findings.flatMap(({ table }) => (table === null ? [] : [table])));
 }
 
-/** A file that a commit has brought meanwhile is not known here, and is there: it is none of them. */
-async function outdatedChecksums({ checksums, storage }: LakeToVerify, tables: readonly LoadedTable[], needed: ReadonlySet<string>): Promise<string[]> {
-  const candidates = new Set((checksums?.locations() ?? []).filter((location) => !needed.has(location)));
-  if (candidates.size === 0) return [];
-  for (const { metadata } of tables) {
-    for await (const { location } of storage.list(metadata.location)) candidates.delete(canonicalLocation(location));
+/** Tables of namespaces that the pipeline does not know: another client of the catalog created them. */
+async function tablesOutsideLayers(open: LakeToVerify): Promise<LoadedLake> {
+  const { catalog } = open;
+  if (catalog === null) return { tables: [], damaged: [] };
+  const others = (await namespacesBelow(catalog, [])).filter(([name, ...rest]) => rest.length > 0 || !LAYERS.some((layer) => layer === name));
+  return loadNamespaces(catalog, others, (loaded, table) => checkMetadata(loaded, table, open));
+}
+
+async function namespacesBelow(catalog: Catalog, parent: readonly string[]): Promise<string[][]> {
+  const { items } = await catalog.listNamespaces(parent);
+  const below = [];
+  for (const namespace of items) below.push(namespace, ...(await namespacesBelow(catalog, namespace)));
+  return below;
+}
+
+/** Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was dropped. */
+async function outdatedChecksums({ checksums, storage }: LakeToVerify, needed: ReadonlySet<string>): Promise<string[]> {
+  const outdated = [];
+  for (const location of checksums?.locations() ?? []) {
+    if (!needed.has(location) && (await storage.statOf(location)) === null) outdated.push(location);
   }
-  return [...candidates];
+  return outdated;
 }
 
 async function reload({ catalog }: LakeToVerify, { identifier }: LoadedTable): Promise<LoadedTable | null> {
@@ -113,9 +143,11 @@ async function compareTables(open: LakeToVerify, pipeline: Pipeline, held: Held,
     bronze: bronze.loaded,
     offsets: moment.built,
     s3: open.s3,
+    scratch_folder: options.scratch_folder ?? tmpdir(),
     progress: (done) => progress("rebuilding silver and gold (records)", done, total),
   };
-  const rebuilt = await (options.rebuild ?? rebuild)(request);
+  const rebuilt = await rebuildUnlessOvertaken(open, held, request, options);
+  if (rebuilt === null) return;
   try {
     await session.attach(rebuilt.server.url, REBUILT);
     const tables = Object.entries(pipeline.books.tables).filter(([table]) => moment.tables.has(table));
@@ -124,13 +156,53 @@ async function compareTables(open: LakeToVerify, pipeline: Pipeline, held: Held,
       const held_table = moment.tables.get(table);
       if (held_table === undefined || !readable.has(table)) notes.push(`${table} was not compared with bronze: it cannot be read`);
       else {
-        findings.push(...(await compared(() => compareTable(session, held_table, definition), table)));
+        const { metadata } = await rebuilt.catalog.loadTable(held_table.loaded.identifier);
+        const differences = await compared(() => compareTable(session, held_table, definition), table);
+        // What was built of records that bronze has lost since cannot be built again.
+        if (moment.lost.size > 0) notes.push(...differences.map(({ message }) => `${message}; bronze has lost records, as was acknowledged`));
+        else if (isSameVersion(held_table.loaded.metadata, metadata)) findings.push(...differences);
+        else notes.push(...versionNotes(table, differences));
         deep.tables_compared += 1;
       }
     }
   } finally {
     await rebuilt.close();
   }
+}
+
+/** Null where the findings so far explain why nothing can be built. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
+async function rebuildUnlessOvertaken(open: LakeToVerify, held: Held, request: RebuildRequest, options: DeepOptions): Promise<Rebuilt | null> {
+  try {
+    return await (options.rebuild ?? rebuild)(request);
+  } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
+    await throwIfOvertaken(open, held.moment);
+    if (held.findings.length > 0) {
+      held.notes.push(`silver and gold were not compared with bronze, because they could not be built again: ${error.message}`);
+      return null;
+    }
+    throw new OperatingError("REBUILD_FAILED", `Silver and gold could not be built again from bronze, so they were not compared: ${error.message}`, {
+      next_step: "Check that the folder of `--scratch` has room; the other checks found no damage.",
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A table without a version
+ * was created before versions were recorded.
+ */
+function isSameVersion(lake: TableMetadata, rebuilt: TableMetadata): boolean {
+  return VERSION_PROPERTIES.every((name) => lake.properties[name] === rebuilt.properties[name]);
+}
+
+function versionNotes(table: string, differences: readonly Finding[]): string[] {
+  if (differences.length === 0) return [];
+  const what = differences.map(({ message, rows }) => [message, ...rows].join("; ")).join("; ");
+  return [
+    `${table} was built by an earlier version of the models, and differs from what this version builds (${what}): ` +
+      "`npm run -s coinlake -- dbt run --full-refresh` builds it again",
+  ];
 }
 
 async function compared(compare: () => Promise<Finding[]>, table: string): Promise<Finding[]> {

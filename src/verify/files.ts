@@ -8,7 +8,7 @@ import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
-import type { HeldTable } from "./moment.ts";
+import type { HeldTable } from "../transform/moment.ts";
 
 export interface FilesToCheck {
   storage: Storage;

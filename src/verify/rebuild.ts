@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../catalog/catalog.ts";
 import { tableNamed } from "../catalog/errors.ts";
@@ -9,6 +8,7 @@ import { formatMetadata } from "../catalog/metadata/text.ts";
 import type { LoadedTable, TableMetadata } from "../catalog/model.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
+import { spillFolder } from "../engine/embedded/spill.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { DbtWorker } from "../transform/worker.ts";
 import { hasConsumed, logOffsets } from "../transform/offsets.ts";
@@ -33,6 +33,8 @@ export interface RebuildRequest {
   bronze: LoadedTable;
   offsets: Readonly<Record<string, number>>;
   s3: S3Settings | null;
+  /** The temporary catalog and its tables lie in a folder of their own below it. */
+  scratch_folder: string;
   progress(done_records: number): void;
 }
 
@@ -45,7 +47,8 @@ export type RunModels = (catalog: Catalog, server: CatalogServer, request: Rebui
  * memory is bounded by one batch. Throws MODEL_FAILED.
  */
 export async function rebuild(request: RebuildRequest, runModels: RunModels = runDbt): Promise<Rebuilt> {
-  const folder = mkdtempSync(join(tmpdir(), "coinlake-verify-"));
+  const folder = spillFolder(request.scratch_folder);
+  mkdirSync(folder, { recursive: true });
   const storage = new FileStorage();
   const files: Storage = request.s3 === null ? storage : alsoFromS3(storage, new S3Storage(request.s3));
   const store = new SqliteStore(join(folder, "catalog.db"));
@@ -82,8 +85,8 @@ async function adoptBronze(store: SqliteStore, storage: Storage, folder: string,
 }
 
 /** dbt as the lake's own: increments until silver and gold have consumed all of bronze. */
-const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, progress }) => {
-  const folder = mkdtempSync(join(tmpdir(), "coinlake-verify-dbt-"));
+const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scratch_folder, progress }) => {
+  const folder = spillFolder(scratch_folder);
   const worker = new DbtWorker({ project: pipeline.transform.project, engine: { kind: "embedded", catalog_url: server.url, s3 }, folder });
   const transform = new Transform({ pipeline, catalog, worker });
   try {
@@ -104,6 +107,7 @@ function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
   const of = (location: string): Storage => (/^s3[an]?:/.test(location) ? s3 : local);
   return {
     read: (location) => of(location).read(location),
+    readPieces: (location) => of(location).readPieces(location),
     statOf: (location) => of(location).statOf(location),
     list: (location) => of(location).list(location),
     write: (location, bytes) => local.write(location, bytes),

@@ -3,7 +3,9 @@ import type { PinnedTables } from "../engine/embedded/pinned.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { countConflicts } from "../query/conflicts.ts";
-import type { Moment } from "./moment.ts";
+import { conditionOn } from "../ingest/lost-offsets.ts";
+import { countOffsets } from "../ingest/offset-ranges.ts";
+import type { Moment } from "../transform/moment.ts";
 
 export interface Check {
   claim: string;
@@ -14,7 +16,7 @@ export interface Check {
   tables: string[];
 }
 
-export interface Books {
+export interface ReconciledFigures {
   checks: Check[];
   figures: {
     /** Records: waiting in the log, not yet in bronze. */
@@ -39,7 +41,7 @@ export interface LogBounds {
   after: readonly PartitionBounds[];
 }
 
-export interface Reconciliation extends Books {
+export interface Reconciliation extends ReconciledFigures {
   /** Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer. */
   failures: { claim: string; tables: string[]; reason: string; is_left_out: boolean }[];
 }
@@ -54,13 +56,14 @@ export async function reconcile(
   pipeline: Pipeline,
   { log, readable }: { log: LogBounds | null; readable: ReadonlySet<string> },
 ): Promise<Reconciliation> {
-  const auditor = new Auditor(moment, tables, pipeline, readable);
-  if (log !== null) auditor.auditLog(log);
-  await auditor.auditBronze();
-  await auditor.auditSilver();
-  await auditor.auditKeys();
-  await auditor.auditBalances();
-  return auditor.result();
+  const reconciler = new Reconciler(moment, tables, pipeline, readable);
+  // Of a damaged bronze table, no offsets are known.
+  if (log !== null && !moment.damaged.includes(pipeline.bronze.table)) reconciler.checkLog(log);
+  await reconciler.checkBronze();
+  await reconciler.checkSilver();
+  await reconciler.checkKeys();
+  await reconciler.checkEqualFigures();
+  return reconciler.result();
 }
 
 function tablesIn(sql: string): string[] {
@@ -76,14 +79,14 @@ interface ElementCounts {
   incomplete: number;
 }
 
-class Auditor {
+class Reconciler {
   readonly #moment: Moment;
   readonly #session: PinnedTables;
   readonly #pipeline: Pipeline;
   readonly #readable: ReadonlySet<string>;
   readonly #checks: Check[] = [];
   readonly #failures: Reconciliation["failures"] = [];
-  readonly #figures: Books["figures"] = {
+  readonly #figures: ReconciledFigures["figures"] = {
     log_waiting: 0,
     bronze_records: 0,
     silver_waiting: 0,
@@ -129,7 +132,7 @@ class Auditor {
     return Number((await this.#session.figure(sql)) ?? 0);
   }
 
-  auditLog({ before, after }: LogBounds): void {
+  checkLog({ before, after }: LogBounds): void {
     const { topic, bronze } = this.#pipeline;
     const committed = this.#moment.bronze;
     for (const { partition, end } of after) {
@@ -148,7 +151,7 @@ class Auditor {
   }
 
   /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
-  async auditBronze(): Promise<void> {
+  async checkBronze(): Promise<void> {
     const { topic, bronze } = this.#pipeline;
     const tables = [bronze.table];
     for (const [name, next] of Object.entries(this.#moment.bronze)) {
@@ -157,8 +160,10 @@ class Auditor {
       await this.#ask(`bronze has no gap (${name})`, tables, async () => {
         const { rows, distinct, min, max } = await this.#countOffsets(bronze.table, where, next);
         this.#figures.bronze_records += rows;
-        const is_whole = next === 0 || (min === 0 && max === next - 1 && distinct === next);
-        const gap = max >= next ? `rows up to ${max}, beyond the offsets` : `${next - distinct} missing of ${next}`;
+        const lost = countOffsets(new Map([...this.#moment.lost].filter(([lost_in]) => lost_in === partition)));
+        const is_whole = next === 0 || (min >= 0 && max < next && distinct === next - lost);
+        const acknowledged = lost === 0 ? "" : `, ${lost} acknowledged as lost`;
+        const gap = max >= next ? `rows up to ${max}, beyond the offsets` : `${next - lost - distinct} missing of ${next}${acknowledged}`;
         this.#check(`bronze has no gap (${name})`, tables, is_whole, gap);
         this.#check(`bronze has no duplicate (${name})`, tables, rows === distinct, `${rows - distinct} too many of ${rows}`);
       });
@@ -180,7 +185,7 @@ class Auditor {
   }
 
   /** Every element of every consumed record lies in exactly one verdict table. */
-  async auditSilver(): Promise<void> {
+  async checkSilver(): Promise<void> {
     const { accepted, duplicates, refused } = this.#pipeline.books;
     const verdicts = [accepted, duplicates, refused];
     const { bronze, built } = this.#moment;
@@ -188,7 +193,8 @@ class Auditor {
     const is_ahead = Object.entries(built).some(([name, next]) => next > (bronze[name] ?? 0));
     if (Object.keys(built).length === 0) return;
     const evidence = `silver up to ${JSON.stringify(built)}, bronze up to ${JSON.stringify(bronze)}`;
-    this.#check("silver is not ahead of bronze", [this.#pipeline.bronze.table], !is_ahead, evidence);
+    const bronze_table = this.#pipeline.bronze.table;
+    if (!this.#moment.damaged.includes(bronze_table)) this.#check("silver is not ahead of bronze", [bronze_table], !is_ahead, evidence);
     await this.#ask("elements = accepted + duplicates + refused", [...verdicts, this.#pipeline.bronze.table], async () => {
       this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
       this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
@@ -196,13 +202,16 @@ class Auditor {
       const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
       for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
       this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
-      await this.#auditElements(verdicts, built);
+      await this.#checkElements(verdicts, built);
     });
   }
 
-  async #auditElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
+  async #checkElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
     const columns = "log_topic, log_partition, log_offset, element_index, element_count";
-    const union = verdicts.map((table) => `select ${columns} from ${table}`).join(" union all ");
+    // Silver may have the verdict on a record that bronze has lost since.
+    const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
+    const unionOf = (where: string): string => verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
+    const union = unionOf(`not ${is_lost}`);
     const consumed_offsets = Object.entries(consumed)
       .map(([name, next]) => `(log_partition = ${name.slice(name.lastIndexOf("/") + 1)} and log_offset < ${next})`)
       .join(" or ");
@@ -210,7 +219,8 @@ class Auditor {
     const bronze_records = await this.#count(`select count(*) ${consumed_bronze}`);
     const is_exact = await this.#isExact(union, consumed_bronze);
     const { records, elements, doubled, incomplete } = is_exact ? await this.#firstElements(union) : await this.#eachRecord(union);
-    this.#figures.elements = elements;
+    const of_lost = this.#moment.lost.size === 0 ? 0 : (await this.#firstElements(unionOf(is_lost))).elements;
+    this.#figures.elements = elements + of_lost;
     const verdict_evidence = records === bronze_records && !is_exact ? "others than bronze has" : `${bronze_records} records, ${records} with a verdict`;
     const is_sound = doubled === 0 && incomplete === 0;
     this.#check("every record in bronze has its verdict", verdicts, records === bronze_records && (is_exact || !is_sound), verdict_evidence);
@@ -220,8 +230,8 @@ class Auditor {
     this.#check(
       "elements = accepted + duplicates + refused",
       verdicts,
-      elements === accepted + duplicates + refused,
-      `${elements} elements; ${accepted} + ${duplicates} + ${refused}`,
+      this.#figures.elements === accepted + duplicates + refused,
+      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${refused}`,
     );
   }
 
@@ -263,7 +273,7 @@ class Auditor {
   }
 
   /** Keys are unique, and what refers to another table finds it there. */
-  async auditKeys(): Promise<void> {
+  async checkKeys(): Promise<void> {
     const { tables, references } = this.#pipeline.books;
     for (const [table, { key, is_counted_by_element }] of Object.entries(tables)) {
       // Elements are counted above, each once.
@@ -288,7 +298,7 @@ class Auditor {
   }
 
   /** Further pairs of figures that the pipeline says are equal; as text, because sums of hashes exceed doubles. */
-  async auditBalances(): Promise<void> {
+  async checkEqualFigures(): Promise<void> {
     if (Object.keys(this.#moment.built).length === 0) return;
     for (const { claim, left, right } of this.#pipeline.books.balances) {
       const tables = [...new Set(tablesIn(`${right} ${left}`))];

@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ALERTS_FORMAT } from "../alert/sqlite/file.ts";
@@ -7,7 +7,7 @@ import { messageOf } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { LOG_FORMAT } from "../log/sqlite/file.ts";
 import { MAINTENANCE_FORMAT } from "../maintain/store.ts";
-import { damageIn, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../sqlite-file.ts";
+import { damageIn, isStoreDamage, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../sqlite-file.ts";
 import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.ts";
 
 /** The SQLite files of a lake. */
@@ -24,12 +24,24 @@ interface StoreFile {
 
 const BUSY_TIMEOUT_MS = 5_000;
 
+export interface StoreOptions {
+  busy_timeout_ms?: number;
+}
+
 /**
- * Whether the lake's SQLite files are there and whole, all of their pages read. A cluster's lake has its log and its catalog on servers.
- * Nothing is created.
+ * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are read of all files
+ * but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its catalog on servers. Creates nothing.
+ * Throws where a file cannot be read for another reason than damage, such as STORE_BUSY.
  */
-export function checkStores(lake: Lake): Finding[] {
-  return storesOf(lake).flatMap((store) => checkStore(store));
+export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
+  return storesOf(lake).flatMap((store) => checkStore(store, busy_timeout_ms, store.file === lake.log_file ? shortFile : damageIn));
+}
+
+/** Reads every page of the log. Blocks the process meanwhile. */
+export function checkLogPages(lake: Lake): Finding[] {
+  return storesOf(lake)
+    .filter(({ file }) => file === lake.log_file && existsSync(file))
+    .flatMap((store) => checkStore(store, BUSY_TIMEOUT_MS, damageIn));
 }
 
 function storesOf(lake: Lake): StoreFile[] {
@@ -59,28 +71,39 @@ function storesOf(lake: Lake): StoreFile[] {
   ];
 }
 
-function checkStore({ file, name, format, next_step, is_due }: StoreFile): Finding[] {
+type Look = (database: DatabaseSync, file: string) => string[];
+
+function checkStore({ file, name, format, next_step, is_due }: StoreFile, busy_timeout_ms: number, look: Look): Finding[] {
   if (!existsSync(file)) {
     if (!is_due) return [];
     return [lakeFinding("STORE_MISSING", `${basename(file)} is missing: it holds ${name}`, { file, next_step })];
   }
-  const damage = damageOf(file, format);
+  const damage = damageOf(file, format, busy_timeout_ms, look);
   return damage === null ? [] : [lakeFinding("STORE_DAMAGED", `${basename(file)} is damaged: ${damage}`, { file, next_step })];
 }
 
-/** In words; null where there is none. */
-function damageOf(file: string, format: SqliteFormat | null): string | null {
+/** Null where there is none. */
+function damageOf(file: string, format: SqliteFormat | null, busy_timeout_ms: number, look: Look): string | null {
   if (statSync(file).size === 0) return "it is empty";
-  let database: DatabaseSync;
+  let database: DatabaseSync | undefined;
   try {
-    database = format === null ? openDatabase(file, { is_read_only: true }) : openSqliteFileToRead(file, format, { busy_timeout_ms: BUSY_TIMEOUT_MS });
-  } catch (error) {
-    return messageOf(error);
-  }
-  try {
-    const damage = damageIn(database);
+    const options = { busy_timeout_ms };
+    database = format === null ? openDatabase(file, { ...options, is_read_only: true }) : openSqliteFileToRead(file, format, options);
+    const damage = look(database, file);
     return damage.length === 0 ? null : damage.join("; ");
+  } catch (error) {
+    if (!isStoreDamage(error)) throw error;
+    return messageOf(error);
   } finally {
-    database.close();
+    database?.close();
   }
+}
+
+/** While there is a WAL, the file may be shorter than the database: the WAL has the rest. */
+function shortFile(database: DatabaseSync, file: string): string[] {
+  const number = (pragma: string) => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
+  const expected_bytes = number("page_count") * number("page_size");
+  const has_wal = existsSync(`${file}-wal`) && statSync(`${file}-wal`).size > 0;
+  const size_bytes = statSync(file).size;
+  return has_wal || size_bytes >= expected_bytes ? [] : [`it has ${size_bytes} bytes, and its header says ${expected_bytes}`];
 }

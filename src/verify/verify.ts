@@ -1,15 +1,21 @@
+import { join } from "node:path";
 import type { LoadedTable } from "../catalog/model.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import type { LakeToVerify } from "../engine/open-to-verify.ts";
 import { PinnedTables } from "../engine/embedded/pinned.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError, messageOf } from "../errors.ts";
+import { LAYERS } from "../lake/layers.ts";
+import { projectFolder } from "../lake/tools.ts";
 import { isOwned } from "../lake/ownership.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
+import { isStoreDamage } from "../sqlite-file.ts";
 import { checkFiles, checkMetadata, checkPointer } from "./files.ts";
 import { lakeFinding, tableFinding, type Finding } from "./finding.ts";
-import { beyondBronze, holdMoment, isKept, offsetsAhead, type HeldTable, type Moment } from "./moment.ts";
-import { reconcile, type Books, type Reconciliation } from "./reconcile.ts";
+import type { HeldTable, Moment } from "../transform/moment.ts";
+import { beyondBronze, holdMoment, isKept, offsetsAhead } from "./moment.ts";
+import { reconcile, type ReconciledFigures, type Reconciliation } from "./reconcile.ts";
+import { modelsVersion } from "../transform/models-version.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { checkStores } from "./stores.ts";
 
@@ -20,7 +26,7 @@ export interface VerifyOptions {
 }
 
 /** What `verify` found. */
-export interface Verification extends Books {
+export interface Verification extends ReconciledFigures {
   findings: Finding[];
   /** What a reader should know, and no damage. */
   notes: string[];
@@ -39,8 +45,10 @@ export interface OpenVerification extends Verification {
 const INCREMENT_TIMEOUT_MS = 30_000;
 /** A moment whose snapshots expire while they are read is chosen again. */
 const MAX_ATTEMPTS = 3;
+/** How long the first table of a lake may take from its files to its entry in the catalog. */
+const FIRST_TABLE_MS = 1_000;
 
-const NO_FIGURES: Books["figures"] = {
+const NO_FIGURES: ReconciledFigures["figures"] = {
   log_waiting: 0,
   bronze_records: 0,
   silver_waiting: 0,
@@ -77,29 +85,31 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const { catalog, server, log, lake } = open;
   const findings = checkStores(lake);
   const notes: string[] = [];
-  if (catalog === null || server === null) {
+  const is_catalog_damaged = findings.some(({ file }) => file === lake.catalog_file);
+  if (catalog === null || server === null || is_catalog_damaged) {
+    notes.push("tables were not checked: the catalog cannot be read");
     return { findings, notes, checks: [], figures: NO_FIGURES, moment: null, readable: new Set(), session: null, close() {} };
   }
-  const before = log === null ? null : await logBounds(open, pipeline);
-  const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, options));
+  const before = log === null ? null : await logBounds(open, pipeline, findings);
+  const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));
   findings.push(...damage);
-  for (const table of moment.missing) {
-    findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it, and the models make it`));
+  if (await hasLostTables(open, moment, options)) {
+    findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
+  } else {
+    for (const table of moment.missing) findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
   }
+  if (moment.unmade.length > 0) notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
   const damaged = await checkTables(open, moment, findings);
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
-  if (lostEverything(moment)) findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
   const session = await PinnedTables.open({ catalog_url: server.url, token: server.token, s3: open.s3 });
   try {
     await pinTables(session, moment, readable, findings);
-    const after = log === null ? null : await logBounds(open, pipeline);
+    const after = before === null ? null : await logBounds(open, pipeline, findings);
     const bounds = before === null || after === null ? null : { before, after };
     const books = await reconcile(moment, session, pipeline, { log: bounds, readable });
-    // Read after the others, which may have consumed what it has by now.
-    const bronze_now = await logOffsets(catalog, pipeline.bronze.table);
-    findings.push(...offsetFindings(moment, pipeline, bronze_now), ...checkFindings(books));
-    if (findings.some(({ table }) => table !== null)) await refuseOvertaken(open, moment);
+    findings.push(...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)), ...checkFindings(books));
+    if (findings.some(({ table }) => table !== null)) await throwIfOvertaken(open, moment);
     for (const { claim, reason, is_left_out } of books.failures) if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
     const { checks, figures } = books;
     return { findings, notes, checks, figures, moment, readable, session, close: () => session.close() };
@@ -109,32 +119,33 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   }
 }
 
-function momentOptions(open: LakeToVerify, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
+function momentOptions(open: LakeToVerify, { transform }: Pipeline, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
   const { storage, lake } = open;
   return {
     inspect: (loaded: LoadedTable, table: string) => checkMetadata(loaded, table, open),
     now_ms: () => clock.now_us() / 1000,
     wait: (ms: number) => clock.wait(ms),
     timeout_ms,
+    models_version: modelsVersion(join(projectFolder(), transform.project)),
     is_running: () => lake.profile === "cluster" || isOwned(lake),
     async wasMade(table: string) {
       const [layer = "", name = ""] = table.split(".");
-      for await (const { location } of storage.list(`${lake.warehouse}/${layer}`)) {
-        if (location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json")) return true;
-      }
+      const is_own = (location: string) => location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json");
+      for await (const { location } of storage.list(`${lake.warehouse}/${layer}`)) if (is_own(location)) return true;
       return false;
     },
   };
 }
 
 /** A lake that was made and never started has no topic yet. */
-async function logBounds({ log }: LakeToVerify, { topic }: Pipeline): Promise<readonly PartitionBounds[] | null> {
+async function logBounds({ log, lake }: LakeToVerify, { topic }: Pipeline, findings: Finding[]): Promise<readonly PartitionBounds[] | null> {
   try {
     return (await log?.bounds(topic.name)) ?? null;
   } catch (error) {
     if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
-    if (error instanceof OperatingError && /CORRUPT|IO_FAILED|FAILED$/.test(error.code)) return null;
-    throw error;
+    if (!isStoreDamage(error) || log === null) throw error;
+    findings.push(lakeFinding("STORE_DAMAGED", `log.db is damaged: ${messageOf(error)}`, { file: lake.log_file }));
+    return null;
   }
 }
 
@@ -160,8 +171,37 @@ async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable)
   }
 }
 
-function lostEverything({ tables }: Moment): boolean {
-  return tables.size === 0;
+/**
+ * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that is just being
+ * created are seen by their table a moment later.
+ */
+async function hasLostTables({ lake, catalog }: LakeToVerify, moment: Moment, { clock = systemClock }: VerifyOptions): Promise<boolean> {
+  if (lake.profile === "cluster" || moment.tables.size > 0 || moment.damaged.length > 0 || moment.missing.length === 0) return false;
+  if (!isOwned(lake)) return true;
+  await clock.wait(FIRST_TABLE_MS);
+  for (const layer of LAYERS) if ((await catalog?.hasNamespace([layer])) && (await catalog?.listTables([layer]))?.length !== 0) throw changed();
+  return true;
+}
+
+function changed(): OperatingError {
+  return new OperatingError("VERIFY_OVERTAKEN", "The first tables were created while the lake was verified, so nothing was verified", {
+    next_step: "Verify again.",
+    is_retryable: true,
+  });
+}
+
+/**
+ * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became unreadable
+ * meanwhile.
+ */
+async function bronzeOffsetsNow({ catalog }: LakeToVerify, { tables }: Moment, { bronze }: Pipeline): Promise<Record<string, number> | null> {
+  if (catalog === null || !tables.has(bronze.table)) return null;
+  try {
+    return await logOffsets(catalog, bronze.table);
+  } catch (error) {
+    if (error instanceof OperatingError) return null;
+    throw error;
+  }
 }
 
 function movingNote({ moving, built }: Moment): string {
@@ -183,10 +223,10 @@ async function pinTables(session: PinnedTables, moment: Moment, readable: Set<st
 }
 
 /** The table property and the newest snapshot say the same, unless somebody changed one of them. */
-function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number>): Finding[] {
+function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number> | null): Finding[] {
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
     if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
-    const beyond = moment.tables.has(pipeline.bronze.table) ? beyondBronze(loaded, bronze) : null;
+    const beyond = bronze === null ? null : beyondBronze(loaded, bronze);
     if (beyond !== null) return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
     const ahead = offsetsAhead(loaded.metadata);
     if (ahead === null) return [];
@@ -207,7 +247,7 @@ function checkFindings({ checks, failures }: Reconciliation): Finding[] {
 }
 
 /** Snapshots that have expired meanwhile took their files along: nothing is known then. */
-async function refuseOvertaken({ catalog }: LakeToVerify, { tables }: Moment): Promise<void> {
+export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Moment): Promise<void> {
   for (const { loaded, snapshot, table } of tables.values()) {
     if (snapshot === null) continue;
     let metadata;
@@ -218,7 +258,7 @@ async function refuseOvertaken({ catalog }: LakeToVerify, { tables }: Moment): P
     }
     if (metadata === undefined || isKept(metadata, snapshot)) continue;
     throw new OperatingError("VERIFY_OVERTAKEN", `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`, {
-      next_step: "Verify again.",
+      next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
       is_retryable: true,
     });
   }

@@ -4,18 +4,22 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
+import { backUp, type BackupReport } from "../../src/backup/backup.ts";
 import { locationOfFile, locationOfPart, manifestNumbers, newestManifests, sha256, type BackupManifest, type BackupPlace } from "../../src/backup/manifest.ts";
+import { restore } from "../../src/backup/restore.ts";
+import { groupsOf } from "../../src/backup/table-files.ts";
 import { crypto } from "../../pipelines/crypto.ts";
 import { tableNamed } from "../../src/catalog/errors.ts";
 import { systemClock } from "../../src/clock.ts";
 import { openLake } from "../../src/engine/open.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
-import { findLake, listLakes } from "../../src/lake/lake.ts";
+import { descriptionOf, findLake, listLakes } from "../../src/lake/lake.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
+import { nobodyListens } from "../../src/steps.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
@@ -95,12 +99,13 @@ describe("a backup of a lake at rest", () => {
   test("brings back every value of every snapshot in another place, and leaves the original as it was", async () => {
     assert.ok([...content.keys()].length > 20, "tables have older snapshots");
     const before_ = treeOf(source);
-    await run("backup", pathIn("rest"), "--data", source);
+    const made = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as BackupReport;
+    assert.equal(made.is_between_increments, true);
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
     const report = JSON.parse(await run("restore", pathIn("rest"), "--data", pathIn("restored"), "--json")) as { id: string; folder: string };
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
     assert.deepEqual(await contentOf(pathIn("restored")), content);
-    await run("verify", "--data", pathIn("restored"));
+    await run("verify", "--deep", "--data", pathIn("restored"));
     // Nothing leads to the original: it can be gone.
     cpSync(source, pathIn("aside"), { recursive: true });
     rmSync(source, { recursive: true });
@@ -179,6 +184,71 @@ describe("a backup of a lake at rest", () => {
     assert.match(said, /\.parquet is not as it was committed/);
   });
 
+  test("data files are never held in memory whole, so that one of any size is copied", async () => {
+    class WithLargeFiles extends FileStorage {
+      override async read(location: string): Promise<Uint8Array> {
+        assert.ok(!/data\/.*\.parquet$/.test(location), `${location} is read whole`);
+        return await super.read(location);
+      }
+    }
+    const storage = new WithLargeFiles();
+    const target = { storage, root: locationOfPath(pathIn("large")) };
+    const lake = findLake(source, LAKE);
+    const common = { storage, step: nobodyListens, signal: new AbortController().signal };
+    const backing = { ...common, lake, description: descriptionOf(lake.folder), target, scratch: pathIn("scratch"), pipeline: crypto, clock: systemClock };
+    const { files, copied_files } = await backUp(backing);
+    assert.ok(files === copied_files && files > KEPT_FILES);
+    const engine = { memory_limit_mb: 256, threads: 1, s3: null };
+    // Deletes are rewritten by the engine.
+    await restore({ ...common, source: target, number: null, folderOf: (name) => join(pathIn("from-large"), name), warehouse: null, engine });
+    assert.deepEqual(await contentOf(pathIn("from-large")), content);
+  });
+
+  test("files are copied side by side up to so many, and so many bytes", () => {
+    const groups = groupsOf([1, 1, 1, 1, 50, 60, 200, 1, 1], { at_once: 3, max_bytes: 100, sizeOf: (size) => size });
+    assert.deepEqual(groups, [[1, 1, 1], [1, 50], [60], [200], [1, 1]]);
+  });
+
+  test("a restore into a folder in S3 deletes nothing that it did not put there, however often it is run", async () => {
+    const s3 = await startS3();
+    try {
+      const env = { AWS_ENDPOINT_URL_S3: s3.url, AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
+      const args = ["restore", pathIn("rest"), "--data", pathIn("into-s3"), "--warehouse", "s3://bucket/tables"];
+      const { files } = await assertWhole(place(pathIn("rest")));
+      const wanted = files.map(({ path }) => `bucket/tables/${path}`);
+      const refusedBeside = async (name: string, bytes: Buffer): Promise<void> => {
+        const others = new Map([...s3.objects].filter(([other]) => other !== name));
+        s3.objects.set(name, bytes);
+        for (let count = 0; count < 2; count += 1) {
+          const { code, stderr } = await coinlake(args, env);
+          assert.deepEqual([code, stderr.includes("[WAREHOUSE_NOT_EMPTY]")], [1, true], stderr);
+          assert.deepEqual(s3.objects, new Map([...others, [name, bytes]]));
+        }
+        s3.objects.delete(name);
+      };
+      await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
+      // The original's own warehouse: what is there is what the backup has.
+      await refusedBeside(wanted[0] ?? "", readFileSync(pathOfLocation(locationOfFile(place(pathIn("rest")), files[0]?.path ?? ""))));
+
+      const killed = async (moment: string): Promise<void> => {
+        const { signal, stderr } = await startCoinlake(args, { ...env, COINLAKE_KILL_AT: moment }).finished;
+        assert.equal(signal, "SIGKILL", stderr);
+      };
+      await killed("inside restore:20");
+      const copied = s3.objects.size;
+      assert.ok(copied >= 20 && copied < wanted.length, `${copied} copied`);
+      await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
+      assert.equal(s3.objects.size, copied);
+      // The first table's metadata is written anew, and what a killed run wrote of it is removed by the next.
+      await killed("inside relocation:2");
+      assert.ok(s3.objects.size > wanted.length);
+      await killed("inside relocation:1");
+      assert.deepEqual([...s3.objects.keys()].sort(), wanted.sort());
+    } finally {
+      await s3.close();
+    }
+  });
+
   test("to S3 and back", async () => {
     const s3 = await startS3();
     try {
@@ -247,7 +317,7 @@ describe("a backup of a lake that is written", () => {
 test("a backup waits for a moment between two increments while somebody writes the lake", async () => {
   const data = await copyLake(source, pathIn("increment"));
   const open = await openLake(findLake(data, LAKE));
-  const claim = claimLake(open.lake, "a test");
+  let claim = claimLake(open.lake, "a test");
   try {
     const identifier = tableNamed(crypto.books.accepted);
     const { metadata } = await open.catalog.loadTable(identifier);
@@ -258,6 +328,10 @@ test("a backup waits for a moment between two increments while somebody writes t
     };
     // As an increment that has committed this table, and the others not yet.
     await setConsumed(Object.fromEntries(Object.entries(consumed).map(([partition, offset]) => [partition, offset + 1])));
+    claim.release();
+    const within = JSON.parse(await run("backup", pathIn("within"), "--data", data, "--json")) as BackupReport;
+    assert.equal(within.is_between_increments, false, "nobody would end the increment");
+    claim = claimLake(open.lake, "a test");
     const { child, finished } = startCoinlake(["backup", pathIn("between"), "--data", data]);
     const scratch = pathIn("between", "coinlake-scratch");
     while (child.exitCode === null && !(existsSync(scratch) && readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db")))) {

@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { moveTo, type MoveRequest } from "../../src/backup/move.ts";
 import { openLake } from "../../src/engine/open.ts";
 import { QuerySession } from "../../src/engine/embedded/session.ts";
 import { findLake, listLakes, openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
+import { nobodyListens } from "../../src/steps.ts";
+import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
 import { Lakes } from "../lake/lake.ts";
@@ -145,6 +148,53 @@ describe("move", () => {
     assert.equal(descriptionIn(pathIn("to"))["id"], id);
     assert.deepEqual(await contentOf(pathIn("to")), content);
     await run("verify", "--data", pathIn("to"));
+  });
+
+  const moving = (data: string): MoveRequest => ({
+    folder: join(data, LAKE),
+    storage: new FileStorage(),
+    engine: { memory_limit_mb: 256, threads: 1, s3: null },
+    step: nobodyListens,
+    signal: new AbortController().signal,
+  });
+
+  test("into the lake's own folder is refused, however that is spelled", async () => {
+    const data = await copyLake(source, pathIn("around"));
+    symlinkSync(join(data, LAKE, "warehouse"), pathIn("shortcut"));
+    for (const target of [join(data, LAKE, "new"), join(pathIn("shortcut"), "not", "there", LAKE), join(data, LAKE)]) {
+      await assert.rejects(moveTo(moving(data), target), { code: "TARGET_INSIDE" }, target);
+    }
+    const { code, stderr } = await coinlake(["move", pathIn("shortcut"), "--data", data]);
+    assert.deepEqual([code, /TARGET_INSIDE/.test(stderr)], [1, true], stderr);
+    assert.deepEqual(await contentOf(data), content);
+  });
+
+  test("killed on its way, then moved there by hand: the lake is no leftover of itself", async () => {
+    const [here, there, elsewhere] = [await copyLake(source, pathIn("killed-here")), pathIn("by-hand"), pathIn("elsewhere")];
+    await killedAt("before placing:1", ["move", there, "--data", here]);
+    rmSync(there, { recursive: true });
+    renameSync(here, there);
+    const { code, stderr } = await coinlake(["move", elsewhere, "--data", there]);
+    assert.deepEqual([code, /LAKE_MOVED/.test(stderr)], [1, true], stderr);
+    await moveTo(moving(there), join(elsewhere, LAKE));
+    assert.deepEqual([existsSync(join(there, LAKE)), await contentOf(elsewhere)], [false, content]);
+  });
+
+  test("a symbolic link in the lake is refused, and not deleted with it; by a backup too", async () => {
+    const data = await copyLake(source, pathIn("linked"));
+    writeFileSync(pathIn("precious"), "precious");
+    for (const link of [join(data, LAKE, "rules.json"), join(data, LAKE, "warehouse", "gold", "some.parquet")]) {
+      symlinkSync(pathIn("precious"), link);
+      await assert.rejects(moveTo(moving(data), pathIn("unlinked", LAKE)), { code: "NOT_COPYABLE" });
+      if (link.endsWith(".json")) {
+        const { code, stderr } = await coinlake(["backup", pathIn("linked-backup"), "--data", data]);
+        assert.deepEqual([code, /NOT_COPYABLE/.test(stderr), stderr.includes(link)], [1, true, true], stderr);
+      }
+      assert.equal(readFileSync(link, "utf8"), "precious");
+      rmSync(link);
+    }
+    await moveTo(moving(data), pathIn("unlinked", LAKE));
+    assert.deepEqual(await contentOf(pathIn("unlinked")), content);
   });
 
   test("leaves a lake alone that somebody writes", async () => {

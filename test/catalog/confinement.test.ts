@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { canonicalLocation, isBelow, overlaps } from "../../src/catalog/confinement.ts";
+import { canonicalFolder, isBelow, overlaps } from "../../src/catalog/confinement.ts";
 import { formatJson } from "../../src/catalog/json.ts";
 import type { TableIdentifier, TableMetadata, Update } from "../../src/catalog/model.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
@@ -32,9 +32,9 @@ const refused = (error: Error & { code?: string }) => error.code === "BAD_REQUES
 
 describe("locations", () => {
   test("one place has one spelling", () => {
-    assert.equal(canonicalLocation("file:/lake/t/"), "file:///lake/t");
-    assert.equal(canonicalLocation("file://localhost/lake/t"), "file:///lake/t");
-    assert.equal(canonicalLocation("s3a://bucket/t//"), "s3://bucket/t");
+    assert.equal(canonicalFolder("file:/lake/t/"), "file:///lake/t");
+    assert.equal(canonicalFolder("file://localhost/lake/t"), "file:///lake/t");
+    assert.equal(canonicalFolder("s3a://bucket/t//"), "s3://bucket/t");
   });
 
   test("only a plain path below the folder is below it", () => {

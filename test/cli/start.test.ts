@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -96,6 +96,19 @@ describe("start", () => {
     first.child.kill("SIGTERM");
     const { code, stderr } = await first.finished;
     assert.equal(code, 0, stderr);
+  });
+
+  test("A lake whose lake.json is lost is refused, with what brings it back, and keeps every file.", async () => {
+    const { data } = lakeCalled("lost");
+    const lake_folder = join(folder.path, "lost", "replay-market-5");
+    mkdirSync(join(lake_folder, "warehouse"), { recursive: true });
+    for (const name of ["catalog.db", "log.db", "warehouse/some.parquet"]) writeFileSync(join(lake_folder, name), "precious");
+    const files = readdirSync(lake_folder, { recursive: true }).sort();
+    const { code, stderr } = await coinlake(["start", ...common, ...data]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /LAKE_DESCRIPTION_MISSING[\s\S]*restore/);
+    assert.deepEqual(readdirSync(lake_folder, { recursive: true }).sort(), files);
+    assert.equal(readFileSync(join(lake_folder, "catalog.db"), "utf8"), "precious");
   });
 
   for (const option of ["--catalog-port", "--port"]) {

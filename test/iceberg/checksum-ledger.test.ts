@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
+import type { ChecksumStore } from "../../src/catalog/checksums.ts";
 import { Catalog } from "../../src/catalog/catalog.ts";
 import { SqliteChecksums } from "../../src/catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
@@ -17,7 +18,7 @@ import { currentSnapshot } from "../../src/iceberg/stage.ts";
 import { openBronze } from "../../src/ingest/bronze.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
-import { tellingOfDeletions } from "../../src/storage/telling.ts";
+import { withDeletionListener } from "../../src/storage/deletions.ts";
 import { canonicalLocation } from "../../src/storage/location.ts";
 import { temporaryFolder } from "../coinlake.ts";
 import { dataFile } from "./data-file.ts";
@@ -37,7 +38,7 @@ test("a commit's files have the checksum of their content, and lose it when they
   const file = join(folder.path, "catalog.db");
   const files = new FileStorage();
   const ledger = new ChecksumLedger(files, new SqliteChecksums(file));
-  const storage = tellingOfDeletions(files, (location) => ledger.forget(location));
+  const storage = withDeletionListener(files, (location) => ledger.forget(location));
   const committed = ledger.record.bind(ledger);
   const catalog = new Catalog({ store: new SqliteStore(file), storage, warehouse: locationOfPath(join(folder.path, "warehouse")), committed });
   const [namespace = "", name = ""] = crypto.bronze.table.split(".");
@@ -60,10 +61,37 @@ test("a commit's files have the checksum of their content, and lose it when they
   }
 
   const again = new ChecksumLedger(files, checksums);
-  await tellingOfDeletions(files, (location) => again.forget(location)).delete(data);
+  await withDeletionListener(files, (location) => again.forget(location)).delete(data);
   await again.close();
   const left = new SqliteChecksums(file, { is_read_only: true });
   assert.deepEqual([left.has(canonicalLocation(data)), left.has(canonicalLocation(after.metadata_location))], [false, true]);
   left.close();
+  folder.remove();
+});
+
+test("a deletion succeeds although its checksum cannot be removed, which is told and made up for", async () => {
+  const folder = temporaryFolder();
+  const files = new FileStorage();
+  const removed = new Set<string>();
+  let is_busy = true;
+  const store: ChecksumStore = {
+    change(change) {
+      if (is_busy) throw new Error("database is locked");
+      for (const location of change.removed ?? []) removed.add(location);
+    },
+    has: () => false,
+    get: () => null,
+    locations: () => [],
+    close: () => {},
+  };
+  const warnings: string[] = [];
+  const ledger = new ChecksumLedger(files, store, (message) => warnings.push(message));
+  const storage = withDeletionListener(files, (location) => ledger.forget(location));
+  const locations = Array.from({ length: 600 }, (_, index) => `${locationOfPath(folder.path)}/${index}.parquet`);
+  for (const location of locations) await storage.delete(location);
+  assert.deepEqual(warnings, ["The checksums of 512 deleted files could not be removed yet: database is locked."]);
+  is_busy = false;
+  await ledger.close();
+  assert.deepEqual([...removed].sort(), [...locations].sort());
   folder.remove();
 });

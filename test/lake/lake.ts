@@ -13,7 +13,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
 import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
 import { AT_ONCE } from "../../src/pacing.ts";
-import type { Books } from "../../src/verify/reconcile.ts";
+import type { ReconciledFigures } from "../../src/verify/reconcile.ts";
 import { verify } from "../../src/verify/verify.ts";
 import type { SourceRecord } from "../../src/source/producer.ts";
 import { DbtWorker, type CommandResult } from "../../src/transform/worker.ts";
@@ -99,13 +99,20 @@ export class Lakes {
 
   /** Lets the worker run the models over another catalog until they have consumed the offsets. */
   async build(catalog: Catalog, offsets: Record<string, number>): Promise<void> {
+    await this.over(catalog, async (worker) => {
+      do {
+        const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
+        if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
+      } while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), offsets));
+    });
+  }
+
+  /** Lets the worker see another catalog meanwhile; null where it needs none. */
+  async over<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
     const before = this.#served.catalog;
     this.#served.catalog = catalog;
     try {
-      do {
-        const failed = (await this.#worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
-        if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
-      } while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), offsets));
+      return await work(this.#worker);
     } finally {
       this.#served.catalog = before;
     }
@@ -184,7 +191,7 @@ export class TestLake {
   }
 
   /** The figures of `verify`, which must find nothing; throws with everything that it finds. */
-  async books(): Promise<Books["figures"]> {
+  async books(): Promise<ReconciledFigures["figures"]> {
     const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
     if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);

@@ -60,8 +60,8 @@ describe("time travel", () => {
     for (const [table, rows] of rows_then) assert.deepEqual(await lake.rows(`from ${table} order by all`), rows, table);
     await lake.session.travelTo(null);
     assert.deepEqual(await lake.rows("select price_usd::varchar from gold.fact_crypto_ticks order by price_at"), [
-      ["3000.100000000000000000"],
-      ["2000.200000000000000000"],
+      ["3000.100000000000000000000000"],
+      ["2000.200000000000000000000000"],
     ]);
   });
 
@@ -87,8 +87,8 @@ describe("time travel", () => {
   test("query --at sees the older state", async () => {
     const sql = "select price_usd::varchar as price from gold.fact_crypto_ticks order by price_at";
     const at = new Date(first_ms).toISOString();
-    assert.deepEqual(await run("query", sql, "--at", at), [{ price: "3000.100000000000000000" }]);
-    assert.deepEqual(await run("query", sql), [{ price: "3000.100000000000000000" }, { price: "2000.200000000000000000" }]);
+    assert.deepEqual(await run("query", sql, "--at", at), [{ price: "3000.100000000000000000000000" }]);
+    assert.deepEqual(await run("query", sql), [{ price: "3000.100000000000000000000000" }, { price: "2000.200000000000000000000000" }]);
   });
 
   test("question 3 tells the price in effect two hours before, and what the lake said then", async () => {
@@ -100,8 +100,8 @@ describe("time travel", () => {
       for (const { committed_at } of by_lake?.snapshots ?? []) assert.ok(Date.parse(committed_at) <= lake_ms);
       return { event: by_event?.rows[0]?.["price_usd"], lake: by_lake?.rows[0]?.["price_usd"], note: by_lake?.note };
     };
-    assert.deepEqual(await askAt(both_ms), { event: "2000.200000000000000000", lake: "2000.200000000000000000", note: null });
-    assert.deepEqual(await askAt(first_ms), { event: "2000.200000000000000000", lake: "3000.100000000000000000", note: null });
+    assert.deepEqual(await askAt(both_ms), { event: "2000.200000000000000000000000", lake: "2000.200000000000000000000000", note: null });
+    assert.deepEqual(await askAt(first_ms), { event: "2000.200000000000000000000000", lake: "3000.100000000000000000000000", note: null });
     const { lake: nothing, note } = await askAt(empty_ms);
     assert.equal(nothing, undefined);
     assert.match(note ?? "", /first snapshot of gold\.\w+ is of \d{4}-/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { truncate } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { decodeBound } from "../../src/iceberg/bounds.ts";
 import { compactTable } from "../../src/maintain/compact.ts";
@@ -105,6 +105,17 @@ describe("compaction of files with large row groups, which are copied as they ar
     for (const from of [3, 4]) await lake.sql(`insert into lake.${table} select i, ${WIDE}, date '2026-01-05' from range(${from * ROWS}, ${(from + 1) * ROWS}) t(i)`);
     await withValuesKept(lake, table, () => compactTable(lake.parts(), identifierOf(table), { fan_in: 2 }));
     assert.equal((await valuesOf(lake, table)).length, 5 * ROWS);
+  });
+
+  test("a file whose columns lie outside of it is not told as a failed write", async () => {
+    const table = await tableOf("cut");
+    await fill(table, 3);
+    const victim = pathOfLocation((await locationsOf(lake, table))[1] ?? "");
+    const bytes = await readFile(victim);
+    // The footer is whole, and names more bytes than there are.
+    await writeFile(victim, Buffer.concat([bytes.subarray(0, 4), bytes.subarray(-100_000)]));
+    await assert.rejects(compact(table), { code: "DATA_FILES_FAILED" });
+    assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
   test("a truncated file is told, and nothing is left of the attempt", async () => {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { rename } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { formatJson } from "../../src/catalog/json.ts";
+import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
 import { compactTable } from "../../src/maintain/compact.ts";
 import { removeOrphans, type OrphanOptions } from "../../src/maintain/orphans.ts";
 import type { ActionReport, MaintenanceParts } from "../../src/maintain/parts.ts";
@@ -170,7 +174,15 @@ describe("orphan removal", () => {
     await lake.catalog.createNamespace(["silver"]);
     const location = `${(await lake.load(outer)).metadata.location.replace("file:///", "file:/")}/inner`;
     const schema = { type: "struct" as const, fields: [{ id: 1, name: "id", required: false, type: "long" }] };
-    await lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema, location });
+    await assert.rejects(lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema, location }), { code: "BAD_REQUEST" });
+    // Lakes of earlier versions may have such a table.
+    const made = await lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema });
+    const metadata = { ...made.metadata, location };
+    const next = `${location}/metadata/00001-${randomUUID()}.metadata.json`;
+    await lake.storage.write(next, Buffer.from(formatJson(metadata)));
+    const store = new SqliteStore(join(lake.folder, "catalog.sqlite"));
+    await store.move([{ identifier: made.identifier, expected: made.metadata_location, next, metadata, base: made.metadata }]);
+    await store.close();
     await assert.rejects(clean(outer), { code: "TABLES_SHARE_A_FOLDER" });
     await lake.catalog.dropTable(identifierOf("silver.inner"));
     assert.ok(((await clean(outer))?.deleted_files ?? 0) >= 1);

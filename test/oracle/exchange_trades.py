@@ -65,20 +65,22 @@ def expected(path, products_path):
             elif (source, product, number, at.date()) not in known:
                 known.add((source, product, number, at.date()))
                 coin = coins.get((source, product))
-                updates.append((coin or product.lower(), product, int(number), price, amount, amount * price if coin else None, at))
+                subject = coin or f"{source}:{product}"
+                updates.append((subject, product, int(number), price, amount, amount * price if coin else None, at))
     return updates, late
 
 
 def candles(updates, length):
     spans = defaultdict(list)
-    for coin, _, _, price, _, value, at in updates:
+    for coin, product, number, price, _, value, at in updates:
         start = at.replace(second=0, microsecond=0, **({"minute": 0} if length == "hour" else {}))
-        spans[coin, start].append((at, price, value))
+        spans[coin, start].append((at, product, number, price, value))
     rows = set()
     for (coin, start), members in spans.items():
-        members.sort(key=lambda member: member[0])
-        prices = [price for _, price, _ in members]
-        values = [value for _, _, value in members if value is not None]
+        # A session is of one source; trades of one moment go by product, then by number.
+        members.sort(key=lambda member: member[:3])
+        prices = [member[3] for member in members]
+        values = [member[4] for member in members if member[4] is not None]
         total = sum(values).quantize(USD) if values else None
         rows.add((coin, start, prices[0], max(prices), min(prices), prices[-1], total, len(members)))
     return rows

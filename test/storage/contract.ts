@@ -13,6 +13,12 @@ export interface StorageUnderTest {
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
+async function inOne(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return Buffer.concat(all);
+}
+
 async function listed(storage: Storage, location: string): Promise<string[]> {
   const locations = [];
   for await (const file of storage.list(location)) locations.push(file.location);
@@ -29,6 +35,18 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       await storage.write(`${root}/empty`, new Uint8Array());
       assert.deepEqual(new Uint8Array(await storage.read(`${root}/a/b/all.bin`)), all_bytes);
       assert.equal((await storage.read(`${root}/empty`)).length, 0);
+    });
+
+    test("what is read in pieces is the same, of any length; what is not there says so", async () => {
+      const { storage, root } = await open();
+      const large = Uint8Array.from({ length: 600_000 }, (_, index) => index % 251);
+      for (const [name, bytes] of [["large", large], ["none", new Uint8Array()]] as const) {
+        await storage.write(`${root}/${name}`, bytes);
+        assert.deepEqual(await inOne(storage.readPieces(`${root}/${name}`)), Buffer.from(bytes), name);
+      }
+      // Nothing is left open by who takes one piece.
+      for await (const piece of storage.readPieces(`${root}/large`)) if (piece.length > 0) break;
+      await assert.rejects(inOne(storage.readPieces(`${root}/missing`)), { code: "FILE_NOT_FOUND" });
     });
 
     test("names with spaces, percent signs and other scripts mean themselves", async () => {

@@ -7,7 +7,7 @@ import { decodeManifestList } from "../../src/iceberg/manifest-list.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
 import type { FindingCode } from "../../src/verify/finding.ts";
-import { BRONZE, flipBit, type PreparedLake } from "./prepared-lake.ts";
+import { BRONZE, flipBit, FOREIGN, type PreparedLake } from "./prepared-lake.ts";
 
 /** One way to damage a lake, what finds it, and how it is named. */
 export interface Damage {
@@ -66,6 +66,20 @@ const moveOffsets = (table: string, records: number) => (lake: PreparedLake) =>
 const drop = (table: string, is_purging: boolean) => (lake: PreparedLake) =>
   lake.change(({ catalog }) => catalog.dropTable(tableNamed(table), { is_purging }));
 
+export const dropBuilt = (is_purging: boolean) => async (lake: PreparedLake) => {
+  for (const table of Object.keys(crypto.books.tables)) await drop(table, is_purging)(lake);
+};
+
+/** A page in the middle of the file: its header, and so its length and layout, are whole. */
+const overwritePage = (name: string) => (lake: PreparedLake) => {
+  const file = lake.file(name);
+  emptyWal(file);
+  const bytes = readFileSync(file);
+  const page_bytes = bytes.readUInt16BE(16);
+  const page = Math.floor(bytes.length / page_bytes / 2);
+  writeFileSync(file, bytes.fill(0xff, page * page_bytes, (page + 1) * page_bytes));
+};
+
 /** Changes the current schema as another engine's ALTER TABLE does. */
 const changeColumns = (table: string, change: (fields: { id: number; name: string }[]) => object[]) => (lake: PreparedLake) =>
   lake.change(async ({ catalog }) => {
@@ -123,6 +137,8 @@ const STORES: readonly Damage[] = [
   { title: "log.db is deleted", damage: remove("log.db"), found_by: "verify", code: "STORE_MISSING", said: /^log\.db is missing/ },
   { title: "log.db is empty", damage: cutOff("log.db", 0), found_by: "verify", code: "STORE_DAMAGED", said: /^log\.db is damaged: it is empty/ },
   { title: "log.db is cut off", damage: cutOff("log.db", 0.5), found_by: "verify", code: "STORE_DAMAGED", said: /^log\.db is damaged/ },
+  { title: "a page of log.db is overwritten", damage: overwritePage("log.db"), found_by: "verify --deep", code: "STORE_DAMAGED", said: /^log\.db is damaged/ },
+  { title: "a page of catalog.db is overwritten", damage: overwritePage("catalog.db"), found_by: "verify", code: "STORE_DAMAGED", said: /^catalog\.db is damaged/ },
   { title: "log.db is no database", damage: overwrite("log.db"), found_by: "verify", code: "STORE_DAMAGED", said: /not a database/ },
   {
     title: "log.db is a new one",
@@ -209,6 +225,8 @@ const FILES: readonly Damage[] = [
   { title: "a manifest is deleted", damage: async (lake) => rmSync(await manifestOf(lake, FACTS)), found_by: "verify", code: "FILE_MISSING", table: FACTS, said: /manifest .* is missing/ },
   { title: "a manifest list is deleted", damage: async (lake) => rmSync(await manifestListOf(lake, UPDATES)), found_by: "verify", code: "FILE_MISSING", table: UPDATES, said: /manifest list .* is missing/ },
   { title: "the table metadata is deleted", damage: async (lake) => rmSync(await metadataOf(lake, MINUTES)), found_by: "verify", code: "FILE_MISSING", table: MINUTES, said: /table metadata/, mends: /repair`/ },
+  { title: "the table metadata of bronze is deleted", damage: async (lake) => rmSync(await metadataOf(lake, BRONZE)), found_by: "verify", code: "FILE_MISSING", table: BRONZE, said: /table metadata/, mends: /repair`/ },
+  { title: "the table metadata of bronze is cut off", damage: async (lake) => truncateSync(await metadataOf(lake, BRONZE), 300), found_by: "verify", code: "METADATA_DAMAGED", table: BRONZE, said: /cannot be read/, mends: /repair`/ },
   { title: "a bit of a manifest is flipped", damage: async (lake) => flipBit(await manifestOf(lake, FACTS), 0.9), found_by: "verify", code: "METADATA_DAMAGED", table: FACTS, said: /manifest .* checksum differs/ },
   { title: "a bit of a manifest list is flipped", damage: async (lake) => flipBit(await manifestListOf(lake, FACTS), 0.9), found_by: "verify", code: "METADATA_DAMAGED", table: FACTS, said: /manifest list .* checksum differs/ },
   {
@@ -229,6 +247,17 @@ const FILES: readonly Damage[] = [
   { title: "a bit of a data file of gold is flipped", damage: atDataFile(HOURS, flipBit), found_by: "verify --deep", code: "FILE_DAMAGED", table: HOURS, said: /not as it was committed/ },
   { title: "a bit of a delete file is flipped", damage: async (lake) => flipBit(await deleteFileOf(lake)), found_by: "verify --deep", code: "FILE_DAMAGED", table: MINUTES, said: /delete file .* not as it was committed/ },
   {
+    title: "a bit of a data file of another client's table is flipped",
+    async damage(lake) {
+      await lake.createForeignTable();
+      flipBit(await lake.dataFile(FOREIGN));
+    },
+    found_by: "verify --deep",
+    code: "FILE_DAMAGED",
+    table: FOREIGN,
+    said: /not as it was committed/,
+  },
+  {
     title: "a manifest list of an earlier snapshot is deleted",
     damage: async (lake) => rmSync(await earlierManifestList(lake, FACTS)),
     found_by: "verify --deep",
@@ -241,6 +270,8 @@ const FILES: readonly Damage[] = [
 const TABLES: readonly Damage[] = [
   { title: "dim_time is dropped", damage: drop("gold.dim_time", false), found_by: "verify", code: "TABLE_MISSING", table: "gold.dim_time", said: /is missing/ },
   { title: "hours are dropped and purged", damage: drop(HOURS, true), found_by: "verify", code: "TABLE_MISSING", table: HOURS, said: /is missing/ },
+  { title: "all of silver and gold is dropped", damage: dropBuilt(false), found_by: "verify", code: "TABLE_MISSING", table: FACTS, said: /is missing/ },
+  { title: "bronze is dropped", damage: drop(BRONZE, false), found_by: "verify", code: "TABLE_MISSING", table: BRONZE, said: /is missing/ },
   { title: "a seed is dropped", damage: drop("silver.crypto_products", false), found_by: "verify", code: "TABLE_MISSING", table: "silver.crypto_products", said: /is missing/ },
   { title: "a table's offsets are moved back", damage: moveOffsets(MINUTES, -1), found_by: "verify", code: "OFFSETS_DIFFER", table: MINUTES, said: /offsets/ },
   { title: "a table's offsets are moved on", damage: moveOffsets(MINUTES, 5), found_by: "verify", code: "OFFSETS_DIFFER", table: MINUTES, said: /offsets that bronze does not have/ },

@@ -5,7 +5,7 @@ import { tableNamed } from "../../src/catalog/errors.ts";
 import { emptyMetadata } from "../../src/catalog/metadata/fresh.ts";
 import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, recordLogOffsets } from "../../src/catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../../src/catalog/model.ts";
-import { chooseMoment } from "../../src/verify/moment.ts";
+import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;
 const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) => (is_seed === true ? [] : [table]));
@@ -48,7 +48,7 @@ function lakeOf(first: readonly Step[], rest: readonly Step[], options: { is_rec
   return [bronze, ...FOLLOWING.map((name, index) => tableAfter(name, index === 0 ? first : rest, options))];
 }
 
-const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { absent: [], is_gone: false });
+const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { made: [], unmade: [], models_version: "" });
 
 function heldSnapshot(tables: readonly LoadedTable[], table = FOLLOWING[0] ?? ""): unknown {
   return choose(tables)?.tables.get(table)?.snapshot?.["snapshot-id"] ?? null;
@@ -87,13 +87,23 @@ test("tables of an older version, whose snapshots say no offsets, are held only 
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 2]);
 });
 
-test("a table that only the first increment has yet to make is not missing, one that later increments knew is", () => {
+test("a table that no increment has made is not missing, one that was made is", () => {
   const [, ...young] = lakeOf([[100, true]], [[100, true]]);
-  const absent = { absent: ["gold.dim_time"], is_gone: false };
-  assert.equal(chooseMoment(young.slice(0, -1), crypto, absent), null);
-  assert.deepEqual(chooseMoment(young.slice(0, -1), crypto, { ...absent, is_gone: true })?.missing, ["gold.dim_time"]);
+  const made = { made: ["gold.dim_time"], unmade: [], models_version: "2" };
+  const unmade = { made: [], unmade: ["gold.dim_time"], models_version: "2" };
+  assert.equal(chooseMoment(young.slice(0, -1), crypto, unmade), null);
+  assert.deepEqual(chooseMoment(young.slice(0, -1), crypto, made)?.missing, ["gold.dim_time"]);
   const old = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]).slice(0, -1);
-  assert.deepEqual(chooseMoment(old, crypto, absent)?.missing, ["gold.dim_time"]);
+  assert.deepEqual(chooseMoment(old, crypto, made)?.missing, ["gold.dim_time"]);
+  // A model that a later version brought.
+  const after_upgrade = chooseMoment(old, crypto, unmade);
+  assert.deepEqual([after_upgrade?.missing, after_upgrade?.unmade], [[], ["gold.dim_time"]]);
+  // One that this version made, and that was purged.
+  const [bronze, first, ...others] = old;
+  assert.ok(bronze !== undefined && first !== undefined);
+  const properties = { ...first.metadata.properties, "coinlake.models-version": "2" };
+  const purged = chooseMoment([bronze, { ...first, metadata: { ...first.metadata, properties } }, ...others], crypto, unmade);
+  assert.deepEqual([purged?.missing, purged?.unmade], [["gold.dim_time"], []]);
 });
 
 test("a snapshot's summary says the offsets before and after its commit; what an engine says itself stays", () => {

@@ -2,6 +2,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crypto } from "../../pipelines/crypto.ts";
+import type { Catalog } from "../../src/catalog/catalog.ts";
+import type { DbtWorker } from "../../src/transform/worker.ts";
 import { openAlertBook } from "../../src/alert/engine.ts";
 import { tableNamed } from "../../src/catalog/errors.ts";
 import type { LoadedTable, Snapshot } from "../../src/catalog/model.ts";
@@ -22,6 +24,8 @@ import { temporaryFolder } from "../coinlake.ts";
 import { BRONZE, Lakes } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
 
+/** A table outside bronze, silver and gold. */
+export const FOREIGN = "notebooks.notes";
 const INCREMENTS = 3;
 const MAX_INCREMENTS = 8;
 
@@ -95,6 +99,39 @@ export class PreparedLake {
     }
   }
 
+  /** As `verifyDeep` over whole bronze, while `work` is done in place of building silver and gold again; then they are, unless it throws. */
+  async verifyDeepDuring(work: () => Promise<void>): Promise<DeepVerification> {
+    const open = await openToVerify(this.lake);
+    try {
+      return await verifyDeep(open, crypto, { rebuild: async (request) => (await work(), this.#rebuiltOnce(request)) });
+    } finally {
+      await open.close();
+    }
+  }
+
+  /** A new lake whose log has records that no table has yet. */
+  async verifyFresh(): Promise<Verification> {
+    const fresh = await this.#lakes.fresh();
+    await fresh.append(await marketStream(1));
+    const found = await verify({ ...fresh.open, checksums: null }, crypto);
+    await this.#lakes.release();
+    return found;
+  }
+
+  /** Deletes a row, and expires the snapshot that had it. */
+  async expireSnapshot(table: string): Promise<void> {
+    const { "snapshot-id": id } = await this.snapshot(table);
+    await this.sql(`delete from lake.${table} where log_offset = 3`);
+    await this.change(({ catalog }) =>
+      catalog.commit([{ identifier: tableNamed(table), requirements: [], updates: [{ action: "remove-snapshots", "snapshot-ids": [id] }] }]),
+    );
+  }
+
+  async createForeignTable(): Promise<void> {
+    await this.sql("create schema lake.notebooks");
+    await this.sql(`create table lake.${FOREIGN} as select value as id from range(1000) as ids(value)`);
+  }
+
   /** Verifies another lake again and again while increments are committed to it, until some came in the middle of one; then deeply. */
   async verifyWhileWritten(): Promise<{ findings: Finding[]; moving: number; verified: number }> {
     const written = await this.#lakes.fresh();
@@ -134,6 +171,11 @@ export class PreparedLake {
 
   #rebuild(request: RebuildRequest): Promise<Rebuilt> {
     return rebuild(request, (catalog, _server, { offsets }) => this.#lakes.build(catalog, { ...offsets }));
+  }
+
+  /** Runs dbt over a catalog; null where it is only asked about its project. */
+  models<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
+    return this.#lakes.over(catalog, work);
   }
 
   /** A file of the lake that the tests of the first increment left: an old copy of the catalog. */

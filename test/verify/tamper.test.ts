@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
-import { coinlake } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
 import { MODELS } from "../lake/lake.ts";
 import { crypto } from "../../pipelines/crypto.ts";
+import { tableNamed } from "../../src/catalog/errors.ts";
+import { OperatingError } from "../../src/errors.ts";
+import { projectFolder } from "../../src/lake/tools.ts";
+import { locationOfPath } from "../../src/storage/file/location.ts";
+import { modelsVersion } from "../../src/transform/models-version.ts";
 import type { Finding } from "../../src/verify/finding.ts";
-import { DAMAGES, type Damage } from "./damages.ts";
-import { PreparedLake } from "./prepared-lake.ts";
+import { checkStores } from "../../src/verify/stores.ts";
+import { DAMAGES, dropBuilt, type Damage } from "./damages.ts";
+import { BRONZE, FOREIGN, PreparedLake } from "./prepared-lake.ts";
+
+const VERSION = "coinlake.models-version";
 
 /** Damage is searched for by the quick look or the deep one; each case says by which it is found. */
 let lake: PreparedLake;
@@ -23,7 +34,8 @@ function describe(findings: readonly Finding[]): string {
   return findings.map(({ code, table, message, rows }) => `${code} ${table ?? ""}: ${message}\n${rows.join("\n")}`).join("\n") || "nothing was found";
 }
 
-test("an undamaged lake has no finding, by the quick look and by the deep one", async () => {
+test("an undamaged lake has no finding, by the quick look and by the deep one, and its folder stays as it is", async () => {
+  const files = readdirSync(lake.lake.folder);
   const quick = await lake.verify();
   assert.deepEqual([describe(quick.findings), quick.notes], ["nothing was found", []]);
   const { findings, notes, deep } = await lake.verifyDeep();
@@ -31,6 +43,7 @@ test("an undamaged lake has no finding, by the quick look and by the deep one", 
   assert.deepEqual([deep.taken, deep.outdated], [[], []]);
   assert.equal(deep.tables_compared, MODELS.length + 1);
   assert.equal(deep.log_records_compared, quick.figures.bronze_records);
+  assert.deepEqual(readdirSync(lake.lake.folder), files);
 });
 
 test("every table that the models make is in the reconciliation", () => {
@@ -63,15 +76,98 @@ test("a lake that is written all the time is verified between its increments, an
   assert.ok(moving > 0, `none of ${verified} came while an increment was under way`);
 });
 
+test("a lake that has records in its log and no table yet has no finding", async () => {
+  const { findings, notes } = await lake.verifyFresh();
+  assert.deepEqual([describe(findings), notes], ["nothing was found", []]);
+});
+
+test("tables of which no file is left are told of: the next increment makes them", async () => {
+  lake.reset();
+  await dropBuilt(true)(lake);
+  const { findings, notes } = await lake.verify();
+  assert.equal(describe(findings), "nothing was found");
+  assert.match(notes.join("\n"), /makes them from bronze: .*gold\.fact_crypto_ticks/);
+});
+
+test("a locked store is no damage: nothing was verified", () => {
+  lake.reset();
+  for (const [name, code] of [["log.db", "LOG_LOCKED"], ["catalog.db", "STORE_BUSY"]] as const) {
+    const database = new DatabaseSync(lake.file(name));
+    database.exec("pragma locking_mode = exclusive; begin immediate; pragma user_version = 1");
+    assert.throws(() => checkStores(lake.lake, { busy_timeout_ms: 20 }), { code, is_retryable: true });
+    database.close();
+  }
+});
+
+test("a store that this user may only read is read without files beside it", { skip: process.getuid?.() !== 0 }, () => {
+  lake.reset();
+  const folder = temporaryFolder();
+  try {
+    cpSync(lake.file("log.db"), join(folder.path, "log.db"));
+    chmodSync(folder.path, 0o555);
+    const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/sqlite-file.ts"))};
+      console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
+    // Root may write everywhere.
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], { uid: 65_534, encoding: "utf8" });
+    assert.equal(stdout, "1\n", stderr);
+    assert.deepEqual(readdirSync(folder.path), ["log.db"]);
+  } finally {
+    folder.remove();
+  }
+});
+
+test("a snapshot that expires during the deep look is no damage, by what differs then and by a rebuild that fails", async () => {
+  lake.reset();
+  const overtaken = { code: "VERIFY_OVERTAKEN", is_retryable: true };
+  await lake.sql("update lake.gold.dim_time set is_trading_hour = not is_trading_hour where hour = 3");
+  await assert.rejects(lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE)), overtaken);
+  lake.reset();
+  const failure = new OperatingError("MODEL_FAILED", "a data file is missing", { next_step: "" });
+  const fail = async () => {
+    throw failure;
+  };
+  await assert.rejects(lake.verifyDeepDuring(fail), { code: "REBUILD_FAILED", is_retryable: false });
+  await assert.rejects(lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE).then(fail)), overtaken);
+});
+
+test("rows that an earlier version of the models built are no damage, and a note says what differs", async () => {
+  lake.reset();
+  const table = "gold.dim_time";
+  const { metadata, identifier } = await lake.load(table);
+  assert.equal(metadata.properties[VERSION], modelsVersion(join(projectFolder(), crypto.transform.project)));
+  await lake.change(({ catalog }) => catalog.commit([{ identifier, requirements: [], updates: [{ action: "set-properties", updates: { [VERSION]: "earlier" } }] }]));
+  const upgraded = await lake.verifyDeep();
+  assert.deepEqual([describe(upgraded.findings), upgraded.notes], ["nothing was found", []]);
+  await lake.sql(`update lake.${table} set is_trading_hour = not is_trading_hour where hour = 3`);
+  const { findings, notes } = await lake.verifyDeep();
+  assert.equal(describe(findings), "nothing was found");
+  assert.match(notes.join("\n"), /^gold\.dim_time was built by an earlier version .*is_trading_hour \S+ in place of .*dbt run --full-refresh/);
+});
+
+test("tables outside the layers keep their checksums, and files that are gone do not", async () => {
+  lake.reset();
+  await lake.createForeignTable();
+  const file = await lake.dataFile(FOREIGN);
+  assert.deepEqual((await lake.verifyDeep()).deep.outdated, []);
+  await lake.change(({ catalog }) => catalog.dropTable(tableNamed(FOREIGN), { is_purging: false }));
+  rmSync(file);
+  assert.deepEqual((await lake.verifyDeep()).deep.outdated, [locationOfPath(file)]);
+});
+
 test("files of an older lake get their checksums from the first deep look, which says so", async () => {
   lake.reset();
   lake.forgetChecksums();
-  const { code, stdout, stderr } = await coinlake(["verify", "--deep", "--json", "--data", lake.data_folder]);
+  const scratch = temporaryFolder();
+  // Of a process that was killed.
+  mkdirSync(join(scratch.path, "coinlake-spill-999999999-x"));
+  const { code, stdout, stderr } = await coinlake(["verify", "--deep", "--json", "--data", lake.data_folder, "--scratch", scratch.path]);
   assert.equal(code, 0, stderr);
   const { deep, notes, findings } = JSON.parse(stdout);
   assert.deepEqual([deep.files_checked, findings], [0, []]);
   assert.ok(deep.checksums_taken > 50, stdout);
   assert.deepEqual(notes, [`${deep.checksums_taken} files had no checksum, and have one from now on: of these, only later changes are found by it`]);
+  assert.deepEqual(readdirSync(scratch.path), []);
+  scratch.remove();
   const again = await lake.verifyDeep();
   assert.deepEqual([again.deep.taken, again.deep.files_checked], [[], deep.checksums_taken]);
 });

@@ -40,6 +40,7 @@
         {% endif %}
     {% endcall %}
     {% do clear_summary(offsets_property()) %}
+    {% if is_built_whole(begin) %}{% do set_table_property(target, version_property(), models_version()) %}{% endif %}
     {% do set_table_property(target, offsets_property(), tojson(place, sort_keys=true)) %}
     {% do remember_offsets(target, place) %}
     {% if replaces_some %}{% do run_query('drop view ' ~ source) %}{% endif %}

@@ -35,7 +35,8 @@ export const TABLE_ROUTES: readonly Route[] = [
     async handle(call) {
       const mode = call.query.get("snapshots") ?? "all";
       if (mode !== "all" && mode !== "refs") throw badRequest('snapshots must be "all" or "refs"');
-      const table = await call.catalog.loadTable(tableOf(call));
+      const loaded = await call.catalog.loadTable(tableOf(call));
+      const table = isDuckDB(call) ? withoutFormerState(loaded) : loaded;
       // Others report a damaged file as an error; DuckDB ends its process, which may be this one.
       if (isDuckDB(call)) await call.catalog.inspect(table);
       const etag = etagOf(table, mode);
@@ -112,6 +113,13 @@ export const TABLE_ROUTES: readonly Route[] = [
     },
   },
 ];
+
+/** Of a table without a current snapshot DuckDB reads the last one of the log, which is not empty. */
+function withoutFormerState(table: LoadedTable): LoadedTable {
+  const { metadata } = table;
+  if (metadata["current-snapshot-id"] !== null || metadata.snapshots.length === 0) return table;
+  return { ...table, metadata: { ...metadata, "snapshot-log": [], snapshots: [] } };
+}
 
 function isDuckDB({ headers }: Call): boolean {
   return headers["user-agent"]?.startsWith("duckdb/") === true;

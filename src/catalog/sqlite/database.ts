@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
+import { openReadOnly } from "../../sqlite-file.ts";
 
 /**
  * Waiting blocks this process's only thread, so it is bounded; write transactions here take about a millisecond, and only a
@@ -35,17 +36,18 @@ const NOTADB = 26;
 export interface DatabaseOptions {
   /** The file must be there, and nothing of it is changed. */
   is_read_only?: boolean;
+  busy_timeout_ms?: number;
 }
 
 /** Opens or creates the file. Several processes may have it open: writers queue, readers never wait (WAL). */
-export function openDatabase(path: string, { is_read_only = false }: DatabaseOptions = {}): DatabaseSync {
+export function openDatabase(path: string, { is_read_only = false, busy_timeout_ms = BUSY_TIMEOUT_MS }: DatabaseOptions = {}): DatabaseSync {
   let database: DatabaseSync | null = null;
   try {
     if (is_read_only) {
-      database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true });
+      database = openReadOnly(path, busy_timeout_ms);
     } else {
       mkdirSync(dirname(path), { recursive: true });
-      database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+      database = new DatabaseSync(path, { timeout: busy_timeout_ms, enableForeignKeyConstraints: true });
       // FULL: a commit is on disk when it returns, in WAL mode too.
       database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`);
       createLayout(database);
@@ -68,7 +70,7 @@ function createLayout(database: DatabaseSync): void {
 function checkLayout(database: DatabaseSync, path: string): void {
   const version = versionOf(database);
   if (version !== LAYOUT_VERSION) {
-    throw new OperatingError("STORE_FAILED", `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`, {
+    throw new OperatingError("STORE_FORMAT_UNKNOWN", `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`, {
       next_step: "Use the version of the program that wrote it, or a newer one.",
     });
   }
@@ -129,7 +131,7 @@ function storeFailure(what: string, error: unknown): unknown {
   const is_system_error = error instanceof Error && "code" in error && "syscall" in error;
   if (error instanceof OperatingError || (code === null && !is_system_error)) return error;
   if (code === BUSY) {
-    return new OperatingError("STORE_BUSY", `${what}: another process has held the catalog for ${BUSY_TIMEOUT_MS} ms`, {
+    return new OperatingError("STORE_BUSY", `${what}: another process has held the catalog for longer than the busy timeout`, {
       next_step: "Try again; if it lasts, look for a stuck process that has the catalog file open.",
       is_retryable: true,
       cause: error,

@@ -1,10 +1,11 @@
 import { Command } from "commander";
-import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { backUp, checkTarget, type BackupReport } from "../../backup/backup.ts";
 import { systemClock } from "../../clock.ts";
 import { spillFolder } from "../../engine/embedded/spill.ts";
 import { OperatingError } from "../../errors.ts";
+import { isInside } from "../../lake/identity.ts";
 import { DEFAULT_DATA_FOLDER, descriptionOf, findLake, type Lake } from "../../lake/lake.ts";
 import { claimFolder, claimLake, ownerOf } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
@@ -79,17 +80,11 @@ function claimTarget(folder: string): { release(): void } {
   return claim;
 }
 
-function isInside(folder: string, lake_folder: string): boolean {
-  let existing = folder;
-  while (!existsSync(existing)) existing = dirname(existing);
-  const real = realpathSync(existing) + folder.slice(existing.length);
-  return `${real}/`.startsWith(`${realpathSync(lake_folder)}/`);
-}
-
-function inWords({ number, tables, files, size_bytes, copied_files, copied_bytes, attempts }: BackupReport, target: string): string {
+function inWords({ number, tables, files, size_bytes, copied_files, copied_bytes, attempts, is_between_increments }: BackupReport, target: string): string {
   const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
   const again = attempts === 1 ? "" : ` The lake changed meanwhile: planned ${attempts} times.`;
-  return `Backup ${number} in ${target}: ${tables} tables, ${files.toLocaleString("en")} files, ${megabytes(size_bytes)}; ${copied_files.toLocaleString("en")} files (${megabytes(copied_bytes)}) are new.${again}`;
+  const within = is_between_increments ? "" : " It shows a moment within an increment, which the next `start` of the restored lake ends.";
+  return `Backup ${number} in ${target}: ${tables} tables, ${files.toLocaleString("en")} files, ${megabytes(size_bytes)}; ${copied_files.toLocaleString("en")} files (${megabytes(copied_bytes)}) are new.${again}${within}`;
 }
 
 function stopped(): OperatingError {

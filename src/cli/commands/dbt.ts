@@ -42,9 +42,8 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
       const open = await openFound(lake);
       try {
-        const project = join(projectFolder(), pipeline.transform.project);
-        const started_at_ms = Date.now();
-        process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], project, open);
+          const started_at_ms = Date.now();
+        process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], pipeline, open);
         await keepTestResults(open, pipeline, started_at_ms);
       } finally {
         await open.close();
@@ -61,14 +60,15 @@ async function keepTestResults({ lake, catalog }: OpenLake, pipeline: Pipeline, 
 }
 
 /** dbt with this terminal's input and output; resolves to its exit code. */
-async function runDbt(args: readonly string[], project: string, open: OpenLake): Promise<number> {
+async function runDbt(args: readonly string[], { transform }: Pipeline, open: OpenLake): Promise<number> {
   const { lake } = open;
+  const project = join(projectFolder(), transform.project);
   const engine = await engineOf(open, { clock: systemClock, say: (text) => process.stderr.write(`${text}\n`) });
   const executable = join(dirname(dbtPython(engine)), process.platform === "win32" ? "dbt.exe" : "dbt");
   const child = spawn(executable, args, {
     cwd: project,
     stdio: "inherit",
-    env: { ...dbtEnvironment({ engine, folder: lake.dbt_folder }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
+    env: { ...dbtEnvironment({ engine, folder: lake.dbt_folder, project: transform.project }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
   });
   const ignore = () => {};
   // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.

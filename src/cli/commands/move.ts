@@ -3,7 +3,8 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { adopt, moveTo, type MoveReport, type MoveRequest } from "../../backup/move.ts";
 import { OperatingError } from "../../errors.ts";
-import { DEFAULT_DATA_FOLDER, findLake, listLakes, rememberAsCurrent, type Lake } from "../../lake/lake.ts";
+import { movedFrom } from "../../lake/identity.ts";
+import { DEFAULT_DATA_FOLDER, descriptionOf, findLake, listLakes, rememberAsCurrent, type Lake } from "../../lake/lake.ts";
 import { FileStorage } from "../../storage/file/storage.ts";
 import { BACKUP_ENGINE, stepFromEnvironment } from "../backup-place.ts";
 import type { CommonOptions } from "../context.ts";
@@ -56,7 +57,8 @@ async function run(new_data: string | null, options: MoveOptions, request: (fold
   if (is_moved_already || resolve(new_data) === resolve(data_folder)) return adoptIn(new_data, options, request);
   const lake = findLake(data_folder, options.lake ?? null, { is_moved_ok: true });
   refuseCluster(lake);
-  if (!isMovedOn(lake)) findLake(data_folder, lake.name);
+  // An earlier run may have been killed after the lake had moved, before the old folder was deleted.
+  if (movedFrom(lake.folder, descriptionOf(lake.folder)) === null) findLake(data_folder, lake.name);
   const report = await moveTo(request(lake.folder), join(resolve(new_data), lake.name));
   const current = join(data_folder, "current");
   const was_current = existsSync(current) && readFileSync(current, "utf8").trim() === lake.name;
@@ -89,12 +91,6 @@ function isElsewhere(data_folder: string, name: string): boolean {
     if (error instanceof OperatingError && error.code === "LAKE_MOVED") return true;
     throw error;
   }
-}
-
-/** An earlier run was killed after the lake had moved, before the old folder was deleted. */
-function isMovedOn({ folder }: Lake): boolean {
-  const { moving_to } = JSON.parse(readFileSync(join(folder, "lake.json"), "utf8")) as { moving_to?: string };
-  return moving_to !== undefined && existsSync(join(moving_to, "lake.json"));
 }
 
 function refuseCluster({ name, profile }: Lake): void {

@@ -31,7 +31,7 @@ export function restoreCommand(withCommon: (command: Command) => Command): Comma
       if (output.is_json) output.result(JSON.stringify({ lake: name, ...report }, null, 2));
       else {
         output.result(`Restored backup ${report.number} of ${report.created_at} to ${report.folder}: ${report.tables} tables, ${report.files.toLocaleString("en")} files.`);
-        output.say(`Next: npm run -s coinlake -- verify --data ${JSON.stringify(data_folder)} --lake ${name}`);
+        output.say(`Next: npm run -s coinlake -- verify --deep --data ${JSON.stringify(data_folder)} --lake ${name}`);
       }
     });
 }

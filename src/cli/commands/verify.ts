@@ -1,15 +1,20 @@
 import { Command } from "commander";
-import { dirname } from "node:path";
+import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, resolve } from "node:path";
 import { SqliteChecksums } from "../../catalog/sqlite/checksums.ts";
+import { sweepSpill } from "../../engine/embedded/spill.ts";
 import { openToVerify, type LakeToVerify } from "../../engine/open-to-verify.ts";
 import { OperatingError } from "../../errors.ts";
-import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { verifyDeep, type DeepVerification, type Phase } from "../../verify/deep.ts";
 import type { Finding } from "../../verify/finding.ts";
 import { verify, type Verification } from "../../verify/verify.ts";
 import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
-import { openOutput, progressBar, styleResult } from "../output.ts";
+import { TRY_AGAIN, withExitCode } from "../exit-code.ts";
+import { openOutput, progressBar, styleResult, type Output } from "../output.ts";
+import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
 const HELP = `
 Example:
@@ -19,39 +24,63 @@ Example:
 verify         seconds: stores, files and their sizes, metadata, counts and keys between the layers
 verify --deep  minutes: every file against its checksum, bronze against the log, silver and gold built again from bronze
 
-Exits 1 when something is damaged; each finding names the command that mends it.`;
+The tables that --deep builds again need about as much room as silver and gold; --scratch gives them another disk.
+
+Exit codes: 0 no damage; 1 damage (LAKE_DAMAGED: each finding names the command that repairs it) or a failure;
+75 not verified, try again later: an increment is under way, snapshots expired meanwhile, or a file is locked.`;
 
 export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("verify"))
     .description("check a lake for damage: stores, files, tables, values")
     .option("--deep", "read every file, and build silver and gold again to compare every row")
+    .option("--scratch <dir>", "with --deep: folder for the tables built again", tmpdir())
     .addHelpText("after", HELP)
-    .action(async (options: CommonOptions & { deep?: boolean }) => {
+    .action(async (options: VerifyCommandOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
       const output = openOutput(options.json ?? false);
-      const open = await openToVerify(lake, environmentIn(dirname(lake.folder)));
-      try {
-        const found = options.deep === true ? await deeply(open, pipeline) : await verify(open, pipeline);
-        output.result(output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found));
-        if (found.findings.length > 0) throw damaged(lake.name, found.findings);
-      } finally {
-        await open.close();
-      }
+      const found = await verified(options, lake, pipeline, output);
+      if (found === null) return;
+      output.result(output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found));
+      if (found.findings.length > 0) throw damaged(lake.name, found.findings);
     });
 }
 
+interface VerifyCommandOptions extends CommonOptions {
+  deep?: boolean;
+  scratch: string;
+}
+
+/** Null after Ctrl-C, which only `--deep` takes time to obey. */
+async function verified(options: VerifyCommandOptions, lake: Lake, pipeline: Pipeline, output: Output): Promise<Verification | null> {
+  let open: LakeToVerify | null = null;
+  try {
+    open = await openToVerify(lake, environmentIn(dirname(lake.folder)));
+    return options.deep === true ? await deeply(open, pipeline, options.scratch, output) : await verify(open, pipeline);
+  } catch (error) {
+    if (error instanceof OperatingError && error.is_retryable) throw withExitCode(error, TRY_AGAIN);
+    throw error;
+  } finally {
+    await open?.close();
+  }
+}
+
 /** A deep look also takes the checksums that are missing, and forgets those of files that are gone. */
-async function deeply(open: LakeToVerify, pipeline: Pipeline): Promise<Verification & { deep: object }> {
+async function deeply(open: LakeToVerify, pipeline: Pipeline, typed_folder: string, output: Output): Promise<(Verification & { deep: object }) | null> {
+  const scratch_folder = resolve(typed_folder);
+  mkdirSync(scratch_folder, { recursive: true });
+  sweepSpill(scratch_folder);
+  const stopping = stopOnSignals(output);
   const bars = new Map<Phase, ReturnType<typeof progressBar>>();
   const progress = (phase: Phase, done: number, total: number | null) => {
+    stopping.signal.throwIfAborted();
     if (!bars.has(phase)) for (const bar of bars.values()) bar.end();
     const bar = bars.get(phase) ?? progressBar(phase);
     bars.set(phase, bar);
     bar.update(done, total);
   };
   try {
-    const { deep, ...found } = await verifyDeep(open, pipeline, { progress });
+    const { deep, ...found } = await verifyDeep(open, pipeline, { progress, scratch_folder });
     const { taken, outdated: _outdated, ...figures } = deep;
     const is_kept = found.findings.length === 0 && open.checksums !== null;
     // What is damaged now must not count as right from now on.
@@ -61,7 +90,12 @@ async function deeply(open: LakeToVerify, pipeline: Pipeline): Promise<Verificat
     }
     if (open.checksums === null) found.notes.push("files were not compared with checksums: the catalog of this lake keeps none");
     return { ...found, deep: { ...figures, checksums_taken: is_kept ? taken.length : 0 } };
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+    return null;
   } finally {
+    stopping.dispose();
     for (const bar of bars.values()) bar.end();
   }
 }

@@ -20,6 +20,16 @@ export class FileStorage implements Storage {
     }
   }
 
+  async *readPieces(location: string): AsyncIterable<Uint8Array> {
+    try {
+      const file = await openRegular(pathOfLocation(location), location);
+      // Closes the file too, also where the reader takes no more.
+      for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES })) yield piece as Uint8Array;
+    } catch (error) {
+      throw failure("read", location, error);
+    }
+  }
+
   async statOf(location: string): Promise<FileStat | null> {
     try {
       const found = await stat(pathOfLocation(location), { bigint: true });
@@ -63,9 +73,9 @@ export class FileStorage implements Storage {
   async sync(location: string): Promise<void> {
     const path = pathOfLocation(location);
     try {
-      await syncFile(path);
+      const is_file = await syncFile(path);
       await this.known_durable.syncFolders([dirname(path)]);
-      this.known_durable.addFile(path);
+      if (is_file) this.known_durable.addFile(path);
     } catch (error) {
       throw failure("sync", location, error);
     }
@@ -108,6 +118,8 @@ export class FileStorage implements Storage {
   }
 }
 
+const PIECE_BYTES = 256 * 1024;
+
 /**
  * A client may name any file, and opening a pipe waits for a writer, in one of the few threads that all file operations share:
  * O_NONBLOCK does not wait. Windows has neither.
@@ -115,21 +127,23 @@ export class FileStorage implements Storage {
 const OPEN_TO_READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 async function readRegular(path: string, location: string): Promise<Uint8Array> {
-  // Before the opening too: to open a device may set it going.
-  if (!(await stat(path)).isFile()) throw notAFile(location);
-  const file = await open(path, OPEN_TO_READ);
+  const file = await openRegular(path, location);
   try {
-    return await readBounded(file, location);
+    const { size } = await file.stat();
+    if (size > MAX_READ_BYTES) throw fileTooLarge(location, size);
+    return await file.readFile();
   } finally {
     await file.close();
   }
 }
 
-async function readBounded(file: FileHandle, location: string): Promise<Uint8Array> {
-  const found = await file.stat();
-  if (!found.isFile()) throw notAFile(location);
-  if (found.size > MAX_READ_BYTES) throw fileTooLarge(location, found.size);
-  return await file.readFile();
+async function openRegular(path: string, location: string): Promise<FileHandle> {
+  // Before the opening too: to open a device may set it going.
+  if (!(await stat(path)).isFile()) throw notAFile(location);
+  const file = await open(path, OPEN_TO_READ);
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw notAFile(location);
 }
 
 /** A write that fails leaves no half file behind: nobody else can know its name yet. */

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { isUnreadableFolder } from "../../durable-file.ts";
 
 /** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
 const CAN_SYNC_FOLDERS = process.platform !== "win32";
@@ -11,25 +12,31 @@ const MAX_OPEN_FILES = 32;
 /** Paths that one process remembers. The oldest are forgotten, which costs a second fsync and nothing else. */
 const MAX_KNOWN_PATHS = 20_000;
 
-/** Throws what the file system throws; ENOENT where there is no such file. What is no regular file is skipped. */
-export async function syncFile(path: string): Promise<void> {
+/** Throws what the file system throws; ENOENT where there is no such file. False for what is no regular file, which is skipped. */
+export async function syncFile(path: string): Promise<boolean> {
   const file = await open(path, SYNC_FLAGS);
   try {
-    if ((await file.stat()).isFile()) await file.datasync();
+    const is_file = (await file.stat()).isFile();
+    if (is_file) await file.datasync();
+    return is_file;
   } finally {
     await file.close();
   }
 }
 
-/** Makes the entries of a folder durable: what was created in it, removed from it, or renamed. */
-export async function syncFolder(path: string): Promise<void> {
-  if (!CAN_SYNC_FOLDERS) return;
-  const folder = await open(path, "r");
+/** As `syncFolder` in durable-file.ts, without blocking the process. */
+async function syncFolder(path: string): Promise<boolean> {
+  if (!CAN_SYNC_FOLDERS) return true;
+  const folder = await open(path, "r").catch((error: unknown) => {
+    if (isUnreadableFolder(error)) return null;
+    throw error;
+  });
   try {
-    await folder.sync();
+    await folder?.sync();
   } finally {
-    await folder.close();
+    await folder?.close();
   }
+  return true;
 }
 
 /**
@@ -60,11 +67,14 @@ export class KnownDurable {
   async syncFiles(paths: Iterable<string>): Promise<void> {
     const files = [...new Set(paths)].filter((path) => !this.#files.has(path));
     if (files.length === 0) return;
+    const synced: string[] = [];
     await Promise.all([
-      eachOf(files, (path) => unlessMissing(syncFile(path))),
+      eachOf(files, async (path) => {
+        if (await unlessMissing(syncFile(path))) synced.push(path);
+      }),
       this.syncFolders(files.map((path) => dirname(path))),
     ]);
-    for (const path of files) this.addFile(path);
+    for (const path of synced) this.addFile(path);
   }
 
   /**
@@ -73,7 +83,7 @@ export class KnownDurable {
    */
   async syncFolders(paths: Iterable<string>): Promise<void> {
     const { folders, identities } = await this.#withNewParents(new Set(paths));
-    await eachOf([...folders], (path) => unlessMissing(syncFolder(path)));
+    await eachOf([...folders], async (path) => void (await unlessMissing(syncFolder(path))));
     for (const [path, identity] of identities) this.#folders.set(path, identity);
     forgetOldest(this.#folders, MAX_KNOWN_PATHS);
   }
@@ -102,13 +112,14 @@ async function identityOf(folder: string): Promise<string | null> {
   }
 }
 
-/** A folder that this user may not read is one that this user made nothing in. */
-async function unlessMissing(synced: Promise<void>): Promise<void> {
+/** False where the path does not exist. */
+async function unlessMissing(synced: Promise<boolean>): Promise<boolean> {
   try {
-    await synced;
+    return await synced;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : null;
-    if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") throw error;
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw error;
   }
 }
 

@@ -54,7 +54,7 @@ test("a file that is no catalog, or of a later version, is refused with a next s
   const database = new DatabaseSync(later);
   database.exec("pragma user_version = 99");
   database.close();
-  assert.throws(() => new SqliteStore(later), { code: "STORE_FAILED", message: /layout 99/ });
+  assert.throws(() => new SqliteStore(later), { code: "STORE_FORMAT_UNKNOWN", message: /layout 99/ });
   await writeFile(join(folder, "file"), "");
   assert.throws(() => new SqliteStore(join(folder, "file", "catalog.sqlite")), { code: "STORE_FAILED" });
 });

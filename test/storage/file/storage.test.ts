@@ -3,6 +3,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, win32 } from "node:path";
 import { after, before, test } from "node:test";
+import { foldersTo } from "../../../src/durable-file.ts";
+import { canonicalLocation } from "../../../src/storage/location.ts";
 import { locationOfPath, pathOfLocation } from "../../../src/storage/file/location.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";
 import { describeStorage } from "../contract.ts";
@@ -47,4 +49,38 @@ test("a folder without write permission is named", { skip: is_root ? "root may w
   await mkdir(locked);
   await chmod(locked, 0o500);
   await assert.rejects(new FileStorage().write(locationOfPath(join(locked, "file")), new Uint8Array()), { code: "STORAGE_DENIED" });
+});
+
+test("only a file that was synced counts as durable, not one that is written later", async () => {
+  const storage = new FileStorage();
+  const [there, later] = ["there", "later"].map((name) => locationOfPath(join(folder, "durable", name)));
+  assert.ok(there !== undefined && later !== undefined);
+  await mkdir(join(folder, "durable"));
+  await writeFile(pathOfLocation(there), "there");
+  await storage.syncAll([there, later]);
+  assert.deepEqual([storage.isKnownDurable(there), storage.isKnownDurable(later)], [true, false]);
+  await writeFile(pathOfLocation(later), "later");
+  await storage.syncAll([later]);
+  assert.equal(storage.isKnownDurable(later), true);
+});
+
+test("the folders to sync for a set of files are all above them, each once, the deepest first", () => {
+  assert.deepEqual(foldersTo(["warehouse/bronze/t/data/day=1/a", "warehouse/bronze/t/data/day=1/b", "rules.json"]), [
+    "warehouse/bronze/t/data/day=1",
+    "warehouse/bronze/t/data",
+    "warehouse/bronze/t",
+    "warehouse/bronze",
+    "warehouse",
+    ".",
+  ]);
+});
+
+test("a location of one file has one spelling, whoever wrote it", () => {
+  const spellings = {
+    "file:///a/b": ["/a//b", "file:/a/b", "file:///a/b", "file://localhost/a/b", "FILE:///a/b"],
+    "s3://bucket/a//b": ["s3://bucket/a//b", "s3a://bucket/a//b", "s3n://bucket/a//b", "S3://bucket/a//b"],
+  };
+  for (const [canonical, all] of Object.entries(spellings)) {
+    for (const spelled of all) assert.equal(canonicalLocation(spelled), canonical, spelled);
+  }
 });

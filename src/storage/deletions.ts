@@ -1,9 +1,10 @@
 import type { Storage } from "./storage.ts";
 
-/** The storage, which tells of every file that it deletes. */
-export function tellingOfDeletions(storage: Storage, deleted: (location: string) => void): Storage {
+/** The storage; it calls `deleted` after each file that it deletes. */
+export function withDeletionListener(storage: Storage, deleted: (location: string) => void): Storage {
   return {
     read: (location) => storage.read(location),
+    readPieces: (location) => storage.readPieces(location),
     statOf: (location) => storage.statOf(location),
     write: (location, bytes) => storage.write(location, bytes),
     makeFolder: (location) => storage.makeFolder(location),

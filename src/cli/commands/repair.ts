@@ -1,0 +1,94 @@
+import { Command } from "commander";
+import { systemClock } from "../../clock.ts";
+import { OperatingError } from "../../errors.ts";
+import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
+import { claimLake } from "../../lake/ownership.ts";
+import type { Pipeline } from "../../pipeline/definition.ts";
+import type { RepairItem } from "../../repair/item.ts";
+import { DbtModels } from "../../repair/models.ts";
+import { repair } from "../../repair/repair.ts";
+import { openOutput, styleResult, type Output } from "../output.ts";
+import { pipelineOf, type CommonOptions } from "../context.ts";
+import { backupPlace, tableStorage } from "../backup-place.ts";
+
+interface RepairCommandOptions extends CommonOptions {
+  table?: string;
+  apply?: boolean;
+  from?: string;
+  acceptLoss?: boolean;
+}
+
+export function repairCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
+  return withCommon(new Command("repair"))
+    .description("bring back damaged tables, catalog and log; shows what it would do")
+    .option("--table <layer.table>", "this table alone: build it again, or read bronze to its end")
+    .option("--apply", "do it (default: show it)")
+    .option("--from <dir>", "folder or s3:// location of a backup, to take files and records from")
+    .option("--accept-loss", "go on without what nothing can bring back, and write down what that is")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  npm run -s coinlake -- repair
+  npm run -s coinlake -- repair --apply
+  npm run -s coinlake -- repair --table gold.fact_crypto_ticks --apply
+
+Exits 0 where nothing is damaged or all is repaired, 1 where damage is left. Stop the pipeline first.`,
+    )
+    .action(async (options: RepairCommandOptions) => {
+      const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
+      const lake = findLake(data_folder, options.lake ?? null);
+      const output = openOutput(options.json ?? false);
+      if (lake.profile === "cluster") throw notEmbedded(lake.name);
+      const pipeline = pipelineOf(lake, pipelines);
+      const claim = claimLake(lake, "repair");
+      const parts = tableStorage(lake.warehouse, data_folder);
+      const models = new DbtModels({ lake, pipeline, s3: parts.s3, say: output.say });
+      try {
+        const items = await repair({
+          lake,
+          pipeline,
+          ...parts,
+          clock: systemClock,
+          table: options.table ?? null,
+          backup: options.from === undefined ? null : backupPlace(options.from, data_folder),
+          is_loss_accepted: options.acceptLoss === true,
+          is_automatic: false,
+          is_applied: options.apply === true,
+          say: output.say,
+          modelsFrom: (table) => models.from(table),
+          rebuild: (open, tables) => models.rebuild(open, tables),
+        });
+        report(items, options.apply === true, output);
+      } finally {
+        await models.close();
+        claim.release();
+      }
+    });
+}
+
+function report(items: readonly RepairItem[], is_applied: boolean, output: Output): void {
+  if (output.is_json) output.result(JSON.stringify({ is_applied, items }, null, 2));
+  else output.result(formatItems(items));
+  const left = items.filter(({ outcome }) => outcome !== "repaired");
+  if (left.length > 0) process.exitCode = 1;
+  if (left.some(({ outcome }) => outcome === "planned")) output.say("Dry run: nothing was changed. Add --apply to do it.");
+  else if (items.length > 0 && left.length === 0) output.say("Repaired. Next: npm run -s coinlake -- verify");
+}
+
+const MARKS: Record<RepairItem["outcome"], string> = {
+  planned: styleResult("yellow", "would"),
+  repaired: styleResult("green", "done"),
+  impossible: styleResult("red", "cannot"),
+};
+
+export function formatItems(items: readonly RepairItem[]): string {
+  if (items.length === 0) return "Nothing to repair.";
+  return items.map(({ problem, action, outcome }) => `${styleResult("red", "✗")} ${problem}\n    ${MARKS[outcome]}: ${action}`).join("\n");
+}
+
+function notEmbedded(lake: string): OperatingError {
+  return new OperatingError("REPAIR_NEEDS_EMBEDDED", `The lake "${lake}" is in a cluster, whose catalog and log are servers`, {
+    next_step: "Restore the servers' own backups; `maintain check` compares bronze with the log.",
+  });
+}

@@ -1,0 +1,48 @@
+import { locationOfFile, manifestNumbers, newestManifests, sha256, type BackupPlace, type TableFile } from "../backup/manifest.ts";
+import { OperatingError } from "../errors.ts";
+import { canonicalLocation } from "../storage/location.ts";
+
+/** The table files of a backup's newest complete run, by the location that they have in the lake. */
+export class BackupFiles {
+  readonly #place: BackupPlace;
+  readonly #files: ReadonlyMap<string, TableFile>;
+
+  private constructor(place: BackupPlace, files: ReadonlyMap<string, TableFile>) {
+    this.#place = place;
+    this.#files = files;
+  }
+
+  /** Throws NO_BACKUP where no run was completed. */
+  static async open(place: BackupPlace, warehouse: string): Promise<BackupFiles> {
+    const [manifest] = await newestManifests(place, await manifestNumbers(place), 1);
+    if (manifest !== undefined) {
+      return new BackupFiles(place, new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])));
+    }
+    throw new OperatingError("NO_BACKUP", `There is no complete backup in ${place.root}`, {
+      next_step: "Name with --from the folder that `coinlake backup` wrote to.",
+    });
+  }
+
+  get(location: string): TableFile | null {
+    return this.#files.get(canonicalLocation(location)) ?? null;
+  }
+
+  /** Of the lake's file at a location. Throws BACKUP_DAMAGED. */
+  async read(location: string): Promise<Uint8Array> {
+    const file = this.#files.get(canonicalLocation(location));
+    if (file === undefined) throw new TypeError(`the backup does not have ${location}`);
+    const kept = locationOfFile(this.#place, file.path);
+    const bytes = await this.#place.storage.read(kept);
+    if (sha256(bytes) === file.sha256) return bytes;
+    throw new OperatingError("BACKUP_DAMAGED", `${kept} is not as it was backed up: its checksum differs`, {
+      next_step: "Name another backup with --from.",
+    });
+  }
+
+  /** Where the backup keeps data files of a folder of the lake, for what can no longer be put back under its own name. */
+  dataFilesBelow(folder: string): string[] {
+    const start = `${canonicalLocation(folder)}/`;
+    const found = [...this.#files].filter(([location]) => location.startsWith(start) && location.endsWith(".parquet"));
+    return found.map(([, { path }]) => locationOfFile(this.#place, path));
+  }
+}

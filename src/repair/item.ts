@@ -1,0 +1,25 @@
+/** One thing that `repair` found, and what it does about it. */
+export interface RepairItem {
+  /** `layer.table`; null where it is about the lake. */
+  table: string | null;
+  /** Location of a file of the table, or path of a file of the lake; null where it is about several. */
+  file: string | null;
+  /** What is wrong, without a final period. */
+  problem: string;
+  /** What is done about it; where nothing can be, what would have to be given or accepted. */
+  action: string;
+  outcome: "planned" | "repaired" | "impossible";
+}
+
+const COINLAKE = "npm run -s coinlake --";
+
+export const ACCEPT_LOSS = `\`${COINLAKE} repair --apply --accept-loss\``;
+export const FROM_BACKUP = `\`${COINLAKE} repair --apply --from DIR\``;
+
+export function planned(item: Omit<RepairItem, "outcome">): RepairItem {
+  return { ...item, outcome: "planned" };
+}
+
+export function impossible(item: Omit<RepairItem, "outcome">): RepairItem {
+  return { ...item, outcome: "impossible" };
+}

@@ -1,0 +1,146 @@
+import { open } from "node:fs/promises";
+import { OperatingError } from "../errors.ts";
+import { pathOfLocation } from "../storage/file/location.ts";
+import { canonicalLocation } from "../storage/location.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ChecksumStore } from "../catalog/checksums.ts";
+import { digestOf } from "../storage/digest.ts";
+import type { BackupFiles } from "./backup-files.ts";
+
+const MAGIC = "PAR1";
+const TRAILER_BYTES = 8;
+
+export interface LakeFilesParts {
+  storage: Storage;
+  backup: BackupFiles | null;
+  checksums: Pick<ChecksumStore, "get"> | null;
+}
+
+/** The files below a warehouse, from one listing; what is damaged or missing there is read from a backup, where one has it. */
+export class LakeFiles {
+  /** Damaged files that the backup has. */
+  readonly #replaced = new Set<string>();
+  readonly #sizes = new Map<string, number>();
+  readonly #storage: Storage;
+  readonly #backup: BackupFiles | null;
+  /** Null where the catalog keeps none, or cannot be read. */
+  readonly #checksums: Pick<ChecksumStore, "get"> | null;
+
+  private constructor({ storage, backup, checksums }: LakeFilesParts) {
+    this.#storage = storage;
+    this.#backup = backup;
+    this.#checksums = checksums;
+  }
+
+  static async list(warehouse: string, parts: LakeFilesParts): Promise<LakeFiles> {
+    const { storage } = parts;
+    const files = new LakeFiles(parts);
+    for await (const { location, size_bytes } of storage.list(warehouse)) files.#sizes.set(canonicalLocation(location), size_bytes);
+    return files;
+  }
+
+  /** Canonical locations of the files that the backup is to put in place of damaged ones. */
+  get replaced(): readonly string[] {
+    return [...this.#replaced];
+  }
+
+  /** Null where there is no such file. */
+  sizeOf(location: string): number | null {
+    const size_bytes = this.#sizes.get(canonicalLocation(location)) ?? null;
+    const kept = this.#backup?.get(location) ?? null;
+    if (kept === null || kept.size_bytes === size_bytes) return size_bytes;
+    this.#replaced.add(canonicalLocation(location));
+    return kept.size_bytes;
+  }
+
+  /** Whether a commit has named the file: its checksum was taken then. */
+  isCommitted(location: string): boolean {
+    return (this.#checksums?.get(canonicalLocation(location)) ?? null) !== null;
+  }
+
+  /** Whether the content is what was committed, or nobody knows what that was. */
+  async isAsCommitted(location: string): Promise<boolean> {
+    const known = this.#checksums?.get(canonicalLocation(location)) ?? null;
+    if (known === null || this.#replaced.has(canonicalLocation(location))) return true;
+    if (this.#sizes.get(canonicalLocation(location)) !== known.size_bytes) return false;
+    return (await digestOf(this.#storage, location)).sha256 === known.sha256;
+  }
+
+  /** A metadata file: the backup's in place of one that is damaged. Throws CHECKSUM_DIFFERS. */
+  async read(location: string): Promise<Uint8Array> {
+    this.sizeOf(location);
+    const is_there = this.#sizes.has(canonicalLocation(location));
+    if (is_there && !this.#replaced.has(canonicalLocation(location)) && !(await this.isAsCommitted(location))) this.#replace(location);
+    const is_replaced = this.#replaced.has(canonicalLocation(location));
+    return is_replaced && this.#backup !== null ? this.#backup.read(location) : this.#storage.read(location);
+  }
+
+  #replace(location: string): void {
+    if ((this.#backup?.get(location) ?? null) === null) {
+      throw new OperatingError("CHECKSUM_DIFFERS", "it is not as it was committed", { next_step: "Restore it." });
+    }
+    this.#replaced.add(canonicalLocation(location));
+  }
+
+  /** The same, for what reads through a storage. Writes go to the lake. */
+  get storage(): Storage {
+    const lake = this.#storage;
+    return {
+      read: (location) => this.read(location),
+      readPieces: (location) => lake.readPieces(location),
+      statOf: (location) => lake.statOf(location),
+      list: (location) => lake.list(location),
+      write: (location, bytes) => lake.write(location, bytes),
+      makeFolder: (location) => lake.makeFolder(location),
+      sync: (location) => lake.sync(location),
+      syncAll: (locations) => lake.syncAll(locations),
+      isKnownDurable: (location) => lake.isKnownDurable(location),
+      delete: (location) => lake.delete(location),
+      removeFolder: (location) => lake.removeFolder(location),
+    };
+  }
+
+  async #isSame(location: string, sha256: string): Promise<boolean> {
+    return (await digestOf(this.#storage, location)).sha256 === sha256;
+  }
+
+  /** Canonical locations, of the lake alone. */
+  all(): string[] {
+    return [...this.#sizes.keys()];
+  }
+
+  below(folder: string): string[] {
+    const start = `${canonicalLocation(folder)}/`;
+    return this.all().filter((location) => location.startsWith(start));
+  }
+
+  /**
+   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as Parquet does. With
+   * `is_thorough` its content is compared with its checksum and the backup's.
+   */
+  async damageOf(location: string, recorded_bytes: number, { is_thorough }: { is_thorough: boolean }): Promise<string | null> {
+    const size_bytes = this.sizeOf(location);
+    if (size_bytes === null) return "is missing";
+    if (size_bytes !== recorded_bytes) return `has ${size_bytes} of ${recorded_bytes} bytes`;
+    if (this.#replaced.has(canonicalLocation(location))) return null;
+    const is_parquet = !location.startsWith("file:") || (await endsAsParquet(pathOfLocation(location), size_bytes));
+    const kept = this.#backup?.get(location) ?? null;
+    const is_same = !is_thorough || ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
+    if (is_parquet && is_same) return null;
+    if (kept === null) return is_parquet ? "is not as it was committed" : "does not end as Parquet does";
+    this.#replaced.add(canonicalLocation(location));
+    return null;
+  }
+}
+
+async function endsAsParquet(path: string, size_bytes: number): Promise<boolean> {
+  if (size_bytes < MAGIC.length + TRAILER_BYTES) return false;
+  const file = await open(path);
+  try {
+    const trailer = Buffer.alloc(TRAILER_BYTES);
+    await file.read(trailer, 0, TRAILER_BYTES, size_bytes - TRAILER_BYTES);
+    return trailer.toString("latin1", 4) === MAGIC && trailer.readUInt32LE() <= size_bytes - TRAILER_BYTES - MAGIC.length;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,84 @@
+import { existsSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../errors.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import { boundsInFile } from "../log/sqlite/bounds.ts";
+
+/** The log's file, and what bronze has consumed of it. */
+export interface LogPlan {
+  /** What is wrong, in words; null where the log can be read and has what bronze has consumed. */
+  damage: string | null;
+  /** Of a log that can be read. */
+  bounds: PartitionBounds[];
+  /** Where a log that is made again begins, by partition. */
+  new_log: ReadonlyMap<number, number>;
+}
+
+/**
+ * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick` the pages of the
+ * file are not checked.
+ */
+export function planLog(
+  lake: Lake,
+  topic: string,
+  partitions: number,
+  consumed: ReadonlyMap<number, number>,
+  options: { is_quick: boolean },
+): LogPlan {
+  const found = readBounds(lake.log_file, topic, options);
+  const is_behind = "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
+  const behind = `${basename(lake.log_file)} ends before what bronze has of it: it is an older copy, or it was made again`;
+  const damage = "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
+  const bounds = "bounds" in found && damage === null ? found.bounds : [];
+  if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
+  // Alerts judge records as they arrive, before bronze has them: an offset that they know must not be given out again.
+  const judged = judgedOffsets(join(lake.folder, "alerts.db"), topic);
+  const old_ends = new Map("bounds" in found ? found.bounds.map(({ partition, end }) => [partition, end]) : []);
+  const count = Math.max(partitions, ...[...consumed.keys()].map((partition) => partition + 1));
+  const begins = Array.from({ length: count }, (_, partition): [number, number] => [
+    partition,
+    Math.max(...[consumed, judged, old_ends].map((offsets) => offsets.get(partition) ?? 0)),
+  ]);
+  return { damage, bounds, new_log: new Map(begins) };
+}
+
+function readBounds(file: string, topic: string, { is_quick }: { is_quick: boolean }): { damage: string } | { bounds: PartitionBounds[] } {
+  const name = basename(file);
+  if (!existsSync(file)) return { damage: `${name} is missing` };
+  if (statSync(file).size === 0) return { damage: `${name} is empty` };
+  try {
+    const damage = is_quick ? null : checkFile(file);
+    return damage === null ? { bounds: boundsInFile(file, topic) } : { damage: `${name} is damaged: ${damage}` };
+  } catch (error) {
+    return { damage: `${name} cannot be read: ${messageOf(error)}` };
+  }
+}
+
+function checkFile(file: string): string | null {
+  const database = new DatabaseSync(file, { readOnly: true });
+  try {
+    const found = String(Object.values(database.prepare("pragma quick_check(1)").get() ?? {})[0]);
+    return found === "ok" ? null : found;
+  } finally {
+    database.close();
+  }
+}
+
+/** How far alerts have judged the log; nothing where there are none, or where their file cannot be read. */
+function judgedOffsets(file: string, topic: string): Map<number, number> {
+  if (!existsSync(file) || statSync(file).size === 0) return new Map();
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { readOnly: true });
+    const rows = database.prepare("select partition, next_offset from progress").all();
+    const own = rows.filter(({ partition }) => String(partition).slice(0, String(partition).lastIndexOf("/")) === topic);
+    return new Map(own.map(({ partition, next_offset }) => [Number(String(partition).split("/").at(-1)), Number(next_offset)]));
+  } catch {
+    // An unreadable file of alerts is not the log's concern.
+    return new Map();
+  } finally {
+    database?.close();
+  }
+}

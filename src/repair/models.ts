@@ -1,0 +1,141 @@
+import { tableNamed } from "../catalog/errors.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { OperatingError } from "../errors.ts";
+import { placeIn } from "../ingest/offsets.ts";
+import { BUILT_LAYERS } from "../lake/layers.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
+import { embeddedEngine } from "../transform/engine.ts";
+import { hasConsumed } from "../transform/offsets.ts";
+import { metadataOf, rebuiltUpTo } from "../transform/rebuilding.ts";
+import { reachableOffsets } from "../transform/reachable.ts";
+import { Transform } from "../transform/transform.ts";
+import { DbtWorker } from "../transform/worker.ts";
+import { placeOrNone } from "./bronze-plan.ts";
+import { SEED_PROPERTY } from "./catalog-plan.ts";
+import type { RepairedCatalog } from "./repair.ts";
+
+export interface ModelsOptions {
+  lake: Lake;
+  pipeline: Pipeline;
+  s3: S3Settings | null;
+  say(text: string): void;
+}
+
+/** A catalog that nothing asks: the project is read, not run. */
+const NO_CATALOG = "http://127.0.0.1:1";
+
+/** The models of a lake's dbt project: what follows from what, and their runs. */
+export class DbtModels {
+  readonly #options: ModelsOptions;
+  #reader: DbtWorker | null = null;
+
+  constructor(options: ModelsOptions) {
+    this.#options = options;
+  }
+
+  /** As RepairScope.modelsFrom. */
+  from(table: string): Promise<string[]> {
+    this.#reader ??= this.#worker({ kind: "embedded", catalog_url: NO_CATALOG, s3: null });
+    return modelsFrom(this.#reader, table);
+  }
+
+  /** Increments until each of the tables has consumed what bronze has. Throws MODEL_FAILED, BUILD_STALLED. */
+  async rebuild({ catalog, server }: RepairedCatalog, tables: readonly string[]): Promise<void> {
+    await this.close();
+    const worker = this.#worker(embeddedEngine({ server, s3: this.#options.s3 }));
+    try {
+      await rebuildTables({ catalog, pipeline: this.#options.pipeline, worker, say: this.#options.say }, tables);
+    } finally {
+      await worker.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reader?.close();
+    this.#reader = null;
+  }
+
+  #worker(engine: ConstructorParameters<typeof DbtWorker>[0]["engine"]): DbtWorker {
+    const { pipeline, lake } = this.#options;
+    return new DbtWorker({ project: pipeline.transform.project, engine, folder: lake.dbt_folder });
+  }
+}
+
+/** dbt's own answer; a name that is no model or seed selects nothing. */
+export async function modelsFrom(worker: Pick<DbtWorker, "run">, table: string): Promise<string[]> {
+  const name = table.slice(table.indexOf(".") + 1);
+  if (!/^\w+$/.test(name)) return [];
+  const selected = ["--select", `${name}+`, "--resource-type", "model", "--resource-type", "seed"];
+  const { listed = [] } = await worker.run(["ls", ...selected, "--output", "json", "--output-keys", "schema alias"]);
+  const tables = listed.map(({ schema, alias }) => `${schema}.${alias}`);
+  return tables.includes(table) ? tables : [];
+}
+
+interface RebuildParts extends Pick<RepairedCatalog, "catalog"> {
+  pipeline: Pipeline;
+  worker: Pick<DbtWorker, "run">;
+  say(text: string): void;
+}
+
+/** Each increment takes a bounded batch, so memory is bounded too. */
+export async function rebuildTables({ catalog, pipeline, worker, say }: RebuildParts, tables: readonly string[]): Promise<void> {
+  const transform = new Transform({ pipeline, catalog, worker });
+  const target = await offsetsToReach(catalog, pipeline);
+  for (let behind = await tablesBehind({ catalog, pipeline }, tables, target); behind.size > 0; ) {
+    await transform.increment();
+    const now = await tablesBehind({ catalog, pipeline }, tables, target);
+    if (JSON.stringify([...now]) === JSON.stringify([...behind])) throw stalled([...now.keys()]);
+    behind = now;
+    if (behind.size > 0) say(`built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`);
+  }
+}
+
+/** Where the tables stood before: what any of them has, or had, of what bronze has. */
+export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<Record<string, number>> {
+  const held = await reachableOffsets(catalog, bronze.table);
+  const reached: Record<string, number> = {};
+  for (const layer of BUILT_LAYERS) {
+    for (const identifier of (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : []) {
+      const metadata = await metadataOf(catalog, identifier);
+      for (const offsets of metadata === null ? [] : [placeOrNone(metadata), rebuiltUpTo(metadata)]) {
+        for (const [name, next] of Object.entries(offsets)) reached[name] = Math.max(next, reached[name] ?? 0);
+      }
+    }
+  }
+  return Object.fromEntries(Object.entries(held).map(([name, next]) => [name, Math.min(next, reached[name] ?? 0)]));
+}
+
+/** With the records that each has consumed. A seed is behind until its file is loaded. */
+async function tablesBehind(
+  { catalog, pipeline }: Pick<RebuildParts, "catalog" | "pipeline">,
+  tables: readonly string[],
+  target: Record<string, number>,
+): Promise<Map<string, number>> {
+  const behind = new Map<string, number>();
+  // What another program made, no model builds.
+  for (const table of new Set(tables.filter((name) => pipeline.books.tables[name] !== undefined))) {
+    if (!(await catalog.hasTable(tableNamed(table)))) {
+      behind.set(table, 0);
+      continue;
+    }
+    const { metadata } = await catalog.loadTable(tableNamed(table));
+    const offsets = placeIn(metadata);
+    const is_seed = pipeline.books.tables[table]?.is_seed === true;
+    const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !hasConsumed(offsets, target);
+    if (is_behind) behind.set(table, sum(offsets));
+  }
+  return behind;
+}
+
+function sum(offsets: Readonly<Record<string, number>>): number {
+  return Object.values(offsets).reduce((total, next) => total + next, 0);
+}
+
+function stalled(tables: readonly string[]): OperatingError {
+  return new OperatingError("BUILD_STALLED", `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`, {
+    next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
+    is_retryable: true,
+  });
+}

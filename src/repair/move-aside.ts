@@ -1,0 +1,43 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { canonicalLocation } from "../storage/location.ts";
+import { deleteOwnFiles } from "../storage/own-files.ts";
+import type { Storage } from "../storage/storage.ts";
+import { tableOfFile } from "./metadata-versions.ts";
+
+/** A folder of the lake for damaged files that are in the way; nothing in it is read or deleted. */
+export function damagedFolder(lake_folder: string, now_ms: number): string {
+  return join(lake_folder, "damaged", new Date(now_ms).toISOString().replaceAll(/[:.]/g, "-"));
+}
+
+/** Moves a SQLite file with what belongs to it. Nothing where there is no such file. */
+export function moveDatabaseAside(file: string, folder: string): void {
+  for (const path of ["", "-wal", "-shm"].map((end) => `${file}${end}`)) {
+    if (!existsSync(path)) continue;
+    mkdirSync(folder, { recursive: true });
+    renameSync(path, join(folder, basename(path)));
+  }
+}
+
+/** Keeps a copy of the damaged file, where there is one, before another takes its name: in an object store nothing can be moved. */
+export async function replaceFile(storage: Storage, location: string, bytes: Uint8Array, { folder, warehouse }: { folder: string; warehouse: string }): Promise<void> {
+  if ((await storage.statOf(location)) !== null) {
+    const path = join(folder, canonicalLocation(location).slice(canonicalLocation(warehouse).length + 1));
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, await storage.read(location), { flush: true });
+    await deleteOwnFiles({ storage, warehouse }, tableOfFile(location, warehouse)?.folder ?? warehouse, [location]);
+  }
+  await storage.write(location, bytes);
+}
+
+/** Puts a finished file in place; durable when it returns. */
+export function putInPlace(from: string, to: string): void {
+  renameSync(from, to);
+  if (process.platform === "win32") return;
+  const folder = openSync(dirname(to), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,31 @@
+import { Catalog } from "../catalog/catalog.ts";
+import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import type { Clock } from "../clock.ts";
+import { ChecksumLedger } from "../iceberg/checksum-ledger.ts";
+import { createMakeDurable } from "../iceberg/durable.ts";
+import { manifestInspection } from "../iceberg/inspection.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** A lake's catalog without its log, which may be missing: opening the lake would make an empty one. */
+export function openCatalog(lake: Lake, { storage, clock }: { storage: Storage; clock: Clock }): { catalog: Catalog; close(): Promise<void> } {
+  const store = new SqliteStore(lake.catalog_file);
+  const ledger = new ChecksumLedger(storage, new SqliteChecksums(lake.catalog_file));
+  const catalog = new Catalog({
+    store,
+    storage,
+    clock,
+    warehouse: lake.warehouse,
+    inspect: manifestInspection(storage, { recheck_ms: 0 }),
+    makeDurable: createMakeDurable(storage),
+    committed: (tables) => ledger.record(tables),
+  });
+  return {
+    catalog,
+    async close() {
+      await catalog.close();
+      await ledger.close();
+    },
+  };
+}

@@ -1,0 +1,403 @@
+import { existsSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import { nameOfTable } from "../catalog/errors.ts";
+import type { LoadedTable } from "../catalog/model.ts";
+import { openBronzeFiles, type BronzeFiles } from "../engine/embedded/bronze-files.ts";
+import { OperatingError } from "../errors.ts";
+import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
+import { lostOffsets } from "../ingest/lost-offsets.ts";
+import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";
+import { LOG_OFFSETS_PROPERTY, placeIn } from "../ingest/offsets.ts";
+import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { BuiltTable, Pipeline } from "../pipeline/definition.ts";
+import type { S3Settings } from "../storage/s3/settings.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { BackupPlace } from "../backup/manifest.ts";
+import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
+import { openSqliteLog } from "../log/sqlite/log.ts";
+import { checkStores } from "../verify/stores.ts";
+import { BackupFiles } from "./backup-files.ts";
+import { agreedOffsets, offsetsOrNone, planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
+import { planCatalog, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
+import { ACCEPT_LOSS, FROM_BACKUP, impossible, planned, type RepairItem } from "./item.ts";
+import { LakeFiles } from "./lake-files.ts";
+import { planLog, type LogPlan } from "./log-plan.ts";
+import { MetadataVersions, tableOfFile } from "./metadata-versions.ts";
+import { inspectTable, type TableState } from "./table-state.ts";
+
+export interface RepairScope {
+  lake: Lake;
+  pipeline: Pipeline;
+  storage: Storage;
+  s3: S3Settings | null;
+  /** One table, which is read to its end, or built again even where no damage is found; null for all that is damaged. */
+  table: string | null;
+  backup: BackupPlace | null;
+  is_loss_accepted: boolean;
+  /** Only what nobody has to decide: what a cut-off write left behind, and what can be brought back without loss. */
+  is_automatic: boolean;
+  /** A model or a seed and what follows from it, by dbt's graph; empty for another name. */
+  modelsFrom(table: string): Promise<string[]>;
+}
+
+/** Everything that is wrong with a lake, and what is to be done about it. */
+export interface RepairPlan {
+  items: RepairItem[];
+  files: LakeFiles;
+  backup: BackupFiles | null;
+  /** Null where the catalog stays as it is. */
+  catalog: CatalogPlan | null;
+  /** Tables without readable metadata: the catalog forgets them, and the models make them again. */
+  dropped: PlannedPointer[];
+  log: LogPlan;
+  bronze: { state: TableState | null; plan: BronzePlan } | null;
+  /** Silver and gold tables that lose their rows, to be built again. */
+  resets: TableState[];
+  /** Tables of the pipeline that the catalog does not have: the models make them. */
+  missing: string[];
+  /** The record of maintenance, where it is damaged: it holds no data. */
+  is_maintenance_damaged: boolean;
+  close(): void;
+}
+
+const MAINTENANCE_FILE = "maintenance.db";
+
+/** Reads only. Throws NO_SUCH_TABLE, NO_BACKUP. */
+export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
+  const { lake, storage } = scope;
+  const backup = scope.backup === null ? null : await BackupFiles.open(scope.backup, lake.warehouse);
+  const checksums = openChecksums(lake);
+  const close = (): void => checksums?.close();
+  try {
+    const files = await LakeFiles.list(lake.warehouse, { storage, backup, checksums });
+    return { ...(await planFrom(scope, files, backup)), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** Null where the catalog's file is not there, or cannot be read. */
+function openChecksums({ catalog_file }: Lake): SqliteChecksums | null {
+  if (!existsSync(catalog_file) || statSync(catalog_file).size === 0) return null;
+  try {
+    return new SqliteChecksums(catalog_file, { is_read_only: true });
+  } catch {
+    // What is wrong with it is found with the pointers.
+    return null;
+  }
+}
+
+async function planFrom(scope: RepairScope, files: LakeFiles, backup: BackupFiles | null): Promise<Omit<RepairPlan, "close">> {
+  const { lake, pipeline } = scope;
+  const versions = new MetadataVersions(files.storage, files);
+  const found = await planCatalog(lake, versions);
+  const catalog = scope.is_automatic ? withoutDecisions(found) : found;
+  const tables = catalog.pointers.flatMap(({ identifier, next }): LoadedTable[] =>
+    next === null ? [] : [{ identifier, metadata_location: next.location, metadata: next.metadata }],
+  );
+  const planner = new Planner(scope, files, backup);
+  const dropped = await planner.planCatalog(catalog);
+  const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table) ?? null;
+  const is_thorough = scope.table === pipeline.bronze.table;
+  const state = bronze_table === null ? null : await inspectTable(bronze_table, files, { is_thorough });
+  const log = planner.planLog(state === null ? new Map<number, number>() : agreedOffsets(state, pipeline.topic.name));
+  const bronze = await planner.planBronze(state, log, builtOffsets(tables, scope, log));
+  const is_whole = bronze === null || bronze.plan.lost.size === 0;
+  const has_lost = state !== null && lostOffsets(state.loaded.metadata, pipeline.topic.name).size > 0;
+  const resets = await planner.planResets(tables, { can_rebuild: (is_whole && !has_lost) || scope.is_loss_accepted });
+  const missing = planner.planMissing(catalog);
+  planner.planReplacedFiles();
+  const is_maintenance_damaged = planner.planStores();
+  const is_catalog_right = catalog.damage === null && catalog.pointers.every(isRight) && dropped.length === 0;
+  const does_bronze = bronze !== null && (bronze.plan.lost.size === 0 || scope.is_loss_accepted);
+  return {
+    items: planner.items,
+    files,
+    backup,
+    catalog: is_catalog_right ? null : catalog,
+    dropped,
+    log,
+    bronze: does_bronze ? bronze : null,
+    resets,
+    missing,
+    is_maintenance_damaged,
+  };
+}
+
+function isRight({ current, next }: PlannedPointer): boolean {
+  return current !== null && (next === null || next.location === current);
+}
+
+/**
+ * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a power cut leaves is a
+ * file that cannot be read.
+ */
+function withoutDecisions(plan: CatalogPlan): CatalogPlan {
+  if (plan.damage !== null) return plan;
+  const pointers = plan.pointers.filter(({ current }) => current !== null);
+  return { ...plan, pointers: pointers.map((pointer) => (pointer.stored === null ? pointer : { ...pointer, next: pointer.stored, problem: null })) };
+}
+
+type OffsetsByPartition = ReadonlyMap<number, number>;
+
+/** What silver and gold have consumed; what a log that can be read has never held is somebody's mistake. */
+function builtOffsets(tables: readonly LoadedTable[], { pipeline: { topic }, table }: RepairScope, { bounds }: LogPlan): OffsetsByPartition {
+  const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
+  const offsets = new Map<number, number>();
+  for (const { identifier, metadata } of tables) {
+    const name = nameOfTable(identifier);
+    if (!isBuilt(name) || name === table) continue;
+    for (const [partition, next] of offsetsOrNone(metadata, topic.name)) {
+      offsets.set(partition, Math.max(Math.min(next, ends.get(partition) ?? next), offsets.get(partition) ?? 0));
+    }
+  }
+  return offsets;
+}
+
+class Planner {
+  readonly items: RepairItem[] = [];
+  readonly #scope: RepairScope;
+  readonly #files: LakeFiles;
+  readonly #backup: BackupFiles | null;
+
+  constructor(scope: RepairScope, files: LakeFiles, backup: BackupFiles | null) {
+    this.#scope = scope;
+    this.#files = files;
+    this.#backup = backup;
+  }
+
+  #isInScope(table: string): boolean {
+    return this.#scope.table === null || this.#scope.table === table;
+  }
+
+  /** Returns the tables that the catalog is to forget. */
+  async planCatalog({ damage, pointers }: CatalogPlan): Promise<PlannedPointer[]> {
+    const { lake, pipeline } = this.#scope;
+    if (damage !== null && pointers.length > 0) {
+      const action = `make it again, with ${pointers.length} tables, each at the newest metadata that the warehouse has of it`;
+      this.items.push(planned({ table: null, file: lake.catalog_file, problem: damage, action }));
+      return [];
+    }
+    const dropped: PlannedPointer[] = [];
+    for (const pointer of pointers) {
+      const { identifier, current, next, problem } = pointer;
+      if (problem === null) continue;
+      const table = nameOfTable(identifier);
+      if (next !== null) {
+        const action = current === null ? `enter it at version ${next.version}` : `take version ${next.version}: ${next.location}`;
+        this.items.push(planned({ table, file: current, problem, action }));
+      } else if (table === pipeline.bronze.table || (isBuilt(table) && (await this.#scope.modelsFrom(table)).length > 0)) {
+        const action = table === pipeline.bronze.table ? "make it again from its data files and the log" : "let the models make it again from bronze";
+        this.items.push(planned({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }));
+        dropped.push(pointer);
+      } else {
+        const action = `nothing tells what it was; give a backup that has it: ${FROM_BACKUP}`;
+        this.items.push(impossible({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }));
+      }
+    }
+    return dropped;
+  }
+
+  planLog(consumed: ReadonlyMap<number, number>): LogPlan {
+    const { lake, pipeline, is_loss_accepted, is_automatic } = this.#scope;
+    const { topic } = pipeline;
+    const plan = planLog(lake, topic.name, topic.partitions, consumed, { is_quick: is_automatic });
+    if (plan.damage === null) return plan;
+    const begins = [...plan.new_log].map(([partition, begin]) => `${topic.name}/${partition} at offset ${begin}`).join(", ");
+    const held = [...consumed].map(([partition, next]) => `${topic.name}/${partition} up to offset ${next}`).join(", ");
+    const gone = `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each source had been read`;
+    const item = { table: null, file: lake.log_file, problem: `${plan.damage}: ${gone}` };
+    if (is_loss_accepted) {
+      this.items.push(planned({ ...item, action: `make a log that begins after what bronze has: ${begins}` }));
+      return plan;
+    }
+    this.items.push(impossible({ ...item, action: `restore log.db from a copy; or accept the loss: ${ACCEPT_LOSS}` }));
+    return { ...plan, new_log: new Map() };
+  }
+
+  /** `built` is what silver and gold have consumed: bronze of an earlier version may have less. */
+  async planBronze(state: TableState | null, { bounds, new_log }: LogPlan, built: OffsetsByPartition): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
+    const { pipeline, s3, lake, table } = this.#scope;
+    const name = pipeline.bronze.table;
+    if (!this.#isInScope(name)) return null;
+    const is_thorough = table === name;
+    // A lake that was never started has nothing to lose.
+    if (state === null && bounds.length + new_log.size + built.size === 0) return null;
+    const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
+    const log = is_thorough && bounds.length > 0 ? openSqliteLog({ file: lake.log_file, is_read_only: true }) : null;
+    let opened: BronzeFiles | null = null;
+    // Most lakes are whole: an engine is started for the others.
+    const lazily = async (): Promise<BronzeFiles> => (opened ??= await openBronzeFiles({ columns, s3 }));
+    try {
+      const files: BronzeReader = {
+        isReadable: async (location) => (await lazily()).isReadable(location),
+        offsetsIn: async (locations, topic, within) => (await lazily()).offsetsIn(locations, topic, within),
+        async *records(locations, topic, offsets) {
+          yield* (await lazily()).records(locations, topic, offsets);
+        },
+      };
+      const own = new Set(state?.manifests.flatMap(({ entries }) => entries.map(({ data_file }) => data_file.file_path)) ?? []);
+      const candidates = this.#bronzeCandidates(lake.warehouse, name).filter((location) => !own.has(location));
+      const topic = pipeline.topic.name;
+      const plan = await planBronze({ state, topic, bounds, log, at_least: [new_log, built], files, candidates, is_thorough });
+      if (plan === null) return null;
+      this.#describeBronze(name, state, plan);
+      return { state, plan };
+    } finally {
+      (opened as BronzeFiles | null)?.close();
+      await log?.close();
+    }
+  }
+
+  /** Parquet files of every folder that the table had, then those of a backup. */
+  #bronzeCandidates(warehouse: string, table: string): string[] {
+    const parquet = this.#files.all().filter((location) => location.endsWith(".parquet"));
+    const own = parquet.flatMap((location) => {
+      const found = tableOfFile(location, warehouse);
+      return found !== null && nameOfTable(found.identifier) === table ? [{ location, folder: found.folder }] : [];
+    });
+    const folders = [...new Set(own.map(({ folder }) => folder))];
+    return [...own.map(({ location }) => location), ...folders.flatMap((folder) => this.#backup?.dataFilesBelow(folder) ?? [])];
+  }
+
+  #describeBronze(table: string, state: TableState | null, plan: BronzePlan): void {
+    const { pipeline, is_loss_accepted } = this.#scope;
+    const topic = pipeline.topic.name;
+    const missing = [plan.from_log, plan.from_files, plan.lost].reduce((count, ranges) => count + countOffsets(ranges), 0);
+    const words = (state?.damage ?? []).map(({ kind, file, words: what }) => `${kind} ${file} ${what}`);
+    const damage = [...words, ...plan.remarks].join("; ");
+    const problem = `${table} lacks ${missing.toLocaleString("en")} records${damage === "" ? "" : `: ${damage}`}`;
+    const found = [
+      ...(plan.from_log.size > 0 ? [`take ${countOffsets(plan.from_log)} from the log`] : []),
+      ...(plan.from_files.size > 0 ? [`take ${countOffsets(plan.from_files)} from ${plan.sources.length} other data files`] : []),
+    ];
+    const file = state?.damage[0]?.file ?? null;
+    if (plan.lost.size === 0) {
+      const action = found.join(", ") || "put the table's metadata right; its data files have every record";
+      this.items.push(planned({ table, file, problem, action }));
+      return;
+    }
+    const lost = `${countOffsets(plan.lost)} are in no place that was looked at: ${formatOffsets(topic, plan.lost)}`;
+    if (is_loss_accepted) {
+      this.items.push(planned({ table, file, problem, action: [...found, `note that ${lost}`].join(", ") }));
+    } else {
+      const action = [...found, `${lost}; give a backup: ${FROM_BACKUP}; or accept the loss: ${ACCEPT_LOSS}`].join(", ");
+      this.items.push(impossible({ table, file, problem, action }));
+    }
+  }
+
+  async planResets(tables: readonly LoadedTable[], { can_rebuild }: { can_rebuild: boolean }): Promise<TableState[]> {
+    const { table: wanted, pipeline, is_automatic } = this.#scope;
+    const built = tables.filter(({ identifier }) => isBuilt(nameOfTable(identifier)));
+    const states = new Map<string, TableState>();
+    for (const loaded of built) {
+      const name = nameOfTable(loaded.identifier);
+      states.set(name, await inspectTable(loaded, this.#files, { is_thorough: name === wanted }));
+    }
+    const names = [...states.keys(), pipeline.bronze.table];
+    if (wanted !== null && !names.includes(wanted) && !(await this.#isModel(wanted))) throw noSuchTable(wanted, names);
+    const chosen = new Map<string, TableState>();
+    for (const [name, state] of states) {
+      const is_malformed = hasMalformedOffsets(state);
+      const is_due = name === wanted || state.damage.length > 0 || is_malformed;
+      if (!this.#isInScope(name) || !is_due) continue;
+      // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
+      const followers = is_automatic ? [] : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
+      const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
+      const reason = reasonNotToRebuild(pipeline.books.tables[name], can_rebuild);
+      if (reason !== null) {
+        this.items.push(impossible({ ...item, action: reason }));
+        continue;
+      }
+      const with_followers = followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
+      const action = pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
+      this.items.push(planned({ ...item, action: `${action}, without reading what is there${with_followers}` }));
+      for (const table of [name, ...followers]) {
+        const follower = states.get(table);
+        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null) chosen.set(table, follower);
+      }
+    }
+    return [...chosen.values()];
+  }
+
+  /** Returns tables of the pipeline that an earlier increment has made, and that are gone. */
+  planMissing({ pointers }: CatalogPlan): string[] {
+    const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
+    const made = Object.keys(this.#scope.pipeline.books.tables);
+    // A lake that was only started has none yet.
+    if (!made.some((table) => present.has(table))) return [];
+    const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
+    for (const table of missing) {
+      const problem = `${table} is missing, and no metadata of it is in the warehouse`;
+      this.items.push(planned({ table, file: null, problem, action: "let the models make it again from bronze" }));
+    }
+    return missing;
+  }
+
+  /** Of the files beside catalog and log. Returns whether the record of maintenance is damaged. */
+  planStores(): boolean {
+    const { lake, table } = this.#scope;
+    const own = new Set([lake.catalog_file, lake.log_file]);
+    const findings = table === null ? checkStores(lake).filter(({ file }) => file !== null && !own.has(file)) : [];
+    let is_maintenance_damaged = false;
+    for (const { file, message, next_step } of findings) {
+      const item = { table: null, file, problem: message };
+      if (file !== null && basename(file) === MAINTENANCE_FILE) {
+        is_maintenance_damaged = true;
+        this.items.push(planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }));
+      } else this.items.push(impossible({ ...item, action: next_step }));
+    }
+    return is_maintenance_damaged;
+  }
+
+  async #isModel(table: string): Promise<boolean> {
+    return (await this.#scope.modelsFrom(table)).length > 0;
+  }
+
+  /** Files that a backup has need nothing else. */
+  planReplacedFiles(): void {
+    for (const location of this.#files.replaced) {
+      const found = tableOfFile(location, this.#scope.lake.warehouse);
+      const table = found === null ? null : nameOfTable(found.identifier);
+      const problem = `${table ?? "the warehouse"}: ${location} is missing or damaged`;
+      this.items.push(planned({ table, file: location, problem, action: "put the backup's copy in its place" }));
+    }
+  }
+}
+
+function isBuilt(table: string): boolean {
+  return BUILT_LAYERS.some((layer) => table.startsWith(`${layer}.`));
+}
+
+function hasMalformedOffsets({ loaded: { metadata } }: TableState): boolean {
+  try {
+    placeIn(metadata);
+    return false;
+  } catch (error) {
+    if (error instanceof OperatingError) return true;
+    throw error;
+  }
+}
+
+function problemOf(state: TableState): string {
+  const { table, damage, loaded } = state;
+  if (hasMalformedOffsets(state)) return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
+  if (damage.length === 0) return `${table}: no file is missing or cut off; it is built again because it was named`;
+  return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
+}
+
+function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boolean): string | null {
+  if (definition === undefined) {
+    return `no model makes this table; give a backup that has its files: ${FROM_BACKUP}`;
+  }
+  if (can_rebuild || definition.is_seed === true) return null;
+  return `bronze lacks records that it may still have: mend bronze first, or accept that rows of these records go: ${ACCEPT_LOSS}`;
+}
+
+function noSuchTable(table: string, tables: readonly string[]): OperatingError {
+  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
+    next_step: `Name one of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
+  });
+}

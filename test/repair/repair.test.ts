@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { lostOffsets } from "../../src/ingest/lost-offsets.ts";
+import { countOffsets } from "../../src/ingest/offset-ranges.ts";
+import type { RepairOptions } from "../../src/repair/repair.ts";
+import { TOPIC } from "../lake/lake.ts";
+import { DAMAGES } from "../verify/damages.ts";
+import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
+
+/** Every kind of damage takes minutes: some that take different ways are tested always, all with COINLAKE_EVERY_DAMAGE=1. */
+const ALWAYS = new Set([
+  "a table's pointer is moved to the version before",
+  "maintenance.db is cut off",
+  "a bit of a manifest is flipped",
+  "the offsets in a snapshot's summary are changed",
+  "a manifest list of an earlier snapshot is deleted",
+  "a seed is dropped",
+  "bronze's offsets are moved back",
+  "a table's offsets are no JSON",
+  "another writer appends to bronze",
+  "a price of bronze is changed",
+]);
+
+/**
+ * Not repaired: `restore` is what verify advises for alerts; of a value that was changed through the catalog, and that the log has forgotten, no
+ * other copy is left; and a model that reads its own table does not run over one whose columns were renamed.
+ */
+const LEFT = /^alerts\.db|^a price of bronze is changed that the log has forgotten$|^a column is renamed$/;
+
+let prepared: RepairedLake;
+before(async () => {
+  prepared = await RepairedLake.make();
+});
+after(() => prepared.close());
+beforeEach(() => prepared.reset());
+
+const UPDATES = "silver.crypto_price_updates";
+const MINUTES = "silver.crypto_prices_clean";
+const HOURS = "gold.fact_crypto_hourly";
+const TICKS = "gold.fact_crypto_ticks";
+const COINS = "gold.dim_crypto";
+
+/** The dry run says it and changes nothing; applied, everything is as it was, and a second look finds nothing. */
+async function repairs(expected: readonly RegExp[], options: Partial<RepairOptions> = {}): Promise<void> {
+  const found = await prepared.repair(options);
+  for (const words of expected) assert.ok(found.some(({ problem, action }) => words.test(`${problem}: ${action}`)), `${words} in ${JSON.stringify(found)}`);
+  assert.deepEqual(found.filter(({ outcome }) => outcome !== "planned"), []);
+  const done = await prepared.repair({ ...options, is_applied: true });
+  assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+  assert.equal(done.length, found.length, "the dry run changed something");
+  assert.deepEqual(await prepared.repair(), []);
+  await prepared.verify();
+  assert.deepEqual(await prepared.changedTables(), []);
+}
+
+test("a whole lake needs nothing", async () => {
+  assert.deepEqual(await prepared.repair(), []);
+});
+
+describe("silver and gold are built again from bronze", () => {
+  test("where data files are cut off, empty or missing", async () => {
+    truncate(await prepared.dataFile(MINUTES));
+    empty(await prepared.dataFile("silver.crypto_listings"));
+    rmSync(await prepared.dataFile(COINS));
+    await repairs([
+      /crypto_prices_clean: data file .* has \d+ of \d+ bytes: build it again .*follows from it: .*fact_crypto_hourly/,
+      /crypto_listings: data file .* has 0 of/,
+      /dim_crypto: data file .* is missing/,
+    ]);
+  });
+
+  test("where manifests or lists of them are missing or empty, and a seed's file is gone", async () => {
+    const manifests = await prepared.manifests(HOURS);
+    for (const manifest of manifests) rmSync(manifest);
+    empty(await prepared.manifestList("gold.dim_time"));
+    rmSync(await prepared.dataFile(SEED));
+    await repairs([/fact_crypto_hourly: manifest .* is missing/, /dim_time: manifest list .* cannot be read/, /crypto_products: data file .*load its file again/]);
+  });
+
+  test("where the newest metadata file is empty, or every one is", async () => {
+    empty(await prepared.metadataFile(TICKS));
+    for (const file of await prepared.metadataFiles(MINUTES)) empty(file);
+    await repairs([/fact_crypto_ticks: its metadata file .* take version \d+/, /crypto_prices_clean: .*let the models make it again/]);
+  });
+
+  test("where a table is named whose rows were changed, with what follows from it", async () => {
+    await prepared.sql(`update lake.${UPDATES} set price = price * 3 where log_offset % 7 = 0`);
+    await prepared.sql(`delete from lake.${HOURS}`);
+    assert.deepEqual(await prepared.repair(), []);
+    await repairsNamed(UPDATES);
+  });
+
+  async function repairsNamed(table: string): Promise<void> {
+    const found = await prepared.repair({ table });
+    assert.match(found.map(({ action }) => action).join(), /build it again from bronze.*fact_crypto_hourly/);
+    const done = await prepared.repair({ table, is_applied: true });
+    assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+    await prepared.verify();
+    assert.deepEqual(await prepared.changedTables(), []);
+  }
+
+  test("earlier snapshots stay readable", async () => {
+    const { metadata } = await prepared.load(HOURS);
+    rmSync(await prepared.dataFile("gold.dim_time"));
+    await prepared.repair({ is_applied: true, table: HOURS });
+    const now = (await prepared.load(HOURS)).metadata;
+    const ids = new Set(now.snapshots.map((snapshot) => String(snapshot["snapshot-id"])));
+    assert.ok(metadata.snapshots.every((snapshot) => ids.has(String(snapshot["snapshot-id"]))));
+  });
+
+  test("a table that is not there is named with those that are", async () => {
+    await assert.rejects(prepared.repair({ table: "gold.nonsense" }), { code: "NO_SUCH_TABLE" });
+  });
+});
+
+describe("bronze comes back", () => {
+  test("from the log, with the same offsets and rows", async () => {
+    const [first = "", second = ""] = await prepared.dataFiles(BRONZE);
+    truncate(first);
+    rmSync(second);
+    await repairs([/bronze\.crypto_ticks_raw lacks \d+ records: data file .* is missing.*take \d+ from the log/]);
+  });
+
+  test("from the log, where its newest metadata file is empty and silver is further on", async () => {
+    empty(await prepared.metadataFile(BRONZE));
+    await repairs([/crypto_ticks_raw: its metadata file .* take version \d+/, /lacks [\d,]+ records: take \d+ from the log/]);
+  });
+
+  test("from data files in its folder, where manifests are gone and the log is pruned", async () => {
+    await prepared.pruneLog();
+    for (const manifest of await prepared.manifests(BRONZE)) empty(manifest);
+    await repairs([/lacks [\d,]+ records: manifest .*: take \d+ from \d+ other data files/]);
+  });
+
+  test("from an earlier version and its data files, where the newest metadata file is empty and the log is pruned", async () => {
+    await prepared.pruneLog();
+    empty(await prepared.metadataFile(BRONZE));
+    await repairs([/crypto_ticks_raw: its metadata file .* take version \d+/, /lacks \d+ records: take \d+ from 1 other data files/]);
+  });
+
+  test("where no metadata file of it can be read", async () => {
+    for (const file of await prepared.metadataFiles(BRONZE)) empty(file);
+    await prepared.pruneLog();
+    await repairs([/crypto_ticks_raw: its metadata file/, /lacks [\d,]+ records: take \d+ from \d+ other data files/]);
+  });
+
+  test("from a backup, under its own name", async () => {
+    const backup = await prepared.backUp();
+    await prepared.pruneLog();
+    const file = await prepared.dataFile(BRONZE);
+    truncate(file);
+    rmSync(await prepared.dataFile(TICKS));
+    const bytes = statSync(file).size;
+    await repairs([/put the backup's copy in its place/], { backup });
+    assert.ok(statSync(file).size > bytes);
+    assert.equal(globSync("damaged/**/*.parquet", { cwd: prepared.lake.folder }).length, 1);
+  });
+
+  test("or what is lost is named, and nothing changes until that is accepted", async () => {
+    await prepared.pruneLog();
+    rmSync(await prepared.dataFile(BRONZE));
+    const [item] = await prepared.repair({ is_applied: true });
+    assert.equal(item?.outcome, "impossible");
+    assert.match(item?.action ?? "", /crypto\.prices\.raw\/0 offsets \d+ to \d+/);
+    assert.match(item?.action ?? "", /--accept-loss/);
+
+    const done = await prepared.repair({ is_applied: true, is_loss_accepted: true });
+    assert.deepEqual(done.map(({ outcome }) => outcome), ["repaired"]);
+    const lost = lostOffsets((await prepared.load(BRONZE)).metadata, TOPIC);
+    assert.ok(countOffsets(lost) > 0);
+    const checks = await prepared.verify();
+    assert.match(JSON.stringify(checks), new RegExp(`${countOffsets(lost)} acknowledged as lost`));
+    assert.deepEqual(await prepared.changedTables(), [BRONZE]);
+    // Rows that bronze no longer has the records of are not dropped.
+    rmSync(await prepared.dataFile(TICKS));
+    const [ticks] = await prepared.repair({ is_applied: true });
+    assert.equal(ticks?.outcome, "impossible");
+  });
+});
+
+describe("the catalog comes back from the warehouse", () => {
+  const damages: Record<string, (file: string) => void> = {
+    missing: (file) => rmSync(file),
+    empty,
+    "of other bytes": (file) => writeFileSync(file, Buffer.alloc(8192, 7)),
+  };
+  for (const [name, damage] of Object.entries(damages)) {
+    test(`where it is ${name}`, async () => {
+      damage(prepared.lake.catalog_file);
+      await repairs([/catalog\.db .*: make it again, with \d+ tables/]);
+      if (name === "of other bytes") assert.equal(globSync("damaged/*/catalog.db", { cwd: prepared.lake.folder }).length, 1);
+    });
+  }
+
+  test("where it is an old copy, and the log has forgotten what it lacks", async () => {
+    await prepared.pruneLog();
+    prepared.restoreOldCatalog();
+    await repairs([/the catalog names version \d+, and version \d+ is in its folder: take version/]);
+  });
+});
+
+describe("a lost log", () => {
+  test("begins again after what bronze has, once that is accepted", async () => {
+    rmSync(prepared.lake.log_file);
+    rmSync(`${prepared.lake.log_file}-wal`, { force: true });
+    const [item] = await prepared.repair({ is_applied: true });
+    assert.equal(item?.outcome, "impossible");
+    assert.match(item?.problem ?? "", /log\.db is missing: records that bronze did not have yet are gone/);
+    assert.equal(existsSync(prepared.lake.log_file), false);
+
+    const done = await prepared.repair({ is_applied: true, is_loss_accepted: true });
+    assert.deepEqual(done.map(({ outcome }) => outcome), ["repaired"]);
+    assert.deepEqual(await prepared.repair(), []);
+    await prepared.verify();
+    assert.deepEqual(await prepared.changedTables(), []);
+    await prepared.with(async ({ log }) => {
+      const [bounds] = await log.bounds(TOPIC);
+      assert.ok(bounds !== undefined && bounds.begin > 0 && bounds.begin === bounds.end);
+    });
+  });
+
+  test("that is damaged is kept", async () => {
+    writeFileSync(prepared.lake.log_file, Buffer.alloc(65_536, 7));
+    await prepared.repair({ is_applied: true, is_loss_accepted: true });
+    const [kept = ""] = globSync("damaged/*/log.db", { cwd: prepared.lake.folder });
+    assert.equal(readFileSync(join(prepared.lake.folder, kept)).length, 65_536);
+    await prepared.verify();
+  });
+});
+
+test("the damages tested always are known", () => {
+  const titles = new Set(DAMAGES.map(({ title }) => title));
+  assert.deepEqual([...ALWAYS].filter((title) => !titles.has(title)), []);
+});
+
+for (const { title, damage, code, table, mends } of DAMAGES) {
+  if (LEFT.test(title) || (!ALWAYS.has(title) && process.env["COINLAKE_EVERY_DAMAGE"] !== "1")) continue;
+  test(`what verify advises mends: ${title}`, async () => {
+    await damage(prepared.made);
+    const named = table === undefined || mends !== undefined ? {} : { table };
+    const found = await prepared.repair(named);
+    assert.notDeepEqual(found, [], code);
+    // A log that is gone has to be accepted as such.
+    const is_loss_accepted = found.some(({ outcome, action }) => outcome === "impossible" && /accept the loss/.test(action));
+    assert.equal(is_loss_accepted, title.startsWith("log.db"), JSON.stringify(found));
+    const done = await prepared.repair({ ...named, is_loss_accepted, is_applied: true });
+    assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+    await prepared.verify();
+    assert.deepEqual(await prepared.changedTables(), []);
+  });
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { DatabaseSync } from "node:sqlite";
+import { tableNamed } from "../../src/catalog/errors.ts";
+import { openLake } from "../../src/engine/open.ts";
+import { LiveFiles } from "../../src/iceberg/live-files.ts";
+import { currentSnapshot } from "../../src/iceberg/stage.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
+import { findLake } from "../../src/lake/lake.ts";
+import { pathOfLocation } from "../../src/storage/file/location.ts";
+import { coinlake, temporaryFolder } from "../coinlake.ts";
+
+const HOUR_MS = 3_600_000;
+const folder = temporaryFolder();
+const recording = join(folder.path, "candles.csv");
+const data = ["--data", join(folder.path, "lakes")];
+const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data];
+const HOURS = "select * from gold.fact_crypto_hourly order by all";
+
+before(async () => {
+  const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.${hour},2`);
+  writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
+  const { code, stderr } = await coinlake(start);
+  assert.equal(code, 0, stderr);
+});
+after(() => folder.remove());
+
+const lakeOf = () => findLake(join(folder.path, "lakes"), null);
+
+/** The paths of what a power cut may leave without a byte, as the catalog names them. */
+async function newestFiles(): Promise<{ metadata: string; bronze: string; silver: string }> {
+  const open = await openLake(lakeOf());
+  try {
+    const dataFile = async (table: string): Promise<string> => {
+      const { metadata } = await open.catalog.loadTable(tableNamed(table));
+      const snapshot = currentSnapshot(metadata);
+      const [file] = snapshot === null ? [] : await new LiveFiles(open.storage).of(metadata, snapshot);
+      return pathOfLocation(file?.path ?? "");
+    };
+    return {
+      metadata: pathOfLocation((await open.catalog.loadTable(tableNamed("gold.fact_crypto_hourly"))).metadata_location),
+      bronze: await dataFile("bronze.crypto_ticks_raw"),
+      silver: await dataFile("silver.crypto_prices_clean"),
+    };
+  } finally {
+    await open.close();
+  }
+}
+
+async function hours(): Promise<unknown> {
+  const { code, stdout, stderr } = await coinlake(["query", HOURS, "--json", ...data]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+test("start brings back what a power cut left empty, and says so in one line", async () => {
+  const before_damage = await hours();
+  for (const path of Object.values(await newestFiles())) writeFileSync(path, "");
+
+  const shown = await coinlake(["repair", ...data]);
+  assert.equal(shown.code, 1, shown.stderr);
+  assert.match(shown.stdout, /fact_crypto_hourly: its metadata file[\s\S]*would: take version \d+/);
+  assert.match(shown.stderr, /Dry run: nothing was changed/);
+
+  const started = await coinlake(start);
+  assert.equal(started.code, 0, started.stderr);
+  const told = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
+  assert.equal(told.length, 1, started.stderr);
+  assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*build it again from bronze/);
+  const verified = await coinlake(["verify", ...data]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  assert.deepEqual(await hours(), before_damage);
+});
+
+test("start makes an empty catalog again before it writes to it", async () => {
+  const before_damage = await hours();
+  const { catalog_file } = lakeOf();
+  new DatabaseSync(catalog_file).exec("pragma wal_checkpoint(truncate)");
+  writeFileSync(catalog_file, "");
+  const started = await coinlake(start);
+  assert.equal(started.code, 0, started.stderr);
+  assert.match(started.stderr, /Recovered damaged files: catalog\.db is empty: make it again, with \d+ tables/);
+  assert.equal((await coinlake(["verify", ...data])).code, 0);
+  assert.deepEqual(await hours(), before_damage);
+});
+
+test("repair --apply mends what is damaged, with exit code 0, and refuses a lake that is written", async () => {
+  const before_damage = await hours();
+  const { silver } = await newestFiles();
+  writeFileSync(silver, "");
+  const claim = claimLake(lakeOf(), "start");
+  try {
+    const refused = await coinlake(["repair", "--apply", ...data]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /LAKE_IN_USE/);
+  } finally {
+    claim.release();
+  }
+  const { code, stdout, stderr } = await coinlake(["repair", "--apply", "--json", ...data]);
+  assert.equal(code, 0, stderr);
+  const { is_applied, items } = JSON.parse(stdout);
+  assert.deepEqual([is_applied, items.map(({ outcome }: { outcome: string }) => outcome)], [true, ["repaired"]]);
+  assert.deepEqual(await hours(), before_damage);
+  const again = await coinlake(["repair", ...data]);
+  assert.deepEqual([again.code, again.stdout], [0, "Nothing to repair.\n"]);
+  assert.equal((await coinlake(["repair", "--tables", ...data])).code, 2);
+});
