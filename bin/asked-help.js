@@ -12,7 +12,7 @@ export function coinlakeArguments([program, script = "", ...args]) {
 }
 
 export function asksForHelp(args) {
-  // Whatever follows `dbt` is for dbt.
+  // Everything that follows `dbt` is for dbt.
   if (args[0] === "dbt") return false;
   const end = args.indexOf("--");
   return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h" || arg === "help");

@@ -28,7 +28,8 @@ const ISO = /^(\d{4}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d
 export function parseWrittenTime(text: string): number {
   const date = ISO.exec(text)?.[1];
   const is_date = date !== undefined && new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date);
-  return is_date === true ? parseTime(text) : NaN;
+  if (is_date !== true) return NaN;
+  return text === date ? Date.parse(date) : parseTime(text);
 }
 
 /** Microseconds since 1970, for comparing: `Date` cuts times to milliseconds, in which several trades lie. */

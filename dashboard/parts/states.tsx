@@ -54,7 +54,7 @@ export function InvalidTime() {
 }
 
 interface FailureProps {
-  /** What could not be loaded, as the begin of a sentence; or a title of its own. */
+  /** What could not be loaded, as the begin of a sentence; or a separate title. */
   what?: string;
   title?: string;
   error: ApiError;

@@ -33,7 +33,7 @@ export function onEvent<N extends EventName>(name: N, listener: Listener<N>): ()
   return () => set.delete(listener);
 }
 
-/** An event as it came over the wire, from this tab's connection or another's. Each is handled once, whoever passes it on. */
+/** An event as it came over the wire, from this tab's connection or another's. Each is handled once, from any tab. */
 export function hear(name: EventName, data: string, id: string): void {
   if (id !== "") {
     if (isKnown(id, last_id)) return;

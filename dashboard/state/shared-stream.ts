@@ -22,7 +22,7 @@ const NAME = "coinlake.events";
 const RETRY_GRACE_MS = 1_500;
 
 export function startStream(): void {
-  // Without a secure context there are no locks: then each tab has a connection of its own.
+  // Without a secure context there are no locks: then each tab has its own connection.
   const start = typeof BroadcastChannel === "function" && navigator.locks !== undefined ? share : connectAlone;
   let stop = start();
   // Browsers keep a page that is left, with its connection and its lock, for who goes back.

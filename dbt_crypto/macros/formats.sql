@@ -122,7 +122,7 @@
 {%- endmacro %}
 
 {#
-    Whether a product is an exchange's own name for a market, and no coin's id. Trades have such a product whoever sends them; a tick of a
+    Whether a product is an exchange's own name for a market, and no coin's id. Trades of every source have such a product; a tick of a
     source that has no mapping names the coin itself.
 #}
 {% macro is_exchange_product(row) -%}
@@ -141,7 +141,7 @@
 {%- endmacro %}
 
 {#
-    A product that no coin is mapped to is a coin of its own, under an id that names the source: `coinbase:USUAL-USD`. Ids that pages give are
+    A product that no coin is mapped to is a separate coin, under an id that names the source: `coinbase:USUAL-USD`. Ids that pages give are
     in lower case and have no colon, so the two never meet.
 #}
 {% macro id_of_product(source, product) -%}concat_ws(':', {{ source }}, {{ product }}){%- endmacro %}

@@ -189,7 +189,7 @@ const falls: Question = {
           select * from marked where is_needed
         ),
         ticks as (
-          -- the window of a tick ends with the tick: those of its own moment count where they come before it
+          -- the window of a tick ends with the tick: those of the same moment count where they come before it
           select facts.*, is_candidate, quiet_minutes,
             greatest(
               max(price_usd) over (

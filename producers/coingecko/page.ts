@@ -1,6 +1,6 @@
 import type { Failure } from "./request.ts";
 
-/** What is wrong with the body of a 200: CoinGecko and what stands before it send their errors under that status too. Null for a page of coins. */
+/** What is wrong with the body of a 200: CoinGecko and what is in front of it send their errors under that status too. Null for a page of coins. */
 export function pageFailure(body: Uint8Array, page: number): Failure | null {
   const value = parsed(body);
   if (Array.isArray(value)) {

@@ -89,7 +89,7 @@ const LOOK_MS = 100;
 const PART_BYTES = 8 * 1024 * 1024;
 
 /**
- * Copies the lake into the target, beside whoever writes it. Order makes it consistent: the catalog is copied first, then every file of
+ * Copies the lake into the target, beside its writer. Order makes it consistent: the catalog is copied first, then every file of
  * every snapshot that this copy names, and the log last, when it must still begin no later than where the copied bronze ends. A file
  * that expired meanwhile, or a log that was pruned too far, is no loss: the catalog is copied again, and only what is new with it.
  * Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED, DATABASE_NOT_COPIED, what the storages

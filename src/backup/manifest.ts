@@ -84,7 +84,7 @@ export async function readMarker({ storage, root }: BackupPlace): Promise<Marker
     const marker = JSON.parse(new TextDecoder().decode(bytes)) as Marker;
     if (marker.format === 1 && typeof marker.lake_id === "string") return marker;
   } catch {
-    // A marker that was cut off is told below.
+    // A marker that was cut off is reported below.
   }
   throw new OperatingError("BACKUP_UNREADABLE", `${root}/${MARKER} does not describe a backup that this version can read`, {
     next_step: "Delete that file if no backup was completed here, or name another folder.",

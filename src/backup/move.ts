@@ -31,7 +31,7 @@ export interface MoveRequest {
 export interface MoveReport {
   from: string;
   to: string;
-  /** Tables whose metadata was written anew. */
+  /** Tables whose metadata was rewritten. */
   tables: number;
 }
 
@@ -152,7 +152,7 @@ function refuseCopy(folder: string, from: string, { id, warehouse }: LakeDescrip
   throw new OperatingError("LAKE_IS_A_COPY", `The lake at ${folder} is a copy of the one at ${from}, which still exists${warehouse === undefined ? "" : `; both have their tables in ${warehouse}`}`, {
     next_step:
       warehouse === undefined
-        ? "Add --copy to make it a lake with an id of its own, or delete the original first."
+        ? "Add --copy to make it a lake with a new id, or delete the original first."
         : "Delete the one that is not needed; for a second lake use `backup` and `restore`, which copy its tables.",
   });
 }

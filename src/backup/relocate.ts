@@ -44,7 +44,7 @@ export interface Superseded {
 }
 
 /**
- * Writes the metadata of every table anew, with new locations, and moves all pointers in one transaction. The table files lie at their
+ * Rewrites the metadata of every table with new locations, and moves all pointers in one transaction. The table files lie at their
  * new locations already. New files have new names and old ones stay, so that a run that is killed before the transaction has changed
  * nothing; after it, tables that were moved are passed over. Returns what may be deleted. Throws UNSUPPORTED_DELETES, what the storage
  * throws where a file of a retained snapshot is missing, and the signal's reason once it aborts.

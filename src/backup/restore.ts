@@ -62,7 +62,7 @@ export interface RestoreReport {
 }
 
 /**
- * Makes a lake of a backup, with an id of its own: from then on it and the lake that was backed up are two. Every byte is checked
+ * Makes a lake of a backup, with a new id: from then on it and the lake that was backed up are two. Every byte is checked
  * against the backup's checksums. It is filled beside its place and renamed into it at the end; a run that was killed is gone on with,
  * its files are checked again. Throws BACKUP_NOT_FOUND, BACKUP_DAMAGED, TARGET_NOT_EMPTY, TARGET_IN_USE, WAREHOUSE_NOT_EMPTY and what
  * storages and relocation throw.

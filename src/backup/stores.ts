@@ -12,7 +12,7 @@ export interface LakeFiles {
   others: string[];
 }
 
-/** Made again by whoever needs them, or only about processes that run. */
+/** Made again by what needs them, or only about processes that run. */
 const LEFT_OUT = new Set(["lake.json", "owner.db", "owner.txt", "warehouse", "dbt", "maintenance", "source", "unfinished.json"]);
 const LEFT_OUT_ENDINGS = /(?:-wal|-shm|-journal|\.tmp)$/;
 const FIRST = "catalog.db";

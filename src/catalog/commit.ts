@@ -222,7 +222,7 @@ export class Committer {
       await committed?.(tables.map(({ table, updates }) => committedTable(table, updates)));
     } catch (error) {
       const failed = `What follows a commit failed: ${messageOf(error)}`;
-      warn(new OperatingError("COMMIT_NOT_RECORDED", failed, { next_step: "The commit stands; `verify --deep` completes the record.", cause: error }));
+      warn(new OperatingError("COMMIT_NOT_RECORDED", failed, { next_step: "The commit is valid; `verify --deep` completes the record.", cause: error }));
     }
   }
 

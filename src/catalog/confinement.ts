@@ -19,7 +19,7 @@ export function canonicalFolder(location: string): string {
   return canonicalScheme(location).replace(/(?<!:\/)\/+$/, "");
 }
 
-/** Whether the location is strictly below the folder, whatever the path between them is spelled like. */
+/** Whether the location is strictly below the folder, for every spelling of the path between them. */
 export function isBelow(location: string, folder: string): boolean {
   const start = `${canonicalFolder(folder)}/`;
   const canonical = canonicalFolder(location);

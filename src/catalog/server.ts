@@ -15,7 +15,7 @@ export interface CatalogServerOptions {
   port: number;
   /** Other than loopback only with a token, or where the network itself is trusted. */
   host?: string;
-  /** What clients have to show as a Bearer token; null, the default, asks for none. */
+  /** What clients must send as a Bearer token; null, the default, asks for none. */
   token?: string | null;
   /** Told of unexpected errors; their callers get a bare 500. */
   onError?: (error: unknown) => void;

@@ -38,7 +38,7 @@ export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, r
   if (open.cluster !== null) {
     const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
     const job = bronzeJob(pipeline);
-    // It goes on in Spark without this process: whoever starts Spark anew is to start it too.
+    // It goes on in Spark without this process: a restart of Spark includes a restart of it.
     setDesiredStreams(clusterFolder(dirname(open.lake.folder)), [job.name], true);
     return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job, clock: systemClock, report });
   }

@@ -103,7 +103,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   building?.catch(() => {});
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
-  // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. Who waits for a drain is told instead.
+  // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. A run that waits for a drain fails instead.
   const opening: Patience = options.is_until_drained ? patience : { ...patience, most_failures: Infinity, mayMend: () => true };
   const live = await patiently(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;

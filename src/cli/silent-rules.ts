@@ -22,7 +22,7 @@ export async function warnOfSilentRules(open: OpenLake, pipeline: Pipeline, warn
       warn(`the rule ${rule} does not fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} of the lake has such an id. Name it again: ${command}`);
     }
   } catch (error) {
-    // A table that cannot be read is told of by what needs it; the run begins all the same.
+    // A table that cannot be read is reported by what needs it; the run begins all the same.
     if (!(error instanceof OperatingError)) throw error;
   } finally {
     session.close();

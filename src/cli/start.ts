@@ -190,7 +190,7 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
 
 function stopped({ output, is_until_drained }: StartRequest): void {
   output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
-  // Whoever asked for a drained lake did not get one.
+  // A drained lake was asked for, and this is none.
   if (is_until_drained) process.exitCode = INTERRUPTED;
 }
 

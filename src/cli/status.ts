@@ -52,14 +52,14 @@ export class Status {
     return [...new Map([...stalled, ...this.#failures])].map(([code, message]) => ({ code, message }));
   }
 
-  /** What is said of it is a report of its own. */
+  /** What is said of it is a separate report. */
   stalled = (name: string, error: OperatingError | null): void => {
     const was_stalled = error === null && this.#stalled.delete(name);
     if (error !== null) this.#stalled.set(name, error);
     else if (was_stalled) this.#output.say(`${time()} ${name} goes on`);
   };
 
-  /** An increment succeeded: whatever failed before works again. */
+  /** An increment succeeded: what failed before works again. */
   succeeded = (): void => {
     this.#failures.clear();
     const failures = this.#failure_warnings.endAll();

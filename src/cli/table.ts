@@ -14,6 +14,8 @@ export interface TableLayout {
 /** Cells of text are cut to no less than this. */
 const MIN_TEXT_WIDTH = 8;
 const GAP = "  ";
+/** A box around a cell of more lines takes minutes to draw. */
+const MAX_BOXED_LINES = 1_000;
 const DATED = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?Z)$/;
 const FULL_SECONDS = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+Z$/;
 
@@ -33,7 +35,8 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
   const { width, is_vertical } = { width: outputWidth(), is_vertical: false, ...layout };
   const cells = rows.map((row) => columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind)));
   if (is_vertical) return vertical(columns, cells, null);
-  const whole: Grid = { headers: columns.map(({ header }) => header), cells, is_boxed: true };
+  const is_boxed = cells.every((row) => row.every((cell) => cell.split("\n", MAX_BOXED_LINES + 1).length <= MAX_BOXED_LINES));
+  const whole: Grid = { headers: columns.map(({ header }) => header), cells, is_boxed };
   if (width === null) return drawn(columns, whole);
   const fitted = fit(columns, whole, width);
   return fitted === null ? vertical(columns, cells, width) : drawn(columns, fitted);

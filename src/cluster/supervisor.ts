@@ -114,7 +114,7 @@ export function startSupervisor(folder: string, command: readonly string[]): voi
   closeSync(log);
   child.unref();
   const identity = child.pid === undefined ? null : identify(child.pid);
-  // Known from now on, so that whoever stops the cluster at once stops it too.
+  // Known from now on, so that a `cluster down` at once stops it too.
   if (identity !== null) writeStatus(folder, { ...identity, restarts: 0, last_error: null });
 }
 

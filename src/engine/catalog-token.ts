@@ -8,7 +8,7 @@ const MIN_CHARACTERS = 16;
 /** What a header can hold (RFC 6750, section 2.1, b64token, and other printable characters). */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-/** The token that clients of the catalog have to show; null where there is none. Throws CATALOG_TOKEN_INVALID. */
+/** The token that clients of the catalog must send; null where there is none. Throws CATALOG_TOKEN_INVALID. */
 export function catalogTokenFrom(env: Environment): string | null {
   const token = env[CATALOG_TOKEN_VARIABLE];
   if (token === undefined || token === "") return null;

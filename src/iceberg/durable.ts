@@ -19,7 +19,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 const MAX_KNOWN_LISTS = 64;
 
 /**
- * Makes the files of new snapshots durable, whoever wrote them: manifest lists, the manifests that their parents do not have, the data and
+ * Makes the files of new snapshots durable, from every writer: manifest lists, the manifests that their parents do not have, the data and
  * delete files that these add, statistics, and the folders of all of them. Manifest lists that this process wrote through `storage` are
  * skipped with everything they name: its own writers (append.ts, replace.ts) make data files durable before they stage a snapshot.
  */

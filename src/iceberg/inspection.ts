@@ -5,7 +5,7 @@ import type { ManifestFile } from "./manifest-model.ts";
 import { readManifest, readManifestList, type ReadManifest } from "./snapshot-files.ts";
 
 /**
- * A look at the metadata files of a snapshot before DuckDB reads them. Its Iceberg extension reads manifests in threads of its own,
+ * A look at the metadata files of a snapshot before DuckDB reads them. Its Iceberg extension reads manifests in its own threads,
  * and what it throws there ends the process: an absent or damaged manifest would end the whole pipeline.
  */
 

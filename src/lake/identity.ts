@@ -132,7 +132,7 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
     next_step:
       warehouse === null
         ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
-          `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with an id of its own.`
+          `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
         : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`.`,
   });
 }

@@ -145,7 +145,7 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        // Whatever it is, the tables go on without the live views, and a person repairs it beside the run.
+        // In every case the tables go on without the live views, and a person repairs it beside the run.
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
         failed?.(error);
@@ -162,7 +162,7 @@ export class LiveLake {
     } while ((await this.#absorbNext()) > 0);
   }
 
-  /** Resolves once the tail stands at or past a place, or the signal aborts. Only beside `run`. Throws RECORDS_LOST where it never will. */
+  /** Resolves once the tail is at or past a place, or the signal aborts. Only beside `run`. Throws RECORDS_LOST where it never will. */
   async until(place: Place, signal: AbortSignal): Promise<void> {
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;

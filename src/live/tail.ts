@@ -104,7 +104,7 @@ export class Tail {
   }
 
   /**
-   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is where the tail stands:
+   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is the tail's offsets:
    * what lies past it in the accepted rows' table is still to be absorbed, and does not count as known. Returns what was accepted,
    * record by record in the log's order, in each record in the order of events.
    */

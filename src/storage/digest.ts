@@ -24,7 +24,7 @@ export class Digest {
   }
 }
 
-/** A file on this disk is read in pieces, whatever its size; an object is read whole. Throws what the storage throws. */
+/** A file on this disk is read in pieces of any number; an object is read whole. Throws what the storage throws. */
 export async function digestOf(storage: Storage, location: string): Promise<FileDigest> {
   const digest = new Digest();
   // Some engines write a path.

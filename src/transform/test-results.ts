@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "no
 import { join } from "node:path";
 import type { CommandResult, NodeResult } from "./worker.ts";
 
-/** The last result of each dbt test, whoever ran it: the pipeline, or `coinlake dbt test` in a process of its own. */
+/** The last result of each dbt test, from any run: the pipeline, or `coinlake dbt test` in a separate process. */
 
 const FILE = "test-results.json";
 const FORMAT = 1;

@@ -95,7 +95,7 @@ async function checkContent(table: string, file: string, kind: string, { storage
   return [tableFinding("METADATA_DAMAGED", table, message, { file })];
 }
 
-/** One listing for all files of a table, whatever their number. */
+/** One listing for all files of a table, for any number. */
 async function sizesIn(storage: Storage, folder: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for await (const { location, size_bytes } of storage.list(folder)) sizes.set(canonicalLocation(location), size_bytes);

@@ -79,7 +79,7 @@ function checkOffsets(metadata: TableMetadata): void {
 
 /**
  * Chooses the newest state that one finished increment left: an increment commits its tables one after the other, and each snapshot says
- * for which offsets it stands. Throws MOMENT_NOT_HELD where no state of all tables is kept.
+ * which offsets it holds. Throws MOMENT_NOT_HELD where no state of all tables is kept.
  */
 export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, options: MomentOptions): Promise<{ moment: Moment; damage: Finding[] }> {
   const deadline_ms = options.now_ms() + options.timeout_ms;

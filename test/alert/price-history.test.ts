@@ -18,7 +18,7 @@ const stream = {
   number: fc.option(fc.bigInt({ min: 2n ** 63n - 4n, max: 2n ** 63n - 1n })),
 };
 
-test("ticks come back in the order of events, whatever was dropped meanwhile, and every digit of them", () => {
+test("ticks come back in the order of events, also after some were dropped, and every digit of them", () => {
   const added = fc.record({ at_us: fc.nat(20), value, ...stream });
   const step = fc.oneof({ weight: 5, arbitrary: added }, { weight: 1, arbitrary: fc.nat(20) });
   fc.assert(

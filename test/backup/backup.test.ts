@@ -150,7 +150,7 @@ describe("a backup of a lake at rest", () => {
     assert.equal(existsSync(pathIn("new")), false);
   });
 
-  test("a backup that is damaged is told by file, and no lake comes of it", async () => {
+  test("a backup that is damaged is reported by file, and no lake comes of it", async () => {
     cpSync(pathIn("rest"), pathIn("damaged"), { recursive: true });
     const target = place(pathIn("damaged"));
     const { files } = await assertWhole(target);

@@ -28,7 +28,7 @@ export async function prepareLake(lakes: Lakes): Promise<string> {
   return lake.data_folder;
 }
 
-/** A lake of its own with the same content. The folder given must not have been opened since it was prepared, or be closed. */
+/** A separate lake with the same content. The folder given must not have been opened since it was prepared, or be closed. */
 export async function copyLake(data_folder: string, to: string): Promise<string> {
   cpSync(data_folder, to, { recursive: true });
   const engine = { memory_limit_mb: 256, threads: 1, s3: null };

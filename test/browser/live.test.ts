@@ -130,7 +130,7 @@ describe("a page that lives", { skip }, () => {
     assert.deepEqual(problems, []);
   });
 
-  test("without locks each tab has a stream of its own", async (t) => {
+  test("without locks each tab has its own stream", async (t) => {
     const { page } = await openPage(browser, `${market.url}/about`, undefined, /404/);
     const context = page.browserContext();
     t.after(() => context.close());

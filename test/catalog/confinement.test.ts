@@ -48,7 +48,7 @@ describe("locations", () => {
     assert.ok(!isBelow("s3://lake/t", folder));
   });
 
-  test("folders overlap where one is or holds the other, whatever the case", () => {
+  test("folders overlap where one is or holds the other, in any case of letters", () => {
     assert.ok(overlaps("file:///w/T", "file:/w/t/x"));
     assert.ok(overlaps("s3a://b/w/t/x", "s3://b/w/t"));
     assert.ok(!overlaps("file:///w/t", "file:///w/t2"));

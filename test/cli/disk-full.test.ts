@@ -11,14 +11,14 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { temporaryFolder } from "../coinlake.ts";
 import { freshMark, untilGone } from "../crash/processes.ts";
 
-/** Mounts a small disk that only the process sees, as root or in a user namespace of its own. */
+/** Mounts a small disk that only the process sees, as root or in a separate user namespace. */
 const NAMESPACE = process.getuid?.() === 0 ? ["unshare", "-m"] : ["unshare", "-Urm"];
 const canMount = process.platform === "linux" && spawnSync(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 const DISK_MB = 96;
 const MOST_MS = 60_000;
 const STOP_MS = 20_000;
 
-describe("start on a disk that is full", { skip: canMount ? false : "mounts a small disk of its own, which this machine does not let it" }, () => {
+describe("start on a disk that is full", { skip: canMount ? false : "mounts a small disk, which this machine does not let it" }, () => {
   const folder = temporaryFolder();
   let child: ChildProcess;
   let url = "";

@@ -143,8 +143,7 @@ test("CSV quotes what needs it, and tells null from an empty text", () => {
 
 test("a table of any number of lines is laid out", () => {
   const columns: Column[] = [{ name: "a", header: "a", kind: "text" }, { name: "b", header: "b", kind: "count" }];
-  const printed = formatTable(columns, [["x\n".repeat(200_000), "1"]], { width: 40 });
-  assert.ok(printed.split("\n").length > 200_000);
+  for (const width of [null, 40]) assert.ok(formatTable(columns, [["x\n".repeat(200_000), "1"]], { width }).split("\n").length > 200_000);
 });
 
 test("an old answer says how old it is, and by whose clock", () => {

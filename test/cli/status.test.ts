@@ -60,7 +60,7 @@ test("a warning that repeats is shown once, then counted, until its cause is gon
   assert.deepEqual(shown.slice(4), ["a failed", "a failed"], "after long silence it is news again");
 });
 
-describe("The results of dbt's tests, whoever ran them", () => {
+describe("The results of dbt's tests, from any run", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 

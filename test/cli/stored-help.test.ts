@@ -50,7 +50,7 @@ describe("Help and hints before anything is installed", () => {
   function bootstrap(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     const clone = join(folder.path, "clone");
     for (const name of ["bin", "package.json", "package-lock.json"]) cpSync(join(projectFolder(), name), join(clone, name), { recursive: true });
-    // Whatever it would install, it cannot.
+    // What it would install, it cannot.
     const done = spawnSync(process.execPath, [join(clone, "bin", "bootstrap.js"), "--", "node", "src/cli/main.ts", ...args], { cwd: clone, encoding: "utf8", env: { PATH: "/nowhere", ...env } });
     return { ...done, is_untouched: !existsSync(join(clone, ".tools")) && !existsSync(join(clone, "node_modules")) };
   }

@@ -135,7 +135,7 @@ for (const { name, title } of PARTS) {
   });
 }
 
-test("without its supervisor a killed part is told as died, and `up` brings both back", async () => {
+test("without its supervisor a killed part is reported as died, and `up` brings both back", async () => {
   const supervisor = runningSupervisor(cluster);
   assert.ok(supervisor !== null && supervisor.restarts === PARTS.length && supervisor.last_error === null, JSON.stringify(supervisor));
   const minio = (await pids()).minio ?? 0;

@@ -53,7 +53,7 @@ function entryOf(path: string, content: number, bounds: string | null): object {
   };
 }
 
-test("a manifest changes in its locations alone, whoever wrote it", () => {
+test("a manifest changes in its locations alone, from every writer", () => {
   const data = `${OLD}/gold/t/data/a.parquet`;
   const bytes = foreignManifest([
     entryOf(data, CONTENT.data, null),

@@ -37,7 +37,7 @@ const TRADES: readonly SourceRecord[] = [
   record("coinbase", 9, { type: "match", product_id: "BTC-USD", ...match(6, "70000") }),
 ];
 
-/** Open and close of each coin, whatever the span. */
+/** Open and close of each coin, for every span. */
 const CANDLES: readonly (readonly [coin: string, open: string, close: string])[] = [
   ["bitcoin", "70000", "70002"],
   ["cardano", "0.7", "0.9"],

@@ -41,7 +41,7 @@ describe("the live views", () => {
     return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
   }
 
-  test("wait for no record that neither the log nor bronze has: whoever drains is told", async () => {
+  test("wait for no record that neither the log nor bronze has: a drain fails", async () => {
     const lake = await lakes.fresh();
     const tail = await live(lake);
     try {

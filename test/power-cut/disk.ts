@@ -68,7 +68,7 @@ class Folder {
  * A disk that keeps no more than POSIX promises: the content of a file as it was when the last fsync or fdatasync of it began, and the
  * entries of a folder as they were when the last fsync of that folder began. What was written, made, renamed or removed since then
  * is gone after a power cut, unless the draw keeps it. A rename across folders is one change. SQLite's `-shm` files are left out: they
- * are memory shared by processes, and SQLite makes them anew.
+ * are memory shared by processes, and SQLite makes them again.
  */
 export class Disk {
   readonly #root_path: string;

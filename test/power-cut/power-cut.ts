@@ -76,7 +76,7 @@ export class RecordedRun {
     this.#opened = parts.opened;
   }
 
-  /** Records a run in a folder of its own. Throws where the record does not explain every byte that the run left on disk. */
+  /** Records a run in a separate folder. Throws where the record does not explain every byte that the run left on disk. */
   static async record(folder: string, records: number): Promise<RecordedRun> {
     const market = await writeKnownMarket(folder, { seed: MARKET_SEED, records });
     const data_folder = join(folder, "data");
@@ -113,7 +113,7 @@ export class RecordedRun {
   /**
    * Cuts the power at a moment that the seed decides, starts again, and asserts that nothing acknowledged is lost, that every snapshot
    * has the rows that it had, and that the lake, once the recording is through, has the rows that it has without a cut. With
-   * `is_by_command` it is `start` that goes on, from whatever is in the folder; else its parts, with a dbt that is warm.
+   * `is_by_command` it is `start` that goes on, from what is in the folder; else its parts, with a dbt that is warm.
    */
   async cut(seed: number, { is_by_command = false } = {}): Promise<Cut> {
     const moment = uniform(MARKET_SEED, 7, seed);
@@ -186,7 +186,7 @@ export class RecordedRun {
   }
 }
 
-/** What dbt parsed and compiled is made anew where it is missing; nothing of it is synced, so that a power cut takes all of it. */
+/** What dbt parsed and compiled is made again where it is missing; nothing of it is synced, so that a power cut takes all of it. */
 function isCache(path: string): boolean {
   return /\/dbt(?:\/|$)/.test(path);
 }

@@ -237,7 +237,7 @@ test("Where much waits, by records or by bytes, increments follow one another at
   }
 });
 
-test("Increments that fail, whatever the reason, are tried again for hours, and end no run that nobody waits for.", async () => {
+test("Increments that fail for any reason are tried again for hours, and end no run that nobody waits for.", async () => {
   const damaged = new OperatingError("TABLE_DAMAGED", "A manifest is missing", { next_step: "Repair it." });
   for (const error of [damaged, died()]) {
     const began_s = await incrementsOver(180, { error });

@@ -66,7 +66,7 @@ test("within an increment the tables that it has moved on are held at the snapsh
   assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 100 }, [FOLLOWING[0]], 1]);
 });
 
-test("a commit that brings no rows moves the offsets, and the snapshot before it stands for them too", () => {
+test("a commit that brings no rows moves the offsets, and the snapshot before it holds for them too", () => {
   const tables = lakeOf([[100, true], [200, false], [300, true]], [[100, true], [200, true]]);
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 1]);
 });

@@ -154,7 +154,7 @@ numbered as (
 
 ),
 
-{# Which coin it is: pages say so, a product is looked up, and one that is not found is a coin of its own, under its source's name. #}
+{# Which coin it is: pages say so, a product is looked up, and one that is not found is a separate coin, under its source's name. #}
 identified as (
 
     select

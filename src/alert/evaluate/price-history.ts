@@ -19,7 +19,7 @@ interface Second {
 
 /**
  * The prices of one subject, for the highest or lowest of a window that ends with a tick: with the newest in the order of events, or with
- * one that came late. Of the ticks of its own moment the window has those that come before it.
+ * one that came late. Of the ticks of the same moment the window has those that come before it.
  * Staircases answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
  * the ticks of the last minutes are therefore kept, summed up by seconds, and staircases of what is older than those (`settled`) answer
  * for the rest.

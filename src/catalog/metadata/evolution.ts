@@ -41,7 +41,7 @@ function checkAddition(column: Column, schema: Schema, columns: ReadonlyMap<numb
     const last = base["last-column-id"];
     throw badRequest(`Cannot add column ${column.path}: field id ${column.id} was assigned before (last assigned: ${last})`);
   }
-  // What is inside of a new or nullable column has no old rows of its own.
+  // What is inside of a new or nullable column has no old rows.
   const parent = column.parent_id === null ? undefined : columns.get(column.parent_id);
   const is_in_old = column.parent_id === null || (parent !== undefined && isKnown(parent, base));
   if (!column.is_required || !is_in_old || column.is_repeated) return;

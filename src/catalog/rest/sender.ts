@@ -40,7 +40,7 @@ export function checkBearer({ headers }: IncomingMessage, token: string | null):
   });
 }
 
-/** In constant time, whatever the lengths. */
+/** In constant time for all lengths. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));

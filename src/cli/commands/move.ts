@@ -19,7 +19,7 @@ export function moveCommand(withCommon: (command: Command) => Command): Command 
   return withCommon(new Command("move"))
     .description("move a lake to another data folder, or accept where it was moved")
     .argument("[new-data]", "the new data folder; without it, lakes that were moved by hand are accepted where they are")
-    .option("--copy", "accept a copy whose original stays in use; it gets an id of its own")
+    .option("--copy", "accept a copy whose original stays in use; it gets a new id")
     .addHelpText("after", "\nExamples:\n  npm run -s coinlake -- move /mnt/disk/coinlake\n  npm run -s coinlake -- move --data /mnt/disk/coinlake")
     .action(async (new_data: string | undefined, options: MoveOptions) => {
       const output = openOutput(options.json ?? false);

@@ -195,7 +195,7 @@ function named(jobs: readonly StreamJob[], names: readonly string[]): readonly S
   });
 }
 
-/** Starts the streams that are to run and do not, such as after Spark was started anew. Nothing to do while Spark does not run. */
+/** Starts the streams that are to run and do not, such as after Spark was restarted. Nothing to do while Spark does not run. */
 export async function ensureStreams(jobs: readonly StreamJob[], data_folder: string, say: (text: string) => void): Promise<void> {
   const folder = clusterFolder(data_folder);
   const desired = desiredStreams(folder);

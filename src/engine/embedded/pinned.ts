@@ -19,7 +19,7 @@ export interface PinnedTablesOptions {
 }
 
 /**
- * Tables at snapshots that the caller chose: SQL names them `layer.table`, whatever is committed meanwhile. Nothing is created, in the
+ * Tables at snapshots that the caller chose: SQL names them `layer.table`, also while others commit. Nothing is created, in the
  * lake or in its catalog.
  */
 export class PinnedTables {

@@ -25,7 +25,7 @@ export function csvValue(text: string, type: string): string {
   return SAFE_TYPES.test(type) ? text : neutral(text);
 }
 
-/** A query over `query(…)` of the same rows, in which no header and no text is a formula. The query stands in a literal. */
+/** A query over `query(…)` of the same rows, in which no header and no text is a formula. The query is a literal. */
 export function safeSelect(sql: string, columns: readonly CsvColumn[]): string {
   const names = columns.map((_, index) => `c${index}`);
   const chosen = columns.map(({ name, type }, index) => `${valueOf(`c${index}`, type)} AS ${quoteName(neutral(name))}`);

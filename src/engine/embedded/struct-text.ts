@@ -12,7 +12,7 @@ class OrderedStruct extends DuckDBStructValue {
   readonly #fields: readonly Field[];
 
   constructor(fields: readonly Field[]) {
-    // Own properties, whatever their name.
+    // Own properties of every name.
     super(Object.fromEntries(fields));
     this.#fields = fields;
   }

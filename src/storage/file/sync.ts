@@ -79,7 +79,7 @@ export class KnownDurable {
 
   /**
    * Makes the entries in the folders durable, and the entries of the folders themselves in those above them. That a folder was
-   * there before says nothing: whoever made it may have been killed before it was synced. So this process syncs each one once.
+   * there before says nothing: its maker may have been killed before it was synced. So this process syncs each one once.
    */
   async syncFolders(paths: Iterable<string>): Promise<void> {
     const { folders, identities } = await this.#withNewParents(new Set(paths));
