@@ -202,12 +202,14 @@ describe("a client of the event stream", () => {
     const coming = once(attached, "client");
     socket.write(`GET /?id=slow-0 HTTP/1.1\r\nHost: x\r\n\r\n`);
     await coming;
+    collectGarbage();
     const heap_before = process.memoryUsage().arrayBuffers;
     const padding = "x".repeat(60_000);
     for (let number = 0; number < 2_000; number += 1) {
       publish({ number, padding });
       if (number % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+    collectGarbage();
     const held_bytes = process.memoryUsage().arrayBuffers - heap_before;
     assert.ok(held_bytes < 60 * 1024 * 1024, `${held_bytes} bytes are held for 120 MB of events`);
     let text = "";
