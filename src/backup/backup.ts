@@ -18,11 +18,11 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import type { StepListener } from "../steps.ts";
 import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
+import { isMissing } from "../storage/missing.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { absentTables, chooseMoment } from "../transform/moment.ts";
 import {
-  isGone,
   locationOfFile,
   locationOfManifest,
   locationOfPart,
@@ -209,8 +209,8 @@ class BackupRun {
       step("after stores");
       return { is_between_increments, needed, roots, files, stores };
     } catch (error) {
-      if (!isGone(error)) throw error;
-      if (attempt >= MAX_ATTEMPTS) throw fileMissing(error as OperatingError);
+      if (!isMissing(error)) throw error;
+      if (attempt >= MAX_ATTEMPTS) throw fileMissing(error);
       return null;
     }
   }

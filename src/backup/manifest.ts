@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { OperatingError } from "../errors.ts";
 import type { LakeDescription } from "../lake/lake.ts";
+import { nullIfMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Root } from "./roots.ts";
 
@@ -78,7 +79,7 @@ export function locationOfManifest({ root }: BackupPlace, number: number): strin
 
 /** Null for a folder that holds no backup. Throws BACKUP_UNREADABLE. */
 export async function readMarker({ storage, root }: BackupPlace): Promise<Marker | null> {
-  const bytes = await readIfThere(storage, `${root}/${MARKER}`);
+  const bytes = await nullIfMissing(() => storage.read(`${root}/${MARKER}`));
   if (bytes === null) return null;
   try {
     const marker = JSON.parse(new TextDecoder().decode(bytes)) as Marker;
@@ -107,7 +108,7 @@ export async function manifestNumbers({ storage, root }: BackupPlace): Promise<n
 
 /** Null for one that was cut off, or that is damaged. */
 export async function readManifest(place: BackupPlace, number: number): Promise<BackupManifest | null> {
-  const bytes = await readIfThere(place.storage, locationOfManifest(place, number));
+  const bytes = await nullIfMissing(() => place.storage.read(locationOfManifest(place, number)));
   const [header = "", body = ""] = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n");
   try {
     const { sha256: expected } = JSON.parse(header) as { sha256?: string };
@@ -132,17 +133,4 @@ export async function newestManifests(place: BackupPlace, numbers: readonly numb
     if (manifest !== null) found.push(manifest);
   }
   return found;
-}
-
-export async function readIfThere(storage: Storage, location: string): Promise<Uint8Array | null> {
-  try {
-    return await storage.read(location);
-  } catch (error) {
-    if (isGone(error)) return null;
-    throw error;
-  }
-}
-
-export function isGone(error: unknown): boolean {
-  return error instanceof OperatingError && error.code === "FILE_NOT_FOUND";
 }

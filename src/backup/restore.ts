@@ -11,10 +11,10 @@ import type { StepListener } from "../steps.ts";
 import { Digest, digestOf } from "../storage/digest.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { canonicalLocation } from "../storage/location.ts";
+import { isMissing } from "../storage/missing.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import {
-  isGone,
   locationOfFile,
   locationOfManifest,
   locationOfPart,
@@ -207,7 +207,7 @@ class Restoring {
     try {
       for await (const piece of source.storage.readPieces(location)) yield digest.add(piece);
     } catch (error) {
-      throw isGone(error) ? damaged(`${location} is missing`) : error;
+      throw isMissing(error) ? damaged(`${location} is missing`) : error;
     }
     const { size_bytes, sha256: found } = digest.end();
     if (size_bytes !== expected.size_bytes || found !== expected.sha256) throw damaged(`${location} differs from its checksum`);
@@ -215,7 +215,7 @@ class Restoring {
 
   async #read(location: string, { sha256: expected, size_bytes }: Part): Promise<Uint8Array> {
     const bytes = await this.#request.source.storage.read(location).catch((error: unknown) => {
-      throw isGone(error) ? damaged(`${location} is missing`) : error;
+      throw isMissing(error) ? damaged(`${location} is missing`) : error;
     });
     if (bytes.length !== size_bytes || sha256(bytes) !== expected) throw damaged(`${location} differs from its checksum`);
     return bytes;

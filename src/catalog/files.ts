@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { setBounded } from "../bounded-map.ts";
 import { OperatingError } from "../errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import { fileTooLarge } from "../storage/refusals.ts";
+import { isMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gzipMember } from "./gzip.ts";
 import type { TableMetadata } from "./model.ts";
@@ -37,7 +39,7 @@ export class MetadataFiles {
       if (size_bytes > MAX_METADATA_BYTES) throw fileTooLarge(location, size_bytes, MAX_METADATA_BYTES);
       return await this.#storage.read(location);
     } catch (error) {
-      if (!(error instanceof OperatingError) || error.code !== "FILE_NOT_FOUND") throw error;
+      if (!isMissing(error)) throw error;
       throw new OperatingError(error.code, `Failed to open input stream for file: ${location}`, {
         next_step: "Run `npm run -s coinlake -- repair`: the table's metadata file is missing.",
         cause: error,
@@ -60,10 +62,7 @@ export class MetadataFiles {
 
   /** The version used longest ago makes room. */
   remember(location: string, metadata: TableMetadata): void {
-    this.#cached.delete(location);
-    this.#cached.set(location, metadata);
-    const oldest = this.#cached.keys().next().value;
-    if (this.#cached.size > MAX_CACHED_VERSIONS && oldest !== undefined) this.#cached.delete(oldest);
+    setBounded(this.#cached, MAX_CACHED_VERSIONS, location, metadata);
   }
 
   forget(location: string): void {

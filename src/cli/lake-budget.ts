@@ -2,11 +2,11 @@ import { existsSync, readdirSync, statSync, type Dirent } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../catalog/catalog.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
-import { OperatingError } from "../errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { TableReports } from "../query/tables.ts";
 import { FileStorage } from "../storage/file/storage.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
+import { isMissing } from "../storage/missing.ts";
 
 /** What a lake on this disk takes. */
 export interface LakeSize {
@@ -97,7 +97,7 @@ async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots:
     return { live_bytes, snapshots };
   } catch (error) {
     // A snapshot that was the newest one has expired since.
-    if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
+    if (isMissing(error)) return null;
     throw error;
   } finally {
     await catalog.close();

@@ -1,9 +1,10 @@
 import type { ChecksumStore, FileChecksum } from "../catalog/checksums.ts";
 import type { CommittedTable } from "../catalog/commit.ts";
 import { canonicalLong } from "../catalog/long.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
+import { nullIfMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
 import { STATUS } from "./manifest-model.ts";
 import { readManifest, readManifestList } from "./snapshot-files.ts";
@@ -68,7 +69,7 @@ export class ChecksumLedger {
     const added: FileChecksum[] = [];
     for (const location of await this.#newFiles(table)) {
       if (this.#checksums.has(canonicalLocation(location))) continue;
-      const digest = await unlessGone(() => digestOf(this.#storage, location));
+      const digest = await nullIfMissing(() => digestOf(this.#storage, location));
       if (digest !== null) added.push({ location: canonicalLocation(location), ...digest, taken_by: "commit" });
     }
     this.#store(added);
@@ -86,24 +87,14 @@ export class ChecksumLedger {
     const added = new Set(added_snapshot_ids.map(canonicalLong));
     for (const snapshot of metadata.snapshots.filter((candidate) => added.has(canonicalLong(candidate["snapshot-id"])))) {
       files.push(snapshot["manifest-list"]);
-      const manifests = await unlessGone(() => readManifestList(this.#storage, snapshot));
+      const manifests = await nullIfMissing(() => readManifestList(this.#storage, snapshot));
       for (const manifest of manifests ?? []) {
         if (!added.has(canonicalLong(manifest.added_snapshot_id))) continue;
         files.push(manifest.manifest_path);
-        const read = await unlessGone(() => readManifest(this.#storage, metadata, manifest));
+        const read = await nullIfMissing(() => readManifest(this.#storage, metadata, manifest));
         for (const { status, data_file } of read?.entries ?? []) if (status === STATUS.added) files.push(data_file.file_path);
       }
     }
     return files;
-  }
-}
-
-/** Null where the file is not there any more: later commits may have expired it. */
-async function unlessGone<T>(read: () => Promise<T>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
-    throw error;
   }
 }

@@ -8,7 +8,7 @@ import type { ThriftStruct } from "./parquet/thrift.ts";
 
 /**
  * Puts Parquet files together by copying their row groups as they are: no value is decoded, so it costs what reading and writing the
- * bytes costs. Smaller row groups than this are better written anew, as larger ones.
+ * bytes costs. Smaller row groups than this are better decoded and written as larger ones.
  */
 const MIN_ROW_GROUP_BYTES = 256 * 1024;
 /** Parquet numbers row groups with 16 bits. */
@@ -16,7 +16,7 @@ const MAX_ROW_GROUPS = 10_000;
 
 export interface ConcatenationInput {
   files: readonly DataFile[];
-  /** The table's current columns: a file with others has to be written anew. */
+  /** The table's current columns: a file with others has to be decoded and rewritten. */
   columns: readonly Field[];
 }
 

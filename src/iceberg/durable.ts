@@ -1,3 +1,4 @@
+import { setBounded } from "../bounded-map.ts";
 import { canonicalLong } from "../catalog/long.ts";
 import type { CommittedFiles, MakeDurable } from "../catalog/durable.ts";
 import type { Long, Snapshot, TableMetadata } from "../catalog/model.ts";
@@ -36,7 +37,7 @@ export function createMakeDurable(storage: Storage): MakeDurable {
       const bytes = await readIfThere(storage, list);
       manifests = bytes && unlessMalformed(() => decodeManifestList(bytes).map(({ manifest_path }) => manifest_path));
     }
-    if (manifests !== null) remember(known_lists, list, manifests);
+    if (manifests !== null) setBounded(known_lists, MAX_KNOWN_LISTS, list, manifests);
     return manifests;
   }
 
@@ -116,11 +117,4 @@ function unlessMalformed<T>(decode: () => T): T | null {
     if (error instanceof OperatingError && error.code === "AVRO_MALFORMED") return null;
     throw error;
   }
-}
-
-function remember(lists: Map<string, readonly string[]>, location: string, manifests: readonly string[]): void {
-  lists.delete(location);
-  lists.set(location, manifests);
-  const oldest = lists.keys().next().value;
-  if (lists.size > MAX_KNOWN_LISTS && oldest !== undefined) lists.delete(oldest);
 }

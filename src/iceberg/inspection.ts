@@ -1,3 +1,4 @@
+import { setBounded } from "../bounded-map.ts";
 import type { Snapshot, TableMetadata } from "../catalog/model.ts";
 import { OperatingError, messageOf } from "../errors.ts";
 import type { FileStat, Storage } from "../storage/storage.ts";
@@ -40,7 +41,7 @@ export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () =
       const stat = await storage.statOf(location);
       if (stat === null) throw new OperatingError("FILE_NOT_FOUND", "there is no such file", { next_step: "Restore it." });
       if (known?.size_bytes !== stat.size_bytes || known.modified_at_us !== stat.modified_at_us) await read();
-      remember(files, MAX_KNOWN_FILES, location, { ...stat, checked_ms: now_ms() });
+      setBounded(files, MAX_KNOWN_FILES, location, { ...stat, checked_ms: now_ms() });
     } catch (error) {
       files.delete(location);
       if (!(error instanceof OperatingError) || error.is_retryable) throw error;
@@ -53,12 +54,12 @@ export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () =
     // Version 1 may list manifests in the metadata itself.
     if (location === undefined) return;
     await check(table, "manifest list", location, async () => {
-      remember(lists, MAX_KNOWN_LISTS, location, await readManifestList(storage, snapshot));
+      setBounded(lists, MAX_KNOWN_LISTS, location, await readManifestList(storage, snapshot));
     });
     let manifests = lists.get(location);
     if (manifests === undefined) {
       manifests = await readManifestList(storage, snapshot);
-      remember(lists, MAX_KNOWN_LISTS, location, manifests);
+      setBounded(lists, MAX_KNOWN_LISTS, location, manifests);
     }
     for (let start = 0; start < manifests.length; start += CHECKS_AT_ONCE) {
       const some = manifests.slice(start, start + CHECKS_AT_ONCE);
@@ -75,14 +76,6 @@ export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () =
 function checkPaths({ entries }: ReadManifest): void {
   if (entries.every(({ data_file }) => !data_file.file_path.includes("\uFFFD"))) return;
   throw new OperatingError("AVRO_MALFORMED", "the path of a file is not UTF-8", { next_step: "Restore it." });
-}
-
-/** The entry added longest ago makes room. */
-function remember<T>(map: Map<string, T>, most: number, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const oldest = map.keys().next().value;
-  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }
 
 function damaged(table: string, kind: string, location: string, error: OperatingError): OperatingError {

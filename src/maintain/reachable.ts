@@ -1,9 +1,9 @@
 import type { Snapshot, TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
 import { STATUS, type ManifestFile } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { MaintenanceParts } from "./parts.ts";
+import { nullIfMissing } from "../storage/missing.ts";
 
 const READS_AT_ONCE = 16;
 
@@ -95,11 +95,6 @@ async function inGroups<T>(signal: AbortSignal, items: readonly T[], work: (item
   }
 }
 
-async function unlessMissing<T>({ is_missing_ok }: Missing, read: () => Promise<T>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (is_missing_ok && error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
-    throw error;
-  }
+function unlessMissing<T>({ is_missing_ok }: Missing, read: () => Promise<T>): Promise<T | null> {
+  return is_missing_ok ? nullIfMissing(read) : read();
 }

@@ -1,11 +1,11 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { historyOf } from "../catalog/metadata/history.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { LiveFiles, type LiveFile, type SnapshotContent } from "../iceberg/live-files.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
+import { nullIfMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
 
 export interface TableFigures {
@@ -137,14 +137,10 @@ export class TableReports {
 
   /** Null where the snapshot has expired meanwhile. */
   async #totalsOf(metadata: LoadedTable["metadata"], snapshot: Snapshot): Promise<SnapshotTotals | null> {
-    try {
-      const files = await this.#files.of(metadata, snapshot);
-      const total_files = files.filter(({ content }) => content === CONTENT.data).length;
-      return { total_rows: rowsLeft(files), total_files, total_size_bytes: sum(files.map(({ size_bytes }) => size_bytes)) };
-    } catch (error) {
-      if (error instanceof OperatingError && error.code === "FILE_NOT_FOUND") return null;
-      throw error;
-    }
+    const files = await nullIfMissing(() => this.#files.of(metadata, snapshot));
+    if (files === null) return null;
+    const total_files = files.filter(({ content }) => content === CONTENT.data).length;
+    return { total_rows: rowsLeft(files), total_files, total_size_bytes: sum(files.map(({ size_bytes }) => size_bytes)) };
   }
 
   /** Rows of the newest snapshot in one partition (`name=value`), deleted ones subtracted. */

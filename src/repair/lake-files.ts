@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import { OperatingError } from "../errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 import { canonicalLocation } from "../storage/location.ts";
+import { overrideStorage } from "../storage/override.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ChecksumStore } from "../catalog/checksums.ts";
 import { digestOf } from "../storage/digest.ts";
@@ -84,20 +85,7 @@ export class LakeFiles {
 
   /** The same, for what reads through a storage. Writes go to the lake. */
   get storage(): Storage {
-    const lake = this.#storage;
-    return {
-      read: (location) => this.read(location),
-      readPieces: (location) => lake.readPieces(location),
-      statOf: (location) => lake.statOf(location),
-      list: (location) => lake.list(location),
-      write: (location, bytes) => lake.write(location, bytes),
-      makeFolder: (location) => lake.makeFolder(location),
-      sync: (location) => lake.sync(location),
-      syncAll: (locations) => lake.syncAll(locations),
-      isKnownDurable: (location) => lake.isKnownDurable(location),
-      delete: (location) => lake.delete(location),
-      removeFolder: (location) => lake.removeFolder(location),
-    };
+    return overrideStorage(this.#storage, { read: (location) => this.read(location) });
   }
 
   async #isSame(location: string, sha256: string): Promise<boolean> {

@@ -18,6 +18,7 @@ import { FileStorage } from "../storage/file/storage.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
+import { overrideStorage } from "../storage/override.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** Silver and gold, built again from a lake's bronze in a catalog of their own. */
@@ -105,17 +106,11 @@ const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scrat
 /** Bronze may lie in S3, what is built of it here does not. */
 function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
   const of = (location: string): Storage => (/^s3[an]?:/.test(location) ? s3 : local);
-  return {
+  return overrideStorage(local, {
     read: (location) => of(location).read(location),
     readPieces: (location) => of(location).readPieces(location),
     statOf: (location) => of(location).statOf(location),
     list: (location) => of(location).list(location),
-    write: (location, bytes) => local.write(location, bytes),
-    makeFolder: (location) => local.makeFolder(location),
-    sync: (location) => local.sync(location),
-    syncAll: (locations) => local.syncAll(locations),
     isKnownDurable: (location) => of(location).isKnownDurable(location),
-    delete: (location) => local.delete(location),
-    removeFolder: (location) => local.removeFolder(location),
-  };
+  });
 }

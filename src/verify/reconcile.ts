@@ -79,14 +79,9 @@ interface ElementCounts {
   incomplete: number;
 }
 
-class Reconciler {
-  readonly #moment: Moment;
-  readonly #session: PinnedTables;
-  readonly #pipeline: Pipeline;
-  readonly #readable: ReadonlySet<string>;
-  readonly #checks: Check[] = [];
-  readonly #failures: Reconciliation["failures"] = [];
-  readonly #figures: ReconciledFigures["figures"] = {
+/** Where nothing was counted. */
+export function noFigures(): ReconciledFigures["figures"] {
+  return {
     log_waiting: 0,
     bronze_records: 0,
     silver_waiting: 0,
@@ -97,6 +92,16 @@ class Reconciler {
     refused: 0,
     refused_by_reason: {},
   };
+}
+
+class Reconciler {
+  readonly #moment: Moment;
+  readonly #session: PinnedTables;
+  readonly #pipeline: Pipeline;
+  readonly #readable: ReadonlySet<string>;
+  readonly #checks: Check[] = [];
+  readonly #failures: Reconciliation["failures"] = [];
+  readonly #figures = noFigures();
 
   constructor(moment: Moment, session: PinnedTables, pipeline: Pipeline, readable: ReadonlySet<string>) {
     this.#moment = moment;

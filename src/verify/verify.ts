@@ -14,7 +14,7 @@ import { checkFiles, checkMetadata, checkPointer } from "./files.ts";
 import { lakeFinding, tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable, Moment } from "../transform/moment.ts";
 import { beyondBronze, holdMoment, isKept, offsetsAhead } from "./moment.ts";
-import { reconcile, type ReconciledFigures, type Reconciliation } from "./reconcile.ts";
+import { noFigures, reconcile, type ReconciledFigures, type Reconciliation } from "./reconcile.ts";
 import { modelsVersion } from "../transform/models-version.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { checkStores } from "./stores.ts";
@@ -48,18 +48,6 @@ const MAX_ATTEMPTS = 3;
 /** How long the first table of a lake may take from its files to its entry in the catalog. */
 const FIRST_TABLE_MS = 1_000;
 
-const NO_FIGURES: ReconciledFigures["figures"] = {
-  log_waiting: 0,
-  bronze_records: 0,
-  silver_waiting: 0,
-  elements: 0,
-  accepted: 0,
-  duplicates: 0,
-  conflicting: 0,
-  refused: 0,
-  refused_by_reason: {},
-};
-
 /**
  * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline. Reads only. Throws
  * MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
@@ -88,7 +76,7 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const is_catalog_damaged = findings.some(({ file }) => file === lake.catalog_file);
   if (catalog === null || server === null || is_catalog_damaged) {
     notes.push("tables were not checked: the catalog cannot be read");
-    return { findings, notes, checks: [], figures: NO_FIGURES, moment: null, readable: new Set(), session: null, close() {} };
+    return { findings, notes, checks: [], figures: noFigures(), moment: null, readable: new Set(), session: null, close() {} };
   }
   const before = log === null ? null : await logBounds(open, pipeline, findings);
   const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));

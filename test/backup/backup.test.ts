@@ -239,7 +239,7 @@ describe("a backup of a lake at rest", () => {
       assert.ok(copied >= 20 && copied < wanted.length, `${copied} copied`);
       await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
       assert.equal(s3.objects.size, copied);
-      // The first table's metadata is written anew, and what a killed run wrote of it is removed by the next.
+      // The first table's metadata is rewritten, and what a killed run wrote of it is removed by the next.
       await killed("inside relocation:2");
       assert.ok(s3.objects.size > wanted.length);
       await killed("inside relocation:1");

@@ -81,7 +81,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.deepEqual(found.map(([count]) => Number(count)), [ROWS / 5], "NaN is found");
   });
 
-  test("files of several schemas or writers, and small row groups, are written anew", async () => {
+  test("files of several schemas or writers, and small row groups, are rewritten", async () => {
     const table = await tableOf("mixed");
     await fill(table, 2);
     await lake.sql(`alter table lake.${table} add column more int`);
@@ -91,7 +91,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.equal((await lake.sql(`select 1 from lake.${table} where more = 5`)).length, ROWS);
   });
 
-  test("files that PyIceberg wrote are copied too; beside one of DuckDB's they are written anew", async () => {
+  test("files that PyIceberg wrote are copied too; beside one of DuckDB's they are rewritten", async () => {
     const table = "gold.arrow";
     await lake.sql(`create table lake.${table} (id bigint, note varchar, day date)`);
     const append = (from: number) => {
