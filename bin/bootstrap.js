@@ -172,7 +172,7 @@ function ensureDuckDBExtensions() {
  * Each query of DuckDB holds a thread of Node's pool, also while it waits for the catalog in this process; and the catalog needs the
  * pool to read and write its files. With Node's four threads, four queries at once wait for ever. More than run at any one time.
  */
-const POOL_THREADS = "32";
+const POOL_THREADS = 32;
 
 /**
  * A process that runs for months keeps to the memory that it needs: V8 may not let its youngest generation grow to 100 MB, nor
@@ -186,7 +186,7 @@ function lean(env) {
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(tools, "compile-cache"),
     NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space") ? env.NODE_OPTIONS : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
-    UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE ?? POOL_THREADS,
+    UV_THREADPOOL_SIZE: String(Math.max(Number(env.UV_THREADPOOL_SIZE) || 0, POOL_THREADS)),
     // Not beside the sources, which is what this would forbid.
     PYTHONDONTWRITEBYTECODE: "",
     PYTHONPYCACHEPREFIX: env.PYTHONPYCACHEPREFIX ?? join(tools, "bytecode"),

@@ -18,6 +18,8 @@ export interface DuckDBOptions {
   name: string | null;
 }
 
+const MIN_POOL_THREADS = 16;
+
 const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, name: null };
 
 /**
@@ -25,6 +27,7 @@ const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, na
  * on platforms where none are published as packages, DuckDB fetches them itself.
  */
 export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
+  checkPool();
   const { memory_limit_mb, threads, s3, name } = { ...DEFAULTS, ...options };
   const memory_limit = `${memory_limit_mb}MB`;
   const folder = join(toolsFolder(), "duckdb");
@@ -48,6 +51,15 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
     connection.closeSync();
   }
   return instance;
+}
+
+/**
+ * A query holds a thread of Node's pool while it waits for the catalog, which may need one in the same process: as many queries
+ * as threads wait for ever. Queries are limited to far fewer than this.
+ */
+function checkPool(): void {
+  if (Number(process.env["UV_THREADPOOL_SIZE"]) >= MIN_POOL_THREADS) return;
+  throw new TypeError(`a process that opens DuckDB needs ${MIN_POOL_THREADS} pool threads or more: start it by bin/bootstrap.js, or pass UV_THREADPOOL_SIZE on`);
 }
 
 async function loadExtensions(connection: DuckDBConnection, has_packages: boolean): Promise<void> {

@@ -10,7 +10,7 @@ const STDERR_KEPT_CHARACTERS = 2_000;
 const HEAP_MB = 512;
 
 /** Of the environment it gets what finding its way takes, and nothing that could be a secret. */
-const PASSED_ON = ["PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX"];
+const PASSED_ON = ["PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "UV_THREADPOOL_SIZE"];
 
 interface Waiting {
   resolve(reply: Extract<Reply, { kind: "result" | "exported" }>): void;
