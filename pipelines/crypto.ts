@@ -26,12 +26,12 @@ export const crypto: Pipeline = {
   topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.crypto_ticks_raw",
-    commit: { interval_ms: 30_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 2_000 },
+    commit: { interval_ms: 30_000, due_records: 50_000, due_size_bytes: 8 * MIB, first_interval_ms: 2_000 },
     commit_size_bytes: 64 * MIB,
   },
   transform: {
     project: "dbt_crypto",
-    increment: { interval_ms: 90_000, due_records: 50_000, due_size_bytes: 16 * MIB, first_interval_ms: 10_000 },
+    increment: { interval_ms: 90_000, due_records: 50_000, due_size_bytes: 8 * MIB, first_interval_ms: 10_000 },
     increment_max_share: 0.1,
     test_interval_ms: 10 * 60_000,
     test_max_share: 0.02,

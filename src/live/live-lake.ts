@@ -51,11 +51,11 @@ export interface LiveState {
   stalled: string | null;
 }
 
-const MEMORY_LIMIT_MB = 256;
-/** A batch blocks the event loop while it is handed over: about 20 µs a record. */
-const BATCH = { max_records: 2_048, max_bytes: 4 * 1024 * 1024 };
+const MEMORY_LIMIT_MB = 192;
+/** A batch blocks the event loop while it is handed over: about 20 µs a record. What parsing takes of memory grows with its bytes. */
+const BATCH = { max_records: 2_048, max_bytes: 1024 * 1024 };
 /** At most this much waits for the tables; then the tail waits for them, and says so. */
-export const TAIL_LIMITS = { max_records: 150_000, max_bytes: 48 * 1024 * 1024 };
+export const TAIL_LIMITS = { max_records: 150_000, max_bytes: 24 * 1024 * 1024 };
 /** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
 const LOOK_MS = 500;
 /** The views move to newer snapshots at once when the tail has grown to this share of its limits. */
