@@ -23,20 +23,29 @@ const UNTIL = "2026-11-01T00:00:00Z";
 const PAUSE_MS = 20;
 
 /** The running server over a large lake, asked over HTTP by one client after the other. */
-export async function benchAnswers({ coins = 200, days = 35, asks = 200 }: Partial<Options> = {}): Promise<AnswerFigures> {
+export async function benchAnswers({
+  coins = 200,
+  days = 35,
+  asks = 200,
+}: Partial<Options> = {}): Promise<AnswerFigures> {
   const lakes = await Lakes.open();
   try {
     const lake = await lakes.fresh();
     // The pipeline makes the tables, from the last minutes of the days that they are then filled with.
     const start_us = Date.parse(UNTIL) * 1000 - 5 * 60_000_000;
-    await produce(lake, { coins: 10, interval_ms: 10_000, dirt_rate: 0, start_us, speed: "max", until_step: 25 }, AbortSignal.timeout(600_000));
+    await produce(
+      lake,
+      { coins: 10, interval_ms: 10_000, dirt_rate: 0, start_us, speed: "max", until_step: 25 },
+      AbortSignal.timeout(600_000),
+    );
     await lake.ingest();
     await lake.catchUp();
     await fillLargeLake(lake.open, { coins, days, until: UNTIL });
     const running = await startRunning(lake);
     try {
       const answers: AnswerFigures["answers"] = [];
-      for (const number of [1, 2, 3, 4, 5]) answers.push({ number, ...(await ask(`${running.url}/api/answers/${number}`, asks)) });
+      for (const number of [1, 2, 3, 4, 5])
+        answers.push({ number, ...(await ask(`${running.url}/api/answers/${number}`, asks)) });
       const candlesOf = (coin: number) => `${running.url}/api/coins/coin-${coin}/candles?interval=1h&limit=720`;
       const made_ms: number[] = [];
       for (let coin = 10; coin < 30; coin += 1) made_ms.push((await ask(candlesOf(coin), 0)).made_ms);

@@ -43,7 +43,9 @@ export function drawCharts(charts: readonly Chart[], xs: readonly number[], x_la
 }
 
 function drawChart({ title, unit, lines }: Chart, xs: readonly number[], x_label: string): string {
-  const most = niceCeiling(Math.max(...lines.flatMap(({ values }) => values.filter(Number.isFinite)), Number.MIN_VALUE));
+  const most = niceCeiling(
+    Math.max(...lines.flatMap(({ values }) => values.filter(Number.isFinite)), Number.MIN_VALUE),
+  );
   const last_x = Math.max(...xs, Number.MIN_VALUE);
   const right = WIDTH - PLOT.right;
   const bottom = HEIGHT - PLOT.bottom;
@@ -57,12 +59,27 @@ function drawChart({ title, unit, lines }: Chart, xs: readonly number[], x_label
   const ticks = Array.from({ length: Math.floor(last_x / step) + 1 }, (_, index) => index * step);
   const marks = ticks.map((x) => `<text x="${xOf(x)}" y="${bottom + 14}" text-anchor="middle">${label(x)}</text>`);
   const paths = lines.map(({ values }, index) => {
-    const points = values.flatMap((value, at) => (Number.isFinite(value) ? [`${xOf(xs[at] ?? 0).toFixed(1)} ${yOf(value).toFixed(1)}`] : []));
+    const points = values.flatMap((value, at) =>
+      Number.isFinite(value) ? [`${xOf(xs[at] ?? 0).toFixed(1)} ${yOf(value).toFixed(1)}`] : [],
+    );
     return points.length === 0 ? "" : `<path class="line-${index}" d="M${points.join("L")}"/>`;
   });
-  const names = lines.length < 2 ? [] : lines.map(({ name }, index) => `<text class="line-${index}" x="${right - 90 * (lines.length - 1 - index)}" y="16" text-anchor="end">${name}</text>`);
+  const names =
+    lines.length < 2
+      ? []
+      : lines.map(
+          ({ name }, index) =>
+            `<text class="line-${index}" x="${right - 90 * (lines.length - 1 - index)}" y="16" text-anchor="end">${name}</text>`,
+        );
   const axis = `<text x="${(PLOT.left + right) / 2}" y="${bottom + 28}" text-anchor="middle">${x_label}</text>`;
-  return [`<text class="title" x="8" y="16">${title} (${unit})</text>`, ...names, ...rows, ...marks, axis, ...paths].join("");
+  return [
+    `<text class="title" x="8" y="16">${title} (${unit})</text>`,
+    ...names,
+    ...rows,
+    ...marks,
+    axis,
+    ...paths,
+  ].join("");
 }
 
 /** The next of 1, 2, 3, 4, 5 or 6 times a power of ten. */

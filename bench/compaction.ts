@@ -43,7 +43,12 @@ export interface CompactionFigures {
 }
 
 /** What a lake's own compaction takes, as the command that a person runs, on files that it makes. */
-export async function benchCompaction({ input_mb = 300, input_files = 200, commits = 2_000, is_with_spark = true }: Partial<CompactionOptions> = {}): Promise<CompactionFigures> {
+export async function benchCompaction({
+  input_mb = 300,
+  input_files = 200,
+  commits = 2_000,
+  is_with_spark = true,
+}: Partial<CompactionOptions> = {}): Promise<CompactionFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const lake = openOrCreateLake(folder, { name: "bench", kind: "simulated", pipeline: crypto.name });
   rememberAsCurrent(folder, lake);
@@ -99,9 +104,17 @@ async function rowsOfSize(lake: OpenLake, size_bytes: number): Promise<number> {
 }
 
 /** A new table with the files, in one commit. */
-async function fill({ catalog, storage }: OpenLake, name: string, size: { files: number; rows: number }): Promise<void> {
+async function fill(
+  { catalog, storage }: OpenLake,
+  name: string,
+  size: { files: number; rows: number },
+): Promise<void> {
   const schema = { type: "struct" as const, fields: [...COLUMNS] };
-  const table = await catalog.createTable({ identifier: tableNamed(name), schema, properties: { "format-version": "2" } });
+  const table = await catalog.createTable({
+    identifier: tableNamed(name),
+    schema,
+    properties: { "format-version": "2" },
+  });
   const files = await writeFiles(`${table.metadata.location}/data`, size);
   const { change } = await createAppendStager({ storage, clock: systemClock }).stage(table, files);
   await catalog.commit([change]);
@@ -116,7 +129,16 @@ async function writeFiles(folder: string, { files, rows }: { files: number; rows
     for (let index = 0; index < files; index += 1) {
       const location = `${folder}/${index}.parquet`;
       const file = await copyToParquet(connection, facts(index * rows, rows), { location, columns: COLUMNS });
-      written.push({ ...file, content: CONTENT.data, partition: new Map(), key_metadata: null, split_offsets: null, equality_ids: null, sort_order_id: null, referenced_data_file: null });
+      written.push({
+        ...file,
+        content: CONTENT.data,
+        partition: new Map(),
+        key_metadata: null,
+        split_offsets: null,
+        equality_ids: null,
+        sort_order_id: null,
+        referenced_data_file: null,
+      });
     }
     return written;
   } finally {
@@ -126,11 +148,24 @@ async function writeFiles(folder: string, { files, rows }: { files: number; rows
 }
 
 async function compactAsProcess(folder: string, table: string): Promise<Compacted> {
-  const { code, stdout, stderr, memory } = await runCoinlake(["maintain", "compact", "--table", table, "--data", folder, "--json"]);
+  const { code, stdout, stderr, memory } = await runCoinlake([
+    "maintain",
+    "compact",
+    "--table",
+    table,
+    "--data",
+    folder,
+    "--json",
+  ]);
   if (code !== 0) throw new Error(`maintain ended with ${code}: ${stderr}`);
   const [report] = JSON.parse(stdout) as ActionReport[];
   if (report === undefined) throw new Error(`nothing was compacted in ${table}`);
-  return { files: report.rewritten_files, input_mb: report.rewritten_bytes / 1e6, seconds: report.seconds, rss_mb: memory.process_mb };
+  return {
+    files: report.rewritten_files,
+    input_mb: report.rewritten_bytes / 1e6,
+    seconds: report.seconds,
+    rss_mb: memory.process_mb,
+  };
 }
 
 const COMMIT_RECORDS = 250;
@@ -147,14 +182,22 @@ async function measureAmplification(commits: number): Promise<CompactionFigures[
   try {
     for (let commit = 0; commit < commits; commit += 1) {
       clock.advance(crypto.bronze.commit.interval_ms);
-      const records = Array.from({ length: COMMIT_RECORDS }, (_, index) => recordOf(commit * COMMIT_RECORDS + index, clock.now_us()));
+      const records = Array.from({ length: COMMIT_RECORDS }, (_, index) =>
+        recordOf(commit * COMMIT_RECORDS + index, clock.now_us()),
+      );
       await lake.log.append(crypto.topic.name, records);
       await ingest.drain();
       ingested_bytes += Number((await newestSummary(lake))["added-files-size"] ?? NaN);
       await schedule.pass(new AbortController().signal);
     }
     const live_files = Number((await newestSummary(lake))["total-data-files"]);
-    return { commits, ingested_mb: ingested_bytes / 1e6, rewritten_mb: rewritten_bytes / 1e6, factor: (ingested_bytes + rewritten_bytes) / ingested_bytes, live_files };
+    return {
+      commits,
+      ingested_mb: ingested_bytes / 1e6,
+      rewritten_mb: rewritten_bytes / 1e6,
+      factor: (ingested_bytes + rewritten_bytes) / ingested_bytes,
+      live_files,
+    };
   } finally {
     ingest.close();
     await lake.close();
@@ -168,7 +211,12 @@ async function newestSummary({ catalog }: OpenLake): Promise<Readonly<Record<str
 }
 
 function recordOf(number: number, ingested_at_us: number) {
-  const payload = Buffer.from(`{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(PAYLOAD_BYTES - 1, " ") + "}");
+  const payload = Buffer.from(
+    `{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(
+      PAYLOAD_BYTES - 1,
+      " ",
+    ) + "}",
+  );
   return { key: "btc", source: "bench", payload, ingested_at_us };
 }
 
@@ -189,11 +237,21 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
   try {
     const { SparkSession } = await import("../src/engine/cluster/spark/session.ts");
     const session = new SparkSession({ remote: cluster.environment["SPARK_REMOTE"] ?? "" });
-    const settings = { "": "org.apache.iceberg.spark.SparkCatalog", ".type": "rest", ".uri": open.server.url, ".io-impl": "org.apache.iceberg.hadoop.HadoopFileIO", ".cache-enabled": "false" };
-    for (const [name, value] of Object.entries(settings)) await session.sql(`set \`spark.sql.catalog.bench${name}\` = ${value}`);
+    const settings = {
+      "": "org.apache.iceberg.spark.SparkCatalog",
+      ".type": "rest",
+      ".uri": open.server.url,
+      ".io-impl": "org.apache.iceberg.hadoop.HadoopFileIO",
+      ".cache-enabled": "false",
+    };
+    for (const [name, value] of Object.entries(settings))
+      await session.sql(`set \`spark.sql.catalog.bench${name}\` = ${value}`);
     await fill(open, "gold.warm_up", { files: 20, rows: 250 });
     const rewrite = (name: string) =>
-      session.sql(`call bench.system.rewrite_data_files(table => '${name}', options => map('min-input-files', '2', 'target-file-size-bytes', '${128 * 2 ** 20}'))`, { timeout_ms: null });
+      session.sql(
+        `call bench.system.rewrite_data_files(table => '${name}', options => map('min-input-files', '2', 'target-file-size-bytes', '${128 * 2 ** 20}'))`,
+        { timeout_ms: null },
+      );
     await rewrite("gold.warm_up");
     const started_ms = performance.now();
     const [result] = await rewrite(table);

@@ -14,7 +14,14 @@ import { drawCharts } from "./chart.ts";
 import { lakeFigures, type LakeFigures } from "./lake-figures.ts";
 import { LIGHT_TABLES, LightTables } from "./light-tables.ts";
 import { percentile } from "./percentile.ts";
-import { openIngest, openSimulatedLake, produceUntilNow, scheduleMaintenance, SimulatedClock, type Market } from "./simulated-lake.ts";
+import {
+  openIngest,
+  openSimulatedLake,
+  produceUntilNow,
+  scheduleMaintenance,
+  SimulatedClock,
+  type Market,
+} from "./simulated-lake.ts";
 
 export interface DayOptions {
   hours: number;
@@ -29,7 +36,14 @@ export interface DayOptions {
 }
 
 /** What `start --source simulated` produces. */
-const DEFAULTS: DayOptions = { hours: 24, is_light: false, light_tables: LIGHT_TABLES, coins: 50, interval_ms: 5_000, history_ms: 3 * 3_600_000 };
+const DEFAULTS: DayOptions = {
+  hours: 24,
+  is_light: false,
+  light_tables: LIGHT_TABLES,
+  coins: 50,
+  interval_ms: 5_000,
+  history_ms: 3 * 3_600_000,
+};
 /** A fixed day: orphan removal compares the age of files with it, and finds none old. */
 const START_US = Date.UTC(2026, 0, 5) * 1000;
 const MINUTE_MS = 60_000;
@@ -92,7 +106,10 @@ export class SimulatedDay {
     this.#closers.push(() => lake.close());
   }
 
-  static async open(data_folder: string, options: Partial<DayOptions> & { is_maintained?: boolean } = {}): Promise<SimulatedDay> {
+  static async open(
+    data_folder: string,
+    options: Partial<DayOptions> & { is_maintained?: boolean } = {},
+  ): Promise<SimulatedDay> {
     const complete = { ...DEFAULTS, ...options };
     const clock = new SimulatedClock(START_US);
     const day = new SimulatedDay(clock, await openSimulatedLake(data_folder, clock), complete);
@@ -120,7 +137,11 @@ export class SimulatedDay {
 
   #openDbt(): () => Promise<{ cpu_seconds: number }> {
     const { lake } = this;
-    const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(lake), folder: lake.lake.dbt_folder });
+    const worker = new DbtWorker({
+      project: crypto.transform.project,
+      engine: embeddedEngine(lake),
+      folder: lake.lake.dbt_folder,
+    });
     this.#closers.unshift(() => worker.close());
     this.worker = worker;
     const transform = new Transform({ pipeline: crypto, catalog: lake.catalog, worker });
@@ -157,10 +178,15 @@ export class SimulatedDay {
 
   async #transform(): Promise<void> {
     let cpu_seconds = 0;
-    this.durations.increment_s.push((await timed(async () => ({ cpu_seconds = 0 } = (await this.#increment?.()) ?? {}))) / 1000);
+    this.durations.increment_s.push(
+      (await timed(async () => ({ cpu_seconds = 0 } = (await this.#increment?.()) ?? {}))) / 1000,
+    );
     this.#increments += 1;
     const { increment, increment_max_share } = crypto.transform;
-    this.#increment_interval_ms = Math.max(intervalAfter_ms(increment, this.#increments), intervalForShare_ms(cpu_seconds, increment_max_share));
+    this.#increment_interval_ms = Math.max(
+      intervalAfter_ms(increment, this.#increments),
+      intervalForShare_ms(cpu_seconds, increment_max_share),
+    );
   }
 
   async #maintain(): Promise<void> {
@@ -173,7 +199,9 @@ export class SimulatedDay {
   }
 }
 
-export async function benchDay(options: Partial<DayOptions> & { progress?(sample: DaySample): void } = {}): Promise<DayFigures> {
+export async function benchDay(
+  options: Partial<DayOptions> & { progress?(sample: DaySample): void } = {},
+): Promise<DayFigures> {
   const { hours, is_light } = { ...DEFAULTS, ...options };
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const day = await SimulatedDay.open(folder, options);
@@ -181,7 +209,11 @@ export async function benchDay(options: Partial<DayOptions> & { progress?(sample
   try {
     const samples: DaySample[] = [];
     let files_after_half_an_hour = NaN;
-    const at = [FIRST_SAMPLE_MS, 30 * MINUTE_MS, ...Array.from({ length: Math.max(1, Math.floor(hours)) }, (_, index) => (index + 1) * HOUR_MS)];
+    const at = [
+      FIRST_SAMPLE_MS,
+      30 * MINUTE_MS,
+      ...Array.from({ length: Math.max(1, Math.floor(hours)) }, (_, index) => (index + 1) * HOUR_MS),
+    ];
     for (const sample_ms of at.filter((ms) => ms <= hours * HOUR_MS)) {
       await day.runUntil(START_US + sample_ms * 1000);
       const sample = await takeSample(day);
@@ -189,7 +221,13 @@ export async function benchDay(options: Partial<DayOptions> & { progress?(sample
       samples.push(sample);
       options.progress?.(sample);
     }
-    return { is_light, samples, files_after_half_an_hour, ...day.counts, seconds: (performance.now() - started_ms) / 1000 };
+    return {
+      is_light,
+      samples,
+      files_after_half_an_hour,
+      ...day.counts,
+      seconds: (performance.now() - started_ms) / 1000,
+    };
   } finally {
     await day.close();
     rmSync(folder, { recursive: true, force: true });
@@ -249,11 +287,25 @@ async function timed(work: () => unknown): Promise<number> {
 }
 
 /** Figures that must not grow with the age of a lake: the last sample against the first. */
-export const COMPARED = ["increment_s", "commit_ms", "questions_ms", "candles_ms", "open_ms", "metadata_bytes", "rss_mb", "worker_rss_mb", "files", "table_bytes"] as const;
+export const COMPARED = [
+  "increment_s",
+  "commit_ms",
+  "questions_ms",
+  "candles_ms",
+  "open_ms",
+  "metadata_bytes",
+  "rss_mb",
+  "worker_rss_mb",
+  "files",
+  "table_bytes",
+] as const;
 
 export function growthOf({ samples }: DayFigures): Record<(typeof COMPARED)[number], number> {
   const [first, last] = [samples[0], samples.at(-1)];
-  return Object.fromEntries(COMPARED.map((name) => [name, (last?.[name] ?? NaN) / (first?.[name] ?? NaN)])) as Record<(typeof COMPARED)[number], number>;
+  return Object.fromEntries(COMPARED.map((name) => [name, (last?.[name] ?? NaN) / (first?.[name] ?? NaN)])) as Record<
+    (typeof COMPARED)[number],
+    number
+  >;
 }
 
 /** Writes `lake-day.json` and `lake-day.svg` to docs/benchmarks; returns the folder. */
@@ -264,13 +316,36 @@ export function writeChart(figures: DayFigures, about: object): string {
   const { samples } = figures;
   const line = (name: string, of: (sample: DaySample) => number) => ({ name, values: samples.map(of) });
   const charts = [
-    { title: figures.is_light ? "Increment, by DuckDB in place of dbt" : "Increment, by dbt", unit: "s", lines: [line("", (sample) => sample.increment_s)] },
+    {
+      title: figures.is_light ? "Increment, by DuckDB in place of dbt" : "Increment, by dbt",
+      unit: "s",
+      lines: [line("", (sample) => sample.increment_s)],
+    },
     { title: "Commit to bronze", unit: "ms", lines: [line("", (sample) => sample.commit_ms)] },
-    { title: "Queries", unit: "ms", lines: [line("5 questions", (sample) => sample.questions_ms), line("candles", (sample) => sample.candles_ms)] },
-    { title: "Memory", unit: "MB", lines: [line("process", (sample) => sample.rss_mb), line("dbt worker", (sample) => sample.worker_rss_mb)] },
+    {
+      title: "Queries",
+      unit: "ms",
+      lines: [line("5 questions", (sample) => sample.questions_ms), line("candles", (sample) => sample.candles_ms)],
+    },
+    {
+      title: "Memory",
+      unit: "MB",
+      lines: [line("process", (sample) => sample.rss_mb), line("dbt worker", (sample) => sample.worker_rss_mb)],
+    },
     { title: "Files in the lake", unit: "count", lines: [line("", (sample) => sample.files)] },
-    { title: "Table files", unit: "MB", lines: [line("on disk", (sample) => sample.table_bytes / 1e6), line("live", (sample) => sample.live_bytes / 1e6)] },
+    {
+      title: "Table files",
+      unit: "MB",
+      lines: [line("on disk", (sample) => sample.table_bytes / 1e6), line("live", (sample) => sample.live_bytes / 1e6)],
+    },
   ];
-  writeFileSync(join(folder, "lake-day.svg"), drawCharts(charts, samples.map(({ minutes }) => minutes / 60), "simulated hours"));
+  writeFileSync(
+    join(folder, "lake-day.svg"),
+    drawCharts(
+      charts,
+      samples.map(({ minutes }) => minutes / 60),
+      "simulated hours",
+    ),
+  );
   return folder;
 }

@@ -25,14 +25,19 @@ export interface DurableFigures {
 }
 
 /** What durable silver and gold cost: the same increments with the catalog's syncs and without, on lakes of their own. */
-export async function benchDurable(size: Partial<typeof SIZE> = {}): Promise<Record<"without" | "durable", DurableFigures>> {
+export async function benchDurable(
+  size: Partial<typeof SIZE> = {},
+): Promise<Record<"without" | "durable", DurableFigures>> {
   const without = await measure(async () => {}, { ...SIZE, ...size });
   return { without, durable: await measure(undefined, { ...SIZE, ...size }) };
 }
 
 const SIZE = { coins: 250, minutes_before: 240, increments: 15 };
 
-async function measure(makeDurable: MakeDurable | undefined, { coins, minutes_before, increments }: typeof SIZE): Promise<DurableFigures> {
+async function measure(
+  makeDurable: MakeDurable | undefined,
+  { coins, minutes_before, increments }: typeof SIZE,
+): Promise<DurableFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const lake = openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
   const open = await openLake(lake, makeDurable === undefined ? {} : { makeDurable });
@@ -45,7 +50,11 @@ async function measure(makeDurable: MakeDurable | undefined, { coins, minutes_be
     return loaded;
   };
   const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: embeddedEngine(open),
+    folder: open.lake.dbt_folder,
+  });
   try {
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");
@@ -54,12 +63,37 @@ async function measure(makeDurable: MakeDurable | undefined, { coins, minutes_be
     const ingest_ms: number[] = [];
     const committed = ({ duration_ms }: { duration_ms: number }): void => void ingest_ms.push(duration_ms);
     const table = { namespace: [namespace], name };
-    const ingest = createIngest({ log, catalog, storage, records, table, topic: crypto.topic.name, clock: systemClock, limits, committed });
+    const ingest = createIngest({
+      log,
+      catalog,
+      storage,
+      records,
+      table,
+      topic: crypto.topic.name,
+      clock: systemClock,
+      limits,
+      committed,
+    });
     const transform = new Transform({ pipeline: crypto, catalog, worker });
     const start_us = Date.UTC(2026, 0, 5, 0, 0) * 1000;
     const advance = async (until_step: number): Promise<number> => {
-      const producer = simulated({ seed: 1, coins, interval_ms: 60_000, dirt_rate: 0.01, speed: "max", start_us, until_step });
-      await runProducer({ producer, log, topic: crypto.topic.name, clock: systemClock, signal: new AbortController().signal, report() {} });
+      const producer = simulated({
+        seed: 1,
+        coins,
+        interval_ms: 60_000,
+        dirt_rate: 0.01,
+        speed: "max",
+        start_us,
+        until_step,
+      });
+      await runProducer({
+        producer,
+        log,
+        topic: crypto.topic.name,
+        clock: systemClock,
+        signal: new AbortController().signal,
+        report() {},
+      });
       await ingest.drain();
       return (await transform.catchUp()).seconds;
     };

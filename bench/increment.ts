@@ -23,11 +23,21 @@ export interface IncrementFigures {
 }
 
 /** What dbt takes, in the warm worker, for one more minute of 250 coins on top of a lake that has some hours of them. */
-export async function benchIncrement({ coins = 250, minutes_before = 240, increments = 15 } = {}): Promise<IncrementFigures> {
+export async function benchIncrement({
+  coins = 250,
+  minutes_before = 240,
+  increments = 15,
+} = {}): Promise<IncrementFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const open = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }));
+  const open = await openLake(
+    openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }),
+  );
   const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: embeddedEngine(open),
+    folder: open.lake.dbt_folder,
+  });
   try {
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");
@@ -44,7 +54,15 @@ export async function benchIncrement({ coins = 250, minutes_before = 240, increm
     const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
     const start_us = Date.UTC(2026, 0, 5, 0, 0) * 1000;
     const advance = async (until_step: number) => {
-      const producer = simulated({ seed: 1, coins, interval_ms: 60_000, dirt_rate: 0.01, speed: "max", start_us, until_step });
+      const producer = simulated({
+        seed: 1,
+        coins,
+        interval_ms: 60_000,
+        dirt_rate: 0.01,
+        speed: "max",
+        start_us,
+        until_step,
+      });
       const signal = new AbortController().signal;
       await runProducer({ producer, log: open.log, topic: crypto.topic.name, clock: systemClock, signal, report() {} });
       await ingest.drain();

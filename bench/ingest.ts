@@ -24,7 +24,15 @@ export interface IngestFigures {
   machine: { cpu: string; cores: number; memory_gb: number };
   versions: { node: string; sqlite: string; duckdb: string };
   append: { records: number; p50_ms: number; p99_ms: number; records_per_s: number };
-  backlog: { records: number; seconds: number; cpu_seconds: number; records_per_s: number; commits: number; rss_max_mb: number; event_loop_max_ms: number };
+  backlog: {
+    records: number;
+    seconds: number;
+    cpu_seconds: number;
+    records_per_s: number;
+    commits: number;
+    rss_max_mb: number;
+    event_loop_max_ms: number;
+  };
   commits: { count: number; rows_each: number; around_20th_ms: number; around_last_ms: number; ratio: number };
 }
 
@@ -55,7 +63,16 @@ async function withLake<T>(measure: (log: Log, ingest: Ingest) => Promise<T>): P
     await log.createTopic(TOPIC, 1);
     const limits = { pacing: AT_ONCE, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
     const table = { namespace: ["bronze"], name: "bench" };
-    const ingest = createIngest({ log, catalog, storage, records: writer, table, topic: TOPIC, clock: systemClock, limits });
+    const ingest = createIngest({
+      log,
+      catalog,
+      storage,
+      records: writer,
+      table,
+      topic: TOPIC,
+      clock: systemClock,
+      limits,
+    });
     return await measure(log, ingest);
   } finally {
     writer.close();
@@ -66,7 +83,12 @@ async function withLake<T>(measure: (log: Log, ingest: Ingest) => Promise<T>): P
 }
 
 function recordOf(number: number): SourceRecord {
-  const payload = Buffer.from(`{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(PAYLOAD_BYTES - 1, " ") + "}");
+  const payload = Buffer.from(
+    `{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(
+      PAYLOAD_BYTES - 1,
+      " ",
+    ) + "}",
+  );
   return { key: "btc", source: "bench", payload, ingested_at_us: 1_760_000_000_000_000 + number * 100 };
 }
 
@@ -79,7 +101,12 @@ async function fillLog(log: Log, records: number): Promise<IngestFigures["append
     durations_ms.push(performance.now() - started);
   }
   const total_ms = durations_ms.reduce((sum, duration_ms) => sum + duration_ms, 0);
-  return { records, p50_ms: quantile(durations_ms, 0.5), p99_ms: quantile(durations_ms, 0.99), records_per_s: Math.round((records / total_ms) * 1000) };
+  return {
+    records,
+    p50_ms: quantile(durations_ms, 0.5),
+    p99_ms: quantile(durations_ms, 0.99),
+    records_per_s: Math.round((records / total_ms) * 1000),
+  };
 }
 
 async function drainBacklog(ingest: Ingest, records: number): Promise<IngestFigures["backlog"]> {
@@ -111,14 +138,23 @@ async function drainBacklog(ingest: Ingest, records: number): Promise<IngestFigu
 async function commitRepeatedly(log: Log, ingest: Ingest, commits: number): Promise<IngestFigures["commits"]> {
   const durations_ms: number[] = [];
   for (let commit = 0; commit < commits; commit += 1) {
-    await log.append(TOPIC, Array.from({ length: BATCH_RECORDS }, (_, i) => recordOf(commit * BATCH_RECORDS + i)));
+    await log.append(
+      TOPIC,
+      Array.from({ length: BATCH_RECORDS }, (_, i) => recordOf(commit * BATCH_RECORDS + i)),
+    );
     const started = performance.now();
     await ingest.runOnce();
     durations_ms.push(performance.now() - started);
   }
   const around_20th_ms = quantile(durations_ms.slice(10, 30), 0.5);
   const around_last_ms = quantile(durations_ms.slice(-20), 0.5);
-  return { count: commits, rows_each: BATCH_RECORDS, around_20th_ms, around_last_ms, ratio: rounded(around_last_ms / around_20th_ms) };
+  return {
+    count: commits,
+    rows_each: BATCH_RECORDS,
+    around_20th_ms,
+    around_last_ms,
+    ratio: rounded(around_last_ms / around_20th_ms),
+  };
 }
 
 function quantile(values: readonly number[], share: number): number {

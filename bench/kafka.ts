@@ -56,7 +56,7 @@ async function measure(log: Log): Promise<LogFigures> {
     let records = 0;
     const read_ms = await timed(async () => {
       for (const { partition, begin, end } of await log.bounds(TOPIC)) {
-        for (let offset = begin; offset < end; ) {
+        for (let offset = begin; offset < end;) {
           const count = (await log.read(TOPIC, partition, offset, READ)).length;
           offset += count;
           records += count;
@@ -82,7 +82,12 @@ function append(log: Log, batch: number, producer = "bench"): Promise<void> {
 
 function recordOf(number: number): SourceRecord {
   const key = `coin-${number % COINS}`;
-  return { key, source: "bench", payload: Buffer.from(`{"coin":"${key}","number":${number},"price":"${number % 100_000}.12345678"}`.padEnd(170)), ingested_at_us: 1_760_000_000_000_000 + number };
+  return {
+    key,
+    source: "bench",
+    payload: Buffer.from(`{"coin":"${key}","number":${number},"price":"${number % 100_000}.12345678"}`.padEnd(170)),
+    ingested_at_us: 1_760_000_000_000_000 + number,
+  };
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

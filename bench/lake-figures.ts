@@ -28,7 +28,10 @@ export interface LakeFigures {
 }
 
 /** What a lake takes on this disk, from its folder and its manifests. */
-export async function lakeFigures(lake: Lake, { catalog, storage }: { catalog: TableCatalog; storage: Storage }): Promise<LakeFigures> {
+export async function lakeFigures(
+  lake: Lake,
+  { catalog, storage }: { catalog: TableCatalog; storage: Storage },
+): Promise<LakeFigures> {
   const warehouse = pathOfLocation(lake.warehouse);
   const found = globSync("**", { cwd: lake.folder, withFileTypes: true }).filter((entry) => entry.isFile());
   const figures: LakeFigures = {
@@ -51,8 +54,12 @@ export async function lakeFigures(lake: Lake, { catalog, storage }: { catalog: T
     const files = await reports.files(table);
     figures.live_bytes += files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
     figures.snapshots += table.metadata.snapshots.length;
-    figures.metadata_bytes = Math.max(figures.metadata_bytes, statSync(pathOfLocation(table.metadata_location), { throwIfNoEntry: false })?.size ?? 0);
-    if (files.length > figures.most_live_files) Object.assign(figures, { most_live_files: files.length, most_live_files_table: nameOfTable(table.identifier) });
+    figures.metadata_bytes = Math.max(
+      figures.metadata_bytes,
+      statSync(pathOfLocation(table.metadata_location), { throwIfNoEntry: false })?.size ?? 0,
+    );
+    if (files.length > figures.most_live_files)
+      Object.assign(figures, { most_live_files: files.length, most_live_files_table: nameOfTable(table.identifier) });
   }
   return figures;
 }

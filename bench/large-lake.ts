@@ -9,7 +9,8 @@ export interface LargeLake {
 }
 
 /** A minute's price of a coin: a walk that any engine draws the same, and that falls now and then. */
-const PRICE = "(100 + coin * 3 + 20 * sin(minute / 700.0 + coin) + (hash(coin * 100000 + minute) % 1000) / 500.0 - if(hash(coin + minute // 997) % 151 = 0, 9, 0))::decimal(38, 18)";
+const PRICE =
+  "(100 + coin * 3 + 20 * sin(minute / 700.0 + coin) + (hash(coin * 100000 + minute) % 1000) / 500.0 - if(hash(coin + minute // 997) % 151 = 0, 9, 0))::decimal(38, 18)";
 
 /** The coins that questions are about, and others. */
 const ID = "(case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end)";

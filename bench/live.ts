@@ -54,12 +54,22 @@ const LINE = 100;
 const SQL_SECONDS = 20;
 
 /** A whole Coinlake, as `start` runs it, fed by a local exchange; measured from outside, by one clock. */
-export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds = 120, sse_clients = 50, is_maintained = true }: Partial<Options> = {}): Promise<LiveFigures> {
+export async function benchLive({
+  messages_per_s = 1_000,
+  symbols = 200,
+  seconds = 120,
+  sse_clients = 50,
+  is_maintained = true,
+}: Partial<Options> = {}): Promise<LiveFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const products = Array.from({ length: symbols - 1 }, (_, index) => `SYM${String(index).padStart(3, "0")}USDT`);
   const exchange = await ExchangeServer.start("binance");
   const hook = await startWebhook();
-  const coinlake = startCoinlake(folder, ["--source", "binance", ...(is_maintained ? [] : ["--no-maintain"])], exchange.environment([...products, ALARM]));
+  const coinlake = startCoinlake(
+    folder,
+    ["--source", "binance", ...(is_maintained ? [] : ["--no-maintain"])],
+    exchange.environment([...products, ALARM]),
+  );
   try {
     const url = await coinlake.url;
     await addAlarm(folder, url, hook.url);
@@ -95,13 +105,21 @@ export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds
       alert_p50_ms: percentile(hook.latencies_ms, 0.5),
       alert_p99_ms: percentile(hook.latencies_ms, 0.99),
       alerts: hook.latencies_ms.length,
-      sse_p50_ms: percentile(clients.flatMap(({ latencies_ms }) => latencies_ms), 0.5),
-      sse_p99_ms: percentile(clients.flatMap(({ latencies_ms }) => latencies_ms), 0.99),
+      sse_p50_ms: percentile(
+        clients.flatMap(({ latencies_ms }) => latencies_ms),
+        0.5,
+      ),
+      sse_p99_ms: percentile(
+        clients.flatMap(({ latencies_ms }) => latencies_ms),
+        0.99,
+      ),
       sse_clients: clients.filter(({ latencies_ms }) => latencies_ms.length > 0).length,
       commits_per_minute,
       commit_conflicts,
       rss_max_mb,
-      rss_growth: mean(rss.slice(-Math.floor(rss.length / 4))) / mean(rss.slice(Math.floor(rss.length / 4), Math.floor(rss.length / 2))),
+      rss_growth:
+        mean(rss.slice(-Math.floor(rss.length / 4))) /
+        mean(rss.slice(Math.floor(rss.length / 4), Math.floor(rss.length / 2))),
     };
     if (sent === 0) throw new Error("the exchange sent nothing");
     for (const client of clients) client.close();
@@ -115,7 +133,12 @@ export async function benchLive({ messages_per_s = 1_000, symbols = 200, seconds
 }
 
 /** Trades at a steady pace, round robin over the products, until told to stop. */
-async function feed(exchange: ExchangeServer, products: readonly string[], messages_per_s: number, signal: AbortSignal): Promise<void> {
+async function feed(
+  exchange: ExchangeServer,
+  products: readonly string[],
+  messages_per_s: number,
+  signal: AbortSignal,
+): Promise<void> {
   const started_ms = performance.now();
   let sent = 0;
   let alarmed_ms = -Infinity;
@@ -147,12 +170,20 @@ async function startWebhook(): Promise<{ url: string; latencies_ms: number[]; cl
     });
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, latencies_ms, close: () => server.close() };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    latencies_ms,
+    close: () => server.close(),
+  };
 }
 
 async function addAlarm(folder: string, url: string, hook_url: string): Promise<void> {
   const sink = JSON.stringify({ id: "bench", kind: "webhook", url: hook_url });
-  const added = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, "rules", "sinks", "add", sink, "--data", folder], { stdio: "ignore" });
+  const added = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", MAIN, "rules", "sinks", "add", sink, "--data", folder],
+    { stdio: "ignore" },
+  );
   const code = await new Promise((resolve) => added.once("exit", resolve));
   if (code !== 0) throw new Error(`adding the sink ended with ${code}`);
   const rule = {
@@ -163,13 +194,19 @@ async function addAlarm(folder: string, url: string, hook_url: string): Promise<
     is_recovery_notified: false,
     sinks: ["bench"],
   };
-  const response = await fetch(`${url}/api/rules`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) });
+  const response = await fetch(`${url}/api/rules`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(rule),
+  });
   if (!response.ok) throw new Error(`the rule was refused: ${await response.text()}`);
 }
 
 async function untilGold(url: string): Promise<void> {
   for (;;) {
-    const status = (await (await fetch(`${url}/api/status`)).json()) as { layers: { layer: string; committed_at: string | null }[] };
+    const status = (await (await fetch(`${url}/api/status`)).json()) as {
+      layers: { layer: string; committed_at: string | null }[];
+    };
     if (status.layers.find(({ layer }) => layer === "gold")?.committed_at) break;
     await wait(250);
   }
@@ -191,7 +228,11 @@ function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number
   let below = { bound: 0, count: 0 };
   for (const [bound, count] of counts) {
     // Evenly spread within the bucket.
-    if (count >= total * share) return 1000 * (below.bound + ((bound - below.bound) * (total * share - below.count)) / Math.max(1, count - below.count));
+    if (count >= total * share)
+      return (
+        1000 *
+        (below.bound + ((bound - below.bound) * (total * share - below.count)) / Math.max(1, count - below.count))
+      );
     below = { bound, count };
   }
   return Infinity;
@@ -219,7 +260,11 @@ async function askRepeatedly(url: string, seconds: number, ages_ms: number[]): P
   const until_ms = performance.now() + seconds * 1000;
   const body = JSON.stringify({ sql: "select epoch_ms(max(price_at)) from live.crypto_price_updates" });
   while (performance.now() < until_ms) {
-    const response = await fetch(`${url}/api/sql`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    const response = await fetch(`${url}/api/sql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
     const { rows } = (await response.json()) as { rows?: string[][] };
     const newest_ms = Number(rows?.[0]?.[0] ?? NaN);
     if (!Number.isNaN(newest_ms)) ages_ms.push(Date.now() - newest_ms);

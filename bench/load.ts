@@ -29,7 +29,14 @@ export function watchLoad(pids: readonly number[]): () => Load {
 /** User and system time of each, and of those of their children that they have waited for (proc(5), fields 14 to 17). */
 export function cpuSeconds(pids: readonly number[]): number {
   if (process.platform !== "linux") return NaN;
-  return sum(pids.map((pid) => sum((readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ").slice(11, 15) ?? []).map(Number)) / TICKS));
+  return sum(
+    pids.map(
+      (pid) =>
+        sum(
+          (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ").slice(11, 15) ?? []).map(Number),
+        ) / TICKS,
+    ),
+  );
 }
 
 function sum(numbers: readonly number[]): number {

@@ -23,7 +23,10 @@ export interface PageFigures {
 export async function benchPages(): Promise<{ pages: PageFigures[]; script_bytes: number } | null> {
   if (skip !== false) return null;
   const assets = await buildDashboard();
-  const script_bytes = [...assets].reduce((total, [path, { gzip, body }]) => total + (path.endsWith(".js") ? (gzip ?? body).length : 0), 0);
+  const script_bytes = [...assets].reduce(
+    (total, [path, { gzip, body }]) => total + (path.endsWith(".js") ? (gzip ?? body).length : 0),
+    0,
+  );
   const market = await openMarket({ coins: 50, is_tested: false });
   const browser = await startBrowser();
   try {
@@ -35,14 +38,22 @@ export async function benchPages(): Promise<{ pages: PageFigures[]; script_bytes
         const page = await context.newPage();
         await page.evaluateOnNewDocument(`(${WATCH})(${JSON.stringify(usable)}, ${JSON.stringify(filled)})`);
         await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });
-        await page.waitForFunction("window.measured.interactive_ms > 0 && window.measured.filled_ms > 0", { timeout: 60_000 });
+        await page.waitForFunction("window.measured.interactive_ms > 0 && window.measured.filled_ms > 0", {
+          timeout: 60_000,
+        });
         const measured = (await page.evaluate("window.measured")) as Pick<PageFigures, "interactive_ms" | "filled_ms">;
         const loaded = (await page.evaluate(SCRIPTS)) as number;
         loads.push({ page: name, ...measured, script_bytes: loaded });
         await context.close();
       }
-      const median = (of: (figures: PageFigures) => number) => loads.map(of).sort((a, b) => a - b)[Math.floor(LOADS / 2)] ?? NaN;
-      pages.push({ page: name, interactive_ms: median((one) => one.interactive_ms), filled_ms: median((one) => one.filled_ms), script_bytes: median((one) => one.script_bytes) });
+      const median = (of: (figures: PageFigures) => number) =>
+        loads.map(of).sort((a, b) => a - b)[Math.floor(LOADS / 2)] ?? NaN;
+      pages.push({
+        page: name,
+        interactive_ms: median((one) => one.interactive_ms),
+        filled_ms: median((one) => one.filled_ms),
+        script_bytes: median((one) => one.script_bytes),
+      });
     }
     return { pages, script_bytes };
   } finally {

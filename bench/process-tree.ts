@@ -27,7 +27,11 @@ function descendants(pid: number): number[] {
 function loadOf(pid: number): ProcessLoad | null {
   const stat = readProc(pid, "stat");
   // User and system time (proc(5), fields 14 and 15), behind the name in brackets.
-  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13).map(Number);
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 13)
+    .map(Number);
   if (user === undefined || system === undefined) return null;
   const rss_bytes = kilobytes(readProc(pid, "status"), "VmRSS");
   return {

@@ -17,10 +17,14 @@ export interface Run {
  */
 export function runCoinlake(args: readonly string[], options: { until?: RegExp } = {}): Promise<Run> {
   const started = performance.now();
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), ...args], {
-    env: { ...process.env, NO_COLOR: "1" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), ...args],
+    {
+      env: { ...process.env, NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   const memory = watchMemory(child.pid ?? 0);
   let stdout = "";
   let stderr = "";
@@ -35,7 +39,13 @@ export function runCoinlake(args: readonly string[], options: { until?: RegExp }
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
-      resolve({ code, seconds: seen_seconds ?? (performance.now() - started) / 1000, stdout, stderr, memory: memory() });
+      resolve({
+        code,
+        seconds: seen_seconds ?? (performance.now() - started) / 1000,
+        stdout,
+        stderr,
+        memory: memory(),
+      });
     });
   });
 }

@@ -47,10 +47,12 @@ const ABOUT: Record<string, string> = {
   pages: "pages in a browser",
   kafka: "Kafka beside the SQLite log",
   spark: "Spark beside one process, log to bronze",
-  verify: "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
+  verify:
+    "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
   soak: "hours of `start` in real time beside tabs and outside readers\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
   day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
-  compaction: "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
+  compaction:
+    "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
 };
 
 const { values: given, positionals: chosen } = parseArgs({
@@ -75,7 +77,10 @@ const { values: given, positionals: chosen } = parseArgs({
   },
 });
 
-function numberOf(name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds" | "rows", text = given[name]): number {
+function numberOf(
+  name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds" | "rows",
+  text = given[name],
+): number {
   const number = Number(text);
   if (text.trim() !== "" && number >= 0 && Number.isFinite(number)) return number;
   process.stderr.write(`--${name} takes a number, not "${text}".\n`);
@@ -88,25 +93,50 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     const ours = await (await import("./ingest.ts")).benchIngest({ records: RECORDS, commits: 2_000 });
     const peer = await pyiceberg();
     return [
-      atLeast("log → bronze, 1 M messages of 170 bytes (records/s)", ours.backlog.records_per_s, 500_000, `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(ours.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`),
+      atLeast(
+        "log → bronze, 1 M messages of 170 bytes (records/s)",
+        ours.backlog.records_per_s,
+        500_000,
+        `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(ours.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`,
+      ),
       atMost("  Node RSS while ingesting (MB)", ours.backlog.rss_max_mb, 400),
       atMost("  longest pause of the event loop (ms)", ours.backlog.event_loop_max_ms, null),
       atMost("durable append of 250 records, p50 (ms)", ours.append.p50_ms, 1),
-      atMost("commit of 250 records around the 20th (ms)", ours.commits.around_20th_ms, null, `PyIceberg ${round(peer.commit_p50_ms)}: ${ratio(peer.commit_p50_ms, ours.commits.around_20th_ms)} × faster`),
+      atMost(
+        "commit of 250 records around the 20th (ms)",
+        ours.commits.around_20th_ms,
+        null,
+        `PyIceberg ${round(peer.commit_p50_ms)}: ${ratio(peer.commit_p50_ms, ours.commits.around_20th_ms)} × faster`,
+      ),
       atMost("commit around the 2,000th (× the 20th)", ours.commits.ratio, 1.5),
     ];
   },
   replay: async () => {
     const file = marketData(REPLAYED);
-    if (file === null) return [{ what: `replay of ${REPLAYED}`, value: "not here", target: "30 s", peer: "", is_met: null }];
+    if (file === null)
+      return [{ what: `replay of ${REPLAYED}`, value: "not here", target: "30 s", peer: "", is_met: null }];
     const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
     try {
       const common = ["--data", folder, "--catalog-port", "0"];
-      const replay = await runCoinlake(["start", "--source", `replay:${file}`, "--speed", "max", "--until-drained", ...common]);
-      const warm = await runCoinlake(["start", "--source", `replay:${file}`, "--speed", "max", ...common, "--port", "0"], { until: /^1\. .+[\s\S]+^5\. /m });
+      const replay = await runCoinlake([
+        "start",
+        "--source",
+        `replay:${file}`,
+        "--speed",
+        "max",
+        "--until-drained",
+        ...common,
+      ]);
+      const warm = await runCoinlake(
+        ["start", "--source", `replay:${file}`, "--speed", "max", ...common, "--port", "0"],
+        { until: /^1\. .+[\s\S]+^5\. /m },
+      );
       const answer = await runCoinlake(["ask", "1", "--data", folder]);
       return [
-        { ...atMost("113,088 ticks → tested gold, as a process (s)", replay.seconds, 30), is_met: replay.code === 0 && replay.seconds <= 30 },
+        {
+          ...atMost("113,088 ticks → tested gold, as a process (s)", replay.seconds, 30),
+          is_met: replay.code === 0 && replay.seconds <= 30,
+        },
         atMost("  Node RSS (MB)", replay.memory.process_mb, 400),
         atMost("  RSS of everything (MB)", replay.memory.tree_mb, 1_000),
         atMost("warm start → answers on the screen (s)", warm.seconds, 5),
@@ -142,7 +172,13 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
   durable: async () => {
     const { without, durable } = await (await import("./durable.ts")).benchDurable();
-    const row = (what: string, key: keyof typeof durable): Figure => ({ what, value: round(durable[key]), target: "", peer: `without: ${round(without[key])}`, is_met: null });
+    const row = (what: string, key: keyof typeof durable): Figure => ({
+      what,
+      value: round(durable[key]),
+      target: "",
+      peer: `without: ${round(without[key])}`,
+      is_met: null,
+    });
     return [
       row("commit of a table by dbt or ingest, p50 (ms)", "commit_p50_ms"),
       row("commit, p99 (ms)", "commit_p99_ms"),
@@ -160,32 +196,64 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   kafka: async () => {
     const { kafka, sqlite } = await (await import("./kafka.ts")).benchLogs();
     return [
-      atMost("append of 250 records to Kafka, p50 (ms)", kafka.append_p50_ms, null, `SQLite log ${round(sqlite.append_p50_ms)}`),
+      atMost(
+        "append of 250 records to Kafka, p50 (ms)",
+        kafka.append_p50_ms,
+        null,
+        `SQLite log ${round(sqlite.append_p50_ms)}`,
+      ),
       atMost("  p99 (ms)", kafka.append_p99_ms, null, `SQLite log ${round(sqlite.append_p99_ms)}`),
       rate("appends one after the other (1/s)", kafka.appends_per_s, `SQLite log ${round(sqlite.appends_per_s)}`),
-      rate("appends of eight producers (1/s)", kafka.appends_side_by_side_per_s, `SQLite log ${round(sqlite.appends_side_by_side_per_s)}`),
+      rate(
+        "appends of eight producers (1/s)",
+        kafka.appends_side_by_side_per_s,
+        `SQLite log ${round(sqlite.appends_side_by_side_per_s)}`,
+      ),
       rate("reading (records/s)", kafka.read_records_per_s, `SQLite log ${round(sqlite.read_records_per_s)}`),
     ];
   },
   spark: async () => {
     const { embedded, spark } = await (await import("./spark.ts")).benchSpark();
     return [
-      rate("log → bronze, 1 M messages of 170 bytes (records/s)", embedded.records_per_s, `Spark ${round(spark.records_per_s)}: ${ratio(embedded.records_per_s, spark.records_per_s)} ×`),
-      rate("  CPU, of all processes (s)", embedded.cpu_seconds, `Spark ${round(spark.cpu_seconds)}: ${ratio(spark.cpu_seconds, embedded.cpu_seconds)} × less`),
-      rate("  memory, of all processes (MB)", embedded.memory_mb, `Spark ${round(spark.memory_mb)}: ${ratio(spark.memory_mb, embedded.memory_mb)} × less`),
-      rate("append → commit at 1,000 messages/s and a commit a second, p50 (s)", embedded.fresh_p50_s, `Spark ${round(spark.fresh_p50_s)}`),
+      rate(
+        "log → bronze, 1 M messages of 170 bytes (records/s)",
+        embedded.records_per_s,
+        `Spark ${round(spark.records_per_s)}: ${ratio(embedded.records_per_s, spark.records_per_s)} ×`,
+      ),
+      rate(
+        "  CPU, of all processes (s)",
+        embedded.cpu_seconds,
+        `Spark ${round(spark.cpu_seconds)}: ${ratio(spark.cpu_seconds, embedded.cpu_seconds)} × less`,
+      ),
+      rate(
+        "  memory, of all processes (MB)",
+        embedded.memory_mb,
+        `Spark ${round(spark.memory_mb)}: ${ratio(spark.memory_mb, embedded.memory_mb)} × less`,
+      ),
+      rate(
+        "append → commit at 1,000 messages/s and a commit a second, p50 (s)",
+        embedded.fresh_p50_s,
+        `Spark ${round(spark.fresh_p50_s)}`,
+      ),
       rate("  p99 (s)", embedded.fresh_p99_s, `Spark ${round(spark.fresh_p99_s)}`),
     ];
   },
   verify: async () => {
-    const ours = await (await import("./verify.ts")).benchVerify({ rows: numberOf("rows"), folder: given.folder ?? null });
+    const ours = await (
+      await import("./verify.ts")
+    ).benchVerify({ rows: numberOf("rows"), folder: given.folder ?? null });
     const { rows, quick, deep, commit } = ours;
     return [
       atMost(`verify of ${(rows / 1e6).toFixed(1)} M rows in bronze, exit code ${quick.code} (s)`, quick.seconds, null),
       atMost("  RSS of everything (MB)", quick.tree_mb, 1_000),
       atMost(`verify --deep, exit code ${deep.code} (s)`, deep.seconds, null),
       atMost("  RSS of everything (MB)", deep.tree_mb, 1_500),
-      atMost("commit of 250 records with checksums, p50 (ms)", commit.with_ms, null, `without ${round(commit.without_ms)}`),
+      atMost(
+        "commit of 250 records with checksums, p50 (ms)",
+        commit.with_ms,
+        null,
+        `without ${round(commit.without_ms)}`,
+      ),
       atMost("  taking the checksums after it, p50 (ms)", commit.checksums_ms, null),
     ];
   },
@@ -194,13 +262,30 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     const ours = await soak({ minutes: numberOf("minutes"), every: numberOf("every"), out: given.out });
     console.log(soakTable(ours.rows));
     for (const error of ours.errors.slice(0, 20)) process.stderr.write(`${error}\n`);
-    const mean = (of: (row: SoakRow) => number): number => ours.rows.reduce((sum, row) => sum + of(row), 0) / ours.rows.length;
+    const mean = (of: (row: SoakRow) => number): number =>
+      ours.rows.reduce((sum, row) => sum + of(row), 0) / ours.rows.length;
     const most = (of: (row: SoakRow) => number): number => Math.max(...ours.rows.map(of));
     return [
-      atMost("share of a core, dbt worker and Node, mean", mean(({ worker_cpu_share, node_cpu_share }) => worker_cpu_share + node_cpu_share), 0.15),
-      atMost("Node RSS, most (MB)", most(({ node_rss_mb }) => node_rss_mb), 450),
-      atMost("dbt worker RSS, most (MB)", most(({ worker_rss_mb }) => worker_rss_mb), 350),
-      atMost("process tree, most (MB, shared pages once)", most(({ tree_pss_mb }) => tree_pss_mb), 800),
+      atMost(
+        "share of a core, dbt worker and Node, mean",
+        mean(({ worker_cpu_share, node_cpu_share }) => worker_cpu_share + node_cpu_share),
+        0.15,
+      ),
+      atMost(
+        "Node RSS, most (MB)",
+        most(({ node_rss_mb }) => node_rss_mb),
+        450,
+      ),
+      atMost(
+        "dbt worker RSS, most (MB)",
+        most(({ worker_rss_mb }) => worker_rss_mb),
+        350,
+      ),
+      atMost(
+        "process tree, most (MB, shared pages once)",
+        most(({ tree_pss_mb }) => tree_pss_mb),
+        800,
+      ),
       atMost("errors of pages, events, outside reader and process", ours.errors.length, 0),
       atMost(`exit code of verify, after ${round(ours.verify_s)} s`, ours.verify_code ?? NaN, 0),
       atMost(`exit code after SIGINT, after ${round(ours.stop_s)} s`, ours.stop_code ?? NaN, 0),
@@ -211,24 +296,41 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     const { benchDay, growthOf, writeChart } = await import("./day.ts");
     const hours = given.days === undefined ? numberOf("hours") : 24 * numberOf("hours", given.days);
     const progress = (sample: DaySample): void =>
-      void process.stderr.write(`${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`);
+      void process.stderr.write(
+        `${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`,
+      );
     const ours = await benchDay({ hours, is_light: given.light, progress });
     const about = { machine: machine(), versions: VERSIONS, at: new Date().toISOString(), growth: growthOf(ours) };
     if (given.chart) process.stderr.write(`chart and samples: ${writeChart(ours, about)}\n`);
     if (given.out !== undefined) writeFileSync(given.out, `${JSON.stringify({ ...about, ...ours }, null, 2)}\n`);
     console.log(sampleTable(ours.samples));
     return [
-      { what: `${ours.increments} increments ${ours.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${ours.commits} commits`, value: `${round(ours.seconds)} s`, target: "", peer: "", is_met: null },
+      {
+        what: `${ours.increments} increments ${ours.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${ours.commits} commits`,
+        value: `${round(ours.seconds)} s`,
+        target: "",
+        peer: "",
+        is_met: null,
+      },
       ...growthFigures(ours, about.growth),
       ...budgetFigures(ours),
     ];
   },
   compaction: async () => {
     const { benchCompaction } = await import("./compaction.ts");
-    const ours = await benchCompaction({ input_mb: numberOf("mb"), commits: numberOf("commits"), is_with_spark: given.spark });
+    const ours = await benchCompaction({
+      input_mb: numberOf("mb"),
+      commits: numberOf("commits"),
+      is_with_spark: given.spark,
+    });
     const { small, large, amplification, spark } = ours;
     const mb_per_s = large.input_mb / large.seconds;
-    const beside_spark = spark === null ? "" : "skipped" in spark ? spark.skipped : `Spark ${round(spark.mb_per_s)}: ${ratio(mb_per_s, spark.mb_per_s)} ×`;
+    const beside_spark =
+      spark === null
+        ? ""
+        : "skipped" in spark
+          ? spark.skipped
+          : `Spark ${round(spark.mb_per_s)}: ${ratio(mb_per_s, spark.mb_per_s)} ×`;
     return [
       atMost(`${round(small.files)} files of 250 rows (s)`, small.seconds, 2),
       atLeast(`${round(large.input_mb)} MB in ${large.files} files (MB/s of input)`, mb_per_s, 150, beside_spark),
@@ -240,7 +342,8 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
   pages: async () => {
     const found = await (await import("./pages.ts")).benchPages();
-    if (found === null) return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
+    if (found === null)
+      return [{ what: "pages in a browser", value: "no browser here", target: "1 s", peer: "", is_met: null }];
     return [
       atMost("script of every page, gzipped (kB)", found.script_bytes / 1000, 300),
       ...found.pages.flatMap(({ page, interactive_ms, filled_ms }) => [
@@ -268,9 +371,14 @@ function budgetFigures({ samples, files_after_half_an_hour }: DayFigures): Figur
   if (last === undefined) return [];
   const is_day = last.minutes >= 24 * 60;
   const budget = [
-    ...(Number.isNaN(files_after_half_an_hour) ? [] : [atMost("files after half an hour", files_after_half_an_hour, 1_500)]),
+    ...(Number.isNaN(files_after_half_an_hour)
+      ? []
+      : [atMost("files after half an hour", files_after_half_an_hour, 1_500)]),
     atMost(`files after ${round(last.minutes / 60)} hours`, last.files, 4_000),
-    { ...atMost("bytes on disk × live bytes", last.table_bytes / last.live_bytes, 2), ...(!is_day && { target: "≤ 2 after a day", is_met: null }) },
+    {
+      ...atMost("bytes on disk × live bytes", last.table_bytes / last.live_bytes, 2),
+      ...(!is_day && { target: "≤ 2 after a day", is_met: null }),
+    },
   ];
   if (budget.some(({ is_met }) => is_met === false)) process.exitCode = 1;
   return budget;
@@ -281,7 +389,13 @@ function atLeast(what: string, value: number, target: number, peer = ""): Figure
 }
 
 function atMost(what: string, value: number, target: number | null, peer = ""): Figure {
-  return { what, value: round(value), target: target === null ? "" : `≤ ${round(target)}`, peer, is_met: target === null ? null : value <= target };
+  return {
+    what,
+    value: round(value),
+    target: target === null ? "" : `≤ ${round(target)}`,
+    peer,
+    is_met: target === null ? null : value <= target,
+  };
 }
 
 /** The same trades twice: once with maintenance, once without. */
@@ -291,7 +405,12 @@ async function liveBesideMaintenance(seconds: number): Promise<Figure[]> {
   const ours = await benchLive({ seconds });
   const peer = (value: number): string => `without maintenance ${round(value)}`;
   return [
-    atMost(`arrival → visible in live beside maintenance, ${seconds} s, p50 (ms)`, ours.visible_p50_ms, null, peer(without.visible_p50_ms)),
+    atMost(
+      `arrival → visible in live beside maintenance, ${seconds} s, p50 (ms)`,
+      ours.visible_p50_ms,
+      null,
+      peer(without.visible_p50_ms),
+    ),
     atMost("  p99 (ms)", ours.visible_p99_ms, 250, peer(without.visible_p99_ms)),
     atMost("  commit conflicts of ingest", ours.commit_conflicts, null, peer(without.commit_conflicts)),
   ];
@@ -321,7 +440,12 @@ async function pyiceberg(): Promise<{ backlog_seconds: number; commit_p50_ms: nu
   const lake = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: "bench" }));
   try {
     const script = fileURLToPath(new URL("peers.py", import.meta.url));
-    const { stdout } = await promisify(execFile)(pythonExecutable(), [script, lake.server.url, String(RECORDS), String(PEER_COMMITS)]);
+    const { stdout } = await promisify(execFile)(pythonExecutable(), [
+      script,
+      lake.server.url,
+      String(RECORDS),
+      String(PEER_COMMITS),
+    ]);
     return JSON.parse(stdout);
   } finally {
     await lake.close();
@@ -334,7 +458,9 @@ function machine(): string {
 }
 
 if (given.help) {
-  const lines = Object.keys(CASES).map((name) => `${name.padEnd(12)}${ON_DEMAND.has(name) ? "(only when named) " : ""}${ABOUT[name]}`);
+  const lines = Object.keys(CASES).map(
+    (name) => `${name.padEnd(12)}${ON_DEMAND.has(name) ? "(only when named) " : ""}${ABOUT[name]}`,
+  );
   console.log(`npm run -s bench -- [NAME ...] [--json]\n\n${lines.join("\n")}`);
   process.exit(0);
 }
@@ -348,9 +474,24 @@ for (const name of chosen.length > 0 ? chosen : Object.keys(CASES).filter((name)
   process.stderr.write(`${name} ...\n`);
   figures.push(...((await CASES[name]?.()) ?? []));
 }
-if (given.json) console.log(JSON.stringify({ machine: machine(), versions: VERSIONS, at: new Date().toISOString(), figures }, null, 2));
+if (given.json)
+  console.log(
+    JSON.stringify({ machine: machine(), versions: VERSIONS, at: new Date().toISOString(), figures }, null, 2),
+  );
 else {
-  const table = new Table({ head: ["", "measured", "target", "", "peer, same run"], colAligns: ["left", "right", "right", "left", "left"], style: { head: [], border: [], compact: true } });
-  table.push(...figures.map(({ what, value, target, peer, is_met }) => [what, value, target, is_met === null ? "" : is_met ? "✓" : "✗", peer]));
+  const table = new Table({
+    head: ["", "measured", "target", "", "peer, same run"],
+    colAligns: ["left", "right", "right", "left", "left"],
+    style: { head: [], border: [], compact: true },
+  });
+  table.push(
+    ...figures.map(({ what, value, target, peer, is_met }) => [
+      what,
+      value,
+      target,
+      is_met === null ? "" : is_met ? "✓" : "✗",
+      peer,
+    ]),
+  );
   console.log(`${machine()}\n${VERSIONS}\n${table.toString()}`);
 }

@@ -15,9 +15,27 @@ export interface RunningCoinlake {
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
 
 /** `start` as a process, on free ports. It is killed at the latest when this process exits. */
-export function startCoinlake(folder: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCoinlake {
-  const command = ["--disable-warning=ExperimentalWarning", MAIN, "start", ...args, "--data", folder, "--catalog-port", "0", "--port", "0"];
-  const child: ChildProcess = spawn(process.execPath, command, { env: { ...process.env, ...environment, NO_COLOR: "1" }, stdio: ["ignore", "ignore", "pipe"] });
+export function startCoinlake(
+  folder: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): RunningCoinlake {
+  const command = [
+    "--disable-warning=ExperimentalWarning",
+    MAIN,
+    "start",
+    ...args,
+    "--data",
+    folder,
+    "--catalog-port",
+    "0",
+    "--port",
+    "0",
+  ];
+  const child: ChildProcess = spawn(process.execPath, command, {
+    env: { ...process.env, ...environment, NO_COLOR: "1" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let stderr = "";
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
@@ -77,7 +95,8 @@ export class EventClient {
 
   #take(event: string, arrived_ms: number): void {
     if (!event.includes("event: ticks")) return;
-    for (const [, time] of event.matchAll(/"price_at":"([^"]+)"/g)) this.latencies_ms.push(arrived_ms - Date.parse(time ?? ""));
+    for (const [, time] of event.matchAll(/"price_at":"([^"]+)"/g))
+      this.latencies_ms.push(arrived_ms - Date.parse(time ?? ""));
   }
 
   close(): void {
@@ -87,6 +106,8 @@ export class EventClient {
 
 /** The value of a series of /metrics, summed over its labels; NaN where there is none. */
 export function metricOf(metrics: string, name: string): number {
-  const values = Array.from(metrics.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm")), ([, value]) => Number(value));
+  const values = Array.from(metrics.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm")), ([, value]) =>
+    Number(value),
+  );
   return values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0);
 }

@@ -54,7 +54,9 @@ class SimulatedCatalog extends Catalog {
   override commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
     const now_ms = Math.floor(this.#clock.now_us() / 1000);
     const restamped = (update: Update): Update =>
-      update.action === "add-snapshot" ? { ...update, snapshot: { ...(update["snapshot"] as object), "timestamp-ms": now_ms } } : update;
+      update.action === "add-snapshot"
+        ? { ...update, snapshot: { ...(update["snapshot"] as object), "timestamp-ms": now_ms } }
+        : update;
     return super.commit(changes.map((change) => ({ ...change, updates: change.updates.map(restamped) })));
   }
 }
@@ -63,7 +65,12 @@ class SimulatedCatalog extends Catalog {
 export async function openSimulatedLake(data_folder: string, clock: Clock): Promise<OpenLake> {
   const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
   const storage = new FileStorage();
-  const catalog = new SimulatedCatalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse, clock });
+  const catalog = new SimulatedCatalog({
+    store: new SqliteStore(lake.catalog_file),
+    storage,
+    warehouse: lake.warehouse,
+    clock,
+  });
   const server = await startCatalogServer({ catalog, port: 0 });
   const log = openSqliteLog({ file: lake.log_file });
   await log.createTopic(crypto.topic.name, 1);
@@ -91,23 +98,54 @@ export interface Market {
 }
 
 /** Appends to the log every page of the market up to the clock's time. */
-export async function produceUntilNow({ log }: OpenLake, clock: Clock, { coins, interval_ms, start_us }: Market): Promise<void> {
+export async function produceUntilNow(
+  { log }: OpenLake,
+  clock: Clock,
+  { coins, interval_ms, start_us }: Market,
+): Promise<void> {
   const until_step = Math.floor((clock.now_us() - start_us) / (interval_ms * 1000));
   const producer = simulated({ coins, interval_ms, start_us, speed: "max", until_step });
-  await runProducer({ producer, log, topic: crypto.topic.name, clock, signal: new AbortController().signal, report() {} });
+  await runProducer({
+    producer,
+    log,
+    topic: crypto.topic.name,
+    clock,
+    signal: new AbortController().signal,
+    report() {},
+  });
 }
 
 /** Ingest of the pipeline at its own limits; `close` releases its engine. */
-export async function openIngest({ log, catalog, storage }: OpenLake, clock: Clock): Promise<Ingest & { close(): void }> {
+export async function openIngest(
+  { log, catalog, storage }: OpenLake,
+  clock: Clock,
+): Promise<Ingest & { close(): void }> {
   const records = await openParquetWriter({ storage });
   const [namespace = "", name = ""] = crypto.bronze.table.split(".");
-  const limits = { pacing: crypto.bronze.commit, commit_size_bytes: crypto.bronze.commit_size_bytes, retention_ms: crypto.topic.retention_ms };
-  const ingest = createIngest({ log, catalog, storage, records, table: { namespace: [namespace], name }, topic: crypto.topic.name, clock, limits });
+  const limits = {
+    pacing: crypto.bronze.commit,
+    commit_size_bytes: crypto.bronze.commit_size_bytes,
+    retention_ms: crypto.topic.retention_ms,
+  };
+  const ingest = createIngest({
+    log,
+    catalog,
+    storage,
+    records,
+    table: { namespace: [namespace], name },
+    topic: crypto.topic.name,
+    clock,
+    limits,
+  });
   return Object.assign(ingest, { close: () => records.close() });
 }
 
 /** As `start` maintains a lake. Failures end the run instead of being reported. */
-export function scheduleMaintenance(lake: OpenLake, clock: Clock, maintained: (report: ActionReport) => void = () => {}): MaintenanceSchedule {
+export function scheduleMaintenance(
+  lake: OpenLake,
+  clock: Clock,
+  maintained: (report: ActionReport) => void = () => {},
+): MaintenanceSchedule {
   return new MaintenanceSchedule({
     lake: lake.lake,
     catalog: lake.catalog,
@@ -115,7 +153,9 @@ export function scheduleMaintenance(lake: OpenLake, clock: Clock, maintained: (r
     async withMaintainer(work, signal) {
       const store = new MaintenanceStore(lake.lake.folder);
       try {
-        return await work(embeddedMaintainer({ open: lake, store, clock, signal, engine: { memory_limit_mb: 128, threads: 1 } }));
+        return await work(
+          embeddedMaintainer({ open: lake, store, clock, signal, engine: { memory_limit_mb: 128, threads: 1 } }),
+        );
       } finally {
         store.close();
       }

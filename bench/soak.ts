@@ -96,7 +96,15 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
     closers.unshift(() => reader.stop());
     for (let next = every; next <= minutes && !signal.aborted; next += every) {
       await wait(Math.max(0, started_ms + next * MINUTE_MS - performance.now()), undefined, { signal }).catch(() => {});
-      const taken = await takeRow({ url, folder, lake, coinlake, load, errors, minutes: (performance.now() - started_ms) / MINUTE_MS });
+      const taken = await takeRow({
+        url,
+        folder,
+        lake,
+        coinlake,
+        load,
+        errors,
+        minutes: (performance.now() - started_ms) / MINUTE_MS,
+      });
       rows.push(taken);
       row(taken);
     }
@@ -109,10 +117,24 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
     const [stop_code, stop_s] = await timed(() => coinlake.stop());
     errors.push(...warningsOf(coinlake));
     const restart_ready_s = signal.aborted ? NaN : await restart(folder, closers, errors);
-    return { rows, errors, reader_scans: scans, events: events.latencies_ms.length, tabs: tabs.count, verify_code: verify.code, verify_s: verify.seconds, stop_code, stop_s, restart_ready_s };
+    return {
+      rows,
+      errors,
+      reader_scans: scans,
+      events: events.latencies_ms.length,
+      tabs: tabs.count,
+      verify_code: verify.code,
+      verify_s: verify.seconds,
+      stop_code,
+      stop_s,
+      restart_ready_s,
+    };
   } finally {
     // The newest first; one that fails keeps none of the others.
-    for (const close of closers) await Promise.resolve().then(close).catch((error: unknown) => process.stderr.write(`clean-up: ${String(error)}\n`));
+    for (const close of closers)
+      await Promise.resolve()
+        .then(close)
+        .catch((error: unknown) => process.stderr.write(`clean-up: ${String(error)}\n`));
   }
 }
 
@@ -143,7 +165,9 @@ function catalogUrl(coinlake: RunningCoinlake): string {
 /** `stop` resolves to the number of scans. */
 function startReader(catalog_url: string, errors: string[]): { stop(): Promise<number> } {
   const script = fileURLToPath(new URL("gold_reader.py", import.meta.url));
-  const child: ChildProcess = spawn(pythonExecutable(), [script, catalog_url, String(READER_INTERVAL_S)], { stdio: ["pipe", "pipe", "pipe"] });
+  const child: ChildProcess = spawn(pythonExecutable(), [script, catalog_url, String(READER_INTERVAL_S)], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   let scans = 0;
@@ -184,7 +208,14 @@ class LoadWatch {
     this.#timer = setInterval(() => this.look(), SAMPLE_INTERVAL_MS);
   }
 
-  look(): { node_cpu_s: number; worker_cpu_s: number; node_rss_mb: number; worker_rss_mb: number; tree_rss_mb: number; tree_pss_mb: number } {
+  look(): {
+    node_cpu_s: number;
+    worker_cpu_s: number;
+    node_rss_mb: number;
+    worker_rss_mb: number;
+    tree_rss_mb: number;
+    tree_pss_mb: number;
+  } {
     const tree = processTree(this.#pid);
     const workers = tree.filter(({ command }) => command.includes("worker.py"));
     for (const { pid, cpu_seconds } of workers) this.#worker_cpu.set(pid, cpu_seconds);
@@ -204,7 +235,10 @@ class LoadWatch {
     const { node_cpu_s, worker_cpu_s } = this.look();
     const at_ms = performance.now();
     const seconds = (at_ms - this.#before.at_ms) / 1000;
-    const shares = { node: (node_cpu_s - this.#before.node_cpu_s) / seconds, worker: (worker_cpu_s - this.#before.worker_cpu_s) / seconds };
+    const shares = {
+      node: (node_cpu_s - this.#before.node_cpu_s) / seconds,
+      worker: (worker_cpu_s - this.#before.worker_cpu_s) / seconds,
+    };
     this.#before = { at_ms, node_cpu_s, worker_cpu_s };
     return shares;
   }
@@ -263,7 +297,9 @@ async function countIn(lake: Lake, errors: string[]): Promise<number> {
   const open = await openLake(lake);
   try {
     const session = await QuerySession.open(open);
-    const [, seconds] = await timed(() => session.figure(COUNT_SQL).catch((error: unknown) => errors.push(`count: ${String(error)}`)));
+    const [, seconds] = await timed(() =>
+      session.figure(COUNT_SQL).catch((error: unknown) => errors.push(`count: ${String(error)}`)),
+    );
     session.close();
     return seconds;
   } finally {
@@ -272,7 +308,10 @@ async function countIn(lake: Lake, errors: string[]): Promise<number> {
 }
 
 function warningsOf(coinlake: RunningCoinlake): string[] {
-  return coinlake.stderr().split("\n").filter((line) => /\b(warning|error|failed)\b/i.test(line));
+  return coinlake
+    .stderr()
+    .split("\n")
+    .filter((line) => /\b(warning|error|failed)\b/i.test(line));
 }
 
 async function restart(folder: string, closers: (() => unknown)[], errors: string[]): Promise<number> {
@@ -282,7 +321,8 @@ async function restart(folder: string, closers: (() => unknown)[], errors: strin
     const url = await coinlake.url;
     const until_ms = performance.now() + READY_TIMEOUT_MS;
     while (!(await fetch(`${url}/readyz`)).ok) {
-      if (performance.now() > until_ms) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s after a restart`);
+      if (performance.now() > until_ms)
+        throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s after a restart`);
       await wait(100);
     }
   }).catch((error: unknown) => [errors.push(String(error)), NaN] as const);
@@ -318,17 +358,34 @@ export function rowText(row: SoakRow): string {
 }
 
 export function soakTable(rows: readonly SoakRow[]): string {
-  return [`| ${COLUMNS.map(([header]) => header).join(" | ")} |`, `|${" ---: |".repeat(COLUMNS.length)}`, ...rows.map(rowText)].join("\n");
+  return [
+    `| ${COLUMNS.map(([header]) => header).join(" | ")} |`,
+    `|${" ---: |".repeat(COLUMNS.length)}`,
+    ...rows.map(rowText),
+  ].join("\n");
 }
 
 /** Runs until the time is over or the process gets SIGINT or SIGTERM, then cleans up; prints each row as it is taken. */
-export async function soak({ minutes, every, out }: { minutes: number; every: number; out: string | undefined }): Promise<SoakFigures> {
+export async function soak({
+  minutes,
+  every,
+  out,
+}: {
+  minutes: number;
+  every: number;
+  out: string | undefined;
+}): Promise<SoakFigures> {
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     process.stderr.write(`${soakTable([])}\n`);
-    const figures = await benchSoak({ minutes, every, signal: stopping.signal, row: (taken) => void process.stderr.write(`${rowText(taken)}\n`) });
+    const figures = await benchSoak({
+      minutes,
+      every,
+      signal: stopping.signal,
+      row: (taken) => void process.stderr.write(`${rowText(taken)}\n`),
+    });
     if (out !== undefined) writeFileSync(out, `${JSON.stringify(figures, null, 2)}\n`);
     return figures;
   } finally {

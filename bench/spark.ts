@@ -23,7 +23,12 @@ const PAYLOAD_BYTES = 170;
 const APPEND_RECORDS = 2_000;
 const COMMIT_SIZE_BYTES = 64 * 1024 * 1024;
 /** Both ways commit as often as this while records trickle in. */
-const PACING: Pacing = { interval_ms: 1_000, due_records: Infinity, due_size_bytes: COMMIT_SIZE_BYTES, first_interval_ms: 1_000 };
+const PACING: Pacing = {
+  interval_ms: 1_000,
+  due_records: Infinity,
+  due_size_bytes: COMMIT_SIZE_BYTES,
+  first_interval_ms: 1_000,
+};
 const TRICKLE = { batches: 300, batch_records: 100, every_ms: 100 };
 const LOOK_MS = 50;
 
@@ -52,7 +57,10 @@ interface Way {
 
 /** The log to bronze, the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark, MinIO, Hive). */
 export async function benchSpark({ records = 1_000_000 } = {}): Promise<{ embedded: WayFigures; spark: WayFigures }> {
-  return { embedded: await inOneProcess((way) => measure(way, records)), spark: await inCluster((way) => measure(way, records)) };
+  return {
+    embedded: await inOneProcess((way) => measure(way, records)),
+    spark: await inCluster((way) => measure(way, records)),
+  };
 }
 
 async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
@@ -63,7 +71,16 @@ async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
     const { log, catalog, storage } = open;
     await log.createTopic(TOPIC, 1);
     const limits = { pacing: PACING, commit_size_bytes: COMMIT_SIZE_BYTES, retention_ms: Infinity };
-    const ingest = createIngest({ log, catalog, storage, records: writer, table: TABLE, topic: TOPIC, clock: systemClock, limits });
+    const ingest = createIngest({
+      log,
+      catalog,
+      storage,
+      records: writer,
+      table: TABLE,
+      topic: TOPIC,
+      clock: systemClock,
+      limits,
+    });
     return await work({
       log,
       drain: () => ingest.drain(),
@@ -126,7 +143,10 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
 
 async function measure(way: Way, records: number): Promise<WayFigures> {
   for (let from = 0; from < records; from += APPEND_RECORDS) {
-    await way.log.append(TOPIC, Array.from({ length: Math.min(APPEND_RECORDS, records - from) }, (_, index) => recordOf(from + index)));
+    await way.log.append(
+      TOPIC,
+      Array.from({ length: Math.min(APPEND_RECORDS, records - from) }, (_, index) => recordOf(from + index)),
+    );
   }
   const load = watchLoad(way.pids);
   const started_ms = performance.now();
@@ -134,7 +154,13 @@ async function measure(way: Way, records: number): Promise<WayFigures> {
   const seconds = (performance.now() - started_ms) / 1000;
   const { cpu_seconds, memory_mb } = load();
   const waits_s = await trickle(way);
-  return { records_per_s: records / seconds, cpu_seconds, memory_mb, fresh_p50_s: percentile(waits_s, 0.5), fresh_p99_s: percentile(waits_s, 0.99) };
+  return {
+    records_per_s: records / seconds,
+    cpu_seconds,
+    memory_mb,
+    fresh_p50_s: percentile(waits_s, 0.5),
+    fresh_p99_s: percentile(waits_s, 0.99),
+  };
 }
 
 /** Seconds from each record's append to the commit that has it. */
@@ -151,12 +177,18 @@ async function trickle(way: Way): Promise<number[]> {
   };
   const begun_ms = performance.now();
   for (let batch = 0; batch < TRICKLE.batches; batch += 1) {
-    await way.log.append(TOPIC, Array.from({ length: TRICKLE.batch_records }, (_, index) => recordOf(place + index)));
+    await way.log.append(
+      TOPIC,
+      Array.from({ length: TRICKLE.batch_records }, (_, index) => recordOf(place + index)),
+    );
     place += TRICKLE.batch_records;
     arrivals.push({ end: place, at_ms: performance.now() });
     const next_ms = begun_ms + (batch + 1) * TRICKLE.every_ms;
     do await look();
-    while (performance.now() < next_ms && (await wait(Math.max(1, Math.min(LOOK_MS, next_ms - performance.now())), true)));
+    while (
+      performance.now() < next_ms &&
+      (await wait(Math.max(1, Math.min(LOOK_MS, next_ms - performance.now())), true))
+    );
   }
   while (arrivals.length > 0) {
     await wait(LOOK_MS);
@@ -167,7 +199,12 @@ async function trickle(way: Way): Promise<number[]> {
 }
 
 function recordOf(number: number): SourceRecord {
-  const payload = Buffer.from(`{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(PAYLOAD_BYTES - 1, " ") + "}");
+  const payload = Buffer.from(
+    `{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(
+      PAYLOAD_BYTES - 1,
+      " ",
+    ) + "}",
+  );
   return { key: "btc", source: "bench", payload, ingested_at_us: 1_760_000_000_000_000 + number * 100 };
 }
 

@@ -28,7 +28,28 @@ export interface TradesFigures {
 }
 
 const START_MS = Date.UTC(2026, 0, 5, 1, 0);
-const COINS = ["BTC", "ETH", "XRP", "BNB", "SOL", "DOGE", "ADA", "TRX", "LINK", "AVAX", "XLM", "SUI", "BCH", "HBAR", "LTC", "SHIB", "DOT", "UNI", "PEPE", "AAVE"];
+const COINS = [
+  "BTC",
+  "ETH",
+  "XRP",
+  "BNB",
+  "SOL",
+  "DOGE",
+  "ADA",
+  "TRX",
+  "LINK",
+  "AVAX",
+  "XLM",
+  "SUI",
+  "BCH",
+  "HBAR",
+  "LTC",
+  "SHIB",
+  "DOT",
+  "UNI",
+  "PEPE",
+  "AAVE",
+];
 const INCREMENT_MS = 15_000;
 const APPEND_RECORDS = 4_096;
 
@@ -51,20 +72,37 @@ export async function benchTrades({
   hours_before = 20,
   folder = mkdtempSync(join(tmpdir(), "coinlake-bench-")),
 } = {}): Promise<TradesFigures> {
-  const open = await openLake(openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }));
+  const open = await openLake(
+    openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }),
+  );
   const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: embeddedEngine(open),
+    folder: open.lake.dbt_folder,
+  });
   try {
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");
     const table = { namespace: [namespace], name };
     const limits = { ...crypto.bronze, pacing: crypto.bronze.commit, retention_ms: Infinity };
-    const ingest = createIngest({ log: open.log, catalog: open.catalog, storage: open.storage, records, table, topic: crypto.topic.name, clock: systemClock, limits });
+    const ingest = createIngest({
+      log: open.log,
+      catalog: open.catalog,
+      storage: open.storage,
+      records,
+      table,
+      topic: crypto.topic.name,
+      clock: systemClock,
+      limits,
+    });
     const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
     const append = async (from: number, count: number, from_ms: number, span_ms: number) => {
       for (let begin = 0; begin < count; begin += APPEND_RECORDS) {
         const size = Math.min(APPEND_RECORDS, count - begin);
-        const batch = Array.from({ length: size }, (_, index) => trade(from + begin + index, from_ms + Math.floor(((begin + index) * span_ms) / count)));
+        const batch = Array.from({ length: size }, (_, index) =>
+          trade(from + begin + index, from_ms + Math.floor(((begin + index) * span_ms) / count)),
+        );
         await open.log.append(crypto.topic.name, batch);
       }
       await ingest.drain();
@@ -86,7 +124,15 @@ export async function benchTrades({
       for (const node of nodes) by_model.set(node.name, [...(by_model.get(node.name) ?? []), node.seconds]);
     }
     const models_s = Object.fromEntries([...by_model].map(([model, taken]) => [model, median(taken)]));
-    return { trades_before, trades, increments, p50_s: median(seconds), max_s: Math.max(...seconds), cpu_p50_s: median(cpu_seconds), models_s };
+    return {
+      trades_before,
+      trades,
+      increments,
+      p50_s: median(seconds),
+      max_s: Math.max(...seconds),
+      cpu_p50_s: median(cpu_seconds),
+      models_s,
+    };
   } finally {
     await worker.close();
     records.close();

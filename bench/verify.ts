@@ -32,7 +32,28 @@ export interface VerifyFigures {
 }
 
 const START_MS = Date.UTC(2026, 0, 5, 1, 0);
-const COINS = ["BTC", "ETH", "XRP", "BNB", "SOL", "DOGE", "ADA", "TRX", "LINK", "AVAX", "XLM", "SUI", "BCH", "HBAR", "LTC", "SHIB", "DOT", "UNI", "PEPE", "AAVE"];
+const COINS = [
+  "BTC",
+  "ETH",
+  "XRP",
+  "BNB",
+  "SOL",
+  "DOGE",
+  "ADA",
+  "TRX",
+  "LINK",
+  "AVAX",
+  "XLM",
+  "SUI",
+  "BCH",
+  "HBAR",
+  "LTC",
+  "SHIB",
+  "DOT",
+  "UNI",
+  "PEPE",
+  "AAVE",
+];
 const APPEND_RECORDS = 4_096;
 const DAY_MS = 86_400_000;
 const COMMITS = 100;
@@ -44,18 +65,32 @@ function trade(n: number, at_ms: number): SourceRecord {
   const price = (100 + (n % 997) / 100).toFixed(8);
   const number = Math.floor(n / COINS.length);
   const data = `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${number},"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true`;
-  return { key: product, source: "binance", payload: Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`), ingested_at_us: at_ms * 1000 };
+  return {
+    key: product,
+    source: "binance",
+    payload: Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`),
+    ingested_at_us: at_ms * 1000,
+  };
 }
 
 /** `verify` and `verify --deep` as processes over a lake of so many rows in bronze; one that the folder has from before is used again. */
-export async function benchVerify({ rows = 10_000_000, days = 10, folder = null as string | null } = {}): Promise<VerifyFigures> {
+export async function benchVerify({
+  rows = 10_000_000,
+  days = 10,
+  folder = null as string | null,
+} = {}): Promise<VerifyFigures> {
   const lake_folder = folder ?? mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   try {
     await fill(lake_folder, rows, days);
     const quick = await runCoinlake(["verify", "--data", lake_folder]);
     const deep = await runCoinlake(["verify", "--deep", "--data", lake_folder]);
     for (const { code, stderr } of [quick, deep]) if (code !== 0) process.stderr.write(`${stderr}\n`);
-    const figuresOf = ({ seconds, code, memory }: typeof quick) => ({ seconds, code, node_mb: memory.process_mb, tree_mb: memory.tree_mb });
+    const figuresOf = ({ seconds, code, memory }: typeof quick) => ({
+      seconds,
+      code,
+      node_mb: memory.process_mb,
+      tree_mb: memory.tree_mb,
+    });
     return { rows, quick: figuresOf(quick), deep: figuresOf(deep), commit: await benchCommits() };
   } finally {
     if (folder === null) rmSync(lake_folder, { recursive: true, force: true });
@@ -67,18 +102,34 @@ async function fill(folder: string, rows: number, days: number): Promise<void> {
   const lake = openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
   const open = await openLake(lake);
   const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: lake.dbt_folder });
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: embeddedEngine(open),
+    folder: lake.dbt_folder,
+  });
   try {
     await open.log.createTopic(crypto.topic.name, 1);
     const [namespace = "", name = ""] = crypto.bronze.table.split(".");
     const limits = { ...crypto.bronze, pacing: AT_ONCE, retention_ms: 0 };
     const table = { namespace: [namespace], name };
-    const ingest = createIngest({ log: open.log, catalog: open.catalog, storage: open.storage, records, table, topic: crypto.topic.name, clock: systemClock, limits });
+    const ingest = createIngest({
+      log: open.log,
+      catalog: open.catalog,
+      storage: open.storage,
+      records,
+      table,
+      topic: crypto.topic.name,
+      clock: systemClock,
+      limits,
+    });
     const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
     for (let begin = 0; begin < rows; begin += APPEND_RECORDS) {
       const size = Math.min(APPEND_RECORDS, rows - begin);
       const at_ms = (index: number) => START_MS + Math.floor(((begin + index) * days * DAY_MS) / rows);
-      await open.log.append(crypto.topic.name, Array.from({ length: size }, (_, index) => trade(begin + index, at_ms(index))));
+      await open.log.append(
+        crypto.topic.name,
+        Array.from({ length: size }, (_, index) => trade(begin + index, at_ms(index))),
+      );
       if (begin % (APPEND_RECORDS * 64) === 0) await ingest.drain();
     }
     await ingest.drain();
@@ -101,7 +152,11 @@ async function benchCommits(): Promise<VerifyFigures["commit"]> {
       without_ms.push(await timeCommit(bare, commit));
       with_ms.push(await timeCommit(recording, commit));
     }
-    return { without_ms: percentile(without_ms, 0.5), with_ms: percentile(with_ms, 0.5), checksums_ms: percentile(recording.checksums_ms, 0.5) };
+    return {
+      without_ms: percentile(without_ms, 0.5),
+      with_ms: percentile(with_ms, 0.5),
+      checksums_ms: percentile(recording.checksums_ms, 0.5),
+    };
   } finally {
     await bare.close();
     await recording.close();
@@ -134,7 +189,16 @@ async function openBench(is_recording: boolean): Promise<BenchLake> {
   await log.createTopic(crypto.topic.name, 1);
   const limits = { pacing: AT_ONCE, commit_size_bytes: 64 * 1024 * 1024, retention_ms: Infinity };
   const table = { namespace: ["bronze"], name: "bench" };
-  const ingest = createIngest({ log, catalog, storage, records, table, topic: crypto.topic.name, clock: systemClock, limits });
+  const ingest = createIngest({
+    log,
+    catalog,
+    storage,
+    records,
+    table,
+    topic: crypto.topic.name,
+    clock: systemClock,
+    limits,
+  });
   return {
     log,
     ingest,
@@ -150,7 +214,9 @@ async function openBench(is_recording: boolean): Promise<BenchLake> {
 }
 
 async function timeCommit({ log, ingest }: BenchLake, commit: number): Promise<number> {
-  const records = Array.from({ length: COMMIT_RECORDS }, (_, index) => trade(commit * COMMIT_RECORDS + index, START_MS + commit));
+  const records = Array.from({ length: COMMIT_RECORDS }, (_, index) =>
+    trade(commit * COMMIT_RECORDS + index, START_MS + commit),
+  );
   await log.append(crypto.topic.name, records);
   const started_ms = performance.now();
   await ingest.runOnce();

@@ -23,7 +23,9 @@ export function storedHelp(args) {
   const name = args[0] === "start" ? "start" : "coinlake";
   const text = readFileSync(join(help_folder, `${name}.txt`), "utf8");
   const is_other = args.some((arg) => /^[a-z]/.test(arg) && arg !== "help" && arg !== "start");
-  return is_other ? `${text}\nThe help of a single command is there after the set-up, which the first \`npm start\` does.\n` : text;
+  return is_other
+    ? `${text}\nThe help of a single command is there after the set-up, which the first \`npm start\` does.\n`
+    : text;
 }
 
 /**
@@ -54,10 +56,17 @@ export function swallowedOptions(env, args) {
 
 /** The keys that npm had from its configuration: nobody typed them, and npm's own, such as `json` and `only`, are options of Coinlake too. */
 function configuredKeys(env) {
-  const files = [env.npm_config_userconfig, env.npm_config_globalconfig, env.npm_config_local_prefix && join(env.npm_config_local_prefix, ".npmrc")];
+  const files = [
+    env.npm_config_userconfig,
+    env.npm_config_globalconfig,
+    env.npm_config_local_prefix && join(env.npm_config_local_prefix, ".npmrc"),
+  ];
   const keys = files.flatMap((file) => (file ? keysOf(file) : []));
   const variables = Object.keys(env).filter((name) => name.startsWith("NPM_CONFIG_"));
-  return new Set([...keys, ...variables.map((name) => name.slice("NPM_CONFIG_".length).toLowerCase().replaceAll("_", "-"))]);
+  return new Set([
+    ...keys,
+    ...variables.map((name) => name.slice("NPM_CONFIG_".length).toLowerCase().replaceAll("_", "-")),
+  ]);
 }
 
 function keysOf(file) {

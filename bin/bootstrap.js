@@ -47,7 +47,10 @@ function run(command, args, { next_step, env = {} }) {
   });
   if (result.error || result.status !== 0) {
     const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trim().split("\n").slice(-25).join("\n");
-    throw new SetupError(`\`${[command, ...args].join(" ")}\` failed.\n${output || result.error?.message || ""}`, next_step);
+    throw new SetupError(
+      `\`${[command, ...args].join(" ")}\` failed.\n${output || result.error?.message || ""}`,
+      next_step,
+    );
   }
   return result.stdout;
 }
@@ -107,9 +110,20 @@ function ensureNodePackages() {
 }
 
 function findPython() {
-  const candidates = [process.env.COINLAKE_PYTHON, "python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+  const candidates = [
+    process.env.COINLAKE_PYTHON,
+    "python3",
+    "python3.14",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python",
+  ];
   for (const candidate of candidates.filter(Boolean)) {
-    const probe = spawnSync(candidate, ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"], { encoding: "utf8" });
+    const probe = spawnSync(candidate, ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"], {
+      encoding: "utf8",
+    });
     if (probe.status === 0 && isAtLeast(probe.stdout.trim().split(".").map(Number), PYTHON_WANTED)) return candidate;
   }
   throw new SetupError(
@@ -131,17 +145,31 @@ function ensurePython(names) {
     work(`making a Python environment with ${base} ...`);
     rmSync(folder, { recursive: true, force: true });
     run(base, ["-m", "venv", folder], {
-      next_step: "Python's venv module is missing (Debian and Ubuntu: `apt install python3-venv`); install it, then run this again.",
+      next_step:
+        "Python's venv module is missing (Debian and Ubuntu: `apt install python3-venv`); install it, then run this again.",
     });
   }
   work(`installing Python packages (${names.join(", ")}): dbt, DuckDB and its Iceberg extension ...`);
-  const next_step = "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.";
+  const next_step =
+    "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.";
   const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
   run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
   const requirements = files.slice(1).flatMap((file) => ["-r", file]);
   run(
     python,
-    ["-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "--only-binary", "dbt-core-experimental-parser", ...requirements],
+    [
+      "-m",
+      "uv",
+      "pip",
+      "install",
+      "--quiet",
+      "--python",
+      python,
+      "--require-hashes",
+      "--only-binary",
+      "dbt-core-experimental-parser",
+      ...requirements,
+    ],
     { next_step, env },
   );
   const kept = present.filter((line) => line && !wanted.some((other) => other.split(":")[0] === line.split(":")[0]));
@@ -184,7 +212,9 @@ function lean(env) {
   return {
     ...env,
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(tools, "compile-cache"),
-    NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space") ? env.NODE_OPTIONS : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
+    NODE_OPTIONS: env.NODE_OPTIONS?.includes("semi-space")
+      ? env.NODE_OPTIONS
+      : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
     UV_THREADPOOL_SIZE: String(Math.max(Number(env.UV_THREADPOOL_SIZE) || 0, POOL_THREADS)),
     // Not beside the sources, which is what this would forbid.
@@ -217,7 +247,9 @@ function handOver(node, command) {
 function answered(args) {
   const meant = swallowedOptions(process.env, args);
   if (meant !== null) {
-    process.stderr.write(`error npm took these options as its own, so Coinlake did not get them [USAGE]\n  next: write -- before them: ${meant}\n`);
+    process.stderr.write(
+      `error npm took these options as its own, so Coinlake did not get them [USAGE]\n  next: write -- before them: ${meant}\n`,
+    );
     process.exitCode = 2;
     return true;
   }
@@ -229,7 +261,11 @@ function answered(args) {
 /** Whether the command line itself can run: it answers --help without Python. */
 function isSetUp() {
   const version = process.versions.node.split(".").map(Number);
-  return isAtLeast(version, NODE_WANTED) && readStamp("packages") === digestOf("package-lock.json") && existsSync(join(root, "node_modules"));
+  return (
+    isAtLeast(version, NODE_WANTED) &&
+    readStamp("packages") === digestOf("package-lock.json") &&
+    existsSync(join(root, "node_modules"))
+  );
 }
 
 function main(argv) {

@@ -85,9 +85,16 @@ export async function bundle(): Promise<Map<string, Asset>> {
   });
   // Its process would stay as long as this one, with tens of megabytes.
   await stop();
-  const files = result.outputFiles.map(({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const);
-  const assets = new Map(files.flatMap(([path, contents]) => (isStub(path, result.metafile) ? [] : [[path, assetOf(path, Buffer.from(contents))]])));
-  for (const frame of FRAMES) assets.set(`/${frame}`, assetOf(`/${frame}`, Buffer.from(framed(frame, result.metafile))));
+  const files = result.outputFiles.map(
+    ({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const,
+  );
+  const assets = new Map(
+    files.flatMap(([path, contents]) =>
+      isStub(path, result.metafile) ? [] : [[path, assetOf(path, Buffer.from(contents))]],
+    ),
+  );
+  for (const frame of FRAMES)
+    assets.set(`/${frame}`, assetOf(`/${frame}`, Buffer.from(framed(frame, result.metafile))));
   return assets;
 }
 
@@ -101,29 +108,50 @@ function assetOf(path: string, body: Buffer): Asset {
   const type = TYPES[path.slice(path.lastIndexOf("."))];
   if (type === undefined) throw new Error(`no content type is known for ${path}`);
   const gzip = gzipSync(body, { level: 9 });
-  const brotli = brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: body.length } });
+  const brotli = brotliCompressSync(body, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: body.length },
+  });
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   const is_smaller = gzip.length < body.length;
-  return { body, gzip: is_smaller ? gzip : null, brotli: is_smaller ? brotli : null, type, etag, is_immutable: path.startsWith("/assets/") };
+  return {
+    body,
+    gzip: is_smaller ? gzip : null,
+    brotli: is_smaller ? brotli : null,
+    type,
+    etag,
+    is_immutable: path.startsWith("/assets/"),
+  };
 }
 
 /** A frame with the names of this build in it: everything the first page needs is asked for at once. */
 function framed(frame: (typeof FRAMES)[number], metafile: Metafile): string {
   const outputs = Object.entries(metafile.outputs);
   const outputOf = (source: string): string => {
-    const found = outputs.find(([path, output]) => output.entryPoint === `dashboard/${source}` && (source.endsWith(".css") || path.endsWith(".js")));
+    const found = outputs.find(
+      ([path, output]) =>
+        output.entryPoint === `dashboard/${source}` && (source.endsWith(".css") || path.endsWith(".js")),
+    );
     if (found === undefined) throw new Error(`the bundle has no output for ${source}`);
     return found[0];
   };
   const needed = (path: string): string[] => {
-    const imports = (metafile.outputs[path]?.imports ?? []).filter(({ kind }) => kind === "import-statement").map((one) => one.path);
+    const imports = (metafile.outputs[path]?.imports ?? [])
+      .filter(({ kind }) => kind === "import-statement")
+      .map((one) => one.path);
     return [...new Set([path, ...imports.flatMap(needed)])];
   };
   const main = outputOf("main.tsx");
   const first = new Set(needed(main));
-  const pages = Object.entries(PAGES).map(([address, name]) => [address, needed(outputOf(`pages/${name}.tsx`)).filter((path) => !first.has(path)).map((path) => `/${path}`)]);
+  const pages = Object.entries(PAGES).map(([address, name]) => [
+    address,
+    needed(outputOf(`pages/${name}.tsx`))
+      .filter((path) => !first.has(path))
+      .map((path) => `/${path}`),
+  ]);
   const icon = outputs.find(([path]) => path.endsWith(".svg"))?.[0] ?? "";
-  const preloads = [...first].filter((path) => path !== main).map((path) => `<link rel="modulepreload" href="/${path}">`);
+  const preloads = [...first]
+    .filter((path) => path !== main)
+    .map((path) => `<link rel="modulepreload" href="/${path}">`);
   return readFileSync(join(folder, frame), "utf8")
     .replaceAll("{{icon}}", `/${icon}`)
     .replace("{{early}}", `/${outputOf("early.ts")}`)
@@ -142,14 +170,28 @@ function digestOfSources(): string {
 }
 
 function addFile(hash: Hash, file: string): void {
-  hash.update(`${relative(project, file)}\0`).update(readFileSync(file)).update("\0");
+  hash
+    .update(`${relative(project, file)}\0`)
+    .update(readFileSync(file))
+    .update("\0");
 }
 
-type Packed = Record<string, { body: string; type: string; etag: string; is_immutable: boolean; gzip: string | null; brotli: string | null }>;
+type Packed = Record<
+  string,
+  { body: string; type: string; etag: string; is_immutable: boolean; gzip: string | null; brotli: string | null }
+>;
 
 function pack(assets: ReadonlyMap<string, Asset>): string {
   const packed = [...assets].map(([path, { body, gzip, brotli, ...rest }]) => {
-    return [path, { ...rest, body: body.toString("base64"), gzip: gzip?.toString("base64") ?? null, brotli: brotli?.toString("base64") ?? null }];
+    return [
+      path,
+      {
+        ...rest,
+        body: body.toString("base64"),
+        gzip: gzip?.toString("base64") ?? null,
+        brotli: brotli?.toString("base64") ?? null,
+      },
+    ];
   });
   return JSON.stringify(Object.fromEntries(packed));
 }

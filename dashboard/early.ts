@@ -4,7 +4,9 @@ const chosen = localStorage.getItem("coinlake.theme");
 if (chosen === "dark" || chosen === "light") document.documentElement.dataset["theme"] = chosen;
 
 const pages = JSON.parse(document.currentScript?.dataset["pages"] ?? "{}") as Record<string, string[]>;
-const address = Object.keys(pages).find((begin) => (begin === "/coins/" ? location.pathname.startsWith(begin) : location.pathname === begin));
+const address = Object.keys(pages).find((begin) =>
+  begin === "/coins/" ? location.pathname.startsWith(begin) : location.pathname === begin,
+);
 for (const module of address === undefined ? [] : (pages[address] ?? [])) {
   const link = document.createElement("link");
   link.rel = "modulepreload";

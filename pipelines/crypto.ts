@@ -36,7 +36,12 @@ export const crypto: Pipeline = {
     test_interval_ms: 10 * 60_000,
     test_max_share: 0.02,
   },
-  maintenance: { z_order: { "gold.fact_crypto_ticks": ["crypto_id", "price_at"], "gold.fact_crypto_hourly": ["crypto_id", "hour_at"] } },
+  maintenance: {
+    z_order: {
+      "gold.fact_crypto_ticks": ["crypto_id", "price_at"],
+      "gold.fact_crypto_hourly": ["crypto_id", "hour_at"],
+    },
+  },
   producers: {
     live: {
       description: "all that follow, side by side in one lake; or some of them, as in coinbase,kraken",
@@ -62,10 +67,13 @@ export const crypto: Pipeline = {
     simulated: {
       description: "a seeded market with the dirt of a real one; simulated:42 is another",
       argument: { name: "SEED", is_required: false },
-      create: async ({ argument, speed }) => [simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS })],
+      create: async ({ argument, speed }) => [
+        simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
+      ],
     },
     replay: {
-      description: "a recorded market: candles as CSV, raw records as JSON lines, or a recorded WebSocket session; gzipped or not",
+      description:
+        "a recorded market: candles as CSV, raw records as JSON lines, or a recorded WebSocket session; gzipped or not",
       argument: { name: "FILE", is_required: true },
       create: async ({ argument, speed }) => [await openReplay({ file: argument ?? "", speed: speed ?? 1 })],
     },
@@ -115,7 +123,8 @@ export const crypto: Pipeline = {
               sum(traded_volume_usd)::decimal(38, 18) as total_volume, sum(price_updates)::integer as price_updates
             from silver.crypto_prices_clean group by all
           )`,
-        right: "select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from gold.fact_crypto_hourly",
+        right:
+          "select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from gold.fact_crypto_hourly",
       },
     ],
     tables: {

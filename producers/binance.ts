@@ -1,6 +1,14 @@
 import type { Producer } from "../src/source/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
-import { asObject, parseObject, tradeNumber, upperCase, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
+import {
+  asObject,
+  parseObject,
+  tradeNumber,
+  upperCase,
+  type ExchangeProtocol,
+  type Heard,
+  type PageRead,
+} from "./exchange/protocol.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -33,7 +41,8 @@ export const binanceProtocol: ExchangeProtocol = {
     page_size: 1000,
     /** A page weighs 4 of the 6,000 that a minute allows. */
     interval_ms: 100,
-    path: ({ product, first_id, last_id }) => `/api/v3/aggTrades?symbol=${encodeURIComponent(product)}&fromId=${first_id}&limit=${last_id - first_id + 1}`,
+    path: ({ product, first_id, last_id }) =>
+      `/api/v3/aggTrades?symbol=${encodeURIComponent(product)}&fromId=${first_id}&limit=${last_id - first_id + 1}`,
     read: readPage,
   },
 };
@@ -63,7 +72,9 @@ function readMessage(message: string): Heard {
 }
 
 function productOf(stream: unknown): string[] {
-  return typeof stream === "string" && stream.endsWith("@aggTrade") ? [stream.slice(0, -"@aggTrade".length).toUpperCase()] : [];
+  return typeof stream === "string" && stream.endsWith("@aggTrade")
+    ? [stream.slice(0, -"@aggTrade".length).toUpperCase()]
+    : [];
 }
 
 function readPage(body: unknown): PageRead | null {

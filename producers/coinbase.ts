@@ -1,6 +1,14 @@
 import type { Producer } from "../src/source/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
-import { asObject, parseObject, tradeNumber, upperCase, type ExchangeProtocol, type Heard, type PageRead } from "./exchange/protocol.ts";
+import {
+  asObject,
+  parseObject,
+  tradeNumber,
+  upperCase,
+  type ExchangeProtocol,
+  type Heard,
+  type PageRead,
+} from "./exchange/protocol.ts";
 
 const COINS = "BTC ETH SOL XRP DOGE ADA LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR ICP ATOM";
 
@@ -18,7 +26,8 @@ export const coinbaseProtocol: ExchangeProtocol = {
   product_pattern: /^[\p{Lu}\p{Lo}\p{N}]{1,30}-[\p{Lu}\p{Lo}\p{N}]{1,30}$/u,
   spell: upperCase,
   socketUrl: (ws_url) => ws_url,
-  subscription: (products) => JSON.stringify({ type: "subscribe", product_ids: products, channels: ["matches", "heartbeat"] }),
+  subscription: (products) =>
+    JSON.stringify({ type: "subscribe", product_ids: products, channels: ["matches", "heartbeat"] }),
   read: readMessage,
   life_ms: null,
   silent_after_ms: 10_000,
@@ -30,7 +39,8 @@ export const coinbaseProtocol: ExchangeProtocol = {
     /** Three requests a second are allowed to everybody. */
     interval_ms: 350,
     /** `after` means older: the newest trades with ids below it, newest first. */
-    path: ({ product, first_id, last_id }) => `/products/${encodeURIComponent(product)}/trades?limit=${last_id - first_id + 1}&after=${last_id + 1}`,
+    path: ({ product, first_id, last_id }) =>
+      `/products/${encodeURIComponent(product)}/trades?limit=${last_id - first_id + 1}&after=${last_id + 1}`,
     read: readPage,
   },
 };
@@ -58,7 +68,11 @@ function readMessage(message: string): Heard {
       return { kind: "subscribed", products: subscribedProducts(whole["channels"]) };
     case "error": {
       const { message: text, reason } = whole;
-      return { kind: "refused", products: null, reason: [text, reason].filter((part) => typeof part === "string").join(": ") };
+      return {
+        kind: "refused",
+        products: null,
+        reason: [text, reason].filter((part) => typeof part === "string").join(": "),
+      };
     }
     default:
       return { kind: "unknown" };

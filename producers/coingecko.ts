@@ -54,7 +54,11 @@ const ATTRIBUTION = "Data provided by CoinGecko (https://www.coingecko.com)";
 /** The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is absent. */
 export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironment {
   const read = (name: string): string | null => env[name]?.trim() || null;
-  return { demo_key: read("COINGECKO_API_KEY"), pro_key: read("COINGECKO_PRO_API_KEY"), base_url: read("COINGECKO_BASE_URL") };
+  return {
+    demo_key: read("COINGECKO_API_KEY"),
+    pro_key: read("COINGECKO_PRO_API_KEY"),
+    base_url: read("COINGECKO_BASE_URL"),
+  };
 }
 
 /**
@@ -64,7 +68,8 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
   const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
   for (const name of ["calls_per_month", "pages", "timeout_ms"] as const) {
-    if (!(Number.isInteger(complete[name]) && complete[name] > 0)) throw new RangeError(`${name} must be an integer above 0`);
+    if (!(Number.isInteger(complete[name]) && complete[name] > 0))
+      throw new RangeError(`${name} must be an integer above 0`);
   }
   return new CoingeckoPoller(complete);
 }
@@ -96,7 +101,8 @@ class CoingeckoPoller implements Producer {
     signal.throwIfAborted();
     if (has_cost) this.#probes_paid += 1;
     if (failure?.code === "RATE_LIMITED") return;
-    const problem = failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
+    const problem =
+      failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
     if (problem === null) return;
     throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
       next_step: "Check the network, or start with --source simulated.",
@@ -145,12 +151,21 @@ class CoingeckoPoller implements Producer {
   }
 
   /** Asks for a page until it has come whole, or can no longer be paid. Returns the credits after it. */
-  async *#page(page: number, before: Credits, backoff: Backoff, context: ProducerContext): AsyncGenerator<Batch, Credits> {
+  async *#page(
+    page: number,
+    before: Credits,
+    backoff: Backoff,
+    context: ProducerContext,
+  ): AsyncGenerator<Batch, Credits> {
     const { clock, signal, report } = context;
     const { timeout_ms } = this.#options;
     let credits = before;
     while (creditsLeft(credits, this.#options) > 0) {
-      const { body, has_cost, failure: broken } = await ask((request) => this.#client.coins.markets.get(query(page), request), {
+      const {
+        body,
+        has_cost,
+        failure: broken,
+      } = await ask((request) => this.#client.coins.markets.get(query(page), request), {
         signal,
         timeout_ms,
         now_us: () => clock.now_us(),
@@ -165,7 +180,12 @@ class CoingeckoPoller implements Producer {
       }
       if (signal.aborted) break;
       if (failure === null) {
-        if (backoff.failures > 0) report({ level: "info", code: "RECOVERED", message: `CoinGecko answers again after ${backoff.failures} failures.` });
+        if (backoff.failures > 0)
+          report({
+            level: "info",
+            code: "RECOVERED",
+            message: `CoinGecko answers again after ${backoff.failures} failures.`,
+          });
         backoff.reset();
         this.#state = "live";
         this.#message = null;
@@ -184,7 +204,13 @@ class CoingeckoPoller implements Producer {
 }
 
 function query(page: number): Coingecko.Coins.MarketGetParams {
-  return { vs_currency: "usd", order: "market_cap_desc", per_page: COINS_PER_PAGE, page, price_change_percentage: "1h,24h" };
+  return {
+    vs_currency: "usd",
+    order: "market_cap_desc",
+    per_page: COINS_PER_PAGE,
+    page,
+    price_change_percentage: "1h,24h",
+  };
 }
 
 function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Coingecko {

@@ -1,7 +1,15 @@
 import { microsFromIso } from "../src/source/json-lines.ts";
 import type { Producer } from "../src/source/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
-import { asObject, parseObject, tradeNumber, type ExchangeProtocol, type Heard, type PageRead, type TradeSeen } from "./exchange/protocol.ts";
+import {
+  asObject,
+  parseObject,
+  tradeNumber,
+  type ExchangeProtocol,
+  type Heard,
+  type PageRead,
+  type TradeSeen,
+} from "./exchange/protocol.ts";
 
 const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB ATOM XMR";
 
@@ -23,7 +31,8 @@ export const krakenProtocol: ExchangeProtocol = {
   spell: (product) => product,
   socketUrl: (ws_url) => ws_url,
   // No snapshot: its fifty trades of the past would be duplicates, or late.
-  subscription: (products) => JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
+  subscription: (products) =>
+    JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
   read: readMessage,
   life_ms: null,
   silent_after_ms: 10_000,
@@ -96,7 +105,11 @@ function cursorAt(timestamp: unknown): string | null {
 function readPage(body: unknown): PageRead | null {
   const whole = asObject(body);
   const errors = Array.isArray(whole?.["error"]) ? whole["error"].filter((error) => typeof error === "string") : [];
-  if (errors.length > 0) return { error: errors.join(", "), is_rate_limit: errors.some((error) => /rate limit|too many requests|throttled/i.test(error)) };
+  if (errors.length > 0)
+    return {
+      error: errors.join(", "),
+      is_rate_limit: errors.some((error) => /rate limit|too many requests|throttled/i.test(error)),
+    };
   const result = asObject(whole?.["result"]);
   if (result === null) return null;
   const rows = Object.entries(result).find(([name]) => name !== "last")?.[1];

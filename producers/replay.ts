@@ -57,7 +57,7 @@ class Replay implements Producer {
     const pace = speed === "max" ? null : new Pace(clock, speed);
     this.#done = recordsBehind(position, recording.total);
     for await (const chunk of recording.records(this.#done)) {
-      for (let from = 0; from < chunk.length; ) {
+      for (let from = 0; from < chunk.length;) {
         if (pace !== null && !(await waitUntil(clock, pace.due_us(timeOf(chunk, from)), signal))) return;
         if (signal.aborted) return;
         const until = pace === null ? chunk.length : dueUntil(chunk, from, pace, clock.now_us());
@@ -97,8 +97,12 @@ function recordsBehind(position: string | null, total: number): number {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError("POSITION_UNREADABLE", `The stored position of the replay makes no sense: ${position.slice(0, 100)}`, {
-    next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
-    cause,
-  });
+  return new OperatingError(
+    "POSITION_UNREADABLE",
+    `The stored position of the replay makes no sense: ${position.slice(0, 100)}`,
+    {
+      next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
+      cause,
+    },
+  );
 }

@@ -23,7 +23,14 @@ export interface SimulatedOptions {
   until_step?: number;
 }
 
-export const SIMULATED_DEFAULTS = { seed: 1, coins: 50, interval_ms: 5000, dirt_rate: 0.01, speed: 1, history_ms: 0 } as const satisfies SimulatedOptions;
+export const SIMULATED_DEFAULTS = {
+  seed: 1,
+  coins: 50,
+  interval_ms: 5000,
+  dirt_rate: 0.01,
+  speed: 1,
+  history_ms: 0,
+} as const satisfies SimulatedOptions;
 
 /** A page is some 40 kB: so many make an append of about a megabyte. */
 const MAX_BATCH_PAGES = 25;
@@ -74,7 +81,9 @@ class Simulated implements Producer {
       if (speed === 1 && !is_at_once) step = Math.min(Math.max(step, this.#stepOfNow(clock, start_us)), until_step - 1);
       const due_us = is_at_once ? -Infinity : (pace?.due_us(market.ingestedAt_us(step)) ?? market.ingestedAt_us(step));
       if (!(await waitUntil(clock, due_us, signal))) return;
-      const until = is_at_once ? Math.min(step + MAX_BATCH_PAGES, speed === "max" ? until_step : history_steps) : step + 1;
+      const until = is_at_once
+        ? Math.min(step + MAX_BATCH_PAGES, speed === "max" ? until_step : history_steps)
+        : step + 1;
       const records: SourceRecord[] = [];
       for (; step < until; step += 1) records.push(recordAt(market, step));
       yield { records, position: JSON.stringify({ start_us, step, history_steps } satisfies Position) };
@@ -120,8 +129,12 @@ export function positionOf(position: string | null): Position | null {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError("POSITION_UNREADABLE", `The stored position of the simulated market makes no sense: ${position.slice(0, 100)}`, {
-    next_step: "Start a new lake (another --data folder), or restore the log from a backup.",
-    cause,
-  });
+  return new OperatingError(
+    "POSITION_UNREADABLE",
+    `The stored position of the simulated market makes no sense: ${position.slice(0, 100)}`,
+    {
+      next_step: "Start a new lake (another --data folder), or restore the log from a backup.",
+      cause,
+    },
+  );
 }

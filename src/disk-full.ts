@@ -19,6 +19,7 @@ function isCausedByFullDisk(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   const { code, errcode } = thrown as { code?: unknown; errcode?: unknown };
   if (typeof code === "string" && (SYSTEM_CODES.has(code) || /(?:^|_)(?:DISK|STORAGE)_FULL$/.test(code))) return true;
-  if (typeof errcode === "number" && ((errcode & 0xff) === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE)) return true;
+  if (typeof errcode === "number" && ((errcode & 0xff) === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE))
+    return true;
   return IN_WORDS.test(thrown.message) || isCausedByFullDisk(thrown.cause);
 }

@@ -22,13 +22,19 @@ export interface Waiting {
 }
 
 /** The interval after the n-th time, from 1. */
-export function intervalAfter_ms({ interval_ms, first_interval_ms }: Pick<Pacing, "interval_ms" | "first_interval_ms">, times: number): number {
+export function intervalAfter_ms(
+  { interval_ms, first_interval_ms }: Pick<Pacing, "interval_ms" | "first_interval_ms">,
+  times: number,
+): number {
   // Past 32 doublings every interval is at its bound.
   return Math.min(interval_ms, first_interval_ms * 2 ** Math.min(32, Math.max(0, times - 1)));
 }
 
 /** Whether so much waits that no interval counts. */
-export function isMuch({ due_records, due_size_bytes }: Pick<Pacing, "due_records" | "due_size_bytes">, { records, size_bytes }: Waiting): boolean {
+export function isMuch(
+  { due_records, due_size_bytes }: Pick<Pacing, "due_records" | "due_size_bytes">,
+  { records, size_bytes }: Waiting,
+): boolean {
   return records > 0 && (records >= due_records || size_bytes >= due_size_bytes);
 }
 

@@ -25,7 +25,10 @@ export interface Patience {
  * Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. A full
  * disk is waited for without end.
  */
-export async function patiently<T>({ clock, signal, most_failures, failed, mayMend = isRetryable, place }: Patience, work: () => Promise<T>): Promise<T | null> {
+export async function patiently<T>(
+  { clock, signal, most_failures, failed, mayMend = isRetryable, place }: Patience,
+  work: () => Promise<T>,
+): Promise<T | null> {
   let reached = place?.();
   for (let failures = 1; ; failures += 1) {
     try {

@@ -27,7 +27,10 @@ const REMEDIES: Record<Failure, Remedy> = {
   READ_ONLY: ["Give this user write access to the data folder.", false],
   CORRUPT: ["Restore the file from a copy.", false],
   CANNOT_OPEN: ["Check that the data folder exists and that this user may write to it.", false],
-  IO_FAILED: ["Check the disk, then start again; `npm run -s coinlake -- verify` tells whether the file is whole.", false],
+  IO_FAILED: [
+    "Check the disk, then start again; `npm run -s coinlake -- verify` tells whether the file is whole.",
+    false,
+  ],
   FAILED: ["Start again; if it stays, check the file with `sqlite3 FILE 'pragma integrity_check'`.", false],
 };
 
@@ -64,12 +67,18 @@ export const BUSY_RETRY_MS = 5;
  * Opens or makes the file, and its folder: WAL, and `synchronous=FULL`, so that a commit is on disk when it returns. Throws
  * <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
  */
-export function openSqliteFile(file: string, format: SqliteFormat, options: { busy_timeout_ms: number; pragmas?: string }): DatabaseSync {
+export function openSqliteFile(
+  file: string,
+  format: SqliteFormat,
+  options: { busy_timeout_ms: number; pragmas?: string },
+): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(dirname(file), { recursive: true });
     database = new DatabaseSync(file, { timeout: options.busy_timeout_ms });
-    database.exec(`${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`);
+    database.exec(
+      `${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`,
+    );
     makeTables(database, file, format);
     // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
     database.exec("PRAGMA busy_timeout = 0");
@@ -98,7 +107,11 @@ function noteFile(file: string): void {
  * Opens a file that must be there, and changes nothing of it. Throws as `openSqliteFile` does; <prefix>_FORMAT_UNKNOWN where the file is
  * empty too.
  */
-export function openSqliteFileToRead(file: string, format: SqliteFormat, { busy_timeout_ms }: { busy_timeout_ms: number }): DatabaseSync {
+export function openSqliteFileToRead(
+  file: string,
+  format: SqliteFormat,
+  { busy_timeout_ms }: { busy_timeout_ms: number },
+): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = openReadOnly(file, busy_timeout_ms);
@@ -177,7 +190,8 @@ function makeTables(database: DatabaseSync, file: string, format: SqliteFormat):
   if (readVersion(database, application_id) === version) return;
   transact(database, () => {
     const present = readVersion(database, application_id);
-    if (present === 0) database.exec(`${tables} PRAGMA application_id = ${application_id}; PRAGMA user_version = ${version}`);
+    if (present === 0)
+      database.exec(`${tables} PRAGMA application_id = ${application_id}; PRAGMA user_version = ${version}`);
     else if (present !== version) throw formatUnknown(file, format, present);
   });
 }
@@ -209,11 +223,20 @@ export function isBusy(error: unknown): boolean {
 }
 
 /** The operating error for what SQLite or the disk said; what is neither is a programmer's error and comes back as it is. */
-export function sqliteFailure(file: string, { prefix, name, failures }: SqliteFormat, verb: string, error: unknown): unknown {
+export function sqliteFailure(
+  file: string,
+  { prefix, name, failures }: SqliteFormat,
+  verb: string,
+  error: unknown,
+): unknown {
   const failure = failureOf(error);
   if (failure === null || error instanceof OperatingError) return error;
   const [next_step, is_retryable] = failures[failure] ?? REMEDIES[failure];
-  return new OperatingError(`${prefix}_${failure}`, `Could not ${verb} ${name} ${file}: ${messageOf(error)}`, { next_step, is_retryable, cause: error });
+  return new OperatingError(`${prefix}_${failure}`, `Could not ${verb} ${name} ${file}: ${messageOf(error)}`, {
+    next_step,
+    is_retryable,
+    cause: error,
+  });
 }
 
 function failureOf(error: unknown): Failure | null {

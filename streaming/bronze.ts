@@ -11,7 +11,14 @@ const MAX_RECORDS_PER_BATCH = 500_000;
 const MAX_TRIGGER_MS = 10_000;
 
 /** Iceberg's types in Spark's words. */
-const TYPES: Readonly<Record<string, string>> = { string: "string", binary: "binary", int: "int", long: "bigint", timestamptz: "timestamp", date: "date" };
+const TYPES: Readonly<Record<string, string>> = {
+  string: "string",
+  binary: "binary",
+  int: "int",
+  long: "bigint",
+  timestamptz: "timestamp",
+  date: "date",
+};
 
 /**
  * Kafka to a pipeline's bronze table: a copy of its topic, append only, each record once. Three things hold that:
@@ -25,19 +32,30 @@ export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topi
   return {
     name: job_name,
     description: `topic ${topic.name} to ${bronze.table}`,
-    async start(streams, { kafka_brokers, trigger = { every_ms: Math.min(bronze.commit.interval_ms, MAX_TRIGGER_MS) } }) {
+    async start(
+      streams,
+      { kafka_brokers, trigger = { every_ms: Math.min(bronze.commit.interval_ms, MAX_TRIGGER_MS) } },
+    ) {
       const running = await streams.find(job_name);
       if (running !== null) return running;
       for (const statement of tableStatements(bronze.table)) await streams.session.sql(statement);
       const reached = await nextOffsets(streams.session, topic.name, bronze.table);
       const input = records(readTopic(topic.name, kafka_brokers), reached);
-      return await streams.start({ name: job_name, input, table: bronze.table, trigger, options: { "fanout-enabled": "true" } });
+      return await streams.start({
+        name: job_name,
+        input,
+        table: bronze.table,
+        trigger,
+        options: { "fanout-enabled": "true" },
+      });
     },
   };
 }
 
 function tableStatements(table: string): string[] {
-  const columns = BRONZE_SCHEMA.fields.map(({ name, type, doc = "" }) => `${name} ${TYPES[String(type)]} comment '${doc.replaceAll("'", "\\'")}'`);
+  const columns = BRONZE_SCHEMA.fields.map(
+    ({ name, type, doc = "" }) => `${name} ${TYPES[String(type)]} comment '${doc.replaceAll("'", "\\'")}'`,
+  );
   const partition = BRONZE_SPEC.fields.map(({ name }) => name).join(", ");
   return [
     `create namespace if not exists ${table.slice(0, table.lastIndexOf("."))}`,
@@ -47,7 +65,9 @@ function tableStatements(table: string): string[] {
 
 /** By partition, the offset of the topic that the table lacks first. */
 async function nextOffsets(session: SparkSession, topic: string, table: string): Promise<Map<number, bigint>> {
-  const rows = await session.sql(`select log_partition, max(log_offset) + 1 as next_offset from ${table} where log_topic = '${topic}' group by log_partition`);
+  const rows = await session.sql(
+    `select log_partition, max(log_offset) + 1 as next_offset from ${table} where log_topic = '${topic}' group by log_partition`,
+  );
   return new Map(rows.map(({ log_partition, next_offset }) => [Number(log_partition), BigInt(String(next_offset))]));
 }
 

@@ -14,7 +14,11 @@ export interface Finished {
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
 
 /** Starts the command line as its own process, as a user would. */
-export function startCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}, input: string | null = null): { child: ChildProcess; finished: Promise<Finished> } {
+export function startCoinlake(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input: string | null = null,
+): { child: ChildProcess; finished: Promise<Finished> } {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, ...args], {
     cwd: projectFolder(),
     env: { ...process.env, NO_COLOR: "1", ...env },
@@ -32,7 +36,11 @@ export function startCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = 
   return { child, finished };
 }
 
-export function coinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}, input: string | null = null): Promise<Finished> {
+export function coinlake(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input: string | null = null,
+): Promise<Finished> {
   return startCoinlake(args, env, input).finished;
 }
 

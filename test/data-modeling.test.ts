@@ -21,12 +21,24 @@ function readYaml(path: string): [string, Column[]] {
   const text = readFileSync(path, "utf8").split("\nunit_tests:")[0] ?? "";
   const table = /(?:models|tables|seeds):\n\s+- name: (\w+)/.exec(text)?.[1] ?? assert.fail(`${path} names no table`);
   const list = text.slice(text.lastIndexOf(" columns:\n"));
-  const columns = [...list.matchAll(/- name: (\w+)\n\s+data_type: (.+)\n\s+description: (?:>\n((?: {10,}.+\n)+)|(.+))/g)];
-  const names = [...list.matchAll(/^ {6,10}- name: (\w+)$/gm)].filter(([line]) => line.startsWith(text.includes("sources:") ? "          -" : "      -"));
-  assert.deepEqual(columns.map(([, name]) => name), names.map(([, name]) => name), `${path}: every column has a type and a description`);
+  const columns = [
+    ...list.matchAll(/- name: (\w+)\n\s+data_type: (.+)\n\s+description: (?:>\n((?: {10,}.+\n)+)|(.+))/g),
+  ];
+  const names = [...list.matchAll(/^ {6,10}- name: (\w+)$/gm)].filter(([line]) =>
+    line.startsWith(text.includes("sources:") ? "          -" : "      -"),
+  );
+  assert.deepEqual(
+    columns.map(([, name]) => name),
+    names.map(([, name]) => name),
+    `${path}: every column has a type and a description`,
+  );
   return [
     table,
-    columns.map(([, name = "", type = "", folded, plain = ""]) => ({ name, type, description: (folded ?? plain).trim().replaceAll(/\s+/g, " ") })),
+    columns.map(([, name = "", type = "", folded, plain = ""]) => ({
+      name,
+      type,
+      description: (folded ?? plain).trim().replaceAll(/\s+/g, " "),
+    })),
   ];
 }
 
@@ -36,7 +48,10 @@ function documentedTables(): Map<string, Column[]> {
     const name = /^(?:(?:bronze|silver|gold)\.)?(\w+)\n/.exec(section)?.[1];
     if (name === undefined) continue;
     const rows = [...section.matchAll(/^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$/gm)];
-    tables.set(name, rows.map(([, column = "", type = "", description = ""]) => ({ name: column, type, description })));
+    tables.set(
+      name,
+      rows.map(([, column = "", type = "", description = ""]) => ({ name: column, type, description })),
+    );
   }
   return tables;
 }
@@ -54,7 +69,10 @@ test("a seed's YAML describes the columns of its file", () => {
     const [table, columns] = readYaml(join(seeds, file.replace(".csv", ".yml")));
     assert.equal(`${table}.csv`, file);
     const [header = ""] = readFileSync(join(seeds, file), "utf8").split("\n");
-    assert.deepEqual(columns.map(({ name }) => name), header.split(","));
+    assert.deepEqual(
+      columns.map(({ name }) => name),
+      header.split(","),
+    );
   }
 });
 
@@ -67,7 +85,8 @@ test("the values that duplicates are compared by are those that are shown of a c
 test("every model has its YAML beside it", () => {
   for (const layer of ["bronze", "silver", "gold"]) {
     const files = readdirSync(join(models, layer));
-    for (const file of files.filter((name) => name.endsWith(".sql"))) assert.ok(files.includes(file.replace(".sql", ".yml")), `${layer}/${file}`);
+    for (const file of files.filter((name) => name.endsWith(".sql")))
+      assert.ok(files.includes(file.replace(".sql", ".yml")), `${layer}/${file}`);
   }
 });
 
@@ -81,17 +100,27 @@ test("schema-design.md lists the reasons of the quarantine in the order in which
   const sql = readFileSync(join(models, "bronze", "crypto_elements.sql"), "utf8");
   const judged = [...sql.matchAll(/(?:then|else) '(\w+)'/g)].map(([, reason]) => reason);
   const yaml = readFileSync(join(models, "silver", "crypto_prices_rejected.yml"), "utf8");
-  const accepted = [...(yaml.split("  values:\n")[1]?.split("- name:")[0] ?? "").matchAll(/- (\w+)$/gm)].map(([, reason]) => reason);
+  const accepted = [...(yaml.split("  values:\n")[1]?.split("- name:")[0] ?? "").matchAll(/- (\w+)$/gm)].map(
+    ([, reason]) => reason,
+  );
   const text = readFileSync(join(modeling, "schema-design.md"), "utf8");
-  const listed = [...(text.split("### What silver refuses")[1]?.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason);
+  const listed = [
+    ...(text.split("### What silver refuses")[1]?.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm),
+  ].map(([, reason]) => reason);
   assert.deepEqual(listed, accepted);
   assert.deepEqual([...new Set(judged)].filter((reason) => accepted.includes(reason)).sort(), [...accepted].sort());
 });
 
 test("the diagram shows the lake's tables with their columns", () => {
   const { columns } = parseDiagram(readFileSync(join(modeling, "diagrams", "erd.mmd"), "utf8"));
-  const drawn = new Map(columns.flatMap(({ entities }) => entities).map((entity) => [entity.name, entity.columns.map(({ name }) => name)]));
-  const expected = new Map([...described].filter(([table]) => table !== "crypto_elements").map(([table, list]) => [table, list.map(({ name }) => name)]));
+  const drawn = new Map(
+    columns.flatMap(({ entities }) => entities).map((entity) => [entity.name, entity.columns.map(({ name }) => name)]),
+  );
+  const expected = new Map(
+    [...described]
+      .filter(([table]) => table !== "crypto_elements")
+      .map(([table, list]) => [table, list.map(({ name }) => name)]),
+  );
   assert.deepEqual(drawn, expected);
 });
 

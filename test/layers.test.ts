@@ -61,7 +61,9 @@ test("a room of src knows only itself and the rooms before it", () => {
 });
 
 test("src reaches out to pipelines and producers in one place only", () => {
-  const breaches = sources.filter((file) => file !== COMPOSITION_ROOT && importsOf(file).some((path) => !path.startsWith("src/")));
+  const breaches = sources.filter(
+    (file) => file !== COMPOSITION_ROOT && importsOf(file).some((path) => !path.startsWith("src/")),
+  );
   assert.deepEqual(breaches, []);
 });
 
@@ -71,29 +73,43 @@ test("src runs any pipeline and names none: no coin, no source, no table of one"
   const breaches = sources.flatMap((file) =>
     readFileSync(file, "utf8")
       .split("\n")
-      .flatMap((line, index) => (forbidden.test(line) && !line.includes("npm run") ? [`${file}:${index + 1} ${line.trim()}`] : [])),
+      .flatMap((line, index) =>
+        forbidden.test(line) && !line.includes("npm run") ? [`${file}:${index + 1} ${line.trim()}`] : [],
+      ),
   );
   assert.deepEqual(breaches, []);
 });
 
 test("one function deletes files of tables", () => {
   const deletes = /\bstorage\)?\.delete\(|\bunlink\w*\(.*[lL]ocation/;
-  const breaches = sources.filter((file) => !file.startsWith("src/storage/") && deletes.test(readFileSync(file, "utf8")));
-  assert.deepEqual(breaches, [], "call deleteOwnFiles of src/storage/own-files.ts, which confines them to the table's folder");
+  const breaches = sources.filter(
+    (file) => !file.startsWith("src/storage/") && deletes.test(readFileSync(file, "utf8")),
+  );
+  assert.deepEqual(
+    breaches,
+    [],
+    "call deleteOwnFiles of src/storage/own-files.ts, which confines them to the table's folder",
+  );
 });
 
 test("only the embedded engine knows DuckDB", () => {
-  const breaches = sources.filter((file) => !file.startsWith("src/engine/embedded/") && readFileSync(file, "utf8").includes("@duckdb/"));
+  const breaches = sources.filter(
+    (file) => !file.startsWith("src/engine/embedded/") && readFileSync(file, "utf8").includes("@duckdb/"),
+  );
   assert.deepEqual(breaches, []);
 });
 
 test("only the log in Kafka knows its client", () => {
-  const breaches = sources.filter((file) => !file.startsWith("src/log/kafka/") && readFileSync(file, "utf8").includes("@platformatic/"));
+  const breaches = sources.filter(
+    (file) => !file.startsWith("src/log/kafka/") && readFileSync(file, "utf8").includes("@platformatic/"),
+  );
   assert.deepEqual(breaches, []);
 });
 
 test("only the cluster's engine speaks Spark Connect", () => {
-  const breaches = sources.filter((file) => !file.startsWith("src/engine/cluster/spark/") && readFileSync(file, "utf8").includes("@connectrpc/"));
+  const breaches = sources.filter(
+    (file) => !file.startsWith("src/engine/cluster/spark/") && readFileSync(file, "utf8").includes("@connectrpc/"),
+  );
   assert.deepEqual(breaches, []);
 });
 

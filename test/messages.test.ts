@@ -4,11 +4,21 @@ import { test } from "node:test";
 
 /** What may be lost is for `verify` to say: an error's message knows only its own failure. */
 test("no message claims that nothing is lost", () => {
-  const files = globSync(["src/**/*.ts", "producers/**/*.ts", "pipelines/**/*.ts", "streaming/**/*.ts", "dashboard/**/*.{ts,tsx}"]);
+  const files = globSync([
+    "src/**/*.ts",
+    "producers/**/*.ts",
+    "pipelines/**/*.ts",
+    "streaming/**/*.ts",
+    "dashboard/**/*.{ts,tsx}",
+  ]);
   const claims = files.flatMap((file) =>
     readFileSync(file, "utf8")
       .split("\n")
-      .flatMap((line, index) => (/["`].*nothing (acknowledged )?is lost/i.test(line) && !/^\s*(\/\/|\/?\*)/.test(line) ? [`${file}:${index + 1}`] : [])),
+      .flatMap((line, index) =>
+        /["`].*nothing (acknowledged )?is lost/i.test(line) && !/^\s*(\/\/|\/?\*)/.test(line)
+          ? [`${file}:${index + 1}`]
+          : [],
+      ),
   );
   assert.ok(files.length > 100);
   assert.deepEqual(claims, []);

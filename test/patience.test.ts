@@ -4,14 +4,18 @@ import { OperatingError } from "../src/errors.ts";
 import { FAILURES_IN_AN_HOUR, patiently } from "../src/patience.ts";
 import { FakeClock } from "./source/fake-clock.ts";
 
-const away = (): OperatingError => new OperatingError("AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
+const away = (): OperatingError =>
+  new OperatingError("AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
 const never = new AbortController().signal;
 
 test("A server that is away is told of and waited for, an hour in all.", async () => {
   const clock = new FakeClock();
   const began_us = clock.now_us();
   let told = 0;
-  const waiting = patiently({ clock, signal: never, most_failures: FAILURES_IN_AN_HOUR, failed: () => (told += 1) }, () => Promise.reject(away()));
+  const waiting = patiently(
+    { clock, signal: never, most_failures: FAILURES_IN_AN_HOUR, failed: () => (told += 1) },
+    () => Promise.reject(away()),
+  );
   await assert.rejects(waiting, { code: "AWAY" });
   assert.equal(told, FAILURES_IN_AN_HOUR - 1);
   assert.equal(Math.round((clock.now_us() - began_us) / 60e6), 60);
@@ -27,6 +31,12 @@ test("Failures are counted, and pauses grow, from where the work has come to.", 
     if (attempts % 3 === 0) place += 1;
     throw away();
   };
-  assert.equal(await patiently({ clock, signal: never, most_failures: 4, failed: () => {}, place: () => place }, work), "done");
-  assert.deepEqual(clock.waits_ms, [1, 2, 1, 2, 4, 1, 2, 4, 1].map((seconds) => seconds * 1000));
+  assert.equal(
+    await patiently({ clock, signal: never, most_failures: 4, failed: () => {}, place: () => place }, work),
+    "done",
+  );
+  assert.deepEqual(
+    clock.waits_ms,
+    [1, 2, 1, 2, 4, 1, 2, 4, 1].map((seconds) => seconds * 1000),
+  );
 });

@@ -37,7 +37,14 @@ const concurrency = is_cluster ? 1 : Math.max(1, Math.min(4, availableParallelis
 /** Resolves to the exit code. A signal is handed on, and what it ends is awaited. */
 async function run(env: NodeJS.ProcessEnv = {}): Promise<number> {
   // A test that hangs fails by its name, long before whoever waits for all of them gives up.
-  const args = ["--disable-warning=ExperimentalWarning", "--test", `--test-timeout=${timeout_ms}`, `--test-concurrency=${concurrency}`, ...flags, ...files];
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    `--test-timeout=${timeout_ms}`,
+    `--test-concurrency=${concurrency}`,
+    ...flags,
+    ...files,
+  ];
   const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...process.env, ...env } });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, "exit")) as [number | null];
@@ -59,7 +66,9 @@ async function runOnCluster(): Promise<number> {
     await purge(cluster);
     folder.remove();
     const minutes = (performance.now() - started_ms) / 60_000;
-    process.stderr.write(`The cluster's tests took ${minutes.toFixed(1)} min, and at most ${(memory.end() / 1e9).toFixed(1)} GB of memory.\n`);
+    process.stderr.write(
+      `The cluster's tests took ${minutes.toFixed(1)} min, and at most ${(memory.end() / 1e9).toFixed(1)} GB of memory.\n`,
+    );
   }
 }
 

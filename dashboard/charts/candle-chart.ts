@@ -59,9 +59,19 @@ export class CandleChart {
       localization: {
         timeFormatter: (time: UTCTimestamp) => this.#timeText(time),
       },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: this.#tickMark },
+      timeScale: {
+        timeVisible: true,
+        secondsVisible: false,
+        rightOffset: 4,
+        minBarSpacing: 1,
+        tickMarkFormatter: this.#tickMark,
+      },
     });
-    const candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, lastValueVisible: false, priceLineVisible: false });
+    const candles = this.#chart.addSeries(CandlestickSeries, {
+      borderVisible: false,
+      lastValueVisible: false,
+      priceLineVisible: false,
+    });
     this.#bars = candles as unknown as ISeriesApi<"Candlestick", UTCTimestamp>;
     this.paint();
   }
@@ -79,10 +89,21 @@ export class CandleChart {
       grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
       rightPriceScale: { borderColor: colour("line") },
       timeScale: { borderColor: colour("line"), tickMarkFormatter: this.#tickMark },
-      crosshair: { vertLine: { color: colour("muted"), labelBackgroundColor: colour("raised") }, horzLine: { color: colour("muted"), labelBackgroundColor: colour("raised") } },
+      crosshair: {
+        vertLine: { color: colour("muted"), labelBackgroundColor: colour("raised") },
+        horzLine: { color: colour("muted"), labelBackgroundColor: colour("raised") },
+      },
     });
     // Rising candles are hollow: their direction shows without colour.
-    this.#bars.applyOptions({ upColor: colour("panel"), downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: true, borderUpColor: up, borderDownColor: down });
+    this.#bars.applyOptions({
+      upColor: colour("panel"),
+      downColor: down,
+      wickUpColor: up,
+      wickDownColor: down,
+      borderVisible: true,
+      borderUpColor: up,
+      borderDownColor: down,
+    });
     this.#close?.applyOptions({ color: colour("muted") });
     this.#drawVolume();
   }
@@ -90,25 +111,41 @@ export class CandleChart {
   #drawVolume(): void {
     if (this.#columns === null) {
       if (this.#candles.every(({ volume }) => volume === null)) return;
-      const volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "custom", minMove: 1, formatter: volumeText }, lastValueVisible: false, priceLineVisible: false }, 1);
+      const volume = this.#chart.addSeries(
+        HistogramSeries,
+        {
+          priceFormat: { type: "custom", minMove: 1, formatter: volumeText },
+          lastValueVisible: false,
+          priceLineVisible: false,
+        },
+        1,
+      );
       this.#columns = volume as unknown as ISeriesApi<"Histogram", UTCTimestamp>;
       this.#chart.panes()[0]?.setStretchFactor(4);
       this.#chart.panes()[1]?.setStretchFactor(1);
     }
-    this.#columns.setData(this.#candles.flatMap((candle, index) => this.#columnsFrom(candle, this.#candles[index - 1])));
+    this.#columns.setData(
+      this.#candles.flatMap((candle, index) => this.#columnsFrom(candle, this.#candles[index - 1])),
+    );
   }
 
   /** Shows these candles. Where they go on from those shown, only what is new is drawn, and the view stays. */
   show(candles: readonly Candle[], step_s: number): void {
     const shown = this.#candles;
     // Only the last candle may be updated in place; an earlier one that changed has all drawn again.
-    const is_going_on = step_s === this.#step_s && shown.length > 0 && candles.length >= shown.length && firstChange(shown, candles) >= shown.length - 1 && shown.at(-1)?.time === candles[shown.length - 1]?.time;
+    const is_going_on =
+      step_s === this.#step_s &&
+      shown.length > 0 &&
+      candles.length >= shown.length &&
+      firstChange(shown, candles) >= shown.length - 1 &&
+      shown.at(-1)?.time === candles[shown.length - 1]?.time;
     this.#candles = candles;
     this.#step_s = step_s;
     if (!is_going_on) {
       this.#setScale();
       // Not where older candles joined those in view: the reader chose that view.
-      if (shown.length === 0) this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#place.clientWidth, candles.length) });
+      if (shown.length === 0)
+        this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#place.clientWidth, candles.length) });
       this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
       this.#drawVolume();
       this.#drawClose();
@@ -117,8 +154,10 @@ export class CandleChart {
     if (this.#columns === null) this.#drawVolume();
     for (const [index, candle] of candles.entries()) {
       if (index < shown.length - 1) continue;
-      for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#bars.update(bar);
-      for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0)) this.#columns?.update(column);
+      for (const bar of this.#barsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0))
+        this.#bars.update(bar);
+      for (const column of this.#columnsFrom(candle, candles[index - 1]).slice(index < shown.length ? -1 : 0))
+        this.#columns?.update(column);
     }
     this.#drawClose();
   }
@@ -131,7 +170,13 @@ export class CandleChart {
       return;
     }
     const price = toNumber(last.close);
-    this.#close ??= this.#bars.createPriceLine({ price, color: colour("muted"), lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true });
+    this.#close ??= this.#bars.createPriceLine({
+      price,
+      color: colour("muted"),
+      lineWidth: 1,
+      lineStyle: LineStyle.Dotted,
+      axisLabelVisible: true,
+    });
     this.#close.applyOptions({ price });
   }
 
@@ -158,7 +203,9 @@ export class CandleChart {
 
   /** The candle under the pointer, or null when it leaves. */
   onPointed(listener: (candle: Candle | null) => void): void {
-    this.#chart.subscribeCrosshairMove(({ time }) => listener(this.#candles.find((candle) => secondsOf(candle.time) === time) ?? null));
+    this.#chart.subscribeCrosshairMove(({ time }) =>
+      listener(this.#candles.find((candle) => secondsOf(candle.time) === time) ?? null),
+    );
   }
 
   /** When the left end of what is loaded comes into view. */
@@ -189,7 +236,13 @@ export class CandleChart {
   #setScale(): void {
     const price = parseDecimal(this.#candles.at(-1)?.close ?? "1");
     this.#decimals = price === null ? 2 : priceDecimals(price);
-    this.#bars.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -this.#decimals, formatter: (value: number) => this.#formatPrice(value) } });
+    this.#bars.applyOptions({
+      priceFormat: {
+        type: "custom",
+        minMove: 10 ** -this.#decimals,
+        formatter: (value: number) => this.#formatPrice(value),
+      },
+    });
   }
 
   #formatPrice(price: number): string {
@@ -202,19 +255,30 @@ export class CandleChart {
     if (before === undefined) return [];
     const [from_s, to_s] = [secondsOf(before.time), secondsOf(candle.time)];
     const count = Math.min(MAX_HOLE, Math.round((to_s - from_s) / this.#step_s) - 1);
-    return Array.from({ length: Math.max(0, count) }, (_, index) => ({ time: (to_s - (count - index) * this.#step_s) as UTCTimestamp }));
+    return Array.from({ length: Math.max(0, count) }, (_, index) => ({
+      time: (to_s - (count - index) * this.#step_s) as UTCTimestamp,
+    }));
   }
 
   #barsFrom(candle: Candle, before: Candle | undefined): Bar[] {
     const { open, high, low, close } = candle;
-    const bar = { time: secondsOf(candle.time), open: toNumber(open), high: toNumber(high), low: toNumber(low), close: toNumber(close) };
+    const bar = {
+      time: secondsOf(candle.time),
+      open: toNumber(open),
+      high: toNumber(high),
+      low: toNumber(low),
+      close: toNumber(close),
+    };
     return [...this.#holes(candle, before), bar];
   }
 
   #columnsFrom(candle: Candle, before: Candle | undefined): Column[] {
     const time = secondsOf(candle.time);
     const is_rise = toNumber(candle.close) >= toNumber(candle.open);
-    const column = candle.volume === null ? { time } : { time, value: toNumber(candle.volume), color: colour(is_rise ? "up-soft" : "down-soft") };
+    const column =
+      candle.volume === null
+        ? { time }
+        : { time, value: toNumber(candle.volume), color: colour(is_rise ? "up-soft" : "down-soft") };
     return [...this.#holes(candle, before), column];
   }
 }

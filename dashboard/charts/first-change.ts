@@ -11,5 +11,8 @@ export function firstChange(shown: readonly Candle[], candles: readonly Candle[]
 }
 
 function isSame(a: Candle, b: Candle): boolean {
-  return a === b || (["time", "open", "high", "low", "close", "volume", "price_updates"] as const).every((name) => a[name] === b[name]);
+  return (
+    a === b ||
+    (["time", "open", "high", "low", "close", "volume", "price_updates"] as const).every((name) => a[name] === b[name])
+  );
 }

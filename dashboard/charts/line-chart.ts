@@ -1,4 +1,11 @@
-import { ColorType, createChart, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
+import {
+  ColorType,
+  createChart,
+  LineSeries,
+  type IChartApi,
+  type ISeriesApi,
+  type UTCTimestamp,
+} from "lightweight-charts";
 import { formatFigure } from "../format/number.ts";
 import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
 import { colour, LINE_COLOURS, zone } from "../state/settings.ts";
@@ -22,7 +29,8 @@ export class LineChart {
       handleScroll: { vertTouchDrag: false },
       layout: { attributionLogo: false, fontSize: 11 },
       localization: {
-        timeFormatter: (time: number) => `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
+        timeFormatter: (time: number) =>
+          `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`,
         priceFormatter: formatFigure,
       },
       timeScale: { timeVisible: true, secondsVisible: true },
@@ -34,7 +42,12 @@ export class LineChart {
     const spans_ms = lines.map(({ points }) => (points.at(-1)?.at_ms ?? 0) - (points[0]?.at_ms ?? 0));
     this.#paint(Math.max(0, ...spans_ms) > 3 * DAY_MS);
     this.#series = lines.map(({ points, name }, index) => {
-      const series = this.#chart.addSeries(LineSeries, { lineWidth: 2, color: colour(LINE_COLOURS[index % LINE_COLOURS.length] ?? "accent"), title: lines.length > 1 ? name : "", priceLineVisible: false });
+      const series = this.#chart.addSeries(LineSeries, {
+        lineWidth: 2,
+        color: colour(LINE_COLOURS[index % LINE_COLOURS.length] ?? "accent"),
+        title: lines.length > 1 ? name : "",
+        priceLineVisible: false,
+      });
       series.setData(points.map(({ at_ms, value }) => ({ time: (at_ms / 1000) as UTCTimestamp, value })));
       return series;
     });
@@ -47,12 +60,21 @@ export class LineChart {
 
   #paint(is_of_days: boolean): void {
     this.#chart.applyOptions({
-      layout: { background: { type: ColorType.Solid, color: colour("panel") }, textColor: colour("muted"), fontFamily: colour("sans") },
+      layout: {
+        background: { type: ColorType.Solid, color: colour("panel") },
+        textColor: colour("muted"),
+        fontFamily: colour("sans"),
+      },
       grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
       rightPriceScale: { borderColor: colour("line") },
       timeScale: {
         borderColor: colour("line"),
-        tickMarkFormatter: (time: number) => (is_of_days ? formatDayMonth(time * 1000, zone.peek()) : time % 86_400 === 0 ? formatDate(time * 1000, zone.peek()) : formatMinute(time * 1000, zone.peek())),
+        tickMarkFormatter: (time: number) =>
+          is_of_days
+            ? formatDayMonth(time * 1000, zone.peek())
+            : time % 86_400 === 0
+              ? formatDate(time * 1000, zone.peek())
+              : formatMinute(time * 1000, zone.peek()),
       },
     });
   }

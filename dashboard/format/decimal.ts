@@ -64,7 +64,9 @@ export function formatPrice(text: string): string | null {
 export function formatExact(text: string): string {
   const value = parseDecimal(text);
   if (value === null) return text;
-  return formatDecimal(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return formatDecimal(value)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 }
 
 const UNITS = [
@@ -81,7 +83,8 @@ export function formatAmount(text: string): string | null {
   for (const { suffix, power } of UNITS) {
     // What would be shown as a thousand of the unit below is told in this one.
     const below = roundTo({ ...amount, scale: amount.scale + power - 3 }, 2);
-    if (below.digits >= 100_000n) return `${formatDecimal(roundTo({ ...amount, scale: amount.scale + power }, 2))}${suffix}`;
+    if (below.digits >= 100_000n)
+      return `${formatDecimal(roundTo({ ...amount, scale: amount.scale + power }, 2))}${suffix}`;
   }
   return formatDecimal(roundTo(amount, 2));
 }

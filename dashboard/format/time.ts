@@ -9,7 +9,11 @@ function formatOf(zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTim
   const known = formats.get(key);
   if (known) return known;
   // Swedish writes dates as ISO does: 2026-03-14 02:10:00.
-  const made = new Intl.DateTimeFormat("sv-SE", { ...options, hourCycle: "h23", ...(zone === "utc" ? { timeZone: "UTC" } : {}) });
+  const made = new Intl.DateTimeFormat("sv-SE", {
+    ...options,
+    hourCycle: "h23",
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  });
   formats.set(key, made);
   return made;
 }
@@ -62,7 +66,11 @@ export function formatDate(at_ms: number, zone: Zone): string {
 
 /** 14 Mar: for axes, where a date must not be taken for a time. */
 export function formatDayMonth(at_ms: number, zone: Zone): string {
-  return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", ...(zone === "utc" ? { timeZone: "UTC" } : {}) }).format(at_ms);
+  return new Intl.DateTimeFormat("en-GB", {
+    day: "numeric",
+    month: "short",
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  }).format(at_ms);
 }
 
 export function formatMoment(at_ms: number, zone: Zone): string {
@@ -97,7 +105,13 @@ export function formatSeconds(seconds: number): string {
 
 /** A length of time in its largest whole unit: 30 minutes, 6 hours, 1 day. */
 export function formatSpan(span_s: number): string {
-  const [unit_s, unit] = ([[86_400, "day"], [3_600, "hour"], [60, "minute"]] as const).find(([size_s]) => span_s >= size_s && span_s % size_s === 0) ?? [1, "second"];
+  const [unit_s, unit] = (
+    [
+      [86_400, "day"],
+      [3_600, "hour"],
+      [60, "minute"],
+    ] as const
+  ).find(([size_s]) => span_s >= size_s && span_s % size_s === 0) ?? [1, "second"];
   const count = span_s / unit_s;
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }

@@ -34,7 +34,13 @@ export function Alerts() {
       <Panel title="Active" note={count === 0 ? undefined : plural(count, "episode")} is_flush>
         <Loaded what="The list of alerts" resource={active} skeleton={<Skeleton height="6rem" />}>
           {({ items }) =>
-            items.length === 0 ? <Empty title="All quiet">No rule is in alert. An alert appears here within half a second of the tick that fires it.</Empty> : <AlertTable alerts={items} label="Active alerts" />
+            items.length === 0 ? (
+              <Empty title="All quiet">
+                No rule is in alert. An alert appears here within half a second of the tick that fires it.
+              </Empty>
+            ) : (
+              <AlertTable alerts={items} label="Active alerts" />
+            )
           }
         </Loaded>
       </Panel>
@@ -65,7 +71,12 @@ function History({ page }: { page: Page<Alert> }) {
       if (!(error instanceof ApiError)) throw error;
     }
   };
-  if (page.items.length === 0) return <Empty title="Nothing yet">Episodes that ended are listed here, with how long they lasted and how far they went.</Empty>;
+  if (page.items.length === 0)
+    return (
+      <Empty title="Nothing yet">
+        Episodes that ended are listed here, with how long they lasted and how far they went.
+      </Empty>
+    );
   const known = new Set(page.items.map(({ id }) => id));
   return (
     <>

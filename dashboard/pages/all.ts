@@ -21,7 +21,11 @@ export const PAGES: readonly PageDefinition[] = [
   { name: "API", path: "/api/reference", key: "r", load: reference },
 ];
 
-const COIN: Omit<PageDefinition, "key"> = { name: "Coin", path: "/coins/", load: () => import("./coin.tsx").then(({ Coin }) => Coin) };
+const COIN: Omit<PageDefinition, "key"> = {
+  name: "Coin",
+  path: "/coins/",
+  load: () => import("./coin.tsx").then(({ Coin }) => Coin),
+};
 
 /** The page of an address; null for an address that has none. */
 export function pageAt(path: string): Omit<PageDefinition, "key"> | null {

@@ -23,7 +23,8 @@ const REFRESH_MS = 15_000;
 const ROWS_IN_WORDS = 60;
 
 /** Short candles are made of the minutes in silver, long ones of the hours in gold. */
-const tableOf = (interval: Interval) => (interval.endsWith("m") ? "silver.crypto_prices_clean" : "gold.fact_crypto_hourly");
+const tableOf = (interval: Interval) =>
+  interval.endsWith("m") ? "silver.crypto_prices_clean" : "gold.fact_crypto_hourly";
 
 export function Coin() {
   const id = segmentOf(path.value, 2);
@@ -48,15 +49,25 @@ export function Coin() {
     const price = priceOf(id).value.price;
     document.title = `${price === null ? "" : `${formatPrice(price) ?? ""} `}${coin?.symbol ?? id} · Coinlake`;
   });
-  if (coin === null && (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)) return <Unknown id={id} error={error} />;
-  if (coin === null && error) return <Failure what={`The coin ${id}`} error={error} retry_at_ms={retry_at_ms} retry={() => resource.reload()} />;
+  if (
+    coin === null &&
+    (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)
+  )
+    return <Unknown id={id} error={error} />;
+  if (coin === null && error)
+    return <Failure what={`The coin ${id}`} error={error} retry_at_ms={retry_at_ms} retry={() => resource.reload()} />;
   const name = coin === null ? id : `${coin.name} (${coin.symbol})`;
   return (
     <div class="page coin">
       <InvalidTime />
       {at === null ? null : <TravelBanner at={at} />}
       <CoinHead coin={coin} id={id} at={at} last={feed.candles.value?.at(-1) ?? null} interval={interval} />
-      <Panel title="Candles" is_flush note={`by event time · axis in ${zoneName(zone.value, now_ms.value)} · USD`} actions={<Intervals interval={interval} />}>
+      <Panel
+        title="Candles"
+        is_flush
+        note={`by event time · axis in ${zoneName(zone.value, now_ms.value)} · USD`}
+        actions={<Intervals interval={interval} />}
+      >
         <Chart key={`${id} ${interval} ${at ?? ""}`} feed={feed} name={name} interval={interval} />
       </Panel>
       <Panel title="Time travel" note={`commits to ${tableOf(interval)}, by lake time`} actions={<Return at={at} />}>
@@ -69,10 +80,12 @@ export function Coin() {
 
 function Unknown({ id, error }: { id: string; error: ApiError }) {
   return (
-    <Empty title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}>
+    <Empty
+      title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}
+    >
       {error.code === "AMBIGUOUS_SUBJECT" ? `${error.message}. ` : ""}
-      {error.next_step}{" "}
-      A coin is here from its first accepted price on. Products of a source that no coin is known for are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
+      {error.next_step} A coin is here from its first accepted price on. Products of a source that no coin is known for
+      are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>
   );
 }
@@ -82,7 +95,8 @@ function TravelBanner({ at }: { at: string }) {
     <div class="banner past" role="status">
       <strong>TIME TRAVEL</strong>
       <span>
-        The page shows what the lake knew at <Moment at={at} is_full /> (lake time). Candles stay in event time; nothing here is live until you come back.
+        The page shows what the lake knew at <Moment at={at} is_full /> (lake time). Candles stay in event time; nothing
+        here is live until you come back.
       </span>
       <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
         Back to now
@@ -136,7 +150,9 @@ function CoinHead({ coin, id, at, last, interval }: HeadProps) {
         ) : (
           <div>
             <dt>last candle the lake had</dt>
-            <dd>{last === null ? <Missing why="no candle by then" /> : <CandleStart at={last.time} interval={interval} />}</dd>
+            <dd>
+              {last === null ? <Missing why="no candle by then" /> : <CandleStart at={last.time} interval={interval} />}
+            </dd>
           </div>
         )}
         {/* What is measured from now does not stand beside what was known then. */}
@@ -149,8 +165,12 @@ function CoinHead({ coin, id, at, last, interval }: HeadProps) {
 function Measures({ coin, price }: { coin: CoinData | null; price: string | null }) {
   return (
     <>
-      <Fact name="1 h">{coin ? <Change percent={changeAt(coin, "1h", price)} why="no price an hour ago" /> : null}</Fact>
-      <Fact name="24 h">{coin ? <Change percent={changeAt(coin, "24h", price)} why="no price 24 hours ago" /> : null}</Fact>
+      <Fact name="1 h">
+        {coin ? <Change percent={changeAt(coin, "1h", price)} why="no price an hour ago" /> : null}
+      </Fact>
+      <Fact name="24 h">
+        {coin ? <Change percent={changeAt(coin, "24h", price)} why="no price 24 hours ago" /> : null}
+      </Fact>
       <Fact name="volume 24 h">{coin ? <Amount value={coin.volume_24h} with_unit /> : null}</Fact>
       <Fact name="market cap">{coin ? <Amount value={coin.market_cap} with_unit /> : null}</Fact>
     </>
@@ -170,7 +190,12 @@ function Intervals({ interval }: { interval: Interval }) {
   return (
     <div class="segments" role="group" aria-label="Interval of a candle">
       {INTERVALS_SHOWN.map((one) => (
-        <button key={one} type="button" aria-pressed={one === interval} onClick={() => setParameters({ interval: one })}>
+        <button
+          key={one}
+          type="button"
+          aria-pressed={one === interval}
+          onClick={() => setParameters({ interval: one })}
+        >
           {one}
         </button>
       ))}
@@ -186,7 +211,8 @@ function InWords({ candles, interval, id }: { candles: readonly Candle[] | null;
     <details class="panel in-words">
       <summary>The candles as a table</summary>
       <p class="note">
-        The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}. <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Ask for more in SQL</a>
+        The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}.{" "}
+        <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Ask for more in SQL</a>
       </p>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="The newest candles">
         <table class="grid-table">

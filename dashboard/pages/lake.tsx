@@ -38,13 +38,25 @@ export function Lake() {
     <div class="page lake">
       <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>
       <Panel title="How data flows" note="rows move from left to right; each step is one atomic commit" is_flush>
-        {layers === null ? <Skeleton height="11rem" /> : <Flow layers={layers} stream={status.value?.stream ?? null} tables={listed} quality={quality.state.value.value} />}
+        {layers === null ? (
+          <Skeleton height="11rem" />
+        ) : (
+          <Flow
+            layers={layers}
+            stream={status.value?.stream ?? null}
+            tables={listed}
+            quality={quality.state.value.value}
+          />
+        )}
       </Panel>
       <Panel title="Tables" note={listed === null ? null : <OnDisk tables={listed} />} is_flush>
         <Loaded what="The list of tables" resource={tables} skeleton={<Skeleton height="20rem" />}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="No table yet">Bronze begins with the first commit, seconds after the first message; silver and gold follow with the first run of the models.</Empty>
+              <Empty title="No table yet">
+                Bronze begins with the first commit, seconds after the first message; silver and gold follow with the
+                first run of the models.
+              </Empty>
             ) : (
               <TableList tables={items} chosen={chosen} />
             )
@@ -76,7 +88,9 @@ function OneTable({ table }: { table: string }) {
       <h2 class="section-head">{table}</h2>
       <Panel title="Commits" note="click a bar to query that snapshot">
         <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="7rem" />}>
-          {({ items }) => (items.length === 0 ? <Empty title="No commit yet" /> : <Timeline table={table} snapshots={items} />)}
+          {({ items }) =>
+            items.length === 0 ? <Empty title="No commit yet" /> : <Timeline table={table} snapshots={items} />
+          }
         </Loaded>
       </Panel>
       <div class="halves">
@@ -137,7 +151,9 @@ function Columns({ detail }: { detail: TableDetail }) {
         </table>
       </div>
       <p class="note table-foot">
-        Iceberg format {detail.format_version}, {detail.partition_by.length === 0 ? "not partitioned" : `partitioned by ${detail.partition_by.join(", ")}`}, {plural(detail.by_partition.length, "partition")}, at <code>{detail.location}</code>
+        Iceberg format {detail.format_version},{" "}
+        {detail.partition_by.length === 0 ? "not partitioned" : `partitioned by ${detail.partition_by.join(", ")}`},{" "}
+        {plural(detail.by_partition.length, "partition")}, at <code>{detail.location}</code>
       </p>
     </>
   );

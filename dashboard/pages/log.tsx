@@ -20,7 +20,9 @@ export function Log() {
       <Loaded what="The list of topics" resource={topics} skeleton={<Skeleton height="10rem" />}>
         {({ items }) =>
           items.length === 0 || chosen === undefined ? (
-            <Empty title="No topic yet">The log gets its first topic when a source is started: run <code>npm start</code>.</Empty>
+            <Empty title="No topic yet">
+              The log gets its first topic when a source is started: run <code>npm start</code>.
+            </Empty>
           ) : (
             <>
               {items.length > 1 ? <TopicChoice topics={items} chosen={chosen} /> : null}
@@ -42,7 +44,12 @@ function TopicChoice({ topics, chosen }: { topics: readonly Topic[]; chosen: Top
   return (
     <div class="segments" role="group" aria-label="Topic">
       {topics.map(({ topic }) => (
-        <button key={topic} type="button" aria-pressed={topic === chosen.topic} onClick={() => setParameters({ topic })}>
+        <button
+          key={topic}
+          type="button"
+          aria-pressed={topic === chosen.topic}
+          onClick={() => setParameters({ topic })}
+        >
           {topic}
         </button>
       ))}

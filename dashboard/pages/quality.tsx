@@ -22,7 +22,9 @@ export function Quality() {
   const unmapped = useResource<Page<UnmappedProduct>>("/api/unmapped", REFRESH_MS);
   return (
     <div class="page quality">
-      <PageHead title="Quality">Every element of every message is in exactly one of three tables: accepted, duplicates, refused.</PageHead>
+      <PageHead title="Quality">
+        Every element of every message is in exactly one of three tables: accepted, duplicates, refused.
+      </PageHead>
       <Loaded what="The figures" resource={quality} skeleton={<Skeleton height="24rem" />}>
         {(figures) => (
           <>
@@ -55,13 +57,18 @@ function Books({ figures }: { figures: QualityFigures }) {
   const parts = [
     { name: "accepted", count: figures.accepted, means: "in silver and gold" },
     { name: "duplicates", count: figures.duplicates, means: "counted once" },
-    { name: "refused", count: refused, means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)` },
+    {
+      name: "refused",
+      count: refused,
+      means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)`,
+    },
   ];
   const total = Math.max(1, figures.accepted + figures.duplicates + refused);
   if (figures.accepted + figures.duplicates + refused === 0) {
     return (
       <Empty title="Nothing checked yet">
-        Figures appear with the first run of the models, seconds after the first message. <code>npm run -s coinlake -- verify</code> checks them to the row.
+        Figures appear with the first run of the models, seconds after the first message.{" "}
+        <code>npm run -s coinlake -- verify</code> checks them to the row.
       </Empty>
     );
   }
@@ -79,7 +86,10 @@ function Books({ figures }: { figures: QualityFigures }) {
               <span class={`key ${name}`} /> {name}
             </dt>
             <dd>
-              <strong class="figure">{formatCount(count)}</strong> <span class="muted">{((100 * count) / total).toFixed(2)} %, {means}</span>
+              <strong class="figure">{formatCount(count)}</strong>{" "}
+              <span class="muted">
+                {((100 * count) / total).toFixed(2)} %, {means}
+              </span>
             </dd>
           </div>
         ))}

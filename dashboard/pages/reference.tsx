@@ -19,7 +19,10 @@ export function Reference() {
   return (
     <div class="page reference">
       <PageHead title="API">
-        Decimals are text, times ISO 8601 in UTC, errors RFC 9457. The document itself: <a href="/api/openapi.json" data-outside>/api/openapi.json</a>
+        Decimals are text, times ISO 8601 in UTC, errors RFC 9457. The document itself:{" "}
+        <a href="/api/openapi.json" data-outside>
+          /api/openapi.json
+        </a>
       </PageHead>
       <Loaded what="The document" resource={document} skeleton={<Skeleton height="40rem" />}>
         {(api) => <Routes api={api} />}
@@ -30,15 +33,24 @@ export function Reference() {
 
 function Routes({ api }: { api: OpenApi }) {
   const search = parameters.value.get("q") ?? "";
-  const routes = Object.entries(api.paths).flatMap(([path, operations]) => Object.entries(operations).map(([method, operation]): Route => ({ method, path, operation })));
-  const matching = routes.filter(({ method, path, operation }) => `${method} ${path} ${operation.summary ?? ""}`.toLowerCase().includes(search.toLowerCase()));
+  const routes = Object.entries(api.paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, operation]): Route => ({ method, path, operation })),
+  );
+  const matching = routes.filter(({ method, path, operation }) =>
+    `${method} ${path} ${operation.summary ?? ""}`.toLowerCase().includes(search.toLowerCase()),
+  );
   const tags = [...new Set(matching.map(({ operation }) => operation.tags?.[0] ?? "Other"))];
   return (
     <>
       <div class="table-bar">
         <label class="search">
           <span class="unseen">Filter routes</span>
-          <input type="search" placeholder="Filter routes" value={search} onInput={(event) => setParameters({ q: event.currentTarget.value || null })} />
+          <input
+            type="search"
+            placeholder="Filter routes"
+            value={search}
+            onInput={(event) => setParameters({ q: event.currentTarget.value || null })}
+          />
           <kbd aria-hidden="true">/</kbd>
         </label>
         <span class="muted" aria-live="polite">
@@ -66,7 +78,8 @@ function OneRoute({ route: { method, path, operation }, api }: { route: Route; a
   return (
     <details class="route" onToggle={(event) => (is_open.value = event.currentTarget.open)}>
       <summary>
-        <span class={`method ${method}`}>{method.toUpperCase()}</span> <code>{path}</code> <span class="muted">{operation.summary}</span>
+        <span class={`method ${method}`}>{method.toUpperCase()}</span> <code>{path}</code>{" "}
+        <span class="muted">{operation.summary}</span>
       </summary>
       {is_open.value ? (
         <div class="route-body">
@@ -75,9 +88,19 @@ function OneRoute({ route: { method, path, operation }, api }: { route: Route; a
           <Body title="Body" schema={operation.requestBody?.content?.["application/json"]?.schema} api={api} />
           {Object.entries(operation.responses ?? {}).map(([status, { description, content }]) => {
             const [type, media] = Object.entries(content ?? {})[0] ?? ["", undefined];
-            return <Body key={status} title={`${status}: ${description ?? ""}`} note={type} schema={media?.schema} api={api} />;
+            return (
+              <Body
+                key={status}
+                title={`${status}: ${description ?? ""}`}
+                note={type}
+                schema={media?.schema}
+                api={api}
+              />
+            );
           })}
-          {method === "get" && path !== "/api/events" ? <Try path={path} parameters={operation.parameters ?? []} /> : null}
+          {method === "get" && path !== "/api/events" ? (
+            <Try path={path} parameters={operation.parameters ?? []} />
+          ) : null}
         </div>
       ) : null}
     </details>
@@ -92,7 +115,12 @@ function Parameters({ parameters: list }: { parameters: readonly Parameter[] }) 
       <ul class="tree">
         {list.map(({ name, in: where, required, description, schema }) => (
           <li key={name}>
-            <code>{name}</code> <span class="muted">{sayType(schema)}, in the {where}{required ? ", required" : ""}</span> {description ? <span>{description}</span> : null}
+            <code>{name}</code>{" "}
+            <span class="muted">
+              {sayType(schema)}, in the {where}
+              {required ? ", required" : ""}
+            </span>{" "}
+            {description ? <span>{description}</span> : null}
           </li>
         ))}
       </ul>
@@ -100,7 +128,17 @@ function Parameters({ parameters: list }: { parameters: readonly Parameter[] }) 
   );
 }
 
-function Body({ title, note = "", schema, api }: { title: string; note?: string; schema: Schema | undefined; api: OpenApi }) {
+function Body({
+  title,
+  note = "",
+  schema,
+  api,
+}: {
+  title: string;
+  note?: string;
+  schema: Schema | undefined;
+  api: OpenApi;
+}) {
   return (
     <>
       <h3>

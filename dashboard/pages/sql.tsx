@@ -37,8 +37,13 @@ async function firstText(): Promise<string> {
   if (question === null) return draft.peek()[0] ?? FIRST_SQL;
   const { title, parts } = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
   // One statement runs at a time: further parts of a question stand below the first as comments.
-  const [first, ...others] = parts.map((part) => ({ ...part, heading: `-- ${title}${part.title ? `: ${part.title}` : ""}` }));
-  const comments = others.map(({ heading, sql, lake_at }) => [heading, ...(lake_at === null ? [] : [`with lake time ${lake_at}`]), ...sql.split("\n")].join("\n-- "));
+  const [first, ...others] = parts.map((part) => ({
+    ...part,
+    heading: `-- ${title}${part.title ? `: ${part.title}` : ""}`,
+  }));
+  const comments = others.map(({ heading, sql, lake_at }) =>
+    [heading, ...(lake_at === null ? [] : [`with lake time ${lake_at}`]), ...sql.split("\n")].join("\n-- "),
+  );
   return first === undefined ? FIRST_SQL : [`${first.heading}\n${first.sql}`, ...comments].join("\n\n");
 }
 
@@ -49,7 +54,12 @@ function useEditor(run: () => void) {
   latest.current = run;
   useEffect(() => {
     if (place.current === null) return undefined;
-    const opened = openEditor(place.current, "", () => latest.current(), (text) => (draft.value = [text]));
+    const opened = openEditor(
+      place.current,
+      "",
+      () => latest.current(),
+      (text) => (draft.value = [text]),
+    );
     editor.current = opened;
     return () => {
       opened.remove();
@@ -94,7 +104,14 @@ export function Sql() {
   });
   return (
     <div class="page sql-page">
-      <PageHead title="SQL">DuckDB's SQL over every layer; the console is read-only. {at === null ? null : <>Time travel: the tables as they stood at <Moment at={at} is_full />.</>}</PageHead>
+      <PageHead title="SQL">
+        DuckDB's SQL over every layer; the console is read-only.{" "}
+        {at === null ? null : (
+          <>
+            Time travel: the tables as they stood at <Moment at={at} is_full />.
+          </>
+        )}
+      </PageHead>
       <InvalidTime />
       <div class="sql-layout">
         <Side
@@ -108,7 +125,13 @@ export function Sql() {
         <div class="sql-main">
           <section class="panel" aria-label="Query">
             <div class="editor" ref={place} />
-            <Bar runner={runner} run={() => void run()} write={(format) => void write(format)} at={at} textOf={() => editor.current?.text() ?? ""} />
+            <Bar
+              runner={runner}
+              run={() => void run()}
+              write={(format) => void write(format)}
+              at={at}
+              textOf={() => editor.current?.text() ?? ""}
+            />
           </section>
           <Outcome runner={runner} view={view} />
         </div>
@@ -135,7 +158,12 @@ function Bar({ runner, run, write, at, textOf }: BarProps) {
           Cancel
         </button>
       ) : (
-        <button type="button" class="button primary run" onClick={run} title="Ctrl or ⌘ + Enter; runs the selection where there is one">
+        <button
+          type="button"
+          class="button primary run"
+          onClick={run}
+          title="Ctrl or ⌘ + Enter; runs the selection where there is one"
+        >
           Run
         </button>
       )}
@@ -204,7 +232,9 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
             {state.doing} … {formatAge(Math.max(0, now_ms.value - state.since_ms))}
           </span>
         ) : null}
-        {state.is === "cancelled" ? <span class="panel-note">Cancelled.{result ? " The result below is of the statement before." : ""}</span> : null}
+        {state.is === "cancelled" ? (
+          <span class="panel-note">Cancelled.{result ? " The result below is of the statement before." : ""}</span>
+        ) : null}
         {state.is === "done" ? <Facts result={state.result} /> : null}
         {result === null ? null : (
           <span class="panel-actions">
@@ -220,11 +250,20 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
       </header>
       {state.is === "failed" ? <Failure title={titleOf(state.error)} error={state.error} /> : null}
       {state.is !== "failed" && result !== null ? (
-        <div class={state.is === "running" ? "stale" : ""}>{result.rows.length === 0 ? <Empty title="No rows">The statement ran, and found none.</Empty> : view.value === "table" ? <ResultGrid result={result} /> : <ResultChart result={result} />}</div>
+        <div class={state.is === "running" ? "stale" : ""}>
+          {result.rows.length === 0 ? (
+            <Empty title="No rows">The statement ran, and found none.</Empty>
+          ) : view.value === "table" ? (
+            <ResultGrid result={result} />
+          ) : (
+            <ResultChart result={result} />
+          )}
+        </div>
       ) : null}
       {state.is !== "failed" && result === null ? (
         <Empty title="Run a query to see results">
-          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs what is written above. Tables are listed beside it; the five questions are under “saved”.
+          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs what is written above. Tables are listed beside it;
+          the five questions are under “saved”.
         </Empty>
       ) : null}
     </section>
@@ -253,7 +292,9 @@ function Facts({ result }: { result: SqlResult }) {
     <>
       <span class="panel-note">
         {plural(result.row_count, "row")} in {formatDuration(result.elapsed_ms)}
-        {result.snapshots.length > 0 ? <span title={read}> · reads {plural(result.snapshots.length, "table")}</span> : null}
+        {result.snapshots.length > 0 ? (
+          <span title={read}> · reads {plural(result.snapshots.length, "table")}</span>
+        ) : null}
         {result.scans.length > 0 ? <Scanned scans={result.scans} /> : null}
       </span>
       {result.at === null ? null : (
@@ -263,7 +304,8 @@ function Facts({ result }: { result: SqlResult }) {
       )}
       {result.is_truncated ? (
         <Badge tone="warn" title="Export as CSV or Parquet for all rows, or add a LIMIT and a filter">
-          first {formatCount(result.rows.length)} rows only ({result.truncated_by === "bytes" ? "size limit of a result" : "row limit"}); exports have all
+          first {formatCount(result.rows.length)} rows only (
+          {result.truncated_by === "bytes" ? "size limit of a result" : "row limit"}); exports have all
         </Badge>
       ) : null}
     </>
@@ -278,7 +320,11 @@ function Scanned({ scans }: Pick<SqlResult, "scans">) {
   const [files_read, rows_read] = [total((scan) => scan.files_read), total((scan) => scan.rows_read)];
   const is_whole_known = told.every(({ files, rows }) => files !== null && rows !== null);
   const of = (count: number | null) => (count === null ? "" : ` of ${formatCount(count)}`);
-  const words = scans.map(({ table, ...scan }) => (table === null ? "a table of which nothing was left to read" : `${table}: ${formatCount(scan.files_read)}${of(scan.files)} files, ${formatCount(scan.rows_read)}${of(scan.rows)} rows`));
+  const words = scans.map(({ table, ...scan }) =>
+    table === null
+      ? "a table of which nothing was left to read"
+      : `${table}: ${formatCount(scan.files_read)}${of(scan.files)} files, ${formatCount(scan.rows_read)}${of(scan.rows)} rows`,
+  );
   return (
     <span title={`Rows are skipped by partition, bounds or filter. Read, scan by scan:\n${words.join("\n")}`}>
       {" · "}

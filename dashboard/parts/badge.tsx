@@ -3,7 +3,15 @@ import type { ComponentChildren } from "preact";
 export type Tone = "good" | "bad" | "warn" | "plain" | "accent";
 
 /** A word with a tone; the word says it all, the colour only sooner. */
-export function Badge({ tone = "plain", children, title }: { tone?: Tone; children: ComponentChildren; title?: string }) {
+export function Badge({
+  tone = "plain",
+  children,
+  title,
+}: {
+  tone?: Tone;
+  children: ComponentChildren;
+  title?: string;
+}) {
   return (
     <span class={`badge ${tone}`} title={title}>
       {children}

@@ -10,7 +10,15 @@ export function Missing({ why }: { why: string }) {
   );
 }
 
-export function Price({ value, why = "the lake has no price yet", with_unit = false }: { value: string | null; why?: string; with_unit?: boolean }) {
+export function Price({
+  value,
+  why = "the lake has no price yet",
+  with_unit = false,
+}: {
+  value: string | null;
+  why?: string;
+  with_unit?: boolean;
+}) {
   const text = value === null ? null : formatPrice(value);
   if (value === null || text === null) return <Missing why={why} />;
   return (
@@ -21,7 +29,15 @@ export function Price({ value, why = "the lake has no price yet", with_unit = fa
   );
 }
 
-export function Amount({ value, why = "the source gives none", with_unit = false }: { value: string | null; why?: string; with_unit?: boolean }) {
+export function Amount({
+  value,
+  why = "the source gives none",
+  with_unit = false,
+}: {
+  value: string | null;
+  why?: string;
+  with_unit?: boolean;
+}) {
   const text = value === null ? null : formatAmount(value);
   if (value === null || text === null) return <Missing why={why} />;
   return (
@@ -33,7 +49,15 @@ export function Amount({ value, why = "the source gives none", with_unit = false
 }
 
 /** A change: its direction in shape, sign and colour. */
-export function Change({ percent, why = "no price that far back", decimals = 2 }: { percent: number | null; why?: string; decimals?: number }) {
+export function Change({
+  percent,
+  why = "no price that far back",
+  decimals = 2,
+}: {
+  percent: number | null;
+  why?: string;
+  decimals?: number;
+}) {
   if (percent === null || Number.isNaN(percent)) return <Missing why={why} />;
   const direction = directionOf(percent, decimals);
   // A change of thousands of per cent has no use for hundredths, nor its column room.

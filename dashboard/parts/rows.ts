@@ -3,7 +3,12 @@ import type { Signal } from "@preact/signals";
 const PAGE_ROWS = 15;
 
 /** Arrow keys, Home, End and Page keys move the mark through a table's rows, which carry `data-row`; Enter opens. */
-export function moveThroughRows(event: KeyboardEvent, count: number, marked: Signal<number>, open: (index: number) => void): void {
+export function moveThroughRows(
+  event: KeyboardEvent,
+  count: number,
+  marked: Signal<number>,
+  open: (index: number) => void,
+): void {
   const row = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-row]") : null;
   if (row === null || count === 0 || event.ctrlKey || event.metaKey || event.altKey) return;
   const at = Number(row.dataset["row"]);
@@ -12,7 +17,14 @@ export function moveThroughRows(event: KeyboardEvent, count: number, marked: Sig
     open(at);
     return;
   }
-  const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE_ROWS, PageUp: -PAGE_ROWS, Home: -count, End: count };
+  const steps: Record<string, number> = {
+    ArrowDown: 1,
+    ArrowUp: -1,
+    PageDown: PAGE_ROWS,
+    PageUp: -PAGE_ROWS,
+    Home: -count,
+    End: count,
+  };
   const step = steps[event.key];
   if (step === undefined) return;
   event.preventDefault();

@@ -11,7 +11,13 @@ export function Sparkline({ prices, label }: { prices: readonly string[]; label:
   const last = prices.at(-1);
   if (values.length < 2 || first === undefined || last === undefined) {
     return (
-      <svg class="sparkline" width={WIDTH} height={HEIGHT} role="img" aria-label={`${label}: not enough prices for a line yet`}>
+      <svg
+        class="sparkline"
+        width={WIDTH}
+        height={HEIGHT}
+        role="img"
+        aria-label={`${label}: not enough prices for a line yet`}
+      >
         <line class="none" x1={PAD} x2={WIDTH - PAD} y1={HEIGHT / 2} y2={HEIGHT / 2} />
       </svg>
     );
@@ -24,7 +30,13 @@ export function Sparkline({ prices, label }: { prices: readonly string[]; label:
   const order = compareDecimals(last, first);
   const name = order > 0 ? "up" : order < 0 ? "down" : "flat";
   return (
-    <svg class={`sparkline ${name}`} width={WIDTH} height={HEIGHT} role="img" aria-label={`${label}: ${name} over the prices shown`}>
+    <svg
+      class={`sparkline ${name}`}
+      width={WIDTH}
+      height={HEIGHT}
+      role="img"
+      aria-label={`${label}: ${name} over the prices shown`}
+    >
       <line class="start" x1={PAD} x2={WIDTH - PAD} y1={y(toNumber(first))} y2={y(toNumber(first))} />
       <polyline points={points} />
       <circle cx={x(values.length - 1)} cy={y(toNumber(last))} r="1.75" />

@@ -44,7 +44,8 @@ export function InvalidTime() {
   return (
     <div class="banner warn" role="alert">
       <span>
-        Invalid time “{text.slice(0, 60)}” in the address: use ISO 8601, such as 2026-01-31T12:00:00Z. The current state is shown.
+        Invalid time “{text.slice(0, 60)}” in the address: use ISO 8601, such as 2026-01-31T12:00:00Z. The current state
+        is shown.
       </span>
       <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
         Dismiss
@@ -64,7 +65,14 @@ interface FailureProps {
 }
 
 /** What failed, what still works, and when it is tried again. */
-export function Failure({ what = "This", title = `${what} could not be loaded.`, error, retry_at_ms = null, still = null, retry }: FailureProps) {
+export function Failure({
+  what = "This",
+  title = `${what} could not be loaded.`,
+  error,
+  retry_at_ms = null,
+  still = null,
+  retry,
+}: FailureProps) {
   return (
     <div class="failure" role="alert">
       <p>
@@ -101,12 +109,18 @@ interface LoadedProps<T> {
 export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>) {
   const { value, error, retry_at_ms, loaded_at_ms }: Resource<T> = resource.state.value;
   const retry = () => resource.reload();
-  if (value === null) return error ? <Failure what={what} error={error} retry_at_ms={retry_at_ms} retry={retry} /> : <>{skeleton}</>;
+  if (value === null)
+    return error ? <Failure what={what} error={error} retry_at_ms={retry_at_ms} retry={retry} /> : <>{skeleton}</>;
   return (
     <>
       {error === null ? null : (
         <div class="stale-note" role="status">
-          {what} is as of <Age at={loaded_at_ms} />: {error.message} {retry_at_ms === null ? null : <>Next try in <Countdown to_ms={retry_at_ms} />.</>}
+          {what} is as of <Age at={loaded_at_ms} />: {error.message}{" "}
+          {retry_at_ms === null ? null : (
+            <>
+              Next try in <Countdown to_ms={retry_at_ms} />.
+            </>
+          )}
         </div>
       )}
       <div class={error === null ? "loaded" : "loaded stale"}>{children(value)}</div>

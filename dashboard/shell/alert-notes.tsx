@@ -33,7 +33,11 @@ export function AlertNotes() {
           <p>
             <strong>{alert.rule_name}</strong>
           </p>
-          <p>{alert.message.startsWith(alert.subject) ? `${nameOfCoin(alert.subject)}${alert.message.slice(alert.subject.length)}` : alert.message}</p>
+          <p>
+            {alert.message.startsWith(alert.subject)
+              ? `${nameOfCoin(alert.subject)}${alert.message.slice(alert.subject.length)}`
+              : alert.message}
+          </p>
           <p class="alert-note-foot">
             <Moment at={alert.opened_at} with_zone /> <a href="/alerts">All alerts</a>
             <button type="button" class="button small" onClick={() => putAway(alert.id)}>

@@ -32,7 +32,11 @@ function prefetch(): void {
   const rest = PAGES.filter(({ path }) => path !== "/sql");
   const next = () => {
     const page = rest.shift();
-    if (page) void page.load().then(() => setTimeout(next, 200), () => undefined);
+    if (page)
+      void page.load().then(
+        () => setTimeout(next, 200),
+        () => undefined,
+      );
   };
   setTimeout(next, 2_500);
 }

@@ -58,7 +58,8 @@ function Missed() {
   return (
     <div class="banner warn" role="status">
       <span>
-        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and are lost; the page has loaded the current state. The lake itself missed nothing.
+        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and are lost; the page has loaded the
+        current state. The lake itself missed nothing.
       </span>
       <button type="button" class="button small" onClick={() => (missed.value = null)}>
         Dismiss

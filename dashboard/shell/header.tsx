@@ -39,8 +39,14 @@ function Menu() {
 function Clock() {
   const other = zone.value === "utc" ? "local time" : "UTC";
   return (
-    <button type="button" class="tool clock" onClick={toggleZone} title={`${formatDate(now_ms.value, zone.value)} · all times in ${zoneName(zone.value, now_ms.value)}; press for ${other}`}>
-      <span class="figure">{formatClock(now_ms.value, zone.value)}</span> <span class="unit">{zoneName(zone.value, now_ms.value)}</span>
+    <button
+      type="button"
+      class="tool clock"
+      onClick={toggleZone}
+      title={`${formatDate(now_ms.value, zone.value)} · all times in ${zoneName(zone.value, now_ms.value)}; press for ${other}`}
+    >
+      <span class="figure">{formatClock(now_ms.value, zone.value)}</span>{" "}
+      <span class="unit">{zoneName(zone.value, now_ms.value)}</span>
       <span class="unseen">: the time zone shown; press for {other}</span>
     </button>
   );
@@ -61,10 +67,22 @@ export function Header() {
       <Menu />
       <div class="tools">
         <Clock />
-        <button type="button" class="tool" onClick={toggleTheme} title={`Colours: ${theme.value}; press to change`} aria-label={`Colours: ${theme.value}`}>
+        <button
+          type="button"
+          class="tool"
+          onClick={toggleTheme}
+          title={`Colours: ${theme.value}; press to change`}
+          aria-label={`Colours: ${theme.value}`}
+        >
           <span aria-hidden="true">{THEMES[theme.value]}</span>
         </button>
-        <button type="button" class="tool help-tool" onClick={() => (is_help_open.value = true)} title="Keyboard (?)" aria-label="Keyboard">
+        <button
+          type="button"
+          class="tool help-tool"
+          onClick={() => (is_help_open.value = true)}
+          title="Keyboard (?)"
+          aria-label="Keyboard"
+        >
           <span aria-hidden="true">?</span>
         </button>
       </div>

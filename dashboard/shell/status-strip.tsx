@@ -57,7 +57,11 @@ function Stream() {
   );
 }
 
-const WITHOUT_SOURCES: Record<Status["lake"]["kind"], string> = { live: "no source running", simulated: "simulated source", replay: "replayed recording" };
+const WITHOUT_SOURCES: Record<Status["lake"]["kind"], string> = {
+  live: "no source running",
+  simulated: "simulated source",
+  replay: "replayed recording",
+};
 
 function Figures({ now }: { now: Status }) {
   const gold = now.layers.find(({ layer }) => layer === "gold");
@@ -71,8 +75,17 @@ function Figures({ now }: { now: Status }) {
       <Figure name="newest tick" title="Event time of the newest accepted price">
         <Age at={now.newest_event_at} />
       </Figure>
-      <Figure name="gold" title="How far the gold tables are behind the log; queries over live views are not behind at all">
-        {gold === undefined ? <Missing why="no gold layer yet" /> : gold.records_behind === 0 ? "up to date" : `${formatSeconds(gold.seconds_behind)} behind`}
+      <Figure
+        name="gold"
+        title="How far the gold tables are behind the log; queries over live views are not behind at all"
+      >
+        {gold === undefined ? (
+          <Missing why="no gold layer yet" />
+        ) : gold.records_behind === 0 ? (
+          "up to date"
+        ) : (
+          `${formatSeconds(gold.seconds_behind)} behind`
+        )}
       </Figure>
       <Figure name="commits" title="Iceberg commits in the last minute, of the busiest table">
         <span class="figure">{commits}</span>
@@ -93,7 +106,13 @@ export function StatusStrip() {
   const stale_since = stale_since_ms.value;
   return (
     <div class={`strip ${stale_since === null ? "" : "is-stale"}`} role="region" aria-label="State of the lake">
-      {now !== null ? <Figures now={now} /> : status_error.value ? <span class="strip-item strong-bad">no answer from Coinlake</span> : <Skeleton width="28rem" height="0.75rem" />}
+      {now !== null ? (
+        <Figures now={now} />
+      ) : status_error.value ? (
+        <span class="strip-item strong-bad">no answer from Coinlake</span>
+      ) : (
+        <Skeleton width="28rem" height="0.75rem" />
+      )}
       {stale_since === null ? null : (
         <span class="strip-item strong-bad">
           figures as of <Age at={stale_since} />

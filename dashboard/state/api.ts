@@ -29,7 +29,10 @@ const KEPT_PATHS = 200;
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   const known = kept.get(path);
-  const response = await send(path, { headers: known ? { "if-none-match": known.etag } : {}, ...(signal ? { signal } : {}) });
+  const response = await send(path, {
+    headers: known ? { "if-none-match": known.etag } : {},
+    ...(signal ? { signal } : {}),
+  });
   if (response.status === 304 && known) return known.value as T;
   if (!response.ok) throw await problemOf(response);
   const value = (await response.json()) as T;
@@ -45,7 +48,12 @@ function keep(path: string, entry: Kept): void {
   if (kept.size > KEPT_PATHS && oldest !== undefined) kept.delete(oldest);
 }
 
-export async function call<T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T | null> {
+export async function call<T>(
+  method: "POST" | "PUT" | "DELETE",
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<T | null> {
   const response = await request(method, path, body, signal);
   const text = await response.text();
   return text === "" ? null : (JSON.parse(text) as T);
@@ -86,11 +94,18 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 async function problemOf(response: Response): Promise<ApiError> {
   const text = await response.text();
   if (response.headers.get("content-type")?.includes("json")) return new ApiError(JSON.parse(text) as Problem);
-  return new ApiError({ status: response.status, code: "UNEXPECTED", detail: text.slice(0, 300), next_step: "Look at the terminal of `npm start`." });
+  return new ApiError({
+    status: response.status,
+    code: "UNEXPECTED",
+    detail: text.slice(0, 300),
+    next_step: "Look at the terminal of `npm start`.",
+  });
 }
 
 /** A path with the parameters that have a value. */
 export function pathOf(path: string, parameters: Record<string, string | number | null | undefined>): string {
-  const pairs = Object.entries(parameters).flatMap(([name, value]) => (value === null || value === undefined || value === "" ? [] : [[name, String(value)]]));
+  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
+    value === null || value === undefined || value === "" ? [] : [[name, String(value)]],
+  );
   return pairs.length === 0 ? path : `${path}?${new URLSearchParams(pairs).toString()}`;
 }

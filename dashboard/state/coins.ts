@@ -33,10 +33,14 @@ export function nameOfCoin(id: string): string {
 }
 
 /** A change in per cent as the list gives it, moved on to a newer price; the list is loaded less often than prices come. */
-export function changeAt(coin: Pick<Coin, "price" | "change_1h_percent" | "change_24h_percent">, over: "1h" | "24h", price: string | null): number | null {
+export function changeAt(
+  coin: Pick<Coin, "price" | "change_1h_percent" | "change_24h_percent">,
+  over: "1h" | "24h",
+  price: string | null,
+): number | null {
   const percent = over === "1h" ? coin.change_1h_percent : coin.change_24h_percent;
   if (percent === null || price === null || coin.price === null || price === coin.price) return percent;
-  return ((1 + percent / 100) * toNumber(price)) / toNumber(coin.price) * 100 - 100;
+  return (((1 + percent / 100) * toNumber(price)) / toNumber(coin.price)) * 100 - 100;
 }
 
 const prices = new Map<string, Signal<LivePrice>>();
@@ -64,7 +68,13 @@ function hearPrice(id: string, price: string, price_at: string, source: string):
   else {
     const order = compareDecimals(price, shown.price);
     const move = order > 0 ? 1 : order < 0 ? -1 : 0;
-    live.value = { price, price_at, source, move: move === 0 ? shown.move : move, changes: shown.changes + (move === 0 ? 0 : 1) };
+    live.value = {
+      price,
+      price_at,
+      source,
+      move: move === 0 ? shown.move : move,
+      changes: shown.changes + (move === 0 ? 0 : 1),
+    };
   }
 }
 
@@ -81,7 +91,8 @@ async function load(): Promise<void> {
       coins.value = all;
       coins_error.value = null;
       coins_retry_at_ms.value = null;
-      for (const { id, price, price_at, source } of all) if (price !== null && price_at !== null) hearPrice(id, price, price_at, source ?? "");
+      for (const { id, price, price_at, source } of all)
+        if (price !== null && price_at !== null) hearPrice(id, price, price_at, source ?? "");
     });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -32,7 +32,9 @@ export class Connection {
     this.#stopTimers();
     this.#source?.close();
     const last_id = lastEventId();
-    const current = new EventSource(last_id === "" ? "/api/events" : `/api/events?last_event_id=${encodeURIComponent(last_id)}`);
+    const current = new EventSource(
+      last_id === "" ? "/api/events" : `/api/events?last_event_id=${encodeURIComponent(last_id)}`,
+    );
     this.#source = current;
     current.addEventListener("open", () => {
       this.#failures = 0;

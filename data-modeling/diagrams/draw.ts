@@ -44,7 +44,8 @@ export function parseDiagram(source: string): Diagram {
       space = 0;
       diagram.columns.at(-1)?.entities.push(entity);
     } else if (line === "}") entity = null;
-    else if (entity && attribute) entity.columns.push({ type: attribute[1] ?? "", name: attribute[2] ?? "", keys: attribute[3] ?? "" });
+    else if (entity && attribute)
+      entity.columns.push({ type: attribute[1] ?? "", name: attribute[2] ?? "", keys: attribute[3] ?? "" });
     else if (relationship) {
       const [, from = "", cardinality = "", to = "", label = ""] = relationship;
       diagram.relationships.push({ from, to, cardinality, label });
@@ -99,7 +100,13 @@ function place(diagram: Diagram): Map<string, Box> {
     for (const entity of entities) {
       y += entity.space;
       const height = HEAD + entity.columns.length * ROW + 8;
-      boxes.set(entity.name, { x: MARGIN + index * (WIDTH + GAP_X), y, height, color: COLORS[index] ?? "#6b7f94", entity });
+      boxes.set(entity.name, {
+        x: MARGIN + index * (WIDTH + GAP_X),
+        y,
+        height,
+        color: COLORS[index] ?? "#6b7f94",
+        entity,
+      });
       y += height + GAP_Y;
     }
   });
@@ -127,7 +134,10 @@ function drawRelationship({ from, to, cardinality, label }: Relationship, boxes:
   const [a, b] = [boxes.get(from), boxes.get(to)];
   if (!a || !b) throw new Error(`erd.mmd: a relationship names the unknown table ${a ? to : from}`);
   const [start, end] = a.x === b.x ? above(a, b) : beside(a, b);
-  const bend = a.x === b.x ? `L${end.x} ${end.y}` : `C${start.x + GAP_X / 2} ${start.y} ${end.x - GAP_X / 2} ${end.y} ${end.x} ${end.y}`;
+  const bend =
+    a.x === b.x
+      ? `L${end.x} ${end.y}`
+      : `C${start.x + GAP_X / 2} ${start.y} ${end.x - GAP_X / 2} ${end.y} ${end.x} ${end.y}`;
   const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
   const [ends, starts] = [cardinality.slice(4), `${cardinality[1]}${cardinality[0]}`];
   return [
@@ -154,10 +164,25 @@ function beside(a: Box, b: Box): [Point, Point] {
 
 function above(a: Box, b: Box): [Point, Point] {
   const x = a.x + WIDTH / 2;
-  return a.y < b.y ? [{ x, y: a.y + a.height }, { x, y: b.y }] : [{ x, y: a.y }, { x, y: b.y + b.height }];
+  return a.y < b.y
+    ? [
+        { x, y: a.y + a.height },
+        { x, y: b.y },
+      ]
+    : [
+        { x, y: a.y },
+        { x, y: b.y + b.height },
+      ];
 }
 
-const MULTIPLICITIES: Record<string, string> = { "||": "1", "o|": "0..1", "o{": "0..n", "|{": "1..n", "o}": "0..n", "|}": "1..n" };
+const MULTIPLICITIES: Record<string, string> = {
+  "||": "1",
+  "o|": "0..1",
+  "o{": "0..n",
+  "|{": "1..n",
+  "o}": "0..n",
+  "|}": "1..n",
+};
 
 function multiplicity({ x, y }: Point, sign: string, side: 1 | -1): string {
   const anchor = side === 1 ? "start" : "end";

@@ -35,7 +35,12 @@ export const coinNames: SubjectsDefinition = {
   },
   listed: () =>
     [...new Map(listedCoins().map((coin) => [coin.id, coin])).values()].map(({ id, symbol }) => ({
-      id, symbol, name: id, other_names: [], rank: null, is_gone: false,
+      id,
+      symbol,
+      name: id,
+      other_names: [],
+      rank: null,
+      is_gone: false,
     })),
 };
 

@@ -49,7 +49,9 @@ const PRICE_COLUMNS = [
 const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
-  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: BITCOIN } },
+  options: {
+    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: BITCOIN },
+  },
   parts: [
     {
       title: "",
@@ -121,7 +123,9 @@ const TWO_HOURS_MS = 2 * 3_600_000;
 const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
-  options: { coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: ETHEREUM } },
+  options: {
+    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: ETHEREUM },
+  },
   parts: [
     {
       title: "event time: the price in effect then",
@@ -140,7 +144,8 @@ const ethereumTwoHoursAgo: Question = {
 };
 
 /** DuckDB cuts `interval (0.5) hour` down to none: fractions are said in whole seconds. */
-const span = (count: string | number | undefined, unit_s: number) => `interval ${Math.round(Number(count) * unit_s)} second`;
+const span = (count: string | number | undefined, unit_s: number) =>
+  `interval ${Math.round(Number(count) * unit_s)} second`;
 
 const falls: Question = {
   number: 4,
@@ -153,7 +158,8 @@ const falls: Question = {
   },
   parts: [
     {
-      title: "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
+      title:
+        "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
       when_empty: "No coin fell that far, that fast, in that time.",
       sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);

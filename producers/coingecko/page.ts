@@ -5,11 +5,15 @@ export function pageFailure(body: Uint8Array, page: number): Failure | null {
   const value = parsed(body);
   if (Array.isArray(value)) {
     // Pages behind the last coin are empty; the first one never is.
-    return value.length === 0 && page === 1 ? failure("EMPTY_PAGE", "it answered with an empty list of coins (status 200)") : null;
+    return value.length === 0 && page === 1
+      ? failure("EMPTY_PAGE", "it answered with an empty list of coins (status 200)")
+      : null;
   }
-  if (value === undefined) return failure("BODY_NOT_JSON", "its answer is no JSON, with status 200; it is recorded as received");
+  if (value === undefined)
+    return failure("BODY_NOT_JSON", "its answer is no JSON, with status 200; it is recorded as received");
   const code = errorCode(value);
-  if (code === 429) return failure("RATE_LIMITED", "it says that it was asked too often (error code 429 in an answer with status 200)");
+  if (code === 429)
+    return failure("RATE_LIMITED", "it says that it was asked too often (error code 429 in an answer with status 200)");
   const said = code === null ? "" : ` (it holds the error code ${code})`;
   return failure("NOT_A_PAGE", `its answer with status 200 is no list of coins${said}; it is recorded as received`);
 }

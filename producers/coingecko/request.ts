@@ -1,4 +1,9 @@
-import { APIConnectionError, APIConnectionTimeoutError, APIError, type Coingecko } from "@coingecko/coingecko-typescript";
+import {
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  type Coingecko,
+} from "@coingecko/coingecko-typescript";
 import { retryAfter_ms } from "../../src/source/backoff.ts";
 
 /** A page of 250 coins is 250 kB; what is hundreds of times as long is no page, and must not fill the memory. */
@@ -71,7 +76,8 @@ async function readBody(response: Response, failed: (error: unknown) => Failure)
 }
 
 function bodyFailure(error: unknown, aborted: AbortSignal, timeout_ms: number): Failure {
-  if (error instanceof RangeError) return warning("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
+  if (error instanceof RangeError)
+    return warning("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
   if (aborted.aborted) return timedOut(timeout_ms);
   return warning("BODY_CUT", "the answer broke off; what came is recorded");
 }
@@ -83,13 +89,15 @@ function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now
   }
   if (!(error instanceof APIConnectionError)) throw error;
   const code = networkCode(error);
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return warning("NAME_NOT_RESOLVED", "its name could not be resolved, as without a network");
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return warning("NAME_NOT_RESOLVED", "its name could not be resolved, as without a network");
   if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "nothing answers at its address");
   return warning("CONNECTION_LOST", `the connection failed (${code ?? "no reason given"})`);
 }
 
 function statusFailure(status: number, retry_after_ms: number | null): Failure {
-  if (status === 429) return { ...warning("RATE_LIMITED", "it says that it was asked too often (status 429)"), retry_after_ms };
+  if (status === 429)
+    return { ...warning("RATE_LIMITED", "it says that it was asked too often (status 429)"), retry_after_ms };
   if (status === 401 || status === 403) {
     const message = `it refuses the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
     return { level: "error", code: "KEY_REFUSED", message, retry_after_ms };

@@ -10,9 +10,13 @@ export function checkedAddress(name: string, text: string, scheme: "ws" | "http"
   const is_secure = url?.protocol === `${scheme}s:`;
   const is_local = url?.protocol === `${scheme}:` && isLoopback(url.hostname);
   if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
-  throw new OperatingError("ADDRESS_REFUSED", `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`, {
-    next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,
-  });
+  throw new OperatingError(
+    "ADDRESS_REFUSED",
+    `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`,
+    {
+      next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,
+    },
+  );
 }
 
 function isLoopback(hostname: string): boolean {

@@ -134,7 +134,8 @@ export class Connection {
     if (has_slept || this.#socket.isPaused) this.#listening_since_us = now_us;
     this.#watched_at_us = now_us;
     const silent_ms = (now_us - Math.max(this.#heard_at_us ?? 0, this.#listening_since_us)) / 1000;
-    if (silent_ms > silent_after_ms) this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
+    if (silent_ms > silent_after_ms)
+      this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
     else if (has_slept || silent_ms > silent_after_ms / 2) this.#socket.ping();
   }
 
@@ -159,7 +160,8 @@ export class Connection {
       this.#socket.send(this.#options.protocol.subscription(group));
       return;
     }
-    if (this.#subscribed === 0) return this.#terminate("SUBSCRIPTION_REFUSED", `no product was accepted (${this.#last_refusal})`);
+    if (this.#subscribed === 0)
+      return this.#terminate("SUBSCRIPTION_REFUSED", `no product was accepted (${this.#last_refusal})`);
     clearTimeout(this.#connecting);
     this.#ready.resolve(true);
   }
@@ -209,16 +211,24 @@ export class Connection {
 
 function refusedHandshake(status: number, retry_after_ms: number | null): Ending {
   // Binance says 418 to an address that went on after 429.
-  if (status === 429 || status === 418) return { code: "RATE_LIMITED", message: `the server was asked too often (status ${status})`, retry_after_ms };
-  return { code: "HANDSHAKE_REFUSED", message: `the server answered with status ${status} instead of a feed`, retry_after_ms };
+  if (status === 429 || status === 418)
+    return { code: "RATE_LIMITED", message: `the server was asked too often (status ${status})`, retry_after_ms };
+  return {
+    code: "HANDSHAKE_REFUSED",
+    message: `the server answered with status ${status} instead of a feed`,
+    retry_after_ms,
+  };
 }
 
 function failure(error: Error, { connect_timeout_ms, max_message_bytes }: ConnectionLimits): Ending {
   const code = "code" in error && typeof error.code === "string" ? error.code : null;
   const ending = (own_code: string, message: string): Ending => ({ code: own_code, message, retry_after_ms: null });
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved, as without a network");
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved, as without a network");
   if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "nothing answers at the server's address");
-  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") return ending("MESSAGE_TOO_LARGE", `a message was longer than ${max_message_bytes / 1024 / 1024} MiB`);
-  if (/handshake has timed out/i.test(error.message)) return ending("TIMED_OUT", `there was no connection within ${connect_timeout_ms / 1000} s`);
+  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
+    return ending("MESSAGE_TOO_LARGE", `a message was longer than ${max_message_bytes / 1024 / 1024} MiB`);
+  if (/handshake has timed out/i.test(error.message))
+    return ending("TIMED_OUT", `there was no connection within ${connect_timeout_ms / 1000} s`);
   return ending("CONNECTION_LOST", `it broke (${code ?? error.message})`);
 }

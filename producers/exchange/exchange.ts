@@ -1,7 +1,14 @@
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { messageOf, OperatingError } from "../../src/errors.ts";
 import type { BackoffLimits } from "../../src/source/backoff.ts";
-import type { Batch, Producer, ProducerContext, SourceRecord, SourceReport, SourceStatus } from "../../src/source/producer.ts";
+import type {
+  Batch,
+  Producer,
+  ProducerContext,
+  SourceRecord,
+  SourceReport,
+  SourceStatus,
+} from "../../src/source/producer.ts";
 import { waitUntil } from "../../src/source/wait.ts";
 import { checkedAddress } from "./addresses.ts";
 import { Arrivals, type ArrivalLimits } from "./arrivals.ts";
@@ -57,28 +64,50 @@ export function settingNames(source: string): { ws_url: string; rest_url: string
  * envelope. Addresses and products come from the options, the environment or the protocol, in this order. Throws ADDRESS_REFUSED or
  * PRODUCTS_MALFORMED. Faults of the source never end it: it tries again, and says so.
  */
-export function exchange(protocol: ExchangeProtocol, options: Partial<ExchangeOptions>, env: NodeJS.ProcessEnv = process.env): Producer {
+export function exchange(
+  protocol: ExchangeProtocol,
+  options: Partial<ExchangeOptions>,
+  env: NodeJS.ProcessEnv = process.env,
+): Producer {
   const names = settingNames(protocol.source);
   const read = (name: string): string | null => env[name]?.trim() || null;
   return new Exchange(protocol, {
     ...DEFAULTS,
     life_ms: protocol.life_ms,
     request_interval_ms: protocol.rest.interval_ms,
-    connection: { connect_timeout_ms: CONNECT_TIMEOUT_MS, silent_after_ms: protocol.silent_after_ms, max_message_bytes: MAX_MESSAGE_BYTES },
+    connection: {
+      connect_timeout_ms: CONNECT_TIMEOUT_MS,
+      silent_after_ms: protocol.silent_after_ms,
+      max_message_bytes: MAX_MESSAGE_BYTES,
+    },
     ...options,
     ws_url: checkedAddress(names.ws_url, options.ws_url ?? read(names.ws_url) ?? protocol.ws_url, "ws"),
     rest_url: checkedAddress(names.rest_url, options.rest_url ?? read(names.rest_url) ?? protocol.rest_url, "http"),
-    products: checkedProducts(names.products, options.products ?? read(names.products)?.split(",") ?? protocol.products, protocol),
+    products: checkedProducts(
+      names.products,
+      options.products ?? read(names.products)?.split(",") ?? protocol.products,
+      protocol,
+    ),
   });
 }
 
-function checkedProducts(name: string, given: readonly string[], { product_pattern, products: known, spell }: ExchangeProtocol): string[] {
+function checkedProducts(
+  name: string,
+  given: readonly string[],
+  { product_pattern, products: known, spell }: ExchangeProtocol,
+): string[] {
   const products = [...new Set(given.map((product) => spell(product.trim())).filter((product) => product !== ""))];
   const malformed = products.find((product) => !product_pattern.test(product));
   if (malformed === undefined && products.length > 0) return products;
-  throw new OperatingError("PRODUCTS_MALFORMED", malformed === undefined ? `${name} names no product.` : `${name} names "${malformed}", which is no product of this source.`, {
-    next_step: `Separate products by commas, as in ${known.slice(0, 2).join(",")}; or unset ${name}.`,
-  });
+  throw new OperatingError(
+    "PRODUCTS_MALFORMED",
+    malformed === undefined
+      ? `${name} names no product.`
+      : `${name} names "${malformed}", which is no product of this source.`,
+    {
+      next_step: `Separate products by commas, as in ${known.slice(0, 2).join(",")}; or unset ${name}.`,
+    },
+  );
 }
 
 /** What came in: a message, or a page of missing trades whose filler waits to hear how many it brought. */
@@ -111,12 +140,20 @@ class Exchange implements Producer {
   /** Throws SOURCE_UNREACHABLE. A rate limit is an answer. */
   async probe(signal: AbortSignal): Promise<void> {
     const { rest_url, request_timeout_ms } = this.#options;
-    const { failure } = await get(rest_url + this.#protocol.rest.probe_path, { signal, timeout_ms: request_timeout_ms, clock: systemClock });
-    if (failure === null || failure.code === "RATE_LIMITED") return;
-    throw new OperatingError("SOURCE_UNREACHABLE", `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`, {
-      next_step: "Check the network, or start with --source simulated.",
-      is_retryable: true,
+    const { failure } = await get(rest_url + this.#protocol.rest.probe_path, {
+      signal,
+      timeout_ms: request_timeout_ms,
+      clock: systemClock,
     });
+    if (failure === null || failure.code === "RATE_LIMITED") return;
+    throw new OperatingError(
+      "SOURCE_UNREACHABLE",
+      `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`,
+      {
+        next_step: "Check the network, or start with --source simulated.",
+        is_retryable: true,
+      },
+    );
   }
 
   async *batches({ position, clock, signal, report }: ProducerContext): AsyncGenerator<Batch> {
@@ -152,7 +189,16 @@ class Exchange implements Producer {
     const { silent_after_ms } = this.#options.connection;
     if (this.#running === null) {
       const state = this.#failure === null ? "connecting" : "failed";
-      return { source, silent_after_ms, state, message: this.#failure, heard_at_us: null, reconnects: 0, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] };
+      return {
+        source,
+        silent_after_ms,
+        state,
+        message: this.#failure,
+        heard_at_us: null,
+        reconnects: 0,
+        missed: { open: 0, filled: 0, lost: 0 },
+        gaps: [],
+      };
     }
     const { feed, book } = this.#running;
     return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };
@@ -170,10 +216,12 @@ class Exchange implements Producer {
   }
 
   #tellSurprises(book: GapBook, report: (report: SourceReport) => void): void {
-    const warn = (code: string, message: string): void => report({ level: "warning", code, message: `${this.#protocol.title}: ${message}.` });
+    const warn = (code: string, message: string): void =>
+      report({ level: "warning", code, message: `${this.#protocol.title}: ${message}.` });
     const lost = book.takeLostAtOnce();
     if (lost.length > 0) warn("GAP_LOST", `trades are lost: ${listed(lost)}, because ${lost[0]?.reason ?? ""}`);
-    for (const { product, newest_id, id } of book.takeCountedAnew()) warn("COUNTED_ANEW", `${product}: after trade ${newest_id} came ${id}; it is counted from there`);
+    for (const { product, newest_id, id } of book.takeCountedAnew())
+      warn("COUNTED_ANEW", `${product}: after trade ${newest_id} came ${id}; it is counted from there`);
   }
 
   /** Enters what came into the book, in the order in which it goes to the log. */
@@ -192,7 +240,13 @@ class Exchange implements Producer {
     return [{ key: trades[0]?.product ?? source, source, payload: bytes, ingested_at_us: at_us }];
   }
 
-  #feed(arrivals: Arrivals<Came>, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal, connected: () => void): Feed {
+  #feed(
+    arrivals: Arrivals<Came>,
+    clock: Clock,
+    report: (report: SourceReport) => void,
+    signal: AbortSignal,
+    connected: () => void,
+  ): Feed {
     const { ws_url, products, connection, backoff, random, life_ms, overlap_ms } = this.#options;
     return new Feed({
       protocol: this.#protocol,
@@ -209,12 +263,19 @@ class Exchange implements Producer {
       room: () => arrivals.roomOrAbort(signal),
       message: (bytes, heard, at_us) => {
         const is_record = heard.kind === "trades" || heard.kind === "unknown";
-        if (is_record || heard.kind === "announced") arrivals.push({ kind: "message", size_bytes: is_record ? bytes.length : 0, at_us, bytes, heard });
+        if (is_record || heard.kind === "announced")
+          arrivals.push({ kind: "message", size_bytes: is_record ? bytes.length : 0, at_us, bytes, heard });
       },
     });
   }
 
-  #filler(arrivals: Arrivals<Came>, book: GapBook, clock: Clock, report: (report: SourceReport) => void, signal: AbortSignal): Filler {
+  #filler(
+    arrivals: Arrivals<Came>,
+    book: GapBook,
+    clock: Clock,
+    report: (report: SourceReport) => void,
+    signal: AbortSignal,
+  ): Filler {
     const { rest_url, backoff, random, request_timeout_ms, request_interval_ms, max_attempts } = this.#options;
     return new Filler({
       protocol: this.#protocol,
@@ -227,7 +288,14 @@ class Exchange implements Producer {
       interval_ms: request_interval_ms,
       max_attempts,
       report,
-      announced: (product, last_id) => arrivals.push({ kind: "message", size_bytes: 0, at_us: clock.now_us(), bytes: NOTHING, heard: { kind: "announced", product, last_id } }),
+      announced: (product, last_id) =>
+        arrivals.push({
+          kind: "message",
+          size_bytes: 0,
+          at_us: clock.now_us(),
+          bytes: NOTHING,
+          heard: { kind: "announced", product, last_id },
+        }),
       filled: async (page) => {
         await arrivals.roomOrAbort(signal);
         // What aborted before tells no listener.

@@ -43,7 +43,12 @@ export class Feed {
 
   status(): Pick<SourceStatus, "state" | "message" | "heard_at_us" | "reconnects"> {
     for (const connection of this.#connections) this.#noteHeard(connection);
-    return { state: this.#state, message: this.#message, heard_at_us: this.#heard_at_us, reconnects: Math.max(0, this.#readied - 1) };
+    return {
+      state: this.#state,
+      message: this.#message,
+      heard_at_us: this.#heard_at_us,
+      reconnects: Math.max(0, this.#readied - 1),
+    };
   }
 
   pause(): void {
@@ -106,7 +111,10 @@ export class Feed {
   }
 
   #connect(): Connection {
-    const connection = new Connection({ ...this.#options, refused: (product, reason) => this.#refused(product, reason) });
+    const connection = new Connection({
+      ...this.#options,
+      refused: (product, reason) => this.#refused(product, reason),
+    });
     this.#connections.add(connection);
     void this.#accompany(connection);
     return connection;
@@ -122,7 +130,8 @@ export class Feed {
   #isLive(connection: Connection, what: string): void {
     this.#readied += 1;
     this.#state = "live";
-    this.#message = connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source refuses`;
+    this.#message =
+      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source refuses`;
     const count = this.#options.products.length - connection.refused.length;
     this.#say("info", "CONNECTED", `${what}, ${count} products`);
   }
@@ -131,7 +140,11 @@ export class Feed {
     const delay_ms = this.#backoff.next_ms(ending.retry_after_ms);
     this.#state = "failed";
     this.#message = `${was_ready ? "the connection ended" : "no connection"}: ${ending.message}`;
-    this.#say("warning", was_ready ? "DISCONNECTED" : ending.code, `${this.#message}. Connecting again in ${Math.ceil(delay_ms / 1000)} s`);
+    this.#say(
+      "warning",
+      was_ready ? "DISCONNECTED" : ending.code,
+      `${this.#message}. Connecting again in ${Math.ceil(delay_ms / 1000)} s`,
+    );
     return delay_ms;
   }
 

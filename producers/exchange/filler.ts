@@ -82,14 +82,25 @@ export class Filler {
       const now_us = clock.now_us();
       this.#tellFound(book.settled(now_us));
       const asked = book.toAsk(protocol.rest.page_size);
-      for (const product of this.#progress.keys()) if (!asked.some((range) => range.product === product)) this.#progress.delete(product);
+      for (const product of this.#progress.keys())
+        if (!asked.some((range) => range.product === product)) this.#progress.delete(product);
       const [next] = asked
-        .map((range) => ({ range, due_us: Math.max(this.#ask_not_before_us, this.#progressOf(range.product).not_before_us) }))
+        .map((range) => ({
+          range,
+          due_us: Math.max(this.#ask_not_before_us, this.#progressOf(range.product).not_before_us),
+        }))
         .sort((a, b) => a.due_us - b.due_us);
       const [unchecked] = this.#unchecked;
       if (next !== undefined && next.due_us <= now_us) await this.#ask(next.range, signal);
       else if (unchecked !== undefined && this.#ask_not_before_us <= now_us) await this.#checkOne(unchecked, signal);
-      else await alarm.until(Math.min(next?.due_us ?? Infinity, unchecked === undefined ? Infinity : this.#ask_not_before_us, book.nextSettling_us()));
+      else
+        await alarm.until(
+          Math.min(
+            next?.due_us ?? Infinity,
+            unchecked === undefined ? Infinity : this.#ask_not_before_us,
+            book.nextSettling_us(),
+          ),
+        );
     }
   }
 
@@ -117,18 +128,33 @@ export class Filler {
     const { protocol, book, announced } = this.#options;
     const newest = book.newest(product);
     const first_id = (newest?.id ?? 0) + 1;
-    const answer = await this.#page({ product, first_id, last_id: first_id + protocol.rest.page_size - 1, cursor: newest?.cursor ?? null }, signal);
+    const answer = await this.#page(
+      { product, first_id, last_id: first_id + protocol.rest.page_size - 1, cursor: newest?.cursor ?? null },
+      signal,
+    );
     if (answer === null) return;
     this.#unchecked.delete(product);
-    if ("refusal" in answer) return this.#say("warning", "CHECK_REFUSED", `${product}: whether trades were missed cannot be asked: ${answer.refusal}`);
+    if ("refusal" in answer)
+      return this.#say(
+        "warning",
+        "CHECK_REFUSED",
+        `${product}: whether trades were missed cannot be asked: ${answer.refusal}`,
+      );
     const last_id = Math.max(0, ...answer.page.ids);
     if (last_id >= first_id) announced(product, last_id);
   }
 
   /** A page, or why the source refuses it; null where it could not be asked, or the signal aborted. */
-  async #page(asked: PageAsked, signal: AbortSignal): Promise<{ body: string; page: { ids: readonly number[]; cursor: string | null } } | { refusal: string } | null> {
+  async #page(
+    asked: PageAsked,
+    signal: AbortSignal,
+  ): Promise<{ body: string; page: { ids: readonly number[]; cursor: string | null } } | { refusal: string } | null> {
     const { protocol, rest_url, clock, request_timeout_ms, interval_ms } = this.#options;
-    const { body, failure } = await get(rest_url + protocol.rest.path(asked), { signal, timeout_ms: request_timeout_ms, clock });
+    const { body, failure } = await get(rest_url + protocol.rest.path(asked), {
+      signal,
+      timeout_ms: request_timeout_ms,
+      clock,
+    });
     if (signal.aborted) return null;
     this.#ask_not_before_us = clock.now_us() + interval_ms * 1000;
     if (failure?.code === "REFUSED") return { refusal: failure.message };
@@ -158,13 +184,22 @@ export class Filler {
     }
     this.#progress.delete(product);
     const count = book.lose(product, { first_id, last_id }, reason);
-    if (count > 0) this.#say("warning", "GAP_LOST", `${product}: ${count} trades between ${first_id} and ${last_id} are lost, because ${reason}`);
+    if (count > 0)
+      this.#say(
+        "warning",
+        "GAP_LOST",
+        `${product}: ${count} trades between ${first_id} and ${last_id} are lost, because ${reason}`,
+      );
   }
 
   #unreachable(code: string, reason: string, retry_after_ms: number | null): void {
     const delay_ms = this.#backoff.next_ms(retry_after_ms);
     this.#ask_not_before_us = this.#options.clock.now_us() + delay_ms * 1000;
-    this.#say("warning", code, `missing trades cannot be asked for: ${reason}. Asking again in ${Math.ceil(delay_ms / 1000)} s`);
+    this.#say(
+      "warning",
+      code,
+      `missing trades cannot be asked for: ${reason}. Asking again in ${Math.ceil(delay_ms / 1000)} s`,
+    );
   }
 
   #progressOf(product: string): Progress {
@@ -186,7 +221,11 @@ export class Filler {
 }
 
 /** Told by time, the trades before the missing ones come first: the next page is nearer. */
-function isOnTheWay({ ids, cursor }: { ids: readonly number[]; cursor: string | null }, { first_id }: IdRange, asked_from: string | null): boolean {
+function isOnTheWay(
+  { ids, cursor }: { ids: readonly number[]; cursor: string | null },
+  { first_id }: IdRange,
+  asked_from: string | null,
+): boolean {
   return cursor !== null && cursor !== asked_from && ids.length > 0 && Math.max(...ids) < first_id;
 }
 
@@ -208,6 +247,10 @@ const MAX_LISTED = 3;
 
 /** A few gaps by number, the others counted. */
 export function listed(gaps: readonly Gap[]): string {
-  const named = gaps.slice(0, MAX_LISTED).map(({ product, first_id, last_id }) => `${product} ${first_id === last_id ? first_id : `${first_id} to ${last_id}`}`);
+  const named = gaps
+    .slice(0, MAX_LISTED)
+    .map(
+      ({ product, first_id, last_id }) => `${product} ${first_id === last_id ? first_id : `${first_id} to ${last_id}`}`,
+    );
   return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} gaps more`] : [])].join(", ");
 }

@@ -60,7 +60,8 @@ export class GapBook {
     }
     for (const { product, found_at_us, cursor, missing } of saved.open) {
       if (!products.has(product)) continue;
-      for (const range of missing) this.#open.push({ ...range, product, found_at_us, cursor, is_suspicion: false, missing: [{ ...range }] });
+      for (const range of missing)
+        this.#open.push({ ...range, product, found_at_us, cursor, is_suspicion: false, missing: [{ ...range }] });
     }
     this.#recent = saved.lost;
     this.#lost_count = saved.lost_count;
@@ -75,8 +76,10 @@ export class GapBook {
       this.#newest.set(product, { id, cursor });
       return;
     }
-    if (newest !== undefined && id <= newest.id) return void (this.#came(product, id, () => true) || this.#cameAfterAll(product, id));
-    if (newest !== undefined && id > newest.id + 1) this.#suspect(product, { first_id: newest.id + 1, last_id: id - 1 }, newest.cursor, at_us);
+    if (newest !== undefined && id <= newest.id)
+      return void (this.#came(product, id, () => true) || this.#cameAfterAll(product, id));
+    if (newest !== undefined && id > newest.id + 1)
+      this.#suspect(product, { first_id: newest.id + 1, last_id: id - 1 }, newest.cursor, at_us);
     this.#newest.set(product, { id, cursor });
   }
 
@@ -101,7 +104,9 @@ export class GapBook {
   /** Suspicions that have not resolved in time become gaps, one per unbroken run of numbers, and are returned. */
   settled(now_us: number): Gap[] {
     const due = this.#open.filter((gap) => gap.is_suspicion && this.#settlesAt(gap) <= now_us);
-    const found = due.flatMap((gap) => gap.missing.map((range): OpenGap => ({ ...gap, ...range, is_suspicion: false, missing: [{ ...range }] })));
+    const found = due.flatMap((gap) =>
+      gap.missing.map((range): OpenGap => ({ ...gap, ...range, is_suspicion: false, missing: [{ ...range }] })),
+    );
     this.#open = [...this.#open.filter((gap) => !due.includes(gap)), ...found];
     return found.map(asGap);
   }
@@ -121,7 +126,11 @@ export class GapBook {
       by_product.set(product, { product, cursor, first_id: first.first_id, last_id: first.last_id });
     }
     for (const asked of by_product.values()) {
-      const last_id = Math.max(...this.#open.flatMap(({ product, missing, is_suspicion }) => (product === asked.product && !is_suspicion ? missing.map((range) => range.last_id) : [])));
+      const last_id = Math.max(
+        ...this.#open.flatMap(({ product, missing, is_suspicion }) =>
+          product === asked.product && !is_suspicion ? missing.map((range) => range.last_id) : [],
+        ),
+      );
       asked.last_id = Math.min(last_id, asked.first_id + page_size - 1);
     }
     return [...by_product.values()];
@@ -129,7 +138,9 @@ export class GapBook {
 
   /** How many of the numbers are missing, suspicions aside. */
   missingWithin(product: string, range: IdRange): number {
-    const inside = this.#open.filter((gap) => gap.product === product && !gap.is_suspicion).flatMap(({ missing }) => missing.flatMap((part) => common(part, range)));
+    const inside = this.#open
+      .filter((gap) => gap.product === product && !gap.is_suspicion)
+      .flatMap(({ missing }) => missing.flatMap((part) => common(part, range)));
     return count(inside);
   }
 
@@ -141,8 +152,15 @@ export class GapBook {
       if (lost.length === 0) continue;
       lost_count += count(lost);
       const { first_id, last_id, found_at_us } = gap;
-      const left = lost.reduce<IdRange[]>((parts, part) => parts.flatMap((whole) => without(whole, part)), [{ first_id, last_id }]);
-      const parts = left.map((part): OpenGap => ({ ...gap, ...part, missing: gap.missing.flatMap((missing) => common(missing, part)) }));
+      const left = lost.reduce<IdRange[]>(
+        (parts, part) => parts.flatMap((whole) => without(whole, part)),
+        [{ first_id, last_id }],
+      );
+      const parts = left.map((part): OpenGap => ({
+        ...gap,
+        ...part,
+        missing: gap.missing.flatMap((missing) => common(missing, part)),
+      }));
       this.#open = this.#open.flatMap((open) => (open === gap ? parts : [open]));
       for (const part of lost) this.#remember({ ...part, product, found_at_us, state: "lost", reason });
       for (const part of parts) this.#closeIfDone(part);
@@ -163,7 +181,9 @@ export class GapBook {
   }
 
   save(): SavedBook {
-    const products = [...this.#newest].map(([product, { id, cursor }]) => [product, cursor === null ? [id] : [id, cursor]] as const);
+    const products = [...this.#newest].map(
+      ([product, { id, cursor }]) => [product, cursor === null ? [id] : [id, cursor]] as const,
+    );
     return {
       products: Object.fromEntries(products) as SavedBook["products"],
       open: this.#open.map(({ product, found_at_us, cursor, missing }) => ({ product, found_at_us, cursor, missing })),
@@ -174,7 +194,8 @@ export class GapBook {
   }
 
   #came(product: string, id: number, isMeant: (gap: OpenGap) => boolean): boolean {
-    const isMissing = ({ missing }: OpenGap): boolean => missing.some(({ first_id, last_id }) => first_id <= id && id <= last_id);
+    const isMissing = ({ missing }: OpenGap): boolean =>
+      missing.some(({ first_id, last_id }) => first_id <= id && id <= last_id);
     const gap = this.#open.find((open) => open.product === product && isMissing(open) && isMeant(open));
     if (gap === undefined) return false;
     gap.missing = gap.missing.flatMap((range) => without(range, { first_id: id, last_id: id }));
@@ -186,10 +207,14 @@ export class GapBook {
   /** What was given up can still come, over the feed or in a page fetched for others. Known of the lost gaps that are remembered; a second copy counts nothing. */
   #cameAfterAll(product: string, id: number): boolean {
     const one = { first_id: id, last_id: id };
-    const gap = this.#recent.find((recent) => recent.state === "lost" && recent.product === product && common(recent, one).length > 0);
+    const gap = this.#recent.find(
+      (recent) => recent.state === "lost" && recent.product === product && common(recent, one).length > 0,
+    );
     if (gap === undefined) return false;
     const left = without(gap, one).map((range): Gap => ({ ...gap, ...range }));
-    this.#recent = this.#recent.flatMap((recent) => (recent === gap ? left : [recent])).slice(0, this.#limits.max_recent);
+    this.#recent = this.#recent
+      .flatMap((recent) => (recent === gap ? left : [recent]))
+      .slice(0, this.#limits.max_recent);
     this.#lost_count -= 1;
     this.#filled_count += 1;
     return true;
@@ -203,7 +228,9 @@ export class GapBook {
     // What is told by number is asked for from its end; what is told by time, from its beginning.
     const [kept, lost] = cursor === null ? cutFromEnd(range, kept_size) : cutFromStart(range, kept_size);
     if (kept_size < size) {
-      const reason = is_too_many ? `more than ${max_open} gaps were open at once` : `no more than ${max_gap} trades of a gap are asked for again`;
+      const reason = is_too_many
+        ? `more than ${max_open} gaps were open at once`
+        : `no more than ${max_gap} trades of a gap are asked for again`;
       const gap: Gap = { ...lost, product, found_at_us: at_us, state: "lost", reason };
       this.#remember(gap);
       this.#lost_at_once.push(gap);
@@ -250,12 +277,18 @@ function common(a: IdRange, b: IdRange): IdRange[] {
 
 function cutFromEnd({ first_id, last_id }: IdRange, kept_size: number): [kept: IdRange, lost: IdRange] {
   const kept_from = last_id - kept_size + 1;
-  return [{ first_id: kept_from, last_id }, { first_id, last_id: kept_from - 1 }];
+  return [
+    { first_id: kept_from, last_id },
+    { first_id, last_id: kept_from - 1 },
+  ];
 }
 
 function cutFromStart({ first_id, last_id }: IdRange, kept_size: number): [kept: IdRange, lost: IdRange] {
   const kept_to = first_id + kept_size - 1;
-  return [{ first_id, last_id: kept_to }, { first_id: kept_to + 1, last_id }];
+  return [
+    { first_id, last_id: kept_to },
+    { first_id: kept_to + 1, last_id },
+  ];
 }
 
 /** What is left of a range without another. */

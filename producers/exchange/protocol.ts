@@ -33,9 +33,7 @@ export interface PageAsked extends IdRange {
 }
 
 /** The trades that a REST body tells of, and where the next page begins. A body can also be an error with status 200. */
-export type PageRead =
-  | { ids: readonly number[]; cursor: string | null }
-  | { error: string; is_rate_limit: boolean };
+export type PageRead = { ids: readonly number[]; cursor: string | null } | { error: string; is_rate_limit: boolean };
 
 /** What differs between exchanges; everything else is shared. Pure: no state, no network. */
 export interface ExchangeProtocol {
@@ -93,5 +91,7 @@ export function parseObject(message: string): Record<string, unknown> | null {
 }
 
 export function asObject(value: unknown): Record<string, unknown> | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;
 }

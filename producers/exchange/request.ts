@@ -4,9 +4,7 @@ import type { Clock } from "../../src/clock.ts";
 /** A page of a thousand trades is 150 kB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
-export type Answer =
-  | { body: string; failure: null }
-  | { body: null; failure: Failure };
+export type Answer = { body: string; failure: null } | { body: null; failure: Failure };
 
 export interface Failure {
   /** RATE_LIMITED, BAD_STATUS, REFUSED, TIMED_OUT, CONNECTION_LOST, BODY_TOO_LARGE, BODY_NOT_TEXT */
@@ -19,11 +17,18 @@ export interface Failure {
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** One GET without retries; what went wrong is in the answer. Redirects are not followed. An abort reads like a time-out: look at the signal first. */
-export async function get(url: string, options: { signal: AbortSignal; timeout_ms: number; clock: Clock }): Promise<Answer> {
+export async function get(
+  url: string,
+  options: { signal: AbortSignal; timeout_ms: number; clock: Clock },
+): Promise<Answer> {
   const { timeout_ms, clock } = options;
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(timeout_ms)]);
   try {
-    const response = await fetch(url, { signal, redirect: "manual", headers: { accept: "application/json", "user-agent": "coinlake" } });
+    const response = await fetch(url, {
+      signal,
+      redirect: "manual",
+      headers: { accept: "application/json", "user-agent": "coinlake" },
+    });
     if (response.status !== 200) {
       const retry_after_ms = retryAfter_ms(response.headers.get("retry-after"), clock.now_us());
       await response.body?.cancel();
@@ -42,7 +47,8 @@ async function read(response: Response): Promise<Answer> {
   let size_bytes = 0;
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     size_bytes += chunk.length;
-    if (size_bytes > MAX_BODY_BYTES) return failed("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
+    if (size_bytes > MAX_BODY_BYTES)
+      return failed("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
     chunks.push(chunk);
   }
   try {

@@ -80,7 +80,11 @@ async function readTable(lines: AsyncIterable<Line[]>, fallback_ms: number): Pro
   }
   times.check();
   const first_ms = table.opens_ms.find((open_ms) => !Number.isNaN(open_ms)) ?? fallback_ms;
-  return { ...table, text: Buffer.concat(blocks), opens_ms: table.opens_ms.map((open_ms) => (Number.isNaN(open_ms) ? first_ms : open_ms)) };
+  return {
+    ...table,
+    text: Buffer.concat(blocks),
+    opens_ms: table.opens_ms.map((open_ms) => (Number.isNaN(open_ms) ? first_ms : open_ms)),
+  };
 }
 
 /** When the candle starts, in milliseconds, or null where the line is malformed. Throws TIME_OUT_OF_RANGE. */
@@ -181,7 +185,9 @@ function tickAt(table: Table, order: Uint32Array, { next, delay_ms }: Cursor): n
 }
 
 function tick(table: Table, index: number, { name, delay_ms }: Cursor): SourceRecord {
-  const [product = "", open_time = "", open, high, low, close, volume] = lineAt(table, index).toString("utf8").split(",");
+  const [product = "", open_time = "", open, high, low, close, volume] = lineAt(table, index)
+    .toString("utf8")
+    .split(",");
   const price = { open, high, low, close }[name] ?? "";
   const traded = name === "close" ? `,"volume":"${volume}"` : "";
   const at_ms = openAt(table, index) + delay_ms;

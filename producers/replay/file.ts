@@ -46,12 +46,18 @@ export async function inspect(file: string): Promise<{ size_bytes: number; modif
   try {
     found = await stat(file);
   } catch (error) {
-    const is_missing = error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+    const is_missing =
+      error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
     if (!is_missing) throw unreadableFile(file, error);
-    throw new OperatingError("FILE_NOT_FOUND", `There is no file ${file}.`, { next_step: "Check the path given to replay:FILE.", cause: error });
+    throw new OperatingError("FILE_NOT_FOUND", `There is no file ${file}.`, {
+      next_step: "Check the path given to replay:FILE.",
+      cause: error,
+    });
   }
   if (found.isDirectory()) {
-    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file.`, { next_step: "Name one of the files in it: replay:FILE." });
+    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file.`, {
+      next_step: "Name one of the files in it: replay:FILE.",
+    });
   }
   if (!found.isFile()) throw unreadableFile(file, new Error("it is no regular file"));
   if (found.size === 0) throw empty(file, { message: null });
@@ -76,15 +82,22 @@ function looksLikeRecords(file: string, first: Buffer): boolean {
 }
 
 function empty(file: string, damage: Damage): OperatingError {
-  const message = damage.message === null ? `${file} is empty.` : `${file} holds nothing that can be decompressed (${damage.message}).`;
+  const message =
+    damage.message === null
+      ? `${file} is empty.`
+      : `${file} holds nothing that can be decompressed (${damage.message}).`;
   return new OperatingError("FILE_EMPTY", message, { next_step: "Fetch or record the file again." });
 }
 
 function unknownFormat(file: string): OperatingError {
-  return new OperatingError("FORMAT_UNKNOWN", `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session.`, {
-    next_step:
-      'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',
-  });
+  return new OperatingError(
+    "FORMAT_UNKNOWN",
+    `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session.`,
+    {
+      next_step:
+        'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',
+    },
+  );
 }
 
 function unreadableFile(file: string, cause: unknown): OperatingError {

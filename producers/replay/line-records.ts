@@ -47,7 +47,12 @@ export async function openLineRecords(
   return { total, records: (from) => readRecords(readerOf(), again(), from, first_us ?? fallback_us) };
 }
 
-async function* readRecords(reader: LineReader, lines: AsyncIterable<Line[]>, from: number, start_us: number): AsyncGenerator<SourceRecord[]> {
+async function* readRecords(
+  reader: LineReader,
+  lines: AsyncIterable<Line[]>,
+  from: number,
+  start_us: number,
+): AsyncGenerator<SourceRecord[]> {
   let clock_us = start_us;
   let number = 0;
   let chunk: SourceRecord[] = [];

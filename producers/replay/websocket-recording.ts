@@ -41,7 +41,14 @@ function received({ bytes }: Line, source: string): TimedRecord | null {
   const time = head === undefined ? null : epochTime(time_text);
   if (head === undefined || time === null) return null;
   const payload = bytes.subarray(head.length);
-  return { key: productOf(payload) ?? source, source, payload, ingested_at_us: time.at_us, time_text, time_unit: time.unit };
+  return {
+    key: productOf(payload) ?? source,
+    source,
+    payload,
+    ingested_at_us: time.at_us,
+    time_text,
+    time_unit: time.unit,
+  };
 }
 
 function headOf(bytes: Buffer): string {
@@ -63,7 +70,12 @@ function productOf(payload: Buffer): string | null {
     return null;
   }
   const trade = fieldOf(message, "data") ?? message;
-  const named = [fieldOf(trade, "product_id"), fieldOf(trade, "s"), fieldOf(Array.isArray(trade) ? trade[0] : trade, "symbol"), Array.isArray(message) ? message.at(-1) : null];
+  const named = [
+    fieldOf(trade, "product_id"),
+    fieldOf(trade, "s"),
+    fieldOf(Array.isArray(trade) ? trade[0] : trade, "symbol"),
+    Array.isArray(message) ? message.at(-1) : null,
+  ];
   return named.find((product): product is string => typeof product === "string" && product !== "") ?? null;
 }
 

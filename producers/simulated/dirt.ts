@@ -60,7 +60,12 @@ const FAULTS: readonly Fault[] = [
   (quote) => [changed(quote, { current_price: `"${quote.price}"` })],
   (quote) => [changed(quote, { current_price: exponentText(quote.price) })],
   (quote) => [changed(quote, { sentiment: '{"votes":[1,2]}' })],
-  (quote) => [{ ...changed(quote, { market_cap: null, total_volume: null }), quote: { ...quote, market_cap: null, total_volume: null } }],
+  (quote) => [
+    {
+      ...changed(quote, { market_cap: null, total_volume: null }),
+      quote: { ...quote, market_cap: null, total_volume: null },
+    },
+  ],
   (quote) => [clean(quote), clean(quote)],
   (quote) => {
     const price = decimalText(Number(quote.price) * 1.01);
@@ -73,7 +78,8 @@ export function dirtyElements(market: Market, step: number): Element[] {
   const { seed, dirt_rate } = market.options;
   return market.quotes(step).flatMap((quote, index) => {
     if (uniform(seed, STREAM.element, step, index) >= dirt_rate) return [clean(quote)];
-    const fault = FAULTS[Math.floor(uniform(seed, STREAM.kind, step, index) * FAULTS.length)] ?? ((whole: Quote) => [clean(whole)]);
+    const fault =
+      FAULTS[Math.floor(uniform(seed, STREAM.kind, step, index) * FAULTS.length)] ?? ((whole: Quote) => [clean(whole)]);
     return fault(quote, market.ingestedAt_us(step), uniform(seed, STREAM.detail, step, index));
   });
 }
@@ -101,7 +107,8 @@ const PAGE_FAULTS: readonly PageFault[] = [
   },
   () => unusable(new Uint8Array(0), "empty_payload"),
   () => unusable(Buffer.from("[]"), "unrecognised_shape"),
-  () => unusable(Buffer.from('{"status":{"error_code":429,"error_message":"Too many requests"}}'), "unrecognised_shape"),
+  () =>
+    unusable(Buffer.from('{"status":{"error_code":429,"error_message":"Too many requests"}}'), "unrecognised_shape"),
 ];
 
 export function pageAt(market: Market, step: number): Page {

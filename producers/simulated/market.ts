@@ -132,13 +132,21 @@ export class Market {
       last_updated_us,
     };
     const percent = (before_usd: number): string => ((price_usd / before_usd - 1) * 100).toFixed(5);
-    const changes = { hour: percent(hour_ago_usd), day: percent(day_ago_usd), day_usd: (price_usd - day_ago_usd).toFixed(8) };
+    const changes = {
+      hour: percent(hour_ago_usd),
+      day: percent(day_ago_usd),
+      day_usd: (price_usd - day_ago_usd).toFixed(8),
+    };
     return { ...known, fields: fieldsOf(known, traits.supply, changes) };
   }
 }
 
 /** What the walk does not know (highs, lows, records) is null, as much of the real source often is. */
-function fieldsOf(known: Omit<Quote, "fields">, supply: number, changes: Record<"hour" | "day" | "day_usd", string>): Map<string, string> {
+function fieldsOf(
+  known: Omit<Quote, "fields">,
+  supply: number,
+  changes: Record<"hour" | "day" | "day_usd", string>,
+): Map<string, string> {
   return new Map([
     ["id", JSON.stringify(known.coin_id)],
     ["symbol", JSON.stringify(known.symbol)],
@@ -180,7 +188,10 @@ export function timeText(at_us: number): string {
 export function checkOptions({ seed, coins, interval_ms, dirt_rate, start_us }: MarketOptions): void {
   const rules: [boolean, string][] = [
     [Number.isInteger(seed), "seed must be an integer"],
-    [Number.isInteger(coins) && coins >= MIN_COINS && coins <= MAX_COINS, `coins must be an integer from ${MIN_COINS} to ${MAX_COINS}`],
+    [
+      Number.isInteger(coins) && coins >= MIN_COINS && coins <= MAX_COINS,
+      `coins must be an integer from ${MIN_COINS} to ${MAX_COINS}`,
+    ],
     [Number.isInteger(interval_ms) && interval_ms >= 1, "interval_ms must be an integer above 0"],
     [dirt_rate >= 0 && dirt_rate <= 1, "dirt_rate must lie between 0 and 1"],
     [Number.isInteger(start_us) && start_us % 1000 === 0, "start_us must be a whole number of milliseconds"],

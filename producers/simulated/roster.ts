@@ -11,7 +11,14 @@ export interface Coin {
   volatility: number;
 }
 
-const NAMED: readonly [id: string, symbol: string, name: string, price_usd: number, supply: number, volatility: number][] = [
+const NAMED: readonly [
+  id: string,
+  symbol: string,
+  name: string,
+  price_usd: number,
+  supply: number,
+  volatility: number,
+][] = [
   ["bitcoin", "btc", "Bitcoin", 67_000, 19_700_000, 1],
   ["ethereum", "eth", "Ethereum", 3_500, 120_100_000, 1.2],
   ["dogwifcoin", "wif", "dogwifhat", 2.1, 998_900_000, 2.6],
@@ -78,5 +85,12 @@ export function roster(coins: number): Coin[] {
 function invented(number: number): Coin {
   const digits = String(number).padStart(4, "0");
   const price_usd = 10 ** ((number % 9) - 5);
-  return { id: `simcoin-${digits}`, symbol: `sim${digits}`, name: `Simcoin ${number}`, price_usd, supply: 5e9 / price_usd / number, volatility: 1.5 };
+  return {
+    id: `simcoin-${digits}`,
+    symbol: `sim${digits}`,
+    name: `Simcoin ${number}`,
+    price_usd,
+    supply: 5e9 / price_usd / number,
+    volatility: 1.5,
+  };
 }

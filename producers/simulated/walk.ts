@@ -77,7 +77,9 @@ function crashOf(seed: number, coin: number, window: number, at_s: number): numb
   // Somebody who has just started a market sees one crash within minutes: the third coin's, in the first window.
   const is_first = window === 0 && coin === 2;
   if (!is_first && uniform(seed, stream, window, 0) >= CRASHES_PER_WINDOW) return 0;
-  const delay_s = is_first ? 180 + 120 * uniform(seed, stream, window, 1) : CRASH_WINDOW_S * uniform(seed, stream, window, 1);
+  const delay_s = is_first
+    ? 180 + 120 * uniform(seed, stream, window, 1)
+    : CRASH_WINDOW_S * uniform(seed, stream, window, 1);
   const fall_s = 60 + 180 * uniform(seed, stream, window, 2);
   const depth = 0.09 + 0.16 * uniform(seed, stream, window, 3);
   const age_s = at_s - window * CRASH_WINDOW_S - delay_s;

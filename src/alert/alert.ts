@@ -17,7 +17,9 @@ export const deliverySchema = z.strictObject({
 
 /** One episode of one rule on one subject: from the first tick for which the condition held to the one for which it did no longer. */
 export const alertSchema = z.strictObject({
-  id: z.string().describe("the same however often the ticks are judged: made of rule, subject and the place of the first tick"),
+  id: z
+    .string()
+    .describe("the same however often the ticks are judged: made of rule, subject and the place of the first tick"),
   rule_id: z.string(),
   rule_name: z.string().describe("as it was when it fired"),
   severity: severitySchema,
@@ -57,7 +59,14 @@ export interface AlertEvent {
 }
 
 /** Deterministic: judging the same tick again after a crash gives the same id, which the store refuses to hold twice. */
-export function alertId(rule: { id: string; revision: number; created_at: string }, subject: string, direction: Direction | null, place: string): string {
-  const hash = createHash("sha256").update(JSON.stringify([rule.id, rule.created_at, rule.revision, subject, direction, place]));
+export function alertId(
+  rule: { id: string; revision: number; created_at: string },
+  subject: string,
+  direction: Direction | null,
+  place: string,
+): string {
+  const hash = createHash("sha256").update(
+    JSON.stringify([rule.id, rule.created_at, rule.revision, subject, direction, place]),
+  );
   return `${rule.id}-${hash.digest("hex").slice(0, 20)}`;
 }

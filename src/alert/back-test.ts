@@ -14,18 +14,29 @@ const LISTED_ALERTS = 1_000;
  * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
  * that judges them as they come. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
  */
-export async function backTest(history: TickHistory, json: object, options: BackTestRange & { now_us: number }): Promise<BackTest> {
+export async function backTest(
+  history: TickHistory,
+  json: object,
+  options: BackTestRange & { now_us: number },
+): Promise<BackTest> {
   const rule = testedRule(json);
   const watch = Watch.over(rule);
   if (watch === null) {
-    throw new OperatingError("NOT_TESTABLE", `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`, {
-      next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
-    });
+    throw new OperatingError(
+      "NOT_TESTABLE",
+      `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`,
+      {
+        next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
+      },
+    );
   }
   const [from_us, to_us] = [timeOf("from", options.from), timeOf("to", options.to)];
   const judge = new Judge([watch]);
   const limit = options.limit ?? LISTED_ALERTS;
-  const range = { ...(from_us === null ? {} : { since_us: from_us - judge.history_us }), ...(to_us === null ? {} : { until_us: to_us }) };
+  const range = {
+    ...(from_us === null ? {} : { since_us: from_us - judge.history_us }),
+    ...(to_us === null ? {} : { until_us: to_us }),
+  };
   const fired = new Map<string, Alert>();
   const subjects = new Set<string>();
   let [ticks, count, first_us, last_us] = [0, 0, Infinity, -Infinity];
@@ -46,7 +57,8 @@ export async function backTest(history: TickHistory, json: object, options: Back
     await setImmediate();
   }
   // What is still open has counted on since it fired.
-  for (const [, { active }] of watch.states.changes()) if (active !== null && fired.has(active.id)) fired.set(active.id, active);
+  for (const [, { active }] of watch.states.changes())
+    if (active !== null && fired.has(active.id)) fired.set(active.id, active);
   const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...tested } = rule;
   return {
     rule: tested,
@@ -69,5 +81,7 @@ function timeOf(name: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   const at_ms = Date.parse(text);
   if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
-  throw new OperatingError("BAD_TIME", `${name}: "${text}" is no time.`, { next_step: "Write it as 2023-03-14T02:10:00Z." });
+  throw new OperatingError("BAD_TIME", `${name}: "${text}" is no time.`, {
+    next_step: "Write it as 2023-03-14T02:10:00Z.",
+  });
 }

@@ -24,7 +24,10 @@ export class StoredBook implements AlertBook {
   }
 
   getRule(id: string): StoredRule {
-    return this.store.rule(id) ?? missing("RULE", `rule "${id}"`, "List those there are with `npm run -s coinlake -- rules list`.");
+    return (
+      this.store.rule(id) ??
+      missing("RULE", `rule "${id}"`, "List those there are with `npm run -s coinlake -- rules list`.")
+    );
   }
 
   async createRule(json: unknown): Promise<StoredRule> {
@@ -33,7 +36,9 @@ export class StoredBook implements AlertBook {
     const outcome = await this.store.insertRule(rule, this.#now());
     if (typeof outcome === "object") throw noSuchSink(outcome.missing_sink);
     if (outcome === "exists") {
-      throw new OperatingError("RULE_EXISTS", `There is a rule "${rule.id}" already.`, { next_step: "Edit that one, or give the new one another id." });
+      throw new OperatingError("RULE_EXISTS", `There is a rule "${rule.id}" already.`, {
+        next_step: "Edit that one, or give the new one another id.",
+      });
     }
     this.rulesChanged();
     return this.getRule(rule.id);
@@ -56,35 +61,49 @@ export class StoredBook implements AlertBook {
   }
 
   listSinks(): SinkView[] {
-    return [{ id: PAGE_SINK, kind: "page", target: "the list of alerts and the event stream" }, ...this.store.sinks().map(viewOfSink)];
+    return [
+      { id: PAGE_SINK, kind: "page", target: "the list of alerts and the event stream" },
+      ...this.store.sinks().map(viewOfSink),
+    ];
   }
 
   async createSink(json: unknown): Promise<{ sink: SinkView; secret: string | null }> {
     const sink = parseSink(json);
     if ((await this.store.insertSink(sink)) === "exists") {
-      throw new OperatingError("SINK_EXISTS", `There is a sink "${sink.id}" already.`, { next_step: "Delete that one first, or give the new one another id." });
+      throw new OperatingError("SINK_EXISTS", `There is a sink "${sink.id}" already.`, {
+        next_step: "Delete that one first, or give the new one another id.",
+      });
     }
     return { sink: viewOfSink(sink), secret: sink.kind === "webhook" ? sink.secret : null };
   }
 
   async deleteSink(id: string): Promise<void> {
     const outcome = await this.store.deleteSink(id);
-    if (outcome === "missing") missing("SINK", `sink "${id}"`, "List those there are with `npm run -s coinlake -- rules sinks list`.");
+    if (outcome === "missing")
+      missing("SINK", `sink "${id}"`, "List those there are with `npm run -s coinlake -- rules sinks list`.");
     if (typeof outcome === "object") {
-      throw new OperatingError("SINK_IN_USE", `The rule "${outcome.used_by}" sends to the sink "${id}".`, { next_step: "Take it out of that rule first." });
+      throw new OperatingError("SINK_IN_USE", `The rule "${outcome.used_by}" sends to the sink "${id}".`, {
+        next_step: "Take it out of that rule first.",
+      });
     }
   }
 
   listAlerts(query: AlertQuery = {}): AlertPage {
     const limit = Math.max(1, Math.min(PAGE_LIMITS.most, Math.floor(query.limit ?? PAGE_LIMITS.default)));
-    const found = this.store.alerts(query, query.cursor === undefined ? Number.MAX_SAFE_INTEGER : seqOf(query.cursor), limit + 1);
+    const found = this.store.alerts(
+      query,
+      query.cursor === undefined ? Number.MAX_SAFE_INTEGER : seqOf(query.cursor),
+      limit + 1,
+    );
     const page = found.slice(0, limit);
     const last = page.at(-1);
     return { items: page.map(({ alert }) => alert), next: found.length > limit && last ? cursorOf(last.seq) : null };
   }
 
   getAlert(id: string): Alert & { deliveries: Delivery[] } {
-    const alert = this.store.alert(id) ?? missing("ALERT", `alert "${id}"`, "List those there are with `npm run -s coinlake -- alerts`.");
+    const alert =
+      this.store.alert(id) ??
+      missing("ALERT", `alert "${id}"`, "List those there are with `npm run -s coinlake -- alerts`.");
     return { ...alert, deliveries: this.store.deliveriesOf(id) };
   }
 
@@ -119,7 +138,12 @@ export class StoredBook implements AlertBook {
 
 /** What the store adds to a rule may come back with it: a rule that was read can be changed and written. */
 function withoutRecords(json: object): object {
-  const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...rule } = json as Partial<StoredRule>;
+  const {
+    revision: _revision,
+    created_at: _created_at,
+    updated_at: _updated_at,
+    ...rule
+  } = json as Partial<StoredRule>;
   return rule;
 }
 
@@ -138,5 +162,7 @@ function cursorOf(seq: number): string {
 function seqOf(cursor: string): number {
   const text = Buffer.from(cursor, "base64url").toString("utf8");
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new OperatingError("BAD_CURSOR", "The cursor is none that a page of alerts ended with.", { next_step: "Begin again without a cursor." });
+  throw new OperatingError("BAD_CURSOR", "The cursor is none that a page of alerts ended with.", {
+    next_step: "Begin again without a cursor.",
+  });
 }

@@ -55,7 +55,11 @@ export function alertsFile(folder: string): string {
 }
 
 /** Rules, sinks and alerts of a lake, without an engine; the pipeline's default rules are there from the first opening on. */
-export async function openAlertBook(folder: string, pipeline: Pick<Pipeline, "alerts">, clock: Clock): Promise<StoredBook> {
+export async function openAlertBook(
+  folder: string,
+  pipeline: Pick<Pipeline, "alerts">,
+  clock: Clock,
+): Promise<StoredBook> {
   return new StoredBook(await openStore(folder, pipeline, clock), clock);
 }
 
@@ -64,13 +68,20 @@ export async function openAlertBook(folder: string, pipeline: Pick<Pipeline, "al
  * source is asked: the engine is ready only seconds later, and what comes in between is to be judged as well. Throws
  * ALERTS_AHEAD_OF_LOG, which nobody can tell any more once the log has given its offsets out again.
  */
-export async function beginAlerts(folder: string, pipeline: Pick<Pipeline, "alerts" | "topic">, clock: Clock, log: Pick<Log, "bounds">, next: Offsets): Promise<void> {
+export async function beginAlerts(
+  folder: string,
+  pipeline: Pick<Pipeline, "alerts" | "topic">,
+  clock: Clock,
+  log: Pick<Log, "bounds">,
+  next: Offsets,
+): Promise<void> {
   const store = await openStore(folder, pipeline, clock);
   try {
     const judged = store.progress();
     for (const { partition, end } of await log.bounds(pipeline.topic.name)) {
       const place = `${pipeline.topic.name}/${partition}`;
-      if ((judged[place] ?? 0) > end) throw aheadOfLog(alertsFile(folder), `${place} ends at offset ${end}, but is judged up to ${judged[place]}`);
+      if ((judged[place] ?? 0) > end)
+        throw aheadOfLog(alertsFile(folder), `${place} ends at offset ${end}, but is judged up to ${judged[place]}`);
     }
     await store.begin(next, isoFromMicros(clock.now_us()));
   } finally {
@@ -79,9 +90,14 @@ export async function beginAlerts(folder: string, pipeline: Pick<Pipeline, "aler
 }
 
 function aheadOfLog(file: string, message: string): OperatingError {
-  return new OperatingError("ALERTS_AHEAD_OF_LOG", `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged.`, {
-    next_step: "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
-  });
+  return new OperatingError(
+    "ALERTS_AHEAD_OF_LOG",
+    `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged.`,
+    {
+      next_step:
+        "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
+    },
+  );
 }
 
 async function openStore(folder: string, { alerts }: Pick<Pipeline, "alerts">, clock: Clock): Promise<AlertStore> {
@@ -136,7 +152,12 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       store,
       clock: options.clock,
       limits: options.delivery,
-      gaveUp: (sink, message) => options.report({ level: "warning", code: "ALERT_NOT_DELIVERED", message: `An alert could not be delivered to the sink "${sink}": ${message}.` }),
+      gaveUp: (sink, message) =>
+        options.report({
+          level: "warning",
+          code: "ALERT_NOT_DELIVERED",
+          message: `An alert could not be delivered to the sink "${sink}": ${message}.`,
+        }),
       failed: (error) => options.report({ level: "warning", code: error.code, message: error.message }),
     });
     this.#unsubscribe = options.source.onAbsorbed((batch) => this.#take(batch));
@@ -267,7 +288,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** The tail begins where the tables stand, which may be before what was judged: its history is whole only past that. */
   async #reached(place: Offsets, signal: AbortSignal): Promise<void> {
-    const hasReached = () => Object.entries(place).every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);
+    const hasReached = () =>
+      Object.entries(place).every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);
     while (!signal.aborted && !hasReached()) await pause(this.clock, REACHED_LOOK_MS, signal);
   }
 
@@ -281,7 +303,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       if (this.#has(target)) return;
       for await (const ticks of this.#options.history.pages({ from: this.#next, before: target })) {
         const last = ticks.at(-1);
-        if (last !== undefined) await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
+        if (last !== undefined)
+          await this.#judgeBatch({ ticks, next: { [this.#partition(last.partition)]: last.offset + 1 } });
         await this.#commitIfDue(signal);
         if (signal.aborted) return;
       }
@@ -368,7 +391,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   /** What other processes have reported of jobs since; what was open at the start is no news. */
   #tellReported(is_first: boolean): void {
     const rules = this.store.rules().filter(({ condition }) => condition.kind === "failed");
-    const open = rules.flatMap(({ id }) => this.store.alerts({ rule: id, state: "active" }, Number.MAX_SAFE_INTEGER, MOST_OPEN_JOBS));
+    const open = rules.flatMap(({ id }) =>
+      this.store.alerts({ rule: id, state: "active" }, Number.MAX_SAFE_INTEGER, MOST_OPEN_JOBS),
+    );
     const before = this.#reported;
     this.#reported = new Map(open.map(({ alert }) => [alert.id, alert]));
     if (is_first) return;
@@ -396,8 +421,12 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   async #commit(signal: AbortSignal): Promise<void> {
     const now_us = this.clock.now_us();
-    const states = this.#watches.flatMap(({ rule, states: own }) => [...own.changes()].map(([subject, state]) => ({ rule, subject, state })));
-    const kept = await this.#patiently(signal, () => this.store.commit({ events: this.#events, states, next: this.#next, now_us }));
+    const states = this.#watches.flatMap(({ rule, states: own }) =>
+      [...own.changes()].map(([subject, state]) => ({ rule, subject, state })),
+    );
+    const kept = await this.#patiently(signal, () =>
+      this.store.commit({ events: this.#events, states, next: this.#next, now_us }),
+    );
     // Told to stop while it could not be written: the next start judges it again.
     if (kept === null) return;
     for (const { states: own } of this.#watches) own.madeDurable();
@@ -416,8 +445,10 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
     const { max_failures = FAILURES_IN_AN_HOUR } = this.#options;
     // Who never gives up waits for a person too, who repairs what is damaged beside the run.
-    const mayMend = (error: OperatingError): boolean => max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
-    const failed = ({ code, message }: OperatingError): void => this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
+    const mayMend = (error: OperatingError): boolean =>
+      max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
+    const failed = ({ code, message }: OperatingError): void =>
+      this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
     return patiently({ clock: this.clock, signal, most_failures: max_failures, mayMend, failed }, work);
   }
 

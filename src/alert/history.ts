@@ -44,7 +44,8 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
   const { columns } = pipeline.live;
   const table = over === "live" ? pipeline.books.accepted.replace(/^[^.]+/, "live") : pipeline.books.accepted;
   const sql = {
-    pages: (where: string) => `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*) from ${table} where ${where} group by all order by all`,
+    pages: (where: string) =>
+      `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*) from ${table} where ${where} group by all order by all`,
     page: (where: string) => `
       select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar, epoch_us(${columns.at}),
         epoch_us(ingested_at), log_partition, log_offset, element_index, ${columns.product}, ${columns.number}::varchar
@@ -66,14 +67,19 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
   };
 }
 
-function whereOf({ from, before, since_us, until_us }: TickRange, { live: { columns }, topic }: PipelineTables): string {
+function whereOf(
+  { from, before, since_us, until_us }: TickRange,
+  { live: { columns }, topic }: PipelineTables,
+): string {
   const conditions = [
     from === undefined ? "true" : `not (${inPartitions(from, topic.name)})`,
     before === undefined ? "true" : `(${inPartitions(before, topic.name)})`,
   ];
   // The date is the partition: with it whole files are passed over.
-  if (since_us !== undefined) conditions.push(`${columns.at} >= ${literal(since_us)} and ${columns.date} >= date '${dayOf(since_us)}'`);
-  if (until_us !== undefined) conditions.push(`${columns.at} < ${literal(until_us)} and ${columns.date} <= date '${dayOf(until_us)}'`);
+  if (since_us !== undefined)
+    conditions.push(`${columns.at} >= ${literal(since_us)} and ${columns.date} >= date '${dayOf(since_us)}'`);
+  if (until_us !== undefined)
+    conditions.push(`${columns.at} < ${literal(until_us)} and ${columns.date} <= date '${dayOf(until_us)}'`);
   return conditions.join(" and ");
 }
 
@@ -81,7 +87,9 @@ function whereOf({ from, before, since_us, until_us }: TickRange, { live: { colu
 function inPartitions(offsets: Offsets, topic: string): string {
   const parts = Object.entries(offsets).map(([name, next]) => {
     const slash = name.lastIndexOf("/");
-    return name.slice(0, slash) === topic ? `(log_partition = ${Number(name.slice(slash + 1))} and log_offset < ${next})` : "false";
+    return name.slice(0, slash) === topic
+      ? `(log_partition = ${Number(name.slice(slash + 1))} and log_offset < ${next})`
+      : "false";
   });
   return parts.length === 0 ? "false" : parts.join(" or ");
 }
@@ -103,7 +111,8 @@ function pagesOf(slices: readonly (string | null)[][], page_rows: number): strin
 }
 
 function tickOf(row: readonly (string | null)[]): Tick {
-  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, product, number] = row;
+  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, product, number] =
+    row;
   return {
     subject: subject ?? "",
     source: source ?? "",
@@ -120,7 +129,11 @@ function tickOf(row: readonly (string | null)[]): Tick {
 }
 
 /** The ticks that windows are made of after a restart: those before `before`, as far back as `span_us` from the newest of them. */
-export async function* windowPages(history: TickHistory, before: Offsets, span_us: number): AsyncIterable<readonly Tick[]> {
+export async function* windowPages(
+  history: TickHistory,
+  before: Offsets,
+  span_us: number,
+): AsyncIterable<readonly Tick[]> {
   const newest_us = await history.newest_us(before);
   if (newest_us === null) return;
   yield* history.pages({ before, since_us: newest_us - span_us });

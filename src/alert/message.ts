@@ -83,7 +83,12 @@ export function thresholdOf(condition: Condition): number | null {
 function figureBeyond(measure: number, threshold: number | null): string {
   for (let decimals = 2; ; decimals += 1) {
     const figure = measure.toLocaleString("en", { maximumFractionDigits: decimals });
-    if (decimals >= MOST_DECIMALS || threshold === null || figure !== threshold.toLocaleString("en", { maximumFractionDigits: decimals })) return figure;
+    if (
+      decimals >= MOST_DECIMALS ||
+      threshold === null ||
+      figure !== threshold.toLocaleString("en", { maximumFractionDigits: decimals })
+    )
+      return figure;
   }
 }
 

@@ -7,7 +7,11 @@ import type { StoredRule } from "./rule.ts";
  * says what is wrong with it. Subjects that the rule had before stay where the lake does not know them (any more). Throws what `resolve`
  * throws for the others.
  */
-export async function withSubjectIds(json: unknown, before: unknown, resolve: (given: string) => Promise<string>): Promise<unknown> {
+export async function withSubjectIds(
+  json: unknown,
+  before: unknown,
+  resolve: (given: string) => Promise<string>,
+): Promise<unknown> {
   if (typeof json !== "object" || json === null || !("subjects" in json) || !Array.isArray(json.subjects)) return json;
   const given: unknown[] = json.subjects;
   const kept = new Set(Array.isArray(before) ? before : []);
@@ -35,18 +39,26 @@ const NOT_MEANT = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT", "LAKE_EMPTY"]
  * The subject of the alerts that a filter asks for. Alerts are about subjects, sources, layers and jobs, and about subjects of the past: where
  * there are alerts about the text as given, these are meant; else the subject that it names; else the text. Throws AMBIGUOUS_SUBJECT.
  */
-export async function subjectOfAlerts(book: Pick<AlertBook, "listAlerts">, given: string, resolve: (given: string) => Promise<string>): Promise<string> {
+export async function subjectOfAlerts(
+  book: Pick<AlertBook, "listAlerts">,
+  given: string,
+  resolve: (given: string) => Promise<string>,
+): Promise<string> {
   if (book.listAlerts({ subject: given, limit: 1 }).items.length > 0) return given;
   try {
     return await resolve(given);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_SUBJECT" || error.code === "LAKE_EMPTY")) return given;
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_SUBJECT" || error.code === "LAKE_EMPTY"))
+      return given;
     throw error;
   }
 }
 
 /** Enabled rules with those of their subjects that are no id of `known`: about these they never fire. None where nothing is known yet. */
-export function rulesWithUnknownSubjects(rules: readonly StoredRule[], known: readonly { id: string }[]): { rule: string; subjects: string[]; unknown: string[] }[] {
+export function rulesWithUnknownSubjects(
+  rules: readonly StoredRule[],
+  known: readonly { id: string }[],
+): { rule: string; subjects: string[]; unknown: string[] }[] {
   if (known.length === 0) return [];
   const ids = new Set(known.map(({ id }) => id));
   return rules.flatMap(({ id, is_enabled, subjects }) => {

@@ -30,13 +30,18 @@ const change = z.strictObject({
   kind: z.literal("change"),
   direction: z.enum(["fall", "rise", "either"]),
   percent: percent(10_000).describe("strictly more than this many per cent of the highest (fall) or lowest (rise)"),
-  window_minutes: window_minutes.describe("against the highest or lowest of this many minutes up to and including the tick itself"),
+  window_minutes: window_minutes.describe(
+    "against the highest or lowest of this many minutes up to and including the tick itself",
+  ),
 });
 
 const crosses = z.strictObject({
   kind: z.literal("crosses"),
   direction: z.enum(["above", "below", "either"]),
-  level: z.string().regex(DECIMAL, "a decimal as text, such as \"20000\" or \"0.000012\"").describe("the tick before was not beyond it, this one is"),
+  level: z
+    .string()
+    .regex(DECIMAL, 'a decimal as text, such as "20000" or "0.000012"')
+    .describe("the tick before was not beyond it, this one is"),
 });
 
 const volume_spike = z.strictObject({
@@ -48,14 +53,21 @@ const volume_spike = z.strictObject({
 
 const volatility = z.strictObject({
   kind: z.literal("volatility"),
-  window_minutes: z.number().int().min(3).max(LONGEST_WINDOW_MINUTES).describe("ended minutes; half of them must have a return"),
-  percent: percent(1_000).describe("sample standard deviation of one-minute log returns, strictly above this many per cent"),
+  window_minutes: z
+    .number()
+    .int()
+    .min(3)
+    .max(LONGEST_WINDOW_MINUTES)
+    .describe("ended minutes; half of them must have a return"),
+  percent: percent(1_000).describe(
+    "sample standard deviation of one-minute log returns, strictly above this many per cent",
+  ),
 });
 
 const silent = z.strictObject({
   kind: z.literal("silent"),
   seconds: seconds.describe("no message of the source, heartbeats included, for longer than this"),
-  source: z.string().min(1).max(100).describe("a source by name, or \"all\" for each"),
+  source: z.string().min(1).max(100).describe('a source by name, or "all" for each'),
 });
 
 const lag = z.strictObject({
@@ -66,10 +78,22 @@ const lag = z.strictObject({
 
 const failed = z.strictObject({
   kind: z.literal("failed"),
-  job: z.string().min(1).max(100).describe("what runs beside the pipeline and reports how it went (`alerts report`), by name, or \"all\" for each"),
+  job: z
+    .string()
+    .min(1)
+    .max(100)
+    .describe('what runs beside the pipeline and reports how it went (`alerts report`), by name, or "all" for each'),
 });
 
-export const conditionSchema = z.discriminatedUnion("kind", [change, crosses, volume_spike, volatility, silent, lag, failed]);
+export const conditionSchema = z.discriminatedUnion("kind", [
+  change,
+  crosses,
+  volume_spike,
+  volatility,
+  silent,
+  lag,
+  failed,
+]);
 export type Condition = z.output<typeof conditionSchema>;
 
 /** Of the others, the subjects are sources, layers or jobs. */
@@ -86,16 +110,24 @@ const fields = z.strictObject({
   severity: severitySchema.default("warning"),
   subjects: z.union([z.literal("all"), z.array(z.string().min(1).max(200)).min(1).max(1_000)]).default("all"),
   condition: conditionSchema,
-  cooldown_seconds: z.number().int().min(0).max(604_800).default(0).describe("at least this long, in event time, between two alerts of one subject"),
+  cooldown_seconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(604_800)
+    .default(0)
+    .describe("at least this long, in event time, between two alerts of one subject"),
   hysteresis_percent: z
     .number()
     .min(0)
     .max(99)
     .refine((value) => /^\d+(\.\d{1,6})?$/.test(String(value)), "at most six decimals")
     .default(0)
-    .describe("an episode ends only when the measure is back inside the threshold by this many per cent of the threshold"),
+    .describe(
+      "an episode ends only when the measure is back inside the threshold by this many per cent of the threshold",
+    ),
   is_recovery_notified: z.boolean().default(true),
-  sinks: z.array(slug).max(20).default(["page"]).describe("ids of sinks; \"page\" is always there"),
+  sinks: z.array(slug).max(20).default(["page"]).describe('ids of sinks; "page" is always there'),
 });
 
 /** Beyond what a field alone can say. */
@@ -105,8 +137,14 @@ function checkTogether(rule: { condition: Condition; subjects: unknown }, contex
   if (condition.kind === "change" && condition.direction !== "rise" && condition.percent >= 100) {
     refuse(["condition", "percent"], "nothing falls by 100 per cent or more");
   }
-  if (condition.kind === "volume_spike" && (condition.baseline_windows + 1) * condition.window_minutes > LONGEST_BASELINE_MINUTES) {
-    refuse(["condition", "baseline_windows"], `window and baseline together may span at most ${LONGEST_BASELINE_MINUTES} minutes`);
+  if (
+    condition.kind === "volume_spike" &&
+    (condition.baseline_windows + 1) * condition.window_minutes > LONGEST_BASELINE_MINUTES
+  ) {
+    refuse(
+      ["condition", "baseline_windows"],
+      `window and baseline together may span at most ${LONGEST_BASELINE_MINUTES} minutes`,
+    );
   }
   if (!isOfTicks(condition) && rule.subjects !== "all") {
     refuse(["subjects"], `a rule of kind ${condition.kind} has no subjects but "all"`);
@@ -149,7 +187,13 @@ function checked<T>(parsed: { success: true; data: T } | { success: false; error
 function withTextLevel(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("condition" in json)) return json;
   const { condition } = json;
-  if (typeof condition !== "object" || condition === null || !("level" in condition) || typeof condition.level !== "number") return json;
+  if (
+    typeof condition !== "object" ||
+    condition === null ||
+    !("level" in condition) ||
+    typeof condition.level !== "number"
+  )
+    return json;
   return { ...json, condition: { ...condition, level: String(condition.level) } };
 }
 

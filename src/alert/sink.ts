@@ -7,7 +7,10 @@ export const PAGE_SINK = "page";
 
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
-const id = z.string().regex(SLUG, "lower-case letters, digits and hyphens, at most 64").refine((value) => value !== PAGE_SINK, "\"page\" is always there");
+const id = z
+  .string()
+  .regex(SLUG, "lower-case letters, digits and hyphens, at most 64")
+  .refine((value) => value !== PAGE_SINK, '"page" is always there');
 const url = z.url({ protocol: /^https?$/ }).max(2_000);
 
 /** Standard Webhooks: the secret is base64 of 24 to 64 bytes behind a prefix. */
@@ -17,13 +20,22 @@ const secret = z
   .refine((value) => isKeyLength(secretBytes(value).length), "24 to 64 bytes behind whsec_");
 
 /** For the operating system, which ends a text at a NUL. */
-const text = z.string().min(1).max(4_000).refine((value) => !value.includes("\0"), "no NUL character");
+const text = z
+  .string()
+  .min(1)
+  .max(4_000)
+  .refine((value) => !value.includes("\0"), "no NUL character");
 
 /** Where alerts go. URLs of chat tools are secrets, like keys: neither is ever shown again. */
 export const sinkSchema = z.discriminatedUnion("kind", [
   z.strictObject({ id, kind: z.literal("webhook"), url, secret }),
   z.strictObject({ id, kind: z.literal("slack"), url }),
-  z.strictObject({ id, kind: z.literal("command"), argv: z.array(text).min(1).max(100), timeout_ms: z.number().int().min(100).max(600_000).default(30_000) }),
+  z.strictObject({
+    id,
+    kind: z.literal("command"),
+    argv: z.array(text).min(1).max(100),
+    timeout_ms: z.number().int().min(100).max(600_000).default(30_000),
+  }),
   z.strictObject({ id, kind: z.literal("file"), path: text }),
 ]);
 export type Sink = z.output<typeof sinkSchema>;
@@ -38,8 +50,11 @@ export interface SinkView {
 
 /** Throws BAD_SINK that names the field. A webhook without a secret gets one. */
 export function parseSink(json: unknown): Sink {
-  const is_unsigned = typeof json === "object" && json !== null && "kind" in json && json.kind === "webhook" && !("secret" in json);
-  const parsed = sinkSchema.safeParse(is_unsigned ? { ...json, secret: `whsec_${randomBytes(32).toString("base64")}` } : json);
+  const is_unsigned =
+    typeof json === "object" && json !== null && "kind" in json && json.kind === "webhook" && !("secret" in json);
+  const parsed = sinkSchema.safeParse(
+    is_unsigned ? { ...json, secret: `whsec_${randomBytes(32).toString("base64")}` } : json,
+  );
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw badSink(`${issue?.path.join(".") || "the sink"}: ${issue?.message ?? "not valid"}`);

@@ -41,7 +41,15 @@ import {
 import { CheckedFile } from "./checked-file.ts";
 import { pathIn, type Root } from "./roots.ts";
 import { copyDatabase, filesOfLake } from "./stores.ts";
-import { COPIES_AT_ONCE, inGroups, MAX_BYTES_AT_ONCE, neededFiles, rootsOf, type NeededFile, type NeededFiles } from "./table-files.ts";
+import {
+  COPIES_AT_ONCE,
+  inGroups,
+  MAX_BYTES_AT_ONCE,
+  neededFiles,
+  rootsOf,
+  type NeededFile,
+  type NeededFiles,
+} from "./table-files.ts";
 
 export interface BackupRequest {
   lake: Lake;
@@ -154,7 +162,10 @@ class BackupRun {
         number: manifest.number,
         tables: taken.needed.tables.size,
         files: manifest.files.length,
-        size_bytes: [...manifest.files, ...manifest.stores.flatMap((store) => store.parts)].reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+        size_bytes: [...manifest.files, ...manifest.stores.flatMap((store) => store.parts)].reduce(
+          (sum, { size_bytes }) => sum + size_bytes,
+          0,
+        ),
         copied_files: files,
         copied_bytes: bytes,
         copied_parts: parts,
@@ -172,7 +183,8 @@ class BackupRun {
   /** Returns the numbers of the manifests there are. */
   async #openTarget(): Promise<number[]> {
     const { target, lake } = this.#request;
-    for await (const { location, size_bytes } of target.storage.list(target.root)) this.#present.set(location, size_bytes);
+    for await (const { location, size_bytes } of target.storage.list(target.root))
+      this.#present.set(location, size_bytes);
     if ((await readMarker(target)) === null) await writeMarker(target, idOf(lake));
     const numbers = await manifestNumbers(target);
     for (const { files, stores } of await newestManifests(target, numbers, KEPT_BACKUPS)) {
@@ -199,7 +211,8 @@ class BackupRun {
       for (const name of databases) {
         signal.throwIfAborted();
         if (name !== "catalog.db") await copyFresh(join(lake.folder, name), copyOf(name));
-        if (name === "log.db" && !coversRest(copyOf(name), needed, pipeline)) return this.#overtaken(attempt, "the log was pruned");
+        if (name === "log.db" && !coversRest(copyOf(name), needed, pipeline))
+          return this.#overtaken(attempt, "the log was pruned");
         stores.push({ path: name, parts: await this.#storeParts(copyOf(name)) });
       }
       for (const path of others) {
@@ -237,21 +250,34 @@ class BackupRun {
     const { pointers } = readCatalogFile(catalog_file);
     for (const { namespace, name, metadata_location } of pointers) {
       const identifier = { namespace: [namespace], name };
-      const is_of_pipeline = `${namespace}.${name}` === pipeline.bronze.table || Object.hasOwn(pipeline.books.tables, `${namespace}.${name}`);
+      const is_of_pipeline =
+        `${namespace}.${name}` === pipeline.bronze.table ||
+        Object.hasOwn(pipeline.books.tables, `${namespace}.${name}`);
       if (!is_of_pipeline) continue;
-      tables.push({ identifier, metadata_location, metadata: parseMetadata(await storage.read(metadata_location), metadata_location) });
+      tables.push({
+        identifier,
+        metadata_location,
+        metadata: parseMetadata(await storage.read(metadata_location), metadata_location),
+      });
     }
-    const absent = absentTables(tables.map(({ identifier }) => nameOfTable(identifier)), pipeline);
+    const absent = absentTables(
+      tables.map(({ identifier }) => nameOfTable(identifier)),
+      pipeline,
+    );
     const moment = chooseMoment(tables, pipeline, { made: [], unmade: absent, models_version: null });
     return moment !== null && moment.moving.length === 0;
   }
 
   #overtaken(attempt: number, why: string): null {
     if (attempt < MAX_ATTEMPTS) return null;
-    throw new OperatingError("BACKUP_OVERTAKEN", `The backup was overtaken ${attempt} times: ${why} before it was copied`, {
-      next_step: "Try again when the lake is written less; earlier backups are as they were.",
-      is_retryable: true,
-    });
+    throw new OperatingError(
+      "BACKUP_OVERTAKEN",
+      `The backup was overtaken ${attempt} times: ${why} before it was copied`,
+      {
+        next_step: "Try again when the lake is written less; earlier backups are as they were.",
+        is_retryable: true,
+      },
+    );
   }
 
   async #copyFiles({ files, checksums }: NeededFiles, roots: readonly Root[]): Promise<TableFile[]> {
@@ -271,13 +297,20 @@ class BackupRun {
   }
 
   /** Table files are immutable and their names unique: one of the same path and size is the same. */
-  async #copyFile({ location, size_bytes }: NeededFile, roots: readonly Root[], committed: string | undefined): Promise<TableFile> {
+  async #copyFile(
+    { location, size_bytes }: NeededFile,
+    roots: readonly Root[],
+    committed: string | undefined,
+  ): Promise<TableFile> {
     const { storage, target, step } = this.#request;
     const path = pathIn(roots, location);
     if (path === null) throw new TypeError(`${location} lies in no root`);
     const stored = locationOfFile(target, path);
     const known = this.#known.get(path);
-    const is_known = known !== undefined && this.#present.get(stored) === known.size_bytes && (size_bytes ?? known.size_bytes) === known.size_bytes;
+    const is_known =
+      known !== undefined &&
+      this.#present.get(stored) === known.size_bytes &&
+      (size_bytes ?? known.size_bytes) === known.size_bytes;
     if (is_known) return known;
     const source = new CheckedFile(storage, location, { size_bytes, sha256: committed ?? null });
     if (!(await this.#hasWhole(stored, source))) {
@@ -307,7 +340,8 @@ class BackupRun {
   /** What a killed run left cut off is replaced. */
   async #replace(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const { target } = this.#request;
-    if (this.#present.has(location)) await deleteOwnFiles({ storage: target.storage, warehouse: null }, target.root, [location]);
+    if (this.#present.has(location))
+      await deleteOwnFiles({ storage: target.storage, warehouse: null }, target.root, [location]);
     this.#present.delete(location);
     await target.storage.write(location, content);
   }
@@ -351,17 +385,37 @@ class BackupRun {
   #manifest(number: number, { roots, stores, files }: Taken): BackupManifest {
     const { lake, description, clock } = this.#request;
     const { moving_to: _unfinished, ...kept } = description;
-    return { format: 1, number, created_at: isoFromMicros(clock.now_us()), lake: { ...kept, name: lake.name }, warehouse: lake.warehouse, roots, stores, files };
+    return {
+      format: 1,
+      number,
+      created_at: isoFromMicros(clock.now_us()),
+      lake: { ...kept, name: lake.name },
+      warehouse: lake.warehouse,
+      roots,
+      stores,
+      files,
+    };
   }
 
   /** Manifests go first: what one names is there as long as it is. */
   async #removeOld(numbers: readonly number[], newest: BackupManifest): Promise<void> {
     const { target, step, signal } = this.#request;
     const kept = await newestManifests(target, numbers, KEPT_BACKUPS);
-    const needed = new Set(kept.flatMap(({ files, stores }) => [...files.map(({ path }) => locationOfFile(target, path)), ...stores.flatMap(({ parts }) => parts.map((part) => locationOfPart(target, part)))]));
+    const needed = new Set(
+      kept.flatMap(({ files, stores }) => [
+        ...files.map(({ path }) => locationOfFile(target, path)),
+        ...stores.flatMap(({ parts }) => parts.map((part) => locationOfPart(target, part))),
+      ]),
+    );
     const own = { storage: target.storage, warehouse: null, signal };
-    const manifests = numbers.filter((number) => number !== newest.number && !kept.some((each) => each.number === number));
-    await deleteOwnFiles(own, target.root, manifests.map((number) => locationOfManifest(target, number)));
+    const manifests = numbers.filter(
+      (number) => number !== newest.number && !kept.some((each) => each.number === number),
+    );
+    await deleteOwnFiles(
+      own,
+      target.root,
+      manifests.map((number) => locationOfManifest(target, number)),
+    );
     step("inside cleanup");
     const unneeded = [...this.#present.keys()].filter((location) => isOf(target, location) && !needed.has(location));
     await deleteOwnFiles(own, target.root, unneeded);
@@ -418,24 +472,39 @@ function unlessGone(error: unknown): null {
 }
 
 function targetNotEmpty(root: string): OperatingError {
-  return new OperatingError("BACKUP_TARGET_NOT_EMPTY", `${root} has files in it and is no backup`, { next_step: "Name an empty folder, or one that holds a backup of this lake." });
+  return new OperatingError("BACKUP_TARGET_NOT_EMPTY", `${root} has files in it and is no backup`, {
+    next_step: "Name an empty folder, or one that holds a backup of this lake.",
+  });
 }
 
 function anotherLake(root: string, lake: Lake): OperatingError {
-  return new OperatingError("BACKUP_OF_ANOTHER_LAKE", `${root} holds backups of another lake than "${lake.name}" (id ${lake.id})`, {
-    next_step: "Name another folder: each lake has its own, and a restored lake is another than the one that was backed up.",
-  });
+  return new OperatingError(
+    "BACKUP_OF_ANOTHER_LAKE",
+    `${root} holds backups of another lake than "${lake.name}" (id ${lake.id})`,
+    {
+      next_step:
+        "Name another folder: each lake has its own, and a restored lake is another than the one that was backed up.",
+    },
+  );
 }
 
 function fileMissing(cause: OperatingError): OperatingError {
-  return new OperatingError("TABLE_FILE_MISSING", `The lake cannot be backed up, because a snapshot names a file that is missing: ${cause.message}`, {
-    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
-    cause,
-  });
+  return new OperatingError(
+    "TABLE_FILE_MISSING",
+    `The lake cannot be backed up, because a snapshot names a file that is missing: ${cause.message}`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+      cause,
+    },
+  );
 }
 
 function databaseMissing({ folder }: Lake, name: string): OperatingError {
-  return new OperatingError("DATABASE_MISSING", `${join(folder, name)} is missing: a backup of this lake would not be whole`, {
-    next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
-  });
+  return new OperatingError(
+    "DATABASE_MISSING",
+    `${join(folder, name)} is missing: a backup of this lake would not be whole`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+    },
+  );
 }

@@ -49,7 +49,8 @@ export class CheckedFile {
     if (size_bytes !== null && digest.size_bytes !== size_bytes) {
       throw damaged(`${this.#location} has ${digest.size_bytes} bytes, and the table's metadata says ${size_bytes}`);
     }
-    if (sha256 !== null && digest.sha256 !== sha256) throw damaged(`${this.#location} is not as it was committed: its checksum differs`);
+    if (sha256 !== null && digest.sha256 !== sha256)
+      throw damaged(`${this.#location} is not as it was committed: its checksum differs`);
     this.#digest = digest;
   }
 }

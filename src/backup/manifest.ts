@@ -87,9 +87,13 @@ export async function readMarker({ storage, root }: BackupPlace): Promise<Marker
   } catch {
     // A marker that was cut off is reported below.
   }
-  throw new OperatingError("BACKUP_UNREADABLE", `${root}/${MARKER} does not describe a backup that this version can read`, {
-    next_step: "Delete that file if no backup was completed here, or name another folder.",
-  });
+  throw new OperatingError(
+    "BACKUP_UNREADABLE",
+    `${root}/${MARKER} does not describe a backup that this version can read`,
+    {
+      next_step: "Delete that file if no backup was completed here, or name another folder.",
+    },
+  );
 }
 
 export async function writeMarker({ storage, root }: BackupPlace, lake_id: string): Promise<void> {
@@ -125,7 +129,11 @@ export async function writeManifest(place: BackupPlace, manifest: BackupManifest
 }
 
 /** The complete manifests among the newest, the newest first; at most `count`. */
-export async function newestManifests(place: BackupPlace, numbers: readonly number[], count: number): Promise<BackupManifest[]> {
+export async function newestManifests(
+  place: BackupPlace,
+  numbers: readonly number[],
+  count: number,
+): Promise<BackupManifest[]> {
   const found: BackupManifest[] = [];
   for (const number of numbers.toReversed()) {
     if (found.length === count) break;

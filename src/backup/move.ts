@@ -50,7 +50,10 @@ export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolea
     refuseCopy(folder, from, description, is_copy);
     const to = realpathSync(folder);
     const superseded = await relocateIn(request, { description, from, to, present: to });
-    writeDescription(folder, describedAt(description, { id: is_copy ? randomUUID() : (description.id ?? randomUUID()), location: to }));
+    writeDescription(
+      folder,
+      describedAt(description, { id: is_copy ? randomUUID() : (description.id ?? randomUUID()), location: to }),
+    );
     syncFile(join(folder, "lake.json"));
     syncFolder(folder);
     await removeSuperseded(request.storage, superseded, warehouseIn(to));
@@ -81,14 +84,28 @@ export async function moveTo(request: MoveRequest, target: string): Promise<Move
       return { from, to: moved_to, tables: 0 };
     }
     if (isInside(target, folder)) throw targetInside(target, folder);
-    const staging = openStaging({ folder: target, source: `move ${description.id ?? ""} from ${from}`, activity: "move" });
+    const staging = openStaging({
+      folder: target,
+      source: `move ${description.id ?? ""} from ${from}`,
+      activity: "move",
+    });
     try {
       staging.begin();
       if (staging.is_resumed) emptyStaging(staging.folder);
       await copyInto(request, staging.folder, description);
-      const superseded = await relocateIn({ ...request, folder: staging.folder }, { description, from, to: staging.place, present: staging.folder });
-      await removeSuperseded(storageIn(request.storage, staging.place, staging.folder), superseded, warehouseIn(staging.place));
-      writeDescription(staging.folder, describedAt(description, { id: description.id ?? randomUUID(), location: staging.place }));
+      const superseded = await relocateIn(
+        { ...request, folder: staging.folder },
+        { description, from, to: staging.place, present: staging.folder },
+      );
+      await removeSuperseded(
+        storageIn(request.storage, staging.place, staging.folder),
+        superseded,
+        warehouseIn(staging.place),
+      );
+      writeDescription(
+        staging.folder,
+        describedAt(description, { id: description.id ?? randomUUID(), location: staging.place }),
+      );
       syncFile(join(staging.folder, "lake.json"));
       // From the rename on, this mark keeps everybody out of the old folder; before it, it says nothing.
       writeDescription(folder, { ...description, moving_to: staging.place });
@@ -119,7 +136,12 @@ function identified(folder: string): LakeDescription {
 
 function placeOf(folder: string, { id, location, warehouse }: LakeDescription): string {
   if (location !== undefined) return location;
-  return locationOf({ name: basename(folder), folder, identity: id === undefined ? null : { id, location: folder }, warehouse: warehouse ?? null });
+  return locationOf({
+    name: basename(folder),
+    folder,
+    identity: id === undefined ? null : { id, location: folder },
+    warehouse: warehouse ?? null,
+  });
 }
 
 function warehouseIn(folder: string): string {
@@ -131,7 +153,10 @@ function storageIn(storage: Storage, future: string, present: string): Relocated
 }
 
 /** Tables in S3 stay where they are. */
-async function relocateIn(request: MoveRequest, { description, from, to, present }: { description: LakeDescription; from: string; to: string; present: string }): Promise<Superseded[]> {
+async function relocateIn(
+  request: MoveRequest,
+  { description, from, to, present }: { description: LakeDescription; from: string; to: string; present: string },
+): Promise<Superseded[]> {
   const catalog_file = join(request.folder, "catalog.db");
   if (description.warehouse !== undefined || !existsSync(catalog_file)) return [];
   const storage = storageIn(request.storage, to, present);
@@ -149,16 +174,24 @@ async function relocateIn(request: MoveRequest, { description, from, to, present
 function refuseCopy(folder: string, from: string, { id, warehouse }: LakeDescription, is_copy: boolean): void {
   const is_original_there = existsSync(join(from, "lake.json")) && (id === undefined || idAt(from) === id);
   if (!is_original_there || (is_copy && warehouse === undefined)) return;
-  throw new OperatingError("LAKE_IS_A_COPY", `The lake at ${folder} is a copy of the one at ${from}, which still exists${warehouse === undefined ? "" : `; both have their tables in ${warehouse}`}`, {
-    next_step:
-      warehouse === undefined
-        ? "Add --copy to make it a lake with a new id, or delete the original first."
-        : "Delete the one that is not needed; for a second lake use `backup` and `restore`, which copy its tables.",
-  });
+  throw new OperatingError(
+    "LAKE_IS_A_COPY",
+    `The lake at ${folder} is a copy of the one at ${from}, which still exists${warehouse === undefined ? "" : `; both have their tables in ${warehouse}`}`,
+    {
+      next_step:
+        warehouse === undefined
+          ? "Add --copy to make it a lake with a new id, or delete the original first."
+          : "Delete the one that is not needed; for a second lake use `backup` and `restore`, which copy its tables.",
+    },
+  );
 }
 
 /** Table files never change, so the copy can share them. */
-async function copyInto({ folder, signal, progress }: MoveRequest, staging: string, { warehouse }: LakeDescription): Promise<void> {
+async function copyInto(
+  { folder, signal, progress }: MoveRequest,
+  staging: string,
+  { warehouse }: LakeDescription,
+): Promise<void> {
   const { databases, others } = filesOfLake(folder);
   for (const name of databases) {
     await copyDatabase(join(folder, name), join(staging, name));
@@ -190,7 +223,8 @@ function isLinked(from: string, to: string): boolean {
 }
 
 function emptyStaging(folder: string): void {
-  for (const name of readdirSync(folder)) if (!name.startsWith("owner.") && name !== MARKER) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of readdirSync(folder))
+    if (!name.startsWith("owner.") && name !== MARKER) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /** From its writer and from maintenance. */
@@ -201,7 +235,10 @@ function claimWhole(folder: string): { release(): void } {
     const claim = claimFolder(claimed, "move");
     if (claim === null) {
       for (const { release } of claims) release();
-      throw new OperatingError("LAKE_IN_USE", `The lake at ${folder} is in use by ${ownerOf(claimed)}`, { next_step: "Stop that process first.", is_retryable: true });
+      throw new OperatingError("LAKE_IN_USE", `The lake at ${folder} is in use by ${ownerOf(claimed)}`, {
+        next_step: "Stop that process first.",
+        is_retryable: true,
+      });
     }
     claims.push(claim);
   }
@@ -217,9 +254,13 @@ function onceOnly(work: () => void): () => void {
 }
 
 function nothingToMove(folder: string): OperatingError {
-  return new OperatingError("NOTHING_TO_MOVE", `The lake at ${folder} is in its own place`, { next_step: "Name the new data folder: `coinlake move NEW_PATH`." });
+  return new OperatingError("NOTHING_TO_MOVE", `The lake at ${folder} is in its own place`, {
+    next_step: "Name the new data folder: `coinlake move NEW_PATH`.",
+  });
 }
 
 function targetInside(target: string, folder: string): OperatingError {
-  return new OperatingError("TARGET_INSIDE", `${target} lies inside the lake's folder ${folder}`, { next_step: "Name a folder outside of it." });
+  return new OperatingError("TARGET_INSIDE", `${target} lies inside the lake's folder ${folder}`, {
+    next_step: "Name a folder outside of it.",
+  });
 }

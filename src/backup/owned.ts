@@ -14,7 +14,11 @@ export class OwnedStorage extends RelocatedStorage {
   readonly #record: Pick<Staging, "own" | "addOwn" | "removeOwn"> | null;
 
   /** Without a `record` all files are this run's: they lie in its own folder. */
-  constructor(storage: Storage, place: { future: string; present: string }, record: Pick<Staging, "own" | "addOwn" | "removeOwn"> | null) {
+  constructor(
+    storage: Storage,
+    place: { future: string; present: string },
+    record: Pick<Staging, "own" | "addOwn" | "removeOwn"> | null,
+  ) {
     super(storage, place);
     this.#warehouse = place.future;
     this.#record = record;

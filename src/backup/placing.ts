@@ -1,4 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, rmdirSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { replaceFileDurably, syncFolder } from "../durable-file.ts";
 import { OperatingError } from "../errors.ts";
@@ -121,12 +131,16 @@ function refuseForeign(folder: string, source: string): void {
   if (!existsSync(folder)) return;
   const marker = readMarker(folder);
   if (marker?.source === source) return;
-  const is_empty = readdirSync(folder).every((name) => name.startsWith("owner.") || (name.startsWith(MARKER) && marker === null));
+  const is_empty = readdirSync(folder).every(
+    (name) => name.startsWith("owner.") || (name.startsWith(MARKER) && marker === null),
+  );
   if (!is_empty) throw foreignLeftovers(folder);
 }
 
 function notEmpty(folder: string): OperatingError {
-  return new OperatingError("TARGET_NOT_EMPTY", `${folder} exists and is not empty`, { next_step: "Name another folder, or another lake with --lake: nothing is written over." });
+  return new OperatingError("TARGET_NOT_EMPTY", `${folder} exists and is not empty`, {
+    next_step: "Name another folder, or another lake with --lake: nothing is written over.",
+  });
 }
 
 function foreignLeftovers(folder: string): OperatingError {
@@ -136,5 +150,8 @@ function foreignLeftovers(folder: string): OperatingError {
 }
 
 function inUse(folder: string): OperatingError {
-  return new OperatingError("TARGET_IN_USE", `${folder} is being filled by ${ownerOf(folder)}`, { next_step: "Wait for that process, or name another target.", is_retryable: true });
+  return new OperatingError("TARGET_IN_USE", `${folder} is being filled by ${ownerOf(folder)}`, {
+    next_step: "Wait for that process, or name another target.",
+    is_retryable: true,
+  });
 }

@@ -3,7 +3,12 @@ import { MetadataFiles } from "../catalog/files.ts";
 import { nextVersion } from "../catalog/metadata/versions.ts";
 import { parseMetadata } from "../catalog/metadata/text.ts";
 import type { TableMetadata } from "../catalog/model.ts";
-import { readCatalogFile, replaceCatalogContent, type StoredChecksum, type StoredPointer } from "../catalog/sqlite/pointers.ts";
+import {
+  readCatalogFile,
+  replaceCatalogContent,
+  type StoredChecksum,
+  type StoredPointer,
+} from "../catalog/sqlite/pointers.ts";
 import { openRewriter, type Rewriter, type RewriterOptions } from "../engine/embedded/rewriter.ts";
 import { OperatingError } from "../errors.ts";
 import {
@@ -69,7 +74,10 @@ export async function relocateTables(relocation: Relocation): Promise<Superseded
     replaceCatalogContent(catalog_file, {
       pointers: moved,
       checksums: checksums === null ? null : await relocateChecksums(checksums, superseded, tables.written, relocation),
-      namespaces: namespaces.map(({ name, properties }) => ({ name, properties: relocateProperties(properties, locate) })),
+      namespaces: namespaces.map(({ name, properties }) => ({
+        name,
+        properties: relocateProperties(properties, locate),
+      })),
     });
     step("after relocation");
     progress?.(moving.length, moving.length);
@@ -87,7 +95,9 @@ async function relocateChecksums(
   { storage, locate }: Relocation,
 ): Promise<StoredChecksum[]> {
   const gone = new Set(superseded.flatMap(({ locations }) => locations.map(canonicalLocation)));
-  const kept = checksums.map((checksum) => ({ ...checksum, location: canonicalLocation(locate(checksum.location)) })).filter(({ location }) => !gone.has(location));
+  const kept = checksums
+    .map((checksum) => ({ ...checksum, location: canonicalLocation(locate(checksum.location)) }))
+    .filter(({ location }) => !gone.has(location));
   for (const location of written) {
     kept.push({ location: canonicalLocation(location), ...(await digestOf(storage, location)), taken_by: "commit" });
   }
@@ -162,7 +172,8 @@ class TableFiles {
     const { storage, locate } = this.#relocation;
     const bytes = await storage.read(locate(location));
     for (const manifest of manifestsIn(bytes)) {
-      if (!this.#manifests.has(manifest.location)) this.#manifests.set(manifest.location, await this.#relocateManifest(manifest.location));
+      if (!this.#manifests.has(manifest.location))
+        this.#manifests.set(manifest.location, await this.#relocateManifest(manifest.location));
     }
     const moved = `${this.#folder}/metadata/${name}-${randomUUID()}.avro`;
     await storage.write(moved, relocateManifestList(bytes, this.#manifests));
@@ -195,7 +206,9 @@ class TableFiles {
     const { storage, locate, present } = this.#relocation;
     const moved = `${this.#folder}/data/${randomUUID()}-deletes.parquet`;
     await storage.makeFolder(`${this.#folder}/data`);
-    const size_bytes = await (await this.#openRewriter()).relocateDeletes(present(locate(location)), present(moved), locate);
+    const size_bytes = await (
+      await this.#openRewriter()
+    ).relocateDeletes(present(locate(location)), present(moved), locate);
     await storage.sync(moved);
     this.written.push(moved);
     this.superseded.push(locate(location));
@@ -204,13 +217,21 @@ class TableFiles {
 }
 
 function unsupportedDeletes(location: string, file_format: string): OperatingError {
-  return new OperatingError("UNSUPPORTED_DELETES", `${location} holds row deletes in the format ${file_format}, whose locations cannot be rewritten`, {
-    next_step: "Compact its table with the engine that wrote it, expire the snapshots before that, then try again.",
-  });
+  return new OperatingError(
+    "UNSUPPORTED_DELETES",
+    `${location} holds row deletes in the format ${file_format}, whose locations cannot be rewritten`,
+    {
+      next_step: "Compact its table with the engine that wrote it, expire the snapshots before that, then try again.",
+    },
+  );
 }
 
 function cannotPlace(table: string, location: string): OperatingError {
-  return new OperatingError("TABLE_OUTSIDE_WAREHOUSE", `${table} has its metadata in the lake's warehouse and its location elsewhere: ${location}`, {
-    next_step: "Drop the table, or set its location to its folder in the warehouse, then try again.",
-  });
+  return new OperatingError(
+    "TABLE_OUTSIDE_WAREHOUSE",
+    `${table} has its metadata in the lake's warehouse and its location elsewhere: ${location}`,
+    {
+      next_step: "Drop the table, or set its location to its folder in the warehouse, then try again.",
+    },
+  );
 }

@@ -95,7 +95,11 @@ class Restoring {
     this.#staging = staging;
     this.#warehouse = request.warehouse ?? locationOfPath(join(staging.place, "warehouse"));
     const present = request.warehouse ?? locationOfPath(join(staging.folder, "warehouse"));
-    this.#storage = new OwnedStorage(request.storage, { future: this.#warehouse, present }, request.warehouse === null ? null : staging);
+    this.#storage = new OwnedStorage(
+      request.storage,
+      { future: this.#warehouse, present },
+      request.warehouse === null ? null : staging,
+    );
   }
 
   async all(): Promise<RestoreReport> {
@@ -149,7 +153,8 @@ class Restoring {
     const { folder, is_resumed } = this.#staging;
     if (!is_resumed) return;
     const kept = new Set(["warehouse", "owner.txt", MARKER]);
-    for (const name of readdirSync(folder)) if (!kept.has(name) && !name.startsWith("owner.db")) rmSync(join(folder, name), { recursive: true, force: true });
+    for (const name of readdirSync(folder))
+      if (!kept.has(name) && !name.startsWith("owner.db")) rmSync(join(folder, name), { recursive: true, force: true });
     const wanted = new Set(this.#manifest.files.map(({ path }) => canonicalLocation(`${this.#warehouse}/${path}`)));
     const unwanted: string[] = [];
     for await (const { location } of this.#storage.list(this.#warehouse)) {
@@ -192,7 +197,8 @@ class Restoring {
     mkdirSync(dirname(file), { recursive: true });
     const handle = await open(file, "w");
     try {
-      for (const part of parts) await handle.writeFile(await this.#read(locationOfPart(this.#request.source, part), part));
+      for (const part of parts)
+        await handle.writeFile(await this.#read(locationOfPart(this.#request.source, part), part));
       await handle.sync();
     } finally {
       await handle.close();
@@ -210,20 +216,26 @@ class Restoring {
       throw isMissing(error) ? damaged(`${location} is missing`) : error;
     }
     const { size_bytes, sha256: found } = digest.end();
-    if (size_bytes !== expected.size_bytes || found !== expected.sha256) throw damaged(`${location} differs from its checksum`);
+    if (size_bytes !== expected.size_bytes || found !== expected.sha256)
+      throw damaged(`${location} differs from its checksum`);
   }
 
   async #read(location: string, { sha256: expected, size_bytes }: Part): Promise<Uint8Array> {
     const bytes = await this.#request.source.storage.read(location).catch((error: unknown) => {
       throw isMissing(error) ? damaged(`${location} is missing`) : error;
     });
-    if (bytes.length !== size_bytes || sha256(bytes) !== expected) throw damaged(`${location} differs from its checksum`);
+    if (bytes.length !== size_bytes || sha256(bytes) !== expected)
+      throw damaged(`${location} differs from its checksum`);
     return bytes;
   }
 }
 
 /** Metadata with the old locations. */
-export async function removeSuperseded(storage: Storage, superseded: readonly Superseded[], warehouse: string): Promise<void> {
+export async function removeSuperseded(
+  storage: Storage,
+  superseded: readonly Superseded[],
+  warehouse: string,
+): Promise<void> {
   for (const { folder, locations } of superseded) await deleteOwnFiles({ storage, warehouse }, folder, locations);
 }
 
@@ -251,17 +263,24 @@ async function manifestOf({ source, number }: RestoreRequest): Promise<BackupMan
 }
 
 function notFound(message: string): OperatingError {
-  return new OperatingError("BACKUP_NOT_FOUND", message, { next_step: "Name the folder that `coinlake backup` wrote to; run it again if it was cut off." });
+  return new OperatingError("BACKUP_NOT_FOUND", message, {
+    next_step: "Name the folder that `coinlake backup` wrote to; run it again if it was cut off.",
+  });
 }
 
 function damaged(message: string): OperatingError {
   return new OperatingError("BACKUP_DAMAGED", `The backup is damaged: ${message}`, {
-    next_step: "Restore an earlier one with --backup NUMBER, or another copy of the backup; `coinlake backup` into an empty folder makes a new one.",
+    next_step:
+      "Restore an earlier one with --backup NUMBER, or another copy of the backup; `coinlake backup` into an empty folder makes a new one.",
   });
 }
 
 function warehouseNotEmpty(warehouse: string, found: string): OperatingError {
-  return new OperatingError("WAREHOUSE_NOT_EMPTY", `${warehouse} has files in it that this restore did not put there, such as ${found}`, {
-    next_step: "Name an empty folder of a bucket with --warehouse.",
-  });
+  return new OperatingError(
+    "WAREHOUSE_NOT_EMPTY",
+    `${warehouse} has files in it that this restore did not put there, such as ${found}`,
+    {
+      next_step: "Name an empty folder of a bucket with --warehouse.",
+    },
+  );
 }

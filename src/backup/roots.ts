@@ -13,7 +13,8 @@ export function pathIn(roots: readonly Root[], location: string): string | null 
   for (const { from, to } of roots) {
     const top = canonicalLocation(from).replace(/\/+$/, "");
     if (canonical === top) return to;
-    if (isInFolder(canonical, top)) return [to, canonical.slice(top.length + 1)].filter((part) => part !== "").join("/");
+    if (isInFolder(canonical, top))
+      return [to, canonical.slice(top.length + 1)].filter((part) => part !== "").join("/");
   }
   return null;
 }
@@ -22,7 +23,8 @@ export function pathIn(roots: readonly Root[], location: string): string | null 
 export function locatorOf(roots: readonly Root[], warehouse: string): (location: string) => string {
   return (location) => {
     // What already lies there is not moved again: an earlier run was cut off.
-    if (canonicalLocation(location) === canonicalLocation(warehouse) || isInFolder(location, warehouse)) return location;
+    if (canonicalLocation(location) === canonicalLocation(warehouse) || isInFolder(location, warehouse))
+      return location;
     const path = pathIn(roots, location);
     return path === null ? location : [warehouse, path].filter((part) => part !== "").join("/");
   };

@@ -13,7 +13,16 @@ export interface LakeFiles {
 }
 
 /** Made again by what needs them, or only about processes that run. */
-const LEFT_OUT = new Set(["lake.json", "owner.db", "owner.txt", "warehouse", "dbt", "maintenance", "source", "unfinished.json"]);
+const LEFT_OUT = new Set([
+  "lake.json",
+  "owner.db",
+  "owner.txt",
+  "warehouse",
+  "dbt",
+  "maintenance",
+  "source",
+  "unfinished.json",
+]);
 const LEFT_OUT_ENDINGS = /(?:-wal|-shm|-journal|\.tmp)$/;
 const FIRST = "catalog.db";
 const LAST = "log.db";
@@ -21,10 +30,14 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 /** Throws NOT_COPYABLE. */
 export function filesOfLake(folder: string): LakeFiles {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !LEFT_OUT.has(name) && !LEFT_OUT_ENDINGS.test(name));
+  const entries = readdirSync(folder, { withFileTypes: true }).filter(
+    ({ name }) => !LEFT_OUT.has(name) && !LEFT_OUT_ENDINGS.test(name),
+  );
   const databases = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".db")).map(({ name }) => name);
   const rank = (name: string): number => (name === FIRST ? 0 : name === LAST ? 2 : 1);
-  const others = entries.filter(({ name }) => !databases.includes(name)).flatMap((entry) => filesOf(folder, entry.name, entry));
+  const others = entries
+    .filter(({ name }) => !databases.includes(name))
+    .flatMap((entry) => filesOf(folder, entry.name, entry));
   return { databases: databases.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)), others: others.sort() };
 }
 
@@ -36,13 +49,21 @@ export function filesAt(folder: string, path: string): string[] {
 function filesOf(folder: string, path: string, entry: Dirent | Stats): string[] {
   if (entry.isFile()) return [path];
   if (!entry.isDirectory()) throw notCopyable(join(folder, path), entry.isSymbolicLink());
-  return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((below) => filesOf(folder, `${path}/${below.name}`, below));
+  return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((below) =>
+    filesOf(folder, `${path}/${below.name}`, below),
+  );
 }
 
 function notCopyable(path: string, is_link: boolean): OperatingError {
-  return new OperatingError("NOT_COPYABLE", `${path} is ${is_link ? "a symbolic link" : "neither a file nor a folder"}, and the copy of a lake would not hold it`, {
-    next_step: is_link ? "Put what it leads to in its place, or remove it, then try again." : "Remove it, then try again.",
-  });
+  return new OperatingError(
+    "NOT_COPYABLE",
+    `${path} is ${is_link ? "a symbolic link" : "neither a file nor a folder"}, and the copy of a lake would not hold it`,
+    {
+      next_step: is_link
+        ? "Put what it leads to in its place, or remove it, then try again."
+        : "Remove it, then try again.",
+    },
+  );
 }
 
 /**

@@ -51,17 +51,23 @@ export async function neededFiles(catalog_file: string, storage: Storage, signal
     });
     for (const [location, size_bytes] of manifests) add(location, size_bytes);
     await inGroups([...manifests.keys()], signal, async (manifest) => {
-      for (const { location, size_bytes, is_deleted } of filesIn(await storage.read(manifest))) if (!is_deleted) add(location, size_bytes);
+      for (const { location, size_bytes, is_deleted } of filesIn(await storage.read(manifest)))
+        if (!is_deleted) add(location, size_bytes);
     });
   }
-  return { files, tables, checksums: new Map((checksums ?? []).map(({ location, sha256: digest }) => [location, digest])) };
+  return {
+    files,
+    tables,
+    checksums: new Map((checksums ?? []).map(({ location, sha256: digest }) => [location, digest])),
+  };
 }
 
 /** The warehouse, and the folders of what lies elsewhere. */
 export function rootsOf({ files, tables }: NeededFiles, warehouse: string): Root[] {
   const roots: Root[] = [{ from: warehouse, to: "" }];
   const addRoot = (from: string): void => {
-    if (pathIn(roots, from) === null) roots.push({ from, to: `outside/${sha256(canonicalLocation(from)).slice(0, 12)}` });
+    if (pathIn(roots, from) === null)
+      roots.push({ from, to: `outside/${sha256(canonicalLocation(from)).slice(0, 12)}` });
   };
   for (const { location } of tables.values()) addRoot(location);
   for (const location of files.keys()) if (pathIn(roots, location) === null) addRoot(dirname(location));
@@ -77,7 +83,12 @@ export interface Grouping<T> {
 
 const READS: Grouping<unknown> = { at_once: READS_AT_ONCE, max_bytes: Infinity, sizeOf: () => 0 };
 
-export async function inGroups<T>(items: readonly T[], signal: AbortSignal, work: (item: T) => Promise<void>, grouping: Grouping<T> = READS): Promise<void> {
+export async function inGroups<T>(
+  items: readonly T[],
+  signal: AbortSignal,
+  work: (item: T) => Promise<void>,
+  grouping: Grouping<T> = READS,
+): Promise<void> {
   for (const group of groupsOf(items, grouping)) {
     signal.throwIfAborted();
     await Promise.all(group.map(work));

@@ -11,7 +11,17 @@ import { MetadataFiles } from "./files.ts";
 import { snapshotOf, type SortOrder } from "./metadata/draft.ts";
 import { freshMetadata } from "./metadata/fresh.ts";
 import { withoutFutureTimes } from "./metadata/times.ts";
-import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableCatalog, TableChange, TableIdentifier, TableMetadata } from "./model.ts";
+import type {
+  LoadedTable,
+  Long,
+  PartitionSpec,
+  Schema,
+  Snapshot,
+  TableCatalog,
+  TableChange,
+  TableIdentifier,
+  TableMetadata,
+} from "./model.ts";
 import { checkNamespaceName, checkTableName, folderName } from "./names.ts";
 import { deleteFiles, reasonToKeepFiles } from "./purge.ts";
 import type { CatalogStore } from "./store.ts";
@@ -137,7 +147,11 @@ export class Catalog implements TableCatalog {
     this.#checkNamespaceLocation(change.updates);
     const before = await this.#store.changeNamespaceProperties(namespace, { ...change, removals });
     const was_there = (name: string) => Object.hasOwn(before, name);
-    return { updated: Object.keys(change.updates), removed: removals.filter(was_there), missing: removals.filter((name) => !was_there(name)) };
+    return {
+      updated: Object.keys(change.updates),
+      removed: removals.filter(was_there),
+      missing: removals.filter((name) => !was_there(name)),
+    };
   }
 
   async dropNamespace(namespace: readonly string[]): Promise<void> {
@@ -176,7 +190,10 @@ export class Catalog implements TableCatalog {
    * For engines that a damaged metadata file would end: throws TABLE_DAMAGED unless those of the snapshot, by default the current
    * one, can be read.
    */
-  async inspect({ identifier, metadata }: LoadedTable, snapshot_id: Long | null = metadata["current-snapshot-id"]): Promise<void> {
+  async inspect(
+    { identifier, metadata }: LoadedTable,
+    snapshot_id: Long | null = metadata["current-snapshot-id"],
+  ): Promise<void> {
     const snapshot = snapshot_id === null ? undefined : snapshotOf(metadata, snapshot_id);
     if (snapshot !== undefined) await this.#inspect(nameOfTable(identifier), metadata, snapshot);
   }
@@ -187,7 +204,9 @@ export class Catalog implements TableCatalog {
     try {
       return this.#readable(await this.#committer.create(request.identifier, metadata));
     } catch (error) {
-      throw error instanceof OperatingError && error.code === "COMMIT_CONFLICT" ? tableExists(request.identifier) : error;
+      throw error instanceof OperatingError && error.code === "COMMIT_CONFLICT"
+        ? tableExists(request.identifier)
+        : error;
     }
   }
 
@@ -203,7 +222,10 @@ export class Catalog implements TableCatalog {
     const location = request.location?.replace(/\/+$/, "") || (await this.#newLocation(identifier));
     await this.#checkFolder(identifier, location);
     const properties = { ...request.properties, ...this.#store.table_properties };
-    const metadata = freshMetadata({ ...request, properties, location, uuid: randomUUID() }, Math.floor(this.#clock.now_us() / 1000));
+    const metadata = freshMetadata(
+      { ...request, properties, location, uuid: randomUUID() },
+      Math.floor(this.#clock.now_us() / 1000),
+    );
     checkUpdates([{ action: "set-properties", updates: metadata.properties }], null, location);
     await this.#storage.makeFolder(`${location}/data`);
     await this.#storage.makeFolder(`${location}/metadata`);
@@ -221,7 +243,11 @@ export class Catalog implements TableCatalog {
   }
 
   /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NO_SUCH_NAMESPACE, BAD_REQUEST. */
-  async registerTable(request: { identifier: TableIdentifier; metadata_location: string; is_overwriting?: boolean }): Promise<LoadedTable> {
+  async registerTable(request: {
+    identifier: TableIdentifier;
+    metadata_location: string;
+    is_overwriting?: boolean;
+  }): Promise<LoadedTable> {
     const { identifier, metadata_location } = request;
     checkTableName(identifier);
     checkBelow(metadata_location, this.#warehouse, "metadata file");
@@ -267,7 +293,11 @@ export class Catalog implements TableCatalog {
   #readable(table: LoadedTable): LoadedTable {
     const now_ms = Math.floor(this.#clock.now_us() / 1000);
     const known = this.#corrected.get(table.metadata);
-    if (known !== undefined && Number(known["last-updated-ms"]) <= now_ms && Number(table.metadata["last-updated-ms"]) > now_ms) {
+    if (
+      known !== undefined &&
+      Number(known["last-updated-ms"]) <= now_ms &&
+      Number(table.metadata["last-updated-ms"]) > now_ms
+    ) {
       return { ...table, metadata: known };
     }
     const metadata = withoutFutureTimes(table.metadata, now_ms, now_ms - OLDEST_TRANSACTION_MS);
@@ -323,10 +353,14 @@ export class Catalog implements TableCatalog {
 
   #warnOfFiles(identifier: TableIdentifier, reason: string, cause?: unknown): void {
     this.#warn(
-      new OperatingError("FILES_LEFT_BEHIND", `${nameOfTable(identifier)} is dropped, but files of it stay: ${reason}`, {
-        next_step: "Delete the folder by hand if nothing else needs it.",
-        cause,
-      }),
+      new OperatingError(
+        "FILES_LEFT_BEHIND",
+        `${nameOfTable(identifier)} is dropped, but files of it stay: ${reason}`,
+        {
+          next_step: "Delete the folder by hand if nothing else needs it.",
+          cause,
+        },
+      ),
     );
   }
 
@@ -336,7 +370,8 @@ export class Catalog implements TableCatalog {
    */
   async #newLocation({ namespace, name }: TableIdentifier): Promise<string> {
     const properties = await this.namespaceProperties(namespace);
-    const parent = properties["location"]?.replace(/\/+$/, "") ?? [this.#warehouse, ...namespace.map(folderName)].join("/");
+    const parent =
+      properties["location"]?.replace(/\/+$/, "") ?? [this.#warehouse, ...namespace.map(folderName)].join("/");
     return `${parent}/${folderName(name)}-${randomUUID().slice(0, 8)}`;
   }
 }

@@ -77,11 +77,16 @@ export class Committer {
       try {
         await this.#publish(staged);
       } catch (error) {
-        if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT" || attempt === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof OperatingError) || error.code !== "COMMIT_CONFLICT" || attempt === MAX_ATTEMPTS)
+          throw error;
         continue;
       }
       this.#startTidying(staged, changes);
-      return staged.map(({ identifier, location, next }) => ({ identifier, metadata_location: location, metadata: next }));
+      return staged.map(({ identifier, location, next }) => ({
+        identifier,
+        metadata_location: location,
+        metadata: next,
+      }));
     }
   }
 
@@ -114,7 +119,10 @@ export class Committer {
       const upgrade = updates.find(({ action }) => action === "upgrade-format-version");
       const version = upgrade === undefined ? undefined : integerIn(upgrade, "format-version");
       const empty = emptyMetadata(await this.#parts.locate(identifier), randomUUID(), version);
-      const creation = [...recordLogOffsets(updates, empty), { action: "set-properties", updates: store.table_properties }];
+      const creation = [
+        ...recordLogOffsets(updates, empty),
+        { action: "set-properties", updates: store.table_properties },
+      ];
       const next = applyUpdates(empty, creation, now_ms);
       await this.#checkLocations(identifier, updates, null, next.location);
       return { identifier, base: null, next };
@@ -131,13 +139,20 @@ export class Committer {
   /** Beside the writing of metadata: both must be on disk before the pointer moves. */
   async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
     const changed = prepared.flatMap(({ base, next }, index) => {
-      return base?.metadata === next ? [] : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
+      return base?.metadata === next
+        ? []
+        : [filesOfCommit(base?.metadata ?? null, next, changes[index]?.updates ?? [])];
     });
     await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
   }
 
   /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
-  async #checkLocations(identifier: TableIdentifier, updates: readonly Update[], before: string | null, after: string): Promise<void> {
+  async #checkLocations(
+    identifier: TableIdentifier,
+    updates: readonly Update[],
+    before: string | null,
+    after: string,
+  ): Promise<void> {
     if (before !== after) await this.#parts.checkFolder(identifier, after);
     checkUpdates(updates, before, after);
   }
@@ -151,7 +166,9 @@ export class Committer {
       for (const table of prepared) {
         const { base, next } = table;
         const is_unchanged = base !== null && base.metadata === next;
-        const location = is_unchanged ? base.location : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
+        const location = is_unchanged
+          ? base.location
+          : await this.#parts.files.write(next, base === null ? 0 : nextVersion(base.location));
         staged.push({ ...table, location });
       }
       await durable;
@@ -177,7 +194,10 @@ export class Committer {
     } catch (error) {
       if (error instanceof UnknownOutcome) throw error;
       if (!(error instanceof OperatingError)) {
-        throw new UnknownOutcome(`The commit to ${moved.map(({ identifier }) => nameOfTable(identifier)).join(", ")} got no answer: ${messageOf(error)}`, error);
+        throw new UnknownOutcome(
+          `The commit to ${moved.map(({ identifier }) => nameOfTable(identifier)).join(", ")} got no answer: ${messageOf(error)}`,
+          error,
+        );
       }
       await this.#discard(staged);
       throw error;
@@ -217,16 +237,27 @@ export class Committer {
 
   async #report(staged: readonly Staged[], changes: readonly TableChange[]): Promise<void> {
     const { committed, warn } = this.#parts;
-    const tables = staged.map((table, index) => ({ table, updates: changes[index]?.updates ?? [] })).filter(({ table }) => isMoved(table));
+    const tables = staged
+      .map((table, index) => ({ table, updates: changes[index]?.updates ?? [] }))
+      .filter(({ table }) => isMoved(table));
     try {
       await committed?.(tables.map(({ table, updates }) => committedTable(table, updates)));
     } catch (error) {
       const failed = `What follows a commit failed: ${messageOf(error)}`;
-      warn(new OperatingError("COMMIT_NOT_RECORDED", failed, { next_step: "The commit is valid; `verify --deep` completes the record.", cause: error }));
+      warn(
+        new OperatingError("COMMIT_NOT_RECORDED", failed, {
+          next_step: "The commit is valid; `verify --deep` completes the record.",
+          cause: error,
+        }),
+      );
     }
   }
 
-  async #delete(folder: string, locations: readonly string[], warehouse: string | null = this.#parts.warehouse): Promise<void> {
+  async #delete(
+    folder: string,
+    locations: readonly string[],
+    warehouse: string | null = this.#parts.warehouse,
+  ): Promise<void> {
     const { files } = this.#parts;
     for (const location of locations) {
       try {

@@ -9,7 +9,12 @@ import type { TableMetadata, Update } from "./model.ts";
  */
 
 /** Properties that direct writers to other folders. */
-const PATH_PROPERTIES = ["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
+const PATH_PROPERTIES = [
+  "write.data.path",
+  "write.metadata.path",
+  "write.object-storage.path",
+  "write.folder-storage.path",
+];
 
 /** Characters that engines misread in a location, or decode before they open it. */
 const UNSAFE_CHARACTERS = /[\p{Cc}\\%#?*[\]]/u;
@@ -70,12 +75,15 @@ export function checkMetadata(metadata: TableMetadata, metadata_location: string
 export function checkUpdates(updates: readonly Update[], before: string | null, after: string): void {
   const folders = before === null ? [after] : [before, after];
   const check = (location: unknown, what: string): void => {
-    if (!folders.some((folder) => typeof location === "string" && isBelow(location, folder))) checkBelow(location, after, what);
+    if (!folders.some((folder) => typeof location === "string" && isBelow(location, folder)))
+      checkBelow(location, after, what);
   };
   for (const update of updates) {
-    if (update.action === "add-snapshot") for (const [what, location] of listsOf(fieldsOf(update["snapshot"]))) check(location, what);
+    if (update.action === "add-snapshot")
+      for (const [what, location] of listsOf(fieldsOf(update["snapshot"]))) check(location, what);
     if (update.action === "set-statistics") check(fieldsOf(update["statistics"])["statistics-path"], "statistics file");
-    if (update.action === "set-partition-statistics") check(fieldsOf(update["partition-statistics"])["statistics-path"], "statistics file");
+    if (update.action === "set-partition-statistics")
+      check(fieldsOf(update["partition-statistics"])["statistics-path"], "statistics file");
     if (update.action === "set-properties") checkProperties(fieldsOf(update["updates"]), folders);
   }
 }
@@ -83,7 +91,8 @@ export function checkUpdates(updates: readonly Update[], before: string | null, 
 function checkProperties(properties: Readonly<Record<string, unknown>>, folders: readonly string[]): void {
   for (const name of PATH_PROPERTIES) {
     const location = properties[name];
-    if (location === undefined || folders.some((folder) => typeof location === "string" && isBelow(location, folder))) continue;
+    if (location === undefined || folders.some((folder) => typeof location === "string" && isBelow(location, folder)))
+      continue;
     checkBelow(location, folders.at(-1) ?? "", `property ${name}`);
   }
 }
@@ -93,7 +102,10 @@ function filesNamedIn(metadata: TableMetadata): [what: string, location: unknown
   const statistics = ["statistics", "partition-statistics"].flatMap((key) => (metadata[key] ?? []) as unknown[]);
   return [
     ...metadata.snapshots.flatMap((snapshot) => listsOf(fieldsOf(snapshot))),
-    ...metadata["metadata-log"].map((entry): [string, unknown] => ["entry of the metadata log", fieldsOf(entry)["metadata-file"]]),
+    ...metadata["metadata-log"].map((entry): [string, unknown] => [
+      "entry of the metadata log",
+      fieldsOf(entry)["metadata-file"],
+    ]),
     ...statistics.map((file): [string, unknown] => ["statistics file", fieldsOf(file)["statistics-path"]]),
   ];
 }

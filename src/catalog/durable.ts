@@ -22,21 +22,32 @@ export type MakeDurable = (files: CommittedFiles) => Promise<void>;
 const STATISTICS = ["statistics", "partition-statistics"] as const;
 
 /** The files of a commit, from the updates that lead from `base` to `next`. Pure. */
-export function filesOfCommit(base: TableMetadata | null, next: TableMetadata, updates: readonly Update[]): CommittedFiles {
+export function filesOfCommit(
+  base: TableMetadata | null,
+  next: TableMetadata,
+  updates: readonly Update[],
+): CommittedFiles {
   const added_ids = new Set<Long>();
   for (const update of updates) {
     if (update.action !== "add-snapshot") continue;
     const { "snapshot-id": id } = update["snapshot"] as { "snapshot-id": Long };
     added_ids.add(canonicalLong(id));
   }
-  const statistics = updates.flatMap((update) => STATISTICS.map((key) => (update.action === `set-${key}` ? update[key] : undefined)));
+  const statistics = updates.flatMap((update) =>
+    STATISTICS.map((key) => (update.action === `set-${key}` ? update[key] : undefined)),
+  );
   return { base, next, added_ids, other_files: statistics.flatMap(statisticsPath) };
 }
 
 /** Everything that a table refers to which is registered by its metadata file. Pure. */
 export function filesOfTable(metadata: TableMetadata, metadata_location: string): CommittedFiles {
   const statistics = STATISTICS.flatMap((key) => (metadata[key] ?? []) as JsonObject[]);
-  return { base: null, next: metadata, added_ids: new Set(), other_files: [metadata_location, ...statistics.flatMap(statisticsPath)] };
+  return {
+    base: null,
+    next: metadata,
+    added_ids: new Set(),
+    other_files: [metadata_location, ...statistics.flatMap(statisticsPath)],
+  };
 }
 
 function statisticsPath(statistics: unknown): string[] {

@@ -18,7 +18,10 @@ export function tableNamed(name: string): TableIdentifier {
 }
 
 export function badRequest(message: string, cause?: unknown): OperatingError {
-  return new OperatingError("BAD_REQUEST", message, { next_step: "Correct the request; trying it again unchanged cannot help.", cause });
+  return new OperatingError("BAD_REQUEST", message, {
+    next_step: "Correct the request; trying it again unchanged cannot help.",
+    cause,
+  });
 }
 
 export function unsupported(message: string): OperatingError {
@@ -57,5 +60,8 @@ export function namespaceNotEmpty(namespace: readonly string[]): OperatingError 
 
 /** Nothing was published. */
 export function commitConflict(message: string): OperatingError {
-  return new OperatingError("COMMIT_CONFLICT", message, { next_step: "Load the table again and retry the commit.", is_retryable: true });
+  return new OperatingError("COMMIT_CONFLICT", message, {
+    next_step: "Load the table again and retry the commit.",
+    is_retryable: true,
+  });
 }

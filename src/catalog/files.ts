@@ -70,7 +70,10 @@ export class MetadataFiles {
   }
 
   /** Deletes a file of the table whose folder is given. False where the file lies elsewhere, and stays. */
-  async delete(location: string, { folder, warehouse }: { folder: string; warehouse: string | null }): Promise<boolean> {
+  async delete(
+    location: string,
+    { folder, warehouse }: { folder: string; warehouse: string | null },
+  ): Promise<boolean> {
     this.forget(location);
     return (await deleteOwnFiles({ storage: this.#storage, warehouse }, folder, [location])).length === 0;
   }

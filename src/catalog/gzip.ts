@@ -15,8 +15,14 @@ import { constants, crc32, deflateRawSync } from "node:zlib";
 export function gzipMember(parts: readonly Uint8Array[]): Uint8Array {
   const members = parts.map(partOf);
   const trailer = Buffer.alloc(8);
-  trailer.writeUInt32LE(members.reduce((sum, { crc, shift }) => (multiply(shift, sum) ^ crc) >>> 0, 0), 0);
-  trailer.writeUInt32LE(parts.reduce((total, { length }) => (total + length) % 2 ** 32, 0), 4);
+  trailer.writeUInt32LE(
+    members.reduce((sum, { crc, shift }) => (multiply(shift, sum) ^ crc) >>> 0, 0),
+    0,
+  );
+  trailer.writeUInt32LE(
+    parts.reduce((total, { length }) => (total + length) % 2 ** 32, 0),
+    4,
+  );
   return Buffer.concat([HEADER, ...members.map(({ deflated }) => deflated), LAST_BLOCK, trailer]);
 }
 
@@ -38,7 +44,9 @@ function partOf(bytes: Uint8Array): Part {
   let part = known_parts.get(bytes);
   if (part === undefined) {
     // A copy: the result of zlib is a view of a larger buffer, all of which would be kept with it.
-    const deflated = new Uint8Array(deflateRawSync(bytes, { level: constants.Z_BEST_SPEED, finishFlush: constants.Z_FULL_FLUSH }));
+    const deflated = new Uint8Array(
+      deflateRawSync(bytes, { level: constants.Z_BEST_SPEED, finishFlush: constants.Z_FULL_FLUSH }),
+    );
     part = { deflated, crc: crc32(bytes), shift: shiftOf(bytes.length) };
     known_parts.set(bytes, part);
   }

@@ -18,10 +18,14 @@ const INTEGER = /^-?\d+$/;
 export function parseJson(text: string): unknown {
   if (!LONG_INTEGER.test(text)) return JSON.parse(text);
   return LOSSLESS.parse(text, (_key, value, { source }) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && INTEGER.test(source) ? BigInt(source) : value,
+    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && INTEGER.test(source)
+      ? BigInt(source)
+      : value,
   );
 }
 
 export function formatJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? LOSSLESS.rawJSON(item.toString()) : item));
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === "bigint" ? LOSSLESS.rawJSON(item.toString()) : item,
+  );
 }

@@ -19,7 +19,8 @@ export function checkTableName({ name }: TableIdentifier): void {
 /** Throws BAD_REQUEST. */
 export function checkNamespaceName(namespace: readonly string[]): void {
   if (namespace.length === 0) throw badRequest("Invalid namespace: it has no levels");
-  if (namespace.length > MAX_NAMESPACE_LEVELS) throw badRequest(`Invalid namespace: it has more than ${MAX_NAMESPACE_LEVELS} levels`);
+  if (namespace.length > MAX_NAMESPACE_LEVELS)
+    throw badRequest(`Invalid namespace: it has more than ${MAX_NAMESPACE_LEVELS} levels`);
   for (const level of namespace) checkName(level, "namespace");
 }
 

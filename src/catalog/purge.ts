@@ -16,7 +16,8 @@ export async function reasonToKeepFiles(
   if (properties["gc.enabled"] === "false") return "its property gc.enabled is false";
   if (!isBelow(location, warehouse)) return `its folder ${location} is not inside the warehouse ${warehouse}`;
   for await (const other of others) {
-    if (overlaps(location, other.folder)) return `its folder ${location} overlaps that of ${other.table}, ${other.folder}`;
+    if (overlaps(location, other.folder))
+      return `its folder ${location} overlaps that of ${other.table}, ${other.folder}`;
   }
   return null;
 }

@@ -40,7 +40,9 @@ const CONFIG_ROUTE: Route = {
   method: "GET",
   path: "config",
   async handle() {
-    const endpoints = ROUTES.filter((route) => route.is_listed !== false).map((route) => `${route.method} /v1/{prefix}/${route.path}`);
+    const endpoints = ROUTES.filter((route) => route.is_listed !== false).map(
+      (route) => `${route.method} /v1/{prefix}/${route.path}`,
+    );
     return { status: 200, body: { defaults: {}, overrides: {}, endpoints } };
   },
 };
@@ -48,7 +50,8 @@ const CONFIG_ROUTE: Route = {
 /** Iceberg's REST catalog over HTTP. Throws PORT_TAKEN, PORT_REFUSED. */
 export async function startCatalogServer(options: CatalogServerOptions): Promise<CatalogServer> {
   const host = options.host ?? "127.0.0.1";
-  const onError = options.onError ?? ((error) => process.emitWarning(`The catalog failed to answer: ${messageOf(error)}`));
+  const onError =
+    options.onError ?? ((error) => process.emitWarning(`The catalog failed to answer: ${messageOf(error)}`));
   const token = options.token ?? null;
   const router = new Router([CONFIG_ROUTE, ...ROUTES]);
   const answer = async (request: IncomingMessage): Promise<Answer> => {
@@ -67,12 +70,15 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
     if (!request.complete) response.setHeader("connection", "close");
     send(response, given, request.method === "HEAD");
   };
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS, noDelay: true }, (request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      onError(error);
-      response.destroy();
-    });
-  });
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS, noDelay: true },
+    (request, response) => {
+      serve(request, response).catch((error: unknown) => {
+        onError(error);
+        response.destroy();
+      });
+    },
+  );
   const listening = await listen(server, {
     name: "The catalog",
     host,

@@ -7,7 +7,8 @@ import type { Long } from "./model.ts";
 export type JsonObject = Record<string, unknown>;
 
 export function asObject(value: unknown, what: string): JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badRequest(`${what} must be a JSON object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw badRequest(`${what} must be a JSON object`);
   return value as JsonObject;
 }
 

@@ -20,11 +20,17 @@ export const BACKUP_ENGINE = { memory_limit_mb: 256, threads: 2 };
 export function backupPlace(typed: string, data_folder: string): BackupPlace {
   if (!isS3(typed)) return { storage: new FileStorage(), root: locationOfPath(resolve(typed)) };
   objectOfLocation(typed);
-  return { storage: new S3Storage(s3SettingsFrom(environmentIn(data_folder))), root: typed.replace(/^s3a:/, "s3:").replace(/\/+$/, "") };
+  return {
+    storage: new S3Storage(s3SettingsFrom(environmentIn(data_folder))),
+    root: typed.replace(/^s3a:/, "s3:").replace(/\/+$/, ""),
+  };
 }
 
 /** The storage of a lake's tables, and how engines reach them. */
-export function tableStorage(warehouse: string | null, data_folder: string): { storage: Storage; s3: S3Settings | null } {
+export function tableStorage(
+  warehouse: string | null,
+  data_folder: string,
+): { storage: Storage; s3: S3Settings | null } {
   if (warehouse === null || !isS3(warehouse)) return { storage: new FileStorage(), s3: null };
   const s3 = s3SettingsFrom(environmentIn(data_folder));
   return { storage: new S3Storage(s3), s3 };

@@ -34,20 +34,39 @@ export interface CarrierOptions {
   committed(commit: IngestCommit): void;
 }
 
-export async function openCarrier(open: OpenLake, { pipeline, bronzeJob, step, report, stalled, committed }: CarrierOptions): Promise<Carrier> {
+export async function openCarrier(
+  open: OpenLake,
+  { pipeline, bronzeJob, step, report, stalled, committed }: CarrierOptions,
+): Promise<Carrier> {
   if (open.cluster !== null) {
     const { StreamIngest } = await import("../engine/cluster/stream-ingest.ts");
     const job = bronzeJob(pipeline);
     // It goes on in Spark without this process: a restart of Spark includes a restart of it.
     setDesiredStreams(clusterFolder(dirname(open.lake.folder)), [job.name], true);
-    return new StreamIngest({ open: { catalog: open.catalog, cluster: open.cluster }, pipeline, job, clock: systemClock, report });
+    return new StreamIngest({
+      open: { catalog: open.catalog, cluster: open.cluster },
+      pipeline,
+      job,
+      clock: systemClock,
+      report,
+    });
   }
   const records = await openParquetWriter(open);
   const ingest = ingestInto(open, pipeline, { records, step, report, stalled, committed });
-  return { run: (signal) => ingest.run(signal), drain: (signal) => ingest.drain(signal), meanRecordBytes: () => ingest.meanRecordBytes(), state: () => null, close: () => records.close() };
+  return {
+    run: (signal) => ingest.run(signal),
+    drain: (signal) => ingest.drain(signal),
+    meanRecordBytes: () => ingest.meanRecordBytes(),
+    state: () => null,
+    close: () => records.close(),
+  };
 }
 
-function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">): Ingest {
+function ingestInto(
+  open: OpenLake,
+  pipeline: Pipeline,
+  own: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">,
+): Ingest {
   return createIngest({
     ...own,
     log: open.log,
@@ -56,6 +75,10 @@ function ingestInto(open: OpenLake, pipeline: Pipeline, own: Pick<IngestOptions,
     table: tableNamed(pipeline.bronze.table),
     topic: pipeline.topic.name,
     clock: systemClock,
-    limits: { pacing: pipeline.bronze.commit, commit_size_bytes: pipeline.bronze.commit_size_bytes, retention_ms: pipeline.topic.retention_ms },
+    limits: {
+      pacing: pipeline.bronze.commit,
+      commit_size_bytes: pipeline.bronze.commit_size_bytes,
+      retention_ms: pipeline.topic.retention_ms,
+    },
   });
 }

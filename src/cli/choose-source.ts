@@ -54,7 +54,9 @@ async function probeAll(producers: readonly Producer[]): Promise<string | null> 
     return null;
   } catch (error) {
     const failures: unknown[] = error instanceof AggregateError ? error.errors : [error];
-    const other = failures.find((failure) => !(failure instanceof OperatingError) || failure.code !== "SOURCE_UNREACHABLE");
+    const other = failures.find(
+      (failure) => !(failure instanceof OperatingError) || failure.code !== "SOURCE_UNREACHABLE",
+    );
     if (other !== undefined) throw other;
     return failures.map(messageOf).join(" ");
   } finally {
@@ -83,10 +85,14 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);
   const factory = Object.hasOwn(pipeline.producers, name) ? pipeline.producers[name] : undefined;
-  const names = Object.entries(pipeline.producers).map(([other, { argument: wanted }]) => describeSource(other, wanted));
+  const names = Object.entries(pipeline.producers).map(([other, { argument: wanted }]) =>
+    describeSource(other, wanted),
+  );
   if (!factory) {
     const is_file = existsSync(text) ? ` To replay that file: --source replay:${text}.` : "";
-    throw new OperatingError("UNKNOWN_SOURCE", `There is no source "${name}".`, { next_step: `Choose one of ${names.join(", ")}.${is_file}` });
+    throw new OperatingError("UNKNOWN_SOURCE", `There is no source "${name}".`, {
+      next_step: `Choose one of ${names.join(", ")}.${is_file}`,
+    });
   }
   if (factory.argument?.is_required && !argument) {
     throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument.name}.`, {
@@ -100,10 +106,19 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
   }
   const producers = await factory.create({ argument, speed });
   const [first] = producers;
-  assert(first !== undefined && producers.every(({ kind }) => kind === first.kind), `the source ${name} is at least one producer, all of one kind`);
+  assert(
+    first !== undefined && producers.every(({ kind }) => kind === first.kind),
+    `the source ${name} is at least one producer, all of one kind`,
+  );
   // What is live is the same market, whoever tells of it: its sources share a lake.
   const own_name = first.kind === "live" ? first.kind : name;
-  return { producers, kind: first.kind, lake_name: [profile === "cluster" ? profile : null, own_name, argument === null ? null : lakeSuffix(argument)].filter(Boolean).join("-") };
+  return {
+    producers,
+    kind: first.kind,
+    lake_name: [profile === "cluster" ? profile : null, own_name, argument === null ? null : lakeSuffix(argument)]
+      .filter(Boolean)
+      .join("-"),
+  };
 }
 
 /** `name`, `name:ARGUMENT` or `name[:ARGUMENT]`, for people. */

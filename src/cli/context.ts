@@ -26,9 +26,13 @@ export interface ReadingContext {
 export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline {
   const found = pipelines.find(({ name }) => name === lake.pipeline);
   if (found) return found;
-  throw new OperatingError("UNKNOWN_PIPELINE", `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`, {
-    next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,
-  });
+  throw new OperatingError(
+    "UNKNOWN_PIPELINE",
+    `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`,
+    {
+      next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,
+    },
+  );
 }
 
 /** Opens a lake with what the environment says of its servers, else with what the cluster of its data folder wrote down. */

@@ -15,7 +15,11 @@ export function displayWidth(text: string): number {
 
 /** Cut to so many columns, line by line, with "…" in place of what was cut. */
 export function elide(text: string, width: number): string {
-  if (text.includes("\n")) return text.split("\n").map((line) => elide(line, width)).join("\n");
+  if (text.includes("\n"))
+    return text
+      .split("\n")
+      .map((line) => elide(line, width))
+      .join("\n");
   if (displayWidth(text) <= width) return text;
   let kept = "";
   let used = 1;
@@ -29,13 +33,18 @@ export function elide(text: string, width: number): string {
 
 /** Words on as many lines as it takes for none to be wider, or as wide as the longest word. */
 export function wrapWords(text: string, width: number): string {
-  if (text.includes("\n")) return text.split("\n").map((line) => wrapWords(line, width)).join("\n");
+  if (text.includes("\n"))
+    return text
+      .split("\n")
+      .map((line) => wrapWords(line, width))
+      .join("\n");
   const words = text.split(" ");
   const most = Math.max(width, ...words.map(displayWidth));
   const lines: string[] = [];
   for (const word of words) {
     const last = lines.at(-1);
-    if (last !== undefined && displayWidth(last) + 1 + displayWidth(word) <= most) lines[lines.length - 1] = `${last} ${word}`;
+    if (last !== undefined && displayWidth(last) + 1 + displayWidth(word) <= most)
+      lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }
   return lines.join("\n");

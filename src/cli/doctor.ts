@@ -62,13 +62,23 @@ function node(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const is_enough = major > NODE_WANTED[0] || (major === NODE_WANTED[0] && minor >= NODE_WANTED[1]);
   if (is_enough) return ok("Node", process.versions.node);
-  return { subject: "Node", state: "missing", detail: process.versions.node, remedy: "Run commands with npm (`npm start`): it fetches a newer Node beside yours." };
+  return {
+    subject: "Node",
+    state: "missing",
+    detail: process.versions.node,
+    remedy: "Run commands with npm (`npm start`): it fetches a newer Node beside yours.",
+  };
 }
 
 function memory(): Finding {
   const detail = `${(totalmem() / 1024 ** 3).toFixed(1)} GB`;
   if (totalmem() >= MEMORY_WANTED_BYTES) return ok("memory", detail);
-  return { subject: "memory", state: "warning", detail, remedy: "Coinlake takes up to 1 GB; close other programs if it gets tight." };
+  return {
+    subject: "memory",
+    state: "warning",
+    detail,
+    remedy: "Coinlake takes up to 1 GB; close other programs if it gets tight.",
+  };
 }
 
 function existingFolder(path: string): string {
@@ -82,7 +92,12 @@ function disk(data_folder: string): Finding {
   const free_bytes = bavail * bsize;
   const detail = `${(free_bytes / 1024 ** 3).toFixed(1)} GB free`;
   if (free_bytes >= FREE_DISK_WANTED_BYTES) return ok("disk", detail);
-  return { subject: "disk", state: "warning", detail, remedy: "Free some space, or choose a folder on another disk with --data." };
+  return {
+    subject: "disk",
+    state: "warning",
+    detail,
+    remedy: "Free some space, or choose a folder on another disk with --data.",
+  };
 }
 
 function writable(data_folder: string): Finding {
@@ -91,7 +106,12 @@ function writable(data_folder: string): Finding {
     accessSync(folder, constants.W_OK);
     return ok("data folder", resolve(data_folder));
   } catch {
-    return { subject: "data folder", state: "missing", detail: `${folder} may not be written`, remedy: "Choose another folder with --data." };
+    return {
+      subject: "data folder",
+      state: "missing",
+      detail: `${folder} may not be written`,
+      remedy: "Choose another folder with --data.",
+    };
   }
 }
 
@@ -102,16 +122,23 @@ function python(): Finding {
     subject: "Python environment",
     state: "missing",
     detail: "not made yet, or its Python is gone",
-    remedy: "Delete the folder .tools/python and run `npm start`; it needs Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
+    remedy:
+      "Delete the folder .tools/python and run `npm start`; it needs Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
   };
 }
 
 function dbt(): Finding {
-  const program = "import importlib.metadata as m; print(m.version('dbt-core'), m.version('dbt-duckdb'), m.version('duckdb'))";
+  const program =
+    "import importlib.metadata as m; print(m.version('dbt-core'), m.version('dbt-duckdb'), m.version('duckdb'))";
   const found = spawnSync(pythonExecutable(), ["-c", program], { encoding: "utf8" });
   const [core, adapter, engine] = (found.stdout ?? "").trim().split(" ");
   if (found.status === 0) return ok("dbt", `dbt-core ${core}, dbt-duckdb ${adapter}, duckdb ${engine}`);
-  return { subject: "dbt", state: "missing", detail: "not installed in the Python environment", remedy: "Delete the folder .tools/python and run `npm start`." };
+  return {
+    subject: "dbt",
+    state: "missing",
+    detail: "not installed in the Python environment",
+    remedy: "Delete the folder .tools/python and run `npm start`.",
+  };
 }
 
 async function duckdb(): Promise<Finding> {
@@ -136,11 +163,16 @@ async function lakes(data_folder: string): Promise<Finding[]> {
     const subject = `lake ${name}`;
     try {
       const lake = findLake(data_folder, name);
-      if (lake.profile !== "embedded" || !lake.warehouse.startsWith("file:") || !existsSync(lake.catalog_file)) continue;
+      if (lake.profile !== "embedded" || !lake.warehouse.startsWith("file:") || !existsSync(lake.catalog_file))
+        continue;
       const size = await measureLake(lake);
       const reason = overBudget(size);
       const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and deletes those that no snapshot needs.`;
-      findings.push(reason === null ? ok(subject, describeSize(size)) : { subject, state: "warning", detail: `outgrows its budget: ${reason}`, remedy });
+      findings.push(
+        reason === null
+          ? ok(subject, describeSize(size))
+          : { subject, state: "warning", detail: `outgrows its budget: ${reason}`, remedy },
+      );
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       findings.push({ subject, state: "warning", detail: error.message, remedy: error.next_step });
@@ -158,7 +190,12 @@ async function port({ name, number, option, path }: ListeningPort): Promise<Find
   });
   if (is_free) return ok(subject, "free");
   if (await answers(`http://127.0.0.1:${number}${path}`)) return ok(subject, "in use by a running Coinlake");
-  return { subject, state: "warning", detail: "taken by another program", remedy: `Choose another with ${option}; 0 takes any free one.` };
+  return {
+    subject,
+    state: "warning",
+    detail: "taken by another program",
+    remedy: `Choose another with ${option}; 0 takes any free one.`,
+  };
 }
 
 async function answers(url: string): Promise<boolean> {

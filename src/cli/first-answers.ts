@@ -33,11 +33,15 @@ export class FirstAnswers {
     this.#options = options;
     this.#progress = new BuildProgress({
       consumed: () => logOffsets(open.catalog, pipeline.books.accepted),
-      logEnd: async () => Object.fromEntries((await open.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
+      logEnd: async () =>
+        Object.fromEntries((await open.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
       built,
       caughtUp: () => this.#answer(),
     });
-    this.#settling = setTimeout(() => this.#count(() => this.#progress.settle({ has_backlog: !is_transforming })), is_transforming ? SETTLE_MS : 0);
+    this.#settling = setTimeout(
+      () => this.#count(() => this.#progress.settle({ has_backlog: !is_transforming })),
+      is_transforming ? SETTLE_MS : 0,
+    );
     this.#settling.unref();
     options.signal.addEventListener("abort", () => clearTimeout(this.#settling), { once: true });
   }
@@ -56,7 +60,9 @@ export class FirstAnswers {
 
   /** One after the other; a catalog that does not answer now is asked again after the next increment. */
   #count(work: () => Promise<void>): void {
-    this.#counting = this.#counting.then(work).catch((error: unknown) => this.#options.request.output.warn(messageOf(error)));
+    this.#counting = this.#counting
+      .then(work)
+      .catch((error: unknown) => this.#options.request.output.warn(messageOf(error)));
   }
 
   #answer(): void {

@@ -104,20 +104,37 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
   if (models === null) return;
   // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. A run that waits for a drain fails instead.
-  const opening: Patience = options.is_until_drained ? patience : { ...patience, most_failures: Infinity, mayMend: () => true };
+  const opening: Patience = options.is_until_drained
+    ? patience
+    : { ...patience, most_failures: Infinity, mayMend: () => true };
   const live = await patiently(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;
   try {
     const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
     const { most_failures: max_failures } = opening;
-    const alerting = { folder: open.lake.folder, pipeline, clock: systemClock, source: live, history, report, max_failures };
+    const alerting = {
+      folder: open.lake.folder,
+      pipeline,
+      clock: systemClock,
+      source: live,
+      history,
+      report,
+      max_failures,
+    };
     const alerts = await patiently(opening, () => AlertEngine.open(alerting));
     if (alerts === null) return;
     try {
-      const running = server === null ? null : await serve({ ...options, assets: () => building ?? options.assets() }, server, live, alerts);
+      const running =
+        server === null
+          ? null
+          : await serve({ ...options, assets: () => building ?? options.assets() }, server, live, alerts);
       started({ live, alerts });
       try {
-        await together(signal, [(own) => live.run(own), (own) => alerts.run(own), (own) => lookAfter(options, live, alerts, own)]);
+        await together(signal, [
+          (own) => live.run(own),
+          (own) => alerts.run(own),
+          (own) => lookAfter(options, live, alerts, own),
+        ]);
       } finally {
         await running?.close();
       }
@@ -129,8 +146,26 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
   }
 }
 
-async function serve(options: FollowingOptions, { port, host, token }: ServerRequest, live: LiveLake, alerts: AlertEngine): Promise<{ close(): Promise<void> }> {
-  const { open, pipeline, producers, is_transforming, assets, stream, tests, failures, dbt_pid, metrics, serving, onError } = options;
+async function serve(
+  options: FollowingOptions,
+  { port, host, token }: ServerRequest,
+  live: LiveLake,
+  alerts: AlertEngine,
+): Promise<{ close(): Promise<void> }> {
+  const {
+    open,
+    pipeline,
+    producers,
+    is_transforming,
+    assets,
+    stream,
+    tests,
+    failures,
+    dbt_pid,
+    metrics,
+    serving,
+    onError,
+  } = options;
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const data_folder = join(open.lake.folder, "..");
   const served: Served = {
@@ -147,7 +182,18 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
     tests,
     failures,
     dbt_pid,
-    console: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", main, "sql-worker", "--data", data_folder, "--lake", open.lake.name] },
+    console: {
+      command: process.execPath,
+      args: [
+        "--disable-warning=ExperimentalWarning",
+        main,
+        "sql-worker",
+        "--data",
+        data_folder,
+        "--lake",
+        open.lake.name,
+      ],
+    },
   };
   const running = await startServer({ served, assets: await assets(), port, host, token, onError, metrics });
   serving(running.url);
@@ -155,12 +201,24 @@ async function serve(options: FollowingOptions, { port, host, token }: ServerReq
 }
 
 /** Tells the alerts, about once a second, how sources and layers are doing. */
-async function lookAfter({ open, pipeline, producers, failed }: FollowingOptions, live: LiveLake, alerts: AlertEngine, signal: AbortSignal): Promise<void> {
+async function lookAfter(
+  { open, pipeline, producers, failed }: FollowingOptions,
+  live: LiveLake,
+  alerts: AlertEngine,
+  signal: AbortSignal,
+): Promise<void> {
   const topic = pipeline.topic.name;
   const tables = new TableReports(open);
   const times = new RecordTimes(open.log, topic);
   const look = async () => {
-    const request = { log: open.log, topic, tables: await tables.all(), live: live.state().next, now_us: systemClock.now_us(), is_replay: open.lake.kind === "replay" };
+    const request = {
+      log: open.log,
+      topic,
+      tables: await tables.all(),
+      live: live.state().next,
+      now_us: systemClock.now_us(),
+      is_replay: open.lake.kind === "replay",
+    };
     alerts.look({ sources: statusesOf(producers), layers: await freshness(request, times) });
   };
   let reported = "";
@@ -182,7 +240,10 @@ function statusesOf(producers: readonly Producer[]): ReturnType<Served["sources"
 }
 
 /** Side by side until the signal aborts; the first that fails ends the others. */
-async function together(signal: AbortSignal, loops: readonly ((signal: AbortSignal) => Promise<void>)[]): Promise<void> {
+async function together(
+  signal: AbortSignal,
+  loops: readonly ((signal: AbortSignal) => Promise<void>)[],
+): Promise<void> {
   const own = new AbortController();
   const both = AbortSignal.any([signal, own.signal]);
   const running = loops.map((loop) => loop(both));

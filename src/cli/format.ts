@@ -67,13 +67,18 @@ export function formatAge(age_ms: number): string {
   if (minutes < 1) return `${Math.max(0, Math.floor(age_ms / 1000))} s`;
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24).toLocaleString("en")} d ${hours % 24} h`;
+  return hours < 24
+    ? `${hours} h ${minutes % 60} min`
+    : `${Math.floor(hours / 24).toLocaleString("en")} d ${hours % 24} h`;
 }
 
 /** A payload may hold anything: what would drive the terminal is shown as its code instead. */
 export function escapeControls(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 /** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */
@@ -81,7 +86,9 @@ export function alignColumns(rows: readonly (readonly string[])[], kinds: readon
   const widths = kinds.map((_, column) => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
   return rows.map((row) =>
     row
-      .map((cell, column) => (isText(kinds[column]) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((cell, column) =>
+        isText(kinds[column]) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join("  ")
       .trimEnd(),
   );

@@ -31,7 +31,12 @@ export async function measureLake(lake: Lake): Promise<LakeSize> {
   const files = countFiles(lake.folder);
   if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null, snapshots: null };
   const live = await measureLive(lake);
-  return { files, table_bytes: bytesBelow(pathOfLocation(lake.warehouse)), live_bytes: live?.live_bytes ?? null, snapshots: live?.snapshots ?? null };
+  return {
+    files,
+    table_bytes: bytesBelow(pathOfLocation(lake.warehouse)),
+    live_bytes: live?.live_bytes ?? null,
+    snapshots: live?.snapshots ?? null,
+  };
 }
 
 /** Why the lake has outgrown its budget; null where it has not. Pure. */
@@ -46,7 +51,9 @@ export function describeSize({ files, table_bytes, live_bytes, snapshots }: Lake
   const parts = [`${files.toLocaleString("en")} of at most ${MAX_FILES.toLocaleString("en")} files`];
   if (table_bytes !== null && live_bytes !== null) {
     const amplification = live_bytes === 0 ? "" : ` (amplification ${(table_bytes / live_bytes).toFixed(1)})`;
-    parts.push(`${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ${megabytes(live_bytes)} of live data${amplification}`);
+    parts.push(
+      `${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ${megabytes(live_bytes)} of live data${amplification}`,
+    );
   } else if (table_bytes !== null) parts.push(`${megabytes(table_bytes)} on disk`);
   if (snapshots !== null) parts.push(`${snapshots.toLocaleString("en")} snapshots`);
   return parts.join(", ");
@@ -61,11 +68,18 @@ function megabytes(bytes: number): string {
 }
 
 function countFiles(folder: string): number {
-  return listed(folder).reduce((sum, entry) => sum + (entry.isDirectory() ? countFiles(join(folder, entry.name)) : 1), 0);
+  return listed(folder).reduce(
+    (sum, entry) => sum + (entry.isDirectory() ? countFiles(join(folder, entry.name)) : 1),
+    0,
+  );
 }
 
 function bytesBelow(folder: string): number {
-  return listed(folder).reduce((sum, entry) => sum + (entry.isDirectory() ? bytesBelow(join(folder, entry.name)) : bytesOf(join(folder, entry.name))), 0);
+  return listed(folder).reduce(
+    (sum, entry) =>
+      sum + (entry.isDirectory() ? bytesBelow(join(folder, entry.name)) : bytesOf(join(folder, entry.name))),
+    0,
+  );
 }
 
 /** A running pipeline may delete a folder or a file meanwhile. */

@@ -17,7 +17,13 @@ export interface PlaceRequest {
 /** The lake that a source's records belong to, made where it is new. Throws CLUSTER_NOT_FOUND, LAKE_OF_ANOTHER_KIND, LAKE_ELSEWHERE. */
 export function lakeFor(request: PlaceRequest, { kind, lake_name }: { kind: LakeKind; lake_name: string }): Lake {
   const { pipeline, data_folder, profile } = request;
-  return openOrCreateLake(data_folder, { name: lake_name, kind, pipeline: pipeline.name, profile, warehouse: warehouseOf(request, environmentIn(data_folder)) });
+  return openOrCreateLake(data_folder, {
+    name: lake_name,
+    kind,
+    pipeline: pipeline.name,
+    profile,
+    warehouse: warehouseOf(request, environmentIn(data_folder)),
+  });
 }
 
 /** In S3, where a cluster's engines all reach it, or where this was asked for; null for the lake's own folder. */
@@ -29,7 +35,11 @@ function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): st
 }
 
 function warehouseUnknown(): OperatingError {
-  return new OperatingError("CLUSTER_NOT_FOUND", "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.", {
-    next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
-  });
+  return new OperatingError(
+    "CLUSTER_NOT_FOUND",
+    "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.",
+    {
+      next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+    },
+  );
 }

@@ -8,8 +8,18 @@ import { DbtWorker } from "../transform/worker.ts";
 import type { Output } from "./output.ts";
 
 /** The live views as of now, for one command: opened, filled from the log, and closed whatever happens. */
-export async function withLive<T>(open: OpenLake, pipeline: Pipeline, output: Output, work: (live: LiveLake) => Promise<T>): Promise<T> {
-  const live = await LiveLake.open({ open, pipeline, models: await modelsOf(open, pipeline, output), clock: systemClock });
+export async function withLive<T>(
+  open: OpenLake,
+  pipeline: Pipeline,
+  output: Output,
+  work: (live: LiveLake) => Promise<T>,
+): Promise<T> {
+  const live = await LiveLake.open({
+    open,
+    pipeline,
+    models: await modelsOf(open, pipeline, output),
+    clock: systemClock,
+  });
   try {
     await live.catchUp();
     const { stalled, pending_records } = live.state();

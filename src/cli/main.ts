@@ -29,7 +29,8 @@ import { VERSION } from "./version.ts";
 type Decorate = (command: Command) => Command;
 
 const withData: Decorate = (command) => command.option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER);
-const withLake: Decorate = (command) => command.option("--lake <name>", "which lake in that folder (default: the one started last)");
+const withLake: Decorate = (command) =>
+  command.option("--lake <name>", "which lake in that folder (default: the one started last)");
 const withJson: Decorate = (command) => command.option("--json", "results as JSON, for machines");
 
 /** For commands that make their lake, or need none. */

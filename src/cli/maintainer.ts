@@ -68,7 +68,12 @@ async function claimInTurn({ lake, output }: LakeRequest, signal: AbortSignal): 
   return null;
 }
 
-async function inThisProcess({ lake, output }: MaintenanceRequest, store: MaintenanceStore, work: Work, signal: AbortSignal): Promise<void> {
+async function inThisProcess(
+  { lake, output }: MaintenanceRequest,
+  store: MaintenanceStore,
+  work: Work,
+  signal: AbortSignal,
+): Promise<void> {
   const instruction = process.env["COINLAKE_KILL_AT"];
   const step = instruction ? killAt(instruction) : nobodyListens;
   const open = await openFound(lake, { warn: output.warn, step });
@@ -79,12 +84,22 @@ async function inThisProcess({ lake, output }: MaintenanceRequest, store: Mainte
   }
 }
 
-async function inSpark(request: MaintenanceRequest, store: MaintenanceStore, work: Work, signal: AbortSignal): Promise<void> {
-  await withSession(request, signal, (session) => work(sparkMaintainer({ ...request, session, store, clock: systemClock }), signal));
+async function inSpark(
+  request: MaintenanceRequest,
+  store: MaintenanceStore,
+  work: Work,
+  signal: AbortSignal,
+): Promise<void> {
+  await withSession(request, signal, (session) =>
+    work(sparkMaintainer({ ...request, session, store, clock: systemClock }), signal),
+  );
 }
 
 /** For what only Spark can look at. Throws MAINTENANCE_NEEDS_CLUSTER, CLUSTER_NOT_FOUND. */
-export async function withSpark(request: LakeRequest, work: (session: SparkSession, request: LakeRequest) => Promise<void>): Promise<void> {
+export async function withSpark(
+  request: LakeRequest,
+  work: (session: SparkSession, request: LakeRequest) => Promise<void>,
+): Promise<void> {
   if (request.lake.profile !== "cluster") throw notInCluster(request.lake.name);
   const stopping = stopOnSignals(request.output);
   try {
@@ -96,7 +111,11 @@ export async function withSpark(request: LakeRequest, work: (session: SparkSessi
 }
 
 /** Finds Spark by the environment, else by what the cluster of the data folder wrote down. */
-async function withSession({ lake, data_folder }: LakeRequest, signal: AbortSignal, work: (session: SparkSession) => Promise<void>): Promise<void> {
+async function withSession(
+  { lake, data_folder }: LakeRequest,
+  signal: AbortSignal,
+  work: (session: SparkSession) => Promise<void>,
+): Promise<void> {
   const { SPARK_REMOTE: remote } = environmentIn(data_folder);
   if (!remote) throw clusterNotFound(lake.name);
   // Spark's protocol takes 60 MB, which no other command is to pay.
@@ -119,13 +138,21 @@ async function withSession({ lake, data_folder }: LakeRequest, signal: AbortSign
 }
 
 function clusterNotFound(lake_name: string): OperatingError {
-  return new OperatingError("CLUSTER_NOT_FOUND", `The tables of the lake "${lake_name}" are maintained by Spark, and nothing says where that is`, {
-    next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
-  });
+  return new OperatingError(
+    "CLUSTER_NOT_FOUND",
+    `The tables of the lake "${lake_name}" are maintained by Spark, and nothing says where that is`,
+    {
+      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
+    },
+  );
 }
 
 function notInCluster(lake_name: string): OperatingError {
-  return new OperatingError("MAINTENANCE_NEEDS_CLUSTER", `The lake "${lake_name}" is an embedded one, and this check is for lakes of a cluster`, {
-    next_step: "Run `npm run -s coinlake -- verify`, which checks bronze against the log.",
-  });
+  return new OperatingError(
+    "MAINTENANCE_NEEDS_CLUSTER",
+    `The lake "${lake_name}" is an embedded one, and this check is for lakes of a cluster`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify`, which checks bronze against the log.",
+    },
+  );
 }

@@ -61,7 +61,9 @@ export function progressBar(label: string): { update(done: number, total: number
     const count = done.toLocaleString("en");
     const share = total ? Math.min(1, done / total) : 0;
     const filled = Math.round(share * BAR_WIDTH);
-    const bar = total ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ${total.toLocaleString("en")}` : count;
+    const bar = total
+      ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ${total.toLocaleString("en")}`
+      : count;
     process.stderr.write(`\r\x1b[K${label} ${bar}`);
   };
   return {

@@ -30,7 +30,10 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
       rebuild: null,
     });
     const repaired = items.filter(({ outcome }) => outcome === "repaired");
-    if (repaired.length > 0) output.say(`Recovered damaged files: ${repaired.map(({ problem, action }) => `${problem}: ${action}`).join("; ")}`);
+    if (repaired.length > 0)
+      output.say(
+        `Recovered damaged files: ${repaired.map(({ problem, action }) => `${problem}: ${action}`).join("; ")}`,
+      );
     for (const { problem } of items.filter(({ outcome }) => outcome === "impossible")) {
       output.warn(`${problem}. Run \`npm run -s coinlake -- repair\` to see what can be done.`);
     }

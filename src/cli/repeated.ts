@@ -31,7 +31,8 @@ export class RepeatedWarnings {
     }
     before.count += 1;
     before.last_us = now_us;
-    if (isPowerOfTen(before.count)) this.#warn(`${before.count.toLocaleString("en")} times since ${clockTime(before.since_us)}: ${text}`);
+    if (isPowerOfTen(before.count))
+      this.#warn(`${before.count.toLocaleString("en")} times since ${clockTime(before.since_us)}: ${text}`);
   }
 
   /** The cause is gone. Returns how often it was warned of, null where it never was. */

@@ -8,7 +8,11 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { subjectsOf } from "./subject-names.ts";
 
 /** Rules about subjects that the lake does not know under these ids: names typed in an earlier version, or another source's ids. */
-export async function warnOfSilentRules(open: OpenLake, pipeline: Pipeline, warn: (text: string) => void): Promise<void> {
+export async function warnOfSilentRules(
+  open: OpenLake,
+  pipeline: Pipeline,
+  warn: (text: string) => void,
+): Promise<void> {
   const book = await openAlertBook(open.lake.folder, pipeline, systemClock);
   const rules = book.listRules();
   await book.close();
@@ -19,7 +23,9 @@ export async function warnOfSilentRules(open: OpenLake, pipeline: Pipeline, warn
     const known = await subjectsOf(session, pipeline);
     for (const { rule, subjects, unknown } of rulesWithUnknownSubjects(rules, known)) {
       const command = `npm run -s coinlake -- rules edit ${rule} '${JSON.stringify({ subjects })}'`;
-      warn(`the rule ${rule} does not fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} of the lake has such an id. Name it again: ${command}`);
+      warn(
+        `the rule ${rule} does not fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} of the lake has such an id. Name it again: ${command}`,
+      );
     }
   } catch (error) {
     // A table that cannot be read is reported by what needs it; the run begins all the same.

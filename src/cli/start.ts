@@ -120,14 +120,26 @@ function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_clai
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function runIn(open: OpenLake, producers: readonly Producer[], request: StartRequest, step: typeof nobodyListens): Promise<void> {
+async function runIn(
+  open: OpenLake,
+  producers: readonly Producer[],
+  request: StartRequest,
+  step: typeof nobodyListens,
+): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
   const test_results = new TestResults(open.lake.dbt_folder);
   const status = new Status(output, producers, test_results);
   const { project } = pipeline.transform;
   // Who leaves the tables to others needs nothing of Spark's dbt, which would be installed for it.
-  const engine = request.is_transforming ? await engineOf(open, { clock: systemClock, say: output.say }) : embeddedEngine(open);
-  const worker = new DbtWorker({ project, engine, folder: open.lake.dbt_folder, onNode: () => step("inside transform") });
+  const engine = request.is_transforming
+    ? await engineOf(open, { clock: systemClock, say: output.say })
+    : embeddedEngine(open);
+  const worker = new DbtWorker({
+    project,
+    engine,
+    folder: open.lake.dbt_folder,
+    onNode: () => step("inside transform"),
+  });
   const stopping = stopOnSignals(output, { limit_ms: STOP_LIMIT_MS });
   stopping.signal.addEventListener("abort", () => worker.finish());
   const figures = new PipelineFigures(new Metrics());
@@ -135,12 +147,27 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
     figures.ingestReported(report);
     status.reported(report);
   };
-  const carrier = await openCarrier(open, { pipeline, bronzeJob: request.bronzeJob, step, report: reported, stalled: (error) => status.stalled("ingest", error), committed: figures.committed });
-  const stopReleasing = keepMemoryReleased((error) => output.warn(`free memory could not be released: ${messageOf(error)}`));
+  const carrier = await openCarrier(open, {
+    pipeline,
+    bronzeJob: request.bronzeJob,
+    step,
+    report: reported,
+    stalled: (error) => status.stalled("ingest", error),
+    committed: figures.committed,
+  });
+  const stopReleasing = keepMemoryReleased((error) =>
+    output.warn(`free memory could not be released: ${messageOf(error)}`),
+  );
   let first_answers: FirstAnswers | null = null;
   try {
     await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, await logOffsets(open.catalog, pipeline.books.accepted));
+    await beginAlerts(
+      open.lake.folder,
+      pipeline,
+      systemClock,
+      open.log,
+      await logOffsets(open.catalog, pipeline.books.accepted),
+    );
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
     announce(open, output);
     await warnOfSilentRules(open, pipeline, output.warn);
@@ -155,13 +182,23 @@ async function runIn(open: OpenLake, producers: readonly Producer[], request: St
       log: open.log,
       ingest: carrier,
       transform: request.is_transforming ? transform : null,
-      ...(open.cluster === null && request.is_maintaining && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
-      following: followIn(open, producers, request, { prepare: () => prepareIn(open, project, worker, stopping.signal), status, test_results, carrier, worker, figures }),
+      ...(open.cluster === null &&
+        request.is_maintaining && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
+      following: followIn(open, producers, request, {
+        prepare: () => prepareIn(open, project, worker, stopping.signal),
+        status,
+        test_results,
+        carrier,
+        worker,
+        figures,
+      }),
       clock: systemClock,
       signal: stopping.signal,
       is_until_drained,
       events: {
-        reported: status.reported, appended: status.appended, stalled: status.stalled,
+        reported: status.reported,
+        appended: status.appended,
+        stalled: status.stalled,
         caughtUp: (seconds) => {
           figures.incremented(seconds);
           status.succeeded();
@@ -200,7 +237,12 @@ const MAINTENANCE_ENGINE = { memory_limit_mb: 128, threads: 1 };
 /** Of a cluster's lake an orchestrator takes care. Commits to what dbt writes wait until no increment is under way. */
 function maintenanceIn(
   open: OpenLake,
-  { worker, status, figures, step }: { worker: DbtWorker; status: Status; figures: PipelineFigures; step: StepListener },
+  {
+    worker,
+    status,
+    figures,
+    step,
+  }: { worker: DbtWorker; status: Status; figures: PipelineFigures; step: StepListener },
 ): MaintenanceSchedule {
   const built = new Set<string>(BUILT_LAYERS);
   return new MaintenanceSchedule({
@@ -212,7 +254,17 @@ function maintenanceIn(
       try {
         const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
           built.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
-        return await work(embeddedMaintainer({ open, store, clock: systemClock, signal, engine: MAINTENANCE_ENGINE, step, exclusively }));
+        return await work(
+          embeddedMaintainer({
+            open,
+            store,
+            clock: systemClock,
+            signal,
+            engine: MAINTENANCE_ENGINE,
+            step,
+            exclusively,
+          }),
+        );
       } finally {
         store.close();
       }
@@ -228,9 +280,18 @@ function maintenanceIn(
 }
 
 /** The live tail is DuckDB's, whatever engine writes the tables: another one's dbt cannot compile for it. */
-async function prepareIn({ lake, server, s3, cluster }: OpenLake, project: string, worker: DbtWorker, signal: AbortSignal): Promise<LiveModels> {
+async function prepareIn(
+  { lake, server, s3, cluster }: OpenLake,
+  project: string,
+  worker: DbtWorker,
+  signal: AbortSignal,
+): Promise<LiveModels> {
   if (cluster === null) return prepareModels(worker, project, lake.dbt_folder);
-  const compiler = new DbtWorker({ project, engine: embeddedEngine({ server, s3 }), folder: join(lake.dbt_folder, "live") });
+  const compiler = new DbtWorker({
+    project,
+    engine: embeddedEngine({ server, s3 }),
+    folder: join(lake.dbt_folder, "live"),
+  });
   const finish = (): void => compiler.finish();
   signal.addEventListener("abort", finish, { once: true });
   try {
@@ -245,7 +306,14 @@ function followIn(
   open: OpenLake,
   producers: readonly Producer[],
   { pipeline, server, is_transforming, is_until_drained, assets, output }: StartRequest,
-  { prepare, status, test_results, carrier, worker, figures }: {
+  {
+    prepare,
+    status,
+    test_results,
+    carrier,
+    worker,
+    figures,
+  }: {
     prepare(): Promise<LiveModels>;
     status: Status;
     test_results: TestResults;
@@ -276,17 +344,30 @@ function followIn(
 }
 
 /** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */
-async function conclude(open: OpenLake, { pipeline, output }: StartRequest, tests: CommandResult | null): Promise<void> {
+async function conclude(
+  open: OpenLake,
+  { pipeline, output }: StartRequest,
+  tests: CommandResult | null,
+): Promise<void> {
   const answers = await answersOrNone(open, pipeline);
-  if (answers === null) output.warn("not one record was accepted: `verify` counts the refused by reason, and the quarantine table has each of them.");
+  if (answers === null)
+    output.warn(
+      "not one record was accepted: `verify` counts the refused by reason, and the quarantine table has each of them.",
+    );
   else showAnswers(open.lake, answers, output);
   const failed = tests === null ? [] : failedOf(tests);
   if (tests?.is_success === false || failed.length > 0) {
-    throw new OperatingError("TESTS_FAILED", `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`, {
-      next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
-    });
+    throw new OperatingError(
+      "TESTS_FAILED",
+      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`,
+      {
+        next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
+      },
+    );
   }
-  output.say(`Drained: gold holds everything, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm run -s coinlake -- verify`);
+  output.say(
+    `Drained: gold holds everything, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm run -s coinlake -- verify`,
+  );
 }
 
 /** Null where every record was refused: gold holds all there is, which is nothing. */
@@ -312,7 +393,8 @@ async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSigna
   const session = await QuerySession.open(open);
   try {
     const answers: Answer[] = [];
-    for (const question of pipeline.questions) answers.push(await ask(session, pipeline, question, { as_of: null, values: {}, ...(signal ? { signal } : {}) }));
+    for (const question of pipeline.questions)
+      answers.push(await ask(session, pipeline, question, { as_of: null, values: {}, ...(signal ? { signal } : {}) }));
     return answers;
   } finally {
     session.close();

@@ -63,7 +63,10 @@ export class Status {
   succeeded = (): void => {
     this.#failures.clear();
     const failures = this.#failure_warnings.endAll();
-    if (failures > 0) this.#output.say(`${time()} recovered after ${failures.toLocaleString("en")} failed ${failures === 1 ? "attempt" : "attempts"}`);
+    if (failures > 0)
+      this.#output.say(
+        `${time()} recovered after ${failures.toLocaleString("en")} failed ${failures === 1 ? "attempt" : "attempts"}`,
+      );
   };
 
   built = ({ seconds, records, waiting }: Increment): void => {
@@ -71,7 +74,9 @@ export class Status {
     this.#bar.end();
     const count = (of: number): string => `${of.toLocaleString("en")} ${of === 1 ? "record" : "records"}`;
     const rest = waiting === 0 ? "" : `; ${count(waiting)} of the log to go`;
-    this.#output.say(`${time()} gold updated: ${count(records).replace(" ", " new ")} in ${seconds.toFixed(1)} s${rest}`);
+    this.#output.say(
+      `${time()} gold updated: ${count(records).replace(" ", " new ")} in ${seconds.toFixed(1)} s${rest}`,
+    );
   };
 
   tested = (result: CommandResult): void => {
@@ -86,7 +91,10 @@ export class Status {
   failed = (error: OperatingError): void => {
     this.#failures.set(error.code, error.message);
     this.#bar.end();
-    this.#failure_warnings.warn(error.code, `${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`);
+    this.#failure_warnings.warn(
+      error.code,
+      `${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
+    );
   };
 
   /** Once for each table and kind of failure: the pipeline goes on, and the next pass tries again. */
@@ -95,7 +103,9 @@ export class Status {
     if (this.#maintenance_told.has(key)) return;
     this.#maintenance_told.add(key);
     this.#bar.end();
-    this.#output.warn(`${table} was not maintained: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`);
+    this.#output.warn(
+      `${table} was not maintained: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
+    );
   }
 
   end(): void {

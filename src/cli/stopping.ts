@@ -7,7 +7,10 @@ export const INTERRUPTED = 130;
  * The first Ctrl-C asks for a clean stop, the second ends the process at once. With a limit, so does the clean stop when it takes
  * longer: a disk or a server that does not answer keeps nobody waiting. What is durable by then is what counts.
  */
-export function stopOnSignals(output: Output, { limit_ms = null }: { limit_ms?: number | null } = {}): { signal: AbortSignal; dispose(): void } {
+export function stopOnSignals(
+  output: Output,
+  { limit_ms = null }: { limit_ms?: number | null } = {},
+): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);

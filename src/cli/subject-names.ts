@@ -6,18 +6,34 @@ import { knownSubjects, subjectId } from "../query/subjects.ts";
 import { withLake, type CommonOptions } from "./context.ts";
 
 /** A rule as JSON, its subjects by id. Opens the lake only where the rule names some. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
-export async function ruleWithIds(options: CommonOptions, pipelines: readonly Pipeline[], json: object, before: unknown = null): Promise<object> {
+export async function ruleWithIds(
+  options: CommonOptions,
+  pipelines: readonly Pipeline[],
+  json: object,
+  before: unknown = null,
+): Promise<object> {
   if (!("subjects" in json) || !Array.isArray(json.subjects)) return json;
   return withLake(options, pipelines, ({ session, pipeline }) => withIds(session, pipeline, json, before));
 }
 
 /** The id of the subject that a name means, for a filter. Opens the lake. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
-export async function subjectTyped(options: CommonOptions, pipelines: readonly Pipeline[], given: string): Promise<string> {
-  return withLake(options, pipelines, async ({ session, pipeline }) => subjectId(pipeline, given, await subjectsOf(session, pipeline)));
+export async function subjectTyped(
+  options: CommonOptions,
+  pipelines: readonly Pipeline[],
+  given: string,
+): Promise<string> {
+  return withLake(options, pipelines, async ({ session, pipeline }) =>
+    subjectId(pipeline, given, await subjectsOf(session, pipeline)),
+  );
 }
 
 /** As `ruleWithIds`, in a lake that is open. */
-export async function withIds(session: QuerySession, pipeline: Pipeline, json: object, before: unknown = null): Promise<object> {
+export async function withIds(
+  session: QuerySession,
+  pipeline: Pipeline,
+  json: object,
+  before: unknown = null,
+): Promise<object> {
   const known = await subjectsOf(session, pipeline);
   return (await withSubjectIds(json, before, async (given) => subjectId(pipeline, given, known))) as object;
 }

@@ -8,7 +8,9 @@ export interface TableOptions {
 
 /** For commands whose tables may be wider than a terminal. */
 export function withTableOptions(command: Command): Command {
-  return command.option("--wide", "print whole values, wider than the terminal").option("--vertical", "print one line per value");
+  return command
+    .option("--wide", "print whole values, wider than the terminal")
+    .option("--vertical", "print one line per value");
 }
 
 export function layoutOf({ wide, vertical }: TableOptions): Partial<TableLayout> {

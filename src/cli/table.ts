@@ -20,7 +20,10 @@ const DATED = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?Z)$/;
 const FULL_SECONDS = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+Z$/;
 
 /** The width of standard output: of the terminal, of COLUMNS where that is set, else none. */
-export function outputWidth(stream: { isTTY?: boolean; columns?: number } = process.stdout, env: NodeJS.ProcessEnv = process.env): number | null {
+export function outputWidth(
+  stream: { isTTY?: boolean; columns?: number } = process.stdout,
+  env: NodeJS.ProcessEnv = process.env,
+): number | null {
   const set = Number(env["COLUMNS"]);
   if (Number.isInteger(set) && set > 0) return set;
   return stream.isTTY === true ? (stream.columns ?? 80) : null;
@@ -31,11 +34,17 @@ export function outputWidth(stream: { isTTY?: boolean; columns?: number } = proc
  * wrapped, times are shortened, the box is left out, and at last the longest texts are cut with "…"; figures never are. A table that still
  * does not fit is printed vertically.
  */
-export function formatTable(columns: readonly Column[], rows: readonly (readonly (string | null)[])[], layout: Partial<TableLayout> = {}): string {
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly (readonly (string | null)[])[],
+  layout: Partial<TableLayout> = {},
+): string {
   const { width, is_vertical } = { width: outputWidth(), is_vertical: false, ...layout };
   const cells = rows.map((row) => columns.map(({ kind }, index) => formatCell(row[index] ?? null, kind)));
   if (is_vertical) return vertical(columns, cells, null);
-  const is_boxed = cells.every((row) => row.every((cell) => cell.split("\n", MAX_BOXED_LINES + 1).length <= MAX_BOXED_LINES));
+  const is_boxed = cells.every((row) =>
+    row.every((cell) => cell.split("\n", MAX_BOXED_LINES + 1).length <= MAX_BOXED_LINES),
+  );
   const whole: Grid = { headers: columns.map(({ header }) => header), cells, is_boxed };
   if (width === null) return drawn(columns, whole);
   const fitted = fit(columns, whole, width);
@@ -66,37 +75,68 @@ function fit(columns: readonly Column[], whole: Grid, width: number): Grid | nul
   }
   const limits = grid.headers.map((_, index) => columnWidth(grid, index));
   for (let excess = widthOf(grid) - width; excess > 0; excess -= 1) {
-    const longest = limits.reduce((best, limit, index) => (columns[index]?.kind === "text" && limit > (limits[best] ?? 0) ? index : best), -1);
+    const longest = limits.reduce(
+      (best, limit, index) => (columns[index]?.kind === "text" && limit > (limits[best] ?? 0) ? index : best),
+      -1,
+    );
     const limit = limits[longest] ?? 0;
     if (limit <= MIN_TEXT_WIDTH) return null;
     limits[longest] = limit - 1;
   }
-  const cut = (text: string, index: number): string => (columns[index]?.kind === "text" ? elide(text, limits[index] ?? 0) : text);
-  return { ...grid, headers: grid.headers.map((header, index) => cut(wrapWords(header, limits[index] ?? 0), index)), cells: grid.cells.map((row) => row.map(cut)) };
+  const cut = (text: string, index: number): string =>
+    columns[index]?.kind === "text" ? elide(text, limits[index] ?? 0) : text;
+  return {
+    ...grid,
+    headers: grid.headers.map((header, index) => cut(wrapWords(header, limits[index] ?? 0), index)),
+    cells: grid.cells.map((row) => row.map(cut)),
+  };
 }
 
 /** A header needs no more than its values, or its longest word. */
 function wrapHeaders(grid: Grid): Grid {
-  return { ...grid, headers: grid.headers.map((header, index) => wrapWords(header, widest(grid.cells.map((row) => displayWidth(row[index] ?? ""))))) };
+  return {
+    ...grid,
+    headers: grid.headers.map((header, index) =>
+      wrapWords(header, widest(grid.cells.map((row) => displayWidth(row[index] ?? "")))),
+    ),
+  };
 }
 
 function withTimes(grid: Grid, columns: readonly Column[], change: (cell: string) => string): Grid {
-  return { ...grid, cells: grid.cells.map((row) => row.map((cell, index) => (columns[index]?.kind === "time" ? change(cell) : cell))) };
+  return {
+    ...grid,
+    cells: grid.cells.map((row) => row.map((cell, index) => (columns[index]?.kind === "time" ? change(cell) : cell))),
+  };
 }
 
 /** The date of a column whose times are all of one day goes into its header. */
 function shareDates(grid: Grid, columns: readonly Column[]): Grid {
   const dates = columns.map(({ kind }, index) => {
-    const found = new Set(grid.cells.map((row) => row[index] ?? MISSING).filter((cell) => cell !== MISSING).map((cell) => DATED.exec(cell)?.[1] ?? ""));
+    const found = new Set(
+      grid.cells
+        .map((row) => row[index] ?? MISSING)
+        .filter((cell) => cell !== MISSING)
+        .map((cell) => DATED.exec(cell)?.[1] ?? ""),
+    );
     const [date] = found;
     return kind === "time" && found.size === 1 && date ? date : null;
   });
-  const cells = grid.cells.map((row) => row.map((cell, index) => (dates[index] === null ? cell : cell.replace(DATED, "$2"))));
-  return { ...grid, headers: grid.headers.map((header, index) => (dates[index] ? `${header}\n${dates[index]}` : header)), cells };
+  const cells = grid.cells.map((row) =>
+    row.map((cell, index) => (dates[index] === null ? cell : cell.replace(DATED, "$2"))),
+  );
+  return {
+    ...grid,
+    headers: grid.headers.map((header, index) => (dates[index] ? `${header}\n${dates[index]}` : header)),
+    cells,
+  };
 }
 
 function columnWidth({ headers, cells }: Grid, index: number): number {
-  return widest([headers[index] ?? "", ...cells.map((row) => row[index] ?? "")].flatMap((text) => text.split("\n").map(displayWidth)));
+  return widest(
+    [headers[index] ?? "", ...cells.map((row) => row[index] ?? "")].flatMap((text) =>
+      text.split("\n").map(displayWidth),
+    ),
+  );
 }
 
 /** Of any number of widths: a call takes only some 100,000 arguments. */
@@ -134,23 +174,39 @@ function plain(columns: readonly Column[], grid: Grid): string {
   const lines = (row: readonly string[]): string[] => {
     const parts = row.map((cell) => cell.split("\n"));
     const height = Math.max(...parts.map(({ length }) => length));
-    return Array.from({ length: height }, (_, line) => parts.map((part, index) => pad(part[line] ?? "", index)).join(GAP).trimEnd());
+    return Array.from({ length: height }, (_, line) =>
+      parts
+        .map((part, index) => pad(part[line] ?? "", index))
+        .join(GAP)
+        .trimEnd(),
+    );
   };
-  return [...lines(grid.headers), widths.map((width) => "─".repeat(width)).join(GAP), ...grid.cells.flatMap(lines)].join("\n");
+  return [
+    ...lines(grid.headers),
+    widths.map((width) => "─".repeat(width)).join(GAP),
+    ...grid.cells.flatMap(lines),
+  ].join("\n");
 }
 
 function vertical(columns: readonly Column[], cells: readonly (readonly string[])[], width: number | null): string {
   const names = columns.map(({ header }) => header);
   const name_width = Math.max(0, ...names.map(displayWidth));
   const pad = (name: string): string => name + " ".repeat(name_width - displayWidth(name));
-  const value = (text: string): string => (width === null ? text : elide(text, Math.max(MIN_TEXT_WIDTH, width - name_width - GAP.length)));
+  const value = (text: string): string =>
+    width === null ? text : elide(text, Math.max(MIN_TEXT_WIDTH, width - name_width - GAP.length));
   return cells
-    .map((row, index) => [`── ${index + 1} ──`, ...row.map((cell, at) => `${pad(names[at] ?? "")}${GAP}${columns[at]?.kind === "text" ? value(cell) : cell}`)].join("\n"))
+    .map((row, index) =>
+      [
+        `── ${index + 1} ──`,
+        ...row.map((cell, at) => `${pad(names[at] ?? "")}${GAP}${columns[at]?.kind === "text" ? value(cell) : cell}`),
+      ].join("\n"),
+    )
     .join("\n");
 }
 
 /** RFC 4180, with one header line. Values come as they are to be written; null is empty, and an empty text is "". */
 export function formatCsv(headers: readonly string[], rows: readonly (readonly (string | null)[])[]): string {
-  const cell = (value: string | null): string => (value === null ? "" : value === "" || /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const cell = (value: string | null): string =>
+    value === null ? "" : value === "" || /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
   return [headers, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }

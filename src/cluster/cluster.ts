@@ -6,7 +6,17 @@ import { hasProc } from "./machine/process.ts";
 import type { Fetched, Part, PartName, Site } from "./part.ts";
 import { PARTS, withNeeds } from "./parts.ts";
 import { choosePorts, refuseTaken, type PortChoice } from "./ports.ts";
-import { claimCluster, isCluster, openOrCreateCluster, partFolder, readRunning, readSecrets, readState, writeEnvironment, type PartState } from "./state.ts";
+import {
+  claimCluster,
+  isCluster,
+  openOrCreateCluster,
+  partFolder,
+  readRunning,
+  readSecrets,
+  readState,
+  writeEnvironment,
+  type PartState,
+} from "./state.ts";
 
 type Say = (text: string) => void;
 
@@ -53,7 +63,15 @@ export async function startParts(names: readonly PartName[], options: StartOptio
     for (const part of absent) fetched.set(part.name, await part.fetch(cache));
     const running = await startAll(parts, fetched, ports, folder, say);
     tellClients(folder);
-    return { ...running, folder, stop: async () => void (await stopParts(folder, parts.map(({ name }) => name))) };
+    return {
+      ...running,
+      folder,
+      stop: async () =>
+        void (await stopParts(
+          folder,
+          parts.map(({ name }) => name),
+        )),
+    };
   } finally {
     claim.release();
   }
@@ -72,7 +90,11 @@ async function startAll(
 ): Promise<Pick<RunningCluster, "parts" | "ports" | "environment">> {
   const secrets = readSecrets(folder);
   const portsOf = (part: Part) => ports.get(part.name) ?? {};
-  const providedBy = (some: readonly Part[]) => Object.assign({}, ...some.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<string, string>;
+  const providedBy = (some: readonly Part[]) =>
+    Object.assign({}, ...some.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<
+      string,
+      string
+    >;
   const started: [Part, PartState][] = [];
   const states = new Map<PartName, PartState>();
   const failures: unknown[] = [];
@@ -83,9 +105,18 @@ async function startAll(
     const files = fetched.get(part.name);
     // Known before they run: where they will be found is decided.
     const environment = providedBy(parts.slice(0, index));
-    const site: Site = { files: files?.folder ?? "", folder: partFolder(folder, part.name), ports: portsOf(part), secrets, environment };
+    const site: Site = {
+      files: files?.folder ?? "",
+      folder: partFolder(folder, part.name),
+      ports: portsOf(part),
+      secrets,
+      environment,
+    };
     try {
-      const state = files === undefined ? await findRunning(part, site, folder, say) : await start(part, files.version, site, folder, say);
+      const state =
+        files === undefined
+          ? await findRunning(part, site, folder, say)
+          : await start(part, files.version, site, folder, say);
       if (files !== undefined) started.push([part, state]);
       states.set(part.name, state);
     } catch (error) {
@@ -100,7 +131,11 @@ async function startAll(
     for (const other of others) say(messageOf(other));
     throw first;
   }
-  return { parts: states, ports: Object.assign({}, ...ports.values()) as Record<string, number>, environment: providedBy(parts) };
+  return {
+    parts: states,
+    ports: Object.assign({}, ...ports.values()) as Record<string, number>,
+    environment: providedBy(parts),
+  };
 }
 
 async function start(part: Part, version: string, site: Site, folder: string, say: Say): Promise<PartState> {
@@ -108,7 +143,9 @@ async function start(part: Part, version: string, site: Site, folder: string, sa
   mkdirSync(site.folder, { recursive: true, mode: 0o711 });
   await part.configure(site);
   const state = await launch(part, version, site, folder);
-  say(`${part.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`);
+  say(
+    `${part.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`,
+  );
   return state;
 }
 
@@ -152,18 +189,30 @@ function tellClients(folder: string): void {
 export async function purge(folder: string, say: Say = () => {}): Promise<PartName[]> {
   if (!existsSync(folder)) return [];
   if (!isCluster(folder)) {
-    throw new OperatingError("NOT_A_CLUSTER", `The folder ${folder} holds no cluster of Coinlake; nothing in it was deleted.`, {
-      next_step: "Name the data folder that the cluster was started in with --data.",
-    });
+    throw new OperatingError(
+      "NOT_A_CLUSTER",
+      `The folder ${folder} holds no cluster of Coinlake; nothing in it was deleted.`,
+      {
+        next_step: "Name the data folder that the cluster was started in with --data.",
+      },
+    );
   }
-  const stopped = await stopParts(folder, PARTS.map(({ name }) => name), say);
+  const stopped = await stopParts(
+    folder,
+    PARTS.map(({ name }) => name),
+    say,
+  );
   rmSync(folder, { recursive: true, force: true });
   return stopped;
 }
 
 function refuseWithoutProc(): void {
   if (hasProc()) return;
-  throw new OperatingError("NATIVE_NEEDS_LINUX", "The native cluster runs on Linux alone: it tells processes and ports by /proc.", {
-    next_step: "Run the cluster with Docker: `coinlake cluster up` without --native.",
-  });
+  throw new OperatingError(
+    "NATIVE_NEEDS_LINUX",
+    "The native cluster runs on Linux alone: it tells processes and ports by /proc.",
+    {
+      next_step: "Run the cluster with Docker: `coinlake cluster up` without --native.",
+    },
+  );
 }

@@ -25,7 +25,9 @@ export async function lagInKafka(status: readonly PartStatus[], readers: readonl
   const { openKafkaLog } = await import("../log/kafka/log.ts");
   const log = await openKafkaLog({ brokers: [`127.0.0.1:${kafka.ports["kafka"]}`], timeout_ms: ANSWER_TIMEOUT_MS });
   try {
-    return await Promise.all(readers.map(async (reader) => ({ ...reader, ...(await behind(() => log.lag(reader.topic, reader.consumer))) })));
+    return await Promise.all(
+      readers.map(async (reader) => ({ ...reader, ...(await behind(() => log.lag(reader.topic, reader.consumer))) })),
+    );
   } finally {
     await log.close();
   }
@@ -37,7 +39,8 @@ async function behind(ask: () => Promise<PartitionLag[]>): Promise<Pick<Lag, "re
     if (partitions.every(({ next }) => next === null)) return { records_behind: null, unknown: "no place" };
     return { records_behind: partitions.reduce((sum, { behind: records }) => sum + records, 0) };
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return { records_behind: null, unknown: "no topic" };
+    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC")
+      return { records_behind: null, unknown: "no topic" };
     throw error;
   }
 }

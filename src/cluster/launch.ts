@@ -29,7 +29,13 @@ export async function launch(part: Part, version: string, site: Site, cluster_fo
   // Why the one before died stands there.
   if (existsSync(output_file)) renameSync(output_file, join(site.folder, "output.previous.log"));
   const output = openSync(output_file, "w");
-  const child = spawn(program, args, { cwd: site.folder, detached: true, env: { ...process.env, ...NO_S3, ...env }, stdio: ["ignore", output, output], ...user });
+  const child = spawn(program, args, {
+    cwd: site.folder,
+    detached: true,
+    env: { ...process.env, ...NO_S3, ...env },
+    stdio: ["ignore", output, output],
+    ...user,
+  });
   closeSync(output);
   child.unref();
   const identity = await identityOf(part, child);
@@ -51,10 +57,14 @@ async function identityOf(part: Part, child: ChildProcess) {
   });
   const identity = child.pid === undefined ? null : identify(child.pid);
   if (identity !== null) return identity;
-  throw new OperatingError("PART_DIED", `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`, {
-    next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
-    cause: failure,
-  });
+  throw new OperatingError(
+    "PART_DIED",
+    `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
+    {
+      next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
+      cause: failure,
+    },
+  );
 }
 
 /** Waits for a part that was started before; what it needs may have just come back. Throws PART_NOT_ANSWERING, and lets it run. */
@@ -70,14 +80,17 @@ async function waitUntilHealthy(part: Part, site: Site, state: PartState, timeou
     if (!isRunning(state)) throw died(part, site);
     const reason = await whyUnhealthy(part, site, state);
     if (reason === null) return;
-    if (performance.now() > give_up_at_ms) throw notAnswering(part, site, state, `within ${timeout_ms / 1000} s: ${reason}`);
+    if (performance.now() > give_up_at_ms)
+      throw notAnswering(part, site, state, `within ${timeout_ms / 1000} s: ${reason}`);
     await systemClock.wait(LOOK_MS);
   }
 }
 
 /** Null for a part that does its work. An answer counts only from the process that was started: others may answer on its ports. */
 export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartState): Promise<string | null> {
-  for (const [name, number] of Object.entries(ports)) if (!listenersOn(number).some((listener) => isWithin(listener, pid))) return `it does not listen on ${number} (${name})`;
+  for (const [name, number] of Object.entries(ports))
+    if (!listenersOn(number).some((listener) => isWithin(listener, pid)))
+      return `it does not listen on ${number} (${name})`;
   try {
     return (await part.isHealthy(site)) ? null : "it says that it is not ready";
   } catch (error) {
@@ -92,15 +105,21 @@ function died(part: Part, site: Site): OperatingError {
 }
 
 function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
-  return new OperatingError("PART_NOT_ANSWERING", `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`, {
-    next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "PART_NOT_ANSWERING",
+    `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`,
+    {
+      next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
+      is_retryable: true,
+    },
+  );
 }
 
 function lastLines(folder: string): string {
   const files = LOGS.map((name) => join(folder, name)).filter((file) => existsSync(file));
-  const lines = files.map((file) => readFileSync(file, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n"));
+  const lines = files.map((file) =>
+    readFileSync(file, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n"),
+  );
   return lines.find((text) => text !== "") ?? "It wrote no log.";
 }
 

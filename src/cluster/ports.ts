@@ -13,12 +13,20 @@ const MAX_PORT = 65_535;
  * Where each part is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
  * Throws PORT_INVALID or PORT_TWICE.
  */
-export async function choosePorts(folder: string, parts: readonly Part[], choice: PortChoice): Promise<Map<PartName, Record<string, number>>> {
+export async function choosePorts(
+  folder: string,
+  parts: readonly Part[],
+  choice: PortChoice,
+): Promise<Map<PartName, Record<string, number>>> {
   const chosen = new Map<PartName, Record<string, number>>();
   for (const part of parts) {
     const known = readState(folder, part.name);
-    const numbers = choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
-    chosen.set(part.name, known?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])));
+    const numbers =
+      choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
+    chosen.set(
+      part.name,
+      known?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])),
+    );
   }
   refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
   return chosen;

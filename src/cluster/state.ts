@@ -66,7 +66,12 @@ export function environmentFile(folder: string): string {
 }
 
 export function writeEnvironment(folder: string, environment: Readonly<Record<string, string>>): void {
-  writeWhole(environmentFile(folder), Object.entries(environment).map(([name, value]) => `${name}=${value}\n`).join(""));
+  writeWhole(
+    environmentFile(folder),
+    Object.entries(environment)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
 }
 
 /** What stands there; nothing where no cluster was ever started. */
@@ -84,12 +89,17 @@ export function openOrCreateCluster(folder: string): Secrets {
     const known = isCluster(folder) ? readSecrets(folder) : {};
     const secrets = newSecrets();
     // A cluster that an earlier version made lacks those of parts that came later.
-    if (Object.keys(secrets).some((name) => !(name in known))) writeWhole(secretsFile(folder), `${JSON.stringify({ ...secrets, ...known }, null, 2)}\n`);
+    if (Object.keys(secrets).some((name) => !(name in known)))
+      writeWhole(secretsFile(folder), `${JSON.stringify({ ...secrets, ...known }, null, 2)}\n`);
   } catch (error) {
-    throw new OperatingError("CLUSTER_FOLDER_NOT_WRITABLE", `The cluster's folder ${folder} cannot be made: ${messageOf(error)}`, {
-      next_step: "Name a folder that you may write to with --data.",
-      cause: error,
-    });
+    throw new OperatingError(
+      "CLUSTER_FOLDER_NOT_WRITABLE",
+      `The cluster's folder ${folder} cannot be made: ${messageOf(error)}`,
+      {
+        next_step: "Name a folder that you may write to with --data.",
+        cause: error,
+      },
+    );
   }
   return readSecrets(folder);
 }

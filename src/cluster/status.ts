@@ -35,7 +35,18 @@ async function statusOf(part: Part, folder: string): Promise<PartStatus> {
   };
   if (state === null) return { ...known, state: "stopped", pid: null, memory_bytes: null };
   if (readRunning(folder, part.name) === null) return { ...known, state: "died", pid: null, memory_bytes: null };
-  const site: Site = { files: "", folder: known.folder, ports: state.ports, secrets: readSecrets(folder), environment: {} };
+  const site: Site = {
+    files: "",
+    folder: known.folder,
+    ports: state.ports,
+    secrets: readSecrets(folder),
+    environment: {},
+  };
   const is_healthy = (await whyUnhealthy(part, site, state)) === null;
-  return { ...known, state: is_healthy ? "running" : "not answering", pid: state.pid, memory_bytes: memoryOf(state.pid) };
+  return {
+    ...known,
+    state: is_healthy ? "running" : "not answering",
+    pid: state.pid,
+    memory_bytes: memoryOf(state.pid),
+  };
 }

@@ -39,7 +39,14 @@ const STREAMS_LOOK_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Runs until the signal aborts or nothing is desired. */
-export async function supervise({ folder, clock, signal, restart, ensureStreams, say }: SupervisorOptions): Promise<void> {
+export async function supervise({
+  folder,
+  clock,
+  signal,
+  restart,
+  ensureStreams,
+  say,
+}: SupervisorOptions): Promise<void> {
   let failures = 0;
   let restarts = 0;
   let looked_us = -Infinity;
@@ -75,7 +82,9 @@ export async function supervise({ folder, clock, signal, restart, ensureStreams,
 }
 
 export function deadParts(folder: string, desired: Desired): PartName[] {
-  return PARTS.map(({ name }) => name).filter((name) => desired.parts[name] !== undefined && readRunning(folder, name) === null);
+  return PARTS.map(({ name }) => name).filter(
+    (name) => desired.parts[name] !== undefined && readRunning(folder, name) === null,
+  );
 }
 
 /** The variables by which `choosePorts` puts each part where it was. */

@@ -13,7 +13,11 @@ export function catalogTokenFrom(env: Environment): string | null {
   const token = env[CATALOG_TOKEN_VARIABLE];
   if (token === undefined || token === "") return null;
   if (token.length >= MIN_CHARACTERS && TOKEN.test(token)) return token;
-  throw new OperatingError("CATALOG_TOKEN_INVALID", "The catalog's token is too short, or holds spaces or characters other than ASCII", {
-    next_step: `Use at least ${MIN_CHARACTERS} characters, such as the output of \`openssl rand -hex 16\`.`,
-  });
+  throw new OperatingError(
+    "CATALOG_TOKEN_INVALID",
+    "The catalog's token is too short, or holds spaces or characters other than ASCII",
+    {
+      next_step: `Use at least ${MIN_CHARACTERS} characters, such as the output of \`openssl rand -hex 16\`.`,
+    },
+  );
 }

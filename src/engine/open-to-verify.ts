@@ -36,7 +36,10 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
   const storage = s3 === null ? new FileStorage() : new S3Storage(s3);
   const log = unlessDamaged(lake.log_file, () => openSqliteLog({ file: lake.log_file, is_read_only: true }));
   const store = unlessDamaged(lake.catalog_file, () => new SqliteStore(lake.catalog_file, { is_read_only: true }));
-  const checksums = unlessDamaged(lake.catalog_file, () => new SqliteChecksums(lake.catalog_file, { is_read_only: true }));
+  const checksums = unlessDamaged(
+    lake.catalog_file,
+    () => new SqliteChecksums(lake.catalog_file, { is_read_only: true }),
+  );
   const catalog = store && new Catalog({ store, storage, warehouse: lake.warehouse });
   const server = catalog && (await startCatalogServer({ catalog, port: 0, token: catalogTokenFrom(env) }));
   return {

@@ -7,7 +7,16 @@ import { decodeManifest, encodeManifest } from "./manifest.ts";
 import { decodeManifestList, encodeManifestList } from "./manifest-list.ts";
 import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { chooseMerge, keepLive } from "./merge.ts";
-import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotOn, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
+import {
+  changeOf,
+  currentSnapshot,
+  describeManifest,
+  newSnapshotId,
+  snapshotOn,
+  writeAll,
+  writingKind,
+  type StagedSnapshot,
+} from "./stage.ts";
 import { appendSummary } from "./summary.ts";
 
 export interface AppendStager {
@@ -16,7 +25,11 @@ export interface AppendStager {
    * (format version 2). Property updates travel in the same commit. Throws UNSUPPORTED_FORMAT, UNSUPPORTED_SPEC and what
    * the storage throws; then nothing is left behind.
    */
-  stage(table: LoadedTable, files: readonly DataFile[], properties?: Readonly<Record<string, string>>): Promise<StagedSnapshot>;
+  stage(
+    table: LoadedTable,
+    files: readonly DataFile[],
+    properties?: Readonly<Record<string, string>>,
+  ): Promise<StagedSnapshot>;
 }
 
 export function createAppendStager({ storage, clock }: { storage: Storage; clock: Clock }): AppendStager {
@@ -39,7 +52,13 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
       const sequence_number = addLongs(metadata["last-sequence-number"], 1);
       const previous = await manifestsOf(parent);
       const merged = chooseMerge(previous, spec["spec-id"] ?? 0);
-      const added = files.map((data_file): ManifestEntry => ({ status: STATUS.added, snapshot_id, sequence_number: null, file_sequence_number: null, data_file }));
+      const added = files.map((data_file): ManifestEntry => ({
+        status: STATUS.added,
+        snapshot_id,
+        sequence_number: null,
+        file_sequence_number: null,
+        data_file,
+      }));
       const entries = [...added, ...(await liveEntries(storage, merged, schema, spec))];
       const manifest_bytes = encodeManifest({ schema, spec, content: MANIFEST_CONTENT.data }, entries);
       const manifest = describeManifest({
@@ -54,7 +73,13 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
       });
       const manifests = [manifest, ...previous.filter((other) => !merged.includes(other))];
       const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-      const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary: appendSummary(parent, files), clock });
+      const snapshot = snapshotOn(metadata, {
+        snapshot_id,
+        sequence_number,
+        manifest_list: location,
+        summary: appendSummary(parent, files),
+        clock,
+      });
       const written = [manifest.manifest_path, location];
       await writeAll(storage, metadata.location, [
         [manifest.manifest_path, manifest_bytes],
@@ -66,9 +91,16 @@ export function createAppendStager({ storage, clock }: { storage: Storage; clock
   };
 }
 
-async function liveEntries(storage: Storage, manifests: readonly ManifestFile[], schema: Schema, spec: PartitionSpec): Promise<ManifestEntry[]> {
+async function liveEntries(
+  storage: Storage,
+  manifests: readonly ManifestFile[],
+  schema: Schema,
+  spec: PartitionSpec,
+): Promise<ManifestEntry[]> {
   const decoded = await Promise.all(
-    manifests.map(async (manifest) => decodeManifest(await storage.read(manifest.manifest_path), manifest, { schema, spec })),
+    manifests.map(async (manifest) =>
+      decodeManifest(await storage.read(manifest.manifest_path), manifest, { schema, spec }),
+    ),
   );
   return decoded.flatMap(keepLive);
 }

@@ -14,7 +14,10 @@ import { OperatingError, messageOf } from "../errors.ts";
  * The library encodes records; the framing is ours because the schema in the header must keep Iceberg's `field-id`s,
  * which the library's own writer drops.
  */
-export type AvroSchema = string | AvroSchema[] | { type: AvroSchema; name?: string; fields?: AvroField[]; items?: AvroSchema; [key: string]: unknown };
+export type AvroSchema =
+  | string
+  | AvroSchema[]
+  | { type: AvroSchema; name?: string; fields?: AvroField[]; items?: AvroSchema; [key: string]: unknown };
 export interface AvroField {
   name: string;
   type: AvroSchema;
@@ -48,7 +51,11 @@ const LONG = avsc.types.LongType.__with({
 
 const METADATA = typeOf({ type: "map", values: "bytes" });
 
-export function encodeAvro(schema: AvroSchema, records: readonly object[], metadata: Readonly<Record<string, string>>): Uint8Array {
+export function encodeAvro(
+  schema: AvroSchema,
+  records: readonly object[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   const type = typeOf(schema);
   const sync = randomBytes(SYNC_BYTES);
   const header = { "avro.schema": JSON.stringify(schema), "avro.codec": "deflate", ...metadata };
@@ -96,7 +103,8 @@ function decode(file: Buffer, names: ReadonlyMap<number, string>): AvroFile {
     const count = Number(take(LONG));
     const size_bytes = Number(take(LONG));
     const body_end = at + size_bytes;
-    if (count < 0 || size_bytes < 0 || !file.subarray(body_end, body_end + SYNC_BYTES).equals(sync)) throw malformed("a block is cut off");
+    if (count < 0 || size_bytes < 0 || !file.subarray(body_end, body_end + SYNC_BYTES).equals(sync))
+      throw malformed("a block is cut off");
     const body = inflate(file.subarray(at, body_end));
     let record_at = 0;
     for (let i = 0; i < count; i += 1) {
@@ -148,7 +156,8 @@ function exactLong(schema: avsc.Schema): avsc.Type | undefined {
 
 function malformed(why: string, cause?: unknown): OperatingError {
   return new OperatingError("AVRO_MALFORMED", `This is no readable Avro file: ${why}`, {
-    next_step: "Check the file against the table's metadata; restore it from a copy, or roll the table back to an older snapshot.",
+    next_step:
+      "Check the file against the table's metadata; restore it from a copy, or roll the table back to an older snapshot.",
     cause,
   });
 }

@@ -119,7 +119,9 @@ function encodeDecimal(unscaled: bigint): Uint8Array {
 
 /** Two's complement, big-endian, sign-extended to the width: how Avro's `fixed` holds a decimal. */
 export function encodeFixedDecimal(unscaled: bigint, size_bytes: number): Uint8Array {
-  const hex = BigInt.asUintN(size_bytes * 8, unscaled).toString(16).padStart(size_bytes * 2, "0");
+  const hex = BigInt.asUintN(size_bytes * 8, unscaled)
+    .toString(16)
+    .padStart(size_bytes * 2, "0");
   return Buffer.from(hex, "hex");
 }
 

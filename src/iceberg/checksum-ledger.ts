@@ -57,7 +57,9 @@ export class ChecksumLedger {
     try {
       this.#store([]);
     } catch (error) {
-      this.#warn(`The checksums of ${this.#forgotten.size} deleted files could not be removed yet: ${messageOf(error)}.`);
+      this.#warn(
+        `The checksums of ${this.#forgotten.size} deleted files could not be removed yet: ${messageOf(error)}.`,
+      );
     }
   }
 
@@ -85,14 +87,17 @@ export class ChecksumLedger {
   async #newFiles({ metadata, metadata_location, added_snapshot_ids }: CommittedTable): Promise<string[]> {
     const files = [metadata_location];
     const added = new Set(added_snapshot_ids.map(canonicalLong));
-    for (const snapshot of metadata.snapshots.filter((candidate) => added.has(canonicalLong(candidate["snapshot-id"])))) {
+    for (const snapshot of metadata.snapshots.filter((candidate) =>
+      added.has(canonicalLong(candidate["snapshot-id"])),
+    )) {
       files.push(snapshot["manifest-list"]);
       const manifests = await nullIfMissing(() => readManifestList(this.#storage, snapshot));
       for (const manifest of manifests ?? []) {
         if (!added.has(canonicalLong(manifest.added_snapshot_id))) continue;
         files.push(manifest.manifest_path);
         const read = await nullIfMissing(() => readManifest(this.#storage, metadata, manifest));
-        for (const { status, data_file } of read?.entries ?? []) if (status === STATUS.added) files.push(data_file.file_path);
+        for (const { status, data_file } of read?.entries ?? [])
+          if (status === STATUS.added) files.push(data_file.file_path);
       }
     }
     return files;

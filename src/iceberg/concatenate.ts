@@ -24,7 +24,11 @@ export interface ConcatenationInput {
  * Writes the rows of the files, in their order, to a new file at `location`, durable when it resolves. Null where the files do not
  * suit, and then there is nothing at the location. Throws what the storage throws.
  */
-export async function concatenate(storage: Storage, input: ConcatenationInput, location: string): Promise<DataFile | null> {
+export async function concatenate(
+  storage: Storage,
+  input: ConcatenationInput,
+  location: string,
+): Promise<DataFile | null> {
   const size_bytes = input.files.reduce((sum, file) => sum + Number(file.file_size_in_bytes), 0);
   if (size_bytes < MIN_ROW_GROUP_BYTES * input.files.length) return null;
   const joined = new Joined(input.columns);
@@ -34,7 +38,12 @@ export async function concatenate(storage: Storage, input: ConcatenationInput, l
     if (joined.is_unsuitable) return null;
     throw error;
   }
-  return { ...metricsOf(input), file_path: location, file_size_in_bytes: joined.size_bytes, split_offsets: joined.offsets };
+  return {
+    ...metricsOf(input),
+    file_path: location,
+    file_size_in_bytes: joined.size_bytes,
+    split_offsets: joined.offsets,
+  };
 }
 
 class Joined {
@@ -72,7 +81,8 @@ class Joined {
   #moved(bytes: Uint8Array, file: DataFile, first: Footer | null): { footer: Footer; pieces: Uint8Array[] } {
     this.is_unsuitable = true;
     const footer = readFooter(bytes);
-    if (footer === null || !this.#isSuitable(footer, file, first)) throw new RangeError(`${file.file_path} cannot be joined to others`);
+    if (footer === null || !this.#isSuitable(footer, file, first))
+      throw new RangeError(`${file.file_path} cannot be joined to others`);
     const pieces: Uint8Array[] = [];
     let offset = this.size_bytes;
     for (const group of footer.row_groups) {
@@ -89,7 +99,11 @@ class Joined {
   #isSuitable(footer: Footer, file: DataFile, first: Footer | null): boolean {
     const { row_groups, columns, rows, kind } = footer;
     const sizes = row_groups.map(sizeOfRowGroup);
-    const is_current = columns.length === this.#columns.length && columns.every(({ name, field_id }, index) => name === this.#columns[index]?.name && field_id === this.#columns[index].id);
+    const is_current =
+      columns.length === this.#columns.length &&
+      columns.every(
+        ({ name, field_id }, index) => name === this.#columns[index]?.name && field_id === this.#columns[index].id,
+      );
     return (
       is_current &&
       rows === Number(file.record_count) &&
@@ -101,12 +115,18 @@ class Joined {
 }
 
 /** What the manifests say of the files, taken together; a figure that one of them lacks is left out. */
-function metricsOf({ files, columns }: ConcatenationInput): Omit<DataFile, "file_path" | "file_size_in_bytes" | "split_offsets"> {
+function metricsOf({
+  files,
+  columns,
+}: ConcatenationInput): Omit<DataFile, "file_path" | "file_size_in_bytes" | "split_offsets"> {
   const [first] = files;
   if (first === undefined) throw new TypeError("there are no files to put together");
   const sum = (of: (file: DataFile) => ByColumn<Long> | null) => merged(files.map(of), addLongs);
   const bound = (of: (file: DataFile) => ByColumn<Uint8Array> | null, isBetter: (a: number) => boolean) =>
-    merged(files.map((file) => withoutNulls(file, of(file))), (a, b, id) => better(columns, id, a, b, isBetter));
+    merged(
+      files.map((file) => withoutNulls(file, of(file))),
+      (a, b, id) => better(columns, id, a, b, isBetter),
+    );
   return {
     content: CONTENT.data,
     file_format: first.file_format,
@@ -116,8 +136,14 @@ function metricsOf({ files, columns }: ConcatenationInput): Omit<DataFile, "file
     value_counts: sum(({ value_counts }) => value_counts),
     null_value_counts: sum(({ null_value_counts }) => null_value_counts),
     nan_value_counts: sum(({ nan_value_counts }) => nan_value_counts),
-    lower_bounds: bound(({ lower_bounds }) => lower_bounds, (order) => order <= 0),
-    upper_bounds: bound(({ upper_bounds }) => upper_bounds, (order) => order >= 0),
+    lower_bounds: bound(
+      ({ lower_bounds }) => lower_bounds,
+      (order) => order <= 0,
+    ),
+    upper_bounds: bound(
+      ({ upper_bounds }) => upper_bounds,
+      (order) => order >= 0,
+    ),
     key_metadata: null,
     equality_ids: null,
     sort_order_id: null,
@@ -128,13 +154,21 @@ function metricsOf({ files, columns }: ConcatenationInput): Omit<DataFile, "file
 /** Stands for a column without values in a file: it bounds nothing, and takes no bound away from the others. */
 const NO_VALUES = null;
 
-function withoutNulls({ record_count, null_value_counts }: DataFile, bounds: ByColumn<Uint8Array> | null): ByColumn<Uint8Array | null> | null {
+function withoutNulls(
+  { record_count, null_value_counts }: DataFile,
+  bounds: ByColumn<Uint8Array> | null,
+): ByColumn<Uint8Array | null> | null {
   if (bounds === null) return null;
-  const all_null = [...(null_value_counts ?? [])].filter(([id, nulls]) => !bounds.has(id) && BigInt(nulls) === BigInt(record_count));
+  const all_null = [...(null_value_counts ?? [])].filter(
+    ([id, nulls]) => !bounds.has(id) && BigInt(nulls) === BigInt(record_count),
+  );
   return new Map<number, Uint8Array | null>([...bounds, ...all_null.map(([id]) => [id, NO_VALUES] as const)]);
 }
 
-function merged<T>(maps: readonly (ByColumn<T | null> | null)[], merge: (a: T, b: T, id: number) => T | null): ByColumn<T> | null {
+function merged<T>(
+  maps: readonly (ByColumn<T | null> | null)[],
+  merge: (a: T, b: T, id: number) => T | null,
+): ByColumn<T> | null {
   const [first] = maps;
   if (first == null || maps.includes(null)) return null;
   const result = new Map<number, T>();
@@ -148,7 +182,13 @@ function merged<T>(maps: readonly (ByColumn<T | null> | null)[], merge: (a: T, b
 }
 
 /** The bound that holds for both; null where they cannot be compared. */
-function better(columns: readonly Field[], id: number, a: Uint8Array, b: Uint8Array, isBetter: (order: number) => boolean): Uint8Array | null {
+function better(
+  columns: readonly Field[],
+  id: number,
+  a: Uint8Array,
+  b: Uint8Array,
+  isBetter: (order: number) => boolean,
+): Uint8Array | null {
   const type = columns.find((column) => column.id === id)?.type;
   if (typeof type !== "string") return null;
   return isBetter(compare(type, decodeBound(type, a), decodeBound(type, b), a, b)) ? a : b;

@@ -42,7 +42,11 @@ export function createMakeDurable(storage: Storage): MakeDurable {
   }
 
   /** Adds what a new snapshot brings to `files`; false where something of it could not be read. */
-  async function collect(snapshot: Snapshot, { base, next, added_ids }: CommittedFiles, files: Set<string>): Promise<boolean> {
+  async function collect(
+    snapshot: Snapshot,
+    { base, next, added_ids }: CommittedFiles,
+    files: Set<string>,
+  ): Promise<boolean> {
     const list = snapshot["manifest-list"];
     if (list !== undefined) {
       if (storage.isKnownDurable(list)) return true;
@@ -93,9 +97,16 @@ function snapshotWithId(metadata: TableMetadata, id: Long | null | undefined): S
  */
 function filesAddedIn(manifest: Uint8Array, added_ids: ReadonlySet<Long> | null): string[] {
   return decodeAvro(manifest, NAMES).records.flatMap((record) => {
-    const { status, snapshot_id, data_file } = record as { status: number; snapshot_id: Long | null; data_file: { file_path: string } };
+    const { status, snapshot_id, data_file } = record as {
+      status: number;
+      snapshot_id: Long | null;
+      data_file: { file_path: string };
+    };
     if (status === STATUS.deleted) return [];
-    const is_added = status === STATUS.added || added_ids === null || (snapshot_id !== null && added_ids.has(canonicalLong(snapshot_id)));
+    const is_added =
+      status === STATUS.added ||
+      added_ids === null ||
+      (snapshot_id !== null && added_ids.has(canonicalLong(snapshot_id)));
     return is_added ? [data_file.file_path] : [];
   });
 }
@@ -105,7 +116,8 @@ async function readIfThere(storage: Storage, location: string): Promise<Uint8Arr
   try {
     return await storage.read(location);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "FILE_NOT_FOUND" || error.code === "UNSUPPORTED_LOCATION")) return null;
+    if (error instanceof OperatingError && (error.code === "FILE_NOT_FOUND" || error.code === "UNSUPPORTED_LOCATION"))
+      return null;
     throw error;
   }
 }

@@ -4,12 +4,21 @@ import type { FieldSummary, PartitionTuple } from "./manifest-model.ts";
 import type { PartitionColumn } from "./transform.ts";
 
 /** What a manifest list says of a manifest's partitions, for readers that skip (spec, field_summary); one per column. Pure. */
-export function summarisePartitions(columns: readonly PartitionColumn[], tuples: readonly PartitionTuple[]): FieldSummary[] {
+export function summarisePartitions(
+  columns: readonly PartitionColumn[],
+  tuples: readonly PartitionTuple[],
+): FieldSummary[] {
   return columns.map(({ field_id, type }) => {
     const values = tuples.map((tuple) => tuple.get(field_id) ?? null);
     const numbers = values.filter((value) => value !== null && !Number.isNaN(value)) as SingleValue[];
-    const lower = numbers.reduce<SingleValue | null>((least, value) => (least === null || compareValues(value, least) < 0 ? value : least), null);
-    const upper = numbers.reduce<SingleValue | null>((most, value) => (most === null || compareValues(value, most) > 0 ? value : most), null);
+    const lower = numbers.reduce<SingleValue | null>(
+      (least, value) => (least === null || compareValues(value, least) < 0 ? value : least),
+      null,
+    );
+    const upper = numbers.reduce<SingleValue | null>(
+      (most, value) => (most === null || compareValues(value, most) > 0 ? value : most),
+      null,
+    );
     return {
       contains_null: values.includes(null),
       contains_nan: values.some((value) => Number.isNaN(value)),

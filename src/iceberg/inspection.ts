@@ -29,7 +29,10 @@ interface Known extends FileStat {
 }
 
 /** What it learns is shared by all tables, and bounded. */
-export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () => performance.now() }: InspectionOptions): Inspection {
+export function manifestInspection(
+  storage: Storage,
+  { recheck_ms, now_ms = () => performance.now() }: InspectionOptions,
+): Inspection {
   const files = new Map<string, Known>();
   const lists = new Map<string, ManifestFile[]>();
 
@@ -39,7 +42,8 @@ export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () =
     if (known !== undefined && recheck_ms > 0 && now_ms() - known.checked_ms < recheck_ms) return;
     try {
       const stat = await storage.statOf(location);
-      if (stat === null) throw new OperatingError("FILE_NOT_FOUND", "there is no such file", { next_step: "Restore it." });
+      if (stat === null)
+        throw new OperatingError("FILE_NOT_FOUND", "there is no such file", { next_step: "Restore it." });
       if (known?.size_bytes !== stat.size_bytes || known.modified_at_us !== stat.modified_at_us) await read();
       setBounded(files, MAX_KNOWN_FILES, location, { ...stat, checked_ms: now_ms() });
     } catch (error) {
@@ -65,7 +69,9 @@ export function manifestInspection(storage: Storage, { recheck_ms, now_ms = () =
       const some = manifests.slice(start, start + CHECKS_AT_ONCE);
       await Promise.all(
         some.map((manifest) =>
-          check(table, "manifest", manifest.manifest_path, async () => checkPaths(await readManifest(storage, metadata, manifest))),
+          check(table, "manifest", manifest.manifest_path, async () =>
+            checkPaths(await readManifest(storage, metadata, manifest)),
+          ),
         ),
       );
     }

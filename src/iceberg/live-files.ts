@@ -63,7 +63,9 @@ export class LiveFiles {
     }
     const { entries } = await readManifest(this.#storage, metadata, manifest);
     const [spec, schema] = [specOf(metadata, manifest.partition_spec_id), everyColumn(metadata)];
-    const files = entries.filter(({ status }) => status !== STATUS.deleted).map((entry) => describe(entry, spec, schema));
+    const files = entries
+      .filter(({ status }) => status !== STATUS.deleted)
+      .map((entry) => describe(entry, spec, schema));
     this.#keep(manifest.manifest_path, files);
     return files;
   }

@@ -36,7 +36,8 @@ export function decodeManifestList(bytes: Uint8Array): ManifestFile[] {
       added_rows_count: long("added_rows_count"),
       existing_rows_count: long("existing_rows_count"),
       deleted_rows_count: long("deleted_rows_count"),
-      partitions: (raw["partitions"] as FieldSummary[] | null | undefined)?.map((summary) => Object.assign({}, summary)) ?? null,
+      partitions:
+        (raw["partitions"] as FieldSummary[] | null | undefined)?.map((summary) => Object.assign({}, summary)) ?? null,
       key_metadata: (raw["key_metadata"] as Uint8Array | null | undefined) ?? null,
     };
   });

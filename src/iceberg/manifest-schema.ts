@@ -5,13 +5,22 @@ import type { PartitionColumn } from "./transform.ts";
 /** Avro schemas of manifests and manifest lists: names, types and ids as in the spec's tables; version 2. */
 
 const required = (id: number, name: string, type: AvroSchema): AvroField => ({ name, type, "field-id": id });
-const optional = (id: number, name: string, type: AvroSchema): AvroField => ({ name, type: ["null", type], default: null, "field-id": id });
+const optional = (id: number, name: string, type: AvroSchema): AvroField => ({
+  name,
+  type: ["null", type],
+  default: null,
+  "field-id": id,
+});
 
 /** Maps with integer keys are arrays of pairs in Avro (spec, appendix A). */
 const pairs = (key_id: number, value_id: number, value: string): AvroSchema => ({
   type: "array",
   logicalType: "map",
-  items: { type: "record", name: `k${key_id}_v${value_id}`, fields: [required(key_id, "key", "int"), required(value_id, "value", value)] },
+  items: {
+    type: "record",
+    name: `k${key_id}_v${value_id}`,
+    fields: [required(key_id, "key", "int"), required(value_id, "value", value)],
+  },
 });
 
 function dataFileFields(partition: AvroField[]): AvroField[] {
@@ -103,7 +112,10 @@ export function fieldNames(schema: AvroSchema, names = new Map<number, string>()
 
 /** Avro names are letters, digits and `_`; other characters become `_xHH`, as Iceberg's writers do. */
 export function avroName(name: string): string {
-  const escaped = name.replace(/[^A-Za-z0-9_]/gu, (character) => `_x${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}`);
+  const escaped = name.replace(
+    /[^A-Za-z0-9_]/gu,
+    (character) => `_x${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}`,
+  );
   return /^\d/.test(escaped) ? `_${escaped}` : escaped;
 }
 
@@ -112,7 +124,14 @@ function avroType(type: string): AvroSchema {
   const decimal = /^decimal\((\d+),\s*(\d+)\)$/.exec(type);
   if (decimal !== null) {
     const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-    return { type: "fixed", name: `decimal_${precision}_${scale}`, size: decimalBytes(precision), logicalType: "decimal", precision, scale };
+    return {
+      type: "fixed",
+      name: `decimal_${precision}_${scale}`,
+      size: decimalBytes(precision),
+      logicalType: "decimal",
+      precision,
+      scale,
+    };
   }
   const fixed = /^fixed\[(\d+)\]$/.exec(type);
   if (fixed !== null) return { type: "fixed", name: `fixed_${fixed[1]}`, size: Number(fixed[1]) };

@@ -2,7 +2,15 @@ import type { Long, PartitionSpec, Schema } from "../catalog/model.ts";
 import { formatJson } from "../catalog/json.ts";
 import { decodeAvro, encodeAvro } from "./avro.ts";
 import { decodeDecimal, encodeFixedDecimal, type SingleValue } from "./bounds.ts";
-import { MANIFEST_CONTENT, STATUS, type ByColumn, type DataFile, type ManifestEntry, type ManifestFile, type PartitionTuple } from "./manifest-model.ts";
+import {
+  MANIFEST_CONTENT,
+  STATUS,
+  type ByColumn,
+  type DataFile,
+  type ManifestEntry,
+  type ManifestFile,
+  type PartitionTuple,
+} from "./manifest-model.ts";
 import { avroName, decimalBytes, fieldNames, manifestSchema } from "./manifest-schema.ts";
 import { partitionColumns, type PartitionColumn } from "./transform.ts";
 
@@ -35,9 +43,16 @@ export function encodeManifest(kind: ManifestKind, entries: readonly ManifestEnt
  * The entries of anyone's manifest, deleted ones included, with what they inherit from the list filled in
  * (spec, "Sequence Number Inheritance"). Pass the spec the list names and a schema that knows its columns.
  */
-export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile, kind: Pick<ManifestKind, "schema" | "spec">): ManifestEntry[] {
+export function decodeManifest(
+  bytes: Uint8Array,
+  manifest: ManifestFile,
+  kind: Pick<ManifestKind, "schema" | "spec">,
+): ManifestEntry[] {
   const columns = partitionColumns(kind.spec, kind.schema);
-  const names = new Map([...NAMES, ...columns.map(({ field_id }): [number, string] => [field_id, partitionKey(field_id)])]);
+  const names = new Map([
+    ...NAMES,
+    ...columns.map(({ field_id }): [number, string] => [field_id, partitionKey(field_id)]),
+  ]);
   return decodeAvro(bytes, names).records.map((record) => {
     const status = record["status"] as number;
     const inherited = status === STATUS.added ? manifest.sequence_number : 0;
@@ -56,7 +71,12 @@ const partitionKey = (field_id: number): string => `p${field_id}`;
 function encodeDataFile(file: DataFile, columns: readonly PartitionColumn[]): Raw {
   return {
     ...file,
-    partition: Object.fromEntries(columns.map((column) => [avroName(column.name), encodeValue(column.type, file.partition.get(column.field_id) ?? null)])),
+    partition: Object.fromEntries(
+      columns.map((column) => [
+        avroName(column.name),
+        encodeValue(column.type, file.partition.get(column.field_id) ?? null),
+      ]),
+    ),
     column_sizes: toPairs(file.column_sizes),
     value_counts: toPairs(file.value_counts),
     null_value_counts: toPairs(file.null_value_counts),
@@ -70,7 +90,10 @@ function encodeDataFile(file: DataFile, columns: readonly PartitionColumn[]): Ra
 function decodeDataFile(raw: Raw, columns: readonly PartitionColumn[]): DataFile {
   const tuple = raw["partition"] as Raw;
   const partition: PartitionTuple = new Map(
-    columns.map(({ field_id, type }) => [field_id, decodeValue(type, tuple[partitionKey(field_id)] as SingleValue | null | undefined)]),
+    columns.map(({ field_id, type }) => [
+      field_id,
+      decodeValue(type, tuple[partitionKey(field_id)] as SingleValue | null | undefined),
+    ]),
   );
   return {
     content: (raw["content"] as number | undefined) ?? 0,

@@ -84,7 +84,10 @@ class RawFile {
 
 export function manifestsIn(manifest_list: Uint8Array): NamedManifest[] {
   const file = new RawFile(manifest_list);
-  return file.records.map((record) => ({ location: String(file.get(record, "manifest_path")), size_bytes: Number(file.get(record, "manifest_length")) }));
+  return file.records.map((record) => ({
+    location: String(file.get(record, "manifest_path")),
+    size_bytes: Number(file.get(record, "manifest_length")),
+  }));
 }
 
 /** `moved` has the new location and size of each manifest, by the old location. */
@@ -105,7 +108,11 @@ export function filesIn(manifest: Uint8Array): NamedFile[] {
 }
 
 /** `rewritten` has the new location and size of each position delete file, by the old location. */
-export function relocateManifest(manifest: Uint8Array, locate: Locate, rewritten: ReadonlyMap<string, NamedManifest>): Uint8Array {
+export function relocateManifest(
+  manifest: Uint8Array,
+  locate: Locate,
+  rewritten: ReadonlyMap<string, NamedManifest>,
+): Uint8Array {
   const file = new RawFile(manifest);
   for (const record of file.records) {
     const data_file = file.get(record, "data_file") as Raw;
@@ -151,26 +158,41 @@ const STATISTICS = ["statistics", "partition-statistics"] as const;
 
 /** Locations of Puffin and partition statistics files. */
 export function statisticsIn(metadata: TableMetadata): string[] {
-  return STATISTICS.flatMap((key) => ((metadata[key] ?? []) as { "statistics-path": string }[]).map((file) => file["statistics-path"]));
+  return STATISTICS.flatMap((key) =>
+    ((metadata[key] ?? []) as { "statistics-path": string }[]).map((file) => file["statistics-path"]),
+  );
 }
 
 /** `lists` has the new location of each manifest list, by the old one. The log of earlier metadata files starts over. */
-export function relocateMetadata(metadata: TableMetadata, locate: Locate, lists: ReadonlyMap<string, string>): TableMetadata {
+export function relocateMetadata(
+  metadata: TableMetadata,
+  locate: Locate,
+  lists: ReadonlyMap<string, string>,
+): TableMetadata {
   const statistics = STATISTICS.filter((key) => Array.isArray(metadata[key])).map((key) => [
     key,
-    (metadata[key] as { "statistics-path": string }[]).map((file) => ({ ...file, "statistics-path": locate(file["statistics-path"]) })),
+    (metadata[key] as { "statistics-path": string }[]).map((file) => ({
+      ...file,
+      "statistics-path": locate(file["statistics-path"]),
+    })),
   ]);
   return {
     ...metadata,
     ...(Object.fromEntries(statistics) as Record<string, unknown>),
     location: locate(metadata.location),
     properties: relocateProperties(metadata.properties, locate),
-    snapshots: metadata.snapshots.map((snapshot): Snapshot => ({ ...snapshot, "manifest-list": lists.get(snapshot["manifest-list"]) ?? locate(snapshot["manifest-list"]) })),
+    snapshots: metadata.snapshots.map((snapshot): Snapshot => ({
+      ...snapshot,
+      "manifest-list": lists.get(snapshot["manifest-list"]) ?? locate(snapshot["manifest-list"]),
+    })),
     "metadata-log": [],
   };
 }
 
 /** Properties such as `write.data.path` and a namespace's `location`. */
-export function relocateProperties(properties: Readonly<Record<string, string>>, locate: Locate): Record<string, string> {
+export function relocateProperties(
+  properties: Readonly<Record<string, string>>,
+  locate: Locate,
+): Record<string, string> {
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, locate(value)]));
 }

@@ -7,7 +7,16 @@ import { encodeManifest } from "./manifest.ts";
 import { encodeManifestList } from "./manifest-list.ts";
 import { MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { everyColumn, specOf, type ReadManifest } from "./snapshot-files.ts";
-import { changeOf, currentSnapshot, describeManifest, newSnapshotId, snapshotOn, writeAll, writingKind, type StagedSnapshot } from "./stage.ts";
+import {
+  changeOf,
+  currentSnapshot,
+  describeManifest,
+  newSnapshotId,
+  snapshotOn,
+  writeAll,
+  writingKind,
+  type StagedSnapshot,
+} from "./stage.ts";
 import { replaceSummary } from "./summary.ts";
 
 /** Files that hold the same rows as the files that they replace. */
@@ -57,11 +66,21 @@ export async function stageReplacement(
   const written: ManifestFile[] = [];
 
   for (const group of groupsOf(manifests, replacement)) {
-    const rewritten = group.manifests.filter(({ manifest, entries }) => isSmallManifest(manifest) || entries.some((entry) => isRemoved(entry, replacement)));
-    const is_worth_it = group.added.length > 0 || rewritten.length > 1 || rewritten.some(({ entries }) => entries.some((entry) => isRemoved(entry, replacement)));
-    kept.push(...group.manifests.filter((read) => !is_worth_it || !rewritten.includes(read)).map(({ manifest }) => manifest));
+    const rewritten = group.manifests.filter(
+      ({ manifest, entries }) => isSmallManifest(manifest) || entries.some((entry) => isRemoved(entry, replacement)),
+    );
+    const is_worth_it =
+      group.added.length > 0 ||
+      rewritten.length > 1 ||
+      rewritten.some(({ entries }) => entries.some((entry) => isRemoved(entry, replacement)));
+    kept.push(
+      ...group.manifests.filter((read) => !is_worth_it || !rewritten.includes(read)).map(({ manifest }) => manifest),
+    );
     if (!is_worth_it) continue;
-    const entries = [...group.added.map((file) => addedEntry(file, snapshot_id, replacement)), ...rewritten.flatMap((read) => carriedEntries(read, snapshot_id, replacement))];
+    const entries = [
+      ...group.added.map((file) => addedEntry(file, snapshot_id, replacement)),
+      ...rewritten.flatMap((read) => carriedEntries(read, snapshot_id, replacement)),
+    ];
     const spec = specOf(metadata, group.spec_id);
     const schema = schemaFor(spec, table);
     for (let start = 0; start < entries.length; start += MAX_MANIFEST_ENTRIES) {
@@ -69,12 +88,26 @@ export async function stageReplacement(
       const path = `${metadata.location}/metadata/${randomUUID()}-m0.avro`;
       const bytes = encodeManifest({ schema, spec, content: group.content }, some);
       files.push([path, bytes]);
-      written.push(describeManifest({ path, length: bytes.length, content: group.content, entries: some, spec, schema, snapshot_id, sequence_number }));
+      written.push(
+        describeManifest({
+          path,
+          length: bytes.length,
+          content: group.content,
+          entries: some,
+          spec,
+          schema,
+          snapshot_id,
+          sequence_number,
+        }),
+      );
     }
   }
 
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-  const counts = replaceSummary(parent, { added: replacement.added.map(({ file }) => file), removed: removedFiles(manifests, replacement) });
+  const counts = replaceSummary(parent, {
+    added: replacement.added.map(({ file }) => file),
+    removed: removedFiles(manifests, replacement),
+  });
   const summary = { ...counts, ...replacement.summary };
   const snapshot = snapshotOn(metadata, { snapshot_id, sequence_number, manifest_list: location, summary, clock });
   files.push([location, encodeManifestList(snapshot, [...written, ...kept])]);
@@ -88,7 +121,9 @@ export async function stageReplacement(
 function schemaFor(spec: PartitionSpec, { metadata }: LoadedTable): Schema {
   const { schema } = writingKind(metadata);
   const has = (id: number): boolean => schema.fields.some((field) => field.id === id);
-  return spec.fields.every((field) => has(field["source-id"])) ? schema : { ...everyColumn(metadata), "schema-id": metadata["current-schema-id"] };
+  return spec.fields.every((field) => has(field["source-id"]))
+    ? schema
+    : { ...everyColumn(metadata), "schema-id": metadata["current-schema-id"] };
 }
 
 interface Group {
@@ -129,7 +164,11 @@ function addedEntry(data_file: DataFile, snapshot_id: Long, { sequence_number }:
 function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacement: Replacement): ManifestEntry[] {
   return entries
     .filter(({ status }) => status !== STATUS.deleted)
-    .map((entry) => (isRemoved(entry, replacement) ? { ...entry, status: STATUS.deleted, snapshot_id } : { ...entry, status: STATUS.existing }))
+    .map((entry) =>
+      isRemoved(entry, replacement)
+        ? { ...entry, status: STATUS.deleted, snapshot_id }
+        : { ...entry, status: STATUS.existing },
+    )
     .map((entry) => ({ ...entry, data_file: withColumnSizes(entry.data_file) }));
 }
 
@@ -139,5 +178,7 @@ function withColumnSizes(data_file: DataFile): DataFile {
 }
 
 function removedFiles(manifests: readonly ReadManifest[], replacement: Replacement): DataFile[] {
-  return manifests.flatMap(({ entries }) => entries.filter((entry) => isRemoved(entry, replacement)).map(({ data_file }) => data_file));
+  return manifests.flatMap(({ entries }) =>
+    entries.filter((entry) => isRemoved(entry, replacement)).map(({ data_file }) => data_file),
+  );
 }

@@ -16,7 +16,11 @@ export interface ReadManifest {
 const READS_AT_ONCE = 16;
 
 /** The manifests of a snapshot, in the order of its list. Throws what storage throws, AVRO_MALFORMED. */
-export async function readManifests(storage: Storage, metadata: TableMetadata, snapshot: Snapshot): Promise<ReadManifest[]> {
+export async function readManifests(
+  storage: Storage,
+  metadata: TableMetadata,
+  snapshot: Snapshot,
+): Promise<ReadManifest[]> {
   const list = await readManifestList(storage, snapshot);
   const read: ReadManifest[] = [];
   for (let start = 0; start < list.length; start += READS_AT_ONCE) {
@@ -26,14 +30,21 @@ export async function readManifests(storage: Storage, metadata: TableMetadata, s
   return read;
 }
 
-export async function readManifest(storage: Storage, metadata: TableMetadata, manifest: ManifestFile): Promise<ReadManifest> {
+export async function readManifest(
+  storage: Storage,
+  metadata: TableMetadata,
+  manifest: ManifestFile,
+): Promise<ReadManifest> {
   const kind = { schema: everyColumn(metadata), spec: specOf(metadata, manifest.partition_spec_id) };
   const bytes = await storage.read(manifest.manifest_path);
   return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind)) };
 }
 
 /** Throws what storage throws, AVRO_MALFORMED with the file's name. */
-export async function readManifestList(storage: Storage, { "manifest-list": location }: Pick<Snapshot, "manifest-list">): Promise<ManifestFile[]> {
+export async function readManifestList(
+  storage: Storage,
+  { "manifest-list": location }: Pick<Snapshot, "manifest-list">,
+): Promise<ManifestFile[]> {
   const bytes = await storage.read(location);
   return naming(location, () => decodeManifestList(bytes));
 }
@@ -56,12 +67,22 @@ export function liveEntriesOf(manifests: readonly ReadManifest[], content: numbe
 
 /** A spec without fields where the metadata no longer has it: such a manifest's partitions cannot be told. */
 export function specOf(metadata: TableMetadata, spec_id: number): PartitionSpec {
-  return metadata["partition-specs"].find((candidate) => (candidate["spec-id"] ?? 0) === spec_id) ?? { "spec-id": spec_id, fields: [] };
+  return (
+    metadata["partition-specs"].find((candidate) => (candidate["spec-id"] ?? 0) === spec_id) ?? {
+      "spec-id": spec_id,
+      fields: [],
+    }
+  );
 }
 
 /** The current columns first, then those that only older schemas have: an old spec may name one that the current schema lost. */
 export function everyColumn(metadata: TableMetadata): Schema {
-  const current = metadata.schemas.filter((schema) => isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]));
+  const current = metadata.schemas.filter((schema) =>
+    isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]),
+  );
   const fields = [...current, ...metadata.schemas].flatMap((schema) => schema.fields);
-  return { type: "struct", fields: fields.filter(({ id }, index) => fields.findIndex((other) => other.id === id) === index) };
+  return {
+    type: "struct",
+    fields: fields.filter(({ id }, index) => fields.findIndex((other) => other.id === id) === index),
+  };
 }

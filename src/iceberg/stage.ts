@@ -1,6 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { addLongs, isSameLong } from "../catalog/long.ts";
-import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, TableMetadata } from "../catalog/model.ts";
+import type {
+  LoadedTable,
+  Long,
+  PartitionSpec,
+  Schema,
+  Snapshot,
+  TableChange,
+  TableMetadata,
+} from "../catalog/model.ts";
 import type { Clock } from "../clock.ts";
 import { OperatingError } from "../errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
@@ -32,7 +40,10 @@ export interface NewSnapshot {
 }
 
 /** A snapshot on the table's current one, of its current schema. Its time is never before the table's last change: readers refuse snapshots out of order. */
-export function snapshotOn(metadata: TableMetadata, { snapshot_id, sequence_number, manifest_list, summary, clock }: NewSnapshot): Snapshot {
+export function snapshotOn(
+  metadata: TableMetadata,
+  { snapshot_id, sequence_number, manifest_list, summary, clock }: NewSnapshot,
+): Snapshot {
   const parent = currentSnapshot(metadata);
   return {
     "snapshot-id": snapshot_id,
@@ -45,8 +56,14 @@ export function snapshotOn(metadata: TableMetadata, { snapshot_id, sequence_numb
   };
 }
 
-export function changeOf(table: LoadedTable, parent: Snapshot | null, snapshot: Snapshot, properties: Readonly<Record<string, string>>): TableChange {
-  const set_properties = Object.keys(properties).length === 0 ? [] : [{ action: "set-properties", updates: properties }];
+export function changeOf(
+  table: LoadedTable,
+  parent: Snapshot | null,
+  snapshot: Snapshot,
+  properties: Readonly<Record<string, string>>,
+): TableChange {
+  const set_properties =
+    Object.keys(properties).length === 0 ? [] : [{ action: "set-properties", updates: properties }];
   return {
     identifier: table.identifier,
     requirements: [
@@ -70,9 +87,13 @@ export function writingKind(metadata: TableMetadata): { spec: PartitionSpec; sch
   const spec = metadata["partition-specs"].find((spec) => spec["spec-id"] === metadata["default-spec-id"]);
   const schema = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"]);
   if (metadata["format-version"] !== 2 || spec === undefined || schema === undefined) {
-    throw new OperatingError("UNSUPPORTED_FORMAT", `The table has format version ${metadata["format-version"]}; only version 2 is written`, {
-      next_step: "Create a new table with format version 2.",
-    });
+    throw new OperatingError(
+      "UNSUPPORTED_FORMAT",
+      `The table has format version ${metadata["format-version"]}; only version 2 is written`,
+      {
+        next_step: "Create a new table with format version 2.",
+      },
+    );
   }
   return { spec, schema };
 }
@@ -100,7 +121,10 @@ export function describeManifest(manifest: {
   const { entries, sequence_number } = manifest;
   const count = (status: number): number => entries.filter((entry) => entry.status === status).length;
   const rows = (status: number): Long =>
-    entries.reduce<Long>((total, entry) => (entry.status === status ? addLongs(total, entry.data_file.record_count) : total), 0);
+    entries.reduce<Long>(
+      (total, entry) => (entry.status === status ? addLongs(total, entry.data_file.record_count) : total),
+      0,
+    );
   const min_sequence_number = entries.reduce<Long>((least, entry) => {
     const own = entry.sequence_number ?? sequence_number;
     return entry.status !== STATUS.deleted && own < least ? own : least;
@@ -120,16 +144,27 @@ export function describeManifest(manifest: {
     added_rows_count: rows(STATUS.added),
     existing_rows_count: rows(STATUS.existing),
     deleted_rows_count: rows(STATUS.deleted),
-    partitions: summarisePartitions(columns, entries.map(({ data_file }) => data_file.partition)),
+    partitions: summarisePartitions(
+      columns,
+      entries.map(({ data_file }) => data_file.partition),
+    ),
     key_metadata: null,
   };
 }
 
 /** All files of the folder or none: when one fails, those that were written are deleted again. */
-export async function writeAll(storage: Storage, folder: string, files: readonly [location: string, bytes: Uint8Array][]): Promise<void> {
+export async function writeAll(
+  storage: Storage,
+  folder: string,
+  files: readonly [location: string, bytes: Uint8Array][],
+): Promise<void> {
   const results = await Promise.allSettled(files.map(([location, bytes]) => storage.write(location, bytes)));
   const failed = results.find((result) => result.status === "rejected");
   if (failed === undefined) return;
-  await deleteOwnFiles({ storage, warehouse: null }, folder, files.map(([location]) => location));
+  await deleteOwnFiles(
+    { storage, warehouse: null },
+    folder,
+    files.map(([location]) => location),
+  );
   throw failed.reason;
 }

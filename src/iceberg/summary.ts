@@ -63,7 +63,11 @@ export function replaceSummary(
 }
 
 /** Below zero is what another writer counted wrong before. */
-function addTotals(summary: Record<string, string>, parent: Snapshot | null, totals: readonly [name: string, added: Long][]): void {
+function addTotals(
+  summary: Record<string, string>,
+  parent: Snapshot | null,
+  totals: readonly [name: string, added: Long][],
+): void {
   for (const [name, added] of totals) {
     const before = parent === null ? "0" : parent.summary[name];
     const total = before !== undefined && /^\d+$/.test(before) ? addLongs(BigInt(before), added) : -1;
@@ -84,5 +88,6 @@ function sum(files: readonly DataFile[], figure: (file: DataFile) => Long): Long
 }
 
 function partitionsOf(files: readonly DataFile[]): number {
-  return new Set(files.map(({ partition }) => JSON.stringify([...partition].map(([id, value]) => [id, String(value)])))).size;
+  return new Set(files.map(({ partition }) => JSON.stringify([...partition].map(([id, value]) => [id, String(value)]))))
+    .size;
 }

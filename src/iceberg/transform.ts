@@ -14,9 +14,13 @@ export function partitionColumns(spec: PartitionSpec, schema: Schema): Partition
     const source = schema.fields.find(({ id }) => id === field["source-id"]);
     const type = resultType(field.transform, source?.type);
     if (type === null) {
-      throw new OperatingError("UNSUPPORTED_SPEC", `Partition field ${field.name} (${field.transform}) cannot be written`, {
-        next_step: "Partition by top-level columns, with the transforms of format version 2.",
-      });
+      throw new OperatingError(
+        "UNSUPPORTED_SPEC",
+        `Partition field ${field.name} (${field.transform}) cannot be written`,
+        {
+          next_step: "Partition by top-level columns, with the transforms of format version 2.",
+        },
+      );
     }
     return { field_id: field["field-id"] ?? 1000 + position, name: field.name, type };
   });

@@ -1,6 +1,14 @@
 import { OperatingError } from "../errors.ts";
 import { nameOfTable } from "../catalog/errors.ts";
-import type { Field, LoadedTable, PartitionSpec, Schema, TableCatalog, TableIdentifier, Update } from "../catalog/model.ts";
+import type {
+  Field,
+  LoadedTable,
+  PartitionSpec,
+  Schema,
+  TableCatalog,
+  TableIdentifier,
+  Update,
+} from "../catalog/model.ts";
 
 /**
  * Every pipeline's bronze table: a copy of its log. All columns are optional, as other engines that append to the table
@@ -10,8 +18,16 @@ const COLUMNS: readonly Omit<Field, "id" | "required">[] = [
   { name: "source", type: "string", doc: "Who said it." },
   { name: "payload", type: "string", doc: "The message as received; null where its bytes are no UTF-8." },
   { name: "payload_bytes", type: "binary", doc: "The message as received, only where its bytes are no UTF-8." },
-  { name: "payload_size_bytes", type: "int", doc: "Bytes of the message: what a batch may hold is reckoned from it, unread." },
-  { name: "ingested_at", type: "timestamptz", doc: "The producer's clock at receipt, UTC; in a replay, the replay's clock." },
+  {
+    name: "payload_size_bytes",
+    type: "int",
+    doc: "Bytes of the message: what a batch may hold is reckoned from it, unread.",
+  },
+  {
+    name: "ingested_at",
+    type: "timestamptz",
+    doc: "The producer's clock at receipt, UTC; in a replay, the replay's clock.",
+  },
   { name: "ingestion_date", type: "date", doc: "UTC date of ingested_at; the table's partition." },
   { name: "log_topic", type: "string", doc: "Topic of the log that the record was copied from." },
   { name: "log_partition", type: "int", doc: "Partition of the topic." },
@@ -27,7 +43,12 @@ export const BRONZE_SCHEMA: Schema = {
 
 export const BRONZE_SPEC: PartitionSpec = {
   fields: [
-    { name: PARTITION_COLUMN, transform: "identity", "source-id": COLUMNS.findIndex(({ name }) => name === PARTITION_COLUMN) + 1, "field-id": 1000 },
+    {
+      name: PARTITION_COLUMN,
+      transform: "identity",
+      "source-id": COLUMNS.findIndex(({ name }) => name === PARTITION_COLUMN) + 1,
+      "field-id": 1000,
+    },
   ],
 };
 
@@ -39,7 +60,9 @@ export async function openBronze(catalog: TableCatalog, identifier: TableIdentif
   const table = await loadOrCreate(catalog, identifier);
   const missing = missingColumns(table);
   if (missing.length === 0) return checked(table);
-  const [evolved] = await catalog.commit([{ identifier, requirements: schemaUnchanged(table), updates: addColumns(table, missing) }]);
+  const [evolved] = await catalog.commit([
+    { identifier, requirements: schemaUnchanged(table), updates: addColumns(table, missing) },
+  ]);
   if (evolved === undefined) throw new TypeError("a commit of one change gives one table");
   return checked(evolved);
 }
@@ -56,7 +79,12 @@ async function loadOrCreate(catalog: TableCatalog, identifier: TableIdentifier):
     if (!isCode(error, "NAMESPACE_EXISTS")) throw error;
   }
   try {
-    return await catalog.createTable({ identifier, schema: BRONZE_SCHEMA, partition_spec: BRONZE_SPEC, properties: { "format-version": "2" } });
+    return await catalog.createTable({
+      identifier,
+      schema: BRONZE_SCHEMA,
+      partition_spec: BRONZE_SPEC,
+      properties: { "format-version": "2" },
+    });
   } catch (error) {
     if (!isCode(error, "TABLE_EXISTS")) throw error;
     return catalog.loadTable(identifier);
@@ -90,7 +118,11 @@ function addColumns(table: LoadedTable, missing: typeof COLUMNS): Update[] {
   const first_id = table.metadata["last-column-id"] + 1;
   const added = missing.map((column, position): Field => ({ id: first_id + position, required: false, ...column }));
   return [
-    { action: "add-schema", schema: { ...schema, fields: [...schema.fields, ...added] }, "last-column-id": first_id + added.length - 1 },
+    {
+      action: "add-schema",
+      schema: { ...schema, fields: [...schema.fields, ...added] },
+      "last-column-id": first_id + added.length - 1,
+    },
     { action: "set-current-schema", "schema-id": -1 },
   ];
 }
@@ -107,7 +139,12 @@ export function bronzePartitionFieldId(table: LoadedTable): number {
   const spec = metadata["partition-specs"].find((spec) => spec["spec-id"] === metadata["default-spec-id"]);
   const [field, ...others] = spec?.fields ?? [];
   const source = schemaOf(table).fields.find(({ id }) => id === field?.["source-id"]);
-  if (field?.["field-id"] === undefined || others.length > 0 || field.transform !== "identity" || source?.name !== PARTITION_COLUMN) {
+  if (
+    field?.["field-id"] === undefined ||
+    others.length > 0 ||
+    field.transform !== "identity" ||
+    source?.name !== PARTITION_COLUMN
+  ) {
     throw unsupported(table, `it must be partitioned by ${PARTITION_COLUMN} as it is`);
   }
   return field["field-id"];
@@ -118,9 +155,11 @@ function checked(table: LoadedTable): LoadedTable {
   const declared = new Map(COLUMNS.map(({ name, type }) => [name, type]));
   for (const { name, type, required } of schemaOf(table).fields) {
     const expected = declared.get(name);
-    if (expected === undefined && required) throw unsupported(table, `column ${name} is required, and the log has no value for it`);
+    if (expected === undefined && required)
+      throw unsupported(table, `column ${name} is required, and the log has no value for it`);
     const is_widened = expected === "int" && type === "long";
-    if (expected !== undefined && type !== expected && !is_widened) throw unsupported(table, `column ${name} is ${String(type)}, not ${String(expected)}`);
+    if (expected !== undefined && type !== expected && !is_widened)
+      throw unsupported(table, `column ${name} is ${String(type)}, not ${String(expected)}`);
   }
   bronzePartitionFieldId(table);
   return table;

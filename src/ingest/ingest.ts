@@ -145,7 +145,8 @@ class LogIngest implements Ingest {
     const now_us = clock.now_us();
     this.#pruned_us = now_us;
     let pruned = 0;
-    for (const [partition, next] of this.#offsets) pruned += await log.prune(topic, partition, next, now_us - limits.retention_ms * 1000);
+    for (const [partition, next] of this.#offsets)
+      pruned += await log.prune(topic, partition, next, now_us - limits.retention_ms * 1000);
     return pruned;
   }
 
@@ -203,7 +204,10 @@ class LogIngest implements Ingest {
 
   /** The current table, for a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
-    this.#table = this.#table === null ? await openBronze(catalog, this.#options.table) : await catalog.loadTable(this.#options.table);
+    this.#table =
+      this.#table === null
+        ? await openBronze(catalog, this.#options.table)
+        : await catalog.loadTable(this.#options.table);
     return this.#table;
   }
 

@@ -33,13 +33,16 @@ export function conditionOn(topic: string, ranges: OffsetRanges): string {
   const conditions = [...ranges].flatMap(([partition, some]) =>
     some.map(([from, to]) => `(log_partition = ${partition} and log_offset >= ${from} and log_offset < ${to})`),
   );
-  return conditions.length === 0 ? "false" : `(log_topic = '${topic.replaceAll("'", "''")}' and (${conditions.join(" or ")}))`;
+  return conditions.length === 0
+    ? "false"
+    : `(log_topic = '${topic.replaceAll("'", "''")}' and (${conditions.join(" or ")}))`;
 }
 
 function parse(text: string | undefined): Record<string, OffsetRange[]> {
   try {
     const value: unknown = JSON.parse(text ?? "{}");
-    if (typeof value === "object" && value !== null && Object.values(value).every(areRanges)) return value as Record<string, OffsetRange[]>;
+    if (typeof value === "object" && value !== null && Object.values(value).every(areRanges))
+      return value as Record<string, OffsetRange[]>;
   } catch {
     // Told below, like a text that parses to something else.
   }
@@ -50,6 +53,9 @@ function parse(text: string | undefined): Record<string, OffsetRange[]> {
 
 function areRanges(value: unknown): boolean {
   const isRange = (range: unknown): boolean =>
-    Array.isArray(range) && range.length === 2 && range.every(Number.isSafeInteger) && Number(range[0]) < Number(range[1]);
+    Array.isArray(range) &&
+    range.length === 2 &&
+    range.every(Number.isSafeInteger) &&
+    Number(range[0]) < Number(range[1]);
   return Array.isArray(value) && value.every(isRange);
 }

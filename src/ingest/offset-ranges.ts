@@ -28,14 +28,18 @@ export function intersectOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges
 /** `crypto.prices.raw/0 offsets 12 to 40, 50`, for messages. */
 export function formatOffsets(topic: string, ranges: OffsetRanges): string {
   const words = ([from, to]: OffsetRange): string => (to - from === 1 ? String(from) : `${from} to ${to - 1}`);
-  return [...ranges].map(([partition, some]) => `${topic}/${partition} offsets ${some.map(words).join(", ")}`).join("; ");
+  return [...ranges]
+    .map(([partition, some]) => `${topic}/${partition} offsets ${some.map(words).join(", ")}`)
+    .join("; ");
 }
 
 type Ranges = readonly OffsetRange[];
 
 function combine(a: OffsetRanges, b: OffsetRanges, work: (ours: Ranges, theirs: Ranges) => Ranges): OffsetRanges {
   const partitions = [...new Set([...a.keys(), ...b.keys()])].sort((one, other) => one - other);
-  const combined = partitions.map((partition) => [partition, work(a.get(partition) ?? [], b.get(partition) ?? [])] as const);
+  const combined = partitions.map(
+    (partition) => [partition, work(a.get(partition) ?? [], b.get(partition) ?? [])] as const,
+  );
   return new Map(combined.filter(([, ranges]) => ranges.length > 0));
 }
 

@@ -1,4 +1,9 @@
-import { LOG_OFFSETS_PROPERTY, offsetsMalformed, consumedOffsets, type OffsetFields } from "../catalog/metadata/log-offsets.ts";
+import {
+  LOG_OFFSETS_PROPERTY,
+  offsetsMalformed,
+  consumedOffsets,
+  type OffsetFields,
+} from "../catalog/metadata/log-offsets.ts";
 import { OperatingError } from "../errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 
@@ -13,7 +18,8 @@ export function readOffsets(table: OffsetFields, topic: string): Map<number, num
   for (const [name, next] of Object.entries(consumedOffsets(table))) {
     const slash = name.lastIndexOf("/");
     const partition = Number(name.slice(slash + 1));
-    if (!Number.isSafeInteger(next) || !Number.isInteger(partition)) throw offsetsMalformed(table.properties[LOG_OFFSETS_PROPERTY]);
+    if (!Number.isSafeInteger(next) || !Number.isInteger(partition))
+      throw offsetsMalformed(table.properties[LOG_OFFSETS_PROPERTY]);
     if (name.slice(0, slash) === topic) offsets.set(partition, next);
   }
   return offsets;
@@ -30,18 +36,26 @@ export function isSameOffsets(a: Offsets, b: Offsets): boolean {
 }
 
 export function pendingRecords(offsets: Offsets, bounds: readonly PartitionBounds[]): number {
-  return bounds.reduce((pending, { partition, begin, end }) => pending + Math.max(0, end - (offsets.get(partition) ?? begin)), 0);
+  return bounds.reduce(
+    (pending, { partition, begin, end }) => pending + Math.max(0, end - (offsets.get(partition) ?? begin)),
+    0,
+  );
 }
 
 /**
  * Where each partition goes on. A table that has nothing of a partition begins where the log does. Throws LOG_GAP where the
  * log no longer has what comes next, and LOG_BEHIND where it ends before what the table has: the copy could not be gapless.
  */
-export function startingOffsets(committed: Offsets, bounds: readonly PartitionBounds[], topic: string): Map<number, number> {
+export function startingOffsets(
+  committed: Offsets,
+  bounds: readonly PartitionBounds[],
+  topic: string,
+): Map<number, number> {
   return new Map(
     bounds.map(({ partition, begin, end }) => {
       const next = committed.get(partition) ?? begin;
-      if (next < begin) throw gap(`${topic}/${partition} begins at offset ${begin}, but bronze has records up to ${next} only`);
+      if (next < begin)
+        throw gap(`${topic}/${partition} begins at offset ${begin}, but bronze has records up to ${next} only`);
       if (next > end) throw behind(`${topic}/${partition} ends at offset ${end}, but bronze has records up to ${next}`);
       return [partition, next];
     }),

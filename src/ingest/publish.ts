@@ -42,7 +42,11 @@ export interface Batch {
  * The offsets in the table are the truth: whatever became of an attempt, they tell whether the rows are in. Files are
  * deleted only when every attempt is known to have failed.
  */
-export async function publish(publisher: Publisher, table: LoadedTable, batch: Batch): Promise<{ table: LoadedTable; is_ours: boolean }> {
+export async function publish(
+  publisher: Publisher,
+  table: LoadedTable,
+  batch: Batch,
+): Promise<{ table: LoadedTable; is_ours: boolean }> {
   const attempts = new Attempts(publisher, batch, table.metadata.location);
   let current = table;
   for (let failures = 1; ; failures += 1) {
@@ -86,7 +90,8 @@ class Attempts {
       if (committed === undefined) throw new TypeError("a commit of one change gives one table");
       return committed;
     } catch (error) {
-      if (isKnownFailure(error)) await deleteOwnFiles({ storage, warehouse: null }, table.metadata.location, staged.written);
+      if (isKnownFailure(error))
+        await deleteOwnFiles({ storage, warehouse: null }, table.metadata.location, staged.written);
       else this.#is_uncertain = true;
       throw error;
     }
@@ -98,7 +103,11 @@ class Attempts {
       return await this.#publisher.catalog.loadTable(identifier);
     } catch (error) {
       if (!(error instanceof OperatingError) || !error.is_retryable) throw error;
-      this.#publisher.report({ level: "warning", code: error.code, message: `The catalog does not answer: ${error.message}` });
+      this.#publisher.report({
+        level: "warning",
+        code: error.code,
+        message: `The catalog does not answer: ${error.message}`,
+      });
       return null;
     }
   }

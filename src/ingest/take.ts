@@ -30,7 +30,10 @@ export async function* takeRecords(
     let offset = from.get(partition) ?? end;
     while (offset < end && taken.size_bytes < stop_bytes) {
       const max_records = Math.min(READ_LIMITS.max_records, end - offset);
-      const batch = await log.read(topic, partition, offset, { max_records, max_bytes: Math.min(READ_LIMITS.max_bytes, stop_bytes - taken.size_bytes) });
+      const batch = await log.read(topic, partition, offset, {
+        max_records,
+        max_bytes: Math.min(READ_LIMITS.max_bytes, stop_bytes - taken.size_bytes),
+      });
       if (batch.length === 0) break;
       offset += batch.length;
       taken.record_count += batch.length;

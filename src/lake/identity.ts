@@ -98,7 +98,8 @@ function homesIn(pointer: string): string[] {
   if (!pointer.startsWith("file:")) return [];
   const path = pathOfLocation(pointer).replaceAll("\\", "/");
   const homes: string[] = [];
-  for (let at = path.lastIndexOf(WAREHOUSE_FOLDER); at > 0; at = path.lastIndexOf(WAREHOUSE_FOLDER, at - 1)) homes.push(path.slice(0, at));
+  for (let at = path.lastIndexOf(WAREHOUSE_FOLDER); at > 0; at = path.lastIndexOf(WAREHOUSE_FOLDER, at - 1))
+    homes.push(path.slice(0, at));
   return homes;
 }
 
@@ -110,7 +111,10 @@ function pointersIn(catalog_file: string): string[] {
   if (!is_open) url.searchParams.set("immutable", "1");
   const database = new DatabaseSync(url, { readOnly: true });
   try {
-    return database.prepare("select metadata_location from tables").all().map((row) => String(row["metadata_location"]));
+    return database
+      .prepare("select metadata_location from tables")
+      .all()
+      .map((row) => String(row["metadata_location"]));
   } catch {
     // No catalog yet, or a damaged one, of which opening it tells in better words.
     return [];
@@ -128,13 +132,17 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
     });
   }
   const shared = warehouse === null ? "" : `, and has its tables in ${warehouse} too`;
-  return new OperatingError("LAKE_MOVED", `The lake at ${folder} is a copy of the lake "${name}" at ${location}, which still exists${shared}`, {
-    next_step:
-      warehouse === null
-        ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
-          `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
-        : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`.`,
-  });
+  return new OperatingError(
+    "LAKE_MOVED",
+    `The lake at ${folder} is a copy of the lake "${name}" at ${location}, which still exists${shared}`,
+    {
+      next_step:
+        warehouse === null
+          ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
+            `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
+          : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`.`,
+    },
+  );
 }
 
 function movedOn({ name, folder }: Found, moved_to: string): OperatingError {

@@ -60,7 +60,8 @@ export const DEFAULT_DATA_FOLDER = ".coinlake";
 export const LAKE_PROPERTY = "coinlake.lake";
 const DESCRIPTION_FILE = "lake.json";
 /** What a lake without its description needs. */
-const BRING_BACK = "Bring the lake back with `npm run -s coinlake -- restore` from a backup, or put back a copy of its lake.json";
+const BRING_BACK =
+  "Bring the lake back with `npm run -s coinlake -- restore` from a backup, or put back a copy of its lake.json";
 const CURRENT_FILE = "current";
 
 function paths(data_folder: string, name: string, description: LakeDescription): Lake {
@@ -86,7 +87,8 @@ function locationIn(folder: string, description: LakeDescription): string {
 }
 
 function foundAt(folder: string, name: string, { id, location, moving_to, warehouse }: LakeDescription): Found {
-  const identity = id === undefined || location === undefined ? null : { id, location, ...(moving_to !== undefined && { moving_to }) };
+  const identity =
+    id === undefined || location === undefined ? null : { id, location, ...(moving_to !== undefined && { moving_to }) };
   return { name, folder, identity, warehouse: warehouse ?? null };
 }
 
@@ -118,10 +120,14 @@ export function listLakes(data_folder: string): string[] {
       .filter((name) => !name.startsWith(".") && existsSync(join(data_folder, name, DESCRIPTION_FILE)))
       .sort();
   } catch (error) {
-    throw new OperatingError("FOLDER_NOT_READABLE", `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}`, {
-      next_step: "Give the folder that holds the lakes with --data.",
-      cause: error,
-    });
+    throw new OperatingError(
+      "FOLDER_NOT_READABLE",
+      `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}`,
+      {
+        next_step: "Give the folder that holds the lakes with --data.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -129,15 +135,26 @@ export function listLakes(data_folder: string): string[] {
  * Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_DESCRIPTION_MISSING rather than make a new
  * lake of what may be another's files, LAKE_ELSEWHERE, LAKE_MOVED.
  */
-export function openOrCreateLake(data_folder: string, { name, kind, pipeline, profile = "embedded", warehouse = null }: LakeRequest): Lake {
+export function openOrCreateLake(
+  data_folder: string,
+  { name, kind, pipeline, profile = "embedded", warehouse = null }: LakeRequest,
+): Lake {
   const found = readDescription(data_folder, name);
   if (found === null) {
-    const created: LakeDescription = { format: 1, kind, pipeline, created_at: new Date().toISOString(), profile, ...(warehouse !== null && { warehouse }) };
+    const created: LakeDescription = {
+      format: 1,
+      kind,
+      pipeline,
+      created_at: new Date().toISOString(),
+      profile,
+      ...(warehouse !== null && { warehouse }),
+    };
     // Refuses a path that engines misread before anything is made.
     const { folder } = paths(data_folder, name, { ...created, location: join(resolve(data_folder), name) });
     refuseFilled(folder);
     makeFolder(folder);
-    const description = profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
+    const description =
+      profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
     writeDescription(folder, description);
     return paths(data_folder, name, description);
   }
@@ -151,9 +168,13 @@ export function openOrCreateLake(data_folder: string, { name, kind, pipeline, pr
     );
   }
   if (warehouse !== null && lake.warehouse !== warehouse) {
-    throw new OperatingError("LAKE_ELSEWHERE", `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}`, {
-      next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
-    });
+    throw new OperatingError(
+      "LAKE_ELSEWHERE",
+      `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}`,
+      {
+        next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
+      },
+    );
   }
   return lake;
 }
@@ -169,7 +190,9 @@ export function ensureIdentity({ folder, profile }: Lake): void {
 export function descriptionOf(folder: string): LakeDescription {
   const description = readDescription(dirname(folder), basename(folder));
   if (description !== null) return description;
-  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, { next_step: "Name its data folder with --data, and the lake with --lake." });
+  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, {
+    next_step: "Name its data folder with --data, and the lake with --lake.",
+  });
 }
 
 /** A description with what is not part of a lake's identity, for a lake that is put into place elsewhere. */
@@ -198,7 +221,9 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
   const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
   throw new OperatingError(
     "NO_LAKE",
-    names.length > 0 && !wanted ? `No lake of those in ${resolve(data_folder)} is named as the last one started` : `${missing} in ${resolve(data_folder)}`,
+    names.length > 0 && !wanted
+      ? `No lake of those in ${resolve(data_folder)} is named as the last one started`
+      : `${missing} in ${resolve(data_folder)}`,
     {
       next_step:
         names.length > 0
@@ -230,9 +255,13 @@ function makeFolder(folder: string): void {
   try {
     makeFolderDurably(folder);
   } catch (error) {
-    throw new OperatingError("FOLDER_NOT_WRITABLE", `The folder ${folder} cannot be made: ${(error as Error).message}`, {
-      next_step: "Give a folder that you may write to with --data.",
-      cause: error,
-    });
+    throw new OperatingError(
+      "FOLDER_NOT_WRITABLE",
+      `The folder ${folder} cannot be made: ${(error as Error).message}`,
+      {
+        next_step: "Give a folder that you may write to with --data.",
+        cause: error,
+      },
+    );
   }
 }

@@ -37,9 +37,13 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
   mkdirSync(folder, { recursive: true });
   const claim = claimFolder(folder, activity);
   if (claim !== null) return claim;
-  throw new OperatingError("SOURCE_IN_USE", `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`, {
-    next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
-  });
+  throw new OperatingError(
+    "SOURCE_IN_USE",
+    `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`,
+    {
+      next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
+    },
+  );
 }
 
 /**
@@ -93,8 +97,12 @@ function inUse(lake: Lake): OperatingError {
 }
 
 function cannotClaim(lake: Lake, cause: unknown): OperatingError {
-  return new OperatingError("LAKE_CANNOT_BE_CLAIMED", `The lake's folder ${lake.folder} cannot be claimed for writing: ${messageOf(cause)}`, {
-    next_step: "Check that you may write to it and that its disk has room; a damaged owner.db in it may be deleted.",
-    cause,
-  });
+  return new OperatingError(
+    "LAKE_CANNOT_BE_CLAIMED",
+    `The lake's folder ${lake.folder} cannot be claimed for writing: ${messageOf(cause)}`,
+    {
+      next_step: "Check that you may write to it and that its disk has room; a damaged owner.db in it may be deleted.",
+      cause,
+    },
+  );
 }

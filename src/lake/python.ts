@@ -30,7 +30,10 @@ const STDERR_KEPT_CHARACTERS = 4_000;
  * A Python that has these packages, in an environment beside dbt's: only those pay for them who ask, and dbt need not agree with
  * their versions. Installed by the first who asks, whole or not at all; others wait. Throws PYTHON_INSTALL_FAILED.
  */
-export async function pythonWith({ name, title, size_mb }: PythonPackages, { clock, say }: InstallOptions): Promise<string> {
+export async function pythonWith(
+  { name, title, size_mb }: PythonPackages,
+  { clock, say }: InstallOptions,
+): Promise<string> {
   const requirements = join(projectFolder(), "requirements", `${name}.txt`);
   const digest = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, DIGEST_LENGTH);
   const tools = join(toolsFolder(), name);
@@ -42,10 +45,25 @@ export async function pythonWith({ name, title, size_mb }: PythonPackages, { clo
     if (existsSync(environment)) return pythonIn(environment);
     say(`installing ${title}: ${size_mb} MB, this once ...`);
     const started_at_ms = performance.now();
-    for (const entry of readdirSync(tools, { withFileTypes: true })) if (entry.isDirectory()) rmSync(join(tools, entry.name), { recursive: true, force: true });
+    for (const entry of readdirSync(tools, { withFileTypes: true }))
+      if (entry.isDirectory()) rmSync(join(tools, entry.name), { recursive: true, force: true });
     const unfinished = `${environment}.unfinished`;
     await uv(["venv", "--quiet", "--relocatable", "--python", pythonExecutable(), unfinished], title);
-    await uv(["pip", "install", "--quiet", "--python", pythonIn(unfinished), "--require-hashes", "--only-binary", "dbt-core-experimental-parser", "-r", requirements], title);
+    await uv(
+      [
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        pythonIn(unfinished),
+        "--require-hashes",
+        "--only-binary",
+        "dbt-core-experimental-parser",
+        "-r",
+        requirements,
+      ],
+      title,
+    );
     renameSync(unfinished, environment);
     say(`installed in ${((performance.now() - started_at_ms) / 1000).toFixed(0)} s`);
     return pythonIn(environment);
@@ -58,7 +76,11 @@ function pythonIn(environment: string): string {
   return process.platform === "win32" ? join(environment, "Scripts", "python.exe") : join(environment, "bin", "python");
 }
 
-async function waitForClaim(folder: string, title: string, { clock, say }: InstallOptions): Promise<{ release(): void }> {
+async function waitForClaim(
+  folder: string,
+  title: string,
+  { clock, say }: InstallOptions,
+): Promise<{ release(): void }> {
   for (let is_told = false; ; is_told = true) {
     const claim = claimFolder(folder, `installing ${title}`);
     if (claim !== null) return claim;

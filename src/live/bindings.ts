@@ -40,7 +40,10 @@ export function quote(text: string): string {
 }
 
 /** Condition: the row's record lies at or past `place`. A partition that the place does not name is past it whole. */
-export function isPast(place: Place, [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"]): string {
+export function isPast(
+  place: Place,
+  [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"],
+): string {
   const consumed = Object.entries(place).map(([name, next]) => {
     const slash = name.lastIndexOf("/");
     return `(${topic} = ${quote(name.slice(0, slash))} and ${partition} = ${Number(name.slice(slash + 1))} and ${offset} < ${next})`;
@@ -53,7 +56,10 @@ export function bind(model: CompiledRelation, binding: Binding, place: Place): s
   if (model.sql === null) throw new Error(`${model.name} is no model`);
   let sql = model.sql.trim();
   for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, () => replacement);
-  return sql.replace(IS_NEW, (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`);
+  return sql.replace(
+    IS_NEW,
+    (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`,
+  );
 }
 
 /** An empty relation of the documented columns, for tables that are not there yet. */
@@ -64,9 +70,14 @@ export function emptyLike({ columns }: CompiledRelation): string {
 /** The table as it stood at its snapshot; columns that it lacks are null, decimals that an earlier version wrote have the type of now. */
 export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound): string {
   if (snapshot_id === null) return emptyLike(model);
-  const lacking = model.columns.filter(({ name }) => !columns.has(name)).map(({ name, type }) => `, null::${type} as ${name}`);
+  const lacking = model.columns
+    .filter(({ name }) => !columns.has(name))
+    .map(({ name, type }) => `, null::${type} as ${name}`);
   const held = model.columns.filter(({ name, type }) => columns.has(name) && /^decimal/i.test(type));
-  const cast = held.length === 0 ? "" : ` replace (${held.map(({ name, type }) => `try_cast(${name} as ${type}) as ${name}`).join(", ")})`;
+  const cast =
+    held.length === 0
+      ? ""
+      : ` replace (${held.map(({ name, type }) => `try_cast(${name} as ${type}) as ${name}`).join(", ")})`;
   return `select *${cast}${lacking.join("")} from ${model.relation} at (version => ${snapshot_id})`;
 }
 
@@ -87,6 +98,9 @@ select ${kept_columns} from new_rows`;
 }
 
 function replacement({ unique_key, replace_on }: CompiledRelation): string | null {
-  const matches = [...(replace_on === null ? [] : [`(${replace_on})`]), ...unique_key.map((key) => `t.${key} = s.${key}`)];
+  const matches = [
+    ...(replace_on === null ? [] : [`(${replace_on})`]),
+    ...unique_key.map((key) => `t.${key} = s.${key}`),
+  ];
   return matches.length === 0 ? null : matches.join(" and ");
 }

@@ -17,7 +17,9 @@ export class Heads {
 
   /** Dates of candidates with numbers that nothing is known of yet. */
   unknownDates(candidates: readonly Numbered[]): string[] {
-    return [...new Set(candidates.flatMap(({ date, number }) => (number === null || this.#by_date.has(date) ? [] : [date])))];
+    return [
+      ...new Set(candidates.flatMap(({ date, number }) => (number === null || this.#by_date.has(date) ? [] : [date]))),
+    ];
   }
 
   /** What the table and the tail say of a date that nothing was known of. */

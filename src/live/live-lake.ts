@@ -98,7 +98,8 @@ export class LiveLake {
   /** The views read the tables as they stand; the tail is empty until `run` or `catchUp`. */
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
     const { open, memory_limit_mb = MEMORY_LIMIT_MB, threads = 1 } = options;
-    for (const layer of LAYERS) if (!(await open.catalog.hasNamespace([layer]))) await open.catalog.createNamespace([layer]);
+    for (const layer of LAYERS)
+      if (!(await open.catalog.hasNamespace([layer]))) await open.catalog.createNamespace([layer]);
     const db = await TailDatabase.open(open, { memory_limit_mb, threads });
     try {
       const lake = new LiveLake(options, db);
@@ -244,7 +245,10 @@ export class LiveLake {
   #mayRebind(now_us: number): boolean {
     if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
     const { records, size_bytes } = this.#tail.size;
-    return records > TAIL_LIMITS.max_records * TAIL_SHARE_BEFORE_REBIND || size_bytes > TAIL_LIMITS.max_bytes * TAIL_SHARE_BEFORE_REBIND;
+    return (
+      records > TAIL_LIMITS.max_records * TAIL_SHARE_BEFORE_REBIND ||
+      size_bytes > TAIL_LIMITS.max_bytes * TAIL_SHARE_BEFORE_REBIND
+    );
   }
 
   /** Begins to; `#rebound` waits for the end. */
@@ -257,10 +261,12 @@ export class LiveLake {
     const began_us = clock.now_us();
     const rebinding = { end: this.#views.replace(moved), has_ended: false };
     // Whoever awaits `end` sees its error; until then it must not count as unhandled.
-    rebinding.end.catch(() => {}).finally(() => {
-      this.#rebind_pace.took(began_us, clock.now_us());
-      rebinding.has_ended = true;
-    });
+    rebinding.end
+      .catch(() => {})
+      .finally(() => {
+        this.#rebind_pace.took(began_us, clock.now_us());
+        rebinding.has_ended = true;
+      });
     this.#rebinding = rebinding;
   }
 
@@ -289,7 +295,10 @@ export class LiveLake {
     const bounds = await open.log.bounds(topic);
     this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
     const backlog = (bound: PartitionBounds) => bound.end - this.#placeOf(bound);
-    const waiting = bounds.reduce<PartitionBounds | undefined>((most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most), undefined);
+    const waiting = bounds.reduce<PartitionBounds | undefined>(
+      (most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most),
+      undefined,
+    );
     if (!this.#mayAbsorb() || waiting === undefined) return 0;
     const arrival = await this.#arrivalOf(waiting);
     if (arrival === null) return 0;

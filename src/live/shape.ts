@@ -20,9 +20,13 @@ export function shapeOf({ bronze, live }: Pipeline, { relations }: LiveModels): 
   const find = (name: string, kind: CompiledRelation["kind"]): CompiledRelation => {
     const found = relations.find((relation) => relation.name === name && relation.kind === kind);
     if (found) return found;
-    throw new OperatingError("LIVE_MODELS_DIFFER", `The dbt project has no ${kind} "${name}", which the pipeline's definition names.`, {
-      next_step: "Name in the pipeline's `live` section what the project's models are called.",
-    });
+    throw new OperatingError(
+      "LIVE_MODELS_DIFFER",
+      `The dbt project has no ${kind} "${name}", which the pipeline's definition names.`,
+      {
+        next_step: "Name in the pipeline's `live` section what the project's models are called.",
+      },
+    );
   };
   const [accepted, ...others] = live.verdicts;
   return {

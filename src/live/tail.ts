@@ -1,4 +1,11 @@
-import { ARRIVING, BRONZE_COLUMNS, TAIL, type Statements, type TailDatabase, type TailValue } from "../engine/embedded/tail-database.ts";
+import {
+  ARRIVING,
+  BRONZE_COLUMNS,
+  TAIL,
+  type Statements,
+  type TailDatabase,
+  type TailValue,
+} from "../engine/embedded/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
 import { compareArrivals } from "../pipeline/event-order.ts";
@@ -82,7 +89,8 @@ export class Tail {
   /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
   async open(accepted: Bound): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
-    for (const table of [tailTable(bronze), arrivingTable(bronze)]) await this.#db.run(`CREATE TABLE ${table} (${BRONZE_COLUMNS})`);
+    for (const table of [tailTable(bronze), arrivingTable(bronze)])
+      await this.#db.run(`CREATE TABLE ${table} (${BRONZE_COLUMNS})`);
     const makes = [
       [tailTable(elements), elements],
       [arrivingTable(elements), elements],
@@ -92,7 +100,9 @@ export class Tail {
     ] as const;
     for (const [table, model] of makes) await this.#db.run(`CREATE TABLE ${table} AS ${emptyLike(model)}`);
     if (accepted.snapshot_id !== null) {
-      const [[newest_us] = []] = await this.#db.read(`select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`);
+      const [[newest_us] = []] = await this.#db.read(
+        `select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`,
+      );
       if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
     }
     await this.#prepare();
@@ -100,7 +110,9 @@ export class Tail {
 
   /** A seed's rows, as its table now has them. */
   async takeSeed(seed: LiveShape["seeds"][number], bound: Bound): Promise<void> {
-    await this.#db.run(`DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`);
+    await this.#db.run(
+      `DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`,
+    );
   }
 
   /**
@@ -114,7 +126,10 @@ export class Tail {
     const arrived = await this.#fill(arrival);
     let candidates: Candidate[] = [];
     const ticks = await this.#db.transact(async () => {
-      candidates = (await steps.parse.read()).filter(([is_candidate]) => is_candidate === true).map(candidateOf).sort(compareArrivals);
+      candidates = (await steps.parse.read())
+        .filter(([is_candidate]) => is_candidate === true)
+        .map(candidateOf)
+        .sort(compareArrivals);
       await this.#cover(candidates, from, accepted);
       const has_doubtful = await this.#recall(candidates, from, accepted);
       if (!has_doubtful) {
@@ -142,7 +157,8 @@ export class Tail {
     );
     const cut_us = this.#minutes.cutBefore(oldest_us as number | null, newest_us as number | null);
     const { bronze, elements, others } = this.#shape;
-    for (const table of [bronze, elements, ...others].map(tailTable)) await this.#db.run(`DELETE FROM ${table} WHERE not (${isPast(absorbed)})`);
+    for (const table of [bronze, elements, ...others].map(tailTable))
+      await this.#db.run(`DELETE FROM ${table} WHERE not (${isPast(absorbed)})`);
     await this.#db.run(`DELETE FROM ${this.#hot} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`);
     const left = await this.#count(tailTable(bronze));
     return () => {
@@ -171,7 +187,9 @@ export class Tail {
       ),
       accept_new: await this.#db.prepare(...take_in, insert(this.#hot, withoutCopies(accepted), [judged])),
       accept: await this.#db.prepare(...take_in, insert(this.#hot, accepted, [judged, [accepted.relation, known]])),
-      others: await this.#db.prepare(...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, known]]))),
+      others: await this.#db.prepare(
+        ...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, known]])),
+      ),
     };
   }
 
@@ -186,12 +204,16 @@ export class Tail {
     }
     const { bronze, partition, from, to } = arrival;
     const range = `log_topic = ${quote(this.#topic)} AND log_partition = ${partition} AND log_offset >= ${from}`;
-    await this.#db.run(`INSERT INTO ${table} BY NAME ${tableAt(this.#shape.bronze, bronze)} WHERE ${range} AND log_offset < ${to}`);
+    await this.#db.run(
+      `INSERT INTO ${table} BY NAME ${tableAt(this.#shape.bronze, bronze)} WHERE ${range} AND log_offset < ${to}`,
+    );
     return this.#count(table);
   }
 
   async #count(table: string): Promise<{ records: number; size_bytes: number }> {
-    const [[records, size_bytes] = []] = await this.#db.read(`select count(*), coalesce(sum(payload_size_bytes), 0)::bigint from ${table}`);
+    const [[records, size_bytes] = []] = await this.#db.read(
+      `select count(*), coalesce(sum(payload_size_bytes), 0)::bigint from ${table}`,
+    );
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
@@ -230,7 +252,9 @@ export class Tail {
            select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#hot}
          ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
-      const learnt = heads.map(([source, product, number]) => [numberedFor(String(source), textOrNull(product)), number as bigint] as const);
+      const learnt = heads.map(
+        ([source, product, number]) => [numberedFor(String(source), textOrNull(product)), number as bigint] as const,
+      );
       this.#heads.learn(date, learnt);
     }
     const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
@@ -238,7 +262,9 @@ export class Tail {
     if (this.#has_known) await this.#db.run(`DELETE FROM ${KNOWN}`);
     if (doubtful.length === 0) return true;
     if (accepted.snapshot_id === null) return true;
-    const wanted = doubtful.map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`).join(", ");
+    const wanted = doubtful
+      .map(({ partition, offset, element_index }) => `(${partition}, ${offset}, ${element_index})`)
+      .join(", ");
     const identities = [columns.identity, columns.former_identity].filter((name) => name !== undefined);
     const isInTail = (name: string) =>
       `exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
@@ -263,7 +289,9 @@ export class Tail {
       `select log_partition, log_offset, element_index from ${this.#hot} where log_partition = ${partition} and log_offset >= ${from}`,
     );
     const accepted = new Set(rows.map((row) => row.join("/")));
-    return candidates.filter(({ partition, offset, element_index }) => accepted.has(`${partition}/${offset}/${element_index}`));
+    return candidates.filter(({ partition, offset, element_index }) =>
+      accepted.has(`${partition}/${offset}/${element_index}`),
+    );
   }
 
   #tableAt(accepted: Bound): string {
@@ -282,7 +310,22 @@ function arrivingTable(model: LiveShape["accepted"]): string {
 }
 
 function candidateOf(row: readonly TailValue[]): Candidate {
-  const [, subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, date, number, product, is_timed] = row;
+  const [
+    ,
+    subject,
+    source,
+    value,
+    amount,
+    at_us,
+    ingested_at_us,
+    partition,
+    offset,
+    element_index,
+    date,
+    number,
+    product,
+    is_timed,
+  ] = row;
   return {
     subject: String(subject),
     source: String(source),

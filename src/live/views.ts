@@ -95,13 +95,20 @@ export class Views {
     if (seeds.includes(model)) return tableAt(model, bound);
     const in_tail = (table: string) => `select * from ${table} where ${isPast(bound.place)}`;
     // A stream of another engine commits rows first, and their place a moment later: until then they are still the tail's.
-    if (model === bronze) return viewOf(model, `select * from (${tableAt(model, bound)}) where not (${isPast(bound.place)})`, in_tail(tailTable(model)));
+    if (model === bronze)
+      return viewOf(
+        model,
+        `select * from (${tableAt(model, bound)}) where not (${isPast(bound.place)})`,
+        in_tail(tailTable(model)),
+      );
     if ([accepted, ...others].includes(model)) return viewOf(model, tableAt(model, bound), in_tail(tailTable(model)));
     const whole_minutes = this.#live.by_minute.includes(model.name);
     const binding = new Map<string, string>([
       [elements.relation, `(${in_tail(tailTable(elements))})`],
       // The model's own table is the one at the snapshot; other models are read live, each from where it stands.
-      ...this.#all().map((other) => [other.relation, other === model ? `(${tableAt(model, bound)})` : viewName(other)] as const),
+      ...this.#all().map(
+        (other) => [other.relation, other === model ? `(${tableAt(model, bound)})` : viewName(other)] as const,
+      ),
       ...(whole_minutes ? [[accepted.relation, tailTable(accepted)] as const] : []),
     ]);
     return viewOf(model, tableAt(model, bound), bind(model, binding, bound.place));
@@ -124,11 +131,16 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<BoundTable
       table,
       snapshot_id: String(current["snapshot-id"]),
       place,
-      columns: new Set(metadata.schemas.find((schema) => schema["schema-id"] === (current["schema-id"] ?? metadata["current-schema-id"]))?.fields.map(({ name }) => name)),
+      columns: new Set(
+        metadata.schemas
+          .find((schema) => schema["schema-id"] === (current["schema-id"] ?? metadata["current-schema-id"]))
+          ?.fields.map(({ name }) => name),
+      ),
       committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
     };
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return { table, ...NOTHING };
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+      return { table, ...NOTHING };
     throw error;
   }
 }

@@ -3,7 +3,9 @@ import { OperatingError } from "../errors.ts";
 /** What every log can answer instead of a result. */
 
 export function noSuchTopic(topic: string): OperatingError {
-  return new OperatingError("NO_SUCH_TOPIC", `The log has no topic ${topic}`, { next_step: "Create the topic first, or check its spelling." });
+  return new OperatingError("NO_SUCH_TOPIC", `The log has no topic ${topic}`, {
+    next_step: "Create the topic first, or check its spelling.",
+  });
 }
 
 export function noSuchPartition(topic: string, partition: number): OperatingError {
@@ -13,9 +15,13 @@ export function noSuchPartition(topic: string, partition: number): OperatingErro
 }
 
 export function partitionsDiffer(topic: string, present: number, asked: number): OperatingError {
-  return new OperatingError("TOPIC_PARTITIONS_DIFFER", `Topic ${topic} has ${present} partitions, not ${asked}: keys would change places`, {
-    next_step: `Declare ${present} partitions, or choose another topic.`,
-  });
+  return new OperatingError(
+    "TOPIC_PARTITIONS_DIFFER",
+    `Topic ${topic} has ${present} partitions, not ${asked}: keys would change places`,
+    {
+      next_step: `Declare ${present} partitions, or choose another topic.`,
+    },
+  );
 }
 
 export function offsetPruned(topic: string, partition: number, offset: number, begin: number): OperatingError {
@@ -25,7 +31,11 @@ export function offsetPruned(topic: string, partition: number, offset: number, b
 }
 
 export function recordTooLarge(size_bytes: number, limit_bytes: number): OperatingError {
-  return new OperatingError("RECORD_TOO_LARGE", `A record of ${size_bytes} bytes is above the log's limit of ${limit_bytes}`, {
-    next_step: "Have the source send smaller messages.",
-  });
+  return new OperatingError(
+    "RECORD_TOO_LARGE",
+    `A record of ${size_bytes} bytes is above the log's limit of ${limit_bytes}`,
+    {
+      next_step: "Have the source send smaller messages.",
+    },
+  );
 }

@@ -31,7 +31,11 @@ export interface ReadLimits {
 export interface Log {
   /** Creates the topic if it is new; refuses a different number of partitions. */
   createTopic(topic: string, partitions: number): Promise<void>;
-  append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void>;
+  append(
+    topic: string,
+    records: readonly SourceRecord[],
+    checkpoint?: { producer: string; position: string },
+  ): Promise<void>;
   /** Records from `offset` on, in order; empty at the end. Throws OFFSET_PRUNED below `begin`. */
   read(topic: string, partition: number, offset: number, limits: ReadLimits): Promise<LogRecord[]>;
   bounds(topic: string): Promise<PartitionBounds[]>;

@@ -43,7 +43,8 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
     if (signal.aborted) return { records };
     for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
       if (batch.records.length > 0) {
-        const checkpoint = batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
+        const checkpoint =
+          batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
         if ((await patiently(patience, () => log.append(topic, batch.records, checkpoint))) === null) break;
         if (is_stalled) stalled?.(null);
         is_stalled = false;

@@ -12,7 +12,15 @@ import { liveEntriesOf, readManifests } from "../iceberg/snapshot-files.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { isFileGone, readCurrent } from "./read-current.ts";
-import { partitionKey, planPartition, unsettledBytes, type Bin, type CompactionLimits, type PartitionState, type StoredFile } from "./plan.ts";
+import {
+  partitionKey,
+  planPartition,
+  unsettledBytes,
+  type Bin,
+  type CompactionLimits,
+  type PartitionState,
+  type StoredFile,
+} from "./plan.ts";
 import { compactedFileName, windowOf } from "./window.ts";
 import { UNSETTLED_BYTES } from "./retention.ts";
 import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState } from "./table-state.ts";
@@ -44,7 +52,11 @@ const MAX_COMMIT_ATTEMPTS = 8;
  * INVALID_TARGET_SIZE,
  * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
  */
-export async function compactTable(parts: MaintenanceParts, identifier: TableIdentifier, options: CompactionOptions = {}): Promise<ActionReport | null> {
+export async function compactTable(
+  parts: MaintenanceParts,
+  identifier: TableIdentifier,
+  options: CompactionOptions = {},
+): Promise<ActionReport | null> {
   const started_ms = performance.now();
   const run = new Compaction(parts, identifier, options);
   try {
@@ -80,11 +92,15 @@ class Compaction {
       if (state === null) break;
       before ??= figuresOf(state.table, state.manifests);
       const bins = planTable(state, this.#limits(state.table));
-      const is_needed = bins.length > 0 || danglingDeletes(state).length > 0 || hasManySmallManifests(state, this.#limits(state.table).fan_in);
+      const is_needed =
+        bins.length > 0 ||
+        danglingDeletes(state).length > 0 ||
+        hasManySmallManifests(state, this.#limits(state.table).fan_in);
       // What a busy writer adds while this runs is left to the next run: other tables wait for this one.
       if (!is_needed || (this.#commits > 0 && this.#rewritten.bytes >= found_bytes)) break;
       if (round === 0) found_bytes = sizeOf(bins);
-      if (this.#options.is_dry_run === true) return this.#report(before, figuresOf(state.table, state.manifests), started_ms, bins);
+      if (this.#options.is_dry_run === true)
+        return this.#report(before, figuresOf(state.table, state.manifests), started_ms, bins);
       this.#options.progress?.(this.#rewritten.bytes, this.#rewritten.bytes + sizeOf(bins));
       const is_done = await this.#rewriteAndCommit(state, upTo(bins, MAX_COMMIT_BYTES));
       lost_races = is_done ? 0 : lost_races + 1;
@@ -93,17 +109,25 @@ class Compaction {
     if (before === null || this.#commits === 0) return null;
     const table = await this.#parts.catalog.loadTable(this.#identifier);
     const snapshot = currentSnapshot(table.metadata);
-    const after = figuresOf(table, snapshot === null ? [] : await readManifests(this.#parts.storage, table.metadata, snapshot));
+    const after = figuresOf(
+      table,
+      snapshot === null ? [] : await readManifests(this.#parts.storage, table.metadata, snapshot),
+    );
     return this.#report(before, after, started_ms, []);
   }
 
   close(): void {
     // The error of one that could not be opened reached its first user.
-    this.#rewriter?.then((rewriter) => rewriter.close(), () => {});
+    this.#rewriter?.then(
+      (rewriter) => rewriter.close(),
+      () => {},
+    );
   }
 
   #state(): Promise<TableState | null> {
-    return readCurrent(this.#parts.catalog, this.#identifier, (table) => readState(this.#parts.storage, table, this.#readNames));
+    return readCurrent(this.#parts.catalog, this.#identifier, (table) =>
+      readState(this.#parts.storage, table, this.#readNames),
+    );
   }
 
   /** Whether the table still has these files, with no other deletes. */
@@ -121,7 +145,8 @@ class Compaction {
 
   #limits({ metadata }: LoadedTable): CompactionLimits {
     const stated = metadata.properties["write.target-file-size-bytes"];
-    const target_size_bytes = this.#options.target_size_bytes ?? (stated === undefined ? DEFAULT_TARGET_SIZE_BYTES : Number(stated));
+    const target_size_bytes =
+      this.#options.target_size_bytes ?? (stated === undefined ? DEFAULT_TARGET_SIZE_BYTES : Number(stated));
     if (!(target_size_bytes > 0)) throw invalidTargetSize(stated ?? String(target_size_bytes));
     return { target_size_bytes, fan_in: this.#options.fan_in ?? DEFAULT_FAN_IN };
   }
@@ -147,7 +172,9 @@ class Compaction {
       if (committed === null || committed.length < rewritten.length) this.#conflicts += 1;
       if (committed === null) return false;
       this.#count(committed);
-      const lost = rewritten.filter((each) => !committed.includes(each)).flatMap(({ output }) => (output === null ? [] : [output.file.file_path]));
+      const lost = rewritten
+        .filter((each) => !committed.includes(each))
+        .flatMap(({ output }) => (output === null ? [] : [output.file.file_path]));
       await deleteOwnFiles({ storage, warehouse }, folder, lost);
       pending.remove(made);
       return true;
@@ -189,10 +216,16 @@ class Compaction {
     const window_ms = Math.max(...bin.files.map((file) => file.window_ms));
     const location = `${folderOf(first, state.table)}/${compactedFileName(window_ms, randomUUID())}`;
     this.#note(made, [location]);
-    const joined = bin.delete_files.length > 0 ? null : await concatenate(storage, { files: dataFilesOf(state, bin), columns: schema.fields }, location);
+    const joined =
+      bin.delete_files.length > 0
+        ? null
+        : await concatenate(storage, { files: dataFilesOf(state, bin), columns: schema.fields }, location);
     if (joined !== null) return { file: joined, spec_id: first.spec_id };
     const rewriter = await this.#open();
-    const input = { files: bin.files.map(({ location: file, rows }) => ({ location: file, record_count: rows })), delete_files: bin.delete_files };
+    const input = {
+      files: bin.files.map(({ location: file, rows }) => ({ location: file, record_count: rows })),
+      delete_files: bin.delete_files,
+    };
     const file = await rewriter.rewrite(input, { location, partition: first.partition, columns: schema.fields });
     if (file === null) return null;
     await storage.sync(location);
@@ -204,7 +237,11 @@ class Compaction {
    * returns them, or null where there is none and the work has to be planned again. A commit without an answer is read back;
    * throws UnknownOutcome where that does not tell either.
    */
-  async #commit(planned: TableState, rewritten: readonly RewrittenBin[], made: string[]): Promise<RewrittenBin[] | null> {
+  async #commit(
+    planned: TableState,
+    rewritten: readonly RewrittenBin[],
+    made: string[],
+  ): Promise<RewrittenBin[] | null> {
     const { catalog, storage, warehouse, clock, step } = this.#parts;
     const announce = (locations: readonly string[]): void => this.#note(made, locations);
     let unknown: { snapshot_id: Long; bins: RewrittenBin[]; error: UnknownOutcome } | null = null;
@@ -224,7 +261,10 @@ class Compaction {
       if (state === null || (valid.length === 0 && !is_deletes_only)) return null;
       const replacement = replacementOf(planned, state, valid);
       const summary = { [UNSETTLED_BYTES]: String(unsettledAfter(state, replacement, this.#limits(table))) };
-      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, { ...replacement, summary });
+      const staged = await stageReplacement({ storage, clock, announce }, table, state.manifests, {
+        ...replacement,
+        summary,
+      });
       step("before replace");
       try {
         await catalog.commit([staged.change]);
@@ -243,7 +283,12 @@ class Compaction {
     return null;
   }
 
-  #report(before: ActionReport["before"], after: ActionReport["after"], started_ms: number, planned: readonly Bin[]): ActionReport {
+  #report(
+    before: ActionReport["before"],
+    after: ActionReport["after"],
+    started_ms: number,
+    planned: readonly Bin[],
+  ): ActionReport {
     return {
       ...emptyReport("compact", nameOfTable(this.#identifier), before),
       after,
@@ -266,7 +311,9 @@ interface RewrittenBin {
 
 /** What the manifests say of the files of a bin, in its order. */
 function dataFilesOf({ manifests }: TableState, { files }: Bin): DataFile[] {
-  const by_location = new Map(liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => [data_file.file_path, data_file]));
+  const by_location = new Map(
+    liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => [data_file.file_path, data_file]),
+  );
   return files.flatMap(({ location }) => by_location.get(location) ?? []);
 }
 
@@ -280,7 +327,11 @@ function replacementOf(planned: TableState, state: TableState, bins: readonly Re
 }
 
 function unsettledAfter({ files }: TableState, { added, removed }: Replacement, limits: CompactionLimits): number {
-  const made = added.map(({ file, spec_id }) => ({ spec_id, partition: file.partition, size_bytes: Number(file.file_size_in_bytes) }));
+  const made = added.map(({ file, spec_id }) => ({
+    spec_id,
+    partition: file.partition,
+    size_bytes: Number(file.file_size_in_bytes),
+  }));
   return unsettledBytes([...files.filter(({ location }) => !removed.has(location)), ...made], limits);
 }
 
@@ -298,7 +349,10 @@ function planTable(state: TableState, limits: CompactionLimits): Bin[] {
 }
 
 /** How to put the files of a partition together, by when the table and the partition were written last. */
-export function partitionState(files: readonly StoredFile[], time: { newest_ms: number; cold_before: Long | null }): PartitionState {
+export function partitionState(
+  files: readonly StoredFile[],
+  time: { newest_ms: number; cold_before: Long | null },
+): PartitionState {
   if (files[0]?.partition.size === 0) return { kind: "sizes" };
   if (files.every((file) => isOlder(file, time.cold_before))) return { kind: "cold" };
   return { kind: "windows", open_window_ms: windowOf(time.newest_ms) };
@@ -308,7 +362,10 @@ export function partitionState(files: readonly StoredFile[], time: { newest_ms: 
 function coldBefore({ table: { metadata }, snapshot }: TableState): Long | null {
   const newest_ms = Number(snapshot["timestamp-ms"]);
   const old = metadata.snapshots.filter((candidate) => Number(candidate["timestamp-ms"]) <= newest_ms - COLD_AFTER_MS);
-  return old.reduce<Long | null>((most, candidate) => (most === null || candidate["sequence-number"] > most ? candidate["sequence-number"] : most), null);
+  return old.reduce<Long | null>(
+    (most, candidate) => (most === null || candidate["sequence-number"] > most ? candidate["sequence-number"] : most),
+    null,
+  );
 }
 
 function isOlder({ sequence_number, deletes }: StoredFile, limit: Long | null): boolean {
@@ -329,7 +386,9 @@ function isStillValid(state: TableState, bins: readonly Bin[]): boolean {
   const live = new Map(state.files.map((file) => [file.location, file]));
   return bins.every(({ files, delete_files }) => {
     const applied = new Set(delete_files);
-    return files.every(({ location }) => live.get(location)?.deletes.every((deletion) => applied.has(deletion.location)) === true);
+    return files.every(
+      ({ location }) => live.get(location)?.deletes.every((deletion) => applied.has(deletion.location)) === true,
+    );
   });
 }
 
@@ -353,10 +412,14 @@ function folderOf({ location }: StoredFile, { metadata }: LoadedTable): string {
 }
 
 function overtaken(identifier: TableIdentifier): OperatingError {
-  return new OperatingError("COMPACTION_OVERTAKEN", `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`, {
-    next_step: "Nothing was changed. Run it again when the table is written less.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "COMPACTION_OVERTAKEN",
+    `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`,
+    {
+      next_step: "Nothing was changed. Run it again when the table is written less.",
+      is_retryable: true,
+    },
+  );
 }
 
 function invalidTargetSize(stated: string): OperatingError {

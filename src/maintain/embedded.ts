@@ -20,7 +20,15 @@ export interface EmbeddedOptions {
 /** What a command may take; beside a running pipeline less. */
 const ENGINE = { memory_limit_mb: 256, threads: 2 };
 
-export function embeddedMaintainer({ open, store, clock, signal, engine, step = nobodyListens, exclusively = (_table, commit) => commit() }: EmbeddedOptions): Maintainer {
+export function embeddedMaintainer({
+  open,
+  store,
+  clock,
+  signal,
+  engine,
+  step = nobodyListens,
+  exclusively = (_table, commit) => commit(),
+}: EmbeddedOptions): Maintainer {
   const parts: MaintenanceParts = {
     catalog: open.catalog,
     storage: open.storage,

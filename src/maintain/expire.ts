@@ -29,7 +29,11 @@ const MAX_ATTEMPTS = 8;
  * known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The files are noted before the
  * commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and what storage and catalog throw.
  */
-export async function expireTable(parts: MaintenanceParts, identifier: TableIdentifier, options: ExpiryOptions = {}): Promise<ActionReport | null> {
+export async function expireTable(
+  parts: MaintenanceParts,
+  identifier: TableIdentifier,
+  options: ExpiryOptions = {},
+): Promise<ActionReport | null> {
   const started_ms = performance.now();
   const { catalog, clock, pending, step } = parts;
   const name = nameOfTable(identifier);
@@ -38,7 +42,12 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
     const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
       refuseWithoutOwnership(current);
       const divided = split(current, options, now_ms);
-      return { table: current, ...divided, files: await filesOnlyOf(parts, current.metadata, divided), before: await figures(parts, current) };
+      return {
+        table: current,
+        ...divided,
+        files: await filesOnlyOf(parts, current.metadata, divided),
+        before: await figures(parts, current),
+      };
     });
     if (expired.length === 0) return null;
     // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.
@@ -68,10 +77,14 @@ export async function expireTable(parts: MaintenanceParts, identifier: TableIden
     pending.remove(deletable);
     return report(await figures(parts, committed));
   }
-  throw new OperatingError("EXPIRY_OVERTAKEN", `Other writers changed ${name} each time before its snapshots were expired`, {
-    next_step: "Nothing was changed. Run it again when the table is written less.",
-    is_retryable: true,
-  });
+  throw new OperatingError(
+    "EXPIRY_OVERTAKEN",
+    `Other writers changed ${name} each time before its snapshots were expired`,
+    {
+      next_step: "Nothing was changed. Run it again when the table is written less.",
+      is_retryable: true,
+    },
+  );
 }
 
 /** Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which are needed. */
@@ -85,13 +98,25 @@ async function commit({ catalog, exclusively }: MaintenanceParts, change: TableC
   }
 }
 
-function split({ metadata, identifier }: LoadedTable, { policy = DEFAULT_RETENTION, snapshot_ids }: ExpiryOptions, now_ms: number): { expired: Snapshot[]; kept: Snapshot[] } {
-  const kept_ids = snapshot_ids === undefined ? snapshotsToKeep(metadata, policy, now_ms) : allBut(metadata, identifier, snapshot_ids);
+function split(
+  { metadata, identifier }: LoadedTable,
+  { policy = DEFAULT_RETENTION, snapshot_ids }: ExpiryOptions,
+  now_ms: number,
+): { expired: Snapshot[]; kept: Snapshot[] } {
+  const kept_ids =
+    snapshot_ids === undefined ? snapshotsToKeep(metadata, policy, now_ms) : allBut(metadata, identifier, snapshot_ids);
   const isKept = (snapshot: Snapshot): boolean => kept_ids.has(canonicalLong(snapshot["snapshot-id"]));
-  return { expired: metadata.snapshots.filter((snapshot) => !isKept(snapshot)), kept: metadata.snapshots.filter(isKept) };
+  return {
+    expired: metadata.snapshots.filter((snapshot) => !isKept(snapshot)),
+    kept: metadata.snapshots.filter(isKept),
+  };
 }
 
-function allBut(metadata: LoadedTable["metadata"], identifier: TableIdentifier, snapshot_ids: readonly Long[]): Set<Long> {
+function allBut(
+  metadata: LoadedTable["metadata"],
+  identifier: TableIdentifier,
+  snapshot_ids: readonly Long[],
+): Set<Long> {
   const kept = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
   for (const id of snapshot_ids) {
     const user = Object.entries(metadata.refs).find(([, ref]) => isSameLong(ref["snapshot-id"], id));
@@ -107,7 +132,9 @@ function changeOf({ identifier, metadata }: LoadedTable, expired: readonly Snaps
     requirements: [
       { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
       ...Object.entries(metadata.refs).map(([ref, { "snapshot-id": id }]) =>
-        ref === "main" ? { type: DESCENT_REQUIREMENT, "snapshot-id": id } : { type: "assert-ref-snapshot-id", ref, "snapshot-id": id },
+        ref === "main"
+          ? { type: DESCENT_REQUIREMENT, "snapshot-id": id }
+          : { type: "assert-ref-snapshot-id", ref, "snapshot-id": id },
       ),
       { type: REFS_REQUIREMENT, names: Object.keys(metadata.refs) },
     ],
@@ -121,9 +148,13 @@ export async function figures({ storage }: MaintenanceParts, table: LoadedTable)
 }
 
 function inUse(identifier: TableIdentifier, id: Long, user: string): OperatingError {
-  return new OperatingError("SNAPSHOT_IN_USE", `Snapshot ${id} of ${nameOfTable(identifier)} cannot be expired: ${user} refers to it`, {
-    next_step: "Remove that reference first, or expire other snapshots.",
-  });
+  return new OperatingError(
+    "SNAPSHOT_IN_USE",
+    `Snapshot ${id} of ${nameOfTable(identifier)} cannot be expired: ${user} refers to it`,
+    {
+      next_step: "Remove that reference first, or expire other snapshots.",
+    },
+  );
 }
 
 function notFound(identifier: TableIdentifier, id: Long): OperatingError {

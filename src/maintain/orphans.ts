@@ -31,7 +31,11 @@ export const MIN_ORPHAN_AGE_MS = 3_600_000;
  * there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile counts as needed.
  * Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
  */
-export async function removeOrphans(parts: MaintenanceParts, identifier: TableIdentifier, options: OrphanOptions = {}): Promise<ActionReport | null> {
+export async function removeOrphans(
+  parts: MaintenanceParts,
+  identifier: TableIdentifier,
+  options: OrphanOptions = {},
+): Promise<ActionReport | null> {
   const started_ms = performance.now();
   const { catalog, storage, clock, step } = parts;
   const { older_than_ms = DEFAULT_ORPHAN_AGE_MS } = options;
@@ -41,7 +45,8 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   refuseWithoutOwnership(listed);
   const folder = listed.metadata.location;
   const old: string[] = [];
-  for await (const { location, modified_at_us } of storage.list(folder)) if (modified_at_us < before_us) old.push(location);
+  for await (const { location, modified_at_us } of storage.list(folder))
+    if (modified_at_us < before_us) old.push(location);
   const { table, needed, before } = await readCurrent(catalog, identifier, async (current) => ({
     table: current,
     needed: await allFiles(parts, current.metadata, current.metadata_location),
@@ -50,7 +55,9 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
   if (table.metadata.location !== folder) return null;
   await refuseSharedFolder(parts, table);
   const needed_names = new Set([...needed].map(decoded));
-  const found = old.filter((location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))));
+  const found = old.filter(
+    (location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))),
+  );
   const orphans = options.seen === undefined ? found : seenLongAgo(found, options.seen);
   if (orphans.length === 0) return null;
   step("before orphans");
@@ -61,7 +68,12 @@ export async function removeOrphans(parts: MaintenanceParts, identifier: TableId
     });
   }
   const seconds = (performance.now() - started_ms) / 1000;
-  return { ...emptyReport("orphans", nameOfTable(identifier), before), deleted_files: orphans.length, seconds, is_dry_run: options.is_dry_run ?? false };
+  return {
+    ...emptyReport("orphans", nameOfTable(identifier), before),
+    deleted_files: orphans.length,
+    seconds,
+    is_dry_run: options.is_dry_run ?? false,
+  };
 }
 
 /** Notes those that are new, and forgets those that are gone. */
@@ -78,7 +90,9 @@ function seenLongAgo(found: readonly string[], seen: Map<string, number>): strin
  * else count as one: better an orphan stays than a file is deleted that a snapshot needs.
  */
 function decoded(location: string): string {
-  return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) => Buffer.from(encoded.replaceAll("%", ""), "hex").toString("utf8"));
+  return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) =>
+    Buffer.from(encoded.replaceAll("%", ""), "hex").toString("utf8"),
+  );
 }
 
 /** Another table's files would look like orphans of this one. */
@@ -91,9 +105,13 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
     const other = tableNamed(name);
     const { metadata } = await loadOther(catalog, other, own);
     if (!`${canonicalLocation(metadata.location)}/`.startsWith(`${folder}/`)) continue;
-    throw new OperatingError("TABLES_SHARE_A_FOLDER", `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`, {
-      next_step: "Orphan files of this table have to be removed by hand.",
-    });
+    throw new OperatingError(
+      "TABLES_SHARE_A_FOLDER",
+      `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`,
+      {
+        next_step: "Orphan files of this table have to be removed by hand.",
+      },
+    );
   }
 }
 
@@ -103,15 +121,23 @@ async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: str
     return await catalog.loadTable(other);
   } catch (error) {
     const name = nameOfTable(other);
-    throw new OperatingError("TABLE_UNREADABLE", `Orphans of ${own} stay, because ${name} cannot be read and may share its folder: ${messageOf(error)}`, {
-      next_step: `Restore the metadata file of ${name} from a copy, or drop that table.`,
-      cause: error,
-    });
+    throw new OperatingError(
+      "TABLE_UNREADABLE",
+      `Orphans of ${own} stay, because ${name} cannot be read and may share its folder: ${messageOf(error)}`,
+      {
+        next_step: `Restore the metadata file of ${name} from a copy, or drop that table.`,
+        cause: error,
+      },
+    );
   }
 }
 
 function tooYoung(older_than_ms: number): OperatingError {
-  return new OperatingError("ORPHANS_TOO_YOUNG", `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`, {
-    next_step: "Give --older-than at least an hour: 0.042 days.",
-  });
+  return new OperatingError(
+    "ORPHANS_TOO_YOUNG",
+    `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`,
+    {
+      next_step: "Give --older-than at least an hour: 0.042 days.",
+    },
+  );
 }

@@ -100,7 +100,13 @@ type PlannedFile = Pick<StoredFile, "spec_id" | "partition" | "size_bytes">;
 
 /** Equal for files of one partition. */
 export function partitionKey({ spec_id, partition }: Pick<StoredFile, "spec_id" | "partition">): string {
-  return JSON.stringify([spec_id, ...[...partition].map(([id, value]) => [id, value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value)])]);
+  return JSON.stringify([
+    spec_id,
+    ...[...partition].map(([id, value]) => [
+      id,
+      value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value),
+    ]),
+  ]);
 }
 
 function inOrder(files: readonly StoredFile[], chosen: readonly StoredFile[]): StoredFile[] {
@@ -131,7 +137,9 @@ function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): Sto
  * result then fills in turn. Few rows beside a large file do not have it rewritten, however many small files bring them.
  */
 function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
-  const small = files.filter((file) => isSmall(file, limits)).map((file) => ({ file, rows: Math.max(1, liveRows(file)) }));
+  const small = files
+    .filter((file) => isSmall(file, limits))
+    .map((file) => ({ file, rows: Math.max(1, liveRows(file)) }));
   let chosen: StoredFile[] = [];
   for (;;) {
     const level = lowestFullTier(small, new Set(chosen), limits.fan_in);
@@ -141,7 +149,11 @@ function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): S
 }
 
 /** What is chosen already counts as the one file that it becomes. */
-function lowestFullTier(small: readonly { file: StoredFile; rows: number }[], chosen: ReadonlySet<StoredFile>, fan_in: number): number | null {
+function lowestFullTier(
+  small: readonly { file: StoredFile; rows: number }[],
+  chosen: ReadonlySet<StoredFile>,
+  fan_in: number,
+): number | null {
   const others = small.filter(({ file }) => !chosen.has(file)).map(({ rows }) => rows);
   const merged = small.reduce((sum, { file, rows }) => sum + (chosen.has(file) ? rows : 0), 0);
   const all = merged === 0 ? others : [...others, merged];
@@ -162,7 +174,10 @@ function chooseByDeletes(files: readonly StoredFile[], limits: CompactionLimits)
   const delete_files = new Set(with_deletes.flatMap(({ deletes }) => deletes.map(({ location }) => location)));
   if (delete_files.size < limits.fan_in) return [];
   return with_deletes.filter(
-    (file) => isSmall(file, limits) || deletedRows(file) >= file.rows * DELETED_SHARE || file.deletes.length >= MAX_DELETE_FILES,
+    (file) =>
+      isSmall(file, limits) ||
+      deletedRows(file) >= file.rows * DELETED_SHARE ||
+      file.deletes.length >= MAX_DELETE_FILES,
   );
 }
 
@@ -182,7 +197,10 @@ function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionL
   }
   return bins
     .filter((bin) => bin.length > 1 || (bin[0]?.deletes.length ?? 0) > 0)
-    .map((bin) => ({ files: bin, delete_files: [...new Set(bin.flatMap(({ deletes }) => deletes.map(({ location }) => location)))] }));
+    .map((bin) => ({
+      files: bin,
+      delete_files: [...new Set(bin.flatMap(({ deletes }) => deletes.map(({ location }) => location)))],
+    }));
 }
 
 const FILE_PATH_COLUMN = 2147483646;
@@ -203,6 +221,9 @@ function textOf(bytes: Uint8Array | undefined): string | null {
 }
 
 /** Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan Planning"). */
-export function isNoOlder(deletion: Pick<StoredDelete, "sequence_number">, file: Pick<StoredFile, "sequence_number">): boolean {
+export function isNoOlder(
+  deletion: Pick<StoredDelete, "sequence_number">,
+  file: Pick<StoredFile, "sequence_number">,
+): boolean {
   return deletion.sequence_number > file.sequence_number || isSameLong(deletion.sequence_number, file.sequence_number);
 }

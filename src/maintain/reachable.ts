@@ -15,7 +15,11 @@ type Reader = Pick<MaintenanceParts, "storage" | "signal">;
  * that a later snapshot removed may be needed by an earlier one that stays. Throws what the storage throws where a kept
  * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
  */
-export async function filesOnlyOf({ storage, signal }: Reader, metadata: TableMetadata, { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] }): Promise<Set<string>> {
+export async function filesOnlyOf(
+  { storage, signal }: Reader,
+  metadata: TableMetadata,
+  { expired, kept }: { expired: readonly Snapshot[]; kept: readonly Snapshot[] },
+): Promise<Set<string>> {
   if (expired.length === 0) return new Set();
   const kept_lists = new Set(kept.map((snapshot) => canonicalLocation(snapshot["manifest-list"])));
   const kept_manifests = await manifestsOf({ storage, signal }, kept, { is_missing_ok: false });
@@ -25,11 +29,21 @@ export async function filesOnlyOf({ storage, signal }: Reader, metadata: TableMe
     const list = canonicalLocation(snapshot["manifest-list"]);
     if (!kept_lists.has(list)) files.add(list);
   }
-  const only_expired = [...expired_manifests.values()].filter(({ manifest_path }) => !kept_manifests.has(canonicalLocation(manifest_path)));
+  const only_expired = [...expired_manifests.values()].filter(
+    ({ manifest_path }) => !kept_manifests.has(canonicalLocation(manifest_path)),
+  );
   for (const { manifest_path } of only_expired) files.add(canonicalLocation(manifest_path));
-  await eachFile({ storage, signal }, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) => files.add(canonicalLocation(location)));
+  await eachFile({ storage, signal }, metadata, only_expired, { is_missing_ok: true, with_deleted: true }, (location) =>
+    files.add(canonicalLocation(location)),
+  );
   if (files.size > 0) {
-    await eachFile({ storage, signal }, metadata, [...kept_manifests.values()], { is_missing_ok: false, with_deleted: false }, (location) => files.delete(canonicalLocation(location)));
+    await eachFile(
+      { storage, signal },
+      metadata,
+      [...kept_manifests.values()],
+      { is_missing_ok: false, with_deleted: false },
+      (location) => files.delete(canonicalLocation(location)),
+    );
   }
   for (const location of statisticsOf(metadata, expired)) files.add(canonicalLocation(location));
   for (const location of statisticsOf(metadata, kept)) files.delete(canonicalLocation(location));
@@ -37,7 +51,11 @@ export async function filesOnlyOf({ storage, signal }: Reader, metadata: TableMe
 }
 
 /** Every file that any snapshot of the metadata needs, and the metadata files that its log names. */
-export async function allFiles({ storage, signal }: Reader, metadata: TableMetadata, metadata_location: string): Promise<Set<string>> {
+export async function allFiles(
+  { storage, signal }: Reader,
+  metadata: TableMetadata,
+  metadata_location: string,
+): Promise<Set<string>> {
   const files = new Set<string>();
   const add = (location: string): void => {
     files.add(canonicalLocation(location));
@@ -45,10 +63,17 @@ export async function allFiles({ storage, signal }: Reader, metadata: TableMetad
   add(metadata_location);
   for (const entry of metadata["metadata-log"]) add(entry["metadata-file"]);
   for (const snapshot of metadata.snapshots) add(snapshot["manifest-list"]);
-  for (const key of STATISTICS) for (const file of (metadata[key] ?? []) as StatisticsFile[]) add(file["statistics-path"]);
+  for (const key of STATISTICS)
+    for (const file of (metadata[key] ?? []) as StatisticsFile[]) add(file["statistics-path"]);
   const manifests = await manifestsOf({ storage, signal }, metadata.snapshots, { is_missing_ok: false });
   for (const { manifest_path } of manifests.values()) add(manifest_path);
-  await eachFile({ storage, signal }, metadata, [...manifests.values()], { is_missing_ok: false, with_deleted: false }, add);
+  await eachFile(
+    { storage, signal },
+    metadata,
+    [...manifests.values()],
+    { is_missing_ok: false, with_deleted: false },
+    add,
+  );
   return files;
 }
 
@@ -66,7 +91,11 @@ interface Missing {
   is_missing_ok: boolean;
 }
 
-async function manifestsOf({ storage, signal }: Reader, snapshots: readonly Snapshot[], missing: Missing): Promise<Map<string, ManifestFile>> {
+async function manifestsOf(
+  { storage, signal }: Reader,
+  snapshots: readonly Snapshot[],
+  missing: Missing,
+): Promise<Map<string, ManifestFile>> {
   const manifests = new Map<string, ManifestFile>();
   await inGroups(signal, snapshots, async (snapshot) => {
     const list = await unlessMissing(missing, () => readManifestList(storage, snapshot));
@@ -84,7 +113,8 @@ async function eachFile(
 ): Promise<void> {
   await inGroups(signal, manifests, async (manifest) => {
     const read = await unlessMissing(missing, () => readManifest(storage, metadata, manifest));
-    for (const { status, data_file } of read?.entries ?? []) if (with_deleted || status !== STATUS.deleted) visit(data_file.file_path);
+    for (const { status, data_file } of read?.entries ?? [])
+      if (with_deleted || status !== STATUS.deleted) visit(data_file.file_path);
   });
 }
 

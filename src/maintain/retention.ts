@@ -54,7 +54,9 @@ export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): st
   const parts = tiers.map(({ within_ms, every_ms }, index) => {
     const kept = every_ms === 0 ? "every snapshot" : `one per ${describeSpan(every_ms)}`;
     if (!Number.isFinite(within_ms)) return `${kept} after that`;
-    return index === 0 ? `${kept} of the last ${describeSpan(within_ms)}` : `${kept} up to ${describeSpan(within_ms, true)}`;
+    return index === 0
+      ? `${kept} of the last ${describeSpan(within_ms)}`
+      : `${kept} up to ${describeSpan(within_ms, true)}`;
   });
   const newest = min_snapshots > 1 ? `; the newest ${min_snapshots} at any age` : "";
   return `${parts.join(", then ")}${newest}`;
@@ -62,7 +64,12 @@ export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): st
 
 /** In the largest unit that divides it: "30 minutes"; "hour" for one, or "1 hour" with its number. */
 function describeSpan(span_ms: number, with_one = false): string {
-  const [unit_ms, unit] = ([[DAY_MS, "day"], [HOUR_MS, "hour"]] as const).find(([size_ms]) => span_ms % size_ms === 0) ?? [MINUTE_MS, "minute"];
+  const [unit_ms, unit] = (
+    [
+      [DAY_MS, "day"],
+      [HOUR_MS, "hour"],
+    ] as const
+  ).find(([size_ms]) => span_ms % size_ms === 0) ?? [MINUTE_MS, "minute"];
   const count = Math.round(span_ms / unit_ms);
   if (count !== 1) return `${count} ${unit}s`;
   return with_one ? `1 ${unit}` : unit;
@@ -86,7 +93,8 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
   const kept = referencedSnapshots(metadata, by_id);
   for (const { snapshot_id } of history.slice(-policy.min_snapshots)) kept.add(snapshot_id);
   const unsettledBytes = ({ snapshot_id }: HistoryEntry): number => unsettledIfCompacted(by_id.get(snapshot_id));
-  for (const tier of policy.tiers) for (const { snapshot_id } of keptBy(tier, history, unsettledBytes, now_ms)) kept.add(snapshot_id);
+  for (const tier of policy.tiers)
+    for (const { snapshot_id } of keptBy(tier, history, unsettledBytes, now_ms)) kept.add(snapshot_id);
   const was_current = new Set(history.map(({ snapshot_id }) => snapshot_id));
   for (const [id, snapshot] of by_id) {
     if (!was_current.has(id) && now_ms - Number(snapshot["timestamp-ms"]) <= UNREFERENCED_MS) kept.add(id);
@@ -101,9 +109,17 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
  * snapshot, the last; the first too where the period before is empty. The period before the tier counts as one of it, and the last
  * entry before that stays as well: it may have been current in it.
  */
-function keptBy({ within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier, history: readonly HistoryEntry[], unsettledBytes: (entry: HistoryEntry) => number, now_ms: number): HistoryEntry[] {
+function keptBy(
+  { within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier,
+  history: readonly HistoryEntry[],
+  unsettledBytes: (entry: HistoryEntry) => number,
+  now_ms: number,
+): HistoryEntry[] {
   const oldest_ms = now_ms - within_ms;
-  const start_ms = every_ms === 0 || oldest_ms === Number.NEGATIVE_INFINITY ? oldest_ms : (Math.floor(oldest_ms / every_ms) - 1) * every_ms;
+  const start_ms =
+    every_ms === 0 || oldest_ms === Number.NEGATIVE_INFINITY
+      ? oldest_ms
+      : (Math.floor(oldest_ms / every_ms) - 1) * every_ms;
   const young = history.filter(({ at_ms }) => at_ms >= start_ms);
   const kept = history.filter(({ at_ms }) => at_ms < start_ms).slice(-1);
   if (every_ms === 0) return [...kept, ...young.slice(-max_snapshots)];
@@ -132,9 +148,10 @@ function unsettledIfCompacted(snapshot: Snapshot | undefined): number {
 function referencedSnapshots(metadata: TableMetadata, by_id: ReadonlyMap<Long, Snapshot>): Set<Long> {
   const kept = new Set<Long>();
   for (const [name, ref] of Object.entries(metadata.refs)) {
-    for (let id: Long | null | undefined = canonicalLong(ref["snapshot-id"]); id != null; ) {
+    for (let id: Long | null | undefined = canonicalLong(ref["snapshot-id"]); id != null;) {
       kept.add(id);
-      const parent: Long | null | undefined = ref.type === "branch" && name !== "main" ? by_id.get(id)?.["parent-snapshot-id"] : null;
+      const parent: Long | null | undefined =
+        ref.type === "branch" && name !== "main" ? by_id.get(id)?.["parent-snapshot-id"] : null;
       id = parent == null || kept.has(canonicalLong(parent)) ? null : canonicalLong(parent);
     }
   }

@@ -42,11 +42,15 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
     mkdirSync(folder, { recursive: true });
     return claimFolder(folder, activity);
   } catch (error) {
-    throw new OperatingError("MAINTENANCE_CANNOT_BE_CLAIMED", `The folder ${folder} cannot be claimed: ${messageOf(error)}`, {
-      next_step: "Check that you may write to it and that its disk has room.",
-      is_retryable: true,
-      cause: error,
-    });
+    throw new OperatingError(
+      "MAINTENANCE_CANNOT_BE_CLAIMED",
+      `The folder ${folder} cannot be claimed: ${messageOf(error)}`,
+      {
+        next_step: "Check that you may write to it and that its disk has room.",
+        is_retryable: true,
+        cause: error,
+      },
+    );
   }
 }
 
@@ -56,7 +60,13 @@ export { tablesOf } from "./tables.ts";
  * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted first.
  * Null reports are left out. An action that fails keeps none of the others from being done: the first failure is thrown after them.
  */
-export async function maintainTable(parts: MaintenanceParts, store: MaintenanceStore, table: string, actions: readonly ActionName[], options: MaintenanceOptions = {}): Promise<ActionReport[]> {
+export async function maintainTable(
+  parts: MaintenanceParts,
+  store: MaintenanceStore,
+  table: string,
+  actions: readonly ActionName[],
+  options: MaintenanceOptions = {},
+): Promise<ActionReport[]> {
   const identifier = tableNamed(table);
   // A dry run holds no claim: what is noted may belong to a run that is under way.
   if (!isDryRun(options)) await deletePending(parts, identifier);
@@ -84,7 +94,12 @@ function isDryRun({ compact, expire, orphans }: MaintenanceOptions): boolean {
   return [compact, expire, orphans].some((action) => action?.is_dry_run === true);
 }
 
-function runAction(parts: MaintenanceParts, identifier: TableIdentifier, action: ActionName, options: MaintenanceOptions): Promise<ActionReport | null> {
+function runAction(
+  parts: MaintenanceParts,
+  identifier: TableIdentifier,
+  action: ActionName,
+  options: MaintenanceOptions,
+): Promise<ActionReport | null> {
   if (action === "compact") return compactTable(parts, identifier, options.compact);
   if (action === "expire") return expireTable(parts, identifier, options.expire);
   return removeOrphans(parts, identifier, options.orphans);
@@ -99,7 +114,11 @@ async function deletePending(parts: MaintenanceParts, identifier: TableIdentifie
     metadata,
     needed: await allFiles(parts, metadata, metadata_location),
   }));
-  await deleteOwnFiles(parts, metadata.location, locations.filter((location) => !needed.has(canonicalLocation(location))));
+  await deleteOwnFiles(
+    parts,
+    metadata.location,
+    locations.filter((location) => !needed.has(canonicalLocation(location))),
+  );
   pending.remove(locations);
 }
 

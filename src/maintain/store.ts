@@ -30,7 +30,10 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
     CREATE INDEX pending_by_table ON pending_files (table_name);
   `,
   failures: {
-    CORRUPT: ["Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.", false],
+    CORRUPT: [
+      "Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.",
+      false,
+    ],
     DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire`, which frees more.", true],
   },
 };
@@ -74,7 +77,12 @@ export class MaintenanceStore implements PendingFiles {
 
   record(started_at: string, report: ActionReport): void {
     this.#write(() => {
-      this.#prepare("INSERT INTO runs (started_at, action, table_name, report) VALUES (?, ?, ?, ?)").run(started_at, report.action, report.table, JSON.stringify(report));
+      this.#prepare("INSERT INTO runs (started_at, action, table_name, report) VALUES (?, ?, ?, ?)").run(
+        started_at,
+        report.action,
+        report.table,
+        JSON.stringify(report),
+      );
       this.#prepare("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?").run(MAX_RUNS);
     });
   }
@@ -86,7 +94,11 @@ export class MaintenanceStore implements PendingFiles {
        WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?3`,
       [table ?? null, action ?? null, limit, before_id ?? null],
     );
-    return rows.map((row) => ({ id: Number(row["id"]), started_at: String(row["started_at"]), ...(JSON.parse(String(row["report"])) as ActionReport) }));
+    return rows.map((row) => ({
+      id: Number(row["id"]),
+      started_at: String(row["started_at"]),
+      ...(JSON.parse(String(row["report"])) as ActionReport),
+    }));
   }
 
   add(table: string, locations: readonly string[]): void {
@@ -104,7 +116,9 @@ export class MaintenanceStore implements PendingFiles {
   }
 
   of(table: string): string[] {
-    return this.#read("SELECT location FROM pending_files WHERE table_name = ?", [table]).map((row) => String(row["location"]));
+    return this.#read("SELECT location FROM pending_files WHERE table_name = ?", [table]).map((row) =>
+      String(row["location"]),
+    );
   }
 
   pendingTables(): string[] {

@@ -23,18 +23,26 @@ export interface TableState {
 export type ReadNames = (delete_file: string) => Promise<string[]>;
 
 /** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, UNSUPPORTED_FILE, and what the storage throws. */
-export async function readState(storage: Storage, table: LoadedTable, readNames: ReadNames): Promise<TableState | null> {
+export async function readState(
+  storage: Storage,
+  table: LoadedTable,
+  readNames: ReadNames,
+): Promise<TableState | null> {
   const snapshot = currentSnapshot(table.metadata);
   if (snapshot === null) return null;
   const manifests = await readManifests(storage, table.metadata, snapshot);
-  const foreign = liveEntriesOf(manifests, MANIFEST_CONTENT.data).find(({ data_file }) => data_file.file_format !== "PARQUET");
+  const foreign = liveEntriesOf(manifests, MANIFEST_CONTENT.data).find(
+    ({ data_file }) => data_file.file_format !== "PARQUET",
+  );
   if (foreign !== undefined) throw unsupportedFile(table, foreign);
   const deletes = await readDeletes(table, manifests, readNames);
   const by_name = deletesByName(deletes);
   const windowOfFile = windowsOf(table.metadata);
   const files = manifests
     .filter(({ manifest }) => manifest.content === MANIFEST_CONTENT.data)
-    .flatMap(({ manifest, entries }) => entries.filter(isLive).map((entry) => storedFile(entry, manifest.partition_spec_id, { by_name, windowOfFile })));
+    .flatMap(({ manifest, entries }) =>
+      entries.filter(isLive).map((entry) => storedFile(entry, manifest.partition_spec_id, { by_name, windowOfFile })),
+    );
   return { table, snapshot, manifests, files: files.sort(bySequence), deletes };
 }
 
@@ -42,16 +50,27 @@ export function isLive({ status }: ManifestEntry): boolean {
   return status !== STATUS.deleted;
 }
 
-async function readDeletes(table: LoadedTable, manifests: readonly ReadManifest[], readNames: ReadNames): Promise<StoredDelete[]> {
+async function readDeletes(
+  table: LoadedTable,
+  manifests: readonly ReadManifest[],
+  readNames: ReadNames,
+): Promise<StoredDelete[]> {
   const deletes: StoredDelete[] = [];
-  const known = new Set(liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => canonicalLocation(data_file.file_path)));
+  const known = new Set(
+    liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => canonicalLocation(data_file.file_path)),
+  );
   for (const entry of liveEntriesOf(manifests, MANIFEST_CONTENT.deletes)) {
     const { content, file_path, file_format, record_count } = entry.data_file;
     if (content !== CONTENT.position_deletes || file_format !== "PARQUET") throw unsupportedDeletes(table);
     const named = namedFile(entry);
     // A name that no file bears may be a bound that was cut off: before such a delete counts as dangling, its content is asked.
     const names = named !== null && known.has(named) ? [named] : (await readNames(file_path)).map(canonicalLocation);
-    deletes.push({ location: file_path, rows: Number(record_count), sequence_number: entry.sequence_number ?? 0, names: new Set(names) });
+    deletes.push({
+      location: file_path,
+      rows: Number(record_count),
+      sequence_number: entry.sequence_number ?? 0,
+      names: new Set(names),
+    });
   }
   return deletes;
 }
@@ -69,7 +88,11 @@ interface FileContext {
   windowOfFile: ReturnType<typeof windowsOf>;
 }
 
-function storedFile({ data_file, sequence_number }: ManifestEntry, spec_id: number, { by_name, windowOfFile }: FileContext): StoredFile {
+function storedFile(
+  { data_file, sequence_number }: ManifestEntry,
+  spec_id: number,
+  { by_name, windowOfFile }: FileContext,
+): StoredFile {
   const file = {
     location: data_file.file_path,
     spec_id,
@@ -89,15 +112,23 @@ function bySequence(a: StoredFile, b: StoredFile): number {
 }
 
 function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEntry): OperatingError {
-  return new OperatingError("UNSUPPORTED_FILE", `${nameOfTable(identifier)} has a data file in the format ${data_file.file_format}: ${data_file.file_path}`, {
-    next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
-  });
+  return new OperatingError(
+    "UNSUPPORTED_FILE",
+    `${nameOfTable(identifier)} has a data file in the format ${data_file.file_format}: ${data_file.file_path}`,
+    {
+      next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
+    },
+  );
 }
 
 function unsupportedDeletes({ identifier }: LoadedTable): OperatingError {
-  return new OperatingError("UNSUPPORTED_DELETES", `${nameOfTable(identifier)} has deletes by value or deletion vectors, which are not rewritten`, {
-    next_step: "Compact this table with an engine that supports them, such as Spark's rewrite_data_files.",
-  });
+  return new OperatingError(
+    "UNSUPPORTED_DELETES",
+    `${nameOfTable(identifier)} has deletes by value or deletion vectors, which are not rewritten`,
+    {
+      next_step: "Compact this table with an engine that supports them, such as Spark's rewrite_data_files.",
+    },
+  );
 }
 
 /** Deletes of a state that take no row of any of its files, with `gone` counted as no longer there. */

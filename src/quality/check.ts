@@ -54,7 +54,14 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
       const batch = plan.batches.find((candidate) => candidate.table === table && candidate.part === part);
       if (batch === undefined) throw new TypeError(`nobody asked for ${table}, ${part}`);
       const failed = expectations.filter(({ is_met }) => !is_met);
-      const result: BatchResult = { part, checked_at, rows, expectations: expectations.length, failed, digest: batch.digest };
+      const result: BatchResult = {
+        part,
+        checked_at,
+        rows,
+        expectations: expectations.length,
+        failed,
+        digest: batch.digest,
+      };
       results.push({ table, result });
       onChecked?.();
     });
@@ -94,11 +101,20 @@ function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spil
     kept_runs: KEPT_RUNS,
     checked_at,
     tables: plan.tables,
-    batches: plan.batches.map((batch) => ({ table: batch.table, part: batch.part, condition: batch.condition, fresh_after: freshAfter(batch) })),
+    batches: plan.batches.map((batch) => ({
+      table: batch.table,
+      part: batch.part,
+      condition: batch.condition,
+      fresh_after: freshAfter(batch),
+    })),
   };
 }
 
-function converse(child: ChildProcess, request: object, onChecked: (checked: NonNullable<Message["checked"]>) => void): Promise<void> {
+function converse(
+  child: ChildProcess,
+  request: object,
+  onChecked: (checked: NonNullable<Message["checked"]>) => void,
+): Promise<void> {
   let said = "";
   let broken: string | null = null;
   let is_documented = false;
@@ -135,8 +151,13 @@ function suiteBroken(words: string): OperatingError {
 
 function died(how: string, said: string): OperatingError {
   const last = said.trim().split("\n").slice(-8).join("\n");
-  return new OperatingError("CHECK_FAILED", `Great Expectations ended (${how}) before it had checked everything.${last ? ` It said:\n${last}` : ""}`, {
-    next_step: "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "CHECK_FAILED",
+    `Great Expectations ended (${how}) before it had checked everything.${last ? ` It said:\n${last}` : ""}`,
+    {
+      next_step:
+        "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
+      is_retryable: true,
+    },
+  );
 }

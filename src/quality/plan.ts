@@ -68,7 +68,9 @@ export function suitesFolder(pipeline: string): string {
 /** Throws NO_SUITES, TABLE_MISSING, LAYERS_APART. */
 export async function planChecks(options: PlanOptions): Promise<Plan> {
   const layers = options.layer === "silver" ? (["silver"] as const) : BUILT_LAYERS;
-  const suites = suitesOf(options.pipeline).filter(({ table }) => options.layer === null || table.startsWith(`${options.layer}.`));
+  const suites = suitesOf(options.pipeline).filter(
+    ({ table }) => options.layer === null || table.startsWith(`${options.layer}.`),
+  );
   if (suites.length === 0) throw noSuites(options.pipeline);
   const tables = await standingStill(options, layers);
   const found: Batch[] = [];
@@ -78,12 +80,17 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
     found.push(...(await batchesOf(table, suite, options)));
   }
   const isKnownGood = (batch: Batch) => {
-    const last = options.last?.tables.find(({ table }) => table === batch.table)?.batches.find(({ part }) => part === batch.part);
+    const last = options.last?.tables
+      .find(({ table }) => table === batch.table)
+      ?.batches.find(({ part }) => part === batch.part);
     return last?.digest === batch.digest && last.failed.length === 0;
   };
   const is_asked_for = options.is_all || options.day !== null;
   return {
-    tables: tables.map(({ identifier, metadata }) => ({ name: nameOfTable(identifier), snapshot_id: snapshotOf(metadata) })),
+    tables: tables.map(({ identifier, metadata }) => ({
+      name: nameOfTable(identifier),
+      snapshot_id: snapshotOf(metadata),
+    })),
     batches: found.filter((batch) => is_asked_for || !isKnownGood(batch)),
     unchanged: found.filter((batch) => !is_asked_for && isKnownGood(batch)),
   };
@@ -95,7 +102,10 @@ function suitesOf(pipeline: string): Suite[] {
   return BUILT_LAYERS.flatMap((layer) =>
     globSync(`${layer}/*.py`, { cwd: folder })
       .sort()
-      .map((file) => ({ table: file.replace(/\.py$/, "").replace(/[\\/]/, "."), text: readFileSync(join(folder, file), "utf8") })),
+      .map((file) => ({
+        table: file.replace(/\.py$/, "").replace(/[\\/]/, "."),
+        text: readFileSync(join(folder, file), "utf8"),
+      })),
   );
 }
 
@@ -126,16 +136,28 @@ async function tablesIn(catalog: TableCatalog, layers: readonly string[]): Promi
 /** In one spelling, whoever wrote it; nothing for a table that does not follow the log. */
 function placeOf(table: OffsetFields): string[] {
   const offsets = Object.entries(consumedOffsets(table));
-  return offsets.length === 0 ? [] : [offsets.map(([name, next]) => `${name}=${next}`).sort().join(",")];
+  return offsets.length === 0
+    ? []
+    : [
+        offsets
+          .map(([name, next]) => `${name}=${next}`)
+          .sort()
+          .join(","),
+      ];
 }
 
 /** By partition, from the manifests: no engine scans for it. */
 async function batchesOf(loaded: LoadedTable, { table, text }: Suite, { open, day }: PlanOptions): Promise<Batch[]> {
   const files = await new TableReports(open).files(loaded);
   const partitions = Map.groupBy(files, ({ partition }) => partition);
-  const parts = [...partitions].map(([partition, of_partition]) => ({ ...datedPart(partition), table, digest: digestOf(text, of_partition) }));
+  const parts = [...partitions].map(([partition, of_partition]) => ({
+    ...datedPart(partition),
+    table,
+    digest: digestOf(text, of_partition),
+  }));
   const column = parts[0]?.column ?? null;
-  if (column === null || parts.some((other) => other.column !== column)) return [{ table, part: WHOLE, condition: "true", digest: digestOf(text, files) }];
+  if (column === null || parts.some((other) => other.column !== column))
+    return [{ table, part: WHOLE, condition: "true", digest: digestOf(text, files) }];
   if (day === null) return parts.sort((a, b) => a.part.localeCompare(b.part));
   // A day without rows is checked too: suites say whether that may be.
   const of_day = partitions.get(`${column}=${day}`) ?? [];
@@ -162,22 +184,34 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 }
 
 function noSuites(pipeline: string): OperatingError {
-  return new OperatingError("NO_SUITES", `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`, {
-    next_step: "Write one as quality/README.md shows.",
-  });
+  return new OperatingError(
+    "NO_SUITES",
+    `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`,
+    {
+      next_step: "Write one as quality/README.md shows.",
+    },
+  );
 }
 
 function tableMissing(table: string): OperatingError {
   return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake.`, {
-    next_step: "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
+    next_step:
+      "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
     is_retryable: true,
   });
 }
 
 function layersApart(tables: readonly LoadedTable[]): OperatingError {
-  const words = tables.map(({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata)[0] ?? "does not follow the log"}`);
-  return new OperatingError("LAYERS_APART", `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`, {
-    next_step: "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
-    is_retryable: true,
-  });
+  const words = tables.map(
+    ({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata)[0] ?? "does not follow the log"}`,
+  );
+  return new OperatingError(
+    "LAYERS_APART",
+    `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
+    {
+      next_step:
+        "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
+      is_retryable: true,
+    },
+  );
 }

@@ -56,21 +56,46 @@ async function judge(options: QualityOptions, plan: Plan): Promise<Checked["batc
 }
 
 /** Only a plan of every day knows which days there are. */
-function presence({ batches, unchanged }: Plan, { day: asked }: QualityOptions): (table: string, part: string) => boolean {
+function presence(
+  { batches, unchanged }: Plan,
+  { day: asked }: QualityOptions,
+): (table: string, part: string) => boolean {
   const planned = [...batches, ...unchanged];
-  return (table, part) => asked !== null || !planned.some((batch) => batch.table === table) || planned.some((batch) => batch.table === table && batch.part === part);
+  return (table, part) =>
+    asked !== null ||
+    !planned.some((batch) => batch.table === table) ||
+    planned.some((batch) => batch.table === table && batch.part === part);
 }
 
 /** What is known of every table now: what this run found, and what earlier ones did of days that are still there. */
-function merged(last: QualityResult | null, batches: Checked["batches"], isThere: (table: string, part: string) => boolean, checked_at: string): QualityResult {
-  const isNew = (table: string, part: string) => batches.some((checked) => checked.table === table && checked.result.part === part);
+function merged(
+  last: QualityResult | null,
+  batches: Checked["batches"],
+  isThere: (table: string, part: string) => boolean,
+  checked_at: string,
+): QualityResult {
+  const isNew = (table: string, part: string) =>
+    batches.some((checked) => checked.table === table && checked.result.part === part);
   const kept = (last?.tables ?? []).flatMap(({ table, batches: known }) => known.map((result) => ({ table, result })));
-  const all = [...kept.filter(({ table, result: { part } }) => !isNew(table, part) && isThere(table, part)), ...batches];
+  const all = [
+    ...kept.filter(({ table, result: { part } }) => !isNew(table, part) && isThere(table, part)),
+    ...batches,
+  ];
   const by_table = Map.groupBy(all, ({ table }) => table);
   const newestFirst = (a: BatchResult, b: BatchResult) => b.part.localeCompare(a.part);
-  return { format: 1, checked_at, tables: [...by_table].map(([table, of_table]) => ({ table, batches: of_table.map(({ result }) => result).sort(newestFirst) })) };
+  return {
+    format: 1,
+    checked_at,
+    tables: [...by_table].map(([table, of_table]) => ({
+      table,
+      batches: of_table.map(({ result }) => result).sort(newestFirst),
+    })),
+  };
 }
 
 function checkRunning(owner: string): OperatingError {
-  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, { next_step: "Wait for it, then run this again.", is_retryable: true });
+  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, {
+    next_step: "Wait for it, then run this again.",
+    is_retryable: true,
+  });
 }

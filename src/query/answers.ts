@@ -14,7 +14,9 @@ export function plainAnswer(answer: Answer) {
     parts: answer.parts.map(({ definition, result, snapshots, lake_at, note, sql }) => ({
       title: definition.title || answer.title,
       columns: definition.columns.map(({ name, header, kind }) => ({ name, header, kind })),
-      rows: result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index] ?? null]))),
+      rows: result.rows.map((row) =>
+        Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index] ?? null])),
+      ),
       note,
       lake_at,
       snapshots,

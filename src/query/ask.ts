@@ -49,7 +49,11 @@ export interface AnsweredPart {
 }
 
 /** Where the newest event stands; the part of the definition that says where to look. */
-export async function latestEvent(session: QuerySession, pipeline: Pipeline, signal?: AbortSignal): Promise<string | null> {
+export async function latestEvent(
+  session: QuerySession,
+  pipeline: Pipeline,
+  signal?: AbortSignal,
+): Promise<string | null> {
   const tables = (await session.snapshots(null)).map(({ table }) => table);
   if (!tables.includes(pipeline.books.accepted)) return null;
   return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
@@ -64,31 +68,48 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
  * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
  * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
  */
-export async function ask(session: QuerySession, pipeline: Pipeline, question: Question, options: AskOptions): Promise<Answer> {
+export async function ask(
+  session: QuerySession,
+  pipeline: Pipeline,
+  question: Question,
+  options: AskOptions,
+): Promise<Answer> {
   if (!options.live) await session.travelTo(null);
-  const latest = await (options.latest?.() ?? (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline, options.signal)));
+  const latest = await (options.latest?.() ??
+    (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline, options.signal)));
   if (latest === null) throw lakeEmpty();
   const as_of = options.as_of ?? latest;
   const as_of_ms = Date.parse(as_of.replace(" ", "T").replace(/\+00$/, "Z"));
-  const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) => (value === null ? [] : [[name, value]]));
+  const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) =>
+    value === null ? [] : [[name, value]],
+  );
   const given = await withSubjects(session, pipeline, question, options);
   const values = { ...Object.fromEntries(defaults), ...given } as Record<string, string | number>;
   const parts: AnsweredPart[] = [];
   for (const definition of question.parts) {
     const sqlOver = (table: TableNaming) => tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values, table }));
-    if (options.live && definition.lake_time_before_ms === undefined) parts.push(await answerLive(options.live, definition, sqlOver(live)));
+    if (options.live && definition.lake_time_before_ms === undefined)
+      parts.push(await answerLive(options.live, definition, sqlOver(live)));
     else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms, options.signal));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
 }
 
 /** The values given, with the ids of the subjects that are named, or that the question is about where none is. */
-async function withSubjects(session: QuerySession, pipeline: Pipeline, { options }: Question, { values, live: views }: AskOptions): Promise<AskOptions["values"]> {
+async function withSubjects(
+  session: QuerySession,
+  pipeline: Pipeline,
+  { options }: Question,
+  { values, live: views }: AskOptions,
+): Promise<AskOptions["values"]> {
   const given = Object.keys(values).filter((name) => options[name]?.is_subject === true);
-  const left = Object.entries(options).filter(([name, { default_names }]) => default_names !== undefined && values[name] === undefined);
+  const left = Object.entries(options).filter(
+    ([name, { default_names }]) => default_names !== undefined && values[name] === undefined,
+  );
   if (given.length === 0 && left.length === 0) return values;
   const [naming, query] = views ? [live, views.query] : [stored, (sql: string) => session.query(sql)];
-  const has_subjects = views !== undefined || (await session.snapshots(null)).some(({ table }) => table === pipeline.subjects.table);
+  const has_subjects =
+    views !== undefined || (await session.snapshots(null)).some(({ table }) => table === pipeline.subjects.table);
   const known = has_subjects ? await knownSubjects(pipeline, naming, async (sql) => objectsOf(await query(sql))) : [];
   const { noun } = pipeline.subjects;
   const named = given.map((name) => [name, resolveSubject(noun, String(values[name]), known).id] as const);
@@ -105,19 +126,40 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 }
 
 export function lakeEmpty(): OperatingError {
-  return new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from.", {
-    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "LAKE_EMPTY",
+    "The lake holds no accepted record yet, so there is nothing to answer from.",
+    {
+      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+      is_retryable: true,
+    },
+  );
 }
 
-async function answerLive({ query, snapshots }: LiveTables, definition: QuestionPart, sql: string): Promise<AnsweredPart> {
+async function answerLive(
+  { query, snapshots }: LiveTables,
+  definition: QuestionPart,
+  sql: string,
+): Promise<AnsweredPart> {
   const result = await query(sql);
   const named = snapshots().filter(({ table }) => sql.includes(live(table)));
-  return { definition, sql, result, snapshots: named, lake_at: null, note: result.rows.length === 0 ? definition.when_empty : null };
+  return {
+    definition,
+    sql,
+    result,
+    snapshots: named,
+    lake_at: null,
+    note: result.rows.length === 0 ? definition.when_empty : null,
+  };
 }
 
-async function answerPart(session: QuerySession, definition: QuestionPart, sql: string, as_of_ms: number, signal: AbortSignal | undefined): Promise<AnsweredPart> {
+async function answerPart(
+  session: QuerySession,
+  definition: QuestionPart,
+  sql: string,
+  as_of_ms: number,
+  signal: AbortSignal | undefined,
+): Promise<AnsweredPart> {
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
   // Held also where now is meant: the snapshots told are then the ones read.

@@ -72,7 +72,9 @@ export async function freshness(request: FreshnessRequest, times: RecordTimes): 
   const newest_us = await newestBefore(end, bounds, request.topic, times);
   const reference_us = request.is_replay ? (newest_us ?? request.now_us) : request.now_us;
   const behind = (place: Place) => behindAt(place, bounds, request.topic, times, reference_us);
-  const layers: LayerFreshness[] = [{ layer: "log", ...(await behind(end)), committed_at: null, commits_last_minute: 0 }];
+  const layers: LayerFreshness[] = [
+    { layer: "log", ...(await behind(end)), committed_at: null, commits_last_minute: 0 },
+  ];
   for (const layer of ["bronze", "silver", "gold"] as const) {
     const tables = request.tables.filter(({ identifier }) => identifier.namespace[0] === layer);
     const since_ms = request.now_us / 1000 - 60_000;
@@ -87,7 +89,8 @@ export async function freshness(request: FreshnessRequest, times: RecordTimes): 
       commits_last_minute: Math.max(0, ...tables.map((table) => commitsSince(table, since_ms))),
     });
   }
-  if (request.live !== null) layers.push({ layer: "live", ...(await behind(request.live)), committed_at: null, commits_last_minute: 0 });
+  if (request.live !== null)
+    layers.push({ layer: "live", ...(await behind(request.live)), committed_at: null, commits_last_minute: 0 });
   return layers;
 }
 
@@ -103,17 +106,27 @@ export function slowest(tables: readonly LoadedTable[]): Place {
 
 /** Records of the log past a place. */
 export function recordsPast(place: Place, topic: string, bounds: readonly PartitionBounds[]): number {
-  return bounds.reduce((total, { partition, begin, end }) => total + Math.max(0, end - (place[`${topic}/${partition}`] ?? begin)), 0);
+  return bounds.reduce(
+    (total, { partition, begin, end }) => total + Math.max(0, end - (place[`${topic}/${partition}`] ?? begin)),
+    0,
+  );
 }
 
-async function behindAt(place: Place, bounds: readonly PartitionBounds[], topic: string, times: RecordTimes, reference_us: number) {
+async function behindAt(
+  place: Place,
+  bounds: readonly PartitionBounds[],
+  topic: string,
+  times: RecordTimes,
+  reference_us: number,
+) {
   const waiting_us: number[] = [];
   for (const bound of bounds) {
     // What stands before the log's begin waits for the oldest record that there is.
     const next = Math.max(place[`${topic}/${bound.partition}`] ?? bound.begin, bound.begin);
     if (next >= bound.end) continue;
     // A record pruned meanwhile was no younger than the newest one.
-    const at_us = (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
+    const at_us =
+      (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
     if (at_us !== null) waiting_us.push(at_us);
   }
   const newest_us = await newestBefore(place, bounds, topic, times);
@@ -122,12 +135,20 @@ async function behindAt(place: Place, bounds: readonly PartitionBounds[], topic:
   const least_s = records_behind > 0 ? 0.001 : 0;
   return {
     records_behind,
-    seconds_behind: Math.max(least_s, waiting_us.length === 0 ? 0 : (reference_us - Math.min(...waiting_us)) / 1_000_000),
+    seconds_behind: Math.max(
+      least_s,
+      waiting_us.length === 0 ? 0 : (reference_us - Math.min(...waiting_us)) / 1_000_000,
+    ),
     newest_at: newest_us === null ? null : isoFromMicros(newest_us),
   };
 }
 
-async function newestBefore(place: Place, bounds: readonly PartitionBounds[], topic: string, times: RecordTimes): Promise<number | null> {
+async function newestBefore(
+  place: Place,
+  bounds: readonly PartitionBounds[],
+  topic: string,
+  times: RecordTimes,
+): Promise<number | null> {
   let newest_us: number | null = null;
   for (const bound of bounds) {
     const next = place[`${topic}/${bound.partition}`];

@@ -39,7 +39,11 @@ export async function readMessages(log: Log, request: MessageRequest): Promise<M
     const heads = await Promise.all(readers.map(async (reader) => ({ reader, record: await reader.peek() })));
     const next = heads.reduce<{ reader: PartitionReader; record: LogRecord } | null>((best, { reader, record }) => {
       if (record === null) return best;
-      const is_before = best === null || (direction === "older" ? record.ingested_at_us > best.record.ingested_at_us : record.ingested_at_us < best.record.ingested_at_us);
+      const is_before =
+        best === null ||
+        (direction === "older"
+          ? record.ingested_at_us > best.record.ingested_at_us
+          : record.ingested_at_us < best.record.ingested_at_us);
       return is_before ? { reader, record } : best;
     }, null);
     if (next === null) break;
@@ -69,7 +73,12 @@ class PartitionReader {
   readonly #end: number;
   #chunk: LogRecord[] = [];
 
-  constructor(log: Log, { topic, from }: MessageRequest, { partition, begin, end }: PartitionBounds, direction: MessagePlace["direction"]) {
+  constructor(
+    log: Log,
+    { topic, from }: MessageRequest,
+    { partition, begin, end }: PartitionBounds,
+    direction: MessagePlace["direction"],
+  ) {
     this.partition = partition;
     this.#log = log;
     this.#topic = topic;

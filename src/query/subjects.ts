@@ -28,7 +28,11 @@ export function resolveSubject(noun: string, given: string, known: readonly Know
 }
 
 /** The subject that the first of the names means which means one; null where none does. */
-export function firstSubject(noun: string, names: readonly string[], known: readonly KnownSubject[]): KnownSubject | null {
+export function firstSubject(
+  noun: string,
+  names: readonly string[],
+  known: readonly KnownSubject[],
+): KnownSubject | null {
   for (const name of names) {
     try {
       return resolveSubject(noun, name, known);
@@ -47,10 +51,13 @@ const CLEAR_LEAD = 10;
 /** Null where several may be meant. Those that are gone stand back behind those that are there. */
 function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
   const present = found.filter(({ is_gone }) => !is_gone);
-  const candidates = (present.length > 0 ? present : found).toSorted((a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity));
+  const candidates = (present.length > 0 ? present : found).toSorted(
+    (a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity),
+  );
   const [first, second] = candidates;
   if (first === undefined || second === undefined) return first ?? null;
-  const has_lead = first.rank !== null && first.rank <= WELL_KNOWN_RANK && (second.rank ?? Infinity) >= CLEAR_LEAD * first.rank;
+  const has_lead =
+    first.rank !== null && first.rank <= WELL_KNOWN_RANK && (second.rank ?? Infinity) >= CLEAR_LEAD * first.rank;
   return has_lead ? first : null;
 }
 
@@ -65,7 +72,12 @@ export function nearestSubjects(given: string, known: readonly KnownSubject[]): 
     const score = Math.min(...names.map((name) => distanceTo(wanted, name, limit)));
     return score <= limit ? [{ subject, score }] : [];
   });
-  scored.sort((a, b) => a.score - b.score || (a.subject.rank ?? Infinity) - (b.subject.rank ?? Infinity) || (a.subject.id < b.subject.id ? -1 : 1));
+  scored.sort(
+    (a, b) =>
+      a.score - b.score ||
+      (a.subject.rank ?? Infinity) - (b.subject.rank ?? Infinity) ||
+      (a.subject.id < b.subject.id ? -1 : 1),
+  );
   return scored.slice(0, MAX_SUGGESTED).map(({ subject }) => subject);
 }
 
@@ -73,7 +85,9 @@ export function nearestSubjects(given: string, known: readonly KnownSubject[]): 
 const SHORTEST_PART = 3;
 
 function distanceTo(wanted: string, name: string, limit: number): number {
-  const is_part = wanted.length >= SHORTEST_PART && (name.includes(wanted) || (name.length >= SHORTEST_PART && wanted.includes(name)));
+  const is_part =
+    wanted.length >= SHORTEST_PART &&
+    (name.includes(wanted) || (name.length >= SHORTEST_PART && wanted.includes(name)));
   return is_part ? Math.min(1, limit) : editDistance(wanted, name, limit);
 }
 
@@ -99,14 +113,21 @@ function fold(text: string): string {
 function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
   const nearest = nearestSubjects(given, known);
   return new OperatingError("NO_SUCH_SUBJECT", `The lake knows no ${noun} "${shown(given)}"`, {
-    next_step: nearest.length === 0 ? `Give the id, symbol or name of a ${noun} that the lake has prices of.` : `Nearest matches: ${listed(nearest)}.`,
+    next_step:
+      nearest.length === 0
+        ? `Give the id, symbol or name of a ${noun} that the lake has prices of.`
+        : `Nearest matches: ${listed(nearest)}.`,
   });
 }
 
 function ambiguous(noun: string, given: string, found: readonly KnownSubject[]): OperatingError {
-  return new OperatingError("AMBIGUOUS_SUBJECT", `"${shown(given)}" may be any of ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`, {
-    next_step: `Give the id of the ${noun} that is meant, such as ${found[0]?.id ?? ""}.`,
-  });
+  return new OperatingError(
+    "AMBIGUOUS_SUBJECT",
+    `"${shown(given)}" may be any of ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`,
+    {
+      next_step: `Give the id of the ${noun} that is meant, such as ${found[0]?.id ?? ""}.`,
+    },
+  );
 }
 
 const MAX_LISTED = 10;
@@ -117,23 +138,36 @@ function shown(given: string): string {
 }
 
 function listed(subjects: readonly KnownSubject[]): string {
-  return subjects.map(({ id, symbol, name }) => `${id} (${[...new Set([symbol, name])].filter((text) => text !== id).join(", ") || id})`).join(", ");
+  return subjects
+    .map(
+      ({ id, symbol, name }) =>
+        `${id} (${[...new Set([symbol, name])].filter((text) => text !== id).join(", ") || id})`,
+    )
+    .join(", ");
 }
 
 /**
  * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project lists, so that a rule
  * made before the first commit is about an id. Throws what `resolveSubject` throws, and LAKE_EMPTY for what neither knows.
  */
-export function subjectId({ subjects }: Pick<Pipeline, "subjects">, given: string, known: readonly KnownSubject[]): string {
+export function subjectId(
+  { subjects }: Pick<Pipeline, "subjects">,
+  given: string,
+  known: readonly KnownSubject[],
+): string {
   if (known.length > 0) return resolveSubject(subjects.noun, given, known).id;
   try {
     return resolveSubject(subjects.noun, given, subjects.listed()).id;
   } catch (error) {
     if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
-    throw new OperatingError("LAKE_EMPTY", `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`, {
-      next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
-      is_retryable: true,
-    });
+    throw new OperatingError(
+      "LAKE_EMPTY",
+      `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`,
+      {
+        next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
+        is_retryable: true,
+      },
+    );
   }
 }
 

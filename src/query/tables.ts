@@ -67,7 +67,8 @@ export class TableReports {
     const found: LoadedTable[] = [];
     for (const layer of LAYERS) {
       if (!(await this.#catalog.hasNamespace([layer]))) continue;
-      for (const identifier of await this.#catalog.listTables([layer])) found.push(await this.#catalog.loadTable(identifier));
+      for (const identifier of await this.#catalog.listTables([layer]))
+        found.push(await this.#catalog.loadTable(identifier));
     }
     return found;
   }
@@ -128,7 +129,8 @@ export class TableReports {
     // One after the other: a table's first look must not keep the event loop from others.
     for (const figures of snapshots) {
       const snapshot = by_id.get(figures.snapshot_id);
-      const totals = known.get(figures.snapshot_id) ?? (snapshot === undefined ? null : await this.#totalsOf(metadata, snapshot));
+      const totals =
+        known.get(figures.snapshot_id) ?? (snapshot === undefined ? null : await this.#totalsOf(metadata, snapshot));
       if (totals !== null) known.set(figures.snapshot_id, totals);
       counted.push({ ...figures, ...totals });
     }
@@ -140,7 +142,11 @@ export class TableReports {
     const files = await nullIfMissing(() => this.#files.of(metadata, snapshot));
     if (files === null) return null;
     const total_files = files.filter(({ content }) => content === CONTENT.data).length;
-    return { total_rows: rowsLeft(files), total_files, total_size_bytes: sum(files.map(({ size_bytes }) => size_bytes)) };
+    return {
+      total_rows: rowsLeft(files),
+      total_files,
+      total_size_bytes: sum(files.map(({ size_bytes }) => size_bytes)),
+    };
   }
 
   /** Rows of the newest snapshot in one partition (`name=value`), deleted ones subtracted. */
@@ -223,7 +229,8 @@ function totalRows(figure: (name: string) => number | null): number | null {
 function committerOf(summary: Readonly<Record<string, string>>): string {
   const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");
   if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");
-  const is_duckdb = summary["total-data-files"] !== undefined && !Object.keys(summary).some((name) => name.endsWith("-files-size"));
+  const is_duckdb =
+    summary["total-data-files"] !== undefined && !Object.keys(summary).some((name) => name.endsWith("-files-size"));
   return is_duckdb ? "duckdb" : "not named";
 }
 
@@ -243,4 +250,3 @@ function isoOf(timestamp_ms: number | bigint): string {
 function sum(figures: readonly number[]): number {
   return figures.reduce((total, figure) => total + figure, 0);
 }
-

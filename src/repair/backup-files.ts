@@ -1,4 +1,11 @@
-import { locationOfFile, manifestNumbers, newestManifests, sha256, type BackupPlace, type TableFile } from "../backup/manifest.ts";
+import {
+  locationOfFile,
+  manifestNumbers,
+  newestManifests,
+  sha256,
+  type BackupPlace,
+  type TableFile,
+} from "../backup/manifest.ts";
 import { OperatingError } from "../errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
@@ -16,7 +23,10 @@ export class BackupFiles {
   static async open(place: BackupPlace, warehouse: string): Promise<BackupFiles> {
     const [manifest] = await newestManifests(place, await manifestNumbers(place), 1);
     if (manifest !== undefined) {
-      return new BackupFiles(place, new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])));
+      return new BackupFiles(
+        place,
+        new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])),
+      );
     }
     throw new OperatingError("NO_BACKUP", `There is no complete backup in ${place.root}`, {
       next_step: "Name with --from the folder that `coinlake backup` wrote to.",

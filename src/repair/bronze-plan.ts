@@ -59,7 +59,12 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
   const held = state === null ? said : heldOffsets(state, topic);
   const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
   // The rows decide, as far as the log has ever given their offsets out.
-  const consumed = new Map(Array.from(held, ([partition, end]) => [partition, Math.min(end, ends.get(partition) ?? said.get(partition) ?? end)]));
+  const consumed = new Map(
+    Array.from(held, ([partition, end]) => [
+      partition,
+      Math.min(end, ends.get(partition) ?? said.get(partition) ?? end),
+    ]),
+  );
   const next = new Map(consumed);
   const begins = new Map(bounds.map(({ partition, begin }) => [partition, begin]));
   for (const [partition, least] of [begins, ...at_least].flatMap((offsets) => [...offsets])) {
@@ -76,18 +81,31 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
   const whole = rangesBetween(new Map(), next);
   const entries = state === null ? [] : liveFiles(state);
   const is_all_read = has_unknown || is_thorough || state === null;
-  const hull = is_all_read ? whole : hullOf(entries.filter(({ file_path }) => damaged.has(file_path)), state);
+  const hull = is_all_read
+    ? whole
+    : hullOf(
+        entries.filter(({ file_path }) => damaged.has(file_path)),
+        state,
+      );
   const expected = unionOffsets(hull ?? whole, forgotten);
-  const own = is_thorough ? await examine(search, entries, damaged, whole) : await keepAll(search, entries, damaged, expected);
+  const own = is_thorough
+    ? await examine(search, entries, damaged, whole)
+    : await keepAll(search, entries, damaged, expected);
   const acknowledged = state === null ? NO_OFFSETS : lostOffsets(state.loaded.metadata, topic);
   const missing = subtractOffsets(subtractOffsets(expected, own.present), acknowledged);
   if (own.removed.size === 0 && !has_unknown && missing.size === 0 && is_said) return null;
 
-  const from_log = intersectOffsets(missing, new Map(bounds.map(({ partition, begin, end }) => [partition, [[begin, end]]])));
+  const from_log = intersectOffsets(
+    missing,
+    new Map(bounds.map(({ partition, begin, end }) => [partition, [[begin, end]]])),
+  );
   const elsewhere = subtractOffsets(missing, from_log);
   const found = await searchFiles({ topic, files, candidates: [...own.readable, ...search.candidates] }, elsewhere);
   const is_wrong = [...consumed].some(([partition, end]) => stated.get(partition) !== end);
-  const remarks = [...own.remarks, ...(is_wrong ? [`its consumed offsets are ${JSON.stringify(Object.fromEntries(stated))}`] : [])];
+  const remarks = [
+    ...own.remarks,
+    ...(is_wrong ? [`its consumed offsets are ${JSON.stringify(Object.fromEntries(stated))}`] : []),
+  ];
   const lost = subtractOffsets(elsewhere, found.offsets);
   return { removed: own.removed, remarks, from_log, sources: found.sources, from_files: found.offsets, lost, next };
 }
@@ -115,7 +133,8 @@ function unlessMalformed<T>(read: () => T): T | null {
 export function heldOffsets(state: TableState, topic: string): Map<number, number> {
   const { metadata } = state.loaded;
   const said = offsetsOrNone(metadata, topic);
-  const hull = state.has_unknown_files || state.damaged.length > 0 ? null : hullOf(liveFiles(state).filter(isData), state);
+  const hull =
+    state.has_unknown_files || state.damaged.length > 0 ? null : hullOf(liveFiles(state).filter(isData), state);
   if (hull === null || said.size > 1) return said;
   const lost = lostOffsets(metadata, topic);
   const partitions = new Set([...said.keys(), ...hull.keys()]);
@@ -137,13 +156,23 @@ interface OwnFiles {
   readable: string[];
 }
 
-async function keepAll({ files, topic }: BronzeSearch, entries: readonly DataFile[], damaged: ReadonlySet<string>, within: OffsetRanges): Promise<OwnFiles> {
+async function keepAll(
+  { files, topic }: BronzeSearch,
+  entries: readonly DataFile[],
+  damaged: ReadonlySet<string>,
+  within: OffsetRanges,
+): Promise<OwnFiles> {
   const kept = entries.filter((file) => isData(file) && !damaged.has(file.file_path)).map(({ file_path }) => file_path);
   return { removed: new Set(damaged), remarks: [], present: await files.offsetsIn(kept, topic, within), readable: [] };
 }
 
 /** Each offset once, with the record that the log has, and nothing else. */
-async function examine(search: BronzeSearch, entries: readonly DataFile[], damaged: ReadonlySet<string>, whole: OffsetRanges): Promise<OwnFiles> {
+async function examine(
+  search: BronzeSearch,
+  entries: readonly DataFile[],
+  damaged: ReadonlySet<string>,
+  whole: OffsetRanges,
+): Promise<OwnFiles> {
   const { files, topic } = search;
   const own: OwnFiles = { removed: new Set(damaged), remarks: [], present: NO_OFFSETS, readable: [] };
   const leave = (file: DataFile, why: string): void => {
@@ -168,14 +197,22 @@ async function examine(search: BronzeSearch, entries: readonly DataFile[], damag
   return own;
 }
 
-async function reasonToLeave(search: BronzeSearch, file: DataFile, offsets: OffsetRanges, present: OffsetRanges): Promise<string | null> {
-  if (countOffsets(offsets) !== Number(file.record_count)) return "has records twice, or records that the log never had";
+async function reasonToLeave(
+  search: BronzeSearch,
+  file: DataFile,
+  offsets: OffsetRanges,
+  present: OffsetRanges,
+): Promise<string | null> {
+  if (countOffsets(offsets) !== Number(file.record_count))
+    return "has records twice, or records that the log never had";
   if (intersectOffsets(offsets, present).size > 0) return "has records that other files have";
   return (await isAsInLog(search, file.file_path, offsets)) ? null : "has records that are not as the log has them";
 }
 
 function liveFiles({ manifests }: TableState): DataFile[] {
-  return manifests.flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted).map(({ data_file }) => data_file));
+  return manifests.flatMap(({ entries }) =>
+    entries.filter(({ status }) => status !== STATUS.deleted).map(({ data_file }) => data_file),
+  );
 }
 
 function isData({ content }: DataFile): boolean {
@@ -186,23 +223,40 @@ function isData({ content }: DataFile): boolean {
 export function agreedOffsets(state: TableState, topic: string): Map<number, number> {
   const held = heldOffsets(state, topic);
   const said = offsetsOrNone(state.loaded.metadata, topic);
-  return new Map(Array.from(said.size === 0 ? held : said, ([partition, end]) => [partition, Math.min(end, held.get(partition) ?? end)]));
+  return new Map(
+    Array.from(said.size === 0 ? held : said, ([partition, end]) => [
+      partition,
+      Math.min(end, held.get(partition) ?? end),
+    ]),
+  );
 }
 
 function rangesBetween(from: Offsets, to: Offsets): OffsetRanges {
-  return unionOffsets(new Map(Array.from(to, ([partition, end]) => [partition, [[from.get(partition) ?? 0, end]]])), NO_OFFSETS);
+  return unionOffsets(
+    new Map(Array.from(to, ([partition, end]) => [partition, [[from.get(partition) ?? 0, end]]])),
+    NO_OFFSETS,
+  );
 }
 
 /** The offsets that the files may hold, by their bounds; null where a file does not state them. */
 function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRanges | null {
-  const idOf = (name: string): number => loaded.metadata.schemas.flatMap(({ fields }) => fields).find((field) => field.name === name)?.id ?? -1;
+  const idOf = (name: string): number =>
+    loaded.metadata.schemas.flatMap(({ fields }) => fields).find((field) => field.name === name)?.id ?? -1;
   const [partition_id, offset_id] = [idOf("log_partition"), idOf("log_offset")];
   let hull = NO_OFFSETS;
   for (const { lower_bounds, upper_bounds } of files) {
-    const bounds = [lower_bounds?.get(partition_id), upper_bounds?.get(partition_id), lower_bounds?.get(offset_id), upper_bounds?.get(offset_id)];
-    const [first, last, from, to] = bounds.map((bound) => (bound === undefined ? null : Number(decodeBound(bound.length === 4 ? "int" : "long", bound))));
+    const bounds = [
+      lower_bounds?.get(partition_id),
+      upper_bounds?.get(partition_id),
+      lower_bounds?.get(offset_id),
+      upper_bounds?.get(offset_id),
+    ];
+    const [first, last, from, to] = bounds.map((bound) =>
+      bound === undefined ? null : Number(decodeBound(bound.length === 4 ? "int" : "long", bound)),
+    );
     if (first == null || last == null || from == null || to == null) return null;
-    for (let partition = first; partition <= last; partition += 1) hull = unionOffsets(hull, new Map([[partition, [[from, to + 1]]]]));
+    for (let partition = first; partition <= last; partition += 1)
+      hull = unionOffsets(hull, new Map([[partition, [[from, to + 1]]]]));
   }
   return hull;
 }
@@ -210,7 +264,10 @@ function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRange
 type FileSearch = Pick<BronzeSearch, "candidates" | "files" | "topic">;
 
 /** File by file: one that cannot be read holds nothing. */
-async function searchFiles({ candidates, files, topic }: FileSearch, missing: OffsetRanges): Promise<{ sources: string[]; offsets: OffsetRanges }> {
+async function searchFiles(
+  { candidates, files, topic }: FileSearch,
+  missing: OffsetRanges,
+): Promise<{ sources: string[]; offsets: OffsetRanges }> {
   const sources: string[] = [];
   let offsets = NO_OFFSETS;
   for (const candidate of candidates) {

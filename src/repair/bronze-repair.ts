@@ -34,7 +34,12 @@ const READ = { max_records: 2048, max_bytes: 1024 * 1024 };
  * One commit: damaged files leave, the records that could be found come back under their own offsets, and what is lost is written down.
  * The damaged files themselves stay where they are.
  */
-export async function repairBronze(parts: BronzeParts, state: TableState | null, plan: BronzePlan, unreadable: readonly Long[]): Promise<void> {
+export async function repairBronze(
+  parts: BronzeParts,
+  state: TableState | null,
+  plan: BronzePlan,
+  unreadable: readonly Long[],
+): Promise<void> {
   const { catalog, storage, clock, writer, table: identifier, topic } = parts;
   const table = state?.loaded ?? (await openBronze(catalog, identifier));
   const target = {
@@ -58,7 +63,9 @@ async function stage(
   { added, plan }: { added: readonly DataFile[]; plan: BronzePlan },
 ) {
   if (state === null || state.snapshot === null) return createAppendStager(parts).stage(table, added);
-  const kept = liveEntriesOf(state.manifests, CONTENT.data).filter(({ data_file }) => !plan.removed.has(data_file.file_path));
+  const kept = liveEntriesOf(state.manifests, CONTENT.data).filter(
+    ({ data_file }) => !plan.removed.has(data_file.file_path),
+  );
   return stageReplacement(parts, table, state.manifests, {
     added: added.map((file) => ({ file, spec_id: table.metadata["default-spec-id"] })),
     removed: plan.removed,
@@ -73,7 +80,8 @@ function fileOf({ data_file }: ManifestEntry): DataFile {
 }
 
 function totals(files: readonly DataFile[]): Record<string, string> {
-  const sum = (figure: (file: DataFile) => Long): string => String(files.reduce((total, file) => total + BigInt(figure(file)), 0n));
+  const sum = (figure: (file: DataFile) => Long): string =>
+    String(files.reduce((total, file) => total + BigInt(figure(file)), 0n));
   return {
     "total-data-files": String(files.length),
     "total-records": sum(({ record_count }) => record_count),
@@ -91,8 +99,11 @@ async function* logRecords(log: Log | null, topic: string, ranges: OffsetRanges)
   if (log === null) return;
   for (const [partition, some] of ranges) {
     for (const [from, to] of some) {
-      for (let offset = from; offset < to; ) {
-        const records = await log.read(topic, partition, offset, { ...READ, max_records: Math.min(READ.max_records, to - offset) });
+      for (let offset = from; offset < to;) {
+        const records = await log.read(topic, partition, offset, {
+          ...READ,
+          max_records: Math.min(READ.max_records, to - offset),
+        });
         if (records.length === 0) throw new TypeError(`the log ends at ${offset}, within its own bounds`);
         offset += records.length;
         yield records;

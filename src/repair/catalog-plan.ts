@@ -41,22 +41,37 @@ export async function planCatalog(lake: Lake, versions: MetadataVersions): Promi
   const stored = readPointers(lake.catalog_file);
   const newest = await newestTables(lake, versions);
   if ("damage" in stored) {
-    const pointers = [...newest.values()].map((table) => ({ ...table, current: null, stored: null, problem: stored.damage }));
+    const pointers = [...newest.values()].map((table) => ({
+      ...table,
+      current: null,
+      stored: null,
+      problem: stored.damage,
+    }));
     return { damage: stored.damage, is_old: false, pointers };
   }
   const pointers: PlannedPointer[] = [];
-  for (const { identifier, location } of stored.pointers) pointers.push(await planPointer(identifier, location, versions));
+  for (const { identifier, location } of stored.pointers)
+    pointers.push(await planPointer(identifier, location, versions));
   const is_old = pointers.some(isOutdated);
   const known = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
   for (const [name, { identifier, next }] of newest) {
     if (known.has(name) || !isOwn(next.metadata)) continue;
-    pointers.push({ identifier, current: null, stored: null, next, problem: `${name} is not in the catalog, and its metadata is in the warehouse` });
+    pointers.push({
+      identifier,
+      current: null,
+      stored: null,
+      next,
+      problem: `${name} is not in the catalog, and its metadata is in the warehouse`,
+    });
   }
   return { damage: null, is_old, pointers: is_old ? await adoptNewest(pointers, versions) : pointers };
 }
 
 /** By name. Of several folders that a table had in its time, the one that was written last. */
-async function newestTables(lake: Lake, versions: MetadataVersions): Promise<Map<string, { identifier: TableIdentifier; next: MetadataVersion }>> {
+async function newestTables(
+  lake: Lake,
+  versions: MetadataVersions,
+): Promise<Map<string, { identifier: TableIdentifier; next: MetadataVersion }>> {
   const tables = new Map<string, { identifier: TableIdentifier; next: MetadataVersion }>();
   for (const folder of versions.folders()) {
     const identifier = tableAt(folder, lake.warehouse);
@@ -78,14 +93,24 @@ function isOwn({ properties }: TableMetadata): boolean {
   return properties[LOG_OFFSETS_PROPERTY] !== undefined || properties[SEED_PROPERTY] !== undefined;
 }
 
-async function planPointer(identifier: TableIdentifier, current: string, versions: MetadataVersions): Promise<PlannedPointer> {
+async function planPointer(
+  identifier: TableIdentifier,
+  current: string,
+  versions: MetadataVersions,
+): Promise<PlannedPointer> {
   const metadata = await versions.read(current);
   if (metadata !== null) {
     const stored = { location: current, version: versionOf(current), metadata };
     return { identifier, current, stored, next: stored, problem: await newerThan(current, versions) };
   }
   const next = await versions.newest(folderOf(current));
-  return { identifier, current, stored: null, next, problem: `${nameOfTable(identifier)}: its metadata file ${current} is missing or cannot be read` };
+  return {
+    identifier,
+    current,
+    stored: null,
+    next,
+    problem: `${nameOfTable(identifier)}: its metadata file ${current} is missing or cannot be read`,
+  };
 }
 
 /**
@@ -131,7 +156,9 @@ function readPointers(file: string): Stored {
     database = new DatabaseSync(file, { readOnly: true });
     const check = String(Object.values(database.prepare("pragma quick_check(1)").get() ?? {})[0]);
     if (check !== "ok") return { damage: `${name} is damaged: ${check}` };
-    const rows = database.prepare("select namespace, name, metadata_location from tables order by namespace, name").all();
+    const rows = database
+      .prepare("select namespace, name, metadata_location from tables order by namespace, name")
+      .all();
     const pointers = rows.map((row) => ({
       identifier: { namespace: String(row["namespace"]).split(SEPARATOR), name: String(row["name"]) },
       location: String(row["metadata_location"]),
@@ -146,7 +173,11 @@ function readPointers(file: string): Stored {
 
 /** The namespaces that a catalog made again has to have: the layers, and those of its tables. */
 export function namespacesOf({ pointers }: CatalogPlan): string[][] {
-  const nested = pointers.flatMap(({ identifier: { namespace } }) => namespace.map((_level, index) => namespace.slice(0, index + 1)));
+  const nested = pointers.flatMap(({ identifier: { namespace } }) =>
+    namespace.map((_level, index) => namespace.slice(0, index + 1)),
+  );
   const all = [...LAYERS.map((layer) => [layer]), ...nested];
-  return [...new Map(all.map((namespace) => [namespace.join(SEPARATOR), namespace])).values()].sort((a, b) => a.length - b.length);
+  return [...new Map(all.map((namespace) => [namespace.join(SEPARATOR), namespace])).values()].sort(
+    (a, b) => a.length - b.length,
+  );
 }

@@ -5,7 +5,12 @@ import { namespacesOf, type CatalogPlan, type PlannedPointer } from "./catalog-p
 import { moveDatabaseAside, putInPlace } from "./move-aside.ts";
 
 /** Makes the catalog's file again, or moves the pointers that have to move. `dropped` are tables without readable metadata. */
-export async function repairCatalog(lake: Lake, plan: CatalogPlan, dropped: readonly PlannedPointer[], damaged_folder: string): Promise<void> {
+export async function repairCatalog(
+  lake: Lake,
+  plan: CatalogPlan,
+  dropped: readonly PlannedPointer[],
+  damaged_folder: string,
+): Promise<void> {
   if (plan.damage === null) {
     await change(lake.catalog_file, plan, dropped);
     return;

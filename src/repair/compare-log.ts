@@ -5,17 +5,27 @@ import type { BronzeSearch } from "./bronze-plan.ts";
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
 /** Whether a data file's records are the log's, as far as the log reaches: source, time and payload. */
-export async function isAsInLog({ log, topic, bounds, files }: BronzeSearch, location: string, offsets: OffsetRanges): Promise<boolean> {
+export async function isAsInLog(
+  { log, topic, bounds, files }: BronzeSearch,
+  location: string,
+  offsets: OffsetRanges,
+): Promise<boolean> {
   if (log === null) return true;
-  const kept = intersectOffsets(offsets, new Map(bounds.map(({ partition, begin, end }) => [partition, [[begin, end]]])));
+  const kept = intersectOffsets(
+    offsets,
+    new Map(bounds.map(({ partition, begin, end }) => [partition, [[begin, end]]])),
+  );
   if (kept.size === 0) return true;
   for await (const records of files.records([location], topic, kept)) {
     for (const some of runsOf(records)) {
       const [first] = some;
       if (first === undefined) continue;
       const expected = new Map<number, LogRecord>();
-      for (let offset = first.offset; expected.size < some.length; ) {
-        const read = await log.read(topic, first.partition, offset, { max_records: some.length - expected.size, max_bytes: READ_MAX_BYTES });
+      for (let offset = first.offset; expected.size < some.length;) {
+        const read = await log.read(topic, first.partition, offset, {
+          max_records: some.length - expected.size,
+          max_bytes: READ_MAX_BYTES,
+        });
         if (read.length === 0) return false;
         for (const record of read) expected.set(record.offset, record);
         offset += read.length;
@@ -31,7 +41,8 @@ function runsOf(records: readonly LogRecord[]): LogRecord[][] {
   const runs: LogRecord[][] = [];
   for (const record of records) {
     const last = runs.at(-1)?.at(-1);
-    if (last !== undefined && last.partition === record.partition && last.offset + 1 === record.offset) runs.at(-1)?.push(record);
+    if (last !== undefined && last.partition === record.partition && last.offset + 1 === record.offset)
+      runs.at(-1)?.push(record);
     else runs.push([record]);
   }
   return runs;

@@ -36,7 +36,8 @@ export class LakeFiles {
   static async list(warehouse: string, parts: LakeFilesParts): Promise<LakeFiles> {
     const { storage } = parts;
     const files = new LakeFiles(parts);
-    for await (const { location, size_bytes } of storage.list(warehouse)) files.#sizes.set(canonicalLocation(location), size_bytes);
+    for await (const { location, size_bytes } of storage.list(warehouse))
+      files.#sizes.set(canonicalLocation(location), size_bytes);
     return files;
   }
 
@@ -71,7 +72,8 @@ export class LakeFiles {
   async read(location: string): Promise<Uint8Array> {
     this.sizeOf(location);
     const is_there = this.#sizes.has(canonicalLocation(location));
-    if (is_there && !this.#replaced.has(canonicalLocation(location)) && !(await this.isAsCommitted(location))) this.#replace(location);
+    if (is_there && !this.#replaced.has(canonicalLocation(location)) && !(await this.isAsCommitted(location)))
+      this.#replace(location);
     const is_replaced = this.#replaced.has(canonicalLocation(location));
     return is_replaced && this.#backup !== null ? this.#backup.read(location) : this.#storage.read(location);
   }
@@ -106,14 +108,20 @@ export class LakeFiles {
    * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as Parquet does. With
    * `is_thorough` its content is compared with its checksum and the backup's.
    */
-  async damageOf(location: string, recorded_bytes: number, { is_thorough }: { is_thorough: boolean }): Promise<string | null> {
+  async damageOf(
+    location: string,
+    recorded_bytes: number,
+    { is_thorough }: { is_thorough: boolean },
+  ): Promise<string | null> {
     const size_bytes = this.sizeOf(location);
     if (size_bytes === null) return "is missing";
     if (size_bytes !== recorded_bytes) return `has ${size_bytes} of ${recorded_bytes} bytes`;
     if (this.#replaced.has(canonicalLocation(location))) return null;
     const is_parquet = !location.startsWith("file:") || (await endsAsParquet(pathOfLocation(location), size_bytes));
     const kept = this.#backup?.get(location) ?? null;
-    const is_same = !is_thorough || ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
+    const is_same =
+      !is_thorough ||
+      ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
     if (is_parquet && is_same) return null;
     if (kept === null) return is_parquet ? "is not as it was committed" : "does not end as Parquet does";
     this.#replaced.add(canonicalLocation(location));
@@ -127,7 +135,9 @@ async function endsAsParquet(path: string, size_bytes: number): Promise<boolean>
   try {
     const trailer = Buffer.alloc(TRAILER_BYTES);
     await file.read(trailer, 0, TRAILER_BYTES, size_bytes - TRAILER_BYTES);
-    return trailer.toString("latin1", 4) === MAGIC && trailer.readUInt32LE() <= size_bytes - TRAILER_BYTES - MAGIC.length;
+    return (
+      trailer.toString("latin1", 4) === MAGIC && trailer.readUInt32LE() <= size_bytes - TRAILER_BYTES - MAGIC.length
+    );
   } finally {
     await file.close();
   }

@@ -28,9 +28,11 @@ export function planLog(
   options: { is_quick: boolean },
 ): LogPlan {
   const found = readBounds(lake.log_file, topic, options);
-  const is_behind = "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
+  const is_behind =
+    "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
   const behind = `${basename(lake.log_file)} ends before what bronze has of it: it is an older copy, or it was made again`;
-  const damage = "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
+  const damage =
+    "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];
   if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
   // Alerts judge records as they arrive, before bronze has them: an offset that they know must not be given out again.
@@ -44,7 +46,11 @@ export function planLog(
   return { damage, bounds, new_log: new Map(begins) };
 }
 
-function readBounds(file: string, topic: string, { is_quick }: { is_quick: boolean }): { damage: string } | { bounds: PartitionBounds[] } {
+function readBounds(
+  file: string,
+  topic: string,
+  { is_quick }: { is_quick: boolean },
+): { damage: string } | { bounds: PartitionBounds[] } {
   const name = basename(file);
   if (!existsSync(file)) return { damage: `${name} is missing` };
   if (statSync(file).size === 0) return { damage: `${name} is empty` };
@@ -73,8 +79,12 @@ function judgedOffsets(file: string, topic: string): Map<number, number> {
   try {
     database = new DatabaseSync(file, { readOnly: true });
     const rows = database.prepare("select partition, next_offset from progress").all();
-    const own = rows.filter(({ partition }) => String(partition).slice(0, String(partition).lastIndexOf("/")) === topic);
-    return new Map(own.map(({ partition, next_offset }) => [Number(String(partition).split("/").at(-1)), Number(next_offset)]));
+    const own = rows.filter(
+      ({ partition }) => String(partition).slice(0, String(partition).lastIndexOf("/")) === topic,
+    );
+    return new Map(
+      own.map(({ partition, next_offset }) => [Number(String(partition).split("/").at(-1)), Number(next_offset)]),
+    );
   } catch {
     // An unreadable file of alerts is not the log's concern.
     return new Map();

@@ -57,9 +57,12 @@ export class MetadataVersions {
       // Two files of one version: a commit that lost a race, or that was cut off, wrote one of them.
       if (found[0] !== undefined && version < found[0].version) break;
       const metadata = await this.read(location);
-      if (metadata !== null && canonicalLocation(metadata.location) === canonicalLocation(folder)) found.push({ location, version, metadata });
+      if (metadata !== null && canonicalLocation(metadata.location) === canonicalLocation(folder))
+        found.push({ location, version, metadata });
     }
-    return found.sort((a, b) => Number(b.metadata["last-updated-ms"]) - Number(a.metadata["last-updated-ms"]))[0] ?? null;
+    return (
+      found.sort((a, b) => Number(b.metadata["last-updated-ms"]) - Number(a.metadata["last-updated-ms"]))[0] ?? null
+    );
   }
 }
 
@@ -80,10 +83,21 @@ export function tableAt(folder: string, warehouse: string): TableIdentifier | nu
 }
 
 /** The table folder that a file lies in, and the table that it is named after; null for another file. */
-export function tableOfFile(location: string, warehouse: string): { folder: string; identifier: TableIdentifier } | null {
+export function tableOfFile(
+  location: string,
+  warehouse: string,
+): { folder: string; identifier: TableIdentifier } | null {
   const top = canonicalLocation(warehouse);
-  const below = canonicalLocation(location).slice(top.length + 1).split("/");
-  const folder = [top, ...below.slice(0, below.findIndex((level) => level === "data" || level === "metadata"))].join("/");
+  const below = canonicalLocation(location)
+    .slice(top.length + 1)
+    .split("/");
+  const folder = [
+    top,
+    ...below.slice(
+      0,
+      below.findIndex((level) => level === "data" || level === "metadata"),
+    ),
+  ].join("/");
   const identifier = tableAt(folder, warehouse);
   return identifier === null ? null : { folder, identifier };
 }

@@ -80,15 +80,21 @@ interface RebuildParts extends Pick<RepairedCatalog, "catalog"> {
 }
 
 /** Each increment takes a bounded batch, so memory is bounded too. */
-export async function rebuildTables({ catalog, pipeline, worker, say }: RebuildParts, tables: readonly string[]): Promise<void> {
+export async function rebuildTables(
+  { catalog, pipeline, worker, say }: RebuildParts,
+  tables: readonly string[],
+): Promise<void> {
   const transform = new Transform({ pipeline, catalog, worker });
   const target = await offsetsToReach(catalog, pipeline);
-  for (let behind = await tablesBehind({ catalog, pipeline }, tables, target); behind.size > 0; ) {
+  for (let behind = await tablesBehind({ catalog, pipeline }, tables, target); behind.size > 0;) {
     await transform.increment();
     const now = await tablesBehind({ catalog, pipeline }, tables, target);
     if (JSON.stringify([...now]) === JSON.stringify([...behind])) throw stalled([...now.keys()]);
     behind = now;
-    if (behind.size > 0) say(`built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`);
+    if (behind.size > 0)
+      say(
+        `built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`,
+      );
   }
 }
 
@@ -134,8 +140,12 @@ function sum(offsets: Readonly<Record<string, number>>): number {
 }
 
 function stalled(tables: readonly string[]): OperatingError {
-  return new OperatingError("BUILD_STALLED", `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`, {
-    next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "BUILD_STALLED",
+    `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
+      is_retryable: true,
+    },
+  );
 }

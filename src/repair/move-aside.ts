@@ -20,7 +20,12 @@ export function moveDatabaseAside(file: string, folder: string): void {
 }
 
 /** Keeps a copy of the damaged file, where there is one, before another takes its name: in an object store nothing can be moved. */
-export async function replaceFile(storage: Storage, location: string, bytes: Uint8Array, { folder, warehouse }: { folder: string; warehouse: string }): Promise<void> {
+export async function replaceFile(
+  storage: Storage,
+  location: string,
+  bytes: Uint8Array,
+  { folder, warehouse }: { folder: string; warehouse: string },
+): Promise<void> {
   if ((await storage.statOf(location)) !== null) {
     const path = join(folder, canonicalLocation(location).slice(canonicalLocation(warehouse).length + 1));
     mkdirSync(dirname(path), { recursive: true });

@@ -9,7 +9,10 @@ import type { Lake } from "../lake/lake.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** A lake's catalog without its log, which may be missing: opening the lake would make an empty one. */
-export function openCatalog(lake: Lake, { storage, clock }: { storage: Storage; clock: Clock }): { catalog: Catalog; close(): Promise<void> } {
+export function openCatalog(
+  lake: Lake,
+  { storage, clock }: { storage: Storage; clock: Clock },
+): { catalog: Catalog; close(): Promise<void> } {
   const store = new SqliteStore(lake.catalog_file);
   const ledger = new ChecksumLedger(storage, new SqliteChecksums(lake.catalog_file));
   const catalog = new Catalog({

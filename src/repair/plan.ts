@@ -89,7 +89,11 @@ function openChecksums({ catalog_file }: Lake): SqliteChecksums | null {
   }
 }
 
-async function planFrom(scope: RepairScope, files: LakeFiles, backup: BackupFiles | null): Promise<Omit<RepairPlan, "close">> {
+async function planFrom(
+  scope: RepairScope,
+  files: LakeFiles,
+  backup: BackupFiles | null,
+): Promise<Omit<RepairPlan, "close">> {
   const { lake, pipeline } = scope;
   const versions = new MetadataVersions(files.storage, files);
   const found = await planCatalog(lake, versions);
@@ -137,13 +141,22 @@ function isRight({ current, next }: PlannedPointer): boolean {
 function withoutDecisions(plan: CatalogPlan): CatalogPlan {
   if (plan.damage !== null) return plan;
   const pointers = plan.pointers.filter(({ current }) => current !== null);
-  return { ...plan, pointers: pointers.map((pointer) => (pointer.stored === null ? pointer : { ...pointer, next: pointer.stored, problem: null })) };
+  return {
+    ...plan,
+    pointers: pointers.map((pointer) =>
+      pointer.stored === null ? pointer : { ...pointer, next: pointer.stored, problem: null },
+    ),
+  };
 }
 
 type OffsetsByPartition = ReadonlyMap<number, number>;
 
 /** What silver and gold have consumed; what a log that can be read has never held is somebody's mistake. */
-function builtOffsets(tables: readonly LoadedTable[], { pipeline: { topic }, table }: RepairScope, { bounds }: LogPlan): OffsetsByPartition {
+function builtOffsets(
+  tables: readonly LoadedTable[],
+  { pipeline: { topic }, table }: RepairScope,
+  { bounds }: LogPlan,
+): OffsetsByPartition {
   const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
   const offsets = new Map<number, number>();
   for (const { identifier, metadata } of tables) {
@@ -186,15 +199,26 @@ class Planner {
       if (problem === null) continue;
       const table = nameOfTable(identifier);
       if (next !== null) {
-        const action = current === null ? `enter it at version ${next.version}` : `take version ${next.version}: ${next.location}`;
+        const action =
+          current === null ? `enter it at version ${next.version}` : `take version ${next.version}: ${next.location}`;
         this.items.push(planned({ table, file: current, problem, action }));
-      } else if (table === pipeline.bronze.table || (isBuilt(table) && (await this.#scope.modelsFrom(table)).length > 0)) {
-        const action = table === pipeline.bronze.table ? "make it again from its data files and the log" : "let the models make it again from bronze";
-        this.items.push(planned({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }));
+      } else if (
+        table === pipeline.bronze.table ||
+        (isBuilt(table) && (await this.#scope.modelsFrom(table)).length > 0)
+      ) {
+        const action =
+          table === pipeline.bronze.table
+            ? "make it again from its data files and the log"
+            : "let the models make it again from bronze";
+        this.items.push(
+          planned({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+        );
         dropped.push(pointer);
       } else {
         const action = `nothing tells what it was; give a backup that has it: ${FROM_BACKUP}`;
-        this.items.push(impossible({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }));
+        this.items.push(
+          impossible({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+        );
       }
     }
     return dropped;
@@ -205,7 +229,9 @@ class Planner {
     const { topic } = pipeline;
     const plan = planLog(lake, topic.name, topic.partitions, consumed, { is_quick: is_automatic });
     if (plan.damage === null) return plan;
-    const begins = [...plan.new_log].map(([partition, begin]) => `${topic.name}/${partition} at offset ${begin}`).join(", ");
+    const begins = [...plan.new_log]
+      .map(([partition, begin]) => `${topic.name}/${partition} at offset ${begin}`)
+      .join(", ");
     const held = [...consumed].map(([partition, next]) => `${topic.name}/${partition} up to offset ${next}`).join(", ");
     const gone = `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each source had been read`;
     const item = { table: null, file: lake.log_file, problem: `${plan.damage}: ${gone}` };
@@ -218,7 +244,11 @@ class Planner {
   }
 
   /** `built` is what silver and gold have consumed: bronze of an earlier version may have less. */
-  async planBronze(state: TableState | null, { bounds, new_log }: LogPlan, built: OffsetsByPartition): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
+  async planBronze(
+    state: TableState | null,
+    { bounds, new_log }: LogPlan,
+    built: OffsetsByPartition,
+  ): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
     const { pipeline, s3, lake, table } = this.#scope;
     const name = pipeline.bronze.table;
     if (!this.#isInScope(name)) return null;
@@ -238,10 +268,21 @@ class Planner {
           yield* (await lazily()).records(locations, topic, offsets);
         },
       };
-      const own = new Set(state?.manifests.flatMap(({ entries }) => entries.map(({ data_file }) => data_file.file_path)) ?? []);
+      const own = new Set(
+        state?.manifests.flatMap(({ entries }) => entries.map(({ data_file }) => data_file.file_path)) ?? [],
+      );
       const candidates = this.#bronzeCandidates(lake.warehouse, name).filter((location) => !own.has(location));
       const topic = pipeline.topic.name;
-      const plan = await planBronze({ state, topic, bounds, log, at_least: [new_log, built], files, candidates, is_thorough });
+      const plan = await planBronze({
+        state,
+        topic,
+        bounds,
+        log,
+        at_least: [new_log, built],
+        files,
+        candidates,
+        is_thorough,
+      });
       if (plan === null) return null;
       this.#describeBronze(name, state, plan);
       return { state, plan };
@@ -259,19 +300,27 @@ class Planner {
       return found !== null && nameOfTable(found.identifier) === table ? [{ location, folder: found.folder }] : [];
     });
     const folders = [...new Set(own.map(({ folder }) => folder))];
-    return [...own.map(({ location }) => location), ...folders.flatMap((folder) => this.#backup?.dataFilesBelow(folder) ?? [])];
+    return [
+      ...own.map(({ location }) => location),
+      ...folders.flatMap((folder) => this.#backup?.dataFilesBelow(folder) ?? []),
+    ];
   }
 
   #describeBronze(table: string, state: TableState | null, plan: BronzePlan): void {
     const { pipeline, is_loss_accepted } = this.#scope;
     const topic = pipeline.topic.name;
-    const missing = [plan.from_log, plan.from_files, plan.lost].reduce((count, ranges) => count + countOffsets(ranges), 0);
+    const missing = [plan.from_log, plan.from_files, plan.lost].reduce(
+      (count, ranges) => count + countOffsets(ranges),
+      0,
+    );
     const words = (state?.damage ?? []).map(({ kind, file, words: what }) => `${kind} ${file} ${what}`);
     const damage = [...words, ...plan.remarks].join("; ");
     const problem = `${table} lacks ${missing.toLocaleString("en")} records${damage === "" ? "" : `: ${damage}`}`;
     const found = [
       ...(plan.from_log.size > 0 ? [`take ${countOffsets(plan.from_log)} from the log`] : []),
-      ...(plan.from_files.size > 0 ? [`take ${countOffsets(plan.from_files)} from ${plan.sources.length} other data files`] : []),
+      ...(plan.from_files.size > 0
+        ? [`take ${countOffsets(plan.from_files)} from ${plan.sources.length} other data files`]
+        : []),
     ];
     const file = state?.damage[0]?.file ?? null;
     if (plan.lost.size === 0) {
@@ -283,7 +332,9 @@ class Planner {
     if (is_loss_accepted) {
       this.items.push(planned({ table, file, problem, action: [...found, `note that ${lost}`].join(", ") }));
     } else {
-      const action = [...found, `${lost}; give a backup: ${FROM_BACKUP}; or accept the loss: ${ACCEPT_LOSS}`].join(", ");
+      const action = [...found, `${lost}; give a backup: ${FROM_BACKUP}; or accept the loss: ${ACCEPT_LOSS}`].join(
+        ", ",
+      );
       this.items.push(impossible({ table, file, problem, action }));
     }
   }
@@ -304,19 +355,24 @@ class Planner {
       const is_due = name === wanted || state.damage.length > 0 || is_malformed;
       if (!this.#isInScope(name) || !is_due) continue;
       // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
-      const followers = is_automatic ? [] : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
+      const followers = is_automatic
+        ? []
+        : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
       const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
       const reason = reasonNotToRebuild(pipeline.books.tables[name], can_rebuild);
       if (reason !== null) {
         this.items.push(impossible({ ...item, action: reason }));
         continue;
       }
-      const with_followers = followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
-      const action = pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
+      const with_followers =
+        followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
+      const action =
+        pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
       this.items.push(planned({ ...item, action: `${action}, without reading what is there${with_followers}` }));
       for (const table of [name, ...followers]) {
         const follower = states.get(table);
-        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null) chosen.set(table, follower);
+        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null)
+          chosen.set(table, follower);
       }
     }
     return [...chosen.values()];
@@ -346,7 +402,9 @@ class Planner {
       const item = { table: null, file, problem: message };
       if (file !== null && basename(file) === MAINTENANCE_FILE) {
         is_maintenance_damaged = true;
-        this.items.push(planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }));
+        this.items.push(
+          planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }),
+        );
       } else this.items.push(impossible({ ...item, action: next_step }));
     }
     return is_maintenance_damaged;
@@ -383,7 +441,8 @@ function hasMalformedOffsets({ loaded: { metadata } }: TableState): boolean {
 
 function problemOf(state: TableState): string {
   const { table, damage, loaded } = state;
-  if (hasMalformedOffsets(state)) return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
+  if (hasMalformedOffsets(state))
+    return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
   if (damage.length === 0) return `${table}: no file is missing or cut off; it is built again because it was named`;
   return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }

@@ -55,9 +55,20 @@ export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   } finally {
     plan.close();
   }
-  const items = plan.items.map((item): RepairItem => (item.outcome === "planned" ? { ...item, outcome: "repaired" } : item));
+  const items = plan.items.map((item): RepairItem =>
+    item.outcome === "planned" ? { ...item, outcome: "repaired" } : item,
+  );
   if (failure === null) return items;
-  return [...items, { table: null, file: null, problem: `the models could not be run: ${failure}`, action: "start the pipeline: it goes on from there", outcome: "impossible" }];
+  return [
+    ...items,
+    {
+      table: null,
+      file: null,
+      problem: `the models could not be run: ${failure}`,
+      action: "start the pipeline: it goes on from there",
+      outcome: "impossible",
+    },
+  ];
 }
 
 /** Returns why the models failed, null where they did not. */
@@ -86,7 +97,9 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
     for (const state of plan.resets) await reset(plan, options, catalog, state);
     if (plan.catalog !== null) await noteWhatIsBehind(plan.catalog, pipeline, catalog);
     const moved = plan.catalog?.pointers.map(({ identifier }) => nameOfTable(identifier)) ?? [];
-    const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...moved].filter((table) => table !== pipeline.bronze.table);
+    const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...moved].filter(
+      (table) => table !== pipeline.bronze.table,
+    );
     if (options.rebuild === null || built.length === 0) return null;
     const server = await startCatalogServer({ catalog, port: 0 });
     try {
@@ -103,7 +116,11 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
   }
 }
 
-async function mendBronze({ bronze, files, log: { new_log, bounds } }: RepairPlan, options: RepairOptions, catalog: Catalog): Promise<void> {
+async function mendBronze(
+  { bronze, files, log: { new_log, bounds } }: RepairPlan,
+  options: RepairOptions,
+  catalog: Catalog,
+): Promise<void> {
   if (bronze === null) return;
   const { lake, storage, s3, clock, pipeline, say } = options;
   const { state, plan } = bronze;
@@ -114,7 +131,16 @@ async function mendBronze({ bronze, files, log: { new_log, bounds } }: RepairPla
   const writer = await openParquetWriter({ storage, s3 });
   try {
     const unreadable = state === null ? [] : await unreadableSnapshots(state, files);
-    const parts = { catalog, storage, clock, log, files: readers, writer, table: tableNamed(pipeline.bronze.table), topic: pipeline.topic.name };
+    const parts = {
+      catalog,
+      storage,
+      clock,
+      log,
+      files: readers,
+      writer,
+      table: tableNamed(pipeline.bronze.table),
+      topic: pipeline.topic.name,
+    };
     await repairBronze(parts, state, plan, unreadable);
   } finally {
     writer.close();
@@ -137,7 +163,12 @@ async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, c
   }
 }
 
-async function reset({ files }: RepairPlan, { storage, clock, say, pipeline }: RepairOptions, catalog: Catalog, state: TableState): Promise<void> {
+async function reset(
+  { files }: RepairPlan,
+  { storage, clock, say, pipeline }: RepairOptions,
+  catalog: Catalog,
+  state: TableState,
+): Promise<void> {
   say(`dropping the rows of ${state.table}, to build them again`);
   const unreadable = await unreadableSnapshots(state, files);
   const is_seed = pipeline.books.tables[state.table]?.is_seed === true;

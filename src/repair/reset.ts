@@ -35,14 +35,19 @@ export async function stageReset(
   });
   await writeAll(storage, metadata.location, [[location, encodeManifestList(snapshot, [])]]);
   const properties: Record<string, string> = follows_log
-    ? { [LOG_OFFSETS_PROPERTY]: offsets, [REBUILT_UP_TO_PROPERTY]: JSON.stringify(greatestOf(rebuiltUpTo(metadata), placeOrNone(metadata))) }
+    ? {
+        [LOG_OFFSETS_PROPERTY]: offsets,
+        [REBUILT_UP_TO_PROPERTY]: JSON.stringify(greatestOf(rebuiltUpTo(metadata), placeOrNone(metadata))),
+      }
     : {};
   const change = changeOf({ identifier, metadata_location, metadata }, currentSnapshot(metadata), snapshot, properties);
   return {
     ...change,
     updates: [
       ...change.updates,
-      ...(metadata.properties[SEED_PROPERTY] === undefined ? [] : [{ action: "remove-properties", removals: [SEED_PROPERTY] }]),
+      ...(metadata.properties[SEED_PROPERTY] === undefined
+        ? []
+        : [{ action: "remove-properties", removals: [SEED_PROPERTY] }]),
       ...removal(unreadable),
     ],
   };

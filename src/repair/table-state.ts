@@ -30,7 +30,11 @@ export interface TableState {
 }
 
 /** Manifest list, manifests, and every file that they name; `is_thorough` compares their content with the backup's. */
-export async function inspectTable(loaded: LoadedTable, files: LakeFiles, { is_thorough }: { is_thorough: boolean }): Promise<TableState> {
+export async function inspectTable(
+  loaded: LoadedTable,
+  files: LakeFiles,
+  { is_thorough }: { is_thorough: boolean },
+): Promise<TableState> {
   const { storage } = files;
   const { metadata, identifier } = loaded;
   const snapshot = currentSnapshot(metadata);
@@ -57,7 +61,9 @@ export async function inspectTable(loaded: LoadedTable, files: LakeFiles, { is_t
       else state.manifests.push(read);
     }
   }
-  for (const entry of state.manifests.flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted))) {
+  for (const entry of state.manifests.flatMap(({ entries }) =>
+    entries.filter(({ status }) => status !== STATUS.deleted),
+  )) {
     const { file_path, file_size_in_bytes, content } = entry.data_file;
     const words = await files.damageOf(file_path, Number(file_size_in_bytes), { is_thorough });
     if (words === null) continue;
@@ -73,7 +79,9 @@ async function readable<T>(read: () => Promise<T>): Promise<T | string> {
     return await read();
   } catch (error) {
     if (!(error instanceof OperatingError) || error.is_retryable) throw error;
-    return error.code === "FILE_NOT_FOUND" ? "is missing" : `cannot be read (${messageOf(error).replace(/^\S+: /, "")})`;
+    return error.code === "FILE_NOT_FOUND"
+      ? "is missing"
+      : `cannot be read (${messageOf(error).replace(/^\S+: /, "")})`;
   }
 }
 
@@ -88,7 +96,8 @@ export async function unreadableSnapshots({ loaded: { metadata } }: TableState, 
     const known = manifests.get(manifest.manifest_path);
     if (known !== undefined) return known;
     const is_there = files.sizeOf(manifest.manifest_path) === Number(manifest.manifest_length);
-    const is_readable = is_there && typeof (await readable(() => readManifest(storage, metadata, manifest))) !== "string";
+    const is_readable =
+      is_there && typeof (await readable(() => readManifest(storage, metadata, manifest))) !== "string";
     manifests.set(manifest.manifest_path, is_readable);
     return is_readable;
   };

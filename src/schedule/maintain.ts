@@ -78,7 +78,8 @@ export class MaintenanceSchedule {
       await withMaintainer(async (maintainer) => {
         // Listing them also drops the notes about tables that are gone.
         await maintainer.tables();
-        for (const [table, actions] of due) if (!signal.aborted) await this.#maintain(maintainer, table, actions, signal);
+        for (const [table, actions] of due)
+          if (!signal.aborted) await this.#maintain(maintainer, table, actions, signal);
       }, signal);
     } catch (error) {
       this.#report("the lake", error, signal);
@@ -111,8 +112,13 @@ export class MaintenanceSchedule {
     const actions: ActionName[] = [];
     if (commitsSince(table, schedule.compacted_at) >= COMPACT_AFTER_COMMITS) actions.push("compact");
     const { snapshots } = table.metadata;
-    const expired = snapshots.length - snapshotsToKeep(table.metadata, DEFAULT_RETENTION, Math.floor(now_us / 1000)).size;
-    if (expired >= EXPIRE_AFTER_SNAPSHOTS || (expired > 0 && hasPassed(now_us - schedule.expired_us, EXPIRE_INTERVAL_MS))) actions.push("expire");
+    const expired =
+      snapshots.length - snapshotsToKeep(table.metadata, DEFAULT_RETENTION, Math.floor(now_us / 1000)).size;
+    if (
+      expired >= EXPIRE_AFTER_SNAPSHOTS ||
+      (expired > 0 && hasPassed(now_us - schedule.expired_us, EXPIRE_INTERVAL_MS))
+    )
+      actions.push("expire");
     if (hasPassed(now_us - schedule.orphans_us, ORPHANS_INTERVAL_MS)) actions.push("orphans");
     return actions;
   }
@@ -120,12 +126,23 @@ export class MaintenanceSchedule {
   #scheduleOf(name: string, now_us: number): TableSchedule {
     const known = this.#tables.get(name);
     if (known !== undefined) return known;
-    const schedule: TableSchedule = { compacted_at: null, expired_us: now_us, orphans_us: now_us, failed_us: null, seen_orphans: new Map() };
+    const schedule: TableSchedule = {
+      compacted_at: null,
+      expired_us: now_us,
+      orphans_us: now_us,
+      failed_us: null,
+      seen_orphans: new Map(),
+    };
     this.#tables.set(name, schedule);
     return schedule;
   }
 
-  async #maintain(maintainer: Maintainer, name: string, actions: readonly ActionName[], signal: AbortSignal): Promise<void> {
+  async #maintain(
+    maintainer: Maintainer,
+    name: string,
+    actions: readonly ActionName[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { catalog, clock, events } = this.#options;
     const schedule = this.#scheduleOf(name, clock.now_us());
     try {

@@ -20,7 +20,10 @@ export interface Production {
 }
 
 /** Ends once every source has ended; throws when the log fails, or when no source could go on to its end. */
-export async function produce({ producers, log, topic, clock, events }: Production, signal: AbortSignal): Promise<void> {
+export async function produce(
+  { producers, log, topic, clock, events }: Production,
+  signal: AbortSignal,
+): Promise<void> {
   const failures: OperatingError[] = [];
   const sources = producers.map((producer) =>
     startLoop(signal, async (own) => {
@@ -50,5 +53,9 @@ export async function produce({ producers, log, topic, clock, events }: Producti
 }
 
 function leftBehind(error: OperatingError): SourceReport {
-  return { level: "error", code: error.code, message: `${messageOf(error)} ${error.next_step} The other sources go on.` };
+  return {
+    level: "error",
+    code: error.code,
+    message: `${messageOf(error)} ${error.next_step} The other sources go on.`,
+  };
 }

@@ -95,7 +95,12 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 
 /** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
 async function finish(run: Transforming): Promise<void> {
-  const patience = { clock: run.clock, signal: run.signal, most_failures: MAX_FAILURES_WHILE_DRAINING, failed: run.events.failed };
+  const patience = {
+    clock: run.clock,
+    signal: run.signal,
+    most_failures: MAX_FAILURES_WHILE_DRAINING,
+    failed: run.events.failed,
+  };
   const effort = await patiently(patience, () => run.transform.catchUp());
   if (effort === null) return;
   run.events.caughtUp(effort.seconds);
@@ -115,7 +120,10 @@ async function failureOf(loop: Loop): Promise<never> {
  * damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run that is to be drained gives
  * up, for somebody waits for its end.
  */
-async function transformOnSchedule({ pipeline, ingest, transform, clock, events, is_until_drained }: Transforming, signal: AbortSignal): Promise<void> {
+async function transformOnSchedule(
+  { pipeline, ingest, transform, clock, events, is_until_drained }: Transforming,
+  signal: AbortSignal,
+): Promise<void> {
   const { increment, increment_max_share, test_interval_ms, test_max_share } = pipeline.transform;
   let increments = 0;
   let incremented_us = -Infinity;
@@ -128,12 +136,18 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
     try {
       const records = await transform.waitingRecords();
       const is_time = hasPassed(now_us - incremented_us, increment_interval_ms);
-      if (records > 0 && (is_time || isMuch(increment, { records, size_bytes: records * (ingest.meanRecordBytes() ?? 0) }))) {
+      if (
+        records > 0 &&
+        (is_time || isMuch(increment, { records, size_bytes: records * (ingest.meanRecordBytes() ?? 0) }))
+      ) {
         const { seconds, cpu_seconds } = await transform.catchUp();
         events.caughtUp(seconds);
         increments += 1;
         incremented_us = now_us;
-        increment_interval_ms = Math.max(intervalAfter_ms(increment, increments), intervalForShare_ms(cpu_seconds, increment_max_share));
+        increment_interval_ms = Math.max(
+          intervalAfter_ms(increment, increments),
+          intervalForShare_ms(cpu_seconds, increment_max_share),
+        );
       }
       // Tests of an empty lake fail for want of tables.
       if (hasPassed(now_us - tested_us, test_pause_ms) && (await transform.hasBuilt())) {
@@ -146,7 +160,8 @@ async function transformOnSchedule({ pipeline, ingest, transform, clock, events,
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      const gives_up = is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) && !isDiskFull(error);
+      const gives_up =
+        is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) && !isDiskFull(error);
       if (!(error instanceof OperatingError) || gives_up) throw error;
       events.failed(error);
     }

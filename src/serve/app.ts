@@ -59,8 +59,19 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
   documentRoute(app, parts);
   app.get("*", (context) => serveAsset(context, parts.assets));
   app.all("*", (context) => {
-    const is_known = app.routes.some(({ path, method }) => method !== "ALL" && path !== "*" && path !== "/*" && new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`).test(context.req.path));
-    if (is_known) throw refusal("METHOD_NOT_ALLOWED", `${context.req.method} is not for ${context.req.path}.`, "GET /api/openapi.json lists what is.");
+    const is_known = app.routes.some(
+      ({ path, method }) =>
+        method !== "ALL" &&
+        path !== "*" &&
+        path !== "/*" &&
+        new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`).test(context.req.path),
+    );
+    if (is_known)
+      throw refusal(
+        "METHOD_NOT_ALLOWED",
+        `${context.req.method} is not for ${context.req.path}.`,
+        "GET /api/openapi.json lists what is.",
+      );
     throw notFound(`route ${context.req.method} ${context.req.path}`);
   });
   return { app, stop: metrics.stop };
@@ -73,7 +84,12 @@ function documentRoute(app: App, { served }: Parts): void {
     text ??= JSON.stringify(
       app.getOpenAPI31Document({
         openapi: "3.1.0",
-        info: { title: "Coinlake", version: served.version, description: "A real-time lakehouse: answers, tables, log, alerts, SQL and events. Decimals are text, times ISO 8601 in UTC, errors RFC 9457." },
+        info: {
+          title: "Coinlake",
+          version: served.version,
+          description:
+            "A real-time lakehouse: answers, tables, log, alerts, SQL and events. Decimals are text, times ISO 8601 in UTC, errors RFC 9457.",
+        },
       }),
     );
     return context.body(text, 200, { "content-type": "application/json", "cache-control": "no-cache" });
@@ -85,7 +101,9 @@ function measured({ metrics }: Parts): MiddlewareHandler {
   return async (context, next) => {
     const started_ms = performance.now();
     await next();
-    const route = context.req.matchedRoutes.findLast(({ method, path }) => method !== "ALL" && path !== "*" && path !== "/*")?.path ?? "page";
+    const route =
+      context.req.matchedRoutes.findLast(({ method, path }) => method !== "ALL" && path !== "*" && path !== "/*")
+        ?.path ?? "page";
     const labels = { method: context.req.method, route, status: String(context.res.status) };
     metrics.count("coinlake_http_requests_total", "Requests answered.", labels);
     metrics.observe(...DURATION, (performance.now() - started_ms) / 1000, { route });

@@ -47,7 +47,8 @@ function isPagePath(path: string): boolean {
 }
 
 function encodedFor(asset: Asset, accepted: string): { body: Uint8Array; encoding: string | null } {
-  const takes = (name: string) => new RegExp(`(?:^|,)\\s*${name}\\s*(?:;\\s*q=(?!0(?:\\.0+)?\\s*(?:,|$))|,|$)`, "i").test(accepted);
+  const takes = (name: string) =>
+    new RegExp(`(?:^|,)\\s*${name}\\s*(?:;\\s*q=(?!0(?:\\.0+)?\\s*(?:,|$))|,|$)`, "i").test(accepted);
   if (asset.brotli !== null && takes("br")) return { body: asset.brotli, encoding: "br" };
   if (asset.gzip !== null && takes("gzip")) return { body: asset.gzip, encoding: "gzip" };
   return { body: asset.body, encoding: null };

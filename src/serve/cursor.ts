@@ -25,7 +25,11 @@ function badCursor(): Error {
 }
 
 /** One page of a list that is whole in memory; the cursor is the place of the first item after the page. */
-export function pageOfList<T>(items: readonly T[], limit: number, cursor: string | undefined): { items: T[]; next: string | null } {
+export function pageOfList<T>(
+  items: readonly T[],
+  limit: number,
+  cursor: string | undefined,
+): { items: T[]; next: string | null } {
   const from = decodeCursor(cursor, z.int().min(0)) ?? 0;
   const page = items.slice(from, from + limit);
   return { items: page, next: from + limit < items.length ? encodeCursor(from + limit) : null };

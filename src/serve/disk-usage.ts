@@ -23,7 +23,15 @@ export class DiskUsage {
   readonly #storage: Pick<Storage, "list">;
   readonly #cache: AnswerCache;
 
-  constructor({ tables, storage, clock }: { tables: Pick<TableReports, "all">; storage: Pick<Storage, "list">; clock: Clock }) {
+  constructor({
+    tables,
+    storage,
+    clock,
+  }: {
+    tables: Pick<TableReports, "all">;
+    storage: Pick<Storage, "list">;
+    clock: Clock;
+  }) {
     this.#tables = tables;
     this.#storage = storage;
     this.#cache = new AnswerCache(clock);

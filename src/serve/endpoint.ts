@@ -25,17 +25,28 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   /** Null where there is nothing to say: 204. */
   response: R | null;
   status?: 200 | 201 | 202 | 204;
-  handle(request: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; context: Context<{ Bindings: HttpBindings }> }): Promise<z.input<R> | Response>;
+  handle(request: {
+    params: z.output<P>;
+    query: z.output<Q>;
+    body: z.output<B>;
+    context: Context<{ Bindings: HttpBindings }>;
+  }): Promise<z.input<R> | Response>;
 }
 
 const NOTHING = z.object({});
 
-export function register<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(app: App, endpoint: Endpoint<P, Q, B, R>): void {
+export function register<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  app: App,
+  endpoint: Endpoint<P, Q, B, R>,
+): void {
   document(app, endpoint);
   app.on(endpoint.method.toUpperCase(), routingPath(endpoint.path), async (context) => {
     const params = parse(endpoint.params ?? NOTHING, context.req.param(), "path");
     const query = parse(endpoint.query ?? z.strictObject({}), context.req.query(), "query");
-    const body = endpoint.body === undefined ? undefined : await readBody(context, endpoint.is_checked_by_handler ? z.unknown() : endpoint.body);
+    const body =
+      endpoint.body === undefined
+        ? undefined
+        : await readBody(context, endpoint.is_checked_by_handler ? z.unknown() : endpoint.body);
     const request = { params, query, body } as { params: z.output<P>; query: z.output<Q>; body: z.output<B> };
     const answer = await endpoint.handle({ ...request, context });
     if (answer instanceof Response) return answer;
@@ -44,12 +55,23 @@ export function register<P extends z.ZodType, Q extends z.ZodType, B extends z.Z
   });
 }
 
-function document<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(app: App, endpoint: Endpoint<P, Q, B, R>): void {
-  const problem = { description: "What went wrong (RFC 9457)", content: { "application/problem+json": { schema: Problem } } };
+function document<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  app: App,
+  endpoint: Endpoint<P, Q, B, R>,
+): void {
+  const problem = {
+    description: "What went wrong (RFC 9457)",
+    content: { "application/problem+json": { schema: Problem } },
+  };
   const answer: RouteConfig["responses"] =
     endpoint.response === null
       ? { 204: { description: "Done" } }
-      : { [endpoint.status ?? 200]: { description: endpoint.summary, content: { "application/json": { schema: endpoint.response } } } };
+      : {
+          [endpoint.status ?? 200]: {
+            description: endpoint.summary,
+            content: { "application/json": { schema: endpoint.response } },
+          },
+        };
   app.openAPIRegistry.registerPath(
     createRoute({
       method: endpoint.method,
@@ -60,7 +82,9 @@ function document<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType,
       request: {
         ...(endpoint.params === undefined ? {} : { params: endpoint.params as unknown as z.ZodObject }),
         ...(endpoint.query === undefined ? {} : { query: endpoint.query as unknown as z.ZodObject }),
-        ...(endpoint.body === undefined ? {} : { body: { required: true, content: { "application/json": { schema: endpoint.body } } } }),
+        ...(endpoint.body === undefined
+          ? {}
+          : { body: { required: true, content: { "application/json": { schema: endpoint.body } } } }),
       },
       responses: { ...answer, default: problem },
     }),
@@ -94,7 +118,8 @@ async function jsonOf(context: Context): Promise<unknown> {
 /** With a weak ETag: who has it already is told so with 304 and no body. */
 export function sendJson(context: Context, answer: unknown, status: 200 | 201 | 202 | 204): Response {
   const body = JSON.stringify(answer);
-  if (context.req.method !== "GET" || status !== 200) return context.body(body, status as 200, { "content-type": "application/json" });
+  if (context.req.method !== "GET" || status !== 200)
+    return context.body(body, status as 200, { "content-type": "application/json" });
   const etag = `W/"${createHash("sha1").update(body).digest("base64url")}"`;
   const headers = { etag, "cache-control": "no-cache", "content-type": "application/json" };
   if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);

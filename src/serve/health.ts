@@ -32,7 +32,10 @@ export class Health {
     const { open, pipeline, clock, live } = this.#served;
     const tables = await this.#tables.all();
     const is_replay = open.lake.kind === "replay";
-    return freshness({ log: open.log, topic: pipeline.topic.name, tables, live: live.state().next, now_us: clock.now_us(), is_replay }, this.#times);
+    return freshness(
+      { log: open.log, topic: pipeline.topic.name, tables, live: live.state().next, now_us: clock.now_us(), is_replay },
+      this.#times,
+    );
   }
 
   sources(): Source[] {
@@ -62,21 +65,27 @@ export class Health {
     const { open, pipeline, clock } = this.#served;
     const newest_at = layers[0]?.newest_at;
     const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
-    const table = (await this.#tables.all()).find(({ identifier }) => [...identifier.namespace, identifier.name].join(".") === pipeline.books.refused);
+    const table = (await this.#tables.all()).find(
+      ({ identifier }) => [...identifier.namespace, identifier.name].join(".") === pipeline.books.refused,
+    );
     return table === undefined ? 0 : this.#tables.rowsIn(table, `${pipeline.books.refused_partition}=${day}`);
   }
 
   #sourceProblems(sources: readonly Source[]): Freshness["problems"] {
     return sources.flatMap(({ source, state, is_silent, message, heard_at }) => {
-      if (state === "failed") return [{ code: "SOURCE_FAILED", message: `${source} failed${message === null ? "" : `: ${message}`}` }];
-      if (is_silent) return [{ code: "SOURCE_SILENT", message: `${source} has been silent since ${heard_at ?? "the start"}` }];
+      if (state === "failed")
+        return [{ code: "SOURCE_FAILED", message: `${source} failed${message === null ? "" : `: ${message}`}` }];
+      if (is_silent)
+        return [{ code: "SOURCE_SILENT", message: `${source} has been silent since ${heard_at ?? "the start"}` }];
       return [];
     });
   }
 
   #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
     const { pipeline, live, clock, started_at_us, is_transforming } = this.#served;
-    const increments_s = (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) / 1000;
+    const increments_s =
+      (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) /
+      1000;
     const built_s = is_transforming ? Math.max(LAG_MIN_S, increments_s) : SCHEDULED_LAG_S;
     // A clock that was set back makes the start seem to come: then it was long ago, for all that is known.
     const running_s = Math.abs(clock.now_us() - started_at_us) / 1_000_000;
@@ -92,7 +101,12 @@ export class Health {
       // What came while nobody was running is being caught up with.
       if (seconds_behind <= limit_s || running_s <= limit_s) return [];
       const code = layer === "bronze" ? "COMMIT_STALLED" : "LAYER_LAGS";
-      return [{ code, message: `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; up to ${limit_s} s is normal` }];
+      return [
+        {
+          code,
+          message: `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; up to ${limit_s} s is normal`,
+        },
+      ];
     });
     return stalled === null ? lagging : [...lagging, { code: "LIVE_STALLED", message: stalled }];
   }

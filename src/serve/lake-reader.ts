@@ -41,9 +41,11 @@ export class LakeReader implements LiveTables {
   query = (sql: string): Promise<QueryResult> => ours(this.#served.live.query(sql));
 
   snapshots = (): TableSnapshot[] =>
-    this.#served.live.state().tables.flatMap(({ table, snapshot_id, committed_at }) =>
-      snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
-    );
+    this.#served.live
+      .state()
+      .tables.flatMap(({ table, snapshot_id, committed_at }) =>
+        snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
+      );
 
   /** Of what was there at the start by a query, of what came since by the ticks themselves. ISO 8601. */
   async latestEvent(): Promise<string | null> {
@@ -97,7 +99,8 @@ export class LakeReader implements LiveTables {
         rows,
         once: (_name, make) => make(),
         has,
-        subject: async (given) => resolveSubject(pipeline.subjects.noun, given, await knownSubjects(pipeline, stored, rows)).id,
+        subject: async (given) =>
+          resolveSubject(pipeline.subjects.noun, given, await knownSubjects(pipeline, stored, rows)).id,
       });
     });
   }
@@ -135,7 +138,8 @@ export class LakeReader implements LiveTables {
 
   async #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
     this.#refuseWhenClosed();
-    if (is_alone && this.#waiting >= MAX_WAITING) throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
+    if (is_alone && this.#waiting >= MAX_WAITING)
+      throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
     const { open } = this.#served;
     this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;

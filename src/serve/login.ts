@@ -9,7 +9,8 @@ const MAX_TOKEN_CHARACTERS = 1_000;
 /** Where a browser gives the token: a form that needs no script. */
 export function loginRoutes(app: App, { gate, assets }: Pick<Parts, "gate" | "assets">): void {
   const page = assets.get("/login.html")?.body.toString() ?? "";
-  const send = (context: Context, note: string, status: 200 | 401 | 429) => context.html(page.replace("{{note}}", note), status, { "cache-control": "no-store" });
+  const send = (context: Context, note: string, status: 200 | 401 | 429) =>
+    context.html(page.replace("{{note}}", note), status, { "cache-control": "no-store" });
   app.get("/login", (context) => send(context, "", 200));
   app.post("/login", async (context) => {
     const token = new URLSearchParams(await bodyOf(context)).get("token") ?? "";

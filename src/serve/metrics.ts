@@ -6,7 +6,10 @@ export interface Sample {
 }
 
 /** Seconds; from a cached answer to an increment over a long backlog. */
-const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const;
+const BUCKETS_S = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30, 60,
+  120,
+] as const;
 
 interface Histogram {
   counts: number[];
@@ -40,18 +43,32 @@ export class Metrics {
 
   /** What was counted so far. */
   text(): string {
-    const counters = [...this.#counters].map(([name, { help, series }]) => head(name, help, "counter") + [...series].map(([labels, value]) => `${name}${braces(labels)} ${value}\n`).join(""));
+    const counters = [...this.#counters].map(
+      ([name, { help, series }]) =>
+        head(name, help, "counter") +
+        [...series].map(([labels, value]) => `${name}${braces(labels)} ${value}\n`).join(""),
+    );
     const histograms = [...this.#histograms].map(
-      ([name, { help, series }]) => head(name, help, "histogram") + [...series].map(([labels, histogram]) => formatHistogram(name, labels, histogram)).join(""),
+      ([name, { help, series }]) =>
+        head(name, help, "histogram") +
+        [...series].map(([labels, histogram]) => formatHistogram(name, labels, histogram)).join(""),
     );
     return [...counters, ...histograms].join("");
   }
 }
 
 /** One family of figures looked up now. */
-export function formatFamily(name: string, help: string, type: "gauge" | "counter", samples: readonly Sample[]): string {
+export function formatFamily(
+  name: string,
+  help: string,
+  type: "gauge" | "counter",
+  samples: readonly Sample[],
+): string {
   if (samples.length === 0) return "";
-  return head(name, help, type) + samples.map(({ labels = {}, value }) => `${name}${braces(formatLabels(labels))} ${formatValue(value)}\n`).join("");
+  return (
+    head(name, help, type) +
+    samples.map(({ labels = {}, value }) => `${name}${braces(formatLabels(labels))} ${formatValue(value)}\n`).join("")
+  );
 }
 
 function head(name: string, help: string, type: string): string {
@@ -60,7 +77,9 @@ function head(name: string, help: string, type: string): string {
 
 function formatLabels(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`)
+    .map(
+      ([name, value]) => `${name}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
+    )
     .join(",");
 }
 

@@ -4,20 +4,53 @@ import type { ActionReport } from "../maintain/parts.ts";
 import type { SourceReport } from "../source/producer.ts";
 import type { Metrics } from "./metrics.ts";
 
-const CONFLICTS = ["coinlake_commit_conflicts_total", "Commits to bronze that another writer's came before; each was tried again."] as const;
-const REPORTS = ["coinlake_ingest_reports_total", "What ingest reported, failed attempts to commit among it, by code."] as const;
-const FAILURES = ["coinlake_pipeline_retries_total", "Failures of the pipeline's loops that were tried again, by code."] as const;
+const CONFLICTS = [
+  "coinlake_commit_conflicts_total",
+  "Commits to bronze that another writer's came before; each was tried again.",
+] as const;
+const REPORTS = [
+  "coinlake_ingest_reports_total",
+  "What ingest reported, failed attempts to commit among it, by code.",
+] as const;
+const FAILURES = [
+  "coinlake_pipeline_retries_total",
+  "Failures of the pipeline's loops that were tried again, by code.",
+] as const;
 const COMMIT_S = ["coinlake_bronze_commit_seconds", "From reading the log until the rows are in bronze."] as const;
-const COMMIT_RECORDS = ["coinlake_bronze_commit_records_total", "Records committed to bronze by this process."] as const;
-const COMMIT_BYTES = ["coinlake_bronze_commit_bytes_total", "Bytes of the files that this process committed to bronze."] as const;
-const RUNS = ["coinlake_maintenance_runs_total", "Maintenance runs of this process that changed a table, by action."] as const;
+const COMMIT_RECORDS = [
+  "coinlake_bronze_commit_records_total",
+  "Records committed to bronze by this process.",
+] as const;
+const COMMIT_BYTES = [
+  "coinlake_bronze_commit_bytes_total",
+  "Bytes of the files that this process committed to bronze.",
+] as const;
+const RUNS = [
+  "coinlake_maintenance_runs_total",
+  "Maintenance runs of this process that changed a table, by action.",
+] as const;
 const RUN_S = ["coinlake_maintenance_seconds_total", "Time that these runs took, by action."] as const;
-const READ_BYTES = ["coinlake_maintenance_rewritten_bytes_total", "Bytes of the files that compaction read and replaced."] as const;
-const WRITTEN_BYTES = ["coinlake_maintenance_written_bytes_total", "Bytes of the files that compaction wrote in their place."] as const;
-const DELETED_FILES = ["coinlake_maintenance_deleted_files_total", "Files that maintenance deleted from storage, by action."] as const;
+const READ_BYTES = [
+  "coinlake_maintenance_rewritten_bytes_total",
+  "Bytes of the files that compaction read and replaced.",
+] as const;
+const WRITTEN_BYTES = [
+  "coinlake_maintenance_written_bytes_total",
+  "Bytes of the files that compaction wrote in their place.",
+] as const;
+const DELETED_FILES = [
+  "coinlake_maintenance_deleted_files_total",
+  "Files that maintenance deleted from storage, by action.",
+] as const;
 const EXPIRED = ["coinlake_maintenance_expired_snapshots_total", "Snapshots expired."] as const;
-const OVERTAKEN = ["coinlake_maintenance_conflicts_total", "Commits of maintenance that another writer's came before; each was planned again."] as const;
-const MAINTENANCE_FAILURES = ["coinlake_maintenance_failures_total", "Tables whose maintenance failed; each is tried again later."] as const;
+const OVERTAKEN = [
+  "coinlake_maintenance_conflicts_total",
+  "Commits of maintenance that another writer's came before; each was planned again.",
+] as const;
+const MAINTENANCE_FAILURES = [
+  "coinlake_maintenance_failures_total",
+  "Tables whose maintenance failed; each is tried again later.",
+] as const;
 const INCREMENT_S = ["coinlake_increment_seconds", "Increments of silver and gold, as dbt reports them."] as const;
 
 /** Counts what the pipeline's loops tell of their commits, increments and retries. */
@@ -26,8 +59,18 @@ export class PipelineFigures {
 
   constructor(metrics: Metrics) {
     this.metrics = metrics;
-    for (const [name, help] of [CONFLICTS, COMMIT_BYTES, READ_BYTES, WRITTEN_BYTES, EXPIRED, OVERTAKEN, MAINTENANCE_FAILURES]) metrics.count(name, help, {}, 0);
-    for (const action of ACTIONS) for (const [name, help] of [RUNS, RUN_S, DELETED_FILES]) metrics.count(name, help, { action }, 0);
+    for (const [name, help] of [
+      CONFLICTS,
+      COMMIT_BYTES,
+      READ_BYTES,
+      WRITTEN_BYTES,
+      EXPIRED,
+      OVERTAKEN,
+      MAINTENANCE_FAILURES,
+    ])
+      metrics.count(name, help, {}, 0);
+    for (const action of ACTIONS)
+      for (const [name, help] of [RUNS, RUN_S, DELETED_FILES]) metrics.count(name, help, { action }, 0);
   }
 
   committed = ({ rows, size_bytes, duration_ms }: IngestCommit): void => {
@@ -45,7 +88,15 @@ export class PipelineFigures {
     this.metrics.observe(...INCREMENT_S, seconds);
   };
 
-  maintained = ({ action, seconds, rewritten_bytes, added_bytes, deleted_files, expired_snapshots, conflicts }: ActionReport): void => {
+  maintained = ({
+    action,
+    seconds,
+    rewritten_bytes,
+    added_bytes,
+    deleted_files,
+    expired_snapshots,
+    conflicts,
+  }: ActionReport): void => {
     this.metrics.count(...RUNS, { action });
     this.metrics.count(...RUN_S, { action }, seconds);
     this.metrics.count(...READ_BYTES, {}, rewritten_bytes);

@@ -63,7 +63,11 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
 const RETRY_AFTER_S = 2;
 
 /** A failed request of a client's own making. */
-export function refusal(code: keyof typeof STATUS_BY_CODE & string, message: string, next_step: string): OperatingError {
+export function refusal(
+  code: keyof typeof STATUS_BY_CODE & string,
+  message: string,
+  next_step: string,
+): OperatingError {
   return new OperatingError(code, message, { next_step });
 }
 
@@ -75,7 +79,11 @@ export function notFound(what: string): OperatingError {
 export function badRequest(error: z.ZodError, where: string): OperatingError {
   const [issue] = error.issues;
   const path = issue?.path.join(".") || where;
-  return refusal("BAD_REQUEST", `${path}: ${issue?.message ?? "not as documented"}`, "GET /api/openapi.json tells what is taken here.");
+  return refusal(
+    "BAD_REQUEST",
+    `${path}: ${issue?.message ?? "not as documented"}`,
+    "GET /api/openapi.json tells what is taken here.",
+  );
 }
 
 /** RFC 9457 for anything thrown. What we did not expect is told to `onError` and to nobody else: its words may hold what is not the caller's. */
@@ -83,14 +91,29 @@ export function problemOf(error: unknown, onError: (error: unknown) => void): Pr
   const status = error instanceof OperatingError ? STATUS_BY_CODE[error.code] : undefined;
   if (!(error instanceof OperatingError) || status === undefined) {
     onError(error);
-    return describe(500, "INTERNAL", "The server failed to answer; its terminal says why.", "Try again; if it stays, restart Coinlake.");
+    return describe(
+      500,
+      "INTERNAL",
+      "The server failed to answer; its terminal says why.",
+      "Try again; if it stays, restart Coinlake.",
+    );
   }
   const position = (error as { position?: unknown }).position;
-  return { ...describe(status, error.code, error.message, error.next_step), ...(typeof position === "number" ? { position } : {}) };
+  return {
+    ...describe(status, error.code, error.message, error.next_step),
+    ...(typeof position === "number" ? { position } : {}),
+  };
 }
 
 function describe(status: ContentfulStatusCode, code: string, detail: string, next_step: string): Problem {
-  return { type: `urn:coinlake:problem:${code.toLowerCase().replaceAll("_", "-")}`, title: STATUS_CODES[status] ?? "Error", status, detail, code, next_step };
+  return {
+    type: `urn:coinlake:problem:${code.toLowerCase().replaceAll("_", "-")}`,
+    title: STATUS_CODES[status] ?? "Error",
+    status,
+    detail,
+    code,
+    next_step,
+  };
 }
 
 export function sendProblem(context: Context, error: unknown, onError: (error: unknown) => void): Response {

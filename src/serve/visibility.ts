@@ -8,11 +8,16 @@ export class Visibility {
   #counts_from_us = Infinity;
 
   /** Seconds of each accepted record of a batch that counts. */
-  delays_s({ ticks, absorbed_at_us }: Pick<AbsorbedBatch, "ticks" | "absorbed_at_us">, { pending_records }: Pick<LiveState, "pending_records">): number[] {
+  delays_s(
+    { ticks, absorbed_at_us }: Pick<AbsorbedBatch, "ticks" | "absorbed_at_us">,
+    { pending_records }: Pick<LiveState, "pending_records">,
+  ): number[] {
     if (this.#counts_from_us === Infinity) {
       if (pending_records === 0) this.#counts_from_us = absorbed_at_us;
       return [];
     }
-    return ticks.filter(({ ingested_at_us }) => ingested_at_us >= this.#counts_from_us).map(({ ingested_at_us }) => (absorbed_at_us - ingested_at_us) / 1e6);
+    return ticks
+      .filter(({ ingested_at_us }) => ingested_at_us >= this.#counts_from_us)
+      .map(({ ingested_at_us }) => (absorbed_at_us - ingested_at_us) / 1e6);
   }
 }

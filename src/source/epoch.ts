@@ -59,7 +59,12 @@ export class FileTimes {
 
 function tooEarly(line: number, text: string, at_us: number): OperatingError {
   const day = new Date(at_us / 1000).toISOString().slice(0, 10);
-  return new OperatingError("TIME_OUT_OF_RANGE", `Line ${line} of the file holds the time "${text}", which is ${day}: no price is from before 2009`, {
-    next_step: "Correct that line: times are counts of seconds, milliseconds, microseconds or nanoseconds since 1970, or ISO 8601 where the format says so.",
-  });
+  return new OperatingError(
+    "TIME_OUT_OF_RANGE",
+    `Line ${line} of the file holds the time "${text}", which is ${day}: no price is from before 2009`,
+    {
+      next_step:
+        "Correct that line: times are counts of seconds, milliseconds, microseconds or nanoseconds since 1970, or ISO 8601 where the format says so.",
+    },
+  );
 }

@@ -34,7 +34,8 @@ export function parseTimedLine(line: Uint8Array): TimedLine | null {
   if (fields === null) return null;
   const { source, key = source, ingested_at } = fields;
   const time_text = String(ingested_at);
-  const time = typeof ingested_at === "string" ? { unit: null, at_us: microsFromIso(ingested_at) } : epochTime(time_text);
+  const time =
+    typeof ingested_at === "string" ? { unit: null, at_us: microsFromIso(ingested_at) } : epochTime(time_text);
   const payload = payloadOf(fields);
   if (!isName(source) || !isName(key) || time === null || time.at_us === null || payload === null) return null;
   return { record: { key, source, payload, ingested_at_us: time.at_us }, time_text, time_unit: time.unit };
@@ -58,7 +59,9 @@ export function microsFromIso(text: string): number | null {
 function parseObject(line: Uint8Array): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(utf8.decode(line));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
   } catch {
     return null;
   }

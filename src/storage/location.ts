@@ -4,7 +4,9 @@
  */
 export function canonicalLocation(location: string): string {
   const spelled = location.startsWith("/") ? FILE_SCHEME + location : canonicalScheme(location);
-  return spelled.startsWith(FILE_SCHEME) ? FILE_SCHEME + spelled.slice(FILE_SCHEME.length).replaceAll(/\/{2,}/g, "/") : spelled;
+  return spelled.startsWith(FILE_SCHEME)
+    ? FILE_SCHEME + spelled.slice(FILE_SCHEME.length).replaceAll(/\/{2,}/g, "/")
+    : spelled;
 }
 
 const FILE_SCHEME = "file://";

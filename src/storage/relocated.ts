@@ -16,7 +16,8 @@ export class RelocatedStorage implements Storage {
   /** Where the file is now. */
   present(location: string): string {
     const canonical = canonicalLocation(location);
-    if (canonical === this.#future || canonical.startsWith(`${this.#future}/`)) return this.#present + canonical.slice(this.#future.length);
+    if (canonical === this.#future || canonical.startsWith(`${this.#future}/`))
+      return this.#present + canonical.slice(this.#future.length);
     return location;
   }
 
@@ -62,6 +63,7 @@ export class RelocatedStorage implements Storage {
 
   async *list(location: string): AsyncIterable<{ location: string } & FileStat> {
     const asked = this.present(location);
-    for await (const file of this.#storage.list(asked)) yield { ...file, location: location.replace(/\/+$/, "") + file.location.slice(asked.replace(/\/+$/, "").length) };
+    for await (const file of this.#storage.list(asked))
+      yield { ...file, location: location.replace(/\/+$/, "") + file.location.slice(asked.replace(/\/+$/, "").length) };
   }
 }

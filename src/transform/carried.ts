@@ -7,7 +7,11 @@ export async function placeOf(catalog: TableCatalog, layer: string): Promise<Rec
 }
 
 /** Whether a layer's tables have come to that place; a layer without a table that follows the log has come nowhere. */
-export async function hasCarried(catalog: TableCatalog, layer: string, place: Record<string, number>): Promise<boolean> {
+export async function hasCarried(
+  catalog: TableCatalog,
+  layer: string,
+  place: Record<string, number>,
+): Promise<boolean> {
   const places = await placesIn(catalog, layer);
   return Object.keys(place).length === 0 || (places.length > 0 && places.every((found) => hasConsumed(found, place)));
 }

@@ -22,7 +22,10 @@ interface SparkEngine {
 }
 
 /** Of the lake's profile. Throws PYTHON_INSTALL_FAILED. */
-export async function engineOf(open: Pick<OpenLake, "server" | "s3" | "cluster">, install: InstallOptions): Promise<DbtEngine> {
+export async function engineOf(
+  open: Pick<OpenLake, "server" | "s3" | "cluster">,
+  install: InstallOptions,
+): Promise<DbtEngine> {
   if (open.cluster === null) return embeddedEngine(open);
   return { kind: "spark", remote: open.cluster.spark_remote, python: await sparkPython(install) };
 }

@@ -23,7 +23,10 @@ export async function throwIfRecordsLost(
     throw new OperatingError(
       "RECORDS_LOST",
       `Records ${first} to ${begin - 1} of ${name} are gone: the log has pruned them, and ${bronze.table} does not hold them`,
-      { next_step: "Run `npm run -s coinlake -- repair`: it brings bronze back from a backup, the archive or older metadata files." },
+      {
+        next_step:
+          "Run `npm run -s coinlake -- repair`: it brings bronze back from a backup, the archive or older metadata files.",
+      },
     );
   }
 }

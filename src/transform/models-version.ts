@@ -14,7 +14,11 @@ const SOURCES = ["dbt_project.yml", "macros", "models", "seeds"];
 export function modelsVersion(project_folder: string): string {
   const hash = createHash("sha256");
   for (const path of SOURCES.flatMap((name) => filesBelow(project_folder, name)).sort()) {
-    hash.update(`${path}\0`).update(createHash("sha256").update(readFileSync(join(project_folder, path))).digest());
+    hash.update(`${path}\0`).update(
+      createHash("sha256")
+        .update(readFileSync(join(project_folder, path)))
+        .digest(),
+    );
   }
   return hash.digest("hex").slice(0, 16);
 }
@@ -24,5 +28,9 @@ function filesBelow(folder: string, name: string): string[] {
   if (name.endsWith(".yml")) return [name];
   return readdirSync(join(folder, name), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1).replaceAll("\\", "/"));
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(folder.length + 1)
+        .replaceAll("\\", "/"),
+    );
 }

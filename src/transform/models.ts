@@ -14,7 +14,14 @@ export interface LiveModels {
 
 const CACHE_FILE = "live-models.json";
 const SEED = ["seed", "--no-write-json"];
-const COMPILE = ["compile", "--no-write-json", "--vars", JSON.stringify({ live: true }), "--select", "resource_type:model"];
+const COMPILE = [
+  "compile",
+  "--no-write-json",
+  "--vars",
+  JSON.stringify({ live: true }),
+  "--select",
+  "resource_type:model",
+];
 const PROJECT_FILES = "**/*.{sql,yml,csv}";
 const MADE_BY_DBT = /^(target|logs|dbt_packages)[\\/]/;
 
@@ -40,7 +47,12 @@ export function lastModels(dbt_folder: string): LiveModels | null {
  * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's engine is also
  * what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's words.
  */
-export async function prepareModels(worker: Pick<DbtWorker, "run">, project: string, dbt_folder: string, { with_seeds = true } = {}): Promise<LiveModels> {
+export async function prepareModels(
+  worker: Pick<DbtWorker, "run">,
+  project: string,
+  dbt_folder: string,
+  { with_seeds = true } = {},
+): Promise<LiveModels> {
   if (with_seeds) {
     const seeded = await worker.run(SEED);
     if (!seeded.is_success) throw failed("load the seeds", seeded);
@@ -56,12 +68,15 @@ export async function prepareModels(worker: Pick<DbtWorker, "run">, project: str
 export async function compileModels(worker: Pick<DbtWorker, "run">, project: string): Promise<LiveModels> {
   const digest = digestOf(project);
   const compiled = await worker.run(COMPILE);
-  if (!compiled.is_success || compiled.relations === undefined) throw failed("compile the models for the live tail", compiled);
+  if (!compiled.is_success || compiled.relations === undefined)
+    throw failed("compile the models for the live tail", compiled);
   return { digest, relations: compiled.relations };
 }
 
 function failed(what: string, { nodes }: CommandResult): OperatingError {
-  const words = nodes.flatMap(({ name, status, message }) => (status === "error" ? [`${name}: ${message ?? "no message"}`] : []));
+  const words = nodes.flatMap(({ name, status, message }) =>
+    status === "error" ? [`${name}: ${message ?? "no message"}`] : [],
+  );
   return new OperatingError("MODEL_FAILED", `dbt could not ${what}.\n${words.join("\n")}`, {
     next_step: "Mend what is named above, then start again; `npm run -s coinlake -- dbt compile` says more.",
   });
@@ -80,6 +95,11 @@ function digestOf(project: string): string {
   const folder = join(projectFolder(), project);
   const hash = createHash("sha256");
   const files = globSync(PROJECT_FILES, { cwd: folder }).filter((file) => !MADE_BY_DBT.test(file));
-  for (const file of files.sort()) hash.update(file).update("\0").update(readFileSync(join(folder, file))).update("\0");
+  for (const file of files.sort())
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(folder, file)))
+      .update("\0");
   return hash.digest("hex");
 }

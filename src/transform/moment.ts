@@ -1,7 +1,12 @@
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { NO_OFFSETS, type OffsetRanges } from "../ingest/offset-ranges.ts";
 import { nameOfTable } from "../catalog/errors.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
+import {
+  LOG_OFFSETS_PROPERTY,
+  PARENT_OFFSETS_SUMMARY,
+  parseOffsets,
+  consumedOffsets,
+} from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
@@ -63,18 +68,27 @@ export function chooseMoment(
   // The first increment is under way, or was cut off.
   if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
   // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
-  const is_this_version = following.some(({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version);
+  const is_this_version = following.some(
+    ({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version,
+  );
   const is_complete = has_increments && is_this_version;
   for (const built of candidatesOf(following.map(({ states }) => states))) {
-    const held = following.map(({ loaded, states }) => ({ loaded, state: states.findLast((state) => covers(state, built)) }));
+    const held = following.map(({ loaded, states }) => ({
+      loaded,
+      state: states.findLast((state) => covers(state, built)),
+    }));
     if (held.some(({ state }) => state === undefined)) continue;
-    const snapshots = new Map(held.map(({ loaded, state }) => [nameOfTable(loaded.identifier), state?.snapshot ?? null]));
+    const snapshots = new Map(
+      held.map(({ loaded, state }) => [nameOfTable(loaded.identifier), state?.snapshot ?? null]),
+    );
     return {
       tables: new Map(tables.map((loaded) => heldTable(loaded, snapshots))),
       bronze,
       lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
-      moving: following.filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built)).map(({ loaded }) => nameOfTable(loaded.identifier)),
+      moving: following
+        .filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built))
+        .map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
       unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
       damaged: [],
@@ -117,7 +131,7 @@ function statesOf(metadata: TableMetadata): State[] {
   const states: State[] = [];
   const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
   let last: LogOffsets | null = head;
-  for (let snapshot: Snapshot | undefined = current; snapshot !== undefined; ) {
+  for (let snapshot: Snapshot | undefined = current; snapshot !== undefined;) {
     const own: string | undefined = snapshot.summary[LOG_OFFSETS_PROPERTY];
     const before: string | undefined = snapshot.summary[PARENT_OFFSETS_SUMMARY];
     const first: LogOffsets | null = own === undefined ? last : parseOffsets(own);
@@ -134,7 +148,11 @@ function statesOf(metadata: TableMetadata): State[] {
 function candidatesOf(tables: readonly State[][]): LogOffsets[] {
   if (tables.length === 0) return [{}];
   const least = leastOf(tables.map((states) => states.at(-1)?.last ?? {}));
-  const all = new Map(tables.flatMap((states) => states.flatMap(({ first, last }) => [first, last])).map((offsets) => [keyOf(offsets), offsets]));
+  const all = new Map(
+    tables
+      .flatMap((states) => states.flatMap(({ first, last }) => [first, last]))
+      .map((offsets) => [keyOf(offsets), offsets]),
+  );
   all.set(keyOf(least), least);
   return [...all.values()].filter((offsets) => isAtMost(offsets, least)).sort((a, b) => sum(b) - sum(a));
 }
@@ -152,11 +170,17 @@ function sum(offsets: LogOffsets): number {
 }
 
 export function keyOf(offsets: LogOffsets): string {
-  return Object.entries(offsets).map(([name, next]) => `${name}=${next}`).sort().join(",");
+  return Object.entries(offsets)
+    .map(([name, next]) => `${name}=${next}`)
+    .sort()
+    .join(",");
 }
 
 /** Tables of the pipeline that are not among these. */
-export function absentTables(names: Iterable<string>, { bronze, books }: Pick<Pipeline, "bronze" | "books" | "topic">): string[] {
+export function absentTables(
+  names: Iterable<string>,
+  { bronze, books }: Pick<Pipeline, "bronze" | "books" | "topic">,
+): string[] {
   const present = new Set(names);
   return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
 }

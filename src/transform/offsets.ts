@@ -9,7 +9,8 @@ export async function logOffsets(catalog: TableCatalog, table: string): Promise<
     const { metadata } = await catalog.loadTable(tableNamed(table));
     return consumedOffsets(metadata);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return {};
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+      return {};
     throw error;
   }
 }
@@ -21,11 +22,17 @@ export function hasConsumed(consumed: Record<string, number>, available: Record<
 
 /** How many records a table at `available` has that a table at `consumed` lacks. */
 export function recordsAhead(consumed: Record<string, number>, available: Record<string, number>): number {
-  return Object.entries(available).reduce((records, [partition, next]) => records + Math.max(0, next - (consumed[partition] ?? 0)), 0);
+  return Object.entries(available).reduce(
+    (records, [partition, next]) => records + Math.max(0, next - (consumed[partition] ?? 0)),
+    0,
+  );
 }
 
 /** By partition the greater of the two. */
-export function greatestOf(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+export function greatestOf(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Record<string, number> {
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
   return Object.fromEntries(names.map((name) => [name, Math.max(a[name] ?? 0, b[name] ?? 0)]));
 }
@@ -33,5 +40,7 @@ export function greatestOf(a: Readonly<Record<string, number>>, b: Readonly<Reco
 /** The place up to which every one of the tables has come. */
 export function leastOf(places: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const [first = {}, ...others] = places;
-  return Object.fromEntries(Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]));
+  return Object.fromEntries(
+    Object.entries(first).map(([name, next]) => [name, Math.min(next, ...others.map((place) => place[name] ?? 0))]),
+  );
 }

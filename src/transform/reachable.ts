@@ -13,12 +13,15 @@ export async function reachableOffsets(catalog: TableCatalog, bronze: string): P
     const { metadata } = await catalog.loadTable(tableNamed(bronze));
     const offsets = Object.entries(consumedOffsets(metadata)).map(([name, next]): [string, number] => {
       const slash = name.lastIndexOf("/");
-      const lost = lostOffsets(metadata, name.slice(0, slash)).get(Number(name.slice(slash + 1)))?.at(-1);
+      const lost = lostOffsets(metadata, name.slice(0, slash))
+        .get(Number(name.slice(slash + 1)))
+        ?.at(-1);
       return [name, lost !== undefined && lost[1] >= next ? Math.min(next, lost[0]) : next];
     });
     return Object.fromEntries(offsets);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE")) return {};
+    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+      return {};
     throw error;
   }
 }

@@ -14,7 +14,9 @@ export const REBUILT_UP_TO_PROPERTY = "coinlake.rebuilt-up-to";
 export function rebuiltUpTo({ properties }: Pick<TableMetadata, "properties">): Record<string, number> {
   try {
     const value: unknown = JSON.parse(properties[REBUILT_UP_TO_PROPERTY] ?? "{}");
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, number>) : {};
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, number>)
+      : {};
   } catch {
     return {};
   }

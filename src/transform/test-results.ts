@@ -50,7 +50,12 @@ export class TestResults {
     const names = new Set(fresh.map(({ name }) => name));
     const kept = is_whole ? [] : (this.#load()?.tests ?? []).filter(({ name }) => !names.has(name));
     const tests = [...kept, ...fresh];
-    const stored: Stored = { format: FORMAT, is_success: !tests.some(({ status }) => FAILED.has(status)), seconds: result.seconds, tests };
+    const stored: Stored = {
+      format: FORMAT,
+      is_success: !tests.some(({ status }) => FAILED.has(status)),
+      seconds: result.seconds,
+      tests,
+    };
     mkdirSync(join(this.#file, ".."), { recursive: true });
     const draft = `${this.#file}.${process.pid}.tmp`;
     writeFileSync(draft, JSON.stringify(stored));
@@ -87,18 +92,30 @@ export class TestResults {
 
 function runOf({ is_success, seconds, tests }: Stored): TestRun {
   const nodes = tests.map(({ ran_at_us: _ran_at_us, ...node }) => node);
-  return { ran_at_us: Math.min(...tests.map(({ ran_at_us }) => ran_at_us)), result: { is_success, seconds, cpu_seconds: 0, nodes } };
+  return {
+    ran_at_us: Math.min(...tests.map(({ ran_at_us }) => ran_at_us)),
+    result: { is_success, seconds, cpu_seconds: 0, nodes },
+  };
 }
 
 interface RunResults {
   metadata: { generated_at: string };
   elapsed_time: number;
   args: { which?: string; select?: unknown[]; exclude?: unknown[] };
-  results: { unique_id: string; status: string; execution_time: number; message: string | null; failures: number | null }[];
+  results: {
+    unique_id: string;
+    status: string;
+    execution_time: number;
+    message: string | null;
+    failures: number | null;
+  }[];
 }
 
 /** What dbt left in `target/run_results.json`; null where it left nothing since that moment, or ran no test. */
-export function readRunResults(dbt_folder: string, since_ms: number): { result: CommandResult; is_whole: boolean } | null {
+export function readRunResults(
+  dbt_folder: string,
+  since_ms: number,
+): { result: CommandResult; is_whole: boolean } | null {
   let left: RunResults;
   try {
     left = JSON.parse(readFileSync(join(dbt_folder, "target", "run_results.json"), "utf8")) as RunResults;
@@ -114,5 +131,8 @@ export function readRunResults(dbt_folder: string, since_ms: number): { result: 
   if (!nodes.some(({ kind }) => kind === "test")) return null;
   const { which, select = [], exclude = [] } = left.args;
   const is_whole = (which === "test" || which === "build") && select.length === 0 && exclude.length === 0;
-  return { result: { is_success: failedOf({ nodes }).length === 0, seconds: left.elapsed_time, cpu_seconds: 0, nodes }, is_whole };
+  return {
+    result: { is_success: failedOf({ nodes }).length === 0, seconds: left.elapsed_time, cpu_seconds: 0, nodes },
+    is_whole,
+  };
 }

@@ -70,12 +70,16 @@ export class Transform {
     const failed = result.nodes.filter(({ status }) => status === "error");
     if (!result.is_success || failed.length > 0) {
       const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
-      throw new OperatingError("MODEL_FAILED", `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`, {
-        next_step: DAMAGED.test(words)
-          ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
-          : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
-        is_retryable: true,
-      });
+      throw new OperatingError(
+        "MODEL_FAILED",
+        `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`,
+        {
+          next_step: DAMAGED.test(words)
+            ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
+            : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
+          is_retryable: true,
+        },
+      );
     }
     return result;
   }
@@ -125,17 +129,30 @@ export class Transform {
 
   /** Up to where all of a layer has come. */
   async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
-    return layer === "bronze" ? reachableOffsets(this.#catalog, this.#pipeline.bronze.table) : placeOf(this.#catalog, layer);
+    return layer === "bronze"
+      ? reachableOffsets(this.#catalog, this.#pipeline.bronze.table)
+      : placeOf(this.#catalog, layer);
   }
 }
 
-function stalled(layer: string, before: string, reached: Record<string, number>, target: Record<string, number>): OperatingError {
+function stalled(
+  layer: string,
+  before: string,
+  reached: Record<string, number>,
+  target: Record<string, number>,
+): OperatingError {
   const lacking = Object.entries(target).filter(([partition, next]) => (reached[partition] ?? 0) < next);
-  const gaps = lacking.map(([partition, next]) => `${partition} from offset ${reached[partition] ?? 0} to ${next}`).join(", ");
-  return new OperatingError("BUILD_STALLED", `An increment succeeded, but ${layer} still lacks what ${before} says it holds: ${gaps}`, {
-    next_step: "Run `npm run -s coinlake -- verify` to see what is missing, and `repair` to bring it back.",
-    is_retryable: true,
-  });
+  const gaps = lacking
+    .map(([partition, next]) => `${partition} from offset ${reached[partition] ?? 0} to ${next}`)
+    .join(", ");
+  return new OperatingError(
+    "BUILD_STALLED",
+    `An increment succeeded, but ${layer} still lacks what ${before} says it holds: ${gaps}`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify` to see what is missing, and `repair` to bring it back.",
+      is_retryable: true,
+    },
+  );
 }
 
 /** The catalog's words, which reach dbt through DuckDB. */

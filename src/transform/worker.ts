@@ -111,7 +111,10 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "
  */
 function parsedFile({ project, engine, folder }: DbtOptions): string {
   const path = createHash("sha256").update(join(projectFolder(), project)).digest("hex").slice(0, 12);
-  return join(project.startsWith("..") ? folder : join(toolsFolder(), "dbt"), `${basename(project)}-${engine.kind}-${path}.msgpack`);
+  return join(
+    project.startsWith("..") ? folder : join(toolsFolder(), "dbt"),
+    `${basename(project)}-${engine.kind}-${path}.msgpack`,
+  );
 }
 
 function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
@@ -218,7 +221,13 @@ export class DbtWorker {
   /** Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the budget. */
   async #renewIfLarge(): Promise<void> {
     const { rss_bytes, least_commands } = this.#options.renewal ?? RENEWAL;
-    if (this.#is_closing || this.#ready === null || this.#answered < least_commands || (this.#rss_bytes ?? 0) <= rss_bytes) return;
+    if (
+      this.#is_closing ||
+      this.#ready === null ||
+      this.#answered < least_commands ||
+      (this.#rss_bytes ?? 0) <= rss_bytes
+    )
+      return;
     await this.#end(this.#child);
     // The next command tries again, and reports what fails.
     await this.start().catch(() => {});
@@ -294,10 +303,14 @@ export class DbtWorker {
   #launch(engine: DbtEngine): Promise<void> {
     const script = fileURLToPath(new URL("worker.py", import.meta.url));
     const environment = dbtEnvironment(this.#options);
-    const child = spawn(dbtPython(engine), [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)], {
-      env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    const child = spawn(
+      dbtPython(engine),
+      [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)],
+      {
+        env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
+        stdio: ["pipe", "pipe", "pipe"],
+      },
+    );
     this.#child = child;
     this.#stderr = "";
     this.#answered = 0;
@@ -351,7 +364,12 @@ export class DbtWorker {
         }),
       );
     } else {
-      const effort = { is_success: success === true, seconds: seconds ?? 0, cpu_seconds: cpu_seconds ?? 0, nodes: nodes ?? [] };
+      const effort = {
+        is_success: success === true,
+        seconds: seconds ?? 0,
+        cpu_seconds: cpu_seconds ?? 0,
+        nodes: nodes ?? [],
+      };
       waiting?.resolve({ ...effort, ...(relations && { relations }), ...(listed && { listed }) });
     }
   }

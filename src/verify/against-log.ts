@@ -38,7 +38,10 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
       const records = await readLog(sources, partition, offset);
       if (records === null) {
         // Retention went on meanwhile: the log begins later now.
-        offset = Math.max(offset + 1, (await boundsOf(log, topic)).find((bounds) => bounds.partition === partition)?.begin ?? last);
+        offset = Math.max(
+          offset + 1,
+          (await boundsOf(log, topic)).find((bounds) => bounds.partition === partition)?.begin ?? last,
+        );
         continue;
       }
       const expected = records.filter((record) => record.offset < last);
@@ -67,14 +70,21 @@ async function boundsOf(log: Log, topic: string): Promise<PartitionBounds[]> {
 /** Null where the log has forgotten the record by now. */
 async function readLog({ log, pipeline }: LogSources, partition: number, offset: number): Promise<LogRecord[] | null> {
   try {
-    return await log.read(pipeline.topic.name, partition, offset, { max_records: ROWS_AT_ONCE, max_bytes: READ_MAX_BYTES });
+    return await log.read(pipeline.topic.name, partition, offset, {
+      max_records: ROWS_AT_ONCE,
+      max_bytes: READ_MAX_BYTES,
+    });
   } catch (error) {
     if (error instanceof OperatingError && error.code === "OFFSET_PRUNED") return null;
     throw error;
   }
 }
 
-async function compare({ session, pipeline }: LogSources, partition: number, records: readonly LogRecord[]): Promise<string[]> {
+async function compare(
+  { session, pipeline }: LogSources,
+  partition: number,
+  records: readonly LogRecord[],
+): Promise<string[]> {
   const [first, last] = [records[0]?.offset ?? 0, records.at(-1)?.offset ?? 0];
   const { rows } = await session.query(`
     select log_offset, md5(coalesce(payload_bytes, encode(payload))), source, epoch_us(ingested_at)

@@ -55,7 +55,12 @@ export async function checkChecksums(tables: readonly LoadedTable[], sources: Ch
   return result;
 }
 
-async function checkFile(table: string, { location, kind, partition }: TableFile, sources: ChecksumSources, result: ChecksumCheck): Promise<Finding | null> {
+async function checkFile(
+  table: string,
+  { location, kind, partition }: TableFile,
+  sources: ChecksumSources,
+  result: ChecksumCheck,
+): Promise<Finding | null> {
   const { storage, checksums } = sources;
   const key = canonicalLocation(location);
   result.needed.add(key);
@@ -112,7 +117,11 @@ async function filesOf(table: LoadedTable, sources: ChecksumSources, findings: F
 }
 
 /** Of the files that were not found, those that the table still needs. */
-async function stillMissing(table: LoadedTable, missing: readonly Finding[], sources: ChecksumSources): Promise<Finding[]> {
+async function stillMissing(
+  table: LoadedTable,
+  missing: readonly Finding[],
+  sources: ChecksumSources,
+): Promise<Finding[]> {
   const now = await sources.reload(table);
   if (now === null || now.metadata_location === table.metadata_location) return [...missing];
   const kept = new Set<string>([canonicalLocation(now.metadata_location)]);
@@ -120,7 +129,8 @@ async function stillMissing(table: LoadedTable, missing: readonly Finding[], sou
   for (const snapshot of now.metadata.snapshots) {
     kept.add(canonicalLocation(snapshot["manifest-list"]));
     try {
-      for (const { manifest_path } of await readManifestList(sources.storage, snapshot)) kept.add(canonicalLocation(manifest_path));
+      for (const { manifest_path } of await readManifestList(sources.storage, snapshot))
+        kept.add(canonicalLocation(manifest_path));
       for (const { path } of await live.of(now.metadata, snapshot)) kept.add(canonicalLocation(path));
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;

@@ -26,8 +26,15 @@ interface Bucket {
 }
 
 /** One table of the lake beside the same table rebuilt from bronze: its columns, then every row. Empty where they are alike. */
-export async function compareTable(session: PinnedTables, { table, loaded, snapshot }: HeldTable, definition: BuiltTable): Promise<Finding[]> {
-  const [ours, theirs] = [await columnsOf(session, quoteTable(table)), await columnsOf(session, `${REBUILT}.${quoteTable(table)}`)];
+export async function compareTable(
+  session: PinnedTables,
+  { table, loaded, snapshot }: HeldTable,
+  definition: BuiltTable,
+): Promise<Finding[]> {
+  const [ours, theirs] = [
+    await columnsOf(session, quoteTable(table)),
+    await columnsOf(session, `${REBUILT}.${quoteTable(table)}`),
+  ];
   const findings = columnFindings(table, currentColumns(loaded.metadata), ours, theirs);
   const varying = new Set(definition.varying ?? []);
   const shared = theirs.filter(({ name }) => !varying.has(name) && ours.some((column) => column.name === name));
@@ -40,9 +47,23 @@ export async function compareTable(session: PinnedTables, { table, loaded, snaps
     const chosen = of_partition.slice(0, MAX_BUCKETS);
     const rows = await differingRows(session, { lake, rebuilt, shared, partition, buckets: chosen });
     const differences = pair(rows, key);
-    const keys = differences.filter(({ in_lake }) => in_lake).slice(0, MAX_SHOWN).map(({ where }) => where);
-    const file = snapshot === null || keys.length === 0 ? null : await fileOf(session, table, snapshot["snapshot-id"], keys[0] ?? "true");
-    findings.push(rowFinding(table, partition === null ? null : partitionName(loaded.metadata, partition), file, differences, of_partition.length > chosen.length));
+    const keys = differences
+      .filter(({ in_lake }) => in_lake)
+      .slice(0, MAX_SHOWN)
+      .map(({ where }) => where);
+    const file =
+      snapshot === null || keys.length === 0
+        ? null
+        : await fileOf(session, table, snapshot["snapshot-id"], keys[0] ?? "true");
+    findings.push(
+      rowFinding(
+        table,
+        partition === null ? null : partitionName(loaded.metadata, partition),
+        file,
+        differences,
+        of_partition.length > chosen.length,
+      ),
+    );
   }
   return findings;
 }
@@ -57,12 +78,22 @@ function currentColumns(metadata: TableMetadata): string[] {
   return (schema?.fields ?? []).map(({ name }) => name);
 }
 
-function columnFindings(table: string, current: readonly string[], ours: readonly Column[], theirs: readonly Column[]): Finding[] {
+function columnFindings(
+  table: string,
+  current: readonly string[],
+  ours: readonly Column[],
+  theirs: readonly Column[],
+): Finding[] {
   const missing = theirs.map(({ name }) => name).filter((name) => !current.includes(name));
-  const changed = theirs.filter(({ name, type }) => ours.some((column) => column.name === name && column.type !== type));
+  const changed = theirs.filter(({ name, type }) =>
+    ours.some((column) => column.name === name && column.type !== type),
+  );
   const words = [
     ...(missing.length > 0 ? [`lacks ${missing.join(", ")}`] : []),
-    ...changed.map(({ name, type }) => `${name} is ${ours.find((column) => column.name === name)?.type}, and the models give ${type}`),
+    ...changed.map(
+      ({ name, type }) =>
+        `${name} is ${ours.find((column) => column.name === name)?.type}, and the models give ${type}`,
+    ),
   ];
   return words.length === 0 ? [] : [tableFinding("COLUMNS_DIFFER", table, `${table}: ${words.join("; ")}`)];
 }
@@ -80,8 +111,15 @@ function partitionName(metadata: TableMetadata, value: string): string {
 }
 
 /** The rows with their hash, and the hash of their key: both versions of a row that was changed are in one group. */
-function selectOf(source: string, columns: readonly Column[], key: readonly string[], partition: string | null): string {
-  const keys = columns.filter(({ name }) => key.length === 0 || key.includes(name)).map(({ name, type }) => `${quoteName(name)}::${type}`);
+function selectOf(
+  source: string,
+  columns: readonly Column[],
+  key: readonly string[],
+  partition: string | null,
+): string {
+  const keys = columns
+    .filter(({ name }) => key.length === 0 || key.includes(name))
+    .map(({ name, type }) => `${quoteName(name)}::${type}`);
   const values = columns.map(({ name, type }) => `${quoteName(name)}::${type}`);
   const has_partition = partition !== null && columns.some(({ name }) => name === partition);
   return `select ${has_partition ? `${quoteName(partition)}::varchar` : "null::varchar"} as "#partition",
@@ -114,7 +152,10 @@ interface SidedRow {
   values: ReadonlyMap<string, string | null>;
 }
 
-async function differingRows(session: PinnedTables, { lake, rebuilt, shared, partition, buckets }: Sides): Promise<SidedRow[]> {
+async function differingRows(
+  session: PinnedTables,
+  { lake, rebuilt, shared, partition, buckets }: Sides,
+): Promise<SidedRow[]> {
   const part = partition === null ? `"#partition" is null` : `"#partition" = ${quoteText(partition)}`;
   const where = `${part} and "#bucket" in (${buckets.map(({ bucket }) => bucket).join(", ")})`;
   const names = shared.map(({ name }) => quoteName(name)).join(", ");
@@ -154,12 +195,21 @@ function pair(rows: readonly SidedRow[], key: readonly string[]): Difference[] {
   });
 }
 
-function describe(kind: Difference["kind"], { values, is_lake }: SidedRow, key: readonly string[], expected?: SidedRow): Difference {
+function describe(
+  kind: Difference["kind"],
+  { values, is_lake }: SidedRow,
+  key: readonly string[],
+  expected?: SidedRow,
+): Difference {
   const name = key.map((column) => `${column}=${values.get(column) ?? "null"}`).join(", ");
-  const where = key.map((column) => `${quoteName(column)}::varchar is not distinct from ${quote(values.get(column))}`).join(" and ");
+  const where = key
+    .map((column) => `${quoteName(column)}::varchar is not distinct from ${quote(values.get(column))}`)
+    .join(" and ");
   const changes = [...values].flatMap(([column, value]) => {
     const right = expected?.values.get(column);
-    return expected === undefined || right === value ? [] : [`${column} ${value ?? "null"} in place of ${right ?? "null"}`];
+    return expected === undefined || right === value
+      ? []
+      : [`${column} ${value ?? "null"} in place of ${right ?? "null"}`];
   });
   const what = kind === "changed" ? changes.join(", ") : kind === "missing" ? "missing" : "not among what bronze gives";
   return { kind, text: `${name}: ${what}`, where, in_lake: is_lake };
@@ -170,19 +220,38 @@ function quote(value: string | null | undefined): string {
 }
 
 /** The data file of a row; null where the engine does not say. */
-async function fileOf(session: PinnedTables, table: string, snapshot_id: number | bigint, where: string): Promise<string | null> {
+async function fileOf(
+  session: PinnedTables,
+  table: string,
+  snapshot_id: number | bigint,
+  where: string,
+): Promise<string | null> {
   try {
-    return await session.figure(`select filename from lake.${quoteTable(table)} at (version => ${snapshot_id}) where ${where} limit 1`);
+    return await session.figure(
+      `select filename from lake.${quoteTable(table)} at (version => ${snapshot_id}) where ${where} limit 1`,
+    );
   } catch {
     // What the row is, and its partition, are known without it.
     return null;
   }
 }
 
-function rowFinding(table: string, partition: string | null, file: string | null, differences: readonly Difference[], is_more: boolean): Finding {
+function rowFinding(
+  table: string,
+  partition: string | null,
+  file: string | null,
+  differences: readonly Difference[],
+  is_more: boolean,
+): Finding {
   const count = (kind: Difference["kind"]) => differences.filter((difference) => difference.kind === kind).length;
-  const counts = (["changed", "missing", "extra"] as const).flatMap((kind) => (count(kind) > 0 ? [`${count(kind)} ${kind}`] : []));
+  const counts = (["changed", "missing", "extra"] as const).flatMap((kind) =>
+    count(kind) > 0 ? [`${count(kind)} ${kind}`] : [],
+  );
   const where = partition === null ? table : `${table}, ${partition}`;
   const message = `${where}: rows are not what the models make of bronze: ${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
-  return tableFinding("ROWS_DIFFER", table, message, { partition, file, rows: differences.slice(0, MAX_SHOWN).map(({ text }) => text) });
+  return tableFinding("ROWS_DIFFER", table, message, {
+    partition,
+    file,
+    rows: differences.slice(0, MAX_SHOWN).map(({ text }) => text),
+  });
 }

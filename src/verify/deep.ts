@@ -16,9 +16,19 @@ import type { Moment } from "../transform/moment.ts";
 import { loadNamespaces, type LoadedLake } from "./moment.ts";
 import { rebuild, type Rebuilt, type RebuildRequest } from "./rebuild.ts";
 import { checkLogPages } from "./stores.ts";
-import { beginVerification, throwIfOvertaken, type OpenVerification, type Verification, type VerifyOptions } from "./verify.ts";
+import {
+  beginVerification,
+  throwIfOvertaken,
+  type OpenVerification,
+  type Verification,
+  type VerifyOptions,
+} from "./verify.ts";
 
-export type Phase = "checksums of files" | "bronze against the log" | "rebuilding silver and gold (records)" | "comparing tables";
+export type Phase =
+  | "checksums of files"
+  | "bronze against the log"
+  | "rebuilding silver and gold (records)"
+  | "comparing tables";
 
 /** Of the models and seeds that built the oldest rows of a table, and of the file that a seed was loaded from. */
 const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
@@ -49,11 +59,21 @@ export interface DeepVerification extends Verification {
  * As `verify`, and beyond it: every file against the checksum of its commit, bronze against the log, and silver and gold against what
  * the models make of bronze, row by row. Reads only; safe beside a running pipeline. Throws what `verify` throws, REBUILD_FAILED.
  */
-export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options: DeepOptions = {}): Promise<DeepVerification> {
+export async function verifyDeep(
+  open: LakeToVerify,
+  pipeline: Pipeline,
+  options: DeepOptions = {},
+): Promise<DeepVerification> {
   const progress = options.progress ?? (() => {});
   const begun = await beginVerification(open, pipeline, options);
   const { checks, figures, findings, notes, moment, session } = begun;
-  const deep: DeepVerification["deep"] = { files_checked: 0, taken: [], outdated: [], log_records_compared: 0, tables_compared: 0 };
+  const deep: DeepVerification["deep"] = {
+    files_checked: 0,
+    taken: [],
+    outdated: [],
+    log_records_compared: 0,
+    tables_compared: 0,
+  };
   try {
     findings.push(...checkLogPages(open.lake));
     if (moment === null || session === null) return { checks, figures, findings, notes, deep };
@@ -63,7 +83,10 @@ export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options
     if (open.log !== null && is_log_whole && readable.has(pipeline.bronze.table)) {
       const total = Object.values(moment.bronze).reduce((sum, next) => sum + next, 0);
       const sources = { log: open.log, session, pipeline, bronze: moment.bronze };
-      const compared = await compareWithLog({ ...sources, progress: (done) => progress("bronze against the log", done, total) });
+      const compared = await compareWithLog({
+        ...sources,
+        progress: (done) => progress("bronze against the log", done, total),
+      });
       findings.push(...compared.findings);
       deep.log_records_compared = compared.compared;
     }
@@ -76,7 +99,13 @@ export async function verifyDeep(open: LakeToVerify, pipeline: Pipeline, options
 }
 
 /** The tables whose data files must not be read. */
-async function checkAllFiles(open: LakeToVerify, moment: Moment, deep: DeepVerification["deep"], findings: Finding[], progress: NonNullable<DeepOptions["progress"]>): Promise<Set<string>> {
+async function checkAllFiles(
+  open: LakeToVerify,
+  moment: Moment,
+  deep: DeepVerification["deep"],
+  findings: Finding[],
+  progress: NonNullable<DeepOptions["progress"]>,
+): Promise<Set<string>> {
   const others = await tablesOutsideLayers(open);
   findings.push(...others.damaged.flatMap((damaged) => damaged.findings));
   const tables = [...[...moment.tables.values()].map(({ loaded }) => loaded), ...others.tables];
@@ -97,7 +126,9 @@ async function checkAllFiles(open: LakeToVerify, moment: Moment, deep: DeepVerif
 async function tablesOutsideLayers(open: LakeToVerify): Promise<LoadedLake> {
   const { catalog } = open;
   if (catalog === null) return { tables: [], damaged: [] };
-  const others = (await namespacesBelow(catalog, [])).filter(([name, ...rest]) => rest.length > 0 || !LAYERS.some((layer) => layer === name));
+  const others = (await namespacesBelow(catalog, [])).filter(
+    ([name, ...rest]) => rest.length > 0 || !LAYERS.some((layer) => layer === name),
+  );
   return loadNamespaces(catalog, others, (loaded, table) => checkMetadata(loaded, table, open));
 }
 
@@ -128,7 +159,13 @@ async function reload({ catalog }: LakeToVerify, { identifier }: LoadedTable): P
 
 type Held = OpenVerification & { moment: Moment; session: NonNullable<OpenVerification["session"]> };
 
-async function compareTables(open: LakeToVerify, pipeline: Pipeline, held: Held, options: DeepOptions, deep: DeepVerification["deep"]): Promise<void> {
+async function compareTables(
+  open: LakeToVerify,
+  pipeline: Pipeline,
+  held: Held,
+  options: DeepOptions,
+  deep: DeepVerification["deep"],
+): Promise<void> {
   const { moment, session, readable, findings, notes } = held;
   const bronze = moment.tables.get(pipeline.bronze.table);
   if (Object.keys(moment.built).length === 0) return;
@@ -154,12 +191,14 @@ async function compareTables(open: LakeToVerify, pipeline: Pipeline, held: Held,
     for (const [index, [table, definition]] of tables.entries()) {
       progress("comparing tables", index, tables.length);
       const held_table = moment.tables.get(table);
-      if (held_table === undefined || !readable.has(table)) notes.push(`${table} was not compared with bronze: it cannot be read`);
+      if (held_table === undefined || !readable.has(table))
+        notes.push(`${table} was not compared with bronze: it cannot be read`);
       else {
         const { metadata } = await rebuilt.catalog.loadTable(held_table.loaded.identifier);
         const differences = await compared(() => compareTable(session, held_table, definition), table);
         // What was built of records that bronze has lost since cannot be built again.
-        if (moment.lost.size > 0) notes.push(...differences.map(({ message }) => `${message}; bronze has lost records, as was acknowledged`));
+        if (moment.lost.size > 0)
+          notes.push(...differences.map(({ message }) => `${message}; bronze has lost records, as was acknowledged`));
         else if (isSameVersion(held_table.loaded.metadata, metadata)) findings.push(...differences);
         else notes.push(...versionNotes(table, differences));
         deep.tables_compared += 1;
@@ -171,20 +210,31 @@ async function compareTables(open: LakeToVerify, pipeline: Pipeline, held: Held,
 }
 
 /** Null where the findings so far explain why nothing can be built. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
-async function rebuildUnlessOvertaken(open: LakeToVerify, held: Held, request: RebuildRequest, options: DeepOptions): Promise<Rebuilt | null> {
+async function rebuildUnlessOvertaken(
+  open: LakeToVerify,
+  held: Held,
+  request: RebuildRequest,
+  options: DeepOptions,
+): Promise<Rebuilt | null> {
   try {
     return await (options.rebuild ?? rebuild)(request);
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     await throwIfOvertaken(open, held.moment);
     if (held.findings.length > 0) {
-      held.notes.push(`silver and gold were not compared with bronze, because they could not be built again: ${error.message}`);
+      held.notes.push(
+        `silver and gold were not compared with bronze, because they could not be built again: ${error.message}`,
+      );
       return null;
     }
-    throw new OperatingError("REBUILD_FAILED", `Silver and gold could not be built again from bronze, so they were not compared: ${error.message}`, {
-      next_step: "Check that the folder of `--scratch` has room; the other checks found no damage.",
-      cause: error,
-    });
+    throw new OperatingError(
+      "REBUILD_FAILED",
+      `Silver and gold could not be built again from bronze, so they were not compared: ${error.message}`,
+      {
+        next_step: "Check that the folder of `--scratch` has room; the other checks found no damage.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -210,7 +260,9 @@ async function compared(compare: () => Promise<Finding[]>, table: string): Promi
     return await compare();
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
-    return [tableFinding("TABLE_UNREADABLE", table, `${table} cannot be read, to compare it with bronze: ${error.message}`)];
+    return [
+      tableFinding("TABLE_UNREADABLE", table, `${table} cannot be read, to compare it with bronze: ${error.message}`),
+    ];
   }
 }
 
@@ -218,7 +270,11 @@ async function compared(compare: () => Promise<Finding[]>, table: string): Promi
 function withoutRepeats(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();
   return findings.filter(({ code, table, file, message }) => {
-    const key = JSON.stringify(file === null ? [code, table, message] : [code.startsWith("FILE") || code === "METADATA_DAMAGED" ? "file" : code, file]);
+    const key = JSON.stringify(
+      file === null
+        ? [code, table, message]
+        : [code.startsWith("FILE") || code === "METADATA_DAMAGED" ? "file" : code, file],
+    );
     if (seen.has(key)) return false;
     seen.add(key);
     return true;

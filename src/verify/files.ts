@@ -16,7 +16,11 @@ export interface FilesToCheck {
 }
 
 /** Before anything of the table is believed: whether its metadata is as it was committed. */
-export function checkMetadata({ metadata_location }: LoadedTable, table: string, parts: FilesToCheck): Promise<Finding[]> {
+export function checkMetadata(
+  { metadata_location }: LoadedTable,
+  table: string,
+  parts: FilesToCheck,
+): Promise<Finding[]> {
   return checkContent(table, metadata_location, "table metadata", parts);
 }
 
@@ -25,7 +29,10 @@ export function checkMetadata({ metadata_location }: LoadedTable, table: string,
  * and what is not a data file has the content that was committed. Empty where all is well; nothing of a table with findings is read
  * by an engine, which may end the process over a damaged manifest.
  */
-export async function checkFiles({ table, loaded, snapshot }: HeldTable, { storage, checksums }: FilesToCheck): Promise<Finding[]> {
+export async function checkFiles(
+  { table, loaded, snapshot }: HeldTable,
+  { storage, checksums }: FilesToCheck,
+): Promise<Finding[]> {
   if (snapshot === null) return [];
   const files = await manifestFiles(table, loaded.metadata, snapshot, { storage, checksums });
   if (files.findings.length > 0) return files.findings;
@@ -38,9 +45,13 @@ export async function checkFiles({ table, loaded, snapshot }: HeldTable, { stora
     const kind = file.content === 0 ? "data file" : "delete file";
     const size_bytes = sizes.get(location);
     if (!location.startsWith(`${folder}/`)) {
-      findings.push(tableFinding("FILE_OUTSIDE_TABLE", table, `${table} has a ${kind} outside its folder: ${file.path}`, details));
+      findings.push(
+        tableFinding("FILE_OUTSIDE_TABLE", table, `${table} has a ${kind} outside its folder: ${file.path}`, details),
+      );
     } else if (size_bytes === undefined) {
-      findings.push(tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file.path} (${rowsOf(file)}) is missing`, details));
+      findings.push(
+        tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file.path} (${rowsOf(file)}) is missing`, details),
+      );
     } else if (size_bytes !== file.size_bytes) {
       const message = `${table}: ${kind} ${file.path} has ${size_bytes} bytes, and ${file.size_bytes} were committed`;
       findings.push(tableFinding("FILE_DAMAGED", table, message, details));
@@ -53,7 +64,12 @@ function rowsOf({ rows }: LiveFile): string {
   return rows === 1 ? "1 row" : `${rows} rows`;
 }
 
-async function manifestFiles(table: string, metadata: TableMetadata, snapshot: Snapshot, parts: FilesToCheck): Promise<{ findings: Finding[]; live: LiveFile[] }> {
+async function manifestFiles(
+  table: string,
+  metadata: TableMetadata,
+  snapshot: Snapshot,
+  parts: FilesToCheck,
+): Promise<{ findings: Finding[]; live: LiveFile[] }> {
   const list = snapshot["manifest-list"];
   const findings = await checkContent(table, list, "manifest list", parts);
   if (findings.length > 0) return { findings, live: [] };
@@ -62,25 +78,42 @@ async function manifestFiles(table: string, metadata: TableMetadata, snapshot: S
   for (const manifest of manifests.value) {
     const { manifest_path, manifest_length } = manifest;
     const damage = await checkContent(table, manifest_path, "manifest", parts, Number(manifest_length));
-    const read = damage.length > 0 ? null : await readable(table, manifest_path, "manifest", () => readManifest(parts.storage, metadata, manifest));
+    const read =
+      damage.length > 0
+        ? null
+        : await readable(table, manifest_path, "manifest", () => readManifest(parts.storage, metadata, manifest));
     findings.push(...damage, ...(read !== null && "code" in read ? [read] : []));
   }
   return { findings, live: findings.length > 0 ? [] : await new LiveFiles(parts.storage).of(metadata, snapshot) };
 }
 
 /** The finding, or what was read. */
-async function readable<T>(table: string, file: string, kind: string, read: () => Promise<T>): Promise<{ value: T } | Finding> {
+async function readable<T>(
+  table: string,
+  file: string,
+  kind: string,
+  read: () => Promise<T>,
+): Promise<{ value: T } | Finding> {
   try {
     return { value: await read() };
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
-    if (error.code === "FILE_NOT_FOUND") return tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file} is missing`, { file });
-    return tableFinding("METADATA_DAMAGED", table, `${table}: ${kind} ${file} cannot be read: ${error.message}`, { file });
+    if (error.code === "FILE_NOT_FOUND")
+      return tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file} is missing`, { file });
+    return tableFinding("METADATA_DAMAGED", table, `${table}: ${kind} ${file} cannot be read: ${error.message}`, {
+      file,
+    });
   }
 }
 
 /** Metadata files are small: they are read whole, and compared with their checksum where there is one. */
-async function checkContent(table: string, file: string, kind: string, { storage, checksums }: FilesToCheck, recorded_bytes?: number): Promise<Finding[]> {
+async function checkContent(
+  table: string,
+  file: string,
+  kind: string,
+  { storage, checksums }: FilesToCheck,
+  recorded_bytes?: number,
+): Promise<Finding[]> {
   const digest = await readable(table, file, kind, () => digestOf(storage, file));
   if ("code" in digest) return [digest];
   const { size_bytes, sha256 } = digest.value;
@@ -107,7 +140,11 @@ async function sizesIn(storage: Storage, folder: string): Promise<Map<string, nu
  * shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead may be the file of a commit that
  * is under way, or was cut off.
  */
-export async function checkPointer(loaded: LoadedTable, table: string, { storage, checksums }: FilesToCheck): Promise<Finding[]> {
+export async function checkPointer(
+  loaded: LoadedTable,
+  table: string,
+  { storage, checksums }: FilesToCheck,
+): Promise<Finding[]> {
   const { metadata, metadata_location } = loaded;
   const current = nextVersion(metadata_location);
   const newer: { location: string; version: number }[] = [];

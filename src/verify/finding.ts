@@ -34,7 +34,8 @@ export interface Finding {
 const COINLAKE = "npm run -s coinlake --";
 
 /** The command that mends a table, and the lake. */
-export const repairTable = (table: string): string => `Run \`${COINLAKE} repair --table ${table}\`, which shows what it would do; --apply does it.`;
+export const repairTable = (table: string): string =>
+  `Run \`${COINLAKE} repair --table ${table}\`, which shows what it would do; --apply does it.`;
 export const REPAIR_LAKE = `Run \`${COINLAKE} repair\`, which shows what it would do; --apply does it.`;
 export const RESTORE_LAKE = `Run \`${COINLAKE} restore\` with a backup of the lake.`;
 

@@ -1,11 +1,24 @@
 import { nameOfTable } from "../catalog/errors.ts";
 import { isSameLong } from "../catalog/long.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, parseOffsets, consumedOffsets } from "../catalog/metadata/log-offsets.ts";
+import {
+  LOG_OFFSETS_PROPERTY,
+  PARENT_OFFSETS_SUMMARY,
+  parseOffsets,
+  consumedOffsets,
+} from "../catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../catalog/model.ts";
 import { OperatingError } from "../errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { absentTables, chooseMoment, followsLog, isAtMost, keyOf, type LogOffsets, type Moment } from "../transform/moment.ts";
+import {
+  absentTables,
+  chooseMoment,
+  followsLog,
+  isAtMost,
+  keyOf,
+  type LogOffsets,
+  type Moment,
+} from "../transform/moment.ts";
 import { greatestOf } from "../transform/offsets.ts";
 import { rebuiltUpTo } from "../transform/rebuilding.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
@@ -66,7 +79,9 @@ export async function loadNamespaces(
 
 function unreadableTable(table: string, error: OperatingError): Finding {
   const code = error.code === "FILE_NOT_FOUND" ? "FILE_MISSING" : "METADATA_DAMAGED";
-  return tableFinding(code, table, `${table}: its table metadata cannot be read: ${error.message}`, { next_step: REPAIR_LAKE });
+  return tableFinding(code, table, `${table}: its table metadata cannot be read: ${error.message}`, {
+    next_step: REPAIR_LAKE,
+  });
 }
 
 /** Throws OFFSETS_MALFORMED. */
@@ -81,7 +96,11 @@ function checkOffsets(metadata: TableMetadata): void {
  * Chooses the newest state that one finished increment left: an increment commits its tables one after the other, and each snapshot says
  * which offsets it holds. Throws MOMENT_NOT_HELD where no state of all tables is kept.
  */
-export async function holdMoment(catalog: TableCatalog, pipeline: Pipeline, options: MomentOptions): Promise<{ moment: Moment; damage: Finding[] }> {
+export async function holdMoment(
+  catalog: TableCatalog,
+  pipeline: Pipeline,
+  options: MomentOptions,
+): Promise<{ moment: Moment; damage: Finding[] }> {
   const deadline_ms = options.now_ms() + options.timeout_ms;
   let missed = new Set<string>();
   for (;;) {
@@ -111,22 +130,34 @@ export function isKept(metadata: TableMetadata, { "snapshot-id": id }: Snapshot)
 
 function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running: boolean): OperatingError {
   const built = tables.filter((loaded) => followsLog(loaded, pipeline));
-  const offsets = built.map((loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(consumedOffsets(loaded.metadata)) || "none"}`);
+  const offsets = built.map(
+    (loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(consumedOffsets(loaded.metadata)) || "none"}`,
+  );
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
-  const absent = Object.keys(pipeline.books.tables).filter((table) => !names.has(table)).map((table) => `${table}: not made yet`);
+  const absent = Object.keys(pipeline.books.tables)
+    .filter((table) => !names.has(table))
+    .map((table) => `${table}: not made yet`);
   const lines = [...offsets, ...absent].join("\n");
-  return new OperatingError("MOMENT_NOT_HELD", `The tables have no state in common that is kept, so nothing was verified. Consumed offsets:\n${lines}`, {
-    next_step: is_running
-      ? "Verify again: an increment is under way."
-      : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "MOMENT_NOT_HELD",
+    `The tables have no state in common that is kept, so nothing was verified. Consumed offsets:\n${lines}`,
+    {
+      next_step: is_running
+        ? "Verify again: an increment is under way."
+        : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
+      is_retryable: true,
+    },
+  );
 }
 
 /** Partitions of which a table has consumed more than bronze has, in words; null where there is none. */
 export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | null {
-  const consumed = Object.entries(consumedOffsets(table.metadata)).filter(([partition, next]) => next > (bronze[partition] ?? 0));
-  return consumed.length === 0 ? null : consumed.map(([partition, next]) => `${partition} up to ${next}, of ${bronze[partition] ?? 0}`).join(", ");
+  const consumed = Object.entries(consumedOffsets(table.metadata)).filter(
+    ([partition, next]) => next > (bronze[partition] ?? 0),
+  );
+  return consumed.length === 0
+    ? null
+    : consumed.map(([partition, next]) => `${partition} up to ${next}, of ${bronze[partition] ?? 0}`).join(", ");
 }
 
 /** The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property follows later. */

@@ -71,11 +71,18 @@ export async function rebuild(request: RebuildRequest, runModels: RunModels = ru
 }
 
 /** The table as it is, but for its offsets: the models take bronze up to them. */
-async function adoptBronze(store: SqliteStore, storage: Storage, folder: string, { bronze, offsets, pipeline }: RebuildRequest): Promise<void> {
+async function adoptBronze(
+  store: SqliteStore,
+  storage: Storage,
+  folder: string,
+  { bronze, offsets, pipeline }: RebuildRequest,
+): Promise<void> {
   const metadata: TableMetadata = {
     ...bronze.metadata,
     properties: { ...bronze.metadata.properties, [LOG_OFFSETS_PROPERTY]: JSON.stringify(offsets) },
-    snapshots: bronze.metadata.snapshots.map(({ summary: { [LOG_OFFSETS_PROPERTY]: _own, ...summary }, ...snapshot }) => ({ ...snapshot, summary })),
+    snapshots: bronze.metadata.snapshots.map(
+      ({ summary: { [LOG_OFFSETS_PROPERTY]: _own, ...summary }, ...snapshot }) => ({ ...snapshot, summary }),
+    ),
   };
   const next = locationOfPath(join(folder, "bronze", `00000-${randomUUID()}.metadata.json`));
   await storage.write(next, Buffer.concat(formatMetadata(metadata)));
@@ -88,7 +95,11 @@ async function adoptBronze(store: SqliteStore, storage: Storage, folder: string,
 /** dbt as the lake's own: increments until silver and gold have consumed all of bronze. */
 const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scratch_folder, progress }) => {
   const folder = spillFolder(scratch_folder);
-  const worker = new DbtWorker({ project: pipeline.transform.project, engine: { kind: "embedded", catalog_url: server.url, s3 }, folder });
+  const worker = new DbtWorker({
+    project: pipeline.transform.project,
+    engine: { kind: "embedded", catalog_url: server.url, s3 },
+    folder,
+  });
   const transform = new Transform({ pipeline, catalog, worker });
   try {
     for (;;) {

@@ -144,15 +144,33 @@ class Reconciler {
       const name = `${topic.name}/${partition}`;
       const next = committed[name] ?? 0;
       this.#figures.log_waiting += Math.max(0, end - next);
-      this.#check(`bronze is not ahead of the log (${name})`, [bronze.table], next <= end, `committed up to ${next}, log ends at ${end}`);
+      this.#check(
+        `bronze is not ahead of the log (${name})`,
+        [bronze.table],
+        next <= end,
+        `committed up to ${next}, log ends at ${end}`,
+      );
     }
     for (const { partition, begin } of before) {
       const name = `${topic.name}/${partition}`;
       const next = committed[name] ?? 0;
-      this.#check(`the log forgot only what bronze has (${name})`, [bronze.table], begin <= next, `log begins at ${begin}, committed up to ${next}`);
+      this.#check(
+        `the log forgot only what bronze has (${name})`,
+        [bronze.table],
+        begin <= next,
+        `log begins at ${begin}, committed up to ${next}`,
+      );
     }
-    const missing = Object.keys(committed).filter((name) => !after.some(({ partition }) => `${topic.name}/${partition}` === name));
-    if (missing.length > 0) this.#check("the log has every partition that bronze has", [bronze.table], false, `none of ${missing.join(", ")}`);
+    const missing = Object.keys(committed).filter(
+      (name) => !after.some(({ partition }) => `${topic.name}/${partition}` === name),
+    );
+    if (missing.length > 0)
+      this.#check(
+        "the log has every partition that bronze has",
+        [bronze.table],
+        false,
+        `none of ${missing.join(", ")}`,
+      );
   }
 
   /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
@@ -168,9 +186,17 @@ class Reconciler {
         const lost = countOffsets(new Map([...this.#moment.lost].filter(([lost_in]) => lost_in === partition)));
         const is_whole = next === 0 || (min >= 0 && max < next && distinct === next - lost);
         const acknowledged = lost === 0 ? "" : `, ${lost} acknowledged as lost`;
-        const gap = max >= next ? `rows up to ${max}, beyond the offsets` : `${next - lost - distinct} missing of ${next}${acknowledged}`;
+        const gap =
+          max >= next
+            ? `rows up to ${max}, beyond the offsets`
+            : `${next - lost - distinct} missing of ${next}${acknowledged}`;
         this.#check(`bronze has no gap (${name})`, tables, is_whole, gap);
-        this.#check(`bronze has no duplicate (${name})`, tables, rows === distinct, `${rows - distinct} too many of ${rows}`);
+        this.#check(
+          `bronze has no duplicate (${name})`,
+          tables,
+          rows === distinct,
+          `${rows - distinct} too many of ${rows}`,
+        );
       });
     }
   }
@@ -179,11 +205,20 @@ class Reconciler {
    * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of hashes that these have, which
    * is found in one pass and little memory; only others are counted one by one.
    */
-  async #countOffsets(table: string, where: string, next: number): Promise<{ rows: number; distinct: number; min: number; max: number }> {
-    const numbers = async (sql: string) => (await this.#session.query(sql)).rows[0]?.map((value) => (value === null ? undefined : Number(value))) ?? [];
-    const [rows = 0, min = 0, max = -1] = await numbers(`select count(*), min(log_offset), max(log_offset) from ${table} where ${where}`);
+  async #countOffsets(
+    table: string,
+    where: string,
+    next: number,
+  ): Promise<{ rows: number; distinct: number; min: number; max: number }> {
+    const numbers = async (sql: string) =>
+      (await this.#session.query(sql)).rows[0]?.map((value) => (value === null ? undefined : Number(value))) ?? [];
+    const [rows = 0, min = 0, max = -1] = await numbers(
+      `select count(*), min(log_offset), max(log_offset) from ${table} where ${where}`,
+    );
     const hashes = await this.#session.figure(`select sum(hash(log_offset)::hugeint) from ${table} where ${where}`);
-    const expected = await this.#session.figure(`select sum(hash(value)::hugeint) from range(${next}) as offsets(value)`);
+    const expected = await this.#session.figure(
+      `select sum(hash(value)::hugeint) from range(${next}) as offsets(value)`,
+    );
     if (rows === next && hashes === expected) return { rows, distinct: rows, min, max };
     const [distinct = 0] = await numbers(`select count(distinct log_offset) from ${table} where ${where}`);
     return { rows, distinct, min, max };
@@ -199,23 +234,31 @@ class Reconciler {
     if (Object.keys(built).length === 0) return;
     const evidence = `silver up to ${JSON.stringify(built)}, bronze up to ${JSON.stringify(bronze)}`;
     const bronze_table = this.#pipeline.bronze.table;
-    if (!this.#moment.damaged.includes(bronze_table)) this.#check("silver is not ahead of bronze", [bronze_table], !is_ahead, evidence);
-    await this.#ask("elements = accepted + duplicates + refused", [...verdicts, this.#pipeline.bronze.table], async () => {
-      this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
-      this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
-      this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
-      const reasons = await this.#session.query(`select reason, count(*) from ${refused} group by all order by 2 desc, 1`);
-      for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
-      this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
-      await this.#checkElements(verdicts, built);
-    });
+    if (!this.#moment.damaged.includes(bronze_table))
+      this.#check("silver is not ahead of bronze", [bronze_table], !is_ahead, evidence);
+    await this.#ask(
+      "elements = accepted + duplicates + refused",
+      [...verdicts, this.#pipeline.bronze.table],
+      async () => {
+        this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
+        this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
+        this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
+        const reasons = await this.#session.query(
+          `select reason, count(*) from ${refused} group by all order by 2 desc, 1`,
+        );
+        for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
+        this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
+        await this.#checkElements(verdicts, built);
+      },
+    );
   }
 
   async #checkElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
     const columns = "log_topic, log_partition, log_offset, element_index, element_count";
     // Silver may have the verdict on a record that bronze has lost since.
     const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
-    const unionOf = (where: string): string => verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
+    const unionOf = (where: string): string =>
+      verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
     const union = unionOf(`not ${is_lost}`);
     const consumed_offsets = Object.entries(consumed)
       .map(([name, next]) => `(log_partition = ${name.slice(name.lastIndexOf("/") + 1)} and log_offset < ${next})`)
@@ -223,12 +266,22 @@ class Reconciler {
     const consumed_bronze = `from ${this.#pipeline.bronze.table} where ${consumed_offsets}`;
     const bronze_records = await this.#count(`select count(*) ${consumed_bronze}`);
     const is_exact = await this.#isExact(union, consumed_bronze);
-    const { records, elements, doubled, incomplete } = is_exact ? await this.#firstElements(union) : await this.#eachRecord(union);
+    const { records, elements, doubled, incomplete } = is_exact
+      ? await this.#firstElements(union)
+      : await this.#eachRecord(union);
     const of_lost = this.#moment.lost.size === 0 ? 0 : (await this.#firstElements(unionOf(is_lost))).elements;
     this.#figures.elements = elements + of_lost;
-    const verdict_evidence = records === bronze_records && !is_exact ? "others than bronze has" : `${bronze_records} records, ${records} with a verdict`;
+    const verdict_evidence =
+      records === bronze_records && !is_exact
+        ? "others than bronze has"
+        : `${bronze_records} records, ${records} with a verdict`;
     const is_sound = doubled === 0 && incomplete === 0;
-    this.#check("every record in bronze has its verdict", verdicts, records === bronze_records && (is_exact || !is_sound), verdict_evidence);
+    this.#check(
+      "every record in bronze has its verdict",
+      verdicts,
+      records === bronze_records && (is_exact || !is_sound),
+      verdict_evidence,
+    );
     this.#check("no element has two verdicts", verdicts, doubled === 0, `${doubled} doubled`);
     this.#check("no record lacks an element", verdicts, incomplete === 0, `${incomplete} incomplete`);
     const { accepted, duplicates, refused } = this.#figures;

@@ -34,7 +34,9 @@ export interface StoreOptions {
  * Throws where a file cannot be read for another reason than damage, such as STORE_BUSY.
  */
 export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
-  return storesOf(lake).flatMap((store) => checkStore(store, busy_timeout_ms, store.file === lake.log_file ? shortFile : damageIn));
+  return storesOf(lake).flatMap((store) =>
+    checkStore(store, busy_timeout_ms, store.file === lake.log_file ? shortFile : damageIn),
+  );
 }
 
 /** Reads every page of the log. Blocks the process meanwhile. */
@@ -65,21 +67,39 @@ function storesOf(lake: Lake): StoreFile[] {
   ];
   if (lake.profile === "cluster") return own;
   return [
-    { file: lake.catalog_file, name: "the catalog", format: null, next_step: `${REPAIR_LAKE} It finds the tables by their newest metadata.`, is_due: true },
-    { file: lake.log_file, name: "the log", format: LOG_FORMAT, next_step: `${REPAIR_LAKE} It says which records are gone with it.`, is_due: true },
+    {
+      file: lake.catalog_file,
+      name: "the catalog",
+      format: null,
+      next_step: `${REPAIR_LAKE} It finds the tables by their newest metadata.`,
+      is_due: true,
+    },
+    {
+      file: lake.log_file,
+      name: "the log",
+      format: LOG_FORMAT,
+      next_step: `${REPAIR_LAKE} It says which records are gone with it.`,
+      is_due: true,
+    },
     ...own,
   ];
 }
 
 type Look = (database: DatabaseSync, file: string) => string[];
 
-function checkStore({ file, name, format, next_step, is_due }: StoreFile, busy_timeout_ms: number, look: Look): Finding[] {
+function checkStore(
+  { file, name, format, next_step, is_due }: StoreFile,
+  busy_timeout_ms: number,
+  look: Look,
+): Finding[] {
   if (!existsSync(file)) {
     if (!is_due) return [];
     return [lakeFinding("STORE_MISSING", `${basename(file)} is missing: it holds ${name}`, { file, next_step })];
   }
   const damage = damageOf(file, format, busy_timeout_ms, look);
-  return damage === null ? [] : [lakeFinding("STORE_DAMAGED", `${basename(file)} is damaged: ${damage}`, { file, next_step })];
+  return damage === null
+    ? []
+    : [lakeFinding("STORE_DAMAGED", `${basename(file)} is damaged: ${damage}`, { file, next_step })];
 }
 
 /** Null where there is none. */
@@ -88,7 +108,10 @@ function damageOf(file: string, format: SqliteFormat | null, busy_timeout_ms: nu
   let database: DatabaseSync | undefined;
   try {
     const options = { busy_timeout_ms };
-    database = format === null ? openDatabase(file, { ...options, is_read_only: true }) : openSqliteFileToRead(file, format, options);
+    database =
+      format === null
+        ? openDatabase(file, { ...options, is_read_only: true })
+        : openSqliteFileToRead(file, format, options);
     const damage = look(database, file);
     return damage.length === 0 ? null : damage.join("; ");
   } catch (error) {
@@ -105,5 +128,7 @@ function shortFile(database: DatabaseSync, file: string): string[] {
   const expected_bytes = number("page_count") * number("page_size");
   const has_wal = existsSync(`${file}-wal`) && statSync(`${file}-wal`).size > 0;
   const size_bytes = statSync(file).size;
-  return has_wal || size_bytes >= expected_bytes ? [] : [`it has ${size_bytes} bytes, and its header says ${expected_bytes}`];
+  return has_wal || size_bytes >= expected_bytes
+    ? []
+    : [`it has ${size_bytes} bytes, and its header says ${expected_bytes}`];
 }

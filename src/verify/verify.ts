@@ -52,19 +52,28 @@ const FIRST_TABLE_MS = 1_000;
  * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline. Reads only. Throws
  * MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
  */
-export async function verify(open: LakeToVerify, pipeline: Pipeline, options: VerifyOptions = {}): Promise<Verification> {
+export async function verify(
+  open: LakeToVerify,
+  pipeline: Pipeline,
+  options: VerifyOptions = {},
+): Promise<Verification> {
   const { close, checks, figures, findings, notes } = await beginVerification(open, pipeline, options);
   close();
   return { checks, figures, findings, notes };
 }
 
 /** As `verify`; the caller closes what it gets. */
-export async function beginVerification(open: LakeToVerify, pipeline: Pipeline, options: VerifyOptions = {}): Promise<OpenVerification> {
+export async function beginVerification(
+  open: LakeToVerify,
+  pipeline: Pipeline,
+  options: VerifyOptions = {},
+): Promise<OpenVerification> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await verifyOnce(open, pipeline, options);
     } catch (error) {
-      if (!(error instanceof OperatingError) || error.code !== "VERIFY_OVERTAKEN" || attempt === MAX_ATTEMPTS) throw error;
+      if (!(error instanceof OperatingError) || error.code !== "VERIFY_OVERTAKEN" || attempt === MAX_ATTEMPTS)
+        throw error;
     }
   }
 }
@@ -76,7 +85,16 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const is_catalog_damaged = findings.some(({ file }) => file === lake.catalog_file);
   if (catalog === null || server === null || is_catalog_damaged) {
     notes.push("tables were not checked: the catalog cannot be read");
-    return { findings, notes, checks: [], figures: noFigures(), moment: null, readable: new Set(), session: null, close() {} };
+    return {
+      findings,
+      notes,
+      checks: [],
+      figures: noFigures(),
+      moment: null,
+      readable: new Set(),
+      session: null,
+      close() {},
+    };
   }
   const before = log === null ? null : await logBounds(open, pipeline, findings);
   const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));
@@ -84,9 +102,11 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   if (await hasLostTables(open, moment, options)) {
     findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
   } else {
-    for (const table of moment.missing) findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
+    for (const table of moment.missing)
+      findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
   }
-  if (moment.unmade.length > 0) notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
+  if (moment.unmade.length > 0)
+    notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
   const damaged = await checkTables(open, moment, findings);
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
@@ -96,9 +116,13 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
     const after = before === null ? null : await logBounds(open, pipeline, findings);
     const bounds = before === null || after === null ? null : { before, after };
     const books = await reconcile(moment, session, pipeline, { log: bounds, readable });
-    findings.push(...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)), ...checkFindings(books));
+    findings.push(
+      ...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)),
+      ...checkFindings(books),
+    );
     if (findings.some(({ table }) => table !== null)) await throwIfOvertaken(open, moment);
-    for (const { claim, reason, is_left_out } of books.failures) if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
+    for (const { claim, reason, is_left_out } of books.failures)
+      if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
     const { checks, figures } = books;
     return { findings, notes, checks, figures, moment, readable, session, close: () => session.close() };
   } catch (error) {
@@ -107,7 +131,11 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   }
 }
 
-function momentOptions(open: LakeToVerify, { transform }: Pipeline, { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions) {
+function momentOptions(
+  open: LakeToVerify,
+  { transform }: Pipeline,
+  { clock = systemClock, timeout_ms = INCREMENT_TIMEOUT_MS }: VerifyOptions,
+) {
   const { storage, lake } = open;
   return {
     inspect: (loaded: LoadedTable, table: string) => checkMetadata(loaded, table, open),
@@ -118,7 +146,8 @@ function momentOptions(open: LakeToVerify, { transform }: Pipeline, { clock = sy
     is_running: () => lake.profile === "cluster" || isOwned(lake),
     async wasMade(table: string) {
       const [layer = "", name = ""] = table.split(".");
-      const is_own = (location: string) => location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json");
+      const is_own = (location: string) =>
+        location.includes(`/${layer}/${name}-`) && location.endsWith(".metadata.json");
       for await (const { location } of storage.list(`${lake.warehouse}/${layer}`)) if (is_own(location)) return true;
       return false;
     },
@@ -126,7 +155,11 @@ function momentOptions(open: LakeToVerify, { transform }: Pipeline, { clock = sy
 }
 
 /** A lake that was made and never started has no topic yet. */
-async function logBounds({ log, lake }: LakeToVerify, { topic }: Pipeline, findings: Finding[]): Promise<readonly PartitionBounds[] | null> {
+async function logBounds(
+  { log, lake }: LakeToVerify,
+  { topic }: Pipeline,
+  findings: Finding[],
+): Promise<readonly PartitionBounds[] | null> {
   try {
     return (await log?.bounds(topic.name)) ?? null;
   } catch (error) {
@@ -150,7 +183,7 @@ async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding
 
 /** A table that is written moves on while its folder is listed: then it is looked at again. */
 async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable): Promise<Finding[]> {
-  for (let current = loaded; ; ) {
+  for (let current = loaded; ;) {
     const found = await checkPointer(current, table, open);
     if (found.length === 0) return [];
     const next = await open.catalog?.loadTable(loaded.identifier);
@@ -163,26 +196,40 @@ async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable)
  * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that is just being
  * created are seen by their table a moment later.
  */
-async function hasLostTables({ lake, catalog }: LakeToVerify, moment: Moment, { clock = systemClock }: VerifyOptions): Promise<boolean> {
-  if (lake.profile === "cluster" || moment.tables.size > 0 || moment.damaged.length > 0 || moment.missing.length === 0) return false;
+async function hasLostTables(
+  { lake, catalog }: LakeToVerify,
+  moment: Moment,
+  { clock = systemClock }: VerifyOptions,
+): Promise<boolean> {
+  if (lake.profile === "cluster" || moment.tables.size > 0 || moment.damaged.length > 0 || moment.missing.length === 0)
+    return false;
   if (!isOwned(lake)) return true;
   await clock.wait(FIRST_TABLE_MS);
-  for (const layer of LAYERS) if ((await catalog?.hasNamespace([layer])) && (await catalog?.listTables([layer]))?.length !== 0) throw changed();
+  for (const layer of LAYERS)
+    if ((await catalog?.hasNamespace([layer])) && (await catalog?.listTables([layer]))?.length !== 0) throw changed();
   return true;
 }
 
 function changed(): OperatingError {
-  return new OperatingError("VERIFY_OVERTAKEN", "The first tables were created while the lake was verified, so nothing was verified", {
-    next_step: "Verify again.",
-    is_retryable: true,
-  });
+  return new OperatingError(
+    "VERIFY_OVERTAKEN",
+    "The first tables were created while the lake was verified, so nothing was verified",
+    {
+      next_step: "Verify again.",
+      is_retryable: true,
+    },
+  );
 }
 
 /**
  * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became unreadable
  * meanwhile.
  */
-async function bronzeOffsetsNow({ catalog }: LakeToVerify, { tables }: Moment, { bronze }: Pipeline): Promise<Record<string, number> | null> {
+async function bronzeOffsetsNow(
+  { catalog }: LakeToVerify,
+  { tables }: Moment,
+  { bronze }: Pipeline,
+): Promise<Record<string, number> | null> {
   if (catalog === null || !tables.has(bronze.table)) return null;
   try {
     return await logOffsets(catalog, bronze.table);
@@ -196,7 +243,12 @@ function movingNote({ moving, built }: Moment): string {
   return `verified at the last state that every table has, ${JSON.stringify(built)}; an increment has moved on ${moving.join(", ")}`;
 }
 
-async function pinTables(session: PinnedTables, moment: Moment, readable: Set<string>, findings: Finding[]): Promise<void> {
+async function pinTables(
+  session: PinnedTables,
+  moment: Moment,
+  readable: Set<string>,
+  findings: Finding[],
+): Promise<void> {
   for (const { table, snapshot } of moment.tables.values()) {
     if (!readable.has(table)) continue;
     try {
@@ -215,7 +267,8 @@ function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<strin
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
     if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
     const beyond = bronze === null ? null : beyondBronze(loaded, bronze);
-    if (beyond !== null) return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
+    if (beyond !== null)
+      return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
     const ahead = offsetsAhead(loaded.metadata);
     if (ahead === null) return [];
     const message = `${table}: a snapshot says that it holds offsets up to ${ahead.snapshot}, and the table says up to ${ahead.property}`;
@@ -224,12 +277,20 @@ function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<strin
 }
 
 function checkFindings({ checks, failures }: Reconciliation): Finding[] {
-  const failed = checks.filter(({ is_true }) => !is_true).map(({ claim, evidence, tables }) => ({ claim, evidence, tables }));
+  const failed = checks
+    .filter(({ is_true }) => !is_true)
+    .map(({ claim, evidence, tables }) => ({ claim, evidence, tables }));
   const unanswered = failures.filter(({ is_left_out }) => !is_left_out);
   return [
-    ...failed.map(({ claim, evidence, tables }) => tableFinding("CHECK_FAILED", tables[0] ?? "", `not so: ${claim} (${evidence})`)),
+    ...failed.map(({ claim, evidence, tables }) =>
+      tableFinding("CHECK_FAILED", tables[0] ?? "", `not so: ${claim} (${evidence})`),
+    ),
     ...unanswered.map(({ claim, reason, tables }) =>
-      tableFinding("TABLE_UNREADABLE", tables[0] ?? "", `${tables.join(", ")} cannot be read, to see that ${claim}: ${reason}`),
+      tableFinding(
+        "TABLE_UNREADABLE",
+        tables[0] ?? "",
+        `${tables.join(", ")} cannot be read, to see that ${claim}: ${reason}`,
+      ),
     ),
   ];
 }
@@ -245,9 +306,13 @@ export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Mo
       if (!(error instanceof OperatingError)) throw error;
     }
     if (metadata === undefined || isKept(metadata, snapshot)) continue;
-    throw new OperatingError("VERIFY_OVERTAKEN", `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`, {
-      next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
-      is_retryable: true,
-    });
+    throw new OperatingError(
+      "VERIFY_OVERTAKEN",
+      `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`,
+      {
+        next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
+        is_retryable: true,
+      },
+    );
   }
 }

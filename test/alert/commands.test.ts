@@ -8,7 +8,12 @@ import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 
 const folder = temporaryFolder();
-before(() => rememberAsCurrent(folder.path, openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: crypto.name })));
+before(() =>
+  rememberAsCurrent(
+    folder.path,
+    openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: crypto.name }),
+  ),
+);
 after(() => folder.remove());
 
 const run = (...args: string[]) => coinlake([...args, "--data", folder.path]);
@@ -19,15 +24,25 @@ const json = async (...args: string[]): Promise<unknown> => {
 };
 
 test("rules are made, edited, switched off and deleted from the command line, beside the pipeline's own", async () => {
-  const level = { name: "Bitcoin above 100,000", subjects: ["bitcoin"], condition: { kind: "crosses", direction: "above", level: 100_000 } };
+  const level = {
+    name: "Bitcoin above 100,000",
+    subjects: ["bitcoin"],
+    condition: { kind: "crosses", direction: "above", level: 100_000 },
+  };
   const made = (await json("rules", "add", JSON.stringify(level))) as StoredRule;
-  assert.deepEqual([made.id, made.revision, made.condition], ["bitcoin-above-100-000", 1, { ...level.condition, level: "100000" }]);
+  assert.deepEqual(
+    [made.id, made.revision, made.condition],
+    ["bitcoin-above-100-000", 1, { ...level.condition, level: "100000" }],
+  );
   const edited = (await json("rules", "edit", made.id, '{"cooldown_seconds":60}')) as StoredRule;
   assert.deepEqual([edited.revision, edited.cooldown_seconds, edited.subjects], [2, 60, ["bitcoin"]]);
   const off = (await json("rules", "disable", made.id)) as StoredRule;
   assert.deepEqual([off.revision, off.is_enabled], [3, false]);
   const listed = (await json("rules", "list")) as StoredRule[];
-  assert.deepEqual(listed.map(({ id }) => id), [...crypto.alerts.default_rules.map((rule) => (rule as { id: string }).id), made.id]);
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    [...crypto.alerts.default_rules.map((rule) => (rule as { id: string }).id), made.id],
+  );
   await json("rules", "delete", made.id);
   const { code, stderr } = await run("rules", "show", made.id);
   assert.equal(code, 1);
@@ -35,7 +50,11 @@ test("rules are made, edited, switched off and deleted from the command line, be
 });
 
 test("a rule made before the first record is about the coin that its name means, or is not made", async () => {
-  const level = { name: "Early", subjects: ["BTC"], condition: { kind: "crosses", direction: "above", level: 100_000 } };
+  const level = {
+    name: "Early",
+    subjects: ["BTC"],
+    condition: { kind: "crosses", direction: "above", level: 100_000 },
+  };
   const made = (await json("rules", "add", JSON.stringify(level))) as StoredRule;
   assert.deepEqual(made.subjects, ["bitcoin"]);
   const unknown = await run("rules", "add", JSON.stringify({ ...level, name: "Unknown", subjects: ["NOSUCHCOIN"] }));
@@ -45,7 +64,11 @@ test("a rule made before the first record is about the coin that its name means,
 });
 
 test("what is typed wrong is told with the field, and changes nothing", async () => {
-  const wrong = await run("rules", "add", '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}');
+  const wrong = await run(
+    "rules",
+    "add",
+    '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}',
+  );
   assert.equal(wrong.code, 1);
   assert.match(wrong.stderr, /condition\.direction[\s\S]*BAD_RULE/);
   const torn = await run("rules", "add", '{"name":');
@@ -53,10 +76,18 @@ test("what is typed wrong is told with the field, and changes nothing", async ()
 });
 
 test("a webhook's secret is shown when it is made, and never again", async () => {
-  const made = (await json("rules", "sinks", "add", '{"id":"hook","kind":"webhook","url":"https://example.org/path-of-secrets"}')) as { secret: string };
+  const made = (await json(
+    "rules",
+    "sinks",
+    "add",
+    '{"id":"hook","kind":"webhook","url":"https://example.org/path-of-secrets"}',
+  )) as { secret: string };
   assert.match(made.secret, /^whsec_/);
   const { stdout } = await run("rules", "sinks", "list", "--json");
-  assert.deepEqual((JSON.parse(stdout) as { id: string }[]).map(({ id }) => id), ["page", "hook"]);
+  assert.deepEqual(
+    (JSON.parse(stdout) as { id: string }[]).map(({ id }) => id),
+    ["page", "hook"],
+  );
   assert.ok(!stdout.includes(made.secret) && !stdout.includes("path-of-secrets"), stdout);
 });
 
@@ -69,13 +100,23 @@ test("a lake where nothing fired has no alerts, and says so", async () => {
 
 test("a job's failure is an alert until it succeeds, and how it went must be said", async () => {
   const [fired] = (await json("alerts", "report", "backup", "--failed", "the disk is full")) as AlertEvent[];
-  assert.deepEqual([fired?.event, fired?.alert.message, fired?.alert.severity], ["fired", "backup failed: the disk is full", "critical"]);
+  assert.deepEqual(
+    [fired?.event, fired?.alert.message, fired?.alert.severity],
+    ["fired", "backup failed: the disk is full", "critical"],
+  );
   const active = (await json("alerts", "--active", "--subject", "backup")) as AlertPage;
-  assert.deepEqual(active.items.map(({ id }) => id), [fired?.alert.id]);
+  assert.deepEqual(
+    active.items.map(({ id }) => id),
+    [fired?.alert.id],
+  );
   assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /told already/);
   const [recovered] = (await json("alerts", "report", "backup", "--succeeded")) as AlertEvent[];
-  assert.deepEqual([recovered?.event, recovered?.alert.id, recovered?.alert.state], ["recovered", fired?.alert.id, "recovered"]);
-  for (const wrong of [[], ["--failed", "x", "--succeeded"]]) assert.equal((await run("alerts", "report", "backup", ...wrong)).code, 2);
+  assert.deepEqual(
+    [recovered?.event, recovered?.alert.id, recovered?.alert.state],
+    ["recovered", fired?.alert.id, "recovered"],
+  );
+  for (const wrong of [[], ["--failed", "x", "--succeeded"]])
+    assert.equal((await run("alerts", "report", "backup", ...wrong)).code, 2);
   await json("rules", "disable", "job-failed");
   const { code, stderr } = await run("alerts", "report", "backup", "--failed", "x");
   assert.equal(code, 1);

@@ -17,13 +17,19 @@ after(() => folder.remove());
 
 /** Runs the child and kills it, without warning, `kill_after_ms` after it began to judge; null lets it end. Whether it ended. */
 async function live(args: readonly string[], kill_after_ms: number | null): Promise<boolean> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "engine-child.ts"), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "engine-child.ts"), ...args],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     if (output === "" && kill_after_ms !== null) setTimeout(() => child.kill("SIGKILL"), kill_after_ms);
     output += text;
   });
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once("close", (...how) => resolve(how)));
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+    child.once("close", (...how) => resolve(how)),
+  );
   assert.ok(signal === "SIGKILL" || code === 0, `exit code ${code}`);
   return output.includes("done");
 }
@@ -63,7 +69,13 @@ test(`killed ${KILLS} times at any moment, the list and the file of alerts hold 
   assert.deepEqual(found, wanted());
 
   assert.ok(existsSync(path));
-  const told = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => (JSON.parse(line) as { id: string }).id).sort();
-  const due = items.flatMap(({ id, ended_at }) => [`${id}-fired`, ...(ended_at === null ? [] : [`${id}-recovered`])]).sort();
+  const told = readFileSync(path, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { id: string }).id)
+    .sort();
+  const due = items
+    .flatMap(({ id, ended_at }) => [`${id}-fired`, ...(ended_at === null ? [] : [`${id}-recovered`])])
+    .sort();
   assert.deepEqual(told, due);
 });

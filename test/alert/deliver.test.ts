@@ -20,7 +20,11 @@ const freshFolder = () => join(folder.path, String((folders += 1)));
 
 const SECRET = `whsec_${Buffer.from("a key of twenty-four bytes or more").toString("base64")}`;
 const FAST: Partial<DeliveryLimits> = { base_ms: 5, cap_ms: 20, timeout_ms: 2_000 };
-const FELL = ticksOf([{ at_us: 0, value: "100" }, { at_us: MINUTE_US, value: "94" }, { at_us: 2 * MINUTE_US, value: "100" }]);
+const FELL = ticksOf([
+  { at_us: 0, value: "100" },
+  { at_us: MINUTE_US, value: "94" },
+  { at_us: 2 * MINUTE_US, value: "100" },
+]);
 
 interface Told {
   alert: Alert & { deliveries: Delivery[] };
@@ -34,7 +38,13 @@ async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>;
   const tape = new Tape(FELL);
   const running = await runEngine(at, tape, { delivery: { ...FAST, ...options.delivery } });
   await running.engine.createSink({ id: "s", ...sink });
-  await running.engine.createRule({ id: "fall", name: "Falls <fast> & deep", condition: FALL, sinks: ["page", "s"], ...options.rule });
+  await running.engine.createRule({
+    id: "fall",
+    name: "Falls <fast> & deep",
+    condition: FALL,
+    sinks: ["page", "s"],
+    ...options.rule,
+  });
   await running.engine.idle();
   tape.absorbAll();
   await running.engine.idle();
@@ -61,7 +71,10 @@ describe("a webhook", () => {
     await receiver.close();
     assert.deepEqual(states(alert), ["fired sent", "recovered sent"]);
     const [fired, recovered] = receiver.requests;
-    assert.deepEqual([fired, recovered].map((request) => request?.headers["webhook-id"]), [`${alert.id}-fired`, `${alert.id}-recovered`]);
+    assert.deepEqual(
+      [fired, recovered].map((request) => request?.headers["webhook-id"]),
+      [`${alert.id}-fired`, `${alert.id}-recovered`],
+    );
     for (const { headers, body } of receiver.requests) {
       const key = Buffer.from(SECRET.slice("whsec_".length), "base64");
       const signed = `${String(headers["webhook-id"])}.${String(headers["webhook-timestamp"])}.${body}`;
@@ -81,20 +94,26 @@ describe("a webhook", () => {
     });
     const { alert } = await tell({ kind: "webhook", url: receiver.url }, { rule: { is_recovery_notified: false } });
     await receiver.close();
-    assert.deepEqual(alert.deliveries.map(({ state, attempts, event, last_error }) => ({ state, attempts, event, last_error })), [
-      { state: "sent", attempts: 4, event: "fired", last_error: null },
-    ]);
+    assert.deepEqual(
+      alert.deliveries.map(({ state, attempts, event, last_error }) => ({ state, attempts, event, last_error })),
+      [{ state: "sent", attempts: 4, event: "fired", last_error: null }],
+    );
     assert.equal(new Set(receiver.requests.map(({ headers }) => headers["webhook-id"])).size, 1);
   });
 
   for (const status of [400, 410, 302]) {
     test(`is given up at a ${status}, and somebody is told, without the address`, async () => {
-      const receiver = await startReceiver((_received, response) => response.writeHead(status, { location: "http://127.0.0.1:9/" }).end());
+      const receiver = await startReceiver((_received, response) =>
+        response.writeHead(status, { location: "http://127.0.0.1:9/" }).end(),
+      );
       const { alert, running } = await tell({ kind: "webhook", url: receiver.url });
       await receiver.close();
       assert.deepEqual(states(alert), ["fired failed", "recovered failed"]);
       assert.equal(receiver.requests.length, 2);
-      assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), [`answered ${status}`, `answered ${status}`]);
+      assert.deepEqual(
+        alert.deliveries.map(({ last_error }) => last_error),
+        [`answered ${status}`, `answered ${status}`],
+      );
       assert.equal(running.reports[0]?.code, "ALERT_NOT_DELIVERED");
       assert.doesNotMatch(JSON.stringify([running.reports, alert]), /secret|127\.0\.0\.1/);
     });
@@ -102,7 +121,10 @@ describe("a webhook", () => {
 
   test("that does not answer is cut off in time, and given up after its time", async () => {
     const receiver = await startReceiver(() => {});
-    const { alert } = await tell({ kind: "webhook", url: receiver.url }, { delivery: { timeout_ms: 30, give_up_after_ms: 150 }, rule: { is_recovery_notified: false } });
+    const { alert } = await tell(
+      { kind: "webhook", url: receiver.url },
+      { delivery: { timeout_ms: 30, give_up_after_ms: 150 }, rule: { is_recovery_notified: false } },
+    );
     await receiver.close();
     const [delivery] = alert.deliveries;
     assert.deepEqual([delivery?.state, delivery?.last_error], ["failed", "no answer in time"]);
@@ -127,7 +149,9 @@ describe("a webhook", () => {
 });
 
 test("a delivery that was not made when the process ended is made by the next one", async () => {
-  const receiver = await startReceiver((_received, response, count) => response.writeHead(count === 1 ? 503 : 200).end());
+  const receiver = await startReceiver((_received, response, count) =>
+    response.writeHead(count === 1 ? 503 : 200).end(),
+  );
   const at = freshFolder();
   const tape = new Tape(FELL.slice(0, 2));
   const first = await runEngine(at, tape, { delivery: { ...FAST, base_ms: 600, cap_ms: 600 } });
@@ -148,7 +172,9 @@ test("Slack gets text and blocks, with what could be markup escaped", async () =
   const receiver = await startReceiver((_received, response) => response.end("ok"));
   await tell({ kind: "slack", url: receiver.url });
   await receiver.close();
-  const [fired, recovered] = receiver.requests.map(({ body }) => JSON.parse(body) as { text: string; blocks: unknown[] });
+  const [fired, recovered] = receiver.requests.map(
+    ({ body }) => JSON.parse(body) as { text: string; blocks: unknown[] },
+  );
   assert.equal(fired?.text, "a fell 6 % within 10 minutes: from 100 to 94");
   assert.match(JSON.stringify(fired?.blocks), /Falls &lt;fast&gt; &amp; deep/);
   assert.match(recovered?.text ?? "", /^Recovered: a fell/);
@@ -164,7 +190,10 @@ describe("a command", () => {
     const { alert } = await tell({ kind: "command", argv: [process.execPath, "-e", script, out] });
     delete process.env["COINLAKE_TEST_TOKEN"];
     assert.deepEqual(states(alert), ["fired sent", "recovered sent"]);
-    const [first] = readFileSync(out, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as { input: { id: string; data: Alert }; env: string[] });
+    const [first] = readFileSync(out, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { input: { id: string; data: Alert }; env: string[] });
     assert.equal(first?.input.id, `${alert.id}-fired`);
     assert.ok(first?.env.includes("PATH") && !first.env.some((name) => name.startsWith("COINLAKE")));
   });
@@ -173,32 +202,62 @@ describe("a command", () => {
     const limits = { give_up_after_ms: 300 };
     const rule = { is_recovery_notified: false };
     const failing = await tell(node("process.exit(3)"), { delivery: limits, rule });
-    const missing = await tell({ kind: "command", argv: [join(folder.path, "no-such-program")] }, { delivery: limits, rule });
-    const endless = await tell({ ...node("setInterval(() => {}, 1000)"), timeout_ms: 150 }, { delivery: { give_up_after_ms: 1 }, rule });
-    assert.deepEqual([failing, missing, endless].map(({ alert }) => [alert.deliveries[0]?.state, alert.deliveries[0]?.last_error]), [
-      ["failed", "ended with exit code 3"],
-      ["failed", "could not be started: ENOENT"],
-      ["failed", "did not end in time"],
-    ]);
+    const missing = await tell(
+      { kind: "command", argv: [join(folder.path, "no-such-program")] },
+      { delivery: limits, rule },
+    );
+    const endless = await tell(
+      { ...node("setInterval(() => {}, 1000)"), timeout_ms: 150 },
+      { delivery: { give_up_after_ms: 1 }, rule },
+    );
+    assert.deepEqual(
+      [failing, missing, endless].map(({ alert }) => [alert.deliveries[0]?.state, alert.deliveries[0]?.last_error]),
+      [
+        ["failed", "ended with exit code 3"],
+        ["failed", "could not be started: ENOENT"],
+        ["failed", "did not end in time"],
+      ],
+    );
   });
 });
 
 test("a program that the operating system refuses at once is a failed attempt, and ends nothing", async () => {
   const plain = join(folder.path, "plain-file");
   writeFileSync(plain, "");
-  const { alert } = await tell({ kind: "command", argv: [join(plain, "program")] }, { delivery: { give_up_after_ms: 40 } });
-  assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), ["could not be started: ENOTDIR", "could not be started: ENOTDIR"]);
+  const { alert } = await tell(
+    { kind: "command", argv: [join(plain, "program")] },
+    { delivery: { give_up_after_ms: 40 } },
+  );
+  assert.deepEqual(
+    alert.deliveries.map(({ last_error }) => last_error),
+    ["could not be started: ENOTDIR", "could not be started: ENOTDIR"],
+  );
 });
 
 describe("a file", () => {
-  const message = async () => messageOf({ event: "fired", alert: (await tell({ kind: "file", path: join(freshFolder(), "..", "any.jsonl") })).alert });
-  const attemptWith = (resume: string | null, notes: string[] = []) => ({ signal: new AbortController().signal, now_us: 0, resume, note: async (note: string) => void notes.push(note) });
+  const message = async () =>
+    messageOf({
+      event: "fired",
+      alert: (await tell({ kind: "file", path: join(freshFolder(), "..", "any.jsonl") })).alert,
+    });
+  const attemptWith = (resume: string | null, notes: string[] = []) => ({
+    signal: new AbortController().signal,
+    now_us: 0,
+    resume,
+    note: async (note: string) => void notes.push(note),
+  });
 
   test("gets a line of JSON for each event", async () => {
     const path = join(folder.path, "alerts.jsonl");
     const { alert } = await tell({ kind: "file", path });
-    const lines = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as { id: string });
-    assert.deepEqual(lines.map(({ id }) => id), [`${alert.id}-fired`, `${alert.id}-recovered`]);
+    const lines = readFileSync(path, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: string });
+    assert.deepEqual(
+      lines.map(({ id }) => id),
+      [`${alert.id}-fired`, `${alert.id}-recovered`],
+    );
   });
 
   test("holds a line once, whether the attempt before got through, got half through, or not at all", async () => {
@@ -219,8 +278,14 @@ describe("a file", () => {
   });
 
   test("that cannot be written is tried again", async () => {
-    const { alert } = await tell({ kind: "file", path: join(folder.path, "no-such-folder", "x") }, { delivery: { give_up_after_ms: 40 } });
-    assert.deepEqual(alert.deliveries.map(({ last_error }) => last_error), ["could not be written: ENOENT", "could not be written: ENOENT"]);
+    const { alert } = await tell(
+      { kind: "file", path: join(folder.path, "no-such-folder", "x") },
+      { delivery: { give_up_after_ms: 40 } },
+    );
+    assert.deepEqual(
+      alert.deliveries.map(({ last_error }) => last_error),
+      ["could not be written: ENOENT", "could not be written: ENOENT"],
+    );
   });
 });
 
@@ -233,6 +298,9 @@ test("a sink that a rule names is not deleted", async () => {
   await assert.rejects(engine.deleteSink("none"), { code: "NO_SUCH_SINK" });
   await engine.deleteRule("fall");
   await engine.deleteSink("s");
-  assert.deepEqual(engine.listSinks().map(({ id }) => id), ["page"]);
+  assert.deepEqual(
+    engine.listSinks().map(({ id }) => id),
+    ["page"],
+  );
   await stop();
 });

@@ -21,10 +21,27 @@ const freshFolder = () => join(folder.path, String((folders += 1)));
 
 const FALL_RULE = { id: "fall", name: "Falls", condition: FALL };
 /** 100, then a fall at each odd place. */
-const falls = (count: number) => ticksOf(Array.from({ length: count * 2 }, (_, index) => ({ at_us: index * MINUTE_US, value: index % 2 === 0 ? "100" : "94" })));
+const falls = (count: number) =>
+  ticksOf(
+    Array.from({ length: count * 2 }, (_, index) => ({
+      at_us: index * MINUTE_US,
+      value: index % 2 === 0 ? "100" : "94",
+    })),
+  );
 
 /** Without what differs between two runs: rules are made, and ticks judged, at other times. */
-function essence({ subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates, rule_id }: Alert) {
+function essence({
+  subject,
+  direction,
+  opened_at,
+  ended_at,
+  state,
+  ticks,
+  until_at,
+  worst_value,
+  coordinates,
+  rule_id,
+}: Alert) {
   return { rule_id, subject, direction, opened_at, ended_at, state, ticks, until_at, worst_value, coordinates };
 }
 
@@ -43,10 +60,19 @@ describe("an engine", () => {
     engine.onAlert(({ alert }) => assert.ok(engine.getAlert(alert.id)));
     tape.absorbAll();
     await engine.idle();
-    assert.deepEqual(events.map(({ event }) => event), ["fired", "recovered", "fired", "recovered", "fired"]);
-    assert.deepEqual(engine.listAlerts().items.map(({ state }) => state), ["active", "recovered", "recovered"]);
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ["fired", "recovered", "fired", "recovered", "fired"],
+    );
+    assert.deepEqual(
+      engine.listAlerts().items.map(({ state }) => state),
+      ["active", "recovered", "recovered"],
+    );
     const { active, alerts, judged_ticks, waiting_ticks, next } = engine.state();
-    assert.deepEqual({ active, alerts, judged_ticks, waiting_ticks, next }, { active: 1, alerts: 3, judged_ticks: 6, waiting_ticks: 0, next: { "t/0": 6 } });
+    assert.deepEqual(
+      { active, alerts, judged_ticks, waiting_ticks, next },
+      { active: 1, alerts: 3, judged_ticks: 6, waiting_ticks: 0, next: { "t/0": 6 } },
+    );
     await stop();
   });
 
@@ -56,7 +82,7 @@ describe("an engine", () => {
     tape.absorbAll();
     await engine.idle();
     const listed: string[] = [];
-    for (let cursor: string | undefined; ; ) {
+    for (let cursor: string | undefined; ;) {
       const page = engine.listAlerts({ limit: 2, ...(cursor === undefined ? {} : { cursor }) });
       listed.push(...page.items.map(({ opened_at }) => opened_at));
       if (page.next === null) break;
@@ -76,7 +102,10 @@ describe("an engine", () => {
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     tape.absorbAll();
     await engine.idle();
-    assert.deepEqual(events.map(({ alert }) => alert.coordinates?.offset), [7]);
+    assert.deepEqual(
+      events.map(({ alert }) => alert.coordinates?.offset),
+      [7],
+    );
     await stop();
   });
 
@@ -93,7 +122,11 @@ describe("an engine", () => {
       const { engine, events, stop } = await runEngine(at, second);
       while (!second.is_at_end) second.absorb(2);
       await engine.idle();
-      assert.deepEqual(events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset), [5, 7, 9, 11], `tail from ${begins_at}`);
+      assert.deepEqual(
+        events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset),
+        [5, 7, 9, 11],
+        `tail from ${begins_at}`,
+      );
       assert.equal(engine.listAlerts().items.length, 6);
       await stop();
     }
@@ -106,7 +139,8 @@ describe("an engine", () => {
     tape.absorbAll();
     await engine.idle();
     await stop();
-    const begin = (end: number) => beginAlerts(at, PIPELINE, systemClock, { bounds: async () => [{ partition: 0, begin: 0, end }] }, {});
+    const begin = (end: number) =>
+      beginAlerts(at, PIPELINE, systemClock, { bounds: async () => [{ partition: 0, begin: 0, end }] }, {});
     await begin(6);
     await assert.rejects(begin(5), { code: "ALERTS_AHEAD_OF_LOG" });
   });
@@ -127,19 +161,34 @@ describe("an engine", () => {
   });
 
   test("reads from the lake what came faster than it judges", async () => {
-    const ticks = ticksOf(Array.from({ length: 520_000 }, (_, index) => ({ at_us: index * 1_000, value: index === 519_000 ? "90" : "100" })));
+    const ticks = ticksOf(
+      Array.from({ length: 520_000 }, (_, index) => ({
+        at_us: index * 1_000,
+        value: index === 519_000 ? "90" : "100",
+      })),
+    );
     const tape = new Tape(ticks);
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     tape.absorb(260_000);
     tape.absorb(260_000);
     await engine.idle();
-    assert.deepEqual([events.map(({ event }) => event), engine.state().judged_ticks], [["fired", "recovered"], 520_000]);
+    assert.deepEqual(
+      [events.map(({ event }) => event), engine.state().judged_ticks],
+      [["fired", "recovered"], 520_000],
+    );
     await stop();
   });
 });
 
 describe("rules of a running engine", () => {
-  const market = () => ticksOf(["a", "a", "b", "b", "c", "c", "c"].map((subject, index) => ({ subject, at_us: index * MINUTE_US, value: index % 2 === 0 ? "100" : "94" })));
+  const market = () =>
+    ticksOf(
+      ["a", "a", "b", "b", "c", "c", "c"].map((subject, index) => ({
+        subject,
+        at_us: index * MINUTE_US,
+        value: index % 2 === 0 ? "100" : "94",
+      })),
+    );
 
   test("written by another process are taken up, with the windows that they need", async () => {
     const at = freshFolder();
@@ -153,12 +202,17 @@ describe("rules of a running engine", () => {
     tape.absorb(1);
     await engine.idle();
     // b's 100 came before the rule; its 94 after it.
-    assert.deepEqual(events.map(({ alert }) => alert.subject), ["b"]);
+    assert.deepEqual(
+      events.map(({ alert }) => alert.subject),
+      ["b"],
+    );
     await stop();
   });
 
   test("end their episodes when they are edited, disabled or deleted, and begin anew", async () => {
-    const tape = new Tape(ticksOf([100, 94, 94, 94, 94].map((value, index) => ({ at_us: index, value: String(value) }))));
+    const tape = new Tape(
+      ticksOf([100, 94, 94, 94, 94].map((value, index) => ({ at_us: index, value: String(value) }))),
+    );
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     const { created_at: _, ...rule } = engine.getRule("fall");
     const step = async () => {
@@ -202,20 +256,34 @@ describe("rules of a running engine", () => {
 
   test("are refused where they name what is not there, exist, or would change their id", async () => {
     const { engine, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [FALL_RULE] });
-    await assert.rejects(engine.createRule({ ...FALL_RULE, id: "x", sinks: ["nowhere"] }), { code: "BAD_RULE", message: /sinks.*nowhere/ });
+    await assert.rejects(engine.createRule({ ...FALL_RULE, id: "x", sinks: ["nowhere"] }), {
+      code: "BAD_RULE",
+      message: /sinks.*nowhere/,
+    });
     await assert.rejects(engine.createRule(FALL_RULE), { code: "RULE_EXISTS" });
-    await assert.rejects(engine.replaceRule("fall", { ...FALL_RULE, id: "other" }), { code: "BAD_RULE", message: /id/ });
+    await assert.rejects(engine.replaceRule("fall", { ...FALL_RULE, id: "other" }), {
+      code: "BAD_RULE",
+      message: /id/,
+    });
     await assert.rejects(engine.replaceRule("none", FALL_RULE), { code: "BAD_RULE" });
     await assert.rejects(engine.replaceRule("none", { ...FALL_RULE, id: "none" }), { code: "NO_SUCH_RULE" });
     await assert.rejects(engine.deleteRule("none"), { code: "NO_SUCH_RULE" });
     const { id: _, ...nameless } = FALL_RULE;
-    assert.deepEqual([(await engine.createRule(nameless)).id, (await engine.createRule(nameless)).id], ["falls", "falls-2"]);
+    assert.deepEqual(
+      [(await engine.createRule(nameless)).id, (await engine.createRule(nameless)).id],
+      ["falls", "falls-2"],
+    );
     await stop();
   });
 
   test("that were edited take no alert of what was judged by them before", async () => {
     const at = freshFolder();
-    const tape = new Tape(ticksOf([{ at_us: 0, value: "100" }, { at_us: 1, value: "94" }]));
+    const tape = new Tape(
+      ticksOf([
+        { at_us: 0, value: "100" },
+        { at_us: 1, value: "94" },
+      ]),
+    );
     const { engine, events, stop } = await runEngine(at, tape, { rules: [FALL_RULE] });
     await engine.idle();
     const other = await openAlertBook(at, { alerts: { default_rules: [] } }, systemClock);
@@ -262,22 +330,39 @@ describe("rules on jobs", () => {
     assert.equal(engine.state().active, 1);
     await engine.deleteRule("job");
     await engine.idle();
-    assert.deepEqual(events.slice(3).map(({ event, alert }) => [event, alert.subject, alert.ended_by]), [["ended", "day", "rule_deleted"]]);
+    assert.deepEqual(
+      events.slice(3).map(({ event, alert }) => [event, alert.subject, alert.ended_by]),
+      [["ended", "day", "rule_deleted"]],
+    );
     await assert.rejects(engine.reportJob({ job: "day", failure: "late" }), { code: "NO_RULE_ABOUT_JOBS" });
-    const deliveries = events.slice(0, 2).flatMap(({ alert }) => engine.getAlert(alert.id).deliveries.map(({ sink, event }) => [alert.subject, sink, event]));
-    assert.deepEqual(deliveries, [["night", "book", "fired"], ["night", "book", "recovered"], ["day", "book", "fired"]]);
+    const deliveries = events
+      .slice(0, 2)
+      .flatMap(({ alert }) =>
+        engine.getAlert(alert.id).deliveries.map(({ sink, event }) => [alert.subject, sink, event]),
+      );
+    assert.deepEqual(deliveries, [
+      ["night", "book", "fired"],
+      ["night", "book", "recovered"],
+      ["day", "book", "fired"],
+    ]);
     await stop();
   });
 });
 
 describe("rules on sources and layers", () => {
-  const silent = { id: "silent", name: "Silent", condition: { kind: "silent", seconds: 60, source: "all" }, hysteresis_percent: 50 };
+  const silent = {
+    id: "silent",
+    name: "Silent",
+    condition: { kind: "silent", seconds: 60, source: "all" },
+    hysteresis_percent: 50,
+  };
   const lag = { id: "lag", name: "Lag", condition: { kind: "lag", layer: "gold", seconds: 30 } };
 
   test("fire when the clock says so, once, and recover; a restart in between repeats nothing", async () => {
     const at = freshFolder();
     const now_us = () => Date.now() * 1000;
-    const heard = (ago_s: number) => ({ source: "x", state: "live", heard_at_us: now_us() - ago_s * 1_000_000 }) as const;
+    const heard = (ago_s: number) =>
+      ({ source: "x", state: "live", heard_at_us: now_us() - ago_s * 1_000_000 }) as const;
     const first = await runEngine(at, new Tape([]), { rules: [silent, lag] });
     const look = async (running: typeof first, view: Parameters<typeof first.engine.look>[0]) => {
       running.engine.look(view);
@@ -292,17 +377,31 @@ describe("rules on sources and layers", () => {
     await look(second, { sources: [heard(45)], layers: [{ layer: "gold", seconds_behind: 31 }] });
     await look(second, { sources: [heard(29)], layers: [{ layer: "gold", seconds_behind: 1 }] });
     await second.stop();
-    const told = [...first.events, ...second.events].map(({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`);
+    const told = [...first.events, ...second.events].map(
+      ({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`,
+    );
     assert.deepEqual(told, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);
     assert.match(first.events[0]!.alert.message, /^x has been silent for 61 seconds$/);
   });
 
   test("fire again within one silence once the cool-down has passed", () => {
-    const rule = ruleOf({ id: "silent", condition: { kind: "silent", seconds: 60, source: "all" }, cooldown_seconds: 600 });
+    const rule = ruleOf({
+      id: "silent",
+      condition: { kind: "silent", seconds: 60, source: "all" },
+      cooldown_seconds: 600,
+    });
     const watch = new HealthWatch(rule, 0);
     const at = (now_s: number, heard_s: number) =>
-      watch.judge({ sources: [{ source: "x", state: "live", heard_at_us: heard_s * 1_000_000 }], layers: [] }, now_s * 1_000_000).map(({ event }) => event);
-    assert.deepEqual([at(61, 0), at(100, 99), at(200, 100), at(659, 100), at(661, 100), at(700, 100)], [["fired"], ["recovered"], [], [], ["fired"], []]);
+      watch
+        .judge(
+          { sources: [{ source: "x", state: "live", heard_at_us: heard_s * 1_000_000 }], layers: [] },
+          now_s * 1_000_000,
+        )
+        .map(({ event }) => event);
+    assert.deepEqual(
+      [at(61, 0), at(100, 99), at(200, 100), at(659, 100), at(661, 100), at(700, 100)],
+      [["fired"], ["recovered"], [], [], ["fired"], []],
+    );
   });
 
   test("say nothing of a source that has ended", async () => {
@@ -324,13 +423,21 @@ describe("a back-test", () => {
     const found = await engine.testRule("fall");
     assert.deepEqual(found.alerts.map(essence).sort(byPlace), engine.listAlerts().items.map(essence).sort(byPlace));
     assert.deepEqual([found.fired, found.ticks, found.subjects], [6, 12, 1]);
-    const part = await engine.testRule({ name: "x", condition: FALL }, { from: found.alerts[1]!.opened_at, to: found.alerts[3]!.opened_at });
-    assert.deepEqual(part.alerts.map(({ opened_at }) => opened_at), found.alerts.slice(1, 3).map(({ opened_at }) => opened_at));
+    const part = await engine.testRule(
+      { name: "x", condition: FALL },
+      { from: found.alerts[1]!.opened_at, to: found.alerts[3]!.opened_at },
+    );
+    assert.deepEqual(
+      part.alerts.map(({ opened_at }) => opened_at),
+      found.alerts.slice(1, 3).map(({ opened_at }) => opened_at),
+    );
     const few = await engine.testRule("fall", { limit: 2 });
     assert.deepEqual([few.fired, few.alerts.length], [6, 2]);
     await assert.rejects(engine.testRule("none"), { code: "NO_SUCH_RULE" });
     await assert.rejects(engine.testRule("fall", { from: "yesterday" }), { code: "BAD_TIME" });
-    await assert.rejects(engine.testRule({ name: "x", condition: { kind: "silent", seconds: 1, source: "all" } }), { code: "NOT_TESTABLE" });
+    await assert.rejects(engine.testRule({ name: "x", condition: { kind: "silent", seconds: 1, source: "all" } }), {
+      code: "NOT_TESTABLE",
+    });
     await stop();
   });
 });
@@ -348,10 +455,18 @@ test("whatever the batches and wherever it is started again, the alerts are thos
     const judge = new Judge(watches);
     const alerts = new Map<string, Alert>();
     for (const tick of ticks) for (const { alert } of judge.judge(tick, 0).events) alerts.set(alert.id, alert);
-    for (const { states } of watches) for (const [, { active }] of states.changes()) if (active) alerts.set(active.id, active);
+    for (const { states } of watches)
+      for (const [, { active }] of states.changes()) if (active) alerts.set(active.id, active);
     return [...alerts.values()].map(essence).sort(byPlace);
   };
-  const restarts = fc.array(fc.record({ batches: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }), back: fc.nat({ max: 60 }), ahead: fc.nat({ max: 20 }) }), { minLength: 1, maxLength: 4 });
+  const restarts = fc.array(
+    fc.record({
+      batches: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }),
+      back: fc.nat({ max: 60 }),
+      ahead: fc.nat({ max: 20 }),
+    }),
+    { minLength: 1, maxLength: 4 },
+  );
   await fc.assert(
     fc.asyncProperty(arbitraryTicks({ is_in_order: false }), restarts, async (ticks, lives) => {
       const at = freshFolder();

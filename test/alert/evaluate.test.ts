@@ -24,7 +24,9 @@ function eventsOf(rule: StoredRule, ticks: readonly Tick[]): AlertEvent[] {
 function told(rule: StoredRule, heard: readonly Heard[]): string[] {
   return eventsOf(rule, ticksOf(heard)).map(({ event, alert }) => {
     const at = event === "fired" ? alert.opened_at : (alert.ended_at ?? "");
-    return [event, (Date.parse(at) - START_US / 1000) / 1000, alert.direction, alert.subject].filter((word) => word !== null).join(" ");
+    return [event, (Date.parse(at) - START_US / 1000) / 1000, alert.direction, alert.subject]
+      .filter((word) => word !== null)
+      .join(" ");
   });
 }
 
@@ -49,7 +51,8 @@ function naiveFalls(ticks: readonly Tick[], percent: bigint, window_us: number):
       if (is_newest) newest = tick;
       const where = `${subject} ${tick.offset}`;
       if (is_open && !is_fall && is_newest) [is_open, ended_us] = [ended.push(where) === 0, tick.at_us];
-      else if (!is_open && is_fall && (tick.at_us > ended_us || (tick.at_us === ended_us && is_newest))) is_open = opened.push(where) > 0;
+      else if (!is_open && is_fall && (tick.at_us > ended_us || (tick.at_us === ended_us && is_newest)))
+        is_open = opened.push(where) > 0;
     }
   }
   return { opened: opened.sort(), ended: ended.sort() };
@@ -64,7 +67,9 @@ describe("a change within a window", () => {
       fc.assert(
         fc.property(arbitraryTicks({ is_in_order }), (ticks) => {
           const events = eventsOf(rule, ticks);
-          const opened = events.filter(({ event }) => event === "fired").map(({ alert }) => `${alert.subject} ${alert.coordinates?.offset}`);
+          const opened = events
+            .filter(({ event }) => event === "fired")
+            .map(({ alert }) => `${alert.subject} ${alert.coordinates?.offset}`);
           const wanted = naiveFalls(ticks, 5n, minute(10));
           assert.deepEqual(opened.sort(), wanted.opened);
           assert.equal(events.filter(({ event }) => event === "recovered").length, wanted.ended.length);
@@ -77,19 +82,55 @@ describe("a change within a window", () => {
   }
 
   test("by exactly the threshold is none; by the smallest unit more is one", () => {
-    assert.deepEqual(told(rule, [{ at_us: 0, value: "100" }, { at_us: 1, value: "95" }]), []);
-    assert.deepEqual(told(rule, [{ at_us: 0, value: "100" }, { at_us: 1, value: "94.999999999999999999" }]), ["fired 0 fall a"]);
+    assert.deepEqual(
+      told(rule, [
+        { at_us: 0, value: "100" },
+        { at_us: 1, value: "95" },
+      ]),
+      [],
+    );
+    assert.deepEqual(
+      told(rule, [
+        { at_us: 0, value: "100" },
+        { at_us: 1, value: "94.999999999999999999" },
+      ]),
+      ["fired 0 fall a"],
+    );
   });
 
   test("takes fractions of a per cent exactly", () => {
     const fine = ruleOf({ condition: { ...FALL, percent: 0.1 } });
-    assert.deepEqual(told(fine, [{ at_us: 0, value: "1000" }, { at_us: 1, value: "999" }]), []);
-    assert.deepEqual(told(fine, [{ at_us: 0, value: "1000" }, { at_us: 1, value: "998.999999999" }]).length, 1);
+    assert.deepEqual(
+      told(fine, [
+        { at_us: 0, value: "1000" },
+        { at_us: 1, value: "999" },
+      ]),
+      [],
+    );
+    assert.deepEqual(
+      told(fine, [
+        { at_us: 0, value: "1000" },
+        { at_us: 1, value: "998.999999999" },
+      ]).length,
+      1,
+    );
   });
 
   test("sees a highest price that is exactly as old as the window, and none that is older", () => {
-    assert.equal(told(rule, [{ at_us: 0, value: "100" }, { at_us: minute(10), value: "94" }]).length, 1);
-    assert.equal(told(rule, [{ at_us: 0, value: "100" }, { at_us: minute(10) + 1, value: "94" }]).length, 0);
+    assert.equal(
+      told(rule, [
+        { at_us: 0, value: "100" },
+        { at_us: minute(10), value: "94" },
+      ]).length,
+      1,
+    );
+    assert.equal(
+      told(rule, [
+        { at_us: 0, value: "100" },
+        { at_us: minute(10) + 1, value: "94" },
+      ]).length,
+      0,
+    );
   });
 
   test("tells of a fall and of a rise where both are asked for, and of the end of each", () => {
@@ -99,15 +140,24 @@ describe("a change within a window", () => {
   });
 
   test("is one alert however many ticks, which counts them and keeps the worst", () => {
-    const events = eventsOf(rule, ticksOf([100, 94, 90, 93, 99].map((value, index) => ({ at_us: minute(index), value: String(value) }))));
-    assert.deepEqual(events.map(({ event }) => event), ["fired", "recovered"]);
+    const events = eventsOf(
+      rule,
+      ticksOf([100, 94, 90, 93, 99].map((value, index) => ({ at_us: minute(index), value: String(value) }))),
+    );
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ["fired", "recovered"],
+    );
     const { alert } = events[1]!;
     assert.deepEqual([alert.ticks, alert.worst_value, alert.worst_measure, alert.measure], [3, "90", 10, 6]);
     assert.equal(alert.message, "a fell 6 % within 10 minutes: from 100 to 94");
   });
 
   test("names a measure that only just counts with the decimals that make it count", () => {
-    const [fired] = eventsOf(rule, ticksOf(["100", "94.9967"].map((value, index) => ({ at_us: minute(index), value }))));
+    const [fired] = eventsOf(
+      rule,
+      ticksOf(["100", "94.9967"].map((value, index) => ({ at_us: minute(index), value }))),
+    );
     assert.equal(fired?.alert.message, "a fell 5.003 % within 10 minutes: from 100 to 94.9967");
   });
 });
@@ -127,38 +177,65 @@ describe("an episode", () => {
 
   test("is not ended by a tick that came late, nor opened anew by one of its own time", () => {
     const rule = ruleOf({ condition: FALL });
-    const falling: Heard[] = [{ at_us: 0, value: "100" }, { at_us: minute(2), value: "94" }];
-    assert.deepEqual(told(rule, [...falling, { at_us: minute(1), value: "100" }, { at_us: minute(3), value: "94" }]), ["fired 120 fall a"]);
-    assert.deepEqual(told(rule, [...falling, { at_us: minute(3), value: "100" }, { at_us: minute(1), value: "94" }]), ["fired 120 fall a", "recovered 180 fall a"]);
+    const falling: Heard[] = [
+      { at_us: 0, value: "100" },
+      { at_us: minute(2), value: "94" },
+    ];
+    assert.deepEqual(told(rule, [...falling, { at_us: minute(1), value: "100" }, { at_us: minute(3), value: "94" }]), [
+      "fired 120 fall a",
+    ]);
+    assert.deepEqual(told(rule, [...falling, { at_us: minute(3), value: "100" }, { at_us: minute(1), value: "94" }]), [
+      "fired 120 fall a",
+      "recovered 180 fall a",
+    ]);
   });
 
   test("is of one subject, of those that the rule names", () => {
     const rule = ruleOf({ condition: FALL, subjects: ["b"] });
-    const heard = ["a", "b"].flatMap((subject) => [{ subject, at_us: 0, value: "100" }, { subject, at_us: 1, value: "90" }]);
+    const heard = ["a", "b"].flatMap((subject) => [
+      { subject, at_us: 0, value: "100" },
+      { subject, at_us: 1, value: "90" },
+    ]);
     assert.deepEqual(told(rule, heard), ["fired 0 fall b"]);
   });
 });
 
 test("a late tick is judged by what happened before it, not by what is known since", () => {
   const rule = ruleOf({ condition: FALL });
-  const heard: Heard[] = [{ at_us: 0, value: "100" }, { at_us: minute(2), value: "110" }, { at_us: minute(1), value: "100" }];
+  const heard: Heard[] = [
+    { at_us: 0, value: "100" },
+    { at_us: minute(2), value: "110" },
+    { at_us: minute(1), value: "100" },
+  ];
   assert.deepEqual(told(rule, heard), []);
   assert.deepEqual(told(rule, [...heard, { at_us: minute(1), value: "94" }]), ["fired 60 fall a"]);
 });
 
 test("a tick from more than five minutes before the newest, or before its own receipt, is history", () => {
   const judge = judgeOf([ruleOf({ condition: FALL })]);
-  const ticks = ticksOf([{ at_us: minute(6), value: "100" }, { at_us: minute(1), value: "100" }, { at_us: minute(1) - 1, value: "90" }]);
-  assert.deepEqual(ticks.map((tick) => judge.judge(tick, 0).is_historic), [false, false, true]);
+  const ticks = ticksOf([
+    { at_us: minute(6), value: "100" },
+    { at_us: minute(1), value: "100" },
+    { at_us: minute(1) - 1, value: "90" },
+  ]);
+  assert.deepEqual(
+    ticks.map((tick) => judge.judge(tick, 0).is_historic),
+    [false, false, true],
+  );
 });
 
 describe("a level", () => {
   const above = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" } });
-  const at = (...values: number[]) => values.map((value, index) => ({ at_us: index * 1_000_000, value: String(value) }));
+  const at = (...values: number[]) =>
+    values.map((value, index) => ({ at_us: index * 1_000_000, value: String(value) }));
 
   test("is crossed between two ticks: the first heard crosses nothing", () => {
     assert.deepEqual(told(above, at(101, 102)), []);
-    assert.deepEqual(told(above, at(100, 101, 102, 100, 101)), ["fired 1 above a", "recovered 3 above a", "fired 4 above a"]);
+    assert.deepEqual(told(above, at(100, 101, 102, 100, 101)), [
+      "fired 1 above a",
+      "recovered 3 above a",
+      "fired 4 above a",
+    ]);
   });
 
   test("is crossed both ways where both are asked for", () => {
@@ -168,7 +245,11 @@ describe("a level", () => {
 
   test("with hysteresis is left only when the price is well back", () => {
     const calm = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" }, hysteresis_percent: 2 });
-    assert.deepEqual(told(calm, at(99, 101, 99, 101, 98, 101)), ["fired 1 above a", "recovered 4 above a", "fired 5 above a"]);
+    assert.deepEqual(told(calm, at(99, 101, 99, 101, 98, 101)), [
+      "fired 1 above a",
+      "recovered 4 above a",
+      "fired 5 above a",
+    ]);
   });
 
   test("is not crossed by a tick that came late", () => {
@@ -202,7 +283,8 @@ describe("ticks of one moment", () => {
 
 describe("a volume", () => {
   const rule = ruleOf({ condition: { kind: "volume_spike", window_minutes: 2, times: 3, baseline_windows: 2 } });
-  const traded = (...amounts: number[]) => amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
+  const traded = (...amounts: number[]) =>
+    amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
 
   test("is a spike where it is more than so many times the mean of the windows before", () => {
     assert.deepEqual(told(rule, traded(10, 10, 10, 10, 10, 50)), []);
@@ -219,7 +301,10 @@ describe("a volatility", () => {
   const rule = ruleOf({ condition: { kind: "volatility", window_minutes: 4, percent: 1 } });
 
   test("is the sample deviation of the log returns of ended minutes", () => {
-    const heard = [100, 101, 100, 103, 100, 100].map((value, index) => ({ at_us: minute(index), value: String(value) }));
+    const heard = [100, 101, 100, 103, 100, 100].map((value, index) => ({
+      at_us: minute(index),
+      value: String(value),
+    }));
     const [event] = eventsOf(rule, ticksOf(heard));
     // Judged first at the tick of minute 3, over the returns of minutes 1 and 2: half of the window.
     const returns = [Math.log(101 / 100), Math.log(100 / 101)];
@@ -250,7 +335,9 @@ test("a restart anywhere changes nothing: the windows come back from history, th
       const firsts = rules.flatMap((rule) => Watch.over(rule) ?? []);
       const first = new Judge(firsts);
       const before = ticks.slice(0, at).flatMap((tick) => first.judge(tick, 0).events);
-      const second = new Judge(firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.states.changes()])) ?? []));
+      const second = new Judge(
+        firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.states.changes()])) ?? []),
+      );
       const newest_us = Math.max(...ticks.slice(0, at).map(({ at_us }) => at_us));
       for (const tick of ticks.slice(0, at)) if (tick.at_us >= newest_us - second.history_us) second.learn(tick);
       const after = ticks.slice(at).flatMap((tick) => second.judge(tick, 0).events);

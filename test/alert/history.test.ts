@@ -49,21 +49,27 @@ describe("the history of a lake, read by SQL", () => {
       const place = `${tick.partition}, ${tick.offset}, ${tick.element_index}, ${product_text}, ${tick.number}`;
       return `('${tick.subject}', '${tick.source}', '${textOf(tick.value)}', ${amount_text}, ${at_tz}, (${at_tz} at time zone 'UTC')::date, ${ingested_tz}, ${place})`;
     });
-    await connection.run(`insert into live.crypto_price_updates select * from (values ${rows.join(", ")}) order by random()`);
+    await connection.run(
+      `insert into live.crypto_price_updates select * from (values ${rows.join(", ")}) order by random()`,
+    );
   });
   after(() => {
     connection.closeSync();
     instance.closeSync();
   });
 
-  const history = () => sqlHistory({ query: (sql) => readRows(connection, sql), pipeline: crypto, over: "live", page_rows: 200 });
+  const history = () =>
+    sqlHistory({ query: (sql) => readRows(connection, sql), pipeline: crypto, over: "live", page_rows: 200 });
 
   async function read(range: TickRange): Promise<Tick[]> {
     const found: Tick[] = [];
     for await (const page of history().pages(range)) {
       pages += 1;
       const [last, next] = [found.at(-1), page[0]];
-      assert.ok(page.length > 0 && !(last?.partition === next?.partition && last?.offset === next?.offset), "a page ended within a record");
+      assert.ok(
+        page.length > 0 && !(last?.partition === next?.partition && last?.offset === next?.offset),
+        "a page ended within a record",
+      );
       found.push(...page);
     }
     return found;
@@ -77,14 +83,19 @@ describe("the history of a lake, read by SQL", () => {
   test("is cut by offsets, where a partition that is not named is at its beginning", async () => {
     const from = { [`${topic}/0`]: 100 };
     const before_offsets = { [`${topic}/0`]: 150, [`${topic}/1`]: 20, "another/1": 400 };
-    const wanted = ticks.filter(({ partition, offset }) => (partition === 0 ? offset >= 100 && offset < 150 : offset < 20));
+    const wanted = ticks.filter(({ partition, offset }) =>
+      partition === 0 ? offset >= 100 && offset < 150 : offset < 20,
+    );
     assert.deepEqual(await read({ from, before: before_offsets }), wanted);
     assert.deepEqual(await read({ before: {} }), []);
   });
 
   test("is cut by event time, from included, to excluded", async () => {
     const range = { since_us: START_US + 100 * SECOND_US, until_us: START_US + 110 * SECOND_US };
-    assert.deepEqual(await read(range), ticks.filter(({ at_us }) => at_us >= range.since_us && at_us < range.until_us));
+    assert.deepEqual(
+      await read(range),
+      ticks.filter(({ at_us }) => at_us >= range.since_us && at_us < range.until_us),
+    );
   });
 
   test("fills windows from the newest tick that was judged, not from what came after", async () => {
@@ -92,7 +103,12 @@ describe("the history of a lake, read by SQL", () => {
     const found: Tick[] = [];
     for await (const page of windowPages(history(), judged, 30 * SECOND_US)) found.push(...page);
     assert.equal(await history().newest_us(judged), START_US + 299 * SECOND_US);
-    assert.deepEqual(found, ticks.filter(({ partition, offset, at_us }) => partition === 0 && offset < 100 && at_us >= START_US + 269 * SECOND_US));
+    assert.deepEqual(
+      found,
+      ticks.filter(
+        ({ partition, offset, at_us }) => partition === 0 && offset < 100 && at_us >= START_US + 269 * SECOND_US,
+      ),
+    );
     assert.equal(await history().newest_us({}), null);
   });
 });

@@ -20,20 +20,37 @@ describe(`the default rule over a replay of ${FILE}`, { skip: skipWithout(FILE) 
 
   before(async () => {
     const source = `replay:${marketData(FILE)}`;
-    const { code, stderr } = await command("start", "--source", source, "--speed", "max", "--until-drained", "--catalog-port", "0");
+    const { code, stderr } = await command(
+      "start",
+      "--source",
+      source,
+      "--speed",
+      "max",
+      "--until-drained",
+      "--catalog-port",
+      "0",
+    );
     assert.equal(code, 0, stderr);
   });
   after(() => folder.remove());
 
   test("is there without anybody's doing", async () => {
     const [rule] = parsed(await command("rules", "list", "--json")) as StoredRule[];
-    assert.deepEqual([rule?.id, rule?.is_enabled, rule?.cooldown_seconds, rule?.hysteresis_percent, rule?.sinks], [DEFAULT_RULE, true, 0, 0, ["page"]]);
+    assert.deepEqual(
+      [rule?.id, rule?.is_enabled, rule?.cooldown_seconds, rule?.hysteresis_percent, rule?.sinks],
+      [DEFAULT_RULE, true, 0, 0, ["page"]],
+    );
   });
 
   const wanted = () => fallsInCandles(marketData(FILE) ?? "", { percent: 5, minutes: 10, hours: 100_000 });
   const fallsOf = (alerts: readonly Alert[]) =>
     alerts
-      .map(({ subject, opened_at, until_at, ticks }) => ({ coin: subject, fell_at_ms: Date.parse(opened_at), until_at_ms: Date.parse(until_at), ticks }))
+      .map(({ subject, opened_at, until_at, ticks }) => ({
+        coin: subject,
+        fell_at_ms: Date.parse(opened_at),
+        until_at_ms: Date.parse(until_at),
+        ticks,
+      }))
       .sort((a, b) => a.fell_at_ms - b.fell_at_ms || (a.coin < b.coin ? -1 : 1));
 
   test("fired while it ran at the ticks that an independent scan names, once an episode", async () => {
@@ -46,7 +63,10 @@ describe(`the default rule over a replay of ${FILE}`, { skip: skipWithout(FILE) 
     const fired = fallsOf(found.alerts);
     assert.deepEqual(fired, wanted());
     assert.equal(found.fired, fired.length);
-    assert.ok(fired.some(({ coin }) => coin === "btcusdc"), "the recording holds the fall of btcusdc");
+    assert.ok(
+      fired.some(({ coin }) => coin === "btcusdc"),
+      "the recording holds the fall of btcusdc",
+    );
     assert.ok(!fired.some(({ coin }) => coin === "btcusd"));
   });
 

@@ -35,8 +35,14 @@ test("ticks come back in the order of events, also after some were dropped, and 
           expected = [...expected, { ...step, partition: 0, offset, element_index: 0 }].sort(compareEvents);
         }
       }
-      const found = Array.from({ length: ticks.count }, (_, index): [number, bigint] => [ticks.time(index), ticks.value(index)]);
-      assert.deepEqual(found, expected.map((tick) => [tick.at_us, tick.value]));
+      const found = Array.from({ length: ticks.count }, (_, index): [number, bigint] => [
+        ticks.time(index),
+        ticks.value(index),
+      ]);
+      assert.deepEqual(
+        found,
+        expected.map((tick) => [tick.at_us, tick.value]),
+      );
     }),
   );
 });
@@ -62,10 +68,18 @@ test("the highest and lowest of any window are those of the ticks in it, for tic
         const tick = { ...arrived, at_us: is_late ? now_us - late_us : now_us, partition: 0, offset, element_index: 0 };
         if (!history.add(tick, KEEP_US)) continue;
         taken.push(tick);
-        const window = taken.filter((other) => other.at_us >= tick.at_us - window_us && compareEvents(other, tick) <= 0);
+        const window = taken.filter(
+          (other) => other.at_us >= tick.at_us - window_us && compareEvents(other, tick) <= 0,
+        );
         const values = window.map((other) => other.value);
-        assert.equal(history.highest(tick, window_us), values.reduce((one, other) => (other > one ? other : one)));
-        assert.equal(history.lowest(tick, window_us), values.reduce((one, other) => (other < one ? other : one)));
+        assert.equal(
+          history.highest(tick, window_us),
+          values.reduce((one, other) => (other > one ? other : one)),
+        );
+        assert.equal(
+          history.lowest(tick, window_us),
+          values.reduce((one, other) => (other < one ? other : one)),
+        );
       }
     }),
   );

@@ -8,7 +8,8 @@ import { parseSink, viewOfSink } from "../../src/alert/sink.ts";
 import { OperatingError } from "../../src/errors.ts";
 
 const FALL = { kind: "change", direction: "fall", percent: 5, window_minutes: 10 } as const;
-const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) => error.code === code && words.test(error.message ?? "");
+const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) =>
+  error.code === code && words.test(error.message ?? "");
 
 describe("a rule", () => {
   test("needs a name and a condition; the rest has defaults", () => {
@@ -29,11 +30,27 @@ describe("a rule", () => {
     ["an unknown kind", { condition: { ...FALL, kind: "falls" } }, /condition\.kind/],
     ["an unknown field", { condition: { ...FALL, minutes: 3 } }, /minutes/],
     ["a fall by all there is", { condition: { ...FALL, percent: 100 } }, /condition\.percent/],
-    ["more decimals than are calculated with", { condition: { ...FALL, percent: 0.000_000_1 } }, /condition\.percent.*six decimals/],
+    [
+      "more decimals than are calculated with",
+      { condition: { ...FALL, percent: 0.000_000_1 } },
+      /condition\.percent.*six decimals/,
+    ],
     ["a window longer than is held", { condition: { ...FALL, window_minutes: 1_441 } }, /condition\.window_minutes/],
-    ["a level that is no decimal", { condition: { kind: "crosses", direction: "above", level: "1e5" } }, /condition\.level/],
-    ["a baseline longer than is held", { condition: { kind: "volume_spike", window_minutes: 60, times: 3, baseline_windows: 100 } }, /baseline_windows/],
-    ["subjects of a rule on sources", { condition: { kind: "silent", seconds: 60, source: "all" }, subjects: ["a"] }, /subjects/],
+    [
+      "a level that is no decimal",
+      { condition: { kind: "crosses", direction: "above", level: "1e5" } },
+      /condition\.level/,
+    ],
+    [
+      "a baseline longer than is held",
+      { condition: { kind: "volume_spike", window_minutes: 60, times: 3, baseline_windows: 100 } },
+      /baseline_windows/,
+    ],
+    [
+      "subjects of a rule on sources",
+      { condition: { kind: "silent", seconds: 60, source: "all" }, subjects: ["a"] },
+      /subjects/,
+    ],
     ["subjects of a rule on jobs", { condition: { kind: "failed", job: "all" }, subjects: ["a"] }, /subjects/],
     ["an id that is no slug", { id: "A b" }, /id:/],
     ["no subject at all", { subjects: [] }, /subjects/],
@@ -71,10 +88,16 @@ describe("a sink", () => {
 
   test("is refused with the field named", () => {
     assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }), refused("BAD_SINK", /url/));
-    assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }), refused("BAD_SINK", /24 to 64 bytes/));
+    assert.throws(
+      () => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }),
+      refused("BAD_SINK", /24 to 64 bytes/),
+    );
     assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("BAD_SINK", /always there/));
     assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), refused("BAD_SINK", /path: no NUL/));
-    assert.throws(() => parseSink({ id: "x", kind: "command", argv: ["a", "b\0"] }), refused("BAD_SINK", /argv\.1: no NUL/));
+    assert.throws(
+      () => parseSink({ id: "x", kind: "command", argv: ["a", "b\0"] }),
+      refused("BAD_SINK", /argv\.1: no NUL/),
+    );
   });
 
   test("of kind webhook gets a secret of its own where none is given", () => {
@@ -90,13 +113,17 @@ describe("names of subjects", () => {
   };
 
   test("become ids, also those that a rule of an earlier version has; ids that the lake no longer knows stay", async () => {
-    assert.deepEqual(await withSubjectIds({ subjects: ["BTC", "old", "TIE"] }, ["BTC", "old", "TIE"], resolve), { subjects: ["bitcoin", "old", "TIE"] });
+    assert.deepEqual(await withSubjectIds({ subjects: ["BTC", "old", "TIE"] }, ["BTC", "old", "TIE"], resolve), {
+      subjects: ["bitcoin", "old", "TIE"],
+    });
     await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "NO_SUCH_SUBJECT" });
   });
 
   test("in a filter of alerts mean what there are alerts about first, then a subject, else the text itself", async () => {
     const about = new Set(["gold"]);
-    const book = { listAlerts: ({ subject = "" } = {}) => ({ items: about.has(subject) ? [{}] : [], next: null }) } as never;
+    const book = {
+      listAlerts: ({ subject = "" } = {}) => ({ items: about.has(subject) ? [{}] : [], next: null }),
+    } as never;
     assert.equal(await subjectOfAlerts(book, "gold", resolve), "gold");
     assert.equal(await subjectOfAlerts(book, "BTC", resolve), "bitcoin");
     assert.equal(await subjectOfAlerts(book, "backup", resolve), "backup");
@@ -104,9 +131,16 @@ describe("names of subjects", () => {
   });
 
   test("that are no ids of the lake are found in rules that are enabled, once the lake knows any", () => {
-    const rule = (id: string, change: object) => ({ ...parseRule({ id, name: id, condition: FALL }), ...change }) as never;
-    const rules = [rule("all", {}), rule("typed", { subjects: ["BTC", "bitcoin"] }), rule("off", { subjects: ["BTC"], is_enabled: false })];
-    assert.deepEqual(rulesWithUnknownSubjects(rules, [{ id: "bitcoin" }]), [{ rule: "typed", subjects: ["BTC", "bitcoin"], unknown: ["BTC"] }]);
+    const rule = (id: string, change: object) =>
+      ({ ...parseRule({ id, name: id, condition: FALL }), ...change }) as never;
+    const rules = [
+      rule("all", {}),
+      rule("typed", { subjects: ["BTC", "bitcoin"] }),
+      rule("off", { subjects: ["BTC"], is_enabled: false }),
+    ];
+    assert.deepEqual(rulesWithUnknownSubjects(rules, [{ id: "bitcoin" }]), [
+      { rule: "typed", subjects: ["BTC", "bitcoin"], unknown: ["BTC"] },
+    ]);
     assert.deepEqual(rulesWithUnknownSubjects(rules, []), []);
   });
 });

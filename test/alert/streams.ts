@@ -51,7 +51,9 @@ export function arbitraryTicks(options: { is_in_order: boolean; max_ticks?: numb
     subject: fc.constantFrom("a", "b", "c"),
     // Equal times too.
     pause_us: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 3 * MINUTE_US })),
-    late_us: options.is_in_order ? fc.constant(0) : fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 6 * MINUTE_US })),
+    late_us: options.is_in_order
+      ? fc.constant(0)
+      : fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 6 * MINUTE_US })),
     value: fc.oneof(fc.integer({ min: 9_300, max: 10_100 }), fc.constantFrom(9_500, 10_000, 9_499, 9_501)),
     amount: fc.integer({ min: 0, max: 1_000 }),
     product: fc.constantFrom("x", "y"),

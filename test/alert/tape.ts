@@ -26,7 +26,8 @@ export class Tape implements TickSource {
   }
 
   readonly history: TickHistory = {
-    pages: ({ from, before, since_us = -Infinity, until_us = Infinity }) => this.#between(from?.[PARTITION] ?? 0, before?.[PARTITION] ?? (before ? 0 : Infinity), since_us, until_us),
+    pages: ({ from, before, since_us = -Infinity, until_us = Infinity }) =>
+      this.#between(from?.[PARTITION] ?? 0, before?.[PARTITION] ?? (before ? 0 : Infinity), since_us, until_us),
     newest_us: async (before) => {
       const times = this.#ticks.slice(0, Math.min(this.#position, before[PARTITION] ?? 0)).map(({ at_us }) => at_us);
       return times.length === 0 ? null : Math.max(...times);
@@ -37,7 +38,9 @@ export class Tape implements TickSource {
     await setImmediate();
     const end = Math.min(before, this.#position);
     for (let start = from; start < end; start += PAGE_TICKS) {
-      const page = this.#ticks.slice(start, Math.min(end, start + PAGE_TICKS)).filter(({ at_us }) => at_us >= since_us && at_us < until_us);
+      const page = this.#ticks
+        .slice(start, Math.min(end, start + PAGE_TICKS))
+        .filter(({ at_us }) => at_us >= since_us && at_us < until_us);
       if (page.length > 0) yield page;
     }
   }
@@ -59,7 +62,8 @@ export class Tape implements TickSource {
   absorb(count: number): void {
     const ticks = this.#ticks.slice(this.#position, this.#position + count);
     this.#position += ticks.length;
-    for (const listener of this.#listeners) listener({ ticks, records: ticks.length, next: { [PARTITION]: this.#position } });
+    for (const listener of this.#listeners)
+      listener({ ticks, records: ticks.length, next: { [PARTITION]: this.#position } });
   }
 
   /** The tables come to have the next ticks before the tail did: it goes on behind them, and nobody is given these. */
@@ -80,7 +84,11 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export async function runEngine(folder: string, tape: Tape, options: Partial<AlertEngineOptions> & { rules?: readonly object[] } = {}): Promise<Running> {
+export async function runEngine(
+  folder: string,
+  tape: Tape,
+  options: Partial<AlertEngineOptions> & { rules?: readonly object[] } = {},
+): Promise<Running> {
   const events: AlertEvent[] = [];
   const reports: SourceReport[] = [];
   const engine = await AlertEngine.open({

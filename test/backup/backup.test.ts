@@ -5,7 +5,15 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { backUp, type BackupReport } from "../../src/backup/backup.ts";
-import { locationOfFile, locationOfPart, manifestNumbers, newestManifests, sha256, type BackupManifest, type BackupPlace } from "../../src/backup/manifest.ts";
+import {
+  locationOfFile,
+  locationOfPart,
+  manifestNumbers,
+  newestManifests,
+  sha256,
+  type BackupManifest,
+  type BackupPlace,
+} from "../../src/backup/manifest.ts";
 import { restore } from "../../src/backup/restore.ts";
 import { groupsOf } from "../../src/backup/table-files.ts";
 import { crypto } from "../../pipelines/crypto.ts";
@@ -26,7 +34,17 @@ import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
 import { BRONZE, Lakes, type TestLake } from "../lake/lake.ts";
 import { marketStream } from "../lake/stream.ts";
-import { contentOf, copyLake, differencesOf, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
+import {
+  contentOf,
+  copyLake,
+  differencesOf,
+  killedAt,
+  LAKE,
+  placesOf,
+  prepareLake,
+  treeOf,
+  type Content,
+} from "./lake.ts";
 import { startS3 } from "./s3-server.ts";
 
 const folder = temporaryFolder();
@@ -102,7 +120,10 @@ describe("a backup of a lake at rest", () => {
     const made = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as BackupReport;
     assert.equal(made.is_between_increments, true);
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
-    const report = JSON.parse(await run("restore", pathIn("rest"), "--data", pathIn("restored"), "--json")) as { id: string; folder: string };
+    const report = JSON.parse(await run("restore", pathIn("rest"), "--data", pathIn("restored"), "--json")) as {
+      id: string;
+      folder: string;
+    };
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
     assert.deepEqual(await contentOf(pathIn("restored")), content);
     await run("verify", "--deep", "--data", pathIn("restored"));
@@ -128,11 +149,17 @@ describe("a backup of a lake at rest", () => {
 
   test("has rows deleted by position, whose files name data files", async () => {
     const newest = await assertWhole(place(pathIn("rest")));
-    assert.ok(newest.files.some(({ path }) => /delete/.test(path)), newest.files.map(({ path }) => path).join("\n"));
+    assert.ok(
+      newest.files.some(({ path }) => /delete/.test(path)),
+      newest.files.map(({ path }) => path).join("\n"),
+    );
   });
 
   test("a second one copies nothing that the first has, and keeps no more than two", async () => {
-    const second = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<string, number>;
+    const second = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<
+      string,
+      number
+    >;
     assert.deepEqual([second["number"], second["copied_files"], second["copied_parts"]], [2, 0, 0]);
     const third = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<string, number>;
     assert.equal(third["number"], 3);
@@ -154,7 +181,9 @@ describe("a backup of a lake at rest", () => {
     cpSync(pathIn("rest"), pathIn("damaged"), { recursive: true });
     const target = place(pathIn("damaged"));
     const { files } = await assertWhole(target);
-    const victim = pathOfLocation(locationOfFile(target, files.find(({ path }) => path.endsWith(".parquet"))?.path ?? ""));
+    const victim = pathOfLocation(
+      locationOfFile(target, files.find(({ path }) => path.endsWith(".parquet"))?.path ?? ""),
+    );
     const bytes = readFileSync(victim);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     writeFileSync(victim, bytes);
@@ -166,17 +195,27 @@ describe("a backup of a lake at rest", () => {
   test("checksums that the catalog keeps are checked, and lead to the new place", async () => {
     const summed = await copyLake(source, pathIn("summed"));
     const file = join(summed, LAKE, "catalog.db");
-    const columns = "location text primary key, size_bytes integer not null, sha256 text not null, taken_by text not null";
-    sqlite(file, `create table if not exists file_checksums (${columns}) strict, without rowid; delete from file_checksums`);
+    const columns =
+      "location text primary key, size_bytes integer not null, sha256 text not null, taken_by text not null";
+    sqlite(
+      file,
+      `create table if not exists file_checksums (${columns}) strict, without rowid; delete from file_checksums`,
+    );
     const files = [...treeOf(join(summed, LAKE, "warehouse"))].filter(([, content_]) => content_ !== "folder");
-    const values = files.map(([path, digest]) => `('file://${join(summed, LAKE, "warehouse", path)}', 1, '${digest}', 'commit')`);
+    const values = files.map(
+      ([path, digest]) => `('file://${join(summed, LAKE, "warehouse", path)}', 1, '${digest}', 'commit')`,
+    );
     sqlite(file, `insert into file_checksums values ${values.join(", ")}`);
     await run("backup", pathIn("summed-backup"), "--data", summed);
     await run("restore", pathIn("summed-backup"), "--data", pathIn("summed-restored"));
     const warehouse = join(pathIn("summed-restored"), LAKE, "warehouse");
-    const rows = sqlite(join(pathIn("summed-restored"), LAKE, "catalog.db"), "select location, sha256 from file_checksums");
+    const rows = sqlite(
+      join(pathIn("summed-restored"), LAKE, "catalog.db"),
+      "select location, sha256 from file_checksums",
+    );
     const moved = new Map(rows.map((row) => [String(row["location"]), String(row["sha256"])]));
-    for (const [path, digest] of treeOf(warehouse)) if (digest !== "folder") assert.equal(moved.get(`file://${join(warehouse, path)}`), digest, path);
+    for (const [path, digest] of treeOf(warehouse))
+      if (digest !== "folder") assert.equal(moved.get(`file://${join(warehouse, path)}`), digest, path);
     for (const location of moved.keys()) assert.ok(location.startsWith(`file://${warehouse}/`), location);
 
     sqlite(file, `update file_checksums set sha256 = 'another' where location like '%.parquet'`);
@@ -195,12 +234,27 @@ describe("a backup of a lake at rest", () => {
     const target = { storage, root: locationOfPath(pathIn("large")) };
     const lake = findLake(source, LAKE);
     const common = { storage, step: nobodyListens, signal: new AbortController().signal };
-    const backing = { ...common, lake, description: descriptionOf(lake.folder), target, scratch: pathIn("scratch"), pipeline: crypto, clock: systemClock };
+    const backing = {
+      ...common,
+      lake,
+      description: descriptionOf(lake.folder),
+      target,
+      scratch: pathIn("scratch"),
+      pipeline: crypto,
+      clock: systemClock,
+    };
     const { files, copied_files } = await backUp(backing);
     assert.ok(files === copied_files && files > KEPT_FILES);
     const engine = { memory_limit_mb: 256, threads: 1, s3: null };
     // Deletes are rewritten by the engine.
-    await restore({ ...common, source: target, number: null, folderOf: (name) => join(pathIn("from-large"), name), warehouse: null, engine });
+    await restore({
+      ...common,
+      source: target,
+      number: null,
+      folderOf: (name) => join(pathIn("from-large"), name),
+      warehouse: null,
+      engine,
+    });
     assert.deepEqual(await contentOf(pathIn("from-large")), content);
   });
 
@@ -212,7 +266,12 @@ describe("a backup of a lake at rest", () => {
   test("a restore into a folder in S3 deletes nothing that it did not put there, however often it is run", async () => {
     const s3 = await startS3();
     try {
-      const env = { AWS_ENDPOINT_URL_S3: s3.url, AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
+      const env = {
+        AWS_ENDPOINT_URL_S3: s3.url,
+        AWS_ACCESS_KEY_ID: "key",
+        AWS_SECRET_ACCESS_KEY: "secret",
+        AWS_REGION: "us-east-1",
+      };
       const args = ["restore", pathIn("rest"), "--data", pathIn("into-s3"), "--warehouse", "s3://bucket/tables"];
       const { files } = await assertWhole(place(pathIn("rest")));
       const wanted = files.map(({ path }) => `bucket/tables/${path}`);
@@ -228,7 +287,10 @@ describe("a backup of a lake at rest", () => {
       };
       await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
       // The original's own warehouse: what is there is what the backup has.
-      await refusedBeside(wanted[0] ?? "", readFileSync(pathOfLocation(locationOfFile(place(pathIn("rest")), files[0]?.path ?? ""))));
+      await refusedBeside(
+        wanted[0] ?? "",
+        readFileSync(pathOfLocation(locationOfFile(place(pathIn("rest")), files[0]?.path ?? ""))),
+      );
 
       const killed = async (moment: string): Promise<void> => {
         const { signal, stderr } = await startCoinlake(args, { ...env, COINLAKE_KILL_AT: moment }).finished;
@@ -252,8 +314,16 @@ describe("a backup of a lake at rest", () => {
   test("to S3 and back", async () => {
     const s3 = await startS3();
     try {
-      const env = { AWS_ENDPOINT_URL_S3: s3.url, AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
-      for (const args of [["backup", "s3://bucket/lake", "--data", source], ["restore", "s3://bucket/lake", "--data", pathIn("from-s3")]]) {
+      const env = {
+        AWS_ENDPOINT_URL_S3: s3.url,
+        AWS_ACCESS_KEY_ID: "key",
+        AWS_SECRET_ACCESS_KEY: "secret",
+        AWS_REGION: "us-east-1",
+      };
+      for (const args of [
+        ["backup", "s3://bucket/lake", "--data", source],
+        ["restore", "s3://bucket/lake", "--data", pathIn("from-s3")],
+      ]) {
         const { code, stderr } = await coinlake(args, env);
         assert.equal(code, 0, stderr);
       }
@@ -295,13 +365,19 @@ describe("a backup of a lake that is written", () => {
     await assertWhole(place(pathIn("busy")));
 
     await write();
-    const second = JSON.parse(await run("backup", pathIn("busy"), "--data", written.data_folder, "--json")) as Record<string, number>;
+    const second = JSON.parse(await run("backup", pathIn("busy"), "--data", written.data_folder, "--json")) as Record<
+      string,
+      number
+    >;
     // Commits since then have brought files, and those of before are not copied again.
     const { files: all = 0, copied_files = 0 } = second;
     assert.ok(copied_files > 0 && copied_files <= all - KEPT_FILES, JSON.stringify({ first, second }));
     store.close();
     claim.release();
-    for (const [number, to] of [["1", "busy-1"], ["2", "busy-2"]] as const) {
+    for (const [number, to] of [
+      ["1", "busy-1"],
+      ["2", "busy-2"],
+    ] as const) {
       await run("restore", pathIn("busy"), "--data", pathIn(to), "--backup", number);
       // Log, bronze, silver and gold of one moment: every claim holds.
       await run("verify", "--data", pathIn(to));
@@ -327,14 +403,22 @@ test("a backup waits for a moment between two increments while somebody writes t
       await open.catalog.commit([{ identifier, requirements: [], updates }]);
     };
     // As an increment that has committed this table, and the others not yet.
-    await setConsumed(Object.fromEntries(Object.entries(consumed).map(([partition, offset]) => [partition, offset + 1])));
+    await setConsumed(
+      Object.fromEntries(Object.entries(consumed).map(([partition, offset]) => [partition, offset + 1])),
+    );
     claim.release();
     const within = JSON.parse(await run("backup", pathIn("within"), "--data", data, "--json")) as BackupReport;
     assert.equal(within.is_between_increments, false, "nobody would end the increment");
     claim = claimLake(open.lake, "a test");
     const { child, finished } = startCoinlake(["backup", pathIn("between"), "--data", data]);
     const scratch = pathIn("between", "coinlake-scratch");
-    while (child.exitCode === null && !(existsSync(scratch) && readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db")))) {
+    while (
+      child.exitCode === null &&
+      !(
+        existsSync(scratch) &&
+        readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db"))
+      )
+    ) {
       await setTimeout(20);
     }
     assert.equal(child.exitCode, null, "it is waiting");
@@ -361,7 +445,15 @@ describe("killed", () => {
       await open.catalog.commit([{ identifier: { namespace: [layer], name }, requirements: [], updates }]);
     }
     await open.close();
-    for (const moment of ["before stores:1", "inside files:1", "inside files:5", "after stores:1", "before manifest:1", "after manifest:1", "inside cleanup:1"]) {
+    for (const moment of [
+      "before stores:1",
+      "inside files:1",
+      "inside files:5",
+      "after stores:1",
+      "before manifest:1",
+      "after manifest:1",
+      "inside cleanup:1",
+    ]) {
       const folder_ = pathIn(`killed ${moment.replaceAll(/\W/g, "-")}`);
       cpSync(pathIn("base"), folder_, { recursive: true });
       await killedAt(moment, ["backup", folder_, "--data", changing]);
@@ -377,7 +469,9 @@ describe("killed", () => {
     await killedAt("inside files:20", ["backup", pathIn("first"), "--data", source]);
     await refused("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
     // As a kill in the middle of a write leaves a file.
-    const copied = readdirSync(pathIn("first", "files"), { recursive: true, withFileTypes: true }).find((entry) => entry.isFile());
+    const copied = readdirSync(pathIn("first", "files"), { recursive: true, withFileTypes: true }).find((entry) =>
+      entry.isFile(),
+    );
     writeFileSync(join(copied?.parentPath ?? "", copied?.name ?? ""), "half");
     await run("backup", pathIn("first"), "--data", source);
     const { number } = await assertWhole(place(pathIn("first")));
@@ -387,7 +481,14 @@ describe("killed", () => {
     assert.equal((await assertWhole(place(pathIn("first")))).number, 10);
   });
 
-  for (const moment of ["inside restore:20", "inside relocation:4", "before relocation:1", "after relocation:1", "before placing:1", "after placing:1"]) {
+  for (const moment of [
+    "inside restore:20",
+    "inside relocation:4",
+    "before relocation:1",
+    "after relocation:1",
+    "before placing:1",
+    "after placing:1",
+  ]) {
     test(`a restore ${moment.replace(/:.*/, "")} is no lake until it is done, and the next run finishes it`, async () => {
       const data = pathIn(`restore ${moment.replaceAll(/\W/g, "-")}`);
       await killedAt(moment, ["restore", pathIn("rest"), "--data", data]);
@@ -398,7 +499,10 @@ describe("killed", () => {
         await run("restore", pathIn("rest"), "--data", data);
       }
       assert.deepEqual(await contentOf(data), content);
-      assert.deepEqual(readdirSync(data).filter((name) => name.startsWith(".")), []);
+      assert.deepEqual(
+        readdirSync(data).filter((name) => name.startsWith(".")),
+        [],
+      );
     });
   }
 });

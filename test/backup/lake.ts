@@ -32,7 +32,16 @@ export async function prepareLake(lakes: Lakes): Promise<string> {
 export async function copyLake(data_folder: string, to: string): Promise<string> {
   cpSync(data_folder, to, { recursive: true });
   const engine = { memory_limit_mb: 256, threads: 1, s3: null };
-  await adopt({ folder: join(to, LAKE), storage: new FileStorage(), engine, step: nobodyListens, signal: new AbortController().signal }, { is_copy: true });
+  await adopt(
+    {
+      folder: join(to, LAKE),
+      storage: new FileStorage(),
+      engine,
+      step: nobodyListens,
+      signal: new AbortController().signal,
+    },
+    { is_copy: true },
+  );
   return to;
 }
 
@@ -47,7 +56,8 @@ export async function placesOf(data_folder: string): Promise<Place[]> {
       for (const identifier of await open.catalog.listTables([layer])) {
         const { metadata } = await open.catalog.loadTable(identifier);
         places.push([nameOfTable(identifier), null]);
-        for (const snapshot of metadata.snapshots) places.push([nameOfTable(identifier), String(snapshot["snapshot-id"])]);
+        for (const snapshot of metadata.snapshots)
+          places.push([nameOfTable(identifier), String(snapshot["snapshot-id"])]);
       }
     }
     return places;
@@ -62,7 +72,8 @@ export async function contentOf(data_folder: string): Promise<Content> {
   const session = await QuerySession.open(open);
   try {
     const content: Content = new Map();
-    for (const [table, snapshot_id] of places) content.set(`${table} ${snapshot_id ?? "head"}`, await read(session, table, snapshot_id));
+    for (const [table, snapshot_id] of places)
+      content.set(`${table} ${snapshot_id ?? "head"}`, await read(session, table, snapshot_id));
     return content;
   } finally {
     session.close();
@@ -76,7 +87,11 @@ export function treeOf(folder: string, { is_exact = true } = {}): Map<string, st
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name).slice(folder.length + 1);
     if (!is_exact && /(?:^|\/)(?:owner\.[\w-]+|maintenance|lake\.json)(?:$|\/)/.test(path)) continue;
-    const content = entry.isFile() ? createHash("sha256").update(readFileSync(join(folder, path))).digest("hex") : "folder";
+    const content = entry.isFile()
+      ? createHash("sha256")
+          .update(readFileSync(join(folder, path)))
+          .digest("hex")
+      : "folder";
     tree.set(path, content);
   }
   return tree;

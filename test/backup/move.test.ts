@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { moveTo, type MoveRequest } from "../../src/backup/move.ts";
@@ -12,7 +22,17 @@ import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, temporaryFolder } from "../coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
 import { Lakes } from "../lake/lake.ts";
-import { contentOf, copyLake, differencesOf, killedAt, LAKE, placesOf, prepareLake, treeOf, type Content } from "./lake.ts";
+import {
+  contentOf,
+  copyLake,
+  differencesOf,
+  killedAt,
+  LAKE,
+  placesOf,
+  prepareLake,
+  treeOf,
+  type Content,
+} from "./lake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -30,7 +50,8 @@ before(async () => {
 });
 after(() => folder.remove());
 
-const descriptionIn = (data: string): Record<string, string> => JSON.parse(readFileSync(join(data, LAKE, "lake.json"), "utf8")) as Record<string, string>;
+const descriptionIn = (data: string): Record<string, string> =>
+  JSON.parse(readFileSync(join(data, LAKE, "lake.json"), "utf8")) as Record<string, string>;
 
 async function run(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await coinlake(args);
@@ -57,10 +78,16 @@ describe("a lake that is opened elsewhere", () => {
     cpSync(source, pathIn("copied"), { recursive: true });
     const [original, copy] = [treeOf(source), treeOf(pathIn("copied"))];
     for (const command of COMMANDS) {
-      const { code, stderr, stdout } = await coinlake([...command.slice(0, 1), ...(command[0] === "dbt" ? ["--data", pathIn("copied"), "ls"] : [...command.slice(1), "--data", pathIn("copied")])]);
+      const { code, stderr, stdout } = await coinlake([
+        ...command.slice(0, 1),
+        ...(command[0] === "dbt"
+          ? ["--data", pathIn("copied"), "ls"]
+          : [...command.slice(1), "--data", pathIn("copied")]),
+      ]);
       assert.equal(code, 1, `${command.join(" ")}\n${stdout}${stderr}`);
       assert.match(stderr, /\[LAKE_MOVED\]/, command.join(" "));
-      for (const named of [join(source, LAKE), join(pathIn("copied"), LAKE), "move --copy --data", "still exists"]) assert.ok(stderr.includes(named), `${named}: ${stderr}`);
+      for (const named of [join(source, LAKE), join(pathIn("copied"), LAKE), "move --copy --data", "still exists"])
+        assert.ok(stderr.includes(named), `${named}: ${stderr}`);
     }
     assert.deepEqual(differencesOf(copy, treeOf(pathIn("copied"))), []);
     assert.deepEqual(differencesOf(original, treeOf(source)), []);
@@ -70,16 +97,27 @@ describe("a lake that is opened elsewhere", () => {
     await copyLake(source, pathIn("renamed"));
     renameSync(pathIn("renamed", LAKE), pathIn("renamed", "other"));
     assert.throws(() => findLake(pathIn("renamed"), "other"), { code: "LAKE_MOVED" });
-    assert.throws(() => openOrCreateLake(pathIn("renamed"), { name: "other", kind: "simulated", pipeline: "crypto" }), { code: "LAKE_MOVED" });
+    assert.throws(() => openOrCreateLake(pathIn("renamed"), { name: "other", kind: "simulated", pipeline: "crypto" }), {
+      code: "LAKE_MOVED",
+    });
     symlinkSync(pathIn("renamed"), pathIn("alias"));
     renameSync(pathIn("renamed", "other"), pathIn("renamed", LAKE));
     for (const spelling of [pathIn("alias"), `${pathIn("renamed")}/../renamed`]) {
       const lake = findLake(spelling, LAKE);
       assert.equal(lake.warehouse, `file://${pathIn("renamed", LAKE, "warehouse")}`);
     }
-    const { stdout, code } = await coinlake(["query", "select count(*) as n from gold.fact_crypto_ticks", "--json", "--data", pathIn("alias")]);
+    const { stdout, code } = await coinlake([
+      "query",
+      "select count(*) as n from gold.fact_crypto_ticks",
+      "--json",
+      "--data",
+      pathIn("alias"),
+    ]);
     assert.equal(code, 0);
-    assert.equal((JSON.parse(stdout) as { n: string }[])[0]?.n, String(content.get("gold.fact_crypto_ticks head")?.rows));
+    assert.equal(
+      (JSON.parse(stdout) as { n: string }[])[0]?.n,
+      String(content.get("gold.fact_crypto_ticks head")?.rows),
+    );
   });
 
   test("a new lake knows the real path, however its folder was spelled", () => {
@@ -95,7 +133,10 @@ describe("a lake that is opened elsewhere", () => {
     const warehouse = "s3://bucket/lake";
     openOrCreateLake(pathIn("in-s3"), { name: "s3", kind: "simulated", pipeline: "crypto", warehouse });
     cpSync(pathIn("in-s3"), pathIn("in-s3-copy"), { recursive: true });
-    assert.throws(() => findLake(pathIn("in-s3-copy"), "s3"), (error: Error) => error.message.includes(warehouse));
+    assert.throws(
+      () => findLake(pathIn("in-s3-copy"), "s3"),
+      (error: Error) => error.message.includes(warehouse),
+    );
     renameSync(pathIn("in-s3"), pathIn("in-s3-moved"));
     assert.throws(() => findLake(pathIn("in-s3-moved"), "s3"), { code: "LAKE_MOVED" });
   });
@@ -170,7 +211,11 @@ describe("move", () => {
   });
 
   test("killed on its way, then moved there by hand: the lake is no leftover of itself", async () => {
-    const [here, there, elsewhere] = [await copyLake(source, pathIn("killed-here")), pathIn("by-hand"), pathIn("elsewhere")];
+    const [here, there, elsewhere] = [
+      await copyLake(source, pathIn("killed-here")),
+      pathIn("by-hand"),
+      pathIn("elsewhere"),
+    ];
     await killedAt("before placing:1", ["move", there, "--data", here]);
     rmSync(there, { recursive: true });
     renameSync(here, there);
@@ -207,7 +252,10 @@ describe("move", () => {
 
   for (const moment of ["inside relocation:4", "before relocation:1", "after relocation:1"]) {
     test(`killed ${moment.replace(/:.*/, "")}, the next run accepts the place`, async () => {
-      const [here, there] = [pathIn(`here ${moment.replaceAll(/\W/g, "-")}`), pathIn(`there ${moment.replaceAll(/\W/g, "-")}`)];
+      const [here, there] = [
+        pathIn(`here ${moment.replaceAll(/\W/g, "-")}`),
+        pathIn(`there ${moment.replaceAll(/\W/g, "-")}`),
+      ];
       await copyLake(source, here);
       renameSync(here, there);
       await killedAt(moment, ["move", "--data", there]);
@@ -219,7 +267,10 @@ describe("move", () => {
 
   for (const moment of ["inside relocation:4", "after relocation:1", "before placing:1", "after placing:1"]) {
     test(`killed ${moment.replace(/:.*/, "")} on its way elsewhere, the lake is in one place, and the next run finishes`, async () => {
-      const [here, there] = [pathIn(`from ${moment.replaceAll(/\W/g, "-")}`), pathIn(`to ${moment.replaceAll(/\W/g, "-")}`)];
+      const [here, there] = [
+        pathIn(`from ${moment.replaceAll(/\W/g, "-")}`),
+        pathIn(`to ${moment.replaceAll(/\W/g, "-")}`),
+      ];
       await copyLake(source, here);
       const before_ = treeOf(here, { is_exact: false });
       await killedAt(moment, ["move", there, "--data", here]);
@@ -234,7 +285,10 @@ describe("move", () => {
       await run("move", there, "--data", here);
       assert.deepEqual(await contentOf(there), content);
       assert.equal(existsSync(join(here, LAKE)), false);
-      assert.deepEqual(readdirSync(there).filter((name) => name.startsWith(".")), []);
+      assert.deepEqual(
+        readdirSync(there).filter((name) => name.startsWith(".")),
+        [],
+      );
     });
   }
 });

@@ -25,9 +25,11 @@ async function answer(objects: Map<string, Buffer>, request: IncomingMessage, re
   const name = `${bucket}/${key}`;
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const end = (status: number, body: string | Buffer = ""): void => void response.writeHead(status, { connection: "close" }).end(request.method === "HEAD" ? "" : body);
+  const end = (status: number, body: string | Buffer = ""): void =>
+    void response.writeHead(status, { connection: "close" }).end(request.method === "HEAD" ? "" : body);
   if (request.method === "PUT") {
-    if (objects.has(name) && request.headers["if-none-match"] === "*") return end(412, "<Error><Code>PreconditionFailed</Code></Error>");
+    if (objects.has(name) && request.headers["if-none-match"] === "*")
+      return end(412, "<Error><Code>PreconditionFailed</Code></Error>");
     objects.set(name, Buffer.concat(chunks));
     return end(200);
   }

@@ -13,7 +13,10 @@ const CANDIDATES = [
 const path = CANDIDATES.find((candidate) => candidate !== undefined && existsSync(candidate));
 
 /** Why these tests cannot run here; false where they can. */
-export const skip: string | false = path === undefined ? "no Chromium here: install it (Debian: apt install chromium), or name one in CHROMIUM_PATH" : false;
+export const skip: string | false =
+  path === undefined
+    ? "no Chromium here: install it (Debian: apt install chromium), or name one in CHROMIUM_PATH"
+    : false;
 
 /** What a test waits for at most: machines that run tests are busy. */
 export const PATIENCE_MS = 90_000;
@@ -26,7 +29,16 @@ export function startBrowser(...flags: string[]): Promise<Browser> {
     executablePath: path ?? "",
     headless: true,
     // Without these Chromium talks to its maker's hosts; a test machine has no network, and this page needs none.
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...flags],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...flags,
+    ],
   });
 }
 
@@ -37,7 +49,12 @@ export interface Watched {
 }
 
 /** A page on `url` in its own session: nothing that another test stored. */
-export async function openPage(browser: Browser, url: string, view: { width: number; height: number } = DESK, expected: RegExp | null = null): Promise<Watched> {
+export async function openPage(
+  browser: Browser,
+  url: string,
+  view: { width: number; height: number } = DESK,
+  expected: RegExp | null = null,
+): Promise<Watched> {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const problems: string[] = [];
@@ -47,11 +64,13 @@ export async function openPage(browser: Browser, url: string, view: { width: num
   };
   page.setDefaultTimeout(PATIENCE_MS);
   page.on("console", (message) => {
-    if (message.type() === "error" || /content security policy/i.test(message.text())) tell(`console: ${message.text()} ${message.location().url ?? ""}`);
+    if (message.type() === "error" || /content security policy/i.test(message.text()))
+      tell(`console: ${message.text()} ${message.location().url ?? ""}`);
   });
   page.on("pageerror", (error) => tell(`error: ${error instanceof Error ? error.message : String(error)}`));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== origin && !request.url().startsWith("blob:")) tell(`request elsewhere: ${request.url()}`);
+    if (new URL(request.url()).origin !== origin && !request.url().startsWith("blob:"))
+      tell(`request elsewhere: ${request.url()}`);
   });
   page.on("response", (response) => {
     if (response.status() >= 400) tell(`answer: ${response.status()} ${response.url()}`);
@@ -66,31 +85,45 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** Serious and critical violations of accessibility, each with its first places. */
 export async function accessibilityOf(page: Page): Promise<string[]> {
   await page.evaluate(axe);
-  const found = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)")) as {
+  const found = (await page.evaluate(
+    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+  )) as {
     id: string;
     impact: string;
     nodes: { target: string[]; failureSummary: string }[];
   }[];
   return found
     .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target.join(" ")} (${failureSummary})`).join("; ")}`);
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes
+          .slice(0, 3)
+          .map(({ target, failureSummary }) => `${target.join(" ")} (${failureSummary})`)
+          .join("; ")}`,
+    );
 }
 
 /** How far the document reaches beyond what is seen, in pixels. */
 export async function overhangOf(page: Page): Promise<number> {
-  return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") as Promise<number>;
+  return page.evaluate(
+    "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+  ) as Promise<number>;
 }
 
 // What runs in the page is given as text here: the bench uses this file too, and is checked without the browser's types.
 
 /** Resolves once the page's text holds the words. */
 export async function untilText(page: Page, words: string | RegExp): Promise<void> {
-  const condition = typeof words === "string" ? `document.body.innerText.includes(${JSON.stringify(words)})` : `${words}.test(document.body.innerText)`;
+  const condition =
+    typeof words === "string"
+      ? `document.body.innerText.includes(${JSON.stringify(words)})`
+      : `${words}.test(document.body.innerText)`;
   await page.waitForFunction(condition, { timeout: PATIENCE_MS, polling: 100 });
 }
 
 /** Resolves once nothing on the page is a placeholder any more. */
 export async function untilLoaded(page: Page): Promise<void> {
-  const condition = "document.querySelector('main .page') !== null && document.querySelector('.skeleton, [aria-busy=true]') === null";
+  const condition =
+    "document.querySelector('main .page') !== null && document.querySelector('.skeleton, [aria-busy=true]') === null";
   await page.waitForFunction(condition, { timeout: PATIENCE_MS, polling: 100 });
 }

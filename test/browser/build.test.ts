@@ -27,7 +27,8 @@ test("everything but the frames has its content's hash in its name, and no style
   for (const frame of frames) {
     const html = assets.get(frame)?.body.toString() ?? "";
     assert.doesNotMatch(html, /<style|style=|<script>|\{\{(?!note)/);
-    for (const [, path] of html.matchAll(/(?:src|href)="(\/[^"]+)"/g)) assert.ok(assets.has(path ?? "") || path?.startsWith("/api/"), path);
+    for (const [, path] of html.matchAll(/(?:src|href)="(\/[^"]+)"/g))
+      assert.ok(assets.has(path ?? "") || path?.startsWith("/api/"), path);
   }
 });
 

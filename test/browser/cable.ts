@@ -19,7 +19,10 @@ export async function layCable(to: string): Promise<Cable> {
       return;
     }
     const upstream = connect(Number(target.port), target.hostname);
-    for (const [one, other] of [[socket, upstream], [upstream, socket]] as const) {
+    for (const [one, other] of [
+      [socket, upstream],
+      [upstream, socket],
+    ] as const) {
       sockets.add(one);
       one.pipe(other);
       one.once("close", () => {

@@ -7,7 +7,11 @@ import { openMarket, type OpenMarket } from "./market.ts";
 const place = (page: Page) => page.evaluate(() => location.pathname + location.search);
 
 async function untilPlace(page: Page, wanted: RegExp): Promise<void> {
-  await page.waitForFunction((pattern: string) => new RegExp(pattern).test(location.pathname + location.search), { timeout: PATIENCE_MS, polling: 50 }, wanted.source);
+  await page.waitForFunction(
+    (pattern: string) => new RegExp(pattern).test(location.pathname + location.search),
+    { timeout: PATIENCE_MS, polling: 50 },
+    wanted.source,
+  );
 }
 
 describe("by keyboard alone", { skip }, () => {
@@ -30,7 +34,9 @@ describe("by keyboard alone", { skip }, () => {
     await page.keyboard.type("ethereum");
     await untilText(page, /1 of \d+ coins/);
     await page.keyboard.press("ArrowDown");
-    await page.waitForFunction(() => document.activeElement?.matches("tr[data-id='ethereum']:focus-visible") === true, { timeout: PATIENCE_MS });
+    await page.waitForFunction(() => document.activeElement?.matches("tr[data-id='ethereum']:focus-visible") === true, {
+      timeout: PATIENCE_MS,
+    });
     await page.keyboard.press("Enter");
     await untilPlace(page, /^\/coins\/ethereum$/);
     await untilText(page, "Ethereum");
@@ -42,10 +48,17 @@ describe("by keyboard alone", { skip }, () => {
     const { page } = await openPage(browser, market.url);
     await untilText(page, /BTC\s+Bitcoin/);
     await page.focus(".coins tr[data-row='0']");
-    const marked = () => page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["row"] ?? null, { timeout: PATIENCE_MS }).then((handle) => handle.jsonValue());
+    const marked = () =>
+      page
+        .waitForFunction(() => (document.activeElement as HTMLElement).dataset["row"] ?? null, { timeout: PATIENCE_MS })
+        .then((handle) => handle.jsonValue());
     const press = async (key: "ArrowDown" | "ArrowUp" | "End" | "Home", row: string) => {
       await page.keyboard.press(key);
-      await page.waitForFunction((wanted: string) => (document.activeElement as HTMLElement).dataset["row"] === wanted, { timeout: PATIENCE_MS, polling: 50 }, row);
+      await page.waitForFunction(
+        (wanted: string) => (document.activeElement as HTMLElement).dataset["row"] === wanted,
+        { timeout: PATIENCE_MS, polling: 50 },
+        row,
+      );
     };
     assert.equal(await marked(), "0");
     const last = String((await page.$$(".coins tr[data-row]")).length - 1);
@@ -65,7 +78,15 @@ describe("by keyboard alone", { skip }, () => {
   test("g and a letter turn to a page; ? tells of the keys; Escape closes", async () => {
     const { page, problems } = await openPage(browser, market.url);
     await untilText(page, "streaming");
-    for (const [key, path] of [["l", "/lake"], ["o", "/log"], ["q", "/quality"], ["a", "/alerts"], ["s", "/sql"], ["r", "/api/reference"], ["m", "/"]] as const) {
+    for (const [key, path] of [
+      ["l", "/lake"],
+      ["o", "/log"],
+      ["q", "/quality"],
+      ["a", "/alerts"],
+      ["s", "/sql"],
+      ["r", "/api/reference"],
+      ["m", "/"],
+    ] as const) {
       await page.keyboard.press("g");
       await page.keyboard.press(key);
       await untilPlace(page, new RegExp(`^${path}$`));
@@ -89,7 +110,11 @@ describe("by keyboard alone", { skip }, () => {
     await page.keyboard.press("ArrowLeft");
     const newest = await legend();
     await page.keyboard.press("ArrowLeft");
-    await page.waitForFunction((text: string) => document.querySelector<HTMLElement>(".legend")?.innerText !== text, { timeout: PATIENCE_MS, polling: 50 }, newest);
+    await page.waitForFunction(
+      (text: string) => document.querySelector<HTMLElement>(".legend")?.innerText !== text,
+      { timeout: PATIENCE_MS, polling: 50 },
+      newest,
+    );
     await page.focus(".travel input[type=range]");
     await page.keyboard.press("ArrowLeft");
     await untilText(page, "TIME TRAVEL");
@@ -98,9 +123,14 @@ describe("by keyboard alone", { skip }, () => {
     await untilLoaded(page);
     const then = await page.$eval(".chart", (chart) => chart.getAttribute("aria-label") ?? "");
     assert.match(then, /candles of 1m from/);
-    await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Back to now")?.focus());
+    await page.evaluate(() =>
+      [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Back to now")?.focus(),
+    );
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => !document.body.innerText.includes("TIME TRAVEL"), { timeout: PATIENCE_MS, polling: 50 });
+    await page.waitForFunction(() => !document.body.innerText.includes("TIME TRAVEL"), {
+      timeout: PATIENCE_MS,
+      polling: 50,
+    });
     assert.deepEqual(problems, []);
     await page.browserContext().close();
   });

@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "puppeteer-core";
 import { startRunning } from "../serve/running.ts";
-import { accessibilityOf, openPage, overhangOf, PATIENCE_MS, PHONE, skip, startBrowser, untilLoaded, untilText } from "./browser.ts";
+import {
+  accessibilityOf,
+  openPage,
+  overhangOf,
+  PATIENCE_MS,
+  PHONE,
+  skip,
+  startBrowser,
+  untilLoaded,
+  untilText,
+} from "./browser.ts";
 import { layCable } from "./cable.ts";
 import { openMarket, type OpenMarket } from "./market.ts";
 
@@ -11,7 +21,12 @@ const BITCOIN = ".coins tr[data-id='bitcoin'] .col-price";
 /** Resolves to the new text of Bitcoin's price once it is another. */
 async function untilPriceMoves(page: Page): Promise<void> {
   const shown = await page.$eval(BITCOIN, (cell) => cell.textContent);
-  await page.waitForFunction((selector: string, text: string | null) => document.querySelector(selector)?.textContent !== text, { timeout: PATIENCE_MS, polling: 50 }, BITCOIN, shown);
+  await page.waitForFunction(
+    (selector: string, text: string | null) => document.querySelector(selector)?.textContent !== text,
+    { timeout: PATIENCE_MS, polling: 50 },
+    BITCOIN,
+    shown,
+  );
 }
 
 /** `data-id` of the rows, in their order. */
@@ -32,7 +47,15 @@ const START_MS = Date.parse("2026-03-14T00:00:00Z");
 function minutes(count: number): object[] {
   return Array.from({ length: count }, (_, index) => {
     const close = String(100 + index);
-    return { time: new Date(START_MS + index * STEP_MS).toISOString(), open: close, high: close, low: close, close, volume: null, price_updates: 1 };
+    return {
+      time: new Date(START_MS + index * STEP_MS).toISOString(),
+      open: close,
+      high: close,
+      low: close,
+      close,
+      volume: null,
+      price_updates: 1,
+    };
   });
 }
 
@@ -54,7 +77,9 @@ describe("a page that lives", { skip }, () => {
     await page.evaluate(() => {
       const shifts: number[] = [];
       Object.assign(window, { shifts });
-      new PerformanceObserver((list) => shifts.push(...list.getEntries().map((entry) => (entry as unknown as { value: number }).value))).observe({ type: "layout-shift", buffered: true });
+      new PerformanceObserver((list) =>
+        shifts.push(...list.getEntries().map((entry) => (entry as unknown as { value: number }).value)),
+      ).observe({ type: "layout-shift", buffered: true });
     });
     await untilText(page, /BTC\s+Bitcoin/);
     await untilLoaded(page);
@@ -62,7 +87,9 @@ describe("a page that lives", { skip }, () => {
     await untilPriceMoves(page);
     assert.match((await page.$eval(BITCOIN, (cell) => cell.className)) ?? "", /flash-(?:up|down)-[01]/);
     assert.deepEqual(await orderOf(page), order);
-    const shifted = await page.evaluate(() => (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0));
+    const shifted = await page.evaluate(() =>
+      (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
+    );
     assert.ok(shifted < 0.02, `the page shifted by ${shifted} while it loaded and lived`);
     assert.deepEqual(problems, []);
     await page.browserContext().close();
@@ -71,7 +98,10 @@ describe("a page that lives", { skip }, () => {
   test("without the event stream prices still come, and the page says how", async () => {
     const { page } = await openPage(browser, `${market.url}/about`);
     await page.setRequestInterception(true);
-    page.on("request", (request) => void (request.url().includes("/api/events") ? request.abort() : request.continue()));
+    page.on(
+      "request",
+      (request) => void (request.url().includes("/api/events") ? request.abort() : request.continue()),
+    );
     await page.goto(market.url, { waitUntil: "domcontentloaded" });
     await untilText(page, /stream cut, polling instead; reconnecting in \d+ s/);
     await untilText(page, /BTC\s+Bitcoin/);
@@ -97,7 +127,10 @@ describe("a page that lives", { skip }, () => {
     assert.ok((await page.$(BITCOIN)) !== null, "the table is gone");
     cable.plug();
     await untilText(page, "streaming");
-    await page.waitForFunction(() => !/Coinlake does not answer|figures as of/.test(document.body.innerText), { timeout: PATIENCE_MS, polling: 100 });
+    await page.waitForFunction(() => !/Coinlake does not answer|figures as of/.test(document.body.innerText), {
+      timeout: PATIENCE_MS,
+      polling: 100,
+    });
     assert.match(asked.at(-1) ?? "", /last_event_id=[\w-]+/);
   });
 
@@ -121,7 +154,9 @@ describe("a page that lives", { skip }, () => {
     const last = others.at(-1);
     assert.ok(last !== undefined);
     await untilPriceMoves(last);
-    const resumed = Promise.race(others.map((page) => page.waitForRequest((request) => request.url().includes("/api/events"))));
+    const resumed = Promise.race(
+      others.map((page) => page.waitForRequest((request) => request.url().includes("/api/events"))),
+    );
     await first.close();
     assert.match((await resumed).url(), /last_event_id=[\w-]+/);
     await untilPriceMoves(last);
@@ -157,8 +192,13 @@ describe("a page that lives", { skip }, () => {
     cable.plug(other.url);
     await untilText(page, /updates to this page were missed/);
     await untilText(page, "streaming");
-    await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click());
-    await page.waitForFunction(() => !document.body.innerText.includes("were missed"), { timeout: PATIENCE_MS, polling: 100 });
+    await page.evaluate(() =>
+      [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click(),
+    );
+    await page.waitForFunction(() => !document.body.innerText.includes("were missed"), {
+      timeout: PATIENCE_MS,
+      polling: 100,
+    });
   });
 
   test("after a cut the chart has the candles of that time, and what changed before it", async (t) => {
@@ -171,18 +211,35 @@ describe("a page that lives", { skip }, () => {
       if (!url.pathname.endsWith("/candles")) return void request.continue();
       // What the API does with `from` and `limit`.
       const from_ms = Date.parse(url.searchParams.get("from") ?? "1970-01-01T00:00:00Z");
-      const items = known.filter((candle) => Date.parse((candle as { time: string }).time) >= from_ms).slice(-Number(url.searchParams.get("limit")));
+      const items = known
+        .filter((candle) => Date.parse((candle as { time: string }).time) >= from_ms)
+        .slice(-Number(url.searchParams.get("limit")));
       const body = JSON.stringify({ interval: "1m", at: null, snapshots: [], items, next: null });
       void request.respond({ status: 200, contentType: "application/json", body });
     });
     // Without events nothing but the lake's answers moves the chart.
-    await page.evaluateOnNewDocument(() => Object.assign(window, { EventSource: class extends EventTarget { close(): void {} } }));
+    await page.evaluateOnNewDocument(() =>
+      Object.assign(window, {
+        EventSource: class extends EventTarget {
+          close(): void {}
+        },
+      }),
+    );
     await page.goto(`${market.url}/coins/bitcoin?interval=1m`, { waitUntil: "domcontentloaded" });
     const label = () => page.$eval(".chart", (chart) => chart.getAttribute("aria-label") ?? "");
-    await page.waitForFunction(() => document.querySelector(".chart")?.getAttribute("aria-label")?.includes("30 candles"), { timeout: PATIENCE_MS });
+    await page.waitForFunction(
+      () => document.querySelector(".chart")?.getAttribute("aria-label")?.includes("30 candles"),
+      { timeout: PATIENCE_MS },
+    );
     known = minutes(75);
-    await page.waitForFunction(() => document.querySelector(".chart")?.getAttribute("aria-label")?.includes("75 candles"), { timeout: PATIENCE_MS, polling: 250 });
-    assert.match(await label(), /75 candles of 1m from 2026-03-14 00:00:00 to 2026-03-14 01:14:00 UTC; low 100, high 174, last 174/);
+    await page.waitForFunction(
+      () => document.querySelector(".chart")?.getAttribute("aria-label")?.includes("75 candles"),
+      { timeout: PATIENCE_MS, polling: 250 },
+    );
+    assert.match(
+      await label(),
+      /75 candles of 1m from 2026-03-14 00:00:00 to 2026-03-14 01:14:00 UTC; low 100, high 174, last 174/,
+    );
   });
 
   test("what is laid over the chart is seen, and so is its focus", async (t) => {
@@ -215,8 +272,11 @@ describe("a page that lives", { skip }, () => {
     page.on("request", (request) => {
       if (!request.url().includes("/api/coins?")) return void request.continue();
       void (async () => {
-        const list = (await (await fetch(request.url())).json()) as { items: { change_1h_percent: number; change_24h_percent: number }[] };
-        for (const [index, coin] of list.items.entries()) coin.change_1h_percent = coin.change_24h_percent = sizes[index % sizes.length] ?? 0;
+        const list = (await (await fetch(request.url())).json()) as {
+          items: { change_1h_percent: number; change_24h_percent: number }[];
+        };
+        for (const [index, coin] of list.items.entries())
+          coin.change_1h_percent = coin.change_24h_percent = sizes[index % sizes.length] ?? 0;
         await request.respond({ status: 200, contentType: "application/json", body: JSON.stringify(list) });
       })();
     });
@@ -228,10 +288,17 @@ describe("a page that lives", { skip }, () => {
         const cells = await page.$$eval(`.coins td.${column}`, (found) =>
           found.map((cell) => {
             const figure = cell.querySelector(".change")?.getBoundingClientRect();
-            return { text: cell.textContent, left: (figure?.left ?? 0) - cell.getBoundingClientRect().left, right: Math.round(figure?.right ?? 0) };
+            return {
+              text: cell.textContent,
+              left: (figure?.left ?? 0) - cell.getBoundingClientRect().left,
+              right: Math.round(figure?.right ?? 0),
+            };
           }),
         );
-        assert.ok(cells.some(({ text }) => text?.includes("−12,346 %")), JSON.stringify(cells));
+        assert.ok(
+          cells.some(({ text }) => text?.includes("−12,346 %")),
+          JSON.stringify(cells),
+        );
         assert.equal(new Set(cells.map(({ right }) => right)).size, 1, JSON.stringify(cells));
         for (const { text, left } of cells) assert.ok(left >= 0, `${text} overlaps the column before it`);
       }
@@ -245,19 +312,34 @@ describe("a page that lives", { skip }, () => {
     await untilText(page, /BTC\s+Bitcoin/);
     await untilLoaded(page);
     // In one task: no tick comes in between.
-    const shown = await page.evaluate(() => [".tile .change", ".coins tr[data-id='bitcoin'] .col-hour .change"].map((selector) => document.querySelector(selector)?.textContent));
+    const shown = await page.evaluate(() =>
+      [".tile .change", ".coins tr[data-id='bitcoin'] .col-hour .change"].map(
+        (selector) => document.querySelector(selector)?.textContent,
+      ),
+    );
     assert.equal(shown[0], shown[1]);
     assert.match(shown[0] ?? "", /%/);
   });
 
   test("a rule is made of a level and a coin as people write them, and of a channel from the list", async (t) => {
-    await market.running.alerts.createSink({ id: "on-call", kind: "slack", url: "https://hooks.example.org/services/x" });
+    await market.running.alerts.createSink({
+      id: "on-call",
+      kind: "slack",
+      url: "https://hooks.example.org/services/x",
+    });
     const { page } = await openPage(browser, `${market.url}/alerts`, PHONE, /400/);
     t.after(() => page.browserContext().close());
-    const press = (name: string) => page.evaluate((text: string) => [...document.querySelectorAll("button")].find(({ textContent }) => textContent?.trim() === text)?.click(), name);
+    const press = (name: string) =>
+      page.evaluate(
+        (text: string) =>
+          [...document.querySelectorAll("button")].find(({ textContent }) => textContent?.trim() === text)?.click(),
+        name,
+      );
     const field = async (label: string): Promise<void> => {
       const found = await page.evaluate((text: string) => {
-        const one = [...document.querySelectorAll<HTMLLabelElement>(".rule-form label")].find(({ innerText }) => innerText.trim() === text);
+        const one = [...document.querySelectorAll<HTMLLabelElement>(".rule-form label")].find(
+          ({ innerText }) => innerText.trim() === text,
+        );
         const control = one?.control ?? one?.querySelector("input, select");
         (control as HTMLElement | null)?.focus();
         return control != null;
@@ -270,14 +352,20 @@ describe("a page that lives", { skip }, () => {
     await field("Name");
     await page.keyboard.type("Bitcoin high");
     await page.evaluate(() => {
-      const kind = [...document.querySelectorAll("select")].find((select) => [...select.options].some(({ value }) => value === "crosses"));
+      const kind = [...document.querySelectorAll("select")].find((select) =>
+        [...select.options].some(({ value }) => value === "crosses"),
+      );
       if (kind === undefined) return;
       kind.value = "crosses";
       kind.dispatchEvent(new Event("change", { bubbles: true }));
     });
     await field("Level, USD");
     await page.keyboard.type("1,5");
-    assert.equal(await page.$eval(".rule-form", (form) => (form as HTMLFormElement).checkValidity()), false, "1,5 may be one and a half or fifteen");
+    assert.equal(
+      await page.$eval(".rule-form", (form) => (form as HTMLFormElement).checkValidity()),
+      false,
+      "1,5 may be one and a half or fifteen",
+    );
     await page.keyboard.press("Backspace");
     await page.keyboard.press("Backspace");
     await page.keyboard.press("Backspace");
@@ -293,12 +381,18 @@ describe("a page that lives", { skip }, () => {
     assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
     await press("Create rule");
     await untilText(page, /Bitcoin price rises above 100,000 USD; notifies: this page, on-call/);
-    const rules = await market.running.json<{ items: { name: string; subjects: unknown; condition: { level?: string } }[] }>("/api/rules");
+    const rules = await market.running.json<{
+      items: { name: string; subjects: unknown; condition: { level?: string } }[];
+    }>("/api/rules");
     const made = rules.items.find(({ name }) => name === "Bitcoin high");
     assert.deepEqual([made?.subjects, made?.condition.level], [["bitcoin"], "100000"]);
   });
 
-  for (const path of ["/coins/bitcoin?at=nonsense", "/sql?at=nonsense", "/coins/bitcoin?at=%2B275760-09-13T00:00:00Z"]) {
+  for (const path of [
+    "/coins/bitcoin?at=nonsense",
+    "/sql?at=nonsense",
+    "/coins/bitcoin?at=%2B275760-09-13T00:00:00Z",
+  ]) {
     test(`${path} names the invalid time and shows the current state`, async (t) => {
       const { page, problems } = await openPage(browser, `${market.url}${path}`);
       t.after(() => page.browserContext().close());

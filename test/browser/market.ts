@@ -43,13 +43,24 @@ async function fill(lakes: Lakes, options: Partial<MarketOptions>): Promise<Open
   const lake = await lakes.fresh();
   const steps = Math.floor(history_ms / interval_ms);
   const start_us = systemClock.now_us() - steps * interval_ms * 1000;
-  const market: Partial<SimulatedOptions> = { coins, interval_ms, dirt_rate: 0.05, start_us: Math.floor(start_us / 1000) * 1000 };
+  const market: Partial<SimulatedOptions> = {
+    coins,
+    interval_ms,
+    dirt_rate: 0.05,
+    start_us: Math.floor(start_us / 1000) * 1000,
+  };
   for (let commit = 1; commit <= commits; commit += 1) {
-    await produce(lake, { ...market, speed: "max", until_step: Math.floor((steps * commit) / commits) }, AbortSignal.timeout(600_000));
+    await produce(
+      lake,
+      { ...market, speed: "max", until_step: Math.floor((steps * commit) / commits) },
+      AbortSignal.timeout(600_000),
+    );
     await lake.ingest();
     await lake.catchUp();
   }
-  const tests = is_tested ? { ran_at_us: systemClock.now_us(), result: await lake.dbt("test", "--no-write-json") } : null;
+  const tests = is_tested
+    ? { ran_at_us: systemClock.now_us(), result: await lake.dbt("test", "--no-write-json") }
+    : null;
   const running = await startRunning(lake);
   running.tests = tests;
   running.sources = [{ ...SIMULATED_SOURCE, heard_at_us: systemClock.now_us() }];
@@ -76,7 +87,9 @@ function serve(lakes: Lakes, lake: TestLake, running: Running, market: Partial<S
     goLive() {
       const appended = () => {
         const heard_at_us = systemClock.now_us();
-        running.sources = running.sources.map((source) => (source.source === SIMULATED_SOURCE.source ? { ...source, heard_at_us } : source));
+        running.sources = running.sources.map((source) =>
+          source.source === SIMULATED_SOURCE.source ? { ...source, heard_at_us } : source,
+        );
       };
       producing = produce(lake, { ...market, speed: 1 }, stopping.signal, appended);
     },
@@ -90,6 +103,19 @@ function serve(lakes: Lakes, lake: TestLake, running: Running, market: Partial<S
 }
 
 /** Has a simulated market fill the lake's log, until its last step or until told to stop. */
-export async function produce(lake: TestLake, options: Partial<SimulatedOptions>, signal: AbortSignal, appended = () => {}): Promise<void> {
-  await runProducer({ producer: simulated(options), log: lake.open.log, topic: TOPIC, clock: systemClock, signal, report: () => {}, appended });
+export async function produce(
+  lake: TestLake,
+  options: Partial<SimulatedOptions>,
+  signal: AbortSignal,
+  appended = () => {},
+): Promise<void> {
+  await runProducer({
+    producer: simulated(options),
+    log: lake.open.log,
+    topic: TOPIC,
+    clock: systemClock,
+    signal,
+    report: () => {},
+    appended,
+  });
 }

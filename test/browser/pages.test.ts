@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser } from "puppeteer-core";
 import { systemClock } from "../../src/clock.ts";
-import { accessibilityOf, DESK, openPage, overhangOf, PHONE, skip, startBrowser, untilLoaded, untilText } from "./browser.ts";
+import {
+  accessibilityOf,
+  DESK,
+  openPage,
+  overhangOf,
+  PHONE,
+  skip,
+  startBrowser,
+  untilLoaded,
+  untilText,
+} from "./browser.ts";
 import { openEmpty, openMarket, type OpenMarket } from "./market.ts";
 
 interface PageCase {
@@ -16,7 +26,11 @@ const PAGES: PageCase[] = [
   { path: "/", full: /BTC\s+Bitcoin/, empty: /No coin yet/ },
   { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /Unknown coin/ },
   { path: "/alerts", full: /Any coin down more than 5/, empty: /All quiet/ },
-  { path: "/lake", full: /files and [^]* on disk for [^]*fact_crypto_ticks[^]*Time travel/, empty: /No table has been maintained yet\s+Compaction starts after \d+ commits of a table/ },
+  {
+    path: "/lake",
+    full: /files and [^]* on disk for [^]*fact_crypto_ticks[^]*Time travel/,
+    empty: /No table has been maintained yet\s+Compaction starts after \d+ commits of a table/,
+  },
   { path: "/log", full: /crypto\.prices\.raw/, empty: /No message here yet/ },
   { path: "/quality", full: /Quarantine/, empty: /Nothing checked yet[^]*Not run: no tables yet/ },
   { path: "/sql", full: /fact_crypto_ticks/, empty: /Run a query to see results/ },
@@ -69,8 +83,28 @@ describe("pages in a browser", { skip }, () => {
     test("a dead source is named on every page, with how long it has been silent", async () => {
       const alive = market.running.sources;
       const heard_at_us = systemClock.now_us() - 125_000_000;
-      const gaps = [{ product: "ETH-USD", first_id: 100, last_id: 102, found_at_us: heard_at_us, state: "lost" as const, reason: "the source does not give them any more" }];
-      market.running.sources = [{ source: "kraken", state: "failed", message: "The connection was refused.", heard_at_us, silent_after_ms: 30_000, reconnects: 4, missed: { open: 0, filled: 12, lost: 3 }, gaps }];
+      const gaps = [
+        {
+          product: "ETH-USD",
+          first_id: 100,
+          last_id: 102,
+          found_at_us: heard_at_us,
+          state: "lost" as const,
+          reason: "the source does not give them any more",
+        },
+      ];
+      market.running.sources = [
+        {
+          source: "kraken",
+          state: "failed",
+          message: "The connection was refused.",
+          heard_at_us,
+          silent_after_ms: 30_000,
+          reconnects: 4,
+          missed: { open: 0, filled: 12, lost: 3 },
+          gaps,
+        },
+      ];
       for (const { path, full } of PAGES) {
         const { page, problems } = await openPage(browser, `${market.url}${path}`);
         await untilText(page, full);
@@ -107,7 +141,12 @@ describe("pages in a browser", { skip }, () => {
 
     for (const { path, empty } of PAGES) {
       test(`${path} says what will appear`, async () => {
-        const { page, problems } = await openPage(browser, `${market.url}${path}`, PHONE, path.startsWith("/coins") ? EXPECTED_OF_EMPTY : null);
+        const { page, problems } = await openPage(
+          browser,
+          `${market.url}${path}`,
+          PHONE,
+          path.startsWith("/coins") ? EXPECTED_OF_EMPTY : null,
+        );
         await untilText(page, empty);
         assert.deepEqual(await accessibilityOf(page), []);
         assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");

@@ -17,7 +17,16 @@ const SHOTS = [
 
 if (skip !== false) throw new Error(skip);
 const [address] = process.argv.slice(2);
-const market = address === undefined ? await openMarket({ coins: 50, interval_ms: 30_000, history_ms: DAY_MS + 2 * 3_600_000, commits: 10, is_tested: false }) : null;
+const market =
+  address === undefined
+    ? await openMarket({
+        coins: 50,
+        interval_ms: 30_000,
+        history_ms: DAY_MS + 2 * 3_600_000,
+        commits: 10,
+        is_tested: false,
+      })
+    : null;
 market?.goLive();
 // Emulated, the pixels of canvases would stay those of the machine's screen.
 const browser = await startBrowser("--force-device-scale-factor=2");

@@ -4,15 +4,30 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "puppeteer-core";
-import { accessibilityOf, openPage, overhangOf, PATIENCE_MS, PHONE, skip, startBrowser, untilText, type Watched } from "./browser.ts";
+import {
+  accessibilityOf,
+  openPage,
+  overhangOf,
+  PATIENCE_MS,
+  PHONE,
+  skip,
+  startBrowser,
+  untilText,
+  type Watched,
+} from "./browser.ts";
 import { openMarket, type OpenMarket } from "./market.ts";
 
 /** Refused SQL is answered with 4xx, which the browser's console repeats. */
 const REFUSED = /40[0-9]|42[0-9]/;
 
 async function write(page: Page, sql: string): Promise<void> {
-  await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-content") != null, { timeout: PATIENCE_MS });
-  await page.evaluate(() => document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(".cm-content")?.focus());
+  await page.waitForFunction(
+    () => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-content") != null,
+    { timeout: PATIENCE_MS },
+  );
+  await page.evaluate(() =>
+    document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(".cm-content")?.focus(),
+  );
   await page.keyboard.down("Control");
   await page.keyboard.press("a");
   await page.keyboard.up("Control");
@@ -27,7 +42,12 @@ async function run(page: Page, sql: string): Promise<void> {
   await page.keyboard.up("Control");
 }
 
-const inEditor = (page: Page, selector: string) => page.evaluate((wanted: string) => document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(wanted)?.innerText ?? null, selector);
+const inEditor = (page: Page, selector: string) =>
+  page.evaluate(
+    (wanted: string) =>
+      document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(wanted)?.innerText ?? null,
+    selector,
+  );
 
 describe("the SQL page", { skip }, () => {
   let browser: Browser;
@@ -41,11 +61,15 @@ describe("the SQL page", { skip }, () => {
     await browser.close();
   });
 
-  const open = (expected: RegExp | null = null, query = ""): Promise<Watched> => openPage(browser, `${market.url}/sql${query}`, undefined, expected);
+  const open = (expected: RegExp | null = null, query = ""): Promise<Watched> =>
+    openPage(browser, `${market.url}/sql${query}`, undefined, expected);
 
   test("runs what is written, names what was read, and breaks no rule of the policy", async () => {
     const { page, problems } = await open();
-    await run(page, "select crypto_id, price_usd, price_at from live.fact_crypto_ticks where crypto_id = 'bitcoin' order by price_at desc limit 20");
+    await run(
+      page,
+      "select crypto_id, price_usd, price_at from live.fact_crypto_ticks where crypto_id = 'bitcoin' order by price_at desc limit 20",
+    );
     await untilText(page, /20 rows in .* · reads 1 table · [1-9]\d* of \d+\+? files read, [\d,]+\+? rows skipped/);
     assert.equal((await page.$$(".result-body .result-row")).length, 20);
     assert.deepEqual(await accessibilityOf(page), []);
@@ -59,7 +83,10 @@ describe("the SQL page", { skip }, () => {
     const { page } = await open(REFUSED);
     await run(page, "select crypto_id\nfrom gold.fact_crypto_ticks\nwhere no_such_column = 1");
     await untilText(page, "The query has an error.");
-    await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-error-note") != null, { timeout: PATIENCE_MS });
+    await page.waitForFunction(
+      () => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-error-note") != null,
+      { timeout: PATIENCE_MS },
+    );
     assert.equal(await inEditor(page, ".cm-error"), "no_such_column");
     assert.match((await inEditor(page, ".cm-error-note")) ?? "", /no_such_column/);
     await page.browserContext().close();
@@ -71,16 +98,24 @@ describe("the SQL page", { skip }, () => {
     await untilText(page, /100,000 rows in/);
     assert.ok((await page.$$(".result-row")).length < 100);
     await page.$eval(".result-grid", (grid) => grid.scrollTo(0, grid.scrollHeight));
-    await page.waitForFunction(() => document.querySelector(".result-body .result-row:last-child .row-number")?.textContent?.trim() === "100000", { timeout: PATIENCE_MS });
+    await page.waitForFunction(
+      () => document.querySelector(".result-body .result-row:last-child .row-number")?.textContent?.trim() === "100000",
+      { timeout: PATIENCE_MS },
+    );
     assert.ok((await page.$$(".result-row")).length < 100);
     await page.browserContext().close();
   });
 
   test("an endless query is cancelled, and the next one runs", async () => {
     const { page } = await open(REFUSED);
-    await run(page, "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) from n");
+    await run(
+      page,
+      "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) from n",
+    );
     await untilText(page, /running …/);
-    await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Cancel")?.click());
+    await page.evaluate(() =>
+      [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Cancel")?.click(),
+    );
     await untilText(page, "Cancelled.");
     await run(page, "select 42 as answer");
     await untilText(page, /1 row in/);
@@ -91,14 +126,32 @@ describe("the SQL page", { skip }, () => {
     const folder = mkdtempSync(join(tmpdir(), "coinlake-export-"));
     const { page, problems } = await open();
     const session = await browser.target().createCDPSession();
-    await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder, browserContextId: page.browserContext().id ?? "" });
-    await run(page, "select minute_at, price from live.crypto_prices_clean where crypto_id = 'bitcoin' order by minute_at limit 60");
+    await session.send("Browser.setDownloadBehavior", {
+      behavior: "allow",
+      downloadPath: folder,
+      browserContextId: page.browserContext().id ?? "",
+    });
+    await run(
+      page,
+      "select minute_at, price from live.crypto_prices_clean where crypto_id = 'bitcoin' order by minute_at limit 60",
+    );
     await untilText(page, /60 rows in/);
-    const press = (name: string) => page.evaluate((text: string) => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === text)?.click(), name);
+    const press = (name: string) =>
+      page.evaluate(
+        (text: string) =>
+          [...document.querySelectorAll("button")].find(({ textContent }) => textContent === text)?.click(),
+        name,
+      );
     await press("chart");
     await page.waitForSelector(".lines canvas");
-    assert.match(await page.$eval(".lines", (chart) => chart.getAttribute("aria-label") ?? ""), /price over time.*60 points/);
-    for (const [name, begins] of [["CSV", "minute_at,price"], ["Parquet", "PAR1"]] as const) {
+    assert.match(
+      await page.$eval(".lines", (chart) => chart.getAttribute("aria-label") ?? ""),
+      /price over time.*60 points/,
+    );
+    for (const [name, begins] of [
+      ["CSV", "minute_at,price"],
+      ["Parquet", "PAR1"],
+    ] as const) {
       await press(name);
       const extension = `.${name.toLowerCase()}`;
       const deadline = AbortSignal.timeout(PATIENCE_MS);
@@ -119,13 +172,24 @@ describe("the SQL page", { skip }, () => {
     const { page } = await open();
     await run(page, "select 1 as kept");
     await untilText(page, /1 row in/);
-    const press = (name: string) => page.evaluate((text: string) => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === text)?.click(), name);
+    const press = (name: string) =>
+      page.evaluate(
+        (text: string) =>
+          [...document.querySelectorAll("button")].find(({ textContent }) => textContent === text)?.click(),
+        name,
+      );
     await press("Save");
     await page.waitForSelector(".save-as input:focus");
     await page.keyboard.type("mine");
     await page.keyboard.press("Enter");
     await page.goto(`${market.url}/sql?question=1`, { waitUntil: "domcontentloaded" });
-    await page.waitForFunction(() => /Bitcoin now/.test(document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(".cm-content")?.innerText ?? ""), { timeout: PATIENCE_MS });
+    await page.waitForFunction(
+      () =>
+        /Bitcoin now/.test(
+          document.querySelector(".editor")?.shadowRoot?.querySelector<HTMLElement>(".cm-content")?.innerText ?? "",
+        ),
+      { timeout: PATIENCE_MS },
+    );
     await press("saved");
     await untilText(page, "mine");
     await press("history");
@@ -135,7 +199,9 @@ describe("the SQL page", { skip }, () => {
 
   test("time travel reads the tables as they stood", async () => {
     const count = "select count(*) as n from gold.fact_crypto_ticks";
-    const first = await market.running.json<{ items: { committed_at: string }[] }>("/api/tables/gold.fact_crypto_ticks/snapshots");
+    const first = await market.running.json<{ items: { committed_at: string }[] }>(
+      "/api/tables/gold.fact_crypto_ticks/snapshots",
+    );
     const oldest = first.items.at(-1)?.committed_at ?? "";
     const { page } = await open(null, `?${new URLSearchParams({ at: oldest, sql: count }).toString()}`);
     const shown = async () => {

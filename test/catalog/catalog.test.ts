@@ -11,7 +11,8 @@ import { pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { appendChange as appendChangeIn, openLake, PRICE_SCHEMA, PRICES, type Lake } from "./lake.ts";
 
-const filesOf = (location: string, folder = "metadata") => readdir(pathOfLocation(`${location}/${folder}`)).then((names) => names.sort());
+const filesOf = (location: string, folder = "metadata") =>
+  readdir(pathOfLocation(`${location}/${folder}`)).then((names) => names.sort());
 const setProperty = (identifier: TableIdentifier, name: string, value: string) => ({
   identifier,
   requirements: [],
@@ -28,8 +29,10 @@ async function newTable(properties: Record<string, string> = {}): Promise<TableI
   return identifier;
 }
 const folderOf = ({ name }: TableIdentifier) => `${lake.warehouse}/bronze/${name}`;
-const appendChange = (identifier: TableIdentifier, ...numbers: [id: Long, sequence_number: number, parent_id: Long | null]) =>
-  appendChangeIn(folderOf(identifier), identifier, ...numbers);
+const appendChange = (
+  identifier: TableIdentifier,
+  ...numbers: [id: Long, sequence_number: number, parent_id: Long | null]
+) => appendChangeIn(folderOf(identifier), identifier, ...numbers);
 before(async () => {
   lake = await openLake();
   await lake.catalog.createNamespace(["bronze"]);
@@ -38,7 +41,11 @@ after(() => lake.close());
 
 describe("creating tables", () => {
   test("a table has its metadata on disk and folders to write into", async () => {
-    const { metadata, metadata_location } = await lake.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, properties: { a: "1" } });
+    const { metadata, metadata_location } = await lake.catalog.createTable({
+      identifier: PRICES,
+      schema: PRICE_SCHEMA,
+      properties: { a: "1" },
+    });
     assert.match(metadata_location, /\/metadata\/00000-[0-9a-f-]{36}\.metadata\.json$/);
     assert.ok(metadata.location.startsWith(`${lake.warehouse}/bronze/prices-`));
     assert.deepEqual(await filesOf(metadata.location, "data"), []);
@@ -48,8 +55,14 @@ describe("creating tables", () => {
   test("the same name twice, a namespace that is not there, and a nameless table are refused", async () => {
     const identifier = await newTable();
     await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), { code: "TABLE_EXISTS" });
-    await assert.rejects(lake.catalog.createTable({ identifier: { namespace: ["no"], name: "t" }, schema: PRICE_SCHEMA }), { code: "NO_SUCH_NAMESPACE" });
-    await assert.rejects(lake.catalog.createTable({ identifier: { namespace: ["bronze"], name: "" }, schema: PRICE_SCHEMA }), { code: "BAD_REQUEST" });
+    await assert.rejects(
+      lake.catalog.createTable({ identifier: { namespace: ["no"], name: "t" }, schema: PRICE_SCHEMA }),
+      { code: "NO_SUCH_NAMESPACE" },
+    );
+    await assert.rejects(
+      lake.catalog.createTable({ identifier: { namespace: ["bronze"], name: "" }, schema: PRICE_SCHEMA }),
+      { code: "BAD_REQUEST" },
+    );
   });
 
   test("of two that create one table at the same time one wins, and the loser leaves no file", async () => {
@@ -58,7 +71,8 @@ describe("creating tables", () => {
     const create = () => lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location });
     const outcomes = await Promise.allSettled([create(), create(), create()]);
     assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ["fulfilled", "rejected", "rejected"]);
-    for (const outcome of outcomes) if (outcome.status === "rejected") assert.equal(outcome.reason.code, "TABLE_EXISTS");
+    for (const outcome of outcomes)
+      if (outcome.status === "rejected") assert.equal(outcome.reason.code, "TABLE_EXISTS");
     assert.equal((await filesOf(location)).length, 1);
   });
 
@@ -88,7 +102,10 @@ describe("creating tables", () => {
 
   test("a namespace with a location of its own places its tables there", async () => {
     await lake.catalog.createNamespace(["placed"], { location: `${lake.warehouse}/elsewhere/` });
-    const { metadata } = await lake.catalog.createTable({ identifier: { namespace: ["placed"], name: "días & noches" }, schema: PRICE_SCHEMA });
+    const { metadata } = await lake.catalog.createTable({
+      identifier: { namespace: ["placed"], name: "días & noches" },
+      schema: PRICE_SCHEMA,
+    });
     assert.match(metadata.location, /\/elsewhere\/d_as___noches-[0-9a-f]{8}$/);
   });
 });
@@ -99,7 +116,10 @@ describe("committing", () => {
     const before_commit = await lake.catalog.loadTable(identifier);
     const [loaded] = await lake.catalog.commit([appendChange(identifier, 7n ** 22n, 1, null)]);
     assert.match(loaded?.metadata_location ?? "", /\/00001-/);
-    assert.deepEqual(loaded?.metadata["metadata-log"].map((entry) => entry["metadata-file"]), [before_commit.metadata_location]);
+    assert.deepEqual(
+      loaded?.metadata["metadata-log"].map((entry) => entry["metadata-file"]),
+      [before_commit.metadata_location],
+    );
     assert.deepEqual(await lake.catalog.loadTable(identifier), loaded);
     assert.deepEqual((await lake.openAnother().loadTable(identifier)).metadata, loaded?.metadata);
     assert.equal((await filesOf(before_commit.metadata.location)).length, 2);
@@ -108,7 +128,9 @@ describe("committing", () => {
   test("a commit that changes nothing writes nothing", async () => {
     const identifier = await newTable();
     const { metadata_location, metadata } = await lake.catalog.loadTable(identifier);
-    const [loaded] = await lake.catalog.commit([{ identifier, requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }], updates: [] }]);
+    const [loaded] = await lake.catalog.commit([
+      { identifier, requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }], updates: [] },
+    ]);
     assert.equal(loaded?.metadata_location, metadata_location);
     assert.equal((await filesOf(metadata.location)).length, 1);
   });
@@ -116,7 +138,9 @@ describe("committing", () => {
   test("a failed requirement publishes nothing in any table, and leaves no file", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const before_commit = [await lake.catalog.loadTable(left), await lake.catalog.loadTable(right)];
-    await assert.rejects(lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, 99)]), { code: "COMMIT_CONFLICT" });
+    await assert.rejects(lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, 99)]), {
+      code: "COMMIT_CONFLICT",
+    });
     assert.deepEqual([await lake.catalog.loadTable(left), await lake.catalog.loadTable(right)], before_commit);
     for (const table of before_commit) assert.equal((await filesOf(table.metadata.location)).length, 1);
   });
@@ -124,16 +148,27 @@ describe("committing", () => {
   test("several tables change together", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const loaded = await lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, null)]);
-    assert.deepEqual(loaded.map((table) => table.metadata["current-snapshot-id"]), [1, 2]);
-    await assert.rejects(lake.catalog.commit([setProperty(left, "a", "1"), setProperty(left, "b", "2")]), { code: "BAD_REQUEST" });
+    assert.deepEqual(
+      loaded.map((table) => table.metadata["current-snapshot-id"]),
+      [1, 2],
+    );
+    await assert.rejects(lake.catalog.commit([setProperty(left, "a", "1"), setProperty(left, "b", "2")]), {
+      code: "BAD_REQUEST",
+    });
     await assert.rejects(lake.catalog.commit([]), { code: "BAD_REQUEST" });
-    await assert.rejects(lake.catalog.commit([setProperty({ namespace: ["bronze"], name: "nothing" }, "a", "1")]), { code: "NO_SUCH_TABLE" });
+    await assert.rejects(lake.catalog.commit([setProperty({ namespace: ["bronze"], name: "nothing" }, "a", "1")]), {
+      code: "NO_SUCH_TABLE",
+    });
   });
 
   test("changes that can stand side by side both land, whoever comes first", async () => {
     const identifier = await newTable();
     const other = lake.openAnother();
-    await Promise.all([0, 1, 2, 3].map((index) => (index % 2 === 0 ? lake.catalog : other).commit([setProperty(identifier, `p${index}`, "set")])));
+    await Promise.all(
+      [0, 1, 2, 3].map((index) =>
+        (index % 2 === 0 ? lake.catalog : other).commit([setProperty(identifier, `p${index}`, "set")]),
+      ),
+    );
     const { metadata } = await other.loadTable(identifier);
     assert.deepEqual(Object.keys(metadata.properties).sort(), ["p0", "p1", "p2", "p3"]);
     assert.equal((await filesOf(metadata.location)).length, 5);
@@ -142,10 +177,17 @@ describe("committing", () => {
   test("earlier metadata files are bounded: what drops off the log is deleted", async () => {
     const own = await openLake();
     await own.catalog.createNamespace(["bronze"]);
-    const { metadata } = await own.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, properties: { "write.metadata.previous-versions-max": "3" } });
+    const { metadata } = await own.catalog.createTable({
+      identifier: PRICES,
+      schema: PRICE_SCHEMA,
+      properties: { "write.metadata.previous-versions-max": "3" },
+    });
     for (let index = 0; index < 10; index += 1) await own.catalog.commit([setProperty(PRICES, "index", String(index))]);
     await own.catalog.close();
-    assert.deepEqual((await filesOf(metadata.location)).map((name) => name.slice(0, 5)), ["00007", "00008", "00009", "00010"]);
+    assert.deepEqual(
+      (await filesOf(metadata.location)).map((name) => name.slice(0, 5)),
+      ["00007", "00008", "00009", "00010"],
+    );
     await own.close();
   });
 
@@ -165,7 +207,14 @@ describe("committing", () => {
     const listOf = (id: number) => `${metadata.location}/metadata/snap-${id}.avro`;
     const snapshot = (id: number, parent_id: number | null, summary: Record<string, string>) => ({
       action: "add-snapshot",
-      snapshot: { "snapshot-id": id, "parent-snapshot-id": parent_id, "sequence-number": id, "timestamp-ms": 1_790_000_000_000, "manifest-list": listOf(id), summary },
+      snapshot: {
+        "snapshot-id": id,
+        "parent-snapshot-id": parent_id,
+        "sequence-number": id,
+        "timestamp-ms": 1_790_000_000_000,
+        "manifest-list": listOf(id),
+        summary,
+      },
     });
     const change = {
       identifier: PRICES,
@@ -180,11 +229,17 @@ describe("committing", () => {
     for (const id of [1, 2]) await storage.write(listOf(id), new Uint8Array(1));
     const failing = own.openAnother({ step: (step) => assert.notEqual(step, "before pointer") });
     await assert.rejects(failing.commit([change]));
-    const conflicting = { ...change, requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 7 }] };
+    const conflicting = {
+      ...change,
+      requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 7 }],
+    };
     await assert.rejects(own.catalog.commit([conflicting]), { code: "COMMIT_CONFLICT" });
     assert.deepEqual(await lists(), ["snap-1.avro", "snap-2.avro"]);
     const [loaded] = await own.catalog.commit([change]);
-    assert.deepEqual(loaded?.metadata.snapshots.map((each) => each["snapshot-id"]), [2]);
+    assert.deepEqual(
+      loaded?.metadata.snapshots.map((each) => each["snapshot-id"]),
+      [2],
+    );
     await own.catalog.close();
     assert.deepEqual(await lists(), ["snap-2.avro"]);
     assert.deepEqual(own.warnings, []);
@@ -212,7 +267,9 @@ function storeWith(inner: CatalogStore, move: (moves: readonly PointerMove[]) =>
 }
 
 describe("when the commit point fails", () => {
-  function faulty(move: (inner: CatalogStore, moves: readonly PointerMove[]) => Promise<void>): Partial<CatalogOptions> {
+  function faulty(
+    move: (inner: CatalogStore, moves: readonly PointerMove[]) => Promise<void>,
+  ): Partial<CatalogOptions> {
     const inner = new SqliteStore(join(lake.folder, "catalog.sqlite"));
     return { store: storeWith(inner, (moves) => move(inner, moves)) };
   }
@@ -226,7 +283,11 @@ describe("when the commit point fails", () => {
       }),
     );
     await assert.rejects(catalog.commit([appendChange(identifier, 1, 1, null)]), { code: "UNKNOWN_OUTCOME" });
-    assert.equal((await lake.openAnother().loadTable(identifier)).metadata["current-snapshot-id"], 1, "it was published after all");
+    assert.equal(
+      (await lake.openAnother().loadTable(identifier)).metadata["current-snapshot-id"],
+      1,
+      "it was published after all",
+    );
   });
 
   test("an error nobody foresaw counts as unknown", async () => {
@@ -260,12 +321,15 @@ describe("when the commit point fails", () => {
     const { metadata } = await lake.catalog.loadTable(left);
     class FullDisk extends FileStorage {
       override async write(location: string, bytes: Uint8Array): Promise<void> {
-        if (location.includes("/table_") && !location.startsWith(metadata.location)) throw Object.assign(new Error("disk full"), { code: "STORAGE_FULL" });
+        if (location.includes("/table_") && !location.startsWith(metadata.location))
+          throw Object.assign(new Error("disk full"), { code: "STORAGE_FULL" });
         await super.write(location, bytes);
       }
     }
     const catalog = lake.openAnother({ storage: new FullDisk() });
-    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), { code: "STORAGE_FULL" });
+    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), {
+      code: "STORAGE_FULL",
+    });
     assert.equal((await filesOf(metadata.location)).length, 1);
     assert.equal((await lake.catalog.loadTable(left)).metadata.properties["a"], undefined);
   });
@@ -280,7 +344,9 @@ describe("when the commit point fails", () => {
       },
     });
     const catalog = lake.openAnother({ store });
-    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), { code: "UNSUPPORTED" });
+    await assert.rejects(catalog.commit([setProperty(left, "a", "1"), setProperty(right, "a", "1")]), {
+      code: "UNSUPPORTED",
+    });
     await catalog.commit([setProperty(left, "a", "1")]);
   });
 });
@@ -292,11 +358,13 @@ test("two catalogs that race appends on one file lose nothing: each lands once o
   let conflicts = 0;
   const write = async (writer: number) => {
     const catalog = catalogs[writer % catalogs.length] ?? lake.catalog;
-    for (let row = 1; row <= 15; ) {
+    for (let row = 1; row <= 15;) {
       const { metadata } = await catalog.loadTable(identifier);
       const id = writer * 1000 + row;
       try {
-        await catalog.commit([appendChange(identifier, id, Number(metadata["last-sequence-number"]) + 1, metadata["current-snapshot-id"])]);
+        await catalog.commit([
+          appendChange(identifier, id, Number(metadata["last-sequence-number"]) + 1, metadata["current-snapshot-id"]),
+        ]);
         landed.push(id);
         row += 1;
       } catch (error) {
@@ -307,9 +375,16 @@ test("two catalogs that race appends on one file lose nothing: each lands once o
   };
   await Promise.all([1, 2, 3, 4].map(write));
   const { metadata } = await lake.catalog.loadTable(identifier);
-  assert.deepEqual(metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]), landed);
-  assert.deepEqual(metadata.snapshots.map((snapshot) => snapshot["sequence-number"]), Array.from({ length: 60 }, (_, index) => index + 1));
-  for (const [index, snapshot] of metadata.snapshots.entries()) assert.equal(snapshot["parent-snapshot-id"], landed[index - 1]);
+  assert.deepEqual(
+    metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]),
+    landed,
+  );
+  assert.deepEqual(
+    metadata.snapshots.map((snapshot) => snapshot["sequence-number"]),
+    Array.from({ length: 60 }, (_, index) => index + 1),
+  );
+  for (const [index, snapshot] of metadata.snapshots.entries())
+    assert.equal(snapshot["parent-snapshot-id"], landed[index - 1]);
   assert.ok(conflicts > 0, "the race was one");
 });
 
@@ -317,19 +392,26 @@ describe("listing", () => {
   test("pages cover every name once, while tables come and go", async () => {
     const namespace = ["paged"];
     await lake.catalog.createNamespace(namespace);
-    for (const name of ["a", "b", "c", "d", "e"]) await lake.catalog.createTable({ identifier: { namespace, name }, schema: PRICE_SCHEMA });
+    for (const name of ["a", "b", "c", "d", "e"])
+      await lake.catalog.createTable({ identifier: { namespace, name }, schema: PRICE_SCHEMA });
     const seen: string[] = [];
     let page_token: string | undefined;
     for (;;) {
       const page = await lake.catalog.listTablesPage(namespace, { page_size: 2, page_token });
       seen.push(...page.items.map((identifier) => identifier.name));
-      if (seen.includes("b") && (await lake.catalog.hasTable({ namespace, name: "a" }))) await lake.catalog.dropTable({ namespace, name: "a" });
+      if (seen.includes("b") && (await lake.catalog.hasTable({ namespace, name: "a" })))
+        await lake.catalog.dropTable({ namespace, name: "a" });
       if (page.next_page_token === null) break;
       page_token = page.next_page_token;
     }
     assert.deepEqual(seen, ["a", "b", "c", "d", "e"]);
-    assert.deepEqual((await lake.catalog.listTables(namespace)).map((identifier) => identifier.name), ["b", "c", "d", "e"]);
-    await assert.rejects(lake.catalog.listTablesPage(namespace, { page_token: "not a token!" }), { code: "BAD_REQUEST" });
+    assert.deepEqual(
+      (await lake.catalog.listTables(namespace)).map((identifier) => identifier.name),
+      ["b", "c", "d", "e"],
+    );
+    await assert.rejects(lake.catalog.listTablesPage(namespace, { page_token: "not a token!" }), {
+      code: "BAD_REQUEST",
+    });
   });
 
   test("nested namespaces are listed below their parent", async () => {
@@ -338,7 +420,9 @@ describe("listing", () => {
     await lake.catalog.createNamespace(["outer", "two"]);
     const { items, next_page_token } = await lake.catalog.listNamespaces(["outer"], { page_size: 1 });
     assert.deepEqual(items, [["outer", "one"]]);
-    assert.deepEqual((await lake.catalog.listNamespaces(["outer"], { page_token: next_page_token ?? "" })).items, [["outer", "two"]]);
+    assert.deepEqual((await lake.catalog.listNamespaces(["outer"], { page_token: next_page_token ?? "" })).items, [
+      ["outer", "two"],
+    ]);
     await assert.rejects(lake.catalog.listNamespaces(["nowhere"]), { code: "NO_SUCH_NAMESPACE" });
   });
 });
@@ -369,7 +453,11 @@ describe("renaming, registering and dropping", () => {
   test("what cannot be read as metadata is not registered", async () => {
     const secret = join(lake.folder, "secret.txt");
     await writeFile(secret, "password");
-    for (const metadata_location of [`${lake.warehouse}/nothing.json`, `file://${secret}`, "https://elsewhere/x.json"]) {
+    for (const metadata_location of [
+      `${lake.warehouse}/nothing.json`,
+      `file://${secret}`,
+      "https://elsewhere/x.json",
+    ]) {
       await assert.rejects(
         lake.catalog.registerTable({ identifier: { namespace: ["bronze"], name: "foreign" }, metadata_location }),
         (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("password"),
@@ -379,7 +467,10 @@ describe("renaming, registering and dropping", () => {
 
   test("a drop keeps the files, a purge deletes them all and nothing else", async () => {
     const [kept, purged] = [await newTable(), await newTable()];
-    const [kept_location, purged_location] = [(await lake.catalog.loadTable(kept)).metadata.location, (await lake.catalog.loadTable(purged)).metadata.location];
+    const [kept_location, purged_location] = [
+      (await lake.catalog.loadTable(kept)).metadata.location,
+      (await lake.catalog.loadTable(purged)).metadata.location,
+    ];
     await new FileStorage().write(`${purged_location}/data/price_date=2025-10-10/1.parquet`, new Uint8Array(8));
     await lake.catalog.dropTable(kept);
     await lake.catalog.dropTable(purged, { is_purging: true });
@@ -399,15 +490,23 @@ describe("renaming, registering and dropping", () => {
 test("namespace properties report what was updated, removed and missing", async () => {
   await lake.catalog.createNamespace(["described"], { a: "1", b: "2" });
   const change = { updates: { c: "3" }, removals: ["a", "a", "zzz"] };
-  assert.deepEqual(await lake.catalog.changeNamespaceProperties(["described"], change), { updated: ["c"], removed: ["a"], missing: ["zzz"] });
-  await assert.rejects(lake.catalog.changeNamespaceProperties(["described"], { updates: { b: "1" }, removals: ["b"] }), { code: "UNPROCESSABLE" });
+  assert.deepEqual(await lake.catalog.changeNamespaceProperties(["described"], change), {
+    updated: ["c"],
+    removed: ["a"],
+    missing: ["zzz"],
+  });
+  await assert.rejects(
+    lake.catalog.changeNamespaceProperties(["described"], { updates: { b: "1" }, removals: ["b"] }),
+    { code: "UNPROCESSABLE" },
+  );
   assert.deepEqual(await lake.catalog.namespaceProperties(["described"]), { b: "2", c: "3" });
 });
 
 test("large metadata is compressed, small is readable text, and the table's property decides otherwise", async () => {
   const nameAfter = async (properties: Record<string, string>, snapshots: number) => {
     const identifier = await newTable(properties);
-    for (let id = 1; id <= snapshots; id += 1) await lake.catalog.commit([appendChange(identifier, id, id, id === 1 ? null : id - 1)]);
+    for (let id = 1; id <= snapshots; id += 1)
+      await lake.catalog.commit([appendChange(identifier, id, id, id === 1 ? null : id - 1)]);
     const loaded = await lake.catalog.loadTable(identifier);
     assert.deepEqual((await lake.openAnother().loadTable(identifier)).metadata, loaded.metadata);
     return loaded.metadata_location;
@@ -430,7 +529,9 @@ test("large metadata is compressed, small is readable text, and the table's prop
     ];
     for (const location of precious) {
       await storage.makeFolder(location.replace("/../", "/").replace(/\/[^/]+$/, ""));
-      await writeFile(location.slice("file://".length), "precious").catch((error: NodeJS.ErrnoException) => assert.equal(error.code, "ENOENT"));
+      await writeFile(location.slice("file://".length), "precious").catch((error: NodeJS.ErrnoException) =>
+        assert.equal(error.code, "ENOENT"),
+      );
     }
     const own = `${metadata.location}/metadata/00000-old.metadata.json`;
     await storage.write(own, new Uint8Array(1));
@@ -443,7 +544,8 @@ test("large metadata is compressed, small is readable text, and the table's prop
     const another = lake.openAnother();
     await another.commit([setProperty(identifier, "crafted", "yes")]);
     await another.close();
-    for (const location of precious) if (!location.includes("/../")) assert.equal((await storage.read(location)).length, 8, location);
+    for (const location of precious)
+      if (!location.includes("/../")) assert.equal((await storage.read(location)).length, 8, location);
     await assert.rejects(storage.read(own), { code: "FILE_NOT_FOUND" });
   });
 });

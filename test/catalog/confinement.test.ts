@@ -28,7 +28,8 @@ async function newTable(location?: string): Promise<{ identifier: TableIdentifie
   const { metadata } = await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location });
   return { identifier, metadata };
 }
-const refused = (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && error.message.startsWith("Invalid ");
+const refused = (error: Error & { code?: string }) =>
+  error.code === "BAD_REQUEST" && error.message.startsWith("Invalid ");
 
 describe("locations", () => {
   test("one place has one spelling", () => {
@@ -39,7 +40,8 @@ describe("locations", () => {
 
   test("only a plain path below the folder is below it", () => {
     const folder = "file:///lake/100% mine/warehouse";
-    for (const below of ["t", "a b/t-1", "ü/t", "price_date=2026-01-01"]) assert.ok(isBelow(`${folder}/${below}`, folder), below);
+    for (const below of ["t", "a b/t-1", "ü/t", "price_date=2026-01-01"])
+      assert.ok(isBelow(`${folder}/${below}`, folder), below);
     const paths = ["", "/", "../t", "a/../../t", "./t", "a//t", "a%2F..%2Ft", "%2e%2e/t"];
     for (const not of [...paths, "a\\..\\t", "a\0b", "a\nb", "t?x", "t#x", "t*"]) {
       assert.ok(!isBelow(`${folder}/${not}`, folder), JSON.stringify(not));
@@ -59,13 +61,25 @@ describe("a table's folder", () => {
   test("is below the warehouse, and apart from every other table's", async () => {
     const { metadata } = await newTable();
     const { location: own } = metadata;
-    const bad = [outside, lake.warehouse, `${lake.warehouse}/../x`, `${lake.warehouse}/bronze`, own, `${own}/data/x`, `${own}/metadata`];
+    const bad = [
+      outside,
+      lake.warehouse,
+      `${lake.warehouse}/../x`,
+      `${lake.warehouse}/bronze`,
+      own,
+      `${own}/data/x`,
+      `${own}/metadata`,
+    ];
     for (const location of [...bad, `${lake.warehouse}/bronze/${own.split("/").at(-1)?.toUpperCase()}`]) {
       const identifier = { namespace: ["bronze"], name: "elsewhere" };
       await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location }), refused, location);
       await assert.rejects(lake.catalog.stageTable({ identifier, schema: PRICE_SCHEMA, location }), refused, location);
       const updates = [...CREATION, { action: "set-location", location }];
-      await assert.rejects(lake.catalog.commit([{ identifier, requirements: [{ type: "assert-create" }], updates }]), refused, location);
+      await assert.rejects(
+        lake.catalog.commit([{ identifier, requirements: [{ type: "assert-create" }], updates }]),
+        refused,
+        location,
+      );
     }
     assert.ok(!existsSync(pathOfLocation(`${outside}/data`)), "nothing was made there");
   });
@@ -73,7 +87,9 @@ describe("a table's folder", () => {
   test("stays its own when a commit moves it", async () => {
     const [one, other] = [await newTable(), await newTable()];
     const move = (location: string) =>
-      lake.catalog.commit([{ identifier: one.identifier, requirements: [], updates: [{ action: "set-location", location }] }]);
+      lake.catalog.commit([
+        { identifier: one.identifier, requirements: [], updates: [{ action: "set-location", location }] },
+      ]);
     for (const location of [outside, lake.warehouse, other.metadata.location, `${other.metadata.location}/data`]) {
       await assert.rejects(move(location), refused, location);
     }
@@ -110,11 +126,16 @@ describe("files that a commit names", () => {
       appendOf(1, 1, null, "main", `${metadata.location}/../x`),
       [{ action: "set-statistics", statistics }],
       [{ action: "set-partition-statistics", "partition-statistics": statistics }],
-      ...["write.data.path", "write.metadata.path", "write.object-storage.path"].map((name) => setProperties({ [name]: `${outside}/data` })),
+      ...["write.data.path", "write.metadata.path", "write.object-storage.path"].map((name) =>
+        setProperties({ [name]: `${outside}/data` }),
+      ),
     ];
     const commit = (change: Update[]) => lake.catalog.commit([{ identifier, requirements: [], updates: change }]);
     for (const change of updates) await assert.rejects(commit(change), refused, JSON.stringify(change));
-    await commit([...appendOf(1, 1, null, "main", metadata.location), ...setProperties({ "write.data.path": `${metadata.location}/d` })]);
+    await commit([
+      ...appendOf(1, 1, null, "main", metadata.location),
+      ...setProperties({ "write.data.path": `${metadata.location}/d` }),
+    ]);
   });
 
   test("are no reason to delete others: a metadata log that another program wrote", async () => {
@@ -134,7 +155,8 @@ describe("files that a commit names", () => {
     await unlink(pathOfLocation(metadata_location));
     await new FileStorage().write(metadata_location, Buffer.from(formatJson(crafted)));
     const fresh = lake.openAnother();
-    for (const value of ["1", "2", "3"]) await fresh.commit([{ identifier, requirements: [], updates: setProperties({ value }) }]);
+    for (const value of ["1", "2", "3"])
+      await fresh.commit([{ identifier, requirements: [], updates: setProperties({ value }) }]);
     await fresh.close();
     assert.equal((await readFile(pathOfLocation(precious))).length, 1);
   });
@@ -159,27 +181,34 @@ describe("a registered table", () => {
     await assert.rejects(register(await write("a", { location: outside })), refused);
     await assert.rejects(register(await write("b", { location: lake.warehouse })), refused);
     await assert.rejects(register(await write("c", { location: `${lake.warehouse}/bronze/elsewhere` })), refused);
-    await assert.rejects(register(await write("d", { statistics: [{ "snapshot-id": 1, "statistics-path": `${outside}/x` }] })), refused);
+    await assert.rejects(
+      register(await write("d", { statistics: [{ "snapshot-id": 1, "statistics-path": `${outside}/x` }] })),
+      refused,
+    );
     assert.equal((await register(metadata_location)).metadata_location, metadata_location);
   });
 
-  test("is read from a regular file of bounded size, and from nothing else", { skip: process.platform === "win32" }, async () => {
-    const folder = pathOfLocation(`${lake.warehouse}/odd/metadata`);
-    mkdirSync(folder, { recursive: true });
-    const make: Record<string, (path: string) => void> = {
-      pipe: (path) => execFileSync("mkfifo", [path]),
-      folder: (path) => mkdirSync(path),
-      large: (path) => {
-        writeFileSync(path, "{");
-        truncateSync(path, 10 * 1024 ** 3);
-      },
-    };
-    for (const [name, put] of Object.entries(make)) put(join(folder, `${name}.metadata.json`));
-    // More pipes at once than the process has threads for files.
-    const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
-    const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
-    await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "BAD_REQUEST" })));
-  });
+  test(
+    "is read from a regular file of bounded size, and from nothing else",
+    { skip: process.platform === "win32" },
+    async () => {
+      const folder = pathOfLocation(`${lake.warehouse}/odd/metadata`);
+      mkdirSync(folder, { recursive: true });
+      const make: Record<string, (path: string) => void> = {
+        pipe: (path) => execFileSync("mkfifo", [path]),
+        folder: (path) => mkdirSync(path),
+        large: (path) => {
+          writeFileSync(path, "{");
+          truncateSync(path, 10 * 1024 ** 3);
+        },
+      };
+      for (const [name, put] of Object.entries(make)) put(join(folder, `${name}.metadata.json`));
+      // More pipes at once than the process has threads for files.
+      const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
+      const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
+      await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "BAD_REQUEST" })));
+    },
+  );
 });
 
 test("names that are no names are refused, odd ones never become a path", async () => {
@@ -192,10 +221,17 @@ test("names that are no names are refused, odd ones never become a path", async 
   }
   const { identifier } = await newTable();
   for (const name of bad) {
-    await assert.rejects(lake.catalog.renameTable(identifier, { namespace: ["bronze"], name }), refused, JSON.stringify(name));
+    await assert.rejects(
+      lake.catalog.renameTable(identifier, { namespace: ["bronze"], name }),
+      refused,
+      JSON.stringify(name),
+    );
   }
   for (const name of ["a%2Fb", "../x", "a/b", "x".repeat(255), "ünï", "...", "C:\\x", "-rf", "$(x)"]) {
-    const { metadata } = await lake.catalog.createTable({ identifier: { namespace: ["bronze"], name }, schema: PRICE_SCHEMA });
+    const { metadata } = await lake.catalog.createTable({
+      identifier: { namespace: ["bronze"], name },
+      schema: PRICE_SCHEMA,
+    });
     assert.match(metadata.location.slice(lake.warehouse.length), /^\/bronze\/[A-Za-z0-9_-]+$/);
   }
 });

@@ -9,11 +9,14 @@ import { pythonExecutable } from "../../src/lake/tools.ts";
 
 const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
-const words = (count: number, seed: number) => Buffer.from(Array.from({ length: count }, (_, index) => `word ${(index * seed) % 97} `).join(""));
+const words = (count: number, seed: number) =>
+  Buffer.from(Array.from({ length: count }, (_, index) => `word ${(index * seed) % 97} `).join(""));
 
 /** How many bytes of `member` the one deflate stream behind its header takes. */
 function streamLength(member: Uint8Array): number {
-  const { engine } = inflateRawSync(member.subarray(HEADER_BYTES), { info: true }) as unknown as { engine: { bytesWritten: number } };
+  const { engine } = inflateRawSync(member.subarray(HEADER_BYTES), { info: true }) as unknown as {
+    engine: { bytesWritten: number };
+  };
   return engine.bytesWritten;
 }
 
@@ -30,7 +33,8 @@ describe("a gzip member of parts", () => {
 
   test("is correct for parts used before, in any order and beside others", () => {
     const parts = [words(20_000, 7), words(3, 11), words(50_000, 13)];
-    for (const order of [parts, parts.toReversed(), [...parts, words(9, 5), ...parts]]) assert.ok(gunzipSync(gzipMember(order)).equals(Buffer.concat(order)));
+    for (const order of [parts, parts.toReversed(), [...parts, words(9, 5), ...parts]])
+      assert.ok(gunzipSync(gzipMember(order)).equals(Buffer.concat(order)));
   });
 
   test("is small where the text repeats itself", () => {
@@ -38,9 +42,17 @@ describe("a gzip member of parts", () => {
     assert.ok(gzipMember([text]).length < text.length / 7);
   });
 
-  test("is what Python's gzip reads", { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" }, () => {
-    const parts = [words(20_000, 7), words(1, 11), words(50_000, 13)];
-    const read = execFileSync(pythonExecutable(), ["-c", "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))"], { input: gzipMember(parts), maxBuffer: 1e8 });
-    assert.ok(read.equals(Buffer.concat(parts)));
-  });
+  test(
+    "is what Python's gzip reads",
+    { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" },
+    () => {
+      const parts = [words(20_000, 7), words(1, 11), words(50_000, 13)];
+      const read = execFileSync(
+        pythonExecutable(),
+        ["-c", "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))"],
+        { input: gzipMember(parts), maxBuffer: 1e8 },
+      );
+      assert.ok(read.equals(Buffer.concat(parts)));
+    },
+  );
 });

@@ -32,7 +32,14 @@ export async function openLake(options: Partial<CatalogOptions> = {}): Promise<L
     const store = new SqliteStore(join(folder, "catalog.sqlite"));
     const storage = new FileStorage();
     const makeDurable = createMakeDurable(storage);
-    const catalog = new Catalog({ store, storage, makeDurable, warehouse, warn: (warning) => warnings.push(warning), ...extra });
+    const catalog = new Catalog({
+      store,
+      storage,
+      makeDurable,
+      warehouse,
+      warn: (warning) => warnings.push(warning),
+      ...extra,
+    });
     catalogs.push(catalog);
     return catalog;
   };
@@ -70,7 +77,13 @@ export const PRICE_SCHEMA: Schema = {
 const ANY_FOLDER = "file:///lake/warehouse/bronze/prices";
 
 /** The updates of an append to the table in `folder`, as engines send them. The manifest list is only named. */
-export function appendOf(snapshot_id: Long, sequence_number: number, parent_id: Long | null, ref = "main", folder = ANY_FOLDER): Update[] {
+export function appendOf(
+  snapshot_id: Long,
+  sequence_number: number,
+  parent_id: Long | null,
+  ref = "main",
+  folder = ANY_FOLDER,
+): Update[] {
   const snapshot = {
     "snapshot-id": snapshot_id,
     ...(parent_id === null ? {} : { "parent-snapshot-id": parent_id }),
@@ -96,7 +109,13 @@ export function appendOf(snapshot_id: Long, sequence_number: number, parent_id: 
   ];
 }
 
-export function appendChange(folder: string, identifier: TableIdentifier, snapshot_id: Long, sequence_number: number, parent_id: Long | null): TableChange {
+export function appendChange(
+  folder: string,
+  identifier: TableIdentifier,
+  snapshot_id: Long,
+  sequence_number: number,
+  parent_id: Long | null,
+): TableChange {
   return {
     identifier,
     requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent_id }],

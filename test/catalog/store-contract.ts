@@ -30,7 +30,8 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
     });
     after(() => under_test.close());
 
-    const to = (identifier: TableIdentifier, expected: string | null, next: string) => pointerMove(identifier, expected, next, under_test.warehouse);
+    const to = (identifier: TableIdentifier, expected: string | null, next: string) =>
+      pointerMove(identifier, expected, next, under_test.warehouse);
     const table = (namespace: string, table_name: string) => ({ namespace: [namespace], name: table_name });
 
     test("a namespace is created once, with its properties", async () => {
@@ -43,7 +44,10 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
 
     test("properties are set and removed in one step, which tells what was there before", async () => {
       await store.createNamespace(["properties"], { a: "1", b: "2" });
-      assert.deepEqual(await store.changeNamespaceProperties(["properties"], { updates: { c: "3", b: "4" }, removals: ["a", "x"] }), { a: "1", b: "2" });
+      assert.deepEqual(
+        await store.changeNamespaceProperties(["properties"], { updates: { c: "3", b: "4" }, removals: ["a", "x"] }),
+        { a: "1", b: "2" },
+      );
       assert.deepEqual(await store.namespaceProperties(["properties"]), { b: "4", c: "3" });
       await assert.rejects(store.changeNamespaceProperties(["never"], NO_CHANGE), { code: "NO_SUCH_NAMESPACE" });
     });
@@ -64,11 +68,18 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["nest inner"], {});
       for (const inner of ["b", "a", "c d"]) await store.createNamespace(["nest", inner], {});
       await store.createNamespace(["nest", "a", "deep"], {});
-      assert.deepEqual(await store.childNamespaces(["nest"]), [["nest", "a"], ["nest", "b"], ["nest", "c d"]]);
+      assert.deepEqual(await store.childNamespaces(["nest"]), [
+        ["nest", "a"],
+        ["nest", "b"],
+        ["nest", "c d"],
+      ]);
       assert.deepEqual(await store.childNamespaces(["nest", "a"]), [["nest", "a", "deep"]]);
       const top = await store.childNamespaces([]);
       assert.ok(top.every((namespace) => namespace.length === 1));
-      assert.deepEqual(top, top.toSorted(([x = ""], [y = ""]) => Buffer.compare(Buffer.from(x), Buffer.from(y))));
+      assert.deepEqual(
+        top,
+        top.toSorted(([x = ""], [y = ""]) => Buffer.compare(Buffer.from(x), Buffer.from(y))),
+      );
       await assert.rejects(store.dropNamespace(["nest"]), { code: "NAMESPACE_NOT_EMPTY" });
       assert.equal(await store.namespaceProperties(["nest", "nothing"]), null);
     });
@@ -79,9 +90,14 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       assert.equal(await store.pointer(identifier), null);
       await store.move([to(identifier, null, "file:///t/1")]);
       assert.equal(await store.pointer(identifier), "file:///t/1");
-      await assert.rejects(store.move([to(identifier, null, "file:///t/x")]), { code: "COMMIT_CONFLICT", is_retryable: true });
+      await assert.rejects(store.move([to(identifier, null, "file:///t/x")]), {
+        code: "COMMIT_CONFLICT",
+        is_retryable: true,
+      });
       await assert.rejects(store.move([to(identifier, "file:///t/0", "file:///t/x")]), { code: "COMMIT_CONFLICT" });
-      await assert.rejects(store.move([to(table("moving", "none"), "file:///t/1", "file:///t/x")]), { code: "COMMIT_CONFLICT" });
+      await assert.rejects(store.move([to(table("moving", "none"), "file:///t/1", "file:///t/x")]), {
+        code: "COMMIT_CONFLICT",
+      });
       await assert.rejects(store.move([to(table("never", "t"), null, "file:///t/1")]), { code: "NO_SUCH_NAMESPACE" });
       await store.move([to(identifier, "file:///t/1", "file:///t/2")]);
       assert.equal(await store.pointer(identifier), "file:///t/2");
@@ -92,15 +108,13 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["together"], {});
       const [left, right, third] = [table("together", "left"), table("together", "right"), table("together", "third")];
       await store.move([to(left, null, "l1"), to(right, null, "r1")]);
-      await assert.rejects(
-        store.move([
-          to(left, "l1", "l2"),
-          to(third, null, "t1"),
-          to(right, "r0", "r2"),
-        ]),
-        { code: "COMMIT_CONFLICT" },
+      await assert.rejects(store.move([to(left, "l1", "l2"), to(third, null, "t1"), to(right, "r0", "r2")]), {
+        code: "COMMIT_CONFLICT",
+      });
+      assert.deepEqual(
+        [await store.pointer(left), await store.pointer(right), await store.pointer(third)],
+        ["l1", "r1", null],
       );
-      assert.deepEqual([await store.pointer(left), await store.pointer(right), await store.pointer(third)], ["l1", "r1", null]);
       await store.move([to(left, "l1", "l2"), to(right, "r1", "r2")]);
       assert.deepEqual([await store.pointer(left), await store.pointer(right)], ["l2", "r2"]);
     });
@@ -110,7 +124,8 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.createNamespace(["listing_not"], {});
       assert.deepEqual(await store.tableNames(["listing"]), []);
       const { unusual_name } = under_test;
-      for (const table_name of ["b", unusual_name, "a"]) await store.move([to(table("listing", table_name), null, table_name)]);
+      for (const table_name of ["b", unusual_name, "a"])
+        await store.move([to(table("listing", table_name), null, table_name)]);
       await store.move([to(table("listing_not", "other"), null, "o")]);
       assert.deepEqual(await store.tableNames(["listing"]), ["a", "b", unusual_name]);
       await assert.rejects(store.tableNames(["never"]), { code: "NO_SUCH_NAMESPACE" });
@@ -125,7 +140,10 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.renameTable(table("from", "none"), table("to", "u")), { code: "NO_SUCH_TABLE" });
       await assert.rejects(store.renameTable(table("from", "t"), table("never", "u")), { code: "NO_SUCH_NAMESPACE" });
       await store.renameTable(table("from", "t"), table("to", "u"));
-      assert.deepEqual([await store.pointer(table("from", "t")), await store.pointer(table("to", "u"))], [null, "file:///t/1"]);
+      assert.deepEqual(
+        [await store.pointer(table("from", "t")), await store.pointer(table("to", "u"))],
+        [null, "file:///t/1"],
+      );
     });
 
     test("a dropped table is gone, and tells where it was", async () => {
@@ -158,12 +176,15 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.move([to(identifier, null, place)]);
       for (let round = 0; round < 20; round += 1) {
         const racers = [store, ...others, store];
-        const outcomes = await Promise.allSettled(racers.map((racer, index) => racer.move([to(identifier, place, `round ${round} by ${index}`)])));
+        const outcomes = await Promise.allSettled(
+          racers.map((racer, index) => racer.move([to(identifier, place, `round ${round} by ${index}`)])),
+        );
         const winners = outcomes.flatMap((outcome, index) => (outcome.status === "fulfilled" ? [index] : []));
         assert.equal(winners.length, 1);
         place = `round ${round} by ${winners[0]}`;
         assert.equal(await store.pointer(identifier), place);
-        for (const outcome of outcomes) if (outcome.status === "rejected") assert.equal(outcome.reason.code, "COMMIT_CONFLICT");
+        for (const outcome of outcomes)
+          if (outcome.status === "rejected") assert.equal(outcome.reason.code, "COMMIT_CONFLICT");
       }
       for (const other of others) await other.close();
     });

@@ -16,29 +16,66 @@ after(() => folder.remove());
 const unreachable = (id: string) => async (): Promise<void> => {
   throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait.", is_retryable: true });
 };
-const hangs = (signal: AbortSignal): Promise<void> => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+const hangs = (signal: AbortSignal): Promise<void> =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 
 /** Probes by source; one that is not named answers. */
 type Probes = Partial<Record<string, Producer["probe"]>>;
 
-function requestFor(source: string | null, probes: Probes = {}, data = "nothing"): { request: StartRequest; said: string[] } {
-  const stub = (id: string, kind: LakeKind = "live"): Producer => ({ id, kind, probe: probes[id] ?? (async () => {}), async *batches() {} });
-  const alone = (id: string, kind?: LakeKind) => ({ description: id, argument: null, create: async () => [stub(id, kind)] });
+function requestFor(
+  source: string | null,
+  probes: Probes = {},
+  data = "nothing",
+): { request: StartRequest; said: string[] } {
+  const stub = (id: string, kind: LakeKind = "live"): Producer => ({
+    id,
+    kind,
+    probe: probes[id] ?? (async () => {}),
+    async *batches() {},
+  });
+  const alone = (id: string, kind?: LakeKind) => ({
+    description: id,
+    argument: null,
+    create: async () => [stub(id, kind)],
+  });
   const producers = {
-    live: { description: "all", argument: null, create: async () => ["coingecko", "binance", "kraken"].map((id) => stub(id)) },
+    live: {
+      description: "all",
+      argument: null,
+      create: async () => ["coingecko", "binance", "kraken"].map((id) => stub(id)),
+    },
     coingecko: alone("coingecko"),
     binance: alone("binance"),
     kraken: alone("kraken"),
     simulated: alone("simulated", "simulated"),
-    replay: { description: "a file", argument: { name: "FILE", is_required: true }, create: async () => [stub("replay", "replay")] },
+    replay: {
+      description: "a file",
+      argument: { name: "FILE", is_required: true },
+      create: async () => [stub("replay", "replay")],
+    },
   };
   const said: string[] = [];
-  const output = { is_json: false, result: () => {}, say: (text: string) => void said.push(text), warn: (text: string) => void said.push(text) };
-  const request = { pipeline: { ...crypto, producers }, source, data_folder: join(folder.path, data), speed: null, output } as unknown as StartRequest;
+  const output = {
+    is_json: false,
+    result: () => {},
+    say: (text: string) => void said.push(text),
+    warn: (text: string) => void said.push(text),
+  };
+  const request = {
+    pipeline: { ...crypto, producers },
+    source,
+    data_folder: join(folder.path, data),
+    speed: null,
+    output,
+  } as unknown as StartRequest;
   return { request, said };
 }
 
-async function chosen(source: string | null, probes?: Probes, data?: string): Promise<[ids: string[], kind: string, lake_name: string]> {
+async function chosen(
+  source: string | null,
+  probes?: Probes,
+  data?: string,
+): Promise<[ids: string[], kind: string, lake_name: string]> {
   const { producers, kind, lake_name } = await chooseSource(requestFor(source, probes, data).request);
   return [producers.map(({ id }) => id), kind, lake_name];
 }
@@ -66,7 +103,11 @@ test("At its first start the default counts as reachable when any of its sources
 });
 
 test("Where none answers, the fallback runs, and everybody's reason is told.", async () => {
-  const { request, said } = requestFor(null, { coingecko: unreachable("coingecko"), binance: unreachable("binance"), kraken: unreachable("kraken") });
+  const { request, said } = requestFor(null, {
+    coingecko: unreachable("coingecko"),
+    binance: unreachable("binance"),
+    kraken: unreachable("kraken"),
+  });
   const { kind, lake_name } = await chooseSource(request);
   assert.deepEqual([kind, lake_name], ["simulated", "simulated"]);
   assert.match(said[0] ?? "", /coingecko does not answer\. binance does not answer\. kraken does not answer\./);
@@ -77,9 +118,21 @@ test("A lake that is there is gone on with, whoever answers; a mistake in a prob
   const data_folder = join(folder.path, "present");
   mkdirSync(data_folder);
   openOrCreateLake(data_folder, { name: "live", kind: "live", pipeline: "crypto" });
-  assert.equal((await chosen(null, { kraken: unreachable("kraken"), coingecko: unreachable("c"), binance: unreachable("b") }, "present"))[1], "live");
+  assert.equal(
+    (
+      await chosen(
+        null,
+        { kraken: unreachable("kraken"), coingecko: unreachable("c"), binance: unreachable("b") },
+        "present",
+      )
+    )[1],
+    "live",
+  );
   const mistaken = async (): Promise<void> => {
     throw new TypeError("a mistake");
   };
-  await assert.rejects(chosen(null, { kraken: mistaken, coingecko: unreachable("c"), binance: unreachable("b") }), TypeError);
+  await assert.rejects(
+    chosen(null, { kraken: mistaken, coingecko: unreachable("c"), binance: unreachable("b") }),
+    TypeError,
+  );
 });

@@ -5,7 +5,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { systemClock } from "../../src/clock.ts";
-import { desiredStreams, forgetDesired, readDesired, setDesiredStreams, writeDesired } from "../../src/cluster/desired.ts";
+import {
+  desiredStreams,
+  forgetDesired,
+  readDesired,
+  setDesiredStreams,
+  writeDesired,
+} from "../../src/cluster/desired.ts";
 import { hasProc, identify } from "../../src/cluster/machine/process.ts";
 import { partFolder, readRunning, writeState } from "../../src/cluster/state.ts";
 import { runningSupervisor, supervise } from "../../src/cluster/supervisor.ts";
@@ -27,41 +33,48 @@ async function startPart(cluster: string): Promise<number> {
   return identity.pid;
 }
 
-test("a part that dies is started again where it was, with a failure in between; it ends with the desire", { skip: !hasProc() }, async () => {
-  const cluster = join(folder.path, "cluster");
-  const pid = await startPart(cluster);
-  writeDesired(cluster, { mode: "native", parts: { minio: { minio: 1234 } } });
-  const asked: { names: readonly string[]; port: string | undefined }[] = [];
-  const said: string[] = [];
-  let streams = 0;
-  let next = 0;
-  const supervising = supervise({
-    folder: cluster,
-    clock: { ...systemClock, wait: (wait_ms, signal) => systemClock.wait(Math.min(wait_ms, 5), signal) },
-    signal: new AbortController().signal,
-    async restart(names, ports) {
-      asked.push({ names, port: ports["COINLAKE_MINIO_PORT"] });
-      if (asked.length === 1) throw new OperatingError("PART_DIED", "not yet", { next_step: "Wait." });
-      next = await startPart(cluster);
-    },
-    ensureStreams: async () => void (streams += 1),
-    say: (text) => said.push(text),
-  });
-  const until = async (isTrue: () => boolean): Promise<void> => {
-    while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
-  };
-  await until(() => streams === 1);
-  assert.equal(asked.length, 0, "nothing has died");
-  process.kill(pid, "SIGKILL");
-  await until(() => runningSupervisor(cluster)?.restarts === 1);
-  assert.deepEqual(asked, [{ names: ["minio"], port: "1234" }, { names: ["minio"], port: "1234" }]);
-  assert.equal(readRunning(cluster, "minio")?.pid, next);
-  assert.deepEqual([runningSupervisor(cluster)?.last_error, streams], [null, 2]);
-  assert.ok(said.some((text) => text.includes("PART_DIED: not yet")));
-  forgetDesired(cluster);
-  await supervising;
-  process.kill(next, "SIGKILL");
-});
+test(
+  "a part that dies is started again where it was, with a failure in between; it ends with the desire",
+  { skip: !hasProc() },
+  async () => {
+    const cluster = join(folder.path, "cluster");
+    const pid = await startPart(cluster);
+    writeDesired(cluster, { mode: "native", parts: { minio: { minio: 1234 } } });
+    const asked: { names: readonly string[]; port: string | undefined }[] = [];
+    const said: string[] = [];
+    let streams = 0;
+    let next = 0;
+    const supervising = supervise({
+      folder: cluster,
+      clock: { ...systemClock, wait: (wait_ms, signal) => systemClock.wait(Math.min(wait_ms, 5), signal) },
+      signal: new AbortController().signal,
+      async restart(names, ports) {
+        asked.push({ names, port: ports["COINLAKE_MINIO_PORT"] });
+        if (asked.length === 1) throw new OperatingError("PART_DIED", "not yet", { next_step: "Wait." });
+        next = await startPart(cluster);
+      },
+      ensureStreams: async () => void (streams += 1),
+      say: (text) => said.push(text),
+    });
+    const until = async (isTrue: () => boolean): Promise<void> => {
+      while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await until(() => streams === 1);
+    assert.equal(asked.length, 0, "nothing has died");
+    process.kill(pid, "SIGKILL");
+    await until(() => runningSupervisor(cluster)?.restarts === 1);
+    assert.deepEqual(asked, [
+      { names: ["minio"], port: "1234" },
+      { names: ["minio"], port: "1234" },
+    ]);
+    assert.equal(readRunning(cluster, "minio")?.pid, next);
+    assert.deepEqual([runningSupervisor(cluster)?.last_error, streams], [null, 2]);
+    assert.ok(said.some((text) => text.includes("PART_DIED: not yet")));
+    forgetDesired(cluster);
+    await supervising;
+    process.kill(next, "SIGKILL");
+  },
+);
 
 test("what is desired is kept until it is not", () => {
   const cluster = join(folder.path, "desired");
@@ -77,8 +90,15 @@ test("`status` and `down` of a machine without Docker and without a cluster say 
   const env = { PATH: join(folder.path, "nothing") };
   const at = ["--data", join(folder.path, "none"), "--json"];
   const status = await coinlake(["cluster", "status", ...at], env);
-  const { mode, parts, supervisor } = JSON.parse(status.stdout) as { mode: string; parts: { state: string }[]; supervisor: unknown };
-  assert.deepEqual([status.code, mode, supervisor, new Set(parts.map(({ state }) => state))], [0, "native", null, new Set(["stopped"])]);
+  const { mode, parts, supervisor } = JSON.parse(status.stdout) as {
+    mode: string;
+    parts: { state: string }[];
+    supervisor: unknown;
+  };
+  assert.deepEqual(
+    [status.code, mode, supervisor, new Set(parts.map(({ state }) => state))],
+    [0, "native", null, new Set(["stopped"])],
+  );
   const down = await coinlake(["cluster", "down", ...at], env);
   assert.deepEqual([down.code, (JSON.parse(down.stdout) as { stopped: string[] }).stopped], [0, []]);
 });

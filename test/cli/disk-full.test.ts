@@ -13,97 +13,110 @@ import { freshMark, untilGone } from "../crash/processes.ts";
 
 /** Mounts a small disk that only the process sees, as root or in a separate user namespace. */
 const NAMESPACE = process.getuid?.() === 0 ? ["unshare", "-m"] : ["unshare", "-Urm"];
-const canMount = process.platform === "linux" && spawnSync(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
+const canMount =
+  process.platform === "linux" &&
+  spawnSync(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 const DISK_MB = 96;
 const MOST_MS = 60_000;
 const STOP_MS = 20_000;
 
-describe("start on a disk that is full", { skip: canMount ? false : "mounts a small disk, which this machine does not let it" }, () => {
-  const folder = temporaryFolder();
-  let child: ChildProcess;
-  let url = "";
-  let mark = "";
-  let stderr = "";
-  /** The mounted disk, as this process reaches it. */
-  let disk = "";
+describe(
+  "start on a disk that is full",
+  { skip: canMount ? false : "mounts a small disk, which this machine does not let it" },
+  () => {
+    const folder = temporaryFolder();
+    let child: ChildProcess;
+    let url = "";
+    let mark = "";
+    let stderr = "";
+    /** The mounted disk, as this process reaches it. */
+    let disk = "";
 
-  before(async () => {
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}`;
-    const start = [process.execPath, "--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), "start", "--source", "simulated"];
-    const options = ["--data", folder.path, "--catalog-port", "0", "--port", String(port), "--speed", "20"];
-    const script = `mount -t tmpfs -o size=${DISK_MB}m tmpfs "${folder.path}" && exec "$@"`;
-    const fresh = freshMark();
-    mark = fresh.mark;
-    child = spawn(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "sh", "-c", script, "sh", ...start, ...options], {
-      cwd: projectFolder(),
-      env: { ...process.env, NO_COLOR: "1", ...fresh.env },
-      stdio: ["ignore", "ignore", "pipe"],
+    before(async () => {
+      const port = await freePort();
+      url = `http://127.0.0.1:${port}`;
+      const start = [
+        process.execPath,
+        "--disable-warning=ExperimentalWarning",
+        join(projectFolder(), "src", "cli", "main.ts"),
+        "start",
+        "--source",
+        "simulated",
+      ];
+      const options = ["--data", folder.path, "--catalog-port", "0", "--port", String(port), "--speed", "20"];
+      const script = `mount -t tmpfs -o size=${DISK_MB}m tmpfs "${folder.path}" && exec "$@"`;
+      const fresh = freshMark();
+      mark = fresh.mark;
+      child = spawn(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "sh", "-c", script, "sh", ...start, ...options], {
+        cwd: projectFolder(),
+        env: { ...process.env, NO_COLOR: "1", ...fresh.env },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      disk = `/proc/${child.pid}/root${folder.path}`;
+      await untilReady((ready) => ready.is_ready, "ready at first");
     });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    disk = `/proc/${child.pid}/root${folder.path}`;
-    await untilReady((ready) => ready.is_ready, "ready at first");
-  });
-  after(async () => {
-    child.kill("SIGKILL");
-    await untilGone(mark);
-    folder.remove();
-  });
+    after(async () => {
+      child.kill("SIGKILL");
+      await untilGone(mark);
+      folder.remove();
+    });
 
-  interface Ready {
-    is_ready: boolean;
-    codes: string[];
-  }
-
-  async function ready(): Promise<Ready> {
-    try {
-      const answer = await fetch(`${url}/readyz`);
-      const body = (await answer.json()) as { problems?: { code: string }[] };
-      return { is_ready: answer.ok, codes: (body.problems ?? []).map(({ code }) => code) };
-    } catch {
-      return { is_ready: false, codes: [] };
+    interface Ready {
+      is_ready: boolean;
+      codes: string[];
     }
-  }
 
-  async function untilReady(isWanted: (ready: Ready) => boolean, what: string): Promise<void> {
-    const deadline_ms = performance.now() + MOST_MS;
-    let last: Ready;
-    do {
-      assert.equal(child.exitCode, null, `start ended: ${stderr}`);
-      last = await ready();
-      if (isWanted(last)) return;
-      await wait(100);
-    } while (performance.now() < deadline_ms);
-    assert.fail(`not ${what}: ${JSON.stringify(last)}\n${stderr}`);
-  }
-
-  /** Takes every byte that is left. */
-  function fill(): void {
-    const file = openSync(join(disk, "ballast"), "a");
-    try {
-      for (let size = 1024 * 1024; size >= 512; size = size / 2) while (takes(file, size));
-    } finally {
-      closeSync(file);
+    async function ready(): Promise<Ready> {
+      try {
+        const answer = await fetch(`${url}/readyz`);
+        const body = (await answer.json()) as { problems?: { code: string }[] };
+        return { is_ready: answer.ok, codes: (body.problems ?? []).map(({ code }) => code) };
+      } catch {
+        return { is_ready: false, codes: [] };
+      }
     }
-  }
 
-  test("goes red, waits, goes on once there is room, and ends within 20 s of SIGTERM while it waits", async () => {
-    fill();
-    await untilReady(({ is_ready, codes }) => !is_ready && codes.includes("LOG_DISK_FULL"), "red");
-    rmSync(join(disk, "ballast"));
-    await untilReady(({ codes }) => !codes.some((code) => code.endsWith("_FULL")), "on its way again");
-    assert.match(stderr, /simulated.* goes on/);
+    async function untilReady(isWanted: (ready: Ready) => boolean, what: string): Promise<void> {
+      const deadline_ms = performance.now() + MOST_MS;
+      let last: Ready;
+      do {
+        assert.equal(child.exitCode, null, `start ended: ${stderr}`);
+        last = await ready();
+        if (isWanted(last)) return;
+        await wait(100);
+      } while (performance.now() < deadline_ms);
+      assert.fail(`not ${what}: ${JSON.stringify(last)}\n${stderr}`);
+    }
 
-    fill();
-    await untilReady(({ codes }) => codes.includes("LOG_DISK_FULL"), "red again");
-    const stopped_ms = performance.now();
-    child.kill("SIGTERM");
-    const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
-    assert.ok(performance.now() - stopped_ms < STOP_MS, "it ended in time");
-    assert.equal(signal, null);
-    assert.ok(code === 0 || code === 130, `${code}: ${stderr}`);
-  });
-});
+    /** Takes every byte that is left. */
+    function fill(): void {
+      const file = openSync(join(disk, "ballast"), "a");
+      try {
+        for (let size = 1024 * 1024; size >= 512; size = size / 2) while (takes(file, size));
+      } finally {
+        closeSync(file);
+      }
+    }
+
+    test("goes red, waits, goes on once there is room, and ends within 20 s of SIGTERM while it waits", async () => {
+      fill();
+      await untilReady(({ is_ready, codes }) => !is_ready && codes.includes("LOG_DISK_FULL"), "red");
+      rmSync(join(disk, "ballast"));
+      await untilReady(({ codes }) => !codes.some((code) => code.endsWith("_FULL")), "on its way again");
+      assert.match(stderr, /simulated.* goes on/);
+
+      fill();
+      await untilReady(({ codes }) => codes.includes("LOG_DISK_FULL"), "red again");
+      const stopped_ms = performance.now();
+      child.kill("SIGTERM");
+      const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
+      assert.ok(performance.now() - stopped_ms < STOP_MS, "it ended in time");
+      assert.equal(signal, null);
+      assert.ok(code === 0 || code === 130, `${code}: ${stderr}`);
+    });
+  },
+);
 
 function takes(file: number, size: number): boolean {
   try {

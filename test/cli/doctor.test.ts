@@ -21,25 +21,40 @@ describe("doctor and the size of lakes", () => {
   after(() => lakes.close());
 
   const findings = (...ports: Parameters<typeof examine>[1]) =>
-    examine(lake.data_folder, ports, [{ subject: "a key", variables: ["COINLAKE_TEST_NO_SUCH_KEY"], when_missing: "slower without", remedy: "Get one." }]);
+    examine(lake.data_folder, ports, [
+      {
+        subject: "a key",
+        variables: ["COINLAKE_TEST_NO_SUCH_KEY"],
+        when_missing: "slower without",
+        remedy: "Get one.",
+      },
+    ]);
 
   test("a lake within its budget is shown with its size, and an unset setting is no warning", async () => {
     const found = await findings();
     const own = found.find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
     assert.equal(own?.state, "ok");
-    assert.match(own?.detail ?? "", /^\d+ of at most 6,000 files, .* MB of at most .* MB on disk for .* MB of live data \(amplification [\d.]+\), \d+ snapshots$/);
+    assert.match(
+      own?.detail ?? "",
+      /^\d+ of at most 6,000 files, .* MB of at most .* MB on disk for .* MB of live data \(amplification [\d.]+\), \d+ snapshots$/,
+    );
     assert.equal(found.find(({ subject }) => subject === "a key")?.state, "optional");
   });
 
   test("a port at which Coinlake answers is no warning; one that another program holds is", async () => {
-    const server = createServer((request, response) => response.writeHead(request.url === "/healthz" ? 200 : 404).end());
+    const server = createServer((request, response) =>
+      response.writeHead(request.url === "/healthz" ? 200 : 404).end(),
+    );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     const number = typeof address === "object" && address !== null ? address.port : 0;
     try {
       const port = { name: "page", number, option: "--port" };
       const found = await findings({ ...port, path: "/healthz" }, { ...port, path: "/elsewhere" });
-      assert.deepEqual(found.filter(({ subject }) => subject.startsWith("port ")).map(({ state }) => state), ["ok", "warning"]);
+      assert.deepEqual(
+        found.filter(({ subject }) => subject.startsWith("port ")).map(({ state }) => state),
+        ["ok", "warning"],
+      );
     } finally {
       server.close();
     }
@@ -65,7 +80,10 @@ test("what tables take is held against what is live, with room for a small lake'
   const MB = 1e6;
   assert.equal(overBudget({ files: 6_000, table_bytes: 60 * MB, live_bytes: 1 * MB }), null);
   assert.equal(overBudget({ files: 6_000, table_bytes: 2_000 * MB, live_bytes: 1_000 * MB }), null);
-  assert.match(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: 1_000 * MB }) ?? "", /2100 MB of table files for 1000 MB of live data/);
+  assert.match(
+    overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: 1_000 * MB }) ?? "",
+    /2100 MB of table files for 1000 MB of live data/,
+  );
   assert.match(overBudget({ files: 6_001, table_bytes: null, live_bytes: null }) ?? "", /6,001 files/);
   assert.equal(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: null }), null);
 });
@@ -76,6 +94,12 @@ test("a lake's size is shown with its limits, as far as it was measured", () => 
     describeSize({ files: 1_234, table_bytes: 150 * MB, live_bytes: 100 * MB, snapshots: 1_300 }),
     "1,234 of at most 6,000 files, 150 MB of at most 267 MB on disk for 100 MB of live data (amplification 1.5), 1,300 snapshots",
   );
-  assert.equal(describeSize({ files: 4, table_bytes: 0, live_bytes: 0, snapshots: 0 }), "4 of at most 6,000 files, 0.0 MB of at most 67 MB on disk for 0.0 MB of live data, 0 snapshots");
-  assert.equal(describeSize({ files: 99_999, table_bytes: null, live_bytes: null, snapshots: null }), "99,999 of at most 6,000 files");
+  assert.equal(
+    describeSize({ files: 4, table_bytes: 0, live_bytes: 0, snapshots: 0 }),
+    "4 of at most 6,000 files, 0.0 MB of at most 67 MB on disk for 0.0 MB of live data, 0 snapshots",
+  );
+  assert.equal(
+    describeSize({ files: 99_999, table_bytes: null, live_bytes: null, snapshots: null }),
+    "99,999 of at most 6,000 files",
+  );
 });

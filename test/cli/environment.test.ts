@@ -18,10 +18,20 @@ writeEnvironment(clusterFolder(folder.path), {
   COINLAKE_HIVE_URI: "thrift://127.0.0.1:9083",
 });
 
-const SHELL = { AWS_ACCESS_KEY_ID: "shell", AWS_SECRET_ACCESS_KEY: "shell-secret", AWS_SESSION_TOKEN: "token", AWS_PROFILE: "work", AWS_REGION: "eu-west-1" };
+const SHELL = {
+  AWS_ACCESS_KEY_ID: "shell",
+  AWS_SECRET_ACCESS_KEY: "shell-secret",
+  AWS_SESSION_TOKEN: "token",
+  AWS_PROFILE: "work",
+  AWS_REGION: "eu-west-1",
+};
 
 test("the keys, region and token of a shell that names no endpoint do not reach the cluster's S3", () => {
-  const env = environmentIn(folder.path, { ...SHELL, AWS_ENDPOINT_URL_S3: "", COINLAKE_HIVE_URI: "thrift://elsewhere:9083" });
+  const env = environmentIn(folder.path, {
+    ...SHELL,
+    AWS_ENDPOINT_URL_S3: "",
+    COINLAKE_HIVE_URI: "thrift://elsewhere:9083",
+  });
   assert.deepEqual(s3SettingsFrom(env), {
     endpoint: "http://127.0.0.1:9000",
     region: "us-east-1",
@@ -37,8 +47,16 @@ test("the cluster's keys do not reach the S3 whose endpoint the shell names", ()
   for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]) {
     const endpoint = "https://s3.example.org";
     const env = environmentIn(folder.path, { ...SHELL, [name]: endpoint });
-    assert.deepEqual(s3SettingsFrom(env), { endpoint, region: "eu-west-1", access_key_id: "shell", secret_access_key: "shell-secret", session_token: "token" });
-    assert.throws(() => s3SettingsFrom(environmentIn(folder.path, { [name]: endpoint })), { code: "S3_CREDENTIALS_MISSING" });
+    assert.deepEqual(s3SettingsFrom(env), {
+      endpoint,
+      region: "eu-west-1",
+      access_key_id: "shell",
+      secret_access_key: "shell-secret",
+      session_token: "token",
+    });
+    assert.throws(() => s3SettingsFrom(environmentIn(folder.path, { [name]: endpoint })), {
+      code: "S3_CREDENTIALS_MISSING",
+    });
   }
 });
 

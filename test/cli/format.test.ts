@@ -71,7 +71,8 @@ test("a table says what is missing, and which way a change goes", () => {
       ["doge", null],
     ],
   );
-  for (const wanted of ["▲ +1.5", "▼ -2.25", "–", "change (%)"]) assert.ok(table.includes(wanted), `${wanted} in\n${table}`);
+  for (const wanted of ["▲ +1.5", "▼ -2.25", "–", "change (%)"])
+    assert.ok(table.includes(wanted), `${wanted} in\n${table}`);
 });
 
 test("what a payload holds cannot drive the terminal", () => {
@@ -89,8 +90,16 @@ test("the columns of a query are aligned as numbers, and printed as they are", (
 });
 
 test("a DECIMAL is printed without the zeros that pad it, and with every digit that counts", () => {
-  const table = formatTable(columnsOf([{ name: "price", type: "DECIMAL(38,18)" }]), [["80472.970000000000000000"], ["0.000041379600000000"], ["7.000000000000000000"], ["100"]]);
-  assert.deepEqual([...table.matchAll(/[\d.]+/g)].map(([text]) => text), ["80472.97", "0.0000413796", "7", "100"]);
+  const table = formatTable(columnsOf([{ name: "price", type: "DECIMAL(38,18)" }]), [
+    ["80472.970000000000000000"],
+    ["0.000041379600000000"],
+    ["7.000000000000000000"],
+    ["100"],
+  ]);
+  assert.deepEqual(
+    [...table.matchAll(/[\d.]+/g)].map(([text]) => text),
+    ["80472.97", "0.0000413796", "7", "100"],
+  );
 });
 
 const WIDE_COLUMNS: readonly Column[] = [
@@ -100,16 +109,32 @@ const WIDE_COLUMNS: readonly Column[] = [
   { name: "fall", header: "deepest fall (%)", kind: "figure" },
   { name: "what", header: "what happened", kind: "text" },
 ];
-const WIDE_ROWS = [["a-coin-of-quite-a-long-name", "2026-11-29T16:10:13.991123Z", "104235.123456789", "20.4413", "it fell, and fell, and 币安人生 fell 🙂 again"]];
+const WIDE_ROWS = [
+  [
+    "a-coin-of-quite-a-long-name",
+    "2026-11-29T16:10:13.991123Z",
+    "104235.123456789",
+    "20.4413",
+    "it fell, and fell, and 币安人生 fell 🙂 again",
+  ],
+];
 
 test("a table fits the terminal: headers wrap, texts are cut, figures never are", () => {
   for (const width of [80, 100, 120]) {
     const table = formatTable(WIDE_COLUMNS, WIDE_ROWS, { width });
-    for (const line of table.split("\n")) assert.ok(displayWidth(line) <= width, `${displayWidth(line)} of ${width}: ${line}`);
-    assert.ok(table.includes("104,235.123456789") && table.includes("20.4413") && /2026-11-29/.test(table) && table.includes("16:10:13"), table);
+    for (const line of table.split("\n"))
+      assert.ok(displayWidth(line) <= width, `${displayWidth(line)} of ${width}: ${line}`);
+    assert.ok(
+      table.includes("104,235.123456789") &&
+        table.includes("20.4413") &&
+        /2026-11-29/.test(table) &&
+        table.includes("16:10:13"),
+      table,
+    );
   }
   assert.match(formatTable(WIDE_COLUMNS, WIDE_ROWS, { width: 80 }), /…/);
-  for (const layout of [{ width: null }, { width: 300 }]) assert.ok(formatTable(WIDE_COLUMNS, WIDE_ROWS, layout).includes("币安人生 fell 🙂 again"));
+  for (const layout of [{ width: null }, { width: 300 }])
+    assert.ok(formatTable(WIDE_COLUMNS, WIDE_ROWS, layout).includes("币安人生 fell 🙂 again"));
 });
 
 test("a table that cannot fit is printed with one line per value, as is one that is asked for so", () => {
@@ -128,8 +153,25 @@ test("only a terminal has a width, or COLUMNS says one", () => {
 });
 
 test("CSV quotes what needs it, and tells null from an empty text", () => {
-  assert.equal(formatCsv(["a", "b,c"], [["1", null], ["", 'say "x"\n']]), 'a,"b,c"\r\n1,\r\n"","say ""x""\n"\r\n');
-  assert.deepEqual(["=1", "-5.2", "+1", "-x", "@a", "1-1", "-"].map(neutral), ["'=1", "-5.2", "+1", "'-x", "'@a", "1-1", "'-"]);
+  assert.equal(
+    formatCsv(
+      ["a", "b,c"],
+      [
+        ["1", null],
+        ["", 'say "x"\n'],
+      ],
+    ),
+    'a,"b,c"\r\n1,\r\n"","say ""x""\n"\r\n',
+  );
+  assert.deepEqual(["=1", "-5.2", "+1", "-x", "@a", "1-1", "-"].map(neutral), [
+    "'=1",
+    "-5.2",
+    "+1",
+    "'-x",
+    "'@a",
+    "1-1",
+    "'-",
+  ]);
   const VALUES: [value: string, type: string, written: string][] = [
     ["-inf", "DOUBLE", "-inf"],
     ["-inf", "VARCHAR", "'-inf"],
@@ -142,31 +184,54 @@ test("CSV quotes what needs it, and tells null from an empty text", () => {
 });
 
 test("a table of any number of lines is laid out", () => {
-  const columns: Column[] = [{ name: "a", header: "a", kind: "text" }, { name: "b", header: "b", kind: "count" }];
-  for (const width of [null, 40]) assert.ok(formatTable(columns, [["x\n".repeat(200_000), "1"]], { width }).split("\n").length > 200_000);
+  const columns: Column[] = [
+    { name: "a", header: "a", kind: "text" },
+    { name: "b", header: "b", kind: "count" },
+  ];
+  for (const width of [null, 40])
+    assert.ok(formatTable(columns, [["x\n".repeat(200_000), "1"]], { width }).split("\n").length > 200_000);
 });
 
 test("an old answer says how old it is, and by whose clock", () => {
   const answer = { number: 1, title: "Now", as_of: "2026-11-29T16:33:31.378Z", parts: [] } as unknown as Answer;
-  const at = (now: string, kind: "live" | "simulated", is_as_of_given = false) => formatAnswers({ name: "x", kind }, [answer], { now_ms: Date.parse(now), is_as_of_given });
-  assert.match(at("2026-11-29T19:05:00Z", "simulated"), /16:33:31\.378Z: the newest event in gold, on the simulated market's clock, 2 h 31 min ago$/m);
+  const at = (now: string, kind: "live" | "simulated", is_as_of_given = false) =>
+    formatAnswers({ name: "x", kind }, [answer], { now_ms: Date.parse(now), is_as_of_given });
+  assert.match(
+    at("2026-11-29T19:05:00Z", "simulated"),
+    /16:33:31\.378Z: the newest event in gold, on the simulated market's clock, 2 h 31 min ago$/m,
+  );
   assert.match(at("2026-11-29T16:34:00Z", "live"), /16:33:31\.378Z$/m);
   assert.match(at("2026-11-29T19:05:00Z", "live", true), /16:33:31\.378Z$/m);
 });
 
 const LARGE: ActionReport = {
-  ...emptyReport("compact", "silver.a_table_with_quite_a_long_name_of_its_kind", { files: 100_000, delete_files: 50_000, size_bytes: 2_900e6, rows: 1, manifests: 9, snapshots: 5_000 }),
+  ...emptyReport("compact", "silver.a_table_with_quite_a_long_name_of_its_kind", {
+    files: 100_000,
+    delete_files: 50_000,
+    size_bytes: 2_900e6,
+    rows: 1,
+    manifests: 9,
+    snapshots: 5_000,
+  }),
   after: { files: 120, delete_files: 0, size_bytes: 293.4e6, rows: 1, manifests: 1, snapshots: 130 },
   deleted_files: 99_880,
   seconds: 342,
 };
 
 test("a report of maintenance fits a terminal of 80 columns, with every figure before and after", () => {
-  const small = { ...emptyReport("orphans", LARGE.table, { ...LARGE.after, size_bytes: 1_234_000 }), deleted_files: 3, seconds: 0.04 };
+  const small = {
+    ...emptyReport("orphans", LARGE.table, { ...LARGE.after, size_bytes: 1_234_000 }),
+    deleted_files: 3,
+    seconds: 0.04,
+  };
   const report = formatReports([LARGE, small, { ...small, table: "gold.other" }]);
-  const history = formatHistory([{ id: 2, started_at: "2026-03-14T02:10:00.123Z", ...LARGE }, { id: 1, started_at: "2026-03-14T02:09:00.123Z", ...small }]);
+  const history = formatHistory([
+    { id: 2, started_at: "2026-03-14T02:10:00.123Z", ...LARGE },
+    { id: 1, started_at: "2026-03-14T02:09:00.123Z", ...small },
+  ]);
   for (const line of `${report}\n${history}`.split("\n")) assert.ok(line.length <= 80, `${line.length}: ${line}`);
-  for (const figure of ["100000→120", "50000→0", "2900→293", "5000→130", "99880", "342.0"]) assert.ok(report.includes(figure) && history.includes(figure), `${figure} in\n${report}`);
+  for (const figure of ["100000→120", "50000→0", "2900→293", "5000→130", "99880", "342.0"])
+    assert.ok(report.includes(figure) && history.includes(figure), `${figure} in\n${report}`);
   // What did not change is shown once, and a table's name stands before the first of its runs.
   assert.match(report, /^  orphans\s+120\s+0\s+1\.23\s+130\s+3\s+0\.0$/m);
   assert.equal(report.split(LARGE.table).length, 2);
@@ -174,7 +239,9 @@ test("a report of maintenance fits a terminal of 80 columns, with every figure b
 });
 
 test("a dry run of compaction reports the files that it would rewrite", () => {
-  const [header = "", , line = ""] = formatReports([{ ...LARGE, after: LARGE.before, rewritten_files: 777, deleted_files: 0, is_dry_run: true }]).split("\n");
+  const [header = "", , line = ""] = formatReports([
+    { ...LARGE, after: LARGE.before, rewritten_files: 777, deleted_files: 0, is_dry_run: true },
+  ]).split("\n");
   assert.match(line, /^  compact\s+100000\s+50000\s+2900\s+5000\s+777\s/);
   assert.match(header, /to rewrite or remove/);
   assert.doesNotMatch(header, /removed/);

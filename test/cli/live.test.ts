@@ -63,9 +63,11 @@ describe("start with live sources", () => {
 
   test("runs all of them in one lake, goes on without one that dies, and fetches after a restart what it missed.", async () => {
     const data = join(folder.path, "all");
-    const start = (...args: string[]) => (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", "--port", "0", ...args], env));
+    const start = (...args: string[]) =>
+      (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", "--port", "0", ...args], env));
     const first = start();
-    const subscribed = (): boolean => kinds.every((kind) => EXCHANGES[kind].products.every((product) => serverOf(kind).isSubscribed(product)));
+    const subscribed = (): boolean =>
+      kinds.every((kind) => EXCHANGES[kind].products.every((product) => serverOf(kind).isSubscribed(product)));
     await untilLog(data, subscribed);
     tradeEverywhere();
     await untilLog(data, (records) => new Set(records.map(({ source }) => source)).size === kinds.length + 1);
@@ -80,13 +82,26 @@ describe("start with live sources", () => {
     tradeEverywhere();
     await serverOf("kraken").listen();
     start("--source", "coinbase,kraken");
-    await untilLog(data, () => ["coinbase", "kraken"].every((kind) => EXCHANGES[kind as ExchangeKind].products.every((product) => serverOf(kind as ExchangeKind).isSubscribed(product))));
+    await untilLog(data, () =>
+      ["coinbase", "kraken"].every((kind) =>
+        EXCHANGES[kind as ExchangeKind].products.every((product) =>
+          serverOf(kind as ExchangeKind).isSubscribed(product),
+        ),
+      ),
+    );
     tradeEverywhere();
-    const isWhole = (records: LogRecord[]): boolean => (["coinbase", "kraken"] as const).every((kind) => EXCHANGES[kind].products.every((product) => idsIn(records, kind, product).size >= 4));
+    const isWhole = (records: LogRecord[]): boolean =>
+      (["coinbase", "kraken"] as const).every((kind) =>
+        EXCHANGES[kind].products.every((product) => idsIn(records, kind, product).size >= 4),
+      );
     const records = await untilLog(data, isWhole);
     for (const kind of ["coinbase", "kraken"] as const) {
       for (const product of EXCHANGES[kind].products) {
-        assert.deepEqual(idsIn(records, kind, product), new Set((serverOf(kind).trades.get(product) ?? []).map(({ id }) => id)), product);
+        assert.deepEqual(
+          idsIn(records, kind, product),
+          new Set((serverOf(kind).trades.get(product) ?? []).map(({ id }) => id)),
+          product,
+        );
       }
     }
     running?.child.kill("SIGINT");
@@ -97,9 +112,12 @@ describe("start with live sources", () => {
   });
 
   test("An address that is neither encrypted nor local is refused before anything is asked.", async () => {
-    const { code, stderr } = await coinlake(["start", "--data", join(folder.path, "refused"), "--source", "kraken", "--catalog-port", "0", "--port", "0"], {
-      COINLAKE_KRAKEN_WS_URL: "ws://feed.example.com",
-    });
+    const { code, stderr } = await coinlake(
+      ["start", "--data", join(folder.path, "refused"), "--source", "kraken", "--catalog-port", "0", "--port", "0"],
+      {
+        COINLAKE_KRAKEN_WS_URL: "ws://feed.example.com",
+      },
+    );
     assert.equal(code, 1);
     assert.match(stderr, /ADDRESS_REFUSED/);
     assert.match(stderr, /COINLAKE_KRAKEN_WS_URL/);
@@ -109,7 +127,9 @@ describe("start with live sources", () => {
 
 function idsIn(records: readonly LogRecord[], kind: ExchangeKind, product: string): Set<number> {
   const { protocol } = EXCHANGES[kind];
-  const texts = records.filter(({ source, key }) => source === kind && key === product).map(({ payload }) => Buffer.from(payload).toString("utf8"));
+  const texts = records
+    .filter(({ source, key }) => source === kind && key === product)
+    .map(({ payload }) => Buffer.from(payload).toString("utf8"));
   return new Set(
     texts.flatMap((text) => {
       const page = pageOf(text);
@@ -131,7 +151,7 @@ async function recordsIn(log_file: string): Promise<LogRecord[]> {
     const bounds = await log.bounds(TOPIC).catch(() => []);
     const records: LogRecord[] = [];
     for (const { partition, begin, end } of bounds) {
-      for (let next = begin; next < end; ) {
+      for (let next = begin; next < end;) {
         const some = await log.read(TOPIC, partition, next, { max_records: 10_000, max_bytes: 1e8 });
         if (some.length === 0) break;
         records.push(...some);

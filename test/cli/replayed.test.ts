@@ -9,12 +9,25 @@ const folder = temporaryFolder();
 const recording = join(folder.path, "candles.csv");
 // A name that a URI would spell otherwise: tables must lie in the folder that was asked for.
 const data = ["--data", join(folder.path, "my lakes ü")];
-const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data];
+const start = [
+  "start",
+  "--source",
+  `replay:${recording}`,
+  "--speed",
+  "max",
+  "--until-drained",
+  "--catalog-port",
+  "0",
+  ...data,
+];
 
 after(() => folder.remove());
 
 test("verify tells a pipeline that was killed within its first increment from a damaged lake", async () => {
-  const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`);
+  const rows = Array.from(
+    { length: 48 },
+    (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`,
+  );
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
   // After a few nodes: the batch and some of the tables, never all of them.
@@ -22,7 +35,10 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlake(["verify", ...data]);
   assert.equal(cut_off.code, 75);
-  assert.match(cut_off.stderr, /nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*no pipeline runs: start the pipeline/);
+  assert.match(
+    cut_off.stderr,
+    /nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*no pipeline runs: start the pipeline/,
+  );
 
   const drained = await coinlake([...start, "--json"]);
   assert.equal(drained.code, 0, drained.stderr);
@@ -42,7 +58,8 @@ test("verify tells a pipeline that was killed within its first increment from a 
   const unknown = await coinlake(["ask", "1", "--coin", "etc", ...data]);
   assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
   assert.match(unknown.stderr, /no coin "etc"[\s\S]*Nearest matches: eth/);
-  const rule = (coin: string) => JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
+  const rule = (coin: string) =>
+    JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
   const made = await coinlake(["rules", "add", rule("Ethereum"), "--json", ...data]);
   assert.deepEqual(JSON.parse(made.stdout).subjects, ["eth"], made.stderr);
   assert.equal((await coinlake(["rules", "add", rule("etc"), ...data])).code, 2);
@@ -50,17 +67,43 @@ test("verify tells a pipeline that was killed within its first increment from a 
 
 test("a file that mixes units of time makes no lake, and the line numbers say why", async () => {
   const mixed = join(folder.path, "mixed.csv");
-  writeFileSync(mixed, "symbol,open_time_ms,open,high,low,close,volume\nETH,1772445600,1,1,1,1,1\nETH,1772445720000,1,1,1,1,1\n");
-  const { code, stderr } = await coinlake(["start", "--source", `replay:${mixed}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data]);
+  writeFileSync(
+    mixed,
+    "symbol,open_time_ms,open,high,low,close,volume\nETH,1772445600,1,1,1,1,1\nETH,1772445720000,1,1,1,1,1\n",
+  );
+  const { code, stderr } = await coinlake([
+    "start",
+    "--source",
+    `replay:${mixed}`,
+    "--speed",
+    "max",
+    "--until-drained",
+    "--catalog-port",
+    "0",
+    ...data,
+  ]);
   assert.equal(code, 1);
   assert.match(stderr, /line 2 counts seconds \(1772445600\), line 3 counts milliseconds/);
-  assert.deepEqual(readdirSync(join(folder.path, "my lakes ü")).filter((name) => name.includes("mixed")), []);
+  assert.deepEqual(
+    readdirSync(join(folder.path, "my lakes ü")).filter((name) => name.includes("mixed")),
+    [],
+  );
 });
 
 test("a drain of which every record is refused ends well, and says so", async () => {
   const refused = join(folder.path, "refused.jsonl");
   writeFileSync(refused, '{"source":"x","ingested_at":"2026-01-01T00:00:00Z","payload":"{}"}\nno record\n');
-  const { code, stderr } = await coinlake(["start", "--source", `replay:${refused}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data]);
+  const { code, stderr } = await coinlake([
+    "start",
+    "--source",
+    `replay:${refused}`,
+    "--speed",
+    "max",
+    "--until-drained",
+    "--catalog-port",
+    "0",
+    ...data,
+  ]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /not one record was accepted/);
   const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
@@ -113,11 +156,23 @@ test("tables fit the terminal, are whole with --wide and in a pipe, and go down 
     assert.equal(asked.code, 0, asked.stderr);
     return asked;
   };
-  const [narrow, wide, piped, vertical] = [await ask([], { COLUMNS: "80" }), await ask(["--wide"], { COLUMNS: "80" }), await ask([], {}), await ask(["--vertical"], {})];
-  const tableOf = ({ stdout }: { stdout: string }) => stdout.split("\n").filter((line) => /^[┌│├└]|^\S.*─|^\d/.test(line)).join("\n");
+  const [narrow, wide, piped, vertical] = [
+    await ask([], { COLUMNS: "80" }),
+    await ask(["--wide"], { COLUMNS: "80" }),
+    await ask([], {}),
+    await ask(["--vertical"], {}),
+  ];
+  const tableOf = ({ stdout }: { stdout: string }) =>
+    stdout
+      .split("\n")
+      .filter((line) => /^[┌│├└]|^\S.*─|^\d/.test(line))
+      .join("\n");
   assert.ok(widest(tableOf(narrow)) <= 80 && narrow.stdout.includes("ETH"), narrow.stdout);
   assert.ok(widest(tableOf(wide)) > 80, wide.stdout);
   assert.equal(tableOf(wide), tableOf(piped));
   assert.match(vertical.stdout, /^── 1 ──\nrank /m);
-  assert.match(piped.stdout, /as of 2026-01-02 23:\d\d:\d\d(?:\.\d+)?Z: the newest event in gold, on the recording's clock, .* ago/);
+  assert.match(
+    piped.stdout,
+    /as of 2026-01-02 23:\d\d:\d\d(?:\.\d+)?Z: the newest event in gold, on the recording's clock, .* ago/,
+  );
 });

@@ -42,31 +42,39 @@ describe("start", () => {
     };
   }
 
-  test("Ctrl-C stops it cleanly, and the next start goes on where it was.", { skip: skipWithoutProcesses }, async () => {
-    const { data, untilRecords } = lakeCalled("interrupted");
-    const { mark, env } = freshMark();
-    const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
-    await untilRecords(5);
-    // A terminal sends it to every process in the foreground.
-    for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS))) process.kill(worker, "SIGINT");
-    child.kill("SIGINT");
-    const { code, stderr } = await finished;
-    assert.equal(code, 0, stderr);
-    assert.match(stderr, /Stopping: finishing what is under way/);
-    assert.match(stderr, /Stopped cleanly/);
-    assert.doesNotMatch(stderr, /warning|error/);
-    await untilGone(mark);
-    const stopped_at = await untilRecords(0);
-    assert.ok(stopped_at < market.records, "it was stopped under way");
+  test(
+    "Ctrl-C stops it cleanly, and the next start goes on where it was.",
+    { skip: skipWithoutProcesses },
+    async () => {
+      const { data, untilRecords } = lakeCalled("interrupted");
+      const { mark, env } = freshMark();
+      const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
+      await untilRecords(5);
+      // A terminal sends it to every process in the foreground.
+      for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS)))
+        process.kill(worker, "SIGINT");
+      child.kill("SIGINT");
+      const { code, stderr } = await finished;
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /Stopping: finishing what is under way/);
+      assert.match(stderr, /Stopped cleanly/);
+      assert.doesNotMatch(stderr, /warning|error/);
+      await untilGone(mark);
+      const stopped_at = await untilRecords(0);
+      assert.ok(stopped_at < market.records, "it was stopped under way");
 
-    const drained = await coinlake(["start", ...common, ...data, "--speed", "max", "--until-drained"]);
-    assert.equal(drained.code, 0, drained.stderr);
-    const verified = await coinlake(["verify", "--json", ...data]);
-    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-    const { bronze_records, accepted, duplicates, refused } = JSON.parse(verified.stdout).figures;
-    const { records, ...verdicts } = market;
-    assert.deepEqual([bronze_records, accepted, duplicates, refused], [records, verdicts.accepted, verdicts.duplicates, verdicts.refused]);
-  });
+      const drained = await coinlake(["start", ...common, ...data, "--speed", "max", "--until-drained"]);
+      assert.equal(drained.code, 0, drained.stderr);
+      const verified = await coinlake(["verify", "--json", ...data]);
+      assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+      const { bronze_records, accepted, duplicates, refused } = JSON.parse(verified.stdout).figures;
+      const { records, ...verdicts } = market;
+      assert.deepEqual(
+        [bronze_records, accepted, duplicates, refused],
+        [records, verdicts.accepted, verdicts.duplicates, verdicts.refused],
+      );
+    },
+  );
 
   test("A second Ctrl-C ends it at once, and its dbt worker with it.", { skip: skipWithoutProcesses }, async () => {
     const { data, untilRecords } = lakeCalled("hurried");
@@ -102,7 +110,8 @@ describe("start", () => {
     const { data } = lakeCalled("lost");
     const lake_folder = join(folder.path, "lost", "replay-market-5");
     mkdirSync(join(lake_folder, "warehouse"), { recursive: true });
-    for (const name of ["catalog.db", "log.db", "warehouse/some.parquet"]) writeFileSync(join(lake_folder, name), "precious");
+    for (const name of ["catalog.db", "log.db", "warehouse/some.parquet"])
+      writeFileSync(join(lake_folder, name), "precious");
     const files = readdirSync(lake_folder, { recursive: true }).sort();
     const { code, stderr } = await coinlake(["start", ...common, ...data]);
     assert.equal(code, 1, stderr);
@@ -119,7 +128,13 @@ describe("start", () => {
       try {
         const { port } = server.address() as AddressInfo;
         const ports = { "--catalog-port": "0", "--port": "0", [option]: String(port) };
-        const { code, stderr } = await coinlake(["start", "--source", `replay:${market.recording}`, ...data, ...Object.entries(ports).flat()]);
+        const { code, stderr } = await coinlake([
+          "start",
+          "--source",
+          `replay:${market.recording}`,
+          ...data,
+          ...Object.entries(ports).flat(),
+        ]);
         assert.equal(code, 1);
         assert.match(stderr, new RegExp(`port ${port}.*PORT_TAKEN`));
         assert.match(stderr, new RegExp(`next:.*${option}`));

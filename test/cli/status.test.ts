@@ -18,7 +18,12 @@ describe("How far gold is behind the log", () => {
       built: (increment) => told.push(increment),
       caughtUp: () => told.push("caught up"),
     });
-    for (const [next, log_end] of [[310, 2_164], [1_500, 2_170], [2_164, 2_190], [2_190, 2_200]] as const) {
+    for (const [next, log_end] of [
+      [310, 2_164],
+      [1_500, 2_170],
+      [2_164, 2_190],
+      [2_190, 2_200],
+    ] as const) {
       [consumed, end] = [next, log_end];
       await progress.increment(2);
     }
@@ -32,10 +37,19 @@ describe("How far gold is behind the log", () => {
   });
 
   test("a lake that lacks nothing is up to date without an increment; one with a backlog, or an empty one, is not", async () => {
-    const cases: [consumed: Record<string, number>, end: number, times: number][] = [[{ "topic/0": 5 }, 5, 1], [{ "topic/0": 5 }, 6, 0], [{}, 0, 0]];
+    const cases: [consumed: Record<string, number>, end: number, times: number][] = [
+      [{ "topic/0": 5 }, 5, 1],
+      [{ "topic/0": 5 }, 6, 0],
+      [{}, 0, 0],
+    ];
     for (const [consumed, end, times] of cases) {
       let told = 0;
-      const progress = new BuildProgress({ consumed: async () => consumed, logEnd: async () => ({ "topic/0": end }), built() {}, caughtUp: () => (told += 1) });
+      const progress = new BuildProgress({
+        consumed: async () => consumed,
+        logEnd: async () => ({ "topic/0": end }),
+        built() {},
+        caughtUp: () => (told += 1),
+      });
       await progress.settle();
       await progress.settle();
       assert.equal(told, times);
@@ -52,7 +66,12 @@ test("a warning that repeats is shown once, then counted, until its cause is gon
     now_us += 1e6;
   }
   warnings.warn("B", "b failed");
-  assert.deepEqual(shown, ["a failed", "10 times since 00:00:00Z: a failed", "100 times since 00:00:00Z: a failed", "b failed"]);
+  assert.deepEqual(shown, [
+    "a failed",
+    "10 times since 00:00:00Z: a failed",
+    "100 times since 00:00:00Z: a failed",
+    "b failed",
+  ]);
   assert.equal(warnings.endAll(), 101);
   warnings.warn("A", "a failed");
   now_us += 3_600e6;
@@ -64,7 +83,14 @@ describe("The results of dbt's tests, from any run", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  const node = (name: string, status: string, kind = "test"): NodeResult => ({ name, kind, status, seconds: 0.1, message: null, failures: null });
+  const node = (name: string, status: string, kind = "test"): NodeResult => ({
+    name,
+    kind,
+    status,
+    seconds: 0.1,
+    message: null,
+    failures: null,
+  });
   const result = (...nodes: NodeResult[]): CommandResult => ({ is_success: true, seconds: 1, cpu_seconds: 1, nodes });
 
   test("a part of the tests replaces what it repeats; a whole run replaces all; statements around them do not count", () => {
@@ -72,11 +98,23 @@ describe("The results of dbt's tests, from any run", () => {
     const reader = new TestResults(join(folder.path, "dbt"));
     assert.equal(reader.read(), null);
     results.record(result(node("a", "pass"), node("b", "pass"), node("on-run-end", "success", "operation")), 1e6);
-    assert.deepEqual(reader.read()?.result.nodes.map(({ name, status }) => [name, status]), [["a", "pass"], ["b", "pass"]]);
+    assert.deepEqual(
+      reader.read()?.result.nodes.map(({ name, status }) => [name, status]),
+      [
+        ["a", "pass"],
+        ["b", "pass"],
+      ],
+    );
     results.record(result(node("b", "fail")), 2e6, { is_whole: false });
     const merged = reader.read();
     assert.deepEqual([merged?.ran_at_us, merged?.result.is_success], [1e6, false], "as old as its oldest result");
-    assert.deepEqual(merged?.result.nodes.map(({ name, status }) => [name, status]), [["a", "pass"], ["b", "fail"]]);
+    assert.deepEqual(
+      merged?.result.nodes.map(({ name, status }) => [name, status]),
+      [
+        ["a", "pass"],
+        ["b", "fail"],
+      ],
+    );
     results.record(result(node("c", "pass")), 3e6);
     assert.deepEqual([reader.read()?.ran_at_us, reader.read()?.result.nodes.length], [3e6, 1]);
   });
@@ -92,12 +130,21 @@ describe("The results of dbt's tests, from any run", () => {
           metadata: { generated_at: "2026-03-14T02:10:00.000000Z" },
           elapsed_time: 3,
           args: { which, select, exclude: [] },
-          results: ids.map((unique_id) => ({ unique_id, status: "pass", execution_time: 0.2, message: null, failures: 0 })),
+          results: ids.map((unique_id) => ({
+            unique_id,
+            status: "pass",
+            execution_time: 0.2,
+            message: null,
+            failures: 0,
+          })),
         }),
       );
     leave("test", ["test.crypto.unique_x.0a1b"]);
     const found = readRunResults(dbt, Date.parse("2026-03-14T02:09:59Z"));
-    assert.deepEqual([found?.is_whole, found?.result.nodes[0]?.name, found?.result.nodes[0]?.kind], [true, "unique_x", "test"]);
+    assert.deepEqual(
+      [found?.is_whole, found?.result.nodes[0]?.name, found?.result.nodes[0]?.kind],
+      [true, "unique_x", "test"],
+    );
     assert.equal(readRunResults(dbt, Date.parse("2026-03-14T02:10:01Z")), null, "of a run before");
     leave("test", ["test.crypto.unique_x.0a1b"], ["unique_x"]);
     assert.equal(readRunResults(dbt, 0)?.is_whole, false);

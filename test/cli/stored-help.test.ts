@@ -20,7 +20,11 @@ function everyCommand(command: Command): Command[] {
 
 function helpOf(command: Command): string {
   let text = "";
-  command.configureOutput({ writeOut: (part) => (text += part), getOutHelpWidth: () => 80, getOutHasColors: () => false });
+  command.configureOutput({
+    writeOut: (part) => (text += part),
+    getOutHelpWidth: () => 80,
+    getOutHasColors: () => false,
+  });
   command.outputHelp();
   return text;
 }
@@ -29,8 +33,14 @@ function stored(): Record<string, string> {
   const whole = program();
   const start = whole.commands.find((command) => command.name() === "start");
   assert.ok(start !== undefined);
-  const options = new Set(everyCommand(whole).flatMap((command) => command.options.flatMap(({ long }) => (long ? [long.slice(2)] : []))));
-  return { "coinlake.txt": helpOf(whole), "start.txt": helpOf(start), "options.txt": `${[...options].toSorted().join("\n")}\n` };
+  const options = new Set(
+    everyCommand(whole).flatMap((command) => command.options.flatMap(({ long }) => (long ? [long.slice(2)] : []))),
+  );
+  return {
+    "coinlake.txt": helpOf(whole),
+    "start.txt": helpOf(start),
+    "options.txt": `${[...options].toSorted().join("\n")}\n`,
+  };
 }
 
 describe("Help and hints before anything is installed", () => {
@@ -43,15 +53,25 @@ describe("Help and hints before anything is installed", () => {
       mkdirSync(FOLDER, { recursive: true });
       for (const [name, text] of Object.entries(wanted)) writeFileSync(join(FOLDER, name), text);
     }
-    for (const [name, text] of Object.entries(wanted)) assert.equal(readFileSync(join(FOLDER, name), "utf8"), text, `bin/help/${name}: run UPDATE_HELP=1 npm test -- cli/stored-help`);
+    for (const [name, text] of Object.entries(wanted))
+      assert.equal(
+        readFileSync(join(FOLDER, name), "utf8"),
+        text,
+        `bin/help/${name}: run UPDATE_HELP=1 npm test -- cli/stored-help`,
+      );
   });
 
   /** A fresh clone, as far as the bootstrap sees it. */
   function bootstrap(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     const clone = join(folder.path, "clone");
-    for (const name of ["bin", "package.json", "package-lock.json"]) cpSync(join(projectFolder(), name), join(clone, name), { recursive: true });
+    for (const name of ["bin", "package.json", "package-lock.json"])
+      cpSync(join(projectFolder(), name), join(clone, name), { recursive: true });
     // What it would install, it cannot.
-    const done = spawnSync(process.execPath, [join(clone, "bin", "bootstrap.js"), "--", "node", "src/cli/main.ts", ...args], { cwd: clone, encoding: "utf8", env: { PATH: "/nowhere", ...env } });
+    const done = spawnSync(
+      process.execPath,
+      [join(clone, "bin", "bootstrap.js"), "--", "node", "src/cli/main.ts", ...args],
+      { cwd: clone, encoding: "utf8", env: { PATH: "/nowhere", ...env } },
+    );
     return { ...done, is_untouched: !existsSync(join(clone, ".tools")) && !existsSync(join(clone, "node_modules")) };
   }
 
@@ -65,9 +85,16 @@ describe("Help and hints before anything is installed", () => {
   }
 
   test("options that npm took as its own are named, with the command that was meant", () => {
-    const start = bootstrap(["start"], { npm_lifecycle_event: "start", npm_config_port: "4100", npm_config_until_drained: "true" });
+    const start = bootstrap(["start"], {
+      npm_lifecycle_event: "start",
+      npm_config_port: "4100",
+      npm_config_until_drained: "true",
+    });
     assert.equal(start.status, 2);
-    assert.match(start.stderr, /error npm took these options as its own.*\[USAGE\]\n {2}next: write -- before them: npm start -- --port 4100 --until-drained$/m);
+    assert.match(
+      start.stderr,
+      /error npm took these options as its own.*\[USAGE\]\n {2}next: write -- before them: npm start -- --port 4100 --until-drained$/m,
+    );
     assert.ok(start.is_untouched);
     const query = bootstrap(["query", "select 1"], { npm_lifecycle_event: "coinlake", npm_config_json: "true" });
     assert.match(query.stderr, /npm run -s coinlake -- query "select 1" --json$/m);
@@ -78,10 +105,18 @@ describe("Help and hints before anything is installed", () => {
     assert.match(negative.stderr, /npm start -- --no-maintain$/m);
     const npmrc = join(folder.path, "npmrc");
     writeFileSync(npmrc, "; mine\njson=true\nonly = prod\nmaintain=false\n");
-    const configured = { npm_lifecycle_event: "start", npm_config_json: "true", npm_config_only: "prod", npm_config_maintain: "" };
+    const configured = {
+      npm_lifecycle_event: "start",
+      npm_config_json: "true",
+      npm_config_only: "prod",
+      npm_config_maintain: "",
+    };
     const quiet = bootstrap(["start", "--help"], { ...configured, npm_config_userconfig: npmrc });
     assert.deepEqual([quiet.status, quiet.stderr], [0, ""]);
-    assert.match(bootstrap(["start"], { ...configured, NPM_CONFIG_JSON: "true", NPM_CONFIG_MAINTAIN: "false" }).stderr, /npm start -- --only prod$/m);
+    assert.match(
+      bootstrap(["start"], { ...configured, NPM_CONFIG_JSON: "true", NPM_CONFIG_MAINTAIN: "false" }).stderr,
+      /npm start -- --only prod$/m,
+    );
   });
 
   test("npm itself hands its options and its configuration over in this way", () => {
@@ -91,7 +126,12 @@ describe("Help and hints before anything is installed", () => {
     const npm = (npmrc: string, ...args: string[]) => {
       writeFileSync(join(folder.path, "clone", ".npmrc"), npmrc);
       const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-      return spawnSync(is_windows ? "npm.cmd" : "npm", ["start", "-s", ...args], { cwd: join(folder.path, "clone"), encoding: "utf8", env: clean, shell: is_windows });
+      return spawnSync(is_windows ? "npm.cmd" : "npm", ["start", "-s", ...args], {
+        cwd: join(folder.path, "clone"),
+        encoding: "utf8",
+        env: clean,
+        shell: is_windows,
+      });
     };
     assert.match(npm("", "--no-maintain", "--json").stderr, /npm start -- --json --no-maintain$/m);
     assert.match(npm("json=true\n", "--until-drained").stderr, /npm start -- --until-drained$/m);
@@ -101,8 +141,14 @@ describe("Help and hints before anything is installed", () => {
 
   test("the README asks for the Node that package.json asks for, and names the one that the bootstrap fetches", () => {
     const readme = readFileSync(join(projectFolder(), "README.md"), "utf8");
-    const { engines } = JSON.parse(readFileSync(join(projectFolder(), "package.json"), "utf8")) as { engines: { node: string } };
-    const [, major, minor] = /NODE_WANTED = \[(\d+), (\d+)\]/.exec(readFileSync(join(projectFolder(), "bin", "bootstrap.js"), "utf8")) ?? [];
-    assert.match(readme, new RegExp(`Node ${engines.node.replace(">=", "")} or newer with npm[^.]*older than ${major}\\.${minor}`));
+    const { engines } = JSON.parse(readFileSync(join(projectFolder(), "package.json"), "utf8")) as {
+      engines: { node: string };
+    };
+    const [, major, minor] =
+      /NODE_WANTED = \[(\d+), (\d+)\]/.exec(readFileSync(join(projectFolder(), "bin", "bootstrap.js"), "utf8")) ?? [];
+    assert.match(
+      readme,
+      new RegExp(`Node ${engines.node.replace(">=", "")} or newer with npm[^.]*older than ${major}\\.${minor}`),
+    );
   });
 });

@@ -46,7 +46,14 @@ describe("coinlake transform", () => {
     await lake.ingest();
     const claim = claimLake(lake.open.lake, "start");
     try {
-      const { child, finished } = startCoinlake(["transform", "--layer", "silver", "--data", lake.data_folder, "--json"]);
+      const { child, finished } = startCoinlake([
+        "transform",
+        "--layer",
+        "silver",
+        "--data",
+        lake.data_folder,
+        "--json",
+      ]);
       let said = "";
       for await (const data of child.stderr ?? []) {
         said += String(data);

@@ -38,20 +38,29 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   [["transform", "--layer", "bronze"], 2, /'bronze' is invalid/],
   [["rules", "add", "-"], 1, /BAD_JSON.*\n.*next:/],
   [["verify", "--data", inFolder("a file")], 1, /FOLDER_NOT_READABLE.*\n.*next:.*--data/],
-  [["start", "--source", "simulated", "--host", "0.0.0.0", "--data", inFolder("never made")], 1, /TOKEN_NEEDED_FOR_HOST.*\n.*next:.*--token/],
+  [
+    ["start", "--source", "simulated", "--host", "0.0.0.0", "--data", inFolder("never made")],
+    1,
+    /TOKEN_NEEDED_FOR_HOST.*\n.*next:.*--token/,
+  ],
 ];
 
 describe("What was typed wrong is told in words, and by the exit code", () => {
   before(() => {
     writeFileSync(inFolder("a file"), "");
-    rememberAsCurrent(inFolder("lakes"), openOrCreateLake(inFolder("lakes"), { name: "simulated", kind: "simulated", pipeline: "crypto" }));
+    rememberAsCurrent(
+      inFolder("lakes"),
+      openOrCreateLake(inFolder("lakes"), { name: "simulated", kind: "simulated", pipeline: "crypto" }),
+    );
   });
   after(() => folder.remove());
 
   for (const [typed, code, said] of CASES) {
     test(`coinlake ${typed.slice(0, 4).join(" ")}`, async () => {
       const needs_lake = !typed.includes("--data") && /^(ask|query|maintain|rules (test|add))/.test(typed.join(" "));
-      const finished = await coinlake([...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])], { COINLAKE_TOKEN: "" });
+      const finished = await coinlake([...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])], {
+        COINLAKE_TOKEN: "",
+      });
       assert.match(finished.stdout + finished.stderr, said);
       assert.equal(finished.code, code, finished.stderr);
       assert.doesNotMatch(finished.stderr, /mistake in Coinlake/);

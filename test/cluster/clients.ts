@@ -15,12 +15,23 @@ export interface Found {
 
 /** Runs Kafka's own topic tool; resolves to what it prints. */
 export function topics(found: Found, kafka_files: string, args: readonly string[]): string {
-  const tool = ["-cp", join(kafka_files, "*"), "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", found.COINLAKE_KAFKA_BROKERS];
+  const tool = [
+    "-cp",
+    join(kafka_files, "*"),
+    "org.apache.kafka.tools.TopicCommand",
+    "--bootstrap-server",
+    found.COINLAKE_KAFKA_BROKERS,
+  ];
   return execFileSync("java", [...tool, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
 export function s3(found: Found, method: "PUT" | "GET", path: string, body?: string): Promise<Response> {
-  const client = new AwsClient({ accessKeyId: found.AWS_ACCESS_KEY_ID, secretAccessKey: found.AWS_SECRET_ACCESS_KEY, service: "s3", region: found.AWS_REGION });
+  const client = new AwsClient({
+    accessKeyId: found.AWS_ACCESS_KEY_ID,
+    secretAccessKey: found.AWS_SECRET_ACCESS_KEY,
+    service: "s3",
+    region: found.AWS_REGION,
+  });
   return client.fetch(`${found.AWS_ENDPOINT_URL_S3}${path}`, { method, ...(body === undefined ? {} : { body }) });
 }
 
@@ -40,13 +51,23 @@ const STOP = Buffer.from([0]);
 
 async function thrift(found: Found, method: string, args: Buffer): Promise<string> {
   const port = Number(new URL(found.COINLAKE_HIVE_URI).port);
-  const answer = await ask(port, Buffer.concat([Buffer.from("80010001", "hex"), thriftString(method), Buffer.from([0, 0, 0, 1]), args, STOP]), FIRST_ANSWER_MS);
+  const answer = await ask(
+    port,
+    Buffer.concat([Buffer.from("80010001", "hex"), thriftString(method), Buffer.from([0, 0, 0, 1]), args, STOP]),
+    FIRST_ANSWER_MS,
+  );
   return answer.toString("latin1");
 }
 
 /** hive_metastore.thrift: create_database(1: Database), Database { 1: name, 3: locationUri }. */
 export function createDatabase(found: Found, name: string, location: string): Promise<string> {
-  const database = Buffer.concat([field(STRING, 1), thriftString(name), field(STRING, 3), thriftString(location), STOP]);
+  const database = Buffer.concat([
+    field(STRING, 1),
+    thriftString(name),
+    field(STRING, 3),
+    thriftString(location),
+    STOP,
+  ]);
   return thrift(found, "create_database", Buffer.concat([field(STRUCT, 1), database]));
 }
 

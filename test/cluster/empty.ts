@@ -37,7 +37,10 @@ async function emptySpark({ SPARK_REMOTE = "" }: Environment, checkpoints: strin
   for (const name of readdirSync(checkpoints)) rmSync(join(checkpoints, name), { recursive: true });
 }
 
-async function emptyHive({ COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" }: Environment): Promise<void> {
+async function emptyHive({
+  COINLAKE_HIVE_URI: uri = "",
+  COINLAKE_WAREHOUSE: warehouse = "",
+}: Environment): Promise<void> {
   const store = new HiveStore({ uri, warehouse });
   try {
     for (const namespace of await store.childNamespaces([])) {

@@ -34,7 +34,10 @@ after(async () => {
 
 async function run(...args: string[]) {
   // A shell that has read an `environment.env` has this one too.
-  return await coinlake(["cluster", ...args, "--native", "--data", data], { ...ports, SPARK_REMOTE: "sc://127.0.0.1:15002" });
+  return await coinlake(["cluster", ...args, "--native", "--data", data], {
+    ...ports,
+    SPARK_REMOTE: "sc://127.0.0.1:15002",
+  });
 }
 
 async function status(): Promise<PartStatus[]> {
@@ -70,7 +73,9 @@ test("`up` starts every part, where its variables say", async () => {
 
 test("each part does its work", async () => {
   const found = environment();
-  kafka_files = (await partNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })).folder;
+  kafka_files = (
+    await partNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })
+  ).folder;
   topics(found, kafka_files, ["--create", "--topic", "kept", "--partitions", "3"]);
   assert.match(topics(found, kafka_files, ["--list"]), /^kept$/m);
   assert.equal((await s3(found, "PUT", OBJECT, "kept")).status, 200);
@@ -83,16 +88,24 @@ test("each part does its work", async () => {
 
 test("no part listens beyond this machine", async () => {
   const numbers = new Set((await status()).flatMap(({ ports: numbers }) => Object.values(numbers)));
-  const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => readFileSync(table, "utf8").trim().split("\n").slice(1));
-  const places = rows.map((row) => row.trim().split(/\s+/)).filter(([, local, , state]) => state === "0A" && numbers.has(Number.parseInt(local?.split(":")[1] ?? "", 16)));
+  const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) =>
+    readFileSync(table, "utf8").trim().split("\n").slice(1),
+  );
+  const places = rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, local, , state]) => state === "0A" && numbers.has(Number.parseInt(local?.split(":")[1] ?? "", 16)));
   assert.ok(places.length >= numbers.size);
   // 127.0.0.1, the same as an IPv6 address, and ::1.
   const loopback = new Set(["0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"]);
-  assert.deepEqual(places.map(([, local]) => local?.split(":")[0] ?? "").filter((address) => !loopback.has(address)), []);
+  assert.deepEqual(
+    places.map(([, local]) => local?.split(":")[0] ?? "").filter((address) => !loopback.has(address)),
+    [],
+  );
 });
 
 test("secrets are made at random, and only their owner can read them", () => {
-  for (const file of ["secrets.json", "environment.env"]) assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
+  for (const file of ["secrets.json", "environment.env"])
+    assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
 });
 
 test("a second `up` finds everything running and starts nothing", async () => {
@@ -108,7 +121,12 @@ test("a taken port is refused by its owner's name, before anything starts", asyn
   const kafka = (await pids()).kafka;
   const { code, stderr } = await coinlake(["cluster", "up", "--native", "--data", other], ports);
   assert.equal(code, 1);
-  assert.match(stderr, new RegExp(`Kafka cannot listen on port ${ports.COINLAKE_KAFKA_PORT}: it is taken by process ${kafka} \\(java, in ${cluster}/kafka\\)`));
+  assert.match(
+    stderr,
+    new RegExp(
+      `Kafka cannot listen on port ${ports.COINLAKE_KAFKA_PORT}: it is taken by process ${kafka} \\(java, in ${cluster}/kafka\\)`,
+    ),
+  );
   assert.match(stderr, /PORT_TAKEN[\s\S]*COINLAKE_KAFKA_PORT/);
   assert.ok(!existsSync(join(other, "cluster", "kafka")));
 });
@@ -137,7 +155,10 @@ for (const { name, title } of PARTS) {
 
 test("without its supervisor a killed part is reported as died, and `up` brings both back", async () => {
   const supervisor = runningSupervisor(cluster);
-  assert.ok(supervisor !== null && supervisor.restarts === PARTS.length && supervisor.last_error === null, JSON.stringify(supervisor));
+  assert.ok(
+    supervisor !== null && supervisor.restarts === PARTS.length && supervisor.last_error === null,
+    JSON.stringify(supervisor),
+  );
   const minio = (await pids()).minio ?? 0;
   for (const pid of [supervisor.pid, minio]) {
     process.kill(pid, "SIGKILL");
@@ -159,12 +180,17 @@ test("`status` and `down` know how the cluster was started", async () => {
 
 test("`down` stops every process by its id and keeps the data", async () => {
   const was = await status();
-  const processes = was.flatMap(({ pid }) => (pid === null ? [] : [pid, ...childrenOf(pid)])).map((pid) => identify(pid));
+  const processes = was
+    .flatMap(({ pid }) => (pid === null ? [] : [pid, ...childrenOf(pid)]))
+    .map((pid) => identify(pid));
   const supervisor = runningSupervisor(cluster);
   const { code, stderr } = await coinlake(["cluster", "down", "--data", data], ports);
   assert.equal(code, 0, stderr);
   assert.ok(supervisor !== null && !isRunning(supervisor));
-  assert.deepEqual(processes.filter((identity) => identity !== null && isRunning(identity)), []);
+  assert.deepEqual(
+    processes.filter((identity) => identity !== null && isRunning(identity)),
+    [],
+  );
   assert.deepEqual(was.flatMap(({ ports: numbers }) => Object.values(numbers)).filter(isListenedOn), []);
   assert.ok((await status()).every(({ state }) => state === "stopped"));
   assert.equal(readFileSync(join(cluster, "environment.env"), "utf8"), "");
@@ -174,7 +200,10 @@ test("`down` stops every process by its id and keeps the data", async () => {
 test("some parts come up with what they need, and with the data they had", async () => {
   const { code, stderr } = await run("up", "--only", "hive");
   assert.equal(code, 0, stderr);
-  assert.deepEqual((await status()).map(({ state }) => state), ["stopped", "running", "running", "running", "stopped", "stopped"]);
+  assert.deepEqual(
+    (await status()).map(({ state }) => state),
+    ["stopped", "running", "running", "running", "stopped", "stopped"],
+  );
   assert.match(await databases(environment()), /kept/);
 });
 
@@ -194,26 +223,43 @@ test("`down --purge` deletes no folder that is not a cluster's", async () => {
 });
 
 test("parts start on free ports for a test, side by side, and stop together", async () => {
-  const start = (name: string, part: PartName) => startParts([part], { folder: join(folder.path, name), ports: "free" });
+  const start = (name: string, part: PartName) =>
+    startParts([part], { folder: join(folder.path, name), ports: "free" });
   const [one, two] = await Promise.all([start("one", "minio"), start("two", "minio")]);
   assert.notEqual(one.ports.minio, two.ports.minio);
   await Promise.all([one.stop(), two.stop()]);
-  assert.deepEqual([one, two].map(({ ports: numbers }) => isListenedOn(numbers.minio ?? 0)), [false, false]);
+  assert.deepEqual(
+    [one, two].map(({ ports: numbers }) => isListenedOn(numbers.minio ?? 0)),
+    [false, false],
+  );
 });
 
-test("where a part does not start, those that were started for it are stopped", { skip: process.getuid?.() === 0 ? false : "root alone runs PostgreSQL as somebody else" }, async () => {
-  const closed = join(folder.path, "closed");
-  mkdirSync(closed, { mode: 0o700 });
-  const numbers = await freePorts(1);
-  await assert.rejects(startParts(["hive"], { folder: join(closed, "cluster"), ports: { ...ports, COINLAKE_MINIO_PORT: String(numbers[0]) } }), { code: "FOLDER_CLOSED" });
-  assert.equal(isListenedOn(numbers[0] ?? 0), false);
-});
+test(
+  "where a part does not start, those that were started for it are stopped",
+  { skip: process.getuid?.() === 0 ? false : "root alone runs PostgreSQL as somebody else" },
+  async () => {
+    const closed = join(folder.path, "closed");
+    mkdirSync(closed, { mode: 0o700 });
+    const numbers = await freePorts(1);
+    await assert.rejects(
+      startParts(["hive"], {
+        folder: join(closed, "cluster"),
+        ports: { ...ports, COINLAKE_MINIO_PORT: String(numbers[0]) },
+      }),
+      { code: "FOLDER_CLOSED" },
+    );
+    assert.equal(isListenedOn(numbers[0] ?? 0), false);
+  },
+);
 
 test("a server that someone else runs on a part's port is named, whatever it is", async () => {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as { port: number };
   const env = { ...ports, COINLAKE_MINIO_PORT: String(port) };
-  await assert.rejects(startParts(["minio"], { folder: join(folder.path, "third"), ports: env }), { code: "PORT_TAKEN", message: new RegExp(`process ${process.pid} \\(`) });
+  await assert.rejects(startParts(["minio"], { folder: join(folder.path, "third"), ports: env }), {
+    code: "PORT_TAKEN",
+    message: new RegExp(`process ${process.pid} \\(`),
+  });
   await new Promise((closed) => server.close(closed));
 });

@@ -39,7 +39,10 @@ test("what was fetched is refused where a file is missing, unknown or other than
     [{ "a.jar": "a", "b.jar": "x" }, /b\.jar has other bytes/],
     [{ "a.jar": "a", "b.jar": "b", "c.jar": "c" }, /c\.jar was not asked for/],
   ] as const) {
-    assert.throws(() => refuseUnpinned(fill(`wrong-${message.source}`, files), pins, "repository"), { code: "CHECKSUM_MISMATCH", message });
+    assert.throws(() => refuseUnpinned(fill(`wrong-${message.source}`, files), pins, "repository"), {
+      code: "CHECKSUM_MISMATCH",
+      message,
+    });
   }
 });
 
@@ -50,11 +53,17 @@ test("a fetched folder appears whole or not at all, once for all who ask, and an
   const fetch = { name: "part-1", pins: [pin], tool: "tool" };
   let made = 0;
   const make = async (path: string) => void writeFileSync(join(path, "file"), String(++made));
-  await assert.rejects(fetchOnce(cache, fetch, async (path) => {
-    writeFileSync(join(path, "half"), "");
-    throw new Error("cut off");
-  }), /cut off/);
-  assert.deepEqual(readdirSync(cache.folder).filter((name) => !name.endsWith(".unfinished")), ["tool"]);
+  await assert.rejects(
+    fetchOnce(cache, fetch, async (path) => {
+      writeFileSync(join(path, "half"), "");
+      throw new Error("cut off");
+    }),
+    /cut off/,
+  );
+  assert.deepEqual(
+    readdirSync(cache.folder).filter((name) => !name.endsWith(".unfinished")),
+    ["tool"],
+  );
   const [one, two] = await Promise.all([fetchOnce(cache, fetch, make), fetchOnce(cache, fetch, make)]);
   assert.equal(one, two);
   assert.equal(made, 1);
@@ -89,7 +98,11 @@ test("a download goes on where it broke, in the same run and in the next one, an
   const file = join(folder.path, "package.tar.gz");
   writeFileSync(file, bytes.subarray(0, 1_000_000));
   const told: [number, number | null][] = [];
-  const cache: Cache = { folder: folder.path, say() {}, progress: () => ({ update: (...now) => void told.push(now), end() {} }) };
+  const cache: Cache = {
+    folder: folder.path,
+    say() {},
+    progress: () => ({ update: (...now) => void told.push(now), end() {} }),
+  };
   try {
     await download(cache, "package", url, file);
     assert.ok(readFileSync(file).equals(bytes));
@@ -97,7 +110,10 @@ test("a download goes on where it broke, in the same run and in the next one, an
     assert.deepEqual(told.at(-1), [bytes.length, bytes.length]);
     writeFileSync(file, bytes.subarray(0, 1_000_000));
     is_silent = true;
-    await assert.rejects(download(cache, "package", url, file), { code: "FETCH_FAILED", message: /after 1000000 bytes nothing more came/ });
+    await assert.rejects(download(cache, "package", url, file), {
+      code: "FETCH_FAILED",
+      message: /after 1000000 bytes nothing more came/,
+    });
     assert.equal(readFileSync(file).length, 1_000_000);
   } finally {
     server.close();
@@ -106,48 +122,87 @@ test("a download goes on where it broke, in the same run and in the next one, an
 
 test("a process that cannot be noted down is not left running", async () => {
   const part = { ...PARTS[0]!, command: () => ({ program: "sleep", args: ["60"] }) } satisfies Part;
-  const site = { files: "", folder: folder.path, ports: {}, secrets: openOrCreateCluster(join(folder.path, "full")), environment: {} };
+  const site = {
+    files: "",
+    folder: folder.path,
+    ports: {},
+    secrets: openOrCreateCluster(join(folder.path, "full")),
+    environment: {},
+  };
   await assert.rejects(launch(part, "1", site, join(folder.path, "no such folder")), { code: "ENOENT" });
-  assert.deepEqual(childrenOf(process.pid).filter((pid) => identify(pid) !== null), []);
+  assert.deepEqual(
+    childrenOf(process.pid).filter((pid) => identify(pid) !== null),
+    [],
+  );
 });
 
 test("a part comes with all that it needs, in the order in which they start", () => {
-  assert.deepEqual(withNeeds(["hive"]).map(({ name }) => name), ["minio", "postgres", "hive"]);
-  assert.deepEqual(withNeeds(["airflow"]).map(({ name }) => name), ["postgres", "airflow"]);
-  assert.deepEqual(withNeeds(["hive", "kafka"]).map(({ name }) => name), ["kafka", "minio", "postgres", "hive"]);
+  assert.deepEqual(
+    withNeeds(["hive"]).map(({ name }) => name),
+    ["minio", "postgres", "hive"],
+  );
+  assert.deepEqual(
+    withNeeds(["airflow"]).map(({ name }) => name),
+    ["postgres", "airflow"],
+  );
+  assert.deepEqual(
+    withNeeds(["hive", "kafka"]).map(({ name }) => name),
+    ["kafka", "minio", "postgres", "hive"],
+  );
   assert.deepEqual(withNeeds(["airflow", "spark", "kafka"]), PARTS);
   const seen = new Set<string>();
   for (const { name, needs } of PARTS) {
-    assert.deepEqual(needs.filter((need) => !seen.has(need)), [], name);
+    assert.deepEqual(
+      needs.filter((need) => !seen.has(need)),
+      [],
+      name,
+    );
     seen.add(name);
   }
 });
 
 test("every port has a variable and a default of its own", async () => {
   const ports = PARTS.flatMap((part) => part.ports);
-  for (const key of ["name", "variable", "default"] as const) assert.equal(new Set(ports.map((port) => port[key])).size, ports.length);
+  for (const key of ["name", "variable", "default"] as const)
+    assert.equal(new Set(ports.map((port) => port[key])).size, ports.length);
   const chosen = await choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "19092" });
   assert.deepEqual(chosen.get("kafka"), { kafka: 19092, "kafka-controller": 9093 });
-  await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "9000" }), { code: "PORT_TWICE", message: /"kafka" and "minio"/ });
-  for (const bad of ["0", "70000", "kafka", "1.5"]) await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
+  await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "9000" }), {
+    code: "PORT_TWICE",
+    message: /"kafka" and "minio"/,
+  });
+  for (const bad of ["0", "70000", "kafka", "1.5"])
+    await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
 });
 
 test("a cluster of an earlier version gets the secrets of parts that came later, and keeps those it has", () => {
-  const path = fill("earlier", { "secrets.json": '{"s3_access_key":"known","s3_secret_key":"known","postgres_password":"known"}' });
+  const path = fill("earlier", {
+    "secrets.json": '{"s3_access_key":"known","s3_secret_key":"known","postgres_password":"known"}',
+  });
   const secrets = openOrCreateCluster(path);
-  assert.deepEqual([secrets.s3_access_key, secrets.s3_secret_key, secrets.postgres_password], ["known", "known", "known"]);
+  assert.deepEqual(
+    [secrets.s3_access_key, secrets.s3_secret_key, secrets.postgres_password],
+    ["known", "known", "known"],
+  );
   assert.match(secrets.airflow_password, /^[0-9a-f]{20}$/);
   assert.deepEqual(openOrCreateCluster(path), secrets);
 });
 
 test("a tool that the machine lacks is named with what it is for and how to get it", () => {
   const tool = { program: "no-such-program", purpose: "fetches Kafka", remedy: "Install it." };
-  assert.throws(() => findTool(tool), { code: "TOOL_MISSING", message: /"no-such-program", which fetches Kafka/, next_step: "Install it." });
+  assert.throws(() => findTool(tool), {
+    code: "TOOL_MISSING",
+    message: /"no-such-program", which fetches Kafka/,
+    next_step: "Install it.",
+  });
   const { PATH } = process.env;
   writeFileSync(join(folder.path, "tar"), "#!/bin/sh\necho 'bsdtar 3.7.2 - libarchive 3.7.2'\n", { mode: 0o755 });
   process.env["PATH"] = `${folder.path}:${PATH}`;
   try {
-    assert.throws(() => findTar("unpacks Spark"), { code: "TOOL_MISSING", message: /tar is not GNU tar, which unpacks Spark/ });
+    assert.throws(() => findTar("unpacks Spark"), {
+      code: "TOOL_MISSING",
+      message: /tar is not GNU tar, which unpacks Spark/,
+    });
   } finally {
     process.env["PATH"] = PATH;
   }
@@ -157,14 +212,29 @@ test("`status` of a cluster that was never started says so and makes nothing", a
   const data = join(folder.path, "none");
   const { code, stdout } = await coinlake(["cluster", "status", "--native", "--json", "--data", data]);
   assert.equal(code, 0);
-  const { parts, lag, lag_error } = JSON.parse(stdout) as { parts: { state: string }[]; lag: unknown; lag_error: unknown };
-  assert.deepEqual(parts.map(({ state }) => state), PARTS.map(() => "stopped"));
+  const { parts, lag, lag_error } = JSON.parse(stdout) as {
+    parts: { state: string }[];
+    lag: unknown;
+    lag_error: unknown;
+  };
+  assert.deepEqual(
+    parts.map(({ state }) => state),
+    PARTS.map(() => "stopped"),
+  );
   assert.deepEqual([lag, lag_error], [null, null]);
   assert.ok(!existsSync(data));
 });
 
 test("an unknown part is refused by the command line", async () => {
-  const { code, stderr } = await coinlake(["cluster", "up", "--native", "--only", "zookeeper", "--data", join(folder.path, "none")]);
+  const { code, stderr } = await coinlake([
+    "cluster",
+    "up",
+    "--native",
+    "--only",
+    "zookeeper",
+    "--data",
+    join(folder.path, "none"),
+  ]);
   assert.equal(code, 2);
   assert.match(stderr, /"zookeeper" is none of: kafka, minio, postgres, hive/);
 });

@@ -6,7 +6,12 @@ import type { S3Settings } from "../../src/storage/s3/settings.ts";
 
 /** S3 as other programs use it: past this project's storage. */
 async function put(settings: S3Settings, path: string, body: Uint8Array): Promise<void> {
-  const client = new AwsClient({ accessKeyId: settings.access_key_id, secretAccessKey: settings.secret_access_key, service: "s3", region: settings.region });
+  const client = new AwsClient({
+    accessKeyId: settings.access_key_id,
+    secretAccessKey: settings.secret_access_key,
+    service: "s3",
+    region: settings.region,
+  });
   const response = await client.fetch(`${settings.endpoint}/${path}`, { method: "PUT", body: Buffer.from(body) });
   assert.ok(response.ok, `PUT ${path}: ${response.status} ${await response.text()}`);
 }

@@ -17,7 +17,12 @@ export class Servers {
   readonly #is_kept: boolean;
   #cluster: RunningCluster;
 
-  private constructor(names: readonly PartName[], { path, remove }: ReturnType<typeof temporaryFolder>, cluster: RunningCluster, is_kept: boolean) {
+  private constructor(
+    names: readonly PartName[],
+    { path, remove }: ReturnType<typeof temporaryFolder>,
+    cluster: RunningCluster,
+    is_kept: boolean,
+  ) {
     this.data = path;
     this.#names = names;
     this.#remove = remove;

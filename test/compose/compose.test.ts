@@ -31,8 +31,12 @@ interface Compose {
 
 const FILE = "docker-compose.yml";
 const text = readFileSync(FILE, "utf8");
-const read = spawnSync(pythonExecutable(), ["test/compose/read.py", FILE, "test/compose/compose-spec.json"], { encoding: "utf8" });
-const { services, volumes, networks, configs } = JSON.parse(read.stdout || '{"services":{},"volumes":{},"networks":{},"configs":{}}') as Compose;
+const read = spawnSync(pythonExecutable(), ["test/compose/read.py", FILE, "test/compose/compose-spec.json"], {
+  encoding: "utf8",
+});
+const { services, volumes, networks, configs } = JSON.parse(
+  read.stdout || '{"services":{},"volumes":{},"networks":{},"configs":{}}',
+) as Compose;
 const service = (name: string): Service => services[name] ?? assert.fail(`no service ${name}`);
 const dockerfiles = globSync(["**/Dockerfile", "**/*.Dockerfile"], { exclude: ["node_modules/**", ".tools/**"] });
 const settings = new Map(
@@ -44,17 +48,31 @@ const settings = new Map(
 
 test("the compose file is one by the specification's schema", () => {
   assert.equal(read.status, 0, read.stderr);
-  assert.deepEqual(Object.keys(services), ["kafka", "kafka-ui", "minio", "postgres", "hive", "spark", "airflow", "producers", "coinlake"]);
+  assert.deepEqual(Object.keys(services), [
+    "kafka",
+    "kafka-ui",
+    "minio",
+    "postgres",
+    "hive",
+    "spark",
+    "airflow",
+    "producers",
+    "coinlake",
+  ]);
 });
 
 for (const { name, title, version, ports } of PARTS) {
   test(`${title} has the version, the ports and the data of the one that is started natively`, () => {
     const { image, build, ports: published = [], volumes: mounted = [] } = service(name);
     assert.match(image, new RegExp(`:${version.replaceAll(".", "\\.")}`));
-    if (build) assert.match(readFileSync(build.dockerfile ?? "Dockerfile", "utf8"), new RegExp(`COPY requirements/${name}`));
+    if (build)
+      assert.match(readFileSync(build.dockerfile ?? "Dockerfile", "utf8"), new RegExp(`COPY requirements/${name}`));
     // The controller's is between the processes of one machine, and stays in the container.
     const [client] = ports;
-    assert.ok(published.length === 1 && published[0]?.startsWith(`127.0.0.1:\${${client?.variable}:-${client?.default}}:`), published.join());
+    assert.ok(
+      published.length === 1 && published[0]?.startsWith(`127.0.0.1:\${${client?.variable}:-${client?.default}}:`),
+      published.join(),
+    );
     assert.equal(settings.get(client?.variable ?? ""), String(client?.default));
     // The metastore keeps nothing: its data are PostgreSQL's. Airflow's tasks work on Coinlake's.
     assert.equal(mounted.length, { hive: 0, airflow: 2 }[name as string] ?? 1);
@@ -62,8 +80,16 @@ for (const { name, title, version, ports } of PARTS) {
 }
 
 test("clients find the parts by the same variables", () => {
-  const secrets = { s3_access_key: "key", s3_secret_key: "secret", postgres_password: "password", airflow_password: "password", airflow_secret: "secret" };
-  const ports = Object.fromEntries(PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])));
+  const secrets = {
+    s3_access_key: "key",
+    s3_secret_key: "secret",
+    postgres_password: "password",
+    airflow_password: "password",
+    airflow_secret: "secret",
+  };
+  const ports = Object.fromEntries(
+    PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])),
+  );
   const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
   const all = { ...provided.kafka, ...provided.minio, ...provided.hive, ...provided.spark };
   // A Spark that is told where Spark is takes itself for a client, and ends.
@@ -95,7 +121,8 @@ test("what has to outlive a container lies in its volume", () => {
   // The images' own places.
   assert.equal(mountOf("postgres"), "/var/lib/postgresql/data");
   assert.match(readFileSync("docker/airflow.Dockerfile", "utf8"), new RegExp(`AIRFLOW_HOME=${mountOf("airflow")} `));
-  for (const name of ["producers", "coinlake"]) assert.equal(service(name).command?.[(service(name).command?.indexOf("--data") ?? 0) + 1], mountOf(name));
+  for (const name of ["producers", "coinlake"])
+    assert.equal(service(name).command?.[(service(name).command?.indexOf("--data") ?? 0) + 1], mountOf(name));
 });
 
 /** With every variable at its default. */
@@ -108,23 +135,34 @@ test("the metastore reads one file of settings in both, and its variables are al
   assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`COPY ${site} `));
   const variables = [...readFileSync(site, "utf8").matchAll(/\$\{env\.(\w+)\}/g)].map(([, name]) => name ?? "");
   const { environment = {} } = service("hive");
-  assert.deepEqual(variables.filter((name) => !(name in environment)), []);
+  assert.deepEqual(
+    variables.filter((name) => !(name in environment)),
+    [],
+  );
 });
 
 test("the broker has the same settings in both", () => {
   const { environment = {} } = service("kafka");
-  const found = Object.fromEntries(Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]));
+  const found = Object.fromEntries(
+    Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]),
+  );
   assert.deepEqual(found, BROKER_SETTINGS);
   assert.equal(Buffer.from(environment.CLUSTER_ID ?? "", "base64url").length, 16);
 });
 
 test("Spark has the same settings in both, and keeps its checkpoints in its volume", () => {
   const lines = configs["spark-settings"]?.content.trim().split("\n") ?? [];
-  const found = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]));
+  const found = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
+  );
   assert.deepEqual(Object.fromEntries(Object.keys(SPARK_SETTINGS).map((name) => [name, found[name]])), SPARK_SETTINGS);
   assert.ok(found["spark.sql.streaming.checkpointLocation"]?.startsWith(`file://${mountOf("spark")}/`));
   const [least, metaspace] = found["spark.driver.extraJavaOptions"]?.split(" ") ?? [];
-  assert.ok(readFileSync("src/cluster/parts/spark.ts", "utf8").includes(`HEAP = ["${least}", "-Xmx${found["spark.driver.memory"]}", "${metaspace}"`));
+  assert.ok(
+    readFileSync("src/cluster/parts/spark.ts", "utf8").includes(
+      `HEAP = ["${least}", "-Xmx${found["spark.driver.memory"]}", "${metaspace}"`,
+    ),
+  );
 });
 
 test("one service reads the source, and one follows what it brings", () => {
@@ -132,27 +170,58 @@ test("one service reads the source, and one follows what it brings", () => {
   const { command: following = [] } = service("coinlake");
   const source = (words: string[]) => words[words.indexOf("--source") + 1];
   assert.equal(producing[0], "produce");
-  assert.deepEqual([following[0], following.includes("--no-produce") && following.includes("--no-transform"), following[following.indexOf("--profile") + 1]], ["start", true, "cluster"]);
+  assert.deepEqual(
+    [
+      following[0],
+      following.includes("--no-produce") && following.includes("--no-transform"),
+      following[following.indexOf("--profile") + 1],
+    ],
+    ["start", true, "cluster"],
+  );
   assert.equal(source(producing), source(following));
 });
 
 test("Airflow has the same settings in both, and its own database", () => {
   const { environment = {}, build, ports = [] } = service("airflow");
-  assert.deepEqual(Object.fromEntries(Object.keys(AIRFLOW_SETTINGS).map((name) => [name, environment[name]])), AIRFLOW_SETTINGS);
+  assert.deepEqual(
+    Object.fromEntries(Object.keys(AIRFLOW_SETTINGS).map((name) => [name, environment[name]])),
+    AIRFLOW_SETTINGS,
+  );
   assert.match(environment.AIRFLOW__DATABASE__SQL_ALCHEMY_CONN ?? "", /:\/\/coinlake:.+@postgres:5432\/airflow$/);
-  assert.ok(ports[0]?.endsWith(`:${environment.AIRFLOW__API__PORT}`) && environment.AIRFLOW__CORE__EXECUTION_API_SERVER_URL?.includes(`:${environment.AIRFLOW__API__PORT}/`));
+  assert.ok(
+    ports[0]?.endsWith(`:${environment.AIRFLOW__API__PORT}`) &&
+      environment.AIRFLOW__CORE__EXECUTION_API_SERVER_URL?.includes(`:${environment.AIRFLOW__API__PORT}/`),
+  );
   const dockerfile = readFileSync(build?.dockerfile ?? "", "utf8");
-  for (const name of ["AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__CORE__PLUGINS_FOLDER", "COINLAKE_CLI", "COINLAKE_DATA"]) assert.match(dockerfile, new RegExp(`\\b${name}=/`), name);
+  for (const name of [
+    "AIRFLOW_HOME",
+    "AIRFLOW__CORE__DAGS_FOLDER",
+    "AIRFLOW__CORE__PLUGINS_FOLDER",
+    "COINLAKE_CLI",
+    "COINLAKE_DATA",
+  ])
+    assert.match(dockerfile, new RegExp(`\\b${name}=/`), name);
 });
 
 test("the servers get the same memory, database and bucket in both", () => {
   const source = (name: string) => readFileSync(`src/cluster/parts/${name}.ts`, "utf8");
-  const heap = (name: string) => /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
+  const heap = (name: string) =>
+    /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
   assert.equal(service("kafka").environment?.KAFKA_HEAP_OPTS, heap("kafka"));
   assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`java ${heap("hive")}`));
-  for (const opened of source("hive").match(/"java\.[\w.]+"/g) ?? []) assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`--add-opens java.base/${opened.slice(1, -1)}=ALL-UNNAMED`), opened);
-  assert.match(source("postgres"), new RegExp(`METASTORE_DATABASE = "${service("postgres").environment?.POSTGRES_DB}"`));
-  for (const setting of service("postgres").command?.filter((word) => word.includes("=")) ?? []) assert.ok(source("postgres").includes(setting.replace(/(\w+)=(.*)/, '$1: "$2"')), setting);
+  for (const opened of source("hive").match(/"java\.[\w.]+"/g) ?? [])
+    assert.ok(
+      readFileSync("docker/hive.Dockerfile", "utf8").includes(
+        `--add-opens java.base/${opened.slice(1, -1)}=ALL-UNNAMED`,
+      ),
+      opened,
+    );
+  assert.match(
+    source("postgres"),
+    new RegExp(`METASTORE_DATABASE = "${service("postgres").environment?.POSTGRES_DB}"`),
+  );
+  for (const setting of service("postgres").command?.filter((word) => word.includes("=")) ?? [])
+    assert.ok(source("postgres").includes(setting.replace(/(\w+)=(.*)/, '$1: "$2"')), setting);
   assert.ok(service("minio").command?.[2]?.includes(`/data/${/BUCKET = "(\w+)"/.exec(source("minio"))?.[1]} `));
 });
 
@@ -161,27 +230,39 @@ test("every variable of the compose file is explained in .env.example, and none 
   // Docker itself reads this one.
   used.add("COMPOSE_PROFILES");
   assert.deepEqual([...settings.keys()].sort(), [...used].sort());
-  for (const [, name = "", fallback = ""] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g)) assert.equal(settings.get(name), fallback, name);
+  for (const [, name = "", fallback = ""] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g))
+    assert.equal(settings.get(name), fallback, name);
 });
 
 test("no secret has a value in the repository", () => {
   const secrets = [...settings].filter(([name]) => /KEY|SECRET|PASSWORD|TOKEN/.test(name));
   assert.ok(secrets.length >= 6);
-  assert.deepEqual(secrets.filter(([, value]) => value !== ""), []);
+  assert.deepEqual(
+    secrets.filter(([, value]) => value !== ""),
+    [],
+  );
   assert.match(readFileSync(".gitignore", "utf8"), /^\.env$/m);
   assert.match(readFileSync(".dockerignore", "utf8"), /^\.env$/m);
 });
 
 test("every service is pinned, watched, limited, and reached from this machine alone", () => {
-  for (const [name, { image, networks: joined, restart, healthcheck, deploy, ports = [] }] of Object.entries(services)) {
+  for (const [name, { image, networks: joined, restart, healthcheck, deploy, ports = [] }] of Object.entries(
+    services,
+  )) {
     assert.match(image, /:v?\d[\w.-]*$/, name);
     assert.deepEqual(joined, ["dasnet"], name);
     assert.equal(restart, "unless-stopped", name);
     assert.ok(healthcheck?.test[0] === "CMD" && deploy && deploy.resources.limits.pids > 0, name);
-    assert.deepEqual(ports.filter((port) => !/^127\.0\.0\.1:\$\{COINLAKE_\w*PORT:-\d+\}:\d+$/.test(port)), [], name);
+    assert.deepEqual(
+      ports.filter((port) => !/^127\.0\.0\.1:\$\{COINLAKE_\w*PORT:-\d+\}:\d+$/.test(port)),
+      [],
+      name,
+    );
   }
   const bytes = { M: 1024 ** 2, G: 1024 ** 3 };
-  const memory = Object.values(services).map(({ deploy }) => /^(\d+)([MG])$/.exec(deploy?.resources.limits.memory ?? "") ?? assert.fail("no limit"));
+  const memory = Object.values(services).map(
+    ({ deploy }) => /^(\d+)([MG])$/.exec(deploy?.resources.limits.memory ?? "") ?? assert.fail("no limit"),
+  );
   const total = memory.reduce((sum, [, count, unit]) => sum + Number(count) * bytes[unit as "M" | "G"], 0);
   assert.ok(total <= 12 * 1024 ** 3, `${total / 1024 ** 3} GB`);
 });
@@ -192,12 +273,16 @@ test("Kafka's UI and Airflow are where a reader expects them", () => {
 });
 
 test("every named volume is declared and used", () => {
-  const used = Object.values(services).flatMap(({ volumes: mounted = [] }) => mounted.map((mount) => mount.split(":")[0] ?? ""));
+  const used = Object.values(services).flatMap(({ volumes: mounted = [] }) =>
+    mounted.map((mount) => mount.split(":")[0] ?? ""),
+  );
   assert.deepEqual([...new Set(used)].sort(), Object.keys(volumes).sort());
 });
 
 test("the network can be one that exists", () => {
-  assert.deepEqual(networks, { dasnet: { name: "${COINLAKE_NETWORK:-dasnet}", external: "${COINLAKE_NETWORK_EXTERNAL:-false}" } });
+  assert.deepEqual(networks, {
+    dasnet: { name: "${COINLAKE_NETWORK:-dasnet}", external: "${COINLAKE_NETWORK_EXTERNAL:-false}" },
+  });
 });
 
 for (const file of dockerfiles) {
@@ -206,7 +291,10 @@ for (const file of dockerfiles) {
     const bases = lines.flatMap((line) => /^FROM (\S+)/.exec(line)?.[1] ?? []);
     assert.ok(bases.length > 0 && bases.every((base) => /:\d+\.\d[\w.-]*$/.test(base)), bases.join(", "));
     const copied = lines.flatMap((line) => /^COPY (?!--from)(?:--\S+ )*(.+) \S+$/.exec(line)?.[1]?.split(" ") ?? []);
-    assert.deepEqual(copied.filter((path) => !existsSync(path)), []);
+    assert.deepEqual(
+      copied.filter((path) => !existsSync(path)),
+      [],
+    );
     assert.notEqual(lines.flatMap((line) => /^USER (\S+)/.exec(line)?.[1] ?? []).at(-1) ?? "root", "root");
   });
 }

@@ -14,12 +14,20 @@ describe("A pipeline that is killed at every step, and at some random moments", 
   let survival: Survival;
 
   before(async () => {
-    survival = await survive({ folder: folder.path, seed: SEED, plan: planEveryStep(SEED), records: RECORDS, is_refreshed: false });
+    survival = await survive({
+      folder: folder.path,
+      seed: SEED,
+      plan: planEveryStep(SEED),
+      records: RECORDS,
+      is_refreshed: false,
+    });
   });
   after(() => folder.remove());
 
   test("died at each step, under way", () => {
-    const reached = survival.lives.flatMap(({ kill: { moment }, life }) => (moment.kind === "step" && life.is_reached ? [moment.step] : []));
+    const reached = survival.lives.flatMap(({ kill: { moment }, life }) =>
+      moment.kind === "step" && life.is_reached ? [moment.step] : [],
+    );
     assert.deepEqual([...new Set(reached)].sort(), [...STEPS].sort());
     assert.ok(survival.records_before_drain < RECORDS, "the kills must not outlast the stream");
   });
@@ -29,13 +37,21 @@ describe("A pipeline that is killed at every step, and at some random moments", 
     const { bronze_records, accepted, duplicates, refused } = books.figures;
     assert.deepEqual(
       { bronze_records, accepted, duplicates, refused },
-      { bronze_records: market.records, accepted: market.accepted, duplicates: market.duplicates, refused: market.refused },
+      {
+        bronze_records: market.records,
+        accepted: market.accepted,
+        duplicates: market.duplicates,
+        refused: market.refused,
+      },
     );
   });
 
   test("holds what was sent, by value, as PyIceberg reads it", () => {
     const compared = Object.entries(survival.comparison).filter(([name]) => name !== "refused by reason");
-    assert.deepEqual(compared.map(([name]) => name), ["bronze records", "accepted", "duplicates", "refused", "facts", "minutes", "hours"]);
+    assert.deepEqual(
+      compared.map(([name]) => name),
+      ["bronze records", "accepted", "duplicates", "refused", "facts", "minutes", "hours"],
+    );
     for (const [name, part] of compared) {
       const { wanted, found, differences } = part as { wanted: number; found: number; differences: number };
       assert.ok(wanted > 0, `${name}: there was something to compare`);

@@ -34,7 +34,14 @@ export interface Survival {
   /** Records in the log when the kills were over. */
   records_before_drain: number;
   /** What `verify --json` printed. */
-  books: { figures: Record<string, unknown> & { bronze_records: number; accepted: number; duplicates: number; refused: number } };
+  books: {
+    figures: Record<string, unknown> & {
+      bronze_records: number;
+      accepted: number;
+      duplicates: number;
+      refused: number;
+    };
+  };
   /** What the independent comparison printed. */
   comparison: Record<string, unknown>;
 }
@@ -48,11 +55,20 @@ export async function survive({ folder, seed, plan, records, is_refreshed, onDea
   const market = await writeKnownMarket(folder, { seed, records });
   const data_folder = join(folder, "lakes");
   // One port for all lives, as a user has it: each must get it back from the one that was killed.
-  const args = ["--source", `replay:${market.recording}`, "--data", data_folder, "--catalog-port", String(await freePort(seed))];
+  const args = [
+    "--source",
+    `replay:${market.recording}`,
+    "--data",
+    data_folder,
+    "--catalog-port",
+    String(await freePort(seed)),
+  ];
   const lives: Survival["lives"] = [];
-  for (const kill of plan.filter(({ is_draining }) => !is_draining)) lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
+  for (const kill of plan.filter(({ is_draining }) => !is_draining))
+    lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
   const records_before_drain = await recordsIn(data_folder);
-  for (const kill of plan.filter(({ is_draining }) => is_draining)) lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
+  for (const kill of plan.filter(({ is_draining }) => is_draining))
+    lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
   // Only now: restarts come at once, whether the worker of the life before has seen yet that it is alone or not.
   await Promise.all(lives.map(({ life }) => life.worker_gone));
 
@@ -104,10 +120,15 @@ async function withPyIceberg(data_folder: string, args: readonly string[]): Prom
   try {
     return JSON.parse(
       await new Promise<string>((resolve, reject) => {
-        execFile(pythonExecutable(), [COMPARE, lake.server.url, ...args], { maxBuffer: REPORT_MAX_BYTES }, (error, stdout, stderr) => {
-          if (error) reject(new Error(`PyIceberg disagrees with what was sent:\n${stdout}${stderr}`));
-          else resolve(stdout);
-        });
+        execFile(
+          pythonExecutable(),
+          [COMPARE, lake.server.url, ...args],
+          { maxBuffer: REPORT_MAX_BYTES },
+          (error, stdout, stderr) => {
+            if (error) reject(new Error(`PyIceberg disagrees with what was sent:\n${stdout}${stderr}`));
+            else resolve(stdout);
+          },
+        );
       }),
     ) as Record<string, unknown>;
   } finally {

@@ -18,10 +18,18 @@ export interface KnownMarket {
 }
 
 /** Five coins every five seconds, one in twenty dirty; begins before midnight, so that a day, its hours and its minutes change under the kills. */
-const MARKET = { coins: 5, interval_ms: 5000, dirt_rate: 0.05, start_us: Date.parse("2025-10-10T22:40:00Z") * 1000 } as const;
+const MARKET = {
+  coins: 5,
+  interval_ms: 5000,
+  dirt_rate: 0.05,
+  start_us: Date.parse("2025-10-10T22:40:00Z") * 1000,
+} as const;
 
 /** Writes a recording of the simulated market, and beside it what a correct lake makes of it. */
-export async function writeKnownMarket(folder: string, options: { seed: number; records: number }): Promise<KnownMarket> {
+export async function writeKnownMarket(
+  folder: string,
+  options: { seed: number; records: number },
+): Promise<KnownMarket> {
   const { seed, records } = options;
   const recording = join(folder, `market-${seed}.jsonl`);
   await writeLines(recording, recordLines(seed, records));
@@ -34,7 +42,14 @@ export async function writeKnownMarket(folder: string, options: { seed: number; 
   }
   const truth = join(folder, `truth-${seed}.jsonl`);
   await writeLines(truth, truthLines());
-  return { recording, truth, records, accepted: counts.accepted, duplicates: counts.duplicate, refused: counts.refused };
+  return {
+    recording,
+    truth,
+    records,
+    accepted: counts.accepted,
+    duplicates: counts.duplicate,
+    refused: counts.refused,
+  };
 }
 
 async function* recordLines(seed: number, records: number): AsyncGenerator<string> {

@@ -35,7 +35,8 @@ export async function live(args: readonly string[], { moment, speed, is_draining
   let is_reached = moment.kind === "step";
   const watch = async (): Promise<void> => {
     const { signal } = ended;
-    if (moment.kind !== "step") is_reached = await passes(moment, { mark, pid: child.pid ?? 0, stderr: child.stderr, signal });
+    if (moment.kind !== "step")
+      is_reached = await passes(moment, { mark, pid: child.pid ?? 0, stderr: child.stderr, signal });
     else if (!(await pause(LONGEST_LIFE_MS, signal))) return;
     else is_reached = false;
     child.kill("SIGKILL");
@@ -72,7 +73,10 @@ interface Watched {
 }
 
 /** Waits for a moment that is not a step; false when the process ended before it, or never came so far. */
-async function passes(moment: Exclude<Moment, { kind: "step" }>, { mark, pid, stderr, signal }: Watched): Promise<boolean> {
+async function passes(
+  moment: Exclude<Moment, { kind: "step" }>,
+  { mark, pid, stderr, signal }: Watched,
+): Promise<boolean> {
   if (!(await pause(moment.after_ms, signal))) return false;
   if (moment.kind === "time") return true;
   const too_late = AbortSignal.timeout(LONGEST_LIFE_MS);

@@ -69,7 +69,8 @@ export function planKills(seed: number, count: number): Kill[] {
     for (const moment of shuffled(ROUND, draw)) kills.push(underWay(moment(draw), draw));
   }
   kills.length = Math.max(0, count - DRAINING.length);
-  for (const moment of DRAINING.slice(0, count - kills.length)) kills.push({ moment: moment(draw), speed: "max", is_draining: true });
+  for (const moment of DRAINING.slice(0, count - kills.length))
+    kills.push({ moment: moment(draw), speed: "max", is_draining: true });
   return kills;
 }
 
@@ -77,7 +78,11 @@ export function planKills(seed: number, count: number): Kill[] {
 export function planEveryStep(seed: number): Kill[] {
   const draw = drawFrom(seed);
   const moments: Moment[] = [
-    ...STEPS.map((step): Moment => ({ kind: "step", step, nth: step.endsWith("append") ? 1 + draw(10) : step === "inside transform" ? 2 + draw(6) : 1 })),
+    ...STEPS.map((step): Moment => ({
+      kind: "step",
+      step,
+      nth: step.endsWith("append") ? 1 + draw(10) : step === "inside transform" ? 2 + draw(6) : 1,
+    })),
     { kind: "step", step: "before pointer", nth: 2 + draw(6) },
     { kind: "time", after_ms: draw(1500) },
     { kind: "time", after_ms: 1000 + draw(4000) },

@@ -6,7 +6,8 @@ const END_TIMEOUT_MS = 15_000;
 const LOOK_MS = 20;
 
 /** For a test's `skip`: false where processes can be found by their mark, else the reason. */
-export const skipWithoutProcesses = process.platform === "linux" ? false : "finds the dbt worker through /proc, which only Linux has";
+export const skipWithoutProcesses =
+  process.platform === "linux" ? false : "finds the dbt worker through /proc, which only Linux has";
 
 let marks = 0;
 
@@ -46,7 +47,8 @@ export async function childrenOf(mark: string, parent: number, signal: AbortSign
 export async function untilGone(mark: string): Promise<void> {
   const deadline_ms = performance.now() + END_TIMEOUT_MS;
   for (let left = processesOf(mark); left.length > 0; left = processesOf(mark)) {
-    if (performance.now() > deadline_ms) throw new Error(`processes ${left.join(", ")} outlived the one that started them`);
+    if (performance.now() > deadline_ms)
+      throw new Error(`processes ${left.join(", ")} outlived the one that started them`);
     await wait(LOOK_MS);
   }
 }

@@ -26,7 +26,10 @@ interface Tally {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: { type: "string" }, help: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: "string" }, help: { type: "boolean" } },
+  });
   const count = Number(positionals[0] ?? DEFAULT_KILLS);
   const first_seed = Number(values.seed ?? Math.floor(Date.now() / 86_400_000));
   if (values.help || !Number.isInteger(count) || count < 1 || !Number.isInteger(first_seed)) {
@@ -49,7 +52,9 @@ async function main(): Promise<void> {
       totals.kills += kills;
       addTo(totals, survival);
     } catch (error) {
-      say(`${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\nAgain: npm run -s crash -- ${kills} --seed ${seed}`);
+      say(
+        `${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\nAgain: npm run -s crash -- ${kills} --seed ${seed}`,
+      );
       process.exitCode = 1;
       return;
     }
@@ -68,7 +73,9 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
     is_refreshed: true,
     onDeath: (kill, life) => {
       const missed = life.is_reached ? "" : ", before its moment came";
-      tell(`${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`);
+      tell(
+        `${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`,
+      );
     },
   });
   const { market, records_before_drain, books } = survival;
@@ -82,20 +89,30 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
 
 function addLife(tallies: Map<string, Tally>, kind: string, is_reached: boolean, lived_ms: number): void {
   const tally = tallies.get(kind) ?? { kills: 0, reached: 0, lived_ms: 0 };
-  tallies.set(kind, { kills: tally.kills + 1, reached: tally.reached + Number(is_reached), lived_ms: tally.lived_ms + lived_ms });
+  tallies.set(kind, {
+    kills: tally.kills + 1,
+    reached: tally.reached + Number(is_reached),
+    lived_ms: tally.lived_ms + lived_ms,
+  });
 }
 
-function addTo(totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "refused", number>, survival: Survival): void {
+function addTo(
+  totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "refused", number>,
+  survival: Survival,
+): void {
   totals.records += survival.market.records;
   totals.records_under_fire += survival.records_before_drain;
   for (const name of ["accepted", "duplicates", "refused"] as const) totals[name] += survival.books.figures[name];
 }
 
 function summary(tallies: Map<string, Tally>, totals: Record<string, number>, duration: string): string {
-  const line = (kind: string, ...figures: string[]): string => kind.padEnd(34) + figures.map((figure) => figure.padStart(15)).join("");
+  const line = (kind: string, ...figures: string[]): string =>
+    kind.padEnd(34) + figures.map((figure) => figure.padStart(15)).join("");
   const lines = [...tallies]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([kind, { kills, reached, lived_ms }]) => line(kind, String(kills), String(reached), `${(lived_ms / kills / 1000).toFixed(1)} s`));
+    .map(([kind, { kills, reached, lived_ms }]) =>
+      line(kind, String(kills), String(reached), `${(lived_ms / kills / 1000).toFixed(1)} s`),
+    );
   return [
     line("killed", "kills", "at that point", "mean life"),
     ...lines,

@@ -48,7 +48,9 @@ test("candles that are filled in hours late appear once the source reports it", 
   globalThis.fetch = (async (path: string) => {
     const { searchParams } = new URL(path, "http://lake");
     asked.push(searchParams.get("from"));
-    const items = known.filter(({ time }) => time >= (searchParams.get("from") ?? "")).slice(-Number(searchParams.get("limit")));
+    const items = known
+      .filter(({ time }) => time >= (searchParams.get("from") ?? ""))
+      .slice(-Number(searchParams.get("limit")));
     return Response.json({ interval: "1m", at: null, snapshots: [], items, next: null });
   }) as typeof globalThis.fetch;
   const feed = new CandleFeed("bitcoin", "1m", null);
@@ -61,7 +63,15 @@ test("candles that are filled in hours late appear once the source reports it", 
     });
   feed.start();
   await until(290);
-  const source = { source: "kraken", state: "live", is_silent: false, message: null, heard_at: null, silent_after_ms: 1, reconnects: 1 };
+  const source = {
+    source: "kraken",
+    state: "live",
+    is_silent: false,
+    message: null,
+    heard_at: null,
+    silent_after_ms: 1,
+    reconnects: 1,
+  };
   hear("source", JSON.stringify({ ...source, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] }), "");
   known = minutes(0, 300);
   hear("source", JSON.stringify({ ...source, missed: { open: 0, filled: 10, lost: 0 }, gaps: [] }), "");

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assert as check, property, bigInt, integer, double } from "fast-check";
-import { compareDecimals, formatAmount, formatDecimal, formatExact, formatPrice, parseDecimal, roundTo } from "../../dashboard/format/decimal.ts";
+import {
+  compareDecimals,
+  formatAmount,
+  formatDecimal,
+  formatExact,
+  formatPrice,
+  parseDecimal,
+  roundTo,
+} from "../../dashboard/format/decimal.ts";
 import { directionOf, formatBytes, formatFigure, formatPercent } from "../../dashboard/format/number.ts";
 import { formatAge, formatMoment, parseMicros, parseTime, parseWrittenTime } from "../../dashboard/format/time.ts";
 import { formatJson } from "../../dashboard/pages/log/json.ts";
@@ -55,11 +63,18 @@ test("a change has a sign, and none when it rounds to nothing", () => {
   assert.equal(formatPercent(-12345.678), "−12,345.68 %");
   assert.equal(formatPercent(-12345.678, 0), "−12,346 %");
   assert.equal(formatPercent(-0.004), "0.00 %");
-  assert.deepEqual([0.004, -0.004, 0.006, -0.006].map((percent) => directionOf(percent)), [0, 0, 1, -1]);
+  assert.deepEqual(
+    [0.004, -0.004, 0.006, -0.006].map((percent) => directionOf(percent)),
+    [0, 0, 1, -1],
+  );
 });
 
 test("figures and sizes never show an exponent", () => {
-  check(property(double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), (value) => assert.doesNotMatch(formatFigure(value), /e/i)));
+  check(
+    property(double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), (value) =>
+      assert.doesNotMatch(formatFigure(value), /e/i),
+    ),
+  );
   assert.equal(formatFigure(0.0004133), "0.0004133");
   assert.equal(formatFigure(1234.5678), "1,235");
   assert.equal(formatBytes(999), "999 B");
@@ -70,18 +85,45 @@ test("times come from the API and from the engine, and are shown in UTC", () => 
   assert.equal(parseTime("2026-03-14 02:10:00.5+00"), Date.parse("2026-03-14T02:10:00.500Z"));
   assert.equal(parseTime("2026-03-14T02:10:00Z"), Date.parse("2026-03-14T02:10:00Z"));
   const second_us = Date.parse("2026-03-14T02:10:00Z") * 1_000;
-  const micros = ["00Z", "00.5Z", "00.123456Z", "00.1234Z"].map((seconds) => parseMicros(`2026-03-14T02:10:${seconds}`) - second_us);
+  const micros = ["00Z", "00.5Z", "00.123456Z", "00.1234Z"].map(
+    (seconds) => parseMicros(`2026-03-14T02:10:${seconds}`) - second_us,
+  );
   assert.deepEqual(micros, [0, 500_000, 123_456, 123_400]);
   assert.equal(formatMoment(Date.parse("2026-03-14T23:59:59Z"), "utc"), "2026-03-14 23:59:59");
-  assert.deepEqual([400, 12_345, 200_000, 3_900_000, 200_000_000].map(formatAge), ["< 1 s", "12 s", "3 min 20 s", "1 h 5 min", "2 d 7 h"]);
+  assert.deepEqual([400, 12_345, 200_000, 3_900_000, 200_000_000].map(formatAge), [
+    "< 1 s",
+    "12 s",
+    "3 min 20 s",
+    "1 h 5 min",
+    "2 d 7 h",
+  ]);
 });
 
 test("a time in the address is ISO 8601 with a zone, or a date, and nothing that only looks like one", () => {
-  const GOOD = ["2026-03-14", "2026-03-14T02:10Z", "2026-03-14T02:10:00.123456Z", "2026-03-14 02:10:00+00", "2026-03-14T02:10:00-05:30"];
+  const GOOD = [
+    "2026-03-14",
+    "2026-03-14T02:10Z",
+    "2026-03-14T02:10:00.123456Z",
+    "2026-03-14 02:10:00+00",
+    "2026-03-14T02:10:00-05:30",
+  ];
   for (const text of GOOD) assert.ok(!Number.isNaN(parseWrittenTime(text)), text);
   assert.equal(parseWrittenTime("2026-03-14"), Date.parse("2026-03-14T00:00:00Z"));
   assert.equal(parseWrittenTime("2026-03-14T02:10:00+02"), Date.parse("2026-03-14T00:10:00Z"));
-  const BAD = ["1", "1 Jan 2001", "2026", "2026-03", "2026-03-14T02:10", "2026-03-14T02:10:00", "2026-02-31", "2026-02-31T00:00Z", "2026-13-01T00:00Z", "2026-03-14T25:00Z", "now", ""];
+  const BAD = [
+    "1",
+    "1 Jan 2001",
+    "2026",
+    "2026-03",
+    "2026-03-14T02:10",
+    "2026-03-14T02:10:00",
+    "2026-02-31",
+    "2026-02-31T00:00Z",
+    "2026-13-01T00:00Z",
+    "2026-03-14T25:00Z",
+    "now",
+    "",
+  ];
   for (const text of BAD) assert.ok(Number.isNaN(parseWrittenTime(text)), text);
 });
 

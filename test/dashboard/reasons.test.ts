@@ -9,7 +9,9 @@ const project = join(projectFolder(), "dbt_crypto");
 
 test("each reason of the quarantine has its sentence, and no other", () => {
   const text = readFileSync(join(project, "models", "silver", "crypto_prices_rejected.yml"), "utf8");
-  const list = /crypto_prices_rejected_reasons_are_known\n\s+arguments:\n\s+values:\n((?:\s+- \w+\n)+)/.exec(text)?.[1] ?? assert.fail();
+  const list =
+    /crypto_prices_rejected_reasons_are_known\n\s+arguments:\n\s+values:\n((?:\s+- \w+\n)+)/.exec(text)?.[1] ??
+    assert.fail();
   assert.deepEqual(Object.keys(SENTENCES).sort(), [...list.matchAll(/- (\w+)/g)].map(([, reason]) => reason).sort());
 });
 
@@ -22,7 +24,11 @@ test("the limits in the sentences are those of the project", () => {
     ["price_out_of_range", `${limit("max_price_usd").toLocaleString("en")} US dollars`],
     ["late_event", `${limit("max_event_skew_s")} seconds`],
     ["future_event", `${limit("max_event_skew_s")} seconds`],
-    ["time_before_2009", /first_time\(\).*'([\d-]+) /.exec(readFileSync(join(project, "macros", "time.sql"), "utf8"))?.[1] ?? "no date"],
+    [
+      "time_before_2009",
+      /first_time\(\).*'([\d-]+) /.exec(readFileSync(join(project, "macros", "time.sql"), "utf8"))?.[1] ?? "no date",
+    ],
   ];
-  for (const [reason, words] of LIMITS) assert.ok(SENTENCES[reason]?.includes(words), `${reason}: ${SENTENCES[reason]} has no "${words}"`);
+  for (const [reason, words] of LIMITS)
+    assert.ok(SENTENCES[reason]?.includes(words), `${reason}: ${SENTENCES[reason]} has no "${words}"`);
 });

@@ -13,7 +13,12 @@ const NOWHERE = "http://127.0.0.1:9";
 const EXCHANGES = ["BINANCE", "COINBASE", "KRAKEN"];
 const OFFLINE = {
   COINGECKO_BASE_URL: NOWHERE,
-  ...Object.fromEntries(EXCHANGES.flatMap((name) => [[`COINLAKE_${name}_REST_URL`, NOWHERE], [`COINLAKE_${name}_WS_URL`, NOWHERE.replace("http", "ws")]])),
+  ...Object.fromEntries(
+    EXCHANGES.flatMap((name) => [
+      [`COINLAKE_${name}_REST_URL`, NOWHERE],
+      [`COINLAKE_${name}_WS_URL`, NOWHERE.replace("http", "ws")],
+    ]),
+  ),
 };
 
 /** Commands that this suite is part of, or that need what the embedded profile does not bring. */
@@ -45,7 +50,9 @@ function commandsOf(page: string): Command[] {
   const text = readFileSync(page, "utf8");
   const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap((match) => (match[1] ?? "").split("\n"));
   const inline = [...text.matchAll(/`(npm (?:start|test|run)[^`]*)`/g)].map((match) => match[1] ?? "");
-  return [...new Set([...blocks, ...inline])].filter((line) => /^npm (start|test|run)\b/.test(line)).map((line) => ({ page, text: line }));
+  return [...new Set([...blocks, ...inline])]
+    .filter((line) => /^npm (start|test|run)\b/.test(line))
+    .map((line) => ({ page, text: line }));
 }
 
 /** Splits a command as a shell would, for what pages use: double quotes and spaces. */
@@ -64,7 +71,8 @@ function argumentsOf(text: string): string[] | null {
     .replace('"SQL"', '"select 1"')
     .replace(/ \| .*$/, "");
   const words = wordsOf(filled);
-  if (words[1] === "start") return ["start", ...words.slice(words[2] === "--" ? 3 : 2), "--catalog-port", "0", "--port", "0"];
+  if (words[1] === "start")
+    return ["start", ...words.slice(words[2] === "--" ? 3 : 2), "--catalog-port", "0", "--port", "0"];
   assert.deepEqual(words.slice(0, 5), ["npm", "run", "-s", "coinlake", "--"], `how is "${text}" run?`);
   return words.slice(5);
 }
@@ -74,7 +82,8 @@ async function run(args: string[]): Promise<Finished> {
   const [name = "", ...rest] = args;
   // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying, in a lake
   // that has nothing to say to the commands after it.
-  const is_waiting = name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
+  const is_waiting =
+    name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
   const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
   // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
@@ -92,14 +101,20 @@ async function run(args: string[]): Promise<Finished> {
 before(async () => {
   const hour_ms = 3_600_000;
   const start_ms = Date.UTC(2026, 0, 1);
-  const rows = Array.from({ length: 30 }, (_, hour) => `BTC,${start_ms + hour * hour_ms},100.${hour},110,95.5,101.25,3.5`);
+  const rows = Array.from(
+    { length: 30 },
+    (_, hour) => `BTC,${start_ms + hour * hour_ms},100.${hour},110,95.5,101.25,3.5`,
+  );
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 });
 after(() => folder.remove());
 
 const commands = [...new Map(PAGES.flatMap(commandsOf).map((command) => [command.text, command])).values()];
 // A reader starts before asking.
-const ordered = [...commands.filter(({ text }) => text.startsWith("npm start")), ...commands.filter(({ text }) => !text.startsWith("npm start"))];
+const ordered = [
+  ...commands.filter(({ text }) => text.startsWith("npm start")),
+  ...commands.filter(({ text }) => !text.startsWith("npm start")),
+];
 
 test("pages print commands", () => {
   assert.ok(ordered.length > 8, `${ordered.length} found on ${PAGES.join(", ")}`);
@@ -115,9 +130,26 @@ for (const { page, text } of ordered) {
 }
 
 test("every request that a page prints is answered by a running pipeline", async () => {
-  const requests = PAGES.flatMap((page) => [...readFileSync(page, "utf8").matchAll(/^curl .*$/gm)].map(([line]) => line));
+  const requests = PAGES.flatMap((page) =>
+    [...readFileSync(page, "utf8").matchAll(/^curl .*$/gm)].map(([line]) => line),
+  );
   assert.ok(requests.length >= 3, requests.join("\n"));
-  const { child, finished } = startCoinlake(["start", "--source", `replay:${recording}`, "--speed", "max", "--data", join(folder.path, "asked"), "--catalog-port", "0", "--port", "0"], OFFLINE);
+  const { child, finished } = startCoinlake(
+    [
+      "start",
+      "--source",
+      `replay:${recording}`,
+      "--speed",
+      "max",
+      "--data",
+      join(folder.path, "asked"),
+      "--catalog-port",
+      "0",
+      "--port",
+      "0",
+    ],
+    OFFLINE,
+  );
   try {
     const url = await new Promise<string>((resolve, reject) => {
       let said = "";
@@ -131,7 +163,9 @@ test("every request that a page prints is answered by a running pipeline", async
     for (const request of requests) {
       // The stream has no end of its own: curl gives up after the first seconds of it, with 28.
       const is_stream = request.includes("/api/events");
-      const line = request.replace("http://127.0.0.1:4000", url).replace("curl ", `curl --fail-with-body --max-time ${is_stream ? 3 : 30} `);
+      const line = request
+        .replace("http://127.0.0.1:4000", url)
+        .replace("curl ", `curl --fail-with-body --max-time ${is_stream ? 3 : 30} `);
       const { status, stdout } = spawnSync("sh", ["-c", line], { encoding: "utf8" });
       assert.equal(status, is_stream ? 28 : 0, `${line}\n${stdout}`);
       assert.match(stdout, is_stream ? /^id: /m : /^\{/, line);
@@ -145,7 +179,10 @@ test("every request that a page prints is answered by a running pipeline", async
 test("every script that a page names is there", () => {
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
   const named = commands.flatMap(({ text }) => /^npm run -s (\w+)/.exec(text)?.[1] ?? []);
-  assert.deepEqual(named.filter((name) => !(name in scripts)), []);
+  assert.deepEqual(
+    named.filter((name) => !(name in scripts)),
+    [],
+  );
 });
 
 test("every link to a file in the repository leads somewhere", () => {

@@ -16,10 +16,15 @@ after(() => folder.remove());
 
 const lakeNamed = (name: string) => openOrCreateLake(folder.path, { name, kind: "simulated", pipeline: "crypto" });
 const warehouse = locationOfPath(join(folder.path, "warehouse"));
-const catalog = new Catalog({ store: new SqliteStore(join(folder.path, "catalog.db")), storage: new FileStorage(), warehouse });
+const catalog = new Catalog({
+  store: new SqliteStore(join(folder.path, "catalog.db")),
+  storage: new FileStorage(),
+  warehouse,
+});
 after(() => catalog.close());
 
-const ownersOf = () => Promise.all(LAYERS.map(async (layer) => (await catalog.namespaceProperties([layer]))["coinlake.lake"]));
+const ownersOf = () =>
+  Promise.all(LAYERS.map(async (layer) => (await catalog.namespaceProperties([layer]))["coinlake.lake"]));
 
 test("a database that holds somebody's tables is not taken for a layer", async () => {
   await catalog.createNamespace(["gold"], {});
@@ -31,7 +36,10 @@ test("a database that holds somebody's tables is not taken for a layer", async (
 
 test("layers that are new, or empty and nobody's, are marked as the lake's; another lake is refused", async () => {
   await Promise.all([claimTables(catalog, lakeNamed("one")), claimTables(catalog, lakeNamed("one"))]);
-  assert.deepEqual(await ownersOf(), LAYERS.map(() => "one"));
+  assert.deepEqual(
+    await ownersOf(),
+    LAYERS.map(() => "one"),
+  );
   await claimTables(catalog, lakeNamed("one"));
   await assert.rejects(claimTables(catalog, lakeNamed("two")), { code: "TABLES_OF_ANOTHER_LAKE", message: /"one"/ });
 });

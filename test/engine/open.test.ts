@@ -30,10 +30,21 @@ test("A session reads only, and holds a table without a snapshot as an empty one
   try {
     const session = await QuerySession.open(open);
     try {
-      const schema = { type: "struct" as const, "schema-id": 0, fields: [{ id: 1, name: "price", type: "long", required: false }] };
+      const schema = {
+        type: "struct" as const,
+        "schema-id": 0,
+        fields: [{ id: 1, name: "price", type: "long", required: false }],
+      };
       await open.catalog.createTable({ identifier: { namespace: ["gold"], name: "prices" }, schema });
-      await assert.rejects(session.query("insert into gold.prices values (1)"), { code: "BAD_SQL", message: /read-only/ });
-      await assert.rejects(session.query("drop table gold.prices"), { code: "BAD_SQL", message: /read-only/, next_step: /SELECT/ });
+      await assert.rejects(session.query("insert into gold.prices values (1)"), {
+        code: "BAD_SQL",
+        message: /read-only/,
+      });
+      await assert.rejects(session.query("drop table gold.prices"), {
+        code: "BAD_SQL",
+        message: /read-only/,
+        next_step: /SELECT/,
+      });
       assert.deepEqual(await session.hold(), [], "a table without a snapshot");
       assert.equal(await session.figure("select count(*) from gold.prices"), "0");
     } finally {

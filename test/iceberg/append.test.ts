@@ -19,7 +19,12 @@ const DAY = 20_371;
 async function createPrices({ catalog }: Lake): Promise<LoadedTable> {
   await catalog.createNamespace(["bronze"]);
   const partition_spec = { fields: [{ name: "price_date", transform: "identity", "source-id": 3, "field-id": 1000 }] };
-  return catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, partition_spec, properties: { "format-version": "2" } });
+  return catalog.createTable({
+    identifier: PRICES,
+    schema: PRICE_SCHEMA,
+    partition_spec,
+    properties: { "format-version": "2" },
+  });
 }
 
 async function withLake(body: (lake: Lake) => Promise<void>): Promise<void> {
@@ -40,7 +45,12 @@ async function manifestsOf({ metadata }: LoadedTable): Promise<ManifestFile[]> {
 async function liveEntries(table: LoadedTable) {
   const [spec] = table.metadata["partition-specs"];
   const decoded = await Promise.all(
-    (await manifestsOf(table)).map(async (manifest) => decodeManifest(await storage.read(manifest.manifest_path), manifest, { schema: table.metadata.schemas[0]!, spec: spec! })),
+    (await manifestsOf(table)).map(async (manifest) =>
+      decodeManifest(await storage.read(manifest.manifest_path), manifest, {
+        schema: table.metadata.schemas[0]!,
+        spec: spec!,
+      }),
+    ),
   );
   return decoded.flat().filter(({ status }) => status !== STATUS.deleted);
 }
@@ -53,7 +63,9 @@ describe("Appending", () => {
       const commits = 2 * MERGE_COUNT + 20;
       for (let commit = 1; commit <= commits; commit += 1) {
         const partition = new Map([[1000, DAY + (commit % 3)]]);
-        const staged = await stager.stage(table, [dataFile(`file:///${commit}.parquet`, partition)], { progress: String(commit) });
+        const staged = await stager.stage(table, [dataFile(`file:///${commit}.parquet`, partition)], {
+          progress: String(commit),
+        });
         const parent_id = currentSnapshot(table.metadata)?.["snapshot-id"];
         [table] = (await lake.catalog.commit([staged.change])) as [LoadedTable];
         assert.equal(currentSnapshot(table.metadata)?.["parent-snapshot-id"], parent_id);
@@ -75,7 +87,10 @@ describe("Appending", () => {
       }
       const merged = manifests.find((manifest) => manifest.existing_files_count > 0)!;
       assert.equal(merged.min_sequence_number < merged.sequence_number, true);
-      assert.deepEqual(merged.partitions?.map((p) => [decodeBound("date", p.lower_bound!), decodeBound("date", p.upper_bound!)]), [[DAY, DAY + 2]]);
+      assert.deepEqual(
+        merged.partitions?.map((p) => [decodeBound("date", p.lower_bound!), decodeBound("date", p.upper_bound!)]),
+        [[DAY, DAY + 2]],
+      );
     }));
 
   it("is refused when somebody else was first, and stages again on what that one left.", () =>
@@ -90,13 +105,20 @@ describe("Appending", () => {
       await assert.rejects(lake.openAnother().commit([second.change]), { code: "COMMIT_CONFLICT" });
       const again = await ours.stage(await lake.catalog.loadTable(PRICES), files);
       const [after] = (await lake.catalog.commit([again.change])) as [LoadedTable];
-      assert.deepEqual((await liveEntries(after)).map(({ data_file }) => data_file.file_path).sort(), ["file:///ours.parquet", "file:///theirs.parquet"]);
+      assert.deepEqual((await liveEntries(after)).map(({ data_file }) => data_file.file_path).sort(), [
+        "file:///ours.parquet",
+        "file:///theirs.parquet",
+      ]);
     }));
 
   it("refuses a table whose format it does not write.", () =>
     withLake(async (lake) => {
       await lake.catalog.createNamespace(["bronze"]);
-      const table = await lake.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA, properties: { "format-version": "3" } });
+      const table = await lake.catalog.createTable({
+        identifier: PRICES,
+        schema: PRICE_SCHEMA,
+        properties: { "format-version": "3" },
+      });
       const stager = createAppendStager({ storage, clock: systemClock });
       await assert.rejects(stager.stage(table, []), { code: "UNSUPPORTED_FORMAT" });
     }));
@@ -104,7 +126,12 @@ describe("Appending", () => {
 
 describe("The choice of manifests to merge", () => {
   const manifest = (files_count: number, spec_id = 0): ManifestFile =>
-    ({ content: 0, partition_spec_id: spec_id, added_files_count: files_count, existing_files_count: 0 }) as ManifestFile;
+    ({
+      content: 0,
+      partition_spec_id: spec_id,
+      added_files_count: files_count,
+      existing_files_count: 0,
+    }) as ManifestFile;
 
   it("takes those of one size and spec, once a hundred have gathered.", () => {
     const small = Array.from({ length: MERGE_COUNT }, () => manifest(1));

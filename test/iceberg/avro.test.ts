@@ -12,25 +12,43 @@ const SCHEMA: AvroSchema = {
     { name: "note", type: ["null", "string"], default: null, "field-id": 2 },
     {
       name: "bounds",
-      type: ["null", { type: "array", logicalType: "map", items: { type: "record", name: "k3_v4", fields: [
-        { name: "key", type: "int", "field-id": 3 },
-        { name: "value", type: "bytes", "field-id": 4 },
-      ] } }],
+      type: [
+        "null",
+        {
+          type: "array",
+          logicalType: "map",
+          items: {
+            type: "record",
+            name: "k3_v4",
+            fields: [
+              { name: "key", type: "int", "field-id": 3 },
+              { name: "value", type: "bytes", "field-id": 4 },
+            ],
+          },
+        },
+      ],
       default: null,
       "field-id": 5,
     },
   ],
 };
 
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? `${item}n` : item)));
+const plain = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? `${item}n` : item)));
 
 describe("Avro files", () => {
   it("come back as they were written, 64-bit integers and all.", () => {
     const record = fc.record({
-      id: fc.oneof(fc.maxSafeInteger(), fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }), fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) })),
+      id: fc.oneof(
+        fc.maxSafeInteger(),
+        fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }),
+        fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) }),
+      ),
       at: fc.option(fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n })),
       note: fc.option(fc.string({ unit: "grapheme" })),
-      bounds: fc.option(fc.array(fc.record({ key: fc.nat(), value: fc.uint8Array().map((bytes) => Buffer.from(bytes)) }))),
+      bounds: fc.option(
+        fc.array(fc.record({ key: fc.nat(), value: fc.uint8Array().map((bytes) => Buffer.from(bytes)) })),
+      ),
     });
     fc.assert(
       fc.property(fc.array(record, { maxLength: 20 }), (records) => {
@@ -43,7 +61,10 @@ describe("Avro files", () => {
   it("of many blocks are read whole.", () => {
     const records = Array.from({ length: 2500 }, (_, id) => ({ id, at: null, note: null, bounds: null }));
     const { records: read } = decodeAvro(encodeAvro(SCHEMA, records, {}), new Map());
-    assert.deepEqual(read.map(({ id }) => id), records.map(({ id }) => id));
+    assert.deepEqual(
+      read.map(({ id }) => id),
+      records.map(({ id }) => id),
+    );
   });
 
   it("keep field ids and metadata in the header.", () => {
@@ -53,9 +74,19 @@ describe("Avro files", () => {
   });
 
   it("of another writer are resolved by field id, not by name.", () => {
-    const names = new Map([[1, "snapshot_id"], [4, "bound"]]);
-    const written = encodeAvro(SCHEMA, [{ id: 7, at: null, note: "x", bounds: [{ key: 1, value: Buffer.from("b") }] }], {});
-    assert.deepEqual(plain(decodeAvro(written, names).records), plain([{ snapshot_id: 7, at: null, note: "x", bounds: [{ key: 1, bound: Buffer.from("b") }] }]));
+    const names = new Map([
+      [1, "snapshot_id"],
+      [4, "bound"],
+    ]);
+    const written = encodeAvro(
+      SCHEMA,
+      [{ id: 7, at: null, note: "x", bounds: [{ key: 1, value: Buffer.from("b") }] }],
+      {},
+    );
+    assert.deepEqual(
+      plain(decodeAvro(written, names).records),
+      plain([{ snapshot_id: 7, at: null, note: "x", bounds: [{ key: 1, bound: Buffer.from("b") }] }]),
+    );
   });
 
   it("that are cut off anywhere, or are something else, are refused.", () => {

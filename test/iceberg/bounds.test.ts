@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { decodeBound, encodeBound, encodeFixedDecimal, lowerStringBound, upperStringBound, type SingleValue } from "../../src/iceberg/bounds.ts";
+import {
+  decodeBound,
+  encodeBound,
+  encodeFixedDecimal,
+  lowerStringBound,
+  upperStringBound,
+  type SingleValue,
+} from "../../src/iceberg/bounds.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -24,19 +31,26 @@ describe("Bounds", () => {
     ["decimal(9,2)", -129n, "ff7f"],
   ];
   for (const [type, value, bytes] of golden) {
-    it(`serialise ${type} ${String(value)} as the specification says.`, () => assert.equal(hex(encodeBound(type, value)), bytes));
+    it(`serialise ${type} ${String(value)} as the specification says.`, () =>
+      assert.equal(hex(encodeBound(type, value)), bytes));
   }
 
   it("come back as they went in.", () => {
     const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
     fc.assert(
-      fc.property(int64, fc.bigInt({ min: -(10n ** 38n), max: 10n ** 38n }), fc.double({ noNaN: true }), fc.string({ unit: "grapheme" }), (long, decimal, double, text) => {
-        assert.equal(BigInt(decodeBound("long", encodeBound("long", long)) as bigint), long);
-        assert.equal(BigInt(decodeBound("decimal(38,9)", encodeBound("decimal(38,9)", decimal)) as bigint), decimal);
-        assert.equal(BigInt(decodeBound("decimal(38,9)", encodeFixedDecimal(decimal, 17)) as bigint), decimal);
-        assert.equal(decodeBound("double", encodeBound("double", double)), double);
-        assert.equal(decodeBound("string", encodeBound("string", text)), text);
-      }),
+      fc.property(
+        int64,
+        fc.bigInt({ min: -(10n ** 38n), max: 10n ** 38n }),
+        fc.double({ noNaN: true }),
+        fc.string({ unit: "grapheme" }),
+        (long, decimal, double, text) => {
+          assert.equal(BigInt(decodeBound("long", encodeBound("long", long)) as bigint), long);
+          assert.equal(BigInt(decodeBound("decimal(38,9)", encodeBound("decimal(38,9)", decimal)) as bigint), decimal);
+          assert.equal(BigInt(decodeBound("decimal(38,9)", encodeFixedDecimal(decimal, 17)) as bigint), decimal);
+          assert.equal(decodeBound("double", encodeBound("double", double)), double);
+          assert.equal(decodeBound("string", encodeBound("string", text)), text);
+        },
+      ),
     );
   });
 
@@ -47,7 +61,11 @@ describe("Bounds", () => {
 
   it("of long strings enclose them in byte order, in at most 16 code points.", () => {
     const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
-    const text = fc.string({ unit: fc.constantFrom("a", "é", "\ud7ff", "\uffff", "🪙", "\u{10ffff}"), minLength: 10, maxLength: 20 });
+    const text = fc.string({
+      unit: fc.constantFrom("a", "é", "\ud7ff", "\uffff", "🪙", "\u{10ffff}"),
+      minLength: 10,
+      maxLength: 20,
+    });
     fc.assert(
       fc.property(text, (value) => {
         const lower = lowerStringBound(value);

@@ -30,7 +30,12 @@ async function filesOf({ metadata, metadata_location }: LoadedTable, storage: Fi
   if (snapshot === null) return [metadata_location];
   const manifests = await readManifestList(storage, snapshot);
   const live = await new LiveFiles(storage).of(metadata, snapshot);
-  return [metadata_location, snapshot["manifest-list"], ...manifests.map(({ manifest_path }) => manifest_path), ...live.map(({ path }) => path)];
+  return [
+    metadata_location,
+    snapshot["manifest-list"],
+    ...manifests.map(({ manifest_path }) => manifest_path),
+    ...live.map(({ path }) => path),
+  ];
 }
 
 test("a commit's files have the checksum of their content, and lose it when they are deleted", async () => {
@@ -40,7 +45,12 @@ test("a commit's files have the checksum of their content, and lose it when they
   const ledger = new ChecksumLedger(files, new SqliteChecksums(file));
   const storage = withDeletionListener(files, (location) => ledger.forget(location));
   const committed = ledger.record.bind(ledger);
-  const catalog = new Catalog({ store: new SqliteStore(file), storage, warehouse: locationOfPath(join(folder.path, "warehouse")), committed });
+  const catalog = new Catalog({
+    store: new SqliteStore(file),
+    storage,
+    warehouse: locationOfPath(join(folder.path, "warehouse")),
+    committed,
+  });
   const [namespace = "", name = ""] = crypto.bronze.table.split(".");
   const table = await openBronze(catalog, { namespace: [namespace], name });
   const data = `${table.metadata.location}/data/some.parquet`;
@@ -57,14 +67,20 @@ test("a commit's files have the checksum of their content, and lose it when they
   assert.equal(needed.length, 4);
   for (const location of needed) {
     const known = checksums.get(canonicalLocation(location));
-    assert.deepEqual([location, known?.sha256, known?.taken_by], [location, sha256(pathOfLocation(location)), "commit"]);
+    assert.deepEqual(
+      [location, known?.sha256, known?.taken_by],
+      [location, sha256(pathOfLocation(location)), "commit"],
+    );
   }
 
   const again = new ChecksumLedger(files, checksums);
   await withDeletionListener(files, (location) => again.forget(location)).delete(data);
   await again.close();
   const left = new SqliteChecksums(file, { is_read_only: true });
-  assert.deepEqual([left.has(canonicalLocation(data)), left.has(canonicalLocation(after.metadata_location))], [false, true]);
+  assert.deepEqual(
+    [left.has(canonicalLocation(data)), left.has(canonicalLocation(after.metadata_location))],
+    [false, true],
+  );
   left.close();
   folder.remove();
 });

@@ -19,7 +19,11 @@ describe("the files of snapshots", () => {
   before(async () => {
     lake = await openLake();
     await lake.catalog.createNamespace(["bronze"]);
-    table = await lake.catalog.createTable({ identifier: { namespace: ["bronze"], name: "prices" }, schema: PRICE_SCHEMA, properties: { "format-version": "2" } });
+    table = await lake.catalog.createTable({
+      identifier: { namespace: ["bronze"], name: "prices" },
+      schema: PRICE_SCHEMA,
+      properties: { "format-version": "2" },
+    });
     const stager = createAppendStager({ storage, clock: systemClock });
     for (let commit = 1; commit <= COMMITS; commit += 1) {
       const staged = await stager.stage(table, [dataFile(`file:///${commit}.parquet`, new Map())], {});
@@ -32,7 +36,10 @@ describe("the files of snapshots", () => {
   function counting(max_files: number) {
     const read: string[] = [];
     const counted = { read: (location: string) => (read.push(location), storage.read(location)) } as FileStorage;
-    return { files: new LiveFiles(counted, max_files), manifestsRead: () => read.splice(0).filter((location) => !location.includes("snap-")).length };
+    return {
+      files: new LiveFiles(counted, max_files),
+      manifestsRead: () => read.splice(0).filter((location) => !location.includes("snap-")).length,
+    };
   }
 
   const snapshotAt = (commit: number) => table.metadata.snapshots[commit - 1]!;
@@ -42,7 +49,10 @@ describe("the files of snapshots", () => {
       const { files, manifestsRead } = counting(max_files);
       for (const commit of [COMMITS, 3, COMMITS]) {
         const paths = (await files.of(table.metadata, snapshotAt(commit))).map(({ path }) => path).sort();
-        assert.deepEqual(paths, Array.from({ length: commit }, (_none, index) => `file:///${index + 1}.parquet`).sort());
+        assert.deepEqual(
+          paths,
+          Array.from({ length: commit }, (_none, index) => `file:///${index + 1}.parquet`).sort(),
+        );
       }
       if (max_files === 1_000) assert.equal(manifestsRead(), COMMITS);
     }

@@ -4,7 +4,13 @@ import type { Schema } from "../../src/catalog/model.ts";
 import type { SingleValue } from "../../src/iceberg/bounds.ts";
 import { decodeManifest, encodeManifest } from "../../src/iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "../../src/iceberg/manifest-list.ts";
-import { CONTENT, MANIFEST_CONTENT, STATUS, type ManifestEntry, type ManifestFile } from "../../src/iceberg/manifest-model.ts";
+import {
+  CONTENT,
+  MANIFEST_CONTENT,
+  STATUS,
+  type ManifestEntry,
+  type ManifestFile,
+} from "../../src/iceberg/manifest-model.ts";
 import { avroName } from "../../src/iceberg/manifest-schema.ts";
 import { dataFile } from "./data-file.ts";
 
@@ -33,7 +39,12 @@ const SCHEMA: Schema = {
 const SPEC = {
   "spec-id": 2,
   fields: [
-    ...TYPES.map(([type], position) => ({ name: `part of ${type}`, transform: "identity", "source-id": position + 1, "field-id": 1000 + position })),
+    ...TYPES.map(([type], position) => ({
+      name: `part of ${type}`,
+      transform: "identity",
+      "source-id": position + 1,
+      "field-id": 1000 + position,
+    })),
     { name: "hashed", transform: "bucket[16]", "source-id": 6, "field-id": 2000 },
     { name: "by_day", transform: "day", "source-id": 11, "field-id": 2001 },
   ],
@@ -59,7 +70,11 @@ const MANIFEST: ManifestFile = {
 
 describe("Manifests", () => {
   it("come back as they were written, with partition values of every type.", () => {
-    const partition = new Map<number, SingleValue | null>([...TYPES.map(([, value], position): [number, SingleValue] => [1000 + position, value]), [2000, 15], [2001, 20_371]]);
+    const partition = new Map<number, SingleValue | null>([
+      ...TYPES.map(([, value], position): [number, SingleValue] => [1000 + position, value]),
+      [2000, 15],
+      [2001, 20_371],
+    ]);
     const nulls = new Map([...partition.keys()].map((id): [number, null] => [id, null]));
     const full = {
       ...dataFile("a.parquet", partition),
@@ -77,7 +92,13 @@ describe("Manifests", () => {
     };
     const entries: ManifestEntry[] = [
       { status: STATUS.existing, snapshot_id: 1, sequence_number: 2, file_sequence_number: 3, data_file: full },
-      { status: STATUS.deleted, snapshot_id: 2n ** 62n, sequence_number: 2, file_sequence_number: 3, data_file: { ...dataFile("b.parquet", nulls), content: CONTENT.equality_deletes } },
+      {
+        status: STATUS.deleted,
+        snapshot_id: 2n ** 62n,
+        sequence_number: 2,
+        file_sequence_number: 3,
+        data_file: { ...dataFile("b.parquet", nulls), content: CONTENT.equality_deletes },
+      },
     ];
     const bytes = encodeManifest({ schema: SCHEMA, spec: SPEC, content: MANIFEST_CONTENT.data }, entries);
     assert.deepEqual(decodeManifest(bytes, MANIFEST, { schema: SCHEMA, spec: SPEC }), entries);
@@ -93,7 +114,10 @@ describe("Manifests", () => {
       file_sequence_number: sequence_number,
       data_file: dataFile("a.parquet", partition),
     });
-    const bytes = encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, [entry(STATUS.added, null), entry(STATUS.existing, 4)]);
+    const bytes = encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, [
+      entry(STATUS.added, null),
+      entry(STATUS.existing, 4),
+    ]);
     const [added, existing] = decodeManifest(bytes, MANIFEST, { schema: SCHEMA, spec });
     assert.equal(added?.snapshot_id, MANIFEST.added_snapshot_id);
     assert.equal(added?.sequence_number, MANIFEST.sequence_number);
@@ -103,17 +127,28 @@ describe("Manifests", () => {
 
   it("refuse a partition transform that nobody here can write.", () => {
     const spec = { "spec-id": 0, fields: [{ name: "x", transform: "zorder[2]", "source-id": 1, "field-id": 1000 }] };
-    assert.throws(() => encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, []), { code: "UNSUPPORTED_SPEC" });
+    assert.throws(() => encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, []), {
+      code: "UNSUPPORTED_SPEC",
+    });
   });
 
   it("escape names that Avro does not allow.", () => {
-    assert.deepEqual(["a_1", "1a", "price.usd", "größe", "💰"].map(avroName), ["a_1", "_1a", "price_x2Eusd", "gr_xF6_xDFe", "_x1F4B0"]);
+    assert.deepEqual(["a_1", "1a", "price.usd", "größe", "💰"].map(avroName), [
+      "a_1",
+      "_1a",
+      "price_x2Eusd",
+      "gr_xF6_xDFe",
+      "_x1F4B0",
+    ]);
   });
 });
 
 describe("Manifest lists", () => {
   it("come back as they were written.", () => {
-    const bytes = encodeManifestList({ "snapshot-id": 2n ** 62n, "sequence-number": 5 }, [MANIFEST, { ...MANIFEST, partitions: null }]);
+    const bytes = encodeManifestList({ "snapshot-id": 2n ** 62n, "sequence-number": 5 }, [
+      MANIFEST,
+      { ...MANIFEST, partitions: null },
+    ]);
     assert.deepEqual(decodeManifestList(bytes), [MANIFEST, { ...MANIFEST, partitions: null }]);
   });
 });

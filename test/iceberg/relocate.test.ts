@@ -4,11 +4,19 @@ import type { AvroSchema } from "../../src/iceberg/avro.ts";
 import { decodeAvro, encodeAvro } from "../../src/iceberg/avro.ts";
 import { CONTENT } from "../../src/iceberg/manifest-model.ts";
 import { MANIFEST_LIST_SCHEMA, manifestSchema } from "../../src/iceberg/manifest-schema.ts";
-import { DELETE_FILE_PATH_COLUMN, filesIn, manifestsIn, relocateManifest, relocateManifestList, relocateMetadata } from "../../src/iceberg/relocate.ts";
+import {
+  DELETE_FILE_PATH_COLUMN,
+  filesIn,
+  manifestsIn,
+  relocateManifest,
+  relocateManifestList,
+  relocateMetadata,
+} from "../../src/iceberg/relocate.ts";
 import type { TableMetadata } from "../../src/catalog/model.ts";
 
 const OLD = "file:///old/warehouse";
-const locate = (location: string): string => (location.startsWith(`${OLD}/`) ? `file:///new${location.slice("file:///old".length)}` : location);
+const locate = (location: string): string =>
+  location.startsWith(`${OLD}/`) ? `file:///new${location.slice("file:///old".length)}` : location;
 
 type Fields = Extract<AvroSchema, { fields?: unknown }>;
 
@@ -23,7 +31,10 @@ function foreignManifest(entries: readonly object[]): Uint8Array {
 }
 
 function entryOf(path: string, content: number, bounds: string | null): object {
-  const pairs = (bound: string) => [{ key: DELETE_FILE_PATH_COLUMN, value: Buffer.from(bound) }, { key: 1, value: Buffer.from("kept") }];
+  const pairs = (bound: string) => [
+    { key: DELETE_FILE_PATH_COLUMN, value: Buffer.from(bound) },
+    { key: 1, value: Buffer.from("kept") },
+  ];
   return {
     status: 1,
     snapshot_id: 2n ** 62n,
@@ -60,14 +71,27 @@ test("a manifest changes in its locations alone, from every writer", () => {
     entryOf(`${OLD}/gold/t/data/d.parquet`, CONTENT.position_deletes, data),
     entryOf("s3://elsewhere/b.parquet", CONTENT.data, null),
   ]);
-  const rewritten = new Map([[`${OLD}/gold/t/data/d.parquet`, { location: "file:///new/warehouse/gold/t/data/e.parquet", size_bytes: 99 }]]);
-  const relocated = relocateManifest(bytes, locate, rewritten);
-  assert.deepEqual(filesIn(relocated).map(({ location, size_bytes, content, file_format }) => [location, size_bytes, content, file_format]), [
-    ["file:///new/warehouse/gold/t/data/a.parquet", 100, CONTENT.data, "PARQUET"],
-    ["file:///new/warehouse/gold/t/data/e.parquet", 99, CONTENT.position_deletes, "PARQUET"],
-    ["s3://elsewhere/b.parquet", 100, CONTENT.data, "PARQUET"],
+  const rewritten = new Map([
+    [`${OLD}/gold/t/data/d.parquet`, { location: "file:///new/warehouse/gold/t/data/e.parquet", size_bytes: 99 }],
   ]);
-  const text = (manifest: Uint8Array): string => JSON.stringify(decodeAvro(manifest, new Map()).records, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
+  const relocated = relocateManifest(bytes, locate, rewritten);
+  assert.deepEqual(
+    filesIn(relocated).map(({ location, size_bytes, content, file_format }) => [
+      location,
+      size_bytes,
+      content,
+      file_format,
+    ]),
+    [
+      ["file:///new/warehouse/gold/t/data/a.parquet", 100, CONTENT.data, "PARQUET"],
+      ["file:///new/warehouse/gold/t/data/e.parquet", 99, CONTENT.position_deletes, "PARQUET"],
+      ["s3://elsewhere/b.parquet", 100, CONTENT.data, "PARQUET"],
+    ],
+  );
+  const text = (manifest: Uint8Array): string =>
+    JSON.stringify(decodeAvro(manifest, new Map()).records, (_, value: unknown) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
   const { metadata } = decodeAvro(relocated, new Map());
   assert.deepEqual([metadata.get("written-by"), metadata.get("format-version")], ["somebody", "3"]);
   const moved = Buffer.from("file:///new/warehouse/gold/t/data/a.parquet").toJSON().data;
@@ -83,7 +107,10 @@ test("a bound that was cut off before it tells a place is left out, and the othe
   const bytes = foreignManifest([entryOf(`${OLD}/d.parquet`, CONTENT.position_deletes, "file:///old/ware")]);
   const [record] = decodeAvro(relocateManifest(bytes, locate, new Map()), new Map()).records;
   const data_file = record?.["data_file"] as { lower_bounds: { key: number }[]; upper_bounds: { key: number }[] };
-  assert.deepEqual([data_file.lower_bounds, data_file.upper_bounds].map((bounds) => bounds.map(({ key }) => key)), [[1], [1]]);
+  assert.deepEqual(
+    [data_file.lower_bounds, data_file.upper_bounds].map((bounds) => bounds.map(({ key }) => key)),
+    [[1], [1]],
+  );
 });
 
 test("a manifest list names the new manifests with their sizes", () => {
@@ -106,14 +133,20 @@ test("a manifest list names the new manifests with their sizes", () => {
   });
   const list = encodeAvro(MANIFEST_LIST_SCHEMA, [manifest("a"), manifest("b")], { "sequence-number": "1" });
   const relocated = relocateManifestList(list, new Map([["a", { location: "c", size_bytes: 2 ** 40 }]]));
-  assert.deepEqual(manifestsIn(relocated), [{ location: "c", size_bytes: 2 ** 40 }, { location: "b", size_bytes: 10 }]);
+  assert.deepEqual(manifestsIn(relocated), [
+    { location: "c", size_bytes: 2 ** 40 },
+    { location: "b", size_bytes: 10 },
+  ]);
 });
 
 test("of table metadata every location moves, in properties and statistics too, and the log of earlier files ends", () => {
   const metadata = {
     location: `${OLD}/gold/t`,
     properties: { "write.data.path": `${OLD}/gold/t/elsewhere`, note: "old" },
-    snapshots: [{ "snapshot-id": 1, "manifest-list": `${OLD}/gold/t/metadata/1.avro` }, { "snapshot-id": 2, "manifest-list": `${OLD}/gold/t/metadata/2.avro` }],
+    snapshots: [
+      { "snapshot-id": 1, "manifest-list": `${OLD}/gold/t/metadata/1.avro` },
+      { "snapshot-id": 2, "manifest-list": `${OLD}/gold/t/metadata/2.avro` },
+    ],
     statistics: [{ "snapshot-id": 1, "statistics-path": `${OLD}/gold/t/metadata/1.stats` }],
     "metadata-log": [{ "metadata-file": `${OLD}/gold/t/metadata/0.metadata.json`, "timestamp-ms": 1 }],
     "of-a-later-version": 1,
@@ -122,7 +155,10 @@ test("of table metadata every location moves, in properties and statistics too, 
   assert.deepEqual(moved, {
     location: "file:///new/warehouse/gold/t",
     properties: { "write.data.path": "file:///new/warehouse/gold/t/elsewhere", note: "old" },
-    snapshots: [{ "snapshot-id": 1, "manifest-list": "new list" }, { "snapshot-id": 2, "manifest-list": "file:///new/warehouse/gold/t/metadata/2.avro" }],
+    snapshots: [
+      { "snapshot-id": 1, "manifest-list": "new list" },
+      { "snapshot-id": 2, "manifest-list": "file:///new/warehouse/gold/t/metadata/2.avro" },
+    ],
     statistics: [{ "snapshot-id": 1, "statistics-path": "file:///new/warehouse/gold/t/metadata/1.stats" }],
     "metadata-log": [],
     "of-a-later-version": 1,

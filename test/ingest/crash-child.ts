@@ -17,10 +17,25 @@ const step = instruction ? killAt(instruction) : nobodyListens;
 const BATCH = 40;
 
 const storage = new FileStorage();
-const catalog = new Catalog({ store: new SqliteStore(join(folder, "catalog.sqlite")), storage, warehouse: locationOfPath(join(folder, "warehouse")), step });
+const catalog = new Catalog({
+  store: new SqliteStore(join(folder, "catalog.sqlite")),
+  storage,
+  warehouse: locationOfPath(join(folder, "warehouse")),
+  step,
+});
 const log = openSqliteLog({ file: join(folder, "log.sqlite"), step });
 const records = await openParquetWriter({ storage });
-const ingest = createIngest({ log, catalog, storage, records, table: TABLE, topic: TOPIC, clock: systemClock, limits: LIMITS, step });
+const ingest = createIngest({
+  log,
+  catalog,
+  storage,
+  records,
+  table: TABLE,
+  topic: TOPIC,
+  clock: systemClock,
+  limits: LIMITS,
+  step,
+});
 
 await log.createTopic(TOPIC, 3);
 for (let next = Number((await log.position(TOPIC, "child")) ?? 0); next < Number(count); next += BATCH) {

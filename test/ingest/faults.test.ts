@@ -11,7 +11,19 @@ import { createAppendStager } from "../../src/iceberg/append.ts";
 import { BRONZE_SCHEMA } from "../../src/ingest/bronze.ts";
 import type { SourceReport } from "../../src/source/producer.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
-import { LIMITS, START_US, TABLE, TOPIC, assertSameRows, faultyCatalog, readLog, recordOf, recordsOf, withIngestLake, type IngestLake } from "./lake.ts";
+import {
+  LIMITS,
+  START_US,
+  TABLE,
+  TOPIC,
+  assertSameRows,
+  faultyCatalog,
+  readLog,
+  recordOf,
+  recordsOf,
+  withIngestLake,
+  type IngestLake,
+} from "./lake.ts";
 
 /** Data files that the table's rows come from, all of which must be on disk, and no others beside them. */
 async function assertNoStrayFiles({ dataFiles, catalog }: IngestLake): Promise<void> {
@@ -43,7 +55,10 @@ describe("Ingest under faults", () => {
       await log.append(TOPIC, recordsOf(10, 30));
       const ingest = makeIngest({ catalog: contested, report: (report) => reports.push(report) });
       assert.equal((await ingest.runOnce())?.rows, 20);
-      assert.deepEqual(reports.map(({ code, level }) => [code, level]), [1, 2, 3].map(() => ["COMMIT_CONFLICT", "info"]));
+      assert.deepEqual(
+        reports.map(({ code, level }) => [code, level]),
+        [1, 2, 3].map(() => ["COMMIT_CONFLICT", "info"]),
+      );
       assertSameRows(await rows(), await readLog(log));
       assert.equal((await catalog.loadTable(TABLE)).metadata.properties["note-3"], "mine");
       await assertNoStrayFiles(lake);
@@ -84,7 +99,10 @@ describe("Ingest under faults", () => {
         return commit(changes);
       },
     ],
-    ["it stood, and no answer came at all", (commit) => async (changes) => commit(changes).then(() => new Promise(() => {}))],
+    [
+      "it stood, and no answer came at all",
+      (commit) => async (changes) => commit(changes).then(() => new Promise(() => {})),
+    ],
     [
       "it arrived late, after we had looked and tried again",
       (commit, nth) => async (changes) => {
@@ -135,7 +153,12 @@ describe("Ingest under faults", () => {
   it("leaves no file when reading the log fails halfway, and writes well after that.", () =>
     withIngestLake(async ({ log, records, warehouse, dataFiles, makeIngest, rows }) => {
       await log.append(TOPIC, recordsOf(0, 5000));
-      const target = { location: `${warehouse}/elsewhere`, topic: TOPIC, columns: BRONZE_SCHEMA.fields, partition_field_id: 1000 };
+      const target = {
+        location: `${warehouse}/elsewhere`,
+        topic: TOPIC,
+        columns: BRONZE_SCHEMA.fields,
+        partition_field_id: 1000,
+      };
       async function* failing() {
         yield await log.read(TOPIC, 0, 0, { max_records: 1000, max_bytes: 1e9 });
         yield Array.from({ length: 140_000 }, (_, i) => ({ ...recordOf(i), partition: 0, offset: i }));
@@ -148,30 +171,45 @@ describe("Ingest under faults", () => {
     }));
 
   const is_root = process.platform === "linux" && process.getuid?.() === 0;
-  it("says that the disk is full, cleans up, and goes on when there is room.", { skip: !is_root && "mounting a small disk takes root" }, (t) =>
-    withIngestLake(async ({ folder, records, storage }) => {
-      const disk = join(folder, "small-disk");
-      mkdirSync(disk);
-      try {
-        execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], { stdio: "ignore" });
-      } catch {
-        t.skip("this machine does not let root mount a tmpfs");
-        return;
-      }
-      try {
-        const target = { location: locationOfPath(disk), topic: TOPIC, columns: BRONZE_SCHEMA.fields, partition_field_id: 1000 };
-        const noise = (bytes: number) => ({ ...recordOf(0), payload: Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))), partition: 0, offset: 0, ingested_at_us: START_US });
-        async function* batches(count: number) {
-          for (let i = 0; i < count; i += 1) yield [noise(60_000)];
+  it(
+    "says that the disk is full, cleans up, and goes on when there is room.",
+    { skip: !is_root && "mounting a small disk takes root" },
+    (t) =>
+      withIngestLake(async ({ folder, records, storage }) => {
+        const disk = join(folder, "small-disk");
+        mkdirSync(disk);
+        try {
+          execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], { stdio: "ignore" });
+        } catch {
+          t.skip("this machine does not let root mount a tmpfs");
+          return;
         }
-        await assert.rejects(records.write(target, batches(50)), { code: "STORAGE_FULL", is_retryable: true });
-        const left = [];
-        for await (const file of storage.list(target.location)) left.push(file);
-        assert.deepEqual(left, []);
-        const [file] = await records.write(target, batches(5));
-        assert.equal(file?.record_count, 5);
-      } finally {
-        execFileSync("umount", [disk]);
-      }
-    }));
+        try {
+          const target = {
+            location: locationOfPath(disk),
+            topic: TOPIC,
+            columns: BRONZE_SCHEMA.fields,
+            partition_field_id: 1000,
+          };
+          const noise = (bytes: number) => ({
+            ...recordOf(0),
+            payload: Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))),
+            partition: 0,
+            offset: 0,
+            ingested_at_us: START_US,
+          });
+          async function* batches(count: number) {
+            for (let i = 0; i < count; i += 1) yield [noise(60_000)];
+          }
+          await assert.rejects(records.write(target, batches(50)), { code: "STORAGE_FULL", is_retryable: true });
+          const left = [];
+          for await (const file of storage.list(target.location)) left.push(file);
+          assert.deepEqual(left, []);
+          const [file] = await records.write(target, batches(5));
+          assert.equal(file?.record_count, 5);
+        } finally {
+          execFileSync("umount", [disk]);
+        }
+      }),
+  );
 });

@@ -6,7 +6,18 @@ import { BRONZE_SCHEMA, BRONZE_SPEC } from "../../src/ingest/bronze.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
 import type { SourceReport } from "../../src/source/producer.ts";
 import { FakeClock } from "../source/fake-clock.ts";
-import { LIMITS, START_US, TABLE, TOPIC, assertSameRows, faultyCatalog, readLog, recordOf, recordsOf, withIngestLake } from "./lake.ts";
+import {
+  LIMITS,
+  START_US,
+  TABLE,
+  TOPIC,
+  assertSameRows,
+  faultyCatalog,
+  readLog,
+  recordOf,
+  recordsOf,
+  withIngestLake,
+} from "./lake.ts";
 
 describe("Ingest", () => {
   it("copies every payload byte for byte, with where and when it came from.", () =>
@@ -16,7 +27,7 @@ describe("Ingest", () => {
         "",
         "nul \u0000 inside \u0000",
         "🪙 Zürich 東京 \u{10ffff} \ufeff",
-        "it's \"quoted\" \\ and\r\nbroken",
+        'it\'s "quoted" \\ and\r\nbroken',
         Buffer.from([0xff, 0xfe, 0x00, 0x80]),
         Buffer.from([0x61, 0xed, 0xa0, 0x80, 0x62]),
         Buffer.from("x".repeat(10_000_000)),
@@ -26,7 +37,11 @@ describe("Ingest", () => {
       ];
       const times_us = [START_US, START_US + 3_600_000_000, START_US + 7_200_000_001, 0, 1];
       const records = payloads.map((payload, i) =>
-        recordOf(i, { payload: Buffer.from(payload), source: i % 2 === 0 ? "it's" : "üñï", ingested_at_us: times_us[i % times_us.length]! }),
+        recordOf(i, {
+          payload: Buffer.from(payload),
+          source: i % 2 === 0 ? "it's" : "üñï",
+          ingested_at_us: times_us[i % times_us.length]!,
+        }),
       );
       await log.append(TOPIC, records);
       const ingest = makeIngest();
@@ -34,16 +49,26 @@ describe("Ingest", () => {
       assert.equal(await ingest.runOnce(), null);
       const copied = await rows();
       assertSameRows(copied, await readLog(log));
-      assert.deepEqual([...new Set(copied.map(({ ingestion_date }) => ingestion_date))].sort(), ["1970-01-01", "2025-10-10", "2025-10-11"]);
+      assert.deepEqual([...new Set(copied.map(({ ingestion_date }) => ingestion_date))].sort(), [
+        "1970-01-01",
+        "2025-10-10",
+        "2025-10-11",
+      ]);
     }));
 
   it("takes a backlog in commits of about the size limit.", () =>
     withIngestLake(async ({ log, makeIngest, rows }) => {
       for (let i = 0; i < 60_000; i += 5000) await log.append(TOPIC, recordsOf(i, i + 5000));
       const commits: number[] = [];
-      const ingest = makeIngest({ limits: { ...LIMITS, commit_size_bytes: 150_000 }, committed: (commit) => commits.push(commit.size_bytes) });
+      const ingest = makeIngest({
+        limits: { ...LIMITS, commit_size_bytes: 150_000 },
+        committed: (commit) => commits.push(commit.size_bytes),
+      });
       await ingest.drain();
-      assert.ok(commits.length >= 4 && commits.every((size_bytes) => size_bytes < 200_000), `commits: ${commits.join(", ")}`);
+      assert.ok(
+        commits.length >= 4 && commits.every((size_bytes) => size_bytes < 200_000),
+        `commits: ${commits.join(", ")}`,
+      );
       assertSameRows(await rows(), await readLog(log));
       assert.equal(ingest.committed().rows, 60_000);
     }));
@@ -77,7 +102,10 @@ describe("Ingest", () => {
       let awaited = () => {};
       const ingest = makeIngest({
         clock,
-        limits: { ...LIMITS, pacing: { interval_ms: 10_000, due_records: 50, due_size_bytes: 100_000, first_interval_ms: 5_000 } },
+        limits: {
+          ...LIMITS,
+          pacing: { interval_ms: 10_000, due_records: 50, due_size_bytes: 100_000, first_interval_ms: 5_000 },
+        },
         committed: ({ rows }) => {
           commits.push({ at_us: clock.now_us(), rows });
           awaited();
@@ -94,7 +122,9 @@ describe("Ingest", () => {
       await append([recordOf(1)]);
       await append([recordOf(2)]);
       await append(recordsOf(3, 52));
-      const waits_s = commits.slice(1).map(({ at_us }, position) => Math.round((at_us - commits[position]!.at_us) / 1e6));
+      const waits_s = commits
+        .slice(1)
+        .map(({ at_us }, position) => Math.round((at_us - commits[position]!.at_us) / 1e6));
       assert.deepEqual(waits_s, [5, 10, 10], "the first intervals grow up to the full one");
       // Records enough are due at once.
       const burst_us = clock.now_us();
@@ -107,14 +137,22 @@ describe("Ingest", () => {
       assert.ok(clock.now_us() - before_us < 1_000_000);
       stopping.abort();
       await running;
-      assert.deepEqual(commits.map(({ rows }) => rows), [1, 1, 1, 49, 50, 1, 2]);
+      assert.deepEqual(
+        commits.map(({ rows }) => rows),
+        [1, 1, 1, 49, 50, 1, 2],
+      );
     }));
 
   it("adds the columns that an older lake lacks, and old rows read null there.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
       const old_columns = BRONZE_SCHEMA.fields.filter(({ name }) => !["payload_bytes", "log_topic"].includes(name));
       await catalog.createNamespace(TABLE.namespace);
-      await catalog.createTable({ identifier: TABLE, schema: { type: "struct", fields: old_columns }, partition_spec: BRONZE_SPEC, properties: { "format-version": "2" } });
+      await catalog.createTable({
+        identifier: TABLE,
+        schema: { type: "struct", fields: old_columns },
+        partition_spec: BRONZE_SPEC,
+        properties: { "format-version": "2" },
+      });
       await log.append(TOPIC, [recordOf(0), recordOf(1, { payload: Buffer.from([0xff]) })]);
       await makeIngest().drain();
       assertSameRows(await rows(), await readLog(log));
@@ -138,7 +176,13 @@ describe("Ingest", () => {
         await log.append(TOPIC, recordsOf(0, 100));
         await makeIngest().drain();
         const setOffsets = (offsets: string) =>
-          catalog.commit([{ identifier: TABLE, requirements: [], updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: offsets } }] }]);
+          catalog.commit([
+            {
+              identifier: TABLE,
+              requirements: [],
+              updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: offsets } }],
+            },
+          ]);
         await setOffsets(JSON.stringify({ [`${TOPIC}/0`]: 500 }));
         await assert.rejects(makeIngest().runOnce(), { code: "LOG_BEHIND" });
         // A property that is behind its snapshot does not count.
@@ -160,7 +204,10 @@ describe("Ingest", () => {
         await log.prune(TOPIC, 0, 4, Number.MAX_SAFE_INTEGER);
         const reports: SourceReport[] = [];
         assert.equal((await makeIngest({ report: (report) => reports.push(report) }).runOnce())?.rows, 6);
-        assert.deepEqual(reports.map(({ code }) => code), ["BRONZE_STARTS_LATE"]);
+        assert.deepEqual(
+          reports.map(({ code }) => code),
+          ["BRONZE_STARTS_LATE"],
+        );
       },
       { partitions: 1 },
     ));
@@ -188,7 +235,9 @@ describe("Ingest", () => {
       await log.append("other", recordsOf(0, 5));
       await log.append(TOPIC, recordsOf(5, 10));
       await makeIngest({ topic: "other" }).drain();
-      await catalog.commit([{ identifier: TABLE, requirements: [], updates: [{ action: "set-properties", updates: { owner: "me" } }] }]);
+      await catalog.commit([
+        { identifier: TABLE, requirements: [], updates: [{ action: "set-properties", updates: { owner: "me" } }] },
+      ]);
       await makeIngest().drain();
       const { properties } = (await catalog.loadTable(TABLE)).metadata;
       assert.equal(properties["owner"], "me");
@@ -219,7 +268,11 @@ describe("Ingest", () => {
           throw new OperatingError("CATALOG_BUSY", "not now", { next_step: "Wait.", is_retryable: true });
         },
       });
-      const ingest = makeIngest({ catalog: refusing, clock: new FakeClock(), report: (report) => reports.push(report) });
+      const ingest = makeIngest({
+        catalog: refusing,
+        clock: new FakeClock(),
+        report: (report) => reports.push(report),
+      });
       await assert.rejects(ingest.run(new AbortController().signal), { code: "COMMIT_STALLED" });
       assert.equal(reports.length, 8);
       assert.ok(reports.every(({ code, level }) => code === "CATALOG_BUSY" && level === "warning"));

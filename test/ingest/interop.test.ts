@@ -6,7 +6,17 @@ import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
-import { TABLE, TOPIC, assertSameRows, faultyCatalog, readLog, recordOf, recordsOf, withIngestLake, type BronzeRow } from "./lake.ts";
+import {
+  TABLE,
+  TOPIC,
+  assertSameRows,
+  faultyCatalog,
+  readLog,
+  recordOf,
+  recordsOf,
+  withIngestLake,
+  type BronzeRow,
+} from "./lake.ts";
 
 interface PythonView {
   rows: BronzeRow[];
@@ -16,7 +26,11 @@ interface PythonView {
 }
 
 async function python(url: string, action: "read" | "append"): Promise<PythonView | null> {
-  const { stdout } = await promisify(execFile)(pythonExecutable(), [join(import.meta.dirname, "bronze.py"), url, action], { maxBuffer: 1e9 });
+  const { stdout } = await promisify(execFile)(
+    pythonExecutable(),
+    [join(import.meta.dirname, "bronze.py"), url, action],
+    { maxBuffer: 1e9 },
+  );
   return action === "read" ? (JSON.parse(stdout) as PythonView) : null;
 }
 
@@ -26,7 +40,12 @@ describe("Bronze among other engines", () => {
   it("reads the same with PyIceberg, whose appends ingest takes as a conflict and keeps.", { skip }, () =>
     withIngestLake(async ({ log, catalog, makeIngest, serve, rows }) => {
       const odd = ["", "nul \u0000", "🪙", Buffer.from([0xff, 0x00]), Buffer.from("x".repeat(100_000))];
-      await log.append(TOPIC, odd.map((payload, i) => recordOf(i, { payload: Buffer.from(payload), ingested_at_us: 1_760_000_000_000_001 + i * 86_400_000_000 })));
+      await log.append(
+        TOPIC,
+        odd.map((payload, i) =>
+          recordOf(i, { payload: Buffer.from(payload), ingested_at_us: 1_760_000_000_000_001 + i * 86_400_000_000 }),
+        ),
+      );
       await makeIngest().drain();
       const { url } = await serve();
       let is_first = true;
@@ -60,7 +79,8 @@ describe("Bronze among other engines", () => {
       assert.equal(summary["total-records"], String(expected.length));
       assert.equal(summary["total-data-files"], String(view?.files));
       assert.equal(view?.files_past_the_end, 0);
-    }));
+    }),
+  );
 
   it("takes DuckDB's own inserts beside ingest's commits, and ingest merges their manifests.", () =>
     withIngestLake(async ({ log, makeIngest, serve, rows, catalog }) => {
@@ -86,8 +106,14 @@ describe("Bronze among other engines", () => {
         instance.closeSync();
       }
       const all = await rows();
-      assertSameRows(all.filter(({ source }) => source !== "duckdb"), await readLog(log));
-      assert.deepEqual(all.filter(({ source }) => source === "duckdb").map(({ log_offset }) => log_offset), Array.from({ length: 11 }, (_, i) => i));
+      assertSameRows(
+        all.filter(({ source }) => source !== "duckdb"),
+        await readLog(log),
+      );
+      assert.deepEqual(
+        all.filter(({ source }) => source === "duckdb").map(({ log_offset }) => log_offset),
+        Array.from({ length: 11 }, (_, i) => i),
+      );
       assert.equal((await catalog.loadTable(TABLE)).metadata.snapshots.length, 122);
       if (skip === false) assertSameRows((await python(url, "read"))?.rows.map(sorted) ?? [], all.map(sorted));
     }));

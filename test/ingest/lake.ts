@@ -45,7 +45,13 @@ export interface IngestLake extends Lake {
 }
 
 export function recordOf(number: number, overrides: Partial<SourceRecord> = {}): SourceRecord {
-  return { key: `key-${number % 7}`, source: `source-${number % 2}`, payload: Buffer.from(`{"n":${number}}`), ingested_at_us: START_US + number * 1000, ...overrides };
+  return {
+    key: `key-${number % 7}`,
+    source: `source-${number % 2}`,
+    payload: Buffer.from(`{"n":${number}}`),
+    ingested_at_us: START_US + number * 1000,
+    ...overrides,
+  };
 }
 
 export function recordsOf(from: number, to: number): SourceRecord[] {
@@ -53,7 +59,10 @@ export function recordsOf(from: number, to: number): SourceRecord[] {
 }
 
 /** A whole lake as far as bronze, on a temporary folder. */
-export async function withIngestLake(body: (lake: IngestLake) => Promise<void>, { partitions = 3 } = {}): Promise<void> {
+export async function withIngestLake(
+  body: (lake: IngestLake) => Promise<void>,
+  { partitions = 3 } = {},
+): Promise<void> {
   const lake = await openLake();
   const storage = new FileStorage();
   const log = openSqliteLog({ file: join(lake.folder, "log.sqlite") });
@@ -66,11 +75,22 @@ export async function withIngestLake(body: (lake: IngestLake) => Promise<void>, 
       log,
       records,
       makeIngest: (options = {}) =>
-        createIngest({ log, catalog: lake.catalog, storage, records, table: TABLE, topic: TOPIC, clock: systemClock, limits: LIMITS, ...options }),
+        createIngest({
+          log,
+          catalog: lake.catalog,
+          storage,
+          records,
+          table: TABLE,
+          topic: TOPIC,
+          clock: systemClock,
+          limits: LIMITS,
+          ...options,
+        }),
       rows: async () => readBronze((await lake.serve()).url),
       dataFiles: async () => {
         const found: string[] = [];
-        for await (const { location } of storage.list(lake.warehouse)) if (location.endsWith(".parquet")) found.push(location);
+        for await (const { location } of storage.list(lake.warehouse))
+          if (location.endsWith(".parquet")) found.push(location);
         return found.sort();
       },
     });
@@ -125,7 +145,10 @@ export async function readLog(log: Log, topic = TOPIC): Promise<BronzeRow[]> {
 }
 
 /** Delegates to a real catalog; tests replace what they want to go wrong. */
-export function faultyCatalog(catalog: Catalog, faults: Partial<Pick<Catalog, "commit" | "loadTable">>): IngestOptions["catalog"] {
+export function faultyCatalog(
+  catalog: Catalog,
+  faults: Partial<Pick<Catalog, "commit" | "loadTable">>,
+): IngestOptions["catalog"] {
   return {
     createNamespace: (namespace) => catalog.createNamespace(namespace),
     hasNamespace: (namespace) => catalog.hasNamespace(namespace),
@@ -137,11 +160,14 @@ export function faultyCatalog(catalog: Catalog, faults: Partial<Pick<Catalog, "c
   };
 }
 
-
 /** By value, with a message that one can read: thousands of rows are no diff. */
 export function assertSameRows(actual: readonly BronzeRow[], expected: readonly BronzeRow[]): void {
-  const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, i) => i).find((i) => !isDeepStrictEqual({ ...actual[i] }, { ...expected[i] }));
+  const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, i) => i).find(
+    (i) => !isDeepStrictEqual({ ...actual[i] }, { ...expected[i] }),
+  );
   if (at === undefined) return;
   const shown = (row: BronzeRow | undefined) => JSON.stringify(row ?? null).slice(0, 300);
-  assert.fail(`${actual.length} rows for ${expected.length}; the first that differs is ${at}:\n  is     ${shown(actual[at])}\n  should ${shown(expected[at])}`);
+  assert.fail(
+    `${actual.length} rows for ${expected.length}; the first that differs is ${at}:\n  is     ${shown(actual[at])}\n  should ${shown(expected[at])}`,
+  );
 }

@@ -41,7 +41,8 @@ describe("a lake to other readers", () => {
     }
     const found = await assertReadersAgree(lake.session, url, places);
     for (const [index, [table, snapshot_id]] of places.entries()) {
-      if (snapshot_id === null) assert.ok((found[index]?.rows ?? 0) > (found[index + 1]?.rows ?? 0), `${table} has grown`);
+      if (snapshot_id === null)
+        assert.ok((found[index]?.rows ?? 0) > (found[index + 1]?.rows ?? 0), `${table} has grown`);
     }
   });
 
@@ -56,8 +57,12 @@ table.append(rows)
 print(table.current_snapshot().timestamp_ms)`;
     const first_ms = Number(await python(["-c", write("bitcoin")]));
     await python(["-c", write("ethereum")]);
-    const sql = "select rating::varchar, f.crypto_id from gold.ratings as r join (select distinct crypto_id from gold.fact_crypto_ticks) as f using (crypto_id)";
-    assert.deepEqual((await lake.rows(`${sql} order by 2`)), [["1.5", "bitcoin"], ["1.5", "ethereum"]]);
+    const sql =
+      "select rating::varchar, f.crypto_id from gold.ratings as r join (select distinct crypto_id from gold.fact_crypto_ticks) as f using (crypto_id)";
+    assert.deepEqual(await lake.rows(`${sql} order by 2`), [
+      ["1.5", "bitcoin"],
+      ["1.5", "ethereum"],
+    ]);
 
     const at = new Date(first_ms).toISOString();
     const { code, stdout, stderr } = await coinlake(["query", sql, "--at", at, "--json", "--data", lake.data_folder]);
@@ -71,7 +76,9 @@ print(table.current_snapshot().timestamp_ms)`;
 
     /** The README's code in a language that names the catalog's default address, at this lake's address instead. */
     function printed(language: string): string {
-      const blocks = [...readme.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(([, of, code]) => of === language && code?.includes("http://127.0.0.1:8181"));
+      const blocks = [...readme.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(
+        ([, of, code]) => of === language && code?.includes("http://127.0.0.1:8181"),
+      );
       assert.equal(blocks.length, 1, `the README shows ${language} once`);
       return blocks[0]?.[2]?.replaceAll("http://127.0.0.1:8181", url) ?? "";
     }
@@ -88,7 +95,8 @@ print(connection.execute(sys.stdin.read()).to_arrow_table().num_rows)`;
 
     test("PyIceberg loads and reads", async () => {
       const stdout = await python(["-"], printed("python"));
-      for (const column of ["crypto_id", "open", "close", "hour_at"]) assert.match(stdout, new RegExp(`^${column}: `, "m"));
+      for (const column of ["crypto_id", "open", "close", "hour_at"])
+        assert.match(stdout, new RegExp(`^${column}: `, "m"));
     });
   });
 });

@@ -31,14 +31,21 @@ const DUCKDB_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** PyIceberg, DuckDB in Python and our own session find the same columns, types and values at each place. Returns them. */
-export async function assertReadersAgree(session: QuerySession, url: string, places: readonly Place[]): Promise<Found[]> {
+export async function assertReadersAgree(
+  session: QuerySession,
+  url: string,
+  places: readonly Place[],
+): Promise<Found[]> {
   const stdout = await python([SCRIPT, url, join(toolsFolder(), "duckdb")], JSON.stringify(places));
   const reports = JSON.parse(stdout) as { pyiceberg: Found; duckdb: Found }[];
   const found: Found[] = [];
   for (const [index, [table, snapshot_id]] of places.entries()) {
     const ours = await read(session, table, snapshot_id);
     const report = reports[index];
-    const pyiceberg = report && { ...report.pyiceberg, columns: report.pyiceberg.columns.map(([name, type]) => [name, inDuckDBsWords(type)]) };
+    const pyiceberg = report && {
+      ...report.pyiceberg,
+      columns: report.pyiceberg.columns.map(([name, type]) => [name, inDuckDBsWords(type)]),
+    };
     assert.deepEqual(pyiceberg, ours, `PyIceberg on ${table} at ${snapshot_id ?? "head"}`);
     assert.deepEqual(report?.duckdb, ours, `DuckDB in Python on ${table} at ${snapshot_id ?? "head"}`);
     found.push(ours);
@@ -60,7 +67,11 @@ export async function read(session: QuerySession, table: string, snapshot_id: st
   });
   const { rows } = await session.query(`select ${texts.join(", ")} from ${from}`);
   const digests = rows.map((row) => sha256(JSON.stringify(row))).sort();
-  return { columns: columns.map(({ name, type }) => [name, type]), rows: rows.length, checksum: sha256(digests.join("")) };
+  return {
+    columns: columns.map(({ name, type }) => [name, type]),
+    rows: rows.length,
+    checksum: sha256(digests.join("")),
+  };
 }
 
 function sha256(text: string): string {

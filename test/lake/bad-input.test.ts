@@ -9,7 +9,10 @@ const NOW = "2026-03-01T12:00:00.000000Z";
 
 /** Every message is its own source and, where its text says so, its own coin: none can hide behind another. */
 function recordOf({ payload }: Case, offset: number): SourceRecord {
-  const bytes = typeof payload === "string" ? Buffer.from(payload.replaceAll("COIN", coinOf(offset)).replaceAll("NOW", NOW)) : payload;
+  const bytes =
+    typeof payload === "string"
+      ? Buffer.from(payload.replaceAll("COIN", coinOf(offset)).replaceAll("NOW", NOW))
+      : payload;
   return { key: "bad input", source: `source-${offset}`, payload: bytes, ingested_at_us: Date.parse(NOW) * 1000 };
 }
 
@@ -57,22 +60,31 @@ describe("bad input", () => {
       });
       const wanted = outcomes.map((outcome) => {
         if (typeof outcome === "string") return outcome;
-        return JSON.parse(JSON.stringify(outcome).replaceAll("SOURCE", `source-${offset}`).replaceAll("COIN", coinOf(offset))) as object;
+        return JSON.parse(
+          JSON.stringify(outcome).replaceAll("SOURCE", `source-${offset}`).replaceAll("COIN", coinOf(offset)),
+        ) as object;
       });
       assert.deepEqual(found, wanted);
     });
   }
 
   test("bronze keeps every message byte for byte", async () => {
-    const rows = await lake.rows(`select sha256(coalesce(payload_bytes, encode(payload))) from ${BRONZE} order by log_offset`);
-    assert.deepEqual(rows.flat(), records.map(({ payload }) => createHash("sha256").update(payload).digest("hex")));
+    const rows = await lake.rows(
+      `select sha256(coalesce(payload_bytes, encode(payload))) from ${BRONZE} order by log_offset`,
+    );
+    assert.deepEqual(
+      rows.flat(),
+      records.map(({ payload }) => createHash("sha256").update(payload).digest("hex")),
+    );
   });
 
   test("the books balance, and the next good record is accepted", async () => {
     const figures = await lake.books();
     assert.equal(figures.bronze_records, CASES.length);
     assert.equal(figures.elements, CASES.flatMap(({ outcomes }) => outcomes).length);
-    await lake.append([recordOf({ title: "good", payload: '{"product":"COIN","price":"2","time":"NOW"}', outcomes: [] }, CASES.length)]);
+    await lake.append([
+      recordOf({ title: "good", payload: '{"product":"COIN","price":"2","time":"NOW"}', outcomes: [] }, CASES.length),
+    ]);
     await lake.ingest();
     await lake.catchUp();
     assert.equal((await lake.books()).accepted, figures.accepted + 1);
@@ -80,7 +92,9 @@ describe("bad input", () => {
 
   test("every dbt test passes on such a lake", async () => {
     const { nodes } = await lake.dbt("test");
-    const failed = nodes.filter(({ status }) => status === "fail" || status === "error").map(({ name, message }) => `${name}: ${message}`);
+    const failed = nodes
+      .filter(({ status }) => status === "fail" || status === "error")
+      .map(({ name, message }) => `${name}: ${message}`);
     assert.deepEqual(failed, []);
   });
 });

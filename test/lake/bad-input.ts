@@ -24,13 +24,29 @@ const tick = (changed: string) => objectWith(TICK, changed);
 const element = (changed: string) => objectWith(ELEMENT, changed);
 
 /** A body refused whole. */
-const body = (title: string, payload: string | Uint8Array, reason: string): Case => ({ title, payload, outcomes: [reason] });
-const inTick = (changed: string, outcome: Outcome): Case => ({ title: `tick: ${changed}`, payload: tick(changed), outcomes: [outcome] });
-const inPage = (changed: string, outcome: Outcome): Case => ({ title: `page: ${changed}`, payload: `[${element(changed)}]`, outcomes: [outcome] });
+const body = (title: string, payload: string | Uint8Array, reason: string): Case => ({
+  title,
+  payload,
+  outcomes: [reason],
+});
+const inTick = (changed: string, outcome: Outcome): Case => ({
+  title: `tick: ${changed}`,
+  payload: tick(changed),
+  outcomes: [outcome],
+});
+const inPage = (changed: string, outcome: Outcome): Case => ({
+  title: `page: ${changed}`,
+  payload: `[${element(changed)}]`,
+  outcomes: [outcome],
+});
 /** A price as text and as a number, in a tick and in a page. */
 const price = (text: string, outcome: string): Case[] => {
   const found = /^[a-z]/.test(outcome) ? outcome : { price: outcome };
-  return [inTick(`"price":"${text}"`, found), inTick(`"price":${text}`, found), inPage(`"current_price":${text}`, found)];
+  return [
+    inTick(`"price":"${text}"`, found),
+    inTick(`"price":${text}`, found),
+    inPage(`"current_price":${text}`, found),
+  ];
 };
 /** A price as text only: it is no JSON number. */
 const priceText = (text: string, outcome: string): Case =>
@@ -61,7 +77,11 @@ const BODIES: readonly Case[] = [
   body("null", "null", "unrecognised_shape"),
   body("an empty object", "{}", "unrecognised_shape"),
   body("an empty array", " [ ] ", "unrecognised_shape"),
-  body("an error as JSON", '{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit."}}', "unrecognised_shape"),
+  body(
+    "an error as JSON",
+    '{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit."}}',
+    "unrecognised_shape",
+  ),
   body("an object of other meaning", '{"type":"heartbeat","sequence":90}', "not_a_trade"),
   body("bytes that are no UTF-8", Buffer.from([0x5b, 0xc3, 0x28, 0x5d]), "not_utf8"),
   body("half a surrogate pair, encoded", Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), "not_utf8"),
@@ -72,13 +92,37 @@ const BODIES: readonly Case[] = [
   body("10 MB of nonsense", "x".repeat(10 * MEBIBYTE), "payload_too_large"),
   body("10 MB that are no UTF-8", Buffer.alloc(10 * MEBIBYTE, 0xff), "not_utf8"),
   body("three hundred thousand values", `[${"{},".repeat(300_000)}{}]`, "payload_too_large"),
-  { title: "a message as large as silver takes", payload: LARGE.padEnd(4 * MEBIBYTE), outcomes: [{ price: "1.500000000000000000000000" }] },
+  {
+    title: "a message as large as silver takes",
+    payload: LARGE.padEnd(4 * MEBIBYTE),
+    outcomes: [{ price: "1.500000000000000000000000" }],
+  },
   body("a byte more", LARGE.padEnd(4 * MEBIBYTE + 1), "payload_too_large"),
-  { title: "a page of everything", payload: `[1,"x",null,true,[],{},[${element('"x":1')}],${element('"x":1')}]`, outcomes: [...Array(5).fill("element_not_object"), "missing_id", "element_not_object", { crypto_id: "COIN" }] },
-  { title: "a thousand arrays within each other", payload: `${"[".repeat(1000)}${"]".repeat(1000)}`, outcomes: ["element_not_object"] },
-  { title: "an unknown field of five hundred levels", payload: tick(`"extra":${'{"a":'.repeat(500)}1${"}".repeat(500)}`), outcomes: [{ price: "1.500000000000000000000000" }] },
-  { title: "a page that says a coin twice", payload: `[${element('"x":1')},${element('"current_price":2')}]`, outcomes: [{ price: "1.500000000000000000000000" }, "duplicate"] },
-  { title: "white space all around", payload: `\n\t ${tick('"x":1')} \r\n`, outcomes: [{ price: "1.500000000000000000000000" }] },
+  {
+    title: "a page of everything",
+    payload: `[1,"x",null,true,[],{},[${element('"x":1')}],${element('"x":1')}]`,
+    outcomes: [...Array(5).fill("element_not_object"), "missing_id", "element_not_object", { crypto_id: "COIN" }],
+  },
+  {
+    title: "a thousand arrays within each other",
+    payload: `${"[".repeat(1000)}${"]".repeat(1000)}`,
+    outcomes: ["element_not_object"],
+  },
+  {
+    title: "an unknown field of five hundred levels",
+    payload: tick(`"extra":${'{"a":'.repeat(500)}1${"}".repeat(500)}`),
+    outcomes: [{ price: "1.500000000000000000000000" }],
+  },
+  {
+    title: "a page that says a coin twice",
+    payload: `[${element('"x":1')},${element('"current_price":2')}]`,
+    outcomes: [{ price: "1.500000000000000000000000" }, "duplicate"],
+  },
+  {
+    title: "white space all around",
+    payload: `\n\t ${tick('"x":1')} \r\n`,
+    outcomes: [{ price: "1.500000000000000000000000" }],
+  },
 ];
 
 const PRICES: readonly Case[] = [
@@ -107,8 +151,8 @@ const PRICES: readonly Case[] = [
   priceText("+1.5", "1.500000000000000000000000"),
   priceText("007", "7.000000000000000000000000"),
   priceText(".5", "0.500000000000000000000000"),
-  ...["", " ", "free", "1,000", "1_000", "0x10", "1.5.1", "1e", "NaN", "Infinity", "inf", "١٢", "1/2", "$1"].map((text) =>
-    priceText(text, "price_not_a_number"),
+  ...["", " ", "free", "1,000", "1_000", "0x10", "1.5.1", "1e", "NaN", "Infinity", "inf", "١٢", "1/2", "$1"].map(
+    (text) => priceText(text, "price_not_a_number"),
   ),
   inTick('"price":null', "missing_price"),
   inTick('"price"', "missing_price"),
@@ -139,7 +183,9 @@ const TIMES: readonly Case[] = [
   inTick('"time"', "missing_time"),
   inTick('"time":null', "missing_time"),
   inPage('"last_updated":null', "missing_time"),
-  ...['""', '"yesterday"', '"2026-02-30T00:00:00Z"', '"infinity"', "true", "{}", "17723664001234567890"].map((text) => inTick(`"time":${text}`, "invalid_time")),
+  ...['""', '"yesterday"', '"2026-02-30T00:00:00Z"', '"infinity"', "true", "{}", "17723664001234567890"].map((text) =>
+    inTick(`"time":${text}`, "invalid_time"),
+  ),
   inTick('"time":"2026-03-01T11:55:00.000000Z"', { price_at: "2026-03-01 11:55:00+00" }),
   inTick('"time":"2026-03-01T11:54:59.999999Z"', "late_event"),
   inTick('"time":1772366400', { price_at: "2026-03-01 12:00:00+00" }),
@@ -164,7 +210,10 @@ const COMPANY: readonly Case[] = [
   inPage('"market_cap":null', { market_cap: null, dropped_figures: null }),
   inPage('"market_cap":"much"', { market_cap: null, dropped_figures: "market_cap" }),
   inPage('"market_cap":-1', { market_cap: null, dropped_figures: "market_cap" }),
-  inPage('"market_cap":123456789012345678901234567890', { market_cap: "123456789012345678901234567890.00000000", dropped_figures: null }),
+  inPage('"market_cap":123456789012345678901234567890', {
+    market_cap: "123456789012345678901234567890.00000000",
+    dropped_figures: null,
+  }),
   inPage('"market_cap":1e30', { market_cap: null, dropped_figures: "market_cap" }),
   inPage('"market_cap":1337', { market_cap: "1337.00000000" }),
   inPage('"total_volume":"15.25"', { volume_24h: "15.25000000" }),
@@ -174,7 +223,11 @@ const COMPANY: readonly Case[] = [
   inPage('"market_cap_rank":99999999999', { price: "1.500000000000000000000000" }),
   inTick('"volume":"2"', { traded_volume: "2.00000000", traded_volume_usd: "3.000000000000000000" }),
   inTick('"volume":-2', { traded_volume: null, traded_volume_usd: null }),
-  inTick('"volume":99999999999999999999', { traded_volume: "99999999999999999999.00000000", traded_volume_usd: null, dropped_figures: "traded_volume_usd" }),
+  inTick('"volume":99999999999999999999', {
+    traded_volume: "99999999999999999999.00000000",
+    traded_volume_usd: null,
+    dropped_figures: "traded_volume_usd",
+  }),
   inTick('"sentiment":{"votes":[1,2],"price":"9"}', { price: "1.500000000000000000000000" }),
   inTick('"note":"\\"price\\": 3"', { price: "1.500000000000000000000000" }),
 ];
@@ -183,16 +236,38 @@ const NOW_MS = 1_772_366_400_000;
 const AGG_TRADE = ['"e":"aggTrade"', '"s":"COIN"', '"a":7', '"p":"1.5"', '"q":"2"', `"T":${NOW_MS}`];
 const MATCH = ['"type":"match"', '"product_id":"COIN"', '"trade_id":7', '"price":"1.5"', '"size":"2"', '"time":"NOW"'];
 const TRADE = ['"symbol":"COIN"', '"price":1.5', '"qty":2', '"trade_id":7', '"timestamp":"NOW"'];
-const inAggTrade = (changed: string, outcome: Outcome): Case => ({ title: `aggTrade: ${changed}`, payload: `{"stream":"x","data":${objectWith(AGG_TRADE, changed)}}`, outcomes: [outcome] });
-const inMatch = (changed: string, outcome: Outcome): Case => ({ title: `match: ${changed}`, payload: objectWith(MATCH, changed), outcomes: [outcome] });
+const inAggTrade = (changed: string, outcome: Outcome): Case => ({
+  title: `aggTrade: ${changed}`,
+  payload: `{"stream":"x","data":${objectWith(AGG_TRADE, changed)}}`,
+  outcomes: [outcome],
+});
+const inMatch = (changed: string, outcome: Outcome): Case => ({
+  title: `match: ${changed}`,
+  payload: objectWith(MATCH, changed),
+  outcomes: [outcome],
+});
 const trades = (list: string) => `{"channel":"trade","type":"update","data":[${list}]}`;
-const inTrade = (changed: string, outcome: Outcome): Case => ({ title: `trade: ${changed}`, payload: trades(objectWith(TRADE, changed)), outcomes: [outcome] });
+const inTrade = (changed: string, outcome: Outcome): Case => ({
+  title: `trade: ${changed}`,
+  payload: trades(objectWith(TRADE, changed)),
+  outcomes: [outcome],
+});
 const envelope = (route: string, content: string) => `{"product":"COIN","backfill":"${route}","body":${content}}`;
 const row = (values: string) => envelope("Trades", `{"error":[],"result":{"X":[[${values}]],"last":"1"}}`);
-const inRow = (values: string, outcome: Outcome): Case => ({ title: `row: ${values}`, payload: row(values), outcomes: [outcome] });
+const inRow = (values: string, outcome: Outcome): Case => ({
+  title: `row: ${values}`,
+  payload: row(values),
+  outcomes: [outcome],
+});
 
 const EXCHANGES: readonly Case[] = [
-  inAggTrade('"x":1', { crypto_id: "SOURCE:COIN", product: "COIN", trade_number: "7", traded_volume_usd: "3.000000000000000000", price_at: "2026-03-01 12:00:00+00" }),
+  inAggTrade('"x":1', {
+    crypto_id: "SOURCE:COIN",
+    product: "COIN",
+    trade_number: "7",
+    traded_volume_usd: "3.000000000000000000",
+    price_at: "2026-03-01 12:00:00+00",
+  }),
   inAggTrade('"p":0.123456789012345678', { price: "0.123456789012345678000000" }),
   inAggTrade('"p":"0"', "price_not_positive"),
   inAggTrade('"p"', "missing_price"),
@@ -212,7 +287,11 @@ const EXCHANGES: readonly Case[] = [
   inAggTrade('"e":"kline"', "not_a_trade"),
   body("a combined stream without data", '{"stream":"coinusdt@aggTrade"}', "not_a_trade"),
   body("half an aggTrade", `{"stream":"x","data":{${AGG_TRADE.slice(0, 4).join(",")}`, "invalid_json"),
-  { title: "an aggTrade without its stream", payload: objectWith(AGG_TRADE, '"x":1'), outcomes: [{ product: "COIN", trade_number: "7" }] },
+  {
+    title: "an aggTrade without its stream",
+    payload: objectWith(AGG_TRADE, '"x":1'),
+    outcomes: [{ product: "COIN", trade_number: "7" }],
+  },
   inMatch('"x":1', { crypto_id: "SOURCE:COIN", product: "COIN", trade_number: "7", traded_volume: "2.00000000" }),
   inMatch('"type":"last_match"', { trade_number: "7" }),
   inMatch('"type":"ticker"', "not_a_trade"),
@@ -220,7 +299,13 @@ const EXCHANGES: readonly Case[] = [
   inMatch('"product_id"', "missing_id"),
   inMatch('"price"', "missing_price"),
   inMatch('"time":"2026-03-01T11:54:59Z"', "late_event"),
-  inTrade('"x":1', { crypto_id: "SOURCE:COIN", product: "COIN", trade_number: "7", price: "1.500000000000000000000000", traded_volume: "2.00000000" }),
+  inTrade('"x":1', {
+    crypto_id: "SOURCE:COIN",
+    product: "COIN",
+    trade_number: "7",
+    price: "1.500000000000000000000000",
+    traded_volume: "2.00000000",
+  }),
   inTrade('"price":104235.123456789012345678', { price: "104235.123456789012345678000000" }),
   inTrade('"price":1e-9', { price: "0.000000001000000000000000" }),
   inTrade('"symbol"', "missing_id"),
@@ -228,17 +313,50 @@ const EXCHANGES: readonly Case[] = [
   body("no trades", trades(""), "unrecognised_shape"),
   body("trades that are no list", '{"channel":"trade","data":{"price":1}}', "unrecognised_shape"),
   body("half a list of trades", `{"channel":"trade","data":[${objectWith(TRADE, '"x":1')},{"sym`, "invalid_json"),
-  { title: "a list of trades and worse", payload: trades(`5,${objectWith(TRADE, '"x":1')},null,[1],${objectWith(TRADE, '"x":2')}`), outcomes: ["element_not_object", { trade_number: "7" }, "element_not_object", "element_not_object", "duplicate"] },
-  { title: "Kraken's arrays of before", payload: '[993,[["354.11","0.89",1772366400.5,"s","l",""]],"trade","COIN"]', outcomes: Array(4).fill("element_not_object") },
-  body("a subscription's answer", '{"method":"subscribe","result":{"channel":"trade","symbol":"COIN"},"success":true}', "not_a_trade"),
+  {
+    title: "a list of trades and worse",
+    payload: trades(`5,${objectWith(TRADE, '"x":1')},null,[1],${objectWith(TRADE, '"x":2')}`),
+    outcomes: ["element_not_object", { trade_number: "7" }, "element_not_object", "element_not_object", "duplicate"],
+  },
+  {
+    title: "Kraken's arrays of before",
+    payload: '[993,[["354.11","0.89",1772366400.5,"s","l",""]],"trade","COIN"]',
+    outcomes: Array(4).fill("element_not_object"),
+  },
+  body(
+    "a subscription's answer",
+    '{"method":"subscribe","result":{"channel":"trade","symbol":"COIN"},"success":true}',
+    "not_a_trade",
+  ),
   body("a heartbeat", '{"channel":"heartbeat"}', "not_a_trade"),
-  { title: "a filled gap, hours later", payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772323200123}]'), outcomes: [{ product: "COIN", trade_number: "7", price_at: "2026-03-01 00:00:00.123+00" }] },
-  { title: "a filled gap of the future", payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772370000000}]'), outcomes: ["future_event"] },
-  { title: "a filled gap with bad trades", payload: envelope("trades", '[{"trade_id":7,"price":"1.5","time":"NOW"},{"trade_id":8,"price":"x","time":"NOW"},{"trade_id":7,"price":"1.5","time":"NOW"},7]'), outcomes: [{ trade_number: "7" }, "price_not_a_number", "duplicate", "element_not_object"] },
+  {
+    title: "a filled gap, hours later",
+    payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772323200123}]'),
+    outcomes: [{ product: "COIN", trade_number: "7", price_at: "2026-03-01 00:00:00.123+00" }],
+  },
+  {
+    title: "a filled gap of the future",
+    payload: envelope("aggTrades", '[{"a":7,"p":"1.5","q":"2","T":1772370000000}]'),
+    outcomes: ["future_event"],
+  },
+  {
+    title: "a filled gap with bad trades",
+    payload: envelope(
+      "trades",
+      '[{"trade_id":7,"price":"1.5","time":"NOW"},{"trade_id":8,"price":"x","time":"NOW"},{"trade_id":7,"price":"1.5","time":"NOW"},7]',
+    ),
+    outcomes: [{ trade_number: "7" }, "price_not_a_number", "duplicate", "element_not_object"],
+  },
   body("an envelope of nothing", envelope("trades", "[]"), "unrecognised_shape"),
   body("an envelope of an error", envelope("Trades", '{"error":["EAPI:Rate limit exceeded"]}'), "unrecognised_shape"),
   body("an envelope of another route", envelope("candles", "[1]"), "missing_price"),
-  inRow('"1.5","2",1772323200.1234567,"b","m","",7', { product: "COIN", trade_number: "7", price: "1.500000000000000000000000", traded_volume: "2.00000000", price_at: "2026-03-01 00:00:00.123456+00" }),
+  inRow('"1.5","2",1772323200.1234567,"b","m","",7', {
+    product: "COIN",
+    trade_number: "7",
+    price: "1.500000000000000000000000",
+    traded_volume: "2.00000000",
+    price_at: "2026-03-01 00:00:00.123456+00",
+  }),
   inRow('"1.5","2"', "missing_time"),
   inRow('"1.5","2","NOW"', { price_at: "2026-03-01 12:00:00+00" }),
   inRow('"1.5","2",1e24', "invalid_time"),

@@ -13,7 +13,14 @@ after(() => lakes.close());
 test("a run ends before the record with which too many bytes would be read at once, however small the rest are", async () => {
   const lake = await lakes.fresh();
   const sizes_bytes = [60_000, ...Array.from({ length: 7 }, () => 10_000), ...Array.from({ length: 10_000 }, () => 5)];
-  await lake.append(sizes_bytes.map((size_bytes) => ({ key: "x", source: "a test", payload: Buffer.alloc(size_bytes, "x"), ingested_at_us: Date.now() * 1000 })));
+  await lake.append(
+    sizes_bytes.map((size_bytes) => ({
+      key: "x",
+      source: "a test",
+      payload: Buffer.alloc(size_bytes, "x"),
+      ingested_at_us: Date.now() * 1000,
+    })),
+  );
   await lake.ingest();
   const ends: (number | undefined)[] = [];
   for (let run = 0; run < 3; run += 1) {

@@ -26,16 +26,31 @@ const COINBASE = {
   source: "coinbase",
   route: "trades",
   messages: (product: string, trades: readonly Trade[]) =>
-    trades.map(({ number, price, amount, at_us }) => `{"type":"match","trade_id":${number},"side":"buy","size":"${amount}","price":"${price}","product_id":"${product}","time":"${isoFromMicros(at_us)}"}`),
+    trades.map(
+      ({ number, price, amount, at_us }) =>
+        `{"type":"match","trade_id":${number},"side":"buy","size":"${amount}","price":"${price}","product_id":"${product}","time":"${isoFromMicros(at_us)}"}`,
+    ),
   body: (trades: readonly Trade[]) =>
-    `[${trades.toReversed().map(({ number, price, amount, at_us }) => `{"time":"${isoFromMicros(at_us)}","trade_id":${number},"price":"${price}","size":"${amount}","side":"buy"}`).join(",")}]`,
+    `[${trades
+      .toReversed()
+      .map(
+        ({ number, price, amount, at_us }) =>
+          `{"time":"${isoFromMicros(at_us)}","trade_id":${number},"price":"${price}","size":"${amount}","side":"buy"}`,
+      )
+      .join(",")}]`,
 };
 
 const KRAKEN = {
   source: "kraken",
   route: "Trades",
   messages: (product: string, trades: readonly Trade[]) => [
-    `{"channel":"trade","type":"update","data":[${trades.toReversed().map(({ number, price, amount, at_us }) => `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit","trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`).join(",")}]}`,
+    `{"channel":"trade","type":"update","data":[${trades
+      .toReversed()
+      .map(
+        ({ number, price, amount, at_us }) =>
+          `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit","trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`,
+      )
+      .join(",")}]}`,
   ],
   body: (trades: readonly Trade[]) =>
     `{"error":[],"result":{"PAIR":[${trades.map(({ number, price, amount, at_us }) => `["${price}","${amount}",${Math.floor(at_us / SECOND_US)}.${String(at_us % SECOND_US).padStart(6, "0")},"b","l","",${number}]`).join(",")}],"last":"0"}}`,
@@ -45,7 +60,10 @@ const BINANCE = {
   source: "binance",
   route: "aggTrades",
   messages: (product: string, trades: readonly Trade[]) =>
-    trades.map(({ number, price, amount, at_us }) => `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}","a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}}`),
+    trades.map(
+      ({ number, price, amount, at_us }) =>
+        `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}","a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}}`,
+    ),
   body: (trades: readonly Trade[]) =>
     `[${trades.map(({ number, price, amount, at_us }) => `{"a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}`).join(",")}]`,
 };
@@ -82,8 +100,11 @@ export function exchangeTrades(seed: number, start_us: number): SourceRecord[] {
         for (const message of feed.messages(feed.product, together)) record(message, last_us + 200_000 + part);
         continue;
       }
-      const asked_at_us = last_us + Math.floor(uniform(seed + index, DRAW.asked, part) * 3 * 3_600) * SECOND_US + 77 + part;
-      const page = trades.slice(Math.max(0, from - together.length - 2), from + 1).filter(({ at_us }) => at_us < asked_at_us);
+      const asked_at_us =
+        last_us + Math.floor(uniform(seed + index, DRAW.asked, part) * 3 * 3_600) * SECOND_US + 77 + part;
+      const page = trades
+        .slice(Math.max(0, from - together.length - 2), from + 1)
+        .filter(({ at_us }) => at_us < asked_at_us);
       record(`{"product":"${feed.product}","backfill":"${feed.route}","body":${feed.body(page)}}`, asked_at_us);
     }
     return records;

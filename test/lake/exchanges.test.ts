@@ -10,7 +10,13 @@ import { ExchangeServer } from "../producers/exchange-server.ts";
 import { Lakes, TOPIC, type TestLake } from "./lake.ts";
 
 /** Digits that floating point would not keep, sizes small and large. */
-const PRICES = ["0.000000012345678901", "104235.123456789012345678", "1.10", "0.30000000000000004", "99999999.999999999999999999"];
+const PRICES = [
+  "0.000000012345678901",
+  "104235.123456789012345678",
+  "1.10",
+  "0.30000000000000004",
+  "99999999.999999999999999999",
+];
 const QUANTITIES = ["0.0012300", "123456789.00000001", "40.0"];
 
 /** One exchange with a producer whose process dies and starts again, over one log. */
@@ -32,9 +38,21 @@ class Market {
 
   async live(): Promise<void> {
     const stop = new AbortController();
-    this.#producer = EXCHANGES[this.server.kind].make({ ws_url: this.server.ws_url, rest_url: this.server.rest_url, products: this.products, ...FAST });
+    this.#producer = EXCHANGES[this.server.kind].make({
+      ws_url: this.server.ws_url,
+      rest_url: this.server.rest_url,
+      products: this.products,
+      ...FAST,
+    });
     const report = (said: SourceReport): void => void this.#reports.push(said);
-    const run = runProducer({ producer: this.#producer, log: this.#lake.open.log, topic: TOPIC, clock: systemClock, signal: stop.signal, report });
+    const run = runProducer({
+      producer: this.#producer,
+      log: this.#lake.open.log,
+      topic: TOPIC,
+      clock: systemClock,
+      signal: stop.signal,
+      report,
+    });
     this.#life = { stop, run };
     await until(() => this.products.every((product) => this.server.isSubscribed(product)), "a subscription");
   }
@@ -51,7 +69,10 @@ class Market {
   }
 
   trade(number: number, is_delivered: boolean): void {
-    const trade = this.server.make(this.products[number % 3] ?? "", { price: PRICES[number % 5] ?? "1", quantity: QUANTITIES[number % 3] ?? "1" });
+    const trade = this.server.make(this.products[number % 3] ?? "", {
+      price: PRICES[number % 5] ?? "1",
+      quantity: QUANTITIES[number % 3] ?? "1",
+    });
     if (is_delivered) this.server.deliver(trade);
   }
 }
@@ -64,7 +85,8 @@ describe("trades of three exchanges whose connections fail", () => {
   before(async () => {
     lakes = await Lakes.open();
     lake = await lakes.fresh();
-    for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) markets.push(new Market(await ExchangeServer.start(kind, { heartbeat_ms: 20 }), lake));
+    for (const kind of Object.keys(EXCHANGES) as ExchangeKind[])
+      markets.push(new Market(await ExchangeServer.start(kind, { heartbeat_ms: 20 }), lake));
   });
   after(async () => {
     for (const market of markets) {
@@ -106,13 +128,22 @@ describe("trades of three exchanges whose connections fail", () => {
     const rows = await lake.rows(`
       select source, product, trade_number::varchar, price::varchar, traded_volume::varchar, epoch_us(price_at)::varchar
       from silver.crypto_price_updates order by source, product, trade_number`);
-    const expected = markets.flatMap(({ server }) => [...server.trades.values()].flat().map((trade) => asRow(server.kind, trade)));
-    const inOrder = (a: string[], b: string[]): number => a.slice(0, 2).join().localeCompare(b.slice(0, 2).join()) || Number(a[2]) - Number(b[2]);
+    const expected = markets.flatMap(({ server }) =>
+      [...server.trades.values()].flat().map((trade) => asRow(server.kind, trade)),
+    );
+    const inOrder = (a: string[], b: string[]): number =>
+      a.slice(0, 2).join().localeCompare(b.slice(0, 2).join()) || Number(a[2]) - Number(b[2]);
     assert.deepEqual(rows.map((row) => row.map(String)).sort(inOrder), expected.sort(inOrder));
     const { refused } = await lake.books();
     assert.equal(refused, 0);
-    const gaps_by_source = await lake.rows("select source, count(distinct log_offset) from silver.crypto_price_updates where is_backfill group by all order by all");
-    assert.deepEqual(gaps_by_source.map(([source]) => source), ["binance", "coinbase", "kraken"], "pages were among them");
+    const gaps_by_source = await lake.rows(
+      "select source, count(distinct log_offset) from silver.crypto_price_updates where is_backfill group by all order by all",
+    );
+    assert.deepEqual(
+      gaps_by_source.map(([source]) => source),
+      ["binance", "coinbase", "kraken"],
+      "pages were among them",
+    );
   });
 });
 

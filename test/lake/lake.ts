@@ -168,7 +168,16 @@ export class TestLake {
     this.#closers.push(() => records.close());
     const [namespace = "", name = ""] = BRONZE.split(".");
     const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
-    return createIngest({ log, catalog, storage, records, table: { namespace: [namespace], name }, topic: TOPIC, clock, limits });
+    return createIngest({
+      log,
+      catalog,
+      storage,
+      records,
+      table: { namespace: [namespace], name },
+      topic: TOPIC,
+      clock,
+      limits,
+    });
   }
 
   /** One `dbt run`. Throws with dbt's words where a model fails. */

@@ -22,20 +22,32 @@ after(() => lakes.close());
 const SMALL = 90;
 
 function transformOf(lake: TestLake, max_records_per_run = SMALL): Transform {
-  const worker = { run: (args: readonly string[]) => lake.dbt(...args, "--vars", JSON.stringify({ max_records_per_run })) };
+  const worker = {
+    run: (args: readonly string[]) => lake.dbt(...args, "--vars", JSON.stringify({ max_records_per_run })),
+  };
   return new Transform({ pipeline: crypto, catalog: lake.open.catalog, worker });
 }
 
 async function contentOf(lake: TestLake): Promise<Record<string, string[]>> {
   const contents: Record<string, string[]> = {};
-  for (const table of MODELS) contents[table] = (await lake.rows(`select to_json(content)::varchar from ${table} as content order by 1`)).map(([row]) => row ?? "");
+  for (const table of MODELS)
+    contents[table] = (await lake.rows(`select to_json(content)::varchar from ${table} as content order by 1`)).map(
+      ([row]) => row ?? "",
+    );
   return contents;
 }
 
 function assertSame(found: Record<string, string[]>, wanted: Record<string, string[]>): void {
   for (const table of MODELS) {
     const [of_found, of_wanted] = [new Set(found[table]), new Set(wanted[table])];
-    assert.deepEqual({ too_many: [...of_found].filter((row) => !of_wanted.has(row)).slice(0, 3), lacking: [...of_wanted].filter((row) => !of_found.has(row)).slice(0, 3) }, { too_many: [], lacking: [] }, table);
+    assert.deepEqual(
+      {
+        too_many: [...of_found].filter((row) => !of_wanted.has(row)).slice(0, 3),
+        lacking: [...of_wanted].filter((row) => !of_found.has(row)).slice(0, 3),
+      },
+      { too_many: [], lacking: [] },
+      table,
+    );
     assert.equal(found[table]?.length, wanted[table]?.length, table);
   }
 }
@@ -48,9 +60,16 @@ async function standsAt(lake: TestLake, table: string): Promise<number> {
 async function sortByFirstColumn(lake: TestLake, table: string): Promise<void> {
   const identifier = tableNamed(table);
   const { metadata } = await lake.open.catalog.loadTable(identifier);
-  const [column] = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields ?? [];
-  const order = { "order-id": 1, fields: [{ transform: "identity", "source-id": column?.id, direction: "asc", "null-order": "nulls-first" }] };
-  const updates = [{ action: "add-sort-order", "sort-order": order }, { action: "set-default-sort-order", "sort-order-id": -1 }];
+  const [column] =
+    metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"])?.fields ?? [];
+  const order = {
+    "order-id": 1,
+    fields: [{ transform: "identity", "source-id": column?.id, direction: "asc", "null-order": "nulls-first" }],
+  };
+  const updates = [
+    { action: "add-sort-order", "sort-order": order },
+    { action: "set-default-sort-order", "sort-order-id": -1 },
+  ];
   await lake.open.catalog.commit([{ identifier, requirements: [], updates }]);
 }
 
@@ -73,7 +92,22 @@ test("silver first and gold later, with whole runs in between and an order that 
 
   const lake = await lakes.fresh();
   const transform = transformOf(lake);
-  const steps: readonly Layer[] = ["silver", "gold", "silver", "gold", "silver", null, "silver", "silver", "silver", "gold", null, "gold", "silver", null];
+  const steps: readonly Layer[] = [
+    "silver",
+    "gold",
+    "silver",
+    "gold",
+    "silver",
+    null,
+    "silver",
+    "silver",
+    "silver",
+    "gold",
+    null,
+    "gold",
+    "silver",
+    null,
+  ];
   const share = Math.ceil(stream.length / 5);
   for (const [index, layer] of steps.entries()) {
     if (index % 3 === 0) {
@@ -84,7 +118,10 @@ test("silver first and gold later, with whole runs in between and an order that 
     const silver_before = await standsAt(lake, crypto.books.accepted);
     await transform.increment({ layer });
     if (index === 5) for (const table of MODELS) await sortByFirstColumn(lake, table);
-    const [silver, gold] = [await standsAt(lake, crypto.books.accepted), await standsAt(lake, "gold.fact_crypto_ticks")];
+    const [silver, gold] = [
+      await standsAt(lake, crypto.books.accepted),
+      await standsAt(lake, "gold.fact_crypto_ticks"),
+    ];
     assert.ok(gold <= silver, `after ${index}`);
     if (layer === "silver") assert.equal(gold, gold_before);
     if (layer === "gold") assert.equal(silver, silver_before);
@@ -105,7 +142,11 @@ test("anything else that leaves out tables is refused", async () => {
   const lake = await lakes.fresh();
   await lake.append(stream.slice(0, 20));
   await lake.ingest();
-  for (const selection of ["crypto_elements crypto_price_updates", "crypto_elements path:models/gold crypto_listings", "path:models/silver"]) {
+  for (const selection of [
+    "crypto_elements crypto_price_updates",
+    "crypto_elements path:models/gold crypto_listings",
+    "path:models/silver",
+  ]) {
     const { nodes } = await lake.dbt("run", "--no-write-json", "--select", ...selection.split(" "));
     assert.match(nodes.find(({ status }) => status === "error")?.message ?? "", /This run leaves out/, selection);
   }

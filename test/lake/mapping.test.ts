@@ -18,14 +18,33 @@ const UNMAPPED = `select source, product, count(*) from silver.crypto_price_upda
 /** A trade of ten units at a price of two, second by second. */
 function match(second: number, product: string, source = "coinbase"): SourceRecord {
   const at_ms = START_MS + second * 1000;
-  const trade = { type: "match", trade_id: second, product_id: product, price: "2", size: "10", time: new Date(at_ms).toISOString() };
+  const trade = {
+    type: "match",
+    trade_id: second,
+    product_id: product,
+    price: "2",
+    size: "10",
+    time: new Date(at_ms).toISOString(),
+  };
   return { key: product, source, payload: Buffer.from(JSON.stringify(trade)), ingested_at_us: at_ms * 1000 };
 }
 
 function page(second: number, id = "bitcoin"): SourceRecord {
   const at_ms = START_MS + second * 1000;
-  const coin = { id, symbol: "btc", name: "Bitcoin", market_cap_rank: 1, current_price: 2, last_updated: new Date(at_ms).toISOString() };
-  return { key: "page", source: "coingecko", payload: Buffer.from(JSON.stringify([coin])), ingested_at_us: at_ms * 1000 };
+  const coin = {
+    id,
+    symbol: "btc",
+    name: "Bitcoin",
+    market_cap_rank: 1,
+    current_price: 2,
+    last_updated: new Date(at_ms).toISOString(),
+  };
+  return {
+    key: "page",
+    source: "coingecko",
+    payload: Buffer.from(JSON.stringify([coin])),
+    ingested_at_us: at_ms * 1000,
+  };
 }
 
 describe("the mapping of products to coins", () => {
@@ -36,7 +55,10 @@ describe("the mapping of products to coins", () => {
   let lake: TestLake;
 
   before(async () => {
-    cpSync(join(projectFolder(), "dbt_crypto"), project, { recursive: true, filter: (path) => !/[/\\](target|logs)$/.test(path) });
+    cpSync(join(projectFolder(), "dbt_crypto"), project, {
+      recursive: true,
+      filter: (path) => !/[/\\](target|logs)$/.test(path),
+    });
     lakes = await Lakes.open({ project });
     lake = await lakes.fresh();
   });
@@ -57,8 +79,17 @@ describe("the mapping of products to coins", () => {
   }
 
   test("is loaded before the first record is read, and its products are prices of their coins", async () => {
-    await arrive(page(0), match(1, "BTC-USD"), match(2, "BTC-USDT"), match(3, "NEW-USD"), match(4, "ETH-BTC"), match(5, "BTC-USD", "elsewhere"));
-    const rows = await lake.rows("select source, product, crypto_id, symbol, is_mapped::varchar, (traded_volume_usd::integer)::varchar from silver.crypto_price_updates order by price_at");
+    await arrive(
+      page(0),
+      match(1, "BTC-USD"),
+      match(2, "BTC-USDT"),
+      match(3, "NEW-USD"),
+      match(4, "ETH-BTC"),
+      match(5, "BTC-USD", "elsewhere"),
+    );
+    const rows = await lake.rows(
+      "select source, product, crypto_id, symbol, is_mapped::varchar, (traded_volume_usd::integer)::varchar from silver.crypto_price_updates order by price_at",
+    );
     assert.deepEqual(rows, [
       ["coingecko", null, "bitcoin", "BTC", null, null],
       ["coinbase", "BTC-USD", "bitcoin", "BTC", "true", "20"],
@@ -67,18 +98,38 @@ describe("the mapping of products to coins", () => {
       ["coinbase", "ETH-BTC", "coinbase:ETH-BTC", "ETH-BTC", "false", null],
       ["elsewhere", "BTC-USD", "elsewhere:BTC-USD", "BTC-USD", null, "20"],
     ]);
-    assert.equal((await lake.rows(`from ${PRODUCTS}`)).length, readFileSync(file, "utf8").trimEnd().split("\n").length - 1);
-    assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "1"], ["coinbase", "NEW-USD", "1"]]);
+    assert.equal(
+      (await lake.rows(`from ${PRODUCTS}`)).length,
+      readFileSync(file, "utf8").trimEnd().split("\n").length - 1,
+    );
+    assert.deepEqual(await lake.rows(UNMAPPED), [
+      ["coinbase", "ETH-BTC", "1"],
+      ["coinbase", "NEW-USD", "1"],
+    ]);
     await lake.books();
   });
 
   test("keeps a product without a coin apart from a page's coin of the same name, in every table", async () => {
     await arrive(page(6, "Eth-BTC"), match(7, "ETH-BTC"));
     const ids = ["coinbase:ETH-BTC", "eth-btc"];
-    for (const table of ["silver.crypto_price_updates", "silver.crypto_prices_clean", "silver.crypto_listings", "gold.fact_crypto_ticks", "gold.fact_crypto_hourly", "gold.dim_crypto"]) {
-      assert.deepEqual(await lake.rows(`select distinct crypto_id from ${table} where lower(crypto_id) like '%eth-btc' order by 1`), ids.map((id) => [id]), table);
+    for (const table of [
+      "silver.crypto_price_updates",
+      "silver.crypto_prices_clean",
+      "silver.crypto_listings",
+      "gold.fact_crypto_ticks",
+      "gold.fact_crypto_hourly",
+      "gold.dim_crypto",
+    ]) {
+      assert.deepEqual(
+        await lake.rows(`select distinct crypto_id from ${table} where lower(crypto_id) like '%eth-btc' order by 1`),
+        ids.map((id) => [id]),
+        table,
+      );
     }
-    assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where is_current and crypto_id = 'coinbase:ETH-BTC'"), [["ETH-BTC", "ETH-BTC on coinbase"]]);
+    assert.deepEqual(
+      await lake.rows("select symbol, name from gold.dim_crypto where is_current and crypto_id = 'coinbase:ETH-BTC'"),
+      [["ETH-BTC", "ETH-BTC on coinbase"]],
+    );
   });
 
   test("leaves its table alone as long as its file stays as it is", async () => {
@@ -92,25 +143,42 @@ describe("the mapping of products to coins", () => {
     appendFileSync(file, "coinbase,NEW-USD,newcoin,NEW,USD\n");
     await arrive(match(20, "NEW-USD"));
     assert.equal(await snapshots(), count + 1);
-    const rows = await lake.rows("select crypto_id, is_mapped::varchar from silver.crypto_price_updates where product = 'NEW-USD' order by price_at");
-    assert.deepEqual(rows, [["coinbase:NEW-USD", "false"], ["newcoin", "true"]]);
-    assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where crypto_id = 'newcoin'"), [["NEW", "NEWCOIN"]]);
+    const rows = await lake.rows(
+      "select crypto_id, is_mapped::varchar from silver.crypto_price_updates where product = 'NEW-USD' order by price_at",
+    );
+    assert.deepEqual(rows, [
+      ["coinbase:NEW-USD", "false"],
+      ["newcoin", "true"],
+    ]);
+    assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where crypto_id = 'newcoin'"), [
+      ["NEW", "NEWCOIN"],
+    ]);
     await lake.books();
   });
 
   test("a rule about what is no coin's id is named at the start, with how to name it again", async () => {
     const book = await openAlertBook(lake.open.lake.folder, crypto, systemClock);
-    await book.createRule({ name: "Typed", subjects: ["BTC", "newcoin"], condition: { kind: "crosses", direction: "above", level: "1" } });
+    await book.createRule({
+      name: "Typed",
+      subjects: ["BTC", "newcoin"],
+      condition: { kind: "crosses", direction: "above", level: "1" },
+    });
     await book.close();
     const warnings: string[] = [];
     await warnOfSilentRules(lake.open, crypto, (text) => warnings.push(text));
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0] ?? "", /^the rule typed does not fire for BTC: no coin .* rules edit typed '\{"subjects":\["BTC"/);
+    assert.match(
+      warnings[0] ?? "",
+      /^the rule typed does not fire for BTC: no coin .* rules edit typed '\{"subjects":\["BTC"/,
+    );
   });
 
   test("holds for everything after a full refresh", async () => {
     await lake.increment({}, "--full-refresh");
-    assert.deepEqual(await lake.rows("select distinct crypto_id from silver.crypto_price_updates where product = 'NEW-USD'"), [["newcoin"]]);
+    assert.deepEqual(
+      await lake.rows("select distinct crypto_id from silver.crypto_price_updates where product = 'NEW-USD'"),
+      [["newcoin"]],
+    );
     assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "2"]]);
     await lake.books();
   });

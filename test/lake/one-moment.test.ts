@@ -24,9 +24,17 @@ function trade(trade_id: number, price: number, symbol = "ETH/USD") {
 
 /** Trades of one moment each: a page with the newest first, a gap filled after a later trade, a message with the newest first. */
 const TRADES: readonly SourceRecord[] = [
-  record("coinbase", 1, { product: "DOT-USD", backfill: "trades", body: [match(9003, "7.30"), match(9002, "7.20"), match(9001, "7.10")] }),
+  record("coinbase", 1, {
+    product: "DOT-USD",
+    backfill: "trades",
+    body: [match(9003, "7.30"), match(9002, "7.20"), match(9001, "7.10")],
+  }),
   record("binance", 2, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(303, "0.90") }),
-  record("binance", 3, { product: "ADAUSDT", backfill: "aggTrades", body: [aggregate(301, "0.70"), aggregate(302, "0.80")] }),
+  record("binance", 3, {
+    product: "ADAUSDT",
+    backfill: "aggTrades",
+    body: [aggregate(301, "0.70"), aggregate(302, "0.80")],
+  }),
   record("kraken", 4, { channel: "trade", type: "update", data: [trade(52, 3003), trade(51, 3001)] }),
   // Numbers that no double tells apart, in text order the other way round.
   record("coinbase", 5, { type: "match", product_id: "SOL-USD", ...match("10000000000000000", "103") }),
@@ -57,7 +65,11 @@ describe("trades of one moment", () => {
   after(() => lakes.close());
 
   function assertCandles(rows: readonly (readonly (string | null)[])[], what: string): void {
-    assert.deepEqual(rows.map(([coin, open, close]) => [coin, plain(open), plain(close)]), CANDLES, what);
+    assert.deepEqual(
+      rows.map(([coin, open, close]) => [coin, plain(open), plain(close)]),
+      CANDLES,
+      what,
+    );
   }
 
   async function prepared(lake: TestLake): Promise<LiveModels> {
@@ -66,7 +78,12 @@ describe("trades of one moment", () => {
 
   test("open and close by source, product and number, in live views, increments and a full refresh", async () => {
     const lake = await lakes.fresh();
-    const tail = await LiveLake.open({ open: lake.open, pipeline: crypto, models: await prepared(lake), clock: systemClock });
+    const tail = await LiveLake.open({
+      open: lake.open,
+      pipeline: crypto,
+      models: await prepared(lake),
+      clock: systemClock,
+    });
     const hours = "select crypto_id, open, close from gold.fact_crypto_hourly order by 1";
     const minutes = "select crypto_id, price_first, price from silver.crypto_prices_clean order by 1";
     const inView = (sql: string) => sql.replace(/gold|silver/, "live");
@@ -79,12 +96,14 @@ describe("trades of one moment", () => {
         if (kept === 1) await lake.catchUp();
       }
       for (const sql of [hours, minutes]) assertCandles((await tail.query(inView(sql))).rows, inView(sql));
-      for (const [coin, , close] of CANDLES) assert.equal(await priceNow(lake, 1, coin, tail), close, `live: now, of ${coin}`);
+      for (const [coin, , close] of CANDLES)
+        assert.equal(await priceNow(lake, 1, coin, tail), close, `live: now, of ${coin}`);
       await lake.ingest();
       await lake.catchUp();
       for (const sql of [hours, minutes]) assertCandles(await lake.rows(sql), sql);
       for (const number of [1, 3]) {
-        for (const [coin, , close] of CANDLES) assert.equal(await priceNow(lake, number, coin, null), close, `${number}: ${coin}`);
+        for (const [coin, , close] of CANDLES)
+          assert.equal(await priceNow(lake, number, coin, null), close, `${number}: ${coin}`);
       }
       await lake.increment({}, "--full-refresh");
       for (const sql of [hours, minutes]) assertCandles(await lake.rows(sql), `refreshed: ${sql}`);
@@ -108,7 +127,8 @@ describe("trades of one moment", () => {
   test("are a fall where the lower price comes last, two where an id was used twice, a conflict where one has two prices", async () => {
     const lake = await lakes.fresh();
     const avax = { e: "aggTrade", E: MOMENT_MS, s: "AVAXUSDT" };
-    const page = (product: string, ...trades: object[]) => record("coinbase", 1, { product, backfill: "trades", body: trades });
+    const page = (product: string, ...trades: object[]) =>
+      record("coinbase", 1, { product, backfill: "trades", body: trades });
     await lake.append([
       page("LTC-USD", match(2, "100"), match(1, "90")),
       page("ADA-USD", match(2, "90"), match(1, "100")),
@@ -126,33 +146,62 @@ describe("trades of one moment", () => {
     // In a later increment, of an event that the table holds; and twice in one record.
     await lake.append([
       record("coinbase", 5, { type: "match", product_id: "DOT-USD", ...match(7, "7.1000") }),
-      record("coinbase", 6, { product: "DOT-USD", backfill: "trades", body: [match(8, "7.3"), match(8, "7.4"), match(7, "7.2")] }),
+      record("coinbase", 6, {
+        product: "DOT-USD",
+        backfill: "trades",
+        body: [match(8, "7.3"), match(8, "7.4"), match(7, "7.2")],
+      }),
     ]);
     await lake.ingest();
     await lake.catchUp();
     const falls = crypto.questions.find(({ number }) => number === 4) ?? assert.fail();
     const { parts } = await ask(lake.session, crypto, falls, { as_of: MOMENT, values: {} });
-    assert.deepEqual(parts[0]?.result.rows.map(([coin]) => coin), ["cardano"]);
+    assert.deepEqual(
+      parts[0]?.result.rows.map(([coin]) => coin),
+      ["cardano"],
+    );
     const prices = await lake.rows(`
       select crypto_id, price::double::varchar from silver.crypto_price_updates where price < 90 order by 1, price`);
-    assert.deepEqual(prices, [["avalanche-2", "20.0"], ["avalanche-2", "21.0"], ["polkadot", "7.1"], ["polkadot", "7.3"]]);
+    assert.deepEqual(prices, [
+      ["avalanche-2", "20.0"],
+      ["avalanche-2", "21.0"],
+      ["polkadot", "7.1"],
+      ["polkadot", "7.3"],
+    ]);
     const copies = await lake.rows(`
       select price::double::varchar, is_conflicting::varchar from silver.crypto_price_duplicates order by log_offset, element_index`);
-    assert.deepEqual(copies, [["20.0", "false"], ["21.0", "false"], ["7.1", "false"], ["7.4", "true"], ["7.2", "true"]]);
+    assert.deepEqual(copies, [
+      ["20.0", "false"],
+      ["21.0", "false"],
+      ["7.1", "false"],
+      ["7.4", "true"],
+      ["7.2", "true"],
+    ]);
     const { duplicates, conflicting } = await lake.books();
     assert.deepEqual({ duplicates, conflicting }, { duplicates: 5, conflicting: 2 });
   });
 
   test("that an earlier version holds without the id of their first trade are known when they come again, in the tail and in an increment", async () => {
     const lake = await lakes.fresh();
-    const message = (a: number, p: string, f = a) => record("binance", 1, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(a, p, f) });
+    const message = (a: number, p: string, f = a) =>
+      record("binance", 1, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(a, p, f) });
     await lake.append([message(301, "0.7", 900), message(302, "0.8", 901)]);
     await lake.ingest();
     await lake.catchUp();
-    await lake.change("update lake.silver.crypto_price_updates set identity = regexp_replace(identity, ':[0-9]+$', '')");
-    const tail = await LiveLake.open({ open: lake.open, pipeline: crypto, models: await prepared(lake), clock: systemClock });
+    await lake.change(
+      "update lake.silver.crypto_price_updates set identity = regexp_replace(identity, ':[0-9]+$', '')",
+    );
+    const tail = await LiveLake.open({
+      open: lake.open,
+      pipeline: crypto,
+      models: await prepared(lake),
+      clock: systemClock,
+    });
     const kept = "select identity, count(*)::varchar from silver.crypto_price_updates group by all order by 1";
-    const known = [["binance:ADAUSDT:301", "1"], ["binance:ADAUSDT:302", "1"]];
+    const known = [
+      ["binance:ADAUSDT:301", "1"],
+      ["binance:ADAUSDT:302", "1"],
+    ];
     const copies = "select identity, is_conflicting::varchar from silver.crypto_price_duplicates order by log_offset";
     const inView = (sql: string) => sql.replace("silver", "live");
     try {
@@ -162,9 +211,19 @@ describe("trades of one moment", () => {
       await lake.append([message(302, "0.81", 901)]);
       await tail.catchUp();
       const all = [...known, ["binance:ADAUSDT:303:902", "1"]];
-      const repeated = [["binance:ADAUSDT:301", "false"], ["binance:ADAUSDT:301", "false"], ["binance:ADAUSDT:302", "true"]];
-      assert.deepEqual((await tail.query(inView(kept))).rows.map((row) => row.map(String)), all);
-      assert.deepEqual((await tail.query(inView(copies))).rows.map((row) => row.map(String)), repeated);
+      const repeated = [
+        ["binance:ADAUSDT:301", "false"],
+        ["binance:ADAUSDT:301", "false"],
+        ["binance:ADAUSDT:302", "true"],
+      ];
+      assert.deepEqual(
+        (await tail.query(inView(kept))).rows.map((row) => row.map(String)),
+        all,
+      );
+      assert.deepEqual(
+        (await tail.query(inView(copies))).rows.map((row) => row.map(String)),
+        repeated,
+      );
       await lake.ingest();
       await lake.catchUp();
       assert.deepEqual(await lake.rows(kept), all);

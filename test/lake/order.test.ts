@@ -23,14 +23,15 @@ interface Journey {
 /** A cut where the prices that the next increment looks back at lie in the partition of the day before. */
 const AFTER_MIDNIGHT_US = Date.parse("2026-02-28T00:20:00Z") * 1000;
 
-const journey = ({ spreads, partitions }: { spreads: number[]; partitions: number[] }) => fc.record<Journey>({
-  order: fc.noBias(fc.nat()),
-  spread: fc.constantFrom(...spreads),
-  cuts: fc.array(fc.noBias(fc.integer({ min: 0, max: 1000 })), { minLength: 1, maxLength: 3 }),
-  commit_size_bytes: fc.constantFrom(20_000, 200_000, 64_000_000),
-  max_records_per_run: fc.array(fc.constantFrom(90, 500_000, 500_000), { minLength: 4, maxLength: 4 }),
-  partitions: fc.constantFrom(...partitions),
-});
+const journey = ({ spreads, partitions }: { spreads: number[]; partitions: number[] }) =>
+  fc.record<Journey>({
+    order: fc.noBias(fc.nat()),
+    spread: fc.constantFrom(...spreads),
+    cuts: fc.array(fc.noBias(fc.integer({ min: 0, max: 1000 })), { minLength: 1, maxLength: 3 }),
+    commit_size_bytes: fc.constantFrom(20_000, 200_000, 64_000_000),
+    max_records_per_run: fc.array(fc.constantFrom(90, 500_000, 500_000), { minLength: 4, maxLength: 4 }),
+    partitions: fc.constantFrom(...partitions),
+  });
 
 const inOrder = journey({ spreads: [0, 0.03], partitions: [1, 2] });
 const anyhow = journey({ spreads: [0.2, 1.5], partitions: [2] });
@@ -61,11 +62,16 @@ describe("order and batching", () => {
   });
   after(() => lakes.close());
 
-  async function travel(stream: readonly SourceRecord[], { order, spread, cuts, commit_size_bytes, max_records_per_run, partitions }: Journey): Promise<TestLake> {
+  async function travel(
+    stream: readonly SourceRecord[],
+    { order, spread, cuts, commit_size_bytes, max_records_per_run, partitions }: Journey,
+  ): Promise<TestLake> {
     const lake = await lakes.fresh({ partitions });
     const records = shuffled(stream, order, spread);
     const after_midnight = stream.findIndex(({ ingested_at_us }) => ingested_at_us > AFTER_MIDNIGHT_US);
-    const cut_at = [after_midnight, ...cuts.map((share) => Math.floor((share * records.length) / 1000))].sort((a, b) => a - b);
+    const cut_at = [after_midnight, ...cuts.map((share) => Math.floor((share * records.length) / 1000))].sort(
+      (a, b) => a - b,
+    );
     const places = [0, ...cut_at, records.length];
     for (const [index, place] of places.slice(1).entries()) {
       await lake.append(records.slice(places[index], place));
@@ -98,7 +104,9 @@ describe("order and batching", () => {
 async function contentOf(lake: TestLake): Promise<string[][]> {
   const contents: string[][] = [];
   for (const table of MODELS) {
-    const rows = await lake.rows(`select to_json(content)::varchar from (select ${CONTENT[table]} from ${table}) as content order by 1`);
+    const rows = await lake.rows(
+      `select to_json(content)::varchar from (select ${CONTENT[table]} from ${table}) as content order by 1`,
+    );
     contents.push(rows.map(([row]) => row ?? ""));
   }
   return contents;
@@ -107,7 +115,10 @@ async function contentOf(lake: TestLake): Promise<string[][]> {
 /** Shows the first few rows that differ: whole tables would bury them. */
 function assertSame(table: string, one: readonly string[] = [], other: readonly string[] = []): void {
   const [of_one, of_other] = [new Set(one), new Set(other)];
-  const lacking = { one: other.filter((row) => !of_one.has(row)).slice(0, 3), other: one.filter((row) => !of_other.has(row)).slice(0, 3) };
+  const lacking = {
+    one: other.filter((row) => !of_one.has(row)).slice(0, 3),
+    other: one.filter((row) => !of_other.has(row)).slice(0, 3),
+  };
   assert.deepEqual(lacking, { one: [], other: [] }, table);
   assert.equal(one.length, other.length, table);
 }

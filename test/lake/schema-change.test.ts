@@ -15,8 +15,20 @@ const MINUTES = "silver.crypto_prices_clean";
 /** A page of one coin, at a minute of its own. */
 function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord {
   const at_ms = START_MS + minute * 60_000;
-  const coin = { id: "bitcoin", symbol: "btc", name: "Bitcoin", market_cap_rank: 1, current_price: 100 + minute, last_updated: new Date(at_ms).toISOString() };
-  return { key: "page", source: "simulated", payload: Buffer.from(JSON.stringify([{ ...coin, ...extra }])), ingested_at_us: at_ms * 1000 };
+  const coin = {
+    id: "bitcoin",
+    symbol: "btc",
+    name: "Bitcoin",
+    market_cap_rank: 1,
+    current_price: 100 + minute,
+    last_updated: new Date(at_ms).toISOString(),
+  };
+  return {
+    key: "page",
+    source: "simulated",
+    payload: Buffer.from(JSON.stringify([{ ...coin, ...extra }])),
+    ingested_at_us: at_ms * 1000,
+  };
 }
 
 /**
@@ -24,11 +36,27 @@ function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord
  * workers would only prove that again.
  */
 function editableProject(folder: string): string {
-  cpSync(join(projectFolder(), "dbt_crypto"), folder, { recursive: true, filter: (path) => !/[/\\](target|logs)$/.test(path) });
-  edit(join(folder, "models", "silver", "crypto_price_updates.sql"), "    traded_volume_usd,\n", "    traded_volume_usd,\n    {% if var('has_rank', false) %}market_cap_rank,{% endif %}\n");
-  for (const places of ["24", "8"]) edit(join(folder, "macros", "numbers.sql"), `return('decimal(38, ${places})')`, `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`);
+  cpSync(join(projectFolder(), "dbt_crypto"), folder, {
+    recursive: true,
+    filter: (path) => !/[/\\](target|logs)$/.test(path),
+  });
+  edit(
+    join(folder, "models", "silver", "crypto_price_updates.sql"),
+    "    traded_volume_usd,\n",
+    "    traded_volume_usd,\n    {% if var('has_rank', false) %}market_cap_rank,{% endif %}\n",
+  );
+  for (const places of ["24", "8"])
+    edit(
+      join(folder, "macros", "numbers.sql"),
+      `return('decimal(38, ${places})')`,
+      `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`,
+    );
   const count = "count(*)::integer as price_updates";
-  edit(join(folder, "models", "silver", "crypto_prices_clean.sql"), count, "count(*)::{{ var('count_type', 'integer') }} as price_updates");
+  edit(
+    join(folder, "models", "silver", "crypto_prices_clean.sql"),
+    count,
+    "count(*)::{{ var('count_type', 'integer') }} as price_updates",
+  );
   return folder;
 }
 
@@ -61,7 +89,9 @@ describe("a schema that changes", () => {
 
   /** Data files that the table's head holds, whatever deletes lie on them. */
   async function dataFiles(table: string): Promise<string[]> {
-    const rows = await lake.rows(`select file_path from iceberg_metadata(lake.${table}) where manifest_content = 'DATA' and status <> 'DELETED'`);
+    const rows = await lake.rows(
+      `select file_path from iceberg_metadata(lake.${table}) where manifest_content = 'DATA' and status <> 'DELETED'`,
+    );
     return rows.map(([path]) => path ?? "");
   }
 
@@ -71,7 +101,10 @@ describe("a schema that changes", () => {
   }
 
   async function assertReadEverywhere(table: string): Promise<void> {
-    await assertReadersAgree(lake.session, lake.open.server.url, [[table, null], [table, await firstSnapshot(table)]]);
+    await assertReadersAgree(lake.session, lake.open.server.url, [
+      [table, null],
+      [table, await firstSnapshot(table)],
+    ]);
   }
 
   async function firstSnapshot(table: string): Promise<string> {
@@ -83,16 +116,27 @@ describe("a schema that changes", () => {
   test("a field that the source begins to send is kept in bronze, and its records count like the others", async () => {
     await arrive([page(2, { sentiment: { votes_up: 7 } })], {});
     assert.equal((await lake.books()).accepted, 3);
-    assert.deepEqual(await lake.rows(`select payload ->> '$[0].sentiment.votes_up' from ${BRONZE} order by log_offset`), [[null], [null], ["7"]]);
+    assert.deepEqual(
+      await lake.rows(`select payload ->> '$[0].sentiment.votes_up' from ${BRONZE} order by log_offset`),
+      [[null], [null], ["7"]],
+    );
   });
 
   test("a column that a model gains is null in old rows, and no file is written anew", async () => {
     const files = await dataFiles(UPDATES);
     await arrive([page(3)], { has_rank: true });
-    assert.deepEqual(await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`), [[null], [null], [null], ["1"]]);
+    assert.deepEqual(await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`), [
+      [null],
+      [null],
+      [null],
+      ["1"],
+    ]);
     assert.equal(await typeOf(UPDATES, "market_cap_rank"), "INTEGER");
     const files_after = await dataFiles(UPDATES);
-    assert.deepEqual(files.filter((file) => !files_after.includes(file)), []);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
     assert.equal(files_after.length, files.length + 1);
     await assertReadEverywhere(UPDATES);
   });
@@ -102,15 +146,27 @@ describe("a schema that changes", () => {
     assert.equal(await typeOf(MINUTES, "price_updates"), "INTEGER");
     await arrive([page(4)], { has_rank: true, count_type: "bigint" });
     assert.equal(await typeOf(MINUTES, "price_updates"), "BIGINT");
-    assert.deepEqual(await lake.rows(`select price_updates from ${MINUTES} order by minute_at`), [["1"], ["1"], ["1"], ["1"], ["1"]]);
+    assert.deepEqual(await lake.rows(`select price_updates from ${MINUTES} order by minute_at`), [
+      ["1"],
+      ["1"],
+      ["1"],
+      ["1"],
+      ["1"],
+    ]);
     const files_after = await dataFiles(MINUTES);
-    assert.deepEqual(files.filter((file) => !files_after.includes(file)), []);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
     await assertReadEverywhere(MINUTES);
   });
 
   test("a type that shrinks is refused with what to do, and nothing is lost meanwhile", async () => {
     const shrunk = arrive([page(5)], { has_rank: true, count_type: "integer" });
-    await assert.rejects(shrunk, /price_updates.* is BIGINT and the model gives INTEGER: Iceberg widens int to bigint.*Cast it in the model/s);
+    await assert.rejects(
+      shrunk,
+      /price_updates.* is BIGINT and the model gives INTEGER: Iceberg widens int to bigint.*Cast it in the model/s,
+    );
     assert.equal((await lake.rows(`from ${MINUTES}`)).length, 5);
     await lake.increment({ has_rank: true, count_type: "bigint" });
     assert.equal((await lake.rows(`from ${MINUTES}`)).length, 6);
@@ -129,9 +185,16 @@ describe("a schema that changes", () => {
     const files = await dataFiles(BRONZE);
     const torn: SourceRecord = { ...page(7), payload: Buffer.from([0xc3, 0x28]) };
     await arrive([torn, page(7)], { count_type: "bigint" });
-    assert.deepEqual((await lake.rows(`select hex(payload_bytes) from ${BRONZE} order by log_offset`)).flat(), [...Array(7).fill(null), "C328", null]);
+    assert.deepEqual((await lake.rows(`select hex(payload_bytes) from ${BRONZE} order by log_offset`)).flat(), [
+      ...Array(7).fill(null),
+      "C328",
+      null,
+    ]);
     const files_after = await dataFiles(BRONZE);
-    assert.deepEqual(files.filter((file) => !files_after.includes(file)), []);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
     const { accepted, refused_by_reason } = await lake.books();
     assert.equal(accepted, 8);
     assert.deepEqual(refused_by_reason, { not_utf8: 1 });
@@ -172,7 +235,10 @@ describe("a lake whose decimals have other places", () => {
     return (await lake.open.catalog.loadTable({ namespace: [layer], name })).metadata;
   }
 
-  const prices = () => lake.rows("select price::varchar, market_cap::varchar, dropped_figures from silver.crypto_price_updates order by price_at");
+  const prices = () =>
+    lake.rows(
+      "select price::varchar, market_cap::varchar, dropped_figures from silver.crypto_price_updates order by price_at",
+    );
 
   test("is converted by its next run from its own rows, in one commit a table, and its past keeps the old types", async () => {
     await arrive([page(0, { market_cap: 5 }), page(1, { market_cap: 1e23 })], OLD);
@@ -192,15 +258,28 @@ describe("a lake whose decimals have other places", () => {
       // One for the conversion, one for the new rows.
       assert.equal(is.snapshots.length - was.snapshots.length, 2, table);
       const old = await lake.session.query(`select * from lake.${table} at (version => ${was["current-snapshot-id"]})`);
-      assert.ok(old.columns.some(({ type }) => type === "DECIMAL(38,18)") && !old.columns.some(({ type }) => type === "DECIMAL(38,24)"), table);
+      assert.ok(
+        old.columns.some(({ type }) => type === "DECIMAL(38,18)") &&
+          !old.columns.some(({ type }) => type === "DECIMAL(38,24)"),
+        table,
+      );
     }
-    await assertReadersAgree(lake.session, lake.open.server.url, HELD.map((table) => [table, null]));
+    await assertReadersAgree(
+      lake.session,
+      lake.open.server.url,
+      HELD.map((table) => [table, null]),
+    );
     await lake.books();
   });
 
   test("gets back what the old type dropped by a full refresh", async () => {
     await lake.increment({}, "--full-refresh");
     assert.deepEqual((await prices())[1], ["101.000000000000000000000000", "100000000000000000000000.00000000", null]);
-    assert.deepEqual((await lake.dbt("test", "--no-write-json", "--select", "tables_are_as_documented")).nodes.filter(({ status }) => status === "fail"), []);
+    assert.deepEqual(
+      (await lake.dbt("test", "--no-write-json", "--select", "tables_are_as_documented")).nodes.filter(
+        ({ status }) => status === "fail",
+      ),
+      [],
+    );
   });
 });

@@ -19,16 +19,18 @@ const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 10
 export async function marketStream(seed: number): Promise<SourceRecord[]> {
   const said: Words = new Map();
   const first = await pages({ seed, source: "simulated", coins: 7, from_step: 0, until_step: 118 }, said);
-  const second = (await pages({ seed: seed + 1, source: "another", coins: 5, from_step: 20, until_step: 110 }, said)).filter(
-    (_, index) => index < 25 || index > 60,
-  );
+  const second = (
+    await pages({ seed: seed + 1, source: "another", coins: 5, from_step: 20, until_step: 110 }, said)
+  ).filter((_, index) => index < 25 || index > 60);
   const ticks = [
     ...ticksOf({ seed: seed + 2, source: "exchange", product: "BITCOIN", count: 150 }),
     ...ticksOf({ seed: seed + 3, source: "exchange", product: "soleur", count: 90 }),
     ...ticksOf({ seed: seed + 4, source: "venue", product: "bitcoin", count: 90 }),
   ];
   const trades = exchangeTrades(seed + 6, START_US);
-  const delayed = [...first, ...second, ...flickeringPages(seed + 5), ...ticks, ...trades].map((record, index) => delay(record, uniform(seed, DRAW.delay, index)));
+  const delayed = [...first, ...second, ...flickeringPages(seed + 5), ...ticks, ...trades].map((record, index) =>
+    delay(record, uniform(seed, DRAW.delay, index)),
+  );
   const again = delayed.flatMap((record, index) => secondArrival(record, uniform(seed, DRAW.again, index)));
   return [...delayed, ...again].sort((a, b) => a.ingested_at_us - b.ingested_at_us);
 }
@@ -56,7 +58,10 @@ type Words = Map<string, string>;
  * Pages of a simulated market, without those that contradict an earlier page about a coin at the same time, or another source:
  * of two that disagree the first in the log counts, and of two sources the later one; then content does depend on the order.
  */
-async function pages({ seed, source, coins, from_step, until_step }: PageOptions, said: Words): Promise<SourceRecord[]> {
+async function pages(
+  { seed, source, coins, from_step, until_step }: PageOptions,
+  said: Words,
+): Promise<SourceRecord[]> {
   const market = { seed, coins, interval_ms: STEP_MS, dirt_rate: 0.12, start_us: START_US };
   const producer = simulated({ ...market, speed: "max", history_ms: 0, until_step });
   const records: SourceRecord[] = [];
@@ -68,7 +73,12 @@ async function pages({ seed, source, coins, from_step, until_step }: PageOptions
     .filter((_, step) => step >= from_step && !contradicting.has(step));
 }
 
-function contradictingSteps(market: Parameters<typeof expected>[0], until_step: number, source: string, words: Words): Set<number> {
+function contradictingSteps(
+  market: Parameters<typeof expected>[0],
+  until_step: number,
+  source: string,
+  words: Words,
+): Set<number> {
   const contradicting = new Set<number>();
   const said_in_step = new Set<string>();
   for (const { step, quote, verdict, reason } of expected(market, stepsBetween(0, until_step))) {
@@ -97,9 +107,16 @@ function flickeringPages(seed: number): SourceRecord[] {
       if (uniform(seed, DRAW.absence, coin, stretch) < 0.4) return [];
       const rank = 1 + Math.floor(uniform(seed, DRAW.absence, coin + 10, stretch) * 3);
       const quote = { id, symbol: id.slice(0, 4), name: id.toUpperCase(), market_cap_rank: rank };
-      return [{ ...quote, current_price: 1 + step / 8 + coin, last_updated: isoFromMicros(polled_at_us - 1001 * (coin + 1)) }];
+      return [
+        { ...quote, current_price: 1 + step / 8 + coin, last_updated: isoFromMicros(polled_at_us - 1001 * (coin + 1)) },
+      ];
     });
-    records.push({ key: "flickering", source: "flickering", payload: Buffer.from(JSON.stringify(elements)), ingested_at_us: polled_at_us });
+    records.push({
+      key: "flickering",
+      source: "flickering",
+      payload: Buffer.from(JSON.stringify(elements)),
+      ingested_at_us: polled_at_us,
+    });
   }
   return records;
 }

@@ -16,7 +16,14 @@ function tick(price: string, at_ms: number): SourceRecord {
 
 /** What a lake said once, in the words of the command line. */
 interface Answers {
-  answers: { parts: { rows: Record<string, string>[]; note: string | null; lake_at: string | null; snapshots: { table: string; snapshot_id: string; committed_at: string }[] }[] }[];
+  answers: {
+    parts: {
+      rows: Record<string, string>[];
+      note: string | null;
+      lake_at: string | null;
+      snapshots: { table: string; snapshot_id: string; committed_at: string }[];
+    }[];
+  }[];
 }
 
 describe("time travel", () => {
@@ -36,7 +43,8 @@ describe("time travel", () => {
     empty_ms = Date.now();
     await arrive(tick("3000.1", events_ms[0] ?? 0));
     first_ms = Date.now();
-    for (const { table } of await lake.session.snapshots(null)) rows_then.set(table, await lake.rows(`from ${table} order by all`));
+    for (const { table } of await lake.session.snapshots(null))
+      rows_then.set(table, await lake.rows(`from ${table} order by all`));
     await arrive(tick("2000.2", events_ms[1] ?? 0));
     both_ms = Date.now();
   });
@@ -68,7 +76,11 @@ describe("time travel", () => {
   test("a table that was not there yet is not there, and never the one of today", async () => {
     assert.deepEqual(await lake.session.travelTo(empty_ms), []);
     for (const table of [BRONZE, ...MODELS]) {
-      await assert.rejects(lake.rows(`from ${table}`), { code: "BAD_SQL", message: new RegExp(`^${table} has no snapshot that old: its first one is of `) }, table);
+      await assert.rejects(
+        lake.rows(`from ${table}`),
+        { code: "BAD_SQL", message: new RegExp(`^${table} has no snapshot that old: its first one is of `) },
+        table,
+      );
     }
     await assert.rejects(lake.rows("from gold.nothing"), { code: "BAD_SQL", message: /does not exist/ });
     await lake.session.travelTo(null);
@@ -78,7 +90,8 @@ describe("time travel", () => {
     const { metadata } = await lake.open.catalog.loadTable({ namespace: ["gold"], name: "fact_crypto_ticks" });
     for (const entry of metadata["snapshot-log"]) {
       const at_ms = Number(entry["timestamp-ms"]);
-      const snapshotAt = async (ms: number) => (await lake.session.snapshots(ms)).find(({ table }) => table === "gold.fact_crypto_ticks")?.snapshot_id;
+      const snapshotAt = async (ms: number) =>
+        (await lake.session.snapshots(ms)).find(({ table }) => table === "gold.fact_crypto_ticks")?.snapshot_id;
       assert.equal(await snapshotAt(at_ms), String(entry["snapshot-id"]));
       assert.notEqual(await snapshotAt(at_ms - 1), String(entry["snapshot-id"]));
     }
@@ -88,7 +101,10 @@ describe("time travel", () => {
     const sql = "select price_usd::varchar as price from gold.fact_crypto_ticks order by price_at";
     const at = new Date(first_ms).toISOString();
     assert.deepEqual(await run("query", sql, "--at", at), [{ price: "3000.100000000000000000000000" }]);
-    assert.deepEqual(await run("query", sql), [{ price: "3000.100000000000000000000000" }, { price: "2000.200000000000000000000000" }]);
+    assert.deepEqual(await run("query", sql), [
+      { price: "3000.100000000000000000000000" },
+      { price: "2000.200000000000000000000000" },
+    ]);
   });
 
   test("question 3 tells the price in effect two hours before, and what the lake said then", async () => {
@@ -100,8 +116,16 @@ describe("time travel", () => {
       for (const { committed_at } of by_lake?.snapshots ?? []) assert.ok(Date.parse(committed_at) <= lake_ms);
       return { event: by_event?.rows[0]?.["price_usd"], lake: by_lake?.rows[0]?.["price_usd"], note: by_lake?.note };
     };
-    assert.deepEqual(await askAt(both_ms), { event: "2000.200000000000000000000000", lake: "2000.200000000000000000000000", note: null });
-    assert.deepEqual(await askAt(first_ms), { event: "2000.200000000000000000000000", lake: "3000.100000000000000000000000", note: null });
+    assert.deepEqual(await askAt(both_ms), {
+      event: "2000.200000000000000000000000",
+      lake: "2000.200000000000000000000000",
+      note: null,
+    });
+    assert.deepEqual(await askAt(first_ms), {
+      event: "2000.200000000000000000000000",
+      lake: "3000.100000000000000000000000",
+      note: null,
+    });
     const { lake: nothing, note } = await askAt(empty_ms);
     assert.equal(nothing, undefined);
     assert.match(note ?? "", /first snapshot of gold\.\w+ is of \d{4}-/);
@@ -125,15 +149,23 @@ describe("time travel", () => {
     };
     const pricesAt = async (at_ms: number) => {
       await lake.session.travelTo(at_ms);
-      return (await lake.rows("select price_usd::double::varchar from gold.fact_crypto_ticks order by price_at")).flat();
+      return (
+        await lake.rows("select price_usd::double::varchar from gold.fact_crypto_ticks order by price_at")
+      ).flat();
     };
     await expire(second.snapshot_id);
     assert.deepEqual(await pricesAt(first_ms), ["3000.1"]);
     assert.deepEqual(await pricesAt(both_ms), ["3000.1"], "the nearest retained state before");
     assert.deepEqual(await pricesAt(Date.now()), ["3000.1", "2000.2", "1000.3"]);
-    assert.deepEqual(await lake.session.oldestSnapshot(identifier), { at: new Date(first.at_ms).toISOString(), is_first: true });
+    assert.deepEqual(await lake.session.oldestSnapshot(identifier), {
+      at: new Date(first.at_ms).toISOString(),
+      is_first: true,
+    });
     await expire(first.snapshot_id);
-    await assert.rejects(pricesAt(both_ms), { code: "BAD_SQL", message: /^gold\.fact_crypto_ticks has no snapshot that old: its oldest retained one is of \d{4}-/ });
+    await assert.rejects(pricesAt(both_ms), {
+      code: "BAD_SQL",
+      message: /^gold\.fact_crypto_ticks has no snapshot that old: its oldest retained one is of \d{4}-/,
+    });
     await lake.session.travelTo(null);
     const as_of = new Date(first_ms + TWO_HOURS_MS).toISOString();
     const { answers } = (await run("ask", "3", "--as-of", as_of)) as Answers;

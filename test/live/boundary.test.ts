@@ -63,7 +63,11 @@ describe("where a table ends and the tail begins", () => {
   before(async () => {
     lakes = await Lakes.open();
     lake = await lakes.fresh();
-    const models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
+    const models = await prepareModels(
+      { run: (args) => lake.dbt(...args) },
+      crypto.transform.project,
+      lake.data_folder,
+    );
     live = await LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
   });
   after(async () => {
@@ -102,7 +106,11 @@ describe("where a table ends and the tail begins", () => {
         const should = expected[end!]!;
         const held = { accepted, duplicates, refused, volume };
         assert.deepEqual(held, should, `after ${end} records`);
-        assert.deepEqual([facts, in_minutes, in_hours, doubled_minutes], [should.accepted, should.accepted, should.accepted, 0], `after ${end} records`);
+        assert.deepEqual(
+          [facts, in_minutes, in_hours, doubled_minutes],
+          [should.accepted, should.accepted, should.accepted, 0],
+          `after ${end} records`,
+        );
         assert.ok(end! >= seen, "what was visible stays visible");
         seen = end!;
       }

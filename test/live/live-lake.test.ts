@@ -51,8 +51,12 @@ describe("the live views", () => {
       const bounds = await lake.open.log.bounds(TOPIC);
       const ends = Object.fromEntries(bounds.map(({ partition, end }) => [`${TOPIC}/${partition}`, end]));
       // As after a loss of bronze, whose rows had let the log be pruned.
-      for (const { partition, end } of bounds) await lake.open.log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
-      await assert.rejects(tail.until(ends, new AbortController().signal), { code: "RECORDS_LOST", message: /Records 0 to 29 of .* are gone/ });
+      for (const { partition, end } of bounds)
+        await lake.open.log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
+      await assert.rejects(tail.until(ends, new AbortController().signal), {
+        code: "RECORDS_LOST",
+        message: /Records 0 to 29 of .* are gone/,
+      });
     } finally {
       tail.close();
     }
@@ -73,7 +77,8 @@ describe("the live views", () => {
         // Sometimes bronze is ahead of the models for a while.
         if (part % 3 === 1 && to < stream.length) continue;
         await lake.catchUp();
-        for (const table of TABLES) assertSameRows(promised.get(table) ?? [], await rowsOf(tail, table), `${table} after ${to} records`);
+        for (const table of TABLES)
+          assertSameRows(promised.get(table) ?? [], await rowsOf(tail, table), `${table} after ${to} records`);
       }
     } finally {
       tail.close();

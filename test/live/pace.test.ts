@@ -30,22 +30,32 @@ test("few records are gathered: absorbing takes a tenth of a core, and a batch b
   for (const records_per_s of [1, 10, 40, 200, 400]) {
     for (const cost_ms of [1, 5, 12]) {
       const { share, longest_ms } = absorbed(records_per_s, cost_ms);
-      assert.ok(share <= 0.105 && longest_ms <= 120, `${records_per_s}/s, ${cost_ms} ms: ${share} of a core, ${longest_ms} ms`);
+      assert.ok(
+        share <= 0.105 && longest_ms <= 120,
+        `${records_per_s}/s, ${cost_ms} ms: ${share} of a core, ${longest_ms} ms`,
+      );
     }
   }
   assert.ok(absorbed(100, 80).longest_ms <= 120);
 });
 
 test("a busy stream is absorbed at once", () => {
-  for (const cost_ms of [2, 10, 40]) assert.ok(absorbed(1_000, cost_ms).longest_ms <= Math.max(10, cost_ms), `${cost_ms} ms`);
+  for (const cost_ms of [2, 10, 40])
+    assert.ok(absorbed(1_000, cost_ms).longest_ms <= Math.max(10, cost_ms), `${cost_ms} ms`);
 });
 
 test("views move again once the last move was a fiftieth of the time since, after 30 s at the latest, and after the clock was set back", () => {
   const pace = new RebindPace();
   assert.ok(pace.isDue(0));
   pace.took(1_000_000, 1_100_000);
-  assert.deepEqual([5_900_000, 6_000_000].map((now_us) => pace.isDue(now_us)), [false, true]);
+  assert.deepEqual(
+    [5_900_000, 6_000_000].map((now_us) => pace.isDue(now_us)),
+    [false, true],
+  );
   pace.took(100_000_000, 110_000_000);
-  assert.deepEqual([129_000_000, 130_000_000].map((now_us) => pace.isDue(now_us)), [false, true]);
+  assert.deepEqual(
+    [129_000_000, 130_000_000].map((now_us) => pace.isDue(now_us)),
+    [false, true],
+  );
   assert.ok(pace.isDue(1_000_000));
 });

@@ -5,7 +5,10 @@ import { partitionOf } from "../../src/log/partition.ts";
 
 describe("The partition of a key", () => {
   it("stays what it is: stored logs depend on it.", () => {
-    assert.deepEqual(["", "bitcoin", "ethereum", "poll", "ü", "🪙"].map((key) => partitionOf(key, 16)), [5, 1, 14, 2, 1, 8]);
+    assert.deepEqual(
+      ["", "bitcoin", "ethereum", "poll", "ü", "🪙"].map((key) => partitionOf(key, 16)),
+      [5, 1, 14, 2, 1, 8],
+    );
   });
 
   it("lies among the partitions.", () => {

@@ -23,7 +23,10 @@ let files = 0;
 before(async () => void (folder = await mkdtemp(join(tmpdir(), "coinlake-run-"))));
 after(async () => await rm(folder, { recursive: true, force: true }));
 
-async function openLog(file = join(folder, `${(files += 1)}.sqlite`), max_size_bytes?: number): Promise<{ log: Log; file: string }> {
+async function openLog(
+  file = join(folder, `${(files += 1)}.sqlite`),
+  max_size_bytes?: number,
+): Promise<{ log: Log; file: string }> {
   const log = openSqliteLog(max_size_bytes === undefined ? { file } : { file, max_size_bytes });
   await log.createTopic(TOPIC, 1);
   return { log, file };
@@ -32,14 +35,23 @@ async function openLog(file = join(folder, `${(files += 1)}.sqlite`), max_size_b
 async function everything(log: Log): Promise<LogRecord[]> {
   const [{ begin, end } = { begin: 0, end: 0 }] = await log.bounds(TOPIC);
   const records: LogRecord[] = [];
-  while (records.length < end - begin) records.push(...(await log.read(TOPIC, 0, begin + records.length, { max_records: 10_000, max_bytes: 1e9 })));
+  while (records.length < end - begin)
+    records.push(...(await log.read(TOPIC, 0, begin + records.length, { max_records: 10_000, max_bytes: 1e9 })));
   return records;
 }
 
 const told = (records: readonly SourceRecord[]): string[] =>
-  records.map(({ key, source, payload, ingested_at_us }) => `${key} ${source} ${ingested_at_us} ${Buffer.from(payload).toString("latin1")}`);
+  records.map(
+    ({ key, source, payload, ingested_at_us }) =>
+      `${key} ${source} ${ingested_at_us} ${Buffer.from(payload).toString("latin1")}`,
+  );
 
-const record = (number: number): SourceRecord => ({ key: "k", source: "s", payload: Buffer.from(String(number)), ingested_at_us: number });
+const record = (number: number): SourceRecord => ({
+  key: "k",
+  source: "s",
+  payload: Buffer.from(String(number)),
+  ingested_at_us: number,
+});
 
 /** A source of so many numbered records in batches of three, which can fail before a batch. */
 function counting(records: number, fails_at = Infinity, error = new Error("the source failed")): Producer {
@@ -51,18 +63,30 @@ function counting(records: number, fails_at = Infinity, error = new Error("the s
       for (let from = Number(position ?? 0); from < records; from += 3) {
         if (from >= fails_at) throw error;
         const until = Math.min(from + 3, records);
-        yield { records: Array.from({ length: until - from }, (_, index) => record(from + index)), position: String(until) };
+        yield {
+          records: Array.from({ length: until - from }, (_, index) => record(from + index)),
+          position: String(until),
+        };
       }
     },
   };
 }
 
-const run = (producer: Producer, log: Log, signal = never) => runProducer({ producer, log, topic: TOPIC, clock: new FakeClock(), signal, report: () => {} });
+const run = (producer: Producer, log: Log, signal = never) =>
+  runProducer({ producer, log, topic: TOPIC, clock: new FakeClock(), signal, report: () => {} });
 
 test("Everything a source gives is in the log, in order, with the position behind the last record.", async () => {
   const { log } = await openLog();
   const appended: number[] = [];
-  const result = await runProducer({ producer: counting(10), log, topic: TOPIC, clock: systemClock, signal: never, report: () => {}, appended: (records) => void appended.push(records) });
+  const result = await runProducer({
+    producer: counting(10),
+    log,
+    topic: TOPIC,
+    clock: systemClock,
+    signal: never,
+    report: () => {},
+    appended: (records) => void appended.push(records),
+  });
   assert.deepEqual([result, appended], [{ records: 10 }, [3, 3, 3, 1]]);
   assert.deepEqual(told(await everything(log)), told(Array.from({ length: 10 }, (_, number) => record(number))));
   assert.equal(await log.position(TOPIC, "counting"), "10");
@@ -99,7 +123,10 @@ test("A full log is waited for, however long, until a stop; with room again, the
 
 test("A log that was full takes the batch in hand once there is room, and says that it goes on.", async () => {
   const { log } = await openLog();
-  const full = new OperatingError("LOG_DISK_FULL", "The disk is full.", { next_step: "Free some.", is_retryable: true });
+  const full = new OperatingError("LOG_DISK_FULL", "The disk is full.", {
+    next_step: "Free some.",
+    is_retryable: true,
+  });
   let left = 100;
   const append: Log["append"] = async (...batch) => {
     left -= 1;
@@ -109,7 +136,15 @@ test("A log that was full takes the batch in hand once there is room, and says t
   const told: (OperatingError | null)[] = [];
   const waiting = { position: (topic: string, producer: string) => log.position(topic, producer), append } as Log;
   const stalled = (error: OperatingError | null): void => void told.push(error);
-  const result = await runProducer({ producer: counting(4), log: waiting, topic: TOPIC, clock: new FakeClock(), signal: never, report: () => {}, stalled });
+  const result = await runProducer({
+    producer: counting(4),
+    log: waiting,
+    topic: TOPIC,
+    clock: new FakeClock(),
+    signal: never,
+    report: () => {},
+    stalled,
+  });
   assert.deepEqual(result, { records: 4 });
   assert.deepEqual(told, [...Array.from({ length: 100 }, () => full), null]);
   await log.close();
@@ -160,12 +195,25 @@ test("A log that is away is told of and waited for with the batch in hand; what 
   for (const is_written of [false, true]) {
     const { log } = await openLog();
     const reported: string[] = [];
-    const result = await runProducer({ producer: counting(4), log: away(log, { failures: 20, is_written }), topic: TOPIC, clock: new FakeClock(), signal: never, report: ({ level, code }) => void reported.push(`${level} ${code}`) });
+    const result = await runProducer({
+      producer: counting(4),
+      log: away(log, { failures: 20, is_written }),
+      topic: TOPIC,
+      clock: new FakeClock(),
+      signal: never,
+      report: ({ level, code }) => void reported.push(`${level} ${code}`),
+    });
     assert.deepEqual(result, { records: 4 });
-    assert.deepEqual(reported, Array.from({ length: 60 }, () => "warning LOG_AWAY"));
+    assert.deepEqual(
+      reported,
+      Array.from({ length: 60 }, () => "warning LOG_AWAY"),
+    );
     const numbers = (await everything(log)).map(({ ingested_at_us }) => ingested_at_us);
     const times = is_written ? 21 : 1;
-    assert.deepEqual(numbers, [...Array.from({ length: times }, () => [0, 1, 2]), ...Array.from({ length: times }, () => [3])].flat());
+    assert.deepEqual(
+      numbers,
+      [...Array.from({ length: times }, () => [0, 1, 2]), ...Array.from({ length: times }, () => [3])].flat(),
+    );
     assert.equal(await log.position(TOPIC, "counting"), "4");
     await log.close();
   }
@@ -175,7 +223,14 @@ test("A stop while a log is away is clean.", async () => {
   const { log } = await openLog();
   const abort = new AbortController();
   const waiting = away(log, { failures: Infinity, is_written: false });
-  const told = runProducer({ producer: counting(4), log: { ...waiting, position: async () => null }, topic: TOPIC, clock: new FakeClock(), signal: abort.signal, report: () => abort.abort() });
+  const told = runProducer({
+    producer: counting(4),
+    log: { ...waiting, position: async () => null },
+    topic: TOPIC,
+    clock: new FakeClock(),
+    signal: abort.signal,
+    report: () => abort.abort(),
+  });
   assert.deepEqual(await told, { records: 0 });
   await log.close();
 });
@@ -192,7 +247,10 @@ test("A log that appends at once still lets timers have their turn.", async () =
 
 test("Replays and markets stopped at any record, any number of times, leave in the log what one run would.", async () => {
   const file = join(folder, "candles.csv");
-  const rows = Array.from({ length: 600 }, (_, index) => `C${index % 5},${1_760_000_040_000 + Math.floor(index / 5) * 60_000},1.5,1.9,1.2,1.7,0.30`);
+  const rows = Array.from(
+    { length: 600 },
+    (_, index) => `C${index % 5},${1_760_000_040_000 + Math.floor(index / 5) * 60_000},1.5,1.9,1.2,1.7,0.30`,
+  );
   await writeFile(file, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, "torn,1"].join("\n"));
   const sources: [string, () => Promise<Producer>][] = [
     ["replay at full speed", () => openReplay({ file, speed: "max" })],
@@ -208,7 +266,15 @@ test("Replays and markets stopped at any record, any number of times, leave in t
           const abort = new AbortController();
           let records = 0;
           const appended = (more: number): void => void ((records += more) >= stop && abort.abort());
-          await runProducer({ producer: await open(), log, topic: TOPIC, clock: new FakeClock(), signal: abort.signal, report: () => {}, appended });
+          await runProducer({
+            producer: await open(),
+            log,
+            topic: TOPIC,
+            clock: new FakeClock(),
+            signal: abort.signal,
+            report: () => {},
+            appended,
+          });
         }
         assert.deepEqual(told(await everything(log)), whole, title);
         await log.close();

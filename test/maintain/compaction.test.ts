@@ -35,7 +35,11 @@ describe("compaction", () => {
   });
   after(() => lake.close());
 
-  function compact(table: string, options: CompactionOptions = {}, overrides: Partial<MaintenanceParts> = {}): Promise<ActionReport | null> {
+  function compact(
+    table: string,
+    options: CompactionOptions = {},
+    overrides: Partial<MaintenanceParts> = {},
+  ): Promise<ActionReport | null> {
     return compactTable(lake.parts(overrides), identifierOf(table), options);
   }
 
@@ -46,10 +50,18 @@ describe("compaction", () => {
   test("puts small files together in the order of their rows, and leaves every value, now and then", async () => {
     const table = await tableOf(lake, "small", 10);
     const report = await withValuesKept(lake, table, () => compact(table));
-    assert.deepEqual([report?.before.files, report?.after.files, report?.after.rows, report?.conflicts], [10, 1, 100, 0]);
+    assert.deepEqual(
+      [report?.before.files, report?.after.files, report?.after.rows, report?.conflicts],
+      [10, 1, 100, 0],
+    );
     const [location = ""] = await locationsOf(lake, table);
-    const ids = await lake.sql(`select id from read_parquet('${pathOfLocation(location)}', file_row_number = true) order by file_row_number`);
-    assert.deepEqual(ids.map(([id]) => Number(id)), Array.from({ length: 100 }, (_, id) => id));
+    const ids = await lake.sql(
+      `select id from read_parquet('${pathOfLocation(location)}', file_row_number = true) order by file_row_number`,
+    );
+    assert.deepEqual(
+      ids.map(([id]) => Number(id)),
+      Array.from({ length: 100 }, (_, id) => id),
+    );
     assert.deepEqual(await unreferencedFiles(lake, table), []);
     assert.equal(await compact(table), null, "a second run finds nothing to do");
   });
@@ -58,21 +70,32 @@ describe("compaction", () => {
     const table = await tableOf(lake, "tasks", 12, 300);
     const entries = await liveEntries(lake, table);
     const sizes = entries.map(({ data_file }) => Number(data_file.file_size_in_bytes));
-    const report = await withValuesKept(lake, table, () => compact(table, { target_size_bytes: Math.max(...sizes) * 3 }));
+    const report = await withValuesKept(lake, table, () =>
+      compact(table, { target_size_bytes: Math.max(...sizes) * 3 }),
+    );
     assert.ok((report?.added_files ?? 0) >= 3, `${report?.added_files} tasks`);
     const left = new Set(await locationsOf(lake, table));
-    assert.equal(report?.rewritten_files, entries.filter(({ data_file }) => !left.has(data_file.file_path)).length, "each file was rewritten once");
+    assert.equal(
+      report?.rewritten_files,
+      entries.filter(({ data_file }) => !left.has(data_file.file_path)).length,
+      "each file was rewritten once",
+    );
   });
 
   test("a rewrite whose rows are not those that it takes away is refused, and nothing is changed", async () => {
     const table = await tableOf(lake, "damaged", 8);
     const before_metadata = (await lake.load(table)).metadata_location;
     const [victim = "", other = ""] = await locationsOf(lake, table);
-    await lake.sql(`copy (select * from read_parquet('${pathOfLocation(other)}') limit 7) to '${pathOfLocation(victim)}.new' (format parquet, field_ids {id: 1, value: 2, day: 3})`);
+    await lake.sql(
+      `copy (select * from read_parquet('${pathOfLocation(other)}') limit 7) to '${pathOfLocation(victim)}.new' (format parquet, field_ids {id: 1, value: 2, day: 3})`,
+    );
     await copyFile(`${pathOfLocation(victim)}.new`, pathOfLocation(victim));
     await assert.rejects(compact(table), { code: "REWRITE_LOSES_ROWS" });
     assert.equal((await lake.load(table)).metadata_location, before_metadata);
-    assert.deepEqual((await unreferencedFiles(lake, table)).filter((file) => !file.endsWith(".new")), []);
+    assert.deepEqual(
+      (await unreferencedFiles(lake, table)).filter((file) => !file.endsWith(".new")),
+      [],
+    );
   });
 
   test("a replacement states as many rows added as deleted, less the position deletes that it applies", async () => {
@@ -88,10 +111,17 @@ describe("compaction", () => {
 
   test("a delete committed while the compaction ran stays: the row does not come back", async () => {
     const table = await tableOf(lake, "deleted_meanwhile", 8);
-    const report = await compact(table, {}, beforeReplacing(() => lake.sql(`delete from lake.${table} where id in (5, 77)`)));
+    const report = await compact(
+      table,
+      {},
+      beforeReplacing(() => lake.sql(`delete from lake.${table} where id in (5, 77)`)),
+    );
     assert.equal(report?.conflicts, 1, "the work is planned again");
     const ids = await lake.sql(`select id::int from lake.${table} order by 1`);
-    assert.deepEqual(ids.flat(), Array.from({ length: 80 }, (_, id) => id).filter((id) => id !== 5 && id !== 77));
+    assert.deepEqual(
+      ids.flat(),
+      Array.from({ length: 80 }, (_, id) => id).filter((id) => id !== 5 && id !== 77),
+    );
     assert.deepEqual([report?.after.files, report?.after.delete_files], [1, 0]);
     assert.deepEqual(await unreferencedFiles(lake, table), [], "what was rewritten in vain is gone");
     await assertNothingDangles(lake, table);
@@ -102,7 +132,9 @@ describe("compaction", () => {
     const catalog = beforeCommit(lake, () => lake.sql(`delete from lake.${table} where id = 5`));
     const report = await compact(table, {}, { catalog });
     assert.equal(report?.conflicts, 1);
-    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [[79, 0]]);
+    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [
+      [79, 0],
+    ]);
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
@@ -124,9 +156,13 @@ describe("compaction", () => {
     await compact(table);
     await assert.rejects(other.run("commit"), /409|[Cc]onflict|Requirement failed/);
     other.closeSync();
-    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [[80, 1]]);
+    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [
+      [80, 1],
+    ]);
     await lake.sql(`delete from lake.${table} where id = 5`);
-    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [[79, 0]]);
+    assert.deepEqual(await lake.sql(`select count(*)::int, count(*) filter (id = 5)::int from lake.${table}`), [
+      [79, 0],
+    ]);
   });
 
   test("a compaction that sees an old metadata pointer drops no newer rows and deletes none of their files", async () => {
@@ -160,7 +196,9 @@ describe("compaction", () => {
 
   test("a commit without an answer that never arrived leaves files, and the next run deletes them", async () => {
     const table = await tableOf(lake, "unheard", 8);
-    const catalog = catalogWith(lake, { commit: () => Promise.reject(new UnknownOutcome("the answer was lost", null)) });
+    const catalog = catalogWith(lake, {
+      commit: () => Promise.reject(new UnknownOutcome("the answer was lost", null)),
+    });
     await assert.rejects(compact(table, {}, { catalog }), { code: "UNKNOWN_OUTCOME" });
     assert.notDeepEqual(await unreferencedFiles(lake, table), []);
     await withValuesKept(lake, table, () => maintainTable(lake.parts(), lake.store, table, ["compact"]));
@@ -171,7 +209,13 @@ describe("compaction", () => {
   test("position deletes that refer to no live file are removed", async () => {
     const table = await tableOf(lake, "dangling", 2);
     const gone = `${(await lake.load(table)).metadata.location}/data/gone.parquet`;
-    await commitDeletes(lake, table, { rows: [[gone, 0]] }, { rows: [[gone, 1]], bounds: "cut off" }, { rows: [[gone, 2]], referenced_data_file: gone });
+    await commitDeletes(
+      lake,
+      table,
+      { rows: [[gone, 0]] },
+      { rows: [[gone, 1]], bounds: "cut off" },
+      { rows: [[gone, 2]], referenced_data_file: gone },
+    );
     const report = await withValuesKept(lake, table, () => compact(table));
     assert.deepEqual([report?.before.delete_files, report?.after.delete_files, report?.after.files], [3, 0, 2]);
   });
@@ -185,7 +229,10 @@ describe("compaction", () => {
     for (let id = 0; id < 7; id += 1) await append(lake, table, id, 1);
     await lake.sql(`delete from lake.${table}`);
     const report = await withValuesKept(lake, table, () => compact(table));
-    assert.deepEqual([report?.after.files, report?.after.delete_files, report?.after.rows, report?.added_files], [0, 0, 0, 0]);
+    assert.deepEqual(
+      [report?.after.files, report?.after.delete_files, report?.after.rows, report?.added_files],
+      [0, 0, 0, 0],
+    );
     await append(lake, table, 500);
     assert.equal((await valuesOf(lake, table)).length, 10, "the table takes rows again");
   });
@@ -198,7 +245,12 @@ describe("compaction", () => {
     const field_id = metadata["partition-specs"].at(-1)!.fields[0]!["field-id"]!;
     const hours_ago = Date.now() - 5 * 3_600_000;
     for (let id = 0; id < 3; id += 1) {
-      const file = await writeData(lake, `select ${id}::bigint as id, date '2025-10-09' as day`, { id: 1, day: 2 }, `${metadata.location}/data/day=2025-10-09/${id}.parquet`);
+      const file = await writeData(
+        lake,
+        `select ${id}::bigint as id, date '2025-10-09' as day`,
+        { id: 1, day: 2 },
+        `${metadata.location}/data/day=2025-10-09/${id}.parquet`,
+      );
       await commitFiles(lake, table, [{ file: { ...file, partition: new Map([[field_id, 20370]]) } }], hours_ago + id);
     }
     for (let id = 3; id < 19; id += 1) await lake.sql(`insert into lake.${table} values (${id}, date '2025-10-10')`);
@@ -211,7 +263,9 @@ describe("compaction", () => {
     const table = await tableOf(lake, "travelled", 8);
     const seen = new Map<string, string[]>();
     for (let round = 0; round < 3; round += 1) {
-      await lake.sql(`begin; delete from lake.${table} where id = ${round * 8 + 1}; insert into lake.${table} values (${round * 8 + 1}, -1, date '2025-10-10'); commit`);
+      await lake.sql(
+        `begin; delete from lake.${table} where id = ${round * 8 + 1}; insert into lake.${table} values (${round * 8 + 1}, -1, date '2025-10-10'); commit`,
+      );
       const id = String((await lake.load(table)).metadata["current-snapshot-id"]);
       seen.set(id, await valuesOf(lake, table));
       await compact(table, { fan_in: 2 });
@@ -225,7 +279,8 @@ describe("compaction", () => {
     const table = "gold.positions";
     await lake.sql(`create table lake.${table} (id bigint, value double)`);
     await lake.sql(`insert into lake.${table} select i, hash(i) % 1000 from range(300000) t(i)`);
-    for (let round = 0; round < 8; round += 1) await lake.sql(`delete from lake.${table} where hash(id + ${round}) % 97 = 0`);
+    for (let round = 0; round < 8; round += 1)
+      await lake.sql(`delete from lake.${table} where hash(id + ${round}) % 97 = 0`);
     const fingerprint = `select count(*)::int, sum(id)::varchar, sum(hash(id, value))::varchar from lake.${table}`;
     const before_fingerprint = await lake.sql(fingerprint);
     const report = await compact(table);
@@ -257,11 +312,16 @@ describe("compaction", () => {
       { action: "set-snapshot-ref", "ref-name": "kept", type: "tag", "snapshot-id": tagged },
     ]);
     const before_metadata = (await lake.load(table)).metadata;
-    await compact(table, {}, beforeReplacing(() => lake.commit(table, [{ action: "set-properties", updates: { "log.offset.0": "42" } }])));
+    await compact(
+      table,
+      {},
+      beforeReplacing(() => lake.commit(table, [{ action: "set-properties", updates: { "log.offset.0": "42" } }])),
+    );
     const { metadata } = await lake.load(table);
     assert.deepEqual(metadata.properties, { ...before_metadata.properties, "log.offset.0": "42" });
     assert.deepEqual(metadata.refs["kept"], before_metadata.refs["kept"]);
-    for (const key of ["schemas", "partition-specs", "sort-orders", "location", "table-uuid"]) assert.deepEqual(metadata[key], before_metadata[key], key);
+    for (const key of ["schemas", "partition-specs", "sort-orders", "location", "table-uuid"])
+      assert.deepEqual(metadata[key], before_metadata[key], key);
     assert.equal((await replaceSnapshots(table)).length, 1);
   });
 

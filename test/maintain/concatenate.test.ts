@@ -5,7 +5,16 @@ import { after, before, describe, test } from "node:test";
 import { decodeBound } from "../../src/iceberg/bounds.ts";
 import { compactTable } from "../../src/maintain/compact.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
-import { identifierOf, liveEntries, locationsOf, openMaintainedLake, unreferencedFiles, valuesOf, withValuesKept, type MaintainedLake } from "./lake.ts";
+import {
+  identifierOf,
+  liveEntries,
+  locationsOf,
+  openMaintainedLake,
+  unreferencedFiles,
+  valuesOf,
+  withValuesKept,
+  type MaintainedLake,
+} from "./lake.ts";
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
 const ROWS = 2_000;
@@ -28,7 +37,9 @@ describe("compaction of files with large row groups, which are copied as they ar
 
   async function tableOf(name: string): Promise<string> {
     const table = `gold.${name}`;
-    await lake.sql(`create table lake.${table} (id bigint, note varchar, price decimal(38, 18), share double, seen_at timestamptz, is_new boolean, empty varchar, wide varchar)`);
+    await lake.sql(
+      `create table lake.${table} (id bigint, note varchar, price decimal(38, 18), share double, seen_at timestamptz, is_new boolean, empty varchar, wide varchar)`,
+    );
     return table;
   }
 
@@ -43,7 +54,9 @@ describe("compaction of files with large row groups, which are copied as they ar
 
   async function rowGroups(table: string): Promise<number> {
     const paths = (await locationsOf(lake, table)).map((location) => `'${pathOfLocation(location)}'`);
-    const [[count] = []] = await lake.sql(`select sum(num_row_groups) from parquet_file_metadata([${paths.join(", ")}])`);
+    const [[count] = []] = await lake.sql(
+      `select sum(num_row_groups) from parquet_file_metadata([${paths.join(", ")}])`,
+    );
     return Number(count);
   }
 
@@ -55,10 +68,21 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.deepEqual([report?.after.files, report?.after.rows], [1, 3 * ROWS]);
     assert.equal(await rowGroups(table), 3, "the row groups are those of the three files");
     const [location = ""] = await locationsOf(lake, table);
-    const order = await lake.sql(`select count(*) from read_parquet('${pathOfLocation(location)}', file_row_number = true) where id <> file_row_number`);
-    assert.deepEqual(order.map(([count]) => Number(count)), [0]);
-    for (const id of [0, ROWS, 3 * ROWS - 1]) assert.equal((await lake.sql(`select wide from lake.${table} where id = ${id}`)).length, 1, String(id));
-    assert.equal((await lake.sql(`select 1 from lake.${table} where wide = (select wide from lake.${table} where id = 4100)`)).length, 1, "by its Bloom filter");
+    const order = await lake.sql(
+      `select count(*) from read_parquet('${pathOfLocation(location)}', file_row_number = true) where id <> file_row_number`,
+    );
+    assert.deepEqual(
+      order.map(([count]) => Number(count)),
+      [0],
+    );
+    for (const id of [0, ROWS, 3 * ROWS - 1])
+      assert.equal((await lake.sql(`select wide from lake.${table} where id = ${id}`)).length, 1, String(id));
+    assert.equal(
+      (await lake.sql(`select 1 from lake.${table} where wide = (select wide from lake.${table} where id = 4100)`))
+        .length,
+      1,
+      "by its Bloom filter",
+    );
     const read = (await pyiceberg.call<string[][]>("read", { table: `${table}`, snapshot_id: null })).length;
     assert.equal(read, 3 * ROWS);
   });
@@ -71,21 +95,33 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.ok(entry);
     const { record_count, null_value_counts, lower_bounds, upper_bounds } = entry.data_file;
     assert.deepEqual([record_count, ...[1, 4, 7].map((id) => null_value_counts?.get(id))], [3 * ROWS, 0, ROWS, ROWS]);
-    const bound = (map: typeof lower_bounds, id: number, type: string) => decodeBound(type, map?.get(id) ?? assert.fail(`no bound of ${id}`));
+    const bound = (map: typeof lower_bounds, id: number, type: string) =>
+      decodeBound(type, map?.get(id) ?? assert.fail(`no bound of ${id}`));
     assert.deepEqual([bound(lower_bounds, 1, "long"), bound(upper_bounds, 1, "long")], [0, 3 * ROWS - 1]);
     assert.deepEqual([bound(lower_bounds, 2, "string"), bound(upper_bounds, 2, "string")], ["note 0", "note 8"]);
-    const [[low, high] = []] = await lake.sql(`select replace(min(price)::varchar, '.', '')::hugeint::varchar, replace(max(price)::varchar, '.', '')::hugeint::varchar from lake.${table}`);
-    assert.deepEqual([String(bound(lower_bounds, 3, "decimal(38, 18)")), String(bound(upper_bounds, 3, "decimal(38, 18)"))], [low, high]);
+    const [[low, high] = []] = await lake.sql(
+      `select replace(min(price)::varchar, '.', '')::hugeint::varchar, replace(max(price)::varchar, '.', '')::hugeint::varchar from lake.${table}`,
+    );
+    assert.deepEqual(
+      [String(bound(lower_bounds, 3, "decimal(38, 18)")), String(bound(upper_bounds, 3, "decimal(38, 18)"))],
+      [low, high],
+    );
     assert.equal(String(bound(lower_bounds, 7, "string")), "e2000", "the file without a value takes no bound away");
     const found = await lake.sql(`select count(*) from lake.${table} where isnan(share)`);
-    assert.deepEqual(found.map(([count]) => Number(count)), [ROWS / 5], "NaN is found");
+    assert.deepEqual(
+      found.map(([count]) => Number(count)),
+      [ROWS / 5],
+      "NaN is found",
+    );
   });
 
   test("files of several schemas or writers, and small row groups, are rewritten", async () => {
     const table = await tableOf("mixed");
     await fill(table, 2);
     await lake.sql(`alter table lake.${table} add column more int`);
-    await lake.sql(`insert into lake.${table} select i, 'x', 1, 0, timestamptz '2026-01-05T00:00:00Z', true, 'e', ${WIDE}, 5 from range(${2 * ROWS}, ${3 * ROWS}) t(i)`);
+    await lake.sql(
+      `insert into lake.${table} select i, 'x', 1, 0, timestamptz '2026-01-05T00:00:00Z', true, 'e', ${WIDE}, 5 from range(${2 * ROWS}, ${3 * ROWS}) t(i)`,
+    );
     await withValuesKept(lake, table, () => compact(table));
     assert.deepEqual([(await locationsOf(lake, table)).length, await rowGroups(table)], [1, 1]);
     assert.equal((await lake.sql(`select 1 from lake.${table} where more = 5`)).length, ROWS);
@@ -102,7 +138,10 @@ describe("compaction of files with large row groups, which are copied as they ar
     await withValuesKept(lake, table, () => compact(table));
     assert.deepEqual([(await locationsOf(lake, table)).length, await rowGroups(table)], [1, 3]);
     assert.equal((await pyiceberg.call<string[][]>("read", { table, snapshot_id: null })).length, 3 * ROWS);
-    for (const from of [3, 4]) await lake.sql(`insert into lake.${table} select i, ${WIDE}, date '2026-01-05' from range(${from * ROWS}, ${(from + 1) * ROWS}) t(i)`);
+    for (const from of [3, 4])
+      await lake.sql(
+        `insert into lake.${table} select i, ${WIDE}, date '2026-01-05' from range(${from * ROWS}, ${(from + 1) * ROWS}) t(i)`,
+      );
     await withValuesKept(lake, table, () => compactTable(lake.parts(), identifierOf(table), { fan_in: 2 }));
     assert.equal((await valuesOf(lake, table)).length, 5 * ROWS);
   });

@@ -44,20 +44,33 @@ after(async () => {
 
 /** Rows and a sum over all values of each snapshot, in one statement. */
 async function readSnapshots(day: 0 | 1, table: string, ids: readonly unknown[]): Promise<string[]> {
-  const select = (id: unknown, index: number): string => `select ${index} as nth, count(*), sum(hash(rows)::hugeint) from (from lake.${table} at (version => ${String(id)})) as rows`;
+  const select = (id: unknown, index: number): string =>
+    `select ${index} as nth, count(*), sum(hash(rows)::hugeint) from (from lake.${table} at (version => ${String(id)})) as rows`;
   const { rows } = (await sessions[day]?.query(`${ids.map(select).join(" union all ")} order by nth`)) ?? assert.fail();
   return rows.map(([, count, sum]) => `${count} rows, ${sum}`);
 }
 
 test("maintenance keeps the lake within its budget of files, and compacts and expires every table", async () => {
-  const [with_it, without] = [await lakeFigures(maintained.lake.lake, maintained.lake), await lakeFigures(plain.lake.lake, plain.lake)];
+  const [with_it, without] = [
+    await lakeFigures(maintained.lake.lake, maintained.lake),
+    await lakeFigures(plain.lake.lake, plain.lake),
+  ];
   assert.ok(with_it.files <= MAX_FILES, `${with_it.files} files`);
-  assert.ok(with_it.most_live_files < without.most_live_files / 2, `${with_it.most_live_files} live files, ${without.most_live_files} without maintenance`);
+  assert.ok(
+    with_it.most_live_files < without.most_live_files / 2,
+    `${with_it.most_live_files} live files, ${without.most_live_files} without maintenance`,
+  );
   const store = new MaintenanceStore(maintained.lake.lake.folder);
   try {
     const done = new Set(store.runs({ limit: 1_000 }).map(({ action, table }) => `${action} ${table}`));
-    assert.deepEqual([...done].filter((run) => run.startsWith("compact")).sort(), TABLES.map((table) => `compact ${table}`).sort());
-    assert.deepEqual([...done].filter((run) => run.startsWith("expire")).sort(), TABLES.map((table) => `expire ${table}`).sort());
+    assert.deepEqual(
+      [...done].filter((run) => run.startsWith("compact")).sort(),
+      TABLES.map((table) => `compact ${table}`).sort(),
+    );
+    assert.deepEqual(
+      [...done].filter((run) => run.startsWith("expire")).sort(),
+      TABLES.map((table) => `expire ${table}`).sort(),
+    );
   } finally {
     store.close();
   }
@@ -65,19 +78,31 @@ test("maintenance keeps the lake within its budget of files, and compacts and ex
 
 test("every snapshot that the retention policy promises reads, with the values of a lake that was never maintained", async () => {
   for (const table of TABLES) {
-    const [{ metadata }, { metadata: reference }] = [await maintained.lake.catalog.loadTable(tableNamed(table)), await plain.lake.catalog.loadTable(tableNamed(table))];
+    const [{ metadata }, { metadata: reference }] = [
+      await maintained.lake.catalog.loadTable(tableNamed(table)),
+      await plain.lake.catalog.loadTable(tableNamed(table)),
+    ];
     const times = new Set(historyOf(metadata).map(({ at_ms }) => at_ms));
     const promised = snapshotsToKeep(reference, DEFAULT_RETENTION, maintained.clock.now_us() / 1000);
     for (const { snapshot_id, at_ms } of historyOf(reference)) {
-      if (promised.has(snapshot_id)) assert.ok(times.has(at_ms), `${table} of ${new Date(at_ms).toISOString()} has expired`);
+      if (promised.has(snapshot_id))
+        assert.ok(times.has(at_ms), `${table} of ${new Date(at_ms).toISOString()} has expired`);
     }
     // One of several that became current in the same millisecond is enough: a compaction changes no row.
     const idsIn = (of: typeof metadata): unknown[] => [...times].map((at_ms) => currentAt(of, at_ms)?.snapshot_id);
-    assert.deepEqual(await readSnapshots(0, table, idsIn(metadata)), await readSnapshots(1, table, idsIn(reference)), table);
+    assert.deepEqual(
+      await readSnapshots(0, table, idsIn(metadata)),
+      await readSnapshots(1, table, idsIn(reference)),
+      table,
+    );
   }
 });
 
 test("bronze keeps every offset once, in order", async () => {
-  const [row] = (await (sessions[0] ?? assert.fail()).query("select count(*), count(distinct log_offset), max(log_offset) + 1 from lake.bronze.crypto_ticks_raw")).rows;
+  const [row] = (
+    await (sessions[0] ?? assert.fail()).query(
+      "select count(*), count(distinct log_offset), max(log_offset) + 1 from lake.bronze.crypto_ticks_raw",
+    )
+  ).rows;
   assert.deepEqual(row, Array(3).fill(String((MINUTES * 60_000) / MARKET.interval_ms)));
 });

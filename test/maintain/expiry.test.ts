@@ -35,7 +35,11 @@ describe("expiry", () => {
   });
   after(() => lake.close());
 
-  function expire(table: string, options: ExpiryOptions = { policy: NONE }, overrides: Partial<MaintenanceParts> = {}): Promise<ActionReport | null> {
+  function expire(
+    table: string,
+    options: ExpiryOptions = { policy: NONE },
+    overrides: Partial<MaintenanceParts> = {},
+  ): Promise<ActionReport | null> {
     return expireTable(lake.parts(overrides), identifierOf(table), options);
   }
 
@@ -55,7 +59,12 @@ describe("expiry", () => {
     return (await lake.load(table)).metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]);
   }
 
-  const tag = (name: string, id: Long) => ({ action: "set-snapshot-ref", "ref-name": name, type: "tag", "snapshot-id": id });
+  const tag = (name: string, id: Long) => ({
+    action: "set-snapshot-ref",
+    "ref-name": name,
+    type: "tag",
+    "snapshot-id": id,
+  });
 
   async function assertClean(table: string): Promise<void> {
     await assertNothingDangles(lake, table);
@@ -69,7 +78,18 @@ describe("expiry", () => {
     await lake.sql(`delete from lake.${table} where id % 10 = 1`);
     const statistics = `${(await lake.load(table)).metadata.location}/metadata/first.stats`;
     await lake.storage.write(statistics, Buffer.from("statistics"));
-    await lake.commit(table, [{ action: "set-statistics", statistics: { "snapshot-id": first, "statistics-path": statistics, "file-size-in-bytes": 10, "file-footer-size-in-bytes": 0, "blob-metadata": [] } }]);
+    await lake.commit(table, [
+      {
+        action: "set-statistics",
+        statistics: {
+          "snapshot-id": first,
+          "statistics-path": statistics,
+          "file-size-in-bytes": 10,
+          "file-footer-size-in-bytes": 0,
+          "blob-metadata": [],
+        },
+      },
+    ]);
     await compactTable(lake.parts(), identifierOf(table));
     const before_files = (await filesOnDisk(lake, table)).size;
     const report = await withValuesKept(lake, table, () => expire(table));
@@ -83,14 +103,20 @@ describe("expiry", () => {
   test("files of a tag's and of a branch's snapshots stay, whichever ref needs them", async () => {
     const table = await tableOf("referenced", 4);
     const ids = await snapshotIds(table);
-    await lake.commit(table, [tag("kept", ids[0]!), { action: "set-snapshot-ref", "ref-name": "side", type: "branch", "snapshot-id": ids[2]! }]);
+    await lake.commit(table, [
+      tag("kept", ids[0]!),
+      { action: "set-snapshot-ref", "ref-name": "side", type: "branch", "snapshot-id": ids[2]! },
+    ]);
     await lake.sql(`delete from lake.${table} where id < 25`);
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });
     const at_tag = (await everyValue(lake, table)).at;
     await withValuesKept(lake, table, () => expire(table));
     const { at } = await everyValue(lake, table);
     // A branch's ancestors are its history: the second snapshot is one of the third's.
-    assert.deepEqual([...at.keys()].sort(), [...ids.slice(0, 3), (await lake.load(table)).metadata["current-snapshot-id"]].map(String).sort());
+    assert.deepEqual(
+      [...at.keys()].sort(),
+      [...ids.slice(0, 3), (await lake.load(table)).metadata["current-snapshot-id"]].map(String).sort(),
+    );
     assert.deepEqual(at.get(String(ids[0])), at_tag.get(String(ids[0])));
     await assertClean(table);
     await assert.rejects(expire(table, { snapshot_ids: [ids[0]!] }), { code: "SNAPSHOT_IN_USE" });
@@ -110,7 +136,11 @@ describe("expiry", () => {
       await assertClean(table);
     }
     assert.deepEqual(await snapshotIds(table), [ids[0], ids[7]]);
-    assert.deepEqual(historyOf((await lake.load(table)).metadata).map(({ snapshot_id }) => snapshot_id), [ids[0], ids[7]], "what was current when stays known");
+    assert.deepEqual(
+      historyOf((await lake.load(table)).metadata).map(({ snapshot_id }) => snapshot_id),
+      [ids[0], ids[7]],
+      "what was current when stays known",
+    );
   });
 
   test("a file that was deleted, and added again under the same name, stays", async () => {
@@ -143,7 +173,8 @@ describe("expiry", () => {
   test("main rolled back while snapshots are being expired keeps what it was rolled back to", async () => {
     const table = await tableOf("rolled_back", 3);
     const [first = 0] = await snapshotIds(table);
-    const rollBack = () => lake.commit(table, [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": first }]);
+    const rollBack = () =>
+      lake.commit(table, [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": first }]);
     const report = await expire(table, { policy: NONE }, { catalog: beforeCommit(lake, rollBack) });
     assert.equal(report?.conflicts, 1);
     assert.deepEqual(await lake.sql(`select count(*)::int from lake.${table}`), [[10]]);
@@ -177,7 +208,9 @@ describe("expiry", () => {
     let turn = 0;
     const exclusively: MaintenanceParts["exclusively"] = async (_table, commit) => {
       turn += 1;
-      await lake.catalog.commit([{ identifier: identifierOf(table), requirements: [], updates: move(turn % 2 === 0 ? first : second) }]);
+      await lake.catalog.commit([
+        { identifier: identifierOf(table), requirements: [], updates: move(turn % 2 === 0 ? first : second) },
+      ]);
       return commit();
     };
     const before_ids = await snapshotIds(table);
@@ -190,7 +223,9 @@ describe("expiry", () => {
     const table = await tableOf("both", 6);
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });
     const clock = { now_us: () => lake.clock.now_us() + AFTER_A_DAY_US, wait: () => lake.clock.wait() };
-    await withValuesKept(lake, table, () => Promise.all([expire(table), removeOrphans(lake.parts({ clock }), identifierOf(table))]));
+    await withValuesKept(lake, table, () =>
+      Promise.all([expire(table), removeOrphans(lake.parts({ clock }), identifierOf(table))]),
+    );
     await assertClean(table);
   });
 
@@ -227,10 +262,20 @@ describe("expiry", () => {
     const store = new MaintenanceStore(`${lake.folder}/other`);
     store.add(table, ["file:///gone.parquet"]);
     await lake.sql(`drop table lake.${table}`);
-    await assert.rejects(maintainTable(lake.parts({ pending: store }), store, table, ["compact"]), { code: "NO_SUCH_TABLE" });
-    const reports = await maintainTable(lake.parts({ pending: store }), store, living, ["compact", "expire"], { expire: { policy: NONE } });
-    assert.deepEqual(reports.map(({ action }) => action), ["compact", "expire"]);
-    assert.deepEqual(store.runs({ table: living }).map(({ action }) => action), ["expire", "compact"]);
+    await assert.rejects(maintainTable(lake.parts({ pending: store }), store, table, ["compact"]), {
+      code: "NO_SUCH_TABLE",
+    });
+    const reports = await maintainTable(lake.parts({ pending: store }), store, living, ["compact", "expire"], {
+      expire: { policy: NONE },
+    });
+    assert.deepEqual(
+      reports.map(({ action }) => action),
+      ["compact", "expire"],
+    );
+    assert.deepEqual(
+      store.runs({ table: living }).map(({ action }) => action),
+      ["expire", "compact"],
+    );
     forgetDropped(store, [living]);
     assert.deepEqual(store.pendingTables(), []);
     store.close();
@@ -240,7 +285,10 @@ describe("expiry", () => {
     const table = await tableOf("refused", 8);
     const [first = ""] = await locationsOf(lake, table);
     await commitDeletes(lake, table, { rows: [[first, 0]], content: CONTENT.equality_deletes });
-    await assert.rejects(maintainTable(lake.parts(), lake.store, table, ["compact", "expire"], { expire: { policy: NONE } }), { code: "UNSUPPORTED_DELETES" });
+    await assert.rejects(
+      maintainTable(lake.parts(), lake.store, table, ["compact", "expire"], { expire: { policy: NONE } }),
+      { code: "UNSUPPORTED_DELETES" },
+    );
     assert.equal((await snapshotIds(table)).length, 1);
     await assertClean(table);
   });
@@ -248,9 +296,22 @@ describe("expiry", () => {
   test("files outside the table's folder are never deleted, and those spelled another way inside it are", async () => {
     const table = await tableOf("elsewhere", 1);
     const { metadata } = await lake.load(table);
-    const outside = await writeData(lake, "select 50::bigint as id, 0.5::double as value", { id: 1, value: 2 }, `${lake.warehouse}/gold/outside/one.parquet`);
-    const inside = await writeData(lake, "select 51::bigint as id, 0.5::double as value", { id: 1, value: 2 }, `${metadata.location}/data/one.parquet`);
-    await commitFiles(lake, table, [{ file: outside }, { file: { ...inside, file_path: inside.file_path.replace("file:///", "file:/") } }]);
+    const outside = await writeData(
+      lake,
+      "select 50::bigint as id, 0.5::double as value",
+      { id: 1, value: 2 },
+      `${lake.warehouse}/gold/outside/one.parquet`,
+    );
+    const inside = await writeData(
+      lake,
+      "select 51::bigint as id, 0.5::double as value",
+      { id: 1, value: 2 },
+      `${metadata.location}/data/one.parquet`,
+    );
+    await commitFiles(lake, table, [
+      { file: outside },
+      { file: { ...inside, file_path: inside.file_path.replace("file:///", "file:/") } },
+    ]);
     const old = await snapshotIds(table);
     await lake.sql(`delete from lake.${table}`);
     await commitDeletes(lake, table);

@@ -4,7 +4,13 @@ import { addLongs } from "../../src/catalog/long.ts";
 import { quoteText } from "../../src/engine/embedded/sql.ts";
 import { encodeManifest } from "../../src/iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "../../src/iceberg/manifest-list.ts";
-import { CONTENT, MANIFEST_CONTENT, STATUS, type DataFile, type ManifestEntry } from "../../src/iceberg/manifest-model.ts";
+import {
+  CONTENT,
+  MANIFEST_CONTENT,
+  STATUS,
+  type DataFile,
+  type ManifestEntry,
+} from "../../src/iceberg/manifest-model.ts";
 import { everyColumn, specOf } from "../../src/iceberg/snapshot-files.ts";
 import { changeOf, currentSnapshot, describeManifest, newSnapshotId } from "../../src/iceberg/stage.ts";
 import type { Snapshot } from "../../src/catalog/model.ts";
@@ -26,7 +32,12 @@ export interface ForeignDelete {
 }
 
 /** Adds files to the table's current snapshot; the snapshot's time is `at_ms`. */
-export async function commitFiles(lake: MaintainedLake, table: string, files: readonly { file: DataFile; spec_id?: number }[], at_ms?: number): Promise<Snapshot> {
+export async function commitFiles(
+  lake: MaintainedLake,
+  table: string,
+  files: readonly { file: DataFile; spec_id?: number }[],
+  at_ms?: number,
+): Promise<Snapshot> {
   const loaded = await lake.load(table);
   const { metadata } = loaded;
   const parent = currentSnapshot(metadata);
@@ -36,11 +47,15 @@ export async function commitFiles(lake: MaintainedLake, table: string, files: re
   for (const { file, spec_id = metadata["default-spec-id"] } of files) {
     const content = file.content === CONTENT.data ? MANIFEST_CONTENT.data : MANIFEST_CONTENT.deletes;
     const [schema, spec] = [everyColumn(metadata), specOf(metadata, spec_id)];
-    const entries: ManifestEntry[] = [{ status: STATUS.added, snapshot_id, sequence_number: null, file_sequence_number: null, data_file: file }];
+    const entries: ManifestEntry[] = [
+      { status: STATUS.added, snapshot_id, sequence_number: null, file_sequence_number: null, data_file: file },
+    ];
     const bytes = encodeManifest({ schema, spec, content }, entries);
     const path = `${metadata.location}/metadata/${randomUUID()}-m0.avro`;
     await lake.storage.write(path, bytes);
-    manifests.unshift(describeManifest({ path, length: bytes.length, content, entries, spec, schema, snapshot_id, sequence_number }));
+    manifests.unshift(
+      describeManifest({ path, length: bytes.length, content, entries, spec, schema, snapshot_id, sequence_number }),
+    );
   }
   const snapshot: Snapshot = {
     "snapshot-id": snapshot_id,
@@ -64,7 +79,9 @@ export async function writeDeletes(lake: MaintainedLake, table: string, deletion
   await lake.sql(`copy (select * from (values ${values}) as deletes(file_path, pos) order by 1, 2) to ${quoteText(pathOfLocation(location))}
     (format parquet, field_ids {file_path: ${FILE_PATH_COLUMN}, pos: ${POSITION_COLUMN}})`);
   const names = rows.map(([file]) => file).sort();
-  const [lower, upper] = [names[0] ?? "", names.at(-1) ?? ""].map((name) => Buffer.from(bounds === "cut off" ? name.slice(0, 16) : name));
+  const [lower, upper] = [names[0] ?? "", names.at(-1) ?? ""].map((name) =>
+    Buffer.from(bounds === "cut off" ? name.slice(0, 16) : name),
+  );
   return {
     ...(await fileAt(location)),
     content: deletion.content ?? CONTENT.position_deletes,
@@ -77,20 +94,35 @@ export async function writeDeletes(lake: MaintainedLake, table: string, deletion
   };
 }
 
-export async function commitDeletes(lake: MaintainedLake, table: string, ...deletions: readonly ForeignDelete[]): Promise<DataFile[]> {
+export async function commitDeletes(
+  lake: MaintainedLake,
+  table: string,
+  ...deletions: readonly ForeignDelete[]
+): Promise<DataFile[]> {
   const files: DataFile[] = [];
   for (const deletion of deletions) files.push(await writeDeletes(lake, table, deletion));
-  await commitFiles(lake, table, files.map((file) => ({ file })));
+  await commitFiles(
+    lake,
+    table,
+    files.map((file) => ({ file })),
+  );
   return files;
 }
 
 /** A data file from rows of a query over columns with the field ids given, named as `spell` does in the metadata. */
-export async function writeData(lake: MaintainedLake, query: string, field_ids: Record<string, number>, location: string): Promise<DataFile> {
+export async function writeData(
+  lake: MaintainedLake,
+  query: string,
+  field_ids: Record<string, number>,
+  location: string,
+): Promise<DataFile> {
   await lake.storage.makeFolder(location.slice(0, location.lastIndexOf("/")));
   const ids = Object.entries(field_ids).map(([name, id]) => `${name}: ${id}`);
   const named = ids.length === 0 ? "" : `, field_ids {${ids.join(", ")}}`;
   await lake.sql(`copy (${query}) to ${quoteText(pathOfLocation(location))} (format parquet${named})`);
-  const [[count] = []] = await lake.sql(`select count(*) from read_parquet(${quoteText(pathOfLocation(location))}, hive_partitioning = false)`);
+  const [[count] = []] = await lake.sql(
+    `select count(*) from read_parquet(${quoteText(pathOfLocation(location))}, hive_partitioning = false)`,
+  );
   return { ...(await fileAt(location)), record_count: Number(count) };
 }
 

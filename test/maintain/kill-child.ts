@@ -16,7 +16,12 @@ const instruction = process.env["COINLAKE_KILL_AT"];
 const step = instruction ? killAt(instruction) : nobodyListens;
 
 const storage = new FileStorage();
-const catalog = new Catalog({ store: new SqliteStore(join(folder, "catalog.sqlite")), storage, warehouse: locationOfPath(join(folder, "warehouse")), step });
+const catalog = new Catalog({
+  store: new SqliteStore(join(folder, "catalog.sqlite")),
+  storage,
+  warehouse: locationOfPath(join(folder, "warehouse")),
+  step,
+});
 const store = new MaintenanceStore(folder);
 await maintainTable(
   {

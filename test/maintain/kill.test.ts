@@ -6,11 +6,27 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { maintainTable } from "../../src/maintain/run.ts";
 import { MAINTENANCE_STEPS } from "../../src/steps.ts";
-import { age, assertNothingDangles, everyValue, openMaintainedLake, removeAllOrphans, unreferencedFiles, valuesOf, type MaintainedLake } from "./lake.ts";
+import {
+  age,
+  assertNothingDangles,
+  everyValue,
+  openMaintainedLake,
+  removeAllOrphans,
+  unreferencedFiles,
+  valuesOf,
+  type MaintainedLake,
+} from "./lake.ts";
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
 /** The commits of a run are those of a replacement and of an expiry, each with the pointer's move; deletions come in groups. */
-const MOMENTS = [...MAINTENANCE_STEPS.map((step) => `${step}:1`), "before pointer:1", "after pointer:1", "before pointer:2", "after pointer:2", "inside deletion:2"];
+const MOMENTS = [
+  ...MAINTENANCE_STEPS.map((step) => `${step}:1`),
+  "before pointer:1",
+  "after pointer:1",
+  "before pointer:2",
+  "after pointer:2",
+  "inside deletion:2",
+];
 const TABLE = "gold.killed";
 /** A writer that commits without a pause would leave maintenance no moment for a commit. */
 const WRITER_INTERVAL_MS = 60;
@@ -41,7 +57,8 @@ describe("maintenance under SIGKILL, beside a writer", () => {
     await lake.close();
   });
 
-  const rows = (): string[] => Array.from(expected, ([id, note]) => JSON.stringify([String(id), note, dayOf(id)])).sort();
+  const rows = (): string[] =>
+    Array.from(expected, ([id, note]) => JSON.stringify([String(id), note, dayOf(id)])).sort();
   const dayOf = (id: number): string => `2025-10-1${id % 2}`;
 
   /** Appends three rows; every other time takes one of those of the commit before away, and changes another. */
@@ -82,7 +99,11 @@ describe("maintenance under SIGKILL, beside a writer", () => {
     let said = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
     const exit = once(child, "exit") as Promise<[number | null, string | null]>;
-    for (let commit = 0; child.exitCode === null && child.signalCode === null && commit < COMMITS_IN_A_LIFE; commit += 1) {
+    for (
+      let commit = 0;
+      child.exitCode === null && child.signalCode === null && commit < COMMITS_IN_A_LIFE;
+      commit += 1
+    ) {
       await write();
       await Promise.race([exit, wait(WRITER_INTERVAL_MS)]);
     }
@@ -95,7 +116,8 @@ describe("maintenance under SIGKILL, beside a writer", () => {
   async function assertExact(moment: string): Promise<void> {
     const values = await everyValue(lake, TABLE);
     assert.deepEqual(values.now, rows(), `${moment}: by DuckDB`);
-    for (const [id, held] of values.at) if (at.has(id)) assert.deepEqual(held, at.get(id), `${moment}: by DuckDB at ${id}`);
+    for (const [id, held] of values.at)
+      if (at.has(id)) assert.deepEqual(held, at.get(id), `${moment}: by DuckDB at ${id}`);
     const found = await pyiceberg.call<string[][]>("read", { table: TABLE });
     assert.deepEqual(found.map((row) => JSON.stringify(row)).sort(), rows(), `${moment}: by PyIceberg`);
     await assertNothingDangles(lake, TABLE);
@@ -116,8 +138,14 @@ describe("maintenance under SIGKILL, beside a writer", () => {
       await maintainTable(lake.parts(), lake.store, TABLE, []);
       assert.deepEqual(lake.store.of(TABLE), []);
       // A commit that was cut off leaves its metadata file, as anyone's does, and the orphan may be there yet.
-      const left = (await unreferencedFiles(lake, TABLE)).filter((location) => location !== orphan && !location.endsWith(".metadata.json"));
-      assert.deepEqual(left.filter((location) => refusals === 0 || noted.has(location)), [], "nothing of maintenance is left");
+      const left = (await unreferencedFiles(lake, TABLE)).filter(
+        (location) => location !== orphan && !location.endsWith(".metadata.json"),
+      );
+      assert.deepEqual(
+        left.filter((location) => refusals === 0 || noted.has(location)),
+        [],
+        "nothing of maintenance is left",
+      );
       await removeAllOrphans(lake, TABLE);
       assert.deepEqual(await unreferencedFiles(lake, TABLE), []);
       assert.deepEqual(await valuesOf(lake, TABLE), rows(), `${moment}, cleaned up`);

@@ -97,7 +97,11 @@ export async function rowsOf(connection: DuckDBConnection, statements: string): 
 }
 
 /** Every row of a table, or of one of its snapshots, as sorted text. */
-export async function valuesOf(lake: MaintainedLake, table: string, snapshot: Snapshot | null = null): Promise<string[]> {
+export async function valuesOf(
+  lake: MaintainedLake,
+  table: string,
+  snapshot: Snapshot | null = null,
+): Promise<string[]> {
   const version = snapshot === null ? "" : ` at (version => ${snapshot["snapshot-id"]})`;
   return (await lake.sql(`from lake.${table}${version}`)).map((row) => JSON.stringify(row)).sort();
 }
@@ -110,7 +114,8 @@ export interface Values {
 
 export async function everyValue(lake: MaintainedLake, table: string): Promise<Values> {
   const at = new Map<string, string[]>();
-  for (const snapshot of (await lake.load(table)).metadata.snapshots) at.set(String(snapshot["snapshot-id"]), await valuesOf(lake, table, snapshot));
+  for (const snapshot of (await lake.load(table)).metadata.snapshots)
+    at.set(String(snapshot["snapshot-id"]), await valuesOf(lake, table, snapshot));
   return { now: await valuesOf(lake, table), at };
 }
 
@@ -120,7 +125,8 @@ export async function withValuesKept<T>(lake: MaintainedLake, table: string, act
   const result = await action();
   const after = await everyValue(lake, table);
   assert.deepEqual(after.now, before.now, `the rows of ${table}`);
-  for (const [id, values] of after.at) if (before.at.has(id)) assert.deepEqual(values, before.at.get(id), `${table} at ${id}`);
+  for (const [id, values] of after.at)
+    if (before.at.has(id)) assert.deepEqual(values, before.at.get(id), `${table} at ${id}`);
   await assertNothingDangles(lake, table);
   return result;
 }
@@ -162,10 +168,16 @@ export async function unreferencedFiles(lake: MaintainedLake, table: string): Pr
 }
 
 /** Live entries of the current snapshot: of data files for content 0, of delete files for 1. */
-export async function liveEntries({ storage, load }: MaintainedLake, table: string, content = 0): Promise<ManifestEntry[]> {
+export async function liveEntries(
+  { storage, load }: MaintainedLake,
+  table: string,
+  content = 0,
+): Promise<ManifestEntry[]> {
   const { metadata } = await load(table);
   const manifests = await readManifests(storage, metadata, currentSnapshot(metadata)!);
-  return manifests.filter(({ manifest }) => manifest.content === content).flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted));
+  return manifests
+    .filter(({ manifest }) => manifest.content === content)
+    .flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted));
 }
 
 export async function locationsOf(lake: MaintainedLake, table: string, content = 0): Promise<string[]> {
@@ -187,7 +199,9 @@ export async function tableOf(lake: MaintainedLake, name: string, files: number,
 }
 
 export async function append(lake: MaintainedLake, table: string, from: number, rows = 10): Promise<void> {
-  await lake.sql(`insert into lake.${table} select i, i / 8, date '2025-10-10' + (i % 3)::int from range(${from}, ${from + rows}) t(i)`);
+  await lake.sql(
+    `insert into lake.${table} select i, i / 8, date '2025-10-10' + (i % 3)::int from range(${from}, ${from + rows}) t(i)`,
+  );
 }
 
 /** Has compaction find, between the rewrite of the files and its commit, that `action` was done. */
@@ -222,7 +236,11 @@ export function catalogWith({ catalog }: Lake, changed: Partial<TableCatalog>): 
 }
 
 /** A catalog on which `action` runs once, right before the first commit whose changes satisfy `when`. */
-export function beforeCommit(lake: Lake, action: () => Promise<unknown>, when: (change: TableChange) => boolean = () => true): TableCatalog {
+export function beforeCommit(
+  lake: Lake,
+  action: () => Promise<unknown>,
+  when: (change: TableChange) => boolean = () => true,
+): TableCatalog {
   let is_done = false;
   return catalogWith(lake, {
     async commit(changes) {

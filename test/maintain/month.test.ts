@@ -38,20 +38,33 @@ class SimulatedTable {
 
   append(at_ms: number): void {
     const day = Math.floor(at_ms / DAY_MS);
-    this.#commit(at_ms, [...this.files, this.#file({ rows: ROWS, size_bytes: FILE_BYTES, day, window_ms: windowOf(at_ms) })], null);
+    this.#commit(
+      at_ms,
+      [...this.files, this.#file({ rows: ROWS, size_bytes: FILE_BYTES, day, window_ms: windowOf(at_ms) })],
+      null,
+    );
   }
 
   compact(at_ms: number): void {
     const partitions = Map.groupBy(this.files, ({ partition }) => partition.get(1000));
-    const bins = [...partitions.values()].flatMap((files) => planPartition(files, LIMITS, partitionState(files, this.#time(at_ms))));
+    const bins = [...partitions.values()].flatMap((files) =>
+      planPartition(files, LIMITS, partitionState(files, this.#time(at_ms))),
+    );
     if (bins.length === 0) return;
     const gone = new Set(bins.flatMap(({ files }) => files));
     const made = bins.map(({ files }) => {
       const sum = (of: (file: StoredFile) => number) => files.reduce((total, file) => total + of(file), 0);
       const window_ms = Math.max(...files.map((file) => file.window_ms));
-      return this.#file({ rows: sum(({ rows }) => rows), size_bytes: sum(({ size_bytes }) => size_bytes), day: Number(files[0]?.partition.get(1000)), window_ms });
+      return this.#file({
+        rows: sum(({ rows }) => rows),
+        size_bytes: sum(({ size_bytes }) => size_bytes),
+        day: Number(files[0]?.partition.get(1000)),
+        window_ms,
+      });
     });
-    const left = [...[...this.files].filter((file) => !gone.has(file)), ...made].sort((a, b) => Number(a.sequence_number) - Number(b.sequence_number));
+    const left = [...[...this.files].filter((file) => !gone.has(file)), ...made].sort(
+      (a, b) => Number(a.sequence_number) - Number(b.sequence_number),
+    );
     this.#commit(at_ms, left, unsettledBytes(left, LIMITS));
   }
 
@@ -75,7 +88,14 @@ class SimulatedTable {
 
   #file({ day, ...file }: { rows: number; size_bytes: number; day: number; window_ms: number }): StoredFile {
     this.#made += 1;
-    return { ...file, location: String(this.#made), spec_id: 0, partition: new Map([[1000, day]]), sequence_number: this.#made, deletes: [] };
+    return {
+      ...file,
+      location: String(this.#made),
+      spec_id: 0,
+      partition: new Map([[1000, day]]),
+      sequence_number: this.#made,
+      deletes: [],
+    };
   }
 
   #commit(at_ms: number, files: readonly StoredFile[], unsettled_bytes: number | null): void {
@@ -92,7 +112,10 @@ class SimulatedTable {
       snapshots: this.snapshots.map(({ id, at_ms, unsettled_bytes }) => ({
         "snapshot-id": id,
         "timestamp-ms": at_ms,
-        summary: unsettled_bytes === null ? { operation: "append" } : { operation: "replace", [UNSETTLED_BYTES]: String(unsettled_bytes) },
+        summary:
+          unsettled_bytes === null
+            ? { operation: "append" }
+            : { operation: "replace", [UNSETTLED_BYTES]: String(unsettled_bytes) },
       })),
       "snapshot-log": this.snapshots.map(({ id, at_ms }) => ({ "snapshot-id": id, "timestamp-ms": at_ms })),
       "metadata-log": [],
@@ -108,12 +131,14 @@ test("a month of increments, compacted and expired: bytes on disk stay near the 
     table.compact(at_ms + 20_000);
     if (at_ms % (15 * MINUTE_MS) === 0) table.expire(at_ms + 30_000);
     const minutes = (at_ms - START_MS) / MINUTE_MS;
-    if ([1_440, 1_440 + 180, 7 * 1_440, 30 * 1_440, 30 * 1_440 + 180].includes(minutes)) after.set(minutes, table.figures());
+    if ([1_440, 1_440 + 180, 7 * 1_440, 30 * 1_440, 30 * 1_440 + 180].includes(minutes))
+      after.set(minutes, table.figures());
   }
   if (process.env["FIGURES"]) console.log(after);
   const figuresAt = (minutes: number) => after.get(minutes) ?? assert.fail(`no figures after ${minutes} minutes`);
   assert.ok(figuresAt(1_440).amplification <= 1.5, "after a day");
   assert.ok(figuresAt(1_440 + 180).amplification <= 2.2, "when the first day is cold");
   for (const days of [30, 30.125]) assert.ok(figuresAt(days * 1_440).amplification <= 1.3, "after a month");
-  for (const { data_files, snapshots } of after.values()) assert.ok(data_files <= 300 && snapshots <= 130, `${data_files} files, ${snapshots} snapshots`);
+  for (const { data_files, snapshots } of after.values())
+    assert.ok(data_files <= 300 && snapshots <= 130, `${data_files} files, ${snapshots} snapshots`);
 });

@@ -30,7 +30,11 @@ describe("orphan removal", () => {
   });
   after(() => lake.close());
 
-  function clean(table: string, options: OrphanOptions = {}, overrides: Partial<MaintenanceParts> = {}): Promise<ActionReport | null> {
+  function clean(
+    table: string,
+    options: OrphanOptions = {},
+    overrides: Partial<MaintenanceParts> = {},
+  ): Promise<ActionReport | null> {
     return removeOrphans(lake.parts(overrides), identifierOf(table), options);
   }
 
@@ -38,7 +42,11 @@ describe("orphan removal", () => {
   async function tableOf(name: string, location?: string): Promise<string> {
     const table = `gold.${name}`;
     const fields = [{ id: 1, name: "id", required: false, type: "long" }];
-    await lake.catalog.createTable({ identifier: identifierOf(table), schema: { type: "struct", fields }, ...(location === undefined ? {} : { location }) });
+    await lake.catalog.createTable({
+      identifier: identifierOf(table),
+      schema: { type: "struct", fields },
+      ...(location === undefined ? {} : { location }),
+    });
     return table;
   }
 
@@ -61,7 +69,11 @@ describe("orphan removal", () => {
 
   test("files that nothing refers to go once they are old, and nothing else does", async () => {
     const table = await fill(await tableOf("plain"));
-    const strays = [await stray(table), await stray(table, "metadata/snap-1-stray.avro"), await stray(table, "data/day=2025-10-10/stray.parquet")];
+    const strays = [
+      await stray(table),
+      await stray(table, "metadata/snap-1-stray.avro"),
+      await stray(table, "data/day=2025-10-10/stray.parquet"),
+    ];
     await ageAll(table);
     const young = await stray(table, "data/young.parquet");
     const report = await withValuesKept(lake, table, () => clean(table));
@@ -111,16 +123,32 @@ describe("orphan removal", () => {
       (location) => pathOfLocation(location),
       (location) => location.replace("/data/", "//data/"),
       (location) => encodeURI(location),
-      (location) => location.split("/").map((name, index) => (index < 3 ? name : encodeURIComponent(name))).join("/"),
+      (location) =>
+        location
+          .split("/")
+          .map((name, index) => (index < 3 ? name : encodeURIComponent(name)))
+          .join("/"),
     ];
     for (const [index, spell] of spellings.entries()) {
-      const file = await writeData(lake, `select ${index}::bigint as id`, { id: 1 }, `${metadata.location}/data/day=1 2:3+ä/${index}.parquet`);
+      const file = await writeData(
+        lake,
+        `select ${index}::bigint as id`,
+        { id: 1 },
+        `${metadata.location}/data/day=1 2:3+ä/${index}.parquet`,
+      );
       await commitFiles(lake, table, [{ file: { ...file, file_path: spell(file.file_path) } }]);
     }
-    const encoded = await writeData(lake, "select 100::bigint as id", { id: 1 }, `${metadata.location}/data/plain/100.parquet`);
+    const encoded = await writeData(
+      lake,
+      "select 100::bigint as id",
+      { id: 1 },
+      `${metadata.location}/data/plain/100.parquet`,
+    );
     await lake.storage.makeFolder(`${metadata.location}/data/day=a%3Ab`);
     await rename(pathOfLocation(encoded.file_path), pathOfLocation(`${metadata.location}/data/day=a%3Ab/100.parquet`));
-    await commitFiles(lake, table, [{ file: { ...encoded, file_path: `${metadata.location}/data/day=a:b/100.parquet` } }]);
+    await commitFiles(lake, table, [
+      { file: { ...encoded, file_path: `${metadata.location}/data/day=a:b/100.parquet` } },
+    ]);
     const orphan = await stray(table, "data/day=1 2:3+ä/stray.parquet");
     const before_files = await filesOnDisk(lake, table);
     await ageAll(table);
@@ -133,10 +161,25 @@ describe("orphan removal", () => {
     const table = await fill(await tableOf("statistics"));
     const { metadata } = await lake.load(table);
     const id = metadata["current-snapshot-id"];
-    const [statistics, of_partitions] = [await stray(table, "metadata/a.stats"), await stray(table, "metadata/partitions.parquet")];
+    const [statistics, of_partitions] = [
+      await stray(table, "metadata/a.stats"),
+      await stray(table, "metadata/partitions.parquet"),
+    ];
     await lake.commit(table, [
-      { action: "set-statistics", statistics: { "snapshot-id": id, "statistics-path": statistics, "file-size-in-bytes": 8, "file-footer-size-in-bytes": 0, "blob-metadata": [] } },
-      { action: "set-partition-statistics", "partition-statistics": { "snapshot-id": id, "statistics-path": of_partitions, "file-size-in-bytes": 8 } },
+      {
+        action: "set-statistics",
+        statistics: {
+          "snapshot-id": id,
+          "statistics-path": statistics,
+          "file-size-in-bytes": 8,
+          "file-footer-size-in-bytes": 0,
+          "blob-metadata": [],
+        },
+      },
+      {
+        action: "set-partition-statistics",
+        "partition-statistics": { "snapshot-id": id, "statistics-path": of_partitions, "file-size-in-bytes": 8 },
+      },
     ]);
     const orphan = await stray(table, "metadata/orphan.stats");
     await ageAll(table);
@@ -159,7 +202,9 @@ describe("orphan removal", () => {
   test("orphans are found in a table whose location is spelled another way", async () => {
     const location = `${lake.warehouse.replace("file:///", "file:/")}/gold/other scheme`;
     const table = await tableOf("other_scheme", location);
-    await commitFiles(lake, table, [{ file: await writeData(lake, "select 1::bigint as id", { id: 1 }, `${location}/data/one.parquet`) }]);
+    await commitFiles(lake, table, [
+      { file: await writeData(lake, "select 1::bigint as id", { id: 1 }, `${location}/data/one.parquet`) },
+    ]);
     await stray(table);
     await ageAll(table);
     assert.equal((await clean(table))?.deleted_files, 1);
@@ -174,14 +219,18 @@ describe("orphan removal", () => {
     await lake.catalog.createNamespace(["silver"]);
     const location = `${(await lake.load(outer)).metadata.location.replace("file:///", "file:/")}/inner`;
     const schema = { type: "struct" as const, fields: [{ id: 1, name: "id", required: false, type: "long" }] };
-    await assert.rejects(lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema, location }), { code: "BAD_REQUEST" });
+    await assert.rejects(lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema, location }), {
+      code: "BAD_REQUEST",
+    });
     // Lakes of earlier versions may have such a table.
     const made = await lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema });
     const metadata = { ...made.metadata, location };
     const next = `${location}/metadata/00001-${randomUUID()}.metadata.json`;
     await lake.storage.write(next, Buffer.from(formatJson(metadata)));
     const store = new SqliteStore(join(lake.folder, "catalog.sqlite"));
-    await store.move([{ identifier: made.identifier, expected: made.metadata_location, next, metadata, base: made.metadata }]);
+    await store.move([
+      { identifier: made.identifier, expected: made.metadata_location, next, metadata, base: made.metadata },
+    ]);
     await store.close();
     await assert.rejects(clean(outer), { code: "TABLES_SHARE_A_FOLDER" });
     await lake.catalog.dropTable(identifierOf("silver.inner"));
@@ -203,7 +252,10 @@ describe("orphan removal", () => {
     await writeDeletes(lake, table, { rows: [["file:///x", 1]] });
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });
     await ageAll(table);
-    assert.deepEqual([(await clean(table, { is_dry_run: true }))?.deleted_files, (await unreferencedFiles(lake, table)).length], [1, 1]);
+    assert.deepEqual(
+      [(await clean(table, { is_dry_run: true }))?.deleted_files, (await unreferencedFiles(lake, table)).length],
+      [1, 1],
+    );
     await withValuesKept(lake, table, () => clean(table));
     assert.deepEqual(await unreferencedFiles(lake, table), []);
     assert.ok((await locationsOf(lake, table)).length > 0);

@@ -1,14 +1,31 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { planPartition, namedFile, type CompactionLimits, type PartitionState, type StoredDelete, type StoredFile } from "../../src/maintain/plan.ts";
+import {
+  planPartition,
+  namedFile,
+  type CompactionLimits,
+  type PartitionState,
+  type StoredDelete,
+  type StoredFile,
+} from "../../src/maintain/plan.ts";
 import type { ManifestEntry } from "../../src/iceberg/manifest-model.ts";
 
 const LIMITS: CompactionLimits = { target_size_bytes: 128 * 1024 * 1024, fan_in: 8 };
 const BYTES_PER_ROW = 60;
 
 function file(name: string, rows: number, overrides: Partial<StoredFile> = {}): StoredFile {
-  return { location: name, spec_id: 0, partition: new Map(), rows, size_bytes: rows * BYTES_PER_ROW, sequence_number: 1, window_ms: 0, deletes: [], ...overrides };
+  return {
+    location: name,
+    spec_id: 0,
+    partition: new Map(),
+    rows,
+    size_bytes: rows * BYTES_PER_ROW,
+    sequence_number: 1,
+    window_ms: 0,
+    deletes: [],
+    ...overrides,
+  };
 }
 
 function deletion(name: string, rows: number, ...names: readonly string[]): StoredDelete {
@@ -22,12 +39,30 @@ const anyState = fc.constantFrom<PartitionState>(COLD, BY_SIZE, { kind: "windows
 
 /** Files of any size, in the order of their windows, some with deletes of their own or shared ones. */
 const anyFiles = fc
-  .array(fc.record({ window: fc.integer({ min: 0, max: 6 }), rows: fc.integer({ min: 0, max: 5_000_000 }), bytes_per_row: fc.integer({ min: 1, max: 200 }), deletes: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }) }), { maxLength: 60 })
+  .array(
+    fc.record({
+      window: fc.integer({ min: 0, max: 6 }),
+      rows: fc.integer({ min: 0, max: 5_000_000 }),
+      bytes_per_row: fc.integer({ min: 1, max: 200 }),
+      deletes: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }),
+    }),
+    { maxLength: 60 },
+  )
   .map((unordered) => {
     const drawn = unordered.toSorted((a, b) => a.window - b.window);
-    const shared = Array.from({ length: 6 }, (_, index) => deletion(`delete-${index}`, 5, ...drawn.flatMap(({ deletes }, at) => (deletes.includes(index) ? [`file-${at}`] : []))));
+    const shared = Array.from({ length: 6 }, (_, index) =>
+      deletion(
+        `delete-${index}`,
+        5,
+        ...drawn.flatMap(({ deletes }, at) => (deletes.includes(index) ? [`file-${at}`] : [])),
+      ),
+    );
     return drawn.map(({ window, rows, bytes_per_row, deletes }, index) =>
-      file(`file-${index}`, rows, { window_ms: window * HOUR_MS, size_bytes: rows * bytes_per_row + 300, deletes: [...new Set(deletes)].map((at) => shared[at]!) }),
+      file(`file-${index}`, rows, {
+        window_ms: window * HOUR_MS,
+        size_bytes: rows * bytes_per_row + 300,
+        deletes: [...new Set(deletes)].map((at) => shared[at]!),
+      }),
     );
   });
 
@@ -38,11 +73,20 @@ describe("which files compaction puts together", () => {
         const limits = { ...LIMITS, fan_in };
         const bins = planPartition(files, limits, state);
         const planned = bins.flatMap((bin) => bin.files.map(({ location }) => location));
-        assert.deepEqual(planned, files.map(({ location }) => location).filter((location) => planned.includes(location)));
+        assert.deepEqual(
+          planned,
+          files.map(({ location }) => location).filter((location) => planned.includes(location)),
+        );
         for (const bin of bins) {
-          assert.deepEqual(new Set(bin.delete_files), new Set(bin.files.flatMap(({ deletes }) => deletes.map(({ location }) => location))));
+          assert.deepEqual(
+            new Set(bin.delete_files),
+            new Set(bin.files.flatMap(({ deletes }) => deletes.map(({ location }) => location))),
+          );
           assert.ok(bin.files.length > 1 || bin.delete_files.length > 0, "a bin changes something");
-          assert.ok(bin.files.length === 1 || bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) <= limits.target_size_bytes);
+          assert.ok(
+            bin.files.length === 1 ||
+              bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) <= limits.target_size_bytes,
+          );
         }
       }),
     );
@@ -81,8 +125,15 @@ describe("which files compaction puts together", () => {
 
   test("a window that is over becomes one file, which stays until the partition is cold", () => {
     const windowed = (name: string, rows: number, window: number) => file(name, rows, { window_ms: window * HOUR_MS });
-    const past = [...Array.from({ length: 24 }, (_, window) => windowed(`w${window}`, 50_000, window)), windowed("new", 900, 23), windowed("newer", 900, 24)];
-    const plan = (open: number) => planPartition(past, LIMITS, { kind: "windows", open_window_ms: open * HOUR_MS }).map((bin) => bin.files.map(({ location }) => location));
+    const past = [
+      ...Array.from({ length: 24 }, (_, window) => windowed(`w${window}`, 50_000, window)),
+      windowed("new", 900, 23),
+      windowed("newer", 900, 24),
+    ];
+    const plan = (open: number) =>
+      planPartition(past, LIMITS, { kind: "windows", open_window_ms: open * HOUR_MS }).map((bin) =>
+        bin.files.map(({ location }) => location),
+      );
     assert.deepEqual(plan(23), []);
     assert.deepEqual(plan(24), [["w23", "new"]]);
   });
@@ -106,13 +157,19 @@ describe("which files compaction puts together", () => {
 
   test("a cold partition becomes complete files at once", () => {
     const files = [file("a", 10), file("b", 10_000), file("complete", 2_000_000)];
-    assert.deepEqual(planPartition(files, LIMITS, COLD).map((bin) => bin.files.map(({ location }) => location)), [["a", "b"]]);
+    assert.deepEqual(
+      planPartition(files, LIMITS, COLD).map((bin) => bin.files.map(({ location }) => location)),
+      [["a", "b"]],
+    );
     assert.deepEqual(planPartition(files, LIMITS, BY_SIZE), []);
   });
 
   test("an oversize file is rewritten for nothing but many deletes", () => {
     const rows = 10_000_000;
-    const withDeletes = (count: number, each: number) => file("large", rows, { deletes: Array.from({ length: count }, (_, index) => deletion(`d${index}`, each, "large")) });
+    const withDeletes = (count: number, each: number) =>
+      file("large", rows, {
+        deletes: Array.from({ length: count }, (_, index) => deletion(`d${index}`, each, "large")),
+      });
     assert.deepEqual(planPartition([withDeletes(0, 0)], LIMITS, BY_SIZE), []);
     assert.deepEqual(planPartition([withDeletes(8, 10)], LIMITS, BY_SIZE), []);
     assert.equal(planPartition([withDeletes(8, rows / 40)], LIMITS, BY_SIZE).length, 1, "a fifth of its rows");
@@ -122,12 +179,19 @@ describe("which files compaction puts together", () => {
   test("the file that a delete names is known by its field or equal bounds, not by bounds that differ", () => {
     const entry = (lower: string, upper: string, referenced: string | null = null) => {
       const bounds = (text: string) => new Map([[2147483646, Buffer.from(text)]]);
-      return { data_file: { referenced_data_file: referenced, lower_bounds: bounds(lower), upper_bounds: bounds(upper) } } as unknown as ManifestEntry;
+      return {
+        data_file: { referenced_data_file: referenced, lower_bounds: bounds(lower), upper_bounds: bounds(upper) },
+      } as unknown as ManifestEntry;
     };
     assert.equal(namedFile(entry("file:/a/b", "file:/a/b")), "file:///a/b");
     assert.equal(namedFile(entry("file:///a", "file:///b")), null);
     assert.equal(namedFile(entry("x", "y", "/a/b")), "file:///a/b");
-    assert.equal(namedFile({ data_file: { referenced_data_file: null, lower_bounds: null, upper_bounds: null } } as unknown as ManifestEntry), null);
+    assert.equal(
+      namedFile({
+        data_file: { referenced_data_file: null, lower_bounds: null, upper_bounds: null },
+      } as unknown as ManifestEntry),
+      null,
+    );
   });
 });
 
@@ -136,7 +200,10 @@ function afterwards(files: readonly StoredFile[], bins: ReturnType<typeof planPa
   const made = bins.map((bin, index) => {
     const rows = bin.files.reduce((sum, each) => sum + each.rows, 0);
     const window_ms = Math.max(...bin.files.map((each) => each.window_ms));
-    return file(`${name}-${index}`, rows, { window_ms, size_bytes: bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0) });
+    return file(`${name}-${index}`, rows, {
+      window_ms,
+      size_bytes: bin.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+    });
   });
   return [...files.filter((each) => !gone.has(each)), ...made].toSorted((a, b) => a.window_ms - b.window_ms);
 }

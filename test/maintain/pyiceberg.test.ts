@@ -4,7 +4,15 @@ import { compactTable } from "../../src/maintain/compact.ts";
 import { expireTable } from "../../src/maintain/expire.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { commitDeletes } from "./foreign.ts";
-import { assertNothingDangles, identifierOf, locationsOf, openMaintainedLake, valuesOf, withValuesKept, type MaintainedLake } from "./lake.ts";
+import {
+  assertNothingDangles,
+  identifierOf,
+  locationsOf,
+  openMaintainedLake,
+  valuesOf,
+  withValuesKept,
+  type MaintainedLake,
+} from "./lake.ts";
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
 interface Inspected {
@@ -49,7 +57,9 @@ describe("PyIceberg on tables that are maintained", () => {
     await lake.sql(`create table lake.${table} (id bigint, note varchar, day date)`);
     await lake.sql(`alter table lake.${table} set partitioned by (day)`);
     for (let from = 0; from < 64; from += 8) {
-      await lake.sql(`insert into lake.${table} select i, 'note ' || i, date '2025-10-10' + (i % 2)::int from range(${from}, ${from + 8}) t(i)`);
+      await lake.sql(
+        `insert into lake.${table} select i, 'note ' || i, date '2025-10-10' + (i % 2)::int from range(${from}, ${from + 8}) t(i)`,
+      );
     }
     await lake.sql(`delete from lake.${table} where id % 10 = 3`);
     return table;
@@ -60,7 +70,14 @@ describe("PyIceberg on tables that are maintained", () => {
     await compact(table);
     await assertAgreement(table);
     const compacted = await pyiceberg.call<Inspected>("inspect", { table });
-    assert.deepEqual(compacted.files, [[0, 25], [0, 32]], "a file for each day, and no deletes");
+    assert.deepEqual(
+      compacted.files,
+      [
+        [0, 25],
+        [0, 32],
+      ],
+      "a file for each day, and no deletes",
+    );
     assert.equal(compacted.snapshots.at(-1), "replace");
     await expire(table);
     await assertAgreement(table);
@@ -107,7 +124,8 @@ describe("PyIceberg on tables that are maintained", () => {
   test("a position delete file that spans several data files reads the same before and after", async () => {
     const table = "gold.spanning";
     await lake.sql(`create table lake.${table} (id bigint, note varchar)`);
-    for (let from = 0; from < 80; from += 10) await lake.sql(`insert into lake.${table} select i, 'x' from range(${from}, ${from + 10}) t(i)`);
+    for (let from = 0; from < 80; from += 10)
+      await lake.sql(`insert into lake.${table} select i, 'x' from range(${from}, ${from + 10}) t(i)`);
     const files = await locationsOf(lake, table);
     await commitDeletes(lake, table, { rows: files.map((file, index) => [file, index] as const), bounds: "none" });
     const before_rows = await read(table);

@@ -3,7 +3,13 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { historyProperty, HISTORY_PROPERTY } from "../../src/catalog/metadata/history.ts";
 import type { Long, TableMetadata } from "../../src/catalog/model.ts";
-import { DEFAULT_RETENTION, keepWithin, snapshotsToKeep, UNSETTLED_BYTES, type RetentionPolicy } from "../../src/maintain/retention.ts";
+import {
+  DEFAULT_RETENTION,
+  keepWithin,
+  snapshotsToKeep,
+  UNSETTLED_BYTES,
+  type RetentionPolicy,
+} from "../../src/maintain/retention.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -16,7 +22,11 @@ interface Made {
   is_compacted?: boolean;
 }
 
-function metadataOf(made: readonly Made[], refs: TableMetadata["refs"] = {}, properties: Record<string, string> = {}): TableMetadata {
+function metadataOf(
+  made: readonly Made[],
+  refs: TableMetadata["refs"] = {},
+  properties: Record<string, string> = {},
+): TableMetadata {
   const current = made.at(-1)?.id ?? null;
   return {
     "format-version": 2,
@@ -39,7 +49,12 @@ function metadataOf(made: readonly Made[], refs: TableMetadata["refs"] = {}, pro
 /** What expiry leaves: the snapshots kept, and when they were current. */
 function expired(metadata: TableMetadata, kept: ReadonlySet<Long>): TableMetadata {
   const snapshots = metadata.snapshots.filter((snapshot) => kept.has(snapshot["snapshot-id"]));
-  return { ...metadata, snapshots, "snapshot-log": metadata["snapshot-log"].slice(-1), properties: { [HISTORY_PROPERTY]: historyProperty(metadata, kept) } };
+  return {
+    ...metadata,
+    snapshots,
+    "snapshot-log": metadata["snapshot-log"].slice(-1),
+    properties: { [HISTORY_PROPERTY]: historyProperty(metadata, kept) },
+  };
 }
 
 /** For any moment within a tier the answer lags by less than two of its distances; by nothing where it keeps every snapshot. */
@@ -53,7 +68,10 @@ function assertPromise(all: readonly Made[], left: readonly Made[], now_ms: numb
       const is = currentAt(left, moment_ms);
       const lag_ms = is === undefined ? Number.POSITIVE_INFINITY : was.at_ms - is.at_ms;
       const is_kept = tier.every_ms === 0 ? lag_ms === 0 : lag_ms < 2 * tier.every_ms;
-      assert.ok(is_kept, `${(now_ms - moment_ms) / HOUR_MS} hours ago the answer is ${lag_ms / MINUTE_MS} minutes older than it was`);
+      assert.ok(
+        is_kept,
+        `${(now_ms - moment_ms) / HOUR_MS} hours ago the answer is ${lag_ms / MINUTE_MS} minutes older than it was`,
+      );
     }
   }
 }
@@ -70,7 +88,17 @@ function currentAt(snapshots: readonly Made[], at_ms: number): Made | undefined 
 }
 
 /** Gaps of seconds to weeks, so that bursts and silences alternate. */
-const anyHistory = fc.array(fc.record({ gap_ms: fc.oneof(fc.integer({ min: 1, max: 30_000 }), fc.integer({ min: 1, max: HOUR_MS }), fc.integer({ min: 1, max: 3 * DAY_MS })), is_compacted: fc.boolean() }), { minLength: 1, maxLength: 150 });
+const anyHistory = fc.array(
+  fc.record({
+    gap_ms: fc.oneof(
+      fc.integer({ min: 1, max: 30_000 }),
+      fc.integer({ min: 1, max: HOUR_MS }),
+      fc.integer({ min: 1, max: 3 * DAY_MS }),
+    ),
+    is_compacted: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 150 },
+);
 
 describe("which snapshots a table keeps", () => {
   test("every promise of the default holds for any history", () => {
@@ -79,7 +107,12 @@ describe("which snapshots a table keeps", () => {
         const made = historyFrom(gaps);
         const now_ms = made.at(-1)!.at_ms + age_ms;
         const kept = snapshotsToKeep(metadataOf(made), DEFAULT_RETENTION, now_ms);
-        assertPromise(made, made.filter(({ id }) => kept.has(id)), now_ms, DEFAULT_RETENTION);
+        assertPromise(
+          made,
+          made.filter(({ id }) => kept.has(id)),
+          now_ms,
+          DEFAULT_RETENTION,
+        );
       }),
       { numRuns: 200 },
     );
@@ -133,39 +166,71 @@ describe("which snapshots a table keeps", () => {
 
   test("of each period the compaction stays that leaves the least to be written again", () => {
     const at = (minutes: number) => NOW_MS - 10 * HOUR_MS - (NOW_MS % HOUR_MS) + minutes * MINUTE_MS;
-    const made = [{ id: 1, at_ms: at(1) }, { id: 2, at_ms: at(2), is_compacted: true }, { id: 3, at_ms: at(3), is_compacted: true }, { id: 4, at_ms: at(4), is_compacted: true }, { id: 5, at_ms: at(61) }];
+    const made = [
+      { id: 1, at_ms: at(1) },
+      { id: 2, at_ms: at(2), is_compacted: true },
+      { id: 3, at_ms: at(3), is_compacted: true },
+      { id: 4, at_ms: at(4), is_compacted: true },
+      { id: 5, at_ms: at(61) },
+    ];
     const metadata = metadataOf(made);
-    for (const [index, bytes] of [[1, "500"], [2, "20"], [3, "300"]] as const) metadata.snapshots[index]!.summary[UNSETTLED_BYTES] = bytes;
+    for (const [index, bytes] of [
+      [1, "500"],
+      [2, "20"],
+      [3, "300"],
+    ] as const)
+      metadata.snapshots[index]!.summary[UNSETTLED_BYTES] = bytes;
     const kept = snapshotsToKeep(metadata, { ...DEFAULT_RETENTION, min_snapshots: 1 }, NOW_MS);
     assert.deepEqual([...kept].sort(), [1, 3, 5], "the first of a time is kept as well");
   });
 
   test("a day of silence after a burst is answered by what the burst left, and the burst by what it found", () => {
-    const burst = Array.from({ length: 100 }, (_, index) => ({ id: index + 2, at_ms: NOW_MS - 3 * DAY_MS + index * 1000 }));
+    const burst = Array.from({ length: 100 }, (_, index) => ({
+      id: index + 2,
+      at_ms: NOW_MS - 3 * DAY_MS + index * 1000,
+    }));
     const made = [{ id: 1, at_ms: NOW_MS - 20 * DAY_MS }, ...burst, { id: 500, at_ms: NOW_MS }];
     const kept = snapshotsToKeep(metadataOf(made), { ...DEFAULT_RETENTION, min_snapshots: 1 }, NOW_MS);
     assert.ok(kept.has(101) && kept.has(2) && kept.has(1), [...kept].join(", "));
   });
 
   test("references, ancestors of branches, the newest and the current one stay under any policy", () => {
-    const made = Array.from({ length: 20 }, (_, index) => ({ id: index + 1, at_ms: NOW_MS - (20 - index) * 30 * DAY_MS }));
-    const refs = { monthly: { "snapshot-id": 7, type: "tag" as const }, side: { "snapshot-id": 3, type: "branch" as const } };
+    const made = Array.from({ length: 20 }, (_, index) => ({
+      id: index + 1,
+      at_ms: NOW_MS - (20 - index) * 30 * DAY_MS,
+    }));
+    const refs = {
+      monthly: { "snapshot-id": 7, type: "tag" as const },
+      side: { "snapshot-id": 3, type: "branch" as const },
+    };
     const kept = snapshotsToKeep(metadataOf(made, refs), keepWithin(0), NOW_MS);
-    assert.deepEqual([...kept].sort((a, b) => Number(a) - Number(b)), [1, 2, 3, 7, 20]);
+    assert.deepEqual(
+      [...kept].sort((a, b) => Number(a) - Number(b)),
+      [1, 2, 3, 7, 20],
+    );
     const newest = snapshotsToKeep(metadataOf(made), { tiers: [], min_snapshots: 10 }, NOW_MS);
     assert.equal(newest.size, 10);
     assert.deepEqual(snapshotsToKeep(metadataOf([]), DEFAULT_RETENTION, NOW_MS), new Set());
   });
 
   test("a snapshot that never was current stays for a week", () => {
-    const made = [{ id: 1, at_ms: NOW_MS - 9 * DAY_MS }, { id: 2, at_ms: NOW_MS - 8 * DAY_MS }, { id: 3, at_ms: NOW_MS - 6 * DAY_MS }, { id: 4, at_ms: NOW_MS }];
+    const made = [
+      { id: 1, at_ms: NOW_MS - 9 * DAY_MS },
+      { id: 2, at_ms: NOW_MS - 8 * DAY_MS },
+      { id: 3, at_ms: NOW_MS - 6 * DAY_MS },
+      { id: 4, at_ms: NOW_MS },
+    ];
     const metadata = metadataOf(made);
     metadata["snapshot-log"] = metadata["snapshot-log"].slice(-1);
     assert.deepEqual([...snapshotsToKeep(metadata, keepWithin(0), NOW_MS)].sort(), [3, 4]);
   });
 
   test("a clock that was set back expires nothing that is newer than it", () => {
-    const made = [{ id: 1, at_ms: NOW_MS }, { id: 2, at_ms: NOW_MS + HOUR_MS }, { id: 3, at_ms: NOW_MS + 2 * HOUR_MS }];
+    const made = [
+      { id: 1, at_ms: NOW_MS },
+      { id: 2, at_ms: NOW_MS + HOUR_MS },
+      { id: 3, at_ms: NOW_MS + 2 * HOUR_MS },
+    ];
     assert.deepEqual([...snapshotsToKeep(metadataOf(made), keepWithin(MINUTE_MS), NOW_MS)].sort(), [1, 2, 3]);
   });
 });

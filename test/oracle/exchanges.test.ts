@@ -38,7 +38,16 @@ for (const { file, updates, converted } of SESSIONS) {
       const text = gunzipSync(readFileSync(marketData(file) ?? "")).toString("utf8");
       writeFileSync(session, gzipSync(converted?.(text) ?? text));
       replay = await coinlake([
-        "start", "--source", `replay:${session}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path,
+        "start",
+        "--source",
+        `replay:${session}`,
+        "--speed",
+        "max",
+        "--until-drained",
+        "--catalog-port",
+        "0",
+        "--data",
+        folder.path,
       ]);
     });
     after(() => folder.remove());
@@ -51,9 +60,17 @@ for (const { file, updates, converted } of SESSIONS) {
     test("gives the session's trades, minutes and hours, exactly", async () => {
       const lake = await openLake(findLake(folder.path, null));
       try {
-        const { minutes, hours, ...report } = JSON.parse(await pythonReport(SCRIPT, [lake.server.url, session, PRODUCTS]));
+        const { minutes, hours, ...report } = JSON.parse(
+          await pythonReport(SCRIPT, [lake.server.url, session, PRODUCTS]),
+        );
         assert.ok(minutes >= hours && hours > 0);
-        assert.deepEqual(report, { late: 0, updates, updates_differing: [], minutes_differing: [], hours_differing: [] });
+        assert.deepEqual(report, {
+          late: 0,
+          updates,
+          updates_differing: [],
+          minutes_differing: [],
+          hours_differing: [],
+        });
       } finally {
         await lake.close();
       }
@@ -64,7 +81,10 @@ for (const { file, updates, converted } of SESSIONS) {
       assert.equal(code, 0, stderr);
       const { figures } = JSON.parse(stdout);
       assert.equal(figures.accepted, updates);
-      assert.deepEqual(Object.keys(figures.refused_by_reason).filter((reason) => reason !== "not_a_trade"), []);
+      assert.deepEqual(
+        Object.keys(figures.refused_by_reason).filter((reason) => reason !== "not_a_trade"),
+        [],
+      );
     });
   });
 }

@@ -32,7 +32,16 @@ for (const { file, hours, updates } of RECORDINGS) {
 
     before(async () => {
       replay = await coinlake([
-        "start", "--source", `replay:${path}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", folder.path,
+        "start",
+        "--source",
+        `replay:${path}`,
+        "--speed",
+        "max",
+        "--until-drained",
+        "--catalog-port",
+        "0",
+        "--data",
+        folder.path,
       ]);
     });
     after(() => folder.remove());
@@ -77,7 +86,11 @@ for (const { file, hours, updates } of RECORDINGS) {
       const wanted = fallsInCandles(path ?? "", options);
       assert.deepEqual(found, wanted);
       if (file.startsWith("btc")) {
-        assert.ok(wanted.some(({ coin, fell_at_ms }) => coin === "btcusdc" && new Date(fell_at_ms).toISOString().startsWith("2023-03-14")));
+        assert.ok(
+          wanted.some(
+            ({ coin, fell_at_ms }) => coin === "btcusdc" && new Date(fell_at_ms).toISOString().startsWith("2023-03-14"),
+          ),
+        );
         assert.ok(!wanted.some(({ coin }) => coin === "btcusd"));
       }
     });

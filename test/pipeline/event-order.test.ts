@@ -48,11 +48,23 @@ describe("the order of events", () => {
         const names = "index, price_at, source, product, trade_number, log_partition, log_offset, element_index";
         const table = `(values ${rows.join(", ")}) as t(${names})`;
         // Equal positions keep the order of the list in both.
-        const sorted = await readRows(connection, `select index from ${table} order by ${EVENT_ORDER.join(", ")}, index`);
-        const wanted = [...events.entries()].sort(([, one], [, other]) => compareEvents(one, other)).map(([index]) => String(index));
-        assert.deepEqual(sorted.rows.map(([index]) => index), wanted);
-        const [[last] = []] = (await readRows(connection, `select arg_max(index, ${EVENT_POSITION}) from ${table}`)).rows;
-        assert.equal(compareEvents(events[Number(last)] ?? assert.fail(), events[Number(wanted.at(-1))] ?? assert.fail()), 0);
+        const sorted = await readRows(
+          connection,
+          `select index from ${table} order by ${EVENT_ORDER.join(", ")}, index`,
+        );
+        const wanted = [...events.entries()]
+          .sort(([, one], [, other]) => compareEvents(one, other))
+          .map(([index]) => String(index));
+        assert.deepEqual(
+          sorted.rows.map(([index]) => index),
+          wanted,
+        );
+        const [[last] = []] = (await readRows(connection, `select arg_max(index, ${EVENT_POSITION}) from ${table}`))
+          .rows;
+        assert.equal(
+          compareEvents(events[Number(last)] ?? assert.fail(), events[Number(wanted.at(-1))] ?? assert.fail()),
+          0,
+        );
       }),
       { numRuns: 60 },
     );
@@ -74,7 +86,15 @@ describe("the order of events", () => {
       return { at_us, source: "a", product: null, number: null, partition: 0, offset, element_index: 9 - at_us };
     };
     const sorted = [event(2, 1), event(1, 8), event(1, 3), event(1, 5)].sort(compareArrivals);
-    assert.deepEqual(sorted.map(({ offset, at_us }) => [offset, at_us]), [[1, 3], [1, 5], [1, 8], [2, 1]]);
+    assert.deepEqual(
+      sorted.map(({ offset, at_us }) => [offset, at_us]),
+      [
+        [1, 3],
+        [1, 5],
+        [1, 8],
+        [2, 1],
+      ],
+    );
   });
 
   test("is the same in the dbt project", () => {

@@ -118,7 +118,12 @@ export class Disk {
 
   /** Every file with its content as processes see it, by path. */
   contents(): Map<string, Buffer> {
-    return filesIn(this.#root, this.#root_path, (folder) => folder.now, (file) => file.now.bytes());
+    return filesIn(
+      this.#root,
+      this.#root_path,
+      (folder) => folder.now,
+      (file) => file.now.bytes(),
+    );
   }
 
   /** Puts what a power cut leaves in the place of the root folder. The disk itself is used up. */
@@ -228,12 +233,18 @@ function writeFolder(folder: Folder, path: string): void {
   }
 }
 
-function filesIn(folder: Folder, path: string, entriesOf: (folder: Folder) => Map<string, File | Folder>, contentOf: (file: File) => Buffer): Map<string, Buffer> {
+function filesIn(
+  folder: Folder,
+  path: string,
+  entriesOf: (folder: Folder) => Map<string, File | Folder>,
+  contentOf: (file: File) => Buffer,
+): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const [name, node] of entriesOf(folder)) {
     if (node instanceof File) {
       if (!isShared(name)) found.set(join(path, name), contentOf(node));
-    } else for (const [below, content] of filesIn(node, join(path, name), entriesOf, contentOf)) found.set(below, content);
+    } else
+      for (const [below, content] of filesIn(node, join(path, name), entriesOf, contentOf)) found.set(below, content);
   }
   return found;
 }

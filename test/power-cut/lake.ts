@@ -25,7 +25,12 @@ export function lakeOf(seed: number) {
 }
 
 /** Takes the recording up to a record, in many small appends. */
-export async function append(open: OpenLake, recording: string, until: number, appended: (records: number) => void = () => {}): Promise<void> {
+export async function append(
+  open: OpenLake,
+  recording: string,
+  until: number,
+  appended: (records: number) => void = () => {},
+): Promise<void> {
   const whole = await openReplay({ file: recording, speed: "max" });
   const pieces: Producer = {
     id: whole.id,
@@ -44,14 +49,31 @@ export async function append(open: OpenLake, recording: string, until: number, a
     },
   };
   await open.log.createTopic(TOPIC, crypto.topic.partitions);
-  await runProducer({ producer: pieces, log: open.log, topic: TOPIC, clock: systemClock, signal: never, report() {}, appended });
+  await runProducer({
+    producer: pieces,
+    log: open.log,
+    topic: TOPIC,
+    clock: systemClock,
+    signal: never,
+    report() {},
+    appended,
+  });
 }
 
 export async function ingest({ log, catalog, storage }: OpenLake): Promise<void> {
   const records = await openParquetWriter({ storage });
   try {
     const limits = { ...crypto.bronze, pacing: AT_ONCE, retention_ms: Infinity };
-    const ingesting = createIngest({ log, catalog, storage, records, table: tableNamed(crypto.bronze.table), topic: TOPIC, clock: systemClock, limits });
+    const ingesting = createIngest({
+      log,
+      catalog,
+      storage,
+      records,
+      table: tableNamed(crypto.bronze.table),
+      topic: TOPIC,
+      clock: systemClock,
+      limits,
+    });
     await ingesting.drain();
   } finally {
     records.close();
@@ -73,7 +95,8 @@ export async function tableNames({ catalog }: OpenLake): Promise<string[]> {
 /** Sequence numbers of the tables' last snapshots: they only grow. */
 export async function heads(open: OpenLake): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  for (const name of await tableNames(open)) found[name] = Number((await open.catalog.loadTable(tableNamed(name))).metadata["last-sequence-number"]);
+  for (const name of await tableNames(open))
+    found[name] = Number((await open.catalog.loadTable(tableNamed(name))).metadata["last-sequence-number"]);
   return found;
 }
 
@@ -97,7 +120,8 @@ export async function digest(open: OpenLake, known: Digests["at"] = {}): Promise
     const digests: Digests = { now: {}, at: { ...known } };
     for (const name of await tableNames(open)) {
       const { metadata } = await open.catalog.loadTable(tableNamed(name));
-      for (const { "snapshot-id": id } of metadata.snapshots) digests.at[String(id)] ??= await read(`lake.${name} at (version => ${id})`);
+      for (const { "snapshot-id": id } of metadata.snapshots)
+        digests.at[String(id)] ??= await read(`lake.${name} at (version => ${id})`);
       digests.now[name] = await read(`lake.${name}`);
     }
     return digests;

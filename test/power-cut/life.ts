@@ -14,7 +14,8 @@ import { append, build, digest, heads, ingest, lakeOf, tableNames, type Digests 
  * The run that is recorded: DATA SEED RECORDING RECORDS MARKS DIGESTS. Rounds of appends, ingest, an increment by dbt and, after some,
  * maintenance. What has been acknowledged so far is written to MARKS, a line at a time, where the record of the run shows it too.
  */
-const [data_folder = "", seed = "", recording = "", total = "", marks_file = "", digests_file = ""] = process.argv.slice(2);
+const [data_folder = "", seed = "", recording = "", total = "", marks_file = "", digests_file = ""] =
+  process.argv.slice(2);
 const ROUNDS = 3;
 const records = Number(total);
 const marks = openSync(marks_file, "a");
@@ -24,14 +25,20 @@ const lake = openOrCreateLake(data_folder, lakeOf(Number(seed)));
 rememberAsCurrent(data_folder, lake);
 const open = await openLake(lake);
 mark({ lake: lake.name });
-const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
+const worker = new DbtWorker({
+  project: crypto.transform.project,
+  engine: embeddedEngine(open),
+  folder: open.lake.dbt_folder,
+});
 const store = new MaintenanceStore(lake.folder);
 const signal = new AbortController().signal;
 const maintainer = embeddedMaintainer({ open, store, clock: systemClock, signal });
 let appended = 0;
 let digests: Digests = { now: {}, at: {} };
 for (let round = 1; round <= ROUNDS; round += 1) {
-  await append(open, recording, Math.floor((records * round) / ROUNDS), (count) => mark({ appended: (appended += count) }));
+  await append(open, recording, Math.floor((records * round) / ROUNDS), (count) =>
+    mark({ appended: (appended += count) }),
+  );
   await ingest(open);
   mark({ appended, heads: await heads(open) });
   await build(open, worker);
@@ -43,7 +50,8 @@ for (let round = 1; round <= ROUNDS; round += 1) {
     mark({ appended, heads: await heads(open) });
   }
   digests = await digest(open, digests.at);
-  for (const table of await tableNames(open)) await maintainer.maintain(table, ["expire", "orphans"], { expire: { policy: keepWithin(0) } });
+  for (const table of await tableNames(open))
+    await maintainer.maintain(table, ["expire", "orphans"], { expire: { policy: keepWithin(0) } });
   mark({ appended, heads: await heads(open) });
 }
 writeFileSync(digests_file, JSON.stringify(digests));

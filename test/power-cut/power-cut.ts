@@ -81,15 +81,32 @@ export class RecordedRun {
     const market = await writeKnownMarket(folder, { seed: MARKET_SEED, records });
     const data_folder = join(folder, "data");
     mkdirSync(data_folder);
-    const [record, marks_file, digests_file] = ["record.txt", "marks.jsonl", "digests.json"].map((name) => join(folder, name));
+    const [record, marks_file, digests_file] = ["record.txt", "marks.jsonl", "digests.json"].map((name) =>
+      join(folder, name),
+    );
     assert.ok(record && marks_file && digests_file);
-    const life = [process.execPath, "--disable-warning=ExperimentalWarning", LIFE, data_folder, String(MARKET_SEED), market.recording, String(records), marks_file, digests_file];
+    const life = [
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      LIFE,
+      data_folder,
+      String(MARKET_SEED),
+      market.recording,
+      String(records),
+      marks_file,
+      digests_file,
+    ];
     const { command, args, env } = traced(life, record);
     await run(command, args, { env: { ...process.env, ...env }, maxBuffer: MAX_OUTPUT_BYTES });
     const all = readTrace(record, folder, isCache);
-    const operations = all.filter((operation) => pathsOf(operation).some((path) => `${path}/`.startsWith(`${data_folder}/`)) || operation.kind === "seek");
+    const operations = all.filter(
+      (operation) =>
+        pathsOf(operation).some((path) => `${path}/`.startsWith(`${data_folder}/`)) || operation.kind === "seek",
+    );
     const marks = all.flatMap((operation) =>
-      operation.kind === "write" && operation.path === marks_file ? [{ end: operation.end, acknowledged: JSON.parse(String(operation.bytes)) as Partial<Acknowledged> }] : [],
+      operation.kind === "write" && operation.path === marks_file
+        ? [{ end: operation.end, acknowledged: JSON.parse(String(operation.bytes)) as Partial<Acknowledged> }]
+        : [],
     );
     explains(operations, data_folder);
     const opened: { lake: OpenLake | null } = { lake: null };
@@ -100,14 +117,21 @@ export class RecordedRun {
         return opened.lake.catalog;
       },
     });
-    const worker = new DbtWorker({ project: crypto.transform.project, engine: embeddedEngine({ server: front, s3: null }), folder: join(folder, "dbt") });
+    const worker = new DbtWorker({
+      project: crypto.transform.project,
+      engine: embeddedEngine({ server: front, s3: null }),
+      folder: join(folder, "dbt"),
+    });
     const digests = JSON.parse(readFileSync(digests_file, "utf8")) as Digests;
     return new RecordedRun({ market, data_folder, operations, marks, digests, worker, front, opened });
   }
 
   /** How many operations on files there were, and how many of them made something durable. */
   get size(): { operations: number; syncs: number } {
-    return { operations: this.#operations.length, syncs: this.#operations.filter(({ kind }) => kind === "sync").length };
+    return {
+      operations: this.#operations.length,
+      syncs: this.#operations.filter(({ kind }) => kind === "sync").length,
+    };
   }
 
   /**
@@ -144,7 +168,10 @@ export class RecordedRun {
       assert.ok(kept >= acknowledged.appended, `the log has ${kept} of ${acknowledged.appended} acknowledged records`);
       const found = await heads(open);
       for (const [table, sequence] of Object.entries(acknowledged.heads)) {
-        assert.ok((found[table] ?? -1) >= sequence, `${table} is at commit ${found[table]}, and ${sequence} was acknowledged`);
+        assert.ok(
+          (found[table] ?? -1) >= sequence,
+          `${table} is at commit ${found[table]}, and ${sequence} was acknowledged`,
+        );
       }
       const { at } = await digest(open);
       for (const [id, rows] of Object.entries(at)) {
@@ -173,7 +200,18 @@ export class RecordedRun {
 
   async #goOnByCommand(): Promise<void> {
     const { recording } = this.#market;
-    const started = await coinlake(["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", this.#data_folder]);
+    const started = await coinlake([
+      "start",
+      "--source",
+      `replay:${recording}`,
+      "--speed",
+      "max",
+      "--until-drained",
+      "--catalog-port",
+      "0",
+      "--data",
+      this.#data_folder,
+    ]);
     assert.equal(started.code, 0, started.stderr);
     const verified = await coinlake(["verify", "--json", "--data", this.#data_folder]);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
@@ -198,7 +236,8 @@ function explains(operations: readonly Operation[], data_folder: string): void {
   const modelled = disk.contents();
   const real = filesBelow(data_folder, isCache);
   assert.deepEqual([...modelled.keys()].sort(), [...real.keys()].sort(), "the record has other files than the folder");
-  for (const [path, bytes] of real) assert.ok(modelled.get(path)?.equals(bytes), `the record does not explain the content of ${path}`);
+  for (const [path, bytes] of real)
+    assert.ok(modelled.get(path)?.equals(bytes), `the record does not explain the content of ${path}`);
 }
 
 function pathsOf(operation: Operation): string[] {

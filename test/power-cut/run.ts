@@ -10,7 +10,12 @@ would have then: what was synced, and by chance some of the rest.
 
 Takes about ten seconds a seed. Exits 0 if nothing acknowledged was lost, and nothing doubled or changed. Needs Linux and strace.`;
 
-const options = { seeds: { type: "string", default: "50" }, first: { type: "string", default: "1" }, records: { type: "string", default: "120" }, help: { type: "boolean" } } as const;
+const options = {
+  seeds: { type: "string", default: "50" },
+  first: { type: "string", default: "1" },
+  records: { type: "string", default: "120" },
+  help: { type: "boolean" },
+} as const;
 const { values } = parseArgs({ options });
 const [seeds, first, records] = [values.seeds, values.first, values.records].map(Number) as [number, number, number];
 
@@ -30,12 +35,16 @@ if (values.help || ![seeds, first, records].every((value) => Number.isInteger(va
   try {
     for (let seed = first; seed < first + seeds; seed += 1) {
       const started_ms = performance.now();
-      const { moment, acknowledged, kept_records } = await recorded.cut(seed, { is_by_command: true }).catch((error: unknown) => {
-        say(`FAILED with seed ${seed}; again: npm run -s test:power-cut -- --first ${seed} --seeds 1`);
-        throw error;
-      });
+      const { moment, acknowledged, kept_records } = await recorded
+        .cut(seed, { is_by_command: true })
+        .catch((error: unknown) => {
+          say(`FAILED with seed ${seed}; again: npm run -s test:power-cut -- --first ${seed} --seeds 1`);
+          throw error;
+        });
       const kept = `${acknowledged.appended} records acknowledged, ${kept_records} kept`;
-      say(`seed ${seed}: cut after ${(moment * 100).toFixed(1)} % of the run, ${kept} (${((performance.now() - started_ms) / 1000).toFixed(1)} s)`);
+      say(
+        `seed ${seed}: cut after ${(moment * 100).toFixed(1)} % of the run, ${kept} (${((performance.now() - started_ms) / 1000).toFixed(1)} s)`,
+      );
     }
     process.stdout.write(`${seeds} power cuts: nothing acknowledged was lost, nothing was doubled or changed.\n`);
   } finally {

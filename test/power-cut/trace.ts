@@ -12,22 +12,46 @@ export const skipWithoutStrace =
       : "records system calls with strace, which is not installed or may not trace here (apt install strace)";
 
 const CALLS =
-  "openat open creat write pwrite64 writev pwritev pwritev2 lseek ftruncate truncate fallocate fsync fdatasync sync_file_range rename renameat".split(" ").concat(
-    "renameat2 unlink unlinkat mkdir mkdirat rmdir link linkat symlink symlinkat copy_file_range sendfile".split(" "),
-  );
+  "openat open creat write pwrite64 writev pwritev pwritev2 lseek ftruncate truncate fallocate fsync fdatasync sync_file_range rename renameat"
+    .split(" ")
+    .concat(
+      "renameat2 unlink unlinkat mkdir mkdirat rmdir link linkat symlink symlinkat copy_file_range sendfile".split(" "),
+    );
 /** Longer writes are cut off in the record, and refused by `readTrace`. */
 const MAX_WRITE_BYTES = 32 * 1024 * 1024;
 
 /** The command line that runs `command` and records what it and all that it starts do to files. */
-export function traced(command: readonly string[], record: string): { command: string; args: string[]; env: NodeJS.ProcessEnv } {
-  const options = ["-f", "--seccomp-bpf", "-qq", "-y", "-xx", "-s", String(MAX_WRITE_BYTES), "-e", "signal=none", "-e", `trace=${CALLS.join(",")}`];
+export function traced(
+  command: readonly string[],
+  record: string,
+): { command: string; args: string[]; env: NodeJS.ProcessEnv } {
+  const options = [
+    "-f",
+    "--seccomp-bpf",
+    "-qq",
+    "-y",
+    "-xx",
+    "-s",
+    String(MAX_WRITE_BYTES),
+    "-e",
+    "signal=none",
+    "-e",
+    `trace=${CALLS.join(",")}`,
+  ];
   // Requests to io_uring are no system calls, and would not be seen.
   return { command: "strace", args: [...options, "-o", record, ...command], env: { UV_USE_IO_URING: "0" } };
 }
 
 /** `start` and `end` are positions in the record: a call that was under way when another one began overlaps it. */
 export type Operation = { start: number; end: number } & (
-  | { kind: "open"; path: string; descriptor: string; is_created: boolean; is_truncated: boolean; is_appending: boolean }
+  | {
+      kind: "open";
+      path: string;
+      descriptor: string;
+      is_created: boolean;
+      is_truncated: boolean;
+      is_appending: boolean;
+    }
   | { kind: "write"; path: string; descriptor: string; at: number | null; bytes: Buffer }
   | { kind: "seek"; descriptor: string; at: number }
   | { kind: "truncate"; path: string; size: number }
@@ -43,7 +67,11 @@ export type Operation = { start: number; end: number } & (
  * Operations on files below `root`, but not on those that `isLeftOut`. Throws where the record has a call there that the model of the
  * disk does not know.
  */
-export function readTrace(record: string, root: string, isLeftOut: (path: string) => boolean = () => false): Operation[] {
+export function readTrace(
+  record: string,
+  root: string,
+  isLeftOut: (path: string) => boolean = () => false,
+): Operation[] {
   const isBelow = (path: string): boolean => (path === root || path.startsWith(`${root}/`)) && !isLeftOut(path);
   const under_way = new Map<string, { text: string; start: number }>();
   const operations: Operation[] = [];
@@ -83,7 +111,8 @@ function operationOf(text: string, isBelow: (path: string) => boolean): Unplaced
   if (["rename", "renameat", "renameat2"].includes(name)) {
     const [from = "", to = ""] = strings;
     if (!isBelow(from) && !isBelow(to)) return null;
-    if (!isBelow(from) || !isBelow(to)) throw new Error(`A rename from ${from} to ${to} crosses the border of the modelled disk`);
+    if (!isBelow(from) || !isBelow(to))
+      throw new Error(`A rename from ${from} to ${to} crosses the border of the modelled disk`);
     return { kind: "rename", from, to };
   }
   if (["unlink", "mkdir", "rmdir", "unlinkat", "mkdirat", "truncate"].includes(name)) {
@@ -98,12 +127,17 @@ function operationOf(text: string, isBelow: (path: string) => boolean): Unplaced
   if (path === undefined || !isBelow(path)) {
     // Out of the modelled disk anything may be copied; what is copied into it would have to be known.
     if (name === "sendfile") return null;
-    if ([...strings.slice(0, 2), ...pathsIn(args)].some(isBelow)) throw new Error(`The model of the disk does not know ${name} of ${path}`);
+    if ([...strings.slice(0, 2), ...pathsIn(args)].some(isBelow))
+      throw new Error(`The model of the disk does not know ${name} of ${path}`);
     return null;
   }
   if (descriptor?.[3] !== undefined) return null;
   const key = `${descriptor?.[1]} ${path}`;
-  const numbers = args.slice(args.lastIndexOf('"') + 1).match(/\d+/g)?.map(Number) ?? [];
+  const numbers =
+    args
+      .slice(args.lastIndexOf('"') + 1)
+      .match(/\d+/g)
+      ?.map(Number) ?? [];
   if (name === "fsync" || name === "fdatasync") return { kind: "sync", path };
   if (name === "lseek") return { kind: "seek", descriptor: key, at: result };
   if (name === "ftruncate") return { kind: "truncate", path, size: Number(/, (\d+)\)$/.exec(args)?.[1]) };
@@ -113,22 +147,36 @@ function operationOf(text: string, isBelow: (path: string) => boolean): Unplaced
     return { kind: "extend", path, size: Number(offset) + Number(length) };
   }
   if (name === "write" || name === "pwrite64" || name === "writev" || name === "pwritev") {
-    if (args.slice(args.lastIndexOf('"')).startsWith('"...')) throw new Error(`A write to ${path} is longer than ${MAX_WRITE_BYTES} bytes`);
+    if (args.slice(args.lastIndexOf('"')).startsWith('"...'))
+      throw new Error(`A write to ${path} is longer than ${MAX_WRITE_BYTES} bytes`);
     const bytes = Buffer.concat(dataIn(args)).subarray(0, result);
-    if (bytes.length !== result) throw new Error(`A write of ${result} bytes to ${path} was recorded with ${bytes.length}`);
+    if (bytes.length !== result)
+      throw new Error(`A write of ${result} bytes to ${path} was recorded with ${bytes.length}`);
     const is_at = name.startsWith("p");
     return { kind: "write", path, descriptor: key, at: is_at ? (numbers.at(-1) ?? 0) : null, bytes };
   }
   throw new Error(`The model of the disk does not know ${name} of ${path}`);
 }
 
-function openOf(name: string, args: string, returned: string, isBelow: (path: string) => boolean): Unplaced<Operation> | null {
+function openOf(
+  name: string,
+  args: string,
+  returned: string,
+  isBelow: (path: string) => boolean,
+): Unplaced<Operation> | null {
   const [, number = "", place = ""] = /^ = (\d+)<([^>]*)>/.exec(returned) ?? [];
   const path = textOf(place);
   if (!isBelow(path)) return null;
   const has = (flag: string): boolean => args.slice(args.lastIndexOf('"')).includes(flag);
   const is_created = name === "creat" || has("O_CREAT");
-  return { kind: "open", path, descriptor: `${number} ${path}`, is_created, is_truncated: name === "creat" || has("O_TRUNC"), is_appending: has("O_APPEND") };
+  return {
+    kind: "open",
+    path,
+    descriptor: `${number} ${path}`,
+    is_created,
+    is_truncated: name === "creat" || has("O_TRUNC"),
+    is_appending: has("O_APPEND"),
+  };
 }
 
 function textOf(hex: string): string {
@@ -137,7 +185,9 @@ function textOf(hex: string): string {
 
 /** The quoted arguments, as bytes. Everything inside quotes is in hexadecimal, so that no quote is among it. */
 function dataIn(args: string): Buffer[] {
-  return args.split('"').flatMap((part, index) => (index % 2 === 1 ? [Buffer.from(part.replaceAll("\\x", ""), "hex")] : []));
+  return args
+    .split('"')
+    .flatMap((part, index) => (index % 2 === 1 ? [Buffer.from(part.replaceAll("\\x", ""), "hex")] : []));
 }
 
 function stringsIn(args: string): string[] {

@@ -51,7 +51,8 @@ export class CoingeckoServer {
       case "answer": {
         const body = Buffer.from(command.body);
         const headers = { "content-type": "application/json; charset=utf-8", ...command.headers };
-        if (command.gzip === true) response.writeHead(command.status ?? 200, { ...headers, "content-encoding": "gzip" }).end(gzipSync(body));
+        if (command.gzip === true)
+          response.writeHead(command.status ?? 200, { ...headers, "content-encoding": "gzip" }).end(gzipSync(body));
         else response.writeHead(command.status ?? 200, headers).end(body);
         break;
       }
@@ -61,7 +62,9 @@ export class CoingeckoServer {
         response.writeHead(200, { "content-length": String(command.body.length * 2) }).write(command.body);
         break;
       case "cut_mid_body":
-        response.writeHead(200, { "content-length": String(command.body.length * 2) }).write(command.body, () => request.socket.destroy());
+        response
+          .writeHead(200, { "content-length": String(command.body.length * 2) })
+          .write(command.body, () => request.socket.destroy());
         break;
       case "cut":
         request.socket.destroy();

@@ -17,11 +17,23 @@ beforeEach(async () => {
 afterEach(async () => await server.stop());
 
 const KEY = "CG-SecretSecretSecret";
-const poller = (options: Partial<CoingeckoOptions> = {}): Producer => coingecko({ demo_key: null, pro_key: null, base_url: server.base_url, timeout_ms: 5000, random: () => 0.5, ...options });
+const poller = (options: Partial<CoingeckoOptions> = {}): Producer =>
+  coingecko({
+    demo_key: null,
+    pro_key: null,
+    base_url: server.base_url,
+    timeout_ms: 5000,
+    random: () => 0.5,
+    ...options,
+  });
 const never = new AbortController().signal;
 
 /** Pulls so many records, then aborts, so that the producer ends as it does in life. */
-async function pull(producer: Producer, records: number, options: { clock?: FakeClock; position?: string | null } = {}) {
+async function pull(
+  producer: Producer,
+  records: number,
+  options: { clock?: FakeClock; position?: string | null } = {},
+) {
   const { clock = new FakeClock(), position = null } = options;
   const abort = new AbortController();
   const reports: SourceReport[] = [];
@@ -38,23 +50,37 @@ async function pull(producer: Producer, records: number, options: { clock?: Fake
   return pulled;
 }
 
-const codes = (reports: readonly SourceReport[]): string[] => reports.map(({ code }) => code).filter((code) => code !== "BUDGET" && code !== "ATTRIBUTION");
+const codes = (reports: readonly SourceReport[]): string[] =>
+  reports.map(({ code }) => code).filter((code) => code !== "BUDGET" && code !== "ATTRIBUTION");
 
 test("A page is kept byte for byte, compressed on the way or not, under the time of its receipt.", async () => {
   server.commands.push({ do: "answer", body: PAGE }, { do: "answer", body: PAGE, gzip: true });
   const clock = new FakeClock();
   const { records } = await collect(poller(), { clock, max_records: 2 });
   assert.deepEqual(records.map(textOf), [PAGE, PAGE]);
-  assert.deepEqual(records.map(({ key, source }) => [key, source]), [["coingecko", "coingecko"], ["coingecko", "coingecko"]]);
+  assert.deepEqual(
+    records.map(({ key, source }) => [key, source]),
+    [
+      ["coingecko", "coingecko"],
+      ["coingecko", "coingecko"],
+    ],
+  );
   assert.equal(records[0]?.ingested_at_us, Date.parse("2025-10-10T12:00:00Z") * 1000);
 });
 
 test("Requests ask for pages of 250 by market cap, each page its own record.", async () => {
   const { texts } = await pull(poller({ pages: 3 }), 3);
   assert.equal(texts.length, 3);
-  assert.deepEqual(server.pages.map(({ query }) => query), [1, 2, 3].map((page) => (
-    { vs_currency: "usd", order: "market_cap_desc", per_page: "250", page: String(page), price_change_percentage: "1h,24h" }
-  )));
+  assert.deepEqual(
+    server.pages.map(({ query }) => query),
+    [1, 2, 3].map((page) => ({
+      vs_currency: "usd",
+      order: "market_cap_desc",
+      per_page: "250",
+      page: String(page),
+      price_change_percentage: "1h,24h",
+    })),
+  );
 });
 
 const KEYS: [string, Partial<CoingeckoOptions>, string | undefined, string | undefined][] = [
@@ -72,29 +98,87 @@ for (const [title, options, demo, pro] of KEYS) {
 }
 
 const FAULTS: { title: string; command: Command; code: string; delay_s?: number; kept?: string; used?: number }[] = [
-  { title: "429 with JSON and retry-after", command: { do: "answer", status: 429, headers: { "retry-after": "120" }, body: '{"status":{"error_code":429,"error_message":"limit"}}' }, code: "RATE_LIMITED", delay_s: 120 },
-  { title: "429 with a date to retry after", command: { do: "answer", status: 429, headers: { "retry-after": "Fri, 10 Oct 2025 12:00:30 GMT" }, body: "error code: 1015" }, code: "RATE_LIMITED", delay_s: 30 },
-  { title: "429 as bare text without retry-after", command: { do: "answer", status: 429, headers: { "content-type": "text/plain" }, body: "error code: 1015" }, code: "RATE_LIMITED", delay_s: 1 },
-  { title: "429 that asks for a day", command: { do: "answer", status: 429, headers: { "retry-after": "86400" }, body: "" }, code: "RATE_LIMITED", delay_s: 600 },
+  {
+    title: "429 with JSON and retry-after",
+    command: {
+      do: "answer",
+      status: 429,
+      headers: { "retry-after": "120" },
+      body: '{"status":{"error_code":429,"error_message":"limit"}}',
+    },
+    code: "RATE_LIMITED",
+    delay_s: 120,
+  },
+  {
+    title: "429 with a date to retry after",
+    command: {
+      do: "answer",
+      status: 429,
+      headers: { "retry-after": "Fri, 10 Oct 2025 12:00:30 GMT" },
+      body: "error code: 1015",
+    },
+    code: "RATE_LIMITED",
+    delay_s: 30,
+  },
+  {
+    title: "429 as bare text without retry-after",
+    command: { do: "answer", status: 429, headers: { "content-type": "text/plain" }, body: "error code: 1015" },
+    code: "RATE_LIMITED",
+    delay_s: 1,
+  },
+  {
+    title: "429 that asks for a day",
+    command: { do: "answer", status: 429, headers: { "retry-after": "86400" }, body: "" },
+    code: "RATE_LIMITED",
+    delay_s: 600,
+  },
   { title: "status 500", command: { do: "answer", status: 500, body: "oops" }, code: "BAD_STATUS", delay_s: 1 },
-  { title: "status 503 with retry-after", command: { do: "answer", status: 503, headers: { "retry-after": "7" }, body: "<html>" }, code: "BAD_STATUS", delay_s: 7 },
+  {
+    title: "status 503 with retry-after",
+    command: { do: "answer", status: 503, headers: { "retry-after": "7" }, body: "<html>" },
+    code: "BAD_STATUS",
+    delay_s: 7,
+  },
   { title: "status 404", command: { do: "answer", status: 404, body: "{}" }, code: "BAD_STATUS" },
   { title: "status 401", command: { do: "answer", status: 401, body: `{"error":"${KEY}"}` }, code: "KEY_REFUSED" },
-  { title: "a redirect", command: { do: "answer", status: 302, headers: { location: "http://127.0.0.1:1/" }, body: "" }, code: "BAD_STATUS" },
+  {
+    title: "a redirect",
+    command: { do: "answer", status: 302, headers: { location: "http://127.0.0.1:1/" }, body: "" },
+    code: "BAD_STATUS",
+  },
   { title: "status 204", command: { do: "answer", status: 204, body: "" }, code: "BAD_STATUS" },
   { title: "no answer at all", command: { do: "hang" }, code: "TIMED_OUT" },
-  { title: "an answer that stops half-way", command: { do: "hang_mid_body", body: PAGE }, code: "TIMED_OUT", kept: PAGE, used: 2 },
-  { title: "an answer that is cut half-way", command: { do: "cut_mid_body", body: PAGE }, code: "BODY_CUT", kept: PAGE, used: 2 },
+  {
+    title: "an answer that stops half-way",
+    command: { do: "hang_mid_body", body: PAGE },
+    code: "TIMED_OUT",
+    kept: PAGE,
+    used: 2,
+  },
+  {
+    title: "an answer that is cut half-way",
+    command: { do: "cut_mid_body", body: PAGE },
+    code: "BODY_CUT",
+    kept: PAGE,
+    used: 2,
+  },
   { title: "a connection that is cut", command: { do: "cut" }, code: "CONNECTION_LOST" },
 ];
 for (const { title, command, code, delay_s, kept, used = 1 } of FAULTS) {
   test(`After ${title} it reports ${code}, waits and asks again.`, async () => {
     server.commands.push(command);
-    const { texts, reports, position, clock } = await pull(poller({ demo_key: KEY, timeout_ms: 250 }), kept === undefined ? 1 : 2);
+    const { texts, reports, position, clock } = await pull(
+      poller({ demo_key: KEY, timeout_ms: 250 }),
+      kept === undefined ? 1 : 2,
+    );
     assert.deepEqual(texts, kept === undefined ? [PAGE] : [kept, PAGE]);
     assert.deepEqual(codes(reports).slice(0, 1), [code]);
     assert.match(reports.find((said) => said.code === code)!.message, /Asking again in \d+ s\.$/);
-    if (delay_s !== undefined) assert.equal(clock.waits_ms.reduce((sum, wait_ms) => sum + wait_ms, 0), delay_s * 1000);
+    if (delay_s !== undefined)
+      assert.equal(
+        clock.waits_ms.reduce((sum, wait_ms) => sum + wait_ms, 0),
+        delay_s * 1000,
+      );
     assert.deepEqual(JSON.parse(position!).used, used);
     assert.ok(!JSON.stringify(reports).includes(KEY));
   });
@@ -105,7 +189,11 @@ const NO_DATA: { title: string; body: string | Uint8Array; code: string }[] = [
   { title: "nothing", body: "", code: "BODY_NOT_JSON" },
   { title: "half a page of JSON", body: PAGE.slice(0, 500), code: "BODY_NOT_JSON" },
   { title: "bytes that are no text", body: Buffer.from([0xff, 0xfe, 0x00]), code: "BODY_NOT_JSON" },
-  { title: "the rate limit", body: `{"status":{"error_code":429,"error_message":"limit of ${KEY}"}}`, code: "RATE_LIMITED" },
+  {
+    title: "the rate limit",
+    body: `{"status":{"error_code":429,"error_message":"limit of ${KEY}"}}`,
+    code: "RATE_LIMITED",
+  },
   { title: "another error", body: '{"error":"coin not found"}', code: "NOT_A_PAGE" },
   { title: "another status", body: '{"status":{"error_code":10002}}', code: "NOT_A_PAGE" },
   { title: "a number", body: "7", code: "NOT_A_PAGE" },
@@ -122,7 +210,12 @@ for (const { title, body, code } of NO_DATA) {
     const clock = new FakeClock();
     const reports: SourceReport[] = [];
     const payloads: Buffer[] = [];
-    for await (const { records, position } of producer.batches({ position: null, clock, signal: abort.signal, report: (said) => void reports.push(said) })) {
+    for await (const { records, position } of producer.batches({
+      position: null,
+      clock,
+      signal: abort.signal,
+      report: (said) => void reports.push(said),
+    })) {
       payloads.push(...records.map(({ payload }) => Buffer.from(payload)));
       states.push(producer.status!().state);
       if (payloads.length === 3) abort.abort();
@@ -155,19 +248,31 @@ test("The budget of a month sets the pace: ten thousand calls are one in some fo
   const clock = new FakeClock("2025-10-01T00:00:00Z");
   const { at_us, reports } = await pull(poller(), 3, { clock });
   const gaps_s = at_us.slice(1).map((at, index) => (at - at_us[index]!) / 1e6);
-  assert.ok(gaps_s.every((gap_s) => Math.abs(gap_s - (31 * 86_400) / 10_000) < 0.1), gaps_s.join(" "));
-  assert.match(reports.find(({ message }) => message.includes("1 of 10000"))!.message, /9999 left; next poll at 2025-10-01T00:04:27Z/);
+  assert.ok(
+    gaps_s.every((gap_s) => Math.abs(gap_s - (31 * 86_400) / 10_000) < 0.1),
+    gaps_s.join(" "),
+  );
+  assert.match(
+    reports.find(({ message }) => message.includes("1 of 10000"))!.message,
+    /9999 left; next poll at 2025-10-01T00:04:27Z/,
+  );
 });
 
 test("However large the budget, polls are a minute apart: the data changes no faster.", async () => {
   const { at_us } = await pull(poller({ calls_per_month: 10_000_000 }), 3);
-  assert.deepEqual(at_us.map((at) => (at - at_us[0]!) / 1e6), [0, 60, 120]);
+  assert.deepEqual(
+    at_us.map((at) => (at - at_us[0]!) / 1e6),
+    [0, 60, 120],
+  );
 });
 
 test("A spent budget waits for the next month, and says so.", async () => {
   const clock = new FakeClock("2025-10-31T23:00:00Z");
   const { at_us, reports, position } = await pull(poller({ calls_per_month: 1 }), 2, { clock });
-  assert.deepEqual(at_us.map((at) => new Date(at / 1000).toISOString()), ["2025-10-31T23:00:00.000Z", "2025-11-01T00:00:00.000Z"]);
+  assert.deepEqual(
+    at_us.map((at) => new Date(at / 1000).toISOString()),
+    ["2025-10-31T23:00:00.000Z", "2025-11-01T00:00:00.000Z"],
+  );
   assert.deepEqual(JSON.parse(position!), { month: "2025-11", used: 1, polled_at_us: at_us[1] });
   assert.deepEqual(codes(reports), ["BUDGET_SPENT"]);
 });
@@ -180,7 +285,11 @@ test("A month's budget is never overspent, whatever fails and however often it i
     server.commands.push({ do: "cut_mid_body", body: PAGE }, { do: "answer", status: 429, body: "" });
     const pulled = await pull(poller({ calls_per_month: 20, pages: 3 }), 2, { clock, position });
     position = pulled.position;
-    for (const at of pulled.at_us) paid.set(new Date(at / 1000).toISOString().slice(0, 7), (paid.get(new Date(at / 1000).toISOString().slice(0, 7)) ?? 0) + 1);
+    for (const at of pulled.at_us)
+      paid.set(
+        new Date(at / 1000).toISOString().slice(0, 7),
+        (paid.get(new Date(at / 1000).toISOString().slice(0, 7)) ?? 0) + 1,
+      );
     clock.jump_ms(60_000);
   }
   assert.ok(paid.size > 2 && [...paid.values()].every((used) => used <= 20), JSON.stringify([...paid]));
@@ -201,7 +310,10 @@ test("After a night of sleep it polls once, not once for every poll missed.", as
   clock.jump_ms(9 * 3_600_000);
   const { at_us } = await pull(poller(), 3, { clock, position: first.position });
   const gaps_s = at_us.slice(1).map((at, index) => (at - at_us[index]!) / 1e6);
-  assert.ok(gaps_s.every((gap_s) => gap_s >= 60), gaps_s.join(" "));
+  assert.ok(
+    gaps_s.every((gap_s) => gap_s >= 60),
+    gaps_s.join(" "),
+  );
 });
 
 test("A clock that is set back delays the next poll by an interval at most.", async () => {
@@ -223,13 +335,22 @@ test("An abort ends it at once, while it waits and while it is being answered.",
     abort.abort();
   };
   const hung = asked();
-  for await (const { records } of poller({ timeout_ms: 60_000 }).batches({ position: null, clock, signal: abort.signal, report: () => {} })) given.push(...records.map(textOf));
+  for await (const { records } of poller({ timeout_ms: 60_000 }).batches({
+    position: null,
+    clock,
+    signal: abort.signal,
+    report: () => {},
+  }))
+    given.push(...records.map(textOf));
   await hung;
   assert.deepEqual(given, [PAGE]);
 });
 
 test("A probe succeeds where CoinGecko answers, be it with a rate limit, and its credit is counted.", async () => {
-  server.commands.push({ do: "answer", body: '{"gecko_says":"(V3) To the Moon!"}' }, { do: "answer", status: 429, body: "error code: 1015" });
+  server.commands.push(
+    { do: "answer", body: '{"gecko_says":"(V3) To the Moon!"}' },
+    { do: "answer", status: 429, body: "error code: 1015" },
+  );
   const producer = poller();
   await producer.probe(never);
   await producer.probe(never);
@@ -254,8 +375,14 @@ test("A port where nobody listens and a name that nobody has are told apart.", a
   await new Promise<void>((resolve) => void free.listen(0, "127.0.0.1", resolve));
   const { port } = free.address() as AddressInfo;
   await new Promise((resolve) => free.close(resolve));
-  await assert.rejects(poller({ base_url: `http://127.0.0.1:${port}` }).probe(never), { code: "SOURCE_UNREACHABLE", message: /nothing answers/ });
-  await assert.rejects(poller({ base_url: "http://coinlake.invalid" }).probe(never), { code: "SOURCE_UNREACHABLE", message: /could not be resolved/ });
+  await assert.rejects(poller({ base_url: `http://127.0.0.1:${port}` }).probe(never), {
+    code: "SOURCE_UNREACHABLE",
+    message: /nothing answers/,
+  });
+  await assert.rejects(poller({ base_url: "http://coinlake.invalid" }).probe(never), {
+    code: "SOURCE_UNREACHABLE",
+    message: /could not be resolved/,
+  });
 });
 
 test("A key shows in no error, no report and no inspection.", async () => {
@@ -263,7 +390,10 @@ test("A key shows in no error, no report and no inspection.", async () => {
   const producer = poller({ demo_key: KEY });
   assert.ok(!inspect(producer, { depth: 9, showHidden: true }).includes(KEY));
   await assert.rejects(producer.probe(never), (error) => !inspect(error, { depth: 9 }).includes(KEY));
-  assert.throws(() => poller({ demo_key: `${KEY}\n` }), (error) => (error as { code?: string }).code === "KEY_MALFORMED" && !inspect(error).includes(KEY));
+  assert.throws(
+    () => poller({ demo_key: `${KEY}\n` }),
+    (error) => (error as { code?: string }).code === "KEY_MALFORMED" && !inspect(error).includes(KEY),
+  );
 });
 
 test("What is not given comes from the environment.", async (context) => {
@@ -276,10 +406,15 @@ test("What is not given comes from the environment.", async (context) => {
 });
 
 test("Options come from the environment, empty ones as absent, and nonsense is refused.", () => {
-  assert.deepEqual(coingeckoEnvironment({ COINGECKO_API_KEY: " k ", COINGECKO_PRO_API_KEY: "", COINGECKO_BASE_URL: "http://x" }), { demo_key: "k", pro_key: null, base_url: "http://x" });
+  assert.deepEqual(
+    coingeckoEnvironment({ COINGECKO_API_KEY: " k ", COINGECKO_PRO_API_KEY: "", COINGECKO_BASE_URL: "http://x" }),
+    { demo_key: "k", pro_key: null, base_url: "http://x" },
+  );
   assert.deepEqual(coingeckoEnvironment({}), { demo_key: null, pro_key: null, base_url: null });
-  for (const base_url of ["nowhere", "ftp://x", "http://user:pass@x"]) assert.throws(() => poller({ base_url }), { code: "BASE_URL_MALFORMED" });
-  for (const options of [{ pages: 0 }, { calls_per_month: 0 }, { timeout_ms: 0.5 }]) assert.throws(() => poller(options), RangeError);
+  for (const base_url of ["nowhere", "ftp://x", "http://user:pass@x"])
+    assert.throws(() => poller({ base_url }), { code: "BASE_URL_MALFORMED" });
+  for (const options of [{ pages: 0 }, { calls_per_month: 0 }, { timeout_ms: 0.5 }])
+    assert.throws(() => poller(options), RangeError);
 });
 
 test("A position that makes no sense stops the poller rather than forget what was spent.", async () => {
@@ -307,7 +442,13 @@ test("Its status says what it is doing: not heard yet, polling, failed with the 
     batches += 1;
     if (batches === 3) break;
   }
-  assert.deepEqual(states.slice(1), ["BUDGET: connecting", "BUDGET: live", "BAD_STATUS: failed", "RECOVERED: live", "BUDGET: live"]);
+  assert.deepEqual(states.slice(1), [
+    "BUDGET: connecting",
+    "BUDGET: live",
+    "BAD_STATUS: failed",
+    "RECOVERED: live",
+    "BUDGET: live",
+  ]);
   assert.match(messages[0] ?? "", /status 500/);
   const { state, heard_at_us, silent_after_ms } = source.status?.() ?? assert.fail();
   assert.equal(state, "ended");

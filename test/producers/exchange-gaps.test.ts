@@ -3,19 +3,33 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { GapBook, type GapLimits, type SavedBook } from "../../producers/exchange/gaps.ts";
 
-const LIMITS: GapLimits = { max_gap: 1_000, max_jump: 1_000_000, max_open: 100, max_recent: 1_000, max_saved: 1_000, settle_ms: 1_000 };
+const LIMITS: GapLimits = {
+  max_gap: 1_000,
+  max_jump: 1_000_000,
+  max_open: 100,
+  max_recent: 1_000,
+  max_saved: 1_000,
+  settle_ms: 1_000,
+};
 const PRODUCTS = new Set(["A", "B"]);
 const trade = (id: number, product = "A", cursor: string | null = null) => ({ product, id, cursor });
-const restored = (book: GapBook, products = PRODUCTS, limits = LIMITS): GapBook => new GapBook(limits, JSON.parse(JSON.stringify(book.save())) as SavedBook, products);
-const bounds = (gaps: readonly { first_id: number; last_id: number }[]): number[][] => gaps.map(({ first_id, last_id }) => [first_id, last_id]);
+const restored = (book: GapBook, products = PRODUCTS, limits = LIMITS): GapBook =>
+  new GapBook(limits, JSON.parse(JSON.stringify(book.save())) as SavedBook, products);
+const bounds = (gaps: readonly { first_id: number; last_id: number }[]): number[][] =>
+  gaps.map(({ first_id, last_id }) => [first_id, last_id]);
 
 /** Ids of the runs. */
 const spread = (runs: readonly { first_id: number; last_id: number }[]): number[] =>
-  runs.flatMap(({ first_id, last_id }) => Array.from({ length: last_id - first_id + 1 }, (_, index) => first_id + index)).sort((a, b) => a - b);
+  runs
+    .flatMap(({ first_id, last_id }) => Array.from({ length: last_id - first_id + 1 }, (_, index) => first_id + index))
+    .sort((a, b) => a - b);
 
 describe("the book of gaps", () => {
   test("In any order of arrival, with copies and restarts, it says what a set would say.", () => {
-    const arrival = fc.record({ id: fc.integer({ min: 10, max: 60 }), how: fc.constantFrom("message", "page", "settle", "restart", "lost") });
+    const arrival = fc.record({
+      id: fc.integer({ min: 10, max: 60 }),
+      how: fc.constantFrom("message", "page", "settle", "restart", "lost"),
+    });
     fc.assert(
       fc.property(fc.array(arrival, { minLength: 1, maxLength: 150 }), (arrivals) => {
         let book = new GapBook(LIMITS, null, PRODUCTS);
@@ -31,7 +45,10 @@ describe("the book of gaps", () => {
           came.add(id);
           lost.delete(id);
         };
-        const missing = (): number[] => spread(first === null ? [] : [{ first_id: first, last_id: newest }]).filter((id) => !came.has(id) && !lost.has(id));
+        const missing = (): number[] =>
+          spread(first === null ? [] : [{ first_id: first, last_id: newest }]).filter(
+            (id) => !came.has(id) && !lost.has(id),
+          );
         for (const { id, how } of arrivals) {
           if (how === "message") {
             book.saw(trade(id), now_us);
@@ -56,12 +73,18 @@ describe("the book of gaps", () => {
           assert.equal(book.counts().open, missing().filter((one) => settled.has(one)).length);
         }
         book.settled(now_us + 1_000_000);
-        assert.deepEqual(spread(book.gaps().filter(({ state }) => state === "open")).filter((one) => !came.has(one) && !lost.has(one)), missing());
+        assert.deepEqual(
+          spread(book.gaps().filter(({ state }) => state === "open")).filter((one) => !came.has(one) && !lost.has(one)),
+          missing(),
+        );
         assert.equal(book.counts().lost, lost.size);
         assert.equal(book.counts().filled, filled_count);
         for (const one of missing()) book.saw(trade(one), now_us);
         assert.deepEqual(book.save().open, []);
-        assert.deepEqual(spread(book.gaps().filter(({ state }) => state === "lost")), [...lost].sort((a, b) => a - b));
+        assert.deepEqual(
+          spread(book.gaps().filter(({ state }) => state === "lost")),
+          [...lost].sort((a, b) => a - b),
+        );
       }),
       { numRuns: 2_000 },
     );
@@ -74,7 +97,12 @@ describe("the book of gaps", () => {
     book.saw(trade(3), 0);
     assert.deepEqual(book.settled(999_999), []);
     assert.equal(book.nextSettling_us(), 1_000_000);
-    assert.deepEqual(bounds(book.settled(1_000_000)), [[2, 2], [4, 4], [7, 8], [101, 101]]);
+    assert.deepEqual(bounds(book.settled(1_000_000)), [
+      [2, 2],
+      [4, 4],
+      [7, 8],
+      [101, 101],
+    ]);
     assert.equal(book.nextSettling_us(), Infinity);
   });
 
@@ -118,7 +146,13 @@ describe("the book of gaps", () => {
     for (const id of [3, 3]) later.saw(trade(id), 2_000_000);
     later.saw(trade(3, "B"), 2_000_000);
     assert.deepEqual(later.counts(), { open: 0, filled: 1, lost: 2 });
-    assert.deepEqual(later.gaps().map(({ first_id, last_id, state }) => [first_id, last_id, state]), [[2, 2, "lost"], [4, 4, "lost"]]);
+    assert.deepEqual(
+      later.gaps().map(({ first_id, last_id, state }) => [first_id, last_id, state]),
+      [
+        [2, 2, "lost"],
+        [4, 4, "lost"],
+      ],
+    );
     assert.deepEqual([later.fetched("A", 4), later.fetched("A", 4)], [true, false]);
     assert.deepEqual(later.counts(), { open: 0, filled: 2, lost: 1 });
   });
@@ -128,7 +162,10 @@ describe("the book of gaps", () => {
     for (const id of [1_000, 9_000_000_000_000, 1_001, 1_003]) book.saw(trade(id), 0);
     book.announced("A", 8_000_000_000_000, 0);
     assert.deepEqual(bounds(book.settled(1_000_000)), [[1_002, 1_002]]);
-    assert.deepEqual(book.takeCountedAnew().map(({ id }) => id), [9_000_000_000_000, 1_001]);
+    assert.deepEqual(
+      book.takeCountedAnew().map(({ id }) => id),
+      [9_000_000_000_000, 1_001],
+    );
     assert.deepEqual(book.counts(), { open: 1, filled: 0, lost: 0 });
   });
 
@@ -136,8 +173,22 @@ describe("the book of gaps", () => {
     const book = new GapBook({ ...LIMITS, max_gap: 10, max_jump: 1_000_000, max_open: 2 }, null, PRODUCTS);
     for (const id of [1, 101, 103, 105]) book.saw(trade(id), 7);
     assert.deepEqual(book.takeLostAtOnce(), [
-      { product: "A", first_id: 2, last_id: 90, found_at_us: 7, state: "lost", reason: "no more than 10 trades of a gap are asked for again" },
-      { product: "A", first_id: 104, last_id: 104, found_at_us: 7, state: "lost", reason: "more than 2 gaps were open at once" },
+      {
+        product: "A",
+        first_id: 2,
+        last_id: 90,
+        found_at_us: 7,
+        state: "lost",
+        reason: "no more than 10 trades of a gap are asked for again",
+      },
+      {
+        product: "A",
+        first_id: 104,
+        last_id: 104,
+        found_at_us: 7,
+        state: "lost",
+        reason: "more than 2 gaps were open at once",
+      },
     ]);
     assert.deepEqual(book.takeLostAtOnce(), []);
     book.settled(2_000_000);

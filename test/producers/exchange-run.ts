@@ -108,7 +108,11 @@ export class ExchangeRun {
     this.#read = this.records.length;
     const ascending = (ids: Iterable<number>): number[] => [...ids].sort((a, b) => a - b);
     const { streamed, fetched } = this.#ids.get(product) ?? { streamed: [], fetched: [] };
-    return { streamed: ascending(streamed), fetched: ascending(fetched), all: ascending(new Set([...streamed, ...fetched])) };
+    return {
+      streamed: ascending(streamed),
+      fetched: ascending(fetched),
+      all: ascending(new Set([...streamed, ...fetched])),
+    };
   }
 
   #note(text: string): void {
@@ -129,13 +133,18 @@ export class ExchangeRun {
   }
 
   gaps(state: Gap["state"]): [product: string, first_id: number, last_id: number][] {
-    const sorted = this.status.gaps.filter((gap) => gap.state === state).sort((a, b) => a.product.localeCompare(b.product) || a.first_id - b.first_id);
+    const sorted = this.status.gaps
+      .filter((gap) => gap.state === state)
+      .sort((a, b) => a.product.localeCompare(b.product) || a.first_id - b.first_id);
     return sorted.map(({ product, first_id, last_id }) => [product, first_id, last_id]);
   }
 
   async connected(server: ExchangeServer): Promise<void> {
     const { products } = EXCHANGES[this.#protocol.source as ExchangeKind];
-    await until(() => this.codes.includes("CONNECTED") && products.every((product) => server.isSubscribed(product)), "a connection");
+    await until(
+      () => this.codes.includes("CONNECTED") && products.every((product) => server.isSubscribed(product)),
+      "a connection",
+    );
   }
 }
 

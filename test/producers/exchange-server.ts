@@ -69,7 +69,8 @@ export class ExchangeServer {
     const feed = new WebSocketServer({ noServer: true, autoPong: false });
     http.on("upgrade", (request, socket, head) => {
       const command = this.handshake_commands.shift();
-      if (command === undefined) return feed.handleUpgrade(request, socket, head, (client) => this.#greet(client, request));
+      if (command === undefined)
+        return feed.handleUpgrade(request, socket, head, (client) => this.#greet(client, request));
       const headers = Object.entries(command.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
       socket.end(`HTTP/1.1 ${command.status} No\r\n${headers.join("")}content-length: 0\r\nconnection: close\r\n\r\n`);
     });
@@ -102,7 +103,11 @@ export class ExchangeServer {
   /** Points a Coinlake process here. */
   environment(products: readonly string[]): Record<string, string> {
     const prefix = `COINLAKE_${this.kind.toUpperCase()}`;
-    return { [`${prefix}_WS_URL`]: this.ws_url, [`${prefix}_REST_URL`]: this.rest_url, [`${prefix}_PRODUCTS`]: products.join(",") };
+    return {
+      [`${prefix}_WS_URL`]: this.ws_url,
+      [`${prefix}_REST_URL`]: this.rest_url,
+      [`${prefix}_PRODUCTS`]: products.join(","),
+    };
   }
 
   /** Bytes sent to clients that the network has not taken yet. */
@@ -126,7 +131,13 @@ export class ExchangeServer {
     const id = (newest?.id ?? 1000) + 1;
     // Strictly increasing, since Kraken's REST tells trades by their time.
     const at_us = options.at_us ?? Math.max(Date.now() * 1000, (newest?.at_us ?? 0) + 1);
-    const trade = { product, id, price: options.price ?? `${100 + (id % 50)}.${String(id % 1000).padStart(3, "0")}`, quantity: options.quantity ?? "0.0012300", at_us };
+    const trade = {
+      product,
+      id,
+      price: options.price ?? `${100 + (id % 50)}.${String(id % 1000).padStart(3, "0")}`,
+      quantity: options.quantity ?? "0.0012300",
+      at_us,
+    };
     known.push(trade);
     return trade;
   }
@@ -146,10 +157,15 @@ export class ExchangeServer {
   }
 
   /** Trades all products in turn, so many a second in all, until the signal aborts; `lose` decides which are not delivered. */
-  async run(options: { products: readonly string[]; per_second: number; signal: AbortSignal; lose?: (trade: KnownTrade) => boolean }): Promise<void> {
+  async run(options: {
+    products: readonly string[];
+    per_second: number;
+    signal: AbortSignal;
+    lose?: (trade: KnownTrade) => boolean;
+  }): Promise<void> {
     const { products, per_second, signal, lose = () => false } = options;
     const started_ms = performance.now();
-    for (let made = 0; !signal.aborted; ) {
+    for (let made = 0; !signal.aborted;) {
       const due = Math.floor(((performance.now() - started_ms) / 1000) * per_second);
       for (; made < due; made += 1) {
         const trade = this.make(products[made % products.length] ?? "");
@@ -179,7 +195,10 @@ export class ExchangeServer {
 
   #greet(socket: WebSocket, request: IncomingMessage): void {
     this.connections += 1;
-    const client: Client = { socket, subscribed: this.#dialect.inAddress(new URL(request.url ?? "/", "http://localhost")) };
+    const client: Client = {
+      socket,
+      subscribed: this.#dialect.inAddress(new URL(request.url ?? "/", "http://localhost")),
+    };
     this.#clients.add(client);
     socket.on("close", () => this.#clients.delete(client));
     socket.on("error", () => this.#clients.delete(client));
@@ -188,7 +207,11 @@ export class ExchangeServer {
     });
     socket.on("message", (data) => {
       const before = client.subscribed;
-      const { answers, subscribed } = this.#dialect.hear(String(data), before, (product) => !this.unknown_products.has(product));
+      const { answers, subscribed } = this.#dialect.hear(
+        String(data),
+        before,
+        (product) => !this.unknown_products.has(product),
+      );
       if (this.are_acks_withheld) return;
       client.subscribed = subscribed;
       for (const answer of answers) this.#send(client, answer);
@@ -205,7 +228,8 @@ export class ExchangeServer {
   #beat(): void {
     for (const client of this.#clients) {
       const newest = new Map(client.subscribed.map((product) => [product, this.trades.get(product)?.at(-1)?.id ?? 0]));
-      if (client.subscribed.length > 0) for (const message of this.#dialect.heartbeats(newest)) this.#send(client, message);
+      if (client.subscribed.length > 0)
+        for (const message of this.#dialect.heartbeats(newest)) this.#send(client, message);
     }
   }
 
@@ -215,9 +239,12 @@ export class ExchangeServer {
     const command = this.rest_commands.shift();
     if (command?.do === "hang") return;
     if (command?.do === "cut") return void request.socket.destroy();
-    const tradesOf = (product: string): KnownTrade[] => (this.trades.get(product) ?? []).filter((trade) => !this.forgotten.has(trade));
+    const tradesOf = (product: string): KnownTrade[] =>
+      (this.trades.get(product) ?? []).filter((trade) => !this.forgotten.has(trade));
     const body = command?.body ?? this.#dialect.rest(url, tradesOf);
     const status = command?.status ?? (body === null ? 404 : 200);
-    response.writeHead(status, { "content-type": "application/json", ...command?.headers }).end(body ?? '{"message":"NotFound"}');
+    response
+      .writeHead(status, { "content-type": "application/json", ...command?.headers })
+      .end(body ?? '{"message":"NotFound"}');
   }
 }

@@ -8,7 +8,8 @@ import { ExchangeServer } from "./exchange-server.ts";
 
 const idsOf = (trades: readonly KnownTrade[] | undefined): number[] => (trades ?? []).map(({ id }) => id);
 
-const without = (ids: readonly number[], others: readonly number[]): number[] => ids.filter((id) => !others.includes(id));
+const without = (ids: readonly number[], others: readonly number[]): number[] =>
+  ids.filter((id) => !others.includes(id));
 
 /** Unbroken runs of the numbers, as gaps are told. */
 function runsOf(product: string, ids: readonly number[]): [string, number, number][] {
@@ -41,7 +42,8 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     }
 
     const known = (product: string): number[] => idsOf(server.trades.get(product));
-    const hasAll = (run: ExchangeRun): boolean => products.every((product) => run.ids(product).all.length >= known(product).length);
+    const hasAll = (run: ExchangeRun): boolean =>
+      products.every((product) => run.ids(product).all.length >= known(product).length);
     const wholeIn = async (run: ExchangeRun): Promise<void> => {
       await until(() => hasAll(run), "every known trade is delivered");
       for (const product of products) assert.deepEqual(run.ids(product).all, known(product));
@@ -62,7 +64,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
         run.records.map((record) => [record.key, record.source, textOf(record)]),
         sent,
       );
-      assert.ok(run.records.every(({ ingested_at_us }) => ingested_at_us >= before_us && ingested_at_us <= Date.now() * 1000));
+      assert.ok(
+        run.records.every(({ ingested_at_us }) => ingested_at_us >= before_us && ingested_at_us <= Date.now() * 1000),
+      );
       assert.deepEqual(run.status.missed, { open: 0, filled: 0, lost: 0 });
       assert.equal(run.status.state, "live");
     });
@@ -70,7 +74,13 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     test("What nobody knows is kept as it is: garbage, other shapes, bytes that are no text.", async () => {
       const run = start();
       await run.connected(server);
-      const strange = [Buffer.from("<html>"), Buffer.from('{"type":"news","channel":"news"}'), Buffer.from([0xff, 0x00, 0x7b]), Buffer.from("[1,2]"), Buffer.from("")];
+      const strange = [
+        Buffer.from("<html>"),
+        Buffer.from('{"type":"news","channel":"news"}'),
+        Buffer.from([0xff, 0x00, 0x7b]),
+        Buffer.from("[1,2]"),
+        Buffer.from(""),
+      ];
       for (const message of strange) server.send(message);
       server.trade(main);
       await until(() => run.records.length > strange.length, "all are records");
@@ -92,13 +102,18 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
         else server.deliver(trade);
       }
       await wholeIn(run);
-      const expected = products.toSorted((a, b) => a.localeCompare(b)).flatMap((product) => runsOf(product, lost.get(product) ?? []));
+      const expected = products
+        .toSorted((a, b) => a.localeCompare(b))
+        .flatMap((product) => runsOf(product, lost.get(product) ?? []));
       await until(() => run.status.missed.open === 0, "nothing is missing any more");
       assert.deepEqual(run.gaps("filled"), expected);
       assert.deepEqual(run.status.missed, { open: 0, filled: [...lost.values()].flat().length, lost: 0 });
       for (const product of products) {
         const { streamed } = run.ids(product);
-        assert.deepEqual(streamed, known(product).filter((id) => !lost.get(product)?.includes(id)));
+        assert.deepEqual(
+          streamed,
+          known(product).filter((id) => !lost.get(product)?.includes(id)),
+        );
       }
     });
 
@@ -117,10 +132,17 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("Copies and overtaken messages are no gaps.", async () => {
-      const run = start({ gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 2_000 } });
+      const run = start({
+        gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 2_000 },
+      });
       await run.connected(server);
       server.trade(main);
-      const [a, b, c, d] = [1, 2, 3, 4].map(() => server.make(main)) as [KnownTrade, KnownTrade, KnownTrade, KnownTrade];
+      const [a, b, c, d] = [1, 2, 3, 4].map(() => server.make(main)) as [
+        KnownTrade,
+        KnownTrade,
+        KnownTrade,
+        KnownTrade,
+      ];
       for (const trade of [c, a, a, d, b, c, a]) server.deliver(trade);
       await until(() => run.records.length >= 8, "all are records");
       assert.deepEqual(run.ids(main).all, known(main));
@@ -133,7 +155,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     test("A gap closes when its messages come late after all, and not before all of them.", async () => {
       const run = start();
       await run.connected(server);
-      server.rest_commands.push(...Array.from({ length: 500 }, () => ({ do: "answer", status: 500, body: "" }) as const));
+      server.rest_commands.push(
+        ...Array.from({ length: 500 }, () => ({ do: "answer", status: 500, body: "" }) as const),
+      );
       server.trade(main);
       const late = [server.make(main), server.make(main), server.make(main)] as const;
       server.trade(main);
@@ -154,7 +178,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await until(() => run.records.length === 3, "the first came");
       server.cut();
       for (const product of products) server.make(product);
-      await until(() => run.status.reconnects === 1 && products.every((product) => server.isSubscribed(product)), "it is back");
+      await until(
+        () => run.status.reconnects === 1 && products.every((product) => server.isSubscribed(product)),
+        "it is back",
+      );
       for (const product of products) server.trade(product);
       await wholeIn(run);
       assert.ok(run.codes.includes("DISCONNECTED"));
@@ -176,14 +203,20 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await wholeIn(run);
       const missed = without(known(main), run.ids(main).streamed);
       assert.ok(missed.length >= 1_499, "Coinbase repeats the newest, nobody more");
-      const told = run.gaps("filled").flatMap(([, first_id, last_id]) => Array.from({ length: last_id - first_id + 1 }, (_, number) => first_id + number));
+      const told = run
+        .gaps("filled")
+        .flatMap(([, first_id, last_id]) =>
+          Array.from({ length: last_id - first_id + 1 }, (_, number) => first_id + number),
+        );
       assert.deepEqual(told, missed);
     });
 
     test("A restart fetches what was missed while it was down, and gaps that were open.", async () => {
       const first = start();
       await first.connected(server);
-      server.rest_commands.push(...Array.from({ length: 500 }, () => ({ do: "answer", status: 503, body: "" }) as const));
+      server.rest_commands.push(
+        ...Array.from({ length: 500 }, () => ({ do: "answer", status: 503, body: "" }) as const),
+      );
       server.trade(main);
       server.make(main);
       server.trade(main);
@@ -199,11 +232,17 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       const next = start({ position: first.position });
       await next.connected(server);
       for (const product of products) server.trade(product);
-      const both = (product: string): number[] => [...new Set([...first.ids(product).all, ...next.ids(product).all])].sort((a, b) => a - b);
-      await until(() => products.every((product) => both(product).length >= known(product).length), "every known trade is delivered");
+      const both = (product: string): number[] =>
+        [...new Set([...first.ids(product).all, ...next.ids(product).all])].sort((a, b) => a - b);
+      await until(
+        () => products.every((product) => both(product).length >= known(product).length),
+        "every known trade is delivered",
+      );
       for (const product of products) assert.deepEqual(both(product), known(product));
       await until(() => next.status.missed.open === 0, "nothing is missing");
-      const missed = products.flatMap((product) => without(known(product), [...first.ids(product).streamed, ...next.ids(product).streamed]));
+      const missed = products.flatMap((product) =>
+        without(known(product), [...first.ids(product).streamed, ...next.ids(product).streamed]),
+      );
       assert.ok(missed.length >= 2, "Coinbase repeats the newest of each product, nobody more");
       assert.deepEqual(next.status.missed, { open: 0, filled: missed.length, lost: 0 });
     });
@@ -248,7 +287,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       const ids = idsOf(missed);
       assert.deepEqual(run.gaps("lost"), runsOf(main, ids.slice(3, 5)));
       assert.deepEqual(run.gaps("filled"), [...runsOf(main, ids.slice(0, 3)), ...runsOf(main, ids.slice(5))]);
-      assert.deepEqual(run.status.gaps.filter(({ state }) => state === "lost").map(({ reason }) => reason), ["it does not have them"]);
+      assert.deepEqual(
+        run.status.gaps.filter(({ state }) => state === "lost").map(({ reason }) => reason),
+        ["it does not have them"],
+      );
       assert.match(run.said("GAP_LOST")[0] ?? "", new RegExp(`${main}: 2 trades`));
       // What is lost is remembered over restarts.
       server.trade(main);
@@ -273,8 +315,13 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.trade(main);
       await wholeIn(run);
       assert.deepEqual(run.status.missed, { open: 0, filled: 1, lost: 0 });
-      for (const code of ["BAD_STATUS", "TIMED_OUT", "CONNECTION_LOST", "RATE_LIMITED"]) assert.ok(run.codes.includes(code), code);
-      assert.equal(run.records.filter((record) => pageOf(textOf(record)) !== null).length, 1, "only answers that help are records");
+      for (const code of ["BAD_STATUS", "TIMED_OUT", "CONNECTION_LOST", "RATE_LIMITED"])
+        assert.ok(run.codes.includes(code), code);
+      assert.equal(
+        run.records.filter((record) => pageOf(textOf(record)) !== null).length,
+        1,
+        "only answers that help are records",
+      );
     });
 
     test("REST says when it wants to be asked again, and is heard.", async () => {
@@ -290,7 +337,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("Of a gap beyond the bound, the part beyond is lost at once and the rest is filled.", async () => {
-      const run = start({ gaps: { max_gap: 100, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 60 } });
+      const run = start({
+        gaps: { max_gap: 100, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 60 },
+      });
       await run.connected(server);
       server.trade(main);
       const ids = idsOf(Array.from({ length: 130 }, () => server.make(main)));
@@ -305,7 +354,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("A connection on which nothing is heard is dead, and replaced.", async () => {
-      const run = start({ connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 } });
+      const run = start({
+        connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 },
+      });
       await run.connected(server);
       server.trade(main);
       await until(() => run.records.length === 1, "the first came");
@@ -320,7 +371,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("A quiet market is not silence: pings are answered.", async () => {
-      const run = start({ connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 } });
+      const run = start({
+        connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 },
+      });
       await run.connected(server);
       const heard_at_us = run.status.heard_at_us ?? 0;
       await until(() => (run.status.heard_at_us ?? 0) - heard_at_us > 1_200_000, "it was heard three silences later");
@@ -340,7 +393,8 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       stopping.abort();
       await trading;
       await wholeIn(run);
-      for (const product of products) assert.deepEqual(run.ids(product).streamed, known(product), "the feed alone brought all");
+      for (const product of products)
+        assert.deepEqual(run.ids(product).streamed, known(product), "the feed alone brought all");
       assert.deepEqual(run.status.gaps, []);
       assert.ok(fewest >= 1);
       assert.ok(!run.codes.includes("DISCONNECTED"));
@@ -352,7 +406,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.handshake_commands.push({ status: 503 }, { status: 503 }, { status: 503 });
       const stopping = new AbortController();
       const trading = server.run({ products, per_second: 500, signal: stopping.signal });
-      await until(() => run.status.reconnects >= 1 && server.handshake_commands.length === 0, "it was replaced in the end");
+      await until(
+        () => run.status.reconnects >= 1 && server.handshake_commands.length === 0,
+        "it was replaced in the end",
+      );
       stopping.abort();
       await trading;
       await wholeIn(run);
@@ -375,7 +432,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       if (kind === "binance") return;
       for (const product of products) server.unknown_products.add(product);
       const run = start();
-      await until(() => run.said("SUBSCRIPTION_REFUSED").length > 4 && run.status.state === "failed", "it was tried twice");
+      await until(
+        () => run.said("SUBSCRIPTION_REFUSED").length > 4 && run.status.state === "failed",
+        "it was tried twice",
+      );
       server.unknown_products.clear();
       await until(() => run.status.state === "live", "it is connected");
       // What was refused on a connection is asked for again on the next one.
@@ -393,7 +453,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
 
     test("Subscriptions that are not answered in time end the connection.", async () => {
       server.are_acks_withheld = true;
-      const run = start({ connection: { connect_timeout_ms: 150, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 } });
+      const run = start({
+        connection: { connect_timeout_ms: 150, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 },
+      });
       await until(() => run.codes.includes("TIMED_OUT"), "it was given up");
       server.are_acks_withheld = false;
       await run.connected(server);
@@ -413,7 +475,9 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("While nobody takes, the source is slowed down: memory is bounded, and nothing is lost.", async () => {
-      const run = start({ arrivals: { max_waiting: 500, max_waiting_bytes: 256 * 1024, max_taken: 100, max_taken_bytes: 64 * 1024 } });
+      const run = start({
+        arrivals: { max_waiting: 500, max_waiting_bytes: 256 * 1024, max_taken: 100, max_taken_bytes: 64 * 1024 },
+      });
       await run.connected(server);
       const go_on = Promise.withResolvers<void>();
       run.hold = go_on.promise;
@@ -426,7 +490,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       }
       await new Promise((resolve) => setTimeout(resolve, 500));
       const taken_bytes = sent_bytes - server.unsent_bytes;
-      assert.ok(taken_bytes < 16 * 1024 * 1024, `${taken_bytes} bytes of ${sent_bytes} left the server: sockets' own buffers and ours`);
+      assert.ok(
+        taken_bytes < 16 * 1024 * 1024,
+        `${taken_bytes} bytes of ${sent_bytes} left the server: sockets' own buffers and ours`,
+      );
       assert.ok(run.records.length <= 100);
       go_on.resolve();
       await wholeIn(run);
@@ -455,7 +522,10 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.rest_commands.push({ do: "answer", status: 429, body: "" });
       await run.producer.probe(never);
       server.rest_commands.push({ do: "answer", status: 500, body: "" });
-      await assert.rejects(run.producer.probe(never), { code: "SOURCE_UNREACHABLE", message: /127\.0\.0\.1.*status 500/ });
+      await assert.rejects(run.producer.probe(never), {
+        code: "SOURCE_UNREACHABLE",
+        message: /127\.0\.0\.1.*status 500/,
+      });
       await server.kill();
       await assert.rejects(run.producer.probe(never), { code: "SOURCE_UNREACHABLE" });
     });

@@ -8,7 +8,8 @@ export function krakenSessionAsV2(session: string): string {
     .split("\n")
     .map((line) => {
       const [head, clock] = /^(\d+\.\d+): /.exec(line) ?? [];
-      if (head === undefined || clock === undefined) return line.replace(/^wss:\/\/ws\.kraken\.com /, "wss://ws.kraken.com/v2 ");
+      if (head === undefined || clock === undefined)
+        return line.replace(/^wss:\/\/ws\.kraken\.com /, "wss://ws.kraken.com/v2 ");
       return `${clock}: ${messageAsV2(line.slice(head.length), newest)}`;
     })
     .join("\n");
@@ -18,7 +19,8 @@ type V1Trade = [price: string, volume: string, time: string, side: string, order
 
 function messageAsV2(text: string, newest: Map<string, number>): string {
   const message = JSON.parse(text) as unknown;
-  if (!Array.isArray(message)) return (message as { event?: string }).event === "heartbeat" ? '{"channel":"heartbeat"}' : statusAsV2(text);
+  if (!Array.isArray(message))
+    return (message as { event?: string }).event === "heartbeat" ? '{"channel":"heartbeat"}' : statusAsV2(text);
   const [, trades, , pair] = message as [number, V1Trade[], string, string];
   const symbol = pair.replace(/\bXBT\b/, "BTC").replace(/\bXDG\b/, "DOGE");
   const rows = trades.map(([price, volume, time, side, order_type]) => {

@@ -28,7 +28,9 @@ const candle = (symbol: string, minute: number, prices = "1.10,1.30,1.00,1.20,9.
   `${symbol},${MINUTE + minute * 60_000},${prices}`;
 
 test("A candle is four ticks with the file's own text, and only the close carries the volume.", async () => {
-  const file = await fileOf([HEADER, candle("BTC", 0, "0.50,0.0000000120,1e-9,23144.780,1.3e-05"), candle("BTC", 1)].join("\n"));
+  const file = await fileOf(
+    [HEADER, candle("BTC", 0, "0.50,0.0000000120,1e-9,23144.780,1.3e-05"), candle("BTC", 1)].join("\n"),
+  );
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   const open_ms = MINUTE;
   assert.deepEqual(records.slice(0, 4).map(textOf), [
@@ -44,12 +46,28 @@ test("A candle is four ticks with the file's own text, and only the close carrie
 });
 
 test("A file ordered by symbol is replayed in the order of time, ties in the order of the lines.", async () => {
-  const file = await fileOf([HEADER, candle("ETH", 0), candle("ETH", 1), candle("BTC", 0), candle("BTC", 3)].join("\r\n"));
+  const file = await fileOf(
+    [HEADER, candle("ETH", 0), candle("ETH", 1), candle("BTC", 0), candle("BTC", 3)].join("\r\n"),
+  );
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   const told = records.map((record) => `${record.key} ${(record.ingested_at_us / 1000 - MINUTE) / 1000}`);
   assert.deepEqual(told, [
-    "ETH 0", "BTC 0", "ETH 20", "BTC 20", "ETH 40", "BTC 40", "ETH 59.999", "BTC 59.999",
-    "ETH 60", "ETH 80", "ETH 100", "ETH 119.999", "BTC 180", "BTC 200", "BTC 220", "BTC 239.999",
+    "ETH 0",
+    "BTC 0",
+    "ETH 20",
+    "BTC 20",
+    "ETH 40",
+    "BTC 40",
+    "ETH 59.999",
+    "BTC 59.999",
+    "ETH 60",
+    "ETH 80",
+    "ETH 100",
+    "ETH 119.999",
+    "BTC 180",
+    "BTC 200",
+    "BTC 220",
+    "BTC 239.999",
   ]);
 });
 
@@ -66,7 +84,15 @@ test("Of lines that repeat a symbol and a start the last one goes first, and the
 });
 
 test("Malformed lines come as they are, at the replay's clock, and nothing else is lost.", async () => {
-  const bad = ["BTC,1,2,3", candle("BTC", 0, "1,2,abc,4,5"), "BTC,yesterday,1,2,3,4,5", "BTC,-5,1,2,3,4,5", candle("", 1), candle("BTC", 0, "1,2,,4,5"), `${candle("BTC", 0)},6`];
+  const bad = [
+    "BTC,1,2,3",
+    candle("BTC", 0, "1,2,abc,4,5"),
+    "BTC,yesterday,1,2,3,4,5",
+    "BTC,-5,1,2,3,4,5",
+    candle("", 1),
+    candle("BTC", 0, "1,2,,4,5"),
+    `${candle("BTC", 0)},6`,
+  ];
   const not_utf8 = Buffer.concat([Buffer.from("BT\xff", "latin1"), Buffer.from(candle("", 1))]);
   const lines = [HEADER, candle("ETH", 0), ...bad, "", candle("ETH", 1)].map((line) => Buffer.from(`${line}\n`));
   const file = await fileOf(Buffer.concat([...lines, not_utf8]));
@@ -75,13 +101,18 @@ test("Malformed lines come as they are, at the replay's clock, and nothing else 
   const refused = records.filter(({ key }) => key === "unreadable");
   assert.deepEqual(refused.slice(0, -1).map(textOf), bad);
   assert.deepEqual(Buffer.from(refused.at(-1)!.payload), not_utf8);
-  assert.deepEqual(refused.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE), [...bad.map(() => 0), 60_000]);
+  assert.deepEqual(
+    refused.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE),
+    [...bad.map(() => 0), 60_000],
+  );
   assert.equal(records.length, 8 + bad.length + 1);
   assert.deepEqual(producer.progress?.(), { done: records.length, total: records.length });
 });
 
 test("Lines above the first candle come at its time, and a file of malformed lines alone is still replayed.", async () => {
-  const above = await collect(await openReplay({ file: await fileOf([HEADER, "x", candle("BTC", 0)].join("\n")), speed: "max" }));
+  const above = await collect(
+    await openReplay({ file: await fileOf([HEADER, "x", candle("BTC", 0)].join("\n")), speed: "max" }),
+  );
   assert.deepEqual([textOf(above.records[0]), above.records[0]?.ingested_at_us], ["x", MINUTE * 1000]);
   const alone = await collect(await openReplay({ file: await fileOf([HEADER, "x", "y"].join("\n")), speed: "max" }));
   assert.deepEqual(alone.records.map(textOf), ["x", "y"]);
@@ -89,7 +120,9 @@ test("Lines above the first candle come at its time, and a file of malformed lin
 
 test("The length of a candle is the smallest distance in the file, one minute where there is none.", async () => {
   const delays = async (...rows: string[]): Promise<number[]> => {
-    const { records } = await collect(await openReplay({ file: await fileOf([HEADER, ...rows].join("\n")), speed: "max" }));
+    const { records } = await collect(
+      await openReplay({ file: await fileOf([HEADER, ...rows].join("\n")), speed: "max" }),
+    );
     return records.filter(({ key }) => key === "A").map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE);
   };
   assert.deepEqual(await delays(candle("A", 0)), [0, 20_000, 40_000, 59_999]);
@@ -99,7 +132,10 @@ test("The length of a candle is the smallest distance in the file, one minute wh
 });
 
 test("A compressed file gives the same records as a plain one, and the same hash in its id.", async () => {
-  const text = [HEADER, ...Array.from({ length: 700 }, (_, minute) => candle(minute % 2 === 0 ? "A" : "B", minute))].join("\n");
+  const text = [
+    HEADER,
+    ...Array.from({ length: 700 }, (_, minute) => candle(minute % 2 === 0 ? "A" : "B", minute)),
+  ].join("\n");
   const plain = await openReplay({ file: await fileOf(text), speed: "max" });
   const packed = await openReplay({ file: await fileOf(gzipSync(text), "candles.csv.gz"), speed: "max" });
   assert.deepEqual((await collect(packed)).records, (await collect(plain)).records);
@@ -107,25 +143,45 @@ test("A compressed file gives the same records as a plain one, and the same hash
 });
 
 test("A compressed file that breaks off is replayed up to there: the torn line is recorded, never read as a candle.", async () => {
-  const text = [HEADER, ...Array.from({ length: 300 }, (_, minute) => candle("A", minute, `${Math.sin(minute) + 2},3,0.5,${Math.cos(minute) + 2},7.77`))].join("\n");
+  const text = [
+    HEADER,
+    ...Array.from({ length: 300 }, (_, minute) =>
+      candle("A", minute, `${Math.sin(minute) + 2},3,0.5,${Math.cos(minute) + 2},7.77`),
+    ),
+  ].join("\n");
   const whole = gzipSync(text);
   for (const kept of [whole.length - 1, whole.length - 9, Math.floor(whole.length / 2), 200]) {
     const producer = await openReplay({ file: await fileOf(whole.subarray(0, kept), "torn.csv.gz"), speed: "max" });
     const { records, reports } = await collect(producer);
-    assert.deepEqual(reports.map(({ code, level }) => [code, level]), [["FILE_DAMAGED", "warning"]]);
+    assert.deepEqual(
+      reports.map(({ code, level }) => [code, level]),
+      [["FILE_DAMAGED", "warning"]],
+    );
     const torn = records.filter(({ key }) => key === "unreadable").map(textOf);
     const said = records.filter(({ key }) => key === "A").length / 4;
     const lines = text.split("\n");
-    assert.deepEqual(torn.map((line) => lines[said + 1]?.startsWith(line)), [true], `kept ${kept} bytes`);
+    assert.deepEqual(
+      torn.map((line) => lines[said + 1]?.startsWith(line)),
+      [true],
+      `kept ${kept} bytes`,
+    );
   }
   const flipped = Buffer.from(whole);
   flipped[whole.length - 6] = (flipped[whole.length - 6] ?? 0) ^ 0xff;
   const { reports } = await collect(await openReplay({ file: await fileOf(flipped, "flipped.csv.gz"), speed: "max" }));
-  assert.deepEqual(reports.map(({ code }) => code), ["FILE_DAMAGED"]);
+  assert.deepEqual(
+    reports.map(({ code }) => code),
+    ["FILE_DAMAGED"],
+  );
 });
 
 test("A replay that was killed after any number of batches goes on exactly where the log ends.", async () => {
-  const text = [HEADER, "bad", ...Array.from({ length: 400 }, (_, index) => candle(`C${index % 7}`, Math.floor(index / 7))), "bad too"].join("\n");
+  const text = [
+    HEADER,
+    "bad",
+    ...Array.from({ length: 400 }, (_, index) => candle(`C${index % 7}`, Math.floor(index / 7))),
+    "bad too",
+  ].join("\n");
   const file = await fileOf(text, "resume.csv");
   const whole = (await collect(await openReplay({ file, speed: "max" }))).records;
   await fc.assert(
@@ -143,7 +199,12 @@ test("At a speed of N the ticks come N times as fast as they were recorded.", as
   const start_us = clock.now_us();
   const seen: number[] = [];
   const producer = await openReplay({ file, speed: 10 });
-  for await (const batch of producer.batches({ position: null, clock, signal: new AbortController().signal, report: (said) => assert.fail(said.message) })) {
+  for await (const batch of producer.batches({
+    position: null,
+    clock,
+    signal: new AbortController().signal,
+    report: (said) => assert.fail(said.message),
+  })) {
     seen.push(...batch.records.map(() => (clock.now_us() - start_us) / 1000));
   }
   assert.deepEqual(seen, [0, 2000, 4000, 6000, 6000, 8000, 10_000, 12_000]);
@@ -154,7 +215,12 @@ test("Aborting ends a replay that waits for its next tick.", async () => {
   const abort = new AbortController();
   const producer = await openReplay({ file, speed: 1 });
   const records = [];
-  for await (const batch of producer.batches({ position: null, clock: new FakeClock(), signal: abort.signal, report: (said) => assert.fail(said.message) })) {
+  for await (const batch of producer.batches({
+    position: null,
+    clock: new FakeClock(),
+    signal: abort.signal,
+    report: (said) => assert.fail(said.message),
+  })) {
     records.push(...batch.records);
     abort.abort();
   }
@@ -166,32 +232,41 @@ const RECORDED = [
   { file: "market-1h-2025-10.csv.gz", ticks: 113_088 },
 ];
 for (const { file, ticks } of RECORDED) {
-  test(`The recorded ${file} gives ${ticks} ticks in order, each with the text of its candle.`, { skip: skipWithout(file) }, async () => {
-    const path = marketData(file)!;
-    const rows = gunzipSync(await readFile(path)).toString("utf8").trim().split("\n").slice(1).map((row) => row.split(","));
-    const candles = new Map(rows.map((row) => [`${row[0]} ${row[1]}`, row]));
-    const { records } = await collect(await openReplay({ file: path, speed: "max" }));
-    assert.equal(records.length, ticks);
-    const column = { open: 2, high: 3, low: 4, close: 5 };
-    const ids = new Set<string>();
-    let clock_us = 0;
-    for (const record of records) {
-      const { product, time, price, volume, id } = JSON.parse(textOf(record)) as Record<string, string>;
-      const [open_time, position] = id!.split("-") as [string, keyof typeof column];
-      const row = candles.get(`${product} ${open_time}`)!;
-      assert.equal(price, row[column[position]]);
-      assert.equal(volume, position === "close" ? row[6] : undefined);
-      assert.equal(Date.parse(time!) * 1000, record.ingested_at_us);
-      assert.ok(record.ingested_at_us >= clock_us && record.payload.length <= 170);
-      clock_us = record.ingested_at_us;
-      ids.add(`${product} ${id}`);
-    }
-    assert.equal(ids.size, ticks);
-    const times = rows.map((row) => Number(row[1]));
-    const length_ms = file.includes("1m") ? 60_000 : 3_600_000;
-    assert.equal(records[0]!.ingested_at_us, times.reduce((a, b) => Math.min(a, b)) * 1000);
-    assert.equal(records.at(-1)!.ingested_at_us, (times.reduce((a, b) => Math.max(a, b)) + length_ms - 1) * 1000);
-  });
+  test(
+    `The recorded ${file} gives ${ticks} ticks in order, each with the text of its candle.`,
+    { skip: skipWithout(file) },
+    async () => {
+      const path = marketData(file)!;
+      const rows = gunzipSync(await readFile(path))
+        .toString("utf8")
+        .trim()
+        .split("\n")
+        .slice(1)
+        .map((row) => row.split(","));
+      const candles = new Map(rows.map((row) => [`${row[0]} ${row[1]}`, row]));
+      const { records } = await collect(await openReplay({ file: path, speed: "max" }));
+      assert.equal(records.length, ticks);
+      const column = { open: 2, high: 3, low: 4, close: 5 };
+      const ids = new Set<string>();
+      let clock_us = 0;
+      for (const record of records) {
+        const { product, time, price, volume, id } = JSON.parse(textOf(record)) as Record<string, string>;
+        const [open_time, position] = id!.split("-") as [string, keyof typeof column];
+        const row = candles.get(`${product} ${open_time}`)!;
+        assert.equal(price, row[column[position]]);
+        assert.equal(volume, position === "close" ? row[6] : undefined);
+        assert.equal(Date.parse(time!) * 1000, record.ingested_at_us);
+        assert.ok(record.ingested_at_us >= clock_us && record.payload.length <= 170);
+        clock_us = record.ingested_at_us;
+        ids.add(`${product} ${id}`);
+      }
+      assert.equal(ids.size, ticks);
+      const times = rows.map((row) => Number(row[1]));
+      const length_ms = file.includes("1m") ? 60_000 : 3_600_000;
+      assert.equal(records[0]!.ingested_at_us, times.reduce((a, b) => Math.min(a, b)) * 1000);
+      assert.equal(records.at(-1)!.ingested_at_us, (times.reduce((a, b) => Math.max(a, b)) + length_ms - 1) * 1000);
+    },
+  );
 }
 
 const UNITS: [unit: string, (at_ms: number) => string][] = [
@@ -205,25 +280,37 @@ const NUMBERS = "1.10,1.30,1.00,1.20,9.50";
 for (const [unit, count] of UNITS) {
   test(`A candle file that counts ${unit} gives the same prices at the same times.`, async () => {
     const lines = [0, 1, 2].map((minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`);
-    const { records } = await collect(await openReplay({ file: await fileOf([HEADER, ...lines].join("\n")), speed: "max" }));
+    const { records } = await collect(
+      await openReplay({ file: await fileOf([HEADER, ...lines].join("\n")), speed: "max" }),
+    );
     assert.equal(records.length, 12);
-    assert.deepEqual(records.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE), [0, 1, 2].flatMap((minute) => [0, 20_000, 40_000, 59_999].map((delay) => minute * 60_000 + delay)));
+    assert.deepEqual(
+      records.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE),
+      [0, 1, 2].flatMap((minute) => [0, 20_000, 40_000, 59_999].map((delay) => minute * 60_000 + delay)),
+    );
     assert.match(textOf(records[0]!), /"time":"2025-10-10T21:00:00.000Z"/);
   });
 }
 
 test("A candle file that mixes units is refused with the line numbers.", async () => {
-  const [seconds, millis, micros, nanos] = UNITS.map(([, count], minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`);
+  const [seconds, millis, micros, nanos] = UNITS.map(
+    ([, count], minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`,
+  );
   const file = await fileOf([HEADER, seconds, seconds, "", millis, micros, "broken", nanos].join("\n"));
   await assert.rejects(openReplay({ file, speed: "max" }), {
     code: "TIME_UNITS_MIXED",
-    message: /line 2 counts seconds \(\d+\), line 5 counts milliseconds \(\d+\), line 6 counts microseconds \(\d+\), line 8 counts nanoseconds/,
+    message:
+      /line 2 counts seconds \(\d+\), line 5 counts milliseconds \(\d+\), line 6 counts microseconds \(\d+\), line 8 counts nanoseconds/,
   });
 });
 
 test("A candle file with a time before 2009 is refused with the line number.", async () => {
   for (const time of ["0", "1230", "1230767999", "1230767999999", "1230767999999999"]) {
     const file = await fileOf([HEADER, candle("BTC", 0), `BTC,${time},${NUMBERS}`].join("\n"));
-    await assert.rejects(openReplay({ file, speed: "max" }), { code: "TIME_OUT_OF_RANGE", message: new RegExp(`^Line 3 .*"${time}"`) }, time);
+    await assert.rejects(
+      openReplay({ file, speed: "max" }),
+      { code: "TIME_OUT_OF_RANGE", message: new RegExp(`^Line 3 .*"${time}"`) },
+      time,
+    );
   }
 });

@@ -30,12 +30,22 @@ const recordAt = (seconds: number, payload: Uint8Array = Buffer.from(`{"n":${sec
   ingested_at_us: start_us + seconds * 1_000_000 + 7,
 });
 
-const plain = (records: readonly SourceRecord[]): unknown[] => records.map((record) => ({ ...record, payload: [...record.payload] }));
+const plain = (records: readonly SourceRecord[]): unknown[] =>
+  records.map((record) => ({ ...record, payload: [...record.payload] }));
 
 test("Records come back in the order of the file with their source, key, time and bytes, compressed or not.", async () => {
-  const records = [recordAt(5), recordAt(3), recordAt(9, Buffer.from([0xff, 0x00, 0x0a])), { ...recordAt(10), key: "BTC" }];
+  const records = [
+    recordAt(5),
+    recordAt(3),
+    recordAt(9, Buffer.from([0xff, 0x00, 0x0a])),
+    { ...recordAt(10), key: "BTC" },
+  ];
   const text = records.map((record) => `${recordLine(record)}\n`).join("");
-  for (const [content, name] of [[text, "r.jsonl"], [gzipSync(text), "r.ndjson.gz"], [text, "no-telling-name"]] as const) {
+  for (const [content, name] of [
+    [text, "r.jsonl"],
+    [gzipSync(text), "r.ndjson.gz"],
+    [text, "no-telling-name"],
+  ] as const) {
     const { records: replayed } = await collect(await openReplay({ file: await fileOf(content, name), speed: "max" }));
     assert.deepEqual(plain(replayed), plain(records));
   }
@@ -43,23 +53,33 @@ test("Records come back in the order of the file with their source, key, time an
 
 test("Malformed lines come as they are with the time of the record above, the first line included.", async () => {
   const bad = ["{", '{"source":"x"}', "[]", "{}\ttoo much"];
-  const file = await fileOf([bad[0], recordLine(recordAt(5)), bad[1], bad[2], recordLine(recordAt(3)), "", bad[3]].join("\n"));
+  const file = await fileOf(
+    [bad[0], recordLine(recordAt(5)), bad[1], bad[2], recordLine(recordAt(3)), "", bad[3]].join("\n"),
+  );
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   const refused = records.filter(({ source }) => source === "replay");
   assert.deepEqual(refused.map(textOf), bad);
-  assert.deepEqual(refused.map(({ ingested_at_us }) => (ingested_at_us - start_us - 7) / 1_000_000), [5, 5, 5, 3]);
+  assert.deepEqual(
+    refused.map(({ ingested_at_us }) => (ingested_at_us - start_us - 7) / 1_000_000),
+    [5, 5, 5, 3],
+  );
 });
 
 test("A line that the file's end tore is refused even where it reads well.", async () => {
   const first = recordLine(recordAt(1));
   const torn = gzipSync(`${first}\n${first}`).subarray(0, -8);
   const { records } = await collect(await openReplay({ file: await fileOf(torn, "torn.jsonl.gz"), speed: "max" }));
-  assert.deepEqual(records.map(({ source }) => source), ["coingecko", "replay"]);
+  assert.deepEqual(
+    records.map(({ source }) => source),
+    ["coingecko", "replay"],
+  );
 });
 
 test("Any number of records into a file of any records, a new start gives exactly the rest.", async () => {
   const line = fc.oneof(
-    fc.record({ seconds: fc.nat(1000), payload: fc.uint8Array({ maxLength: 300 }) }).map(({ seconds, payload }) => recordLine(recordAt(seconds, payload))),
+    fc
+      .record({ seconds: fc.nat(1000), payload: fc.uint8Array({ maxLength: 300 }) })
+      .map(({ seconds, payload }) => recordLine(recordAt(seconds, payload))),
     fc.string({ minLength: 1 }).map((text) => `{${text.replaceAll(/[\r\n]/g, " ")}`),
   );
   await fc.assert(
@@ -96,11 +116,19 @@ test("A speed of max gives batches of a thousand records at most.", async () => 
 const is_root = process.getuid?.() === 0;
 const REFUSED: { title: string; code: string; skip?: string | false; make(): Promise<string> }[] = [
   { title: "A missing file", code: "FILE_NOT_FOUND", make: async () => join(folder, "none.csv") },
-  { title: "A folder", code: "FILE_IS_FOLDER", make: async () => (await mkdir(join(folder, "dir"), { recursive: true }), join(folder, "dir")) },
+  {
+    title: "A folder",
+    code: "FILE_IS_FOLDER",
+    make: async () => (await mkdir(join(folder, "dir"), { recursive: true }), join(folder, "dir")),
+  },
   { title: "An empty file", code: "FILE_EMPTY", make: () => fileOf("", "empty.csv") },
   { title: "A file of empty lines", code: "FILE_EMPTY", make: () => fileOf("\n\r\n\n", "lines.csv") },
   { title: "An empty compressed file", code: "FILE_EMPTY", make: () => fileOf(gzipSync(""), "empty.csv.gz") },
-  { title: "Garbage behind a gzip header", code: "FILE_EMPTY", make: () => fileOf(Buffer.from("1f8bffffffffffffffff", "hex"), "bad.gz") },
+  {
+    title: "Garbage behind a gzip header",
+    code: "FILE_EMPTY",
+    make: () => fileOf(Buffer.from("1f8bffffffffffffffff", "hex"), "bad.gz"),
+  },
   { title: "Another form of file", code: "FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
   { title: "A binary file", code: "FORMAT_UNKNOWN", make: () => fileOf(Buffer.from([0, 1, 2, 255, 254]), "image.png") },
   {
@@ -113,15 +141,23 @@ const REFUSED: { title: string; code: string; skip?: string | false; make(): Pro
       return file;
     },
   },
-  { title: "A device", code: "FILE_UNREADABLE", skip: process.platform === "win32" ? "no /dev" : false, make: async () => "/dev/null" },
+  {
+    title: "A device",
+    code: "FILE_UNREADABLE",
+    skip: process.platform === "win32" ? "no /dev" : false,
+    make: async () => "/dev/null",
+  },
 ];
 for (const { title, code, skip, make } of REFUSED) {
   test(`${title} is refused with ${code} and a next step.`, { skip: skip ?? false }, async () => {
-    await assert.rejects(openReplay({ file: await make(), speed: "max" }), (error: { code: string; next_step: string }) => {
-      assert.equal(error.code, code);
-      assert.match(error.next_step, /^[A-Z].*\.$/s);
-      return true;
-    });
+    await assert.rejects(
+      openReplay({ file: await make(), speed: "max" }),
+      (error: { code: string; next_step: string }) => {
+        assert.equal(error.code, code);
+        assert.match(error.next_step, /^[A-Z].*\.$/s);
+        return true;
+      },
+    );
   });
 }
 
@@ -154,14 +190,27 @@ test("Recorded times survive to the microsecond.", async () => {
 test("Times may be counts in any unit, but in one, and none before 2009; the line number says where it is not so.", async () => {
   const line = (ingested_at: string | number): string => JSON.stringify({ source: "x", ingested_at, payload: "{}" });
   const at_s = start_us / 1_000_000;
-  for (const counts of [[at_s, at_s + 1], [at_s * 1000, at_s * 1000 + 1000], [start_us, start_us + 1_000_000], [`${start_us}000`, start_us + 1_000_000]]) {
-    const file = await fileOf(counts.map((count) => line(typeof count === "string" ? Number(count) : count)).join("\n"));
+  for (const counts of [
+    [at_s, at_s + 1],
+    [at_s * 1000, at_s * 1000 + 1000],
+    [start_us, start_us + 1_000_000],
+    [`${start_us}000`, start_us + 1_000_000],
+  ]) {
+    const file = await fileOf(
+      counts.map((count) => line(typeof count === "string" ? Number(count) : count)).join("\n"),
+    );
     if (typeof counts[0] === "string") {
-      await assert.rejects(openReplay({ file, speed: "max" }), { code: "TIME_UNITS_MIXED", message: /line 1 counts nanoseconds .*line 2 counts microseconds/ });
+      await assert.rejects(openReplay({ file, speed: "max" }), {
+        code: "TIME_UNITS_MIXED",
+        message: /line 1 counts nanoseconds .*line 2 counts microseconds/,
+      });
       continue;
     }
     const { records } = await collect(await openReplay({ file, speed: "max" }));
-    assert.deepEqual(records.map(({ ingested_at_us }) => ingested_at_us - start_us), [0, 1_000_000]);
+    assert.deepEqual(
+      records.map(({ ingested_at_us }) => ingested_at_us - start_us),
+      [0, 1_000_000],
+    );
   }
   for (const early of ["1970-01-01T00:00:00Z", "2008-12-31T23:59:59.999999Z", 1_230_767_999]) {
     const file = await fileOf([line("2009-01-01T00:00:00Z"), "", "{", line(early)].join("\n"));

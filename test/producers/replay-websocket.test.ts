@@ -45,12 +45,27 @@ test("What a server sent is a record, byte for byte, with the source of the conn
     records.map((record) => [record.source, record.key, isoFromMicros(record.ingested_at_us), textOf(record)]),
     [
       ["coinbase", "coinbase", "2021-04-17T16:43:37.061845Z", '{"type":"subscriptions","channels":[]}'],
-      ["coinbase", "BTC-USD", "2021-04-17T16:43:37.079763Z", '{"type":"match","trade_id":1,"product_id":"BTC-USD","price":"1.10"}'],
+      [
+        "coinbase",
+        "BTC-USD",
+        "2021-04-17T16:43:37.079763Z",
+        '{"type":"match","trade_id":1,"product_id":"BTC-USD","price":"1.10"}',
+      ],
       ["replay", "unreadable", "2021-04-17T16:43:37.079763Z", "no line of a session"],
       ["coinbase", "ETH-USD", "2021-04-17T16:43:37.000000Z", '{"type": "match" , "product_id":"ETH-USD"}'],
-      ["binance", "NKNUSDT", "2021-10-12T00:28:32.900000Z", '{"stream":"nknusdt@aggTrade","data":{"e":"aggTrade","s":"NKNUSDT"}}'],
+      [
+        "binance",
+        "NKNUSDT",
+        "2021-10-12T00:28:32.900000Z",
+        '{"stream":"nknusdt@aggTrade","data":{"e":"aggTrade","s":"NKNUSDT"}}',
+      ],
       ["binance", "BNBUSDT", "2021-10-12T00:28:33.123456Z", '{"s":"BNBUSDT","p":"1"}'],
-      ["kraken", "XMR/USD", "2021-10-12T00:28:34.000001Z", '[993,[["354.11","0.8","1.5","s","l",""]],"trade","XMR/USD"]'],
+      [
+        "kraken",
+        "XMR/USD",
+        "2021-10-12T00:28:34.000001Z",
+        '[993,[["354.11","0.8","1.5","s","l",""]],"trade","XMR/USD"]',
+      ],
       ["kraken", "BTC/USD", "2021-10-12T00:28:34.000002Z", '{"channel":"trade","data":[{"symbol":"BTC/USD"}]}'],
       ["kraken", "kraken", "2021-10-12T00:28:34.000003Z", "{not json"],
       ["elsewhere.example.com", "elsewhere.example.com", "2021-10-12T00:28:35.500000Z", "hello"],
@@ -61,7 +76,10 @@ test("What a server sent is a record, byte for byte, with the source of the conn
 test("A session stopped anywhere goes on with the rest, each record still with its source.", async () => {
   const { records: whole } = await replay(SESSION);
   for (const [stop] of whole.entries()) {
-    const { records: rest } = await replay(gzipSync(SESSION), { position: JSON.stringify({ records: stop }), name: "session.txt.gz" });
+    const { records: rest } = await replay(gzipSync(SESSION), {
+      position: JSON.stringify({ records: stop }),
+      name: "session.txt.gz",
+    });
     assert.deepEqual(rest, whole.slice(stop));
   }
 });
@@ -80,28 +98,38 @@ for (const source of ["coinbase", "binance", "kraken"]) {
       sent.map((line) => line.slice(line.indexOf(": ") + 2)),
     );
     assert.deepEqual(new Set(records.map((record) => record.source)), new Set([source]));
-    const off_by_us = records.map(({ ingested_at_us }, index) => Math.abs(ingested_at_us - Number(sent[index]?.split(":")[0]) * 1e6));
+    const off_by_us = records.map(({ ingested_at_us }, index) =>
+      Math.abs(ingested_at_us - Number(sent[index]?.split(":")[0]) * 1e6),
+    );
     assert.ok(Math.max(...off_by_us) <= 1, "each at its recorded time");
   });
 }
 
-test("Kraken's recording, rewritten as v2, is what the live source reads.", { skip: skipWithout("kraken-websocket.txt.gz") }, async () => {
-  const session = gunzipSync(await readFile(marketData("kraken-websocket.txt.gz") ?? "")).toString("utf8");
-  const { records } = await replay(krakenSessionAsV2(session));
-  const heard = records.map((record) => krakenProtocol.read(textOf(record)));
-  const trades = heard.flatMap((one) => (one.kind === "trades" ? one.trades : []));
-  assert.deepEqual(new Set(heard.map(({ kind }) => kind)), new Set(["alive", "trades"]));
-  assert.equal(heard.filter(({ kind }) => kind === "trades").length, session.match(/\]\],"trade","/g)?.length);
-  assert.deepEqual(trades[0], { product: "XMR/USD", id: 1, cursor: "1618678142557534000" });
-  assert.deepEqual(new Set(trades.map(({ product }) => product)), new Set(["XMR/USD", "SC/EUR"]));
-});
+test(
+  "Kraken's recording, rewritten as v2, is what the live source reads.",
+  { skip: skipWithout("kraken-websocket.txt.gz") },
+  async () => {
+    const session = gunzipSync(await readFile(marketData("kraken-websocket.txt.gz") ?? "")).toString("utf8");
+    const { records } = await replay(krakenSessionAsV2(session));
+    const heard = records.map((record) => krakenProtocol.read(textOf(record)));
+    const trades = heard.flatMap((one) => (one.kind === "trades" ? one.trades : []));
+    assert.deepEqual(new Set(heard.map(({ kind }) => kind)), new Set(["alive", "trades"]));
+    assert.equal(heard.filter(({ kind }) => kind === "trades").length, session.match(/\]\],"trade","/g)?.length);
+    assert.deepEqual(trades[0], { product: "XMR/USD", id: 1, cursor: "1618678142557534000" });
+    assert.deepEqual(new Set(trades.map(({ product }) => product)), new Set(["XMR/USD", "SC/EUR"]));
+  },
+);
 
 test("A session's clock may count smaller units than seconds, but one unit, and no time before 2009.", async () => {
-  const session = (...times: string[]): string => ["wss://ws.kraken.com/v2 <-> 1633998514", ...times.map((time) => `${time}: {}`)].join("\n");
+  const session = (...times: string[]): string =>
+    ["wss://ws.kraken.com/v2 <-> 1633998514", ...times.map((time) => `${time}: {}`)].join("\n");
   const SAME = ["1633998514.000002", "1633998514000.002", "1633998514000002", "1633998514000002000"];
   for (const time of SAME) {
     const { records } = await replay(session(time));
-    assert.deepEqual(records.map(({ ingested_at_us }) => isoFromMicros(ingested_at_us)), ["2021-10-12T00:28:34.000002Z"]);
+    assert.deepEqual(
+      records.map(({ ingested_at_us }) => isoFromMicros(ingested_at_us)),
+      ["2021-10-12T00:28:34.000002Z"],
+    );
   }
   await assert.rejects(replay(session(...SAME.slice(1, 3))), { code: "TIME_UNITS_MIXED", message: /line 2 .*line 3 / });
   await assert.rejects(replay(session(SAME[0]!, "0.5")), { code: "TIME_OUT_OF_RANGE", message: /^Line 3 / });

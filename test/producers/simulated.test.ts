@@ -9,8 +9,16 @@ import { collect } from "../source/collect.ts";
 import { FakeClock } from "../source/fake-clock.ts";
 
 const START_US = Date.parse("2025-10-10T12:00:00Z") * 1000;
-const base = { ...SIMULATED_DEFAULTS, speed: "max", start_us: START_US, until_step: 200 } as const satisfies SimulatedOptions;
-const bytesOf = (records: readonly SourceRecord[]): string => records.map((record) => JSON.stringify({ ...record, payload: Buffer.from(record.payload).toString("latin1") })).join("\n");
+const base = {
+  ...SIMULATED_DEFAULTS,
+  speed: "max",
+  start_us: START_US,
+  until_step: 200,
+} as const satisfies SimulatedOptions;
+const bytesOf = (records: readonly SourceRecord[]): string =>
+  records
+    .map((record) => JSON.stringify({ ...record, payload: Buffer.from(record.payload).toString("latin1") }))
+    .join("\n");
 
 const anyMarket = fc.record({
   seed: fc.integer(),
@@ -38,7 +46,10 @@ test("A market that was killed after any batch goes on as if it had not been.", 
   await fc.assert(
     fc.asyncProperty(fc.nat(120), async (step) => {
       const position = JSON.stringify({ start_us: START_US, step });
-      const rest = await collect(simulated({ ...base, coins: 10, until_step: 120 }), { position, clock: new FakeClock() });
+      const rest = await collect(simulated({ ...base, coins: 10, until_step: 120 }), {
+        position,
+        clock: new FakeClock(),
+      });
       assert.equal(bytesOf(rest.records), bytesOf(whole.records.slice(step)));
     }),
     { numRuns: 30 },
@@ -50,19 +61,37 @@ test("The start of the first run is kept: without start_us it is the clock's, an
   const first = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 4 }), { clock });
   assert.equal(positionOf(first.position)?.start_us, START_US);
   clock.jump_ms(3_600_000);
-  const second = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 6 }), { clock, position: first.position });
-  assert.deepEqual(second.records.map(({ ingested_at_us }) => (ingested_at_us - START_US) / 5_000_000), [4, 5]);
+  const second = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 6 }), {
+    clock,
+    position: first.position,
+  });
+  assert.deepEqual(
+    second.records.map(({ ingested_at_us }) => (ingested_at_us - START_US) / 5_000_000),
+    [4, 5],
+  );
 });
 
 test("Live, each step comes at its time, and steps missed in a pause stay missed.", async () => {
   const clock = new FakeClock();
   const steps: [number, number][] = [];
   const producer = simulated({ coins: 5, until_step: 110 });
-  for await (const { records } of producer.batches({ position: null, clock, signal: new AbortController().signal, report: () => {} })) {
-    for (const { ingested_at_us } of records) steps.push([(ingested_at_us - START_US) / 5_000_000, (clock.now_us() - START_US) / 5_000_000]);
+  for await (const { records } of producer.batches({
+    position: null,
+    clock,
+    signal: new AbortController().signal,
+    report: () => {},
+  })) {
+    for (const { ingested_at_us } of records)
+      steps.push([(ingested_at_us - START_US) / 5_000_000, (clock.now_us() - START_US) / 5_000_000]);
     if (steps.length === 3) clock.jump_ms(100 * 5000 + 2000);
   }
-  assert.deepEqual(steps.slice(0, 5), [[0, 0], [1, 1], [2, 2], [102, 102.4], [103, 103]]);
+  assert.deepEqual(steps.slice(0, 5), [
+    [0, 0],
+    [1, 1],
+    [2, 2],
+    [102, 102.4],
+    [103, 103],
+  ]);
   assert.equal(steps.at(-1)?.[0], 109);
 });
 
@@ -77,7 +106,10 @@ test("A live market opens with its past at once, every step of it, and goes on i
   const options = { coins: 5, interval_ms: 5000, history_ms: 60_000, until_step: 15 };
   const { records, position } = await collect(simulated(options), { clock });
   const start_us = START_US - 60_000_000;
-  assert.deepEqual(records.map(({ ingested_at_us }) => Math.round((ingested_at_us - start_us) / 5_000_000)).slice(0, 12), [...Array(12).keys()]);
+  assert.deepEqual(
+    records.map(({ ingested_at_us }) => Math.round((ingested_at_us - start_us) / 5_000_000)).slice(0, 12),
+    [...Array(12).keys()],
+  );
   assert.equal(positionOf(position)?.start_us, start_us);
   assert.equal(clock.now_us(), records.at(-1)?.ingested_at_us);
 });
@@ -85,7 +117,12 @@ test("A live market opens with its past at once, every step of it, and goes on i
 test("Aborting ends a live market that waits for its next step.", async () => {
   const abort = new AbortController();
   let records = 0;
-  for await (const batch of simulated().batches({ position: null, clock: new FakeClock(), signal: abort.signal, report: () => {} })) {
+  for await (const batch of simulated().batches({
+    position: null,
+    clock: new FakeClock(),
+    signal: abort.signal,
+    report: () => {},
+  })) {
     records += batch.records.length;
     abort.abort();
   }
@@ -113,7 +150,9 @@ function judge(records: readonly SourceRecord[]): Judged[] {
     }
     let elements: unknown;
     try {
-      elements = JSON.parse(text, (name, value: unknown, context?: { source?: string }) => (name === "current_price" && typeof value === "number" ? { number: context?.source } : value));
+      elements = JSON.parse(text, (name, value: unknown, context?: { source?: string }) =>
+        name === "current_price" && typeof value === "number" ? { number: context?.source } : value,
+      );
     } catch {
       return whole("invalid_json");
     }
@@ -127,7 +166,10 @@ function judge(records: readonly SourceRecord[]): Judged[] {
   });
 }
 
-function judgeElement(element: unknown, ingested_at_us: number): { reason: string | null; identity: string; price?: string } {
+function judgeElement(
+  element: unknown,
+  ingested_at_us: number,
+): { reason: string | null; identity: string; price?: string } {
   const refuse = (reason: string) => ({ reason, identity: "" });
   if (typeof element !== "object" || element === null) return refuse("element_not_object");
   const { id, current_price, last_updated } = element as Record<string, unknown>;
@@ -153,7 +195,10 @@ test("What is expected of a market is what its bytes say, for any market, howeve
       const { records } = await collect(simulated(options));
       const told: Expected[] = [...expected({ ...market, start_us: START_US }, stepsBetween(0, 60))];
       const judged = judge(records);
-      assert.deepEqual(told.map(({ verdict, reason }) => [verdict, reason]), judged.map(({ verdict, reason }) => [verdict, reason]));
+      assert.deepEqual(
+        told.map(({ verdict, reason }) => [verdict, reason]),
+        judged.map(({ verdict, reason }) => [verdict, reason]),
+      );
       for (const [index, { verdict, quote, reason }] of told.entries()) {
         reasons.add(reason ?? verdict);
         if (verdict !== "accepted") continue;
@@ -163,7 +208,13 @@ test("What is expected of a market is what its bytes say, for any market, howeve
       }
     }),
     // One market dirty enough for every fate, whatever else is drawn.
-    { numRuns: 30, examples: [[{ seed: 1, coins: 20, interval_ms: 5000, dirt_rate: 1 }], [{ seed: 2, coins: 20, interval_ms: 5000, dirt_rate: 0.5 }]] },
+    {
+      numRuns: 30,
+      examples: [
+        [{ seed: 1, coins: 20, interval_ms: 5000, dirt_rate: 1 }],
+        [{ seed: 2, coins: 20, interval_ms: 5000, dirt_rate: 0.5 }],
+      ],
+    },
   );
   assert.equal(reasons.size, 16, [...reasons].join(", "));
 });
@@ -173,7 +224,10 @@ test("Steps that were never sent make no duplicates of later ones.", async () =>
   const producer = simulated({ ...market, speed: "max", until_step: 80 });
   const { records } = await collect(producer, { position: JSON.stringify({ start_us: START_US, step: 40 }) });
   const told = [...expected(market, stepsBetween(40, 80))].map(({ verdict, reason }) => [verdict, reason]);
-  assert.deepEqual(told, judge(records).map(({ verdict, reason }) => [verdict, reason]));
+  assert.deepEqual(
+    told,
+    judge(records).map(({ verdict, reason }) => [verdict, reason]),
+  );
 });
 
 test("Dirt comes at its rate: none at 0, about one in a hundred by default.", () => {
@@ -187,12 +241,16 @@ test("Dirt comes at its rate: none at 0, about one in a hundred by default.", ()
 
 test("A market renames one coin, lists one and delists one in its first minutes, and its ranks change.", () => {
   for (const seed of [1, 2, 3]) {
-    const accepted = [...expected({ ...base, seed }, stepsBetween(0, 200))].filter(({ verdict }) => verdict === "accepted");
+    const accepted = [...expected({ ...base, seed }, stepsBetween(0, 200))].filter(
+      ({ verdict }) => verdict === "accepted",
+    );
     const names = Map.groupBy(accepted, ({ quote }) => quote!.coin_id);
     const renamed = [...names.values()].filter((told) => new Set(told.map(({ quote }) => quote!.name)).size === 2);
     const listed = [...names.values()].filter((told) => told[0]!.step > 40);
     const delisted = [...names.values()].filter((told) => told.at(-1)!.step < 110);
-    const moved = [...names.values()].filter((told) => new Set(told.map(({ quote }) => quote!.market_cap_rank)).size > 1);
+    const moved = [...names.values()].filter(
+      (told) => new Set(told.map(({ quote }) => quote!.market_cap_rank)).size > 1,
+    );
     assert.deepEqual([renamed.length, listed.length, delisted.length], [1, 1, 1], `seed ${seed}`);
     assert.notEqual(renamed[0], delisted[0]);
     assert.ok(moved.length > 2, `${moved.length} coins of seed ${seed} changed rank`);
@@ -203,10 +261,18 @@ test("A market renames one coin, lists one and delists one in its first minutes,
 
 test("A coin falls by more than five percent within ten minutes soon after the start, Tether never.", () => {
   for (const seed of [1, 2, 3]) {
-    const accepted = [...expected({ ...base, coins: 5, seed }, stepsBetween(0, 200))].filter(({ verdict }) => verdict === "accepted");
+    const accepted = [...expected({ ...base, coins: 5, seed }, stepsBetween(0, 200))].filter(
+      ({ verdict }) => verdict === "accepted",
+    );
     const falls = (coin_id: string): number => {
-      const prices = accepted.filter(({ quote }) => quote!.coin_id === coin_id).map(({ quote }) => Number(quote!.price));
-      return prices.reduce((worst, price, index) => Math.min(worst, price / Math.max(...prices.slice(Math.max(0, index - 115), index + 1)) - 1), 0);
+      const prices = accepted
+        .filter(({ quote }) => quote!.coin_id === coin_id)
+        .map(({ quote }) => Number(quote!.price));
+      return prices.reduce(
+        (worst, price, index) =>
+          Math.min(worst, price / Math.max(...prices.slice(Math.max(0, index - 115), index + 1)) - 1),
+        0,
+      );
     };
     assert.ok(falls("dogwifcoin") < -0.05);
     assert.ok(falls("tether") > -0.01);
@@ -216,7 +282,9 @@ test("A coin falls by more than five percent within ten minutes soon after the s
 test("Coins move together: two of them mostly in the same direction.", () => {
   const accepted = [...expected({ ...base, coins: 5, dirt_rate: 0, interval_ms: 60_000 }, stepsBetween(0, 1500))];
   const returns = (coin_id: string): number[] => {
-    const prices = accepted.filter(({ quote }) => quote!.coin_id === coin_id).map(({ quote }) => Math.log(Number(quote!.price)));
+    const prices = accepted
+      .filter(({ quote }) => quote!.coin_id === coin_id)
+      .map(({ quote }) => Math.log(Number(quote!.price)));
     return prices.slice(10).map((price, index) => price - prices[index]!);
   };
   const ethereum = returns("ethereum");
@@ -225,7 +293,14 @@ test("Coins move together: two of them mostly in the same direction.", () => {
 });
 
 test("Figures are plain decimals, tiny ones included, and the exponent form says the same.", () => {
-  assert.deepEqual([0.000_000_012, 67_187.34, 100, 0.5, 1e-15, 99_999.999].map(decimalText), ["0.000000012", "67187.34", "100", "0.5", "0.000000000000001", "100000"]);
+  assert.deepEqual([0.000_000_012, 67_187.34, 100, 0.5, 1e-15, 99_999.999].map(decimalText), [
+    "0.000000012",
+    "67187.34",
+    "100",
+    "0.5",
+    "0.000000000000001",
+    "100000",
+  ]);
   assert.deepEqual(["0.000000012", "67187.34", "100"].map(exponentText), ["12e-9", "6718734e-2", "100e+0"]);
   fc.assert(
     fc.property(fc.double({ min: 1e-12, max: 1e9, noNaN: true }), (value) => {
@@ -238,11 +313,20 @@ test("Figures are plain decimals, tiny ones included, and the exponent form says
 });
 
 test("Options out of bounds are the caller's mistake.", () => {
-  for (const options of [{ coins: 4 }, { coins: 251 }, { interval_ms: 0 }, { dirt_rate: 1.1 }, { start_us: 1 }, { seed: 0.5 }, { speed: 0 }]) {
+  for (const options of [
+    { coins: 4 },
+    { coins: 251 },
+    { interval_ms: 0 },
+    { dirt_rate: 1.1 },
+    { start_us: 1 },
+    { seed: 0.5 },
+    { speed: 0 },
+  ]) {
     assert.throws(() => simulated(options), RangeError, JSON.stringify(options));
   }
 });
 
 test("A position that makes no sense stops the market rather than start another.", async () => {
-  for (const position of ["", "{}", '{"start_us":1}']) await assert.rejects(collect(simulated(base), { position }), { code: "POSITION_UNREADABLE" });
+  for (const position of ["", "{}", '{"start_us":1}'])
+    await assert.rejects(collect(simulated(base), { position }), { code: "POSITION_UNREADABLE" });
 });

@@ -29,7 +29,13 @@ describe("what is expected of a lake", () => {
   after(() => market.close());
 
   async function check(...options: string[]): Promise<Printed & { code: number | null; stderr: string }> {
-    const { code, stdout, stderr } = await coinlake(["quality", "--json", "--data", market.lake.data_folder, ...options]);
+    const { code, stdout, stderr } = await coinlake([
+      "quality",
+      "--json",
+      "--data",
+      market.lake.data_folder,
+      ...options,
+    ]);
     assert.notEqual(stdout, "", stderr);
     return { ...(JSON.parse(stdout) as Printed), code, stderr };
   }
@@ -53,9 +59,14 @@ describe("what is expected of a lake", () => {
     const { code, batches, stderr } = await check();
     assert.equal(code, 0, stderr);
     assert.deepEqual(unmetOf(batches), []);
-    assert.deepEqual([...new Set(batches.map(({ table }) => table))].sort(), [...MODELS, "silver.crypto_products"].sort());
+    assert.deepEqual(
+      [...new Set(batches.map(({ table }) => table))].sort(),
+      [...MODELS, "silver.crypto_products"].sort(),
+    );
     for (const table of MODELS) {
-      const checked = batches.filter((batch) => batch.table === table).reduce((sum, { result }) => sum + result.rows, 0);
+      const checked = batches
+        .filter((batch) => batch.table === table)
+        .reduce((sum, { result }) => sum + result.rows, 0);
       assert.equal(String(checked), (await market.lake.rows(`select count(*) from ${table}`))[0]?.[0], table);
     }
     const { tables, is_met } = await reported();
@@ -90,7 +101,10 @@ describe("what is expected of a lake", () => {
       await untilText(page, /all \d+ met/);
       await untilLoaded(page);
       assert.deepEqual(await accessibilityOf(page), []);
-      assert.equal(await page.$eval("a[href^='/data-docs/']", (link) => link.getAttribute("href")), "/data-docs/index.html");
+      assert.equal(
+        await page.$eval("a[href^='/data-docs/']", (link) => link.getAttribute("href")),
+        "/data-docs/index.html",
+      );
       await page.goto(`${market.url}/data-docs`);
       await untilText(page, "gold.fact_crypto_ticks");
       // Links are followed as a reader would, with the session that the page has.
@@ -105,7 +119,13 @@ describe("what is expected of a lake", () => {
     }
     const { headers } = await market.running.get("/data-docs/index.html");
     assert.match(headers.get("content-security-policy") ?? "", /default-src 'none'.*sandbox allow-same-origin$/);
-    for (const path of ["/data-docs/%2e%2e/result.json", "/data-docs/..%2fresult.json", "/data-docs/.hidden.html", "/data-docs//index.html", "/data-docs/none.html"]) {
+    for (const path of [
+      "/data-docs/%2e%2e/result.json",
+      "/data-docs/..%2fresult.json",
+      "/data-docs/.hidden.html",
+      "/data-docs//index.html",
+      "/data-docs/none.html",
+    ]) {
       assert.equal((await market.running.get(path)).status, 404, path);
     }
   });
@@ -130,10 +150,13 @@ describe("what is expected of a lake", () => {
     const batches = [{ table: "silver.crypto_prices_clean", part: "whole", condition: "true", digest: "" }];
     const plan = { tables: [], batches, unchanged: [] };
     const lake = { ...open.lake, pipeline: relative(join(projectFolder(), "quality"), suites) };
-    await assert.rejects(runChecks({ open: { lake, server: open.server, s3: null }, plan, python, clock: systemClock }), {
-      code: "SUITE_BROKEN",
-      message: /crypto_prices_clean\.py cannot be read: NameError: name 'nonsense' is not defined/,
-    });
+    await assert.rejects(
+      runChecks({ open: { lake, server: open.server, s3: null }, plan, python, clock: systemClock }),
+      {
+        code: "SUITE_BROKEN",
+        message: /crypto_prices_clean\.py cannot be read: NameError: name 'nonsense' is not defined/,
+      },
+    );
   });
 
   test("of silver stays met when gold alone is damaged, so that gold may be built of it", async () => {
@@ -143,7 +166,10 @@ describe("what is expected of a lake", () => {
     assert.deepEqual(batches, []);
   });
 
-  for (const [layer, damages] of [["gold", GOLD_DAMAGE], ["silver", SILVER_DAMAGE]] as const) {
+  for (const [layer, damages] of [
+    ["gold", GOLD_DAMAGE],
+    ["silver", SILVER_DAMAGE],
+  ] as const) {
     describe(`in ${layer} is broken, with exit code 1, by`, () => {
       let checked: Awaited<ReturnType<typeof check>>;
       before(async () => {
@@ -155,8 +181,13 @@ describe("what is expected of a lake", () => {
         test(title, () => {
           const found = unmetOf(checked.batches);
           for (const name of unmet) assert.ok(found.includes(name), `${name} is met`);
-          const [first] = checked.batches.flatMap(({ table, result }) => result.failed.filter((failed) => `${table}: ${nameOf(failed)}` === unmet[0]));
-          assert.ok(first?.sample.some((value) => sample.test(value)), JSON.stringify(first));
+          const [first] = checked.batches.flatMap(({ table, result }) =>
+            result.failed.filter((failed) => `${table}: ${nameOf(failed)}` === unmet[0]),
+          );
+          assert.ok(
+            first?.sample.some((value) => sample.test(value)),
+            JSON.stringify(first),
+          );
           assert.ok((first?.unexpected_rows ?? 0) > 0);
         });
       }
@@ -167,7 +198,9 @@ describe("what is expected of a lake", () => {
         assert.deepEqual([...new Set(unmetOf(checked.batches))].sort(), damages.flatMap(({ unmet }) => unmet).sort());
         const { is_met, tables } = await reported();
         assert.ok(!is_met);
-        const told = tables.filter(({ table }) => table.startsWith(layer)).flatMap(({ table, unmet }) => unmet.map(({ name }) => `${table}: ${name}`));
+        const told = tables
+          .filter(({ table }) => table.startsWith(layer))
+          .flatMap(({ table, unmet }) => unmet.map(({ name }) => `${table}: ${name}`));
         assert.deepEqual([...new Set(told)].sort(), damages.flatMap(({ unmet }) => unmet).sort());
       });
     });
@@ -182,7 +215,10 @@ describe("what is expected of a lake", () => {
       assert.deepEqual(await accessibilityOf(page), []);
       // What somebody sent is text, in Data Docs too.
       await page.goto(`${market.url}/data-docs/index.html`);
-      await Promise.all([page.waitForNavigation(), page.click("tbody a[href^='validations/silver/crypto_prices_rejected']")]);
+      await Promise.all([
+        page.waitForNavigation(),
+        page.click("tbody a[href^='validations/silver/crypto_prices_rejected']"),
+      ]);
       await untilText(page, "<b>a bad day</b>");
       assert.deepEqual(problems, []);
     } finally {

@@ -38,10 +38,23 @@ describe("a plan of what to check", () => {
   after(() => lakes.close());
 
   const plan = (options: Partial<PlanOptions> = {}) =>
-    planChecks({ open: lake.open, pipeline: crypto.name, layer: null, day: null, is_all: false, last: null, clock: new PatientClock(), ...options });
+    planChecks({
+      open: lake.open,
+      pipeline: crypto.name,
+      layer: null,
+      day: null,
+      is_all: false,
+      last: null,
+      clock: new PatientClock(),
+      ...options,
+    });
 
   async function fill(until_step: number): Promise<void> {
-    await produce(lake, { coins: 5, interval_ms: STEP_MS, dirt_rate: 0.1, start_us: START_US, speed: "max", until_step }, AbortSignal.timeout(60_000));
+    await produce(
+      lake,
+      { coins: 5, interval_ms: STEP_MS, dirt_rate: 0.1, start_us: START_US, speed: "max", until_step },
+      AbortSignal.timeout(60_000),
+    );
     await lake.ingest();
   }
 
@@ -53,23 +66,34 @@ describe("a plan of what to check", () => {
   test("has a batch for every day of a table, and one for a table without days", async () => {
     await fill(60);
     await lake.catchUp();
-    assert.deepEqual(partsOf(await plan(), "gold.fact_crypto_ticks"), [["2025-10-10", "price_date = date '2025-10-10'"]]);
+    assert.deepEqual(partsOf(await plan(), "gold.fact_crypto_ticks"), [
+      ["2025-10-10", "price_date = date '2025-10-10'"],
+    ]);
     await fill(180);
     await lake.catchUp();
     const { batches, tables } = await plan();
-    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part), ["2025-10-10", "2025-10-11"]);
+    assert.deepEqual(
+      partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part),
+      ["2025-10-10", "2025-10-11"],
+    );
     assert.deepEqual(partsOf({ batches }, "gold.dim_crypto"), [["whole", "true"]]);
     assert.ok(tables.every(({ snapshot_id }) => /^\d+$/.test(snapshot_id ?? "")));
   });
 
   test("keeps to silver where silver is asked for, in what it holds too", async () => {
     const { batches, tables } = await plan({ layer: "silver" });
-    assert.ok([...batches.map(({ table }) => table), ...tables.map(({ name }) => name)].every((name) => name.startsWith("silver.")));
+    assert.ok(
+      [...batches.map(({ table }) => table), ...tables.map(({ name }) => name)].every((name) =>
+        name.startsWith("silver."),
+      ),
+    );
   });
 
   test("takes the day that is asked for, whether it has rows or not, and the tables that have no days", async () => {
     const { batches } = await plan({ day: "2001-02-03" });
-    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_hourly"), [["2001-02-03", "hour_date = date '2001-02-03'"]]);
+    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_hourly"), [
+      ["2001-02-03", "hour_date = date '2001-02-03'"],
+    ]);
     assert.deepEqual(partsOf({ batches }, "gold.dim_time"), [["whole", "true"]]);
   });
 
@@ -80,10 +104,23 @@ describe("a plan of what to check", () => {
     assert.equal((await plan({ last })).unchanged.length, first.batches.length);
     assert.equal((await plan({ last, is_all: true })).batches.length, first.batches.length);
     assert.equal((await plan({ last, day: "2025-10-10", layer: "gold" })).batches.length, 4);
-    const bad = { type: "x", columns: [], description: null, severity: "warning", is_met: false, observed: null, unexpected_rows: 1, sample: [], error: null };
+    const bad = {
+      type: "x",
+      columns: [],
+      description: null,
+      severity: "warning",
+      is_met: false,
+      observed: null,
+      unexpected_rows: 1,
+      sample: [],
+      error: null,
+    };
     const of_dim = last.tables.find(({ table }) => table === "gold.dim_crypto");
     of_dim?.batches[0]?.failed.push(bad);
-    assert.deepEqual((await plan({ last })).batches.map(({ table }) => table), ["gold.dim_crypto"]);
+    assert.deepEqual(
+      (await plan({ last })).batches.map(({ table }) => table),
+      ["gold.dim_crypto"],
+    );
   });
 
   test("takes the day to which rows came, and not the day before", async () => {
@@ -91,12 +128,17 @@ describe("a plan of what to check", () => {
     await fill(200);
     await lake.catchUp();
     const { batches } = await plan({ last });
-    assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part), ["2025-10-11"]);
+    assert.deepEqual(
+      partsOf({ batches }, "gold.fact_crypto_ticks").map(([part]) => part),
+      ["2025-10-11"],
+    );
     assert.deepEqual(partsOf({ batches }, "silver.crypto_products"), []);
   });
 
   test("finds rows without a date in a batch of their own", async () => {
-    await lake.change("insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) from lake.gold.fact_crypto_hourly limit 1");
+    await lake.change(
+      "insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) from lake.gold.fact_crypto_hourly limit 1",
+    );
     const parts = partsOf(await plan(), "gold.fact_crypto_hourly");
     assert.deepEqual(parts.at(-1), ["undated", "hour_date is null"]);
   });
@@ -105,11 +147,20 @@ describe("a plan of what to check", () => {
     const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
     const { properties } = (await lake.open.catalog.loadTable(identifier)).metadata;
     const goTo = (place: string) =>
-      lake.open.catalog.commit([{ identifier, requirements: [], updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: place } }] }]);
+      lake.open.catalog.commit([
+        {
+          identifier,
+          requirements: [],
+          updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: place } }],
+        },
+      ]);
     // Ahead of the others: a property that is behind the table's snapshot does not count.
     await goTo(`{"${TOPIC}/0": 9999}`);
     const clock = new PatientClock();
-    await assert.rejects(plan({ clock }), { code: "LAYERS_APART", message: /gold\.fact_crypto_ticks: crypto\.prices\.raw\/0=9999$/m });
+    await assert.rejects(plan({ clock }), {
+      code: "LAYERS_APART",
+      message: /gold\.fact_crypto_ticks: crypto\.prices\.raw\/0=9999$/m,
+    });
     assert.ok(clock.waits > 10);
     assert.ok((await plan({ layer: "silver" })).batches.length > 0);
     const catching_up = new PatientClock();
@@ -134,6 +185,9 @@ function resultOf({ batches, unchanged }: Plan): QualityResult {
   return {
     format: 1,
     checked_at,
-    tables: [...tables].map(([table, of_table]) => ({ table, batches: of_table.map(({ part, digest }) => ({ part, checked_at, rows: 1, expectations: 1, failed: [], digest })) })),
+    tables: [...tables].map(([table, of_table]) => ({
+      table,
+      batches: of_table.map(({ part, digest }) => ({ part, checked_at, rows: 1, expectations: 1, failed: [], digest })),
+    })),
   };
 }

@@ -13,11 +13,23 @@ after(() => folder.remove());
 
 test("an answer that takes too long ends when it is told to", async () => {
   const sql = () => "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
-  const endless: Question = { number: 1, title: "When does it end?", options: {}, parts: [{ title: "", when_empty: "", columns: [], sql }] };
-  const open = await openLake(openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }));
+  const endless: Question = {
+    number: 1,
+    title: "When does it end?",
+    options: {},
+    parts: [{ title: "", when_empty: "", columns: [], sql }],
+  };
+  const open = await openLake(
+    openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }),
+  );
   const session = await QuerySession.open(open);
   try {
-    const options = { as_of: null, values: {}, latest: async () => "2026-01-01T00:00:00Z", signal: AbortSignal.timeout(200) };
+    const options = {
+      as_of: null,
+      values: {},
+      latest: async () => "2026-01-01T00:00:00Z",
+      signal: AbortSignal.timeout(200),
+    };
     await assert.rejects(ask(session, crypto, endless, options), { code: "QUERY_CANCELLED" });
   } finally {
     session.close();

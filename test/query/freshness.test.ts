@@ -8,7 +8,11 @@ import { newTable, NOW_MS, tableWithSnapshots } from "../catalog/metadata/fixtur
 import { temporaryFolder } from "../coinlake.ts";
 
 const TOPIC = "prices";
-const loaded = (layer: string, metadata: TableMetadata): LoadedTable => ({ identifier: { namespace: [layer], name: "prices" }, metadata, metadata_location: "" });
+const loaded = (layer: string, metadata: TableMetadata): LoadedTable => ({
+  identifier: { namespace: [layer], name: "prices" },
+  metadata,
+  metadata_location: "",
+});
 
 test("a layer whose tables have no snapshot was never committed; one with snapshots, when its newest was", async () => {
   const folder = temporaryFolder();
@@ -16,11 +20,19 @@ test("a layer whose tables have no snapshot was never committed; one with snapsh
   try {
     await log.createTopic(TOPIC, 1);
     const tables = [loaded("bronze", tableWithSnapshots(3)), loaded("silver", newTable())];
-    const layers = await freshness({ log, topic: TOPIC, tables, live: null, now_us: NOW_MS * 1000, is_replay: false }, new RecordTimes(log, TOPIC));
+    const layers = await freshness(
+      { log, topic: TOPIC, tables, live: null, now_us: NOW_MS * 1000, is_replay: false },
+      new RecordTimes(log, TOPIC),
+    );
     const newest = new Date(Number(tableWithSnapshots(3).snapshots.at(-1)?.["timestamp-ms"])).toISOString();
     assert.deepEqual(
       layers.map(({ layer, committed_at }) => [layer, committed_at]),
-      [["log", null], ["bronze", newest], ["silver", null], ["gold", null]],
+      [
+        ["log", null],
+        ["bronze", newest],
+        ["silver", null],
+        ["gold", null],
+      ],
     );
   } finally {
     await log.close();

@@ -6,8 +6,20 @@ import type { OperatingError } from "../../src/errors.ts";
 import type { KnownSubject } from "../../src/pipeline/definition.ts";
 import { firstSubject, nearestSubjects, resolveSubject, subjectId } from "../../src/query/subjects.ts";
 
-const coin = (id: string, symbol: string, name: string, rank: number | null = null, is_delisted = false): KnownSubject =>
-  coinNames.known({ crypto_id: id, symbol, name, market_cap_rank: rank === null ? null : String(rank), is_delisted: String(is_delisted) });
+const coin = (
+  id: string,
+  symbol: string,
+  name: string,
+  rank: number | null = null,
+  is_delisted = false,
+): KnownSubject =>
+  coinNames.known({
+    crypto_id: id,
+    symbol,
+    name,
+    market_cap_rank: rank === null ? null : String(rank),
+    is_delisted: String(is_delisted),
+  });
 
 const COINS = [
   coin("bitcoin", "BTC", "Bitcoin", 1),
@@ -48,8 +60,18 @@ for (const [given, id] of MEANT) {
 }
 
 test("a pair of a recording is found by its coin's symbol and name", () => {
-  const pairs = [coin("btcusdt", "BTCUSDT", "BTCUSDT"), coin("ethusd", "ETHUSD", "ETHUSD"), coin("usdt", "USDT", "USDT")];
-  const FOUND: [string, string][] = [["BTC", "btcusdt"], ["bitcoin", "btcusdt"], ["BTCUSDT", "btcusdt"], ["Ethereum", "ethusd"], ["usdt", "usdt"]];
+  const pairs = [
+    coin("btcusdt", "BTCUSDT", "BTCUSDT"),
+    coin("ethusd", "ETHUSD", "ETHUSD"),
+    coin("usdt", "USDT", "USDT"),
+  ];
+  const FOUND: [string, string][] = [
+    ["BTC", "btcusdt"],
+    ["bitcoin", "btcusdt"],
+    ["BTCUSDT", "btcusdt"],
+    ["Ethereum", "ethusd"],
+    ["usdt", "usdt"],
+  ];
   for (const [given, id] of FOUND) assert.equal(resolveSubject("coin", given, pairs).id, id, given);
 });
 
@@ -63,7 +85,10 @@ test("a symbol of several coins is an error that lists them, unless one leads by
 
 test("a symbol as written that in other letters is another coin's id may mean either, unless one leads by far", () => {
   for (const given of ["USUAL-USD", "Usual-Usd"]) {
-    assert.throws(() => resolveSubject("coin", given, COINS), { code: "AMBIGUOUS_SUBJECT", message: /usual-usd.*coinbase:USUAL-USD|coinbase:USUAL-USD.*usual-usd/ });
+    assert.throws(() => resolveSubject("coin", given, COINS), {
+      code: "AMBIGUOUS_SUBJECT",
+      message: /usual-usd.*coinbase:USUAL-USD|coinbase:USUAL-USD.*usual-usd/,
+    });
   }
   const coins = [coin("solana", "SOL", "Solana", 5), coin("sol", "SOLX", "Sol Token", 2_000)];
   assert.equal(resolveSubject("coin", "SOL", coins).id, "solana");
@@ -71,8 +96,14 @@ test("a symbol as written that in other letters is another coin's id may mean ei
 });
 
 test("a stablecoin that is described has no other names", () => {
-  const STABLECOINS = [["paypal-usd", "PYUSD", "PayPal USD"], ["first-digital-usd", "FDUSD", "First Digital USD"], ["crvusd", "CRVUSD", "crvUSD"], ["first-digital-usd", "FDUSD", "FIRST-DIGITAL-USD"]];
-  for (const [id = "", symbol = "", name = ""] of STABLECOINS) assert.deepEqual(coin(id, symbol, name).other_names, [], name);
+  const STABLECOINS = [
+    ["paypal-usd", "PYUSD", "PayPal USD"],
+    ["first-digital-usd", "FDUSD", "First Digital USD"],
+    ["crvusd", "CRVUSD", "crvUSD"],
+    ["first-digital-usd", "FDUSD", "FIRST-DIGITAL-USD"],
+  ];
+  for (const [id = "", symbol = "", name = ""] of STABLECOINS)
+    assert.deepEqual(coin(id, symbol, name).other_names, [], name);
   assert.deepEqual(coin("coinbase:PYUSD-USD", "PYUSD-USD", "PYUSD-USD on coinbase").other_names, ["PYUSD"]);
   assert.deepEqual(coin("btcusdt", "BTCUSDT", "BTCUSDT").other_names, ["BTC", "bitcoin"]);
 });
@@ -94,7 +125,11 @@ test("before a lake knows a coin, names mean the coins that the project lists, a
   assert.equal(subjectId(crypto, "BTC", []), "bitcoin");
   assert.equal(subjectId(crypto, "ethereum", []), "ethereum");
   assert.equal(subjectId(crypto, "TKN", COINS), "new-token");
-  assert.throws(() => subjectId(crypto, "TKN", []), { code: "LAKE_EMPTY", is_retryable: true, message: /no coin yet.*"TKN"/ });
+  assert.throws(() => subjectId(crypto, "TKN", []), {
+    code: "LAKE_EMPTY",
+    is_retryable: true,
+    message: /no coin yet.*"TKN"/,
+  });
   assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "NO_SUCH_SUBJECT" });
 });
 

@@ -69,7 +69,9 @@ export class RepairedLake {
       say: () => {},
       modelsFrom: (table) => this.made.models(null, (worker) => modelsFrom(worker, table)),
       rebuild: ({ catalog }, tables) =>
-        this.made.models(catalog, (worker) => rebuildTables({ catalog, pipeline: crypto, worker, say: () => {} }, tables)),
+        this.made.models(catalog, (worker) =>
+          rebuildTables({ catalog, pipeline: crypto, worker, say: () => {} }, tables),
+        ),
       ...options,
     });
   }
@@ -135,7 +137,8 @@ export class RepairedLake {
   /** The log forgets what bronze has. */
   async pruneLog(): Promise<void> {
     await this.with(async ({ log }) => {
-      for (const { partition, end } of await log.bounds(TOPIC)) await log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
+      for (const { partition, end } of await log.bounds(TOPIC))
+        await log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
     });
   }
 

@@ -45,10 +45,20 @@ const COINS = "gold.dim_crypto";
 /** The dry run says it and changes nothing; applied, everything is as it was, and a second look finds nothing. */
 async function repairs(expected: readonly RegExp[], options: Partial<RepairOptions> = {}): Promise<void> {
   const found = await prepared.repair(options);
-  for (const words of expected) assert.ok(found.some(({ problem, action }) => words.test(`${problem}: ${action}`)), `${words} in ${JSON.stringify(found)}`);
-  assert.deepEqual(found.filter(({ outcome }) => outcome !== "planned"), []);
+  for (const words of expected)
+    assert.ok(
+      found.some(({ problem, action }) => words.test(`${problem}: ${action}`)),
+      `${words} in ${JSON.stringify(found)}`,
+    );
+  assert.deepEqual(
+    found.filter(({ outcome }) => outcome !== "planned"),
+    [],
+  );
   const done = await prepared.repair({ ...options, is_applied: true });
-  assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+  assert.deepEqual(
+    done.filter(({ outcome }) => outcome !== "repaired"),
+    [],
+  );
   assert.equal(done.length, found.length, "the dry run changed something");
   assert.deepEqual(await prepared.repair(), []);
   await prepared.verify();
@@ -76,13 +86,20 @@ describe("silver and gold are built again from bronze", () => {
     for (const manifest of manifests) rmSync(manifest);
     empty(await prepared.manifestList("gold.dim_time"));
     rmSync(await prepared.dataFile(SEED));
-    await repairs([/fact_crypto_hourly: manifest .* is missing/, /dim_time: manifest list .* cannot be read/, /crypto_products: data file .*load its file again/]);
+    await repairs([
+      /fact_crypto_hourly: manifest .* is missing/,
+      /dim_time: manifest list .* cannot be read/,
+      /crypto_products: data file .*load its file again/,
+    ]);
   });
 
   test("where the newest metadata file is empty, or every one is", async () => {
     empty(await prepared.metadataFile(TICKS));
     for (const file of await prepared.metadataFiles(MINUTES)) empty(file);
-    await repairs([/fact_crypto_ticks: its metadata file .* take version \d+/, /crypto_prices_clean: .*let the models make it again/]);
+    await repairs([
+      /fact_crypto_ticks: its metadata file .* take version \d+/,
+      /crypto_prices_clean: .*let the models make it again/,
+    ]);
   });
 
   test("where a table is named whose rows were changed, with what follows from it", async () => {
@@ -96,7 +113,10 @@ describe("silver and gold are built again from bronze", () => {
     const found = await prepared.repair({ table });
     assert.match(found.map(({ action }) => action).join(), /build it again from bronze.*fact_crypto_hourly/);
     const done = await prepared.repair({ table, is_applied: true });
-    assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+    assert.deepEqual(
+      done.filter(({ outcome }) => outcome !== "repaired"),
+      [],
+    );
     await prepared.verify();
     assert.deepEqual(await prepared.changedTables(), []);
   }
@@ -125,7 +145,10 @@ describe("bronze comes back", () => {
 
   test("from the log, where its newest metadata file is empty and silver is further on", async () => {
     empty(await prepared.metadataFile(BRONZE));
-    await repairs([/crypto_ticks_raw: its metadata file .* take version \d+/, /lacks [\d,]+ records: take \d+ from the log/]);
+    await repairs([
+      /crypto_ticks_raw: its metadata file .* take version \d+/,
+      /lacks [\d,]+ records: take \d+ from the log/,
+    ]);
   });
 
   test("from data files in its folder, where manifests are gone and the log is pruned", async () => {
@@ -137,7 +160,10 @@ describe("bronze comes back", () => {
   test("from an earlier version and its data files, where the newest metadata file is empty and the log is pruned", async () => {
     await prepared.pruneLog();
     empty(await prepared.metadataFile(BRONZE));
-    await repairs([/crypto_ticks_raw: its metadata file .* take version \d+/, /lacks \d+ records: take \d+ from 1 other data files/]);
+    await repairs([
+      /crypto_ticks_raw: its metadata file .* take version \d+/,
+      /lacks \d+ records: take \d+ from 1 other data files/,
+    ]);
   });
 
   test("where no metadata file of it can be read", async () => {
@@ -167,7 +193,10 @@ describe("bronze comes back", () => {
     assert.match(item?.action ?? "", /--accept-loss/);
 
     const done = await prepared.repair({ is_applied: true, is_loss_accepted: true });
-    assert.deepEqual(done.map(({ outcome }) => outcome), ["repaired"]);
+    assert.deepEqual(
+      done.map(({ outcome }) => outcome),
+      ["repaired"],
+    );
     const lost = lostOffsets((await prepared.load(BRONZE)).metadata, TOPIC);
     assert.ok(countOffsets(lost) > 0);
     const checks = await prepared.verify();
@@ -190,7 +219,8 @@ describe("the catalog comes back from the warehouse", () => {
     test(`where it is ${name}`, async () => {
       damage(prepared.lake.catalog_file);
       await repairs([/catalog\.db .*: make it again, with \d+ tables/]);
-      if (name === "of other bytes") assert.equal(globSync("damaged/*/catalog.db", { cwd: prepared.lake.folder }).length, 1);
+      if (name === "of other bytes")
+        assert.equal(globSync("damaged/*/catalog.db", { cwd: prepared.lake.folder }).length, 1);
     });
   }
 
@@ -211,7 +241,10 @@ describe("a lost log", () => {
     assert.equal(existsSync(prepared.lake.log_file), false);
 
     const done = await prepared.repair({ is_applied: true, is_loss_accepted: true });
-    assert.deepEqual(done.map(({ outcome }) => outcome), ["repaired"]);
+    assert.deepEqual(
+      done.map(({ outcome }) => outcome),
+      ["repaired"],
+    );
     assert.deepEqual(await prepared.repair(), []);
     await prepared.verify();
     assert.deepEqual(await prepared.changedTables(), []);
@@ -232,7 +265,10 @@ describe("a lost log", () => {
 
 test("the damages tested always are known", () => {
   const titles = new Set(DAMAGES.map(({ title }) => title));
-  assert.deepEqual([...ALWAYS].filter((title) => !titles.has(title)), []);
+  assert.deepEqual(
+    [...ALWAYS].filter((title) => !titles.has(title)),
+    [],
+  );
 });
 
 for (const { title, damage, code, table, mends } of DAMAGES) {
@@ -243,10 +279,15 @@ for (const { title, damage, code, table, mends } of DAMAGES) {
     const found = await prepared.repair(named);
     assert.notDeepEqual(found, [], code);
     // A log that is gone has to be accepted as such.
-    const is_loss_accepted = found.some(({ outcome, action }) => outcome === "impossible" && /accept the loss/.test(action));
+    const is_loss_accepted = found.some(
+      ({ outcome, action }) => outcome === "impossible" && /accept the loss/.test(action),
+    );
     assert.equal(is_loss_accepted, title.startsWith("log.db"), JSON.stringify(found));
     const done = await prepared.repair({ ...named, is_loss_accepted, is_applied: true });
-    assert.deepEqual(done.filter(({ outcome }) => outcome !== "repaired"), []);
+    assert.deepEqual(
+      done.filter(({ outcome }) => outcome !== "repaired"),
+      [],
+    );
     await prepared.verify();
     assert.deepEqual(await prepared.changedTables(), []);
   });

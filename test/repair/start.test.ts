@@ -16,11 +16,24 @@ const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();
 const recording = join(folder.path, "candles.csv");
 const data = ["--data", join(folder.path, "lakes")];
-const start = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained", "--catalog-port", "0", ...data];
+const start = [
+  "start",
+  "--source",
+  `replay:${recording}`,
+  "--speed",
+  "max",
+  "--until-drained",
+  "--catalog-port",
+  "0",
+  ...data,
+];
 const HOURS = "select * from gold.fact_crypto_hourly order by all";
 
 before(async () => {
-  const rows = Array.from({ length: 48 }, (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.${hour},2`);
+  const rows = Array.from(
+    { length: 48 },
+    (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.${hour},2`,
+  );
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
   const { code, stderr } = await coinlake(start);
   assert.equal(code, 0, stderr);

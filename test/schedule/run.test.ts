@@ -15,7 +15,8 @@ import { FakeClock } from "../source/fake-clock.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait.", is_retryable: true });
+const died = (): OperatingError =>
+  new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait.", is_retryable: true });
 const passed = { is_success: true, seconds: 1, cpu_seconds: 1, nodes: [] };
 
 /** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
@@ -34,7 +35,11 @@ async function drain(dbt: {
     pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
     producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
-    ingest: { run: async () => {}, meanRecordBytes: () => null, drain: dbt.ingestDrain ?? (async () => void told.push("drained")) },
+    ingest: {
+      run: async () => {},
+      meanRecordBytes: () => null,
+      drain: dbt.ingestDrain ?? (async () => void told.push("drained")),
+    },
     transform: {
       waitingRecords: async () => 0,
       hasBuilt: async () => true,
@@ -71,8 +76,17 @@ test("A drain ends once gold holds everything and is tested.", async () => {
 });
 
 test("A drain goes on when the dbt worker dies among the models or the tests.", async () => {
-  const told = await drain({ catchUp: [failing(died()), failing(died()), () => 2], test: [failing(died()), () => passed] });
-  assert.deepEqual(told.slice(2), ["DBT_WORKER_DIED", "DBT_WORKER_DIED", "caught up in 2 s", "DBT_WORKER_DIED", "tested"]);
+  const told = await drain({
+    catchUp: [failing(died()), failing(died()), () => 2],
+    test: [failing(died()), () => passed],
+  });
+  assert.deepEqual(told.slice(2), [
+    "DBT_WORKER_DIED",
+    "DBT_WORKER_DIED",
+    "caught up in 2 s",
+    "DBT_WORKER_DIED",
+    "tested",
+  ]);
 });
 
 test("A drain does not try for ever, nor again what no retry mends.", async () => {
@@ -112,7 +126,10 @@ test("A stop while bronze is waited for is told to whom it is waited for.", asyn
 });
 
 /** A source that gives one record, then cannot go on. */
-function failingSource(id: string, error: Error = new OperatingError("SOURCE_GONE", "It is gone.", { next_step: "Mourn." })): Producer {
+function failingSource(
+  id: string,
+  error: Error = new OperatingError("SOURCE_GONE", "It is gone.", { next_step: "Mourn." }),
+): Producer {
   return {
     id,
     kind: "simulated",
@@ -128,16 +145,24 @@ test("A source that cannot go on is reported, and the others go on to their end.
   const producers = [failingSource("gone"), simulated({ speed: "max", until_step: 20 })];
   const told = await drain({ catchUp: [() => 2], producers });
   assert.deepEqual(told.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
-  assert.deepEqual(told.filter((line) => !line.endsWith("appended")), ["SOURCE_GONE", "drained", "caught up in 2 s", "tested"]);
+  assert.deepEqual(
+    told.filter((line) => !line.endsWith("appended")),
+    ["SOURCE_GONE", "drained", "caught up in 2 s", "tested"],
+  );
 });
 
 test("A run ends with an error once no source could go on.", async () => {
-  await assert.rejects(drain({ catchUp: [() => 2], producers: [failingSource("a"), failingSource("b")] }), { code: "SOURCE_GONE" });
+  await assert.rejects(drain({ catchUp: [() => 2], producers: [failingSource("a"), failingSource("b")] }), {
+    code: "SOURCE_GONE",
+  });
 });
 
 test("A programmer's error in one source ends the run at once, others or not.", async () => {
   const endless: Producer = { ...simulated({ speed: 1 }), id: "endless" };
-  await assert.rejects(drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }), TypeError);
+  await assert.rejects(
+    drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }),
+    TypeError,
+  );
 });
 
 interface Load {
@@ -150,7 +175,10 @@ interface Load {
 }
 
 /** The seconds after the start at which increments and tests began, over some minutes in which so much waits, and each takes so much of a core. */
-async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, cpu_seconds = 1, error }: Load): Promise<{ increments_s: number[]; tests_s: number[] }> {
+async function scheduleOver(
+  minutes: number,
+  { records = 3, record_bytes = 100, cpu_seconds = 1, error }: Load,
+): Promise<{ increments_s: number[]; tests_s: number[] }> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
   const clock = new FakeClock();
   const start_us = clock.now_us();
@@ -173,7 +201,11 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
       pipeline: crypto,
       producers: [quiet],
       log,
-      ingest: { run: async (signal) => void (await once(signal, "abort")), drain: async () => {}, meanRecordBytes: () => record_bytes },
+      ingest: {
+        run: async (signal) => void (await once(signal, "abort")),
+        drain: async () => {},
+        meanRecordBytes: () => record_bytes,
+      },
       transform: {
         waitingRecords: async () => {
           if (clock.now_us() - start_us > minutes * 60e6) stopping.abort();
@@ -201,16 +233,20 @@ async function scheduleOver(minutes: number, { records = 3, record_bytes = 100, 
   return { increments_s, tests_s };
 }
 
-const incrementsOver = async (minutes: number, load: Load): Promise<number[]> => (await scheduleOver(minutes, load)).increments_s;
+const incrementsOver = async (minutes: number, load: Load): Promise<number[]> =>
+  (await scheduleOver(minutes, load)).increments_s;
 
-const gaps = (began_s: readonly number[]): number[] => began_s.slice(1).map((at, position) => at - (began_s[position] ?? 0));
+const gaps = (began_s: readonly number[]): number[] =>
+  began_s.slice(1).map((at, position) => at - (began_s[position] ?? 0));
 
 test("Increments begin at once, come often at first, then at their interval.", async () => {
   const began_s = await incrementsOver(5, {});
   assert.ok((began_s[0] ?? Infinity) <= 1, `${began_s}`);
   const { first_interval_ms, interval_ms } = crypto.transform.increment;
   const expected = [1, 2, 4, 8, 16].map((times) => Math.min(interval_ms, first_interval_ms * times) / 1000);
-  gaps(began_s).slice(0, 5).forEach((gap, position) => assert.ok(Math.abs(gap - (expected[position] ?? 0)) <= 1, `${gaps(began_s)}`));
+  gaps(began_s)
+    .slice(0, 5)
+    .forEach((gap, position) => assert.ok(Math.abs(gap - (expected[position] ?? 0)) <= 1, `${gaps(began_s)}`));
 });
 
 test("Expensive increments come less often: they keep to their share of a core.", async () => {
@@ -222,7 +258,10 @@ test("Expensive increments come less often: they keep to their share of a core."
 
 test("Tests keep their interval while they are cheap, and their share of a core where they are not.", async () => {
   const { test_interval_ms, test_max_share } = crypto.transform;
-  for (const [cpu_seconds, expected_s] of [[1, test_interval_ms / 1000], [20, 20 / test_max_share]] as const) {
+  for (const [cpu_seconds, expected_s] of [
+    [1, test_interval_ms / 1000],
+    [20, 20 / test_max_share],
+  ] as const) {
     const { tests_s } = await scheduleOver(60, { cpu_seconds });
     assert.ok(Math.abs((tests_s[0] ?? 0) - test_interval_ms / 1000) <= 1, `${tests_s}`);
     const found = gaps(tests_s);
@@ -232,7 +271,10 @@ test("Tests keep their interval while they are cheap, and their share of a core 
 
 test("Where much waits, by records or by bytes, increments follow one another at any cost.", async () => {
   const { due_records, due_size_bytes } = crypto.transform.increment;
-  for (const waiting of [{ records: due_records, record_bytes: 1 }, { records: 100, record_bytes: due_size_bytes / 100 }]) {
+  for (const waiting of [
+    { records: due_records, record_bytes: 1 },
+    { records: 100, record_bytes: due_size_bytes / 100 },
+  ]) {
     assert.ok(Math.max(...gaps(await incrementsOver(1, { ...waiting, cpu_seconds: 20 }))) <= 1);
   }
 });
@@ -242,7 +284,12 @@ test("Increments that fail for any reason are tried again for hours, and end no 
   for (const error of [damaged, died()]) {
     const began_s = await incrementsOver(180, { error });
     assert.ok(began_s.length > 100, `${began_s.length} attempts`);
-    assert.ok(gaps(began_s).slice(10).every((gap) => gap >= 59), "at most one a minute");
+    assert.ok(
+      gaps(began_s)
+        .slice(10)
+        .every((gap) => gap >= 59),
+      "at most one a minute",
+    );
   }
 });
 

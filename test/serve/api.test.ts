@@ -91,7 +91,8 @@ describe("the API over a running lake", () => {
     for (const { table, ...summary } of await all<Tables["items"][number]>("/api/tables", 100)) {
       const { location, retention, ...detail } = await running.json<TableDetail>(`/api/tables/${table}`);
       let [files, bytes] = [0, 0];
-      for await (const { size_bytes } of lake.open.storage.list(location)) [files, bytes] = [files + 1, bytes + size_bytes];
+      for await (const { size_bytes } of lake.open.storage.list(location))
+        [files, bytes] = [files + 1, bytes + size_bytes];
       assert.deepEqual([summary.disk_files, summary.disk_bytes], [files, bytes], table);
       assert.equal(summary.amplification, bytes / summary.size_bytes, table);
       // A manifest list and a metadata file beside the data, its deletes and its manifests.
@@ -99,7 +100,10 @@ describe("the API over a running lake", () => {
       assert.deepEqual([detail.disk_bytes, detail.manifests], [summary.disk_bytes, summary.manifests]);
       const oldest = (await all<{ committed_at: string }>(`/api/tables/${table}/snapshots`, 100)).at(-1);
       assert.equal(detail.oldest_snapshot_at, oldest?.committed_at, table);
-      assert.match(retention.description, /^every snapshot of the last \d+ minutes, then one per .* after that; the newest \d+ at any age$/);
+      assert.match(
+        retention.description,
+        /^every snapshot of the last \d+ minutes, then one per .* after that; the newest \d+ at any age$/,
+      );
       assert.equal(retention.tiers[0]?.every_s, 0);
       assert.equal(retention.tiers.at(-1)?.within_s, null);
     }
@@ -156,14 +160,17 @@ describe("the API over a running lake", () => {
   test("answers the questions as the tables will once they have what the tail has", async () => {
     const promised: Record<number, unknown> = {};
     const withoutSnapshots = ({ parts }: Answer) => parts.map(({ rows }) => rows);
-    for (const number of [1, 2, 4, 5]) promised[number] = withoutSnapshots(await running.json(`/api/answers/${number}?as_of=2026-02-28T03:30:00Z`));
+    for (const number of [1, 2, 4, 5])
+      promised[number] = withoutSnapshots(await running.json(`/api/answers/${number}?as_of=2026-02-28T03:30:00Z`));
     await lake.ingest();
     await lake.catchUp();
     const { ask } = await import("../../src/query/ask.ts");
     for (const number of [1, 2, 4, 5]) {
       const question = crypto.questions.find((candidate) => candidate.number === number)!;
       const answer = await ask(lake.session, crypto, question, { as_of: "2026-02-28T03:30:00.000Z", values: {} });
-      const held = answer.parts.map(({ result }) => result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index]]))));
+      const held = answer.parts.map(({ result }) =>
+        result.rows.map((row) => Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index]]))),
+      );
       assert.deepEqual(promised[number], held, `question ${number}`);
     }
   });
@@ -173,16 +180,32 @@ describe("the API over a running lake", () => {
       for (const order of ["asc", "desc"]) {
         const whole = await running.json<Coins>(`/api/coins?sort=${sort}&order=${order}&limit=1000`);
         const paged = await all<Coin>(`/api/coins?sort=${sort}&order=${order}`, 3);
-        assert.deepEqual(paged.map(({ id }) => id), whole.items.map(({ id }) => id), `${sort} ${order}`);
+        assert.deepEqual(
+          paged.map(({ id }) => id),
+          whole.items.map(({ id }) => id),
+          `${sort} ${order}`,
+        );
         assert.equal(whole.total, whole.items.length);
       }
     }
     const prices = (await running.json<Coins>("/api/coins?sort=price&limit=1000")).items.map(({ price }) => price);
     const known = prices.filter((price) => price !== null).map(Number);
-    assert.deepEqual(known, known.toSorted((a, b) => b - a));
-    assert.deepEqual(prices.slice(known.length).filter((price) => price !== null), [], "what has no price comes last");
+    assert.deepEqual(
+      known,
+      known.toSorted((a, b) => b - a),
+    );
+    assert.deepEqual(
+      prices.slice(known.length).filter((price) => price !== null),
+      [],
+      "what has no price comes last",
+    );
     const found = await running.json<Coins>("/api/coins?search=ETHER");
-    assert.ok(found.items.length > 0 && found.items.every(({ id, name, symbol }) => [id, name, symbol].some((text) => text.toLowerCase().includes("ether"))));
+    assert.ok(
+      found.items.length > 0 &&
+        found.items.every(({ id, name, symbol }) =>
+          [id, name, symbol].some((text) => text.toLowerCase().includes("ether")),
+        ),
+    );
   });
 
   test("gives a coin's changes exactly as the question of it does", async () => {
@@ -201,12 +224,30 @@ describe("the API over a running lake", () => {
       assert.deepEqual((await running.json<Candles>(`/api/coins/${name}/candles`)).items, candles.items);
       const answer = await running.json<Answer>(`/api/answers/1?coin=${name}`);
       assert.equal(answer.parts[0]?.rows[0]?.["crypto_id"], "bitcoin");
-      const rule = { id: "named", name: "Named", subjects: [name, "bitcoin"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
-      assert.deepEqual((await (await running.post("/api/rules", rule)).json() as { subjects: unknown }).subjects, ["bitcoin"]);
+      const rule = {
+        id: "named",
+        name: "Named",
+        subjects: [name, "bitcoin"],
+        condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 },
+      };
+      assert.deepEqual(((await (await running.post("/api/rules", rule)).json()) as { subjects: unknown }).subjects, [
+        "bitcoin",
+      ]);
       await running.get("/api/rules/named", { method: "DELETE" });
     }
-    const rule = { name: "Unknown", subjects: ["bitcoyn"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
-    for (const refused of [await problem("/api/coins/bitcoyn"), await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) })]) {
+    const rule = {
+      name: "Unknown",
+      subjects: ["bitcoyn"],
+      condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 },
+    };
+    for (const refused of [
+      await problem("/api/coins/bitcoyn"),
+      await problem("/api/rules", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(rule),
+      }),
+    ]) {
       assert.equal(refused.code, "NO_SUCH_SUBJECT");
       assert.match(refused.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
     }
@@ -214,31 +255,51 @@ describe("the API over a running lake", () => {
   });
 
   test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {
-    const counted = await lake.rows("select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3");
+    const counted = await lake.rows(
+      "select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3",
+    );
     for (const [id, updates] of counted) {
-      const [sum] = await lake.rows(`select min(price)::varchar, max(price)::varchar from silver.crypto_price_updates where crypto_id = '${id}'`);
+      const [sum] = await lake.rows(
+        `select min(price)::varchar, max(price)::varchar from silver.crypto_price_updates where crypto_id = '${id}'`,
+      );
       for (const interval of ["1m", "5m", "15m", "1h", "4h", "1d"]) {
         const pages: Candles[] = [];
-        for (let cursor: string | null = ""; cursor !== null; ) {
-          const page: Candles = Candles.parse(await running.json(`/api/coins/${id}/candles?interval=${interval}&limit=40${cursor === "" ? "" : `&cursor=${cursor}`}`));
+        for (let cursor: string | null = ""; cursor !== null;) {
+          const page: Candles = Candles.parse(
+            await running.json(
+              `/api/coins/${id}/candles?interval=${interval}&limit=40${cursor === "" ? "" : `&cursor=${cursor}`}`,
+            ),
+          );
           pages.unshift(page);
           cursor = page.next;
         }
         const items = pages.flatMap((page) => page.items);
         const times = items.map(({ time }) => time);
         assert.deepEqual(times, [...new Set(times)].sort(), `${id} ${interval}`);
-        assert.equal(items.reduce((total, candle) => total + candle.price_updates, 0), Number(updates), `${id} ${interval}`);
-        assert.deepEqual([Math.min(...items.map(({ low }) => Number(low))), Math.max(...items.map(({ high }) => Number(high)))], sum!.map(Number));
+        assert.equal(
+          items.reduce((total, candle) => total + candle.price_updates, 0),
+          Number(updates),
+          `${id} ${interval}`,
+        );
+        assert.deepEqual(
+          [Math.min(...items.map(({ low }) => Number(low))), Math.max(...items.map(({ high }) => Number(high)))],
+          sum!.map(Number),
+        );
       }
     }
   });
 
   test("tells by lake time what the tables said then", async () => {
-    const [first] = (await running.json<{ items: { committed_at: string }[] }>("/api/tables/gold.fact_crypto_hourly/snapshots")).items.toReversed();
+    const [first] = (
+      await running.json<{ items: { committed_at: string }[] }>("/api/tables/gold.fact_crypto_hourly/snapshots")
+    ).items.toReversed();
     const at = first!.committed_at;
     const then = Candles.parse(await running.json(`/api/coins/bitcoin/candles?interval=1h&at=${at}`));
     assert.equal(then.at, at);
-    assert.deepEqual(then.snapshots.map(({ table, committed_at }) => ({ table, committed_at })), [{ table: "gold.fact_crypto_hourly", committed_at: at }]);
+    assert.deepEqual(
+      then.snapshots.map(({ table, committed_at }) => ({ table, committed_at })),
+      [{ table: "gold.fact_crypto_hourly", committed_at: at }],
+    );
     const before = new Date(Date.parse(at) - 3_600_000).toISOString();
     assert.deepEqual((await running.json<Candles>(`/api/coins/bitcoin/candles?at=${before}`)).items, []);
     const updates = (candles: Candles) => candles.items.reduce((total, { price_updates }) => total + price_updates, 0);
@@ -247,26 +308,54 @@ describe("the API over a running lake", () => {
 
   test("lists the lake's tables with the rows that a scan counts", async () => {
     const tables = await all<Tables["items"][number]>("/api/tables", 4);
-    assert.deepEqual(tables.map(({ table }) => table).filter((table) => [BRONZE, ...MODELS].includes(table as never)).toSorted(), [BRONZE, ...MODELS].toSorted());
+    assert.deepEqual(
+      tables
+        .map(({ table }) => table)
+        .filter((table) => [BRONZE, ...MODELS].includes(table as never))
+        .toSorted(),
+      [BRONZE, ...MODELS].toSorted(),
+    );
     for (const { table, rows } of tables) {
       const [[counted] = []] = await lake.rows(`select count(*) from ${table}`);
       assert.equal(rows, Number(counted), table);
     }
     const detail = await running.json<TableDetail>("/api/tables/silver.crypto_prices_rejected");
-    assert.equal(detail.by_partition.reduce((total, { rows }) => total + rows, 0), detail.rows);
+    assert.equal(
+      detail.by_partition.reduce((total, { rows }) => total + rows, 0),
+      detail.rows,
+    );
     assert.deepEqual(detail.partition_by, ["ingestion_date"]);
     const files = await all<{ rows: number; content: string }>("/api/tables/gold.fact_crypto_ticks/files", 1);
-    assert.equal(files.filter(({ content }) => content === "data").length, (await running.json<TableDetail>("/api/tables/gold.fact_crypto_ticks")).files);
+    assert.equal(
+      files.filter(({ content }) => content === "data").length,
+      (await running.json<TableDetail>("/api/tables/gold.fact_crypto_ticks")).files,
+    );
   });
 
   test("gives each snapshot the rows that a query of it counts, the size of its files, and who made it", async () => {
     await lake.change("create table lake.gold.scratch (id int)");
-    for (const sql of ["insert into lake.gold.scratch select * from range(10)", "delete from lake.gold.scratch where id < 4", "insert into lake.gold.scratch values (7)"]) await lake.change(sql);
+    for (const sql of [
+      "insert into lake.gold.scratch select * from range(10)",
+      "delete from lake.gold.scratch where id < 4",
+      "insert into lake.gold.scratch values (7)",
+    ])
+      await lake.change(sql);
     const snapshots = await all<SnapshotDetail>("/api/tables/gold.scratch/snapshots", 2);
-    assert.deepEqual(snapshots.map(({ operation, committer, total_rows }) => [operation, committer, total_rows]), [["append", "duckdb", 7], ["delete", "duckdb", 6], ["append", "duckdb", 10]]);
+    assert.deepEqual(
+      snapshots.map(({ operation, committer, total_rows }) => [operation, committer, total_rows]),
+      [
+        ["append", "duckdb", 7],
+        ["delete", "duckdb", 6],
+        ["append", "duckdb", 10],
+      ],
+    );
     for (const { table, rows, files, size_bytes } of await all<Tables["items"][number]>("/api/tables", 100)) {
       const [newest] = (await running.json<Page<SnapshotDetail>>(`/api/tables/${table}/snapshots?limit=1`)).items;
-      assert.deepEqual([newest?.total_rows, newest?.total_files, newest?.total_size_bytes], [rows, files, size_bytes], table);
+      assert.deepEqual(
+        [newest?.total_rows, newest?.total_files, newest?.total_size_bytes],
+        [rows, files, size_bytes],
+        table,
+      );
       assert.notEqual(newest?.committer, "not named", table);
     }
     await lake.change("drop table lake.gold.scratch");
@@ -279,15 +368,30 @@ describe("the API over a running lake", () => {
     for (let value = 0; value < 3; value += 1) await lake.change(`insert into lake.gold.scratch values (${value})`);
     const store = new MaintenanceStore(lake.open.lake.folder);
     try {
-      const maintainer = embeddedMaintainer({ open: lake.open, store, clock: systemClock, signal: AbortSignal.timeout(60_000) });
+      const maintainer = embeddedMaintainer({
+        open: lake.open,
+        store,
+        clock: systemClock,
+        signal: AbortSignal.timeout(60_000),
+      });
       const [report] = await maintainer.maintain("gold.scratch", ["expire"], { expire: { policy: keepWithin(0) } });
-      for (const table of ["gold.a", "gold.b", "gold.a"]) store.record("2026-01-01T00:00:00.000Z", { ...report!, table });
+      for (const table of ["gold.a", "gold.b", "gold.a"])
+        store.record("2026-01-01T00:00:00.000Z", { ...report!, table });
       const runs = await all<Maintenance["items"][number]>("/api/lake/maintenance", 1);
-      assert.deepEqual(runs.map(({ table }) => table), ["gold.a", "gold.b", "gold.a", "gold.scratch"]);
+      assert.deepEqual(
+        runs.map(({ table }) => table),
+        ["gold.a", "gold.b", "gold.a", "gold.scratch"],
+      );
       const real = runs.at(-1)!;
-      assert.deepEqual([real.action, real.before.snapshots, real.after.snapshots, real.expired_snapshots], ["expire", 3, 1, 2]);
+      assert.deepEqual(
+        [real.action, real.before.snapshots, real.after.snapshots, real.expired_snapshots],
+        ["expire", 3, 1, 2],
+      );
       assert.ok(real.deleted_files > 0 && real.before.files === 3 && real.after.rows === 3);
-      assert.deepEqual((await all<{ table: string }>("/api/lake/maintenance?table=gold.a", 1)).map(({ table }) => table), ["gold.a", "gold.a"]);
+      assert.deepEqual(
+        (await all<{ table: string }>("/api/lake/maintenance?table=gold.a", 1)).map(({ table }) => table),
+        ["gold.a", "gold.a"],
+      );
       assert.deepEqual((await running.json<Maintenance>("/api/lake/maintenance?table=gold.none")).items, []);
       assert.equal((await problem("/api/lake/maintenance?cursor=nonsense")).code, "BAD_CURSOR");
     } finally {
@@ -300,26 +404,49 @@ describe("the API over a running lake", () => {
     const { items } = Topics.parse(await running.json("/api/log/topics"));
     const { begin, end } = items[0]!.partitions[0]!;
     const newest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages`, 97);
-    assert.deepEqual(newest.map(({ offset }) => offset), Array.from({ length: end - begin }, (_, index) => end - 1 - index));
-    const oldest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}`, 100);
-    assert.deepEqual(oldest.map(({ offset }) => offset), newest.map(({ offset }) => offset).toReversed());
+    assert.deepEqual(
+      newest.map(({ offset }) => offset),
+      Array.from({ length: end - begin }, (_, index) => end - 1 - index),
+    );
+    const oldest = await all<Messages["items"][number]>(
+      `/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}`,
+      100,
+    );
+    assert.deepEqual(
+      oldest.map(({ offset }) => offset),
+      newest.map(({ offset }) => offset).toReversed(),
+    );
     const found = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages?search=SOLEUR`, 50);
-    assert.deepEqual(found.map(({ offset }) => offset), newest.filter(({ key, payload }) => /soleur/i.test(key + payload)).map(({ offset }) => offset));
-    const [whole] = (await running.json<Messages>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}&limit=1`)).items;
+    assert.deepEqual(
+      found.map(({ offset }) => offset),
+      newest.filter(({ key, payload }) => /soleur/i.test(key + payload)).map(({ offset }) => offset),
+    );
+    const [whole] = (
+      await running.json<Messages>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}&limit=1`)
+    ).items;
     assert.equal(whole!.is_cut, false);
     assert.equal(Buffer.byteLength(whole!.payload), whole!.size_bytes);
   });
 
   test("shows every refused element once, with its reason, as often as the books count it", async () => {
     const quality = Quality.parse(await running.json("/api/quality"));
-    const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>("/api/quality/refused", 13);
+    const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>(
+      "/api/quality/refused",
+      13,
+    );
     const places = elements.map(({ partition, offset, element_index }) => `${partition}/${offset}/${element_index}`);
     assert.equal(new Set(places).size, places.length);
     const counted = Object.fromEntries(quality.refused.map(({ reason, count }) => [reason, count]));
-    const listed = Object.fromEntries([...Map.groupBy(elements, ({ reason }) => reason)].map(([reason, own]) => [reason, own.length]));
+    const listed = Object.fromEntries(
+      [...Map.groupBy(elements, ({ reason }) => reason)].map(([reason, own]) => [reason, own.length]),
+    );
     assert.deepEqual(listed, counted);
     const [reason = ""] = Object.keys(counted);
-    assert.ok((await all<{ reason: string }>(`/api/quality/refused?reason=${reason}`, 50)).every((element) => element.reason === reason));
+    assert.ok(
+      (await all<{ reason: string }>(`/api/quality/refused?reason=${reason}`, 50)).every(
+        (element) => element.reason === reason,
+      ),
+    );
     assert.equal(quality.tests, null);
   });
 
@@ -327,23 +454,50 @@ describe("the API over a running lake", () => {
     const { total, items } = Conflicts.parse(await running.json("/api/quality/conflicts"));
     // The simulated market repeats coins at another price.
     assert.ok(total > 0 && items.length === Math.min(total, 50), `${total} conflicts, ${items.length} listed`);
-    for (const { differences } of items) assert.deepEqual(differences.map(({ column }) => column), ["price"]);
+    for (const { differences } of items)
+      assert.deepEqual(
+        differences.map(({ column }) => column),
+        ["price"],
+      );
     const [{ differences, partition, offset, element_index } = assert.fail()] = items;
     const where = `log_partition = ${partition} and log_offset = ${offset} and element_index = ${element_index}`;
-    const [[price] = []] = (await running.live.query(`select price from live.crypto_price_duplicates where ${where}`)).rows;
+    const [[price] = []] = (await running.live.query(`select price from live.crypto_price_duplicates where ${where}`))
+      .rows;
     assert.equal(differences[0]?.repeated, price);
     assert.notEqual(differences[0]?.accepted, price);
   });
 
   test("keeps rules as they are written, and refuses those that make no sense", async () => {
-    const rule = { id: "eth-jump", name: "Ethereum jumps", subjects: ["ethereum"], condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 } };
+    const rule = {
+      id: "eth-jump",
+      name: "Ethereum jumps",
+      subjects: ["ethereum"],
+      condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 },
+    };
     const made = await running.post("/api/rules", rule);
     assert.equal(made.status, 201);
     assert.equal(RuleItem.parse(await made.json()).revision, 1);
-    assert.equal((await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(rule) })).code, "RULE_EXISTS");
-    const edited = await running.get("/api/rules/eth-jump", { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...rule, name: "Ethereum leaps" }) });
+    assert.equal(
+      (
+        await problem("/api/rules", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(rule),
+        })
+      ).code,
+      "RULE_EXISTS",
+    );
+    const edited = await running.get("/api/rules/eth-jump", {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...rule, name: "Ethereum leaps" }),
+    });
     assert.equal(RuleItem.parse(await edited.json()).name, "Ethereum leaps");
-    const bad = await problem("/api/rules", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...rule, id: "x", condition: { ...rule.condition, percent: -1 } }) });
+    const bad = await problem("/api/rules", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...rule, id: "x", condition: { ...rule.condition, percent: -1 } }),
+    });
     assert.deepEqual([bad.status, bad.code], [422, "BAD_RULE"]);
     assert.match(bad.detail, /percent/);
     const tested = await running.post("/api/rules/eth-jump/test", {});
@@ -357,7 +511,10 @@ describe("the API over a running lake", () => {
     const live = await count({ sql: "select count(*) from live.crypto_price_updates" });
     const [[held] = []] = (await running.live.query("select count(*) from live.crypto_price_updates")).rows;
     assert.deepEqual(live.rows, [[held]]);
-    assert.deepEqual(live.snapshots.map(({ table }) => table), ["silver.crypto_price_updates"]);
+    assert.deepEqual(
+      live.snapshots.map(({ table }) => table),
+      ["silver.crypto_price_updates"],
+    );
     const cut = await count({ sql: "select * from range(100000)", max_rows: 7 });
     assert.deepEqual([cut.row_count, cut.is_truncated, cut.truncated_by, cut.rows.length], [7, true, "rows", 7]);
     const shown = await count({ sql: "describe gold.dim_crypto" });
@@ -382,16 +539,34 @@ describe("the API over a running lake", () => {
     assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}` }), whole);
     assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}`, at: new Date().toISOString() }), whole);
     const [bitcoin] = (await lake.rows(`select count(*) from ${table} where crypto_id = 'bitcoin'`)).flat();
-    assert.deepEqual(await ask({ sql: `select max(price_at) from ${table} where crypto_id = 'bitcoin'` }), [{ ...whole[0], rows_read: Number(bitcoin) }]);
-    assert.deepEqual(await ask({ sql: `select * from ${table} where crypto_id = 'zz'` }), [{ ...whole[0], files_read: 0, rows_read: 0 }], "bounds left nothing");
+    assert.deepEqual(await ask({ sql: `select max(price_at) from ${table} where crypto_id = 'bitcoin'` }), [
+      { ...whole[0], rows_read: Number(bitcoin) },
+    ]);
+    assert.deepEqual(
+      await ask({ sql: `select * from ${table} where crypto_id = 'zz'` }),
+      [{ ...whole[0], files_read: 0, rows_read: 0 }],
+      "bounds left nothing",
+    );
     for (const at of [undefined, new Date().toISOString()]) {
       const [cut] = await ask({ sql: `select * from ${table}`, max_rows: 1, at });
       assert.ok(cut !== undefined && cut.files_read > 0 && cut.rows_read > 0, JSON.stringify(cut));
     }
-    assert.deepEqual((await ask({ sql: "select max(price_at) from live.crypto_price_updates" })).map((scan) => scan.table), ["silver.crypto_price_updates"]);
-    for (const sql of ["select 1", `explain analyze select * from ${table}`]) assert.deepEqual(await ask({ sql }), [], sql);
-    const together = await Promise.all(["bitcoin", "zz", "bitcoin", "zz"].map((coin) => ask({ sql: `select price_at from ${table} where crypto_id = '${coin}'` })));
-    assert.deepEqual(together.map(([scan]) => scan?.rows_read), [Number(bitcoin), 0, Number(bitcoin), 0], "each its own");
+    assert.deepEqual(
+      (await ask({ sql: "select max(price_at) from live.crypto_price_updates" })).map((scan) => scan.table),
+      ["silver.crypto_price_updates"],
+    );
+    for (const sql of ["select 1", `explain analyze select * from ${table}`])
+      assert.deepEqual(await ask({ sql }), [], sql);
+    const together = await Promise.all(
+      ["bitcoin", "zz", "bitcoin", "zz"].map((coin) =>
+        ask({ sql: `select price_at from ${table} where crypto_id = '${coin}'` }),
+      ),
+    );
+    assert.deepEqual(
+      together.map(([scan]) => scan?.rows_read),
+      [Number(bitcoin), 0, Number(bitcoin), 0],
+      "each its own",
+    );
   });
 
   test("exports results as CSV and as Parquet that can be read", async () => {
@@ -401,8 +576,13 @@ describe("the API over a running lake", () => {
     const lines = (await csv.text()).trim().split("\n");
     assert.equal(lines[0], "crypto_id,updates");
     const held = await lake.rows("select crypto_id, count(*) from gold.fact_crypto_ticks group by all order by all");
-    assert.deepEqual(lines.slice(1), held.map((row) => row.join(",")));
-    const parquet = Buffer.from(await (await running.post("/api/sql/export", { sql, format: "parquet" })).arrayBuffer());
+    assert.deepEqual(
+      lines.slice(1),
+      held.map((row) => row.join(",")),
+    );
+    const parquet = Buffer.from(
+      await (await running.post("/api/sql/export", { sql, format: "parquet" })).arrayBuffer(),
+    );
     assert.equal(parquet.subarray(0, 4).toString(), "PAR1");
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
   });
@@ -410,11 +590,24 @@ describe("the API over a running lake", () => {
   test("shows a struct with its fields in order; CSV exports no formula, in no value and no header, and numbers stay numbers", async () => {
     const structs = `select {'__proto__': 1, 'a': 2} as s, {'a': {'__proto__': {'x': 'it''s'}}} as t, [{'2': 1, '1': null}] as u, map {'k': {'__proto__': 5}} as v`;
     const { rows } = SqlResult.parse(await (await running.post("/api/sql", { sql: structs })).json());
-    assert.deepEqual(rows, [["{'__proto__': 1, 'a': 2}", "{'a': {'__proto__': {'x': 'it''s'}}}", "[{'2': 1, '1': NULL}]", "{'k': {'__proto__': 5}}"]]);
+    assert.deepEqual(rows, [
+      [
+        "{'__proto__': 1, 'a': 2}",
+        "{'a': {'__proto__': {'x': 'it''s'}}}",
+        "[{'2': 1, '1': NULL}]",
+        "{'k': {'__proto__': 5}}",
+      ],
+    ]);
     const sql = `select '=1+1' as a, '+cmd|x' as "=b", '-5.2' as c, -5.2 as d, '@x' as e, chr(9) || 'x' as f, {'k': '=1'} as g, null as h, '-' as i, '1-1' as j, 'x' as a,
       '=1'::blob as k, date '2026-01-01' as l, '＝1' as m, [1, -2] as n, '-1e5' as o, interval '-1 day' as p`;
     const csv = await (await running.post("/api/sql/export", { sql, format: "csv" })).text();
-    assert.equal(csv, `a,'=b,c,d,e,f,g,h,i,j,a_1,k,l,m,n,o,p\n'=1+1,'+cmd|x,-5.2,-5.2,'@x,'\tx,{'k': '=1'},,'-,1-1,x,'=1,2026-01-01,'＝1,"[1, -2]",-1e5,'-1 day\n`.replace("{'k': '=1'}", csv.includes('"{') ? '"{\'k\': \'=1\'}"' : "{'k': '=1'}"));
+    assert.equal(
+      csv,
+      `a,'=b,c,d,e,f,g,h,i,j,a_1,k,l,m,n,o,p\n'=1+1,'+cmd|x,-5.2,-5.2,'@x,'\tx,{'k': '=1'},,'-,1-1,x,'=1,2026-01-01,'＝1,"[1, -2]",-1e5,'-1 day\n`.replace(
+        "{'k': '=1'}",
+        csv.includes('"{') ? "\"{'k': '=1'}\"" : "{'k': '=1'}",
+      ),
+    );
   });
 
   test("wide results that are asked for at once are cut off, and the console goes on", async () => {
@@ -443,12 +636,25 @@ describe("the API over a running lake", () => {
     assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
     const families = parsePrometheus(await response.text());
     const [[rows] = []] = await lake.rows("select count(*) from gold.dim_crypto");
-    assert.equal(families.get("coinlake_table_rows")?.samples.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value, Number(rows));
+    assert.equal(
+      families.get("coinlake_table_rows")?.samples.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value,
+      Number(rows),
+    );
     const detail = await running.json<TableDetail>("/api/tables/gold.dim_crypto");
-    const figures = { files: "files", delete_files: "delete_files", bytes: "size_bytes", manifests: "manifests", snapshots: "snapshots" } as const;
+    const figures = {
+      files: "files",
+      delete_files: "delete_files",
+      bytes: "size_bytes",
+      manifests: "manifests",
+      snapshots: "snapshots",
+    } as const;
     for (const figure of [...Object.keys(figures), "disk_files", "disk_bytes"]) {
       const by_table = families.get(`coinlake_table_${figure}`)?.samples ?? [];
-      assert.equal(families.get(`coinlake_lake_${figure}`)?.samples[0]?.value, by_table.reduce((sum, { value: own }) => sum + own, 0), figure);
+      assert.equal(
+        families.get(`coinlake_lake_${figure}`)?.samples[0]?.value,
+        by_table.reduce((sum, { value: own }) => sum + own, 0),
+        figure,
+      );
       const own = by_table.find(({ labels }) => labels["table"] === "gold.dim_crypto")?.value;
       if (figure in figures) assert.equal(own, detail[figures[figure as keyof typeof figures]], figure);
       else assert.ok((own ?? 0) > 0, figure);
@@ -458,13 +664,20 @@ describe("the API over a running lake", () => {
     assert.ok((families.get("coinlake_http_requests_total")?.samples.length ?? 0) > 10);
     assert.ok(families.has("nodejs_eventloop_delay_seconds") && families.has("coinlake_console_query_seconds"));
     const value = (name: string, wanted: Readonly<Record<string, string>> = {}) =>
-      families.get(name)?.samples.find(({ labels }) => Object.entries(wanted).every(([key, text]) => labels[key] === text))?.value ?? NaN;
+      families
+        .get(name)
+        ?.samples.find(({ labels }) => Object.entries(wanted).every(([key, text]) => labels[key] === text))?.value ??
+      NaN;
     // The live tail's rows, and the one process beside this one that the test names.
     const rows_bytes = value("coinlake_duckdb_tag_memory_bytes", { instance: "live", tag: "in_memory_table" });
     assert.ok(rows_bytes > 0 && rows_bytes <= value("coinlake_duckdb_memory_bytes", { instance: "live" }));
-    if (process.platform === "linux") assert.ok(value("coinlake_process_resident_memory_bytes", { process: "dbt" }) > 50_000_000);
+    if (process.platform === "linux")
+      assert.ok(value("coinlake_process_resident_memory_bytes", { process: "dbt" }) > 50_000_000);
     assert.ok(value("coinlake_catalog_cached_versions") > 0 && value("coinlake_sse_kept_bytes") > 0);
-    assert.ok(value("nodejs_array_buffers_bytes") > 0 && value("nodejs_array_buffers_bytes") <= value("nodejs_external_memory_bytes"));
+    assert.ok(
+      value("nodejs_array_buffers_bytes") > 0 &&
+        value("nodejs_array_buffers_bytes") <= value("nodejs_external_memory_bytes"),
+    );
   });
 
   test("turns red with the reason when a source falls silent, fails, or a loop reports a failure", async () => {
@@ -489,12 +702,29 @@ describe("the API over a running lake", () => {
   });
 
   test("documents every route that answers, in OpenAPI 3.1", async () => {
-    const document = await running.json<{ openapi: string; paths: Record<string, object>; components: { schemas: object } }>("/api/openapi.json");
+    const document = await running.json<{
+      openapi: string;
+      paths: Record<string, object>;
+      components: { schemas: object };
+    }>("/api/openapi.json");
     assert.equal(document.openapi, "3.1.0");
-    const documented = new Set(Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)));
-    for (const route of ["GET /api/coins/{id}/candles", "POST /api/sql", "GET /api/events", "PUT /api/rules/{id}", "GET /metrics", "GET /readyz"]) assert.ok(documented.has(route), route);
+    const documented = new Set(
+      Object.entries(document.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+      ),
+    );
+    for (const route of [
+      "GET /api/coins/{id}/candles",
+      "POST /api/sql",
+      "GET /api/events",
+      "PUT /api/rules/{id}",
+      "GET /metrics",
+      "GET /readyz",
+    ])
+      assert.ok(documented.has(route), route);
     const references = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g);
-    for (const [, name] of references) assert.ok(Object.hasOwn(document.components.schemas, name!), `${name} is referred to and not there`);
+    for (const [, name] of references)
+      assert.ok(Object.hasOwn(document.components.schemas, name!), `${name} is referred to and not there`);
     for (const path of Object.keys(document.paths)) assert.doesNotMatch(path, /:/);
   });
 });

@@ -39,7 +39,10 @@ describe("a cache of answers", () => {
       const spent_ms = [...computed.values()].reduce((sum, times) => sum + times, 0) * 50;
       assert.ok(spent_ms / clock.ms <= 0.035, `${entries} entries took ${spent_ms} of ${clock.ms} ms`);
       const refreshes = [...computed.values()];
-      assert.ok(Math.min(...refreshes) > 5 && Math.max(...refreshes) - Math.min(...refreshes) <= 2, `each entry has its turn: ${refreshes.join(", ")}`);
+      assert.ok(
+        Math.min(...refreshes) > 5 && Math.max(...refreshes) - Math.min(...refreshes) <= 2,
+        `each entry has its turn: ${refreshes.join(", ")}`,
+      );
     }
   });
 

@@ -11,14 +11,22 @@ import { temporaryFolder } from "../coinlake.ts";
 const SECOND_US = 1_000_000;
 
 function tableIn(folder: string): LoadedTable {
-  return { identifier: { namespace: ["gold"], name: "facts" }, metadata: { ...newTable(), location: `file://${folder}` }, metadata_location: "" };
+  return {
+    identifier: { namespace: ["gold"], name: "facts" },
+    metadata: { ...newTable(), location: `file://${folder}` },
+    metadata_location: "",
+  };
 }
 
 test("what a table's folder holds is measured, and measured again only after half a minute, for the request after", async () => {
   const folder = temporaryFolder();
   let now_us = 1_000 * SECOND_US;
   const clock = { now_us: () => now_us, wait: () => Promise.reject(new Error("nothing here waits by the clock")) };
-  const disk = new DiskUsage({ tables: { all: async () => [tableIn(folder.path)] }, storage: new FileStorage(), clock });
+  const disk = new DiskUsage({
+    tables: { all: async () => [tableIn(folder.path)] },
+    storage: new FileStorage(),
+    clock,
+  });
   const facts = async () => (await disk.measured()).get("gold.facts");
   try {
     writeFileSync(join(folder.path, "a"), "12345");
@@ -35,7 +43,12 @@ test("what a table's folder holds is measured, and measured again only after hal
 });
 
 test("a request does not wait for the first measurement of very many files", async () => {
-  const endless = { list: async function* () { await new Promise(() => {}); yield { location: "", size_bytes: 0, modified_at_us: 0 }; } };
+  const endless = {
+    list: async function* () {
+      await new Promise(() => {});
+      yield { location: "", size_bytes: 0, modified_at_us: 0 };
+    },
+  };
   const clock = { now_us: () => 0, wait: () => Promise.reject(new Error("nothing here waits by the clock")) };
   const disk = new DiskUsage({ tables: { all: async () => [tableIn("/nowhere")] }, storage: endless, clock });
   assert.equal((await disk.measured()).size, 0);

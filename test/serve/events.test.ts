@@ -28,30 +28,42 @@ function parseEvents(text: string): Event[] {
     .split("\n\n")
     .slice(0, -1)
     .flatMap((block) => {
-      const fields = new Map(block.split("\n").filter((line) => !line.startsWith(":")).map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-      return fields.has("data") ? [{ id: fields.get("id") ?? "", name: fields.get("event") ?? "", data: fields.get("data") ?? "" }] : [];
+      const fields = new Map(
+        block
+          .split("\n")
+          .filter((line) => !line.startsWith(":"))
+          .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
+      );
+      return fields.has("data")
+        ? [{ id: fields.get("id") ?? "", name: fields.get("event") ?? "", data: fields.get("data") ?? "" }]
+        : [];
     });
 }
 
 describe("a ring of events", () => {
   test("keeps the newest within its limits, under gapless numbers", () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(400), { maxLength: 200 }), fc.integer({ min: 1, max: 20 }), fc.integer({ min: 500, max: 3_000 }), (sizes, max_frames, max_bytes) => {
-        const ring = new EventRing("boot", { max_frames, max_bytes });
-        sizes.forEach((size, index) => {
-          ring.push("x", "y".repeat(size));
-          assert.equal(ring.last, index + 1);
-          let kept_bytes = 0;
-          for (let number = ring.first; number <= ring.last; number += 1) {
-            const frame = ring.get(number);
-            assert.match(String(frame), new RegExp(`^id: boot-${number}\n`));
-            kept_bytes += frame?.length ?? 0;
-          }
-          assert.equal(ring.get(ring.first - 1), null);
-          assert.equal(ring.get(ring.last + 1), null);
-          assert.ok(kept_bytes <= max_bytes && ring.last - ring.first + 1 <= max_frames);
-        });
-      }),
+      fc.property(
+        fc.array(fc.nat(400), { maxLength: 200 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 500, max: 3_000 }),
+        (sizes, max_frames, max_bytes) => {
+          const ring = new EventRing("boot", { max_frames, max_bytes });
+          sizes.forEach((size, index) => {
+            ring.push("x", "y".repeat(size));
+            assert.equal(ring.last, index + 1);
+            let kept_bytes = 0;
+            for (let number = ring.first; number <= ring.last; number += 1) {
+              const frame = ring.get(number);
+              assert.match(String(frame), new RegExp(`^id: boot-${number}\n`));
+              kept_bytes += frame?.length ?? 0;
+            }
+            assert.equal(ring.get(ring.first - 1), null);
+            assert.equal(ring.get(ring.last + 1), null);
+            assert.ok(kept_bytes <= max_bytes && ring.last - ring.first + 1 <= max_frames);
+          });
+        },
+      ),
     );
   });
 
@@ -64,7 +76,10 @@ describe("a ring of events", () => {
       for (let other = 0; other < 20; other += 1) Buffer.from("x".repeat(2_000));
     }
     const held_bytes = arrayBufferBytes() - before_bytes;
-    assert.ok(ring.size_bytes <= 4 * 1024 * 1024 && ring.last - ring.first > 5_000, `${ring.last - ring.first} frames in ${ring.size_bytes} bytes`);
+    assert.ok(
+      ring.size_bytes <= 4 * 1024 * 1024 && ring.last - ring.first > 5_000,
+      `${ring.last - ring.first} frames in ${ring.size_bytes} bytes`,
+    );
     assert.ok(held_bytes <= 4 * 1024 * 1024, `${held_bytes} bytes are held`);
   });
 
@@ -84,17 +99,29 @@ describe("a basket of ticks", () => {
     const basket = new TickBasket();
     let offset = 0;
     const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({
-      subject, source: "s", product: null, number, value, amount: null, at_us, ingested_at_us: at_us,
-      partition: 0, offset: (offset += 1), element_index: 0,
+      subject,
+      source: "s",
+      product: null,
+      number,
+      value,
+      amount: null,
+      at_us,
+      ingested_at_us: at_us,
+      partition: 0,
+      offset: (offset += 1),
+      element_index: 0,
     });
     basket.add(tick("a", 1n, 2_000));
     basket.add(tick("a", 2n, 1_000));
     basket.add(tick("b", 10n ** 24n, 5));
     basket.add(tick("a", 3n, 2_000));
-    assert.deepEqual(basket.take().ticks.map(({ id, price, updates }) => ({ id, price, updates })), [
-      { id: "a", price: "0.000000000000000000000003", updates: 3 },
-      { id: "b", price: "1", updates: 1 },
-    ]);
+    assert.deepEqual(
+      basket.take().ticks.map(({ id, price, updates }) => ({ id, price, updates })),
+      [
+        { id: "a", price: "0.000000000000000000000003", updates: 3 },
+        { id: "b", price: "1", updates: 1 },
+      ],
+    );
     assert.equal(basket.is_empty, true);
     // Of one moment the highest number is the newest, within a basket and from one to the next.
     basket.add(tick("c", 5n, 9, 5n));
@@ -160,12 +187,12 @@ describe("a client of the event stream", () => {
       let last_id = `round${round}-0`;
       let sent = 0;
       while (seen.length < total) {
-        const cut_after = 1 + (random[(round * 97 + seen.length) % random.length] ?? 0) % 40;
+        const cut_after = 1 + ((random[(round * 97 + seen.length) % random.length] ?? 0) % 40);
         const request = get(`${url()}?id=${last_id}`);
         const [response] = (await once(request, "response")) as [IncomingMessage];
         let text = "";
         response.setEncoding("utf8");
-        const burst = 1 + (random[seen.length] ?? 0) % 60;
+        const burst = 1 + ((random[seen.length] ?? 0) % 60);
         for (let index = 0; index < burst && sent < total; index += 1) publish(sent++);
         for await (const chunk of response) {
           text += chunk;
@@ -174,22 +201,35 @@ describe("a client of the event stream", () => {
         response.destroy();
         // What came after the last whole event is lost to the client, as in a browser.
         const events = parseEvents(text).slice(0, cut_after);
-        assert.deepEqual(events.filter(({ name }) => name === "gap"), []);
+        assert.deepEqual(
+          events.filter(({ name }) => name === "gap"),
+          [],
+        );
         seen.push(...events.map(({ data }) => Number(data)));
         last_id = events.at(-1)?.id ?? last_id;
       }
-      assert.deepEqual(seen, Array.from({ length: total }, (_, index) => index));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: total }, (_, index) => index),
+      );
     }
   });
 
   test("is told of a gap when it comes back too late, or from before a restart", async () => {
     ring = new EventRing("now", { max_frames: 5, max_bytes: 10_000 });
     for (let number = 0; number < 20; number += 1) publish(number);
-    for (const [id, missed_from] of [["now-3", "now-4"], ["before-7", null], ["nonsense", null]] as const) {
+    for (const [id, missed_from] of [
+      ["now-3", "now-4"],
+      ["before-7", null],
+      ["nonsense", null],
+    ] as const) {
       const [response] = (await once(get(`${url()}?id=${id}`), "response")) as [IncomingMessage];
       const [chunk] = (await once(response.setEncoding("utf8"), "data")) as [string];
       const [gap, ...more] = parseEvents(chunk);
-      assert.deepEqual({ name: gap?.name, id: gap?.id, data: JSON.parse(gap?.data ?? "{}") }, { name: "gap", id: "now-20", data: { missed_from, missed_to: "now-20" } });
+      assert.deepEqual(
+        { name: gap?.name, id: gap?.id, data: JSON.parse(gap?.data ?? "{}") },
+        { name: "gap", id: "now-20", data: { missed_from, missed_to: "now-20" } },
+      );
       assert.deepEqual(more, []);
       response.destroy();
     }

@@ -46,7 +46,11 @@ describe("the server under hostile requests", () => {
 
   const request = (line: string, headers: Record<string, string> = {}, body = "") => {
     const all = { Host: `127.0.0.1:${running.server.port}`, Connection: "close", ...headers };
-    return raw(`${line} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`);
+    return raw(
+      `${line} HTTP/1.1\r\n${Object.entries(all)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join("")}\r\n${body}`,
+    );
   };
 
   /** What everything else is judged by: an honest client is answered meanwhile. */
@@ -57,23 +61,49 @@ describe("the server under hostile requests", () => {
   }
 
   test("refuses names that are not its own, so that no page can reach it under another", async () => {
-    for (const host of ["evil.example", "evil.example:4000", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "127.0.0.1@evil.example", "[::1].evil", "2130706433", "0.0.0.0"]) {
+    for (const host of [
+      "evil.example",
+      "evil.example:4000",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example:80",
+      "",
+      "127.0.0.1@evil.example",
+      "[::1].evil",
+      "2130706433",
+      "0.0.0.0",
+    ]) {
       for (const path of ["/api/status", "/", "/healthz", "/metrics", "/api/events", "/login"]) {
         const { status } = await request(`GET ${path}`, { Host: host });
         assert.ok(status === 421 || status === 400, `${host} ${path}: ${status}`);
       }
     }
-    for (const host of [`localhost:${running.server.port}`, "LOCALHOST", "[::1]:1"]) assert.equal((await request("GET /healthz", { Host: host })).status, 200, host);
+    for (const host of [`localhost:${running.server.port}`, "LOCALHOST", "[::1]:1"])
+      assert.equal((await request("GET /healthz", { Host: host })).status, 200, host);
     assert.equal((await raw("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")).status, 400, "no Host at all");
-    const two = await raw(`GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n`);
+    const two = await raw(
+      `GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n`,
+    );
     assert.ok(two.status === 421 || two.status === 400, `two names: ${two.status}`);
   });
 
   test("refuses what other sites' pages send, and the event stream to them", async () => {
     const body = JSON.stringify({ sql: "select 1" });
     const json = { "Content-Type": "application/json", "Content-Length": String(body.length) };
-    for (const foreign of [{ Origin: "http://evil.example" }, { Origin: "null" }, { Origin: "http://127.0.0.1:1" }, { "Sec-Fetch-Site": "cross-site" }, { "Sec-Fetch-Site": "same-site" }] as Record<string, string>[]) {
-      for (const line of ["POST /api/sql", "POST /api/rules", "PUT /api/rules/x", "DELETE /api/rules/x", "DELETE /api/sql/x", "POST /login"]) {
+    for (const foreign of [
+      { Origin: "http://evil.example" },
+      { Origin: "null" },
+      { Origin: "http://127.0.0.1:1" },
+      { "Sec-Fetch-Site": "cross-site" },
+      { "Sec-Fetch-Site": "same-site" },
+    ] as Record<string, string>[]) {
+      for (const line of [
+        "POST /api/sql",
+        "POST /api/rules",
+        "PUT /api/rules/x",
+        "DELETE /api/rules/x",
+        "DELETE /api/sql/x",
+        "POST /login",
+      ]) {
         const { status, body: told } = await request(line, { ...json, ...foreign }, body);
         assert.equal(status, 403, `${line} ${JSON.stringify(foreign)}: ${told}`);
       }
@@ -85,20 +115,65 @@ describe("the server under hostile requests", () => {
 
   test("takes JSON only, so that a form of another site is none", async () => {
     const body = JSON.stringify({ sql: "select 1" });
-    for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/json-patch+json", "text/plain; application/json"]) {
-      assert.equal((await request("POST /api/sql", { "Content-Type": type, "Content-Length": String(body.length) }, body)).status, 415, type);
+    for (const type of [
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data; boundary=x",
+      "",
+      "application/json-patch+json",
+      "text/plain; application/json",
+    ]) {
+      assert.equal(
+        (await request("POST /api/sql", { "Content-Type": type, "Content-Length": String(body.length) }, body)).status,
+        415,
+        type,
+      );
     }
-    for (const bad of ["", "{", "[]", "null", '"text"', "{}", '{"sql":1}', '{"sql":""}', '{"sql":"select 1","max_rows":1e9}', '{"sql":"select 1","unknown":1}', '{"sql":"select 1","query_id":"../x"}', "\u0000", "{\"__proto__\":{\"sql\":\"select 1\"}}"]) {
-      const { status } = await request("POST /api/sql", { "Content-Type": "application/json", "Content-Length": String(Buffer.byteLength(bad)) }, bad);
+    for (const bad of [
+      "",
+      "{",
+      "[]",
+      "null",
+      '"text"',
+      "{}",
+      '{"sql":1}',
+      '{"sql":""}',
+      '{"sql":"select 1","max_rows":1e9}',
+      '{"sql":"select 1","unknown":1}',
+      '{"sql":"select 1","query_id":"../x"}',
+      "\u0000",
+      '{"__proto__":{"sql":"select 1"}}',
+    ]) {
+      const { status } = await request(
+        "POST /api/sql",
+        { "Content-Type": "application/json", "Content-Length": String(Buffer.byteLength(bad)) },
+        bad,
+      );
       assert.equal(status, 400, bad);
     }
   });
 
   test("gives no file of the machine, whatever the path looks like", async () => {
     const paths = [
-      "/../../../../etc/passwd", "/..%2f..%2f..%2fetc%2fpasswd", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../../../etc/passwd", "/assets/..%5c..%5cpackage.json",
-      "//etc/passwd", "/\\etc\\passwd", "/assets/%00", "/package.json", "/.git/config", "/assets/", "/index.html%00.js", "/api/../package.json", "/api/tables/..%2f..%2fetc%2fpasswd/files",
-      "/api/log/topics/..%2f..%2flog.db/messages", "/api/coins/..%2f..%2fetc%2fpasswd", "/%ff%fe", "/%", "http://evil.example/etc/passwd",
+      "/../../../../etc/passwd",
+      "/..%2f..%2f..%2fetc%2fpasswd",
+      "/%2e%2e/%2e%2e/etc/passwd",
+      "/assets/../../../../etc/passwd",
+      "/assets/..%5c..%5cpackage.json",
+      "//etc/passwd",
+      "/\\etc\\passwd",
+      "/assets/%00",
+      "/package.json",
+      "/.git/config",
+      "/assets/",
+      "/index.html%00.js",
+      "/api/../package.json",
+      "/api/tables/..%2f..%2fetc%2fpasswd/files",
+      "/api/log/topics/..%2f..%2flog.db/messages",
+      "/api/coins/..%2f..%2fetc%2fpasswd",
+      "/%ff%fe",
+      "/%",
+      "http://evil.example/etc/passwd",
     ];
     for (const path of paths) {
       const { status, body } = await request(`GET ${path}`);
@@ -110,16 +185,43 @@ describe("the server under hostile requests", () => {
 
   test("refuses other methods, and nonsense, with a word and without a trace", async () => {
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
-      const { status } = await request(`${method} /api/status`, { "Content-Type": "application/json", "Content-Length": "2" }, "{}");
+      const { status } = await request(
+        `${method} /api/status`,
+        { "Content-Type": "application/json", "Content-Length": "2" },
+        "{}",
+      );
       assert.ok([404, 405].includes(status), `${method}: ${status}`);
     }
-    for (const text of ["nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u0000 HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n", "\r\n\r\n\r\n", "CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]) {
+    for (const text of [
+      "nonsense\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
+      "GET /\u0000 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n",
+      "\r\n\r\n\r\n",
+      "CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]) {
       const { status } = await raw(text);
-      assert.ok(status === 400 || status === 404 || status === 405 || status === 421 || status === 505 || status === 408 || status === 0, `${JSON.stringify(text)}: ${status}`);
+      assert.ok(
+        status === 400 ||
+          status === 404 ||
+          status === 405 ||
+          status === 421 ||
+          status === 505 ||
+          status === 408 ||
+          status === 0,
+        `${JSON.stringify(text)}: ${status}`,
+      );
     }
     // Two lengths, and a length beside chunks: where two servers read them apart, one's body is the other's request.
-    for (const headers of ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked, identity"]) {
-      const { status } = await raw(`POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n`);
+    for (const headers of [
+      "Content-Length: 5\r\nContent-Length: 6",
+      "Content-Length: 5\r\nTransfer-Encoding: chunked",
+      "Transfer-Encoding: chunked, identity",
+    ]) {
+      const { status } = await raw(
+        `POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n`,
+      );
       assert.equal(status, 400, headers);
     }
     await answersHonestly();
@@ -129,19 +231,49 @@ describe("the server under hostile requests", () => {
     assert.equal((await request("GET /api/status", { "X-Long": "x".repeat(20_000) })).status, 431);
     assert.equal((await request(`GET /api/status?${"x".repeat(20_000)}`)).status, 431);
     const large = JSON.stringify({ sql: `select '${"x".repeat(300_000)}'` });
-    assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Content-Length": String(large.length) }, large)).status, 413);
+    assert.equal(
+      (
+        await request(
+          "POST /api/sql",
+          { "Content-Type": "application/json", "Content-Length": String(large.length) },
+          large,
+        )
+      ).status,
+      413,
+    );
     const chunk = `${(65_536).toString(16)}\r\n${"x".repeat(65_536)}\r\n`;
-    assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Transfer-Encoding": "chunked" }, chunk.repeat(8))).status, 413);
+    assert.equal(
+      (
+        await request(
+          "POST /api/sql",
+          { "Content-Type": "application/json", "Transfer-Encoding": "chunked" },
+          chunk.repeat(8),
+        )
+      ).status,
+      413,
+    );
     // The connection outlives the answer: a reset under what is still being sent could take the answer along.
     const socket = connect(running.server.port, "127.0.0.1");
-    socket.write("POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk.repeat(8));
+    socket.write(
+      "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        chunk.repeat(8),
+    );
     const [refused] = (await once(socket, "data")) as [Buffer];
     assert.match(refused.toString(), /^HTTP\/1\.1 413 .*"code":"BODY_TOO_LARGE"/s);
     socket.write(`${chunk}0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     assert.match(String(await once(socket, "data")), /^HTTP\/1\.1 200 /);
     socket.destroy();
     const deep = `{"sql":"select 1","query_id":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
-    assert.equal((await request("POST /api/sql", { "Content-Type": "application/json", "Content-Length": String(deep.length) }, deep)).status, 400);
+    assert.equal(
+      (
+        await request(
+          "POST /api/sql",
+          { "Content-Type": "application/json", "Content-Length": String(deep.length) },
+          deep,
+        )
+      ).status,
+      400,
+    );
     await answersHonestly();
   });
 
@@ -152,7 +284,10 @@ describe("the server under hostile requests", () => {
       socket.on("error", () => {});
       await once(socket, "connect");
       if (index % 4 === 0) socket.write("GET /api/status HTTP/1.1\r\nHost: loc");
-      if (index % 4 === 1) socket.write("POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+      if (index % 4 === 1)
+        socket.write(
+          "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+        );
       if (index % 4 === 2) socket.end("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
       slow.push(socket);
       if (index % 50 === 0) await answersHonestly();
@@ -196,7 +331,8 @@ describe("the server under hostile requests", () => {
       assert.throws(() => checkToken(host, null), { code: "TOKEN_NEEDED_FOR_HOST" }, host);
       assert.throws(() => checkToken(host, "short"), { code: "TOKEN_TOO_SHORT" }, host);
     }
-    for (const host of ["127.0.0.1", "localhost", "::1", "127.1.2.3"]) assert.doesNotThrow(() => checkToken(host, null));
+    for (const host of ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
+      assert.doesNotThrow(() => checkToken(host, null));
   });
 });
 
@@ -210,7 +346,13 @@ describe("the server with a token", () => {
 
   test("gives strangers nothing but whether it lives", async () => {
     for (const path of ["/api/status", "/api/coins", "/api/events", "/api/openapi.json", "/metrics", "/", "/lake"]) {
-      for (const headers of [{}, { authorization: "Bearer wrong" }, { authorization: `Basic ${TOKEN}` }, { cookie: `coinlake_session=${TOKEN}` }, { cookie: "coinlake_session=" }] as Record<string, string>[]) {
+      for (const headers of [
+        {},
+        { authorization: "Bearer wrong" },
+        { authorization: `Basic ${TOKEN}` },
+        { cookie: `coinlake_session=${TOKEN}` },
+        { cookie: "coinlake_session=" },
+      ] as Record<string, string>[]) {
         const response = await running.get(path, { headers, redirect: "manual" });
         assert.equal(response.status, 401, `${path} ${JSON.stringify(headers)}`);
         assert.doesNotMatch(await response.text(), new RegExp(TOKEN));
@@ -224,7 +366,8 @@ describe("the server with a token", () => {
 
   test("lets in who has it, by header or by the cookie of the log-in page, the event stream too", async () => {
     assert.equal((await running.get("/api/status", { headers: { authorization: `Bearer ${TOKEN}` } })).status, 200);
-    const login = (token: string) => running.get("/login", { method: "POST", body: new URLSearchParams({ token }), redirect: "manual" });
+    const login = (token: string) =>
+      running.get("/login", { method: "POST", body: new URLSearchParams({ token }), redirect: "manual" });
     assert.equal((await login("wrong")).status, 401);
     const entered = await login(TOKEN);
     assert.deepEqual([entered.status, entered.headers.get("location")], [303, "/"]);
@@ -241,7 +384,8 @@ describe("the server with a token", () => {
 
   test("slows down who guesses, and never who knows", async () => {
     const statuses: number[] = [];
-    for (let guess = 0; guess < 40; guess += 1) statuses.push((await running.get("/api/status", { headers: { authorization: `Bearer guess ${guess}` } })).status);
+    for (let guess = 0; guess < 40; guess += 1)
+      statuses.push((await running.get("/api/status", { headers: { authorization: `Bearer guess ${guess}` } })).status);
     assert.ok(statuses.includes(429));
     assert.equal((await running.get("/api/status", { headers: { authorization: `Bearer ${TOKEN}` } })).status, 200);
   });

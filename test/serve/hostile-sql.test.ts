@@ -59,18 +59,63 @@ describe("the SQL console under hostile statements", () => {
     const url = `http://127.0.0.1:${(network.address() as AddressInfo).port}/x.csv`;
     const file = secret_file;
     const statements = [
-      `select * from '${file}'`, `from '${file}'`, `select * from "${file}"`, `table "${file}"`, `select * from read_csv('${file}')`, `select * from read_csv_auto(['${file}'])`,
-      `select * from read_text('${file}')`, `select * from read_blob('${file}')`, `select * from read_json('${file}')`, `select * from read_parquet('${file}')`, `select * from parquet_scan('${file}')`,
-      `select * from parquet_metadata('${file}')`, `select * from sniff_csv('${file}')`, `select * from glob('${lake.data_folder}/*')`, `select * from iceberg_scan('${lake.data_folder}')`,
-      `select * from iceberg_metadata('${lake.data_folder}')`, `select * from read_avro('${file}')`, `select * from read_duckdb('${file}')`, `select * from '${url}'`, `select * from read_csv('${url}')`,
-      `describe from '${file}'`, `summarize '${file}'`, `explain from '${file}'`, `explain analyze select * from read_text('${file}')`, `select (select content from read_text('${file}'))`,
-      `with t as (select * from read_text('${file}')) select * from t`, `select * from (values (1)) v, lateral (select * from read_text('${file}'))`, `pivot (from read_csv('${file}')) on a`,
-      `select * from query('select * from read_text(''${file}'')')`, `select * from query_table('${file}')`, `from query_table(['${file}'])`, `select * from json_execute_serialized_sql(json_serialize_sql('select 1'))`,
-      `/* harmless */ select/**/*/**/from/**/read_text/**/('${file}')`, `-- x\nselect * from READ_TEXT('${file}')`, `select * from "read_text"('${file}')`, `select * from main.read_text('${file}')`, `select * from system.main.read_text('${file}')`,
-      `with "${file}" as (select 1) select * from "${file}", read_text('${file}')`, `with x as (select 1) select * from x, '${file}'`, `with x as (select 1) from "${file}"`,
-      "select getenv('COINLAKE_TEST_SECRET')", "select current_setting('temp_directory')", "select getvariable('x')", "select * from duckdb_settings()", "select * from duckdb_secrets()", "select * from duckdb_databases()",
-      "select * from duckdb_extensions()", "select * from duckdb_logs()", "select * from duckdb_temporary_files()", "select * from pragma_database_list", "select * from duckdb_settings", "show databases",
-      "select * from which_secret('s3://x', 's3')", "select * from sql_auto_complete('select ')", "select * from live.tail.arrived", "select * from lake.gold.dim_crypto", "select * from system.information_schema.tables",
+      `select * from '${file}'`,
+      `from '${file}'`,
+      `select * from "${file}"`,
+      `table "${file}"`,
+      `select * from read_csv('${file}')`,
+      `select * from read_csv_auto(['${file}'])`,
+      `select * from read_text('${file}')`,
+      `select * from read_blob('${file}')`,
+      `select * from read_json('${file}')`,
+      `select * from read_parquet('${file}')`,
+      `select * from parquet_scan('${file}')`,
+      `select * from parquet_metadata('${file}')`,
+      `select * from sniff_csv('${file}')`,
+      `select * from glob('${lake.data_folder}/*')`,
+      `select * from iceberg_scan('${lake.data_folder}')`,
+      `select * from iceberg_metadata('${lake.data_folder}')`,
+      `select * from read_avro('${file}')`,
+      `select * from read_duckdb('${file}')`,
+      `select * from '${url}'`,
+      `select * from read_csv('${url}')`,
+      `describe from '${file}'`,
+      `summarize '${file}'`,
+      `explain from '${file}'`,
+      `explain analyze select * from read_text('${file}')`,
+      `select (select content from read_text('${file}'))`,
+      `with t as (select * from read_text('${file}')) select * from t`,
+      `select * from (values (1)) v, lateral (select * from read_text('${file}'))`,
+      `pivot (from read_csv('${file}')) on a`,
+      `select * from query('select * from read_text(''${file}'')')`,
+      `select * from query_table('${file}')`,
+      `from query_table(['${file}'])`,
+      `select * from json_execute_serialized_sql(json_serialize_sql('select 1'))`,
+      `/* harmless */ select/**/*/**/from/**/read_text/**/('${file}')`,
+      `-- x\nselect * from READ_TEXT('${file}')`,
+      `select * from "read_text"('${file}')`,
+      `select * from main.read_text('${file}')`,
+      `select * from system.main.read_text('${file}')`,
+      `with "${file}" as (select 1) select * from "${file}", read_text('${file}')`,
+      `with x as (select 1) select * from x, '${file}'`,
+      `with x as (select 1) from "${file}"`,
+      "select getenv('COINLAKE_TEST_SECRET')",
+      "select current_setting('temp_directory')",
+      "select getvariable('x')",
+      "select * from duckdb_settings()",
+      "select * from duckdb_secrets()",
+      "select * from duckdb_databases()",
+      "select * from duckdb_extensions()",
+      "select * from duckdb_logs()",
+      "select * from duckdb_temporary_files()",
+      "select * from pragma_database_list",
+      "select * from duckdb_settings",
+      "show databases",
+      "select * from which_secret('s3://x', 's3')",
+      "select * from sql_auto_complete('select ')",
+      "select * from live.tail.arrived",
+      "select * from lake.gold.dim_crypto",
+      "select * from system.information_schema.tables",
     ];
     for (const sql of statements) {
       const { status, text } = await run({ sql });
@@ -84,17 +129,84 @@ describe("the SQL console under hostile statements", () => {
     const out = join(tmpdir(), `coinlake-hostile-${process.pid}.csv`);
     const inside = join(pathOfLocation(lake.open.lake.warehouse), "evil.csv");
     const statements = [
-      `copy (select 1) to '${out}'`, `copy (select 1) to '${inside}'`, `copy gold.dim_crypto to '${inside}' (format parquet)`, `export database '${lake.data_folder}/out'`, `import database '${lake.data_folder}'`,
-      `attach '${out}' as evil`, "attach ':memory:' as evil", `attach '${lake.open.lake.catalog_file}' as evil (type sqlite)`, "detach lake", "use lake.silver", "install httpfs", "install spatial from community", "load httpfs", "force install json",
-      "update extensions", "set memory_limit = '100GB'", "set global threads = 64", "reset memory_limit", "set enable_external_access = true", "set lock_configuration = false", "pragma memory_limit = '1TB'", "pragma database_list", "pragma enable_profiling",
-      "pragma version", "call enable_logging()", "call force_checkpoint()", "checkpoint", "vacuum", "analyze", "create table evil (a int)", "create temp table evil as select 1", "create or replace view gold.dim_crypto as select 1", "create macro evil() as 1",
-      "create secret evil (type s3, key_id 'x', secret 'y')", "create schema evil", "create type evil as enum ('a')", "drop table gold.dim_crypto", "drop view live.dim_crypto", "drop schema gold cascade", "alter table gold.dim_crypto add column x int", "truncate gold.dim_crypto",
-      "insert into gold.dim_crypto select * from gold.dim_crypto", "update gold.dim_crypto set name = 'x'", "delete from gold.dim_crypto", "merge into gold.dim_crypto using (select 1) s on true when matched then delete",
-      "begin", "begin; delete from gold.dim_crypto; commit", "rollback", "prepare evil as select 1", "execute evil", "deallocate evil", "set variable x = 1", "comment on table gold.dim_crypto is 'x'",
-      "call set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})", "select * from remove_iceberg_table_properties('gold.dim_crypto', ['a'])", "select * from force_checkpoint()",
-      "select 1; drop table gold.dim_crypto", "select 1;;select 2", "select 1 /* ; */; delete from gold.dim_crypto --", "explain delete from gold.dim_crypto", "explain analyze copy (select 1) to '/tmp/x'", "explain explain select 1", "explain (format json) select 1",
-      `/* /* */ explain select 1 -- */ COPY (select 1) TO '${inside}'`, `--\rCOPY (select 1) TO '${inside}' /*\n explain select 1 -- */`, `/* /* */ */ explain copy (select 1) to '${inside}'`,
-      "select write_log('x')", "select nextval('x')", "select sleep_ms(100000)", "select pg_sleep(100000)", "", ";", "--", "/*", "select", "\u0000", "select '\u0000'",
+      `copy (select 1) to '${out}'`,
+      `copy (select 1) to '${inside}'`,
+      `copy gold.dim_crypto to '${inside}' (format parquet)`,
+      `export database '${lake.data_folder}/out'`,
+      `import database '${lake.data_folder}'`,
+      `attach '${out}' as evil`,
+      "attach ':memory:' as evil",
+      `attach '${lake.open.lake.catalog_file}' as evil (type sqlite)`,
+      "detach lake",
+      "use lake.silver",
+      "install httpfs",
+      "install spatial from community",
+      "load httpfs",
+      "force install json",
+      "update extensions",
+      "set memory_limit = '100GB'",
+      "set global threads = 64",
+      "reset memory_limit",
+      "set enable_external_access = true",
+      "set lock_configuration = false",
+      "pragma memory_limit = '1TB'",
+      "pragma database_list",
+      "pragma enable_profiling",
+      "pragma version",
+      "call enable_logging()",
+      "call force_checkpoint()",
+      "checkpoint",
+      "vacuum",
+      "analyze",
+      "create table evil (a int)",
+      "create temp table evil as select 1",
+      "create or replace view gold.dim_crypto as select 1",
+      "create macro evil() as 1",
+      "create secret evil (type s3, key_id 'x', secret 'y')",
+      "create schema evil",
+      "create type evil as enum ('a')",
+      "drop table gold.dim_crypto",
+      "drop view live.dim_crypto",
+      "drop schema gold cascade",
+      "alter table gold.dim_crypto add column x int",
+      "truncate gold.dim_crypto",
+      "insert into gold.dim_crypto select * from gold.dim_crypto",
+      "update gold.dim_crypto set name = 'x'",
+      "delete from gold.dim_crypto",
+      "merge into gold.dim_crypto using (select 1) s on true when matched then delete",
+      "begin",
+      "begin; delete from gold.dim_crypto; commit",
+      "rollback",
+      "prepare evil as select 1",
+      "execute evil",
+      "deallocate evil",
+      "set variable x = 1",
+      "comment on table gold.dim_crypto is 'x'",
+      "call set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})",
+      "select * from set_iceberg_table_properties('gold.dim_crypto', {'a': 'b'})",
+      "select * from remove_iceberg_table_properties('gold.dim_crypto', ['a'])",
+      "select * from force_checkpoint()",
+      "select 1; drop table gold.dim_crypto",
+      "select 1;;select 2",
+      "select 1 /* ; */; delete from gold.dim_crypto --",
+      "explain delete from gold.dim_crypto",
+      "explain analyze copy (select 1) to '/tmp/x'",
+      "explain explain select 1",
+      "explain (format json) select 1",
+      `/* /* */ explain select 1 -- */ COPY (select 1) TO '${inside}'`,
+      `--\rCOPY (select 1) TO '${inside}' /*\n explain select 1 -- */`,
+      `/* /* */ */ explain copy (select 1) to '${inside}'`,
+      "select write_log('x')",
+      "select nextval('x')",
+      "select sleep_ms(100000)",
+      "select pg_sleep(100000)",
+      "",
+      ";",
+      "--",
+      "/*",
+      "select",
+      "\u0000",
+      "select '\u0000'",
     ];
     for (const sql of statements) {
       const { status, text } = await run({ sql });
@@ -104,7 +216,12 @@ describe("the SQL console under hostile statements", () => {
     assert.deepEqual(filesIn(pathOfLocation(lake.open.lake.warehouse)), files_before);
     const { status } = await run({ sql: "select count(*) from live.dim_crypto" });
     assert.equal(status, 200, "the console still works");
-    for (const sql of ["copy (select 1) to 'x'", "select 1) to '/tmp/evil.csv' (format csv); copy (select 1", "explain select 1", "select 1; select 2"]) {
+    for (const sql of [
+      "copy (select 1) to 'x'",
+      "select 1) to '/tmp/evil.csv' (format csv); copy (select 1",
+      "explain select 1",
+      "select 1; select 2",
+    ]) {
       const response = await running.post("/api/sql/export", { sql, format: "csv" });
       assert.ok(response.status === 403 || response.status === 400, `${sql}: ${response.status}`);
     }
@@ -138,7 +255,11 @@ describe("the SQL console under hostile statements", () => {
     ];
     for (const sql of bombs) {
       const { status, code } = await run({ sql, max_rows: 100_000 });
-      assert.ok(status === 200 || ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "BAD_SQL", "SQL_NOT_ALLOWED"].includes(code ?? ""), `${sql.slice(0, 80)}: ${status} ${code}`);
+      assert.ok(
+        status === 200 ||
+          ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "BAD_SQL", "SQL_NOT_ALLOWED"].includes(code ?? ""),
+        `${sql.slice(0, 80)}: ${status} ${code}`,
+      );
       const after_it = await run({ sql: "select 42" });
       assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
     }
@@ -150,7 +271,10 @@ describe("the SQL console under hostile statements", () => {
   test("bounds what comes back", async () => {
     const many = JSON.parse((await run({ sql: "select * from range(10000000)", max_rows: 100_000 })).text);
     assert.deepEqual([many.row_count, many.truncated_by], [100_000, "rows"]);
-    const large = await running.post("/api/sql", { sql: "select repeat('x', 20000) from range(5000)", max_rows: 100_000 });
+    const large = await running.post("/api/sql", {
+      sql: "select repeat('x', 20000) from range(5000)",
+      max_rows: 100_000,
+    });
     const text = await large.text();
     assert.ok(text.length < 40 * 1024 * 1024, `${text.length} bytes`);
     assert.equal(JSON.parse(text).truncated_by, "bytes", text.slice(0, 300));
@@ -184,7 +308,12 @@ describe("the SQL console under hostile statements", () => {
       return response;
     };
     // Nobody reads: what the sockets do not hold waits in the file.
-    const [cancelled, left, read, unread] = [await exported("a"), await exported("b"), await exported("c"), await exported("d")];
+    const [cancelled, left, read, unread] = [
+      await exported("a"),
+      await exported("b"),
+      await exported("c"),
+      await exported("d"),
+    ];
     assert.equal((await run({ sql: "select 1" })).code, "TOO_MANY_QUERIES");
     assert.equal((await running.get("/api/sql/a", { method: "DELETE" })).status, 204);
     await assert.rejects(cancelled.text());
@@ -203,11 +332,26 @@ describe("the SQL console under hostile statements", () => {
 
 describe("what may be typed", () => {
   test("is told from the engine's own tree, whose shape nobody can bend by nesting", () => {
-    const table = (schema_name: string, table_name: string, catalog_name = "") => ({ type: "BASE_TABLE", schema_name, table_name, catalog_name });
-    const select = (from_table: object, extra: object = {}) => ({ error: false, statements: [{ node: { type: "SELECT_NODE", from_table, ...extra } }] });
+    const table = (schema_name: string, table_name: string, catalog_name = "") => ({
+      type: "BASE_TABLE",
+      schema_name,
+      table_name,
+      catalog_name,
+    });
+    const select = (from_table: object, extra: object = {}) => ({
+      error: false,
+      statements: [{ node: { type: "SELECT_NODE", from_table, ...extra } }],
+    });
     assert.doesNotThrow(() => checkParsed(select(table("gold", "x"))));
     assert.doesNotThrow(() => checkParsed(select(table("", "T"), { cte_map: { map: [{ key: "t", value: {} }] } })));
-    for (const refused of [table("", "x"), table("main", "x"), table("gold", "x", "lake"), { type: "TABLE_FUNCTION", function: { function_name: "READ_TEXT" } }, { type: "TABLE_FUNCTION" }, { type: "SHOW_REF", table_name: '"databases"' }]) {
+    for (const refused of [
+      table("", "x"),
+      table("main", "x"),
+      table("gold", "x", "lake"),
+      { type: "TABLE_FUNCTION", function: { function_name: "READ_TEXT" } },
+      { type: "TABLE_FUNCTION" },
+      { type: "SHOW_REF", table_name: '"databases"' },
+    ]) {
       assert.throws(() => checkParsed(select(refused)), { code: "SQL_NOT_ALLOWED" });
       let nested: object = refused;
       for (let depth = 0; depth < 50_000; depth += 1) nested = { child: [nested] };
@@ -216,14 +360,19 @@ describe("what may be typed", () => {
   });
 
   test("may be explained, whatever stands before the word", () => {
-    assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), { prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ", query: "select 1", explain: "EXPLAIN ANALYZE " });
+    assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), {
+      prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ",
+      query: "select 1",
+      explain: "EXPLAIN ANALYZE ",
+    });
     assert.deepEqual(withoutExplain("select 'explain '"), { prefix: "", query: "select 'explain '", explain: "" });
     assert.deepEqual(withoutExplain("explainer"), { prefix: "", query: "explainer", explain: "" });
     assert.equal(withoutExplain("-- b\r\nexplain select 1").explain, "EXPLAIN ");
   });
 
   test("is not taken for explained where the engine's comments end elsewhere, and is looked at in no time", () => {
-    for (const sql of ["/* /* */ explain select 1 -- */ copy x", "--\rcopy x /*\n explain select 1 -- */"]) assert.equal(withoutExplain(sql).query, sql);
+    for (const sql of ["/* /* */ explain select 1 -- */ copy x", "--\rcopy x /*\n explain select 1 -- */"])
+      assert.equal(withoutExplain(sql).query, sql);
     const comments = "/**/".repeat(20_000);
     assert.equal(withoutExplain(`${comments}select 1`).explain, "");
     assert.equal(withoutExplain(`${comments}explain select 1`).query, "select 1");

@@ -17,10 +17,20 @@ test("counted and observed figures come out in Prometheus' format, whatever thei
   metrics.count("requests_total", "Requests.\nAll of them.", { route: odd });
   metrics.count("requests_total", "Requests.\nAll of them.", { route: odd });
   metrics.count("requests_total", "Requests.\nAll of them.", { route: "/" });
-  for (const seconds of [0.0001, 0.001, 0.02, 3, 1_000]) metrics.observe("took_seconds", "How long.", seconds, { route: odd });
+  for (const seconds of [0.0001, 0.001, 0.02, 3, 1_000])
+    metrics.observe("took_seconds", "How long.", seconds, { route: odd });
   metrics.observe("plain_seconds", "How long.", 0.3);
-  const families = parsePrometheus(metrics.text() + formatFamily("up", "Whether.", "gauge", [{ value: Infinity }, { labels: { a: "b" }, value: Number.NaN }]));
-  assert.deepEqual(families.get("requests_total")?.samples.map(({ labels, value }) => [labels["route"], value]), [[odd, 2], ["/", 1]]);
+  const families = parsePrometheus(
+    metrics.text() +
+      formatFamily("up", "Whether.", "gauge", [{ value: Infinity }, { labels: { a: "b" }, value: Number.NaN }]),
+  );
+  assert.deepEqual(
+    families.get("requests_total")?.samples.map(({ labels, value }) => [labels["route"], value]),
+    [
+      [odd, 2],
+      ["/", 1],
+    ],
+  );
   const took = families.get("took_seconds")?.samples ?? [];
   assert.equal(took.find(({ name }) => name === "took_seconds_count")?.value, 5);
   assert.equal(took.find(({ labels }) => labels["le"] === "0.001")?.value, 2);
@@ -34,7 +44,12 @@ test("a family without a sample is left out", () => {
 test("a series that is counted by zero is there before anything happened", () => {
   const metrics = new Metrics();
   metrics.count("conflicts_total", "Conflicts.", {}, 0);
-  assert.deepEqual(parsePrometheus(metrics.text()).get("conflicts_total")?.samples.map(({ value }) => value), [0]);
+  assert.deepEqual(
+    parsePrometheus(metrics.text())
+      .get("conflicts_total")
+      ?.samples.map(({ value }) => value),
+    [0],
+  );
 });
 
 test("the event loop's delay is what the loop was late by: nothing known at first, little when idle, a long turn when it had one", async () => {
@@ -55,11 +70,17 @@ test("the event loop's delay is what the loop was late by: nothing known at firs
 
 test("records that were received before the tail had caught up are not counted as visible late", () => {
   const visibility = new Visibility();
-  const batch = (absorbed_at_us: number, ...received_at_us: number[]) => ({ ticks: received_at_us.map((ingested_at_us) => ({ ingested_at_us }) as Tick), absorbed_at_us });
+  const batch = (absorbed_at_us: number, ...received_at_us: number[]) => ({
+    ticks: received_at_us.map((ingested_at_us) => ({ ingested_at_us }) as Tick),
+    absorbed_at_us,
+  });
   const hour_us = 3_600_000_000;
   assert.deepEqual(visibility.delays_s(batch(hour_us, 0, 1_000_000), { pending_records: 500 }), []);
   assert.deepEqual(visibility.delays_s(batch(hour_us + 1_000_000, 2_000_000, hour_us), { pending_records: 0 }), []);
-  assert.deepEqual(visibility.delays_s(batch(hour_us + 3_000_000, 2_000_000, hour_us, hour_us + 2_750_000), { pending_records: 7 }), [0.25]);
+  assert.deepEqual(
+    visibility.delays_s(batch(hour_us + 3_000_000, 2_000_000, hour_us, hour_us + 2_750_000), { pending_records: 7 }),
+    [0.25],
+  );
 });
 
 test("the pipeline's commits, increments, conflicts and retries are counted", () => {
@@ -69,7 +90,8 @@ test("the pipeline's commits, increments, conflicts and retries are counted", ()
   figures.incremented(2.5);
   figures.retried({ code: "DBT_WORKER_DIED" });
   const families = parsePrometheus(figures.metrics.text());
-  const value = (family: string, name = family) => families.get(family)?.samples.find((sample) => sample.name === name)?.value;
+  const value = (family: string, name = family) =>
+    families.get(family)?.samples.find((sample) => sample.name === name)?.value;
   assert.equal(value("coinlake_bronze_commit_records_total"), 40);
   assert.equal(value("coinlake_bronze_commit_seconds", "coinlake_bronze_commit_seconds_sum"), 0.12);
   assert.equal(value("coinlake_increment_seconds", "coinlake_increment_seconds_count"), 1);
@@ -81,23 +103,50 @@ test("the pipeline's commits, increments, conflicts and retries are counted", ()
 test("maintenance is counted by action, with what write amplification is derived from; every series is there before the first run", () => {
   const figures = new PipelineFigures(new Metrics());
   const read = () => parsePrometheus(figures.metrics.text());
-  const byAction = (family: string) => Object.fromEntries(read().get(family)?.samples.map(({ labels, value }) => [labels["action"], value]) ?? []);
+  const byAction = (family: string) =>
+    Object.fromEntries(
+      read()
+        .get(family)
+        ?.samples.map(({ labels, value }) => [labels["action"], value]) ?? [],
+    );
   const value = (family: string) => read().get(family)?.samples[0]?.value;
   assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 0, expire: 0, orphans: 0 });
   const before = { files: 8, delete_files: 2, size_bytes: 1_000, rows: 10, manifests: 2, snapshots: 9 };
-  figures.maintained({ ...emptyReport("compact", "gold.a", before), rewritten_bytes: 1_000, added_bytes: 700, conflicts: 2, seconds: 1.5 });
-  figures.maintained({ ...emptyReport("compact", "gold.b", before), rewritten_bytes: 500, added_bytes: 300, seconds: 0.5 });
-  figures.maintained({ ...emptyReport("expire", "gold.a", before), deleted_files: 30, expired_snapshots: 7, seconds: 0.25 });
+  figures.maintained({
+    ...emptyReport("compact", "gold.a", before),
+    rewritten_bytes: 1_000,
+    added_bytes: 700,
+    conflicts: 2,
+    seconds: 1.5,
+  });
+  figures.maintained({
+    ...emptyReport("compact", "gold.b", before),
+    rewritten_bytes: 500,
+    added_bytes: 300,
+    seconds: 0.5,
+  });
+  figures.maintained({
+    ...emptyReport("expire", "gold.a", before),
+    deleted_files: 30,
+    expired_snapshots: 7,
+    seconds: 0.25,
+  });
   figures.maintenanceFailed();
   assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 2, expire: 1, orphans: 0 });
   assert.deepEqual(byAction("coinlake_maintenance_seconds_total"), { compact: 2, expire: 0.25, orphans: 0 });
   assert.deepEqual(byAction("coinlake_maintenance_deleted_files_total"), { compact: 0, expire: 30, orphans: 0 });
-  const totals = ["rewritten_bytes", "written_bytes", "expired_snapshots", "conflicts", "failures"].map((name) => value(`coinlake_maintenance_${name}_total`));
+  const totals = ["rewritten_bytes", "written_bytes", "expired_snapshots", "conflicts", "failures"].map((name) =>
+    value(`coinlake_maintenance_${name}_total`),
+  );
   assert.deepEqual(totals, [1_500, 1_000, 7, 2, 1]);
 });
 
-test("the resident memory of a process is read while it lives", { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" }, async () => {
-  const told = (await residentBytes(process.pid)) ?? 0;
-  assert.ok(told > 0.5 * process.memoryUsage.rss() && told < 2 * process.memoryUsage.rss());
-  assert.equal(await residentBytes(2 ** 22 + 1), null);
-});
+test(
+  "the resident memory of a process is read while it lives",
+  { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" },
+  async () => {
+    const told = (await residentBytes(process.pid)) ?? 0;
+    assert.ok(told > 0.5 * process.memoryUsage.rss() && told < 2 * process.memoryUsage.rss());
+    assert.equal(await residentBytes(2 ** 22 + 1), null);
+  },
+);

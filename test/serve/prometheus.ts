@@ -15,7 +15,10 @@ export function parsePrometheus(text: string): Map<string, Family> {
   for (const line of text.slice(0, -1).split("\n")) {
     const help = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
     const type = /^# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)$/.exec(line);
-    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? ([+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN)$/i.exec(line);
+    const sample =
+      /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? ([+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN)$/i.exec(
+        line,
+      );
     if (help) {
       assert.ok(!families.has(help[1]!), `${help[1]} is one family`);
       current = [help[1]!, { type: "", help: help[2]!, samples: [] }];
@@ -26,10 +29,18 @@ export function parsePrometheus(text: string): Map<string, Family> {
     } else {
       assert.ok(sample, `a sample: ${line}`);
       const base = sample[1]!.replace(/_(bucket|sum|count)$/, "");
-      assert.ok(current !== null && (sample[1] === current[0] || (current[1].type === "histogram" && base === current[0])), `${line} stands under its family`);
+      assert.ok(
+        current !== null && (sample[1] === current[0] || (current[1].type === "histogram" && base === current[0])),
+        `${line} stands under its family`,
+      );
       assert.ok(!series.has(`${sample[1]}{${sample[2] ?? ""}}`), `${line} is there once`);
       series.add(`${sample[1]}{${sample[2] ?? ""}}`);
-      const labels = Object.fromEntries([...(sample[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name!, value!.replace(/\\(.)/g, (_, c: string) => (c === "n" ? "\n" : c))]));
+      const labels = Object.fromEntries(
+        [...(sample[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [
+          name!,
+          value!.replace(/\\(.)/g, (_, c: string) => (c === "n" ? "\n" : c)),
+        ]),
+      );
       current[1].samples.push({ name: sample[1]!, labels, value: Number(sample[3]!.replace("Inf", "Infinity")) });
     }
   }
@@ -43,9 +54,18 @@ function checkFamily(name: string, { type, samples }: Family): void {
   if (type !== "histogram") return;
   const groups = Map.groupBy(samples, ({ labels: { le: _bound, ...rest } }) => JSON.stringify(rest));
   for (const [labels, own] of groups) {
-    const buckets = own.filter((sample) => sample.name === `${name}_bucket`).map(({ labels: { le }, value }) => [le === "+Inf" ? Infinity : Number(le), value] as const);
-    assert.deepEqual(buckets, buckets.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]), `${name}${labels}: bounds and counts grow`);
-    assert.deepEqual(buckets.map(([, count]) => count), buckets.map(([, count]) => count).toSorted((a, b) => a - b));
+    const buckets = own
+      .filter((sample) => sample.name === `${name}_bucket`)
+      .map(({ labels: { le }, value }) => [le === "+Inf" ? Infinity : Number(le), value] as const);
+    assert.deepEqual(
+      buckets,
+      buckets.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]),
+      `${name}${labels}: bounds and counts grow`,
+    );
+    assert.deepEqual(
+      buckets.map(([, count]) => count),
+      buckets.map(([, count]) => count).toSorted((a, b) => a - b),
+    );
     assert.deepEqual(buckets.at(-1), [Infinity, own.find((sample) => sample.name === `${name}_count`)?.value]);
   }
 }

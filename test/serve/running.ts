@@ -60,14 +60,29 @@ export const SIMULATED_SOURCE: SourceStatus = {
 export async function startRunning(lake: TestLake, options: RunningOptions = {}): Promise<Running> {
   const { open } = lake;
   mkdirSync(open.lake.dbt_folder, { recursive: true });
-  const models = lastModels(open.lake.dbt_folder) ?? (await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder));
+  const models =
+    lastModels(open.lake.dbt_folder) ??
+    (await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder));
   const live = await LiveLake.open({ open, pipeline: crypto, models, clock: systemClock });
   await live.catchUp();
   const history = sqlHistory({ query: (sql) => live.query(sql), pipeline: crypto, over: "live" });
-  const alerts = await AlertEngine.open({ folder: open.lake.folder, pipeline: crypto, clock: systemClock, source: live, history, report: () => {} });
+  const alerts = await AlertEngine.open({
+    folder: open.lake.folder,
+    pipeline: crypto,
+    clock: systemClock,
+    source: live,
+    history,
+    report: () => {},
+  });
   const stopping = new AbortController();
   const loops = [live.run(stopping.signal), alerts.run(stopping.signal)];
-  const told = { sources: [SIMULATED_SOURCE], stream: null as Running["stream"], failures: [] as Running["failures"], tests: null as Running["tests"], errors: [] as unknown[] };
+  const told = {
+    sources: [SIMULATED_SOURCE],
+    stream: null as Running["stream"],
+    failures: [] as Running["failures"],
+    tests: null as Running["tests"],
+    errors: [] as unknown[],
+  };
   const served: Served = {
     version: "0.0.0-test",
     open,
@@ -85,7 +100,15 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     dbt_pid: () => process.pid,
     console: {
       command: process.execPath,
-      args: ["--disable-warning=ExperimentalWarning", join(projectFolder(), "src", "cli", "main.ts"), "sql-worker", "--data", lake.data_folder, "--lake", open.lake.name],
+      args: [
+        "--disable-warning=ExperimentalWarning",
+        join(projectFolder(), "src", "cli", "main.ts"),
+        "sql-worker",
+        "--data",
+        lake.data_folder,
+        "--lake",
+        open.lake.name,
+      ],
     },
   };
   const { host = "127.0.0.1", token, console_limits } = options;
@@ -108,11 +131,27 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     get,
     json: async (path, init) => (await get(path, init)).json() as never,
     post: (path, body, init) =>
-      get(path, { method: "POST", body: JSON.stringify(body), ...init, headers: { "content-type": "application/json", ...(init?.headers as Record<string, string>) } }),
+      get(path, {
+        method: "POST",
+        body: JSON.stringify(body),
+        ...init,
+        headers: { "content-type": "application/json", ...(init?.headers as Record<string, string>) },
+      }),
     async caughtUp() {
       const bounds = await open.log.bounds(crypto.topic.name);
-      const isThere = () => bounds.every(({ partition, end }) => (live.state().next[`${crypto.topic.name}/${partition}`] ?? 0) >= end);
-      while (!isThere()) await new Promise<void>((resolve) => { const stop = live.onAbsorbed(() => { stop(); resolve(); }); if (isThere()) { stop(); resolve(); } });
+      const isThere = () =>
+        bounds.every(({ partition, end }) => (live.state().next[`${crypto.topic.name}/${partition}`] ?? 0) >= end);
+      while (!isThere())
+        await new Promise<void>((resolve) => {
+          const stop = live.onAbsorbed(() => {
+            stop();
+            resolve();
+          });
+          if (isThere()) {
+            stop();
+            resolve();
+          }
+        });
       await alerts.idle();
     },
     async close() {
@@ -130,7 +169,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
 export async function itemsOf<T>(running: Running, path: string, limit: number): Promise<T[]> {
   const items: T[] = [];
   const separator = path.includes("?") ? "&" : "?";
-  for (let cursor: string | null = ""; cursor !== null; ) {
+  for (let cursor: string | null = ""; cursor !== null;) {
     const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
     const page: { items: T[]; next: string | null } = await running.json(`${path}${separator}limit=${limit}${from}`);
     assert.ok(page.items.length <= limit);

@@ -7,7 +7,10 @@ const limits = { base_ms: 1000, cap_ms: 60_000, retry_after_cap_ms: 600_000 };
 
 test("Delays are drawn from a range that doubles with each failure up to the cap, and starts over after a success.", () => {
   const highest = new Backoff(limits, () => 1);
-  assert.deepEqual(Array.from({ length: 8 }, () => highest.next_ms()), [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+  assert.deepEqual(
+    Array.from({ length: 8 }, () => highest.next_ms()),
+    [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000],
+  );
   highest.reset();
   assert.equal(highest.next_ms(), 1000);
   assert.equal(new Backoff(limits, () => 0).next_ms(), 0);
@@ -15,13 +18,18 @@ test("Delays are drawn from a range that doubles with each failure up to the cap
 
 test("However many failures and whatever is drawn, a delay is never above the cap and never below retry-after.", () => {
   fc.assert(
-    fc.property(fc.nat(2000), fc.double({ min: 0, max: 1, noNaN: true }), fc.option(fc.nat(1_000_000)), (failures, drawn, asked_ms) => {
-      const backoff = new Backoff(limits, () => drawn);
-      for (let failure = 0; failure < failures; failure += 1) backoff.next_ms();
-      const delay_ms = backoff.next_ms(asked_ms);
-      assert.ok(delay_ms >= Math.min(asked_ms ?? 0, limits.retry_after_cap_ms));
-      assert.ok(delay_ms <= Math.max(limits.cap_ms, Math.min(asked_ms ?? 0, limits.retry_after_cap_ms)));
-    }),
+    fc.property(
+      fc.nat(2000),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.option(fc.nat(1_000_000)),
+      (failures, drawn, asked_ms) => {
+        const backoff = new Backoff(limits, () => drawn);
+        for (let failure = 0; failure < failures; failure += 1) backoff.next_ms();
+        const delay_ms = backoff.next_ms(asked_ms);
+        assert.ok(delay_ms >= Math.min(asked_ms ?? 0, limits.retry_after_cap_ms));
+        assert.ok(delay_ms <= Math.max(limits.cap_ms, Math.min(asked_ms ?? 0, limits.retry_after_cap_ms)));
+      },
+    ),
   );
 });
 

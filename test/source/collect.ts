@@ -15,7 +15,12 @@ export async function collect(
   producer: Producer,
   options: { position?: string | null; clock?: Clock; max_records?: number; signal?: AbortSignal } = {},
 ): Promise<Collected> {
-  const { position = null, clock = new FakeClock(), max_records = Infinity, signal = new AbortController().signal } = options;
+  const {
+    position = null,
+    clock = new FakeClock(),
+    max_records = Infinity,
+    signal = new AbortController().signal,
+  } = options;
   const collected: Collected = { records: [], batches: [], reports: [], position };
   const report = (said: SourceReport): void => void collected.reports.push(said);
   for await (const batch of producer.batches({ position, clock, signal, report })) {

@@ -50,13 +50,33 @@ for (const [title, line] of MALFORMED) {
 }
 
 test("A line that is not UTF-8 is malformed.", () => {
-  assert.equal(parseRecordLine(Buffer.concat([Buffer.from('{"source":"'), Buffer.from([0xff]), Buffer.from(`",${JSON.stringify(good).slice(1)}`)])), null);
+  assert.equal(
+    parseRecordLine(
+      Buffer.concat([
+        Buffer.from('{"source":"'),
+        Buffer.from([0xff]),
+        Buffer.from(`",${JSON.stringify(good).slice(1)}`),
+      ]),
+    ),
+    null,
+  );
 });
 
 test("Times are read to the microsecond in any zone, and refused where no calendar has them.", () => {
-  fc.assert(fc.property(fc.integer({ min: 0, max: 9_000_000_000_000_000 }), (at_us) => assert.equal(microsFromIso(isoFromMicros(at_us)), at_us)));
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 9_000_000_000_000_000 }), (at_us) =>
+      assert.equal(microsFromIso(isoFromMicros(at_us)), at_us),
+    ),
+  );
   assert.equal(microsFromIso("2025-10-10T23:00:00.000001+02:00"), microsFromIso("2025-10-10T21:00:00.000001Z"));
-  for (const text of ["2025-02-30T00:00:00Z", "2025-13-01T00:00:00Z", "2025-10-10T25:00:00Z", "2025-10-10T21:00:00.1234567Z", "2025-10-10", "now"]) {
+  for (const text of [
+    "2025-02-30T00:00:00Z",
+    "2025-13-01T00:00:00Z",
+    "2025-10-10T25:00:00Z",
+    "2025-10-10T21:00:00.1234567Z",
+    "2025-10-10",
+    "now",
+  ]) {
     assert.equal(microsFromIso(text), null, text);
   }
 });

@@ -6,5 +6,10 @@ export function recordLine({ key, source, payload, ingested_at_us }: SourceRecor
   const bytes = Buffer.from(payload);
   const text = bytes.toString("utf8");
   const body = Buffer.from(text).equals(bytes) ? { payload: text } : { payload_base64: bytes.toString("base64") };
-  return JSON.stringify({ source, ...(key === source ? {} : { key }), ingested_at: isoFromMicros(ingested_at_us), ...body });
+  return JSON.stringify({
+    source,
+    ...(key === source ? {} : { key }),
+    ingested_at: isoFromMicros(ingested_at_us),
+    ...body,
+  });
 }

@@ -40,7 +40,10 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
     test("what is read in pieces is the same, of any length; what is not there says so", async () => {
       const { storage, root } = await open();
       const large = Uint8Array.from({ length: 600_000 }, (_, index) => index % 251);
-      for (const [name, bytes] of [["large", large], ["none", new Uint8Array()]] as const) {
+      for (const [name, bytes] of [
+        ["large", large],
+        ["none", new Uint8Array()],
+      ] as const) {
         await storage.write(`${root}/${name}`, bytes);
         assert.deepEqual(await inOne(storage.readPieces(`${root}/${name}`)), Buffer.from(bytes), name);
       }
@@ -58,7 +61,10 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       }
       await writeAsEngine(`${root}/by engine %41.txt`, bytesOf("engine"));
       assert.equal(textOf(await storage.read(`${root}/by engine %41.txt`)), "engine");
-      assert.deepEqual(await listed(storage, root), [...files, "by engine %41.txt"].map((file) => `${root}/${file}`).sort());
+      assert.deepEqual(
+        await listed(storage, root),
+        [...files, "by engine %41.txt"].map((file) => `${root}/${file}`).sort(),
+      );
     });
 
     test("a second write to the same location is refused and changes nothing", async () => {
@@ -70,7 +76,9 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
 
     test("of many writers of one location exactly one wins", async () => {
       const { storage, root } = await open();
-      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => storage.write(`${root}/race`, bytesOf(`writer ${index}`))));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, index) => storage.write(`${root}/race`, bytesOf(`writer ${index}`))),
+      );
       const winners = outcomes.flatMap((outcome, index) => (outcome.status === "fulfilled" ? [index] : []));
       assert.equal(winners.length, 1);
       assert.equal(textOf(await storage.read(`${root}/race`)), `writer ${winners[0]}`);

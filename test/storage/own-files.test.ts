@@ -33,10 +33,22 @@ after(() => folder.remove());
 const OUTSIDE: [name: string, folder: string, location: () => string][] = [
   ["elsewhere on the disk", table, () => locationOfPath(file("outside", "a"))],
   ["by ..", table, () => `${table}/../../../${file("outside", "b").split("/").slice(-2).join("/")}`],
-  ["by .. in the folder's own name", `${table}/../../../outside`, () => `${table}/../../../outside/${file("outside", "c").split("/").at(-1)}`],
+  [
+    "by .. in the folder's own name",
+    `${table}/../../../outside`,
+    () => `${table}/../../../outside/${file("outside", "c").split("/").at(-1)}`,
+  ],
   ["through a symbolic link in the folder", table, () => `${table}/link/${file("outside", "d").split("/").at(-1)}`],
-  ["in a folder that is a symbolic link", `${warehouse}/gold/linked`, () => `${warehouse}/gold/linked/${file("outside", "e").split("/").at(-1)}`],
-  ["in a folder outside of the warehouse", locationOfPath(pathIn("outside")), () => locationOfPath(file("outside", "f"))],
+  [
+    "in a folder that is a symbolic link",
+    `${warehouse}/gold/linked`,
+    () => `${warehouse}/gold/linked/${file("outside", "e").split("/").at(-1)}`,
+  ],
+  [
+    "in a folder outside of the warehouse",
+    locationOfPath(pathIn("outside")),
+    () => locationOfPath(file("outside", "f")),
+  ],
   ["in the warehouse as the folder", warehouse, () => locationOfPath(file("warehouse", "gold", "other", "g"))],
   ["in a sibling whose name begins alike", table, () => locationOfPath(file("warehouse", "gold", "own-2", "h"))],
 ];
@@ -52,7 +64,13 @@ for (const [name, own, location] of OUTSIDE) {
 
 test("a file of the table goes, by any spelling of its location and of its folder, and a link without what it leads to", async () => {
   const inside = `${table}/data/inside.parquet`;
-  assert.deepEqual(await deleteOwnFiles({ storage, warehouse }, table, [inside.replace("file:///", "file:/"), `${table}/data/gone.parquet`]), []);
+  assert.deepEqual(
+    await deleteOwnFiles({ storage, warehouse }, table, [
+      inside.replace("file:///", "file:/"),
+      `${table}/data/gone.parquet`,
+    ]),
+    [],
+  );
   assert.equal(existsSync(pathIn("warehouse", "gold", "own", "data", "inside.parquet")), false);
   const target = file("outside", "target");
   symlinkSync(target, pathIn("warehouse", "gold", "own", "data", "pointer"));
@@ -60,12 +78,21 @@ test("a file of the table goes, by any spelling of its location and of its folde
   const alias = locationOfPath(pathIn("alias"));
   const locations = [`${alias}/gold/own/data/pointer`, `${alias}/gold/own/data/again`];
   assert.deepEqual(await deleteOwnFiles({ storage, warehouse: alias }, `${alias}/gold/own`, locations), []);
-  assert.deepEqual([existsSync(pathIn("warehouse", "gold", "own", "data", "again")), existsSync(target)], [false, true]);
+  assert.deepEqual(
+    [existsSync(pathIn("warehouse", "gold", "own", "data", "again")), existsSync(target)],
+    [false, true],
+  );
 });
 
 test("an object store has no links: the name decides", () => {
   assert.ok(isInFolder("s3a://bucket/w/t/data/a", "s3://bucket/w/t/"));
-  for (const location of ["s3://bucket/w/t", "s3://bucket/w/t/", "s3://bucket/w/t2/a", "s3://bucket/w/t/../u/a", "s3://other/w/t/a"]) {
+  for (const location of [
+    "s3://bucket/w/t",
+    "s3://bucket/w/t/",
+    "s3://bucket/w/t2/a",
+    "s3://bucket/w/t/../u/a",
+    "s3://other/w/t/a",
+  ]) {
     assert.ok(!isInFolder(location, "s3://bucket/w/t"), location);
   }
 });

@@ -9,7 +9,10 @@ import { openLake, PRICE_SCHEMA, type Lake } from "../catalog/lake.ts";
 let lake: Lake;
 before(async () => {
   lake = await openLake();
-  for (const [table, next] of [[crypto.bronze.table, 10], [crypto.books.accepted, 4]] as const) {
+  for (const [table, next] of [
+    [crypto.bronze.table, 10],
+    [crypto.books.accepted, 4],
+  ] as const) {
     const identifier = tableNamed(table);
     await lake.catalog.createNamespace(identifier.namespace);
     await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA });
@@ -20,7 +23,9 @@ after(() => lake.close());
 
 async function consumed(table: string, next: number): Promise<void> {
   const updates = { [LOG_OFFSETS_PROPERTY]: JSON.stringify({ "t/0": next }) };
-  await lake.catalog.commit([{ identifier: tableNamed(table), requirements: [], updates: [{ action: "set-properties", updates }] }]);
+  await lake.catalog.commit([
+    { identifier: tableNamed(table), requirements: [], updates: [{ action: "set-properties", updates }] },
+  ]);
 }
 
 /** Increments that move silver to these offsets, one after the other, and then no further. */
@@ -40,7 +45,11 @@ async function catchUp(...offsets: number[]): Promise<number> {
 }
 
 test("increments go on until silver has what bronze had, and end with an error where they move nothing", async () => {
-  await assert.rejects(catchUp(6, 6), { code: "BUILD_STALLED", is_retryable: true, message: /t\/0 from offset 6 to 10/ });
+  await assert.rejects(catchUp(6, 6), {
+    code: "BUILD_STALLED",
+    is_retryable: true,
+    message: /t\/0 from offset 6 to 10/,
+  });
   assert.equal(await catchUp(8, 10), 2);
   assert.equal(await catchUp(), 1, "the first one looks");
 });

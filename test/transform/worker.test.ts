@@ -12,7 +12,11 @@ after(() => folder.remove());
 /** Starts dbt for a lake of its own, whose catalog listens elsewhere; resolves to what dbt left there when it was ready. */
 async function startFor(lake: string, port: number): Promise<string> {
   const dbt_folder = join(folder.path, lake);
-  const worker = new DbtWorker({ project: crypto.transform.project, engine: { kind: "embedded", catalog_url: `http://127.0.0.1:${port}`, s3: null }, folder: dbt_folder });
+  const worker = new DbtWorker({
+    project: crypto.transform.project,
+    engine: { kind: "embedded", catalog_url: `http://127.0.0.1:${port}`, s3: null },
+    folder: dbt_folder,
+  });
   await worker.start();
   await worker.close();
   return join(dbt_folder, "target");
@@ -39,7 +43,10 @@ test("A worker above its memory limit is replaced between commands, and commands
       answers.push({ pid: worker.pid, is_success });
     };
     for (let command = 0; command < 3; command += 1) await list();
-    assert.deepEqual(answers.map(({ is_success }) => is_success), [true, true, true]);
+    assert.deepEqual(
+      answers.map(({ is_success }) => is_success),
+      [true, true, true],
+    );
     const [first, second, third] = answers.map(({ pid }) => pid);
     assert.equal(first, second);
     assert.notEqual(second, third);

@@ -3,12 +3,18 @@ import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { tableNamed } from "../../src/catalog/errors.ts";
 import { emptyMetadata } from "../../src/catalog/metadata/fresh.ts";
-import { LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY, recordLogOffsets } from "../../src/catalog/metadata/log-offsets.ts";
+import {
+  LOG_OFFSETS_PROPERTY,
+  PARENT_OFFSETS_SUMMARY,
+  recordLogOffsets,
+} from "../../src/catalog/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../../src/catalog/model.ts";
 import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;
-const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) => (is_seed === true ? [] : [table]));
+const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) =>
+  is_seed === true ? [] : [table],
+);
 const offsets = (next: number) => JSON.stringify({ [NAME]: next });
 
 /** A commit: the offsets that it reaches, and whether it brings rows. */
@@ -39,7 +45,11 @@ function tableAfter(name: string, steps: readonly Step[], { is_recorded = true }
       properties: { ...metadata.properties, [LOG_OFFSETS_PROPERTY]: offsets(next) },
     };
   }
-  return { identifier: tableNamed(name), metadata_location: `file:///lake/${name}/metadata/00000-x.metadata.json`, metadata };
+  return {
+    identifier: tableNamed(name),
+    metadata_location: `file:///lake/${name}/metadata/00000-x.metadata.json`,
+    metadata,
+  };
 }
 
 /** All tables, the first of them as far as `first` says, the others as `rest`. */
@@ -48,42 +58,113 @@ function lakeOf(first: readonly Step[], rest: readonly Step[], options: { is_rec
   return [bronze, ...FOLLOWING.map((name, index) => tableAfter(name, index === 0 ? first : rest, options))];
 }
 
-const choose = (tables: readonly LoadedTable[]) => chooseMoment(tables, crypto, { made: [], unmade: [], models_version: "" });
+const choose = (tables: readonly LoadedTable[]) =>
+  chooseMoment(tables, crypto, { made: [], unmade: [], models_version: "" });
 
 function heldSnapshot(tables: readonly LoadedTable[], table = FOLLOWING[0] ?? ""): unknown {
   return choose(tables)?.tables.get(table)?.snapshot?.["snapshot-id"] ?? null;
 }
 
 test("between two increments every table is held at its head", () => {
-  const tables = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]);
+  const tables = lakeOf(
+    [
+      [100, true],
+      [200, true],
+    ],
+    [
+      [100, true],
+      [200, true],
+    ],
+  );
   const moment = choose(tables);
   assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 200 }, [], 2]);
 });
 
 test("within an increment the tables that it has moved on are held at the snapshot before", () => {
-  const tables = lakeOf([[100, true], [200, true]], [[100, true]]);
+  const tables = lakeOf(
+    [
+      [100, true],
+      [200, true],
+    ],
+    [[100, true]],
+  );
   const moment = choose(tables);
   assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 100 }, [FOLLOWING[0]], 1]);
 });
 
 test("a commit that brings no rows moves the offsets, and the snapshot before it holds for them too", () => {
-  const tables = lakeOf([[100, true], [200, false], [300, true]], [[100, true], [200, true]]);
+  const tables = lakeOf(
+    [
+      [100, true],
+      [200, false],
+      [300, true],
+    ],
+    [
+      [100, true],
+      [200, true],
+    ],
+  );
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 1]);
 });
 
 test("tables that have no state in common are not compared", () => {
   // The first table went from 100 to 300 at once, the others stand between.
-  assert.equal(choose(lakeOf([[100, true], [300, true]], [[100, true], [200, true]].slice(1) as Step[])), null);
+  assert.equal(
+    choose(
+      lakeOf(
+        [
+          [100, true],
+          [300, true],
+        ],
+        [
+          [100, true],
+          [200, true],
+        ].slice(1) as Step[],
+      ),
+    ),
+    null,
+  );
 });
 
 test("an earlier state is taken where the newest common one is not kept", () => {
-  const tables = lakeOf([[100, true], [300, true]], [[100, true], [200, true]]);
-  assert.deepEqual([choose(tables)?.built, heldSnapshot(tables), heldSnapshot(tables, FOLLOWING[1])], [{ [NAME]: 100 }, 1, 1]);
+  const tables = lakeOf(
+    [
+      [100, true],
+      [300, true],
+    ],
+    [
+      [100, true],
+      [200, true],
+    ],
+  );
+  assert.deepEqual(
+    [choose(tables)?.built, heldSnapshot(tables), heldSnapshot(tables, FOLLOWING[1])],
+    [{ [NAME]: 100 }, 1, 1],
+  );
 });
 
 test("tables of an older version, whose snapshots say no offsets, are held only where they stand at one place", () => {
-  assert.equal(choose(lakeOf([[100, true], [200, true]], [[100, true]], { is_recorded: false })), null);
-  const tables = lakeOf([[100, true], [200, true]], [[200, true]], { is_recorded: false });
+  assert.equal(
+    choose(
+      lakeOf(
+        [
+          [100, true],
+          [200, true],
+        ],
+        [[100, true]],
+        { is_recorded: false },
+      ),
+    ),
+    null,
+  );
+  const tables = lakeOf(
+    [
+      [100, true],
+      [200, true],
+    ],
+    [[200, true]],
+    { is_recorded: false },
+  );
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 2]);
 });
 
@@ -93,7 +174,16 @@ test("a table that no increment has made is not missing, one that was made is", 
   const unmade = { made: [], unmade: ["gold.dim_time"], models_version: "2" };
   assert.equal(chooseMoment(young.slice(0, -1), crypto, unmade), null);
   assert.deepEqual(chooseMoment(young.slice(0, -1), crypto, made)?.missing, ["gold.dim_time"]);
-  const old = lakeOf([[100, true], [200, true]], [[100, true], [200, true]]).slice(0, -1);
+  const old = lakeOf(
+    [
+      [100, true],
+      [200, true],
+    ],
+    [
+      [100, true],
+      [200, true],
+    ],
+  ).slice(0, -1);
   assert.deepEqual(chooseMoment(old, crypto, made)?.missing, ["gold.dim_time"]);
   // A model that a later version brought.
   const after_upgrade = chooseMoment(old, crypto, unmade);
@@ -102,7 +192,11 @@ test("a table that no increment has made is not missing, one that was made is", 
   const [bronze, first, ...others] = old;
   assert.ok(bronze !== undefined && first !== undefined);
   const properties = { ...first.metadata.properties, "coinlake.models-version": "2" };
-  const purged = chooseMoment([bronze, { ...first, metadata: { ...first.metadata, properties } }, ...others], crypto, unmade);
+  const purged = chooseMoment(
+    [bronze, { ...first, metadata: { ...first.metadata, properties } }, ...others],
+    crypto,
+    unmade,
+  );
   assert.deepEqual([purged?.missing, purged?.unmade], [["gold.dim_time"], []]);
 });
 
@@ -114,5 +208,7 @@ test("a snapshot's summary says the offsets before and after its commit; what an
   const { summary } = added["snapshot"] as Snapshot;
   assert.deepEqual([summary[LOG_OFFSETS_PROPERTY], summary[PARENT_OFFSETS_SUMMARY]], [offsets(150), offsets(100)]);
   const malformed = { ...base, properties: { [LOG_OFFSETS_PROPERTY]: "{" } };
-  assert.deepEqual(recordLogOffsets([{ action: "add-snapshot", snapshot }], malformed), [{ action: "add-snapshot", snapshot }]);
+  assert.deepEqual(recordLogOffsets([{ action: "add-snapshot", snapshot }], malformed), [
+    { action: "add-snapshot", snapshot },
+  ]);
 });

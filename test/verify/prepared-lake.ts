@@ -58,7 +58,8 @@ export class PreparedLake {
       await made.ingest();
       await made.catchUp();
       if (number === 0) cpSync(made.open.lake.catalog_file, join(copies.path, "catalog-of-the-first-increment.db"));
-      if (number === 0) cpSync(`${made.open.lake.catalog_file}-wal`, join(copies.path, "catalog-of-the-first-increment.db-wal"));
+      if (number === 0)
+        cpSync(`${made.open.lake.catalog_file}-wal`, join(copies.path, "catalog-of-the-first-increment.db-wal"));
     }
     new MaintenanceStore(made.open.lake.folder).close();
     await (await openAlertBook(made.open.lake.folder, crypto, systemClock)).close();
@@ -93,7 +94,9 @@ export class PreparedLake {
   async verifyDeep({ is_bronze_whole = true } = {}): Promise<DeepVerification> {
     const open = await openToVerify(this.lake);
     try {
-      return await verifyDeep(open, crypto, { rebuild: (request) => (is_bronze_whole ? this.#rebuiltOnce(request) : this.#rebuild(request)) });
+      return await verifyDeep(open, crypto, {
+        rebuild: (request) => (is_bronze_whole ? this.#rebuiltOnce(request) : this.#rebuild(request)),
+      });
     } finally {
       await open.close();
     }
@@ -123,7 +126,13 @@ export class PreparedLake {
     const { "snapshot-id": id } = await this.snapshot(table);
     await this.sql(`delete from lake.${table} where log_offset = 3`);
     await this.change(({ catalog }) =>
-      catalog.commit([{ identifier: tableNamed(table), requirements: [], updates: [{ action: "remove-snapshots", "snapshot-ids": [id] }] }]),
+      catalog.commit([
+        {
+          identifier: tableNamed(table),
+          requirements: [],
+          updates: [{ action: "remove-snapshots", "snapshot-ids": [id] }],
+        },
+      ]),
     );
   }
 
@@ -146,7 +155,8 @@ export class PreparedLake {
       await written.increment();
     };
     const write = async () => {
-      for (let number = 1; number < MAX_INCREMENTS && (number < INCREMENTS || seen.moving === 0); number += 1) await increment(number);
+      for (let number = 1; number < MAX_INCREMENTS && (number < INCREMENTS || seen.moving === 0); number += 1)
+        await increment(number);
       seen.is_done = true;
     };
     // The first makes the tables: until then there is nothing to verify.
@@ -180,7 +190,8 @@ export class PreparedLake {
 
   /** A file of the lake that the tests of the first increment left: an old copy of the catalog. */
   restoreOldCatalog(): void {
-    for (const end of ["", "-wal"]) cpSync(join(this.#copies.path, `catalog-of-the-first-increment.db${end}`), `${this.lake.catalog_file}${end}`);
+    for (const end of ["", "-wal"])
+      cpSync(join(this.#copies.path, `catalog-of-the-first-increment.db${end}`), `${this.lake.catalog_file}${end}`);
     rmSync(`${this.lake.catalog_file}-shm`, { force: true });
   }
 
@@ -235,7 +246,9 @@ export class PreparedLake {
     const { metadata } = await this.load(table);
     const snapshot = await this.snapshot(table);
     const files = await this.change(({ storage }) => new LiveFiles(storage).of(metadata, snapshot));
-    return files.filter((file) => file.content === content).sort((a, b) => b.size_bytes - a.size_bytes || a.path.localeCompare(b.path));
+    return files
+      .filter((file) => file.content === content)
+      .sort((a, b) => b.size_bytes - a.size_bytes || a.path.localeCompare(b.path));
   }
 
   /** Path of the largest data file. */

@@ -28,11 +28,19 @@ before(async () => {
 after(() => lake.close());
 
 function isNamed({ code, table, said }: Damage, finding: Finding): boolean {
-  return finding.code === code && finding.table === (table ?? null) && said.test([finding.message, ...finding.rows].join("\n"));
+  return (
+    finding.code === code &&
+    finding.table === (table ?? null) &&
+    said.test([finding.message, ...finding.rows].join("\n"))
+  );
 }
 
 function describe(findings: readonly Finding[]): string {
-  return findings.map(({ code, table, message, rows }) => `${code} ${table ?? ""}: ${message}\n${rows.join("\n")}`).join("\n") || "nothing was found";
+  return (
+    findings
+      .map(({ code, table, message, rows }) => `${code} ${table ?? ""}: ${message}\n${rows.join("\n")}`)
+      .join("\n") || "nothing was found"
+  );
 }
 
 test("an undamaged lake has no finding, by the quick look and by the deep one, and its folder stays as it is", async () => {
@@ -61,13 +69,23 @@ for (const damage of DAMAGES) {
     await damage.damage(lake);
     const files = readdirSync(lake.lake.folder).filter((name) => name.endsWith(".db"));
     const is_deep = damage.found_by === "verify --deep";
-    const { findings } = is_deep ? await lake.verifyDeep({ is_bronze_whole: damage.is_in_bronze !== true }) : await lake.verify();
+    const { findings } = is_deep
+      ? await lake.verifyDeep({ is_bronze_whole: damage.is_in_bronze !== true })
+      : await lake.verify();
     const found = findings.find((finding) => isNamed(damage, finding));
     assert.ok(found !== undefined, describe(findings));
-    const command = damage.table === undefined || damage.mends !== undefined ? (damage.mends ?? /repair`/) : new RegExp(`repair --table ${damage.table}\``);
+    const command =
+      damage.table === undefined || damage.mends !== undefined
+        ? (damage.mends ?? /repair`/)
+        : new RegExp(`repair --table ${damage.table}\``);
     assert.match(found.next_step, command);
-    if (damage.code === "ROWS_DIFFER" && !/missing/.test(damage.said.source)) assert.match(found.file ?? "no file", /\.parquet$/);
-    assert.deepEqual(readdirSync(lake.lake.folder).filter((name) => name.endsWith(".db")), files, "verify makes no store");
+    if (damage.code === "ROWS_DIFFER" && !/missing/.test(damage.said.source))
+      assert.match(found.file ?? "no file", /\.parquet$/);
+    assert.deepEqual(
+      readdirSync(lake.lake.folder).filter((name) => name.endsWith(".db")),
+      files,
+      "verify makes no store",
+    );
   });
 }
 
@@ -92,7 +110,10 @@ test("tables of which no file is left are told of: the next increment makes them
 
 test("a locked store is no damage: nothing was verified", () => {
   lake.reset();
-  for (const [name, code] of [["log.db", "LOG_LOCKED"], ["catalog.db", "STORE_BUSY"]] as const) {
+  for (const [name, code] of [
+    ["log.db", "LOG_LOCKED"],
+    ["catalog.db", "STORE_BUSY"],
+  ] as const) {
     const database = new DatabaseSync(lake.file(name));
     database.exec("pragma locking_mode = exclusive; begin immediate; pragma user_version = 1");
     assert.throws(() => checkStores(lake.lake, { busy_timeout_ms: 20 }), { code, is_retryable: true });
@@ -109,7 +130,10 @@ test("a store that this user may only read is read without files beside it", { s
     const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/sqlite-file.ts"))};
       console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
     // Root may write everywhere.
-    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], { uid: 65_534, encoding: "utf8" });
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
+      uid: 65_534,
+      encoding: "utf8",
+    });
     assert.equal(stdout, "1\n", stderr);
     assert.deepEqual(readdirSync(folder.path), ["log.db"]);
   } finally {
@@ -121,14 +145,20 @@ test("a snapshot that expires during the deep look is no damage, by what differs
   lake.reset();
   const overtaken = { code: "VERIFY_OVERTAKEN", is_retryable: true };
   await lake.sql("update lake.gold.dim_time set is_trading_hour = not is_trading_hour where hour = 3");
-  await assert.rejects(lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE)), overtaken);
+  await assert.rejects(
+    lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE)),
+    overtaken,
+  );
   lake.reset();
   const failure = new OperatingError("MODEL_FAILED", "a data file is missing", { next_step: "" });
   const fail = async () => {
     throw failure;
   };
   await assert.rejects(lake.verifyDeepDuring(fail), { code: "REBUILD_FAILED", is_retryable: false });
-  await assert.rejects(lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE).then(fail)), overtaken);
+  await assert.rejects(
+    lake.verifyDeepDuring(() => lake.expireSnapshot(BRONZE).then(fail)),
+    overtaken,
+  );
 });
 
 test("a rebuild that is stopped leaves nothing, and the folder of one that is killed names its process", async () => {
@@ -150,13 +180,20 @@ test("rows that an earlier version of the models built are no damage, and a note
   const table = "gold.dim_time";
   const { metadata, identifier } = await lake.load(table);
   assert.equal(metadata.properties[VERSION], modelsVersion(join(projectFolder(), crypto.transform.project)));
-  await lake.change(({ catalog }) => catalog.commit([{ identifier, requirements: [], updates: [{ action: "set-properties", updates: { [VERSION]: "earlier" } }] }]));
+  await lake.change(({ catalog }) =>
+    catalog.commit([
+      { identifier, requirements: [], updates: [{ action: "set-properties", updates: { [VERSION]: "earlier" } }] },
+    ]),
+  );
   const upgraded = await lake.verifyDeep();
   assert.deepEqual([describe(upgraded.findings), upgraded.notes], ["nothing was found", []]);
   await lake.sql(`update lake.${table} set is_trading_hour = not is_trading_hour where hour = 3`);
   const { findings, notes } = await lake.verifyDeep();
   assert.equal(describe(findings), "nothing was found");
-  assert.match(notes.join("\n"), /^gold\.dim_time was built by an earlier version .*is_trading_hour \S+ in place of .*dbt run --full-refresh/);
+  assert.match(
+    notes.join("\n"),
+    /^gold\.dim_time was built by an earlier version .*is_trading_hour \S+ in place of .*dbt run --full-refresh/,
+  );
 });
 
 test("tables outside the layers keep their checksums, and files that are gone do not", async () => {
@@ -175,12 +212,22 @@ test("files of an older lake get their checksums from the first deep look, which
   const scratch = temporaryFolder();
   // Of a process that was killed.
   mkdirSync(join(scratch.path, "coinlake-spill-999999999-x"));
-  const { code, stdout, stderr } = await coinlake(["verify", "--deep", "--json", "--data", lake.data_folder, "--scratch", scratch.path]);
+  const { code, stdout, stderr } = await coinlake([
+    "verify",
+    "--deep",
+    "--json",
+    "--data",
+    lake.data_folder,
+    "--scratch",
+    scratch.path,
+  ]);
   assert.equal(code, 0, stderr);
   const { deep, notes, findings } = JSON.parse(stdout);
   assert.deepEqual([deep.files_checked, findings], [0, []]);
   assert.ok(deep.checksums_taken > 50, stdout);
-  assert.deepEqual(notes, [`${deep.checksums_taken} files had no checksum, and have one from now on: of these, only later changes are found by it`]);
+  assert.deepEqual(notes, [
+    `${deep.checksums_taken} files had no checksum, and have one from now on: of these, only later changes are found by it`,
+  ]);
   assert.deepEqual(readdirSync(scratch.path), []);
   scratch.remove();
   const again = await lake.verifyDeep();

@@ -32,7 +32,12 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
           {alerts.map((alert) => (
             <tr key={alert.id}>
               <td class="figure">
-                <Dot tone={TONES[alert.severity]} /> {alert.severity} {alert.state === "active" ? <Badge tone="bad">active</Badge> : <Badge tone="good">{endOf(alert)}</Badge>}
+                <Dot tone={TONES[alert.severity]} /> {alert.severity}{" "}
+                {alert.state === "active" ? (
+                  <Badge tone="bad">active</Badge>
+                ) : (
+                  <Badge tone="good">{endOf(alert)}</Badge>
+                )}
               </td>
               <td>
                 <Moment at={alert.opened_at} is_full />
@@ -41,9 +46,23 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
                 <Message alert={alert} />
                 <span class="note"> {alert.rule_name}</span>
               </td>
-              <td class="right">{!isOfTicks(alert.kind) ? <Missing why="this rule is not about a price" /> : <Price value={alert.value} />}</td>
-              <td class="right figure">{alert.worst_measure === null ? <Missing why="not measured" /> : `${formatFigure(alert.worst_measure)} ${unitOf(alert)}`}</td>
-              <td class="right">{alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Lasted alert={alert} />}</td>
+              <td class="right">
+                {!isOfTicks(alert.kind) ? (
+                  <Missing why="this rule is not about a price" />
+                ) : (
+                  <Price value={alert.value} />
+                )}
+              </td>
+              <td class="right figure">
+                {alert.worst_measure === null ? (
+                  <Missing why="not measured" />
+                ) : (
+                  `${formatFigure(alert.worst_measure)} ${unitOf(alert)}`
+                )}
+              </td>
+              <td class="right">
+                {alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Lasted alert={alert} />}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -84,5 +103,13 @@ function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
 
 function Lasted({ alert: { opened_at, ended_at } }: { alert: Alert }) {
   const seconds = (Date.parse(ended_at ?? opened_at) - Date.parse(opened_at)) / 1000;
-  return <span class="figure">{seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`}</span>;
+  return (
+    <span class="figure">
+      {seconds < 60
+        ? `${Math.max(1, Math.round(seconds))} s`
+        : seconds < 5_400
+          ? `${Math.round(seconds / 60)} min`
+          : `${(seconds / 3600).toFixed(1)} h`}
+    </span>
+  );
 }

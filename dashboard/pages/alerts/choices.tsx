@@ -20,7 +20,10 @@ export function Choices({ label, none, options, chosen, choose }: ChoicesProps) 
   const nameOf = new Map(options.map(({ value, name }) => [value, name]));
   const add = (text: string) => {
     const words = findChoice(text, options) === null ? text.split(",") : [text];
-    const values = words.map((word) => word.trim()).filter(Boolean).map((word) => findChoice(word, options)?.value ?? word);
+    const values = words
+      .map((word) => word.trim())
+      .filter(Boolean)
+      .map((word) => findChoice(word, options)?.value ?? word);
     typed.value = "";
     if (values.length > 0) choose([...new Set([...chosen, ...values])]);
   };
@@ -40,9 +43,17 @@ export function Choices({ label, none, options, chosen, choose }: ChoicesProps) 
       <label for={`${list}-input`}>{label}</label>
       <div class="choices-box">
         {chosen.map((value) => (
-          <span key={value} class={`choice ${options.length > 0 && !nameOf.has(value) ? "is-unknown" : ""}`} title={nameOf.has(value) ? value : "not in the list"}>
+          <span
+            key={value}
+            class={`choice ${options.length > 0 && !nameOf.has(value) ? "is-unknown" : ""}`}
+            title={nameOf.has(value) ? value : "not in the list"}
+          >
             {nameOf.get(value) ?? value}
-            <button type="button" aria-label={`Remove ${nameOf.get(value) ?? value}`} onClick={() => choose(chosen.filter((other) => other !== value))}>
+            <button
+              type="button"
+              aria-label={`Remove ${nameOf.get(value) ?? value}`}
+              onClick={() => choose(chosen.filter((other) => other !== value))}
+            >
               ×
             </button>
           </span>

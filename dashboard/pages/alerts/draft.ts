@@ -63,7 +63,11 @@ export function draftOf(rule: StoredRule | null): Draft {
   return {
     ...FRESH,
     ...typed,
-    ...(rule.condition.kind === "crosses" ? { side: direction } : rule.condition.kind === "change" ? { direction } : {}),
+    ...(rule.condition.kind === "crosses"
+      ? { side: direction }
+      : rule.condition.kind === "change"
+        ? { direction }
+        : {}),
     name: rule.name,
     severity: rule.severity,
     subjects: rule.subjects === "all" ? [] : rule.subjects,
@@ -79,8 +83,13 @@ export function draftOf(rule: StoredRule | null): Draft {
  * such number stays as typed, for the server to name: 1,5 may be one and a half or fifteen.
  */
 export function plainNumber(text: string): string {
-  const bare = text.trim().replace(/^\$\s*/, "").replace(/\s*(?:USD|\$|%|s|×)$/i, "");
-  return /^\d{1,3}(?:([, _’'\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$/.test(bare) ? bare.replace(/[, _’'\u00a0\u202f]/g, "") : bare;
+  const bare = text
+    .trim()
+    .replace(/^\$\s*/, "")
+    .replace(/\s*(?:USD|\$|%|s|×)$/i, "");
+  return /^\d{1,3}(?:([, _’'\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$/.test(bare)
+    ? bare.replace(/[, _’'\u00a0\u202f]/g, "")
+    : bare;
 }
 
 const numberOf = (text: string) => Number(plainNumber(text) || Number.NaN);
@@ -112,7 +121,12 @@ function conditionOf(draft: Draft): Rule["condition"] {
     case "crosses":
       return { kind: "crosses", direction: draft.side as "above", level: plainNumber(draft.level) };
     case "volume_spike":
-      return { kind: "volume_spike", window_minutes, times: numberOf(draft.times), baseline_windows: numberOf(draft.baseline_windows) };
+      return {
+        kind: "volume_spike",
+        window_minutes,
+        times: numberOf(draft.times),
+        baseline_windows: numberOf(draft.baseline_windows),
+      };
     case "volatility":
       return { kind: "volatility", window_minutes, percent };
     case "silent":

@@ -53,7 +53,13 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
         </Field>
         <ConditionFields draft={draft} />
         {is_of_ticks ? (
-          <Choices label="Coins" none="all coins" options={coin_options.value} chosen={draft.value.subjects} choose={(subjects) => (draft.value = { ...draft.value, subjects })} />
+          <Choices
+            label="Coins"
+            none="all coins"
+            options={coin_options.value}
+            chosen={draft.value.subjects}
+            choose={(subjects) => (draft.value = { ...draft.value, subjects })}
+          />
         ) : null}
         <Field label="Minimum time between alerts (s)">
           <NumberBox draft={draft} name="cooldown_seconds" />
@@ -63,7 +69,11 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
         </Field>
         <Sinks draft={draft} />
         <label class="check">
-          <input type="checkbox" checked={draft.value.is_recovery_notified} onChange={(event) => (draft.value = { ...draft.value, is_recovery_notified: event.currentTarget.checked })} />
+          <input
+            type="checkbox"
+            checked={draft.value.is_recovery_notified}
+            onChange={(event) => (draft.value = { ...draft.value, is_recovery_notified: event.currentTarget.checked })}
+          />
           Notify of the recovery too
         </label>
       </div>
@@ -75,7 +85,11 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
         <button type="button" class="button" onClick={cancel}>
           Cancel
         </button>
-        <span class="note">{rule === null ? "Applies from now; “Test on history” shows the past." : "Saving starts the rule again: its open episodes end."}</span>
+        <span class="note">
+          {rule === null
+            ? "Applies from now; “Test on history” shows the past."
+            : "Saving starts the rule again: its open episodes end."}
+        </span>
       </p>
     </form>
   );
@@ -85,7 +99,8 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
 export function RuleError({ error }: { error: ApiError }) {
   return (
     <p class="form-error" role="alert">
-      {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")} <span class="muted">{error.code === "BAD_RULE" ? null : <Words text={error.next_step} />}</span>
+      {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")}{" "}
+      <span class="muted">{error.code === "BAD_RULE" ? null : <Words text={error.next_step} />}</span>
     </p>
   );
 }
@@ -93,7 +108,9 @@ export function RuleError({ error }: { error: ApiError }) {
 /** Channels besides this page; each is made on the command line, because it holds a secret or runs a program. */
 function Sinks({ draft }: { draft: Signal<Draft> }) {
   const found = useResource<Page<Sink>>("/api/sinks?limit=500").state.value.value;
-  const options = (found?.items ?? []).filter(({ kind }) => kind !== "page").map(({ id, kind, target }) => ({ value: id, name: id, also: [kind, target] }));
+  const options = (found?.items ?? [])
+    .filter(({ kind }) => kind !== "page")
+    .map(({ id, kind, target }) => ({ value: id, name: id, also: [kind, target] }));
   if (found !== null && options.length === 0 && draft.value.sinks.length === 0) {
     return (
       <div class="field wide">
@@ -104,10 +121,20 @@ function Sinks({ draft }: { draft: Signal<Draft> }) {
       </div>
     );
   }
-  return <Choices label="Also notify" none="choose a channel" options={options} chosen={draft.value.sinks} choose={(sinks) => (draft.value = { ...draft.value, sinks })} />;
+  return (
+    <Choices
+      label="Also notify"
+      none="choose a channel"
+      options={options}
+      chosen={draft.value.sinks}
+      choose={(sinks) => (draft.value = { ...draft.value, sinks })}
+    />
+  );
 }
 
-const coin_options = computed(() => (coins.value ?? []).map(({ id, name, symbol }) => ({ value: id, name, also: [symbol] })));
+const coin_options = computed(() =>
+  (coins.value ?? []).map(({ id, name, symbol }) => ({ value: id, name, also: [symbol] })),
+);
 
 function ConditionFields({ draft }: { draft: Signal<Draft> }) {
   const { kind } = draft.value;
@@ -186,13 +213,28 @@ interface BoxProps {
   name: keyof Draft;
 }
 
-function Text({ draft, name, is_required = false, is_number = false, placeholder = "" }: BoxProps & { is_required?: boolean; is_number?: boolean; placeholder?: string }) {
+function Text({
+  draft,
+  name,
+  is_required = false,
+  is_number = false,
+  placeholder = "",
+}: BoxProps & { is_required?: boolean; is_number?: boolean; placeholder?: string }) {
   const read = (input: HTMLInputElement) => {
     const is_wrong = is_number && input.value !== "" && !/^\d+(?:\.\d+)?$/.test(plainNumber(input.value));
     input.setCustomValidity(is_wrong ? "A number such as 0.5 or 100,000" : "");
     draft.value = { ...draft.value, [name]: input.value };
   };
-  return <input type="text" inputMode={is_number ? "decimal" : "text"} required={is_required} placeholder={placeholder} value={String(draft.value[name])} onInput={(event) => read(event.currentTarget)} />;
+  return (
+    <input
+      type="text"
+      inputMode={is_number ? "decimal" : "text"}
+      required={is_required}
+      placeholder={placeholder}
+      value={String(draft.value[name])}
+      onInput={(event) => read(event.currentTarget)}
+    />
+  );
 }
 
 /** Not the browser's own input for numbers: it takes 100,000 for nothing. */
@@ -200,9 +242,17 @@ function NumberBox({ draft, name }: BoxProps) {
   return <Text draft={draft} name={name} is_required is_number />;
 }
 
-function Choice({ draft, name, options, names = {} }: BoxProps & { options: readonly string[]; names?: Readonly<Record<string, string>> }) {
+function Choice({
+  draft,
+  name,
+  options,
+  names = {},
+}: BoxProps & { options: readonly string[]; names?: Readonly<Record<string, string>> }) {
   return (
-    <select value={String(draft.value[name])} onChange={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })}>
+    <select
+      value={String(draft.value[name])}
+      onChange={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })}
+    >
       {options.map((option) => (
         <option key={option} value={option}>
           {names[option] ?? option}

@@ -20,7 +20,12 @@ export function RuleList({ rules, reload }: RulesProps) {
   const editing = useSignal<string | null>(null);
   return (
     <>
-      {rules.length === 0 ? <Empty title="No rule">Without a rule nothing is watched. A rule names a condition and the coins; it applies to every tick from the moment it is created.</Empty> : null}
+      {rules.length === 0 ? (
+        <Empty title="No rule">
+          Without a rule nothing is watched. A rule names a condition and the coins; it applies to every tick from the
+          moment it is created.
+        </Empty>
+      ) : null}
       <ul class="rules">
         {rules.map((rule) => (
           <li key={rule.id}>
@@ -72,7 +77,12 @@ class RuleActions {
     this.#reload = reload;
   }
 
-  async toggle({ revision: _revision, created_at: _created_at, updated_at: _updated_at, ...own }: StoredRule): Promise<void> {
+  async toggle({
+    revision: _revision,
+    created_at: _created_at,
+    updated_at: _updated_at,
+    ...own
+  }: StoredRule): Promise<void> {
     await this.#attempt(() => call("PUT", this.#path, { ...own, is_enabled: !own.is_enabled }));
     this.#reload();
   }
@@ -110,16 +120,16 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
         <div class="rule-words">
           <strong>{rule.name}</strong> {rule.is_enabled ? null : <Badge>off</Badge>}
           <p class="note">
-            <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} /> {rule.severity}: {saySubjects(rule, nameOfCoin)} {sayCondition(rule.condition)}
+            <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} />{" "}
+            {rule.severity}: {saySubjects(rule, nameOfCoin)} {sayCondition(rule.condition)}
             {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s between alerts` : ""}
-            {rule.hysteresis_percent > 0 ? `; recovery margin ${rule.hysteresis_percent} %` : ""}; notifies: {rule.sinks.map((sink) => (sink === "page" ? "this page" : sink)).join(", ") || "nobody"}
+            {rule.hysteresis_percent > 0 ? `; recovery margin ${rule.hysteresis_percent} %` : ""}; notifies:{" "}
+            {rule.sinks.map((sink) => (sink === "page" ? "this page" : sink)).join(", ") || "nobody"}
           </p>
         </div>
         <Buttons rule={rule} actions={actions} edit={edit} />
       </div>
-      {error.value === null ? null : (
-        <RuleError error={error.value} />
-      )}
+      {error.value === null ? null : <RuleError error={error.value} />}
       {tested.value === null ? null : <Tested test={tested.value} close={() => (tested.value = null)} />}
     </>
   );
@@ -131,7 +141,13 @@ function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActio
   return (
     <span class="rule-actions">
       {is_of_ticks ? (
-        <button type="button" class="button small" disabled={actions.is_testing.value} onClick={() => void actions.test()} title="What it would have fired over the lake's history">
+        <button
+          type="button"
+          class="button small"
+          disabled={actions.is_testing.value}
+          onClick={() => void actions.test()}
+          title="What it would have fired over the lake's history"
+        >
           {actions.is_testing.value ? "Testing …" : "Test on history"}
         </button>
       ) : null}
@@ -141,7 +157,12 @@ function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActio
       <button type="button" class="button small" onClick={edit}>
         Edit
       </button>
-      <button type="button" class="button small" onClick={() => (is_sure.value ? void actions.remove() : (is_sure.value = true))} onBlur={() => (is_sure.value = false)}>
+      <button
+        type="button"
+        class="button small"
+        onClick={() => (is_sure.value ? void actions.remove() : (is_sure.value = true))}
+        onBlur={() => (is_sure.value = false)}
+      >
         {is_sure.value ? "Really delete?" : "Delete"}
       </button>
     </span>
@@ -157,14 +178,24 @@ function Tested({ test, close }: { test: BackTest; close: () => void }) {
         </strong>{" "}
         <span class="muted">
           over {plural(test.ticks, "tick")} of {plural(test.subjects, "coin")}
-          {test.from === null || test.to === null ? "" : <>, <Moment at={test.from} is_full /> to <Moment at={test.to} is_full /></>}
+          {test.from === null || test.to === null ? (
+            ""
+          ) : (
+            <>
+              , <Moment at={test.from} is_full /> to <Moment at={test.to} is_full />
+            </>
+          )}
         </span>{" "}
         <button type="button" class="button small" onClick={close}>
           Close
         </button>
       </p>
-      {test.alerts.length === 0 ? null : <AlertTable alerts={test.alerts} label={`What ${test.rule.name} would have fired`} />}
-      {test.alerts.length < test.fired ? <p class="note">The first {formatCount(test.alerts.length)} of them.</p> : null}
+      {test.alerts.length === 0 ? null : (
+        <AlertTable alerts={test.alerts} label={`What ${test.rule.name} would have fired`} />
+      )}
+      {test.alerts.length < test.fired ? (
+        <p class="note">The first {formatCount(test.alerts.length)} of them.</p>
+      ) : null}
     </div>
   );
 }

@@ -32,7 +32,10 @@ export function isOfTicks(kind: string): boolean {
   return kind !== "silent" && kind !== "lag" && kind !== "failed";
 }
 
-export function saySubjects({ subjects, condition }: Pick<StoredRule, "subjects" | "condition">, nameOf: (id: string) => string): string {
+export function saySubjects(
+  { subjects, condition }: Pick<StoredRule, "subjects" | "condition">,
+  nameOf: (id: string) => string,
+): string {
   if (!isOfTicks(condition.kind)) return "";
   if (subjects === "all") return "every coin";
   const names = subjects.slice(0, 3).map(nameOf).join(", ");

@@ -30,10 +30,18 @@ export function gapsSeen({ gaps, missed }: Pick<SourceEvent, "gaps" | "missed">)
  * The candles shown, with the lake's answer in place of every candle from `from` on. The answer holds all that the lake has from
  * then; newer candles than its last come from ticks, and stay.
  */
-export function joinCandles(shown: readonly Candle[], fresh: readonly Candle[], from: string | null): readonly Candle[] {
+export function joinCandles(
+  shown: readonly Candle[],
+  fresh: readonly Candle[],
+  from: string | null,
+): readonly Candle[] {
   const [first, last] = [fresh[0], fresh.at(-1)];
   if (first === undefined || last === undefined) return shown;
   const from_ms = from === null ? Date.parse(first.time) : Date.parse(from);
   const last_ms = Date.parse(last.time);
-  return [...shown.filter(({ time }) => Date.parse(time) < from_ms), ...fresh, ...shown.filter(({ time }) => Date.parse(time) > last_ms)];
+  return [
+    ...shown.filter(({ time }) => Date.parse(time) < from_ms),
+    ...fresh,
+    ...shown.filter(({ time }) => Date.parse(time) > last_ms),
+  ];
 }

@@ -41,7 +41,8 @@ function summaryOf(candles: readonly Candle[], name: string, interval: Interval)
   const [first, last] = [candles[0], candles.at(-1)];
   if (first === undefined || last === undefined) return `${name}: no candles`;
   const is_of_days = interval.endsWith("d");
-  const moment = (time: string) => (is_of_days ? formatDate(Date.parse(time), "utc") : formatMoment(Date.parse(time), zone.value));
+  const moment = (time: string) =>
+    is_of_days ? formatDate(Date.parse(time), "utc") : formatMoment(Date.parse(time), zone.value);
   const zone_name = is_of_days ? "UTC" : zoneName(zone.value, Date.parse(last.time));
   const low = candles.reduce((a, b) => (toNumber(b.low) < toNumber(a.low) ? b : a)).low;
   const high = candles.reduce((a, b) => (toNumber(b.high) > toNumber(a.high) ? b : a)).high;
@@ -88,8 +89,16 @@ export function Chart({ feed, name, interval }: ChartProps) {
   const error = feed.error.value;
   const onKeyDown = (event: KeyboardEvent) => {
     if (candles === null || event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = pointed.value === null ? candles.length - 1 : candles.findIndex(({ time }) => time === pointed.value?.time);
-    const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -candles.length, End: candles.length };
+    const at =
+      pointed.value === null ? candles.length - 1 : candles.findIndex(({ time }) => time === pointed.value?.time);
+    const steps: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      PageUp: -20,
+      PageDown: 20,
+      Home: -candles.length,
+      End: candles.length,
+    };
     const step = steps[event.key];
     if (step !== undefined) {
       const candle = candles[Math.min(candles.length - 1, Math.max(0, pointed.value === null ? at : at + step))];
@@ -110,7 +119,14 @@ export function Chart({ feed, name, interval }: ChartProps) {
       <Legend candle={pointed.value ?? candles?.at(-1)} interval={interval} />
       <div class="chart-frame">
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- arrow keys walk through the candles */}
-        <div ref={place} class="chart" tabIndex={0} role="group" aria-label={candles === null ? `${name}: loading candles` : summaryOf(candles, name, interval)} onKeyDown={onKeyDown} />
+        <div
+          ref={place}
+          class="chart"
+          tabIndex={0}
+          role="group"
+          aria-label={candles === null ? `${name}: loading candles` : summaryOf(candles, name, interval)}
+          onKeyDown={onKeyDown}
+        />
         {candles === null && error === null ? (
           <div class="chart-over">
             <Skeleton height="100%" />
@@ -118,12 +134,19 @@ export function Chart({ feed, name, interval }: ChartProps) {
         ) : null}
         {candles === null && error !== null ? (
           <div class="chart-over">
-            <Failure what="The candles" error={error} retry_at_ms={feed.retry_at_ms.value} still="The price above goes on." />
+            <Failure
+              what="The candles"
+              error={error}
+              retry_at_ms={feed.retry_at_ms.value}
+              still="The price above goes on."
+            />
           </div>
         ) : null}
         {candles?.length === 0 ? (
           <div class="chart-over">
-            <Empty title="No candles here yet">Each minute with an accepted price makes one. Longer intervals appear with the first full table commit.</Empty>
+            <Empty title="No candles here yet">
+              Each minute with an accepted price makes one. Longer intervals appear with the first full table commit.
+            </Empty>
           </div>
         ) : null}
       </div>

@@ -6,7 +6,14 @@ import { ApiError, get, pathOf } from "../../state/api.ts";
 import { onEvent } from "../../state/events.ts";
 import { gapsSeen, joinCandles, refreshAllFrom, refreshFrom } from "./candles.ts";
 
-export const STEPS_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
+export const STEPS_S: Record<Interval, number> = {
+  "1m": 60,
+  "5m": 300,
+  "15m": 900,
+  "1h": 3_600,
+  "4h": 14_400,
+  "1d": 86_400,
+};
 
 const PAGE = 500;
 /** The most that the API gives at once. */
@@ -84,7 +91,10 @@ export class CandleFeed {
     this.#is_loading_older = true;
     const cursor = this.#older;
     try {
-      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, limit: PAGE, cursor }), this.#abort.signal);
+      const page = await get<Candles>(
+        pathOf(this.#path, { interval: this.#interval, at: this.#at, limit: PAGE, cursor }),
+        this.#abort.signal,
+      );
       this.#older = page.next;
       const known = this.candles.peek() ?? [];
       const first = known[0]?.time ?? "~";
@@ -104,12 +114,17 @@ export class CandleFeed {
       // Once the chart is drawn, only its end changes: everything since the last answer, however long ago that was.
       const from = this.#refreshFrom(shown);
       const asked = from === null ? { limit: PAGE } : { limit: MAX_PAGE, from };
-      const page = await get<Candles>(pathOf(this.#path, { interval: this.#interval, at: this.#at, ...asked }), this.#abort.signal);
+      const page = await get<Candles>(
+        pathOf(this.#path, { interval: this.#interval, at: this.#at, ...asked }),
+        this.#abort.signal,
+      );
       // More is missing than one answer holds: the chart starts from this answer.
       const is_fresh = from === null || page.next !== null;
       if (is_fresh) this.#older = page.next;
       this.#whole_refreshes = Math.max(0, this.#whole_refreshes - 1);
-      this.candles.value = is_fresh ? joinCandles([], page.items, null) : joinCandles(this.candles.peek() ?? [], page.items, from);
+      this.candles.value = is_fresh
+        ? joinCandles([], page.items, null)
+        : joinCandles(this.candles.peek() ?? [], page.items, from);
       this.#answered = page.items.at(-1)?.time ?? this.#answered;
       if (this.#newest !== null) this.#take(this.#newest.price, this.#newest.price_at, 0);
       this.snapshots.value = page.snapshots;
@@ -162,12 +177,18 @@ export class CandleFeed {
     const last_ms = last === undefined ? -Infinity : Date.parse(last.time);
     if (time_ms > last_ms) {
       const time = new Date(time_ms).toISOString();
-      this.candles.value = [...shown, { time, open: price, high: price, low: price, close: price, volume: null, price_updates: 1 }];
+      this.candles.value = [
+        ...shown,
+        { time, open: price, high: price, low: price, close: price, volume: null, price_updates: 1 },
+      ];
     } else if (last !== undefined && time_ms === last_ms) {
       const high = compareDecimals(price, last.high) > 0 ? price : last.high;
       const low = compareDecimals(price, last.low) < 0 ? price : last.low;
       const close = is_newest ? price : last.close;
-      this.candles.value = [...shown.slice(0, -1), { ...last, high, low, close, price_updates: last.price_updates + updates }];
+      this.candles.value = [
+        ...shown.slice(0, -1),
+        { ...last, high, low, close, price_updates: last.price_updates + updates },
+      ];
     }
     // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
   }

@@ -26,7 +26,9 @@ export function TimeTravel({ table, at, travel }: TravelProps) {
   const snapshots = useResource<Page<SnapshotDetail>>(`/api/tables/${table}/snapshots?limit=1000`, REFRESH_MS);
   return (
     <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="3.5rem" />}>
-      {({ items }) => <Slider table={table} snapshots={items.filter(({ was_current }) => was_current)} at={at} travel={travel} />}
+      {({ items }) => (
+        <Slider table={table} snapshots={items.filter(({ was_current }) => was_current)} at={at} travel={travel} />
+      )}
     </Loaded>
   );
 }
@@ -52,14 +54,17 @@ function Slider({ table, snapshots, at, travel }: SliderProps) {
     }, SETTLE_MS);
     return () => clearTimeout(wait);
   }, [held.value]);
-  if (oldest === undefined) return <p class="note">No commit of {table} yet: there is no earlier state to go back to.</p>;
+  if (oldest === undefined)
+    return <p class="note">No commit of {table} yet: there is no earlier state to go back to.</p>;
   /** Keys step from commit to commit: between two of them the lake knew the same. */
   const onKeyDown = (event: KeyboardEvent) => {
     const is_back = event.key === "ArrowLeft" || event.key === "ArrowDown";
     if (!is_back && event.key !== "ArrowRight" && event.key !== "ArrowUp") return;
     event.preventDefault();
     const times = snapshots.map(({ committed_at }) => Date.parse(committed_at));
-    const next = is_back ? times.find((time) => time < (in_force && at !== null ? Date.parse(in_force.committed_at) : at_ms)) : times.findLast((time) => time > at_ms);
+    const next = is_back
+      ? times.find((time) => time < (in_force && at !== null ? Date.parse(in_force.committed_at) : at_ms))
+      : times.findLast((time) => time > at_ms);
     held.value = next ?? (is_back ? from_ms : now);
   };
   const x = (time_ms: number) => (WIDTH * (time_ms - from_ms)) / Math.max(1, now - from_ms);
@@ -68,7 +73,14 @@ function Slider({ table, snapshots, at, travel }: SliderProps) {
       <div class="travel-track">
         <svg class="notches" viewBox={`0 0 ${WIDTH} 16`} preserveAspectRatio="none" aria-hidden="true">
           {snapshots.map((snapshot) => (
-            <line key={snapshot.snapshot_id} x1={x(Date.parse(snapshot.committed_at))} x2={x(Date.parse(snapshot.committed_at))} y1={snapshot.operation === "append" ? 6 : 0} y2="16" class={snapshot.operation} />
+            <line
+              key={snapshot.snapshot_id}
+              x1={x(Date.parse(snapshot.committed_at))}
+              x2={x(Date.parse(snapshot.committed_at))}
+              y1={snapshot.operation === "append" ? 6 : 0}
+              y2="16"
+              class={snapshot.operation}
+            />
           ))}
         </svg>
         <input
@@ -97,8 +109,10 @@ function InForce({ snapshot, is_now }: { snapshot: SnapshotDetail | undefined; i
   if (snapshot === undefined) return <p class="note">The table had no snapshot then.</p>;
   return (
     <p class="travel-facts">
-      {is_now ? "Newest snapshot" : "Snapshot in force"} <code>{snapshot.snapshot_id}</code> · {snapshot.operation} by {snapshot.committer} at <Moment at={snapshot.committed_at} with_zone /> (
-      <Age at={snapshot.committed_at} />) · {snapshot.added_rows === null ? "" : `+${formatCount(snapshot.added_rows)} rows`}
+      {is_now ? "Newest snapshot" : "Snapshot in force"} <code>{snapshot.snapshot_id}</code> · {snapshot.operation} by{" "}
+      {snapshot.committer} at <Moment at={snapshot.committed_at} with_zone /> (
+      <Age at={snapshot.committed_at} />) ·{" "}
+      {snapshot.added_rows === null ? "" : `+${formatCount(snapshot.added_rows)} rows`}
       {snapshot.total_rows === null ? "" : ` · ${formatCount(snapshot.total_rows)} in all`}
     </p>
   );

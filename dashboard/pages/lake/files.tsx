@@ -10,7 +10,8 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
   const sizeOf = (of: readonly DataFile[]) => of.reduce((total, { size_bytes }) => total + size_bytes, 0);
   const sorted = [...partitions].sort(([a], [b]) => (a < b ? 1 : -1));
   const greatest = Math.max(1, ...sorted.map(([, of]) => sizeOf(of)));
-  if (files.length === 0) return <p class="note">The current snapshot has no file: nothing was committed yet, or all of it was deleted.</p>;
+  if (files.length === 0)
+    return <p class="note">The current snapshot has no file: nothing was committed yet, or all of it was deleted.</p>;
   return (
     <>
       <ol class="file-bars">
@@ -24,7 +25,12 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
                 {of
                   .toSorted((a, b) => b.size_bytes - a.size_bytes)
                   .map((file) => (
-                    <span key={file.path} class={`file ${file.content}`} style={{ flexGrow: file.size_bytes }} title={`${file.path}\n${formatBytes(file.size_bytes)}, ${plural(file.rows, "row")}, ${file.content.replace("_", " ")}`} />
+                    <span
+                      key={file.path}
+                      class={`file ${file.content}`}
+                      style={{ flexGrow: file.size_bytes }}
+                      title={`${file.path}\n${formatBytes(file.size_bytes)}, ${plural(file.rows, "row")}, ${file.content.replace("_", " ")}`}
+                    />
                   ))}
               </span>
             </span>
@@ -34,7 +40,11 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
           </li>
         ))}
       </ol>
-      {sorted.length > MAX_PARTITIONS ? <p class="note">The newest {MAX_PARTITIONS} of {formatCount(sorted.length)} partitions.</p> : null}
+      {sorted.length > MAX_PARTITIONS ? (
+        <p class="note">
+          The newest {MAX_PARTITIONS} of {formatCount(sorted.length)} partitions.
+        </p>
+      ) : null}
       {is_all ? null : <p class="note">The first {formatCount(files.length)} files only.</p>}
     </>
   );
@@ -42,10 +52,15 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
 
 function countsOf(files: readonly DataFile[]): string {
   const data = files.filter(({ content }) => content === "data").length;
-  return data === files.length ? plural(data, "file") : `${formatCount(data)} data + ${formatCount(files.length - data)} delete files`;
+  return data === files.length
+    ? plural(data, "file")
+    : `${formatCount(data)} data + ${formatCount(files.length - data)} delete files`;
 }
 
 /** A position delete takes one row away; those that equality deletes take are not known without a scan. */
 function rowsLeft(files: readonly DataFile[]): number {
-  return files.reduce((total, { rows, content }) => total + (content === "data" ? rows : content === "position_deletes" ? -rows : 0), 0);
+  return files.reduce(
+    (total, { rows, content }) => total + (content === "data" ? rows : content === "position_deletes" ? -rows : 0),
+    0,
+  );
 }

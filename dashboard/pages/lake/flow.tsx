@@ -40,7 +40,8 @@ export function Flow({ layers, stream, tables, quality }: FlowProps) {
 function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSummary[] | null }) {
   const { commits_last_minute } = layer;
   const has_tables = layer.layer !== "log" && layer.layer !== "live";
-  const sum = (figure: "rows" | "files" | "size_bytes") => tables?.reduce((total, table) => total + table[figure], 0) ?? 0;
+  const sum = (figure: "rows" | "files" | "size_bytes") =>
+    tables?.reduce((total, table) => total + table[figure], 0) ?? 0;
   return (
     <>
       <h3>{layer.layer}</h3>
@@ -57,7 +58,13 @@ function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSum
             </div>
             <div>
               <dt>data files</dt>
-              <dd class="figure">{tables === null ? <Skeleton width="5rem" /> : `${formatCount(sum("files"))} · ${formatBytes(sum("size_bytes"))}`}</dd>
+              <dd class="figure">
+                {tables === null ? (
+                  <Skeleton width="5rem" />
+                ) : (
+                  `${formatCount(sum("files"))} · ${formatBytes(sum("size_bytes"))}`
+                )}
+              </dd>
             </div>
             <div>
               <dt>commits</dt>
@@ -107,7 +114,8 @@ function Behind({ layer: { layer, records_behind, seconds_behind, newest_at } }:
   }
   return (
     <>
-      <strong class="figure">{formatSeconds(seconds_behind)}</strong> <span class="muted">behind, {plural(records_behind, "record")}</span>
+      <strong class="figure">{formatSeconds(seconds_behind)}</strong>{" "}
+      <span class="muted">behind, {plural(records_behind, "record")}</span>
     </>
   );
 }
@@ -117,7 +125,10 @@ function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }
   if (state !== "running") {
     return (
       <p class="flow-out">
-        stream {name} <span class={state === "failed" ? "strong-bad" : "muted"} title={message ?? ""}>{state === "failed" ? "failed" : "is starting"}</span>
+        stream {name}{" "}
+        <span class={state === "failed" ? "strong-bad" : "muted"} title={message ?? ""}>
+          {state === "failed" ? "failed" : "is starting"}
+        </span>
       </p>
     );
   }
@@ -126,7 +137,8 @@ function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }
       by Spark's stream {name}
       {batch === null ? null : (
         <>
-          : batch {formatCount(batch.number)} of {plural(batch.records, "record")} in {formatSeconds(batch.duration_ms / 1000)}
+          : batch {formatCount(batch.number)} of {plural(batch.records, "record")} in{" "}
+          {formatSeconds(batch.duration_ms / 1000)}
         </>
       )}
     </p>
@@ -137,7 +149,9 @@ function LeftOut({ quality }: { quality: Quality | null }) {
   const refused = quality?.refused.reduce((total, { count }) => total + count, 0);
   return (
     <p class="flow-out">
-      left out: <a href="/quality">{refused === undefined ? <Missing why="loading" /> : formatCount(refused)} refused</a>, {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
+      left out:{" "}
+      <a href="/quality">{refused === undefined ? <Missing why="loading" /> : formatCount(refused)} refused</a>,{" "}
+      {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
     </p>
   );
 }

@@ -24,11 +24,13 @@ export function MaintenanceRuns({ maintenance: { items, compacts_after_commits }
           <tr>
             <th scope="col">table</th>
             <th scope="col">action</th>
-            {["data files", "delete files", "live data", "snapshots", "files removed", "duration", "started"].map((header) => (
-              <th key={header} scope="col" class="right">
-                {header}
-              </th>
-            ))}
+            {["data files", "delete files", "live data", "snapshots", "files removed", "duration", "started"].map(
+              (header) => (
+                <th key={header} scope="col" class="right">
+                  {header}
+                </th>
+              ),
+            )}
           </tr>
         </thead>
         <tbody>
@@ -41,7 +43,11 @@ export function MaintenanceRuns({ maintenance: { items, compacts_after_commits }
   );
 }
 
-function RunRow({ run: { table, action, before, after, deleted_files, seconds, started_at } }: { run: MaintenanceRun }) {
+function RunRow({
+  run: { table, action, before, after, deleted_files, seconds, started_at },
+}: {
+  run: MaintenanceRun;
+}) {
   return (
     <tr>
       <td>
@@ -86,7 +92,8 @@ export function TimeTravel({ detail: { snapshots, oldest_snapshot_at, retention 
           "No snapshot yet."
         ) : (
           <>
-            <strong>{formatCount(snapshots)}</strong> {snapshots === 1 ? "snapshot" : "snapshots"} since <Moment at={oldest_snapshot_at} is_full />
+            <strong>{formatCount(snapshots)}</strong> {snapshots === 1 ? "snapshot" : "snapshots"} since{" "}
+            <Moment at={oldest_snapshot_at} is_full />
           </>
         )}
       </p>
@@ -94,7 +101,11 @@ export function TimeTravel({ detail: { snapshots, oldest_snapshot_at, retention 
         {retention.tiers.map((tier) => (
           <div key={tier.within_s}>
             <dt>{tier.within_s === null ? "older" : `up to ${formatSpan(tier.within_s)} old`}</dt>
-            <dd>{tier.every_s === 0 ? "every snapshot" : `one snapshot per ${formatSpan(tier.every_s).replace(/^1 /, "")}`}</dd>
+            <dd>
+              {tier.every_s === 0
+                ? "every snapshot"
+                : `one snapshot per ${formatSpan(tier.every_s).replace(/^1 /, "")}`}
+            </dd>
           </div>
         ))}
       </dl>

@@ -38,7 +38,12 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
   if (first === undefined || last === undefined) return null;
   return (
     <figure class="timeline">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`The last ${shown.length} commits to ${table}, most rows in one: ${formatCount(greatest)}`}>
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`The last ${shown.length} commits to ${table}, most rows in one: ${formatCount(greatest)}`}
+      >
         {shown.map((snapshot, index) => {
           const share = isCompaction(snapshot) ? 1 : addedBy(snapshot) / greatest;
           const height = Math.max(2, share * (HEIGHT - 4));
@@ -47,7 +52,13 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
               <rect class="hit" x={index * step} y="0" width={step} height={HEIGHT}>
                 <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: ${isCompaction(snapshot) ? "the same rows in fewer files" : `+${formatCount(addedBy(snapshot))} rows`}. Click to query this snapshot.`}</title>
               </rect>
-              <rect class={`commit ${snapshot.operation}`} x={index * step + step * 0.12} y={HEIGHT - height} width={step * 0.76} height={height} />
+              <rect
+                class={`commit ${snapshot.operation}`}
+                x={index * step + step * 0.12}
+                y={HEIGHT - height}
+                width={step * 0.76}
+                height={height}
+              />
             </g>
           );
         })}
@@ -55,7 +66,8 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
       <figcaption>
         <Moment at={first.committed_at} />
         <span>
-          <span class="key append" /> append <span class="key overwrite" /> overwrite, delete <span class="key replace" /> compaction (same rows) · height: rows added, up to {formatCount(greatest)}
+          <span class="key append" /> append <span class="key overwrite" /> overwrite, delete{" "}
+          <span class="key replace" /> compaction (same rows) · height: rows added, up to {formatCount(greatest)}
         </span>
         <Moment at={last.committed_at} with_zone />
       </figcaption>
@@ -106,9 +118,27 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
                 <td class="right figure">
                   <RowsChanged snapshot={snapshot} />
                 </td>
-                <td class="right figure">{snapshot.total_rows === null ? <Missing why="the snapshot has expired" /> : formatCount(snapshot.total_rows)}</td>
-                <td class="right figure">{snapshot.total_files === null ? <Missing why="the snapshot has expired" /> : formatCount(snapshot.total_files)}</td>
-                <td class="right figure">{snapshot.total_size_bytes === null ? <Missing why="the snapshot has expired" /> : formatBytes(snapshot.total_size_bytes)}</td>
+                <td class="right figure">
+                  {snapshot.total_rows === null ? (
+                    <Missing why="the snapshot has expired" />
+                  ) : (
+                    formatCount(snapshot.total_rows)
+                  )}
+                </td>
+                <td class="right figure">
+                  {snapshot.total_files === null ? (
+                    <Missing why="the snapshot has expired" />
+                  ) : (
+                    formatCount(snapshot.total_files)
+                  )}
+                </td>
+                <td class="right figure">
+                  {snapshot.total_size_bytes === null ? (
+                    <Missing why="the snapshot has expired" />
+                  ) : (
+                    formatBytes(snapshot.total_size_bytes)
+                  )}
+                </td>
                 <td>
                   <code class="muted">{snapshot.snapshot_id}</code>
                 </td>

@@ -11,7 +11,12 @@ const SMALL_FILE_BYTES = 1_000_000;
 const MANY_FILES = 50;
 
 export function TableList({ tables, chosen }: { tables: readonly TableSummary[]; chosen: string | null }) {
-  const marked = useSignal(Math.max(0, tables.findIndex(({ table }) => table === chosen)));
+  const marked = useSignal(
+    Math.max(
+      0,
+      tables.findIndex(({ table }) => table === chosen),
+    ),
+  );
   const open = (index: number) => setParameters({ table: tables[index]?.table ?? null });
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Every table">
@@ -19,7 +24,18 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
         <thead>
           <tr>
             <th scope="col">table</th>
-            {["rows", "live data", "data files", "average file size", "partitions", "snapshots", "files on disk", "size on disk", "amplification", "last commit"].map((header) => (
+            {[
+              "rows",
+              "live data",
+              "data files",
+              "average file size",
+              "partitions",
+              "snapshots",
+              "files on disk",
+              "size on disk",
+              "amplification",
+              "last commit",
+            ].map((header) => (
               <th key={header} scope="col" class="right">
                 {header}
               </th>
@@ -28,9 +44,19 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
         </thead>
         <tbody>
           {tables.map((table, index) => (
-            <tr key={table.table} data-row={index} tabIndex={index === marked.value ? 0 : -1} class={table.table === chosen ? "is-chosen" : ""} onClick={() => open(index)}>
+            <tr
+              key={table.table}
+              data-row={index}
+              tabIndex={index === marked.value ? 0 : -1}
+              class={table.table === chosen ? "is-chosen" : ""}
+              onClick={() => open(index)}
+            >
               <td>
-                <a href={`/lake?table=${table.table}`} tabIndex={-1} aria-current={table.table === chosen ? "true" : undefined}>
+                <a
+                  href={`/lake?table=${table.table}`}
+                  tabIndex={-1}
+                  aria-current={table.table === chosen ? "true" : undefined}
+                >
                   <span class="muted">{table.layer}.</span>
                   {table.table.slice(table.layer.length + 1)}
                 </a>
@@ -46,10 +72,21 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
               </td>
               <td class="right figure">{formatCount(table.partitions)}</td>
               <td class="right figure">{formatCount(table.snapshots)}</td>
-              <td class="right figure">{table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}</td>
-              <td class="right figure">{table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}</td>
-              <td class="right figure" title="Bytes on disk for each byte of live data; older snapshots and metadata are the rest">
-                {table.amplification === null ? <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} /> : `×\u00a0${table.amplification.toFixed(1)}`}
+              <td class="right figure">
+                {table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}
+              </td>
+              <td class="right figure">
+                {table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}
+              </td>
+              <td
+                class="right figure"
+                title="Bytes on disk for each byte of live data; older snapshots and metadata are the rest"
+              >
+                {table.amplification === null ? (
+                  <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} />
+                ) : (
+                  `×\u00a0${table.amplification.toFixed(1)}`
+                )}
               </td>
               <td class="right">
                 <Age at={table.committed_at} />
@@ -74,7 +111,8 @@ export function OnDisk({ tables }: { tables: readonly TableSummary[] }) {
   if (live_bytes === 0) return null;
   return (
     <>
-      {formatCount(disk_files)} files and {formatBytes(disk_bytes)} on disk for {formatBytes(live_bytes)} of live data (×&nbsp;{(disk_bytes / live_bytes).toFixed(1)})
+      {formatCount(disk_files)} files and {formatBytes(disk_bytes)} on disk for {formatBytes(live_bytes)} of live data
+      (×&nbsp;{(disk_bytes / live_bytes).toFixed(1)})
     </>
   );
 }
@@ -87,5 +125,12 @@ function FileSize({ table }: { table: TableSummary }) {
   if (table.files === 0) return <span class="muted">–</span>;
   const mean_bytes = table.size_bytes / table.files;
   const is_scattered = mean_bytes < SMALL_FILE_BYTES && table.files > MANY_FILES;
-  return <span class={is_scattered ? "amber" : ""} title={is_scattered ? "Many small files: a query opens each of them" : undefined}>{formatBytes(mean_bytes)}</span>;
+  return (
+    <span
+      class={is_scattered ? "amber" : ""}
+      title={is_scattered ? "Many small files: a query opens each of them" : undefined}
+    >
+      {formatBytes(mean_bytes)}
+    </span>
+  );
 }

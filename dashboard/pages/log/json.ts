@@ -16,7 +16,8 @@ export function formatJson(text: string): string {
       const closing = /^\s*[\]}]/.exec(text.slice(index + 1, index + 20));
       if (closing) [out, index] = [out + character + closing[0].trim(), index + closing[0].length];
       else out += `${character}\n${"  ".repeat((depth += 1))}`;
-    } else if (character === "}" || character === "]") out += `\n${"  ".repeat((depth = Math.max(0, depth - 1)))}${character}`;
+    } else if (character === "}" || character === "]")
+      out += `\n${"  ".repeat((depth = Math.max(0, depth - 1)))}${character}`;
     else if (character === ",") out += `,\n${"  ".repeat(depth)}`;
     else out += character === ":" ? ": " : character;
   }

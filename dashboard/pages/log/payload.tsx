@@ -13,14 +13,17 @@ const LINE_BYTES = 16;
 export function Payload({ message, base }: { message: Message; base: string }) {
   const view = useSignal<"formatted" | "raw">("formatted");
   // A list carries only the beginning of what is long.
-  const whole = useResource<Messages>(message.is_cut ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null);
+  const whole = useResource<Messages>(
+    message.is_cut ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null,
+  );
   const { value, error } = whole.state.value;
   const { payload, encoding } = value?.items[0] ?? message;
   return (
     <div class="payload">
       <p class="note payload-head">
         <span>
-          partition {message.partition}, offset {formatCount(message.offset)}, received <Moment at={message.ingested_at} is_full />, {formatCount(message.size_bytes)} bytes
+          partition {message.partition}, offset {formatCount(message.offset)}, received{" "}
+          <Moment at={message.ingested_at} is_full />, {formatCount(message.size_bytes)} bytes
         </span>
         <span class="segments" role="group" aria-label="How to show the payload">
           {(["formatted", "raw"] as const).map((name) => (
@@ -34,7 +37,9 @@ export function Payload({ message, base }: { message: Message; base: string }) {
         </button>
       </p>
       {error ? <Failure what="The whole message" error={error} /> : null}
-      <pre tabIndex={0}>{encoding === "base64" ? hexOf(payload) : view.value === "raw" ? payload : formatJson(payload)}</pre>
+      <pre tabIndex={0}>
+        {encoding === "base64" ? hexOf(payload) : view.value === "raw" ? payload : formatJson(payload)}
+      </pre>
     </div>
   );
 }

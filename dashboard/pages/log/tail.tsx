@@ -67,12 +67,17 @@ export function Tail({ topic }: { topic: Topic }) {
   };
   const { error, retry_at_ms } = tail.state.value;
   const known = new Set((shown.value?.items ?? []).map(keyOf));
-  const messages = shown.value === null ? null : [...shown.value.items, ...older.value.filter((message) => !known.has(keyOf(message)))];
+  const messages =
+    shown.value === null
+      ? null
+      : [...shown.value.items, ...older.value.filter((message) => !known.has(keyOf(message)))];
   const has_more = (older_next.value === undefined ? shown.value?.next : older_next.value) != null;
   return (
     <>
       <Controls topic={topic} view={view} is_paused={is_paused} scanned={shown.value?.scanned ?? null} />
-      {error !== null && messages === null ? <Failure what="The messages" error={error} retry_at_ms={retry_at_ms} retry={() => tail.reload()} /> : null}
+      {error !== null && messages === null ? (
+        <Failure what="The messages" error={error} retry_at_ms={retry_at_ms} retry={() => tail.reload()} />
+      ) : null}
       <List messages={messages} base={base} open={open} search={search} />
       {has_more && (messages?.length ?? 0) > 0 ? (
         <p class="more">
@@ -103,17 +108,31 @@ function Controls({ topic, view, is_paused, scanned }: ControlsProps) {
   const { offset, partition, search } = view.value;
   return (
     <div class="table-bar">
-      <button type="button" class="button" aria-pressed={is_paused.value} disabled={offset !== null} onClick={() => (is_paused.value = !is_paused.value)}>
+      <button
+        type="button"
+        class="button"
+        aria-pressed={is_paused.value}
+        disabled={offset !== null}
+        onClick={() => (is_paused.value = !is_paused.value)}
+      >
         {is_paused.value ? "Go on" : "Pause"}
       </button>
       <label class="search">
         <span class="unseen">Messages that contain</span>
-        <input type="search" placeholder="Payload or key contains" value={typed.value} onInput={(event) => (typed.value = event.currentTarget.value)} />
+        <input
+          type="search"
+          placeholder="Payload or key contains"
+          value={typed.value}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
+        />
         <kbd aria-hidden="true">/</kbd>
       </label>
       <label class="pick">
         <span class="muted">partition</span>
-        <select value={partition} onChange={(event) => (view.value = { ...view.value, partition: event.currentTarget.value })}>
+        <select
+          value={partition}
+          onChange={(event) => (view.value = { ...view.value, partition: event.currentTarget.value })}
+        >
           <option value="">all</option>
           {topic.partitions.map((one) => (
             <option key={one.partition} value={String(one.partition)}>
@@ -131,7 +150,11 @@ function Controls({ topic, view, is_paused, scanned }: ControlsProps) {
           value={offset ?? ""}
           onChange={(event) => {
             const text = event.currentTarget.value;
-            view.value = { ...view.value, offset: text === "" ? null : text, partition: text !== "" && partition === "" ? String(topic.partitions[0]?.partition ?? 0) : partition };
+            view.value = {
+              ...view.value,
+              offset: text === "" ? null : text,
+              partition: text !== "" && partition === "" ? String(topic.partitions[0]?.partition ?? 0) : partition,
+            };
           }}
         />
       </label>
@@ -154,16 +177,24 @@ function List({ messages, base, open, search }: ListProps) {
   const marked = useSignal(0);
   if (messages?.length === 0) {
     return search === "" ? (
-      <Empty title="No message here yet">Messages appear the moment that a source sends them, before anything has judged them.</Empty>
+      <Empty title="No message here yet">
+        Messages appear the moment that a source sends them, before anything has judged them.
+      </Empty>
     ) : (
-      <Empty title={`No message contains “${search}”`}>The search goes back through a bounded number of records; older ones are in bronze, for SQL.</Empty>
+      <Empty title={`No message contains “${search}”`}>
+        The search goes back through a bounded number of records; older ones are in bronze, for SQL.
+      </Empty>
     );
   }
   const toggle = (message: Message | undefined) => {
     if (message) open.value = open.value === keyOf(message) ? null : keyOf(message);
   };
   return (
-    <table class="grid-table messages" aria-busy={messages === null} onKeyDown={(event) => moveThroughRows(event, messages?.length ?? 0, marked, (index) => toggle(messages?.[index]))}>
+    <table
+      class="grid-table messages"
+      aria-busy={messages === null}
+      onKeyDown={(event) => moveThroughRows(event, messages?.length ?? 0, marked, (index) => toggle(messages?.[index]))}
+    >
       <thead>
         <tr>
           <th scope="col" class="col-at">
@@ -185,11 +216,22 @@ function List({ messages, base, open, search }: ListProps) {
         </tr>
       </thead>
       <tbody>
-        {messages === null ? <SkeletonRows rows={14} classes={["col-at", "right col-offset", "col-from", "col-key", "col-payload", "right col-size"]} /> : null}
+        {messages === null ? (
+          <SkeletonRows
+            rows={14}
+            classes={["col-at", "right col-offset", "col-from", "col-key", "col-payload", "right col-size"]}
+          />
+        ) : null}
         {messages?.map((message, index) => {
           const is_open = open.value === keyOf(message);
           return [
-            <tr key={keyOf(message)} data-row={index} tabIndex={index === marked.value ? 0 : -1} onClick={() => toggle(message)} class={is_open ? "is-chosen" : ""}>
+            <tr
+              key={keyOf(message)}
+              data-row={index}
+              tabIndex={index === marked.value ? 0 : -1}
+              onClick={() => toggle(message)}
+              class={is_open ? "is-chosen" : ""}
+            >
               <td class="col-at">
                 <Moment at={message.ingested_at} with_ms />
               </td>
@@ -202,7 +244,9 @@ function List({ messages, base, open, search }: ListProps) {
               <td class="col-from">{message.source}</td>
               <td class="col-key">{message.key}</td>
               <td class="col-payload">
-                <code>{message.encoding === "base64" ? `(no text) ${message.payload}` : message.payload.slice(0, 300)}</code>
+                <code>
+                  {message.encoding === "base64" ? `(no text) ${message.payload}` : message.payload.slice(0, 300)}
+                </code>
               </td>
               <td class="right figure muted col-size">{formatBytes(message.size_bytes)}</td>
             </tr>,

@@ -28,7 +28,12 @@ export function TopicFigures({ topic }: { topic: Topic }) {
   const longest = Math.max(1, ...topic.partitions.map(({ begin, end }) => end - begin));
   return (
     <div class="halves even">
-      <Panel title={topic.topic} note={`${formatCount(kept)} of ${formatCount(ends)} records still in the log; the tables have the others`} actions={<span class="panel-note">{rate === null ? "measuring …" : `${formatCount(rate)} records/s`}</span>} is_flush>
+      <Panel
+        title={topic.topic}
+        note={`${formatCount(kept)} of ${formatCount(ends)} records still in the log; the tables have the others`}
+        actions={<span class="panel-note">{rate === null ? "measuring …" : `${formatCount(rate)} records/s`}</span>}
+        is_flush
+      >
         <table class="grid-table">
           <thead>
             <tr>

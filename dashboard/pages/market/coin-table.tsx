@@ -57,7 +57,10 @@ function AgeCell({ coin }: { coin: Coin }) {
   const age_ms = now_ms.value - Date.parse(at);
   const is_stale = age_ms > STALE_PRICE_MS;
   return (
-    <td class={`col-age figure ${is_stale ? "is-old" : "muted"}`} title={`${is_stale ? "No newer price since " : "Price of "}${bothZones(Date.parse(at))}, from ${live.source ?? coin.source ?? "?"}`}>
+    <td
+      class={`col-age figure ${is_stale ? "is-old" : "muted"}`}
+      title={`${is_stale ? "No newer price since " : "Price of "}${bothZones(Date.parse(at))}, from ${live.source ?? coin.source ?? "?"}`}
+    >
       {formatAge(age_ms)}
     </td>
   );
@@ -86,8 +89,7 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
       <td class="col-rank figure muted">{coin.rank ?? <Missing why="its source gives no rank" />}</td>
       <td class="col-name">
         <a href={`/coins/${encodeURIComponent(coin.id)}`} tabIndex={-1}>
-          <span class="coin-symbol">{coin.symbol}</span>{" "}
-          <span class="coin-name">{coin.name}</span>
+          <span class="coin-symbol">{coin.symbol}</span> <span class="coin-name">{coin.name}</span>
         </a>
         {coin.is_delisted ? <span class="badge warn">delisted</span> : null}
       </td>
@@ -119,7 +121,12 @@ function Head({ sort, is_ascending }: { sort: Sort; is_ascending: boolean }) {
     <thead>
       <tr>
         {COLUMNS.map((column) => (
-          <th key={column.sort} scope="col" class={column.class} aria-sort={column.sort === sort ? (is_ascending ? "ascending" : "descending") : undefined}>
+          <th
+            key={column.sort}
+            scope="col"
+            class={column.class}
+            aria-sort={column.sort === sort ? (is_ascending ? "ascending" : "descending") : undefined}
+          >
             <button type="button" onClick={() => choose(column)}>
               {column.sort === sort ? (
                 <span class="sort-mark" aria-hidden="true">
@@ -170,7 +177,11 @@ function Search({ text, found, total }: { text: string; found: number; total: nu
         <kbd aria-hidden="true">/</kbd>
       </label>
       <span class="muted" aria-live="polite">
-        {total === null ? "loading …" : text === "" ? `${formatCount(total)} coins` : `${formatCount(found)} of ${formatCount(total)} coins`}
+        {total === null
+          ? "loading …"
+          : text === ""
+            ? `${formatCount(total)} coins`
+            : `${formatCount(found)} of ${formatCount(total)} coins`}
       </span>
     </div>
   );
@@ -186,7 +197,14 @@ export function CoinTable() {
   const is_ascending = (parameters.value.get("order") ?? "asc") === "asc";
   const list = useComputed(() => {
     const asked = parameters.value.get("sort");
-    return coins.value === null ? null : arrange(coins.value, parameters.value.get("q") ?? "", isSort(asked) ? asked : "rank", (parameters.value.get("order") ?? "asc") === "asc");
+    return coins.value === null
+      ? null
+      : arrange(
+          coins.value,
+          parameters.value.get("q") ?? "",
+          isSort(asked) ? asked : "rank",
+          (parameters.value.get("order") ?? "asc") === "asc",
+        );
   }).value;
   const error = coins_error.value;
   useEffect(() => {
@@ -198,16 +216,31 @@ export function CoinTable() {
       if (coin) go(`/coins/${encodeURIComponent(coin.id)}`);
     });
   };
-  if (list === null && error !== null) return <Failure what="The list of coins" error={error} retry_at_ms={coins_retry_at_ms.value} still="It goes on trying by itself." />;
+  if (list === null && error !== null)
+    return (
+      <Failure
+        what="The list of coins"
+        error={error}
+        retry_at_ms={coins_retry_at_ms.value}
+        still="It goes on trying by itself."
+      />
+    );
   return (
     <section class="panel coins" aria-label="Coins">
       <Search text={search} found={list?.length ?? 0} total={coins.value?.length ?? null} />
       <table class={`grid-table ${error ? "stale" : ""}`} aria-busy={list === null} onKeyDown={onKeyDown}>
         <Head sort={sort} is_ascending={is_ascending} />
         <tbody>
-          {list === null ? <SkeletonRows rows={14} classes={[...COLUMNS.map((column) => column.class), "col-line"]} /> : null}
+          {list === null ? (
+            <SkeletonRows rows={14} classes={[...COLUMNS.map((column) => column.class), "col-line"]} />
+          ) : null}
           {list?.slice(0, shown.value).map((coin, index) => (
-            <Row key={coin.id} coin={coin} index={index} is_marked={index === Math.min(marked.value, list.length - 1)} />
+            <Row
+              key={coin.id}
+              coin={coin}
+              index={index}
+              is_marked={index === Math.min(marked.value, list.length - 1)}
+            />
           ))}
         </tbody>
       </table>
@@ -228,7 +261,8 @@ function NoCoins({ search }: { search: string }) {
   }
   return (
     <Empty title="No coin yet">
-      Coins appear here with the first price that is accepted, a moment after a source is connected. To see the page move without one, run <code>npm start -- --source simulated</code>.
+      Coins appear here with the first price that is accepted, a moment after a source is connected. To see the page
+      move without one, run <code>npm start -- --source simulated</code>.
     </Empty>
   );
 }

@@ -32,14 +32,23 @@ const numbers = (a: number, b: number) => a - b;
 
 const COMPARE: Record<Sort, (is_ascending: boolean) => Compare> = {
   rank: by((coin) => coin.rank, numbers),
-  name: by((coin) => coin.name, (a, b) => a.localeCompare(b)),
+  name: by(
+    (coin) => coin.name,
+    (a, b) => a.localeCompare(b),
+  ),
   price: by((coin) => priceOf(coin.id).peek().price ?? coin.price, compareDecimals),
   change_1h: by((coin) => coin.change_1h_percent, numbers),
   change_24h: by((coin) => coin.change_24h_percent, numbers),
   volume_24h: by((coin) => coin.volume_24h, compareDecimals),
   market_cap: by((coin) => coin.market_cap, compareDecimals),
-  category: by((coin) => coin.category, (a, b) => a.localeCompare(b)),
-  source: by((coin) => coin.source, (a, b) => a.localeCompare(b)),
+  category: by(
+    (coin) => coin.category,
+    (a, b) => a.localeCompare(b),
+  ),
+  source: by(
+    (coin) => coin.source,
+    (a, b) => a.localeCompare(b),
+  ),
   age: by((coin) => (coin.price_at === null ? null : -Date.parse(coin.price_at)), numbers),
 };
 

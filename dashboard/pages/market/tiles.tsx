@@ -28,7 +28,12 @@ function Tile({ number, name, question, figure, detail, foot }: TileProps) {
     <article class="tile" aria-label={name}>
       <header class="tile-head">
         <h2 title={question}>{name}</h2>
-        <a class="tile-sql" href={`/sql?question=${number}`} title="The SQL behind this answer" aria-label={`SQL behind: ${name}`}>
+        <a
+          class="tile-sql"
+          href={`/sql?question=${number}`}
+          title="The SQL behind this answer"
+          aria-label={`SQL behind: ${name}`}
+        >
           SQL
         </a>
       </header>
@@ -84,11 +89,29 @@ function PriceNow({ id, question, asked, changeOf }: NowProps) {
 function Now({ answer }: { answer: Answer }) {
   const row = first(answer);
   const id = row?.["crypto_id"] ?? null;
-  if (row === null || id === null) return <Tile number={1} name="Bitcoin now" question={answer.title} figure={<Missing why={noteOf(answer)} />} detail={<span class="muted">{noteOf(answer)}</span>} foot={<AsOf answer={answer} />} />;
+  if (row === null || id === null)
+    return (
+      <Tile
+        number={1}
+        name="Bitcoin now"
+        question={answer.title}
+        figure={<Missing why={noteOf(answer)} />}
+        detail={<span class="muted">{noteOf(answer)}</span>}
+        foot={<AsOf answer={answer} />}
+      />
+    );
   const before = row["price_hour_ago"] ?? null;
   // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
-  const changeOf = (price: string) => (before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before));
-  return <PriceNow id={id} question={answer.title} asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }} changeOf={changeOf} />;
+  const changeOf = (price: string) =>
+    before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before);
+  return (
+    <PriceNow
+      id={id}
+      question={answer.title}
+      asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }}
+      changeOf={changeOf}
+    />
+  );
 }
 
 /** The same from the list of coins, which may be there before the answer is. */
@@ -107,17 +130,26 @@ function Volatile({ answer }: { answer: Answer }) {
       number={2}
       name="Most volatile today"
       question={`${answer.title}: standard deviation of one-minute log returns since 00:00 UTC`}
-      figure={id ? <a href={`/coins/${encodeURIComponent(id)}`}>{row["symbol"] ?? id}</a> : <Missing why={noteOf(answer)} />}
+      figure={
+        id ? <a href={`/coins/${encodeURIComponent(id)}`}>{row["symbol"] ?? id}</a> : <Missing why={noteOf(answer)} />
+      }
       detail={
         percent ? (
           <>
-            <span class="figure">σ {formatFigure(Number(percent))} %</span><span class="muted"> /min</span>
+            <span class="figure">σ {formatFigure(Number(percent))} %</span>
+            <span class="muted"> /min</span>
           </>
         ) : (
           <span class="muted">{row?.["reason"] ? `not measured: ${row["reason"]}` : noteOf(answer)}</span>
         )
       }
-      foot={row?.["minutes_used"] ? <>{formatCount(Number(row["minutes_used"]))} min since 00:00 UTC</> : <AsOf answer={answer} />}
+      foot={
+        row?.["minutes_used"] ? (
+          <>{formatCount(Number(row["minutes_used"]))} min since 00:00 UTC</>
+        ) : (
+          <AsOf answer={answer} />
+        )
+      }
     />
   );
 }
@@ -142,8 +174,17 @@ function TwoHoursAgo({ answer }: { answer: Answer }) {
       figure={<Price value={then} why={noteOf(answer)} with_unit />}
       detail={
         <>
-          <span class="muted">the tables held then:</span> {said === null ? <span class="muted" title={noteOf(answer, 1)}>no snapshot that old</span> : <Price value={said} />}
-          {then !== null && said !== null && compareDecimals(then, said) === 0 ? <span class="muted"> (same)</span> : null}
+          <span class="muted">the tables held then:</span>{" "}
+          {said === null ? (
+            <span class="muted" title={noteOf(answer, 1)}>
+              no snapshot that old
+            </span>
+          ) : (
+            <Price value={said} />
+          )}
+          {then !== null && said !== null && compareDecimals(then, said) === 0 ? (
+            <span class="muted"> (same)</span>
+          ) : null}
         </>
       }
       foot={
@@ -172,7 +213,8 @@ function Falls({ answer }: { answer: Answer }) {
       detail={
         latest ? (
           <>
-            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span> {nameOfCoin(latest["crypto_id"] ?? "")}
+            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span>{" "}
+            {nameOfCoin(latest["crypto_id"] ?? "")}
           </>
         ) : (
           <span class="muted">no coin fell that far, that fast</span>
@@ -185,8 +227,19 @@ function Falls({ answer }: { answer: Answer }) {
 
 function Volumes({ answer }: { answer: Answer }) {
   const rows = answer.parts[0]?.rows ?? [];
-  const volumes = rows.map((row) => ({ symbol: row["symbol"] ?? "?", volume: row["volume_usd"] ?? "0", basis: row["basis"] ?? "" }));
-  const total = volumes.reduce((sum, { volume }) => sum + (parseDecimal(volume) === null ? 0n : roundTo(parseDecimal(volume) ?? { is_negative: false, digits: 0n, scale: 0 }, 0).digits), 0n);
+  const volumes = rows.map((row) => ({
+    symbol: row["symbol"] ?? "?",
+    volume: row["volume_usd"] ?? "0",
+    basis: row["basis"] ?? "",
+  }));
+  const total = volumes.reduce(
+    (sum, { volume }) =>
+      sum +
+      (parseDecimal(volume) === null
+        ? 0n
+        : roundTo(parseDecimal(volume) ?? { is_negative: false, digits: 0n, scale: 0 }, 0).digits),
+    0n,
+  );
   const greatest = Math.max(...volumes.map(({ volume }) => toNumber(volume)), 1);
   const total_text = formatDecimal({ is_negative: false, digits: total, scale: 0 }).replaceAll(",", "");
   return (
@@ -207,7 +260,19 @@ function Volumes({ answer }: { answer: Answer }) {
           ))}
         </ol>
       }
-      foot={volumes[0] ? <>{volumes.slice(0, 3).map(({ symbol }) => symbol).join(", ")} lead{rows.length > 3 ? ` of ${rows.length}` : ""}</> : <AsOf answer={answer} />}
+      foot={
+        volumes[0] ? (
+          <>
+            {volumes
+              .slice(0, 3)
+              .map(({ symbol }) => symbol)
+              .join(", ")}{" "}
+            lead{rows.length > 3 ? ` of ${rows.length}` : ""}
+          </>
+        ) : (
+          <AsOf answer={answer} />
+        )
+      }
     />
   );
 }
@@ -254,24 +319,62 @@ function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionPr
   const { value, error, retry_at_ms } = resource.state.value;
   useEffect(() => onEvent("gap", () => resource.reload()), [resource]);
   const parts = { number, name, question: name };
-  if (has_prices === false) return <Tile {...parts} figure={<Missing why="the lake holds no accepted price yet" />} detail={<span class="muted">no price yet</span>} foot="with the first prices" />;
+  if (has_prices === false)
+    return (
+      <Tile
+        {...parts}
+        figure={<Missing why="the lake holds no accepted price yet" />}
+        detail={<span class="muted">no price yet</span>}
+        foot="with the first prices"
+      />
+    );
   if (value === null && error === null) return number === 1 ? <NowFromList /> : <TilePlace name={name} />;
   if (value === null) {
-    const retrying = retry_at_ms === null ? null : <>next try in <Countdown to_ms={retry_at_ms} /></>;
-    return <Tile {...parts} figure={<Missing why={error?.message ?? ""} />} detail={<span class="strong-bad" title={error?.message}>could not be asked</span>} foot={retrying} />;
+    const retrying =
+      retry_at_ms === null ? null : (
+        <>
+          next try in <Countdown to_ms={retry_at_ms} />
+        </>
+      );
+    return (
+      <Tile
+        {...parts}
+        figure={<Missing why={error?.message ?? ""} />}
+        detail={
+          <span class="strong-bad" title={error?.message}>
+            could not be asked
+          </span>
+        }
+        foot={retrying}
+      />
+    );
   }
   // The last answer stays in view while newer ones fail, greyed; its own time says how old it is.
-  return error === null ? <Answered answer={value} /> : <div class="tile-stale" title={error.message}><Answered answer={value} /></div>;
+  return error === null ? (
+    <Answered answer={value} />
+  ) : (
+    <div class="tile-stale" title={error.message}>
+      <Answered answer={value} />
+    </div>
+  );
 }
 
 /** The five questions, in their order. */
 export function Tiles() {
   // Where the status cannot be had, asking tells why.
-  const has_prices = status.value !== null ? status.value.newest_event_at !== null : status_error.value !== null ? true : null;
+  const has_prices =
+    status.value !== null ? status.value.newest_event_at !== null : status_error.value !== null ? true : null;
   return (
     <section class="tiles" aria-label="The five questions">
       {TILES.map(({ name, Answered, refresh_ms }, index) => (
-        <Question key={name} number={index + 1} name={name} Answered={Answered} refresh_ms={refresh_ms} has_prices={has_prices} />
+        <Question
+          key={name}
+          number={index + 1}
+          name={name}
+          Answered={Answered}
+          refresh_ms={refresh_ms}
+          has_prices={has_prices}
+        />
       ))}
     </section>
   );

@@ -27,7 +27,8 @@ function Listed({ total, items }: FoundConflicts) {
   return (
     <>
       <p class="note padded">
-        {formatCount(total)} {total === 1 ? "duplicate differs" : "duplicates differ"} from the accepted row of the same event
+        {formatCount(total)} {total === 1 ? "duplicate differs" : "duplicates differ"} from the accepted row of the same
+        event
         {items.length < total ? `; the newest ${items.length}:` : ":"}
       </p>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Conflicting duplicates">
@@ -52,7 +53,11 @@ function Listed({ total, items }: FoundConflicts) {
   );
 }
 
-function Row({ conflict: { identity, subject, ingested_at, partition, offset, element_index, differences } }: { conflict: Conflict }) {
+function Row({
+  conflict: { identity, subject, ingested_at, partition, offset, element_index, differences },
+}: {
+  conflict: Conflict;
+}) {
   return (
     <tr title={`partition ${partition}, offset ${offset}, element ${element_index}`}>
       <td>

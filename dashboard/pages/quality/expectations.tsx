@@ -13,7 +13,8 @@ export function Expectations({ found }: { found: Found }) {
     return (
       <Panel title="Expectations">
         <Empty title="Not checked yet">
-          Great Expectations holds silver and gold against the suites in <code>quality/</code> when it is asked to: <code>npm run -s coinlake -- quality</code>
+          Great Expectations holds silver and gold against the suites in <code>quality/</code> when it is asked to:{" "}
+          <code>npm run -s coinlake -- quality</code>
         </Empty>
       </Panel>
     );
@@ -26,7 +27,10 @@ export function Expectations({ found }: { found: Found }) {
       title="Expectations"
       note={
         <>
-          <Badge tone={unmet === 0 ? "good" : found.is_met ? "warn" : "bad"}>{unmet === 0 ? `all ${judged} met` : `${unmet} of ${judged} not met`}</Badge> <Age at={found.checked_at} />
+          <Badge tone={unmet === 0 ? "good" : found.is_met ? "warn" : "bad"}>
+            {unmet === 0 ? `all ${judged} met` : `${unmet} of ${judged} not met`}
+          </Badge>{" "}
+          <Age at={found.checked_at} />
         </>
       }
       actions={
@@ -51,7 +55,9 @@ function Table({ table: { table, parts, expectations, unmet, checked_at } }: { t
   const is_critical = unmet.some(({ severity }) => severity === "critical");
   return (
     <li>
-      <Badge tone={unmet.length === 0 ? "good" : is_critical ? "bad" : "warn"}>{unmet.length === 0 ? "met" : `${unmet.length} not`}</Badge>
+      <Badge tone={unmet.length === 0 ? "good" : is_critical ? "bad" : "warn"}>
+        {unmet.length === 0 ? "met" : `${unmet.length} not`}
+      </Badge>
       <span class="test-name">
         {table}
         <span class="note test-message">
@@ -61,19 +67,33 @@ function Table({ table: { table, parts, expectations, unmet, checked_at } }: { t
         {unmet.slice(0, SHOWN_UNMET).map((expectation) => (
           <Unmet key={`${expectation.part} ${expectation.name}`} expectation={expectation} />
         ))}
-        {unmet.length > SHOWN_UNMET ? <span class="note test-message">and {unmet.length - SHOWN_UNMET} more: see Data Docs</span> : null}
+        {unmet.length > SHOWN_UNMET ? (
+          <span class="note test-message">and {unmet.length - SHOWN_UNMET} more: see Data Docs</span>
+        ) : null}
       </span>
       <Age at={checked_at} />
     </li>
   );
 }
 
-function Unmet({ expectation: { name, part, severity, unexpected_rows, observed, sample, error } }: { expectation: UnmetExpectation }) {
+function Unmet({
+  expectation: { name, part, severity, unexpected_rows, observed, sample, error },
+}: {
+  expectation: UnmetExpectation;
+}) {
   return (
     <span class="unmet">
-      <span class={severity === "critical" ? "strong-bad" : ""}>{name}</span> <span class="muted">{part === "whole" ? severity : `${part}, ${severity}`}</span>
+      <span class={severity === "critical" ? "strong-bad" : ""}>{name}</span>{" "}
+      <span class="muted">{part === "whole" ? severity : `${part}, ${severity}`}</span>
       <span class="note test-message">
-        {error ?? [unexpected_rows === null ? null : plural(unexpected_rows, "row"), observed === null ? null : `observed ${observed}`, sample[0]].filter(Boolean).join(" · ")}
+        {error ??
+          [
+            unexpected_rows === null ? null : plural(unexpected_rows, "row"),
+            observed === null ? null : `observed ${observed}`,
+            sample[0],
+          ]
+            .filter(Boolean)
+            .join(" · ")}
       </span>
     </span>
   );

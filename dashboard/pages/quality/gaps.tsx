@@ -15,7 +15,11 @@ export function Gaps() {
   return (
     <Panel title="Gaps" note={sources.length === 0 ? undefined : note} is_flush>
       {gaps.length === 0 ? (
-        <p class="note padded">{sources.length === 0 ? "No source here numbers its messages: there is no gap to be found by number." : "No message of a numbered feed is missing. Gaps show here with what became of them."}</p>
+        <p class="note padded">
+          {sources.length === 0
+            ? "No source here numbers its messages: there is no gap to be found by number."
+            : "No message of a numbered feed is missing. Gaps show here with what became of them."}
+        </p>
       ) : (
         <div class="scroll-x" tabIndex={0} role="region" aria-label="Every gap">
           <table class="grid-table">
@@ -38,10 +42,12 @@ export function Gaps() {
                       {gap.product} <span class="muted">{gap.source}</span>
                     </td>
                     <td class="figure">
-                      {gap.first_id}–{gap.last_id} <span class="muted">({formatCount(gap.last_id - gap.first_id + 1)})</span>
+                      {gap.first_id}–{gap.last_id}{" "}
+                      <span class="muted">({formatCount(gap.last_id - gap.first_id + 1)})</span>
                     </td>
                     <td>
-                      <Badge tone={TONES[gap.state] ?? "plain"}>{gap.state}</Badge> <span class="note">{gap.reason}</span>
+                      <Badge tone={TONES[gap.state] ?? "plain"}>{gap.state}</Badge>{" "}
+                      <span class="note">{gap.reason}</span>
                     </td>
                     <td class="right">
                       <Age at={gap.found_at} />

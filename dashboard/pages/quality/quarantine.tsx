@@ -21,7 +21,10 @@ export function Quarantine({ figures }: { figures: Quality }) {
   if (figures.refused.length === 0) {
     return (
       <Panel title="Quarantine">
-        <Empty title="Nothing refused">What silver does not believe comes here with its reason, and is never lost: late or future events, prices that are none, messages cut off.</Empty>
+        <Empty title="Nothing refused">
+          What silver does not believe comes here with its reason, and is never lost: late or future events, prices that
+          are none, messages cut off.
+        </Empty>
       </Panel>
     );
   }
@@ -30,11 +33,25 @@ export function Quarantine({ figures }: { figures: Quality }) {
       <div class="quarantine">
         <ol class="reasons">
           <li>
-            <Reason name="every reason" count={total} total={total} last_at={null} is_chosen={reason === null} choose={() => setParameters({ reason: null })} />
+            <Reason
+              name="every reason"
+              count={total}
+              total={total}
+              last_at={null}
+              is_chosen={reason === null}
+              choose={() => setParameters({ reason: null })}
+            />
           </li>
           {figures.refused.map((one) => (
             <li key={one.reason}>
-              <Reason name={one.reason} count={one.count} total={total} last_at={one.last_at} is_chosen={reason === one.reason} choose={() => setParameters({ reason: one.reason })} />
+              <Reason
+                name={one.reason}
+                count={one.count}
+                total={total}
+                last_at={one.last_at}
+                is_chosen={reason === one.reason}
+                choose={() => setParameters({ reason: one.reason })}
+              />
             </li>
           ))}
         </ol>
@@ -63,7 +80,15 @@ function Reason({ name, count, total, last_at, is_chosen, choose }: ReasonProps)
       <span class="reason-bar" aria-hidden="true">
         <span style={{ width: `${(100 * count) / Math.max(1, total)}%` }} />
       </span>
-      <span class="note">{last_at === null ? " " : <>last <Age at={last_at} /></>}</span>
+      <span class="note">
+        {last_at === null ? (
+          " "
+        ) : (
+          <>
+            last <Age at={last_at} />
+          </>
+        )}
+      </span>
     </button>
   );
 }
@@ -76,7 +101,9 @@ function Elements({ reason }: { reason: string | null }) {
   const elements = useResource<Page<RefusedElement>>(path, older.value.length > 0 ? null : REFRESH_MS);
   const loadOlder = async (next: string) => {
     try {
-      const page = await get<Page<RefusedElement>>(pathOf("/api/quality/refused", { reason, limit: PAGE, cursor: next }));
+      const page = await get<Page<RefusedElement>>(
+        pathOf("/api/quality/refused", { reason, limit: PAGE, cursor: next }),
+      );
       older.value = [...older.value, ...page.items];
       cursor.value = page.next;
     } catch (error) {
@@ -125,9 +152,12 @@ function Element({ element }: { element: RefusedElement }) {
       </summary>
       {sayReason(reason) === "" ? null : <p>Rejected: {sayReason(reason)}.</p>}
       <p class="note">
-        Element {element_index} of the record at partition {partition}, offset {offset} of {element.topic}; received <Moment at={ingested_at} is_full />. {plural((element.element ?? "").length, "character")}.
+        Element {element_index} of the record at partition {partition}, offset {offset} of {element.topic}; received{" "}
+        <Moment at={ingested_at} is_full />. {plural((element.element ?? "").length, "character")}.
       </p>
-      <pre tabIndex={0}>{element.element === null ? "(the record is no text: its bytes are in bronze)" : formatJson(element.element)}</pre>
+      <pre tabIndex={0}>
+        {element.element === null ? "(the record is no text: its bytes are in bronze)" : formatJson(element.element)}
+      </pre>
     </details>
   );
 }

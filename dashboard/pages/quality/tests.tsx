@@ -18,12 +18,15 @@ export function Tests({ tests, has_tables }: { tests: Quality["tests"]; has_tabl
     return (
       <Panel title="Tests">
         <Empty title={has_tables ? "Not run yet" : "Not run: no tables yet"}>
-          The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal: <code>npm run -s coinlake -- dbt test</code>
+          The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal:{" "}
+          <code>npm run -s coinlake -- dbt test</code>
         </Empty>
       </Panel>
     );
   }
-  const sorted = tests.nodes.toSorted((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || a.name.localeCompare(b.name));
+  const sorted = tests.nodes.toSorted(
+    (a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || a.name.localeCompare(b.name),
+  );
   const shown = is_whole.value ? sorted : sorted.slice(0, SHOWN);
   const verdict = tests.failed === 0 ? `all ${tests.passed} passed` : `${tests.failed} failed, ${tests.passed} passed`;
   return (

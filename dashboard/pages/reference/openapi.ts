@@ -60,6 +60,10 @@ export function sayType(schema: Schema | undefined): string {
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices) return choices.map(sayType).join(" or ");
-  const types = [schema.type ?? "anything"].flat().map((type) => (type === "array" ? `list of ${sayType(schema.items)}` : type === "string" ? (schema.format ?? "text") : type));
+  const types = [schema.type ?? "anything"]
+    .flat()
+    .map((type) =>
+      type === "array" ? `list of ${sayType(schema.items)}` : type === "string" ? (schema.format ?? "text") : type,
+    );
   return types.join(" or ");
 }

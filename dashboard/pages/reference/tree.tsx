@@ -23,7 +23,9 @@ export function Tree({ schema, api, depth = 0 }: { schema: Schema; api: OpenApi;
       {properties.map(([name, property]) => (
         <li key={name}>
           <code>{name}</code>
-          {own.required?.includes(name) ? null : <span class="muted">?</span>} <span class="muted">{sayType(property)}</span> {(property.description ?? resolve(property, api).description) || null}
+          {own.required?.includes(name) ? null : <span class="muted">?</span>}{" "}
+          <span class="muted">{sayType(property)}</span>{" "}
+          {(property.description ?? resolve(property, api).description) || null}
           {nested(property, api).map((inner, index) => (
             <Tree key={index} schema={inner} api={api} depth={depth + 1} />
           ))}

@@ -16,7 +16,9 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
   const values = useSignal<Readonly<Record<string, string>>>({});
   const answer = useSignal<Answer | null>(null);
   const inPath = new Set([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name));
-  const filled = path.replace(/\{(\w+)\}/g, (whole, name: string) => (values.value[name] ? encodeURIComponent(values.value[name]) : whole));
+  const filled = path.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    values.value[name] ? encodeURIComponent(values.value[name]) : whole,
+  );
   const query = Object.fromEntries(Object.entries(values.value).filter(([name]) => !inPath.has(name)));
   const url = pathOf(filled, query);
   const ask = async () => {
@@ -26,7 +28,11 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
       const text = await response.text();
       answer.value = { status: response.status, elapsed_ms: performance.now() - started_ms, text: pretty(text) };
     } catch (error) {
-      answer.value = { status: 0, elapsed_ms: performance.now() - started_ms, text: error instanceof Error ? error.message : String(error) };
+      answer.value = {
+        status: 0,
+        elapsed_ms: performance.now() - started_ms,
+        text: error instanceof Error ? error.message : String(error),
+      };
     }
   };
   return (
@@ -44,7 +50,13 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
           .map(({ name, schema, required }) => (
             <label key={name} class="field">
               <span>{name}</span>
-              <input type="text" required={required ?? false} placeholder={sayType(schema).slice(0, 40)} value={values.value[name] ?? ""} onInput={(event) => (values.value = { ...values.value, [name]: event.currentTarget.value })} />
+              <input
+                type="text"
+                required={required ?? false}
+                placeholder={sayType(schema).slice(0, 40)}
+                value={values.value[name] ?? ""}
+                onInput={(event) => (values.value = { ...values.value, [name]: event.currentTarget.value })}
+              />
             </label>
           ))}
       </div>

@@ -1,9 +1,26 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completeFromList, completionKeymap, type Completion } from "@codemirror/autocomplete";
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completeFromList,
+  completionKeymap,
+  type Completion,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql, SQLDialect, type SQLNamespace } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState, StateEffect, StateField } from "@codemirror/state";
-import { Decoration, drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder, WidgetType, type DecorationSet } from "@codemirror/view";
+import {
+  Decoration,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  keymap,
+  lineNumbers,
+  placeholder,
+  WidgetType,
+  type DecorationSet,
+} from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import type { SqlSchema } from "../../../src/serve/schemas/sql.ts";
 
@@ -31,16 +48,32 @@ const look = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--text)" },
   ".cm-gutters": { backgroundColor: "var(--panel)", color: "var(--muted)", border: "none", paddingLeft: "4px" },
   ".cm-activeLine": { backgroundColor: "var(--hover)" },
-  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--accent-soft)" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+    backgroundColor: "var(--accent-soft)",
+  },
   ".cm-matchingBracket": { backgroundColor: "var(--accent-soft)", outline: "none" },
   ".cm-placeholder": { color: "var(--muted)" },
-  ".cm-tooltip": { backgroundColor: "var(--raised)", border: "1px solid var(--line)", borderRadius: "6px", overflow: "hidden" },
+  ".cm-tooltip": {
+    backgroundColor: "var(--raised)",
+    border: "1px solid var(--line)",
+    borderRadius: "6px",
+    overflow: "hidden",
+  },
   ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", maxHeight: "14rem" },
   ".cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", lineHeight: "1.6" },
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
   ".cm-completionDetail": { marginLeft: "12px", fontStyle: "normal", opacity: "0.75" },
   ".cm-error": { textDecoration: "underline wavy var(--down) 1px", textUnderlineOffset: "4px" },
-  ".cm-error-note": { display: "block", margin: "2px 8px 6px", padding: "3px 8px", borderLeft: "3px solid var(--down)", backgroundColor: "var(--raised)", color: "var(--text)", whiteSpace: "pre-wrap", fontFamily: "var(--sans)" },
+  ".cm-error-note": {
+    display: "block",
+    margin: "2px 8px 6px",
+    padding: "3px 8px",
+    borderLeft: "3px solid var(--down)",
+    backgroundColor: "var(--raised)",
+    color: "var(--text)",
+    whiteSpace: "pre-wrap",
+    fontFamily: "var(--sans)",
+  },
 });
 
 /** What went wrong, under the line where it did. */
@@ -87,7 +120,10 @@ function markAt(state: EditorState, position: number, text: string): DecorationS
   const line = state.doc.lineAt(at);
   const word = /^[\w."]+|^\S/.exec(line.text.slice(at - line.from))?.[0] ?? "";
   const note = Decoration.widget({ widget: new ErrorNote(text), block: true, side: 1 }).range(line.to);
-  return Decoration.set(word === "" ? [note] : [Decoration.mark({ class: "cm-error" }).range(at, at + word.length), note], true);
+  return Decoration.set(
+    word === "" ? [note] : [Decoration.mark({ class: "cm-error" }).range(at, at + word.length), note],
+    true,
+  );
 }
 
 /**
@@ -99,9 +135,11 @@ const typeOverSelection = EditorView.domEventHandlers({
     const { from, to, empty } = view.state.selection.main;
     const text = event.data;
     if (event.inputType !== "insertText" || text === null || empty || view.composing) return false;
-    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+    const insert = () =>
+      view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
     event.preventDefault();
-    if (!view.state.facet(EditorView.inputHandler).some((handler) => handler(view, from, to, text, insert))) view.dispatch(insert());
+    if (!view.state.facet(EditorView.inputHandler).some((handler) => handler(view, from, to, text, insert)))
+      view.dispatch(insert());
     return true;
   },
 });
@@ -123,7 +161,12 @@ export interface SqlEditor {
  * The editor in a shadow tree of its own: its styles are then adopted as objects, where in the page they would be an inline
  * style element, which the page's policy refuses. CSS variables reach into it, so it follows the theme.
  */
-export function openEditor(place: HTMLElement, start: string, run: () => void, onChange: (text: string) => void): SqlEditor {
+export function openEditor(
+  place: HTMLElement,
+  start: string,
+  run: () => void,
+  onChange: (text: string) => void,
+): SqlEditor {
   const root = place.shadowRoot ?? place.attachShadow({ mode: "open" });
   const language = new Compartment();
   const view = new EditorView({
@@ -160,15 +203,30 @@ export function openEditor(place: HTMLElement, start: string, run: () => void, o
     text: () => view.state.doc.toString(),
     chosen: () => {
       const { from, to, empty } = view.state.selection.main;
-      return empty ? { text: view.state.doc.toString(), offset: 0 } : { text: view.state.sliceDoc(from, to), offset: from };
+      return empty
+        ? { text: view.state.doc.toString(), offset: 0 }
+        : { text: view.state.sliceDoc(from, to), offset: from };
     },
-    replace: (text) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: text.length } }),
+    replace: (text) =>
+      view.dispatch({
+        changes: { from: 0, to: view.state.doc.length, insert: text },
+        selection: { anchor: text.length },
+      }),
     insert: (text) => {
       view.dispatch(view.state.replaceSelection(text));
       view.focus();
     },
-    know: (schema) => view.dispatch({ effects: language.reconfigure([sql({ dialect: DuckDB, schema: namespaceOf(schema) }), functionsOf(schema)]) }),
-    fail: (position, text) => view.dispatch({ effects: [setError.of({ position, text }), EditorView.scrollIntoView(Math.min(position, view.state.doc.length))] }),
+    know: (schema) =>
+      view.dispatch({
+        effects: language.reconfigure([sql({ dialect: DuckDB, schema: namespaceOf(schema) }), functionsOf(schema)]),
+      }),
+    fail: (position, text) =>
+      view.dispatch({
+        effects: [
+          setError.of({ position, text }),
+          EditorView.scrollIntoView(Math.min(position, view.state.doc.length)),
+        ],
+      }),
     clearError: () => view.dispatch({ effects: setError.of(null) }),
     focus: () => view.focus(),
     remove: () => view.destroy(),
@@ -178,13 +236,24 @@ export function openEditor(place: HTMLElement, start: string, run: () => void, o
 function namespaceOf(schema: SqlSchema): SQLNamespace {
   const layers: Record<string, Record<string, Completion[]>> = {};
   for (const table of schema.tables) {
-    const columns = table.columns.map(({ name, type, description }) => ({ label: name, type: "property", detail: type.toLowerCase(), ...(description ? { info: description } : {}) }));
+    const columns = table.columns.map(({ name, type, description }) => ({
+      label: name,
+      type: "property",
+      detail: type.toLowerCase(),
+      ...(description ? { info: description } : {}),
+    }));
     (layers[table.schema] ??= {})[table.name] = columns;
   }
   return layers;
 }
 
 function functionsOf(schema: SqlSchema) {
-  const known = schema.functions.map((name): Completion => ({ label: name, type: "function", detail: "function", apply: `${name}(`, boost: -1 }));
+  const known = schema.functions.map((name): Completion => ({
+    label: name,
+    type: "function",
+    detail: "function",
+    apply: `${name}(`,
+    boost: -1,
+  }));
   return DuckDB.language.data.of({ autocomplete: completeFromList(known) });
 }

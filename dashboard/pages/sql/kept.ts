@@ -35,7 +35,9 @@ export function remember(run: Run): void {
 }
 
 export function save(name: string, sql: string): void {
-  saved.value = [...saved.peek().filter((one) => one.name !== name), { name, sql }].sort((a, b) => a.name.localeCompare(b.name));
+  saved.value = [...saved.peek().filter((one) => one.name !== name), { name, sql }].sort((a, b) =>
+    a.name.localeCompare(b.name),
+  );
 }
 
 export function forget(name: string): void {

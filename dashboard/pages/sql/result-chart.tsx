@@ -53,16 +53,35 @@ export function ResultChart({ result }: { result: SqlResult }) {
     chosen.value = null;
   }, [result]);
   const choice = chosen.value ?? guessed;
-  if (choice === null) return <Empty title="Nothing to draw">A chart needs a column of numbers; this result has none.</Empty>;
+  if (choice === null)
+    return <Empty title="Nothing to draw">A chart needs a column of numbers; this result has none.</Empty>;
   const is_over_time = isTime(result.columns[choice.x] ?? { name: "", type: "" });
   return (
     <div class="result-chart">
       <div class="chart-bar">
         <Pick name="X" result={result} value={choice.x} choose={(x) => (chosen.value = { ...choice, x })} />
-        <Pick name="Y" result={result} value={choice.y} choose={(y) => (chosen.value = { ...choice, y })} of={isNumeric} />
-        {is_over_time ? <Pick name="series" result={result} value={choice.by} choose={(by) => (chosen.value = { ...choice, by })} with_none /> : null}
+        <Pick
+          name="Y"
+          result={result}
+          value={choice.y}
+          choose={(y) => (chosen.value = { ...choice, y })}
+          of={isNumeric}
+        />
+        {is_over_time ? (
+          <Pick
+            name="series"
+            result={result}
+            value={choice.by}
+            choose={(by) => (chosen.value = { ...choice, by })}
+            with_none
+          />
+        ) : null}
       </div>
-      {is_over_time ? <Lines lines={linesOf(result, choice)} y={result.columns[choice.y]?.name ?? ""} /> : <Bars result={result} choice={choice} />}
+      {is_over_time ? (
+        <Lines lines={linesOf(result, choice)} y={result.columns[choice.y]?.name ?? ""} />
+      ) : (
+        <Bars result={result} choice={choice} />
+      )}
     </div>
   );
 }
@@ -127,20 +146,35 @@ function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
         {lines.length > 1
           ? lines.map(({ name }, index) => (
               <span key={name}>
-                <span class="swatch" style={{ background: `var(--${LINE_COLOURS[index % LINE_COLOURS.length] ?? "accent"})` }} /> {name}
+                <span
+                  class="swatch"
+                  style={{ background: `var(--${LINE_COLOURS[index % LINE_COLOURS.length] ?? "accent"})` }}
+                />{" "}
+                {name}
               </span>
             ))
           : y}{" "}
         <span class="muted">axis in {zoneName(zone.value, Date.now())}</span>
       </div>
-      {failure.value === null ? null : <p class="form-error" role="alert">The chart could not be loaded; the table shows every value. {failure.value}</p>}
-      <div ref={place} class="lines" role="img" aria-label={`${y} over time. ${summary.join("; ")}. The table shows every value.`} />
+      {failure.value === null ? null : (
+        <p class="form-error" role="alert">
+          The chart could not be loaded; the table shows every value. {failure.value}
+        </p>
+      )}
+      <div
+        ref={place}
+        class="lines"
+        role="img"
+        aria-label={`${y} over time. ${summary.join("; ")}. The table shows every value.`}
+      />
     </>
   );
 }
 
 function Bars({ result, choice }: { result: SqlResult; choice: Choice }) {
-  const rows = result.rows.slice(0, MAX_BARS).map((row) => ({ name: row[choice.x] ?? "null", value: Number(row[choice.y] ?? NaN) }));
+  const rows = result.rows
+    .slice(0, MAX_BARS)
+    .map((row) => ({ name: row[choice.x] ?? "null", value: Number(row[choice.y] ?? NaN) }));
   const greatest = Math.max(...rows.map(({ value }) => (Number.isNaN(value) ? 0 : Math.abs(value))), Number.MIN_VALUE);
   return (
     <>
@@ -149,13 +183,20 @@ function Bars({ result, choice }: { result: SqlResult; choice: Choice }) {
           <li key={index}>
             <span class="h-bar-name">{name}</span>
             <span class="h-bar-track">
-              <span class={`h-bar ${value < 0 ? "negative" : ""}`} style={{ width: `${Number.isNaN(value) ? 0 : (100 * Math.abs(value)) / greatest}%` }} />
+              <span
+                class={`h-bar ${value < 0 ? "negative" : ""}`}
+                style={{ width: `${Number.isNaN(value) ? 0 : (100 * Math.abs(value)) / greatest}%` }}
+              />
             </span>
             <span class="figure">{Number.isNaN(value) ? "–" : formatFigure(value)}</span>
           </li>
         ))}
       </ol>
-      {result.rows.length > MAX_BARS ? <p class="note">The first {MAX_BARS} rows of {result.rows.length}.</p> : null}
+      {result.rows.length > MAX_BARS ? (
+        <p class="note">
+          The first {MAX_BARS} rows of {result.rows.length}.
+        </p>
+      ) : null}
     </>
   );
 }

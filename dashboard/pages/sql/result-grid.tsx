@@ -12,7 +12,8 @@ const [MIN_CH, MAX_CH] = [6, 44];
 
 type Column = SqlResult["columns"][number];
 
-export const isNumeric = ({ type }: Column) => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|REAL|DECIMAL)/.test(type);
+export const isNumeric = ({ type }: Column) =>
+  /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|REAL|DECIMAL)/.test(type);
 export const isTime = ({ type }: Column) => /^(TIMESTAMP|DATE)/.test(type);
 const isZoned = ({ type }: Column) => type === "TIMESTAMP WITH TIME ZONE";
 
@@ -40,7 +41,9 @@ export function textOf(value: string, column: Column, shown: Zone, decimals: num
 
 function widthsOf({ columns, rows }: SqlResult, decimals: readonly number[]): number[] {
   return columns.map((column, index) => {
-    const lengths = rows.slice(0, SAMPLE).map((row) => textOf(row[index] ?? "null", column, "utc", decimals[index] ?? 0).length);
+    const lengths = rows
+      .slice(0, SAMPLE)
+      .map((row) => textOf(row[index] ?? "null", column, "utc", decimals[index] ?? 0).length);
     return Math.min(MAX_CH, Math.max(MIN_CH, headerOf(column, "UTC").length, ...lengths));
   });
 }
@@ -86,7 +89,12 @@ export function ResultGrid({ result }: { result: SqlResult }) {
           <span class="unseen">row</span>
         </span>
         {result.columns.map((column) => (
-          <span key={column.name} role="columnheader" class={isNumeric(column) ? "right" : ""} title={`${column.name}: ${column.type}`}>
+          <span
+            key={column.name}
+            role="columnheader"
+            class={isNumeric(column) ? "right" : ""}
+            title={`${column.name}: ${column.type}`}
+          >
             {headerOf(column, zone_name)}
           </span>
         ))}
@@ -94,12 +102,24 @@ export function ResultGrid({ result }: { result: SqlResult }) {
       <div class="result-body" role="rowgroup" style={{ height: `${result.rows.length * ROW_PX}px` }}>
         <div class="result-window" role="presentation" style={{ transform: `translateY(${first * ROW_PX}px)` }}>
           {result.rows.slice(first, last).map((row, index) => (
-            <div key={first + index} class="result-row" role="row" aria-rowindex={first + index + 2} style={{ gridTemplateColumns: template }}>
+            <div
+              key={first + index}
+              class="result-row"
+              role="row"
+              aria-rowindex={first + index + 2}
+              style={{ gridTemplateColumns: template }}
+            >
               <span role="rowheader" class="row-number">
                 {first + index + 1}
               </span>
               {result.columns.map((column, at) => (
-                <Cell key={at} value={row[at] ?? null} column={column} shown={zone.value} decimals={decimals[at] ?? 0} />
+                <Cell
+                  key={at}
+                  value={row[at] ?? null}
+                  column={column}
+                  shown={zone.value}
+                  decimals={decimals[at] ?? 0}
+                />
               ))}
             </div>
           ))}

@@ -55,7 +55,11 @@ export class Runner {
     });
   }
 
-  async #await(doing: string, query_id: string, work: (signal: AbortSignal) => Promise<void>): Promise<ApiError | null> {
+  async #await(
+    doing: string,
+    query_id: string,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): Promise<ApiError | null> {
     this.cancel();
     const abort = new AbortController();
     this.#abort = abort;

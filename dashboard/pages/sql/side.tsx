@@ -78,7 +78,13 @@ function Catalog({ schema, insert }: Pick<SideProps, "schema" | "insert">) {
   );
 }
 
-const QUESTIONS = ["Bitcoin now, and its change", "The most volatile coin", "Ethereum two hours ago", "Falls within minutes", "24 h volume of the top ten"];
+const QUESTIONS = [
+  "Bitcoin now, and its change",
+  "The most volatile coin",
+  "Ethereum two hours ago",
+  "Falls within minutes",
+  "24 h volume of the top ten",
+];
 
 function SavedQueries({ open }: Pick<SideProps, "open">) {
   return (
@@ -118,7 +124,8 @@ function History({ open }: Pick<SideProps, "open">) {
           <button type="button" class="link" title={sql} onClick={() => open(sql, at)}>
             <code>{sql.replace(/\s+/g, " ").slice(0, 80)}</code>
             <span class="muted">
-              <Age at={ran_at_ms} /> · {rows === null ? "failed" : `${formatCount(rows)} rows`} · {formatDuration(elapsed_ms)}
+              <Age at={ran_at_ms} /> · {rows === null ? "failed" : `${formatCount(rows)} rows`} ·{" "}
+              {formatDuration(elapsed_ms)}
               {at === null ? "" : " · time travel"}
             </span>
           </button>

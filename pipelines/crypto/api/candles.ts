@@ -7,16 +7,33 @@ import { Time } from "../../../src/serve/schemas/values.ts";
 import { decimalOrNull, quote, time } from "./figures.ts";
 import { Candles, INTERVALS, type Candle, type Interval } from "./schemas.ts";
 
-const INTERVAL_S: Record<Interval, number> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400 };
+const INTERVAL_S: Record<Interval, number> = {
+  "1m": 60,
+  "5m": 300,
+  "15m": 900,
+  "1h": 3_600,
+  "4h": 14_400,
+  "1d": 86_400,
+};
 const HOUR_S = 3_600;
 const MINUTES = "silver.crypto_prices_clean";
 const HOURS = "gold.fact_crypto_hourly";
 
 const CandleQuery = z.object({
   interval: z.enum(INTERVALS).default("1h"),
-  from: Time.optional().openapi({ description: "Event time of the first candle; `limit` intervals before `to` unless said" }),
-  to: Time.optional().openapi({ description: "Event time before which the last candle begins; the newest event unless said" }),
-  limit: z.coerce.number().int().min(1).max(5_000).default(720).openapi({ description: "How many intervals to look back, those without prices included" }),
+  from: Time.optional().openapi({
+    description: "Event time of the first candle; `limit` intervals before `to` unless said",
+  }),
+  to: Time.optional().openapi({
+    description: "Event time before which the last candle begins; the newest event unless said",
+  }),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(5_000)
+    .default(720)
+    .openapi({ description: "How many intervals to look back, those without prices included" }),
   at: Time.optional().openapi({ description: "Lake time: what the tables said then" }),
   cursor: z.string().max(200).optional(),
 });
@@ -62,16 +79,31 @@ const MOST_SHARED = 6;
  * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones are made
  * from what is live, for all coins at once, and shared by whoever asks for one.
  */
-async function findCandles(tables: ReadTables, id: string, interval: Interval, { from_ms, to_ms }: Span): Promise<Candle[]> {
+async function findCandles(
+  tables: ReadTables,
+  id: string,
+  interval: Interval,
+  { from_ms, to_ms }: Span,
+): Promise<Candle[]> {
   const step_ms = INTERVAL_S[interval] * 1000;
   const { settled } = tables;
   const split_ms = Math.floor(Math.min(settled?.before_ms ?? -Infinity, to_ms) / step_ms) * step_ms;
-  const is_shared = hasHours(tables) && sourceOf(interval) === HOURS && from_ms % step_ms === 0 && to_ms % step_ms === 0 && (to_ms - split_ms) / step_ms <= MOST_SHARED;
-  if (settled === undefined || !is_shared || split_ms <= from_ms) return (await tables.rows(candlesSql(tables.table, id, interval, { from_ms, to_ms }))).map(candleOf);
+  const is_shared =
+    hasHours(tables) &&
+    sourceOf(interval) === HOURS &&
+    from_ms % step_ms === 0 &&
+    to_ms % step_ms === 0 &&
+    (to_ms - split_ms) / step_ms <= MOST_SHARED;
+  if (settled === undefined || !is_shared || split_ms <= from_ms)
+    return (await tables.rows(candlesSql(tables.table, id, interval, { from_ms, to_ms }))).map(candleOf);
   const live = { from_ms: split_ms, to_ms: split_ms + (MOST_SHARED + 1) * step_ms };
   const [of_table, of_all] = await Promise.all([
     tables.rows(candlesSql(settled.table, id, interval, { from_ms, to_ms: split_ms })),
-    to_ms === split_ms ? [] : tables.once(`candles ${interval} from ${split_ms}`, () => tables.rows(candlesSql(tables.table, null, interval, live))),
+    to_ms === split_ms
+      ? []
+      : tables.once(`candles ${interval} from ${split_ms}`, () =>
+          tables.rows(candlesSql(tables.table, null, interval, live)),
+        ),
   ]);
   const of_live = of_all.filter((row) => row["crypto_id"] === id).map(candleOf);
   return [...of_table.map(candleOf), ...of_live.filter((candle) => Date.parse(candle.time) < to_ms)];
@@ -90,7 +122,12 @@ function candleOf(row: Record<string, string | null>): Candle {
 }
 
 /** Where nothing was traded for long, the page before ends where there is something; null where there is nothing. */
-async function endBefore({ table, rows }: ReadTables, id: string, before_ms: number, step_ms: number): Promise<number | null> {
+async function endBefore(
+  { table, rows }: ReadTables,
+  id: string,
+  before_ms: number,
+  step_ms: number,
+): Promise<number | null> {
   const [found] = await rows(`
     select max(hour_at) as hour_at from ${table(HOURS)}
     where crypto_id = ${quote(id)} and hour_at < timestamptz '${new Date(before_ms).toISOString()}'`);
@@ -102,18 +139,23 @@ async function endBefore({ table, rows }: ReadTables, id: string, before_ms: num
 async function newest(tables: ReadTables, id: string, interval: Interval): Promise<string | null> {
   if (tables.at === null) return tables.latest_event();
   const source = sourceOf(interval);
-  const [found] = await tables.rows(`select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)} where crypto_id = ${quote(id)}`);
+  const [found] = await tables.rows(
+    `select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)} where crypto_id = ${quote(id)}`,
+  );
   return found?.["newest"] ?? null;
 }
 
 async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean> {
-  return (await rows(`select 1 as found from ${table("gold.dim_crypto")} where crypto_id = ${quote(id)} limit 1`)).length > 0;
+  return (
+    (await rows(`select 1 as found from ${table("gold.dim_crypto")} where crypto_id = ${quote(id)} limit 1`)).length > 0
+  );
 }
 
 export const candles: ApiResource = {
   path: "coins/{id}/candles",
   summary: "Candles of one coin, by id, symbol or name, oldest first",
-  description: "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
+  description:
+    "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
   response: Candles,

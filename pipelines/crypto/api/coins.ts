@@ -114,18 +114,25 @@ function comparePlaces(a: Place, b: Place, is_descending: boolean): number {
   if (a.key === null || b.key === null) {
     if (a.key !== b.key) return a.key === null ? 1 : -1;
   } else {
-    const order = typeof a.key === "string" || typeof b.key === "string" ? compareDecimals(String(a.key), String(b.key)) : a.key - b.key;
+    const order =
+      typeof a.key === "string" || typeof b.key === "string"
+        ? compareDecimals(String(a.key), String(b.key))
+        : a.key - b.key;
     if (order !== 0) return is_descending ? -order : order;
   }
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-const CursorPlace = z.object({ key: z.union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/), z.null()]), id: z.string() });
+const CursorPlace = z.object({
+  key: z.union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/), z.null()]),
+  id: z.string(),
+});
 
 export const coins: ApiResource = {
   path: "coins",
   summary: "Every coin with its price, changes, volume and the last day's course",
-  description: "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that moved past the cursor meanwhile may be missed or come again.",
+  description:
+    "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that moved past the cursor meanwhile may be missed or come again.",
   query: CoinQuery,
   response: Coins,
   fresh_ms: 500,
@@ -133,7 +140,9 @@ export const coins: ApiResource = {
     const { search, sort, order, limit, cursor } = CoinQuery.parse(query);
     const is_descending = (order ?? (sort === "rank" ? "asc" : "desc")) === "desc";
     const wanted = search?.trim().toLowerCase() ?? "";
-    const found = (await everyCoin(tables)).filter(({ id, symbol, name }) => [id, symbol, name].some((text) => text.toLowerCase().includes(wanted)));
+    const found = (await everyCoin(tables)).filter(({ id, symbol, name }) =>
+      [id, symbol, name].some((text) => text.toLowerCase().includes(wanted)),
+    );
     const placed = found.map((coin) => ({ coin, place: { key: KEYS[sort](coin), id: coin.id } }));
     placed.sort((a, b) => comparePlaces(a.place, b.place, is_descending));
     const after = decodeCursor(cursor, CursorPlace);

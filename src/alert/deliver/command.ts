@@ -7,9 +7,15 @@ import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts
 const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SystemRoot", "TEMP", "USERPROFILE"];
 
 /** No shell: what an alert says can never be a command. The message comes on standard input, as JSON. */
-export async function runCommand(sink: Extract<Sink, { kind: "command" }>, message: DeliveryMessage, { signal }: Attempt): Promise<void> {
+export async function runCommand(
+  sink: Extract<Sink, { kind: "command" }>,
+  message: DeliveryMessage,
+  { signal }: Attempt,
+): Promise<void> {
   const [program = "", ...args] = sink.argv;
-  const env = Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  const env = Object.fromEntries(
+    INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
   let child: ChildProcess | undefined;
   const kill = () => {
     if (child?.pid !== undefined) killGroup(child.pid);
@@ -24,10 +30,13 @@ export async function runCommand(sink: Extract<Sink, { kind: "command" }>, messa
     stdin?.end(`${JSON.stringify(message)}\n`);
     const [code, killed_by] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
     if (signal.aborted) throw new DeliveryFailed("did not end in time");
-    if (code !== 0) throw new DeliveryFailed(killed_by === null ? `ended with exit code ${code}` : `was ended by ${killed_by}`);
+    if (code !== 0)
+      throw new DeliveryFailed(killed_by === null ? `ended with exit code ${code}` : `was ended by ${killed_by}`);
   } catch (error) {
     if (error instanceof DeliveryFailed) throw error;
-    throw new DeliveryFailed(`could not be started: ${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`);
+    throw new DeliveryFailed(
+      `could not be started: ${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`,
+    );
   } finally {
     signal.removeEventListener("abort", kill);
   }

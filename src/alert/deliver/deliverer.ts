@@ -18,7 +18,12 @@ export interface DeliveryLimits {
   timeout_ms: number;
 }
 
-export const DELIVERY_LIMITS: DeliveryLimits = { base_ms: 2_000, cap_ms: 3_600_000, give_up_after_ms: 86_400_000, timeout_ms: 10_000 };
+export const DELIVERY_LIMITS: DeliveryLimits = {
+  base_ms: 2_000,
+  cap_ms: 3_600_000,
+  give_up_after_ms: 86_400_000,
+  timeout_ms: 10_000,
+};
 
 /** A sink that does not answer holds up its own deliveries only. Files and commands take one after the other. */
 const AT_ONCE: Record<Sink["kind"], number> = { webhook: 4, slack: 1, command: 1, file: 1 };
@@ -83,7 +88,9 @@ export class Deliverer {
       const busy = [...this.#under_way.values()].filter((other) => other.sink === sink.id).length;
       const room = AT_ONCE[sink.kind] - busy;
       if (room <= 0) continue;
-      const due = store.dueDeliveries(sink.id, now_us, AT_ONCE[sink.kind]).filter(({ delivery_seq }) => !this.#under_way.has(delivery_seq));
+      const due = store
+        .dueDeliveries(sink.id, now_us, AT_ONCE[sink.kind])
+        .filter(({ delivery_seq }) => !this.#under_way.has(delivery_seq));
       for (const pending of due.slice(0, room)) this.#start(sink, pending, signal);
     }
   }
@@ -113,7 +120,12 @@ export class Deliverer {
     };
     try {
       await sendOrFail(sink, pending, attempt);
-      await store.endDelivery(delivery_seq, { state: "sent", next_attempt_at_us: null, sent_at_us: clock.now_us(), last_error: null });
+      await store.endDelivery(delivery_seq, {
+        state: "sent",
+        next_attempt_at_us: null,
+        sent_at_us: clock.now_us(),
+        last_error: null,
+      });
     } catch (error) {
       if (!(error instanceof DeliveryFailed)) throw error;
       // Told to stop: that the attempt ended is no failure of the sink.
@@ -162,7 +174,8 @@ async function sendOrFail(sink: Sink, pending: Pending, attempt: Attempt): Promi
   } catch (error) {
     if (error instanceof DeliveryFailed || error instanceof OperatingError) throw error;
     // The message may hold what is secret; a code, or the kind of error, does not.
-    const code = error instanceof Error && "code" in error ? String(error.code) : error instanceof Error ? error.name : "unknown";
+    const code =
+      error instanceof Error && "code" in error ? String(error.code) : error instanceof Error ? error.name : "unknown";
     throw new DeliveryFailed(`could not be sent: ${code}`, { cause: error });
   }
 }

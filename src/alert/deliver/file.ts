@@ -8,7 +8,11 @@ const NEWLINE = 0x0a;
  * One line of JSON per message, each there once whatever is killed when: the attempt first notes, durably, how long the file is,
  * and the next attempt looks from there on whether the line has got through, and takes away what of it a power cut left.
  */
-export async function appendToFile(sink: Extract<Sink, { kind: "file" }>, message: DeliveryMessage, attempt: Attempt): Promise<void> {
+export async function appendToFile(
+  sink: Extract<Sink, { kind: "file" }>,
+  message: DeliveryMessage,
+  attempt: Attempt,
+): Promise<void> {
   const line = Buffer.from(`${JSON.stringify(message)}\n`);
   let file: FileHandle | undefined;
   try {
@@ -27,7 +31,8 @@ export async function appendToFile(sink: Extract<Sink, { kind: "file" }>, messag
     await file.appendFile(line);
     await sync(file);
   } catch (error) {
-    if (error instanceof Error && "code" in error && "syscall" in error) throw new DeliveryFailed(`could not be written: ${String(error.code)}`);
+    if (error instanceof Error && "code" in error && "syscall" in error)
+      throw new DeliveryFailed(`could not be written: ${String(error.code)}`);
     throw error;
   } finally {
     await file?.close();

@@ -7,19 +7,41 @@ import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts
  * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`, with the id
  * the same at every attempt, so that a receiver can tell a repeat.
  */
-export async function sendWebhook(sink: Extract<Sink, { kind: "webhook" }>, message: DeliveryMessage, attempt: Attempt): Promise<void> {
+export async function sendWebhook(
+  sink: Extract<Sink, { kind: "webhook" }>,
+  message: DeliveryMessage,
+  attempt: Attempt,
+): Promise<void> {
   const { id, ...payload } = message;
   const body = JSON.stringify(payload);
   const timestamp = String(Math.floor(attempt.now_us / 1_000_000));
-  const signature = createHmac("sha256", secretBytes(sink.secret)).update(`${id}.${timestamp}.${body}`).digest("base64");
-  await post(sink.url, body, { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` }, attempt);
+  const signature = createHmac("sha256", secretBytes(sink.secret))
+    .update(`${id}.${timestamp}.${body}`)
+    .digest("base64");
+  await post(
+    sink.url,
+    body,
+    { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` },
+    attempt,
+  );
 }
 
 /** Slack's incoming webhooks, and what speaks their language. */
-export async function sendSlack(sink: Extract<Sink, { kind: "slack" }>, { type, data }: DeliveryMessage, attempt: Attempt): Promise<void> {
+export async function sendSlack(
+  sink: Extract<Sink, { kind: "slack" }>,
+  { type, data }: DeliveryMessage,
+  attempt: Attempt,
+): Promise<void> {
   const is_over = type === "alert.recovered";
-  const text = is_over ? `Recovered: ${data.message}` : `${data.severity === "critical" ? "CRITICAL: " : ""}${data.message}`;
-  const details = [`rule ${data.rule_name}`, `since ${data.opened_at}`, ...(data.ended_at ? [`until ${data.ended_at}`] : []), ...(data.source ? [data.source] : [])];
+  const text = is_over
+    ? `Recovered: ${data.message}`
+    : `${data.severity === "critical" ? "CRITICAL: " : ""}${data.message}`;
+  const details = [
+    `rule ${data.rule_name}`,
+    `since ${data.opened_at}`,
+    ...(data.ended_at ? [`until ${data.ended_at}`] : []),
+    ...(data.source ? [data.source] : []),
+  ];
   const blocks = [
     { type: "section", text: { type: "mrkdwn", text: `*${escaped(text)}*` } },
     { type: "context", elements: [{ type: "mrkdwn", text: escaped(details.join(" · ")) }] },
@@ -32,11 +54,22 @@ function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-async function post(url: string, body: string, headers: Record<string, string>, { signal, now_us }: Attempt): Promise<void> {
+async function post(
+  url: string,
+  body: string,
+  headers: Record<string, string>,
+  { signal, now_us }: Attempt,
+): Promise<void> {
   let response: Response;
   try {
     // A redirect would carry the signature, and the alert, to somebody else.
-    response = await fetch(url, { method: "POST", body, headers: { "content-type": "application/json", "user-agent": "coinlake", ...headers }, signal, redirect: "manual" });
+    response = await fetch(url, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json", "user-agent": "coinlake", ...headers },
+      signal,
+      redirect: "manual",
+    });
     await response.body?.cancel();
   } catch (error) {
     throw new DeliveryFailed(signal.aborted ? "no answer in time" : `no answer: ${causeOf(error)}`);
@@ -44,7 +77,10 @@ async function post(url: string, body: string, headers: Record<string, string>, 
   const { status } = response;
   if (status >= 200 && status < 300) return;
   const is_final = status >= 300 && status < 500 && status !== 408 && status !== 429;
-  throw new DeliveryFailed(`answered ${status}`, { is_final, retry_after_ms: retryAfter_ms(response.headers.get("retry-after"), now_us) });
+  throw new DeliveryFailed(`answered ${status}`, {
+    is_final,
+    retry_after_ms: retryAfter_ms(response.headers.get("retry-after"), now_us),
+  });
 }
 
 /** The code alone: messages hold addresses. */

@@ -24,7 +24,14 @@ export class DeliveryFailed extends Error {
   readonly is_final: boolean;
   readonly retry_after_ms: number | null;
 
-  constructor(message: string, { is_final = false, retry_after_ms = null, cause }: { is_final?: boolean; retry_after_ms?: number | null; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    {
+      is_final = false,
+      retry_after_ms = null,
+      cause,
+    }: { is_final?: boolean; retry_after_ms?: number | null; cause?: unknown } = {},
+  ) {
     super(message, { cause });
     this.name = "DeliveryFailed";
     this.is_final = is_final;

@@ -22,7 +22,14 @@ export function changeGauge({ direction, percent, window_minutes }: Change, hyst
     const limit = reference * threshold;
     const is_held = scaled > limit;
     const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= limit * back;
-    return { direction: direction_read, is_held, is_opening: is_held, is_back, measure: is_held ? ratioOf(distance * 100n, reference) : null, reference };
+    return {
+      direction: direction_read,
+      is_held,
+      is_opening: is_held,
+      is_back,
+      measure: is_held ? ratioOf(distance * 100n, reference) : null,
+      reference,
+    };
   };
 
   return {

@@ -17,7 +17,10 @@ export function crossingGauge({ direction, level }: Crosses, hysteresis_percent:
   return {
     read({ value }, arrival, _history, memo) {
       const beyond = { above: value > limit, below: value < limit };
-      const back = { above: value * WHOLE <= limit * (WHOLE - margin), below: value * WHOLE >= limit * (WHOLE + margin) };
+      const back = {
+        above: value * WHOLE <= limit * (WHOLE - margin),
+        below: value * WHOLE >= limit * (WHOLE + margin),
+      };
       const readings: Reading[] = (["above", "below"] as const)
         .filter((side) => direction === "either" || direction === side)
         .map((side) => ({

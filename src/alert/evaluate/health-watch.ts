@@ -42,7 +42,13 @@ export class HealthWatch {
       return layers.flatMap(({ layer, seconds_behind }) =>
         layer !== condition.layer || seconds_behind === null
           ? []
-          : [{ subject: layer, seconds: seconds_behind, since_us: now_us - (seconds_behind - condition.seconds) * 1_000_000 }],
+          : [
+              {
+                subject: layer,
+                seconds: seconds_behind,
+                since_us: now_us - (seconds_behind - condition.seconds) * 1_000_000,
+              },
+            ],
       );
     }
     if (condition.kind !== "silent") return [];
@@ -51,7 +57,13 @@ export class HealthWatch {
       // Not heard since this process began, but silent before: whether it still is, nobody knows until it is heard or time has passed.
       if (heard_at_us === null && this.states.get(source).active !== null) return [];
       const heard_us = heard_at_us ?? this.#started_us;
-      return [{ subject: source, seconds: (now_us - heard_us) / 1_000_000, since_us: heard_us + condition.seconds * 1_000_000 }];
+      return [
+        {
+          subject: source,
+          seconds: (now_us - heard_us) / 1_000_000,
+          since_us: heard_us + condition.seconds * 1_000_000,
+        },
+      ];
     });
   }
 
@@ -61,7 +73,17 @@ export class HealthWatch {
     if (opened_at_us !== null && now_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
     const at_us = Math.floor(since_us);
     const measure = Math.floor(seconds);
-    const alert = openedAlert(this.rule, { subject, source: null, direction: null, value: null, reference: null, measure, at_us, now_us, coordinates: null });
+    const alert = openedAlert(this.rule, {
+      subject,
+      source: null,
+      direction: null,
+      value: null,
+      reference: null,
+      measure,
+      at_us,
+      now_us,
+      coordinates: null,
+    });
     this.states.change(subject, { active: alert, opened_at_us: at_us });
     return { event: "fired", alert };
   }
@@ -70,7 +92,8 @@ export class HealthWatch {
     const now = isoFromMicros(now_us);
     if (seconds > this.#threshold() * (1 - this.rule.hysteresis_percent / 100)) {
       const measure = Math.floor(seconds);
-      if (measure > (active.worst_measure ?? 0)) this.states.change(subject, { active: { ...active, worst_measure: measure, until_at: now } });
+      if (measure > (active.worst_measure ?? 0))
+        this.states.change(subject, { active: { ...active, worst_measure: measure, until_at: now } });
       return null;
     }
     this.states.change(subject, { active: null, ended_at_us: now_us });

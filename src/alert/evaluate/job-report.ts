@@ -19,16 +19,35 @@ export function isAbout({ condition }: StoredRule, { job }: JobReport): boolean 
  * One episode from a job's first failure to its next success, however often it fails in between. Does nothing but calculate: the
  * state goes back to the store together with the event.
  */
-export function judgeReport(rule: StoredRule, before: SubjectState | null, { job, failure }: JobReport, now_us: number): { event: AlertEvent | null; state: SubjectState } {
+export function judgeReport(
+  rule: StoredRule,
+  before: SubjectState | null,
+  { job, failure }: JobReport,
+  now_us: number,
+): { event: AlertEvent | null; state: SubjectState } {
   const state = before ?? UNTOUCHED;
   const { active, opened_at_us } = state;
   const now = isoFromMicros(now_us);
   if (failure === null) {
     if (active === null) return { event: null, state };
-    return { event: { event: "recovered", alert: { ...active, state: "recovered", ended_by: "recovery", ended_at: now } }, state: { ...state, active: null, ended_at_us: now_us } };
+    return {
+      event: { event: "recovered", alert: { ...active, state: "recovered", ended_by: "recovery", ended_at: now } },
+      state: { ...state, active: null, ended_at_us: now_us },
+    };
   }
   if (active !== null) return { event: null, state: { ...state, active: { ...active, until_at: now } } };
   if (opened_at_us !== null && now_us < opened_at_us + rule.cooldown_seconds * 1_000_000) return { event: null, state };
-  const alert = openedAlert(rule, { subject: job, source: null, direction: null, value: null, reference: null, measure: null, failure, at_us: now_us, now_us, coordinates: null });
+  const alert = openedAlert(rule, {
+    subject: job,
+    source: null,
+    direction: null,
+    value: null,
+    reference: null,
+    measure: null,
+    failure,
+    at_us: now_us,
+    now_us,
+    coordinates: null,
+  });
   return { event: { event: "fired", alert }, state: { ...state, active: alert, opened_at_us: now_us } };
 }

@@ -93,5 +93,8 @@ export class Judge {
 function longest(rules: readonly Pick<StoredRule, "condition">[]): Spans {
   const spans = rules.map(({ condition }) => spansOf(condition));
   const most = (values: (number | null)[]) => values.reduce((a, b) => (b === null ? a : Math.max(a ?? 0, b)), null);
-  return { prices_us: most(spans.map(({ prices_us }) => prices_us)), minutes: most(spans.map(({ minutes }) => minutes)) };
+  return {
+    prices_us: most(spans.map(({ prices_us }) => prices_us)),
+    minutes: most(spans.map(({ minutes }) => minutes)),
+  };
 }

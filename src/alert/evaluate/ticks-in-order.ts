@@ -55,7 +55,9 @@ export class TicksInOrder {
     if (this.#end === this.#times.length) this.#makeRoom();
     // Mostly it is the last.
     const is_last = this.count === 0 || this.#compareAt(this.#end - 1, position) <= 0;
-    const place = is_last ? this.#end : firstIndex(this.#head, this.#end, (tick) => this.#compareAt(tick, position) > 0);
+    const place = is_last
+      ? this.#end
+      : firstIndex(this.#head, this.#end, (tick) => this.#compareAt(tick, position) > 0);
     for (const column of this.#columns()) column.copyWithin(place + 1, place, this.#end);
     this.#times[place] = position.at_us;
     this.#high_words[place] = value >> WORD_BITS;

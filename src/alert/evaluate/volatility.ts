@@ -20,7 +20,14 @@ export function volatilityGauge({ window_minutes, percent }: Volatility, hystere
       }
       const { measure } = settled;
       const is_held = measure !== null && measure > percent;
-      const reading = { direction: null, is_held, is_opening: is_held, is_back: (measure ?? 0) <= back, measure: is_held ? measure : null, reference: null };
+      const reading = {
+        direction: null,
+        is_held,
+        is_opening: is_held,
+        is_back: (measure ?? 0) <= back,
+        measure: is_held ? measure : null,
+        reference: null,
+      };
       return { readings: [reading], memo };
     },
   };

@@ -13,7 +13,10 @@ const WHOLE = 100_000_000n;
  * over. Minutes are the clock's, so what is compared is a little less than a full window: it can only be too quiet. A baseline
  * with an empty window says nothing: the source was not heard then, or hardly anything is ever traded.
  */
-export function volumeGauge({ window_minutes, times, baseline_windows }: VolumeSpike, hysteresis_percent: number): Gauge {
+export function volumeGauge(
+  { window_minutes, times, baseline_windows }: VolumeSpike,
+  hysteresis_percent: number,
+): Gauge {
   const windows = BigInt(baseline_windows);
   const threshold = BigInt(Math.round(times * 1_000_000));
   const back = WHOLE - millionthsOf(hysteresis_percent);
@@ -29,14 +32,19 @@ export function volumeGauge({ window_minutes, times, baseline_windows }: VolumeS
       const is_held = is_known && scaled > baseline * threshold;
       const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= baseline * threshold * back;
       const measure = is_held ? ratioOf(amount * windows, baseline) : null;
-      return { readings: [{ direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows }], memo };
+      return {
+        readings: [{ direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows }],
+        memo,
+      };
     },
   };
 }
 
 function settledAt(minutes: MinuteHistory, window_minutes: number, baseline_windows: number) {
   const first = minutes.newest - window_minutes + 1;
-  const amounts = Array.from({ length: baseline_windows }, (_, index) => minutes.amount(first - (index + 1) * window_minutes, window_minutes));
+  const amounts = Array.from({ length: baseline_windows }, (_, index) =>
+    minutes.amount(first - (index + 1) * window_minutes, window_minutes),
+  );
   return {
     version: minutes.version,
     window: minutes.amount(first, window_minutes - 1),

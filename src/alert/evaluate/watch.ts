@@ -71,7 +71,8 @@ export class Watch {
     const reading = readings.find(({ is_opening }) => is_opening);
     if (active !== null || reading === undefined) return null;
     // A late tick of the very moment at which the episode ended comes before what ended it, or so shortly after it that it is no news.
-    if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us))) return null;
+    if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us)))
+      return null;
     if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
     const opened = openedAlert(this.rule, {
       ...reading,
@@ -97,7 +98,10 @@ export interface Opening extends Finding {
 
 export function openedAlert(rule: StoredRule, opening: Opening): Alert {
   const { subject, direction, value, reference, measure, at_us, coordinates } = opening;
-  const place = coordinates === null ? String(at_us) : `${coordinates.partition}/${coordinates.offset}/${coordinates.element_index}`;
+  const place =
+    coordinates === null
+      ? String(at_us)
+      : `${coordinates.partition}/${coordinates.offset}/${coordinates.element_index}`;
   const value_text = value === null ? null : textOf(value);
   return {
     id: alertId(rule, subject, direction, place),

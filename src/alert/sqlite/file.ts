@@ -73,6 +73,9 @@ export const ALERTS_FORMAT: SqliteFormat = {
   tables: TABLES,
   failures: {
     DISK_FULL: ["Free disk space; alerts go on where they stood.", true],
-    CORRUPT: ["Restore the file from a copy, or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.", false],
+    CORRUPT: [
+      "Restore the file from a copy, or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
+      false,
+    ],
   },
 };

@@ -21,7 +21,12 @@ export interface Pending {
 
 export function ruleOf(row: Row): StoredRule {
   const rule = JSON.parse(String(row["body"])) as Rule;
-  return { ...rule, revision: Number(row["revision"]), created_at: String(row["created_at"]), updated_at: String(row["updated_at"]) };
+  return {
+    ...rule,
+    revision: Number(row["revision"]),
+    created_at: String(row["created_at"]),
+    updated_at: String(row["updated_at"]),
+  };
 }
 
 export function alertOf(row: Row): Alert {

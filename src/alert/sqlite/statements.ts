@@ -20,15 +20,23 @@ export function prepareStatements(database: DatabaseSync) {
     insert_sink: prepare("INSERT INTO sink VALUES (?, ?)"),
     delete_sink: prepare("DELETE FROM sink WHERE id = ?"),
 
-    insert_alert: prepare("INSERT INTO alert (id, rule_id, subject, is_active, body) VALUES (?, ?, ?, 1, ?) ON CONFLICT (id) DO NOTHING"),
+    insert_alert: prepare(
+      "INSERT INTO alert (id, rule_id, subject, is_active, body) VALUES (?, ?, ?, 1, ?) ON CONFLICT (id) DO NOTHING",
+    ),
     update_alert: prepare("UPDATE alert SET is_active = ?, body = ? WHERE id = ?"),
     get_alert: prepare("SELECT * FROM alert WHERE id = ?"),
     active_of_rule: prepare("SELECT * FROM alert WHERE rule_id = ? AND is_active = 1"),
-    count_alerts: prepare("SELECT count(*) AS alerts, (SELECT count(*) FROM alert WHERE is_active = 1) AS active FROM alert"),
+    count_alerts: prepare(
+      "SELECT count(*) AS alerts, (SELECT count(*) FROM alert WHERE is_active = 1) AS active FROM alert",
+    ),
     prune_alerts: prepare("DELETE FROM alert WHERE is_active = 0 AND alert_seq <= ?"),
-    prune_deliveries: prepare("DELETE FROM delivery WHERE state <> 'waiting' AND alert_id NOT IN (SELECT id FROM alert)"),
+    prune_deliveries: prepare(
+      "DELETE FROM delivery WHERE state <> 'waiting' AND alert_id NOT IN (SELECT id FROM alert)",
+    ),
 
-    list_states: prepare("SELECT s.*, a.body FROM subject_state s LEFT JOIN alert a ON a.id = s.active_alert WHERE s.rule_id = ?"),
+    list_states: prepare(
+      "SELECT s.*, a.body FROM subject_state s LEFT JOIN alert a ON a.id = s.active_alert WHERE s.rule_id = ?",
+    ),
     put_state: prepare("INSERT OR REPLACE INTO subject_state VALUES (?, ?, ?, ?, ?, ?)"),
     delete_states: prepare("DELETE FROM subject_state WHERE rule_id = ?"),
 
@@ -53,7 +61,9 @@ export function prepareStatements(database: DatabaseSync) {
     end_delivery: prepare(
       "UPDATE delivery SET state = ?, attempts = attempts + 1, next_attempt_at_us = ?, sent_at_us = ?, last_error = ? WHERE delivery_seq = ?",
     ),
-    fail_deliveries_of_sink: prepare("UPDATE delivery SET state = 'failed', next_attempt_at_us = NULL, last_error = ? WHERE sink_id = ? AND state = 'waiting'"),
+    fail_deliveries_of_sink: prepare(
+      "UPDATE delivery SET state = 'failed', next_attempt_at_us = NULL, last_error = ? WHERE sink_id = ? AND state = 'waiting'",
+    ),
     count_deliveries: prepare(
       "SELECT (SELECT count(*) FROM delivery WHERE state = 'waiting') AS waiting, (SELECT count(*) FROM delivery WHERE state = 'failed') AS failed",
     ),

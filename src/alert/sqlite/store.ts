@@ -108,7 +108,9 @@ export class AlertStore {
   }
 
   #endEpisodes(rule_id: string, ended_by: "rule_changed" | "rule_deleted", now: string): void {
-    const ended = this.#sql.active_of_rule.all(rule_id).map((row) => ({ ...alertOf(row), state: "recovered", ended_by, ended_at: now }) satisfies Alert);
+    const ended = this.#sql.active_of_rule
+      .all(rule_id)
+      .map((row) => ({ ...alertOf(row), state: "recovered", ended_by, ended_at: now }) satisfies Alert);
     for (const alert of ended) this.#sql.update_alert.run(0, JSON.stringify(alert), alert.id);
     this.#sql.delete_states.run(rule_id);
   }
@@ -138,7 +140,10 @@ export class AlertStore {
   deleteSink(id: string): Promise<"deleted" | "missing" | { used_by: string }> {
     return this.transact("delete a sink from", () => {
       if (this.#sql.get_sink.get(id) === undefined) return "missing";
-      const user = this.#sql.list_rules.all().map(ruleOf).find(({ sinks }) => sinks.includes(id));
+      const user = this.#sql.list_rules
+        .all()
+        .map(ruleOf)
+        .find(({ sinks }) => sinks.includes(id));
       if (user !== undefined) return { used_by: user.id };
       this.#sql.delete_sink.run(id);
       this.#sql.fail_deliveries_of_sink.run("the sink was deleted", id);
@@ -159,7 +164,10 @@ export class AlertStore {
     demand("subject = ?", subject);
     if (state !== undefined) conditions.push(`is_active = ${state === "active" ? 1 : 0}`);
     const sql = `SELECT * FROM alert WHERE ${conditions.join(" AND ")} ORDER BY alert_seq DESC LIMIT ?`;
-    return this.#read(() => this.#database.prepare(sql).all(...values, limit)).map((row) => ({ seq: Number(row["alert_seq"]), alert: alertOf(row) }));
+    return this.#read(() => this.#database.prepare(sql).all(...values, limit)).map((row) => ({
+      seq: Number(row["alert_seq"]),
+      alert: alertOf(row),
+    }));
   }
 
   alert(id: string): Alert | null {
@@ -228,7 +236,10 @@ export class AlertStore {
    */
   judgeReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
     return this.transact("write to", () => {
-      const rules = this.#sql.list_rules.all().map(ruleOf).filter((rule) => rule.is_enabled && isAbout(rule, report));
+      const rules = this.#sql.list_rules
+        .all()
+        .map(ruleOf)
+        .filter((rule) => rule.is_enabled && isAbout(rule, report));
       const events: AlertEvent[] = [];
       for (const rule of rules) {
         const row = this.#sql.list_states.all(rule.id).find((found) => found["subject"] === report.job);
@@ -281,8 +292,18 @@ export class AlertStore {
     await this.transact("write to", () => this.#sql.begin_delivery.run(resume, delivery_seq));
   }
 
-  async endDelivery(delivery_seq: number, end: { state: Delivery["state"]; next_attempt_at_us: number | null; sent_at_us: number | null; last_error: string | null }): Promise<void> {
-    await this.transact("write to", () => this.#sql.end_delivery.run(end.state, end.next_attempt_at_us, end.sent_at_us, end.last_error, delivery_seq));
+  async endDelivery(
+    delivery_seq: number,
+    end: {
+      state: Delivery["state"];
+      next_attempt_at_us: number | null;
+      sent_at_us: number | null;
+      last_error: string | null;
+    },
+  ): Promise<void> {
+    await this.transact("write to", () =>
+      this.#sql.end_delivery.run(end.state, end.next_attempt_at_us, end.sent_at_us, end.last_error, delivery_seq),
+    );
   }
 
   close(): void {
@@ -297,7 +318,8 @@ export class AlertStore {
       try {
         return transact(this.#database, work);
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline_ms) throw sqliteFailure(this.#file, ALERTS_FORMAT, verb, error);
+        if (!isBusy(error) || performance.now() >= deadline_ms)
+          throw sqliteFailure(this.#file, ALERTS_FORMAT, verb, error);
       }
       await wait(BUSY_RETRY_MS);
     }

@@ -33,7 +33,8 @@ export class MetastoreClient {
   /** `thrift://host:port`. Throws BAD_REQUEST. */
   constructor(uri: string) {
     const url = URL.canParse(uri) ? new URL(uri) : null;
-    if (url?.protocol !== "thrift:" || url.hostname === "") throw badRequest(`${JSON.stringify(uri)} is no address of a Hive Metastore (thrift://host:9083)`);
+    if (url?.protocol !== "thrift:" || url.hostname === "")
+      throw badRequest(`${JSON.stringify(uri)} is no address of a Hive Metastore (thrift://host:9083)`);
     this.#host = url.hostname;
     this.#port = url.port === "" ? DEFAULT_PORT : Number(url.port);
   }
@@ -57,7 +58,10 @@ export class MetastoreClient {
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       if (!error.is_sent) throw this.#unreachable(error);
-      throw new UnknownOutcome(`The Hive Metastore at ${this.#host}:${this.#port} was asked to ${name} and gave no answer: ${error.message}`, error);
+      throw new UnknownOutcome(
+        `The Hive Metastore at ${this.#host}:${this.#port} was asked to ${name} and gave no answer: ${error.message}`,
+        error,
+      );
     }
   }
 
@@ -97,16 +101,21 @@ export class MetastoreClient {
   }
 
   #idleConnection(): ThriftConnection | null {
-    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) if (connection.is_open) return connection;
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop())
+      if (connection.is_open) return connection;
     return null;
   }
 
   #unreachable(error: NoAnswer): OperatingError {
-    return new OperatingError("STORE_FAILED", `The Hive Metastore at ${this.#host}:${this.#port} gave no answer: ${error.message}`, {
-      next_step: "Check that it runs and listens there, then try again.",
-      is_retryable: true,
-      cause: error,
-    });
+    return new OperatingError(
+      "STORE_FAILED",
+      `The Hive Metastore at ${this.#host}:${this.#port} gave no answer: ${error.message}`,
+      {
+        next_step: "Check that it runs and listens there, then try again.",
+        is_retryable: true,
+        cause: error,
+      },
+    );
   }
 }
 

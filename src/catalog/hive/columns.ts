@@ -24,7 +24,11 @@ const PRIMITIVES: Record<string, string> = {
 /** The columns of the current schema. Throws UNSUPPORTED for a type that Hive has no word for. */
 export function hiveColumns(metadata: TableMetadata): HiveColumn[] {
   const schema = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
-  return (schema?.fields ?? []).map(({ name, type, doc }: Field) => ({ name, type: hiveType(type), ...(doc === undefined ? {} : { comment: doc }) }));
+  return (schema?.fields ?? []).map(({ name, type, doc }: Field) => ({
+    name,
+    type: hiveType(type),
+    ...(doc === undefined ? {} : { comment: doc }),
+  }));
 }
 
 function hiveType(type: unknown): string {

@@ -6,7 +6,10 @@ const HIVE_NAME = /^[a-z0-9_]+$/;
 
 /** The database that a namespace is, or null where Hive cannot have it. Throws BAD_REQUEST for what is no namespace anywhere. */
 export function databaseOf(namespace: readonly string[]): string | null {
-  if (namespace.length === 0 || namespace.some((level) => level === "" || [...level].some((character) => character < " "))) {
+  if (
+    namespace.length === 0 ||
+    namespace.some((level) => level === "" || [...level].some((character) => character < " "))
+  ) {
     throw badRequest(`Invalid namespace: ${JSON.stringify(namespace)}`);
   }
   const [name = "", ...below] = namespace;
@@ -21,7 +24,9 @@ export function isHiveTable({ namespace, name }: TableIdentifier): boolean {
 export function newDatabaseOf(namespace: readonly string[]): string {
   const database = databaseOf(namespace);
   if (database === null) {
-    throw unsupported(`The Hive Metastore cannot have a namespace ${nameOfNamespace(namespace)}: it has one level, of lower case letters, digits and underscores`);
+    throw unsupported(
+      `The Hive Metastore cannot have a namespace ${nameOfNamespace(namespace)}: it has one level, of lower case letters, digits and underscores`,
+    );
   }
   return database;
 }
@@ -30,6 +35,8 @@ export function newDatabaseOf(namespace: readonly string[]): string {
 export function checkNewTable(identifier: TableIdentifier): void {
   newDatabaseOf(identifier.namespace);
   if (!HIVE_NAME.test(identifier.name)) {
-    throw unsupported(`The Hive Metastore cannot have a table ${nameOfTable(identifier)}: names there are of lower case letters, digits and underscores`);
+    throw unsupported(
+      `The Hive Metastore cannot have a table ${nameOfTable(identifier)}: names there are of lower case letters, digits and underscores`,
+    );
   }
 }

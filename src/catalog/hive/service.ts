@@ -57,11 +57,19 @@ export interface MetastoreMethods {
   alter_database: { args: { dbname: string; db: HiveDatabase }; answer: void };
   drop_database: { args: { name: string; deleteData: boolean; cascade: boolean }; answer: void };
   get_all_tables: { args: { db_name: string }; answer: string[] };
-  get_table_objects_by_name_req: { args: { req: { dbName: string; tblNames: string[] } }; answer: { tables: HiveTable[] } };
+  get_table_objects_by_name_req: {
+    args: { req: { dbName: string; tblNames: string[] } };
+    answer: { tables: HiveTable[] };
+  };
   get_table_req: { args: { req: { dbName: string; tblName: string } }; answer: { table: HiveTable } };
   create_table: { args: { tbl: HiveTable }; answer: void };
   alter_table_with_environment_context: {
-    args: { dbname: string; tbl_name: string; new_tbl: HiveTable; environment_context: { properties: Record<string, string> } };
+    args: {
+      dbname: string;
+      tbl_name: string;
+      new_tbl: HiveTable;
+      environment_context: { properties: Record<string, string> };
+    };
     answer: void;
   };
   drop_table: { args: { dbname: string; name: string; deleteData: boolean }; answer: void };

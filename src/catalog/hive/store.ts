@@ -1,6 +1,15 @@
 import { userInfo } from "node:os";
 import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
-import { commitConflict, namespaceExists, namespaceNotEmpty, nameOfTable, noSuchNamespace, noSuchTable, tableExists, unsupported } from "../errors.ts";
+import {
+  commitConflict,
+  namespaceExists,
+  namespaceNotEmpty,
+  nameOfTable,
+  noSuchNamespace,
+  noSuchTable,
+  tableExists,
+  unsupported,
+} from "../errors.ts";
 import type { TableIdentifier } from "../model.ts";
 import type { CatalogStore, PointerMove } from "../store.ts";
 import { MetastoreClient } from "./client.ts";
@@ -42,8 +51,14 @@ export class HiveStore implements CatalogStore {
 
   async createNamespace(namespace: readonly string[], properties: Readonly<Record<string, string>>): Promise<void> {
     const name = newDatabaseOf(namespace);
-    const database = databaseWith(properties, { name, ownerName: userInfo().username, ownerType: 1 }, this.#defaultLocation(name));
-    await change(this.#client.change("create_database", { database }), { AlreadyExistsException: () => namespaceExists(namespace) });
+    const database = databaseWith(
+      properties,
+      { name, ownerName: userInfo().username, ownerType: 1 },
+      this.#defaultLocation(name),
+    );
+    await change(this.#client.change("create_database", { database }), {
+      AlreadyExistsException: () => namespaceExists(namespace),
+    });
   }
 
   async namespaceProperties(namespace: readonly string[]): Promise<Record<string, string> | null> {
@@ -62,7 +77,9 @@ export class HiveStore implements CatalogStore {
     const before = propertiesOf(database, default_location);
     const kept = Object.entries(before).filter(([name]) => !removals.includes(name));
     const db = databaseWith({ ...Object.fromEntries(kept), ...updates }, database, default_location);
-    await change(this.#client.change("alter_database", { dbname: database.name, db }), { NoSuchObjectException: () => noSuchNamespace(namespace) });
+    await change(this.#client.change("alter_database", { dbname: database.name, db }), {
+      NoSuchObjectException: () => noSuchNamespace(namespace),
+    });
     return before;
   }
 
@@ -122,7 +139,9 @@ export class HiveStore implements CatalogStore {
     const pointer = await this.pointer(identifier);
     if (pointer === null) throw noSuchTable(identifier);
     const dbname = newDatabaseOf(identifier.namespace);
-    await change(this.#client.change("drop_table", { dbname, name: identifier.name, deleteData: false }), { NoSuchObjectException: () => noSuchTable(identifier) });
+    await change(this.#client.change("drop_table", { dbname, name: identifier.name, deleteData: false }), {
+      NoSuchObjectException: () => noSuchTable(identifier),
+    });
     return pointer;
   }
 
@@ -138,7 +157,8 @@ export class HiveStore implements CatalogStore {
       move,
       change(this.#client.change("create_table", { tbl }), {
         AlreadyExistsException: () => commitConflict(`Another writer created ${nameOfTable(move.identifier)} first`),
-        InvalidObjectException: (message) => unsupported(`The Hive Metastore cannot have ${nameOfTable(move.identifier)}: ${message}`),
+        InvalidObjectException: (message) =>
+          unsupported(`The Hive Metastore cannot have ${nameOfTable(move.identifier)}: ${message}`),
         NoSuchObjectException: () => noSuchNamespace(move.identifier.namespace),
       }),
     );
@@ -164,14 +184,21 @@ export class HiveStore implements CatalogStore {
       try {
         pointer = await this.pointer(move.identifier);
       } catch (reading_error) {
-        throw new UnknownOutcome(`The commit to ${nameOfTable(move.identifier)} may have met itself: ${messageOf(reading_error)}`, reading_error);
+        throw new UnknownOutcome(
+          `The commit to ${nameOfTable(move.identifier)} may have met itself: ${messageOf(reading_error)}`,
+          reading_error,
+        );
       }
       if (pointer !== move.next) throw error;
     }
   }
 
   async #alter(table: HiveTable, new_tbl: HiveTable, expected: string, conflict: () => OperatingError): Promise<void> {
-    const properties = { expected_parameter_key: METADATA_LOCATION, expected_parameter_value: expected, DO_NOT_UPDATE_STATS: "true" };
+    const properties = {
+      expected_parameter_key: METADATA_LOCATION,
+      expected_parameter_value: expected,
+      DO_NOT_UPDATE_STATS: "true",
+    };
     const args = { dbname: table.dbName, tbl_name: table.tableName, new_tbl, environment_context: { properties } };
     await change(this.#client.change("alter_table_with_environment_context", args), {
       MetaException: (message) => (message.includes(IS_MODIFIED) ? conflict() : null),
@@ -204,7 +231,12 @@ async function ifThere<T>(answer: Promise<T>): Promise<T | null> {
   try {
     return await read(answer);
   } catch (error) {
-    if (error instanceof OperatingError && error.cause instanceof ThriftFault && error.cause.type === "NoSuchObjectException") return null;
+    if (
+      error instanceof OperatingError &&
+      error.cause instanceof ThriftFault &&
+      error.cause.type === "NoSuchObjectException"
+    )
+      return null;
     throw error;
   }
 }
@@ -227,12 +259,18 @@ async function read<T>(answer: Promise<T>): Promise<T> {
  * What each of Hive's exceptions means, given before it changed anything. Any other may follow a change that its database has
  * made: an unknown outcome, as Iceberg's HiveCatalog treats it.
  */
-async function change(answer: Promise<void>, meanings: Readonly<Record<string, (message: string) => OperatingError | null>>): Promise<void> {
+async function change(
+  answer: Promise<void>,
+  meanings: Readonly<Record<string, (message: string) => OperatingError | null>>,
+): Promise<void> {
   try {
     await answer;
   } catch (error) {
     if (!(error instanceof ThriftFault)) throw error;
-    throw meanings[error.type]?.(error.message) ?? new UnknownOutcome(`The Hive Metastore failed: ${error.type}: ${error.message}`, error);
+    throw (
+      meanings[error.type]?.(error.message) ??
+      new UnknownOutcome(`The Hive Metastore failed: ${error.type}: ${error.message}`, error)
+    );
   }
 }
 

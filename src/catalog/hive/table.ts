@@ -19,8 +19,20 @@ const MAX_PARAMETER_CHARACTERS = 32_672;
 const CURRENT_SNAPSHOT_ID = "current-snapshot-id";
 const CURRENT_SNAPSHOT_TIMESTAMP = "current-snapshot-timestamp-ms";
 const CURRENT_SNAPSHOT_SUMMARY = "current-snapshot-summary";
-const STATISTICS: Record<string, string> = { numFiles: "total-data-files", numRows: "total-records", totalSize: "total-files-size" };
-const REPEATED = [CURRENT_SNAPSHOT_ID, CURRENT_SNAPSHOT_TIMESTAMP, CURRENT_SNAPSHOT_SUMMARY, "current-schema", "default-partition-spec", "default-sort-order", ...Object.keys(STATISTICS)];
+const STATISTICS: Record<string, string> = {
+  numFiles: "total-data-files",
+  numRows: "total-records",
+  totalSize: "total-files-size",
+};
+const REPEATED = [
+  CURRENT_SNAPSHOT_ID,
+  CURRENT_SNAPSHOT_TIMESTAMP,
+  CURRENT_SNAPSHOT_SUMMARY,
+  "current-schema",
+  "default-partition-spec",
+  "default-sort-order",
+  ...Object.keys(STATISTICS),
+];
 
 /** Iceberg's property, and what Hive calls the same. */
 const GC_ENABLED = "gc.enabled";
@@ -71,7 +83,10 @@ function storageOf(metadata: TableMetadata): HiveStorage {
   };
 }
 
-function parametersOf({ metadata, base, expected, next }: PointerMove, present: Readonly<Record<string, string>>): Record<string, string> {
+function parametersOf(
+  { metadata, base, expected, next }: PointerMove,
+  present: Readonly<Record<string, string>>,
+): Record<string, string> {
   const gone = new Set([...REPEATED, PREVIOUS_METADATA_LOCATION, ...Object.keys(base?.properties ?? {}).map(hiveName)]);
   const kept = Object.entries(present).filter(([name]) => !gone.has(name));
   const properties = Object.entries(metadata.properties).map(([name, value]) => [hiveName(name), value]);
@@ -92,13 +107,25 @@ function hiveName(property: string): string {
 
 function factsOf(metadata: TableMetadata): Record<string, string> {
   const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
-  const current = (id_field: string, id: number, items: readonly unknown[]) => items.find((item) => (item as Record<string, unknown>)[id_field] === id);
-  const spec = current("spec-id", metadata["default-spec-id"], metadata["partition-specs"]) as { fields: unknown[] } | undefined;
-  const order = current("order-id", metadata["default-sort-order-id"], metadata["sort-orders"]) as { fields: unknown[] } | undefined;
-  const statistics = Object.entries(STATISTICS).flatMap(([name, total]) => (snapshot?.summary[total] === undefined ? [] : [[name, snapshot.summary[total]]]));
+  const current = (id_field: string, id: number, items: readonly unknown[]) =>
+    items.find((item) => (item as Record<string, unknown>)[id_field] === id);
+  const spec = current("spec-id", metadata["default-spec-id"], metadata["partition-specs"]) as
+    | { fields: unknown[] }
+    | undefined;
+  const order = current("order-id", metadata["default-sort-order-id"], metadata["sort-orders"]) as
+    | { fields: unknown[] }
+    | undefined;
+  const statistics = Object.entries(STATISTICS).flatMap(([name, total]) =>
+    snapshot?.summary[total] === undefined ? [] : [[name, snapshot.summary[total]]],
+  );
   return {
     ...Object.fromEntries(statistics),
-    ...(snapshot === undefined ? {} : { [CURRENT_SNAPSHOT_ID]: String(snapshot["snapshot-id"]), [CURRENT_SNAPSHOT_TIMESTAMP]: String(snapshot["timestamp-ms"]) }),
+    ...(snapshot === undefined
+      ? {}
+      : {
+          [CURRENT_SNAPSHOT_ID]: String(snapshot["snapshot-id"]),
+          [CURRENT_SNAPSHOT_TIMESTAMP]: String(snapshot["timestamp-ms"]),
+        }),
     ...ifShort(CURRENT_SNAPSHOT_SUMMARY, snapshot?.summary),
     ...ifShort("current-schema", current("schema-id", metadata["current-schema-id"], metadata.schemas)),
     ...(spec === undefined || spec.fields.length === 0 ? {} : ifShort("default-partition-spec", spec)),

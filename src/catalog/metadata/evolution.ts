@@ -34,12 +34,21 @@ function isReplacement(base: TableMetadata, updates: readonly Update[]): boolean
 const REPLACING = ["set-current-schema", "set-default-spec", "set-default-sort-order"];
 
 /** A new column has an id that was never another's; old rows need a value for a required one. */
-function checkAddition(column: Column, schema: Schema, columns: ReadonlyMap<number, Column>, base: TableMetadata): void {
+function checkAddition(
+  column: Column,
+  schema: Schema,
+  columns: ReadonlyMap<number, Column>,
+  base: TableMetadata,
+): void {
   const former = base.schemas.flatMap((each) => columnsOf(each).get(column.id) ?? []);
-  const is_restored = former.some((old) => old.path === column.path && canPromote(old.type, column.type, base["format-version"]));
+  const is_restored = former.some(
+    (old) => old.path === column.path && canPromote(old.type, column.type, base["format-version"]),
+  );
   if (column.id <= base["last-column-id"] && !is_restored) {
     const last = base["last-column-id"];
-    throw badRequest(`Cannot add column ${column.path}: field id ${column.id} was assigned before (last assigned: ${last})`);
+    throw badRequest(
+      `Cannot add column ${column.path}: field id ${column.id} was assigned before (last assigned: ${last})`,
+    );
   }
   // What is inside of a new or nullable column has no old rows.
   const parent = column.parent_id === null ? undefined : columns.get(column.parent_id);
@@ -57,13 +66,20 @@ function isKnown(column: Column, base: TableMetadata): boolean {
 
 function checkChange(old: Column, column: Column, next: TableMetadata): void {
   if (!canPromote(old.type, column.type, next["format-version"])) {
-    throw badRequest(`Cannot change column type: ${column.path}: ${nameOfType(old.type)} -> ${nameOfType(column.type)}`);
+    throw badRequest(
+      `Cannot change column type: ${column.path}: ${nameOfType(old.type)} -> ${nameOfType(column.type)}`,
+    );
   }
-  if (column.is_required && !old.is_required) throw badRequest(`Cannot change column nullability: ${column.path}: optional -> required`);
-  if (old.parent_id !== column.parent_id) throw badRequest(`Cannot move column ${old.path} to ${column.path}: it is in another struct`);
+  if (column.is_required && !old.is_required)
+    throw badRequest(`Cannot change column nullability: ${column.path}: optional -> required`);
+  if (old.parent_id !== column.parent_id)
+    throw badRequest(`Cannot move column ${old.path} to ${column.path}: it is in another struct`);
   const is_date_widened = old.type === "date" && column.type !== "date";
   const spec = specOf(next, next["default-spec-id"]);
-  if (is_date_widened && spec?.fields.some((field) => field["source-id"] === column.id && /^(identity|bucket)/.test(field.transform))) {
+  if (
+    is_date_widened &&
+    spec?.fields.some((field) => field["source-id"] === column.id && /^(identity|bucket)/.test(field.transform))
+  ) {
     throw badRequest(`Cannot change column type: ${column.path}: its partition values would change`);
   }
 }

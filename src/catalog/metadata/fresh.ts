@@ -32,7 +32,8 @@ const RESERVED_PROPERTIES = [
 
 /** A table without anything yet, on which a creating commit's updates build. */
 export function emptyMetadata(location: string, uuid: string, format_version = DEFAULT_FORMAT_VERSION): TableMetadata {
-  if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION) throw badRequest(`Unsupported format version: v${format_version}`);
+  if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION)
+    throw badRequest(`Unsupported format version: v${format_version}`);
   return {
     "format-version": format_version,
     "table-uuid": uuid,
@@ -75,7 +76,9 @@ export function freshMetadata(table: NewTable, now_ms: number): TableMetadata {
       if (fresh_id === undefined) throw badRequest(`Cannot find source column ${field["source-id"]} for ${what}`);
       return { ...field, "source-id": fresh_id };
     });
-  const spec_fields = renumber(table.partition_spec?.fields ?? [], "partition field").map(({ "field-id": _stale, ...field }) => field);
+  const spec_fields = renumber(table.partition_spec?.fields ?? [], "partition field").map(
+    ({ "field-id": _stale, ...field }) => field,
+  );
   const sort_fields = renumber(table.sort_order?.fields ?? [], "sort field");
   return applyUpdates(
     empty,

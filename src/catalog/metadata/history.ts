@@ -42,7 +42,9 @@ export function currentAt(metadata: TableMetadata, at_ms: number): HistoryEntry 
 /** What became current after `known`, an entry of an earlier version of the metadata, which may have expired since. Pure. */
 export function historySince(metadata: TableMetadata, known: HistoryEntry): readonly HistoryEntry[] {
   const history = historyOf(metadata);
-  const index = history.findLastIndex(({ snapshot_id, at_ms }) => isSameLong(snapshot_id, known.snapshot_id) && at_ms === known.at_ms);
+  const index = history.findLastIndex(
+    ({ snapshot_id, at_ms }) => isSameLong(snapshot_id, known.snapshot_id) && at_ms === known.at_ms,
+  );
   return history.slice((index === -1 ? history.findLastIndex(({ at_ms }) => at_ms <= known.at_ms) : index) + 1);
 }
 
@@ -80,5 +82,7 @@ function propertyEntry(value: unknown): HistoryEntry[] {
   if (!Array.isArray(value)) return [];
   const [id, at_ms] = value as unknown[];
   if (!["string", "number", "bigint"].includes(typeof id) || !INTEGER.test(String(id))) return [];
-  return typeof at_ms === "number" && Number.isSafeInteger(at_ms) ? [{ snapshot_id: canonicalLong(BigInt(String(id))), at_ms }] : [];
+  return typeof at_ms === "number" && Number.isSafeInteger(at_ms)
+    ? [{ snapshot_id: canonicalLong(BigInt(String(id))), at_ms }]
+    : [];
 }

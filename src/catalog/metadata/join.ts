@@ -36,7 +36,9 @@ export function joinSnapshots(draft: Draft): void {
 
 /** Manifest lists of snapshots that the commit added but did not keep. Nothing refers to them after the commit. Pure. */
 export function listsWithoutSnapshot(updates: readonly Update[], next: TableMetadata): string[] {
-  const added = updates.flatMap((update) => (update.action === "add-snapshot" ? [update["snapshot"] as JsonObject] : []));
+  const added = updates.flatMap((update) =>
+    update.action === "add-snapshot" ? [update["snapshot"] as JsonObject] : [],
+  );
   // Newest first, for the snapshots that a commit added are the last of thousands.
   const dropped = added.filter((snapshot) => snapshotOf(next, snapshot["snapshot-id"] as Long) === undefined);
   if (dropped.length === 0 || next.properties["gc.enabled"] === "false") return [];
@@ -55,7 +57,8 @@ function isListOf({ location: table }: TableMetadata, location: string): boolean
 function chainOf(draft: Draft, head_id: Long): Snapshot[] {
   const { metadata } = draft;
   const added = draft.added_snapshot_ids.flatMap((id) => snapshotOf(metadata, id) ?? []);
-  const addedAs = (id: Long | undefined) => added.find((snapshot) => id !== undefined && isSameLong(snapshot["snapshot-id"], id));
+  const addedAs = (id: Long | undefined) =>
+    added.find((snapshot) => id !== undefined && isSameLong(snapshot["snapshot-id"], id));
   const named = namedIn(metadata);
   const chain: Snapshot[] = [];
   let next = addedAs(head_id);
@@ -71,7 +74,9 @@ function chainOf(draft: Draft, head_id: Long): Snapshot[] {
 
 /** Snapshots that a reference or statistics name. */
 function namedIn(metadata: TableMetadata): Set<Long> {
-  const statistics = ["statistics", "partition-statistics"].flatMap((key) => (metadata[key] ?? []) as { "snapshot-id": Long }[]);
+  const statistics = ["statistics", "partition-statistics"].flatMap(
+    (key) => (metadata[key] ?? []) as { "snapshot-id": Long }[],
+  );
   return new Set([...Object.values(metadata.refs), ...statistics].map((item) => canonicalLong(item["snapshot-id"])));
 }
 
@@ -80,15 +85,25 @@ const JOINABLE = new Set(["append", "delete", "overwrite"]);
 function canJoin(chain: readonly Snapshot[]): boolean {
   const adds_deletes = ({ summary }: Snapshot) => countIn(summary, "added-delete-files") > 0;
   const keeps_data = (snapshot: Snapshot) =>
-    countIn(snapshot.summary, "deleted-data-files") === 0 && (snapshot.summary["operation"] === "append" || adds_deletes(snapshot));
-  return chain.every(({ summary }) => JOINABLE.has(summary["operation"] ?? "")) && chain.some(adds_deletes) && chain.slice(0, -1).every(keeps_data);
+    countIn(snapshot.summary, "deleted-data-files") === 0 &&
+    (snapshot.summary["operation"] === "append" || adds_deletes(snapshot));
+  return (
+    chain.every(({ summary }) => JOINABLE.has(summary["operation"] ?? "")) &&
+    chain.some(adds_deletes) &&
+    chain.slice(0, -1).every(keeps_data)
+  );
 }
 
 function join(chain: readonly Snapshot[]): Snapshot {
   const [first, last] = [chain[0], chain.at(-1)];
   if (first === undefined || last === undefined) throw new Error("a chain has snapshots");
   const { "parent-snapshot-id": _between, ...own } = last;
-  return { ...own, ...parentOf(first), ...rowIdsOf(chain), summary: joinSummaries(chain.map(({ summary }) => summary)) };
+  return {
+    ...own,
+    ...parentOf(first),
+    ...rowIdsOf(chain),
+    summary: joinSummaries(chain.map(({ summary }) => summary)),
+  };
 }
 
 function parentOf(snapshot: Snapshot): Pick<Snapshot, "parent-snapshot-id"> {
@@ -100,7 +115,10 @@ function rowIdsOf(chain: readonly Snapshot[]): object {
   const fields = chain as readonly (Snapshot & { "first-row-id"?: Long | null; "added-rows"?: Long | null })[];
   const first_row_id = fields[0]?.["first-row-id"];
   if (first_row_id == null) return {};
-  return { "first-row-id": first_row_id, "added-rows": fields.reduce<Long>((total, field) => addLongs(total, field["added-rows"] ?? 0), 0) };
+  return {
+    "first-row-id": first_row_id,
+    "added-rows": fields.reduce<Long>((total, field) => addLongs(total, field["added-rows"] ?? 0), 0),
+  };
 }
 
 const COUNT = /^(added|deleted|removed)-/;

@@ -15,7 +15,12 @@ export function addSchema(draft: Draft, update: JsonObject): void {
   const { schema, highest_field_id } = checkSchema(update["schema"], metadata["format-version"]);
   const stated = update["last-column-id"] == null ? 0 : integerIn(update, "last-column-id");
   const same = metadata.schemas.find((existing) => isSameSchema(existing, schema));
-  const schema_id = same?.["schema-id"] ?? nextId(metadata.schemas.map((existing) => existing["schema-id"] ?? 0), 0);
+  const schema_id =
+    same?.["schema-id"] ??
+    nextId(
+      metadata.schemas.map((existing) => existing["schema-id"] ?? 0),
+      0,
+    );
   const last_column_id = Math.max(metadata["last-column-id"], highest_field_id, stated);
   draft.last_added.schema_id = schema_id;
   if (same !== undefined && last_column_id === metadata["last-column-id"]) return;
@@ -26,7 +31,8 @@ export function addSchema(draft: Draft, update: JsonObject): void {
 export function setCurrentSchema(draft: Draft, update: JsonObject): void {
   const schema_id = resolveId(integerIn(update, "schema-id"), draft.last_added.schema_id, "schema");
   if (schema_id === draft.metadata["current-schema-id"]) return;
-  if (schemaOf(draft.metadata, schema_id) === undefined) throw badRequest(`Cannot set current schema to unknown schema: ${schema_id}`);
+  if (schemaOf(draft.metadata, schema_id) === undefined)
+    throw badRequest(`Cannot set current schema to unknown schema: ${schema_id}`);
   change(draft, { "current-schema-id": schema_id });
 }
 
@@ -47,10 +53,16 @@ export function addSpec(draft: Draft, update: JsonObject): void {
   }
   checkPartitionFields(fields, columnsOfCurrent(metadata));
   const numbered = numberPartitionFields(fields, metadata);
-  if (metadata["format-version"] === 1 && numbered.some((field, index) => field["field-id"] !== FIRST_PARTITION_FIELD_ID + index)) {
+  if (
+    metadata["format-version"] === 1 &&
+    numbered.some((field, index) => field["field-id"] !== FIRST_PARTITION_FIELD_ID + index)
+  ) {
     throw badRequest("Spec does not use sequential ids that are required in v1");
   }
-  const spec_id = nextId(metadata["partition-specs"].map((spec) => spec["spec-id"] ?? 0), 0);
+  const spec_id = nextId(
+    metadata["partition-specs"].map((spec) => spec["spec-id"] ?? 0),
+    0,
+  );
   draft.last_added.spec_id = spec_id;
   change(draft, {
     "partition-specs": [...metadata["partition-specs"], { "spec-id": spec_id, fields: numbered }],
@@ -61,7 +73,8 @@ export function addSpec(draft: Draft, update: JsonObject): void {
 export function setDefaultSpec(draft: Draft, update: JsonObject): void {
   const spec_id = resolveId(integerIn(update, "spec-id"), draft.last_added.spec_id, "partition spec");
   if (spec_id === draft.metadata["default-spec-id"]) return;
-  if (specOf(draft.metadata, spec_id) === undefined) throw badRequest(`Cannot set default partition spec to unknown spec: ${spec_id}`);
+  if (specOf(draft.metadata, spec_id) === undefined)
+    throw badRequest(`Cannot set default partition spec to unknown spec: ${spec_id}`);
   change(draft, { "default-spec-id": spec_id });
 }
 
@@ -82,7 +95,13 @@ export function addSortOrder(draft: Draft, update: JsonObject): void {
     return;
   }
   checkSortFields(fields, columnsOfCurrent(metadata));
-  const order_id = fields.length === 0 ? 0 : nextId(orders.map((order) => order["order-id"]), 1);
+  const order_id =
+    fields.length === 0
+      ? 0
+      : nextId(
+          orders.map((order) => order["order-id"]),
+          1,
+        );
   draft.last_added.order_id = order_id;
   change(draft, { "sort-orders": [...orders, { "order-id": order_id, fields }] });
 }
@@ -109,7 +128,11 @@ export function checkDefaultsFitSchema(metadata: TableMetadata): void {
   for (const field of order.fields) checkSource(field, columns, "sort field");
 }
 
-function checkSource(field: { transform: string; "source-id": number }, columns: Map<number, Column>, what: string): void {
+function checkSource(
+  field: { transform: string; "source-id": number },
+  columns: Map<number, Column>,
+  what: string,
+): void {
   if (field.transform === "void") return;
   const column = columns.get(field["source-id"]);
   if (column === undefined) throw badRequest(`Cannot find source column ${field["source-id"]} for ${what}`);
@@ -123,8 +146,10 @@ function checkPartitionFields(fields: readonly PartitionField[], columns: Map<nu
   for (const field of fields) {
     checkSource(field, columns, "partition field");
     const namesake = column_of_path.get(field.name);
-    const may_share_name = (field.transform === "identity" || field.transform === "void") && namesake?.id === field["source-id"];
-    if (namesake !== undefined && !may_share_name) throw badRequest(`Cannot create partition from name that exists in schema: ${field.name}`);
+    const may_share_name =
+      (field.transform === "identity" || field.transform === "void") && namesake?.id === field["source-id"];
+    if (namesake !== undefined && !may_share_name)
+      throw badRequest(`Cannot create partition from name that exists in schema: ${field.name}`);
     if (names.has(field.name)) throw badRequest(`Cannot use partition name more than once: ${field.name}`);
     names.add(field.name);
     const use = `${field["source-id"]} ${field.transform.replace(/\[.*/, "")}`;
@@ -134,12 +159,17 @@ function checkPartitionFields(fields: readonly PartitionField[], columns: Map<nu
 }
 
 /** Fields without an id take the one that an equal field of an older spec has, else the next (spec, "Partition Evolution"). */
-function numberPartitionFields(fields: readonly PartitionField[], metadata: TableMetadata): (PartitionField & { "field-id": number })[] {
+function numberPartitionFields(
+  fields: readonly PartitionField[],
+  metadata: TableMetadata,
+): (PartitionField & { "field-id": number })[] {
   let last_id = Math.max(metadata["last-partition-id"], ...fields.map((field) => field["field-id"] ?? 0));
   const older = metadata["partition-specs"].flatMap((spec) => spec.fields);
   const used = new Set<number>();
   return fields.map((field) => {
-    const twin = older.find((other) => other["source-id"] === field["source-id"] && other.transform === field.transform);
+    const twin = older.find(
+      (other) => other["source-id"] === field["source-id"] && other.transform === field.transform,
+    );
     let id = field["field-id"] ?? twin?.["field-id"];
     if (id === undefined) {
       last_id += 1;
@@ -164,7 +194,11 @@ function columnsOfCurrent(metadata: TableMetadata): Map<number, Column> {
 
 function readPartitionField(value: unknown): PartitionField {
   const field = asObject(value, "partition field");
-  const read: PartitionField = { name: stringIn(field, "name"), transform: stringIn(field, "transform"), "source-id": sourceId(field) };
+  const read: PartitionField = {
+    name: stringIn(field, "name"),
+    transform: stringIn(field, "transform"),
+    "source-id": sourceId(field),
+  };
   if (field["field-id"] != null) read["field-id"] = integerIn(field, "field-id");
   return read;
 }
@@ -181,11 +215,14 @@ function readSortField(value: unknown): SortOrder["fields"][number] {
 /** v3 writers may say `source-ids`, a list; transforms of several columns do not exist yet. */
 function sourceId(field: JsonObject): number {
   const ids = field["source-ids"];
-  return Array.isArray(ids) && ids.length === 1 ? integerIn({ "source-id": ids[0] }, "source-id") : integerIn(field, "source-id");
+  return Array.isArray(ids) && ids.length === 1
+    ? integerIn({ "source-id": ids[0] }, "source-id")
+    : integerIn(field, "source-id");
 }
 
 function isSameFields(a: readonly PartitionField[], b: readonly PartitionField[]): boolean {
-  const text = (fields: readonly PartitionField[]) => JSON.stringify(fields.map((field) => [field.name, field.transform, field["source-id"]]));
+  const text = (fields: readonly PartitionField[]) =>
+    JSON.stringify(fields.map((field) => [field.name, field.transform, field["source-id"]]));
   return text(a) === text(b);
 }
 

@@ -32,7 +32,7 @@ export function consumedOffsets(table: OffsetFields): LogOffsets {
 function newestSummary({ snapshots, "current-snapshot-id": current }: OffsetFields): Readonly<Record<string, string>> {
   if (!snapshots.some(({ summary }) => summary[LOG_OFFSETS_PROPERTY] !== undefined)) return {};
   const by_id = new Map(snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
-  for (let id: Long | null | undefined = current; id !== null && id !== undefined; ) {
+  for (let id: Long | null | undefined = current; id !== null && id !== undefined;) {
     const snapshot = by_id.get(String(id));
     if (snapshot === undefined || snapshot.summary[LOG_OFFSETS_PROPERTY] !== undefined) return snapshot?.summary ?? {};
     id = snapshot["parent-snapshot-id"];
@@ -54,7 +54,8 @@ export function parseOffsets(text: string | undefined): LogOffsets {
 
 export function offsetsMalformed(text: string | undefined, cause?: unknown): OperatingError {
   return new OperatingError("OFFSETS_MALFORMED", `The table property ${LOG_OFFSETS_PROPERTY} is ${text}`, {
-    next_step: 'Set it to {"<topic>/<partition>": <next offset>}, from the highest log_offset of each partition in the table.',
+    next_step:
+      'Set it to {"<topic>/<partition>": <next offset>}, from the highest log_offset of each partition in the table.',
     cause,
   });
 }
@@ -82,7 +83,8 @@ export function recordLogOffsets(updates: readonly Update[], base: TableMetadata
 
 function propertyIn(updates: readonly Update[]): LogOffsets | null {
   const values = updates.flatMap((update) => {
-    const set = update.action === "set-properties" ? (update["updates"] as Record<string, unknown> | undefined) : undefined;
+    const set =
+      update.action === "set-properties" ? (update["updates"] as Record<string, unknown> | undefined) : undefined;
     const value = set?.[LOG_OFFSETS_PROPERTY];
     return typeof value === "string" ? [value] : [];
   });

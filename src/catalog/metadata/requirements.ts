@@ -8,11 +8,20 @@ import { arrayIn, asLong, integerIn, longIn, objectIn, optionalLongIn, stringIn,
  * calls it. Messages are worded as those of the reference implementation (UpdateRequirement.java), by which its clients tell them.
  */
 const INTEGER_REQUIREMENTS = new Map([
-  ["assert-last-assigned-field-id", { stated: "last-assigned-field-id", actual: "last-column-id", name: "last assigned field id" }],
+  [
+    "assert-last-assigned-field-id",
+    { stated: "last-assigned-field-id", actual: "last-column-id", name: "last assigned field id" },
+  ],
   ["assert-current-schema-id", { stated: "current-schema-id", actual: "current-schema-id", name: "current schema" }],
-  ["assert-last-assigned-partition-id", { stated: "last-assigned-partition-id", actual: "last-partition-id", name: "last assigned partition id" }],
+  [
+    "assert-last-assigned-partition-id",
+    { stated: "last-assigned-partition-id", actual: "last-partition-id", name: "last assigned partition id" },
+  ],
   ["assert-default-spec-id", { stated: "default-spec-id", actual: "default-spec-id", name: "default partition spec" }],
-  ["assert-default-sort-order-id", { stated: "default-sort-order-id", actual: "default-sort-order-id", name: "default sort order" }],
+  [
+    "assert-default-sort-order-id",
+    { stated: "default-sort-order-id", actual: "default-sort-order-id", name: "default sort order" },
+  ],
 ]);
 
 /**
@@ -43,13 +52,18 @@ export function checkRequirements(metadata: TableMetadata, requirements: readonl
     if (integer !== undefined) {
       const expected = integerIn(requirement, integer.stated);
       const actual = metadata[integer.actual];
-      if (expected !== actual) throw commitConflict(`Requirement failed: ${integer.name} changed: expected id ${expected} != ${String(actual)}`);
+      if (expected !== actual)
+        throw commitConflict(
+          `Requirement failed: ${integer.name} changed: expected id ${expected} != ${String(actual)}`,
+        );
     } else if (requirement.type === "assert-create") {
       throw commitConflict("Requirement failed: table already exists");
     } else if (requirement.type === "assert-table-uuid") {
       const expected = stringIn(requirement, "uuid");
       if (expected.toLowerCase() !== metadata["table-uuid"].toLowerCase()) {
-        throw commitConflict(`Requirement failed: UUID does not match: expected ${metadata["table-uuid"]} != ${expected}`);
+        throw commitConflict(
+          `Requirement failed: UUID does not match: expected ${metadata["table-uuid"]} != ${expected}`,
+        );
       }
     } else if (requirement.type === "assert-ref-snapshot-id") {
       checkRef(metadata, requirement);
@@ -69,15 +83,25 @@ function checkRef(metadata: TableMetadata, requirement: Requirement): void {
   const expected = optionalLongIn(requirement, "snapshot-id");
   const ref = Object.hasOwn(metadata.refs, name) ? metadata.refs[name] : undefined;
   if (isSameLong(ref?.["snapshot-id"], expected)) return;
-  if (ref === undefined) throw commitConflict(`Requirement failed: branch or tag ${name} is missing, expected ${expected}`);
+  if (ref === undefined)
+    throw commitConflict(`Requirement failed: branch or tag ${name} is missing, expected ${expected}`);
   if (expected === null) throw commitConflict(`Requirement failed: ${ref.type} ${name} was created concurrently`);
-  throw commitConflict(`Requirement failed: ${ref.type} ${name} has changed: expected id ${expected} != ${ref["snapshot-id"]}`);
+  throw commitConflict(
+    `Requirement failed: ${ref.type} ${name} has changed: expected id ${expected} != ${ref["snapshot-id"]}`,
+  );
 }
 
 function checkDescent(metadata: TableMetadata, ancestor_id: Long): void {
-  const parents = new Map(metadata.snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot["parent-snapshot-id"] ?? null]));
+  const parents = new Map(
+    metadata.snapshots.map((snapshot) => [
+      canonicalLong(snapshot["snapshot-id"]),
+      snapshot["parent-snapshot-id"] ?? null,
+    ]),
+  );
   const head = metadata.refs[MAIN]?.["snapshot-id"];
-  const lineage = new Map(Array.from(parents, ([id, parent]): [Long, Long | null] => [id, parent === null ? null : canonicalLong(parent)]));
+  const lineage = new Map(
+    Array.from(parents, ([id, parent]): [Long, Long | null] => [id, parent === null ? null : canonicalLong(parent)]),
+  );
   if (head !== undefined && descends(canonicalLong(head), ancestor_id, lineage)) return;
   throw commitConflict(`Requirement failed: the head of ${MAIN} does not descend from snapshot ${ancestor_id}`);
 }
@@ -86,7 +110,10 @@ function checkRefs(metadata: TableMetadata, requirement: Requirement): void {
   const expected = stringsIn(requirement, "names");
   const names = Object.keys(metadata.refs);
   const others = names.filter((name) => !expected.includes(name));
-  if (others.length > 0 || names.length !== expected.length) throw commitConflict(`Requirement failed: branches and tags are ${names.join(", ")}, expected ${expected.join(", ")}`);
+  if (others.length > 0 || names.length !== expected.length)
+    throw commitConflict(
+      `Requirement failed: branches and tags are ${names.join(", ")}, expected ${expected.join(", ")}`,
+    );
 }
 
 const MAIN = "main";
@@ -99,7 +126,10 @@ const MAIN = "main";
  * Allowed: a rollback (main is set to a snapshot that existed before), also as the first step of the change; a replaced table
  * (main or its snapshot is removed first); a table without main.
  */
-export function checkSuccession(base: TableMetadata, { requirements, updates }: Pick<TableChange, "requirements" | "updates">): void {
+export function checkSuccession(
+  base: TableMetadata,
+  { requirements, updates }: Pick<TableChange, "requirements" | "updates">,
+): void {
   let head: Long | null = base.refs[MAIN]?.["snapshot-id"] ?? null;
   if (head === null || requirements.some(({ type, ref }) => type === "assert-ref-snapshot-id" && ref === MAIN)) return;
   /** Snapshots of the change, each with its parent. */
@@ -117,7 +147,9 @@ export function checkSuccession(base: TableMetadata, { requirements, updates }: 
     } else if (update.action === "set-snapshot-ref" && update["ref-name"] === MAIN) {
       const next = canonicalLong(longIn(update, "snapshot-id"));
       if (head !== null && parents.has(next) && !descends(next, head, parents)) {
-        throw commitConflict(`Snapshot ${next} does not descend from the head of ${MAIN}, ${head}, so another writer's rows would be lost`);
+        throw commitConflict(
+          `Snapshot ${next} does not descend from the head of ${MAIN}, ${head}, so another writer's rows would be lost`,
+        );
       }
       head = next;
     }

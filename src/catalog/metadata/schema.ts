@@ -24,7 +24,11 @@ const PRIMITIVE =
 const MAX_DEPTH = 64;
 
 /** Calls `visit` for each field, list element, map key and map value, parents first. */
-function walk(type: unknown, parent: Omit<Column, "id" | "type" | "is_required"> & { depth: number }, visit: (column: Column) => void): void {
+function walk(
+  type: unknown,
+  parent: Omit<Column, "id" | "type" | "is_required"> & { depth: number },
+  visit: (column: Column) => void,
+): void {
   if (parent.depth > MAX_DEPTH) throw badRequest(`The schema is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof type === "string") {
     if (!PRIMITIVE.test(type)) throw badRequest(`Unknown type: ${type}`);
@@ -36,10 +40,24 @@ function walk(type: unknown, parent: Omit<Column, "id" | "type" | "is_required">
     is_repeated: parent.is_repeated || is_repeated,
     depth: parent.depth + 1,
   });
-  const enter = (id_key: string, name: string, type_key: string, is_required: boolean, holder: JsonObject, is_repeated: boolean) => {
+  const enter = (
+    id_key: string,
+    name: string,
+    type_key: string,
+    is_required: boolean,
+    holder: JsonObject,
+    is_repeated: boolean,
+  ) => {
     const place = below(name, is_repeated);
     const id = integerIn(holder, id_key);
-    visit({ id, path: place.path, type: holder[type_key], is_required, is_repeated: place.is_repeated, parent_id: parent.parent_id });
+    visit({
+      id,
+      path: place.path,
+      type: holder[type_key],
+      is_required,
+      is_repeated: place.is_repeated,
+      parent_id: parent.parent_id,
+    });
     return () => walk(holder[type_key], { ...place, parent_id: id }, visit);
   };
   const descend =
@@ -51,7 +69,10 @@ function walk(type: unknown, parent: Omit<Column, "id" | "type" | "is_required">
       : nested["type"] === "list"
         ? [enter("element-id", "element", "element", booleanIn(nested, "element-required"), nested, true)]
         : nested["type"] === "map"
-          ? [enter("key-id", "key", "key", true, nested, true), enter("value-id", "value", "value", booleanIn(nested, "value-required"), nested, true)]
+          ? [
+              enter("key-id", "key", "key", true, nested, true),
+              enter("value-id", "value", "value", booleanIn(nested, "value-required"), nested, true),
+            ]
           : [];
   if (descend.length === 0 && nested["type"] !== "struct") throw badRequest(`Unknown type: ${String(nested["type"])}`);
   for (const go of descend) go();
@@ -96,14 +117,21 @@ function checkIdentifierFields(schema: Schema, columns: Map<number, Column>): vo
     if (column === undefined) throw badRequest(`Identifier field ${id} is not in the schema`);
     const parents = [...columns.values()].filter((other) => column.path.startsWith(`${other.path}.`));
     const is_fit =
-      typeof column.type === "string" && !/^(float|double)$/.test(column.type) && !column.is_repeated && [column, ...parents].every((each) => each.is_required);
-    if (!is_fit) throw badRequest(`Column ${column.path} cannot identify rows: it must be required, primitive, no float, and not nested in a list, map or optional struct`);
+      typeof column.type === "string" &&
+      !/^(float|double)$/.test(column.type) &&
+      !column.is_repeated &&
+      [column, ...parents].every((each) => each.is_required);
+    if (!is_fit)
+      throw badRequest(
+        `Column ${column.path} cannot identify rows: it must be required, primitive, no float, and not nested in a list, map or optional struct`,
+      );
   }
 }
 
 /** Equal in everything but the schema's own id. */
 export function isSameSchema(a: Schema, b: Schema): boolean {
-  const identifiers = (schema: Schema) => JSON.stringify((schema["identifier-field-ids"] ?? []).toSorted((x, y) => x - y));
+  const identifiers = (schema: Schema) =>
+    JSON.stringify((schema["identifier-field-ids"] ?? []).toSorted((x, y) => x - y));
   return identifiers(a) === identifiers(b) && canonicalText(a.fields) === canonicalText(b.fields);
 }
 
@@ -150,5 +178,11 @@ function freshType(type: unknown, next: (old_id: number) => number): unknown {
   }
   const key_id = next(integerIn(nested, "key-id"));
   const value_id = next(integerIn(nested, "value-id"));
-  return { ...nested, "key-id": key_id, "value-id": value_id, key: freshType(nested["key"], next), value: freshType(nested["value"], next) };
+  return {
+    ...nested,
+    "key-id": key_id,
+    "value-id": value_id,
+    key: freshType(nested["key"], next),
+    value: freshType(nested["value"], next),
+  };
 }

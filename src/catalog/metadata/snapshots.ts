@@ -13,18 +13,28 @@ export function addSnapshot(draft: Draft, update: JsonObject): void {
   const { metadata } = draft;
   const snapshot = readSnapshot(objectIn(update, "snapshot"), metadata["format-version"]);
   const snapshot_id = snapshot["snapshot-id"];
-  if (metadata.schemas.length === 0 || metadata["partition-specs"].length === 0 || metadata["sort-orders"].length === 0) {
+  if (
+    metadata.schemas.length === 0 ||
+    metadata["partition-specs"].length === 0 ||
+    metadata["sort-orders"].length === 0
+  ) {
     throw badRequest("Attempting to add a snapshot before a schema, a partition spec and a sort order are added");
   }
-  if (snapshotOf(metadata, snapshot_id) !== undefined) throw badRequest(`Snapshot already exists for id: ${snapshot_id}`);
+  if (snapshotOf(metadata, snapshot_id) !== undefined)
+    throw badRequest(`Snapshot already exists for id: ${snapshot_id}`);
   const { "sequence-number": sequence_number, "parent-snapshot-id": parent_id } = snapshot;
   const last = metadata["last-sequence-number"];
   // Another commit came between: the numbers the writer chose are stale, and only the writer can choose new ones.
   if (metadata["format-version"] > 1 && sequence_number <= last && parent_id != null) {
-    throw commitConflict(`Cannot add snapshot with sequence number ${sequence_number} older than last sequence number ${last}`);
+    throw commitConflict(
+      `Cannot add snapshot with sequence number ${sequence_number} older than last sequence number ${last}`,
+    );
   }
   draft.added_snapshot_ids.push(snapshot_id);
-  change(draft, { snapshots: [...metadata.snapshots, snapshot], "last-sequence-number": maxLong(last, sequence_number) });
+  change(draft, {
+    snapshots: [...metadata.snapshots, snapshot],
+    "last-sequence-number": maxLong(last, sequence_number),
+  });
   if (metadata["format-version"] >= 3) change(draft, { "next-row-id": nextRowId(metadata, snapshot) });
 }
 
@@ -34,7 +44,8 @@ function nextRowId(metadata: TableMetadata, snapshot: Snapshot): Long {
   const next = optionalLongIn(metadata, "next-row-id") ?? 0;
   const first = optionalLongIn(fields, "first-row-id");
   if (first === null) throw badRequest("Cannot add a snapshot: first-row-id is null");
-  if (first < next) throw commitConflict(`Cannot add a snapshot, first-row-id is behind table next-row-id: ${first} < ${next}`);
+  if (first < next)
+    throw commitConflict(`Cannot add a snapshot, first-row-id is behind table next-row-id: ${first} < ${next}`);
   return addLongs(first, longIn(fields, "added-rows"));
 }
 
@@ -44,7 +55,11 @@ function readSnapshot(snapshot: JsonObject, format_version: number): Snapshot {
   optionalLongIn(snapshot, "parent-snapshot-id");
   if (snapshot["manifests"] == null || format_version > 1) stringIn(snapshot, "manifest-list");
   const sequence_number = optionalLongIn(snapshot, "sequence-number") ?? 0;
-  return { ...snapshot, "sequence-number": sequence_number, summary: stringMapIn(snapshot, "summary") } as unknown as Snapshot;
+  return {
+    ...snapshot,
+    "sequence-number": sequence_number,
+    summary: stringMapIn(snapshot, "summary"),
+  } as unknown as Snapshot;
 }
 
 export function setSnapshotRef(draft: Draft, update: JsonObject): void {
@@ -91,7 +106,10 @@ function readRef(update: JsonObject, name: string): Ref {
 }
 
 function isSameRef(a: Ref, b: Ref): boolean {
-  return a.type === b.type && ["snapshot-id", ...REF_LIMITS].every((key) => isSameLong(a[key] as Long | undefined, b[key] as Long | undefined));
+  return (
+    a.type === b.type &&
+    ["snapshot-id", ...REF_LIMITS].every((key) => isSameLong(a[key] as Long | undefined, b[key] as Long | undefined))
+  );
 }
 
 export function removeSnapshotRef(draft: Draft, update: JsonObject): void {
@@ -115,10 +133,14 @@ export function removeSnapshots(draft: Draft, update: JsonObject): void {
   draft.has_removed_snapshots = true;
   change(draft, { snapshots });
   for (const key of ["statistics", "partition-statistics"]) {
-    if (metadata[key] !== undefined) change(draft, { [key]: statisticsOf(metadata, key).filter((file) => !is_removed(longIn(file, "snapshot-id"))) });
+    if (metadata[key] !== undefined)
+      change(draft, { [key]: statisticsOf(metadata, key).filter((file) => !is_removed(longIn(file, "snapshot-id"))) });
   }
   const dangling = Object.entries(metadata.refs).filter(([, ref]) => is_removed(ref["snapshot-id"]));
-  removeRefs(draft, dangling.map(([name]) => name));
+  removeRefs(
+    draft,
+    dangling.map(([name]) => name),
+  );
 }
 
 type StatisticsKey = "statistics" | "partition-statistics";
@@ -127,7 +149,9 @@ export function setStatistics(draft: Draft, update: JsonObject, key: StatisticsK
   const file = objectIn(update, key);
   const snapshot_id = longIn(file, "snapshot-id");
   stringIn(file, "statistics-path");
-  const others = statisticsOf(draft.metadata, key).filter((other) => !isSameLong(longIn(other, "snapshot-id"), snapshot_id));
+  const others = statisticsOf(draft.metadata, key).filter(
+    (other) => !isSameLong(longIn(other, "snapshot-id"), snapshot_id),
+  );
   change(draft, { [key]: [...others, file] });
 }
 
@@ -169,6 +193,9 @@ export function settleSnapshotLog(draft: Draft): void {
 /** What the log loses stays known, for every writer that removes snapshots: see history.ts. */
 function keepHistory(draft: Draft, before: TableMetadata): void {
   const { metadata } = draft;
-  const text = historyProperty(before, metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
+  const text = historyProperty(
+    before,
+    metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]),
+  );
   change(draft, { properties: { ...metadata.properties, [HISTORY_PROPERTY]: text } });
 }

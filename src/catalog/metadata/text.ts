@@ -2,7 +2,16 @@ import { gunzipSync } from "node:zlib";
 import { badRequest } from "../errors.ts";
 import { formatJson, parseJson } from "../json.ts";
 import type { TableMetadata } from "../model.ts";
-import { arrayIn, asObject, integerIn, longIn, optionalLongIn, stringIn, stringMapIn, type JsonObject } from "../shape.ts";
+import {
+  arrayIn,
+  asObject,
+  integerIn,
+  longIn,
+  optionalLongIn,
+  stringIn,
+  stringMapIn,
+  type JsonObject,
+} from "../shape.ts";
 import { schemaOf, specOf } from "./draft.ts";
 import { NEWEST_FORMAT_VERSION } from "./updates.ts";
 
@@ -50,7 +59,9 @@ export function formatMetadata(metadata: TableMetadata): Uint8Array[] {
 }
 
 function fullBlocks(items: readonly unknown[]): Block[] {
-  return Array.from({ length: Math.floor(items.length / BLOCK_LENGTH) }, (_, index) => blockAt(items, index * BLOCK_LENGTH));
+  return Array.from({ length: Math.floor(items.length / BLOCK_LENGTH) }, (_, index) =>
+    blockAt(items, index * BLOCK_LENGTH),
+  );
 }
 
 /** A block is found again by its first item, if the others, and whether any came before, are the same too. */
@@ -103,7 +114,11 @@ export function parseMetadata(bytes: Uint8Array, location: string): TableMetadat
   let value: unknown;
   try {
     const is_gzipped = bytes[0] === GZIP_MAGIC[0] && bytes[1] === GZIP_MAGIC[1];
-    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(is_gzipped ? gunzipSync(bytes, { maxOutputLength: MAX_METADATA_BYTES }) : bytes));
+    value = parseJson(
+      new TextDecoder("utf-8", { fatal: true }).decode(
+        is_gzipped ? gunzipSync(bytes, { maxOutputLength: MAX_METADATA_BYTES }) : bytes,
+      ),
+    );
   } catch (error) {
     throw badRequest(`${location} holds no JSON`, error);
   }
@@ -114,22 +129,28 @@ export function parseMetadata(bytes: Uint8Array, location: string): TableMetadat
   longIn(metadata, "last-updated-ms");
   stringIn(metadata, "table-uuid");
   stringIn(metadata, "location");
-  for (const list of ["schemas", "partition-specs", "sort-orders", "snapshots", "snapshot-log", "metadata-log"]) arrayIn(metadata, list);
+  for (const list of ["schemas", "partition-specs", "sort-orders", "snapshots", "snapshot-log", "metadata-log"])
+    arrayIn(metadata, list);
   return metadata as unknown as TableMetadata;
 }
 
 /** Fills in what older writers leave out (spec, appendix C: optional fields, and v1's single schema and spec). */
 function withDefaults(metadata: JsonObject): JsonObject {
   const format_version = integerIn(metadata, "format-version");
-  if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION) throw badRequest(`Unsupported format version: v${format_version}`);
+  if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION)
+    throw badRequest(`Unsupported format version: v${format_version}`);
   const { schema, "partition-spec": spec_fields, ...rest } = metadata;
   const current_id = optionalLongIn(metadata, "current-snapshot-id");
   const has_current = current_id !== null && current_id !== -1;
   const main = has_current ? { main: { "snapshot-id": current_id, type: "branch" } } : {};
   return {
     "last-sequence-number": 0,
-    ...(schema === undefined ? {} : { "current-schema-id": 0, schemas: [{ "schema-id": 0, ...asObject(schema, "schema") }] }),
-    ...(spec_fields === undefined ? {} : { "default-spec-id": 0, "partition-specs": [{ "spec-id": 0, fields: spec_fields }] }),
+    ...(schema === undefined
+      ? {}
+      : { "current-schema-id": 0, schemas: [{ "schema-id": 0, ...asObject(schema, "schema") }] }),
+    ...(spec_fields === undefined
+      ? {}
+      : { "default-spec-id": 0, "partition-specs": [{ "spec-id": 0, fields: spec_fields }] }),
     "last-partition-id": 999,
     "default-sort-order-id": 0,
     "sort-orders": [{ "order-id": 0, fields: [] }],

@@ -33,7 +33,8 @@ export function plausibleLog(metadata: TableMetadata, now_ms = Infinity, unknown
     const time = times[index] as number;
     if (is_plausible[index]) before_ms = time;
     else if (before_ms === -Infinity) before_ms = first_known ?? time;
-    else if (time > now_ms) before_ms = Math.max(before_ms, Math.min(unknown_ms, nextKnown(times, is_plausible, index)));
+    else if (time > now_ms)
+      before_ms = Math.max(before_ms, Math.min(unknown_ms, nextKnown(times, is_plausible, index)));
     return { snapshot_id: canonicalLong(entry["snapshot-id"]), at_ms: before_ms };
   });
 }
@@ -46,7 +47,8 @@ export function withoutFutureTimes(metadata: TableMetadata, now_ms: number, unkn
   if (!hasFutureTimes(metadata, now_ms)) return metadata;
   const timed = plausibleLog(metadata, now_ms, unknown_ms);
   // No two are the same: DuckDB sorts the log again, and mixes up what is equal.
-  for (const [index, entry] of timed.entries()) entry.at_ms = Math.max(entry.at_ms, (timed[index - 1]?.at_ms ?? -Infinity) + 1);
+  for (const [index, entry] of timed.entries())
+    entry.at_ms = Math.max(entry.at_ms, (timed[index - 1]?.at_ms ?? -Infinity) + 1);
   const log_time = new Map<Long, number>();
   for (const { snapshot_id, at_ms } of timed) if (!log_time.has(snapshot_id)) log_time.set(snapshot_id, at_ms);
   const last_ms = timed.at(-1)?.at_ms ?? unknown_ms;

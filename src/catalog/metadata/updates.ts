@@ -88,7 +88,10 @@ function assignUuid(draft: Draft, update: JsonObject): void {
 function upgradeFormatVersion(draft: Draft, update: JsonObject): void {
   const wanted = integerIn(update, "format-version");
   const current = draft.metadata["format-version"];
-  if (wanted > NEWEST_FORMAT_VERSION) throw badRequest(`Cannot upgrade table to unsupported format version: v${wanted} (supported: v${NEWEST_FORMAT_VERSION})`);
+  if (wanted > NEWEST_FORMAT_VERSION)
+    throw badRequest(
+      `Cannot upgrade table to unsupported format version: v${wanted} (supported: v${NEWEST_FORMAT_VERSION})`,
+    );
   if (wanted < current) throw badRequest(`Cannot downgrade v${current} table to v${wanted}`);
   if (wanted === current) return;
   change(draft, { "format-version": wanted });

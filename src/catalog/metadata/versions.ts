@@ -14,7 +14,12 @@ const DEFAULT_PREVIOUS_VERSIONS = { least: 20, most: 100, at_least_ms: 5 * 60_00
  * `…/metadata/00041-<uuid>.metadata.json`, or `.gz.metadata.json` (spec, "Naming for GZIP compressed Metadata JSON files").
  * The number is for people and tools that sort by name, the uuid makes it unique.
  */
-export function metadataLocation(metadata: TableMetadata, version: number, uuid: string, is_compressed: boolean): string {
+export function metadataLocation(
+  metadata: TableMetadata,
+  version: number,
+  uuid: string,
+  is_compressed: boolean,
+): string {
   const extension = is_compressed ? ".gz.metadata.json" : ".metadata.json";
   return `${metadata.location}/metadata/${String(version).padStart(5, "0")}-${uuid}${extension}`;
 }
@@ -37,7 +42,9 @@ export function withPreviousVersion(next: TableMetadata, base: TableMetadata, ba
 /** How many of `log` stay at `now_ms`. An entry's time is that of its file, which was replaced at the next entry's time. */
 function defaultVersions(log: TableMetadata["metadata-log"], now_ms: number): number {
   const { least, most, at_least_ms } = DEFAULT_PREVIOUS_VERSIONS;
-  const outdated = log.findLastIndex((_, index) => now_ms - Number(log[index + 1]?.["timestamp-ms"] ?? now_ms) > at_least_ms);
+  const outdated = log.findLastIndex(
+    (_, index) => now_ms - Number(log[index + 1]?.["timestamp-ms"] ?? now_ms) > at_least_ms,
+  );
   return Math.min(most, Math.max(least, log.length - 1 - outdated));
 }
 

@@ -51,7 +51,13 @@ export const NAMESPACE_ROUTES: readonly Route[] = [
     async handle({ catalog, namespace, body }) {
       const request = await body();
       const removals = request["removals"] == null ? [] : stringsIn(request, "removals");
-      return { status: 200, body: await catalog.changeNamespaceProperties(namespace, { updates: stringMapIn(request, "updates"), removals }) };
+      return {
+        status: 200,
+        body: await catalog.changeNamespaceProperties(namespace, {
+          updates: stringMapIn(request, "updates"),
+          removals,
+        }),
+      };
     },
   },
 ];

@@ -37,7 +37,11 @@ export async function readBody(request: IncomingMessage): Promise<JsonObject> {
 function checkJson(content_type: string | undefined): void {
   const type = (content_type ?? "").split(";")[0]?.trim().toLowerCase();
   if (type === "application/json") return;
-  throw new OperatingError("UNSUPPORTED_MEDIA_TYPE", `The body must be JSON; its content type is ${JSON.stringify(content_type ?? "")}`, {
-    next_step: "Send it with the header content-type: application/json.",
-  });
+  throw new OperatingError(
+    "UNSUPPORTED_MEDIA_TYPE",
+    `The body must be JSON; its content type is ${JSON.stringify(content_type ?? "")}`,
+    {
+      next_step: "Send it with the header content-type: application/json.",
+    },
+  );
 }

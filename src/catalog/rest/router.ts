@@ -68,7 +68,11 @@ function segmentsOf(path: string): string[] {
   let segments: string[];
   try {
     // The reference client encodes names as a form does, in which a plus is a space; a plus itself comes as %2B.
-    segments = path.replace(/^\/+|\/+$/g, "").replaceAll("+", "%20").split("/").map(decodeURIComponent);
+    segments = path
+      .replace(/^\/+|\/+$/g, "")
+      .replaceAll("+", "%20")
+      .split("/")
+      .map(decodeURIComponent);
   } catch (error) {
     throw badRequest("The path is not valid percent-encoded UTF-8", error);
   }
@@ -78,13 +82,20 @@ function segmentsOf(path: string): string[] {
 }
 
 function isMatch(pattern: readonly string[], actual: readonly string[]): boolean {
-  return pattern.length === actual.length && pattern.every((segment, index) => segment.startsWith("{") || segment === actual[index]);
+  return (
+    pattern.length === actual.length &&
+    pattern.every((segment, index) => segment.startsWith("{") || segment === actual[index])
+  );
 }
 
 function noRoute(method: string, path: string, is_other_method: boolean): OperatingError {
   return is_other_method
-    ? new OperatingError("METHOD_NOT_ALLOWED", `${method} is not for ${path}`, { next_step: "Use a method that GET /v1/config lists for this path." })
-    : new OperatingError("NO_SUCH_ROUTE", `There is no route ${method} ${path}`, { next_step: "Use one of the endpoints that GET /v1/config lists." });
+    ? new OperatingError("METHOD_NOT_ALLOWED", `${method} is not for ${path}`, {
+        next_step: "Use a method that GET /v1/config lists for this path.",
+      })
+    : new OperatingError("NO_SUCH_ROUTE", `There is no route ${method} ${path}`, {
+        next_step: "Use one of the endpoints that GET /v1/config lists.",
+      });
 }
 
 function namespaceOf(encoded: string | undefined): string[] {

@@ -20,9 +20,13 @@ export function isLoopback(host: string): boolean {
 export function checkSender({ headers }: IncomingMessage, bound_host: string): void {
   const { host, origin, "sec-fetch-site": site } = headers;
   const refuse = (what: string) => {
-    throw new OperatingError("FORBIDDEN", `This catalog answers programs only, under the address it listens on; refused ${what}`, {
-      next_step: "Address the catalog as 127.0.0.1 or localhost, and not from a web page.",
-    });
+    throw new OperatingError(
+      "FORBIDDEN",
+      `This catalog answers programs only, under the address it listens on; refused ${what}`,
+      {
+        next_step: "Address the catalog as 127.0.0.1 or localhost, and not from a web page.",
+      },
+    );
   };
   const name = (host ?? "").replace(/:\d+$/, "").toLowerCase();
   if (isLoopback(bound_host) && !LOOPBACK_NAMES.has(name)) refuse(`the host ${JSON.stringify(host ?? "")}`);
@@ -35,9 +39,13 @@ export function checkBearer({ headers }: IncomingMessage, token: string | null):
   if (token === null) return;
   const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? "")?.[1];
   if (given !== undefined && isSame(given.trim(), token)) return;
-  throw new OperatingError("NOT_AUTHORIZED", given === undefined ? "This catalog asks for its token" : "The token is wrong", {
-    next_step: "Send the header authorization: Bearer TOKEN, with the catalog's token (COINLAKE_CATALOG_TOKEN).",
-  });
+  throw new OperatingError(
+    "NOT_AUTHORIZED",
+    given === undefined ? "This catalog asks for its token" : "The token is wrong",
+    {
+      next_step: "Send the header authorization: Bearer TOKEN, with the catalog's token (COINLAKE_CATALOG_TOKEN).",
+    },
+  );
 }
 
 /** In constant time for all lengths. */

@@ -4,7 +4,16 @@ import { formatJson } from "../json.ts";
 import { isSameLong } from "../long.ts";
 import type { SortOrder } from "../metadata/draft.ts";
 import { formatMetadata } from "../metadata/text.ts";
-import type { LoadedTable, PartitionSpec, Requirement, Schema, TableChange, TableIdentifier, TableMetadata, Update } from "../model.ts";
+import type {
+  LoadedTable,
+  PartitionSpec,
+  Requirement,
+  Schema,
+  TableChange,
+  TableIdentifier,
+  TableMetadata,
+  Update,
+} from "../model.ts";
 import { arrayIn, asObject, booleanIn, objectIn, stringIn, stringMapIn, stringsIn, type JsonObject } from "../shape.ts";
 import type { Answer } from "./answers.ts";
 import { pageOf, tableOf, type Call, type Route } from "./router.ts";
@@ -26,7 +35,10 @@ export const TABLE_ROUTES: readonly Route[] = [
       const table = readCreateRequest(namespace, request);
       if (!booleanIn(request, "stage-create")) return tableAnswer(await catalog.createTable(table));
       const metadata = await catalog.stageTable(table);
-      return { status: 200, parts: [Buffer.from('{"metadata":'), ...formatMetadata(metadata), Buffer.from(',"config":{}}')] };
+      return {
+        status: 200,
+        parts: [Buffer.from('{"metadata":'), ...formatMetadata(metadata), Buffer.from(',"config":{}}')],
+      };
     },
   },
   {
@@ -40,7 +52,8 @@ export const TABLE_ROUTES: readonly Route[] = [
       // Others report a damaged file as an error; DuckDB ends its process, which may be this one.
       if (isDuckDB(call)) await call.catalog.inspect(table);
       const etag = etagOf(table, mode);
-      if (call.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true) return { status: 304, headers: { etag } };
+      if (call.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true)
+        return { status: 304, headers: { etag } };
       const metadata = mode === "refs" ? withReferencedSnapshots(table.metadata) : table.metadata;
       return tableAnswer({ ...table, metadata }, etag);
     },
@@ -66,7 +79,9 @@ export const TABLE_ROUTES: readonly Route[] = [
     method: "DELETE",
     path: "namespaces/{namespace}/tables/{table}",
     async handle(call) {
-      await call.catalog.dropTable(tableOf(call), { is_purging: call.query.get("purgeRequested")?.toLowerCase() === "true" });
+      await call.catalog.dropTable(tableOf(call), {
+        is_purging: call.query.get("purgeRequested")?.toLowerCase() === "true",
+      });
       return { status: 204 };
     },
   },
@@ -96,7 +111,10 @@ export const TABLE_ROUTES: readonly Route[] = [
     path: "tables/rename",
     async handle({ catalog, body }) {
       const request = await body();
-      await catalog.renameTable(readIdentifier(objectIn(request, "source")), readIdentifier(objectIn(request, "destination")));
+      await catalog.renameTable(
+        readIdentifier(objectIn(request, "source")),
+        readIdentifier(objectIn(request, "destination")),
+      );
       return { status: 204 };
     },
   },
@@ -143,7 +161,10 @@ function etagOf(table: LoadedTable, mode: string): string {
 /** Spec, loadTable, `snapshots=refs`: only what a branch or tag points at. */
 function withReferencedSnapshots(metadata: TableMetadata): TableMetadata {
   const wanted = Object.values(metadata.refs).map((ref) => ref["snapshot-id"]);
-  return { ...metadata, snapshots: metadata.snapshots.filter((snapshot) => wanted.some((id) => isSameLong(id, snapshot["snapshot-id"]))) };
+  return {
+    ...metadata,
+    snapshots: metadata.snapshots.filter((snapshot) => wanted.some((id) => isSameLong(id, snapshot["snapshot-id"]))),
+  };
 }
 
 function readIdentifier(identifier: JsonObject): TableIdentifier {

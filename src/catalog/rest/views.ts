@@ -13,24 +13,22 @@ export const VIEW_ROUTES: readonly Route[] = [
       return { status: 200, body: { identifiers: [], "next-page-token": null } };
     },
   },
-  ...(["GET", "HEAD", "POST", "DELETE"] as const).map(
-    (method): Route => ({
-      method,
-      path: "namespaces/{namespace}/views/{view}",
-      is_listed: false,
-      async handle(call: Call) {
-        throw new OperatingError("NO_SUCH_VIEW", `View does not exist: ${nameOfTable(tableOf(call))}`, { next_step: "Use a table: this catalog has no views." });
-      },
-    }),
-  ),
-  ...["namespaces/{namespace}/views", "namespaces/{namespace}/register-view", "views/rename"].map(
-    (path): Route => ({
-      method: "POST",
-      path,
-      is_listed: false,
-      async handle() {
-        throw unsupported("This catalog has no views");
-      },
-    }),
-  ),
+  ...(["GET", "HEAD", "POST", "DELETE"] as const).map((method): Route => ({
+    method,
+    path: "namespaces/{namespace}/views/{view}",
+    is_listed: false,
+    async handle(call: Call) {
+      throw new OperatingError("NO_SUCH_VIEW", `View does not exist: ${nameOfTable(tableOf(call))}`, {
+        next_step: "Use a table: this catalog has no views.",
+      });
+    },
+  })),
+  ...["namespaces/{namespace}/views", "namespaces/{namespace}/register-view", "views/rename"].map((path): Route => ({
+    method: "POST",
+    path,
+    is_listed: false,
+    async handle() {
+      throw unsupported("This catalog has no views");
+    },
+  })),
 ];

@@ -30,7 +30,8 @@ export class SqliteChecksums implements ChecksumStore {
   constructor(path: string, options: { is_read_only?: boolean } = {}) {
     this.#database = openDatabase(path, options);
     if (options.is_read_only !== true) this.#database.exec(`pragma synchronous = normal; ${TABLE}`);
-    const is_there = this.#database.prepare("select 1 from sqlite_schema where name = 'file_checksums'").get() !== undefined;
+    const is_there =
+      this.#database.prepare("select 1 from sqlite_schema where name = 'file_checksums'").get() !== undefined;
     const prepared = is_there ? Object.entries(SQL).map(([name, sql]) => [name, this.#database.prepare(sql)]) : null;
     this.#statements = prepared && (Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>);
   }
@@ -40,7 +41,8 @@ export class SqliteChecksums implements ChecksumStore {
     if (statements === null || added.length + removed.length === 0) return;
     transact(this.#database, () => {
       for (const location of removed) statements.remove.run(location);
-      for (const { location, size_bytes, sha256, taken_by } of added) statements.insert.run(location, size_bytes, sha256, taken_by);
+      for (const { location, size_bytes, sha256, taken_by } of added)
+        statements.insert.run(location, size_bytes, sha256, taken_by);
     });
   }
 

@@ -40,7 +40,10 @@ export interface DatabaseOptions {
 }
 
 /** Opens or creates the file. Several processes may have it open: writers queue, readers never wait (WAL). */
-export function openDatabase(path: string, { is_read_only = false, busy_timeout_ms = BUSY_TIMEOUT_MS }: DatabaseOptions = {}): DatabaseSync {
+export function openDatabase(
+  path: string,
+  { is_read_only = false, busy_timeout_ms = BUSY_TIMEOUT_MS }: DatabaseOptions = {},
+): DatabaseSync {
   let database: DatabaseSync | null = null;
   try {
     if (is_read_only) {
@@ -49,7 +52,9 @@ export function openDatabase(path: string, { is_read_only = false, busy_timeout_
       mkdirSync(dirname(path), { recursive: true });
       database = new DatabaseSync(path, { timeout: busy_timeout_ms, enableForeignKeyConstraints: true });
       // FULL: a commit is on disk when it returns, in WAL mode too.
-      database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`);
+      database.exec(
+        `pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_KEPT_BYTES}`,
+      );
       createLayout(database);
     }
     checkLayout(database, path);
@@ -70,9 +75,13 @@ function createLayout(database: DatabaseSync): void {
 function checkLayout(database: DatabaseSync, path: string): void {
   const version = versionOf(database);
   if (version !== LAYOUT_VERSION) {
-    throw new OperatingError("STORE_FORMAT_UNKNOWN", `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`, {
-      next_step: "Use the version of the program that wrote it, or a newer one.",
-    });
+    throw new OperatingError(
+      "STORE_FORMAT_UNKNOWN",
+      `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`,
+      {
+        next_step: "Use the version of the program that wrote it, or a newer one.",
+      },
+    );
   }
 }
 
@@ -101,7 +110,8 @@ export function transact<T>(database: DatabaseSync, work: () => T): T {
     database.exec("commit");
   } catch (error) {
     rollBack(database);
-    if ([BUSY, FULL].includes(resultCodeOf(error) ?? 0)) throw storeFailure("A catalog transaction could not be committed", error);
+    if ([BUSY, FULL].includes(resultCodeOf(error) ?? 0))
+      throw storeFailure("A catalog transaction could not be committed", error);
     throw new UnknownOutcome(`A catalog transaction ended without an answer: ${messageOf(error)}`, error);
   }
   return result;
@@ -122,7 +132,9 @@ export function read<T>(query: () => T): T {
 }
 
 function resultCodeOf(error: unknown): number | null {
-  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : null;
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number"
+    ? error.errcode & 0xff
+    : null;
 }
 
 /** Errors of SQLite and of the disk become OperatingErrors; a programmer's error stays what it is. */
@@ -131,14 +143,21 @@ function storeFailure(what: string, error: unknown): unknown {
   const is_system_error = error instanceof Error && "code" in error && "syscall" in error;
   if (error instanceof OperatingError || (code === null && !is_system_error)) return error;
   if (code === BUSY) {
-    return new OperatingError("STORE_BUSY", `${what}: another process has held the catalog for longer than the busy timeout`, {
-      next_step: "Try again; if it lasts, look for a stuck process that has the catalog file open.",
-      is_retryable: true,
-      cause: error,
-    });
+    return new OperatingError(
+      "STORE_BUSY",
+      `${what}: another process has held the catalog for longer than the busy timeout`,
+      {
+        next_step: "Try again; if it lasts, look for a stuck process that has the catalog file open.",
+        is_retryable: true,
+        cause: error,
+      },
+    );
   }
   return new OperatingError("STORE_FAILED", `${what}: ${messageOf(error)}`, {
-    next_step: code === CORRUPT || code === NOTADB ? "Restore the catalog's file from a copy." : "Check the disk and the permissions of the data folder, then try again.",
+    next_step:
+      code === CORRUPT || code === NOTADB
+        ? "Restore the catalog's file from a copy."
+        : "Check the disk and the permissions of the data folder, then try again.",
     is_retryable: code === FULL,
     cause: error,
   });

@@ -27,12 +27,25 @@ export interface StoredCatalog {
 export function readCatalogFile(file: string): StoredCatalog {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
-    const tables = database.prepare("select namespace, name, metadata_location from tables order by namespace, name").all();
+    const tables = database
+      .prepare("select namespace, name, metadata_location from tables order by namespace, name")
+      .all();
     const namespaces = database.prepare("select name, properties from namespaces order by name").all();
     return {
-      pointers: tables.map((row) => ({ namespace: String(row["namespace"]), name: String(row["name"]), metadata_location: String(row["metadata_location"]) })),
-      checksums: hasChecksums(database) ? (database.prepare("select location, size_bytes, sha256, taken_by from file_checksums").all() as unknown as StoredChecksum[]) : null,
-      namespaces: namespaces.map((row) => ({ name: String(row["name"]), properties: JSON.parse(String(row["properties"])) as Record<string, string> })),
+      pointers: tables.map((row) => ({
+        namespace: String(row["namespace"]),
+        name: String(row["name"]),
+        metadata_location: String(row["metadata_location"]),
+      })),
+      checksums: hasChecksums(database)
+        ? (database
+            .prepare("select location, size_bytes, sha256, taken_by from file_checksums")
+            .all() as unknown as StoredChecksum[])
+        : null,
+      namespaces: namespaces.map((row) => ({
+        name: String(row["name"]),
+        properties: JSON.parse(String(row["properties"])) as Record<string, string>,
+      })),
     };
   } finally {
     database.close();
@@ -40,7 +53,9 @@ export function readCatalogFile(file: string): StoredCatalog {
 }
 
 function hasChecksums(database: DatabaseSync): boolean {
-  return database.prepare("select 1 from sqlite_schema where type = 'table' and name = 'file_checksums'").get() !== undefined;
+  return (
+    database.prepare("select 1 from sqlite_schema where type = 'table' and name = 'file_checksums'").get() !== undefined
+  );
 }
 
 /** The pointers given, the properties of the namespaces given, and all checksums, in one transaction: all or none, durable when it returns. */
@@ -61,6 +76,9 @@ export function replaceCatalogContent(file: string, { pointers, namespaces, chec
 
 function replaceChecksums(database: DatabaseSync, checksums: readonly StoredChecksum[]): void {
   database.exec("delete from file_checksums");
-  const insert = database.prepare("insert or ignore into file_checksums (location, size_bytes, sha256, taken_by) values (?, ?, ?, ?)");
-  for (const { location, size_bytes, sha256, taken_by } of checksums) insert.run(location, size_bytes, sha256, taken_by);
+  const insert = database.prepare(
+    "insert or ignore into file_checksums (location, size_bytes, sha256, taken_by) values (?, ?, ?, ?)",
+  );
+  for (const { location, size_bytes, sha256, taken_by } of checksums)
+    insert.run(location, size_bytes, sha256, taken_by);
 }

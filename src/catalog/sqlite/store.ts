@@ -66,7 +66,10 @@ export class SqliteStore implements CatalogStore {
       const before = this.#properties(namespace);
       if (before === null) throw noSuchNamespace(namespace);
       const kept = Object.entries(before).filter(([name]) => !change.removals.includes(name));
-      this.#statements.update_namespace.run(JSON.stringify({ ...Object.fromEntries(kept), ...change.updates }), keyOf(namespace));
+      this.#statements.update_namespace.run(
+        JSON.stringify({ ...Object.fromEntries(kept), ...change.updates }),
+        keyOf(namespace),
+      );
       return before;
     });
   }
@@ -131,7 +134,8 @@ export class SqliteStore implements CatalogStore {
 
   #insert(identifier: TableIdentifier, location: string): void {
     if (this.#properties(identifier.namespace) === null) throw noSuchNamespace(identifier.namespace);
-    if (this.#pointer(identifier) !== null) throw commitConflict(`Another writer created ${nameOfTable(identifier)} first`);
+    if (this.#pointer(identifier) !== null)
+      throw commitConflict(`Another writer created ${nameOfTable(identifier)} first`);
     this.#statements.insert_table.run(keyOf(identifier.namespace), identifier.name, location);
   }
 
@@ -146,7 +150,10 @@ export class SqliteStore implements CatalogStore {
   }
 
   #children(parent: readonly string[]): string[][] {
-    const below = parent.length === 0 ? { from: "", to: "\u{10ffff}" } : { from: keyOf(parent) + SEPARATOR, to: keyOf(parent) + nextCharacter(SEPARATOR) };
+    const below =
+      parent.length === 0
+        ? { from: "", to: "\u{10ffff}" }
+        : { from: keyOf(parent) + SEPARATOR, to: keyOf(parent) + nextCharacter(SEPARATOR) };
     return this.#statements.select_below
       .all(below.from, below.to)
       .map((row) => String(row["name"]).split(SEPARATOR))
@@ -155,7 +162,10 @@ export class SqliteStore implements CatalogStore {
 }
 
 function keyOf(namespace: readonly string[]): string {
-  if (namespace.length === 0 || namespace.some((level) => level === "" || level.includes(SEPARATOR) || level.includes("\0"))) {
+  if (
+    namespace.length === 0 ||
+    namespace.some((level) => level === "" || level.includes(SEPARATOR) || level.includes("\0"))
+  ) {
     throw badRequest(`Invalid namespace: ${JSON.stringify(namespace)}`);
   }
   return namespace.join(SEPARATOR);

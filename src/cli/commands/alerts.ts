@@ -31,7 +31,8 @@ const DELIVERY_COLUMNS: readonly Column[] = [
   { name: "last_error", header: "last error", kind: "text" },
 ];
 
-type AlertsOptions = CommonOptions & TableOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
+type AlertsOptions = CommonOptions &
+  TableOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
 
 export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   // Options behind `report` are its own.
@@ -53,7 +54,13 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
           return;
         }
         const { subject } = options;
-        const asked = subject === undefined ? options : { ...options, subject: await subjectOfAlerts(book, subject, (given) => subjectTyped(options, pipelines, given)) };
+        const asked =
+          subject === undefined
+            ? options
+            : {
+                ...options,
+                subject: await subjectOfAlerts(book, subject, (given) => subjectTyped(options, pipelines, given)),
+              };
         const page = book.listAlerts(queryOf(asked));
         if (output.is_json) output.result(JSON.stringify(page, null, 2));
         else if (page.items.length === 0) output.say("No alert.");
@@ -79,7 +86,8 @@ function reportCommand(pipelines: readonly Pipeline[], withCommon: (command: Com
         const events = await book.reportJob({ job, failure: failed ?? null });
         if (output.is_json) return output.result(JSON.stringify(events, null, 2));
         for (const { event, alert } of events) output.say(`${event}: ${alert.message}`);
-        if (events.length === 0) output.say(succeeded ? `${job} succeeded, as before.` : `That ${job} failed is told already.`);
+        if (events.length === 0)
+          output.say(succeeded ? `${job} succeeded, as before.` : `That ${job} failed is told already.`);
       });
     });
 }
@@ -96,14 +104,26 @@ function queryOf({ rule, subject, active, limit, cursor }: AlertsOptions): Alert
 
 function formatAlert(alert: Alert & { deliveries: Delivery[] }): string {
   const { deliveries, ...rest } = alert;
-  const lines = Object.entries(rest).map(([name, value]) => `${name.padEnd(16)}${value !== null && typeof value === "object" ? JSON.stringify(value) : (value ?? "–")}`);
+  const lines = Object.entries(rest).map(
+    ([name, value]) =>
+      `${name.padEnd(16)}${value !== null && typeof value === "object" ? JSON.stringify(value) : (value ?? "–")}`,
+  );
   if (deliveries.length === 0) return lines.join("\n");
-  const rows = deliveries.map(({ sink, event, state, attempts, sent_at, next_attempt_at, last_error }) => [sink, event, state, String(attempts), sent_at, next_attempt_at, last_error]);
+  const rows = deliveries.map(({ sink, event, state, attempts, sent_at, next_attempt_at, last_error }) => [
+    sink,
+    event,
+    state,
+    String(attempts),
+    sent_at,
+    next_attempt_at,
+    last_error,
+  ]);
   return `${lines.join("\n")}\n${formatTable(DELIVERY_COLUMNS, rows)}`;
 }
 
 export function parseLimit(text: string): number {
   const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit < 1 || limit > 1_000) throw new InvalidArgumentError("It must be a whole number from 1 to 1,000.");
+  if (!/^\d+$/.test(text) || limit < 1 || limit > 1_000)
+    throw new InvalidArgumentError("It must be a whole number from 1 to 1,000.");
   return limit;
 }

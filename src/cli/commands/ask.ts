@@ -26,25 +26,45 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
     const is_number = typeof value === "number";
     const flags = `--${name} <${is_number ? "number" : "value"}>`;
     const numbers = questions.filter(({ options }) => name in options).map(({ number }) => number);
-    const option = new Option(flags, `${description} (question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}${value === null ? "" : `; default: ${value}`})`);
+    const option = new Option(
+      flags,
+      `${description} (question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}${value === null ? "" : `; default: ${value}`})`,
+    );
     command.addOption(is_number ? option.argParser(parseNumber) : option);
   }
   return command
-    .addHelpText("after", `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`)
+    .addHelpText(
+      "after",
+      `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
+    )
     .action(async (which: string, options: AskOptions & Record<string, string | number | boolean | undefined>) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
-        if (chosen.length === 0) command.error(`error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`);
-        const foreign = Object.keys(known).find((name) => options[name] !== undefined && !chosen.some((question) => name in question.options));
+        if (chosen.length === 0)
+          command.error(
+            `error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`,
+          );
+        const foreign = Object.keys(known).find(
+          (name) => options[name] !== undefined && !chosen.some((question) => name in question.options),
+        );
         if (foreign !== undefined) command.error(`error: question ${which} takes no --${foreign}`);
         const as_of = options.asOf === undefined ? null : new Date(options.asOf).toISOString();
         const answers: Answer[] = [];
         for (const question of chosen) {
-          const values = Object.fromEntries(Object.keys(question.options).flatMap((name) => valueOf(name, options[name])));
+          const values = Object.fromEntries(
+            Object.keys(question.options).flatMap((name) => valueOf(name, options[name])),
+          );
           answers.push(await ask(session, pipeline, question, { as_of, values }));
         }
         if (output.is_json) output.result(answersAsJson(lake.lake, answers));
-        else output.result(formatAnswers(lake.lake, answers, { with_sql: options.sql ?? false, layout: layoutOf(options), is_as_of_given: as_of !== null }));
+        else
+          output.result(
+            formatAnswers(lake.lake, answers, {
+              with_sql: options.sql ?? false,
+              layout: layoutOf(options),
+              is_as_of_given: as_of !== null,
+            }),
+          );
       });
     });
 }
@@ -72,7 +92,8 @@ const OLD_MS = 5 * 60_000;
 function describeAsOf(as_of: string, { kind }: Pick<Lake, "kind">, now_ms: number): string {
   const age_ms = now_ms - Date.parse(as_of);
   if (age_ms < OLD_MS) return "";
-  const clock = kind === "simulated" ? ", on the simulated market's clock" : kind === "replay" ? ", on the recording's clock" : "";
+  const clock =
+    kind === "simulated" ? ", on the simulated market's clock" : kind === "replay" ? ", on the recording's clock" : "";
   return `: the newest event in gold${clock}, ${formatAge(age_ms)} ago`;
 }
 
@@ -82,17 +103,28 @@ function valueOf(name: string, value: string | number | boolean | undefined): [s
 }
 
 /** For a terminal: each question with its parts, as-of times and the snapshots read. */
-export function formatAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[], how: AnswersLayout = {}): string {
+export function formatAnswers(
+  lake: Pick<Lake, "name" | "kind">,
+  answers: readonly Answer[],
+  how: AnswersLayout = {},
+): string {
   const { with_sql = false, layout = {}, is_as_of_given = false, now_ms = Date.now() } = how;
   const lines: string[] = [];
   const label = lake.kind === "live" ? "" : ` ${styleResult(["bold", "magenta"], lake.kind.toUpperCase())}`;
   for (const answer of answers) {
-    lines.push("", `${styleResult("bold", `${answer.number}. ${answer.title}`)}${label}`, `   as of ${formatTime(answer.as_of)}${is_as_of_given ? "" : describeAsOf(answer.as_of, lake, now_ms)}`);
+    lines.push(
+      "",
+      `${styleResult("bold", `${answer.number}. ${answer.title}`)}${label}`,
+      `   as of ${formatTime(answer.as_of)}${is_as_of_given ? "" : describeAsOf(answer.as_of, lake, now_ms)}`,
+    );
     for (const part of answer.parts) {
-      if (part.definition.title) lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
+      if (part.definition.title)
+        lines.push(`   ${part.definition.title}${part.lake_at ? ` (${formatTime(part.lake_at)})` : ""}`);
       if (with_sql) lines.push(styleResult("dim", part.sql));
       lines.push(part.note === null ? formatPart(part, layout) : `   ${part.note}`);
-      const snapshots = part.snapshots.map(({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`);
+      const snapshots = part.snapshots.map(
+        ({ table, snapshot_id, committed_at }) => `${table} @ ${snapshot_id} (${formatTime(committed_at)})`,
+      );
       if (snapshots.length > 0) lines.push(styleResult("dim", `   from ${snapshots.join(", ")}`));
     }
   }

@@ -75,28 +75,45 @@ function claimTarget(folder: string): { release(): void } {
   mkdirSync(folder, { recursive: true });
   const claim = claimFolder(folder, "backup");
   if (claim === null) {
-    throw new OperatingError("BACKUP_RUNNING", `${folder} is being written by ${ownerOf(folder)}`, { next_step: "Wait until that backup has ended.", is_retryable: true });
+    throw new OperatingError("BACKUP_RUNNING", `${folder} is being written by ${ownerOf(folder)}`, {
+      next_step: "Wait until that backup has ended.",
+      is_retryable: true,
+    });
   }
   return claim;
 }
 
-function inWords({ number, tables, files, size_bytes, copied_files, copied_bytes, attempts, is_between_increments }: BackupReport, target: string): string {
-  const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
+function inWords(
+  { number, tables, files, size_bytes, copied_files, copied_bytes, attempts, is_between_increments }: BackupReport,
+  target: string,
+): string {
+  const megabytes = (bytes: number): string =>
+    `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
   const again = attempts === 1 ? "" : ` The lake changed meanwhile: planned ${attempts} times.`;
-  const within = is_between_increments ? "" : " It shows a moment within an increment, which the next `start` of the restored lake ends.";
+  const within = is_between_increments
+    ? ""
+    : " It shows a moment within an increment, which the next `start` of the restored lake ends.";
   return `Backup ${number} in ${target}: ${tables} tables, ${files.toLocaleString("en")} files, ${megabytes(size_bytes)}; ${copied_files.toLocaleString("en")} files (${megabytes(copied_bytes)}) are new.${again}${within}`;
 }
 
 function stopped(): OperatingError {
-  return new OperatingError("BACKUP_STOPPED", "The backup was stopped; earlier backups are as they were", { next_step: "Run it again: it goes on with what it has copied." });
+  return new OperatingError("BACKUP_STOPPED", "The backup was stopped; earlier backups are as they were", {
+    next_step: "Run it again: it goes on with what it has copied.",
+  });
 }
 
 function insideLake(folder: string, lake: Lake): OperatingError {
-  return new OperatingError("BACKUP_INSIDE_LAKE", `${folder} lies inside the lake's folder ${lake.folder}`, { next_step: "Name a folder outside of it, on another disk if there is one." });
+  return new OperatingError("BACKUP_INSIDE_LAKE", `${folder} lies inside the lake's folder ${lake.folder}`, {
+    next_step: "Name a folder outside of it, on another disk if there is one.",
+  });
 }
 
 function needsEmbedded({ name }: Lake): OperatingError {
-  return new OperatingError("BACKUP_NEEDS_EMBEDDED", `The lake "${name}" lies in a cluster: its log in Kafka, its catalog in a metastore, its tables in S3`, {
-    next_step: "Back these up with their own tools: PostgreSQL's pg_dump, S3 replication, Kafka's mirroring.",
-  });
+  return new OperatingError(
+    "BACKUP_NEEDS_EMBEDDED",
+    `The lake "${name}" lies in a cluster: its log in Kafka, its catalog in a metastore, its tables in S3`,
+    {
+      next_step: "Back these up with their own tools: PostgreSQL's pg_dump, S3 replication, Kafka's mirroring.",
+    },
+  );
 }

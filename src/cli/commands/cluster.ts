@@ -11,7 +11,13 @@ import { PARTS, partNamed } from "../../cluster/parts.ts";
 import { lagInKafka, type Lag, type Reader } from "../../cluster/lag.ts";
 import { clusterStatus, type PartStatus } from "../../cluster/status.ts";
 import { clusterFolder, environmentFile, isCluster } from "../../cluster/state.ts";
-import { runningSupervisor, startSupervisor, stopSupervisor, supervise, type SupervisorStatus } from "../../cluster/supervisor.ts";
+import {
+  runningSupervisor,
+  startSupervisor,
+  stopSupervisor,
+  supervise,
+  type SupervisorStatus,
+} from "../../cluster/supervisor.ts";
 import type { StreamJob } from "../../engine/cluster/spark/job.ts";
 import { OperatingError } from "../../errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
@@ -30,15 +36,25 @@ interface ClusterOptions extends CommonOptions {
   purge?: boolean;
 }
 
-const NATIVE = ["--native", "without Docker, on Linux only: servers of this machine's own, from package registries"] as const;
-const AS_STARTED = ["--native", "the servers of this machine's own (default: however the cluster was started)"] as const;
+const NATIVE = [
+  "--native",
+  "without Docker, on Linux only: servers of this machine's own, from package registries",
+] as const;
+const AS_STARTED = [
+  "--native",
+  "the servers of this machine's own (default: however the cluster was started)",
+] as const;
 
 const PORTS_HELP = `
 Every server listens on 127.0.0.1 alone. To put one elsewhere, set its variable:
 ${PARTS.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
 COINLAKE_CACHE names the folder for what is fetched; it is kept outside the checkout and may be deleted at any time.`;
 
-export function clusterCommand(pipelines: readonly Pipeline[], jobs: readonly StreamJob[], withCommon: Decorate): Command {
+export function clusterCommand(
+  pipelines: readonly Pipeline[],
+  jobs: readonly StreamJob[],
+  withCommon: Decorate,
+): Command {
   return new Command("cluster")
     .description(`the servers of the cluster profile: ${PARTS.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status")
@@ -52,7 +68,11 @@ function upCommand(withCommon: Decorate): Command {
   return withCommon(new Command("up"))
     .description("start what does not run yet, and wait until all of it answers")
     .option(...NATIVE)
-    .option("--only <parts>", `some parts, by comma, and what they need: ${PARTS.map(({ name }) => name).join(",")}`, parseParts)
+    .option(
+      "--only <parts>",
+      `some parts, by comma, and what they need: ${PARTS.map(({ name }) => name).join(",")}`,
+      parseParts,
+    )
     .addHelpText("after", `${PORTS_HELP}\n\nExample:\n  npm run -s coinlake -- cluster up --native`)
     .action(async (options: ClusterOptions) => {
       const output = openOutput(options.json ?? false);
@@ -66,10 +86,25 @@ function upCommand(withCommon: Decorate): Command {
       const names = options.only ?? PARTS.map(({ name }) => name);
       const cache = { folder: cacheFolder(), say: output.say, progress: progressBar };
       const cluster = await startParts(names, { folder, ports: process.env, cache, say: output.say });
-      const parts = { ...readDesired(folder)?.parts, ...Object.fromEntries(Array.from(cluster.parts, ([name, { ports }]) => [name, ports])) };
+      const parts = {
+        ...readDesired(folder)?.parts,
+        ...Object.fromEntries(Array.from(cluster.parts, ([name, { ports }]) => [name, ports])),
+      };
       writeDesired(folder, { mode: "native", parts });
       startSupervisor(folder, supervisorCommand(options.data ?? DEFAULT_DATA_FOLDER));
-      if (output.is_json) output.result(JSON.stringify({ folder, ports: cluster.ports, parts: Object.fromEntries(cluster.parts), environment_file: environmentFile(folder) }, null, 2));
+      if (output.is_json)
+        output.result(
+          JSON.stringify(
+            {
+              folder,
+              ports: cluster.ports,
+              parts: Object.fromEntries(cluster.parts),
+              environment_file: environmentFile(folder),
+            },
+            null,
+            2,
+          ),
+        );
       else {
         output.result(formatStatus(await clusterStatus(folder)));
         output.result(`\nVariables by which clients find all this, credentials included: ${environmentFile(folder)}`);
@@ -89,14 +124,23 @@ function downCommand(withCommon: Decorate): Command {
       if (modeOf(folder, options) === "docker") {
         await compose(["down", ...(options.purge ? ["--volumes"] : [])], output);
         forgetDesired(folder);
-        if (output.is_json) output.result(JSON.stringify({ mode: "docker", is_purged: options.purge ?? false }, null, 2));
+        if (output.is_json)
+          output.result(JSON.stringify({ mode: "docker", is_purged: options.purge ?? false }, null, 2));
         return;
       }
       forgetDesired(folder);
       await stopSupervisor(folder, systemClock);
-      const stopped = options.purge ? await purge(folder, output.say) : await stopParts(folder, PARTS.map(({ name }) => name), output.say);
-      if (output.is_json) output.result(JSON.stringify({ folder, stopped, is_purged: options.purge ?? false }, null, 2));
-      else if (options.purge) output.say(`The data in ${folder} are deleted; what was fetched stays in ${cacheFolder()}.`);
+      const stopped = options.purge
+        ? await purge(folder, output.say)
+        : await stopParts(
+            folder,
+            PARTS.map(({ name }) => name),
+            output.say,
+          );
+      if (output.is_json)
+        output.result(JSON.stringify({ folder, stopped, is_purged: options.purge ?? false }, null, 2));
+      else if (options.purge)
+        output.say(`The data in ${folder} are deleted; what was fetched stays in ${cacheFolder()}.`);
       else if (stopped.length === 0) output.say("Nothing runs.");
     });
 }
@@ -114,15 +158,28 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
       const supervisor = runningSupervisor(folder);
       // Kafka may take its time to answer, or not answer at all.
       if (!output.is_json) output.result(`${formatStatus(status)}\n${describeSupervisor(folder, supervisor)}`);
-      const { lag, lag_error } = await lagOrError(status, pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })));
-      if (output.is_json) return output.result(JSON.stringify({ mode: "native", parts: status, supervisor, streams: desiredStreams(folder), lag, lag_error }, null, 2));
+      const { lag, lag_error } = await lagOrError(
+        status,
+        pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })),
+      );
+      if (output.is_json)
+        return output.result(
+          JSON.stringify(
+            { mode: "native", parts: status, supervisor, streams: desiredStreams(folder), lag, lag_error },
+            null,
+            2,
+          ),
+        );
       if (lag_error !== null) output.result(`How far bronze is behind the log cannot be told: ${lag_error}`);
       for (const reader of lag ?? []) output.result(`${reader.topic}: ${describeLag(reader)}`);
     });
 }
 
 /** What runs is worth telling even where Kafka does not say how far its readers are. */
-async function lagOrError(status: readonly PartStatus[], readers: readonly Reader[]): Promise<{ lag: Lag[] | null; lag_error: string | null }> {
+async function lagOrError(
+  status: readonly PartStatus[],
+  readers: readonly Reader[],
+): Promise<{ lag: Lag[] | null; lag_error: string | null }> {
   try {
     return { lag: await lagInKafka(status, readers), lag_error: null };
   } catch (error) {
@@ -171,7 +228,8 @@ function modeOf(folder: string, { native = false }: ClusterOptions): Desired["mo
 }
 
 function describeSupervisor(folder: string, supervisor: SupervisorStatus | null): string {
-  if (supervisor === null) return readDesired(folder) === null ? "" : "No supervisor runs: parts that die stay dead until `cluster up`.";
+  if (supervisor === null)
+    return readDesired(folder) === null ? "" : "No supervisor runs: parts that die stay dead until `cluster up`.";
   const restarts = supervisor.restarts === 0 ? "" : `, ${supervisor.restarts} parts started again`;
   const error = supervisor.last_error === null ? "" : `; last failure: ${supervisor.last_error}`;
   return `The supervisor (process ${supervisor.pid}) starts parts again that die${restarts}${error}`;
@@ -179,7 +237,15 @@ function describeSupervisor(folder: string, supervisor: SupervisorStatus | null)
 
 function supervisorCommand(data_folder: string): string[] {
   const main = join(projectFolder(), "src", "cli", "main.ts");
-  return [process.execPath, "--disable-warning=ExperimentalWarning", main, "cluster", "supervise", "--data", resolve(data_folder)];
+  return [
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    main,
+    "cluster",
+    "supervise",
+    "--data",
+    resolve(data_folder),
+  ];
 }
 
 /** Not for people: `cluster up` starts it, as the process that keeps the cluster's parts running. */
@@ -212,12 +278,19 @@ async function composeStatus(output: Output): Promise<void> {
   if (!output.is_json) return await compose(["ps", "--all"], output);
   const printed = await runCompose(["ps", "--all", "--format", "json"], "pipe");
   // One object a line; older versions print one array.
-  const services = printed.split("\n").filter(Boolean).flatMap((line) => JSON.parse(line) as unknown);
+  const services = printed
+    .split("\n")
+    .filter(Boolean)
+    .flatMap((line) => JSON.parse(line) as unknown);
   output.result(JSON.stringify({ mode: "docker", services }, null, 2));
 }
 
 async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | NodeJS.WriteStream): Promise<string> {
-  const docker = findTool({ program: "docker", purpose: "runs the cluster's images", remedy: "Install Docker with Compose, or run the cluster without it: add --native." });
+  const docker = findTool({
+    program: "docker",
+    purpose: "runs the cluster's images",
+    remedy: "Install Docker with Compose, or run the cluster without it: add --native.",
+  });
   const child = spawn(docker, ["compose", ...args], { cwd: projectFolder(), stdio: ["inherit", stdout, "inherit"] });
   let printed = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (printed += text));
@@ -226,7 +299,12 @@ async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | 
     child.once("close", resolve);
   });
   if (code === 0) return printed;
-  throw new OperatingError("COMPOSE_FAILED", `\`docker compose ${args.join(" ")}\` failed; what it said stands above.`, {
-    next_step: "Where Docker's engine or its Compose plugin is missing, install or start it; or run the cluster without it: add --native.",
-  });
+  throw new OperatingError(
+    "COMPOSE_FAILED",
+    `\`docker compose ${args.join(" ")}\` failed; what it said stands above.`,
+    {
+      next_step:
+        "Where Docker's engine or its Compose plugin is missing, install or start it; or run the cluster without it: add --native.",
+    },
+  );
 }

@@ -42,7 +42,7 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
       const open = await openFound(lake);
       try {
-          const started_at_ms = Date.now();
+        const started_at_ms = Date.now();
         process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], pipeline, open);
         await keepTestResults(open, pipeline, started_at_ms);
       } finally {
@@ -68,7 +68,11 @@ async function runDbt(args: readonly string[], { transform }: Pipeline, open: Op
   const child = spawn(executable, args, {
     cwd: project,
     stdio: "inherit",
-    env: { ...dbtEnvironment({ engine, folder: lake.dbt_folder, project: transform.project }), DBT_PROJECT_DIR: project, DBT_PROFILES_DIR: project },
+    env: {
+      ...dbtEnvironment({ engine, folder: lake.dbt_folder, project: transform.project }),
+      DBT_PROJECT_DIR: project,
+      DBT_PROFILES_DIR: project,
+    },
   });
   const ignore = () => {};
   // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.

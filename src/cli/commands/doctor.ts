@@ -13,14 +13,24 @@ const PORTS = [
   { name: "catalog", number: DEFAULT_CATALOG_PORT, option: "--catalog-port", path: "/v1/config" },
 ];
 
-const MARKS = { ok: styleResult("green", "✓"), optional: styleResult("dim", "·"), warning: styleResult("yellow", "!"), missing: styleResult("red", "✗") };
+const MARKS = {
+  ok: styleResult("green", "✓"),
+  optional: styleResult("dim", "·"),
+  warning: styleResult("yellow", "!"),
+  missing: styleResult("red", "✗"),
+};
 
 export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("doctor"))
     .description("check this machine and the size of its lakes")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.",
+    )
     .action(async (options: CommonOptions) => {
-      const settings = pipelines.flatMap(({ producers }) => Object.values(producers)).flatMap((producer) => producer.settings ?? []);
+      const settings = pipelines
+        .flatMap(({ producers }) => Object.values(producers))
+        .flatMap((producer) => producer.settings ?? []);
       const output = openOutput(options.json ?? false);
       const findings = await examine(options.data ?? DEFAULT_DATA_FOLDER, PORTS, settings);
       if (output.is_json) output.result(JSON.stringify(findings, null, 2));

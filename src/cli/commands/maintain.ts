@@ -59,7 +59,11 @@ function expireCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
   return withTable(withCommon(new Command("expire")))
     .description("remove old snapshots and the files that only they need")
     .option("--older-than <days>", "remove all of this age or older (default: thin them out with age)", parseDays)
-    .addOption(new Option("--snapshot <id>", "remove this one snapshot; needs --table").argParser(parseSnapshot).conflicts("olderThan"))
+    .addOption(
+      new Option("--snapshot <id>", "remove this one snapshot; needs --table")
+        .argParser(parseSnapshot)
+        .conflicts("olderThan"),
+    )
     .addHelpText(
       "after",
       `
@@ -73,7 +77,8 @@ Example:
   npm run -s coinlake -- maintain expire --older-than 30`,
     )
     .action((options: TablesOptions & { olderThan?: number; snapshot?: bigint }, command: Command) => {
-      if (options.snapshot !== undefined && options.table === undefined) command.error("error: --snapshot needs --table");
+      if (options.snapshot !== undefined && options.table === undefined)
+        command.error("error: --snapshot needs --table");
       const policy = options.olderThan === undefined ? {} : { policy: keepWithin(options.olderThan * DAY_MS) };
       const snapshots = options.snapshot === undefined ? {} : { snapshot_ids: [options.snapshot] };
       return maintain(["expire"], options, pipelines, { expire: { ...policy, ...snapshots } });
@@ -87,13 +92,18 @@ function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): C
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain orphans --dry-run")
     .action((options: TablesOptions & { olderThan?: number }, command: Command) => {
       const age = options.olderThan === undefined ? {} : { older_than_ms: options.olderThan * DAY_MS };
-      if ((age.older_than_ms ?? Infinity) < MIN_ORPHAN_AGE_MS) command.error("error: --older-than must be at least an hour, 0.042 days: younger files may belong to a commit that is under way");
+      if ((age.older_than_ms ?? Infinity) < MIN_ORPHAN_AGE_MS)
+        command.error(
+          "error: --older-than must be at least an hour, 0.042 days: younger files may belong to a commit that is under way",
+        );
       return maintain(["orphans"], options, pipelines, { orphans: age });
     });
 }
 
 function withTable(command: Command): Command {
-  return command.option("--table <layer.table>", "one table (default: all)").option("--dry-run", "say what would be done, and change nothing");
+  return command
+    .option("--table <layer.table>", "one table (default: all)")
+    .option("--dry-run", "say what would be done, and change nothing");
 }
 
 function parseDays(text: string): number {
@@ -114,7 +124,10 @@ function parseSnapshot(text: string): bigint {
 }
 
 /** What Spark would keep: a dry run is planned by this process. */
-const SPARK_POLICIES: MaintenanceOptions = { expire: { policy: CLUSTER_RETENTION }, orphans: { older_than_ms: ORPHAN_AGE_MS } };
+const SPARK_POLICIES: MaintenanceOptions = {
+  expire: { policy: CLUSTER_RETENTION },
+  orphans: { older_than_ms: ORPHAN_AGE_MS },
+};
 
 interface Failure {
   table: string;
@@ -122,7 +135,12 @@ interface Failure {
 }
 
 /** Table by table; what fails for one does not keep the others from their turn. */
-async function maintain(actions: readonly ActionName[], options: TablesOptions, pipelines: readonly Pipeline[], given: MaintenanceOptions = {}): Promise<void> {
+async function maintain(
+  actions: readonly ActionName[],
+  options: TablesOptions,
+  pipelines: readonly Pipeline[],
+  given: MaintenanceOptions = {},
+): Promise<void> {
   const output = openOutput(options.json ?? false);
   const request: MaintenanceRequest = { ...requestOf(options, pipelines, output), is_dry_run: options.dryRun ?? false };
   const reports: ActionReport[] = [];
@@ -173,15 +191,23 @@ function conclude(output: Output, failures: readonly Failure[]): void {
   const [first] = failed;
   if (first === undefined) return;
   if (failed.length === 1) throw inTable(first);
-  throw new OperatingError("MAINTENANCE_INCOMPLETE", failed.map(({ table, error }) => `${table}: ${messageOf(error)} [${error.code}]`).join("\n"), {
-    next_step: `${first.error.next_step} The other tables are done.`,
-    cause: first.error,
-  });
+  throw new OperatingError(
+    "MAINTENANCE_INCOMPLETE",
+    failed.map(({ table, error }) => `${table}: ${messageOf(error)} [${error.code}]`).join("\n"),
+    {
+      next_step: `${first.error.next_step} The other tables are done.`,
+      cause: first.error,
+    },
+  );
 }
 
 function inTable({ table, error }: Failure): OperatingError {
   const message = error.message.includes(table) ? error.message : `${table}: ${error.message}`;
-  return new OperatingError(error.code, message, { next_step: error.next_step, is_retryable: error.is_retryable, cause: error });
+  return new OperatingError(error.code, message, {
+    next_step: error.next_step,
+    is_retryable: error.is_retryable,
+    cause: error,
+  });
 }
 
 function show(output: Output, reports: readonly ActionReport[], has_failed: boolean): void {
@@ -197,7 +223,12 @@ async function showHistory(options: TablesOptions): Promise<void> {
   try {
     const runs = store.runs(options.table === undefined ? {} : { table: options.table });
     if (output.is_json) output.result(JSON.stringify(runs, null, 2));
-    else if (runs.length === 0) output.result(options.table === undefined ? "No table has been maintained yet." : `No maintenance of ${options.table} is recorded.`);
+    else if (runs.length === 0)
+      output.result(
+        options.table === undefined
+          ? "No table has been maintained yet."
+          : `No maintenance of ${options.table} is recorded.`,
+      );
     else output.result(formatHistory(runs));
   } finally {
     store.close();
@@ -224,13 +255,22 @@ const COPY_COLUMNS: readonly Column[] = [
 function checkCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("check"))
     .description("check that a cluster's bronze has every offset of the log once")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain check --json\n\nExits 1 when an offset is missing or there twice. For an embedded lake, `verify` checks this.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  npm run -s coinlake -- maintain check --json\n\nExits 1 when an offset is missing or there twice. For an embedded lake, `verify` checks this.",
+    )
     .action((options: CommonOptions) => {
       const output = openOutput(options.json ?? false);
       return withSpark(requestOf(options, pipelines, output), async (session, { pipeline }) => {
         const copies = await inspectBronze(session, pipeline.bronze.table);
         if (output.is_json) output.result(JSON.stringify(copies, null, 2));
-        else output.result(formatTable(COPY_COLUMNS, copies.map((copy) => COPY_COLUMNS.map(({ name }) => String(copy[name as keyof PartitionCopy])))));
+        else
+          output.result(
+            formatTable(
+              COPY_COLUMNS,
+              copies.map((copy) => COPY_COLUMNS.map(({ name }) => String(copy[name as keyof PartitionCopy]))),
+            ),
+          );
         const broken = copies.filter(({ missing, doubled }) => missing > 0 || doubled > 0);
         if (broken.length > 0) throw brokenBronze(pipeline.bronze.table, broken);
       });
@@ -238,8 +278,12 @@ function checkCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Com
 }
 
 function brokenBronze(table: string, broken: readonly PartitionCopy[]): OperatingError {
-  const words = broken.map(({ topic, partition, missing, doubled }) => `of ${topic}/${partition} ${missing} offsets are missing and ${doubled} rows doubled`);
+  const words = broken.map(
+    ({ topic, partition, missing, doubled }) =>
+      `of ${topic}/${partition} ${missing} offsets are missing and ${doubled} rows doubled`,
+  );
   return new OperatingError("BRONZE_IS_NO_COPY", `${table} is no copy of the log: ${words.join("; ")}`, {
-    next_step: "Stop what writes it (`coinlake streams stop`), keep its snapshots, and report what `maintain check --json` prints.",
+    next_step:
+      "Stop what writes it (`coinlake streams stop`), keep its snapshots, and report what `maintain check --json` prints.",
   });
 }

@@ -27,10 +27,15 @@ interface ProduceOptions extends CommonOptions {
 export function produceCommand([pipeline]: readonly Pipeline[], withoutLake: (command: Command) => Command): Command {
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   return withoutLake(new Command("produce"))
-    .description("run the source alone, into the cluster's log; `start --profile cluster --no-produce` follows it from elsewhere")
+    .description(
+      "run the source alone, into the cluster's log; `start --profile cluster --no-produce` follows it from elsewhere",
+    )
     .option("--source <source>", describeDefault(pipeline))
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
-    .addHelpText("after", `\nSources:\n${describeSources(pipeline)}\n\nExample:\n  npm run -s coinlake -- produce --source live`)
+    .addHelpText(
+      "after",
+      `\nSources:\n${describeSources(pipeline)}\n\nExample:\n  npm run -s coinlake -- produce --source live`,
+    )
     .action(async (options: ProduceOptions) => run(pipeline, options));
 }
 
@@ -53,7 +58,8 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
     const open = await openFound(lake, { warn: output.warn });
     try {
       const records = await fill(open, pipeline, chosen.producers, output, stopping.signal);
-      if (output.is_json) output.result(JSON.stringify({ lake: lake.name, topic: pipeline.topic.name, records }, null, 2));
+      if (output.is_json)
+        output.result(JSON.stringify({ lake: lake.name, topic: pipeline.topic.name, records }, null, 2));
     } finally {
       await open.close();
     }
@@ -63,7 +69,13 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
   }
 }
 
-async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Producer[], output: Output, signal: AbortSignal): Promise<number> {
+async function fill(
+  open: OpenLake,
+  pipeline: Pipeline,
+  producers: readonly Producer[],
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const { name: topic, partitions } = pipeline.topic;
   const { reported, stalled } = new Status(output, producers, null);
   let records = 0;
@@ -77,7 +89,10 @@ async function fill(open: OpenLake, pipeline: Pipeline, producers: readonly Prod
   };
   await open.log.createTopic(topic, partitions);
   output.say(`Coinlake fills ${topic} for the lake ${open.lake.name}   (Ctrl-C stops it)`);
-  await produce({ producers, log: open.log, topic, clock: systemClock, events: { reported, appended, stalled } }, signal);
+  await produce(
+    { producers, log: open.log, topic, clock: systemClock, events: { reported, appended, stalled } },
+    signal,
+  );
   output.say(`${records.toLocaleString("en")} records came in. The next one goes on from here.`);
   return records;
 }

@@ -44,9 +44,14 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
           say: output.say,
           onProgress: (done, total) => bar.update(done, total),
         }).finally(() => bar.end());
-        if (output.is_json) output.result(JSON.stringify({ lake: open.lake.name, data_docs: docsFolder(open.lake), ...checked }, null, 2));
+        if (output.is_json)
+          output.result(
+            JSON.stringify({ lake: open.lake.name, data_docs: docsFolder(open.lake), ...checked }, null, 2),
+          );
         else output.result(formatChecked(checked, docsFolder(open.lake)));
-        const failed = checked.batches.flatMap(({ table, result }) => result.failed.filter(isCritical).map((expectation) => `${table}: ${nameOf(expectation)}`));
+        const failed = checked.batches.flatMap(({ table, result }) =>
+          result.failed.filter(isCritical).map((expectation) => `${table}: ${nameOf(expectation)}`),
+        );
         if (failed.length > 0) throw notMet(failed);
       });
     });
@@ -68,7 +73,9 @@ const NAMED = 3;
 
 export function formatChecked({ batches, unchanged }: Checked, docs: string): string {
   const expectations = batches.reduce((sum, { result }) => sum + result.expectations, 0);
-  const failed = batches.flatMap(({ table, result }) => result.failed.map((expectation) => ({ table, part: result.part, expectation })));
+  const failed = batches.flatMap(({ table, result }) =>
+    result.failed.map((expectation) => ({ table, part: result.part, expectation })),
+  );
   const rows = failed.map(({ table, part, expectation }) => [
     table,
     part,
@@ -85,7 +92,10 @@ export function formatChecked({ batches, unchanged }: Checked, docs: string): st
       ? `${styleResult("green", "✓")} all ${judged} are met`
       : `${is_critical ? styleResult("red", "✗") : styleResult("yellow", "!")} ${failed.length} of ${judged} not met${is_critical ? "" : ", none of them critical"}`;
   const rest = unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since good` : null;
-  const lines = [...(rows.length > 0 ? [formatTable(COLUMNS, rows)] : []), batches.length > 0 ? verdict : `${styleResult("green", "✓")} nothing to check`];
+  const lines = [
+    ...(rows.length > 0 ? [formatTable(COLUMNS, rows)] : []),
+    batches.length > 0 ? verdict : `${styleResult("green", "✓")} nothing to check`,
+  ];
   return [...lines, ...(rest === null ? [] : [rest]), `Data Docs: ${docs}/index.html`].join("\n");
 }
 
@@ -99,12 +109,17 @@ function counted(count: number, one: string, many: string): string {
 
 function parseDay(text: string): string {
   const at_ms = Date.parse(`${text}T00:00:00Z`);
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(text)) return text;
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(text))
+    return text;
   throw new InvalidArgumentError("Write a day as 2025-10-10; days are UTC.");
 }
 
 function notMet(failed: readonly string[]): OperatingError {
-  return new OperatingError("EXPECTATIONS_NOT_MET", `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}.`, {
-    next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
-  });
+  return new OperatingError(
+    "EXPECTATIONS_NOT_MET",
+    `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}.`,
+    {
+      next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
+    },
+  );
 }

@@ -22,7 +22,13 @@ export function queryCommand(pipelines: readonly Pipeline[], withCommon: (comman
     .argument("[sql]", "DuckDB SQL, or - for standard input; tables are named layer.table, live views live.table")
     .option("-f, --file <file>", "read the SQL from a file")
     .option("--at <time>", "query the tables as they were at this time (time travel)", parseTime)
-    .addOption(new Option("--csv", "print CSV; text that a spreadsheet would run as a formula gets an apostrophe").conflicts(["json", "vertical", "wide"]))
+    .addOption(
+      new Option("--csv", "print CSV; text that a spreadsheet would run as a formula gets an apostrophe").conflicts([
+        "json",
+        "vertical",
+        "wide",
+      ]),
+    )
     .addHelpText(
       "after",
       `
@@ -34,29 +40,52 @@ Examples:
   npm run -s coinlake -- query -f report.sql --csv > report.csv`,
     )
     .action(async (argument: string | undefined, options: QueryOptions, command: Command) => {
-      if (argument !== undefined && options.file !== undefined) command.error("error: give the SQL as an argument or with --file, not both");
+      if (argument !== undefined && options.file !== undefined)
+        command.error("error: give the SQL as an argument or with --file, not both");
       const sql = await readSql(argument, options.file);
       await withLake(options, pipelines, async ({ lake, pipeline, session, output }) => {
         const at_ms = options.at ?? null;
-        const statements = await session.figure(`SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`);
+        const statements = await session.figure(
+          `SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`,
+        );
         // Null where DuckDB has no tree of it, as of an EXPLAIN.
         if (statements !== null && statements !== "1") throw notOneStatement(statements);
         // A string or a comment may say so too, and does no harm: the live views give the same rows, and with --at the tables are asked first.
         const says_live = /\blive"?\s*\./i.test(sql);
         const is_live = says_live && at_ms === null;
         const snapshots = is_live ? [] : await session.travelTo(at_ms);
-        if (at_ms !== null && snapshots.length === 0) output.warn(`the lake has no snapshot as old as ${new Date(at_ms).toISOString()}`);
+        if (at_ms !== null && snapshots.length === 0)
+          output.warn(`the lake has no snapshot as old as ${new Date(at_ms).toISOString()}`);
         const { columns, rows } = is_live
           ? await withLive(lake, pipeline, output, (live) => live.query(sql))
-          : await session.query(sql).catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
+          : await session
+              .query(sql)
+              .catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
         if (output.is_json) {
-          output.result(JSON.stringify(rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)]))), null, 2));
+          output.result(
+            JSON.stringify(
+              rows.map((row) =>
+                Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)])),
+              ),
+              null,
+              2,
+            ),
+          );
         } else if (options.csv) {
-          output.result(formatCsv(columns.map(({ name }) => neutral(name)), rows.map((row) => row.map((_, index) => csvCell(columns, row, index)))));
+          output.result(
+            formatCsv(
+              columns.map(({ name }) => neutral(name)),
+              rows.map((row) => row.map((_, index) => csvCell(columns, row, index))),
+            ),
+          );
         } else {
           output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS), layoutOf(options)));
           const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
-          output.say(rows.length > MOST_SHOWN_ROWS ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json give them all.` : count);
+          output.say(
+            rows.length > MOST_SHOWN_ROWS
+              ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json give them all.`
+              : count,
+          );
         }
       });
     });

@@ -72,7 +72,8 @@ function report(items: readonly RepairItem[], is_applied: boolean, output: Outpu
   else output.result(formatItems(items));
   const left = items.filter(({ outcome }) => outcome !== "repaired");
   if (left.length > 0) process.exitCode = 1;
-  if (left.some(({ outcome }) => outcome === "planned")) output.say("Dry run: nothing was changed. Add --apply to do it.");
+  if (left.some(({ outcome }) => outcome === "planned"))
+    output.say("Dry run: nothing was changed. Add --apply to do it.");
   else if (items.length > 0 && left.length === 0) output.say("Repaired. Next: npm run -s coinlake -- verify");
 }
 
@@ -84,11 +85,17 @@ const MARKS: Record<RepairItem["outcome"], string> = {
 
 export function formatItems(items: readonly RepairItem[]): string {
   if (items.length === 0) return "Nothing to repair.";
-  return items.map(({ problem, action, outcome }) => `${styleResult("red", "✗")} ${problem}\n    ${MARKS[outcome]}: ${action}`).join("\n");
+  return items
+    .map(({ problem, action, outcome }) => `${styleResult("red", "✗")} ${problem}\n    ${MARKS[outcome]}: ${action}`)
+    .join("\n");
 }
 
 function notEmbedded(lake: string): OperatingError {
-  return new OperatingError("REPAIR_NEEDS_EMBEDDED", `The lake "${lake}" is in a cluster, whose catalog and log are servers`, {
-    next_step: "Restore the servers' own backups; `maintain check` compares bronze with the log.",
-  });
+  return new OperatingError(
+    "REPAIR_NEEDS_EMBEDDED",
+    `The lake "${lake}" is in a cluster, whose catalog and log are servers`,
+    {
+      next_step: "Restore the servers' own backups; `maintain check` compares bronze with the log.",
+    },
+  );
 }

@@ -21,7 +21,10 @@ export function restoreCommand(withCommon: (command: Command) => Command): Comma
     .argument("<source>", "the folder or the location in S3 that `backup` wrote to")
     .option("--warehouse <location>", "location in S3 for the tables (default: the lake's own folder)", parseWarehouse)
     .option("--backup <number>", "which backup (default: the newest)", parseNumber)
-    .addHelpText("after", "\n--lake names the lake that is made (default: as it was named).\n\nExample:\n  npm run -s coinlake -- restore /mnt/backup/coinlake --data restored")
+    .addHelpText(
+      "after",
+      "\n--lake names the lake that is made (default: as it was named).\n\nExample:\n  npm run -s coinlake -- restore /mnt/backup/coinlake --data restored",
+    )
     .action(async (source: string, options: RestoreOptions) => {
       const output = openOutput(options.json ?? false);
       const report = await run(source, options);
@@ -30,7 +33,9 @@ export function restoreCommand(withCommon: (command: Command) => Command): Comma
       if (!existsSync(join(data_folder, "current"))) rememberAsCurrent(data_folder, findLake(data_folder, name));
       if (output.is_json) output.result(JSON.stringify({ lake: name, ...report }, null, 2));
       else {
-        output.result(`Restored backup ${report.number} of ${report.created_at} to ${report.folder}: ${report.tables} tables, ${report.files.toLocaleString("en")} files.`);
+        output.result(
+          `Restored backup ${report.number} of ${report.created_at} to ${report.folder}: ${report.tables} tables, ${report.files.toLocaleString("en")} files.`,
+        );
         output.say(`Next: npm run -s coinlake -- verify --deep --data ${JSON.stringify(data_folder)} --lake ${name}`);
       }
     });
@@ -55,7 +60,9 @@ async function run(typed: string, options: RestoreOptions): Promise<RestoreRepor
     });
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
-    throw new OperatingError("RESTORE_STOPPED", "The restore was stopped; there is no lake yet", { next_step: "Run it again: it goes on with what it has copied." });
+    throw new OperatingError("RESTORE_STOPPED", "The restore was stopped; there is no lake yet", {
+      next_step: "Run it again: it goes on with what it has copied.",
+    });
   } finally {
     bar.end();
     stopping.dispose();

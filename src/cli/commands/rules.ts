@@ -60,7 +60,14 @@ const RULE_COLUMNS: readonly Column[] = [
 ];
 
 function ruleRow({ id, condition, subjects, severity, is_enabled, sinks }: StoredRule): string[] {
-  return [id, describeCondition(condition), subjects === "all" ? "all" : subjects.join(", "), severity, is_enabled ? "yes" : "no", sinks.join(", ")];
+  return [
+    id,
+    describeCondition(condition),
+    subjects === "all" ? "all" : subjects.join(", "),
+    severity,
+    is_enabled ? "yes" : "no",
+    sinks.join(", "),
+  ];
 }
 
 function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
@@ -70,7 +77,11 @@ function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .action((options: CommonOptions & TableOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const rules = book.listRules();
-        output.result(output.is_json ? JSON.stringify(rules, null, 2) : formatTable(RULE_COLUMNS, rules.map(ruleRow), layoutOf(options)));
+        output.result(
+          output.is_json
+            ? JSON.stringify(rules, null, 2)
+            : formatTable(RULE_COLUMNS, rules.map(ruleRow), layoutOf(options)),
+        );
       }),
     );
 }
@@ -81,7 +92,9 @@ function showCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .argument("<rule>", "its id")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules show fall-5-percent-10-minutes")
     .action((id: string, options: CommonOptions) =>
-      withAlerts(options, pipelines, async ({ book, output }) => output.result(JSON.stringify(book.getRule(id), null, 2))),
+      withAlerts(options, pipelines, async ({ book, output }) =>
+        output.result(JSON.stringify(book.getRule(id), null, 2)),
+      ),
     );
 }
 
@@ -104,18 +117,29 @@ function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .description("change fields of a rule; its open alerts end, and it begins anew")
     .argument("<rule>", "its id")
     .argument("<json>", "the fields to change, or - for standard input")
-    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`)
+    .addHelpText(
+      "after",
+      `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`,
+    )
     .action((id: string, json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const before = book.getRule(id);
-        const rule = await book.replaceRule(id, { ...before, ...(await ruleWithIds(options, pipelines, await parseJson(json), before.subjects)) });
+        const rule = await book.replaceRule(id, {
+          ...before,
+          ...(await ruleWithIds(options, pipelines, await parseJson(json), before.subjects)),
+        });
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
         else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}.`);
       }),
     );
 }
 
-function switchCommand(name: "enable" | "disable", is_enabled: boolean, pipelines: readonly Pipeline[], withCommon: Decorate): Command {
+function switchCommand(
+  name: "enable" | "disable",
+  is_enabled: boolean,
+  pipelines: readonly Pipeline[],
+  withCommon: Decorate,
+): Command {
   return withCommon(new Command(name))
     .description(is_enabled ? "let a rule fire again" : "keep a rule from firing; its open alerts end")
     .argument("<rule>", "its id")
@@ -164,8 +188,15 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
         const tables = await session.hold();
         if (!tables.some(({ table }) => table === pipeline.books.accepted)) throw lakeEmpty();
         const is_json = /^\s*\{|^-$/.test(which);
-        const rule = is_json ? await withIds(session, pipeline, await parseJson(which)) : await storedRule(lake.lake.folder, pipeline, which);
-        const history = sqlHistory({ query: (sql) => session.query(sql), pipeline, over: "tables", page_rows: PAGE_ROWS });
+        const rule = is_json
+          ? await withIds(session, pipeline, await parseJson(which))
+          : await storedRule(lake.lake.folder, pipeline, which);
+        const history = sqlHistory({
+          query: (sql) => session.query(sql),
+          pipeline,
+          over: "tables",
+          page_rows: PAGE_ROWS,
+        });
         const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
         const found = await backTest(history, rule, { ...range, now_us: systemClock.now_us() });
         output.result(output.is_json ? JSON.stringify(found, null, 2) : formatBackTest(found));

@@ -30,7 +30,14 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
     .action((options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const sinks = book.listSinks();
-        output.result(output.is_json ? JSON.stringify(sinks, null, 2) : formatTable(SINK_COLUMNS, sinks.map(({ id, kind, target }) => [id, kind, target])));
+        output.result(
+          output.is_json
+            ? JSON.stringify(sinks, null, 2)
+            : formatTable(
+                SINK_COLUMNS,
+                sinks.map(({ id, kind, target }) => [id, kind, target]),
+              ),
+        );
       }),
     );
   const add = withCommon(new Command("add"))
@@ -44,7 +51,9 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
         const is_new_secret = secret !== null && !("secret" in given);
         if (output.is_json) output.result(JSON.stringify(is_new_secret ? { ...sink, secret } : sink, null, 2));
         else {
-          output.say(`Made the sink ${sink.id} (${sink.kind}, ${sink.target}). Now name it in a rule: rules edit RULE '{"sinks":["page","${sink.id}"]}'`);
+          output.say(
+            `Made the sink ${sink.id} (${sink.kind}, ${sink.target}). Now name it in a rule: rules edit RULE '{"sinks":["page","${sink.id}"]}'`,
+          );
           if (is_new_secret) output.result(`Its secret, shown this once: ${secret}`);
         }
       }),

@@ -14,7 +14,9 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
     .requiredOption("--exports <dir>", "folder for exported files")
     .action(async (options: CommonOptions & { exports: string }) => {
       if (process.send === undefined) {
-        throw new OperatingError("NO_PARENT", "This command is for the server alone.", { next_step: "Use `npm run -s coinlake -- query` for SQL." });
+        throw new OperatingError("NO_PARENT", "This command is for the server alone.", {
+          next_step: "Use `npm run -s coinlake -- query` for SQL.",
+        });
       }
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);

@@ -33,21 +33,54 @@ export interface StartParts {
   assets: StartRequest["assets"];
 }
 
-export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withCommon: (command: Command) => Command): Command {
+export function startCommand(
+  { pipelines, bronzeJob, assets }: StartParts,
+  withCommon: (command: Command) => Command,
+): Command {
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   return withCommon(new Command("start"))
-    .description("run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly")
+    .description(
+      "run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly",
+    )
     .option("--source <source>", describeDefault(pipeline))
-    .addOption(new Option("--profile <profile>", "embedded: all in this process; cluster: Kafka, Spark, Hive and S3, as `cluster up` starts them").choices(["embedded", "cluster"]).default("embedded"))
-    .option("--warehouse <location>", "where a new lake's tables are to lie: s3://BUCKET/FOLDER, with credentials in AWS_… variables (default: the lake's own folder; in a cluster COINLAKE_WAREHOUSE)")
-    .option("--port <port>", `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`, parsePort)
+    .addOption(
+      new Option(
+        "--profile <profile>",
+        "embedded: all in this process; cluster: Kafka, Spark, Hive and S3, as `cluster up` starts them",
+      )
+        .choices(["embedded", "cluster"])
+        .default("embedded"),
+    )
+    .option(
+      "--warehouse <location>",
+      "where a new lake's tables are to lie: s3://BUCKET/FOLDER, with credentials in AWS_… variables (default: the lake's own folder; in a cluster COINLAKE_WAREHOUSE)",
+    )
+    .option(
+      "--port <port>",
+      `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`,
+      parsePort,
+    )
     .option("--host <address>", "address that they are served on; any but loopback needs a token", DEFAULT_HOST)
-    .option("--token <token>", "token that clients must send, 16 characters or more (default: COINLAKE_TOKEN, where set)")
-    .option("--catalog-port <port>", "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one", parsePort, DEFAULT_CATALOG_PORT)
-    .option("--catalog-token <token>", `token that catalog clients must send; other users can see arguments, so prefer ${CATALOG_TOKEN_VARIABLE}`)
+    .option(
+      "--token <token>",
+      "token that clients must send, 16 characters or more (default: COINLAKE_TOKEN, where set)",
+    )
+    .option(
+      "--catalog-port <port>",
+      "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one",
+      parsePort,
+      DEFAULT_CATALOG_PORT,
+    )
+    .option(
+      "--catalog-token <token>",
+      `token that catalog clients must send; other users can see arguments, so prefer ${CATALOG_TOKEN_VARIABLE}`,
+    )
     .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
-    .option("--no-produce", "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same")
+    .option(
+      "--no-produce",
+      "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same",
+    )
     .option("--no-transform", "leave silver and gold to `transform`, as Airflow's DAG calls it; in a cluster alone")
     .option("--no-maintain", "leave compaction and expiry to `maintain`")
     .option("--until-drained", "end once the source has ended and gold holds and proves everything")
@@ -56,8 +89,12 @@ export function startCommand({ pipelines, bronzeJob, assets }: StartParts, withC
       `\nSources:\n${describeSources(pipeline)}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
     .action(async (options: StartOptions, command: Command) => {
-      if (options.profile !== "cluster" && !(options.produce && options.transform)) command.error("error: --no-produce and --no-transform are for --profile cluster alone");
-      if (options.untilDrained && !options.transform) command.error("error: with --no-transform nothing is drained: leave out one of --until-drained and --no-transform");
+      if (options.profile !== "cluster" && !(options.produce && options.transform))
+        command.error("error: --no-produce and --no-transform are for --profile cluster alone");
+      if (options.untilDrained && !options.transform)
+        command.error(
+          "error: with --no-transform nothing is drained: leave out one of --until-drained and --no-transform",
+        );
       // Processes that this one starts find it there too.
       if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({

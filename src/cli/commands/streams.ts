@@ -21,7 +21,9 @@ interface Context {
 
 export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return new Command("streams")
-    .description(`the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`)
+    .description(
+      `the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`,
+    )
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
     .addCommand(listCommand(jobs, withCommon))
     .addCommand(checkCommand(jobs, withCommon))
@@ -40,13 +42,32 @@ function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
         const rows = await Promise.all(
           jobs.map(async ({ name, description }) => {
             const query = running.find((candidate) => candidate.name === name);
-            if (query === undefined) return { stream: name, description, state: "stopped", message: null, query_id: null, progress: null };
+            if (query === undefined)
+              return { stream: name, description, state: "stopped", message: null, query_id: null, progress: null };
             const [status, progress] = await Promise.all([query.status(), query.lastProgress()]);
-            return { stream: name, description, state: "running", message: status.message, query_id: query.id, progress };
+            return {
+              stream: name,
+              description,
+              state: "running",
+              message: status.message,
+              query_id: query.id,
+              progress,
+            };
           }),
         );
         if (output.is_json) return output.result(JSON.stringify(rows, null, 2));
-        output.result(formatTable(LIST_COLUMNS, rows.map(({ stream, description, state, message, progress }) => [stream, description, state, message, ...progressCells(progress)])));
+        output.result(
+          formatTable(
+            LIST_COLUMNS,
+            rows.map(({ stream, description, state, message, progress }) => [
+              stream,
+              description,
+              state,
+              message,
+              ...progressCells(progress),
+            ]),
+          ),
+        );
       });
     });
 }
@@ -61,7 +82,10 @@ function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
     .description("whether streams run, and their tables lack little of the log")
     .argument("[names...]", "which; all by default")
     .option("--max-lag <records>", "at most so many records wait in the log", parseCount, 0)
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams check --max-lag 10000\n\nExits 1 while one does not run or more waits, and says which.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  npm run -s coinlake -- streams check --max-lag 10000\n\nExits 1 while one does not run or more waits, and says which.",
+    )
     .action(async (names: string[], options: CheckOptions) => {
       await withStreams(options, async ({ streams, output }) => {
         const running = await streams.list();
@@ -69,18 +93,26 @@ function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
           named(jobs, names).map(async ({ name }) => {
             const query = running.find((candidate) => candidate.name === name);
             const progress = query === undefined ? null : await query.lastProgress();
-            return { stream: name, state: query === undefined ? "stopped" : "running", lag: progress === null ? null : lagOf(progress), at: progress?.at ?? null };
+            return {
+              stream: name,
+              state: query === undefined ? "stopped" : "running",
+              lag: progress === null ? null : lagOf(progress),
+              at: progress?.at ?? null,
+            };
           }),
         );
         if (output.is_json) output.result(JSON.stringify(rows, null, 2));
         const reasons = rows.flatMap(({ stream, state, lag, at }) => {
           if (state === "stopped") return [`${stream} does not run`];
           if (lag === null || at === null) return [`${stream} has committed no batch yet that says how far it is`];
-          if (Date.now() - Date.parse(at) > SILENCE_MS) return [`${stream} has said nothing of itself since its batch of ${at}`];
+          if (Date.now() - Date.parse(at) > SILENCE_MS)
+            return [`${stream} has said nothing of itself since its batch of ${at}`];
           return lag > options.maxLag ? [`${lag.toLocaleString("en")} records wait for ${stream}`] : [];
         });
         if (reasons.length > 0) throw behind(reasons);
-        output.say(rows.map(({ stream, lag }) => `${stream} runs, ${(lag ?? 0).toLocaleString("en")} records wait`).join("; "));
+        output.say(
+          rows.map(({ stream, lag }) => `${stream} runs, ${(lag ?? 0).toLocaleString("en")} records wait`).join("; "),
+        );
       });
     });
 }
@@ -110,7 +142,11 @@ function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
           output.say(`${job.name} runs: ${job.description}`);
           started.push({ stream: job.name, query_id: query.id, run_id: query.run_id });
         }
-        setDesiredStreams(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER), started.map(({ stream }) => stream), true);
+        setDesiredStreams(
+          clusterFolder(options.data ?? DEFAULT_DATA_FOLDER),
+          started.map(({ stream }) => stream),
+          true,
+        );
         if (output.is_json) output.result(JSON.stringify(started, null, 2));
       });
     });
@@ -120,12 +156,19 @@ function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
   return withCommon(new Command("stop"))
     .description("stop streams; `start` goes on where they stopped")
     .argument("[names...]", "which; all by default")
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams stop\n\nA `start --profile cluster` that runs keeps its stream running, and starts it again: stop that first.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  npm run -s coinlake -- streams stop\n\nA `start --profile cluster` that runs keeps its stream running, and starts it again: stop that first.",
+    )
     .action(async (names: string[], options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];
         // First: the supervisor would start them again.
-        setDesiredStreams(clusterFolder(options.data ?? DEFAULT_DATA_FOLDER), named(jobs, names).map(({ name }) => name), false);
+        setDesiredStreams(
+          clusterFolder(options.data ?? DEFAULT_DATA_FOLDER),
+          named(jobs, names).map(({ name }) => name),
+          false,
+        );
         for (const { name } of named(jobs, names)) {
           const query = await streams.find(name);
           if (query === null) continue;
@@ -150,7 +193,8 @@ function watchCommand(withCommon: Decorate): Command {
         process.once("SIGINT", end).once("SIGTERM", end);
         try {
           for await (const event of await streams.watch(ending.signal)) {
-            if (output.is_json) output.result(JSON.stringify({ ...event, query: { id: event.query.id, name: event.query.name } }));
+            if (output.is_json)
+              output.result(JSON.stringify({ ...event, query: { id: event.query.id, name: event.query.name } }));
             else tell(event, output);
           }
         } catch (error) {
@@ -167,7 +211,9 @@ function tell(event: StreamEvent, output: Output): void {
     return;
   }
   const { name, at, batch_id, input_rows, duration_ms } = event.progress;
-  output.result(`${at}  ${name}  batch ${batch_id}: ${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s, ${lagOf(event.progress) ?? "?"} waiting`);
+  output.result(
+    `${at}  ${name}  batch ${batch_id}: ${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s, ${lagOf(event.progress) ?? "?"} waiting`,
+  );
 }
 
 const LIST_COLUMNS: readonly Column[] = [
@@ -196,7 +242,11 @@ function named(jobs: readonly StreamJob[], names: readonly string[]): readonly S
 }
 
 /** Starts the streams that are to run and do not, such as after Spark was restarted. Nothing to do while Spark does not run. */
-export async function ensureStreams(jobs: readonly StreamJob[], data_folder: string, say: (text: string) => void): Promise<void> {
+export async function ensureStreams(
+  jobs: readonly StreamJob[],
+  data_folder: string,
+  say: (text: string) => void,
+): Promise<void> {
   const folder = clusterFolder(data_folder);
   const desired = desiredStreams(folder);
   const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = readEnvironment(folder);
@@ -220,9 +270,14 @@ async function withStreams(options: CommonOptions, work: (context: Context) => P
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
   const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = environmentIn(data_folder);
   if (!remote || !kafka_brokers) {
-    throw new OperatingError("CLUSTER_NOT_FOUND", `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are.`, {
-      next_step: "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
-    });
+    throw new OperatingError(
+      "CLUSTER_NOT_FOUND",
+      `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are.`,
+      {
+        next_step:
+          "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
+      },
+    );
   }
   // Spark's protocol takes 60 MB, which no other command is to pay.
   const { SparkStreams: Streams } = await import("../../engine/cluster/spark/streams.ts");

@@ -22,7 +22,10 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
   return withCommon(new Command("transform"))
     .description("carry on to silver and gold what bronze has now")
     .addOption(new Option("--layer <layer>", "one layer only").choices(BUILT_LAYERS))
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- transform\n\nWhere a running pipeline does so already, it waits until that has come to the same place.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  npm run -s coinlake -- transform\n\nWhere a running pipeline does so already, it waits until that has come to the same place.",
+    )
     .action(async (options: TransformOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
@@ -32,9 +35,13 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
       try {
         const carried = await carry(open, pipeline, options.layer ?? null, output, stopping.signal);
         const layers = options.layer ?? "silver and gold";
-        if (output.is_json) output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
+        if (output.is_json)
+          output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
         else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all there is.`);
-        else output.say(`${layers}: all there was${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`);
+        else
+          output.say(
+            `${layers}: all there was${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`,
+          );
       } catch (error) {
         if (!stopping.signal.aborted) throw error;
         output.say("Stopped: each table has whole batches, and the next run goes on from there.");
@@ -56,8 +63,15 @@ interface Carried {
  * Until a layer has what the one before it has when this begins, gold what silver has where it is asked for alone: by the process that
  * writes the lake, else by this one.
  */
-async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, output: Output, signal: AbortSignal): Promise<Carried> {
-  const place = layer === "gold" ? await placeOf(open.catalog, "silver") : await logOffsets(open.catalog, pipeline.bronze.table);
+async function carry(
+  open: OpenLake,
+  pipeline: Pipeline,
+  layer: BuiltLayer | null,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Carried> {
+  const place =
+    layer === "gold" ? await placeOf(open.catalog, "silver") : await logOffsets(open.catalog, pipeline.bronze.table);
   // Of what Spark's stream has brought to bronze the table may know nothing yet; dbt looks.
   const is_place_sure = open.cluster === null || layer === "gold";
   const layers = layer === null ? BUILT_LAYERS : [layer];
@@ -74,18 +88,28 @@ async function carry(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | nul
     }
     // Whoever writes the lake notes what bronze has.
     if (is_there) return { by, dbt_seconds: null };
-    if (by === "nobody") output.say(`${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`);
+    if (by === "nobody")
+      output.say(
+        `${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`,
+      );
     await systemClock.wait(LOOK_MS, signal);
   }
 }
 
-async function build(open: OpenLake, pipeline: Pipeline, layer: BuiltLayer | null, { say }: Output, signal: AbortSignal): Promise<number> {
+async function build(
+  open: OpenLake,
+  pipeline: Pipeline,
+  layer: BuiltLayer | null,
+  { say }: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const engine = await engineOf(open, { clock: systemClock, say });
   const worker = new DbtWorker({ project: pipeline.transform.project, engine, folder: open.lake.dbt_folder });
   const stop = () => void worker.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return (await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer })).seconds;
+    return (await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer }))
+      .seconds;
   } finally {
     signal.removeEventListener("abort", stop);
     await worker.close();

@@ -41,7 +41,9 @@ export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (comma
       const output = openOutput(options.json ?? false);
       const found = await verified(options, lake, pipeline, output);
       if (found === null) return;
-      output.result(output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found));
+      output.result(
+        output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found),
+      );
       if (found.findings.length > 0) throw damaged(lake.name, found.findings);
     });
 }
@@ -52,7 +54,12 @@ interface VerifyCommandOptions extends CommonOptions {
 }
 
 /** Null after Ctrl-C, which only `--deep` takes time to obey. */
-async function verified(options: VerifyCommandOptions, lake: Lake, pipeline: Pipeline, output: Output): Promise<Verification | null> {
+async function verified(
+  options: VerifyCommandOptions,
+  lake: Lake,
+  pipeline: Pipeline,
+  output: Output,
+): Promise<Verification | null> {
   let open: LakeToVerify | null = null;
   try {
     open = await openToVerify(lake, environmentIn(dirname(lake.folder)));
@@ -91,9 +98,12 @@ async function deeply(
     // What is damaged now must not count as right from now on.
     if (is_kept) keepChecksums(open, deep);
     if (taken.length > 0 && is_kept) {
-      found.notes.push(`${taken.length} files had no checksum, and have one from now on: of these, only later changes are found by it`);
+      found.notes.push(
+        `${taken.length} files had no checksum, and have one from now on: of these, only later changes are found by it`,
+      );
     }
-    if (open.checksums === null) found.notes.push("files were not compared with checksums: the catalog of this lake keeps none");
+    if (open.checksums === null)
+      found.notes.push("files were not compared with checksums: the catalog of this lake keeps none");
     return { ...found, deep: { ...figures, checksums_taken: is_kept ? taken.length : 0 } };
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
@@ -110,7 +120,10 @@ function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: D
   const store = new SqliteChecksums(lake.catalog_file);
   try {
     // What a commit has brought meanwhile stays: its files are not known here.
-    store.change({ added: taken, removed: outdated.filter((location) => !taken.some((checksum) => checksum.location === location)) });
+    store.change({
+      added: taken,
+      removed: outdated.filter((location) => !taken.some((checksum) => checksum.location === location)),
+    });
   } finally {
     store.close();
   }
@@ -118,9 +131,13 @@ function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: D
 
 function damaged(lake: string, findings: readonly Finding[]): OperatingError {
   const steps = [...new Set(findings.map(({ next_step }) => next_step))];
-  return new OperatingError("LAKE_DAMAGED", `The lake "${lake}" has ${findings.length === 1 ? "a fault" : `${findings.length} faults`}: ${findings.map(({ message }) => message).join("; ")}`, {
-    next_step: steps.join("\n        "),
-  });
+  return new OperatingError(
+    "LAKE_DAMAGED",
+    `The lake "${lake}" has ${findings.length === 1 ? "a fault" : `${findings.length} faults`}: ${findings.map(({ message }) => message).join("; ")}`,
+    {
+      next_step: steps.join("\n        "),
+    },
+  );
 }
 
 export function formatVerification({ checks, figures, findings, notes }: Verification): string {
@@ -136,7 +153,10 @@ export function formatVerification({ checks, figures, findings, notes }: Verific
     `  refused                         ${count(figures.refused)}`,
     ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",
-    ...checks.map(({ claim, is_true, evidence }) => `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`),
+    ...checks.map(
+      ({ claim, is_true, evidence }) =>
+        `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`,
+    ),
     ...notes.map((note) => `${styleResult("yellow", "·")} ${note}`),
     ...findings.flatMap((finding) => ["", ...formatFinding(finding)]),
   ];

@@ -34,7 +34,11 @@ export interface Fetch {
  * The folder of what `make` fetched into it, whole and checked or not there at all. Processes that want the same take turns;
  * a run that was killed goes on with what its tool had finished.
  */
-export async function fetchOnce(cache: Cache, { name, pins, tool }: Fetch, make: (folder: string, tool_folder: string) => Promise<void>): Promise<string> {
+export async function fetchOnce(
+  cache: Cache,
+  { name, pins, tool }: Fetch,
+  make: (folder: string, tool_folder: string) => Promise<void>,
+): Promise<string> {
   const hash = createHash("sha256");
   for (const file of pins) hash.update(readFileSync(file));
   const folder = join(cache.folder, `${name}-${hash.digest("hex").slice(0, DIGEST_LENGTH)}`);

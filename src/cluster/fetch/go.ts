@@ -14,7 +14,12 @@ export async function buildWithGo(cache: Cache, name: string, version: string, m
   const requirements = join(projectFolder(), "requirements", name);
   const pins = [join(requirements, "go.mod"), join(requirements, "go.sum")];
   return await fetchOnce(cache, { name: `${name}-${version}`, pins, tool: "go" }, async (folder, go_folder) => {
-    const go = findTool({ program: "go", purpose: `builds ${name}`, remedy: "Install Go 1.24 or newer (go.dev/dl).", folders: ["/usr/local/go/bin"] });
+    const go = findTool({
+      program: "go",
+      purpose: `builds ${name}`,
+      remedy: "Install Go 1.24 or newer (go.dev/dl).",
+      folders: ["/usr/local/go/bin"],
+    });
     const run = {
       cwd: requirements,
       is_background: true,

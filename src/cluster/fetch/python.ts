@@ -29,14 +29,28 @@ export async function downloadPackage(cache: Cache, name: string, tool_folder: s
   await download(cache, pin, await findSources(name, tool_folder), archive);
   if ((await digestOf(archive)) === digest) return archive;
   rmSync(archive);
-  throw new OperatingError("CHECKSUM_MISMATCH", `What was fetched as ${pin} is not what this version of Coinlake was tested with.`, {
-    next_step: "Run this again; if it says so again, the index in uv's settings serves something else.",
-  });
+  throw new OperatingError(
+    "CHECKSUM_MISMATCH",
+    `What was fetched as ${pin} is not what this version of Coinlake was tested with.`,
+    {
+      next_step: "Run this again; if it says so again, the index in uv's settings serves something else.",
+    },
+  );
 }
 
 async function findSources(name: string, folder: string): Promise<string> {
   const lock = join(folder, `pylock.${name}.toml`);
-  await uv(name, ["pip", "compile", "--no-deps", "--generate-hashes", "--python", pythonExecutable(), "--output-file", lock, pinsOf(name)]);
+  await uv(name, [
+    "pip",
+    "compile",
+    "--no-deps",
+    "--generate-hashes",
+    "--python",
+    pythonExecutable(),
+    "--output-file",
+    lock,
+    pinsOf(name),
+  ]);
   const url = SOURCES_URL.exec(readFileSync(lock, "utf8"))?.[1];
   rmSync(lock);
   if (url !== undefined) return url;
@@ -84,7 +98,16 @@ export async function installWithUv(cache: Cache, name: string, version: string)
     const uv_cache = ["--cache-dir", join(uv_folder, "packages")];
     await uv(name, [...uv_cache, "venv", "--relocatable", "--clear", "--python", pythonExecutable(), folder]);
     const options = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "--link-mode", "copy"];
-    await uv(name, [...uv_cache, "pip", "install", "--python", join(folder, "bin", "python"), ...options, "-r", pinsOf(name)]);
+    await uv(name, [
+      ...uv_cache,
+      "pip",
+      "install",
+      "--python",
+      join(folder, "bin", "python"),
+      ...options,
+      "-r",
+      pinsOf(name),
+    ]);
     rmSync(join(uv_folder, "packages"), { recursive: true, force: true });
   });
 }

@@ -26,9 +26,13 @@ export function refuseClosedTo(name: string, { uid, gid }: Account, folder: stri
     const { mode, uid: owner, gid: group } = statSync(path);
     const bit = owner === uid ? 0o100 : group === gid ? 0o010 : 0o001;
     if ((mode & bit) === 0) {
-      throw new OperatingError("FOLDER_CLOSED", `The user "${name}" may not pass through ${path}, below which its data are to lie.`, {
-        next_step: `Name a folder elsewhere with --data, open that one (\`chmod o+x ${path}\`), or run this as another user than root.`,
-      });
+      throw new OperatingError(
+        "FOLDER_CLOSED",
+        `The user "${name}" may not pass through ${path}, below which its data are to lie.`,
+        {
+          next_step: `Name a folder elsewhere with --data, open that one (\`chmod o+x ${path}\`), or run this as another user than root.`,
+        },
+      );
     }
     if (path === dirname(path)) return;
   }

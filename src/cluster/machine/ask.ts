@@ -13,7 +13,9 @@ export function ask(port: number, request: Buffer, timeout_ms = ANSWER_TIMEOUT_M
     };
     socket.once("connect", () => socket.write(request));
     socket.once("data", (data) => settle(() => resolve(data)));
-    socket.once("timeout", () => settle(() => reject(new Error(`port ${port} did not answer within ${timeout_ms} ms`))));
+    socket.once("timeout", () =>
+      settle(() => reject(new Error(`port ${port} did not answer within ${timeout_ms} ms`))),
+    );
     socket.once("error", (error) => settle(() => reject(error)));
     socket.once("close", () => reject(new Error(`port ${port} closed the connection without an answer`)));
   });

@@ -7,12 +7,17 @@ const JAVA_WANTED = 17;
 
 /** The Java of JAVA_HOME, else the one on PATH. Throws TOOL_MISSING, or TOOL_TOO_OLD. */
 export function findJava(purpose: string): string {
-  const remedy = "Install Java 17 or newer (Debian and Ubuntu: `apt install openjdk-17-jre-headless`), or name one in JAVA_HOME.";
+  const remedy =
+    "Install Java 17 or newer (Debian and Ubuntu: `apt install openjdk-17-jre-headless`), or name one in JAVA_HOME.";
   const home = process.env.JAVA_HOME;
   const java = home ? join(home, "bin", "java") : findTool({ program: "java", purpose, remedy });
   const version = Number(/version "(?:1\.)?(\d+)/.exec(versionText(java))?.[1] ?? 0);
   if (version >= JAVA_WANTED) return java;
-  throw new OperatingError("TOOL_TOO_OLD", `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}.`, { next_step: remedy });
+  throw new OperatingError(
+    "TOOL_TOO_OLD",
+    `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}.`,
+    { next_step: remedy },
+  );
 }
 
 /** Empty where it does not run: the caller tells that as a version that is none. */

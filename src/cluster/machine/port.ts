@@ -17,7 +17,9 @@ export function isListenedOn(port: number): boolean {
 
 function inodesOn(port: number): Set<string> {
   const wanted = port.toString(16).toUpperCase().padStart(4, "0");
-  const rows = TABLES.filter((table) => existsSync(table)).flatMap((table) => readFileSync(table, "utf8").split("\n").slice(1));
+  const rows = TABLES.filter((table) => existsSync(table)).flatMap((table) =>
+    readFileSync(table, "utf8").split("\n").slice(1),
+  );
   const inodes = rows
     .map((row) => row.trim().split(/\s+/))
     .filter(([, local, , state]) => state === LISTENING && local?.endsWith(`:${wanted}`))

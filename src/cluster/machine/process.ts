@@ -49,7 +49,8 @@ export function childrenOf(pid: number): number[] {
 
 /** Whether a process is that one, or was started by it or by one that it started. */
 export function isWithin(pid: number, ancestor: number): boolean {
-  for (let current = pid; current > 0; current = Number(statOf(current)?.[PARENT_FIELD] ?? 0)) if (current === ancestor) return true;
+  for (let current = pid; current > 0; current = Number(statOf(current)?.[PARENT_FIELD] ?? 0))
+    if (current === ancestor) return true;
   return false;
 }
 
@@ -77,7 +78,9 @@ export function holdersOf(inodes: ReadonlySet<string>): number[] {
 
 function holdsOne(pid: string, inodes: ReadonlySet<string>): boolean {
   try {
-    return readdirSync(`${PROC}/${pid}/fd`).some((name) => inodes.has(/^socket:\[(\d+)\]$/.exec(linkOf(`${PROC}/${pid}/fd/${name}`))?.[1] ?? ""));
+    return readdirSync(`${PROC}/${pid}/fd`).some((name) =>
+      inodes.has(/^socket:\[(\d+)\]$/.exec(linkOf(`${PROC}/${pid}/fd/${name}`))?.[1] ?? ""),
+    );
   } catch {
     // Ended, or somebody else's.
     return false;

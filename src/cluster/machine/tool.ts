@@ -24,7 +24,9 @@ export function hasTool(program: string): boolean {
 }
 
 function pathOf(program: string, folders: readonly string[]): string | undefined {
-  const places = [...(process.env.PATH ?? "").split(delimiter), ...folders].filter(Boolean).map((folder) => join(folder, program));
+  const places = [...(process.env.PATH ?? "").split(delimiter), ...folders]
+    .filter(Boolean)
+    .map((folder) => join(folder, program));
   return places.find(isExecutable);
 }
 
@@ -32,9 +34,13 @@ function pathOf(program: string, folders: readonly string[]): string | undefined
 export function findTool({ program, purpose, remedy, folders = [] }: Tool): string {
   const found = pathOf(program, folders);
   if (found !== undefined) return found;
-  throw new OperatingError("TOOL_MISSING", `The program "${program}", which ${purpose}, was not found on this machine.`, {
-    next_step: remedy,
-  });
+  throw new OperatingError(
+    "TOOL_MISSING",
+    `The program "${program}", which ${purpose}, was not found on this machine.`,
+    {
+      next_step: remedy,
+    },
+  );
 }
 
 function isExecutable(file: string): boolean {
@@ -59,7 +65,12 @@ export interface ToolRun {
 
 /** Runs a program to its end; resolves to what it wrote to stdout, rejects with `failed(the last of what it said)`. */
 export async function runTool(program: string, args: readonly string[], run: ToolRun): Promise<string> {
-  const child = spawn(program, args, { cwd: run.cwd, env: { ...process.env, ...run.env }, stdio: ["pipe", "pipe", "pipe"], ...run.user });
+  const child = spawn(program, args, {
+    cwd: run.cwd,
+    env: { ...process.env, ...run.env },
+    stdio: ["pipe", "pipe", "pipe"],
+    ...run.user,
+  });
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", resolve);

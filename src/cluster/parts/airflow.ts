@@ -35,10 +35,14 @@ export const airflow: Part = {
       cwd: site.folder,
       env: environment(site),
       failed: (last_lines) =>
-        new OperatingError("PART_NOT_CONFIGURED", `Airflow's database could not be made in PostgreSQL:\n${last_lines}`, {
-          next_step: "Run this again: it goes on where it stopped.",
-          is_retryable: true,
-        }),
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `Airflow's database could not be made in PostgreSQL:\n${last_lines}`,
+          {
+            next_step: "Run this again: it goes on where it stopped.",
+            is_retryable: true,
+          },
+        ),
     });
   },
 
@@ -46,9 +50,13 @@ export const airflow: Part = {
 
   /** All four servers: each tells the database that it is there. */
   async isHealthy({ ports }) {
-    const response = await fetch(`${url(ports)}/api/v2/monitor/health`, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const response = await fetch(`${url(ports)}/api/v2/monitor/health`, {
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
     const servers = (await response.json()) as Record<string, { status: string | null }>;
-    return ["metadatabase", "scheduler", "triggerer", "dag_processor"].every((name) => servers[name]?.status === "healthy");
+    return ["metadatabase", "scheduler", "triggerer", "dag_processor"].every(
+      (name) => servers[name]?.status === "healthy",
+    );
   },
 
   provides: ({ ports, secrets }) => ({
@@ -115,7 +123,8 @@ function environment({ folder, ports, secrets, environment: found }: Site): Reco
 
 /** What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come first. */
 function commandLine(folder: string): Record<string, string> {
-  const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } = process.env;
+  const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } =
+    process.env;
   // They run under the Node that runs this.
   return { COINLAKE_CLI, COINLAKE_DATA, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 }

@@ -16,7 +16,10 @@ const SCRIPTS = "scripts/metastore/upgrade/postgres";
 const SETTINGS = fileURLToPath(new URL("metastore-site.xml", import.meta.url));
 const HEAP = ["-Xms128m", "-Xmx512m"];
 /** What Hive reaches into, and Java 17 keeps shut. */
-const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]);
+const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].flatMap((name) => [
+  "--add-opens",
+  `java.base/${name}=ALL-UNNAMED`,
+]);
 const PURPOSE = "runs the Hive Metastore";
 
 /** Which table is where: the catalog that Spark and Coinlake share. */
@@ -33,12 +36,16 @@ export const hive: Part = {
     const tar = findTar("unpacks Hive's schema");
     const folder = await fetchWithMaven(cache, "hive", VERSION, async (fetched) => {
       const archive = join(fetched, ARCHIVE);
-      await runTool(tar, ["-xzf", archive, "-C", fetched, "--strip-components=1", "--wildcards", `*/${SCRIPTS}/hive-schema-*`], {
-        failed: (last_lines) =>
-          new OperatingError("FETCH_FAILED", `Hive's schema could not be unpacked from ${archive}:\n${last_lines}`, {
-            next_step: "Check that the disk has room, then run this again.",
-          }),
-      });
+      await runTool(
+        tar,
+        ["-xzf", archive, "-C", fetched, "--strip-components=1", "--wildcards", `*/${SCRIPTS}/hive-schema-*`],
+        {
+          failed: (last_lines) =>
+            new OperatingError("FETCH_FAILED", `Hive's schema could not be unpacked from ${archive}:\n${last_lines}`, {
+              next_step: "Check that the disk has room, then run this again.",
+            }),
+        },
+      );
       rmSync(archive);
     });
     return { folder, version: VERSION };
@@ -53,9 +60,13 @@ export const hive: Part = {
     await runTool(findJava(PURPOSE), [...jvm(site), tool, "-dbType", "postgres", "-initOrUpgradeSchema"], {
       env: environment(site),
       failed: (last_lines) =>
-        new OperatingError("PART_NOT_CONFIGURED", `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`, {
-          next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",
-        }),
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`,
+          {
+            next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",
+          },
+        ),
     });
     writeFileSync(done_file, `${VERSION}\n`);
   },
@@ -76,13 +87,22 @@ export const hive: Part = {
 };
 
 function jvm(site: Site): string[] {
-  const properties = [`-Dmetastore.home=${site.files}`, `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`];
+  const properties = [
+    `-Dmetastore.home=${site.files}`,
+    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
+  ];
   return [...properties, ...OPENED, "-cp", `${site.folder}:${join(site.files, "*")}`];
 }
 
 /** What `metastore-site.xml` asks for, beside what Hive's own scripts would set. */
 function environment({ files, folder, ports, environment: found }: Site): Record<string, string> {
-  return { ...found, COINLAKE_BIND_HOST: "127.0.0.1", COINLAKE_HIVE_PORT: String(ports.hive), METASTORE_HOME: files, METASTORE_CONF_DIR: folder };
+  return {
+    ...found,
+    COINLAKE_BIND_HOST: "127.0.0.1",
+    COINLAKE_HIVE_PORT: String(ports.hive),
+    METASTORE_HOME: files,
+    METASTORE_CONF_DIR: folder,
+  };
 }
 
 const CALL = 0x80010001;
@@ -101,5 +121,7 @@ function thriftCall(name: string): Buffer {
 function isThriftList(answer: Buffer): boolean {
   const name_length = answer.readUInt32BE(4);
   const field_at = 8 + name_length + 4;
-  return answer.readUInt32BE(0) === REPLY && answer.readUInt8(field_at) === LIST && answer.readUInt16BE(field_at + 1) === 0;
+  return (
+    answer.readUInt32BE(0) === REPLY && answer.readUInt8(field_at) === LIST && answer.readUInt16BE(field_at + 1) === 0
+  );
 }

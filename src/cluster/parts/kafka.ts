@@ -37,16 +37,30 @@ export const kafka: Part = {
     if (existsSync(join(dataFolder(site), "meta.properties"))) return;
     // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins with "-" is taken for an option.
     const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
-    const args = [...jvm(site), "kafka.tools.StorageTool", "format", `--cluster-id=${id}`, "-c", join(site.folder, "server.properties")];
+    const args = [
+      ...jvm(site),
+      "kafka.tools.StorageTool",
+      "format",
+      `--cluster-id=${id}`,
+      "-c",
+      join(site.folder, "server.properties"),
+    ];
     await runTool(findJava(PURPOSE), args, {
       failed: (last_lines) =>
-        new OperatingError("PART_NOT_CONFIGURED", `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`, {
-          next_step: "Check that the disk has room and the folder may be written, then run this again.",
-        }),
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`,
+          {
+            next_step: "Check that the disk has room and the folder may be written, then run this again.",
+          },
+        ),
     });
   },
 
-  command: (site) => ({ program: findJava(PURPOSE), args: [...HEAP, ...jvm(site), "kafka.Kafka", join(site.folder, "server.properties")] }),
+  command: (site) => ({
+    program: findJava(PURPOSE),
+    args: [...HEAP, ...jvm(site), "kafka.Kafka", join(site.folder, "server.properties")],
+  }),
 
   /** Brokers answer which requests they know only once they take them. */
   async isHealthy({ ports }) {
@@ -97,7 +111,9 @@ function serverProperties(site: Site): string {
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "log.dirs": dataFolder(site),
   };
-  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join("");
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
 }
 
 function apiVersionsRequest(): Buffer {

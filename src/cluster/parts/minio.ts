@@ -31,7 +31,16 @@ export const minio: Part = {
 
   command: (site) => ({
     program: join(site.files, "minio"),
-    args: ["server", "--quiet", "--anonymous", "--address", `127.0.0.1:${site.ports.minio}`, "--config-dir", join(site.folder, "config"), dataFolder(site)],
+    args: [
+      "server",
+      "--quiet",
+      "--anonymous",
+      "--address",
+      `127.0.0.1:${site.ports.minio}`,
+      "--config-dir",
+      join(site.folder, "config"),
+      dataFolder(site),
+    ],
     env: {
       MINIO_ROOT_USER: site.secrets.s3_access_key,
       MINIO_ROOT_PASSWORD: site.secrets.s3_secret_key,
@@ -43,7 +52,9 @@ export const minio: Part = {
   }),
 
   async isHealthy({ ports }) {
-    const { ok } = await fetch(`${endpoint(ports)}/minio/health/ready`, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const { ok } = await fetch(`${endpoint(ports)}/minio/health/ready`, {
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
     return ok;
   },
 

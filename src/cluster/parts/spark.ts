@@ -13,8 +13,20 @@ const VERSION = "4.1.1";
 const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
 /** What Spark reaches into, and Java 17 keeps shut (org.apache.spark.launcher.JavaModuleOptions). */
 const OPENED = [
-  "java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.util", "java.util.concurrent", "java.util.concurrent.atomic",
-  "jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar",
+  "java.io",
+  "java.lang",
+  "java.lang.invoke",
+  "java.lang.reflect",
+  "java.net",
+  "java.nio",
+  "java.util",
+  "java.util.concurrent",
+  "java.util.concurrent.atomic",
+  "jdk.internal.ref",
+  "sun.nio.ch",
+  "sun.nio.cs",
+  "sun.security.action",
+  "sun.util.calendar",
 ].flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]);
 const PURPOSE = "runs Spark";
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -54,7 +66,14 @@ export const spark: Part = {
 
   command: (site) => ({
     program: findJava(PURPOSE),
-    args: [...HEAP, ...jvm(site), "org.apache.spark.deploy.SparkSubmit", "--properties-file", join(site.folder, "spark.conf"), ...SERVER],
+    args: [
+      ...HEAP,
+      ...jvm(site),
+      "org.apache.spark.deploy.SparkSubmit",
+      "--properties-file",
+      join(site.folder, "spark.conf"),
+      ...SERVER,
+    ],
     // A server takes SPARK_REMOTE for an order to be a client, and ends.
     env: { ...site.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
   }),
@@ -62,7 +81,11 @@ export const spark: Part = {
   async isHealthy({ ports }) {
     // Spark's protocol takes 60 MB, which only who asks Spark is to pay.
     const { SparkSession } = await import("../../engine/cluster/spark/session.ts");
-    const session = new SparkSession({ remote: remote(ports), session_id: HEALTH_SESSION_ID, timeout_ms: ANSWER_TIMEOUT_MS });
+    const session = new SparkSession({
+      remote: remote(ports),
+      session_id: HEALTH_SESSION_ID,
+      timeout_ms: ANSWER_TIMEOUT_MS,
+    });
     try {
       return (await session.version()) === VERSION;
     } finally {
@@ -108,9 +131,22 @@ function sparkJars(files: string): string {
 
 /** What Maven fetched comes before what Spark brings: Hive's client of version 4 before that of version 2. */
 function jvm(site: Site): string[] {
-  const properties = [`-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`, `-Djava.io.tmpdir=${scratchFolder(site)}`];
-  const modules = ["-XX:+IgnoreUnrecognizedVMOptions", "--add-modules=jdk.incubator.vector", ...OPENED, "-Djdk.reflect.useDirectMethodHandle=false"];
-  return [...properties, ...modules, "-cp", [site.files, sparkJars(site.files)].map((folder) => join(folder, "*")).join(":")];
+  const properties = [
+    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
+    `-Djava.io.tmpdir=${scratchFolder(site)}`,
+  ];
+  const modules = [
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "--add-modules=jdk.incubator.vector",
+    ...OPENED,
+    "-Djdk.reflect.useDirectMethodHandle=false",
+  ];
+  return [
+    ...properties,
+    ...modules,
+    "-cp",
+    [site.files, sparkJars(site.files)].map((folder) => join(folder, "*")).join(":"),
+  ];
 }
 
 /** What does not depend on where Spark and the others lie. Docker's is set the same. */

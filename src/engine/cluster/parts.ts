@@ -20,7 +20,11 @@ export interface ClusterParts {
 const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
 
 /** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, BAD_REQUEST. */
-export async function openClusterParts(lake: Lake, env: Environment, step: StepListener): Promise<{ store: HiveStore; log: KafkaLog; cluster: ClusterParts }> {
+export async function openClusterParts(
+  lake: Lake,
+  env: Environment,
+  step: StepListener,
+): Promise<{ store: HiveStore; log: KafkaLog; cluster: ClusterParts }> {
   const [kafka_brokers = "", uri = "", spark_remote = ""] = VARIABLES.map((name) => env[name]);
   const missing = VARIABLES.filter((name) => !env[name]);
   if (missing.length > 0) throw clusterNotFound(missing);
@@ -59,19 +63,31 @@ async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefi
 }
 
 function clusterNotFound(missing: readonly string[]): OperatingError {
-  return new OperatingError("CLUSTER_NOT_FOUND", `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`, {
-    next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
-  });
+  return new OperatingError(
+    "CLUSTER_NOT_FOUND",
+    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`,
+    {
+      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+    },
+  );
 }
 
 function namespaceOfOthers(layer: string): OperatingError {
-  return new OperatingError("NAMESPACE_OF_OTHERS", `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`, {
-    next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
-  });
+  return new OperatingError(
+    "NAMESPACE_OF_OTHERS",
+    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
+    {
+      next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
+    },
+  );
 }
 
 function tablesOfAnotherLake(owner: string, name: string): OperatingError {
-  return new OperatingError("TABLES_OF_ANOTHER_LAKE", `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`, {
-    next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
-  });
+  return new OperatingError(
+    "TABLES_OF_ANOTHER_LAKE",
+    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`,
+    {
+      next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
+    },
+  );
 }

@@ -27,7 +27,13 @@ export interface StreamState {
   /** Why it failed, or what Spark says that it is doing. */
   message: string | null;
   /** The last one; null before the first that was seen. */
-  batch: { number: number; began_at: string; records: number; duration_ms: number; records_waiting: number | null } | null;
+  batch: {
+    number: number;
+    began_at: string;
+    records: number;
+    duration_ms: number;
+    records_waiting: number | null;
+  } | null;
 }
 
 const LOOK_MS = 500;
@@ -87,7 +93,17 @@ export class StreamIngest {
     const { name } = this.#options.job;
     if (this.#progress === null) return { name, ...this.#state, batch: null };
     const { batch_id, at, input_rows, duration_ms } = this.#progress;
-    return { name, ...this.#state, batch: { number: batch_id, began_at: at, records: input_rows, duration_ms, records_waiting: lagOf(this.#progress) } };
+    return {
+      name,
+      ...this.#state,
+      batch: {
+        number: batch_id,
+        began_at: at,
+        records: input_rows,
+        duration_ms,
+        records_waiting: lagOf(this.#progress),
+      },
+    };
   }
 
   close(): void {
@@ -123,7 +139,9 @@ export class StreamIngest {
     this.#progress = progress;
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
-    const told = progress.sources.flatMap(({ end }) => Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const));
+    const told = progress.sources.flatMap(({ end }) =>
+      Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const),
+    );
     const further = told.filter(([partition, next]) => next > (this.#next.get(partition) ?? 0));
     if (further.length === 0) return;
     this.#next = await this.#advance(new Map(further));
@@ -160,7 +178,8 @@ export class StreamIngest {
     if (now_us - this.#pruned_us < PRUNE_INTERVAL_US) return;
     this.#pruned_us = now_us;
     const { name, retention_ms } = pipeline.topic;
-    for (const [partition, next] of this.#next) await open.cluster.kafka.prune(name, partition, next, now_us - retention_ms * 1000);
+    for (const [partition, next] of this.#next)
+      await open.cluster.kafka.prune(name, partition, next, now_us - retention_ms * 1000);
   }
 }
 

@@ -23,7 +23,13 @@ export interface BronzeFiles {
 const MEMORY_LIMIT_MB = 256;
 
 /** `columns` are those of the table: by their ids values are found in files of older schemas. */
-export async function openBronzeFiles({ columns, s3 }: { columns: readonly Field[]; s3: S3Settings | null }): Promise<BronzeFiles> {
+export async function openBronzeFiles({
+  columns,
+  s3,
+}: {
+  columns: readonly Field[];
+  s3: S3Settings | null;
+}): Promise<BronzeFiles> {
   const instance = await openDuckDB({ memory_limit_mb: MEMORY_LIMIT_MB, threads: 2, s3 });
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'");
@@ -33,7 +39,8 @@ export async function openBronzeFiles({ columns, s3 }: { columns: readonly Field
       if (locations.length === 0 || within.size === 0) return new Map();
       return offsetsIn(connection, source(locations, columns), conditionOn(topic, within));
     },
-    records: (locations, topic, offsets) => records(connection, source(locations, columns), conditionOn(topic, offsets)),
+    records: (locations, topic, offsets) =>
+      records(connection, source(locations, columns), conditionOn(topic, offsets)),
     close() {
       connection.closeSync();
       instance.closeSync();
@@ -42,7 +49,10 @@ export async function openBronzeFiles({ columns, s3 }: { columns: readonly Field
 }
 
 function source(locations: readonly string[], columns: readonly Field[]): string {
-  const fields = columns.map((column) => `${column.id}: {name: ${quoteText(column.name)}, type: ${quoteText(duckDBType(column))}, default_value: NULL}`);
+  const fields = columns.map(
+    (column) =>
+      `${column.id}: {name: ${quoteText(column.name)}, type: ${quoteText(duckDBType(column))}, default_value: NULL}`,
+  );
   const files = locations.map((location) => quoteText(enginePath(location)));
   return `read_parquet([${files.join(", ")}], hive_partitioning = false, schema = MAP {${fields.join(", ")}})`;
 }
@@ -79,7 +89,9 @@ async function offsetsIn(connection: DuckDBConnection, files: string, condition:
   );
   let ranges: OffsetRanges = new Map();
   let from = 0;
-  for (const [partition, offset, previous] of rows.map((row) => row.map((value) => (value === null ? null : Number(value))))) {
+  for (const [partition, offset, previous] of rows.map((row) =>
+    row.map((value) => (value === null ? null : Number(value))),
+  )) {
     const range: OffsetRange = [from, Number(previous) + 1];
     if (previous !== null) ranges = unionOffsets(ranges, new Map([[Number(partition), [range]]]));
     from = offset ?? 0;
@@ -120,7 +132,8 @@ async function read(connection: DuckDBConnection, sql: string): Promise<DuckDBVa
 
 function unreadable(cause: unknown): OperatingError {
   return new OperatingError("DATA_FILES_FAILED", `DuckDB could not read bronze's data files: ${messageOf(cause)}`, {
-    next_step: "Run `npm run -s coinlake -- repair --table` with the bronze table, which reads every file and leaves out the damaged ones.",
+    next_step:
+      "Run `npm run -s coinlake -- repair --table` with the bronze table, which reads every file and leaves out the damaged ones.",
     cause,
   });
 }

@@ -15,7 +15,11 @@ const MICROS_PER_SECOND = 1_000_000n;
 const MS_PER_DAY = 86_400_000;
 
 /** Iceberg's column metrics of a file; columns in `unbounded` get counts and no bounds, as nobody filters by them. Pure. */
-export function columnMetrics(columns: readonly Field[], returned: ReadonlyMap<string, ReturnedStats>, unbounded: ReadonlySet<string>): ColumnMetrics {
+export function columnMetrics(
+  columns: readonly Field[],
+  returned: ReadonlyMap<string, ReturnedStats>,
+  unbounded: ReadonlySet<string>,
+): ColumnMetrics {
   const column_sizes = new Map<number, Long>();
   const value_counts = new Map<number, Long>();
   const null_value_counts = new Map<number, Long>();
@@ -43,7 +47,11 @@ function longOf(text: string | undefined): Long | null {
   return text !== undefined && /^-?\d+$/.test(text) ? canonicalLong(BigInt(text)) : null;
 }
 
-function boundOf(type: string, text: string | undefined, truncate: (value: string) => string | null): Uint8Array | null {
+function boundOf(
+  type: string,
+  text: string | undefined,
+  truncate: (value: string) => string | null,
+): Uint8Array | null {
   if (text === undefined) return null;
   const value = type === "string" ? truncate(text) : parseStatistic(type, text);
   return value === null ? null : encodeBound(type, value);

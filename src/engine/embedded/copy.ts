@@ -35,7 +35,11 @@ type WrittenFile = Pick<
 >;
 
 /** Writes the rows of a query to one Parquet file; not durable yet. Throws STORAGE_FULL, DATA_FILES_FAILED. */
-export async function copyToParquet(connection: DuckDBConnection, select: string, target: CopyTarget): Promise<WrittenFile> {
+export async function copyToParquet(
+  connection: DuckDBConnection,
+  select: string,
+  target: CopyTarget,
+): Promise<WrittenFile> {
   // DuckDB 1.5.5 finds no row where a blob equals bytes that are no text: the Bloom filters that it writes of blobs do not hold them.
   const has_bloom_filters = target.columns.every(({ type }) => type !== "binary");
   const field_ids = target.columns.map(({ name, id }) => `${quoteName(name)}: ${id}`);
@@ -59,7 +63,12 @@ async function run(
     return {
       record_count: Number(row?.["count"]),
       file_size_in_bytes: Number(row?.["file_size_bytes"]),
-      stats: new Map(stats.entries.map(({ key, value }) => [unquoted(key), new Map(value.entries.map((entry) => [entry.key, entry.value]))])),
+      stats: new Map(
+        stats.entries.map(({ key, value }) => [
+          unquoted(key),
+          new Map(value.entries.map((entry) => [entry.key, entry.value])),
+        ]),
+      ),
     };
   } catch (error) {
     throw copyFailure(error);
@@ -74,7 +83,11 @@ function unquoted(name: string): string {
 function copyFailure(error: unknown): OperatingError {
   const message = messageOf(error);
   if (/no space left|disk quota/i.test(message)) {
-    return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, { next_step: "Free disk space, then try again.", is_retryable: true, cause: error });
+    return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, {
+      next_step: "Free disk space, then try again.",
+      is_retryable: true,
+      cause: error,
+    });
   }
   return new OperatingError("DATA_FILES_FAILED", `DuckDB could not write a data file: ${message}`, {
     next_step: "Check the disk and the memory, then try again.",

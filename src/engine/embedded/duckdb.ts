@@ -59,7 +59,9 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
  */
 function checkPool(): void {
   if (Number(process.env["UV_THREADPOOL_SIZE"]) >= MIN_POOL_THREADS) return;
-  throw new TypeError(`a process that opens DuckDB needs ${MIN_POOL_THREADS} pool threads or more: start it by bin/bootstrap.js, or pass UV_THREADPOOL_SIZE on`);
+  throw new TypeError(
+    `a process that opens DuckDB needs ${MIN_POOL_THREADS} pool threads or more: start it by bin/bootstrap.js, or pass UV_THREADPOOL_SIZE on`,
+  );
 }
 
 async function loadExtensions(connection: DuckDBConnection, has_packages: boolean): Promise<void> {
@@ -67,10 +69,14 @@ async function loadExtensions(connection: DuckDBConnection, has_packages: boolea
     if (!has_packages) await connection.run("INSTALL avro; INSTALL httpfs; INSTALL iceberg");
     await connection.run("LOAD avro; LOAD httpfs; LOAD iceberg; SET GLOBAL TimeZone = 'UTC'");
   } catch (error) {
-    throw new OperatingError("DUCKDB_EXTENSION_MISSING", `DuckDB could not load its Iceberg extension: ${messageOf(error)}`, {
-      next_step: "Run `npm run -s coinlake -- doctor` to see what is missing.",
-      cause: error,
-    });
+    throw new OperatingError(
+      "DUCKDB_EXTENSION_MISSING",
+      `DuckDB could not load its Iceberg extension: ${messageOf(error)}`,
+      {
+        next_step: "Run `npm run -s coinlake -- doctor` to see what is missing.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -85,8 +91,11 @@ export async function attachCatalog(
   { is_read_only = false, token = null }: { is_read_only?: boolean; token?: string | null } = {},
 ): Promise<void> {
   const options = ["TYPE iceberg", `ENDPOINT '${catalog_url}'`, "ACCESS_DELEGATION_MODE 'none'"];
-  if (token !== null) await connection.run(`CREATE OR REPLACE SECRET ${CATALOG_SECRET} (TYPE iceberg, TOKEN ${quoteText(token)})`);
-  options.push(...(token === null ? ["AUTHORIZATION_TYPE 'none'"] : ["AUTHORIZATION_TYPE 'oauth2'", `SECRET ${CATALOG_SECRET}`]));
+  if (token !== null)
+    await connection.run(`CREATE OR REPLACE SECRET ${CATALOG_SECRET} (TYPE iceberg, TOKEN ${quoteText(token)})`);
+  options.push(
+    ...(token === null ? ["AUTHORIZATION_TYPE 'none'"] : ["AUTHORIZATION_TYPE 'oauth2'", `SECRET ${CATALOG_SECRET}`]),
+  );
   if (is_read_only) options.push("READ_ONLY");
   await connection.run(`ATTACH 'coinlake' AS ${alias} (${options.join(", ")})`);
 }

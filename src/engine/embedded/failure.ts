@@ -13,7 +13,8 @@ const FILE_FAILURE = new RegExp(
 );
 
 /** Those about the statement, whose text they repeat. */
-const STATEMENT_FAILURE = /^(Parser|Binder|Catalog|Conversion) Error|"exception_type":"(Parser|Binder|Catalog|Conversion)"/;
+const STATEMENT_FAILURE =
+  /^(Parser|Binder|Catalog|Conversion) Error|"exception_type":"(Parser|Binder|Catalog|Conversion)"/;
 
 /** Whether DuckDB's words are about a file that cannot be read, and not about the statement. */
 export function isFileFailure(message: string): boolean {
@@ -28,7 +29,8 @@ export function engineFailure(error: unknown): OperatingError {
   const message = messageOf(error);
   if (isFileFailure(message)) {
     return new OperatingError("TABLE_FILE_UNREADABLE", message, {
-      next_step: "Run it again. If it stays, `npm run -s coinlake -- verify` names the damaged file and the command that mends it.",
+      next_step:
+        "Run it again. If it stays, `npm run -s coinlake -- verify` names the damaged file and the command that mends it.",
       is_retryable: true,
       cause: error,
     });

@@ -22,7 +22,10 @@ export interface InstanceMemory {
 const open_instances = new Map<DuckDBInstance, Tracked>();
 
 /** Counts the instance among those of this process until `closeInstance`. */
-export async function trackInstance(instance: DuckDBInstance, { name, memory_limit }: Pick<Tracked, "name" | "memory_limit">): Promise<void> {
+export async function trackInstance(
+  instance: DuckDBInstance,
+  { name, memory_limit }: Pick<Tracked, "name" | "memory_limit">,
+): Promise<void> {
   open_instances.set(instance, { name, memory_limit, connection: await instance.connect(), under_way: 0, close: null });
 }
 
@@ -54,9 +57,14 @@ export async function instanceMemory(): Promise<InstanceMemory[]> {
   // One that is closed meanwhile is left out: a map goes on with what it still holds.
   for (const tracked of open_instances.values()) {
     const result = await measuring(tracked, (connection) =>
-      connection.runAndReadAll("SELECT tag, memory_usage_bytes FROM duckdb_memory() WHERE memory_usage_bytes > 0 ORDER BY tag"),
+      connection.runAndReadAll(
+        "SELECT tag, memory_usage_bytes FROM duckdb_memory() WHERE memory_usage_bytes > 0 ORDER BY tag",
+      ),
     );
-    found.push({ name: tracked.name, tags: result.getRows().map(([tag, size_bytes]) => ({ tag: String(tag), size_bytes: Number(size_bytes) })) });
+    found.push({
+      name: tracked.name,
+      tags: result.getRows().map(([tag, size_bytes]) => ({ tag: String(tag), size_bytes: Number(size_bytes) })),
+    });
   }
   return found;
 }

@@ -9,7 +9,10 @@ const MAX_SPILL = "1GB";
  */
 export function lockStatements(places: readonly string[]): string[] {
   const settings: readonly (readonly [name: string, value: string])[] = [
-    ["allowed_directories", `[${places.map((place) => quoteText(place.endsWith("/") ? place : `${place}/`)).join(", ")}]`],
+    [
+      "allowed_directories",
+      `[${places.map((place) => quoteText(place.endsWith("/") ? place : `${place}/`)).join(", ")}]`,
+    ],
     ["max_temp_directory_size", quoteText(MAX_SPILL)],
     ["autoinstall_known_extensions", "false"],
     ["autoload_known_extensions", "false"],

@@ -40,7 +40,13 @@ const INSTANCE_OPTIONS = {
 };
 
 /** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
-export async function openParquetWriter({ storage, s3 = null }: { storage: Storage; s3?: S3Settings | null }): Promise<RecordWriter> {
+export async function openParquetWriter({
+  storage,
+  s3 = null,
+}: {
+  storage: Storage;
+  s3?: S3Settings | null;
+}): Promise<RecordWriter> {
   const instance = s3 === null ? await openLocal() : await openUploading(s3);
   const connections = [await instance.connect(), await instance.connect()];
   // Statistics come as text, in the session's time zone.
@@ -144,7 +150,11 @@ class WriteRun {
     const location = `${folder}/${randomUUID()}.parquet`;
     await this.#storage.makeFolder(folder);
     this.#made.push(location);
-    const file = await copyToParquet(piece.connection, selectPiece(piece, this.#target, day), { location, columns, unbounded: UNBOUNDED });
+    const file = await copyToParquet(piece.connection, selectPiece(piece, this.#target, day), {
+      location,
+      columns,
+      unbounded: UNBOUNDED,
+    });
     await this.#storage.sync(location);
     return {
       ...file,
@@ -191,7 +201,9 @@ function selectPiece(piece: Piece, { columns, topic }: RecordTarget, day: number
     log_partition: "log_partition",
     log_offset: "log_offset",
   };
-  const selected = columns.map(({ name, type }) => `CAST(${values[name]} AS ${DUCKDB_TYPES[String(type)]}) AS ${quoteName(name)}`);
+  const selected = columns.map(
+    ({ name, type }) => `CAST(${values[name]} AS ${DUCKDB_TYPES[String(type)]}) AS ${quoteName(name)}`,
+  );
   const where = piece.days.size > 1 ? `WHERE day = ${day}` : "";
   return `SELECT ${selected.join(", ")} FROM temp.piece ${where}`;
 }

@@ -31,7 +31,12 @@ export class PinnedTables {
     this.#connection = connection;
   }
 
-  static async open({ catalog_url, token = null, s3, memory_limit_mb = 384 }: PinnedTablesOptions): Promise<PinnedTables> {
+  static async open({
+    catalog_url,
+    token = null,
+    s3,
+    memory_limit_mb = 384,
+  }: PinnedTablesOptions): Promise<PinnedTables> {
     const instance = await openDuckDB({ s3, memory_limit_mb });
     const connection = await instance.connect();
     await attachCatalog(connection, catalog_url, "lake", { is_read_only: true, token });
@@ -41,12 +46,16 @@ export class PinnedTables {
 
   /** The table's name means this snapshot from now on. Throws what `readRows` throws. */
   async pin(table: string, snapshot_id: Long): Promise<void> {
-    await this.query(`CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`);
+    await this.query(
+      `CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`,
+    );
   }
 
   /** The table's name means its columns without rows: it has no snapshot at the moment that is looked at. */
   async pinEmpty(table: string): Promise<void> {
-    await this.query(`CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} WHERE false`);
+    await this.query(
+      `CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} WHERE false`,
+    );
   }
 
   /** Makes the tables of another catalog visible as `alias.layer.table`. */

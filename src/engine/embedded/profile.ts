@@ -43,7 +43,9 @@ export class Reader {
   static async open(connection: DuckDBConnection, profile_folder: string | null): Promise<Reader> {
     if (profile_folder === null) return new Reader(connection, null);
     const file = join(profile_folder, `${randomUUID()}.json`);
-    await connection.run(`SET enable_profiling = 'json'; SET profiling_output = ${quoteText(file)}; SET custom_profiling_settings = ${quoteText(METRICS)}`);
+    await connection.run(
+      `SET enable_profiling = 'json'; SET profiling_output = ${quoteText(file)}; SET custom_profiling_settings = ${quoteText(METRICS)}`,
+    );
     return new Reader(connection, file);
   }
 

@@ -26,7 +26,11 @@ export interface ReadOptions {
 }
 
 /** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
-export async function readRows(connection: DuckDBConnection, sql: string, options: ReadOptions = {}): Promise<QueryResult> {
+export async function readRows(
+  connection: DuckDBConnection,
+  sql: string,
+  options: ReadOptions = {},
+): Promise<QueryResult> {
   const { signal } = options;
   const interrupt = () => connection.interrupt();
   if (signal?.aborted) throw cancelled();
@@ -36,7 +40,10 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
     const result = await (is_bounded ? connection.stream(sql) : connection.run(sql));
     const names = result.deduplicatedColumnNames();
     const types = result.columnTypes().map(String);
-    return { columns: names.map((name, index) => ({ name, type: types[index] ?? "" })), ...(await rowsOf(result, options)) };
+    return {
+      columns: names.map((name, index) => ({ name, type: types[index] ?? "" })),
+      ...(await rowsOf(result, options)),
+    };
   } catch (error) {
     if (signal?.aborted) throw cancelled();
     throw engineFailure(error);
@@ -46,7 +53,10 @@ export async function readRows(connection: DuckDBConnection, sql: string, option
 }
 
 /** Chunk by chunk, so that what is past a bound is never made. */
-async function rowsOf(result: DuckDBResult, { max_rows = Infinity, max_characters = Infinity }: ReadOptions): Promise<Pick<QueryResult, "rows" | "is_truncated">> {
+async function rowsOf(
+  result: DuckDBResult,
+  { max_rows = Infinity, max_characters = Infinity }: ReadOptions,
+): Promise<Pick<QueryResult, "rows" | "is_truncated">> {
   const rows: (string | null)[][] = [];
   let characters = 0;
   for (;;) {
@@ -62,5 +72,7 @@ async function rowsOf(result: DuckDBResult, { max_rows = Infinity, max_character
 }
 
 function cancelled(): OperatingError {
-  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended.", { next_step: "Run it again, or ask for less." });
+  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended.", {
+    next_step: "Run it again, or ask for less.",
+  });
 }

@@ -48,7 +48,8 @@ export interface RewriterOptions {
 
 /** Opens a separate engine. Closing it after the work returns the memory that the work took. */
 export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
-  const instance = s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
+  const instance =
+    s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true");
   return {
@@ -73,7 +74,11 @@ function openLocal(memory_limit_mb: number, threads: number): Promise<DuckDBInst
   });
 }
 
-async function rewrite(connection: DuckDBConnection, input: RewriteInput, output: RewriteOutput): Promise<DataFile | null> {
+async function rewrite(
+  connection: DuckDBConnection,
+  input: RewriteInput,
+  output: RewriteOutput,
+): Promise<DataFile | null> {
   await requireFieldIds(connection, input);
   const deleted_of = input.delete_files.length === 0 ? new Map<number, number>() : await loadDeletes(connection, input);
   const rows = input.files.reduce((sum, { record_count }) => sum + record_count, 0);
@@ -81,7 +86,10 @@ async function rewrite(connection: DuckDBConnection, input: RewriteInput, output
   if (rows === deleted) return null;
   for (const file of deleted_of.keys()) await loadMask(connection, input, file);
   const row_group_rows = await rowsOfGroup(connection, input, rows);
-  const file = await copyToParquet(connection, selectUndeleted(input, output, [...deleted_of.keys()]), { ...output, row_group_rows });
+  const file = await copyToParquet(connection, selectUndeleted(input, output, [...deleted_of.keys()]), {
+    ...output,
+    row_group_rows,
+  });
   for (const masked of deleted_of.keys()) await connection.run(`RESET VARIABLE ${maskOf(masked)}`);
   if (Number(file.record_count) !== rows - deleted) throw losesRows(Number(file.record_count), rows, deleted);
   return {
@@ -101,7 +109,10 @@ const MAX_ROW_GROUP_BYTES = 8 * 1024 * 1024;
 
 async function rowsOfGroup(connection: DuckDBConnection, { files }: RewriteInput, rows: number): Promise<number> {
   const locations = listOf(files.map(({ location }) => location));
-  const [found] = await read(connection, `SELECT sum(total_uncompressed_size)::DOUBLE AS size_bytes FROM parquet_metadata(${locations})`);
+  const [found] = await read(
+    connection,
+    `SELECT sum(total_uncompressed_size)::DOUBLE AS size_bytes FROM parquet_metadata(${locations})`,
+  );
   const row_bytes = Math.max(1, Number(found?.["size_bytes"]) / Math.max(1, rows));
   return Math.min(ROW_GROUP_ROWS, Math.max(1, Math.floor(MAX_ROW_GROUP_BYTES / row_bytes)));
 }
@@ -109,18 +120,28 @@ async function rowsOfGroup(connection: DuckDBConnection, { files }: RewriteInput
 /** A column without an id would be read as null. What is read of the files here stays in memory for the rewrite. */
 async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteInput): Promise<void> {
   const locations = listOf(files.map(({ location }) => location));
-  const [nameless] = await read(connection, `SELECT file_name FROM parquet_schema(${locations}) WHERE field_id IS NULL AND num_children IS NULL LIMIT 1`);
+  const [nameless] = await read(
+    connection,
+    `SELECT file_name FROM parquet_schema(${locations}) WHERE field_id IS NULL AND num_children IS NULL LIMIT 1`,
+  );
   if (nameless === undefined) return;
-  throw new OperatingError("UNSUPPORTED_FILE", `Columns of ${String(nameless["file_name"])} have no field ids, so they cannot be matched to the table's`, {
-    next_step: "Compact this table with an engine that maps columns by name, such as Spark's rewrite_data_files.",
-  });
+  throw new OperatingError(
+    "UNSUPPORTED_FILE",
+    `Columns of ${String(nameless["file_name"])} have no field ids, so they cannot be matched to the table's`,
+    {
+      next_step: "Compact this table with an engine that maps columns by name, such as Spark's rewrite_data_files.",
+    },
+  );
 }
 
 /**
  * Fills `deleted (file, pos)`, each position once however many deletes name it, and none that the file does not have; returns how
  * many rows of each file these are, by its index.
  */
-async function loadDeletes(connection: DuckDBConnection, { files, delete_files }: RewriteInput): Promise<Map<number, number>> {
+async function loadDeletes(
+  connection: DuckDBConnection,
+  { files, delete_files }: RewriteInput,
+): Promise<Map<number, number>> {
   const index = new Map(files.map(({ location }, position) => [canonicalLocation(location), position]));
   const spellings = (await referencedFiles(connection, delete_files)).flatMap((spelling) => {
     const file = index.get(canonicalLocation(spelling));
@@ -141,7 +162,10 @@ async function loadDeletes(connection: DuckDBConnection, { files, delete_files }
 /** One bit for each row of a file. */
 async function loadMask(connection: DuckDBConnection, { files }: RewriteInput, file: number): Promise<void> {
   const last = (files[file]?.record_count ?? 1) - 1;
-  await read(connection, `SET VARIABLE ${maskOf(file)} = (SELECT bitstring_agg(pos, 0, ${last}) FROM deleted WHERE file = ${file})`);
+  await read(
+    connection,
+    `SET VARIABLE ${maskOf(file)} = (SELECT bitstring_agg(pos, 0, ${last}) FROM deleted WHERE file = ${file})`,
+  );
 }
 
 function maskOf(file: number): string {
@@ -159,14 +183,24 @@ const DELETE_COLUMNS: readonly Field[] = [
 ];
 
 /** Sorted by file and position, as the specification wants it. */
-async function relocateDeletes(connection: DuckDBConnection, { from, to }: { from: string; to: string }, locate: (location: string) => string): Promise<number> {
+async function relocateDeletes(
+  connection: DuckDBConnection,
+  { from, to }: { from: string; to: string },
+  locate: (location: string) => string,
+): Promise<number> {
   const [counted] = await read(connection, `SELECT count(*) AS rows FROM ${parquet([from])}`);
-  const names = (await referencedFiles(connection, [from])).map((name) => `(${quoteText(name)}, ${quoteText(locate(name))})`);
+  const names = (await referencedFiles(connection, [from])).map(
+    (name) => `(${quoteText(name)}, ${quoteText(locate(name))})`,
+  );
   const named = names.length === 0 ? "(NULL, NULL)" : names.join(", ");
   const select = `SELECT named.located AS file_path, deletes.pos::BIGINT AS pos FROM ${parquet([from])} AS deletes
     JOIN (VALUES ${named}) AS named(spelling, located) ON deletes.file_path = named.spelling ORDER BY 1, 2`;
-  const { record_count, file_size_in_bytes } = await copyToParquet(connection, select, { location: to, columns: DELETE_COLUMNS });
-  if (Number(record_count) !== Number(counted?.["rows"])) throw losesRows(Number(record_count), Number(counted?.["rows"]), 0);
+  const { record_count, file_size_in_bytes } = await copyToParquet(connection, select, {
+    location: to,
+    columns: DELETE_COLUMNS,
+  });
+  if (Number(record_count) !== Number(counted?.["rows"]))
+    throw losesRows(Number(record_count), Number(counted?.["rows"]), 0);
   return Number(file_size_in_bytes);
 }
 
@@ -177,13 +211,21 @@ async function relocateDeletes(connection: DuckDBConnection, { from, to }: { fro
 function selectUndeleted(input: RewriteInput, { columns }: RewriteOutput, masked: readonly number[]): string {
   const select = `SELECT ${columns.map(({ name }) => quoteName(name)).join(", ")} FROM ${withSchema(input, columns)}`;
   if (masked.length === 0) return select;
-  const bits = masked.map((file) => `WHEN ${file} THEN get_bit(getvariable('${maskOf(file)}'), file_row_number::INTEGER)`);
+  const bits = masked.map(
+    (file) => `WHEN ${file} THEN get_bit(getvariable('${maskOf(file)}'), file_row_number::INTEGER)`,
+  );
   return `${select} WHERE CASE file_index ${bits.join(" ")} ELSE 0 END = 0`;
 }
 
 function withSchema({ files }: RewriteInput, columns: readonly Field[]): string {
-  const fields = columns.map((column) => `${column.id}: {name: ${quoteText(column.name)}, type: ${quoteText(duckDBType(column))}, default_value: NULL}`);
-  return parquet(files.map(({ location }) => location), `, schema = MAP {${fields.join(", ")}}`);
+  const fields = columns.map(
+    (column) =>
+      `${column.id}: {name: ${quoteText(column.name)}, type: ${quoteText(duckDBType(column))}, default_value: NULL}`,
+  );
+  return parquet(
+    files.map(({ location }) => location),
+    `, schema = MAP {${fields.join(", ")}}`,
+  );
 }
 
 function parquet(locations: readonly string[], options = ""): string {
@@ -224,9 +266,13 @@ export function duckDBType({ name, type }: Field): string {
 }
 
 function losesRows(written: number, rows: number, deleted: number): OperatingError {
-  return new OperatingError("REWRITE_LOSES_ROWS", `A rewrite gave ${written} rows, not ${rows} less ${deleted} deleted ones; nothing was changed`, {
-    next_step: "Run `npm run -s coinlake -- verify`: a data file of the table may be damaged.",
-  });
+  return new OperatingError(
+    "REWRITE_LOSES_ROWS",
+    `A rewrite gave ${written} rows, not ${rows} less ${deleted} deleted ones; nothing was changed`,
+    {
+      next_step: "Run `npm run -s coinlake -- verify`: a data file of the table may be damaged.",
+    },
+  );
 }
 
 async function read(connection: DuckDBConnection, sql: string): Promise<Record<string, unknown>[]> {

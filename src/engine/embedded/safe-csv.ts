@@ -8,7 +8,8 @@ import { quoteText } from "./sql.ts";
 const FORMULA = "^[=+\\-@\\t\\r\\n＝＋－＠]";
 const NUMBER = "[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?";
 /** Types whose text is never a formula. Anything else may hold text of strangers. */
-const SAFE_TYPES = /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|BOOLEAN|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE|UUID|STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\])$/s;
+const SAFE_TYPES =
+  /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|BOOLEAN|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE|UUID|STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\])$/s;
 
 export interface CsvColumn {
   name: string;

@@ -58,13 +58,21 @@ export class QuerySession {
     this.#catalog = catalog;
   }
 
-  static async open({ catalog, server, s3 }: Pick<OpenLake, "catalog" | "server" | "s3">, { profile_folder = null, ...options }: SessionOptions = {}): Promise<QuerySession> {
+  static async open(
+    { catalog, server, s3 }: Pick<OpenLake, "catalog" | "server" | "s3">,
+    { profile_folder = null, ...options }: SessionOptions = {},
+  ): Promise<QuerySession> {
     // DuckDB looks names up in a default schema, which has to exist.
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB({ name: "tables", ...options, s3 });
     const connection = await instance.connect();
     await attachCatalog(connection, server.url, "lake", { is_read_only: true, token: server.token });
-    const session = new QuerySession(instance, connection, profile_folder === null ? null : await Reader.open(connection, profile_folder), catalog);
+    const session = new QuerySession(
+      instance,
+      connection,
+      profile_folder === null ? null : await Reader.open(connection, profile_folder),
+      catalog,
+    );
     await session.travelTo(null);
     return session;
   }
@@ -89,7 +97,10 @@ export class QuerySession {
       if (snapshots.some((snapshot) => snapshot.table === table)) continue;
       const oldest = await this.oldestSnapshot(identifier);
       const kind = oldest?.is_first === false ? "oldest retained" : "first";
-      this.#too_young.set(table, `${table} has no snapshot that old: its ${kind} one is of ${oldest?.at ?? "no time yet"}`);
+      this.#too_young.set(
+        table,
+        `${table} has no snapshot that old: its ${kind} one is of ${oldest?.at ?? "no time yet"}`,
+      );
     }
     return snapshots;
   }
@@ -121,8 +132,10 @@ export class QuerySession {
     this.#is_current = false;
     // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
     await this.#connection.run("USE memory.main");
-    for (const layer of LAYERS) await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
-    for (const [table, content] of views) await this.#connection.run(`CREATE VIEW memory.${quoteTable(table)} AS ${content}`);
+    for (const layer of LAYERS)
+      await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
+    for (const [table, content] of views)
+      await this.#connection.run(`CREATE VIEW memory.${quoteTable(table)} AS ${content}`);
   }
 
   /** The snapshot of each table that was current at `at_ms`, or is now; tables without one are left out. */

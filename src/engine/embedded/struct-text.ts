@@ -30,8 +30,13 @@ function textOf(value: DuckDBValue): string {
 
 /** To be called before results are read; again does no harm. */
 export function readStructsInOrder(): void {
-  DuckDBStructVector.prototype.getItem = function getItem(this: DuckDBStructVector, index: number): DuckDBStructValue | null {
+  DuckDBStructVector.prototype.getItem = function getItem(
+    this: DuckDBStructVector,
+    index: number,
+  ): DuckDBStructValue | null {
     if (!this.isItemValid(index)) return null;
-    return new OrderedStruct(this.type.entryNames.map((name, entry): Field => [name, this.entryVectorAt(entry).getItem(index)]));
+    return new OrderedStruct(
+      this.type.entryNames.map((name, entry): Field => [name, this.entryVectorAt(entry).getItem(index)]),
+    );
   };
 }

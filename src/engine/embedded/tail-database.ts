@@ -61,13 +61,18 @@ export class TailDatabase {
     this.#viewer = viewer;
   }
 
-  static async open({ server, s3 }: Pick<OpenLake, "server" | "s3">, limits: Pick<DuckDBOptions, "memory_limit_mb" | "threads">): Promise<TailDatabase> {
+  static async open(
+    { server, s3 }: Pick<OpenLake, "server" | "s3">,
+    limits: Pick<DuckDBOptions, "memory_limit_mb" | "threads">,
+  ): Promise<TailDatabase> {
     const instance = await openDuckDB({ name: "live", ...limits, s3 });
     const writer = await instance.connect();
     await attachCatalog(writer, server.url, "lake", { is_read_only: true, token: server.token });
     // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
     // empty table, "where reason is null" is never true again.
-    await writer.run("SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live");
+    await writer.run(
+      "SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live",
+    );
     await writer.run(`CREATE SCHEMA ${ARRIVING}; CREATE TABLE ${ANCHOR} (nothing BOOLEAN)`);
     return new TailDatabase(instance, writer, await instance.connect());
   }
@@ -179,7 +184,8 @@ export class TailDatabase {
       for (const { source, payload, ingested_at_us, partition, offset } of records) {
         const is_text = isUtf8(payload);
         appender.appendVarchar(source);
-        if (is_text) appender.appendVarchar(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
+        if (is_text)
+          appender.appendVarchar(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
         else appender.appendNull();
         if (is_text) appender.appendNull();
         else appender.appendBlob(payload);
@@ -227,7 +233,8 @@ function rowsOf(reader: DuckDBResultReader): TailValue[][] {
 }
 
 function plain(value: DuckDBValue): TailValue {
-  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    return value;
   if (typeof value === "bigint") return Number(value);
   if (value instanceof DuckDBDecimalValue) return value.value;
   if (value instanceof DuckDBTimestampTZValue) return Number(value.micros);

@@ -1,4 +1,12 @@
-import { TYPE, decodeStruct, encodeStruct, type ThriftField, type ThriftList, type ThriftStruct, type ThriftValue } from "./thrift.ts";
+import {
+  TYPE,
+  decodeStruct,
+  encodeStruct,
+  type ThriftField,
+  type ThriftList,
+  type ThriftStruct,
+  type ThriftValue,
+} from "./thrift.ts";
 
 /** Footers of Parquet files, by the field numbers of parquet.thrift. */
 
@@ -8,7 +16,14 @@ const TRAILER_LENGTH = 8;
 const FILE = { version: 1, schema: 2, rows: 3, row_groups: 4, key_values: 5, created_by: 6, column_orders: 7 } as const;
 const GROUP = { columns: 1, rows: 3, file_offset: 5, ordinal: 7 } as const;
 const CHUNK = { file_path: 1, file_offset: 2, meta_data: 3, indexes: [4, 5, 6, 7], crypto: 8, encrypted: 9 } as const;
-const COLUMN = { compressed_size: 7, data_offset: 9, index_offset: 10, dictionary_offset: 11, bloom_offset: 14, bloom_length: 15 } as const;
+const COLUMN = {
+  compressed_size: 7,
+  data_offset: 9,
+  index_offset: 10,
+  dictionary_offset: 11,
+  bloom_offset: 14,
+  bloom_length: 15,
+} as const;
 const ELEMENT = { name: 4, field_id: 9 } as const;
 
 export interface Footer {
@@ -31,23 +46,34 @@ export function readFooter(bytes: Uint8Array): Footer | null {
   const struct = decodeStruct(buffer.subarray(end - length, end));
   const row_groups = structsOf(struct.get(FILE.row_groups));
   if (row_groups.some((group) => chunksOf(group).some(isElsewhere))) return null;
-  const shared = new Map([FILE.version, FILE.schema, FILE.created_by, FILE.column_orders].flatMap((id) => fieldOf(struct, id)));
+  const shared = new Map(
+    [FILE.version, FILE.schema, FILE.created_by, FILE.column_orders].flatMap((id) => fieldOf(struct, id)),
+  );
   const elements = structsOf(struct.get(FILE.schema)).slice(1);
   return {
     rows: Number(integerOf(struct, FILE.rows)),
     row_groups,
     kind: encodeStruct(shared),
-    columns: elements.map((element) => ({ name: textOf(element, ELEMENT.name), field_id: numberOf(element, ELEMENT.field_id) })),
+    columns: elements.map((element) => ({
+      name: textOf(element, ELEMENT.name),
+      field_id: numberOf(element, ELEMENT.field_id),
+    })),
     struct,
   };
 }
 
 /** The bytes of a row group, in pieces, and its description once they lie at `offset` of another file. Throws RangeError. */
-export function moveRowGroup(bytes: Uint8Array, group: ThriftStruct, offset: number, ordinal: number): { pieces: Uint8Array[]; group: ThriftStruct } {
+export function moveRowGroup(
+  bytes: Uint8Array,
+  group: ThriftStruct,
+  offset: number,
+  ordinal: number,
+): { pieces: Uint8Array[]; group: ThriftStruct } {
   const pieces: Uint8Array[] = [];
   let at = offset;
   const take = (start: number, length: number): number => {
-    if (!(start >= MAGIC.length && length >= 0 && start + length <= bytes.length)) throw new RangeError("a column lies outside of its file");
+    if (!(start >= MAGIC.length && length >= 0 && start + length <= bytes.length))
+      throw new RangeError("a column lies outside of its file");
     pieces.push(bytes.subarray(start, start + length));
     at += length;
     return at - length;
@@ -76,7 +102,10 @@ export function moveRowGroup(bytes: Uint8Array, group: ThriftStruct, offset: num
 
 /** Compressed, of all columns. */
 export function sizeOfRowGroup(group: ThriftStruct): number {
-  return chunksOf(group).reduce((sum, chunk) => sum + Number(integerOf(structOf(chunk, CHUNK.meta_data), COLUMN.compressed_size)), 0);
+  return chunksOf(group).reduce(
+    (sum, chunk) => sum + Number(integerOf(structOf(chunk, CHUNK.meta_data), COLUMN.compressed_size)),
+    0,
+  );
 }
 
 export function rowsOfRowGroup(group: ThriftStruct): number {
@@ -91,7 +120,13 @@ export function fileHeader(): Uint8Array {
 export function fileEnd({ struct }: Footer, row_groups: readonly ThriftStruct[]): Uint8Array {
   const written = new Map(struct);
   written.delete(FILE.key_values);
-  written.set(FILE.rows, integer(TYPE.i64, row_groups.reduce((sum, group) => sum + rowsOfRowGroup(group), 0)));
+  written.set(
+    FILE.rows,
+    integer(
+      TYPE.i64,
+      row_groups.reduce((sum, group) => sum + rowsOfRowGroup(group), 0),
+    ),
+  );
   written.set(FILE.row_groups, { type: TYPE.list, value: { element_type: TYPE.struct, items: [...row_groups] } });
   const footer = encodeStruct(written);
   const length = Buffer.alloc(4);
@@ -100,7 +135,9 @@ export function fileEnd({ struct }: Footer, row_groups: readonly ThriftStruct[])
 }
 
 function isElsewhere(chunk: ThriftStruct): boolean {
-  return chunk.has(CHUNK.file_path) || chunk.has(CHUNK.crypto) || chunk.has(CHUNK.encrypted) || !chunk.has(CHUNK.meta_data);
+  return (
+    chunk.has(CHUNK.file_path) || chunk.has(CHUNK.crypto) || chunk.has(CHUNK.encrypted) || !chunk.has(CHUNK.meta_data)
+  );
 }
 
 /** A dictionary comes before the data; some writers give 0 where there is none. */

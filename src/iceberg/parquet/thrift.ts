@@ -4,7 +4,20 @@
  * https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
  */
 
-export const TYPE = { true: 1, false: 2, i8: 3, i16: 4, i32: 5, i64: 6, double: 7, binary: 8, list: 9, set: 10, map: 11, struct: 12 } as const;
+export const TYPE = {
+  true: 1,
+  false: 2,
+  i8: 3,
+  i16: 4,
+  i32: 5,
+  i64: 6,
+  double: 7,
+  binary: 8,
+  list: 9,
+  set: 10,
+  map: 11,
+  struct: 12,
+} as const;
 
 export type ThriftStruct = Map<number, ThriftField>;
 export interface ThriftList {
@@ -45,7 +58,10 @@ class Reader {
       if (header === 0) return fields;
       const type = header & 0x0f;
       id = header >> 4 === 0 ? Number(unzigzag(this.#varint())) : id + (header >> 4);
-      fields.set(id, { type, value: type === TYPE.true || type === TYPE.false ? type === TYPE.true : this.#value(type) });
+      fields.set(id, {
+        type,
+        value: type === TYPE.true || type === TYPE.false ? type === TYPE.true : this.#value(type),
+      });
     }
   }
 

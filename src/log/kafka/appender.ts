@@ -99,7 +99,9 @@ export class Appender {
       this.#producer = null;
       await producer.close();
       const topic = messages[0]?.topic ?? "";
-      throw is_given_up || mayPass(error) ? uncertain(topic, performance.now() - started_ms, error) : refused(`append to ${topic}`, error);
+      throw is_given_up || mayPass(error)
+        ? uncertain(topic, performance.now() - started_ms, error)
+        : refused(`append to ${topic}`, error);
     } finally {
       clearTimeout(timer);
     }
@@ -112,7 +114,11 @@ export class Appender {
     }
     if (this.#producer === null) {
       this.#produced = 0;
-      this.#producer = new Producer({ ...connectionOptions(this.#address), idempotent: true, retryDelay: RETRY_PAUSE_MS });
+      this.#producer = new Producer({
+        ...connectionOptions(this.#address),
+        idempotent: true,
+        retryDelay: RETRY_PAUSE_MS,
+      });
     }
     this.#produced += records;
     return this.#producer;
@@ -128,7 +134,8 @@ function cutIntoRequests(messages: readonly MessageToProduce[]): MessageToProduc
     const partition = `${message.topic}/${message.partition}`;
     const size_bytes = (message.key?.length ?? 0) + (message.value?.length ?? 0) + RECORD_OVERHEAD_BYTES;
     const share = shares.get(partition) ?? { records: 0, size_bytes: 0 };
-    const is_batch_full = share.records >= BATCH_MAX_RECORDS || (share.records > 0 && share.size_bytes + size_bytes > BATCH_MAX_BYTES);
+    const is_batch_full =
+      share.records >= BATCH_MAX_RECORDS || (share.records > 0 && share.size_bytes + size_bytes > BATCH_MAX_BYTES);
     const is_request_full = request_bytes > 0 && request_bytes + size_bytes > REQUEST_MAX_BYTES;
     if (requests.length === 0 || is_batch_full || is_request_full) {
       requests.push([]);

@@ -57,7 +57,12 @@ const ANY_EPOCH = -1;
 const READ_UNCOMMITTED = 0;
 
 export function connectionOptions({ brokers, client_id }: KafkaAddress) {
-  return { clientId: client_id, bootstrapBrokers: [...brokers], connectTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS };
+  return {
+    clientId: client_id,
+    bootstrapBrokers: [...brokers],
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+  };
 }
 
 /** Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE, LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC. */
@@ -73,7 +78,11 @@ export class KafkaClient {
 
   /** How many brokers there are now. */
   async countBrokers(timeout_ms = this.#address.timeout_ms): Promise<number> {
-    return await this.patiently("answer", async () => (await this.#admin.metadata({ topics: [], forceUpdate: true })).brokers.size, timeout_ms);
+    return await this.patiently(
+      "answer",
+      async () => (await this.#admin.metadata({ topics: [], forceUpdate: true })).brokers.size,
+      timeout_ms,
+    );
   }
 
   async countPartitions(topic: string): Promise<number> {
@@ -87,8 +96,14 @@ export class KafkaClient {
   }
 
   /** Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written to. */
-  async makeTopic({ name, partitions, settings }: TopicPlan, { replicas, in_sync }: Replication): Promise<"made" | "found"> {
-    const configs = Object.entries({ ...settings, [IN_SYNC_SETTING]: String(in_sync) }).map(([setting, value]) => ({ name: setting, value }));
+  async makeTopic(
+    { name, partitions, settings }: TopicPlan,
+    { replicas, in_sync }: Replication,
+  ): Promise<"made" | "found"> {
+    const configs = Object.entries({ ...settings, [IN_SYNC_SETTING]: String(in_sync) }).map(([setting, value]) => ({
+      name: setting,
+      value,
+    }));
     const outcome = await this.patiently("make a topic", async () => {
       try {
         await this.#admin.createTopics({ topics: [name], partitions, replicas, configs });
@@ -111,7 +126,9 @@ export class KafkaClient {
 
   async describeSettings(topics: readonly string[]): Promise<Map<string, ConfigDescription>> {
     const resources = topics.map((resourceName) => ({ resourceType: ConfigResourceTypes.TOPIC, resourceName }));
-    const described = await this.patiently("describe a topic's settings", () => this.#admin.describeConfigs({ resources }));
+    const described = await this.patiently("describe a topic's settings", () =>
+      this.#admin.describeConfigs({ resources }),
+    );
     return new Map(described.map((description) => [description.resourceName, description]));
   }
 
@@ -135,7 +152,12 @@ export class KafkaClient {
   }
 
   /** Once, from the broker that leads these partitions; `places` are offsets by partition. */
-  async fetchFrom(broker: Broker, topic: string, places: ReadonlyMap<number, number>, { max_bytes, max_wait_ms }: FetchLimits): Promise<Fetched[]> {
+  async fetchFrom(
+    broker: Broker,
+    topic: string,
+    places: ReadonlyMap<number, number>,
+    { max_bytes, max_wait_ms }: FetchLimits,
+  ): Promise<Fetched[]> {
     const { id } = await this.#describe(topic);
     const partitions = [...places].map(([partition, offset]) => ({
       partition,
@@ -144,7 +166,17 @@ export class KafkaClient {
       lastFetchedEpoch: ANY_EPOCH,
       partitionMaxBytes: max_bytes,
     }));
-    const request: FetchRequest = [max_wait_ms, 1, max_bytes, READ_UNCOMMITTED, NO_SESSION.id, NO_SESSION.epoch, [{ topicId: id, partitions }], [], ""];
+    const request: FetchRequest = [
+      max_wait_ms,
+      1,
+      max_bytes,
+      READ_UNCOMMITTED,
+      NO_SESSION.id,
+      NO_SESSION.epoch,
+      [{ topicId: id, partitions }],
+      [],
+      "",
+    ];
     const { responses } = await this.#ask<FetchRequest, fetchV17.FetchResponse>(broker, "Fetch", request);
     return responses.flatMap((response) => response.partitions.map(toFetched));
   }
@@ -152,7 +184,8 @@ export class KafkaClient {
   async leadersOf(topic: string): Promise<{ broker: Broker; partitions: number[] }[]> {
     const { brokers, topics } = await this.#admin.metadata({ topics: [topic] });
     const leaders = new Map<number, number[]>();
-    for (const [partition, { leader }] of (topics.get(topic)?.partitions ?? []).entries()) leaders.set(leader, [...(leaders.get(leader) ?? []), partition]);
+    for (const [partition, { leader }] of (topics.get(topic)?.partitions ?? []).entries())
+      leaders.set(leader, [...(leaders.get(leader) ?? []), partition]);
     return [...leaders].flatMap(([leader, partitions]) => {
       const broker = brokers.get(leader);
       return broker === undefined ? [] : [{ broker, partitions }];
@@ -161,19 +194,25 @@ export class KafkaClient {
 
   /** Forgets what lies before the offset. */
   async deleteRecords(topic: string, partition: number, offset: number): Promise<void> {
-    await this.patiently("prune", () => this.#admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }] }));
+    await this.patiently("prune", () =>
+      this.#admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }] }),
+    );
   }
 
   /** Offsets that a consumer group has committed, by partition. */
   async committed(topic: string, group: string): Promise<Map<number, number>> {
-    const groups = await this.patiently("tell a consumer's place", () => this.#admin.listConsumerGroupOffsets({ groups: [group] }));
+    const groups = await this.patiently("tell a consumer's place", () =>
+      this.#admin.listConsumerGroupOffsets({ groups: [group] }),
+    );
     const partitions = groups[0]?.topics.find(({ name }) => name === topic)?.partitions ?? [];
     return new Map(partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]));
   }
 
   async commit(topic: string, group: string, next: ReadonlyMap<number, number>): Promise<void> {
     const partitionOffsets = [...next].map(([partition, offset]) => ({ partition, offset: BigInt(offset) }));
-    await this.patiently("note a consumer's place", () => this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] }));
+    await this.patiently("note a consumer's place", () =>
+      this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] }),
+    );
   }
 
   /** Tries again what may pass, until the time-out. */
@@ -188,7 +227,8 @@ export class KafkaClient {
         if (this.#closing.signal.aborted) throw closed();
         if (error instanceof OperatingError) throw error;
         if (!mayPass(error)) throw refused(verb, error);
-        if (waited_ms() + RETRY_PAUSE_MS >= timeout_ms) throw unreachable(this.#address.brokers, verb, waited_ms(), error);
+        if (waited_ms() + RETRY_PAUSE_MS >= timeout_ms)
+          throw unreachable(this.#address.brokers, verb, waited_ms(), error);
         this.#admin.clearMetadata();
       }
       // Its end by `close` is seen at the loop's head.
@@ -217,9 +257,17 @@ export class KafkaClient {
     const offsets = Array.from({ length: partitionsCount }, () => NaN);
     await Promise.all(
       (await this.leadersOf(topic)).map(async ({ broker, partitions }) => {
-        const places = partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: ANY_EPOCH, timestamp: BigInt(at) }));
+        const places = partitions.map((partitionIndex) => ({
+          partitionIndex,
+          currentLeaderEpoch: ANY_EPOCH,
+          timestamp: BigInt(at),
+        }));
         const request: ListOffsetsRequest = [ANY_REPLICA, READ_UNCOMMITTED, [{ name: topic, partitions: places }]];
-        const { topics } = await this.#ask<ListOffsetsRequest, listOffsetsV9.ListOffsetsResponse>(broker, "ListOffsets", request);
+        const { topics } = await this.#ask<ListOffsetsRequest, listOffsetsV9.ListOffsetsResponse>(
+          broker,
+          "ListOffsets",
+          request,
+        );
         for (const { partitionIndex, offset } of topics[0]?.partitions ?? []) offsets[partitionIndex] = Number(offset);
       }),
     );
@@ -230,10 +278,14 @@ export class KafkaClient {
   /** One request, in the newest version that both sides know. */
   async #ask<Request extends unknown[], Response>(broker: Broker, name: string, request: Request): Promise<Response> {
     const connection = await new Promise<Connection>((resolve, reject) => {
-      this.#admin[kGetConnection](broker, (error, found) => (error === null ? resolve(found as Connection) : reject(error)));
+      this.#admin[kGetConnection](broker, (error, found) =>
+        error === null ? resolve(found as Connection) : reject(error),
+      );
     });
     const api = await new Promise<API<Request, Response>>((resolve, reject) => {
-      this.#admin[kGetApi]<Request, Response>(name, (error, found) => (error === null ? resolve(found as API<Request, Response>) : reject(error)));
+      this.#admin[kGetApi]<Request, Response>(name, (error, found) =>
+        error === null ? resolve(found as API<Request, Response>) : reject(error),
+      );
     });
     return await api.async(connection, ...request);
   }

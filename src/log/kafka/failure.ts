@@ -13,16 +13,29 @@ export function isAnswer(error: unknown, api_id: string): boolean {
 
 /** The client asks for metadata before anything else, and says in its own words that a topic is not there. */
 export function isUnknownTopic(error: unknown): boolean {
-  return isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION") || (isFromClient(error) && messageOf(error).startsWith("Unknown topic"));
+  return (
+    isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION") ||
+    (isFromClient(error) && messageOf(error).startsWith("Unknown topic"))
+  );
 }
 
-export function unreachable(brokers: readonly string[], verb: string, waited_ms: number, cause: unknown): OperatingError {
+export function unreachable(
+  brokers: readonly string[],
+  verb: string,
+  waited_ms: number,
+  cause: unknown,
+): OperatingError {
   const seconds = (waited_ms / 1000).toFixed(waited_ms < 10_000 ? 1 : 0);
-  return new OperatingError("LOG_UNREACHABLE", `Kafka at ${brokers.join(", ")} did not ${verb} within ${seconds} s: ${reasonOf(cause)}`, {
-    next_step: "Check that the broker runs (`coinlake cluster status`) and that its address is right, then try again.",
-    is_retryable: true,
-    cause,
-  });
+  return new OperatingError(
+    "LOG_UNREACHABLE",
+    `Kafka at ${brokers.join(", ")} did not ${verb} within ${seconds} s: ${reasonOf(cause)}`,
+    {
+      next_step:
+        "Check that the broker runs (`coinlake cluster status`) and that its address is right, then try again.",
+      is_retryable: true,
+      cause,
+    },
+  );
 }
 
 /** No answer came to what had been sent: it may be in the log, in part or whole. */
@@ -31,7 +44,8 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
     "APPEND_UNCERTAIN",
     `Kafka did not acknowledge an append to ${topic} within ${(waited_ms / 1000).toFixed(0)} s: ${reasonOf(cause)}. None, some or all of its records may be there`,
     {
-      next_step: "Start again once the broker runs: sources go on from their last durable position, and what is then in the log twice is counted once.",
+      next_step:
+        "Start again once the broker runs: sources go on from their last durable position, and what is then in the log twice is counted once.",
       is_retryable: true,
       cause,
     },
@@ -40,7 +54,8 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
 
 export function refused(verb: string, cause: unknown): OperatingError {
   return new OperatingError("LOG_REFUSED", `Kafka refused to ${verb}: ${reasonOf(cause)}`, {
-    next_step: "Read the broker's log for the reason; its settings and access rules must let Coinlake make, write, read and prune its topics.",
+    next_step:
+      "Read the broker's log for the reason; its settings and access rules must let Coinlake make, write, read and prune its topics.",
     cause,
   });
 }
@@ -55,7 +70,9 @@ function reasonOf(error: unknown): string {
     const reasons = error.errors.filter((reason: unknown) => !(reason instanceof UserError));
     if (error.errors.length > 0) return reasonOf(reasons.at(-1) ?? error.errors.at(-1));
   }
-  return error instanceof Error && error.cause !== undefined ? reasonOf(error.cause) : messageOf(error).replace(/\.$/, "");
+  return error instanceof Error && error.cause !== undefined
+    ? reasonOf(error.cause)
+    : messageOf(error).replace(/\.$/, "");
 }
 
 function isFromClient(error: unknown): error is Error {

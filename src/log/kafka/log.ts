@@ -55,7 +55,11 @@ const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
  * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
-  const address: KafkaAddress = { brokers: options.brokers, client_id: CLIENT_ID, timeout_ms: options.timeout_ms ?? TIMEOUT_MS };
+  const address: KafkaAddress = {
+    brokers: options.brokers,
+    client_id: CLIENT_ID,
+    timeout_ms: options.timeout_ms ?? TIMEOUT_MS,
+  };
   const client = new KafkaClient(address);
   try {
     await client.countBrokers(options.connect_timeout_ms ?? CONNECT_TIMEOUT_MS);
@@ -98,16 +102,32 @@ class LogInKafka implements KafkaLog {
       if (present !== wanted) throw partitionsDiffer(name, present, wanted);
     }
     const described = await this.#client.describeSettings(found.map(({ name }) => name));
-    for (const plan of found) checkTopic(plan, copies, { settings: described.get(plan.name), replicas: await this.#client.countReplicas(plan.name) });
+    for (const plan of found)
+      checkTopic(plan, copies, {
+        settings: described.get(plan.name),
+        replicas: await this.#client.countReplicas(plan.name),
+      });
   }
 
-  async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {
+  async append(
+    topic: string,
+    records: readonly SourceRecord[],
+    checkpoint?: { producer: string; position: string },
+  ): Promise<void> {
     const { name, partitions } = await this.#topic(topic);
     const messages = records.map((record) => {
       if (record.payload.length > PAYLOAD_MAX_BYTES) throw recordTooLarge(record.payload.length, PAYLOAD_MAX_BYTES);
       return toMessage(name, partitionOf(record.key, partitions), record);
     });
-    const position = checkpoint === undefined ? null : { topic: positionsTopic(name), partition: 0, key: Buffer.from(checkpoint.producer), value: Buffer.from(checkpoint.position) };
+    const position =
+      checkpoint === undefined
+        ? null
+        : {
+            topic: positionsTopic(name),
+            partition: 0,
+            key: Buffer.from(checkpoint.producer),
+            value: Buffer.from(checkpoint.position),
+          };
     this.#step("before append");
     await this.#appender.append({ topic: name, records: messages, position });
     this.#step("after append");
@@ -120,7 +140,11 @@ class LogInKafka implements KafkaLog {
     let size_bytes = 0;
     for (;;) {
       const next = offset + records.length;
-      const max_bytes = Math.min(Math.max(1, limits.max_bytes - size_bytes), Math.max(1, limits.max_records - records.length) * this.#record_bytes, FETCH_MAX_BYTES);
+      const max_bytes = Math.min(
+        Math.max(1, limits.max_bytes - size_bytes),
+        Math.max(1, limits.max_records - records.length) * this.#record_bytes,
+        FETCH_MAX_BYTES,
+      );
       const fetched = await this.#client.fetch(name, partition, next, { max_bytes, max_wait_ms: 0 });
       if (fetched === null) {
         const begin = (await this.#client.listOffsets(name, EARLIEST))[partition] ?? 0;
@@ -155,7 +179,8 @@ class LogInKafka implements KafkaLog {
       const fetched = await this.#client.fetch(positions, 0, offset, { max_bytes: FETCH_MAX_BYTES, max_wait_ms: 0 });
       const last = fetched?.batches.at(-1);
       if (fetched === null || last === undefined) return found?.toString() ?? null;
-      for (const { records } of fetched.batches) for (const record of records) if (record.key !== null && key.equals(record.key)) found = record.value;
+      for (const { records } of fetched.batches)
+        for (const record of records) if (record.key !== null && key.equals(record.key)) found = record.value;
       // Compaction leaves gaps, and batches that are empty.
       offset = Number(last.firstOffset) + last.lastOffsetDelta + 1;
     }
@@ -209,7 +234,7 @@ class LogInKafka implements KafkaLog {
   async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
     const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;
     if (found < 0) return end;
-    for (let offset = found; ; ) {
+    for (let offset = found; ;) {
       const records = await this.read(topic, partition, offset, PRUNE_LOOK);
       const first = records.find(({ ingested_at_us }) => ingested_at_us >= at_us);
       if (first !== undefined) return first.offset;

@@ -17,7 +17,11 @@ const INGESTED_AT_US = Buffer.from("ingested_at_us");
 /** What a record takes beside key, source and payload, at most: lengths, deltas, the headers' names and the time. */
 export const RECORD_OVERHEAD_BYTES = 100;
 
-export function toMessage(topic: string, partition: number, { key, source, payload, ingested_at_us }: SourceRecord): MessageToProduce {
+export function toMessage(
+  topic: string,
+  partition: number,
+  { key, source, payload, ingested_at_us }: SourceRecord,
+): MessageToProduce {
   return {
     topic,
     partition,
@@ -31,10 +35,22 @@ export function toMessage(topic: string, partition: number, { key, source, paylo
 }
 
 /** `taken_at_us`: when the broker took it. */
-function toLogRecord(partition: number, offset: number, taken_at_us: number, { key, value, headers }: KafkaRecord): LogRecord {
+function toLogRecord(
+  partition: number,
+  offset: number,
+  taken_at_us: number,
+  { key, value, headers }: KafkaRecord,
+): LogRecord {
   const told = headerOf(headers, INGESTED_AT_US);
   const ingested_at_us = /^-?\d{1,16}$/.test(told) ? Number(told) : taken_at_us;
-  return { partition, offset, key: key?.toString() ?? "", source: headerOf(headers, SOURCE), payload: value ?? Buffer.alloc(0), ingested_at_us };
+  return {
+    partition,
+    offset,
+    key: key?.toString() ?? "",
+    source: headerOf(headers, SOURCE),
+    payload: value ?? Buffer.alloc(0),
+    ingested_at_us,
+  };
 }
 
 function headerOf(headers: KafkaRecord["headers"], name: Buffer): string {
@@ -46,7 +62,12 @@ function headerOf(headers: KafkaRecord["headers"], name: Buffer): string {
 const IS_CONTROL = 0x20;
 
 /** Records from `from` on, in order. Throws FOREIGN_RECORD where an offset was left out: nobody who keeps the log's rules does that. */
-export function* recordsOf(topic: string, partition: number, batches: readonly RecordsBatch[], from: number): Generator<LogRecord> {
+export function* recordsOf(
+  topic: string,
+  partition: number,
+  batches: readonly RecordsBatch[],
+  from: number,
+): Generator<LogRecord> {
   let next = from;
   for (const { firstOffset, attributes, maxTimestamp, records } of batches) {
     for (const record of records) {
@@ -61,7 +82,11 @@ export function* recordsOf(topic: string, partition: number, batches: readonly R
 }
 
 function foreign(topic: string, partition: number, offset: number): OperatingError {
-  return new OperatingError("FOREIGN_RECORD", `No record lies at ${topic}/${partition}, offset ${offset}: somebody else's transaction, or compaction, left a gap`, {
-    next_step: "Give Coinlake a topic that nobody else writes to.",
-  });
+  return new OperatingError(
+    "FOREIGN_RECORD",
+    `No record lies at ${topic}/${partition}, offset ${offset}: somebody else's transaction, or compaction, left a gap`,
+    {
+      next_step: "Give Coinlake a topic that nobody else writes to.",
+    },
+  );
 }

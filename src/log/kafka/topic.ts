@@ -38,7 +38,11 @@ export function replication(brokers: number): Replication {
  * Times are the broker's: by them it forgets a producer's numbers after a day, and a replay's records are older than that.
  */
 export function planTopics(topic: string, partitions: number): [TopicPlan, TopicPlan] {
-  const durable = { "flush.messages": "1", "unclean.leader.election.enable": "false", "message.timestamp.type": "LogAppendTime" };
+  const durable = {
+    "flush.messages": "1",
+    "unclean.leader.election.enable": "false",
+    "message.timestamp.type": "LogAppendTime",
+  };
   return [
     {
       name: topic,
@@ -74,13 +78,20 @@ export function checkTopic({ name, settings }: TopicPlan, { replicas, in_sync }:
   if (!(Number(present.get(IN_SYNC_SETTING)) >= in_sync)) wrong.push([IN_SYNC_SETTING, String(in_sync)]);
   const told = wrong.map(([setting, wanted]) => `${setting} is ${present.get(setting) ?? "unknown"}, not ${wanted}`);
   const remedies = [];
-  if (wrong.length > 0) remedies.push(`kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}`);
+  if (wrong.length > 0)
+    remedies.push(
+      `kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}`,
+    );
   if (found.replicas < replicas) {
     told.push(`it is kept on ${found.replicas} brokers, not ${replicas}`);
     remedies.push("kafka-reassign-partitions.sh");
   }
   if (told.length === 0) return;
-  throw new OperatingError("TOPIC_SETTINGS_DIFFER", `Topic ${name} was made with other settings, and could lose records or leave gaps: ${told.join("; ")}`, {
-    next_step: `Mend it (${remedies.join("; ")}), or choose another topic.`,
-  });
+  throw new OperatingError(
+    "TOPIC_SETTINGS_DIFFER",
+    `Topic ${name} was made with other settings, and could lose records or leave gaps: ${told.join("; ")}`,
+    {
+      next_step: `Mend it (${remedies.join("; ")}), or choose another topic.`,
+    },
+  );
 }

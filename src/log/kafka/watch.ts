@@ -81,7 +81,11 @@ export class TopicWatch {
   async #look(): Promise<void> {
     for (const { broker, partitions } of await this.#client.leadersOf(this.#topic)) {
       const leader = `${broker.host}:${broker.port}`;
-      if (!this.#asked.has(leader)) this.#asked.set(leader, this.#ask(broker, partitions).finally(() => this.#asked.delete(leader)));
+      if (!this.#asked.has(leader))
+        this.#asked.set(
+          leader,
+          this.#ask(broker, partitions).finally(() => this.#asked.delete(leader)),
+        );
     }
     await Promise.race(this.#asked.values());
   }
@@ -89,11 +93,16 @@ export class TopicWatch {
   async #ask(broker: Broker, partitions: readonly number[]): Promise<void> {
     const places = new Map(partitions.map((partition) => [partition, this.#ends.get(partition) ?? 0]));
     try {
-      for (const { partition, end } of await this.#client.fetchFrom(broker, this.#topic, places, { max_bytes: LEAST_BYTES, max_wait_ms: HOLD_MS })) this.reached(partition, end);
+      for (const { partition, end } of await this.#client.fetchFrom(broker, this.#topic, places, {
+        max_bytes: LEAST_BYTES,
+        max_wait_ms: HOLD_MS,
+      }))
+        this.reached(partition, end);
     } catch (error) {
       if (!isAnswer(error, "OFFSET_OUT_OF_RANGE")) throw error;
       // Somebody else appended more, and pruned it.
-      for (const [partition, end] of (await this.#client.listOffsets(this.#topic, LATEST)).entries()) this.reached(partition, end);
+      for (const [partition, end] of (await this.#client.listOffsets(this.#topic, LATEST)).entries())
+        this.reached(partition, end);
     }
   }
 }

@@ -28,7 +28,10 @@ export class AppendThread {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     const worker = (this.#worker ??= this.#start());
     const deadline_ns = process.hrtime.bigint() + BigInt(Math.ceil(this.#target.busy_timeout_ms * 1e6));
-    const buffers = request.segments.flatMap(({ index, payloads }) => [index.buffer as ArrayBuffer, payloads.buffer as ArrayBuffer]);
+    const buffers = request.segments.flatMap(({ index, payloads }) => [
+      index.buffer as ArrayBuffer,
+      payloads.buffer as ArrayBuffer,
+    ]);
     return new Promise((resolve, reject) => {
       worker.postMessage({ ...request, deadline_ns } satisfies AppendMessage, buffers);
       this.#under_way.push({ resolve, reject });
@@ -68,12 +71,15 @@ export class AppendThread {
 }
 
 function thrownBy({ message, operating, cause }: AppendFailure): Error {
-  return operating === undefined ? new Error(message, { cause }) : new OperatingError(operating.code, message, { ...operating, cause });
+  return operating === undefined
+    ? new Error(message, { cause })
+    : new OperatingError(operating.code, message, { ...operating, cause });
 }
 
 function ended(file: string, cause: unknown): OperatingError {
   return new OperatingError("LOG_FAILED", `The thread that appends to the log ${file} has ended`, {
-    next_step: "Start again: what was acknowledged is on disk. `npm run -s coinlake -- verify` tells whether the log is whole.",
+    next_step:
+      "Start again: what was acknowledged is on disk. `npm run -s coinlake -- verify` tells whether the log is whole.",
     cause,
   });
 }

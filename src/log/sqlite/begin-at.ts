@@ -6,8 +6,12 @@ export function makeLogFile(file: string, topic: string, begins: ReadonlyMap<num
   const database = openLogFile(file, undefined, LOG_BUSY_MS);
   try {
     transact(database, () => {
-      const { lastInsertRowid } = database.prepare("INSERT INTO topic (name, partitions) VALUES (?, ?)").run(topic, begins.size);
-      const insert = database.prepare("INSERT INTO partition (topic_id, partition, begin_offset, end_offset) VALUES (?, ?, ?, ?)");
+      const { lastInsertRowid } = database
+        .prepare("INSERT INTO topic (name, partitions) VALUES (?, ?)")
+        .run(topic, begins.size);
+      const insert = database.prepare(
+        "INSERT INTO partition (topic_id, partition, begin_offset, end_offset) VALUES (?, ?, ?, ?)",
+      );
       for (const [partition, begin] of begins) insert.run(lastInsertRowid, partition, begin, begin);
     });
     // Later readers find all of it in the file itself.
@@ -18,4 +22,3 @@ export function makeLogFile(file: string, topic: string, begins: ReadonlyMap<num
 }
 
 const LOG_BUSY_MS = 5_000;
-

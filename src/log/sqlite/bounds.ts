@@ -6,9 +6,15 @@ export function boundsInFile(file: string, topic: string): PartitionBounds[] {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
     const rows = database
-      .prepare("select partition, begin_offset, end_offset from partition join topic using (topic_id) where topic.name = ? order by partition")
+      .prepare(
+        "select partition, begin_offset, end_offset from partition join topic using (topic_id) where topic.name = ? order by partition",
+      )
       .all(topic);
-    return rows.map((row) => ({ partition: Number(row["partition"]), begin: Number(row["begin_offset"]), end: Number(row["end_offset"]) }));
+    return rows.map((row) => ({
+      partition: Number(row["partition"]),
+      begin: Number(row["begin_offset"]),
+      end: Number(row["end_offset"]),
+    }));
   } finally {
     database.close();
   }

@@ -51,7 +51,9 @@ interface Topic {
 export function openSqliteLog(options: SqliteLogOptions): Log {
   const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
   const { file, max_size_bytes, is_read_only = false } = options;
-  const database = is_read_only ? openLogFileToRead(file, busy_timeout_ms) : openLogFile(file, max_size_bytes, busy_timeout_ms);
+  const database = is_read_only
+    ? openLogFileToRead(file, busy_timeout_ms)
+    : openLogFile(file, max_size_bytes, busy_timeout_ms);
   return new SqliteLog(database, { ...options, busy_timeout_ms });
 }
 
@@ -86,13 +88,18 @@ class SqliteLog implements Log {
       const found = this.#findTopic(topic);
       if (found !== null) return found.partitions;
       const { lastInsertRowid } = this.#sql.insert_topic.run(topic, partitions);
-      for (let partition = 0; partition < partitions; partition += 1) this.#sql.insert_partition.run(lastInsertRowid, partition);
+      for (let partition = 0; partition < partitions; partition += 1)
+        this.#sql.insert_partition.run(lastInsertRowid, partition);
       return partitions;
     });
     if (present !== partitions) throw partitionsDiffer(topic, present, partitions);
   }
 
-  async append(topic: string, records: readonly SourceRecord[], checkpoint?: { producer: string; position: string }): Promise<void> {
+  async append(
+    topic: string,
+    records: readonly SourceRecord[],
+    checkpoint?: { producer: string; position: string },
+  ): Promise<void> {
     const { durable } = await this.#inOrder(async () => {
       const { topic_id, partitions } = await this.#topic(topic);
       const segments = splitByPartition(records, partitions).flatMap(([partition, share]) =>
@@ -140,7 +147,9 @@ class SqliteLog implements Log {
     if (!(partition >= 0 && partition < partitions)) throw noSuchPartition(topic, partition);
     let pruned = 0;
     for (;;) {
-      const slice = await this.#transact("prune", () => this.#pruneSlice(topic_id, partition, before_offset, before_us));
+      const slice = await this.#transact("prune", () =>
+        this.#pruneSlice(topic_id, partition, before_offset, before_us),
+      );
       pruned += slice.records;
       if (slice.is_last) break;
       await wait(1);
@@ -222,14 +231,26 @@ class SqliteLog implements Log {
   }
 
   /** `begin_offset` moves record by record; a segment goes when its last record has. */
-  #pruneSlice(topic_id: number, partition: number, before_offset: number, before_us: number): { records: number; is_last: boolean } {
+  #pruneSlice(
+    topic_id: number,
+    partition: number,
+    before_offset: number,
+    before_us: number,
+  ): { records: number; is_last: boolean } {
     const begin = this.#boundsOf(topic_id)[partition]?.begin ?? 0;
     const candidates = this.#sql.list_segments.all(topic_id, partition, begin, PRUNE_SLICE_SEGMENTS);
     let pruned_end = begin;
     let is_last = candidates.length < PRUNE_SLICE_SEGMENTS;
     for (const row of candidates) {
-      const [end_offset, record_count, max_ingested_at_us] = [row["end_offset"], row["record_count"], row["max_ingested_at_us"]] as number[];
-      assert(end_offset !== undefined && record_count !== undefined && max_ingested_at_us !== undefined, "no column is null");
+      const [end_offset, record_count, max_ingested_at_us] = [
+        row["end_offset"],
+        row["record_count"],
+        row["max_ingested_at_us"],
+      ] as number[];
+      assert(
+        end_offset !== undefined && record_count !== undefined && max_ingested_at_us !== undefined,
+        "no column is null",
+      );
       if (end_offset <= before_offset && max_ingested_at_us < before_us) {
         pruned_end = end_offset;
         continue;
@@ -282,7 +303,8 @@ class SqliteLog implements Log {
         if (!this.#database.isOpen) throw closed(this.#file);
         return work();
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline_ms) throw sqliteFailure(this.#file, LOG_FORMAT, verb, error);
+        if (!isBusy(error) || performance.now() >= deadline_ms)
+          throw sqliteFailure(this.#file, LOG_FORMAT, verb, error);
       }
       await wait(BUSY_RETRY_MS);
     }

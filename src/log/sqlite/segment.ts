@@ -67,7 +67,13 @@ export function encodeSegment(records: readonly SourceRecord[]): EncodedSegment 
     filled_bytes += payload.length;
     max_ingested_at_us = Math.max(max_ingested_at_us, ingested_at_us);
   }
-  return { record_count: records.length, max_ingested_at_us, strings: JSON.stringify([...positions.keys()]), index, payloads };
+  return {
+    record_count: records.length,
+    max_ingested_at_us,
+    strings: JSON.stringify([...positions.keys()]),
+    index,
+    payloads,
+  };
 }
 
 export interface SegmentRow {
@@ -109,7 +115,12 @@ export function decodeSegment(
 }
 
 /** How many leading records lie below `before_offset` and were ingested before `before_us`. */
-export function countPrunable(first_offset: number, index: Uint8Array, before_offset: number, before_us: number): number {
+export function countPrunable(
+  first_offset: number,
+  index: Uint8Array,
+  before_offset: number,
+  before_us: number,
+): number {
   const view = new DataView(index.buffer, index.byteOffset, index.byteLength);
   const limit = Math.min(index.length / ENTRY_BYTES, before_offset - first_offset);
   let count = 0;

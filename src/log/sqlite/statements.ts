@@ -5,7 +5,8 @@ const SQL = {
   insert_topic: "INSERT INTO topic (name, partitions) VALUES (?, ?)",
   insert_partition: "INSERT INTO partition (topic_id, partition) VALUES (?, ?)",
   list_bounds: "SELECT partition, begin_offset, end_offset FROM partition WHERE topic_id = ? ORDER BY partition",
-  advance_end: "UPDATE partition SET end_offset = end_offset + ? WHERE topic_id = ? AND partition = ? RETURNING end_offset",
+  advance_end:
+    "UPDATE partition SET end_offset = end_offset + ? WHERE topic_id = ? AND partition = ? RETURNING end_offset",
   advance_begin: "UPDATE partition SET begin_offset = ? WHERE topic_id = ? AND partition = ?",
   insert_segment: `
     INSERT INTO segment (topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, record_index, payloads)
@@ -29,7 +30,9 @@ const SQL = {
 export type Statements = Record<keyof typeof SQL, StatementSync>;
 
 export function prepareStatements(database: DatabaseSync): Statements {
-  const statements = Object.fromEntries(Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)])) as Statements;
+  const statements = Object.fromEntries(
+    Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]),
+  ) as Statements;
   // The hot path: an object per row would cost more than the row.
   statements.read_segments.setReturnArrays(true);
   return statements;

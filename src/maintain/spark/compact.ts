@@ -10,11 +10,20 @@ const MIN_FILES = 5;
  * of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots before it stay readable. A
  * writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and it may be tried again.
  */
-export async function compact(session: SparkSession, table: string, z_order: readonly string[] | undefined, target_size_bytes?: number): Promise<ActionReport> {
+export async function compact(
+  session: SparkSession,
+  table: string,
+  z_order: readonly string[] | undefined,
+  target_size_bytes?: number,
+): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
-  const how = z_order === undefined ? "strategy => 'binpack'" : `strategy => 'sort', sort_order => ${literal(`zorder(${z_order.join(", ")})`)}`;
-  const target = target_size_bytes === undefined ? "" : `, 'target-file-size-bytes', '${Math.round(target_size_bytes)}'`;
+  const how =
+    z_order === undefined
+      ? "strategy => 'binpack'"
+      : `strategy => 'sort', sort_order => ${literal(`zorder(${z_order.join(", ")})`)}`;
+  const target =
+    target_size_bytes === undefined ? "" : `, 'target-file-size-bytes', '${Math.round(target_size_bytes)}'`;
   const [result] = await session.sql(
     `call system.rewrite_data_files(table => ${literal(table)}, ${how}, options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'${target}))`,
     UNLIMITED,

@@ -9,7 +9,11 @@ import { figuresOf, literal, UNLIMITED } from "./tables.ts";
  * Removes the table's snapshots from before that moment, or those that are named, and the files that no other snapshot has. The
  * current one stays.
  */
-export async function expire(session: SparkSession, table: string, which: { before_us: number } | { snapshot_ids: readonly Long[] }): Promise<ActionReport> {
+export async function expire(
+  session: SparkSession,
+  table: string,
+  which: { before_us: number } | { snapshot_ids: readonly Long[] },
+): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
   const expired =

@@ -29,10 +29,17 @@ export const ORPHAN_AGE_MS = 3 * DAY_MS;
 export function sparkMaintainer({ session, lake, pipeline, store, clock }: SparkOptions): Maintainer {
   const run = (table: string, action: ActionName, options: MaintenanceOptions): Promise<ActionReport> => {
     const before_us = (age_ms: number): number => clock.now_us() - age_ms * 1000;
-    if (action === "compact") return compact(session, table, pipeline.maintenance.z_order[table], options.compact?.target_size_bytes);
+    if (action === "compact")
+      return compact(session, table, pipeline.maintenance.z_order[table], options.compact?.target_size_bytes);
     if (action === "expire") {
       const { snapshot_ids, policy } = options.expire ?? {};
-      return expire(session, table, snapshot_ids === undefined ? { before_us: before_us(policy?.tiers[0]?.within_ms ?? CLUSTER_RETENTION_MS) } : { snapshot_ids });
+      return expire(
+        session,
+        table,
+        snapshot_ids === undefined
+          ? { before_us: before_us(policy?.tiers[0]?.within_ms ?? CLUSTER_RETENTION_MS) }
+          : { snapshot_ids },
+      );
     }
     return removeOrphans(session, table, before_us(options.orphans?.older_than_ms ?? ORPHAN_AGE_MS));
   };

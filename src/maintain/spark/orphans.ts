@@ -16,5 +16,10 @@ export async function removeOrphans(session: SparkSession, table: string, before
     UNLIMITED,
   );
   const removed = rows.map(({ orphan_file_location }) => String(orphan_file_location));
-  return { ...emptyReport("orphans", table, before), deleted_files: removed.length, removed, seconds: (performance.now() - started_ms) / 1000 };
+  return {
+    ...emptyReport("orphans", table, before),
+    deleted_files: removed.length,
+    removed,
+    seconds: (performance.now() - started_ms) / 1000,
+  };
 }

@@ -14,7 +14,12 @@ export async function tablesOf(session: SparkSession, layers: readonly string[],
     const properties = String(described.find(({ info_name }) => info_name === "Properties")?.info_value);
     if (!properties.includes(`(${LAKE_PROPERTY},${lake_name})`)) continue;
     const rows = await rowsOrNone(session, `show tables in ${layer}`);
-    tables.push(...rows.filter(({ isTemporary }) => isTemporary !== true).map(({ tableName }) => `${layer}.${String(tableName)}`).sort());
+    tables.push(
+      ...rows
+        .filter(({ isTemporary }) => isTemporary !== true)
+        .map(({ tableName }) => `${layer}.${String(tableName)}`)
+        .sort(),
+    );
   }
   return tables;
 }

@@ -76,7 +76,10 @@ export class Console {
     const { sql, at_ms, max_rows } = query;
     const slot = this.#takeSlot(query);
     try {
-      return await slot.process.run({ sql, at_ms, limits: this.#queryLimits(max_rows, this.#limits.timeout_ms) }, slot.signal);
+      return await slot.process.run(
+        { sql, at_ms, limits: this.#queryLimits(max_rows, this.#limits.timeout_ms) },
+        slot.signal,
+      );
     } finally {
       slot.release();
     }
@@ -92,8 +95,12 @@ export class Console {
       await rm(file, { force: true });
     };
     try {
-      await slot.process.export({ sql, at_ms, format, file, limits: this.#queryLimits(Infinity, this.#limits.export_timeout_ms) }, slot.signal);
-      if (slot.signal.aborted) throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
+      await slot.process.export(
+        { sql, at_ms, format, file, limits: this.#queryLimits(Infinity, this.#limits.export_timeout_ms) },
+        slot.signal,
+      );
+      if (slot.signal.aborted)
+        throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
       return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
       await end();
@@ -104,7 +111,8 @@ export class Console {
   /** Throws NO_SUCH_QUERY. */
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
-    if (controller === undefined) throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
+    if (controller === undefined)
+      throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
     controller.abort();
   }
 
@@ -122,10 +130,15 @@ export class Console {
   #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
     if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
     if (this.#running.size >= MAX_RUNNING) {
-      throw refusal("TOO_MANY_QUERIES", `${MAX_RUNNING} queries are running already.`, "Wait for one to end, or cancel it.");
+      throw refusal(
+        "TOO_MANY_QUERIES",
+        `${MAX_RUNNING} queries are running already.`,
+        "Wait for one to end, or cancel it.",
+      );
     }
     const id = query_id ?? randomUUID();
-    if (this.#running.has(id)) throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
+    if (this.#running.has(id))
+      throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
     const controller = new AbortController();
     this.#running.set(id, controller);
     if (this.#idle !== null) clearTimeout(this.#idle);

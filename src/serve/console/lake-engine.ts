@@ -22,9 +22,21 @@ export interface ConsoleLake {
 }
 
 /** A lake opened for typed SQL: a live tail of its own, and a session for the past, both locked to the lake's files and the exports' folder. */
-export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models: LiveModels, exports_folder: string): Promise<ConsoleLake> {
+export async function openConsoleLake(
+  open: OpenLake,
+  pipeline: Pipeline,
+  models: LiveModels,
+  exports_folder: string,
+): Promise<ConsoleLake> {
   const places = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
-  const lake = await LiveLake.open({ open, pipeline, models, clock: systemClock, memory_limit_mb: MEMORY_LIMIT_MB, threads: 2 });
+  const lake = await LiveLake.open({
+    open,
+    pipeline,
+    models,
+    clock: systemClock,
+    memory_limit_mb: MEMORY_LIMIT_MB,
+    threads: 2,
+  });
   const reports = new TableReports(open);
   await lake.profile(MAX_RUNNING, exports_folder);
   for (const statement of lockStatements(places)) await lake.query(statement);
@@ -33,7 +45,11 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
   let session: Promise<QuerySession> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   const openSession = async () => {
-    const opened = await QuerySession.open(open, { memory_limit_mb: PAST_MEMORY_LIMIT_MB, threads: 2, profile_folder: exports_folder });
+    const opened = await QuerySession.open(open, {
+      memory_limit_mb: PAST_MEMORY_LIMIT_MB,
+      threads: 2,
+      profile_folder: exports_folder,
+    });
     try {
       for (const statement of lockStatements(places)) await opened.query(statement);
       return opened;
@@ -67,11 +83,18 @@ export async function openConsoleLake(open: OpenLake, pipeline: Pipeline, models
     close() {
       lake.close();
       // One that could not be opened has told whoever asked for it.
-      void session?.then((own) => own.close(), () => {});
+      void session?.then(
+        (own) => own.close(),
+        () => {},
+      );
     },
   };
 }
 
-function snapshotOf({ table, snapshot_id, committed_at }: ReturnType<LiveLake["state"]>["tables"][number]): TableSnapshot[] {
+function snapshotOf({
+  table,
+  snapshot_id,
+  committed_at,
+}: ReturnType<LiveLake["state"]>["tables"][number]): TableSnapshot[] {
   return snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }];
 }

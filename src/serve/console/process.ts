@@ -10,7 +10,19 @@ const STDERR_KEPT_CHARACTERS = 2_000;
 const HEAP_MB = 512;
 
 /** Of the environment it gets what finding its way takes, and nothing that could be a secret. */
-const PASSED_ON = ["PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "UV_THREADPOOL_SIZE"];
+const PASSED_ON = [
+  "PATH",
+  "HOME",
+  "TMPDIR",
+  "TEMP",
+  "TMP",
+  "LANG",
+  "LC_ALL",
+  "SYSTEMROOT",
+  "LD_LIBRARY_PATH",
+  "MALLOC_ARENA_MAX",
+  "UV_THREADPOOL_SIZE",
+];
 
 interface Waiting {
   resolve(reply: Extract<Reply, { kind: "result" | "exported" }>): void;
@@ -23,7 +35,8 @@ interface QueryRequest {
   limits: QueryLimits;
 }
 
-type Asked = Extract<Request, { kind: "run" | "export" }> extends infer R ? (R extends unknown ? Omit<R, "id"> : never) : never;
+type Asked =
+  Extract<Request, { kind: "run" | "export" }> extends infer R ? (R extends unknown ? Omit<R, "id"> : never) : never;
 
 /** A failure told by the console, with its place in the SQL. */
 export class ConsoleFailure extends OperatingError {
@@ -47,7 +60,9 @@ export class ConsoleProcess {
   #is_alive = true;
 
   constructor(command: string, args: readonly string[]) {
-    const env = Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+    const env = Object.fromEntries(
+      PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    );
     this.#child = spawn(command, [`--max-old-space-size=${HEAP_MB}`, ...args], {
       env: { ...env, NO_COLOR: "1" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -85,7 +100,10 @@ export class ConsoleProcess {
   }
 
   /** Resolves to the number of rows written. */
-  async export(request: QueryRequest & { format: "csv" | "parquet"; file: string }, signal: AbortSignal): Promise<number> {
+  async export(
+    request: QueryRequest & { format: "csv" | "parquet"; file: string },
+    signal: AbortSignal,
+  ): Promise<number> {
     const reply = await this.#ask({ kind: "export", ...request }, signal);
     if (reply.kind !== "exported") throw new TypeError(`an export is not answered by ${reply.kind}`);
     return reply.rows;

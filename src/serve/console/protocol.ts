@@ -14,7 +14,15 @@ export interface QueryLimits {
 
 export type Request =
   | { kind: "run"; id: number; sql: string; at_ms: number | null; limits: QueryLimits }
-  | { kind: "export"; id: number; sql: string; at_ms: number | null; format: "csv" | "parquet"; file: string; limits: QueryLimits }
+  | {
+      kind: "export";
+      id: number;
+      sql: string;
+      at_ms: number | null;
+      format: "csv" | "parquet";
+      file: string;
+      limits: QueryLimits;
+    }
   | { kind: "cancel"; id: number };
 
 export interface QueryOutcome {

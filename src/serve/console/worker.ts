@@ -17,7 +17,11 @@ export interface ConsoleEngine {
   query(sql: string, options?: ReadOptions): Promise<ProfiledResult>;
   snapshots(): TableSnapshot[];
   /** See describeScans. */
-  describe(scans: readonly TableScan[], snapshots: readonly TableSnapshot[], of: { of_heads: boolean; only: string | null }): Promise<Scan[]>;
+  describe(
+    scans: readonly TableScan[],
+    snapshots: readonly TableSnapshot[],
+    of: { of_heads: boolean; only: string | null },
+  ): Promise<Scan[]>;
   /** Over the tables as they stood; one at a time. */
   past<T>(at_ms: number, work: (query: ConsoleEngine["query"], snapshots: TableSnapshot[]) => Promise<T>): Promise<T>;
 }
@@ -61,11 +65,18 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
   }
 }
 
-async function perform(engine: ConsoleEngine, request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
+async function perform(
+  engine: ConsoleEngine,
+  request: Run,
+  signal: AbortSignal,
+  controller: AbortController,
+): Promise<Reply> {
   const { query: checked, explain } = withoutExplain(request.sql);
   checkParsed(await parse(engine, checked, signal));
   const run = (query: ConsoleEngine["query"], snapshots: TableSnapshot[]): Promise<Reply> =>
-    request.kind === "run" ? read({ ...engine, query }, snapshots, `${explain}${checked}`, request, signal) : write(query, checked, request, signal, controller);
+    request.kind === "run"
+      ? read({ ...engine, query }, snapshots, `${explain}${checked}`, request, signal)
+      : write(query, checked, request, signal, controller);
   return request.at_ms === null ? run(engine.query, engine.snapshots()) : engine.past(request.at_ms, run);
 }
 
@@ -75,7 +86,13 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
 }
 
 /** `sql` is what was checked, never what was typed. */
-async function read({ query, describe }: ConsoleEngine, snapshots: TableSnapshot[], sql: string, { id, limits, at_ms }: Run, signal: AbortSignal): Promise<Reply> {
+async function read(
+  { query, describe }: ConsoleEngine,
+  snapshots: TableSnapshot[],
+  sql: string,
+  { id, limits, at_ms }: Run,
+  signal: AbortSignal,
+): Promise<Reply> {
   const started_ms = performance.now();
   const result = await query(sql, { signal, max_rows: limits.max_rows, max_characters: limits.max_bytes });
   const elapsed_ms = Math.round((performance.now() - started_ms) * 10) / 10;
@@ -87,7 +104,15 @@ async function read({ query, describe }: ConsoleEngine, snapshots: TableSnapshot
   const only = named.length === 1 && !/\blive\b/i.test(sql) ? (named[0]?.table ?? null) : null;
   const of_heads = at_ms === null && /\b(?:bronze|silver|gold)\b/i.test(sql);
   const scans = await describe(result.scans, snapshots, { of_heads, only });
-  const outcome: QueryOutcome = { columns: result.columns, rows_json: text, row_count, truncated_by, elapsed_ms, snapshots: named, scans };
+  const outcome: QueryOutcome = {
+    columns: result.columns,
+    rows_json: text,
+    row_count,
+    truncated_by,
+    elapsed_ms,
+    snapshots: named,
+    scans,
+  };
   return { kind: "result", id, outcome };
 }
 
@@ -110,12 +135,19 @@ function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: strin
 }
 
 /** To a file that the parent named and will delete. The query stands in a literal: nothing at its end can end what is around it. */
-async function write(query: ConsoleEngine["query"], sql: string, request: Run, signal: AbortSignal, controller: AbortController): Promise<Reply> {
+async function write(
+  query: ConsoleEngine["query"],
+  sql: string,
+  request: Run,
+  signal: AbortSignal,
+  controller: AbortController,
+): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
   const { id, format, file } = request;
   if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
-  const source = format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
+  const source =
+    format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
   let is_too_large = false;
   const watch = setInterval(() => {
     is_too_large ||= (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > EXPORT_MAX_BYTES;
@@ -140,7 +172,9 @@ async function columnsOf(query: ConsoleEngine["query"], sql: string, signal: Abo
 }
 
 function tooLarge(what: string): OperatingError {
-  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}.`, { next_step: "Ask for fewer rows or columns." });
+  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}.`, {
+    next_step: "Ask for fewer rows or columns.",
+  });
 }
 
 function describeFailure(error: unknown, request: Run, { is_late }: { is_late: boolean }): Failure {
@@ -148,22 +182,39 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
     const position = error.byte_position === null ? null : typedAt(request.sql, error.byte_position);
     return { code: error.code, message: error.message, next_step: error.next_step, position };
   }
-  if (!(error instanceof OperatingError)) return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
+  if (!(error instanceof OperatingError))
+    return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
   if (is_late && error.code === "QUERY_CANCELLED") {
     const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
-    return { code: "QUERY_TIMED_OUT", message, next_step: "Ask for less: a shorter time, fewer columns, a limit.", position: null };
+    return {
+      code: "QUERY_TIMED_OUT",
+      message,
+      next_step: "Ask for less: a shorter time, fewer columns, a limit.",
+      position: null,
+    };
   }
   if (error.code === "TABLE_FILE_UNREADABLE") {
-    return { code: error.code, message: duckdbError(error.message).message, next_step: error.next_step, position: null };
+    return {
+      code: error.code,
+      message: duckdbError(error.message).message,
+      next_step: error.next_step,
+      position: null,
+    };
   }
-  if (error.code !== "BAD_SQL") return { code: error.code, message: error.message, next_step: error.next_step, position: null };
+  if (error.code !== "BAD_SQL")
+    return { code: error.code, message: error.message, next_step: error.next_step, position: null };
   const { message, position, type } = duckdbError(error.message);
   const is_memory = type === "Out of Memory";
   return {
     code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
     message,
-    next_step: is_memory ? "Ask for less at once: the console has its own small memory." : "Fix the query; GET /api/sql/schema lists tables and columns.",
-    position: position === null || request.kind === "export" ? null : typedAt(request.sql, position - withoutExplain(request.sql).explain.length),
+    next_step: is_memory
+      ? "Ask for less at once: the console has its own small memory."
+      : "Fix the query; GET /api/sql/schema lists tables and columns.",
+    position:
+      position === null || request.kind === "export"
+        ? null
+        : typedAt(request.sql, position - withoutExplain(request.sql).explain.length),
   };
 }
 
@@ -173,7 +224,11 @@ function duckdbError(text: string): { message: string; position: number | null; 
   try {
     const { exception_type, exception_message, position } = JSON.parse(text.slice(start)) as Record<string, string>;
     if (exception_message === undefined) return { message: text, position: null, type: "" };
-    return { message: exception_message, position: position === undefined ? null : Number(position), type: exception_type ?? "" };
+    return {
+      message: exception_message,
+      position: position === undefined ? null : Number(position),
+      type: exception_type ?? "",
+    };
   } catch {
     return { message: text, position: null, type: "" };
   }
@@ -195,7 +250,10 @@ function watchMemory(): void {
   const watch = setInterval(() => {
     if (process.memoryUsage.rss() < MAX_RSS_BYTES) return;
     const end = () => process.kill(process.pid, "SIGKILL");
-    process.send?.({ kind: "ending", reason: `it took more than ${MAX_RSS_BYTES / 1024 ** 2} MB of memory` } satisfies Reply, end);
+    process.send?.(
+      { kind: "ending", reason: `it took more than ${MAX_RSS_BYTES / 1024 ** 2} MB of memory` } satisfies Reply,
+      end,
+    );
     setTimeout(end, LOOK_MS);
   }, LOOK_MS);
   watch.unref();

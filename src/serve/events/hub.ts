@@ -67,7 +67,10 @@ export class EventHub {
     const keep_alive = setInterval(() => {
       for (const client of this.#clients) client.keepAlive();
     }, KEEP_ALIVE_MS);
-    this.#stops.push(() => clearInterval(beat), () => clearInterval(keep_alive));
+    this.#stops.push(
+      () => clearInterval(beat),
+      () => clearInterval(keep_alive),
+    );
   }
 
   publish(name: EventName, data: unknown): void {
@@ -80,14 +83,25 @@ export class EventHub {
   /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
     if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
-    if (this.#clients.size >= MAX_CLIENTS) throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
-    response.writeHead(200, { ...headers, "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
+    if (this.#clients.size >= MAX_CLIENTS)
+      throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+    response.writeHead(200, {
+      ...headers,
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    });
     const client = new EventClient(this.#ring, response, last_id);
     this.#clients.add(client);
     response.once("close", () => this.#clients.delete(client));
     response.write("retry: 2000\n\n");
     // With data, for browsers pass no id on of an event without.
-    if (last_id === null) response.write(encodeFrame(this.#ring.idOf(this.#ring.last), "hello", { server_time: isoFromMicros(this.#served.clock.now_us()) }));
+    if (last_id === null)
+      response.write(
+        encodeFrame(this.#ring.idOf(this.#ring.last), "hello", {
+          server_time: isoFromMicros(this.#served.clock.now_us()),
+        }),
+      );
     client.pump();
   }
 
@@ -145,7 +159,8 @@ export class EventHub {
       this.#newest.set(table, newest);
       if (known === undefined) continue;
       for (const { snapshot_id, at_ms } of historySince(metadata, known)) {
-        const added = metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))?.summary["added-records"];
+        const added = metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))
+          ?.summary["added-records"];
         this.publish("commit", {
           table,
           snapshot_id: String(snapshot_id),

@@ -55,7 +55,8 @@ export class EventRing {
     const bytes = encodeFrame(this.idOf(this.#last), name, data);
     this.#frames.set(this.#last, bytes);
     this.#size_bytes += costOf(bytes);
-    while (this.#frames.size > this.#limits.max_frames || this.#size_bytes > this.#limits.max_bytes) this.#forgetOldest();
+    while (this.#frames.size > this.#limits.max_frames || this.#size_bytes > this.#limits.max_bytes)
+      this.#forgetOldest();
   }
 
   /** Null for what is forgotten or has not happened yet. */

@@ -29,7 +29,13 @@ export class TickBasket {
       const told = this.#told.get(newest.subject);
       const tick = told?.at_us === newest.at_us && compareEvents(told, newest) > 0 ? told : newest;
       if (told === undefined || compareEvents(tick, told) > 0) this.#told.set(tick.subject, tick);
-      return { id: tick.subject, price: textOf(tick.value), price_at: isoFromMicros(tick.at_us), source: tick.source, updates };
+      return {
+        id: tick.subject,
+        price: textOf(tick.value),
+        price_at: isoFromMicros(tick.at_us),
+        source: tick.source,
+        updates,
+      };
     });
     this.#newest = new Map();
     return { ticks };

@@ -19,11 +19,19 @@ export function checkSender(bound_host: string): MiddlewareHandler {
   return async (context, next) => {
     const host = context.req.header("host")?.toLowerCase() ?? "";
     if (!isOurs(host)) {
-      throw refusal("FOREIGN_HOST", "This server does not go by the name in the Host header.", `Address it as it was started: ${bound_host}.`);
+      throw refusal(
+        "FOREIGN_HOST",
+        "This server does not go by the name in the Host header.",
+        `Address it as it was started: ${bound_host}.`,
+      );
     }
     const must_be_own = !SAFE_METHODS.has(context.req.method) || context.req.path === "/api/events";
     if (must_be_own && isForeign(host, context.req.header("origin"), context.req.header("sec-fetch-site"))) {
-      throw refusal("CROSS_SITE", "Another site's page sent this request.", "Use the page that this server itself gives, or a program without an Origin header.");
+      throw refusal(
+        "CROSS_SITE",
+        "Another site's page sent this request.",
+        "Use the page that this server itself gives, or a program without an Origin header.",
+      );
     }
     await next();
   };

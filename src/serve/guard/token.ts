@@ -16,9 +16,13 @@ const MAX_WRONG_PER_MINUTE = 20;
 export function checkToken(host: string, token: string | null): void {
   if (token === null) {
     if (isLoopbackHost(host)) return;
-    throw new OperatingError("TOKEN_NEEDED_FOR_HOST", `On ${host} others can reach the server, and no token protects it.`, {
-      next_step: `Give one with COINLAKE_TOKEN in the environment (or --token), at least ${TOKEN_MIN_CHARACTERS} characters; or leave --host away.`,
-    });
+    throw new OperatingError(
+      "TOKEN_NEEDED_FOR_HOST",
+      `On ${host} others can reach the server, and no token protects it.`,
+      {
+        next_step: `Give one with COINLAKE_TOKEN in the environment (or --token), at least ${TOKEN_MIN_CHARACTERS} characters; or leave --host away.`,
+      },
+    );
   }
   if (token.length < TOKEN_MIN_CHARACTERS) {
     throw new OperatingError("TOKEN_TOO_SHORT", `The token has ${token.length} characters.`, {
@@ -49,15 +53,25 @@ export class Gate {
   /** Middleware: throws TOKEN_NEEDED, WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   check: MiddlewareHandler = async (context, next) => {
     if (!this.isOpenTo(context)) {
-      throw refusal("TOKEN_NEEDED", "This server asks for its token.", "Log in at /login, or send the header `Authorization: Bearer <token>`.");
+      throw refusal(
+        "TOKEN_NEEDED",
+        "This server asks for its token.",
+        "Log in at /login, or send the header `Authorization: Bearer <token>`.",
+      );
     }
     await next();
   };
 
   /** Sets the cookie for the right token. Throws WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
-    if (!this.#isRight(given)) throw refusal("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
-    setCookie(context, COOKIE, this.#session(), { httpOnly: true, sameSite: "Strict", path: "/", maxAge: COOKIE_AGE_S });
+    if (!this.#isRight(given))
+      throw refusal("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
+    setCookie(context, COOKIE, this.#session(), {
+      httpOnly: true,
+      sameSite: "Strict",
+      path: "/",
+      maxAge: COOKIE_AGE_S,
+    });
   }
 
   #isRight(given: string): boolean {
@@ -66,14 +80,17 @@ export class Gate {
     this.#wrong = this.#wrong.filter((at_us) => at_us > since_us);
     // The right one always opens: nobody shuts others out by guessing.
     if (isSame(given, this.#token)) return true;
-    if (this.#wrong.length >= MAX_WRONG_PER_MINUTE) throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
+    if (this.#wrong.length >= MAX_WRONG_PER_MINUTE)
+      throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
     this.#wrong.push(this.#clock.now_us());
     return false;
   }
 
   /** Not the token itself: a cookie that leaks opens this page, and nothing else that the token may open. */
   #session(): string {
-    return createHmac("sha256", this.#token ?? "").update("coinlake session").digest("base64url");
+    return createHmac("sha256", this.#token ?? "")
+      .update("coinlake session")
+      .digest("base64url");
   }
 }
 

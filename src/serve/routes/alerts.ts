@@ -5,7 +5,17 @@ import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { Parts } from "../parts.ts";
 import { refusal } from "../problem.ts";
-import { AlertDetail, Alerts, BackTest, BackTestRequest, NewRule, ReplacedRule, RuleItem, Rules, Sinks } from "../schemas/alerts.ts";
+import {
+  AlertDetail,
+  Alerts,
+  BackTest,
+  BackTestRequest,
+  NewRule,
+  ReplacedRule,
+  RuleItem,
+  Rules,
+  Sinks,
+} from "../schemas/alerts.ts";
 import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
@@ -54,7 +64,8 @@ export function ruleRoutes(app: App, { served: { alerts }, reader }: Parts): voi
     body: ReplacedRule,
     is_checked_by_handler: true,
     response: RuleItem,
-    handle: async ({ params, body }) => alerts.replaceRule(params.id, await withSubjectIds(body, alerts.getRule(params.id).subjects, resolve)),
+    handle: async ({ params, body }) =>
+      alerts.replaceRule(params.id, await withSubjectIds(body, alerts.getRule(params.id).subjects, resolve)),
   });
   register(app, {
     method: "delete",
@@ -79,7 +90,8 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
     body: BackTestRequest,
     response: BackTest,
     handle: async ({ params, body: { from, to, limit } }) => {
-      if (back_tests >= MAX_BACK_TESTS) throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already.`, "Wait for one to end.");
+      if (back_tests >= MAX_BACK_TESTS)
+        throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already.`, "Wait for one to end.");
       back_tests += 1;
       try {
         return await alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) });
@@ -109,10 +121,15 @@ export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): vo
     path: "/api/alerts",
     tag,
     summary: "Alerts, newest first",
-    query: PageQuery.extend({ rule: z.string().max(200).optional(), subject: z.string().max(200).optional(), state: z.enum(["active", "recovered"]).optional() }),
+    query: PageQuery.extend({
+      rule: z.string().max(200).optional(),
+      subject: z.string().max(200).optional(),
+      state: z.enum(["active", "recovered"]).optional(),
+    }),
     response: Alerts,
     handle: async ({ query: { subject: given, ...query } }) => {
-      const subject = given === undefined ? undefined : await subjectOfAlerts(alerts, given, (text) => reader.subject(text));
+      const subject =
+        given === undefined ? undefined : await subjectOfAlerts(alerts, given, (text) => reader.subject(text));
       return alerts.listAlerts(defined({ ...query, subject }));
     },
   });
@@ -128,5 +145,7 @@ export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): vo
 }
 
 function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }

@@ -14,7 +14,9 @@ const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
 /** The five questions, of the live views, as of the newest event unless said. */
 export function answerRoutes(app: App, { served, reader }: Parts): void {
   const { pipeline, open } = served;
-  const AsOf = z.object({ as_of: Time.optional().openapi({ description: "Event time; the newest event unless said" }) });
+  const AsOf = z.object({
+    as_of: Time.optional().openapi({ description: "Event time; the newest event unless said" }),
+  });
   register(app, {
     method: "get",
     path: "/api/answers",
@@ -39,10 +41,21 @@ export function answerRoutes(app: App, { served, reader }: Parts): void {
     response: Answer,
     async handle({ params, query: { as_of, ...values } }) {
       const question = pipeline.questions.find(({ number }) => number === Number(params.number));
-      if (question === undefined) throw refusal("NO_SUCH_QUESTION", `There is no question ${params.number}.`, "GET /api/answers lists them.");
-      const foreign = Object.keys(values).find((name) => values[name] !== undefined && !Object.hasOwn(question.options, name));
-      if (foreign !== undefined) throw refusal("BAD_REQUEST", `${foreign}: question ${question.number} does not take it`, describeQuestion(question));
-      const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Record<string, string | number>;
+      if (question === undefined)
+        throw refusal("NO_SUCH_QUESTION", `There is no question ${params.number}.`, "GET /api/answers lists them.");
+      const foreign = Object.keys(values).find(
+        (name) => values[name] !== undefined && !Object.hasOwn(question.options, name),
+      );
+      if (foreign !== undefined)
+        throw refusal(
+          "BAD_REQUEST",
+          `${foreign}: question ${question.number} does not take it`,
+          describeQuestion(question),
+        );
+      const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Record<
+        string,
+        string | number
+      >;
       return plainAnswer(await reader.ask(question, asOf(as_of as string | undefined), given));
     },
   });
@@ -57,7 +70,10 @@ function optionsOf({ questions }: Pipeline): z.ZodObject {
   const options = Object.assign({}, ...questions.map(({ options: own }) => own)) as Question["options"];
   const shape = Object.entries(options).map(([name, { description, default: value }]): [string, z.ZodType] => {
     const type = typeof value === "number" ? OptionNumber : z.string().max(200);
-    return [name, type.optional().openapi({ description: value === null ? description : `${description} (default: ${value})` })];
+    return [
+      name,
+      type.optional().openapi({ description: value === null ? description : `${description} (default: ${value})` }),
+    ];
   });
   return z.strictObject(Object.fromEntries(shape));
 }

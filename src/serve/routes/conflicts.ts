@@ -30,7 +30,12 @@ export function conflictRoutes(app: App, { served, reader }: Parts): void {
   });
 }
 
-function newestSql({ pipeline: { books, live: { columns } } }: Served): string {
+function newestSql({
+  pipeline: {
+    books,
+    live: { columns },
+  },
+}: Served): string {
   const values = books.compared.flatMap((column) => [
     `accepted.${column}::varchar as accepted_${column}`,
     `conflicts.${column}::varchar as repeated_${column}`,
@@ -48,7 +53,11 @@ function newestSql({ pipeline: { books, live: { columns } } }: Served): string {
 
 function describe({ pipeline: { books } }: Served, row: Record<string, string | null>): Conflict {
   const differences = books.compared
-    .map((column) => ({ column, accepted: row[`accepted_${column}`] ?? null, repeated: row[`repeated_${column}`] ?? null }))
+    .map((column) => ({
+      column,
+      accepted: row[`accepted_${column}`] ?? null,
+      repeated: row[`repeated_${column}`] ?? null,
+    }))
     .filter(({ accepted, repeated }) => accepted !== repeated);
   return {
     identity: row["identity"] ?? "",

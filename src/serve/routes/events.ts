@@ -20,11 +20,21 @@ export function eventRoutes(app: App, { hub }: Parts): void {
     path: "/api/events",
     tags: ["Events"],
     summary: "What happens, as it happens: ticks, alerts, commits, sources, status, gaps",
-    description: "Each event has an id; whoever comes back with the last one (Last-Event-ID or ?last_event_id=) gets what came since, or a `gap`.",
-    request: { query: z.object({ last_event_id: z.string().max(100).optional() }), headers: z.object({ "last-event-id": z.string().max(100).optional() }) },
+    description:
+      "Each event has an id; whoever comes back with the last one (Last-Event-ID or ?last_event_id=) gets what came since, or a `gap`.",
+    request: {
+      query: z.object({ last_event_id: z.string().max(100).optional() }),
+      headers: z.object({ "last-event-id": z.string().max(100).optional() }),
+    },
     responses: {
-      200: { description: "A stream of events; `data` is JSON, as described here by `event`", content: { "text/event-stream": { schema: events } } },
-      default: { description: "What went wrong (RFC 9457)", content: { "application/problem+json": { schema: Problem } } },
+      200: {
+        description: "A stream of events; `data` is JSON, as described here by `event`",
+        content: { "text/event-stream": { schema: events } },
+      },
+      default: {
+        description: "What went wrong (RFC 9457)",
+        content: { "application/problem+json": { schema: Problem } },
+      },
     },
   });
 }

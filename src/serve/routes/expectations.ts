@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "@hono/zod-openapi";
-import { docsFolder, isCritical, nameOf, readResult, type BatchResult, type QualityResult } from "../../quality/result.ts";
+import {
+  docsFolder,
+  isCritical,
+  nameOf,
+  readResult,
+  type BatchResult,
+  type QualityResult,
+} from "../../quality/result.ts";
 import { matches, register, type App } from "../endpoint.ts";
 import { DATA_DOCS_PATH } from "../guard/headers.ts";
 import type { Parts } from "../parts.ts";
@@ -33,10 +40,13 @@ export function expectationRoutes(app: App, { served }: Parts): void {
   app.get(`${DATA_DOCS_PATH}*`, async (context) => {
     const path = context.req.path.slice(DATA_DOCS_PATH.length) || "index.html";
     const body = PAGE.test(path) ? await pageAt(join(docsFolder(lake), path)) : null;
-    if (body === null) throw notFound(`page ${context.req.path}: the lake was not checked yet, or these pages were forgotten`);
+    if (body === null)
+      throw notFound(`page ${context.req.path}: the lake was not checked yet, or these pages were forgotten`);
     const etag = `"${createHash("sha1").update(body).digest("base64url")}"`;
     const headers = { etag, "cache-control": "no-cache", "content-type": "text/html; charset=utf-8" };
-    return matches(context.req.header("if-none-match"), etag) ? context.body(null, 304, headers) : context.body(body, 200, headers);
+    return matches(context.req.header("if-none-match"), etag)
+      ? context.body(null, 304, headers)
+      : context.body(body, 200, headers);
   });
 }
 
@@ -44,20 +54,30 @@ async function pageAt(file: string): Promise<string | null> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
+    if (["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      return null;
     throw error;
   }
 }
 
 function describe({ checked_at, tables }: QualityResult): z.input<typeof Expectations> {
   const is_met = !tables.some(({ batches }) => batches.some(({ failed }) => failed.some(isCritical)));
-  return { checked_at, is_met, data_docs: HOME, tables: tables.map(({ table, batches }) => describeTable(table, batches)) };
+  return {
+    checked_at,
+    is_met,
+    data_docs: HOME,
+    tables: tables.map(({ table, batches }) => describeTable(table, batches)),
+  };
 }
 
 function describeTable(table: string, batches: readonly BatchResult[]): z.input<typeof Expectations>["tables"][number] {
   return {
     table,
-    checked_at: batches.map((batch) => batch.checked_at).sort().at(-1) ?? "",
+    checked_at:
+      batches
+        .map((batch) => batch.checked_at)
+        .sort()
+        .at(-1) ?? "",
     parts: batches.length,
     rows: batches.reduce((sum, { rows }) => sum + rows, 0),
     expectations: batches.reduce((sum, { expectations }) => sum + expectations, 0),

@@ -47,7 +47,9 @@ export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
         ...(await figuresOfTable(table)),
         ...describeTable(table),
         retention: retentionOf(served),
-        by_partition: [...by_partition].map(([partition, own]) => figuresOf(partition, own)).toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),
+        by_partition: [...by_partition]
+          .map(([partition, own]) => figuresOf(partition, own))
+          .toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),
       };
     },
   });
@@ -77,7 +79,10 @@ export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
       const table = await tables.load(params.table);
       const page = pageOfList(await tables.files(table), query.limit, query.cursor);
       const base = `${table.metadata.location}/`;
-      return { ...page, items: page.items.map((file) => ({ ...file, content: contentName(file), path: file.path.replace(base, "") })) };
+      return {
+        ...page,
+        items: page.items.map((file) => ({ ...file, content: contentName(file), path: file.path.replace(base, "") })),
+      };
     },
   });
 }

@@ -17,8 +17,20 @@ const SHOWN_CHARACTERS = 2_000;
 const MessageQuery = PageQuery.extend({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   partition: z.coerce.number().int().min(0).optional(),
-  offset: z.coerce.number().int().min(0).optional().openapi({ description: "Begin here and go on towards the newest; needs `partition`. With `limit=1` the payload comes whole" }),
-  search: z.string().min(1).max(200).optional().openapi({ description: "Only messages whose payload, key or source holds this" }),
+  offset: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .openapi({
+      description: "Begin here and go on towards the newest; needs `partition`. With `limit=1` the payload comes whole",
+    }),
+  search: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .openapi({ description: "Only messages whose payload, key or source holds this" }),
 });
 
 const Place = z.object({ direction: z.enum(["newer", "older"]), offsets: z.record(z.string(), z.int().min(0)) });
@@ -36,12 +48,23 @@ export function logRoutes(app: App, { served, tables }: Parts): void {
       const bounds = await open.log.bounds(topic);
       const loaded = await tables.all();
       const places = {
-        ...Object.fromEntries((["bronze", "silver", "gold"] as const).map((layer) => [layer, slowest(loaded.filter(({ identifier }) => identifier.namespace[0] === layer))])),
+        ...Object.fromEntries(
+          (["bronze", "silver", "gold"] as const).map((layer) => [
+            layer,
+            slowest(loaded.filter(({ identifier }) => identifier.namespace[0] === layer)),
+          ]),
+        ),
         live: live.state().next,
         alerts: alerts.state().next,
       };
-      const lag = Object.entries(places).map(([consumer, place]) => ({ consumer: consumer as "bronze", records: recordsPast(place, topic, bounds) }));
-      return { items: [{ topic, partitions: bounds.map(({ partition, begin, end }) => ({ partition, begin, end })), lag }], next: null };
+      const lag = Object.entries(places).map(([consumer, place]) => ({
+        consumer: consumer as "bronze",
+        records: recordsPast(place, topic, bounds),
+      }));
+      return {
+        items: [{ topic, partitions: bounds.map(({ partition, begin, end }) => ({ partition, begin, end })), lag }],
+        next: null,
+      };
     },
   });
   register(app, {
@@ -53,17 +76,32 @@ export function logRoutes(app: App, { served, tables }: Parts): void {
     query: MessageQuery,
     response: Messages,
     async handle({ params, query: { partition, offset, limit, search, cursor } }) {
-      if (offset !== undefined && partition === undefined) throw refusal("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
-      const start = offset === undefined ? null : { direction: "newer" as const, offsets: { [String(partition)]: offset } };
+      if (offset !== undefined && partition === undefined)
+        throw refusal("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
+      const start =
+        offset === undefined ? null : { direction: "newer" as const, offsets: { [String(partition)]: offset } };
       const from = decodeCursor(cursor, Place) ?? start;
-      const page = await readMessages(open.log, { topic: params.topic, partition: partition ?? null, limit, search: search ?? null, from });
+      const page = await readMessages(open.log, {
+        topic: params.topic,
+        partition: partition ?? null,
+        limit,
+        search: search ?? null,
+        from,
+      });
       const shown = limit === 1 ? Infinity : SHOWN_CHARACTERS;
-      return { items: page.records.map((record) => describeMessage(record, shown)), next: page.next === null ? null : encodeCursor(page.next), scanned: page.scanned };
+      return {
+        items: page.records.map((record) => describeMessage(record, shown)),
+        next: page.next === null ? null : encodeCursor(page.next),
+        scanned: page.scanned,
+      };
     },
   });
 }
 
-function describeMessage({ partition, offset, key, source, ingested_at_us, payload }: LogRecord, shown_characters: number) {
+function describeMessage(
+  { partition, offset, key, source, ingested_at_us, payload }: LogRecord,
+  shown_characters: number,
+) {
   const is_text = isUtf8(payload);
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   // Base64 is cut where three bytes end, so that what is shown decodes.

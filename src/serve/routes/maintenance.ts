@@ -25,7 +25,11 @@ export function maintenanceRoutes(app: App, { served }: Parts): void {
     async handle({ query: { table, limit, cursor } }) {
       const before_id = decodeCursor(cursor, z.int().min(0));
       // One more than asked for says whether there is another page. The file is read for milliseconds, and another process may write it.
-      const runs = recordedRuns(served.open.lake.folder, { limit: limit + 1, ...(table !== undefined && { table }), ...(before_id !== null && { before_id }) });
+      const runs = recordedRuns(served.open.lake.folder, {
+        limit: limit + 1,
+        ...(table !== undefined && { table }),
+        ...(before_id !== null && { before_id }),
+      });
       const items = runs.slice(0, limit);
       const last = items.at(-1);
       return {
@@ -42,7 +46,10 @@ export function retentionOf(served: Served): Retention {
   const policy = isInCluster(served) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
   return {
     description: describeRetention(policy),
-    tiers: policy.tiers.map(({ within_ms, every_ms }) => ({ within_s: Number.isFinite(within_ms) ? within_ms / 1000 : null, every_s: every_ms / 1000 })),
+    tiers: policy.tiers.map(({ within_ms, every_ms }) => ({
+      within_s: Number.isFinite(within_ms) ? within_ms / 1000 : null,
+      every_s: every_ms / 1000,
+    })),
     min_snapshots: policy.min_snapshots,
   };
 }

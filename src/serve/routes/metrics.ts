@@ -14,9 +14,17 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
   const delay = new EventLoopDelay();
   const stopObserving = observeVisibility(parts);
   app.get("/metrics", async (context) => {
-    const families = [...(await pipelineFamilies(parts)), ...serverFamilies(parts), ...processFamilies(delay), ...(await memoryFamilies(parts))];
+    const families = [
+      ...(await pipelineFamilies(parts)),
+      ...serverFamilies(parts),
+      ...processFamilies(delay),
+      ...(await memoryFamilies(parts)),
+    ];
     const text = [...families, parts.metrics.text()].join("");
-    return context.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+    return context.body(text, 200, {
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+      "cache-control": "no-store",
+    });
   });
   app.openAPIRegistry.registerPath({
     method: "get",
@@ -39,7 +47,11 @@ function observeVisibility({ served, metrics }: Parts): () => void {
   const visibility = new Visibility();
   return served.live.onAbsorbed((batch) => {
     for (const delay_s of visibility.delays_s(batch, served.live.state())) {
-      metrics.observe("coinlake_live_visible_seconds", "From a record's receipt until the live views show it, once the tail has caught up with the log.", delay_s);
+      metrics.observe(
+        "coinlake_live_visible_seconds",
+        "From a record's receipt until the live views show it, once the tail has caught up with the log.",
+        delay_s,
+      );
     }
   });
 }
@@ -50,11 +62,17 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
   const bounds = await open.log.bounds(pipeline.topic.name);
   const loaded = await tables.all();
   const figures = await Promise.all(loaded.map((table) => tables.figures(table, served.clock.now_us() / 1000)));
-  const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] => figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
-  const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] => now.layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
+  const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] =>
+    figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
+  const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] =>
+    now.layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
   const byPartition = (value: (bound: (typeof bounds)[number]) => number): Sample[] =>
-    bounds.map((bound) => ({ labels: { topic: pipeline.topic.name, partition: String(bound.partition) }, value: value(bound) }));
-  const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] => now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
+    bounds.map((bound) => ({
+      labels: { topic: pipeline.topic.name, partition: String(bound.partition) },
+      value: value(bound),
+    }));
+  const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] =>
+    now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
   const state = live.state();
   const alert_state = alerts.state();
   const on_disk = await disk.measured();
@@ -64,36 +82,128 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
       const value = on_disk.get(table)?.[figure];
       return value === undefined ? [] : [{ labels: { table }, value }];
     });
-  const commits = loaded.map(({ identifier, metadata }) => ({ labels: { table: nameOfTable(identifier) }, value: Number(metadata["last-sequence-number"]) }));
+  const commits = loaded.map(({ identifier, metadata }) => ({
+    labels: { table: nameOfTable(identifier) },
+    value: Number(metadata["last-sequence-number"]),
+  }));
   return [
-    formatFamily("coinlake_info", "What runs.", "gauge", [{ labels: { version: served.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 }]),
+    formatFamily("coinlake_info", "What runs.", "gauge", [
+      { labels: { version: served.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
+    ]),
     formatFamily("coinlake_ready", "1 when all is well.", "gauge", [{ value: Number(now.is_ready) }]),
-    formatFamily("coinlake_log_records_total", "Records appended to the log since it began.", "counter", byPartition(({ end }) => end)),
-    formatFamily("coinlake_log_kept_records", "Records that the log still keeps.", "gauge", byPartition(({ begin, end }) => end - begin)),
-    formatFamily("coinlake_layer_behind_records", "Records of the log that the layer does not have yet.", "gauge", byLayer(({ records_behind }) => records_behind)),
-    formatFamily("coinlake_layer_behind_seconds", "Age of the oldest of them.", "gauge", byLayer(({ seconds_behind }) => seconds_behind)),
+    formatFamily(
+      "coinlake_log_records_total",
+      "Records appended to the log since it began.",
+      "counter",
+      byPartition(({ end }) => end),
+    ),
+    formatFamily(
+      "coinlake_log_kept_records",
+      "Records that the log still keeps.",
+      "gauge",
+      byPartition(({ begin, end }) => end - begin),
+    ),
+    formatFamily(
+      "coinlake_layer_behind_records",
+      "Records of the log that the layer does not have yet.",
+      "gauge",
+      byLayer(({ records_behind }) => records_behind),
+    ),
+    formatFamily(
+      "coinlake_layer_behind_seconds",
+      "Age of the oldest of them.",
+      "gauge",
+      byLayer(({ seconds_behind }) => seconds_behind),
+    ),
     ...streamFamilies(now.stream),
-    ...tableAndLakeGauges("rows", "Rows that readers see.", byTable(({ rows }) => rows), open.lake.name),
-    ...tableAndLakeGauges("bytes", "Bytes of the data and delete files that the newest snapshot reads.", byTable(({ size_bytes }) => size_bytes), open.lake.name),
-    ...tableAndLakeGauges("files", "Data files of the newest snapshot.", byTable(({ files }) => files), open.lake.name),
-    ...tableAndLakeGauges("delete_files", "Delete files of the newest snapshot.", byTable(({ delete_files }) => delete_files), open.lake.name),
-    ...tableAndLakeGauges("manifests", "Manifests of the newest snapshot.", byTable(({ manifests }) => manifests), open.lake.name),
-    ...tableAndLakeGauges("snapshots", "Retained snapshots.", byTable(({ snapshots }) => snapshots), open.lake.name),
-    ...tableAndLakeGauges("disk_files", "All files in the table folders, at most 30 s old.", onDisk("disk_files"), open.lake.name),
-    ...tableAndLakeGauges("disk_bytes", "Bytes of all files in the table folders; divided by the bytes, the amplification.", onDisk("disk_bytes"), open.lake.name),
+    ...tableAndLakeGauges(
+      "rows",
+      "Rows that readers see.",
+      byTable(({ rows }) => rows),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "bytes",
+      "Bytes of the data and delete files that the newest snapshot reads.",
+      byTable(({ size_bytes }) => size_bytes),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "files",
+      "Data files of the newest snapshot.",
+      byTable(({ files }) => files),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "delete_files",
+      "Delete files of the newest snapshot.",
+      byTable(({ delete_files }) => delete_files),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "manifests",
+      "Manifests of the newest snapshot.",
+      byTable(({ manifests }) => manifests),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "snapshots",
+      "Retained snapshots.",
+      byTable(({ snapshots }) => snapshots),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "disk_files",
+      "All files in the table folders, at most 30 s old.",
+      onDisk("disk_files"),
+      open.lake.name,
+    ),
+    ...tableAndLakeGauges(
+      "disk_bytes",
+      "Bytes of all files in the table folders; divided by the bytes, the amplification.",
+      onDisk("disk_bytes"),
+      open.lake.name,
+    ),
     formatFamily("coinlake_table_snapshots_total", "Snapshots made since the table began.", "counter", commits),
-    formatFamily("coinlake_live_tail_records", "Records that some table has not absorbed yet.", "gauge", [{ value: state.tail_records }]),
+    formatFamily("coinlake_live_tail_records", "Records that some table has not absorbed yet.", "gauge", [
+      { value: state.tail_records },
+    ]),
     formatFamily("coinlake_live_tail_bytes", "Bytes of them.", "gauge", [{ value: state.tail_size_bytes }]),
-    formatFamily("coinlake_live_pending_records", "Records not visible to SQL yet.", "gauge", [{ value: state.pending_records }]),
-    formatFamily("coinlake_refused_today", "Elements refused since 00:00 UTC.", "gauge", [{ value: now.refused_today }]),
-    formatFamily("coinlake_source_silent", "1 when the source is silent.", "gauge", bySource(({ is_silent }) => Number(is_silent))),
-    formatFamily("coinlake_source_reconnects_total", "Connections made anew.", "counter", bySource(({ reconnects }) => reconnects)),
-    formatFamily("coinlake_source_missed_messages", "Messages that the source numbered and that did not come.", "gauge", now.sources.flatMap(({ source, missed }) =>
-      Object.entries(missed).map(([missed_state, value]) => ({ labels: { source, state: missed_state }, value })))),
+    formatFamily("coinlake_live_pending_records", "Records not visible to SQL yet.", "gauge", [
+      { value: state.pending_records },
+    ]),
+    formatFamily("coinlake_refused_today", "Elements refused since 00:00 UTC.", "gauge", [
+      { value: now.refused_today },
+    ]),
+    formatFamily(
+      "coinlake_source_silent",
+      "1 when the source is silent.",
+      "gauge",
+      bySource(({ is_silent }) => Number(is_silent)),
+    ),
+    formatFamily(
+      "coinlake_source_reconnects_total",
+      "Connections made anew.",
+      "counter",
+      bySource(({ reconnects }) => reconnects),
+    ),
+    formatFamily(
+      "coinlake_source_missed_messages",
+      "Messages that the source numbered and that did not come.",
+      "gauge",
+      now.sources.flatMap(({ source, missed }) =>
+        Object.entries(missed).map(([missed_state, value]) => ({ labels: { source, state: missed_state }, value })),
+      ),
+    ),
     formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: alert_state.active }]),
     formatFamily("coinlake_alerts_kept", "Alerts kept, ended ones included.", "gauge", [{ value: alert_state.alerts }]),
     formatFamily("coinlake_alert_rules", "Rules that are enabled.", "gauge", [{ value: alert_state.rules_enabled }]),
-    formatFamily("coinlake_alert_deliveries", "Deliveries to sinks, by what became of them.", "gauge", Object.entries(alert_state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value }))),
+    formatFamily(
+      "coinlake_alert_deliveries",
+      "Deliveries to sinks, by what became of them.",
+      "gauge",
+      Object.entries(alert_state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value })),
+    ),
   ];
 }
 
@@ -102,20 +212,40 @@ function tableAndLakeGauges(figure: string, help: string, samples: readonly Samp
   if (samples.length === 0) return [];
   return [
     formatFamily(`coinlake_table_${figure}`, help, "gauge", samples),
-    formatFamily(`coinlake_lake_${figure}`, `${help} Sum over the tables.`, "gauge", [{ labels: { lake }, value: samples.reduce((sum, { value }) => sum + value, 0) }]),
+    formatFamily(`coinlake_lake_${figure}`, `${help} Sum over the tables.`, "gauge", [
+      { labels: { lake }, value: samples.reduce((sum, { value }) => sum + value, 0) },
+    ]),
   ];
 }
 
 function streamFamilies(stream: Stream | null): string[] {
   if (stream === null) return [];
   const { name, state, batch } = stream;
-  const ofBatch = (value: number | null | undefined): Sample[] => (typeof value === "number" ? [{ labels: { stream: name }, value }] : []);
+  const ofBatch = (value: number | null | undefined): Sample[] =>
+    typeof value === "number" ? [{ labels: { stream: name }, value }] : [];
   return [
-    formatFamily("coinlake_stream_running", "1 when the stream that carries the log to bronze runs.", "gauge", [{ labels: { stream: name }, value: Number(state === "running") }]),
-    formatFamily("coinlake_stream_batches_total", "Its batches, over all its runs.", "counter", ofBatch(batch && batch.number + 1)),
+    formatFamily("coinlake_stream_running", "1 when the stream that carries the log to bronze runs.", "gauge", [
+      { labels: { stream: name }, value: Number(state === "running") },
+    ]),
+    formatFamily(
+      "coinlake_stream_batches_total",
+      "Its batches, over all its runs.",
+      "counter",
+      ofBatch(batch && batch.number + 1),
+    ),
     formatFamily("coinlake_stream_batch_records", "Records of its last batch.", "gauge", ofBatch(batch?.records)),
-    formatFamily("coinlake_stream_batch_seconds", "How long its last batch took.", "gauge", ofBatch(batch && batch.duration_ms / 1000)),
-    formatFamily("coinlake_stream_waiting_records", "Records of the log that it had not read when its last batch began.", "gauge", ofBatch(batch?.records_waiting)),
+    formatFamily(
+      "coinlake_stream_batch_seconds",
+      "How long its last batch took.",
+      "gauge",
+      ofBatch(batch && batch.duration_ms / 1000),
+    ),
+    formatFamily(
+      "coinlake_stream_waiting_records",
+      "Records of the log that it had not read when its last batch began.",
+      "gauge",
+      ofBatch(batch?.records_waiting),
+    ),
   ];
 }
 
@@ -123,7 +253,9 @@ function serverFamilies({ hub, console: sql }: Parts): string[] {
   return [
     formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
     formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
-    formatFamily("coinlake_sse_kept_bytes", "Memory of the events kept for clients that come back.", "gauge", [{ value: hub.kept_bytes }]),
+    formatFamily("coinlake_sse_kept_bytes", "Memory of the events kept for clients that come back.", "gauge", [
+      { value: hub.kept_bytes },
+    ]),
     formatFamily("coinlake_console_queries", "Typed queries that run now.", "gauge", [{ value: sql.running }]),
     formatFamily("coinlake_console_starts_total", "Console processes started.", "counter", [{ value: sql.starts }]),
   ];
@@ -138,12 +270,28 @@ function processFamilies(delay: EventLoopDelay): string[] {
   });
   return [
     formatFamily("process_resident_memory_bytes", "Memory of the process.", "gauge", [{ value: rss }]),
-    formatFamily("process_cpu_seconds_total", "CPU time of the process.", "counter", [{ value: (user + system) / 1e6 }]),
+    formatFamily("process_cpu_seconds_total", "CPU time of the process.", "counter", [
+      { value: (user + system) / 1e6 },
+    ]),
     formatFamily("nodejs_heap_used_bytes", "JavaScript objects.", "gauge", [{ value: heapUsed }]),
-    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free parts included.", "gauge", [{ value: heapTotal }]),
-    formatFamily("nodejs_external_memory_bytes", "Memory of native objects that JavaScript holds, array buffers included.", "gauge", [{ value: external }]),
-    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and of Node's Buffers.", "gauge", [{ value: arrayBuffers }]),
-    formatFamily("nodejs_eventloop_delay_seconds", "How late the event loop was over the last half to whole minute.", "gauge", quantiles),
+    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free parts included.", "gauge", [
+      { value: heapTotal },
+    ]),
+    formatFamily(
+      "nodejs_external_memory_bytes",
+      "Memory of native objects that JavaScript holds, array buffers included.",
+      "gauge",
+      [{ value: external }],
+    ),
+    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and of Node's Buffers.", "gauge", [
+      { value: arrayBuffers },
+    ]),
+    formatFamily(
+      "nodejs_eventloop_delay_seconds",
+      "How late the event loop was over the last half to whole minute.",
+      "gauge",
+      quantiles,
+    ),
   ];
 }
 
@@ -160,14 +308,42 @@ async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]
     if (value !== null) resident.push({ labels: { process: name }, value });
   }
   return [
-    formatFamily("coinlake_duckdb_memory_bytes", "Memory that the DuckDB instances of this process account for.", "gauge", sumByLabels(
-      duckdb.map(({ name, tags }) => ({ labels: { instance: name }, value: tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0) })),
-    )),
-    formatFamily("coinlake_duckdb_tag_memory_bytes", "The same by what it holds.", "gauge", sumByLabels(
-      duckdb.flatMap(({ name, tags }) => tags.map(({ tag, size_bytes }) => ({ labels: { instance: name, tag: tag.toLowerCase() }, value: size_bytes }))),
-    )),
-    formatFamily("coinlake_process_resident_memory_bytes", "Memory of the processes beside this one; absent where the system does not tell it.", "gauge", resident),
-    formatFamily("coinlake_catalog_cached_versions", "Versions of table metadata that the catalog keeps in memory.", "gauge", [{ value: served.open.catalog.cached_versions }]),
+    formatFamily(
+      "coinlake_duckdb_memory_bytes",
+      "Memory that the DuckDB instances of this process account for.",
+      "gauge",
+      sumByLabels(
+        duckdb.map(({ name, tags }) => ({
+          labels: { instance: name },
+          value: tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+        })),
+      ),
+    ),
+    formatFamily(
+      "coinlake_duckdb_tag_memory_bytes",
+      "The same by what it holds.",
+      "gauge",
+      sumByLabels(
+        duckdb.flatMap(({ name, tags }) =>
+          tags.map(({ tag, size_bytes }) => ({
+            labels: { instance: name, tag: tag.toLowerCase() },
+            value: size_bytes,
+          })),
+        ),
+      ),
+    ),
+    formatFamily(
+      "coinlake_process_resident_memory_bytes",
+      "Memory of the processes beside this one; absent where the system does not tell it.",
+      "gauge",
+      resident,
+    ),
+    formatFamily(
+      "coinlake_catalog_cached_versions",
+      "Versions of table metadata that the catalog keeps in memory.",
+      "gauge",
+      [{ value: served.open.catalog.cached_versions }],
+    ),
   ];
 }
 

@@ -23,7 +23,10 @@ export function pipelineRoutes(app: App, { served, reader }: Parts): void {
       async handle({ params, query }) {
         const request = { params: params as ApiRequest["params"], query: query as ApiRequest["query"] };
         const answer = await answerOf(resource, request);
-        if (answer === null) throw notFound(`${resource.path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => request.params[name] ?? "")}`);
+        if (answer === null)
+          throw notFound(
+            `${resource.path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => request.params[name] ?? "")}`,
+          );
         return answer;
       },
     });
@@ -33,7 +36,9 @@ export function pipelineRoutes(app: App, { served, reader }: Parts): void {
     const key = `${resource.path} ${JSON.stringify([request.params, request.query])}`;
     const lake_time = resource.lakeTime?.(request) ?? null;
     if (lake_time === null) {
-      return reader.cache.get(key, { fresh_ms: resource.fresh_ms, stale_ms: STALE_MS, version: reader.version() }, () => resource.answer(request, reader.now()));
+      return reader.cache.get(key, { fresh_ms: resource.fresh_ms, stale_ms: STALE_MS, version: reader.version() }, () =>
+        resource.answer(request, reader.now()),
+      );
     }
     const at_ms = parseInstant(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));

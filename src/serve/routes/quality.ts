@@ -35,12 +35,20 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
     async handle() {
       const loaded = await tables.all();
       const refused = await reader.cache.get("refused by reason", COUNTS_MS, () =>
-        reader.now().rows(`select reason, count(*) as count, max(ingested_at) as last_at from ${live(books.refused)} group by reason order by count desc, reason`),
+        reader
+          .now()
+          .rows(
+            `select reason, count(*) as count, max(ingested_at) as last_at from ${live(books.refused)} group by reason order by count desc, reason`,
+          ),
       );
       return {
         tests: describeTests(served),
         has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
-        refused: refused.map((row) => ({ reason: row["reason"] ?? "", count: Number(row["count"]), last_at: isoOfSql(row["last_at"]) })),
+        refused: refused.map((row) => ({
+          reason: row["reason"] ?? "",
+          count: Number(row["count"]),
+          last_at: isoOfSql(row["last_at"]),
+        })),
         accepted: await rowsOf(books.accepted, loaded),
         duplicates: await rowsOf(books.duplicates, loaded),
         refused_today: await health.refusedToday(await health.layers()),
@@ -58,7 +66,15 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
       const found = await reader.now().rows(refusedSql(served, reason, limit + 1, decodeCursor(cursor, Place)));
       const items = found.slice(0, limit).map(describeElement);
       const last = items.at(-1);
-      const next = found.length > limit && last !== undefined ? encodeCursor({ ingested_at: last.ingested_at, partition: last.partition, offset: last.offset, element_index: last.element_index }) : null;
+      const next =
+        found.length > limit && last !== undefined
+          ? encodeCursor({
+              ingested_at: last.ingested_at,
+              partition: last.partition,
+              offset: last.offset,
+              element_index: last.element_index,
+            })
+          : null;
       return { items, next };
     },
   });
@@ -67,12 +83,23 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
 function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
   const last = tests();
   if (last === null) return null;
-  const nodes = testsOf(last.result).map(({ name, status, seconds, failures, message }) => ({ name, status, seconds, failures, message }));
+  const nodes = testsOf(last.result).map(({ name, status, seconds, failures, message }) => ({
+    name,
+    status,
+    seconds,
+    failures,
+    message,
+  }));
   const passed = nodes.filter(({ status }) => status === "pass").length;
   return { ran_at: isoFromMicros(last.ran_at_us), passed, failed: failedOf(last.result).length, nodes };
 }
 
-function refusedSql({ pipeline }: Served, reason: string | undefined, limit: number, after: z.output<typeof Place> | null): string {
+function refusedSql(
+  { pipeline }: Served,
+  reason: string | undefined,
+  limit: number,
+  after: z.output<typeof Place> | null,
+): string {
   const conditions = ["true"];
   if (reason !== undefined) conditions.push(`reason = ${quote(reason)}`);
   if (after !== null) {

@@ -10,7 +10,10 @@ import { parseInstant } from "../times.ts";
 
 const TYPES = { csv: "text/csv; charset=utf-8", parquet: "application/vnd.apache.parquet" } as const;
 const SCHEMA_MS = { fresh_ms: 10_000, stale_ms: 60_000 };
-const DURATION = ["coinlake_console_query_seconds", "How long typed queries took, start of the process included."] as const;
+const DURATION = [
+  "coinlake_console_query_seconds",
+  "How long typed queries took, start of the process included.",
+] as const;
 
 /** The SQL console: read-only, in a process of its own. */
 export function sqlRoutes(app: App, parts: Parts): void {
@@ -20,15 +23,29 @@ export function sqlRoutes(app: App, parts: Parts): void {
     path: "/api/sql",
     tag: "SQL",
     summary: "One query over bronze, silver, gold (as committed) and live (with what arrived since)",
-    description: "Read-only and locked: no files, network, extensions, settings. Stops after 30 s; `query_id` names it for DELETE /api/sql/{query_id}. Values are text.",
+    description:
+      "Read-only and locked: no files, network, extensions, settings. Stops after 30 s; `query_id` names it for DELETE /api/sql/{query_id}. Values are text.",
     body: SqlRequest,
     response: SqlResult,
     async handle({ body, context }) {
       const at_ms = body.at === undefined ? null : parseInstant(body.at);
       const started_ms = performance.now();
-      const query = { sql: body.sql, at_ms, query_id: body.query_id ?? null, max_rows: body.max_rows, signal: context.req.raw.signal };
-      const { rows_json, truncated_by, ...outcome } = await console.run(query).finally(() => metrics.observe(...DURATION, (performance.now() - started_ms) / 1000));
-      const frame = { ...outcome, is_truncated: truncated_by !== null, truncated_by, at: at_ms === null ? null : new Date(at_ms).toISOString() };
+      const query = {
+        sql: body.sql,
+        at_ms,
+        query_id: body.query_id ?? null,
+        max_rows: body.max_rows,
+        signal: context.req.raw.signal,
+      };
+      const { rows_json, truncated_by, ...outcome } = await console
+        .run(query)
+        .finally(() => metrics.observe(...DURATION, (performance.now() - started_ms) / 1000));
+      const frame = {
+        ...outcome,
+        is_truncated: truncated_by !== null,
+        truncated_by,
+        at: at_ms === null ? null : new Date(at_ms).toISOString(),
+      };
       // The rows come as JSON from the console's process, and go out as they came.
       const text = `${JSON.stringify(frame).slice(0, -1)},"rows":${rows_json}}`;
       return context.body(text, 200, { "content-type": "application/json", "cache-control": "no-store" });
@@ -58,7 +75,13 @@ function exportRoute(app: App, { console }: Parts): void {
   app.post("/api/sql/export", async (context) => {
     const body = await readBody(context, SqlExportRequest);
     const at_ms = body.at === undefined ? null : parseInstant(body.at);
-    const stream = await console.export({ sql: body.sql, at_ms, query_id: body.query_id ?? null, format: body.format, signal: context.req.raw.signal });
+    const stream = await console.export({
+      sql: body.sql,
+      at_ms,
+      query_id: body.query_id ?? null,
+      format: body.format,
+      signal: context.req.raw.signal,
+    });
     return context.body(Readable.toWeb(stream) as ReadableStream, 200, {
       "content-type": TYPES[body.format],
       "content-disposition": `attachment; filename="coinlake.${body.format}"`,
@@ -74,7 +97,10 @@ function exportRoute(app: App, { console }: Parts): void {
     request: { body: { required: true, content: { "application/json": { schema: SqlExportRequest } } } },
     responses: {
       200: { description: "The file", content: { ...file("text/csv"), ...file("application/vnd.apache.parquet") } },
-      default: { description: "What went wrong (RFC 9457)", content: { "application/problem+json": { schema: Problem } } },
+      default: {
+        description: "What went wrong (RFC 9457)",
+        content: { "application/problem+json": { schema: Problem } },
+      },
     },
   });
 }
@@ -82,9 +108,17 @@ function exportRoute(app: App, { console }: Parts): void {
 /** Committed tables by layer, and each again as `live.…`. */
 async function schemaOf({ tables, reader }: Parts): Promise<z.input<typeof SqlSchema>> {
   const loaded = await tables.all();
-  const committed = loaded.map((table) => ({ schema: table.identifier.namespace[0] ?? "", name: table.identifier.name, columns: columnsOf(table) }));
-  const functions = await reader.query("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]*$' AND function_type IN ('scalar', 'aggregate', 'macro') AND NOT starts_with(function_name, 'icu_collate') ORDER BY 1");
-  const keywords = await reader.query("SELECT upper(keyword_name) FROM duckdb_keywords() WHERE keyword_category = 'reserved' ORDER BY 1");
+  const committed = loaded.map((table) => ({
+    schema: table.identifier.namespace[0] ?? "",
+    name: table.identifier.name,
+    columns: columnsOf(table),
+  }));
+  const functions = await reader.query(
+    "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]*$' AND function_type IN ('scalar', 'aggregate', 'macro') AND NOT starts_with(function_name, 'icu_collate') ORDER BY 1",
+  );
+  const keywords = await reader.query(
+    "SELECT upper(keyword_name) FROM duckdb_keywords() WHERE keyword_category = 'reserved' ORDER BY 1",
+  );
   return {
     tables: [...committed.map((table) => ({ ...table, schema: "live" })), ...committed],
     functions: functions.rows.flatMap(([name]) => name ?? []),
@@ -96,5 +130,9 @@ function columnsOf(table: LoadedTable): { name: string; type: string; descriptio
   const { metadata } = table;
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
   if (schema === undefined) throw new TypeError(`${nameOfTable(table.identifier)} has no current schema`);
-  return schema.fields.map(({ name, type, doc }) => ({ name, type: typeof type === "string" ? type : "nested", description: doc ?? null }));
+  return schema.fields.map(({ name, type, doc }) => ({
+    name,
+    type: typeof type === "string" ? type : "nested",
+    description: doc ?? null,
+  }));
 }

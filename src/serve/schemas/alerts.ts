@@ -16,11 +16,17 @@ export const ReplacedRule = ruleSchema;
 export const AlertEvent = z.object({ event: z.enum(["fired", "recovered", "ended"]), alert: AlertItem });
 
 /** What may be shown of a sink: `target` is a host, a program or a file. */
-export const Sink = z.object({ id: z.string(), kind: z.enum(["page", "webhook", "slack", "command", "file"]), target: z.string() }).openapi("Sink");
+export const Sink = z
+  .object({ id: z.string(), kind: z.enum(["page", "webhook", "slack", "command", "file"]), target: z.string() })
+  .openapi("Sink");
 export const Sinks = pageOf(Sink).openapi("Sinks");
 
 /** Bounds in event time, from included, to excluded. */
-export const BackTestRequest = z.strictObject({ from: Time.optional(), to: Time.optional(), limit: z.int().min(1).max(1_000).optional() });
+export const BackTestRequest = z.strictObject({
+  from: Time.optional(),
+  to: Time.optional(),
+  limit: z.int().min(1).max(1_000).optional(),
+});
 
 export const BackTest = z.object({
   rule: ruleSchema,

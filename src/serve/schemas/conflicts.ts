@@ -2,7 +2,11 @@ import { z } from "@hono/zod-openapi";
 import { Count, Time } from "./values.ts";
 
 /** A value that two elements of one event give differently, as text; null where one gives none. */
-export const Difference = z.object({ column: z.string(), accepted: z.string().nullable(), repeated: z.string().nullable() });
+export const Difference = z.object({
+  column: z.string(),
+  accepted: z.string().nullable(),
+  repeated: z.string().nullable(),
+});
 
 /** A duplicate that says something else than what counts. */
 export const Conflict = z

@@ -35,19 +35,27 @@ export const Maintenance = z
     items: z.array(MaintenanceRun),
     next: z.string().nullable(),
     compacts_after_commits: Count.nullable().openapi({
-      description: "Commits of a table after which this process compacts it; null where a scheduler outside runs maintenance",
+      description:
+        "Commits of a table after which this process compacts it; null where a scheduler outside runs maintenance",
     }),
   })
   .openapi("Maintenance");
 
 export const Retention = z
   .object({
-    description: z.string().openapi({ example: "every snapshot of the last 30 minutes, then one per 30 minutes up to 1 day" }),
+    description: z
+      .string()
+      .openapi({ example: "every snapshot of the last 30 minutes, then one per 30 minutes up to 1 day" }),
     tiers: z
       .array(
         z.object({
-          within_s: z.number().nullable().openapi({ description: "Age up to which the tier applies; null for any age" }),
-          every_s: z.number().openapi({ description: "One snapshot is retained in each such period; 0 for all snapshots" }),
+          within_s: z
+            .number()
+            .nullable()
+            .openapi({ description: "Age up to which the tier applies; null for any age" }),
+          every_s: z
+            .number()
+            .openapi({ description: "One snapshot is retained in each such period; 0 for all snapshots" }),
         }),
       )
       .openapi({ description: "By age, youngest first" }),

@@ -17,10 +17,20 @@ export const SqlRequest = z
 
 const Scan = z
   .object({
-    table: z.string().nullable().openapi({ description: "Null where no file was left to be read and the query names several tables" }),
-    files_read: Count.openapi({ description: "Files that partitions and bounds left and the scan went through; a limit may end it within one more" }),
-    rows_read: Count.openapi({ description: "Rows that the scan handed on: not skipped by partition, bounds or filter" }),
-    files: Count.nullable().openapi({ description: "Data files of the snapshot; null where a commit came at the same time" }),
+    table: z
+      .string()
+      .nullable()
+      .openapi({ description: "Null where no file was left to be read and the query names several tables" }),
+    files_read: Count.openapi({
+      description:
+        "Files that partitions and bounds left and the scan went through; a limit may end it within one more",
+    }),
+    rows_read: Count.openapi({
+      description: "Rows that the scan handed on: not skipped by partition, bounds or filter",
+    }),
+    files: Count.nullable().openapi({
+      description: "Data files of the snapshot; null where a commit came at the same time",
+    }),
     rows: Count.nullable().openapi({ description: "Rows of the snapshot; null where `files` is" }),
   })
   .openapi("TableScan");
@@ -44,7 +54,12 @@ export const SqlResult = z
   .openapi("SqlResult");
 
 export const SqlExportRequest = z
-  .strictObject({ sql: SqlText, at: z.string().max(40).optional(), format: z.enum(["csv", "parquet"]), query_id: QueryId.optional() })
+  .strictObject({
+    sql: SqlText,
+    at: z.string().max(40).optional(),
+    format: z.enum(["csv", "parquet"]),
+    query_id: QueryId.optional(),
+  })
   .openapi("SqlExportRequest");
 
 /** For completion: what can be named in a query. */

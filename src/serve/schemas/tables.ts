@@ -17,10 +17,15 @@ const TableFigures = z.object({
   snapshots: Count.openapi({ description: "Retained snapshots" }),
   oldest_snapshot_at: Time.nullable().openapi({ description: "The earliest time at which the table can be queried" }),
   disk_files: Count.nullable().openapi({
-    description: "All files in the table's folder, those of retained snapshots and metadata included, at most 30 s old; null before the first measurement",
+    description:
+      "All files in the table's folder, those of retained snapshots and metadata included, at most 30 s old; null before the first measurement",
   }),
   disk_bytes: Count.nullable().openapi({ description: "Bytes of all files in the table's folder" }),
-  amplification: z.number().min(0).nullable().openapi({ description: "Bytes on disk for each byte that the newest snapshot reads" }),
+  amplification: z
+    .number()
+    .min(0)
+    .nullable()
+    .openapi({ description: "Bytes on disk for each byte that the newest snapshot reads" }),
   snapshot_id: z.string().nullable(),
   committed_at: Time.nullable(),
   commits_last_minute: Count,
@@ -31,11 +36,15 @@ export const TableSummary = TableFigures.openapi("TableSummary");
 export const TableDetail = TableFigures.extend({
   location: z.string(),
   format_version: z.int(),
-  columns: z.array(z.object({ name: z.string(), type: z.string(), is_required: z.boolean(), description: z.string().nullable() })),
+  columns: z.array(
+    z.object({ name: z.string(), type: z.string(), is_required: z.boolean(), description: z.string().nullable() }),
+  ),
   partition_by: z.array(z.string()),
   properties: z.record(z.string(), z.string()),
   retention: Retention,
-  by_partition: z.array(z.object({ partition: z.string(), rows: Count, files: Count, delete_files: Count, size_bytes: Count })),
+  by_partition: z.array(
+    z.object({ partition: z.string(), rows: Count, files: Count, delete_files: Count, size_bytes: Count }),
+  ),
 }).openapi("TableDetail");
 
 export const SnapshotDetail = z

@@ -3,7 +3,9 @@ import { z } from "@hono/zod-openapi";
 /** The words that every response is made of. */
 
 /** ISO 8601 in UTC, such as 2026-03-14T02:10:00.123456Z. */
-export const Time = z.iso.datetime({ offset: false }).openapi({ description: "ISO 8601, UTC", example: "2026-03-14T02:10:00.123Z" });
+export const Time = z.iso
+  .datetime({ offset: false })
+  .openapi({ description: "ISO 8601, UTC", example: "2026-03-14T02:10:00.123Z" });
 
 /** A decimal as text: no digit is lost on the way, and never an exponent. */
 export const Decimal = z

@@ -14,9 +14,13 @@ export function locationOfPath(path: string): string {
   const absolute = isAbsolute(path) ? path : resolve(path);
   const forward = absolute.replaceAll("\\", "/").replace(/\/+$/, "");
   if (/[#?*[\]\0]/.test(forward)) {
-    throw new OperatingError("UNSUPPORTED_LOCATION", `The folder ${absolute} has one of # ? * [ ] in its name, which engines misread`, {
-      next_step: "Choose a data folder whose path has none of these characters.",
-    });
+    throw new OperatingError(
+      "UNSUPPORTED_LOCATION",
+      `The folder ${absolute} has one of # ? * [ ] in its name, which engines misread`,
+      {
+        next_step: "Choose a data folder whose path has none of these characters.",
+      },
+    );
   }
   return forward.startsWith("/") ? SCHEME + forward : `${SCHEME}/${forward}`;
 }
@@ -26,9 +30,13 @@ export function pathOfLocation(location: string, rules: PathRules = RULES): stri
   const match = /^file:(?:\/\/(?:localhost)?)?(\/.*)$/.exec(location);
   const path = match?.[1];
   if (path === undefined || path.includes("\0") || path.split("/").includes("..")) {
-    throw new OperatingError("UNSUPPORTED_LOCATION", `${JSON.stringify(location)} is no location on this machine's disk`, {
-      next_step: "Use an absolute location of the form file:///folder, without `..` in it.",
-    });
+    throw new OperatingError(
+      "UNSUPPORTED_LOCATION",
+      `${JSON.stringify(location)} is no location on this machine's disk`,
+      {
+        next_step: "Use an absolute location of the form file:///folder, without `..` in it.",
+      },
+    );
   }
   if (rules === posix) return path;
   if (!/^\/[A-Za-z]:\//.test(path)) {

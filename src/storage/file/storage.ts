@@ -197,7 +197,9 @@ async function statIfThere(path: string, location: string): Promise<FileStat | n
 }
 
 function isFileLocation(location: string): boolean {
-  return /^file:(?:\/\/(?:localhost)?)?\//.test(location) && !location.includes("\0") && !location.split("/").includes("..");
+  return (
+    /^file:(?:\/\/(?:localhost)?)?\//.test(location) && !location.includes("\0") && !location.split("/").includes("..")
+  );
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {
@@ -208,13 +210,33 @@ function failure(verb: string, location: string, error: unknown): OperatingError
   if (error instanceof OperatingError) return error;
   const refuse = (code: string, message: string, next_step: string, is_retryable = false) =>
     new OperatingError(code, message, { next_step, is_retryable, cause: error });
-  if (isCode(error, "ENOENT", "ENOTDIR")) return refuse("FILE_NOT_FOUND", `There is no file ${location}`, "Check the location's spelling; a file of a table has to be restored from a copy.");
-  if (isCode(error, "EEXIST")) return refuse("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
+  if (isCode(error, "ENOENT", "ENOTDIR"))
+    return refuse(
+      "FILE_NOT_FOUND",
+      `There is no file ${location}`,
+      "Check the location's spelling; a file of a table has to be restored from a copy.",
+    );
+  if (isCode(error, "EEXIST"))
+    return refuse("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
   if (isCode(error, "ENOSPC", "EDQUOT")) {
-    return refuse("STORAGE_FULL", `The disk is full: could not ${verb} ${location}`, "Free disk space, then try again.", true);
+    return refuse(
+      "STORAGE_FULL",
+      `The disk is full: could not ${verb} ${location}`,
+      "Free disk space, then try again.",
+      true,
+    );
   }
   if (isCode(error, "EACCES", "EPERM", "EROFS")) {
-    return refuse("STORAGE_DENIED", `Not allowed to ${verb} ${location}`, "Give this user write access to the data folder.");
+    return refuse(
+      "STORAGE_DENIED",
+      `Not allowed to ${verb} ${location}`,
+      "Give this user write access to the data folder.",
+    );
   }
-  return refuse("STORAGE_FAILED", `Could not ${verb} ${location}: ${messageOf(error)}`, "Check the disk, then try again.", true);
+  return refuse(
+    "STORAGE_FAILED",
+    `Could not ${verb} ${location}: ${messageOf(error)}`,
+    "Check the disk, then try again.",
+    true,
+  );
 }

@@ -71,14 +71,18 @@ export class S3Client {
       const is_last = attempt === MAX_ATTEMPTS;
       if (outcome.kind === "silence" && is_last) throw outcome.error;
       if (outcome.kind === "done") return outcome;
-      if (outcome.kind === "refused" && (is_last || !isPassing(outcome.refusal))) return { ...outcome, is_first: attempt === 1 };
+      if (outcome.kind === "refused" && (is_last || !isPassing(outcome.refusal)))
+        return { ...outcome, is_first: attempt === 1 };
       await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 - Math.random() / 2));
     }
   }
 
   async #attempt(request: S3Request, errand: Errand): Promise<AttemptOutcome> {
     try {
-      const response = await fetch(await this.#signed(request), { signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), redirect: "manual" });
+      const response = await fetch(await this.#signed(request), {
+        signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
+        redirect: "manual",
+      });
       const size_bytes = Number(response.headers.get("content-length") ?? 0);
       if (request.method === "GET" && size_bytes > MAX_READ_BYTES) {
         await response.body?.cancel();
@@ -97,7 +101,9 @@ export class S3Client {
   async #signed({ method, object, query = {}, headers = {}, body }: S3Request): Promise<Request> {
     const path = [object.bucket, ...object.key.split("/")].map(encodeURIComponent).join("/");
     const search = new URLSearchParams(query).toString().replaceAll("+", "%20");
-    const digest = createHash("sha256").update(body ?? "").digest("hex");
+    const digest = createHash("sha256")
+      .update(body ?? "")
+      .digest("hex");
     return this.#signer.sign(`${this.#endpoint}/${path}${search === "" ? "" : `?${search}`}`, {
       method,
       headers: { ...headers, "x-amz-content-sha256": digest },
@@ -106,4 +112,7 @@ export class S3Client {
   }
 }
 
-type AttemptOutcome = { kind: "done"; answer: S3Answer } | { kind: "refused"; refusal: Refusal } | { kind: "silence"; error: OperatingError };
+type AttemptOutcome =
+  | { kind: "done"; answer: S3Answer }
+  | { kind: "refused"; refusal: Refusal }
+  | { kind: "silence"; error: OperatingError };

@@ -15,7 +15,11 @@ export interface Refusal {
 
 /** The body is empty for HEAD. */
 export function refusalOf(status: number, body: string): Refusal {
-  return { status, code: textIn(body, "Code") ?? `HTTP ${status}`, message: textIn(body, "Message") ?? "no further word" };
+  return {
+    status,
+    code: textIn(body, "Code") ?? `HTTP ${status}`,
+    message: textIn(body, "Message") ?? "no further word",
+  };
 }
 
 export function isPassing({ status, code }: Refusal): boolean {
@@ -30,32 +34,49 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   const { status, code, message } = refusal;
   const cannot = `Could not ${verb} ${location}: S3 answered ${code} (${message})`;
   if (code === "NoSuchBucket") {
-    return new OperatingError("NO_SUCH_BUCKET", cannot, { next_step: "Create the bucket, or correct the warehouse's location." });
+    return new OperatingError("NO_SUCH_BUCKET", cannot, {
+      next_step: "Create the bucket, or correct the warehouse's location.",
+    });
   }
   if (status === 404) {
-    return new OperatingError("FILE_NOT_FOUND", `There is no file ${location}`, { next_step: "Check the location's spelling; a file of a table has to be restored from a copy." });
+    return new OperatingError("FILE_NOT_FOUND", `There is no file ${location}`, {
+      next_step: "Check the location's spelling; a file of a table has to be restored from a copy.",
+    });
   }
   if (status === 401 || status === 403) {
     return new OperatingError("STORAGE_DENIED", cannot, {
-      next_step: "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and this machine's clock, and what the key may do with the bucket.",
+      next_step:
+        "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and this machine's clock, and what the key may do with the bucket.",
     });
   }
   if (status === 507 || /StorageFull|QuotaExceeded/.test(code)) {
-    return new OperatingError("STORAGE_FULL", cannot, { next_step: "Free space in the object store, then try again.", is_retryable: true });
+    return new OperatingError("STORAGE_FULL", cannot, {
+      next_step: "Free space in the object store, then try again.",
+      is_retryable: true,
+    });
   }
-  return new OperatingError("STORAGE_FAILED", cannot, { next_step: "See what the object store's log says.", is_retryable: isPassing(refusal) });
+  return new OperatingError("STORAGE_FAILED", cannot, {
+    next_step: "See what the object store's log says.",
+    is_retryable: isPassing(refusal),
+  });
 }
 
 export function fileExistsError(location: string): OperatingError {
-  return new OperatingError("FILE_EXISTS", `${location} exists, and files are never overwritten`, { next_step: "Choose another name." });
+  return new OperatingError("FILE_EXISTS", `${location} exists, and files are never overwritten`, {
+    next_step: "Choose another name.",
+  });
 }
 
 /** No answer: no connection, a connection cut off, or nothing for too long. A write may have been done all the same. */
 export function unreachableError(verb: string, location: string, endpoint: string, error: unknown): OperatingError {
   const reason = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
-  return new OperatingError("STORAGE_UNREACHABLE", `Could not ${verb} ${location}: ${endpoint} gave no answer (${reason})`, {
-    next_step: "Check that the object store runs and that AWS_ENDPOINT_URL is its address, then try again.",
-    is_retryable: true,
-    cause: error,
-  });
+  return new OperatingError(
+    "STORAGE_UNREACHABLE",
+    `Could not ${verb} ${location}: ${endpoint} gave no answer (${reason})`,
+    {
+      next_step: "Check that the object store runs and that AWS_ENDPOINT_URL is its address, then try again.",
+      is_retryable: true,
+      cause: error,
+    },
+  );
 }

@@ -13,7 +13,11 @@ export interface ObjectName {
 export function objectOfLocation(location: string): ObjectName {
   const match = /^s3a?:\/\/([a-z0-9][a-z0-9.-]+)(?:\/(.*))?$/s.exec(location);
   const [, bucket, key = ""] = match ?? [];
-  if (bucket === undefined || key.includes("\0") || key.split("/").some((segment) => segment === "." || segment === "..")) {
+  if (
+    bucket === undefined ||
+    key.includes("\0") ||
+    key.split("/").some((segment) => segment === "." || segment === "..")
+  ) {
     throw new OperatingError("UNSUPPORTED_LOCATION", `${JSON.stringify(location)} is no location in S3`, {
       next_step: "Use a location of the form s3://bucket/folder, without `.` or `..` in it.",
     });

@@ -30,18 +30,29 @@ export function s3SettingsFrom(env: Readonly<Record<string, string | undefined>>
   const access_key_id = env["AWS_ACCESS_KEY_ID"];
   const secret_access_key = env["AWS_SECRET_ACCESS_KEY"];
   if (!access_key_id || !secret_access_key) {
-    throw new OperatingError("S3_CREDENTIALS_MISSING", "An s3:// location needs credentials, and the environment names none", {
-      next_step: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL where it is not Amazon's S3.",
-    });
+    throw new OperatingError(
+      "S3_CREDENTIALS_MISSING",
+      "An s3:// location needs credentials, and the environment names none",
+      {
+        next_step: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL where it is not Amazon's S3.",
+      },
+    );
   }
   const region = env["AWS_REGION"] || env["AWS_DEFAULT_REGION"] || DEFAULT_REGION;
   const endpoint = env["AWS_ENDPOINT_URL_S3"] || env["AWS_ENDPOINT_URL"] || `https://s3.${region}.amazonaws.com`;
-  return { endpoint: checkedEndpoint(endpoint), region, access_key_id, secret_access_key, session_token: env["AWS_SESSION_TOKEN"] || null };
+  return {
+    endpoint: checkedEndpoint(endpoint),
+    region,
+    access_key_id,
+    secret_access_key,
+    session_token: env["AWS_SESSION_TOKEN"] || null,
+  };
 }
 
 function checkedEndpoint(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
-  const is_plain = url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
+  const is_plain =
+    url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
   if (!is_plain) {
     throw new OperatingError("S3_ENDPOINT_INVALID", "The S3 endpoint is no URL of the form http://host:port", {
       next_step: "Set AWS_ENDPOINT_URL to the address of the S3 service, such as http://127.0.0.1:9000.",

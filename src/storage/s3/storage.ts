@@ -18,7 +18,10 @@ export class S3Storage implements Storage {
   }
 
   async read(location: string): Promise<Uint8Array> {
-    const answer = await this.#client.send({ method: "GET", object: objectOfLocation(location) }, { verb: "read", location });
+    const answer = await this.#client.send(
+      { method: "GET", object: objectOfLocation(location) },
+      { verb: "read", location },
+    );
     return answer.bytes;
   }
 
@@ -27,10 +30,16 @@ export class S3Storage implements Storage {
   }
 
   async statOf(location: string): Promise<FileStat | null> {
-    const outcome = await this.#client.ask({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
+    const outcome = await this.#client.ask(
+      { method: "HEAD", object: objectOfLocation(location) },
+      { verb: "find", location },
+    );
     if (outcome.kind === "done") {
       const { headers } = outcome.answer;
-      return { size_bytes: Number(headers.get("content-length")), modified_at_us: Date.parse(headers.get("last-modified") ?? "") * 1000 };
+      return {
+        size_bytes: Number(headers.get("content-length")),
+        modified_at_us: Date.parse(headers.get("last-modified") ?? "") * 1000,
+      };
     }
     if (outcome.refusal.status === 404) return null;
     throw refusedError("find", location, outcome.refusal);
@@ -99,7 +108,10 @@ export class S3Storage implements Storage {
     const query = { "list-type": "2", "encoding-type": "url", prefix: folder === "" ? "" : `${folder}/` };
     let continued: Record<string, string> = {};
     for (;;) {
-      const answer = await this.#client.send({ method: "GET", object: { bucket, key: "" }, query: { ...query, ...continued } }, { verb: "list", location });
+      const answer = await this.#client.send(
+        { method: "GET", object: { bucket, key: "" }, query: { ...query, ...continued } },
+        { verb: "list", location },
+      );
       const page = new TextDecoder().decode(answer.bytes);
       for (const entry of elementsIn(page, "Contents")) yield objectOf(entry);
       const token = textIn(page, "NextContinuationToken");

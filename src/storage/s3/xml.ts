@@ -12,9 +12,12 @@ export function elementsIn(xml: string, element: string): string[] {
 const ENTITIES: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
 
 function unescaped(text: string): string {
-  return text.replaceAll(/&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-z]+));/g, (entity, hexadecimal?: string, decimal?: string, name?: string) => {
-    if (hexadecimal !== undefined) return String.fromCodePoint(Number.parseInt(hexadecimal, 16));
-    if (decimal !== undefined) return String.fromCodePoint(Number(decimal));
-    return ENTITIES[name ?? ""] ?? entity;
-  });
+  return text.replaceAll(
+    /&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-z]+));/g,
+    (entity, hexadecimal?: string, decimal?: string, name?: string) => {
+      if (hexadecimal !== undefined) return String.fromCodePoint(Number.parseInt(hexadecimal, 16));
+      if (decimal !== undefined) return String.fromCodePoint(Number(decimal));
+      return ENTITIES[name ?? ""] ?? entity;
+    },
+  );
 }

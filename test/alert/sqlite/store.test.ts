@@ -47,7 +47,10 @@ test("The list of alerts keeps the newest and every active one, and its file sto
     await commit([{ event: "fired", alert: alertOf(0) }]);
     const sizes_bytes: number[] = [];
     for (let round = 0; round < 6; round += 1) {
-      const numbers = Array.from({ length: KEPT_ALERTS / 2 }, (_, position) => 1 + round * (KEPT_ALERTS / 2) + position);
+      const numbers = Array.from(
+        { length: KEPT_ALERTS / 2 },
+        (_, position) => 1 + round * (KEPT_ALERTS / 2) + position,
+      );
       await commit(
         numbers.flatMap((number): AlertEvent[] => [
           { event: "fired", alert: alertOf(number) },

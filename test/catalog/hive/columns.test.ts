@@ -6,7 +6,10 @@ import type { TableMetadata } from "../../../src/catalog/model.ts";
 
 function tableOf(...types: unknown[]): TableMetadata {
   const fields = types.map((type, index) => ({ id: index + 1, name: `c${index}`, required: false, type }));
-  return freshMetadata({ schema: { type: "struct", fields }, location: "s3://b/t", uuid: "u", properties: { "format-version": "3" } }, 0);
+  return freshMetadata(
+    { schema: { type: "struct", fields }, location: "s3://b/t", uuid: "u", properties: { "format-version": "3" } },
+    0,
+  );
 }
 
 test("each Iceberg type has Hive's word for it", () => {
@@ -20,11 +23,25 @@ test("each Iceberg type has Hive's word for it", () => {
     timestamp: "timestamp",
     timestamptz: "timestamp with local time zone",
   };
-  assert.deepEqual(hiveColumns(tableOf(...Object.keys(words))).map(({ type }) => type), Object.values(words));
+  assert.deepEqual(
+    hiveColumns(tableOf(...Object.keys(words))).map(({ type }) => type),
+    Object.values(words),
+  );
 });
 
 test("nested types nest", () => {
-  const point = { type: "struct", fields: [{ id: 10, name: "x", required: true, type: "double" }, { id: 11, name: "tags", required: false, type: { type: "list", "element-id": 12, element: "string", "element-required": false } }] };
+  const point = {
+    type: "struct",
+    fields: [
+      { id: 10, name: "x", required: true, type: "double" },
+      {
+        id: 11,
+        name: "tags",
+        required: false,
+        type: { type: "list", "element-id": 12, element: "string", "element-required": false },
+      },
+    ],
+  };
   const map = { type: "map", "key-id": 13, key: "string", "value-id": 14, value: "long", "value-required": false };
   assert.deepEqual(hiveColumns(tableOf(point, map)), [
     { name: "c0", type: "struct<x:double,tags:array<string>>" },
@@ -34,6 +51,9 @@ test("nested types nest", () => {
 
 test("a type that Hive cannot say is refused by name", () => {
   const metadata = tableOf("string");
-  const unknown = { ...metadata, schemas: [{ ...metadata.schemas[0]!, fields: [{ id: 1, name: "v", required: false, type: "variant" }] }] };
+  const unknown = {
+    ...metadata,
+    schemas: [{ ...metadata.schemas[0]!, fields: [{ id: 1, name: "v", required: false, type: "variant" }] }],
+  };
   assert.throws(() => hiveColumns(unknown), { code: "UNSUPPORTED", message: /variant/ });
 });

@@ -15,20 +15,39 @@ service S {
 }`;
 const ask = parseIdl(IDL).get("ask")!;
 const ARGS = {
-  outer: { inner: { name: "día", numbers: [0, -1, 2_147_483_647] }, words: { a: "1", "b c": "" }, is_set: true, inners: [{ name: "x", numbers: [] }] },
+  outer: {
+    inner: { name: "día", numbers: [0, -1, 2_147_483_647] },
+    words: { a: "1", "b c": "" },
+    is_set: true,
+    inners: [{ name: "x", numbers: [] }],
+  },
   count: -5,
 };
 
 test("an IDL gives each method its arguments, its answer as field 0, and its exceptions", () => {
   const { args, result } = ask;
-  assert.deepEqual(args.fields.map(({ id, name }) => [id, name]), [[1, "outer"], [2, "count"]]);
-  assert.deepEqual(result.fields.map(({ id, name }) => [id, name]), [[0, "success"], [1, "o1"]]);
+  assert.deepEqual(
+    args.fields.map(({ id, name }) => [id, name]),
+    [
+      [1, "outer"],
+      [2, "count"],
+    ],
+  );
+  assert.deepEqual(
+    result.fields.map(({ id, name }) => [id, name]),
+    [
+      [0, "success"],
+      [1, "o1"],
+    ],
+  );
   assert.deepEqual(parseIdl(IDL).get("tell")?.result.fields, []);
   assert.throws(() => parseIdl("struct S { 1: Unheard of }"), { code: "IDL_INVALID", message: /Unheard/ });
 });
 
 test("the IDL of the metastore can be read, and declares every method once", () => {
-  const methods = parseIdl(readFileSync(new URL("../../../src/catalog/hive/metastore.thrift", import.meta.url), "utf8"));
+  const methods = parseIdl(
+    readFileSync(new URL("../../../src/catalog/hive/metastore.thrift", import.meta.url), "utf8"),
+  );
   assert.equal(methods.size, 12);
   assert.ok([...methods.values()].every(({ result }) => result.fields.some(({ name }) => name.startsWith("o"))));
 });
@@ -56,5 +75,8 @@ test("a message cut off anywhere is incomplete, never wrong", () => {
 
 test("bytes are those of Thrift's specification", () => {
   const tell = parseIdl(IDL).get("tell")!;
-  assert.equal(encodeCall("tell", tell.args, { word: "hi" }, 1).toString("hex"), ["80010001", "00000004", "74656c6c", "00000001", "0b0001", "00000002", "6869", "00"].join(""));
+  assert.equal(
+    encodeCall("tell", tell.args, { word: "hi" }, 1).toString("hex"),
+    ["80010001", "00000004", "74656c6c", "00000001", "0b0001", "00000002", "6869", "00"].join(""),
+  );
 });

@@ -9,7 +9,11 @@ import { FileStorage } from "../../../src/storage/file/storage.ts";
 
 /** Runs statements on a lake, by the clock that its process has, and prints what readers see of gold.prices before and after them. */
 const [folder = "", ...statements] = process.argv.slice(2);
-const catalog = new Catalog({ store: new SqliteStore(`${folder}/catalog.db`), storage: new FileStorage(), warehouse: locationOfPath(`${folder}/warehouse`) });
+const catalog = new Catalog({
+  store: new SqliteStore(`${folder}/catalog.db`),
+  storage: new FileStorage(),
+  warehouse: locationOfPath(`${folder}/warehouse`),
+});
 const server = await startCatalogServer({ catalog, port: 0 });
 if (!(await catalog.hasNamespace(["gold"]))) await catalog.createNamespace(["gold"]);
 const duckdb = await openDuckDB();

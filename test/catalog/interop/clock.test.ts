@@ -20,12 +20,23 @@ describe("a lake whose clock was wrong for some commits", { skip: skipWithoutFak
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  for (const [name, seconds] of [["an hour ahead", HOUR_S], ["a day ahead", 24 * HOUR_S], ["an hour behind", -HOUR_S], ["a day behind", -24 * HOUR_S]] as const) {
+  for (const [name, seconds] of [
+    ["an hour ahead", HOUR_S],
+    ["a day ahead", 24 * HOUR_S],
+    ["an hour behind", -HOUR_S],
+    ["a day behind", -24 * HOUR_S],
+  ] as const) {
     test(`reads and writes its current state at once, during and after the time ${name}`, async () => {
       const lake = join(folder.path, String(seconds));
       mkdirSync(lake);
       const by = async (offset_s: number, ...statements: string[]): Promise<unknown> => {
-        const { command, args, env } = withClockOff(offset_s, [process.execPath, "--disable-warning=ExperimentalWarning", CHILD, lake, ...statements]);
+        const { command, args, env } = withClockOff(offset_s, [
+          process.execPath,
+          "--disable-warning=ExperimentalWarning",
+          CHILD,
+          lake,
+          ...statements,
+        ]);
         const { stdout } = await run(command, args, { env: { ...process.env, ...env } });
         return JSON.parse(stdout);
       };
@@ -33,7 +44,10 @@ describe("a lake whose clock was wrong for some commits", { skip: skipWithoutFak
       const insert = (id: number): string => `insert into lake.gold.prices values (${id})`;
       assert.deepEqual(await by(0, "create table lake.gold.prices (id bigint)", insert(1)), [null, saw(1)]);
       assert.deepEqual(await by(seconds, insert(10), insert(100)), [saw(1), saw(111)]);
-      assert.deepEqual(await by(0, insert(1000), "delete from lake.gold.prices where id = 10", insert(10_000)), [saw(111), saw(11_101)]);
+      assert.deepEqual(await by(0, insert(1000), "delete from lake.gold.prices where id = 10", insert(10_000)), [
+        saw(111),
+        saw(11_101),
+      ]);
     });
   }
 });
@@ -51,7 +65,13 @@ test("a reader whose clock is behind the catalog's refuses to read an older tabl
     const session = await QuerySession.open({ catalog: lake.catalog, server, s3: null });
     assert.deepEqual((await session.query("select id from gold.prices")).rows, [["1"]]);
     clock.ahead_us = HOUR_S * 1_000_000;
-    await lake.catalog.commit([{ identifier: { namespace: ["gold"], name: "prices" }, requirements: [], updates: [{ action: "set-properties", updates: { a: "b" } }] }]);
+    await lake.catalog.commit([
+      {
+        identifier: { namespace: ["gold"], name: "prices" },
+        requirements: [],
+        updates: [{ action: "set-properties", updates: { a: "b" } }],
+      },
+    ]);
     await assert.rejects(session.query("select id from gold.prices"), { code: "CLOCK_BEHIND", is_retryable: true });
     assert.deepEqual((await session.query("select 1")).rows, [["1"]]);
     session.close();

@@ -30,7 +30,9 @@ describe("DuckDB on the catalog", () => {
   const load = (name: string) => lake.catalog.loadTable({ namespace: ["bronze"], name });
 
   test("creates a partitioned table, appends, and reads the head and an older snapshot", async () => {
-    await connection.run("create table lake.bronze.ticks (coin varchar, price decimal(38, 18), day date) partitioned by (day)");
+    await connection.run(
+      "create table lake.bronze.ticks (coin varchar, price decimal(38, 18), day date) partitioned by (day)",
+    );
     await connection.run("insert into lake.bronze.ticks values ('bitcoin', 0.000000001, date '2025-10-10')");
     const first = (await load("ticks")).metadata["current-snapshot-id"];
     await connection.run("insert into lake.bronze.ticks values ('ether', 1000000, date '2025-10-11')");
@@ -41,12 +43,17 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await rows(`select coin from lake.bronze.ticks at (version => ${first})`), [["bitcoin"]]);
     const { metadata } = await load("ticks");
     assert.equal(metadata.snapshots.length, 2);
-    assert.deepEqual(metadata["partition-specs"].at(-1)?.fields.map((field) => field.transform), ["identity"]);
+    assert.deepEqual(
+      metadata["partition-specs"].at(-1)?.fields.map((field) => field.transform),
+      ["identity"],
+    );
   });
 
   test("sets a property in the same commit as rows", async () => {
     await connection.run("create table lake.bronze.offsets (id bigint)");
-    await connection.run("begin; insert into lake.bronze.offsets values (1); call set_iceberg_table_properties(lake.bronze.offsets, {'log.offset': '42'}); commit");
+    await connection.run(
+      "begin; insert into lake.bronze.offsets values (1); call set_iceberg_table_properties(lake.bronze.offsets, {'log.offset': '42'}); commit",
+    );
     const { metadata } = await load("offsets");
     assert.equal(metadata.properties["log.offset"], "42");
     assert.equal(metadata.snapshots.length, 1);
@@ -54,11 +61,20 @@ describe("DuckDB on the catalog", () => {
   });
 
   test("changes several tables in one transaction, all or none", async () => {
-    await connection.run("create table lake.bronze.left_side (id bigint); create table lake.bronze.right_side (id bigint)");
-    await connection.run("begin; insert into lake.bronze.left_side values (1); insert into lake.bronze.right_side values (2); commit");
-    assert.deepEqual(await rows("select (select id from lake.bronze.left_side), (select id from lake.bronze.right_side)"), [["1", "2"]]);
+    await connection.run(
+      "create table lake.bronze.left_side (id bigint); create table lake.bronze.right_side (id bigint)",
+    );
+    await connection.run(
+      "begin; insert into lake.bronze.left_side values (1); insert into lake.bronze.right_side values (2); commit",
+    );
+    assert.deepEqual(
+      await rows("select (select id from lake.bronze.left_side), (select id from lake.bronze.right_side)"),
+      [["1", "2"]],
+    );
     const other = await duckdb.connect();
-    await connection.run("begin; insert into lake.bronze.left_side values (10); insert into lake.bronze.right_side values (20)");
+    await connection.run(
+      "begin; insert into lake.bronze.left_side values (10); insert into lake.bronze.right_side values (20)",
+    );
     await other.run("insert into lake.bronze.right_side values (3)");
     other.closeSync();
     await assert.rejects(connection.run("commit"), /409|[Cc]onflict|Requirement failed/);
@@ -76,27 +92,58 @@ describe("DuckDB on the catalog", () => {
     await increment(5, 1);
     await increment(2, 2);
     await connection.run("insert into lake.bronze.increments values (10, 3)");
-    assert.deepEqual(await rows("select amount, count(*) from lake.bronze.increments group by 1 order by 1"), [[0, "5"], [1, "3"], [2, "2"], [3, "1"]]);
+    assert.deepEqual(await rows("select amount, count(*) from lake.bronze.increments group by 1 order by 1"), [
+      [0, "5"],
+      [1, "3"],
+      [2, "2"],
+      [3, "1"],
+    ]);
     const { metadata } = await load("increments");
-    assert.deepEqual(metadata.snapshots.map(({ summary }) => summary["operation"]), ["append", "overwrite", "overwrite", "append"]);
-    assert.deepEqual(metadata["snapshot-log"].map((entry) => entry["snapshot-id"]), metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
+    assert.deepEqual(
+      metadata.snapshots.map(({ summary }) => summary["operation"]),
+      ["append", "overwrite", "overwrite", "append"],
+    );
+    assert.deepEqual(
+      metadata["snapshot-log"].map((entry) => entry["snapshot-id"]),
+      metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]),
+    );
     assert.equal(metadata.properties["log.offset"], "2");
     const { summary } = metadata.snapshots[2] ?? assert.fail();
     assert.deepEqual(
-      ["added-records", "added-position-deletes", "total-records", "total-position-deletes"].map((name) => summary[name]),
+      ["added-records", "added-position-deletes", "total-records", "total-position-deletes"].map(
+        (name) => summary[name],
+      ),
       ["2", "2", "17", "7"],
     );
     await test_context.waitFor(async () => {
-      const lists = (await readdir(pathOfLocation(`${metadata.location}/metadata`))).filter((name) => name.startsWith("snap-"));
+      const lists = (await readdir(pathOfLocation(`${metadata.location}/metadata`))).filter((name) =>
+        name.startsWith("snap-"),
+      );
       assert.equal(lists.length, metadata.snapshots.length, "no list of a snapshot that is not there");
     });
   });
 
   test("every version of a table is a state that it was in", async () => {
     const { metadata } = await load("increments");
-    for (const [index, expected] of [[[0, "10"]], [[0, "5"], [1, "5"]], [[0, "5"], [1, "3"], [2, "2"]]].entries()) {
+    for (const [index, expected] of [
+      [[0, "10"]],
+      [
+        [0, "5"],
+        [1, "5"],
+      ],
+      [
+        [0, "5"],
+        [1, "3"],
+        [2, "2"],
+      ],
+    ].entries()) {
       const version = metadata.snapshots[index]?.["snapshot-id"];
-      assert.deepEqual(await rows(`select amount, count(*) from lake.bronze.increments at (version => ${version}) group by 1 order by 1`), expected);
+      assert.deepEqual(
+        await rows(
+          `select amount, count(*) from lake.bronze.increments at (version => ${version}) group by 1 order by 1`,
+        ),
+        expected,
+      );
     }
     assert.deepEqual(await rows("select count(*) from iceberg_snapshots(lake.bronze.increments)"), [["4"]]);
   });
@@ -104,15 +151,20 @@ describe("DuckDB on the catalog", () => {
   test("a connection goes on after its increment, and one that began before it still reads the older state", async () => {
     const other = await duckdb.connect();
     await other.run("begin");
-    const countIn = async (session: DuckDBConnection) => (await session.runAndReadAll("select max(amount) from lake.bronze.increments")).getRowsJson();
-    await connection.run("begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 50)");
+    const countIn = async (session: DuckDBConnection) =>
+      (await session.runAndReadAll("select max(amount) from lake.bronze.increments")).getRowsJson();
+    await connection.run(
+      "begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 50)",
+    );
     assert.deepEqual(await countIn(connection), [[50]]);
     await connection.run("commit");
     assert.deepEqual(await countIn(other), [[3]]);
     await other.run("commit");
     assert.deepEqual(await countIn(other), [[50]]);
     other.closeSync();
-    await connection.run("begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 60); commit");
+    await connection.run(
+      "begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 60); commit",
+    );
     assert.deepEqual(await countIn(connection), [[60]]);
   });
 
@@ -122,17 +174,24 @@ describe("DuckDB on the catalog", () => {
     await connection.run("alter table lake.bronze.evolving add column note varchar");
     await connection.run("alter table lake.bronze.evolving rename column id to number");
     await connection.run("insert into lake.bronze.evolving values (2, 'new')");
-    assert.deepEqual(await rows("select number, note from lake.bronze.evolving order by number"), [["1", null], ["2", "new"]]);
+    assert.deepEqual(await rows("select number, note from lake.bronze.evolving order by number"), [
+      ["1", null],
+      ["2", "new"],
+    ]);
   });
 
   test("writes format version 3 with its row ids", async () => {
-    await connection.run("create table lake.bronze.third with ('format-version' = '3') as select range as id from range(100)");
+    await connection.run(
+      "create table lake.bronze.third with ('format-version' = '3') as select range as id from range(100)",
+    );
     await connection.run("delete from lake.bronze.third where id % 2 = 0");
     await connection.run("insert into lake.bronze.third values (1000)");
     assert.deepEqual(await rows("select count(*), max(id) from lake.bronze.third"), [["51", "1000"]]);
     assert.ok(Number((await load("third")).metadata["next-row-id"]) >= 101);
     const before_increment = (await load("third")).metadata.snapshots.length;
-    await connection.run("begin; delete from lake.bronze.third where id = 1; insert into lake.bronze.third values (1), (2000); commit");
+    await connection.run(
+      "begin; delete from lake.bronze.third where id = 1; insert into lake.bronze.third values (1), (2000); commit",
+    );
     assert.deepEqual(await rows("select count(*), max(id) from lake.bronze.third"), [["52", "2000"]]);
     assert.equal((await load("third")).metadata.snapshots.length, before_increment + 1);
   });
@@ -147,7 +206,9 @@ describe("DuckDB on the catalog", () => {
   });
 
   test("creates two tables in one transaction, and neither is there before the commit", async () => {
-    await connection.run("begin; create table lake.bronze.one as select 1 as id; create table lake.bronze.two as select 2 as id");
+    await connection.run(
+      "begin; create table lake.bronze.one as select 1 as id; create table lake.bronze.two as select 2 as id",
+    );
     assert.equal(await lake.catalog.hasTable({ namespace: ["bronze"], name: "one" }), false);
     await connection.run("commit");
     assert.deepEqual(await rows("select o.id, t.id from lake.bronze.one o, lake.bronze.two t"), [[1, 2]]);

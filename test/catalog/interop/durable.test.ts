@@ -32,7 +32,9 @@ function step(name: string): void {
 async function keptOf(paths: readonly string[]): Promise<string[]> {
   const tables = await lake.catalog.listTables(["gold"]);
   const loaded = await Promise.all(tables.map((identifier) => lake.catalog.loadTable(identifier)));
-  const kept = new Set(loaded.flatMap(({ metadata }) => metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"]))));
+  const kept = new Set(
+    loaded.flatMap(({ metadata }) => metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"]))),
+  );
   return paths.filter((path) => kept.has(/\/snap-(\d+)-/.exec(path)?.[1] ?? "") || !path.includes("/snap-"));
 }
 
@@ -58,7 +60,8 @@ describe("what an engine commits is durable before the pointer moves", () => {
     "a delete": "delete from lake.gold.days where id = 4",
     "a delete and an insert that become one snapshot":
       "begin; delete from lake.gold.days where id < 3; insert into lake.gold.days select i, i % 4 from range(20, 29) t(i); commit",
-    "two tables in one transaction": "begin; insert into lake.gold.prices values (99, 1); insert into lake.gold.days values (99, 1); commit",
+    "two tables in one transaction":
+      "begin; insert into lake.gold.prices values (99, 1); insert into lake.gold.days values (99, 1); commit",
   };
   for (const [title, sql] of Object.entries(statements)) {
     test(title, async () => {
@@ -77,15 +80,30 @@ describe("what an engine commits is durable before the pointer moves", () => {
     assert.ok(head);
     const list = `${metadata.location}/metadata/foreign.avro`;
     const odd = `${metadata.location}/data/by another.parquet`;
-    writeFileSync(pathOfLocation(list), Buffer.concat([readFileSync(pathOfLocation(head["manifest-list"])).subarray(0, 60)]));
+    writeFileSync(
+      pathOfLocation(list),
+      Buffer.concat([readFileSync(pathOfLocation(head["manifest-list"])).subarray(0, 60)]),
+    );
     writeFileSync(pathOfLocation(odd), "rows");
-    const change = appendChange(metadata.location, identifier, 4711, Number(metadata["last-sequence-number"]) + 1, head["snapshot-id"]);
+    const change = appendChange(
+      metadata.location,
+      identifier,
+      4711,
+      Number(metadata["last-sequence-number"]) + 1,
+      head["snapshot-id"],
+    );
     Object.assign(change.updates[0]?.["snapshot"] as object, { "manifest-list": list });
     late = [];
     await lake.catalog.commit([change]);
     assert.deepEqual(late, []);
     await lake.catalog.commit([
-      { identifier, requirements: [], updates: [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": head["snapshot-id"] }] },
+      {
+        identifier,
+        requirements: [],
+        updates: [
+          { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": head["snapshot-id"] },
+        ],
+      },
     ]);
   });
 
@@ -97,31 +115,53 @@ describe("what an engine commits is durable before the pointer moves", () => {
     await other.registerTable({ identifier: { namespace: ["gold"], name: "registered" }, metadata_location });
     const table = await other.loadTable({ namespace: ["gold"], name: "registered" });
     const head = currentSnapshot(table.metadata);
-    assert.ok(head && other_storage.isKnownDurable(head["manifest-list"]) && other_storage.isKnownDurable(metadata_location));
-    const data = readdirSync(pathOfLocation(`${table.metadata.location}/data`), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    assert.ok(
+      head && other_storage.isKnownDurable(head["manifest-list"]) && other_storage.isKnownDurable(metadata_location),
+    );
+    const data = readdirSync(pathOfLocation(`${table.metadata.location}/data`), {
+      recursive: true,
+      withFileTypes: true,
+    }).filter((entry) => entry.isFile());
     assert.ok(data.length > 3);
-    for (const file of data) assert.ok(other_storage.isKnownDurable(`file://${file.parentPath}/${file.name}`), file.name);
+    for (const file of data)
+      assert.ok(other_storage.isKnownDurable(`file://${file.parentPath}/${file.name}`), file.name);
   });
 });
 
 describe("what cannot be made durable", () => {
   test("a disk that fails leaves the table as it was, and no metadata file", async () => {
     const broken = Object.assign(Object.create(storage) as FileStorage, {
-      syncAll: () => Promise.reject(new OperatingError("STORAGE_FAILED", "the disk fails", { next_step: "Try again.", is_retryable: true })),
+      syncAll: () =>
+        Promise.reject(
+          new OperatingError("STORAGE_FAILED", "the disk fails", { next_step: "Try again.", is_retryable: true }),
+        ),
     });
     const catalog = lake.openAnother({ storage: broken, makeDurable: createMakeDurable(broken) });
     const identifier = { namespace: ["gold"], name: "unlucky" };
     const { metadata } = await catalog.createTable({ identifier, schema: PRICE_SCHEMA });
-    await assert.rejects(catalog.commit([appendChange(metadata.location, identifier, 1, 1, null)]), { code: "STORAGE_FAILED" });
+    await assert.rejects(catalog.commit([appendChange(metadata.location, identifier, 1, 1, null)]), {
+      code: "STORAGE_FAILED",
+    });
     assert.equal((await catalog.loadTable(identifier)).metadata["current-snapshot-id"], null);
     assert.equal(readdirSync(pathOfLocation(`${metadata.location}/metadata`)).length, 1);
   });
 
-  test("files that are not there, pipes and locations elsewhere are skipped", { skip: process.platform === "win32" ? "no pipes in folders" : false }, async () => {
-    const folder = pathOfLocation(lake.warehouse);
-    execFileSync("mkfifo", [`${folder}/pipe`]);
-    const own = new FileStorage();
-    await own.syncAll([`file://${folder}/pipe`, `file://${folder}/nothing/at all`, "s3://bucket/file", "relative", `file://${folder}/../x`, "file:///a\0b"]);
-    assert.equal(own.isKnownDurable("s3://bucket/file"), false);
-  });
+  test(
+    "files that are not there, pipes and locations elsewhere are skipped",
+    { skip: process.platform === "win32" ? "no pipes in folders" : false },
+    async () => {
+      const folder = pathOfLocation(lake.warehouse);
+      execFileSync("mkfifo", [`${folder}/pipe`]);
+      const own = new FileStorage();
+      await own.syncAll([
+        `file://${folder}/pipe`,
+        `file://${folder}/nothing/at all`,
+        "s3://bucket/file",
+        "relative",
+        `file://${folder}/../x`,
+        "file:///a\0b",
+      ]);
+      assert.equal(own.isKnownDurable("s3://bucket/file"), false);
+    },
+  );
 });

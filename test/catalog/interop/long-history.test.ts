@@ -28,7 +28,9 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     connection = await duckdb.connect();
     other = await duckdb.connect();
     await attachCatalog(connection, url, "lake");
-    await connection.run("create schema lake.bronze; create table lake.bronze.long as select range as id, 'from duckdb' as note from range(10)");
+    await connection.run(
+      "create schema lake.bronze; create table lake.bronze.long as select range as id, 'from duckdb' as note from range(10)",
+    );
     for (let index = 1; index <= COMMITS; index += 1) await commitSameRows(index);
   });
   after(async () => {
@@ -43,9 +45,16 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     const { metadata } = await lake.catalog.loadTable(TABLE);
     const last = metadata.snapshots.at(-1) ?? assert.fail("no snapshot");
     const id = 2 ** 50 + index;
-    const snapshot = { ...last, "snapshot-id": id, "parent-snapshot-id": last["snapshot-id"], "sequence-number": Number(last["sequence-number"]) + 1 };
+    const snapshot = {
+      ...last,
+      "snapshot-id": id,
+      "parent-snapshot-id": last["snapshot-id"],
+      "sequence-number": Number(last["sequence-number"]) + 1,
+    };
     const set_main = { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": id };
-    await lake.catalog.commit([{ identifier: TABLE, requirements: [], updates: [{ action: "add-snapshot", snapshot }, set_main] }]);
+    await lake.catalog.commit([
+      { identifier: TABLE, requirements: [], updates: [{ action: "add-snapshot", snapshot }, set_main] },
+    ]);
   }
 
   async function rows(sql: string, session = connection): Promise<unknown> {
@@ -84,12 +93,16 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     assert.deepEqual(await rows(count), [[String(Number(before_count) + 1)]]);
   });
 
-  test("PyIceberg reads its metadata file, and appends", { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" }, async () => {
-    const [[before_count]] = (await rows(count)) as [[string]];
-    const snapshots = (await lake.catalog.loadTable(TABLE)).metadata.snapshots.length;
-    const { stdout } = await run(pythonExecutable(), [script, url, "long_history"]);
-    const expected = { snapshots, rows: Number(before_count), oldest: 10, after: Number(before_count) + 1 };
-    assert.deepEqual(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""), { long_history: expected });
-    assert.deepEqual(await rows("select count(*) from lake.bronze.long where note = 'from python'"), [["1"]]);
-  });
+  test(
+    "PyIceberg reads its metadata file, and appends",
+    { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" },
+    async () => {
+      const [[before_count]] = (await rows(count)) as [[string]];
+      const snapshots = (await lake.catalog.loadTable(TABLE)).metadata.snapshots.length;
+      const { stdout } = await run(pythonExecutable(), [script, url, "long_history"]);
+      const expected = { snapshots, rows: Number(before_count), oldest: 10, after: Number(before_count) + 1 };
+      assert.deepEqual(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""), { long_history: expected });
+      assert.deepEqual(await rows("select count(*) from lake.bronze.long where note = 'from python'"), [["1"]]);
+    },
+  );
 });

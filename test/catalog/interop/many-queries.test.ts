@@ -8,21 +8,31 @@ import { openLake } from "../lake.ts";
 
 const TABLES = 12;
 
-test("many queries at once wait for the catalog of their own process, and get their answers", { timeout: 60_000 }, async () => {
-  const lake = await openLake({ inspect: manifestInspection(new FileStorage(), { recheck_ms: 0 }) });
-  const { url } = await lake.serve();
-  const instance = await openDuckDB();
-  try {
-    const connections = await Promise.all(Array.from({ length: TABLES }, () => instance.connect()));
-    const [first] = connections;
-    assert.ok(first);
-    await attachCatalog(first, url, "lake");
-    await lake.catalog.createNamespace(["gold"]);
-    for (let index = 0; index < TABLES; index += 1) await rowsOf(first, `create table lake.gold.t_${index} as select ${index} as id`);
-    const answers = await Promise.all(connections.map((connection, index) => rowsOf(connection, `select id from lake.gold.t_${index}`)));
-    assert.deepEqual(answers.map(([row]) => Number(row?.[0])), connections.map((_, index) => index));
-  } finally {
-    instance.closeSync();
-    await lake.close();
-  }
-});
+test(
+  "many queries at once wait for the catalog of their own process, and get their answers",
+  { timeout: 60_000 },
+  async () => {
+    const lake = await openLake({ inspect: manifestInspection(new FileStorage(), { recheck_ms: 0 }) });
+    const { url } = await lake.serve();
+    const instance = await openDuckDB();
+    try {
+      const connections = await Promise.all(Array.from({ length: TABLES }, () => instance.connect()));
+      const [first] = connections;
+      assert.ok(first);
+      await attachCatalog(first, url, "lake");
+      await lake.catalog.createNamespace(["gold"]);
+      for (let index = 0; index < TABLES; index += 1)
+        await rowsOf(first, `create table lake.gold.t_${index} as select ${index} as id`);
+      const answers = await Promise.all(
+        connections.map((connection, index) => rowsOf(connection, `select id from lake.gold.t_${index}`)),
+      );
+      assert.deepEqual(
+        answers.map(([row]) => Number(row?.[0])),
+        connections.map((_, index) => index),
+      );
+    } finally {
+      instance.closeSync();
+      await lake.close();
+    }
+  },
+);

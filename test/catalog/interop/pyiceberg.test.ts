@@ -46,7 +46,12 @@ describe("PyIceberg on the catalog", { skip }, () => {
   });
 
   test("turns each of the catalog's errors into its own", async () => {
-    assert.deepEqual(results["errors"], ["NoSuchTableError", "TableAlreadyExistsError", "NamespaceNotEmptyError", "CommitFailedException"]);
+    assert.deepEqual(results["errors"], [
+      "NoSuchTableError",
+      "TableAlreadyExistsError",
+      "NamespaceNotEmptyError",
+      "CommitFailedException",
+    ]);
   });
 
   test("finds nested columns by the ids that the catalog assigned, and purges the table with its files", async () => {
@@ -61,9 +66,17 @@ describe("PyIceberg on the catalog", { skip }, () => {
   });
 
   test("overwrites whole files and parts of them, and each state that was current reads as it was", async () => {
-    assert.deepEqual(results["overwrite"], [[1, 2, 3], [4, 5], [5, 40]]);
+    assert.deepEqual(results["overwrite"], [
+      [1, 2, 3],
+      [4, 5],
+      [5, 40],
+    ]);
     const { metadata } = await lake.catalog.loadTable({ namespace: ["pyiceberg"], name: "overwritten" });
-    assert.equal(metadata.snapshots.length, 5, "removed files are told by the lists of the snapshots that removed them");
+    assert.equal(
+      metadata.snapshots.length,
+      5,
+      "removed files are told by the lists of the snapshots that removed them",
+    );
   });
 
   test("reads every version of a table that DuckDB deletes from and inserts into at once, and never half of it", async () => {
@@ -71,9 +84,13 @@ describe("PyIceberg on the catalog", { skip }, () => {
     const connection = await duckdb.connect();
     try {
       await attachCatalog(connection, url, "lake");
-      await connection.run("create schema lake.bronze; create table lake.bronze.increments as select range as id from range(10)");
+      await connection.run(
+        "create schema lake.bronze; create table lake.bronze.increments as select range as id from range(10)",
+      );
       for (const rows of [5, 3]) {
-        await connection.run(`begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range from range(${rows}); commit`);
+        await connection.run(
+          `begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range from range(${rows}); commit`,
+        );
       }
       assert.deepEqual(await python("read_versions"), { read_versions: { rows: [10, 10, 10], parents: [null, 0, 1] } });
     } finally {
@@ -88,10 +105,18 @@ describe("PyIceberg on the catalog", { skip }, () => {
     try {
       await attachCatalog(connection, url, "lake");
       await connection.run("create schema lake.duck; create table lake.duck.ticks (id bigint, coin varchar)");
-      for (const from of [0, 10, 20]) await connection.run(`insert into lake.duck.ticks select range, 'from duckdb' from range(${from}, ${from + 10})`);
+      for (const from of [0, 10, 20])
+        await connection.run(
+          `insert into lake.duck.ticks select range, 'from duckdb' from range(${from}, ${from + 10})`,
+        );
       assert.deepEqual(await python("read_by_duckdb_written"), { read_by_duckdb_written: [10, 20, 30] });
-      const read = await connection.runAndReadAll("select coin, count(*)::int from lake.duck.ticks group by coin order by coin");
-      assert.deepEqual(read.getRowsJson(), [["from duckdb", 30], ["from python", 1]]);
+      const read = await connection.runAndReadAll(
+        "select coin, count(*)::int from lake.duck.ticks group by coin order by coin",
+      );
+      assert.deepEqual(read.getRowsJson(), [
+        ["from duckdb", 30],
+        ["from python", 1],
+      ]);
     } finally {
       connection.closeSync();
       duckdb.closeSync();

@@ -6,14 +6,27 @@ import type { Field, Schema, TableMetadata, Update } from "../../../src/catalog/
 
 const NOW_MS = 1_790_000_000_000;
 const struct = (...fields: Field[]) => ({ type: "struct" as const, fields });
-const field = (id: number, name: string, type: unknown, more: Record<string, unknown> = {}): Field => ({ id, name, required: false, type, ...more });
+const field = (id: number, name: string, type: unknown, more: Record<string, unknown> = {}): Field => ({
+  id,
+  name,
+  required: false,
+  type,
+  ...more,
+});
 
 function tableOf(schema: Schema, format_version = 2): TableMetadata {
   const properties = { "format-version": String(format_version) };
-  return freshMetadata({ schema, location: "file:///w/t", uuid: "00000000-0000-4000-8000-000000000000", properties }, NOW_MS);
+  return freshMetadata(
+    { schema, location: "file:///w/t", uuid: "00000000-0000-4000-8000-000000000000", properties },
+    NOW_MS,
+  );
 }
 const evolve = (base: TableMetadata, schema: Schema, more: Update[] = []) =>
-  applyUpdates(base, [...more, { action: "add-schema", schema }, { action: "set-current-schema", "schema-id": -1 }], NOW_MS);
+  applyUpdates(
+    base,
+    [...more, { action: "add-schema", schema }, { action: "set-current-schema", "schema-id": -1 }],
+    NOW_MS,
+  );
 
 describe("the type of a column", () => {
   const changes: [from: string, to: string, since: number | null][] = [
@@ -41,17 +54,26 @@ describe("the type of a column", () => {
         const may_have = to !== "timestamp_ns" || version === 3;
         const change = () => evolve(tableOf(struct(field(1, "a", from)), version), struct(field(1, "a", to)));
         if (since !== null && version >= since) assert.equal(change().schemas.length, 2);
-        else assert.throws(change, { code: "BAD_REQUEST", message: may_have ? /^Cannot change column type: a: / : /./ });
+        else
+          assert.throws(change, { code: "BAD_REQUEST", message: may_have ? /^Cannot change column type: a: / : /./ });
       }
     });
   }
 
   test("holds inside structs, lists and maps, whose kind stays", () => {
-    const nested = (element: string) => struct(field(1, "l", { type: "list", "element-id": 2, element, "element-required": false }));
+    const nested = (element: string) =>
+      struct(field(1, "l", { type: "list", "element-id": 2, element, "element-required": false }));
     assert.equal(evolve(tableOf(nested("int")), nested("long")).schemas.length, 2);
-    assert.throws(() => evolve(tableOf(nested("int")), nested("string")), { code: "BAD_REQUEST", message: /l\.element: int -> string/ });
-    assert.throws(() => evolve(tableOf(nested("int")), struct(field(1, "l", struct(field(2, "element", "int"))))), { message: /l: list -> struct/ });
-    assert.throws(() => evolve(tableOf(nested("int")), struct(field(1, "l", "string"))), { message: /l: list -> string/ });
+    assert.throws(() => evolve(tableOf(nested("int")), nested("string")), {
+      code: "BAD_REQUEST",
+      message: /l\.element: int -> string/,
+    });
+    assert.throws(() => evolve(tableOf(nested("int")), struct(field(1, "l", struct(field(2, "element", "int"))))), {
+      message: /l: list -> struct/,
+    });
+    assert.throws(() => evolve(tableOf(nested("int")), struct(field(1, "l", "string"))), {
+      message: /l: list -> string/,
+    });
   });
 });
 
@@ -66,7 +88,10 @@ describe("columns", () => {
     });
     const defaults = { required: true, "initial-default": "x", "write-default": "x" };
     assert.equal(evolve(base, struct(...base.schemas[0]!.fields, field(4, "b", "string", defaults))).schemas.length, 2);
-    const inside = struct(field(1, "a", "long"), field(2, "s", struct(field(3, "x", "int"), field(4, "y", "int", { required: true }))));
+    const inside = struct(
+      field(1, "a", "long"),
+      field(2, "s", struct(field(3, "x", "int"), field(4, "y", "int", { required: true }))),
+    );
     assert.throws(() => evolve(base, inside), { message: /cannot add required column without a default value: s\.y/ });
     const whole = struct(...base.schemas[0]!.fields, field(4, "n", struct(field(5, "y", "int", { required: true }))));
     assert.equal(evolve(base, whole)["last-column-id"], 5, "a new struct has no old rows");
@@ -82,7 +107,9 @@ describe("columns", () => {
   test("do not become required, nor move to another struct", () => {
     const [a, s] = base.schemas[0]!.fields;
     const required = struct({ ...a!, required: true }, s!);
-    assert.throws(() => evolve(base, required), { message: "Cannot change column nullability: a: optional -> required" });
+    assert.throws(() => evolve(base, required), {
+      message: "Cannot change column nullability: a: optional -> required",
+    });
     assert.throws(() => evolve(base, struct(a!, s!, field(3, "x", "int"))), { code: "BAD_REQUEST" });
     const moved = struct(a!, { ...s!, type: struct() }, field(3, "x", "int"));
     assert.throws(() => evolve(base, moved), { message: /Cannot move column s\.x to x/ });

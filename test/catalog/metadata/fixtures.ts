@@ -18,7 +18,9 @@ export function deepFreeze<T>(value: T): T {
 
 export function newTable(properties: Record<string, string> = {}): TableMetadata {
   const partition_spec = { fields: [{ name: "price_date", transform: "identity", "source-id": 3 }] };
-  return deepFreeze(freshMetadata({ schema: PRICE_SCHEMA, partition_spec, properties, location: LOCATION, uuid: UUID }, NOW_MS));
+  return deepFreeze(
+    freshMetadata({ schema: PRICE_SCHEMA, partition_spec, properties, location: LOCATION, uuid: UUID }, NOW_MS),
+  );
 }
 
 /** The table after `updates`, all frozen. */

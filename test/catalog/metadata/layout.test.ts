@@ -4,23 +4,44 @@ import type { TableMetadata, Update } from "../../../src/catalog/model.ts";
 import { PRICE_SCHEMA } from "../lake.ts";
 import { after, newTable } from "./fixtures.ts";
 
-const wider = { ...PRICE_SCHEMA, fields: [...PRICE_SCHEMA.fields, { id: 4, name: "volume", required: false, type: "double" }] };
+const wider = {
+  ...PRICE_SCHEMA,
+  fields: [...PRICE_SCHEMA.fields, { id: 4, name: "volume", required: false, type: "double" }],
+};
 const spec = (...fields: object[]): Update => ({ action: "add-spec", spec: { fields } });
 const order = (...fields: object[]): Update => ({ action: "add-sort-order", "sort-order": { "order-id": 9, fields } });
 const by_coin = { transform: "identity", "source-id": 1, direction: "asc", "null-order": "nulls-first" };
 
 describe("schema updates", () => {
   test("a new schema gets the next id, whatever it claims, and -1 names it", () => {
-    const table = after(newTable(), { action: "add-schema", schema: { ...wider, "schema-id": 77 } }, { action: "set-current-schema", "schema-id": -1 });
-    assert.deepEqual(table.schemas.map((schema) => schema["schema-id"]), [0, 1]);
+    const table = after(
+      newTable(),
+      { action: "add-schema", schema: { ...wider, "schema-id": 77 } },
+      { action: "set-current-schema", "schema-id": -1 },
+    );
+    assert.deepEqual(
+      table.schemas.map((schema) => schema["schema-id"]),
+      [0, 1],
+    );
     assert.equal(table["current-schema-id"], 1);
     assert.equal(table["last-column-id"], 4);
   });
 
   test("the same schema again keeps its id, with its keys in any order", () => {
-    const table = after(newTable(), { action: "add-schema", schema: wider }, { action: "set-current-schema", "schema-id": -1 });
-    const reordered = { fields: PRICE_SCHEMA.fields.map(({ id, name, required, type }) => ({ type, required, name, id })), type: "struct" };
-    const back = after(table, { action: "add-schema", schema: reordered }, { action: "set-current-schema", "schema-id": -1 });
+    const table = after(
+      newTable(),
+      { action: "add-schema", schema: wider },
+      { action: "set-current-schema", "schema-id": -1 },
+    );
+    const reordered = {
+      fields: PRICE_SCHEMA.fields.map(({ id, name, required, type }) => ({ type, required, name, id })),
+      type: "struct",
+    };
+    const back = after(
+      table,
+      { action: "add-schema", schema: reordered },
+      { action: "set-current-schema", "schema-id": -1 },
+    );
     assert.equal(back["current-schema-id"], 0);
     assert.equal(back.schemas.length, 2);
   });
@@ -28,34 +49,62 @@ describe("schema updates", () => {
   test("the last column id never falls", () => {
     const narrow = { type: "struct", fields: PRICE_SCHEMA.fields.slice(0, 1) };
     assert.equal(after(newTable(), { action: "add-schema", schema: narrow, "last-column-id": 1 })["last-column-id"], 3);
-    assert.equal(after(newTable(), { action: "add-schema", schema: wider, "last-column-id": 12 })["last-column-id"], 12);
+    assert.equal(
+      after(newTable(), { action: "add-schema", schema: wider, "last-column-id": 12 })["last-column-id"],
+      12,
+    );
   });
 
   test("other schemas can be removed, the current one cannot", () => {
-    const table = after(newTable(), { action: "add-schema", schema: wider }, { action: "set-current-schema", "schema-id": -1 });
-    assert.deepEqual(after(table, { action: "remove-schemas", "schema-ids": [0, 5] }).schemas.map((schema) => schema["schema-id"]), [1]);
+    const table = after(
+      newTable(),
+      { action: "add-schema", schema: wider },
+      { action: "set-current-schema", "schema-id": -1 },
+    );
+    assert.deepEqual(
+      after(table, { action: "remove-schemas", "schema-ids": [0, 5] }).schemas.map((schema) => schema["schema-id"]),
+      [1],
+    );
     assert.throws(() => after(table, { action: "remove-schemas", "schema-ids": [1] }), { code: "BAD_REQUEST" });
   });
 });
 
 describe("partition spec updates", () => {
   test("a new spec gets the next id and its fields ids beyond all earlier ones", () => {
-    const table = after(newTable(), spec({ name: "coin_bucket", transform: "bucket[16]", "source-id": 1 }), { action: "set-default-spec", "spec-id": -1 });
-    assert.deepEqual(table["partition-specs"].at(-1), { "spec-id": 1, fields: [{ name: "coin_bucket", transform: "bucket[16]", "source-id": 1, "field-id": 1001 }] });
+    const table = after(newTable(), spec({ name: "coin_bucket", transform: "bucket[16]", "source-id": 1 }), {
+      action: "set-default-spec",
+      "spec-id": -1,
+    });
+    assert.deepEqual(table["partition-specs"].at(-1), {
+      "spec-id": 1,
+      fields: [{ name: "coin_bucket", transform: "bucket[16]", "source-id": 1, "field-id": 1001 }],
+    });
     assert.equal(table["default-spec-id"], 1);
     assert.equal(table["last-partition-id"], 1001);
   });
 
   test("the same spec again keeps its id", () => {
     const table = after(newTable(), spec(), { action: "set-default-spec", "spec-id": -1 });
-    const back = after(table, spec({ name: "price_date", transform: "identity", "source-id": 3, "field-id": 1000 }), { action: "set-default-spec", "spec-id": -1 });
+    const back = after(table, spec({ name: "price_date", transform: "identity", "source-id": 3, "field-id": 1000 }), {
+      action: "set-default-spec",
+      "spec-id": -1,
+    });
     assert.equal(back["default-spec-id"], 0);
     assert.equal(back["partition-specs"].length, 2);
   });
 
   test("an equal field of an older spec lends its id", () => {
-    const table = after(newTable(), spec({ name: "coin", transform: "identity", "source-id": 1 }, { name: "by_date", transform: "identity", "source-id": 3 }));
-    assert.deepEqual(table["partition-specs"].at(-1)?.fields.map((field) => field["field-id"]), [1001, 1000]);
+    const table = after(
+      newTable(),
+      spec(
+        { name: "coin", transform: "identity", "source-id": 1 },
+        { name: "by_date", transform: "identity", "source-id": 3 },
+      ),
+    );
+    assert.deepEqual(
+      table["partition-specs"].at(-1)?.fields.map((field) => field["field-id"]),
+      [1001, 1000],
+    );
   });
 
   test("other specs can be removed, the default one cannot", () => {
@@ -72,11 +121,17 @@ describe("sort order updates", () => {
     assert.deepEqual(table["sort-orders"].at(-1), { "order-id": 1, fields: [by_coin] });
     const again = after(table, order(), order(by_coin), { action: "set-default-sort-order", "sort-order-id": -1 });
     assert.equal(again["sort-orders"].length, 2);
-    assert.equal(after(table, order(), { action: "set-default-sort-order", "sort-order-id": -1 })["default-sort-order-id"], 0);
+    assert.equal(
+      after(table, order(), { action: "set-default-sort-order", "sort-order-id": -1 })["default-sort-order-id"],
+      0,
+    );
   });
 });
 
-const field = (extra: object) => ({ type: "struct", fields: [...PRICE_SCHEMA.fields, { id: 9, name: "x", required: false, type: "int", ...extra }] });
+const field = (extra: object) => ({
+  type: "struct",
+  fields: [...PRICE_SCHEMA.fields, { id: 9, name: "x", required: false, type: "int", ...extra }],
+});
 const REFUSED: Record<string, Update[]> = {
   "-1 where no schema was added": [{ action: "set-current-schema", "schema-id": -1 }],
   "-1 where no spec was added": [{ action: "set-default-spec", "spec-id": -1 }],
@@ -91,8 +146,12 @@ const REFUSED: Record<string, Update[]> = {
   "a default newer than the table's format": [{ action: "add-schema", schema: field({ "initial-default": 5 }) }],
   "a field id used twice": [{ action: "add-schema", schema: field({ id: 1 }) }],
   "a column name used twice": [{ action: "add-schema", schema: field({ name: "coin" }) }],
-  "a row identifier that is optional": [{ action: "add-schema", schema: { ...PRICE_SCHEMA, "identifier-field-ids": [1] } }],
-  "a row identifier that is unknown": [{ action: "add-schema", schema: { ...PRICE_SCHEMA, "identifier-field-ids": [70] } }],
+  "a row identifier that is optional": [
+    { action: "add-schema", schema: { ...PRICE_SCHEMA, "identifier-field-ids": [1] } },
+  ],
+  "a row identifier that is unknown": [
+    { action: "add-schema", schema: { ...PRICE_SCHEMA, "identifier-field-ids": [70] } },
+  ],
   "a schema without the partition column": [
     { action: "add-schema", schema: { type: "struct", fields: PRICE_SCHEMA.fields.slice(0, 2) } },
     { action: "set-current-schema", "schema-id": -1 },
@@ -102,10 +161,17 @@ const REFUSED: Record<string, Update[]> = {
   "a spec whose transform does not take the type": [spec({ name: "p", transform: "hour", "source-id": 3 })],
   "a bucket of none": [spec({ name: "p", transform: "bucket[0]", "source-id": 1 })],
   "a partition named like another column": [spec({ name: "coin", transform: "bucket[4]", "source-id": 1 })],
-  "a partition name used twice": [spec({ name: "p", transform: "year", "source-id": 3 }, { name: "p", transform: "bucket[4]", "source-id": 1 })],
-  "a redundant partition field": [spec({ name: "p", transform: "bucket[4]", "source-id": 1 }, { name: "q", transform: "bucket[8]", "source-id": 1 })],
+  "a partition name used twice": [
+    spec({ name: "p", transform: "year", "source-id": 3 }, { name: "p", transform: "bucket[4]", "source-id": 1 }),
+  ],
+  "a redundant partition field": [
+    spec({ name: "p", transform: "bucket[4]", "source-id": 1 }, { name: "q", transform: "bucket[8]", "source-id": 1 }),
+  ],
   "a partition field id used twice": [
-    spec({ name: "p", transform: "year", "source-id": 3, "field-id": 1005 }, { name: "q", transform: "bucket[8]", "source-id": 1, "field-id": 1005 }),
+    spec(
+      { name: "p", transform: "year", "source-id": 3, "field-id": 1005 },
+      { name: "q", transform: "bucket[8]", "source-id": 1, "field-id": 1005 },
+    ),
   ],
   "a sort over an unknown column": [order({ ...by_coin, "source-id": 40 })],
   "a sort in no direction": [order({ ...by_coin, direction: "up" })],
@@ -121,7 +187,8 @@ describe("refused layouts", () => {
 
   test("a schema nested without end", () => {
     let type: unknown = "int";
-    for (let depth = 0; depth < 100; depth += 1) type = { type: "list", "element-id": depth + 100, element: type, "element-required": false };
+    for (let depth = 0; depth < 100; depth += 1)
+      type = { type: "list", "element-id": depth + 100, element: type, "element-required": false };
     assert.throws(() => after(newTable(), { action: "add-schema", schema: field({ type }) }), { code: "BAD_REQUEST" });
   });
 });

@@ -33,14 +33,23 @@ describe("adding snapshots", () => {
 
   test("a stale sequence number is a conflict: the writer must look again", () => {
     for (const sequence_number of [0, 1, 2]) {
-      assert.throws(() => after(tableWithSnapshots(2), ...appendOf(9, sequence_number, 2)), { code: "COMMIT_CONFLICT" });
+      assert.throws(() => after(tableWithSnapshots(2), ...appendOf(9, sequence_number, 2)), {
+        code: "COMMIT_CONFLICT",
+      });
     }
   });
 
   test("an id that exists, a snapshot without a list, and one for a table without a schema are refused", () => {
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1, 3, 2)), { code: "BAD_REQUEST" });
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1n, 3, 2)), { code: "BAD_REQUEST" });
-    assert.throws(() => after(newTable(), { action: "add-snapshot", snapshot: { "snapshot-id": 1, "sequence-number": 1, "timestamp-ms": 5 } }), { code: "BAD_REQUEST" });
+    assert.throws(
+      () =>
+        after(newTable(), {
+          action: "add-snapshot",
+          snapshot: { "snapshot-id": 1, "sequence-number": 1, "timestamp-ms": 5 },
+        }),
+      { code: "BAD_REQUEST" },
+    );
     assert.throws(() => after(emptyMetadata(LOCATION, UUID), ...appendOf(1, 1, null)), { code: "BAD_REQUEST" });
   });
 
@@ -57,7 +66,10 @@ describe("row lineage in format version 3", () => {
   const third = after(newTable({ "format-version": "3" }));
   const rows = (id: number, first_row_id: unknown, added_rows: unknown): Update[] => {
     const [add, ref] = appendOf(id, id, null) as [Update, Update];
-    return [{ ...add, snapshot: { ...(add["snapshot"] as object), "first-row-id": first_row_id, "added-rows": added_rows } }, ref];
+    return [
+      { ...add, snapshot: { ...(add["snapshot"] as object), "first-row-id": first_row_id, "added-rows": added_rows } },
+      ref,
+    ];
   };
 
   test("row ids go on from snapshot to snapshot", () => {
@@ -88,7 +100,12 @@ describe("references", () => {
       setRef("trial", 1, { "min-snapshots-to-keep": 3, "max-snapshot-age-ms": 1000, "max-ref-age-ms": null }),
       setRef("release", 2, { type: "tag", "max-ref-age-ms": 9 }),
     );
-    assert.deepEqual(table.refs["trial"], { "snapshot-id": 1, type: "branch", "min-snapshots-to-keep": 3, "max-snapshot-age-ms": 1000 });
+    assert.deepEqual(table.refs["trial"], {
+      "snapshot-id": 1,
+      type: "branch",
+      "min-snapshots-to-keep": 3,
+      "max-snapshot-age-ms": 1000,
+    });
     assert.deepEqual(table.refs["release"], { "snapshot-id": 2, type: "tag", "max-ref-age-ms": 9 });
     assert.deepEqual(logOf(table), [1, 2]);
   });
@@ -121,12 +138,22 @@ describe("references", () => {
 
 describe("removing snapshots", () => {
   test("the log loses them and everything before them", () => {
-    assert.deepEqual(logOf(after(tableWithSnapshots(4), { action: "remove-snapshots", "snapshot-ids": [1] })), [2, 3, 4]);
-    assert.deepEqual(logOf(after(tableWithSnapshots(4), { action: "remove-snapshots", "snapshot-ids": [2n, 99] })), [3, 4]);
+    assert.deepEqual(
+      logOf(after(tableWithSnapshots(4), { action: "remove-snapshots", "snapshot-ids": [1] })),
+      [2, 3, 4],
+    );
+    assert.deepEqual(
+      logOf(after(tableWithSnapshots(4), { action: "remove-snapshots", "snapshot-ids": [2n, 99] })),
+      [3, 4],
+    );
   });
 
   test("references to them and their statistics go too", () => {
-    const file = (snapshot_id: number) => ({ "snapshot-id": snapshot_id, "statistics-path": `file:///s${snapshot_id}`, "file-size-in-bytes": 1 });
+    const file = (snapshot_id: number) => ({
+      "snapshot-id": snapshot_id,
+      "statistics-path": `file:///s${snapshot_id}`,
+      "file-size-in-bytes": 1,
+    });
     const table = after(
       tableWithSnapshots(3),
       setRef("old", 1, { type: "tag" }),
@@ -166,10 +193,14 @@ test("whatever appends, rollbacks and removals come, the metadata stays consiste
         const picked = Number(ids[pick % Math.max(ids.length, 1)] ?? 0);
         const parent = table["current-snapshot-id"];
         if (kind === "append") table = after(table, ...appendOf(next, next, parent));
-        if (kind === "double append") table = after(table, ...appendOf(next, next, parent), ...appendOf(next + 1, next + 1, next));
+        if (kind === "double append")
+          table = after(table, ...appendOf(next, next, parent), ...appendOf(next + 1, next + 1, next));
         if (kind === "delete and append") {
           const [add, ref] = appendOf(next, next, parent) as [Update, Update];
-          const marking = { ...add, snapshot: { ...(add["snapshot"] as object), summary: { operation: "delete", "added-delete-files": "1" } } };
+          const marking = {
+            ...add,
+            snapshot: { ...(add["snapshot"] as object), summary: { operation: "delete", "added-delete-files": "1" } },
+          };
           table = after(table, marking, ref, ...appendOf(next + 1, next + 1, next));
           assert.deepEqual(idsOf(table), [...ids, next + 1]);
           assert.equal(table.snapshots.at(-1)?.["parent-snapshot-id"] ?? null, parent);
@@ -177,14 +208,18 @@ test("whatever appends, rollbacks and removals come, the metadata stays consiste
         }
         if (kind === "rollback" && picked > 0) table = after(table, setRef("main", picked));
         if (kind === "tag" && picked > 0) table = after(table, setRef(`tag-${pick}`, picked, { type: "tag" }));
-        if (kind === "remove" && picked > 0) table = after(table, { action: "remove-snapshots", "snapshot-ids": [picked] });
+        if (kind === "remove" && picked > 0)
+          table = after(table, { action: "remove-snapshots", "snapshot-ids": [picked] });
         next += 2;
         const known = new Set(idsOf(table));
         assert.ok(Object.values(table.refs).every((ref) => known.has(ref["snapshot-id"])));
         assert.equal(table["current-snapshot-id"], table.refs["main"]?.["snapshot-id"] ?? null);
         assert.ok(logOf(table).every((id) => known.has(id)));
         const times = table["snapshot-log"].map((entry) => Number(entry["timestamp-ms"]));
-        assert.deepEqual(times, times.toSorted((a, b) => a - b));
+        assert.deepEqual(
+          times,
+          times.toSorted((a, b) => a - b),
+        );
         if (table["current-snapshot-id"] !== null) assert.equal(logOf(table).at(-1), table["current-snapshot-id"]);
       }
     }),

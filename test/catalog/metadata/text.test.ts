@@ -3,7 +3,12 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { formatJson, parseJson } from "../../../src/catalog/json.ts";
 import { formatMetadata, parseMetadata } from "../../../src/catalog/metadata/text.ts";
-import { droppedVersions, metadataLocation, nextVersion, withPreviousVersion } from "../../../src/catalog/metadata/versions.ts";
+import {
+  droppedVersions,
+  metadataLocation,
+  nextVersion,
+  withPreviousVersion,
+} from "../../../src/catalog/metadata/versions.ts";
 import { appendOf } from "../lake.ts";
 import { after, deepFreeze, emptyMetadata, LOCATION, newTable, tableWithSnapshots } from "./fixtures.ts";
 
@@ -55,12 +60,21 @@ describe("metadata as text", () => {
     const read = parseMetadata(bytesOf(older), "x");
     assert.deepEqual(read.refs, { main: { "snapshot-id": 1, type: "branch" } });
     assert.deepEqual(read["snapshot-log"], []);
-    assert.equal(parseMetadata(bytesOf({ ...newTable(), "current-snapshot-id": -1 }), "x")["current-snapshot-id"], null);
+    assert.equal(
+      parseMetadata(bytesOf({ ...newTable(), "current-snapshot-id": -1 }), "x")["current-snapshot-id"],
+      null,
+    );
   });
 
   test("version 1 is read from its single schema and spec, and written with them", () => {
     const base = newTable();
-    const { schemas, "partition-specs": specs, "sort-orders": _orders, "last-sequence-number": _number, ...rest } = base;
+    const {
+      schemas,
+      "partition-specs": specs,
+      "sort-orders": _orders,
+      "last-sequence-number": _number,
+      ...rest
+    } = base;
     const v1 = { ...rest, "format-version": 1, schema: schemas[0], "partition-spec": specs[0]?.fields };
     const read = parseMetadata(bytesOf(v1), "x");
     assert.deepEqual(read.schemas, base.schemas);
@@ -80,7 +94,10 @@ describe("metadata as text", () => {
     "snapshots that are no list": bytesOf({ ...newTable(), snapshots: {} }),
   })) {
     test(`a file with ${what} is refused without being quoted`, () => {
-      assert.throws(() => parseMetadata(bytes, "file:///x"), (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("secret"));
+      assert.throws(
+        () => parseMetadata(bytes, "file:///x"),
+        (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("secret"),
+      );
     });
   }
 });
@@ -108,14 +125,23 @@ describe("the chain of metadata files", () => {
       }
       return { kept: base["metadata-log"].map((entry) => entry["metadata-file"]), dropped };
     };
-    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "2" }, 5), { kept: [3, 4].map(fileOf), dropped: [0, 1, 2].map(fileOf) });
+    assert.deepEqual(chain({ "write.metadata.previous-versions-max": "2" }, 5), {
+      kept: [3, 4].map(fileOf),
+      dropped: [0, 1, 2].map(fileOf),
+    });
     assert.equal(chain({}, 130).kept.length, 20);
     assert.equal(chain({}, 130).dropped.length, 110);
-    assert.deepEqual([60_000, 10_000, 6_000, 1_000].map((interval_ms) => chain({}, 130, interval_ms).kept.length), [20, 31, 51, 100]);
+    assert.deepEqual(
+      [60_000, 10_000, 6_000, 1_000].map((interval_ms) => chain({}, 130, interval_ms).kept.length),
+      [20, 31, 51, 100],
+    );
     assert.equal(chain({ "write.metadata.previous-versions-max": "2" }, 130, 1_000).kept.length, 2);
     assert.deepEqual(chain({ "write.metadata.previous-versions-max": "0" }, 2).kept, [fileOf(1)]);
     assert.deepEqual(chain({ "write.metadata.previous-versions-max": "many" }, 2).kept.length, 2);
-    const keeping = { "write.metadata.previous-versions-max": "1", "write.metadata.delete-after-commit.enabled": "false" };
+    const keeping = {
+      "write.metadata.previous-versions-max": "1",
+      "write.metadata.delete-after-commit.enabled": "false",
+    };
     assert.deepEqual(chain(keeping, 4), { kept: [fileOf(3)], dropped: [] });
   });
 

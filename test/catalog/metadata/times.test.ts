@@ -23,10 +23,16 @@ function tableBy(offsets_ms: readonly number[], base: TableMetadata = newTable()
 }
 
 const minutesOf = (timed: readonly { at_ms: number }[]) => timed.map(({ at_ms }) => (at_ms - NOW_MS) / MINUTE_MS);
-const isRising = (times: readonly (number | bigint)[]) => times.every((time, index) => index === 0 || time > (times[index - 1] ?? 0));
+const isRising = (times: readonly (number | bigint)[]) =>
+  times.every((time, index) => index === 0 || time > (times[index - 1] ?? 0));
 
 describe("times in metadata", () => {
-  for (const [name, off_ms] of [["an hour ahead", HOUR_MS], ["a day ahead", DAY_MS], ["an hour behind", -HOUR_MS], ["a day behind", -DAY_MS]] as const) {
+  for (const [name, off_ms] of [
+    ["an hour ahead", HOUR_MS],
+    ["a day ahead", DAY_MS],
+    ["an hour behind", -HOUR_MS],
+    ["a day behind", -DAY_MS],
+  ] as const) {
     test(`never run backwards when the clock is ${name} for some commits`, () => {
       const offsets = [0, 0, off_ms, off_ms, 0, 0, 0];
       const versions = offsets.map((_, index) => tableBy(offsets.slice(0, index + 1)));
@@ -42,11 +48,18 @@ describe("times in metadata", () => {
     });
 
     test(`are never of the future for readers, the clock being right after it was ${name}`, () => {
-      for (const offsets of [[0, 0, off_ms, off_ms], [0, 0, off_ms, off_ms, 0], [off_ms, off_ms], [off_ms, off_ms, 0]]) {
+      for (const offsets of [
+        [0, 0, off_ms, off_ms],
+        [0, 0, off_ms, off_ms, 0],
+        [off_ms, off_ms],
+        [off_ms, off_ms, 0],
+      ]) {
         const stored = tableBy(offsets);
         const now_ms = NOW_MS + (offsets.length + 1) * MINUTE_MS;
         const table = withoutFutureTimes(stored, now_ms, now_ms - MINUTE_MS / 2);
-        const times = [...table.snapshots, ...table["snapshot-log"], ...table["metadata-log"]].map((item) => item["timestamp-ms"]);
+        const times = [...table.snapshots, ...table["snapshot-log"], ...table["metadata-log"]].map(
+          (item) => item["timestamp-ms"],
+        );
         for (const time of [...times, table["last-updated-ms"]]) assert.ok(time < now_ms, `${time} is after ${now_ms}`);
         assert.ok(isRising(table["snapshot-log"].map((entry) => entry["timestamp-ms"])));
         assert.equal(table["snapshot-log"].at(-1)?.["snapshot-id"], stored["current-snapshot-id"]);
@@ -71,6 +84,9 @@ describe("times in metadata", () => {
 
   test("of two commits within a millisecond differ, because DuckDB mixes up equal ones", () => {
     const table = tableBy([0, -MINUTE_MS]);
-    assert.deepEqual(table["snapshot-log"].map((entry) => Number(entry["timestamp-ms"]) - NOW_MS), [MINUTE_MS, MINUTE_MS + 1]);
+    assert.deepEqual(
+      table["snapshot-log"].map((entry) => Number(entry["timestamp-ms"]) - NOW_MS),
+      [MINUTE_MS, MINUTE_MS + 1],
+    );
   });
 });

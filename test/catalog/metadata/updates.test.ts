@@ -7,7 +7,11 @@ import { after, deepFreeze, emptyMetadata, LOCATION, newTable, NOW_MS, tableWith
 
 describe("updates to a table as a whole", () => {
   test("properties are set, replaced and removed", () => {
-    const table = after(newTable({ a: "1", b: "2" }), { action: "set-properties", updates: { b: "3", c: "4" } }, { action: "remove-properties", removals: ["a", "zzz"] });
+    const table = after(
+      newTable({ a: "1", b: "2" }),
+      { action: "set-properties", updates: { b: "3", c: "4" } },
+      { action: "remove-properties", removals: ["a", "zzz"] },
+    );
     assert.deepEqual(table.properties, { b: "3", c: "4" });
   });
 
@@ -26,7 +30,10 @@ describe("updates to a table as a whole", () => {
   test("encryption keys come and go by id", () => {
     const key = (id: string) => ({ "key-id": id, "encrypted-key-metadata": "AAAA" });
     const add = (id: string): Update => ({ action: "add-encryption-key", "encryption-key": key(id) });
-    const table = after(newTable(), add("k1"), add("k2"), add("k1"), { action: "remove-encryption-key", "key-id": "k2" });
+    const table = after(newTable(), add("k1"), add("k2"), add("k1"), {
+      action: "remove-encryption-key",
+      "key-id": "k2",
+    });
     assert.deepEqual(table["encryption-keys"], [key("k1")]);
   });
 
@@ -47,7 +54,15 @@ describe("updates to a table as a whole", () => {
   test("nothing changed gives back the same object", () => {
     const table = newTable();
     assert.equal(after(table), table);
-    assert.equal(after(table, { action: "assign-uuid", uuid: UUID }, { action: "set-properties", updates: {} }, { action: "set-location", location: LOCATION }), table);
+    assert.equal(
+      after(
+        table,
+        { action: "assign-uuid", uuid: UUID },
+        { action: "set-properties", updates: {} },
+        { action: "set-location", location: LOCATION },
+      ),
+      table,
+    );
   });
 
   for (const bad of [
@@ -82,9 +97,21 @@ describe("fresh metadata", () => {
         id: first_id + 40,
         name: "tags",
         required: false,
-        type: { type: "map", "key-id": first_id + 3, key: "string", "value-id": first_id + 9, value: { type: "list", "element-id": first_id + 7, element: "int", "element-required": true }, "value-required": false },
+        type: {
+          type: "map",
+          "key-id": first_id + 3,
+          key: "string",
+          "value-id": first_id + 9,
+          value: { type: "list", "element-id": first_id + 7, element: "int", "element-required": true },
+          "value-required": false,
+        },
       },
-      { id: first_id + 2, name: "place", required: false, type: { type: "struct", fields: [{ id: first_id + 5, name: "lat", required: false, type: "double" }] } },
+      {
+        id: first_id + 2,
+        name: "place",
+        required: false,
+        type: { type: "struct", fields: [{ id: first_id + 5, name: "lat", required: false, type: "double" }] },
+      },
     ],
   });
 
@@ -93,24 +120,38 @@ describe("fresh metadata", () => {
       deepFreeze({
         schema: nested(100),
         partition_spec: { fields: [{ name: "id_bucket", transform: "bucket[4]", "source-id": 100, "field-id": 5000 }] },
-        sort_order: { "order-id": 3, fields: [{ transform: "identity", "source-id": 105, direction: "desc", "null-order": "nulls-last" }] },
+        sort_order: {
+          "order-id": 3,
+          fields: [{ transform: "identity", "source-id": 105, direction: "desc", "null-order": "nulls-last" }],
+        },
         location: LOCATION,
         uuid: UUID,
       }),
       NOW_MS,
     );
     const [schema] = table.schemas;
-    assert.deepEqual(schema?.fields.map((field) => field.id), [1, 2, 3]);
+    assert.deepEqual(
+      schema?.fields.map((field) => field.id),
+      [1, 2, 3],
+    );
     assert.deepEqual(schema?.["identifier-field-ids"], [1]);
     const tags = schema?.fields[1]?.type as { "key-id": number; "value-id": number; value: { "element-id": number } };
     assert.deepEqual([tags["key-id"], tags["value-id"], tags.value["element-id"]], [4, 5, 6]);
     assert.equal(table["last-column-id"], 7);
-    assert.deepEqual(table["partition-specs"], [{ "spec-id": 0, fields: [{ name: "id_bucket", transform: "bucket[4]", "source-id": 1, "field-id": 1000 }] }]);
-    assert.deepEqual(table["sort-orders"], [{ "order-id": 1, fields: [{ transform: "identity", "source-id": 7, direction: "desc", "null-order": "nulls-last" }] }]);
+    assert.deepEqual(table["partition-specs"], [
+      { "spec-id": 0, fields: [{ name: "id_bucket", transform: "bucket[4]", "source-id": 1, "field-id": 1000 }] },
+    ]);
+    assert.deepEqual(table["sort-orders"], [
+      {
+        "order-id": 1,
+        fields: [{ transform: "identity", "source-id": 7, direction: "desc", "null-order": "nulls-last" }],
+      },
+    ]);
   });
 
   test("two requests that differ only in ids give the same table", () => {
-    const make = (first_id: number) => freshMetadata({ schema: nested(first_id), location: LOCATION, uuid: UUID }, NOW_MS);
+    const make = (first_id: number) =>
+      freshMetadata({ schema: nested(first_id), location: LOCATION, uuid: UUID }, NOW_MS);
     assert.deepEqual(make(1), make(500));
   });
 

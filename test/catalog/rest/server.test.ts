@@ -23,30 +23,50 @@ before(async () => {
 });
 after(() => lake.close());
 
-async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
   const response = await fetch(url + path, {
     method,
     headers: { "content-type": "application/json", ...headers },
-    ...(body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : formatJson(body) }),
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : formatJson(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: (text === "" ? {} : parseJson(text)) as Record<string, unknown> };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (text === "" ? {} : parseJson(text)) as Record<string, unknown>,
+  };
 }
 
 function assertError(reply: Reply, status: number, type: string): void {
   const { error } = reply.body as { error?: { message?: unknown; type?: unknown; code?: unknown } };
-  assert.deepEqual([reply.status, error?.type, error?.code, typeof error?.message], [status, type, status, "string"], JSON.stringify(reply.body));
+  assert.deepEqual(
+    [reply.status, error?.type, error?.code, typeof error?.message],
+    [status, type, status, "string"],
+    JSON.stringify(reply.body),
+  );
 }
 
 let tables = 0;
 async function newTable(): Promise<string> {
   tables += 1;
   const name = `table_${tables}`;
-  assert.equal((await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA, location: folderOf(name) })).status, 200);
+  assert.equal(
+    (await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA, location: folderOf(name) }))
+      .status,
+    200,
+  );
   return name;
 }
 const folderOf = (name: string) => `${lake.warehouse}/bronze/${name}`;
-const appendOf = (name: string, ...numbers: [id: Long, sequence_number: number, parent_id: Long | null]) => appendIn(...numbers, "main", folderOf(name));
+const appendOf = (name: string, ...numbers: [id: Long, sequence_number: number, parent_id: Long | null]) =>
+  appendIn(...numbers, "main", folderOf(name));
 
 describe("config", () => {
   test("lists the endpoints there are, and no views", async () => {
@@ -62,11 +82,20 @@ describe("config", () => {
 
 describe("namespaces", () => {
   test("live through create, load, head, list, properties and drop", async () => {
-    assert.deepEqual((await call("POST", "/v1/namespaces", { namespace: ["n"], properties: { a: "1" } })).body, { namespace: ["n"], properties: { a: "1" } });
+    assert.deepEqual((await call("POST", "/v1/namespaces", { namespace: ["n"], properties: { a: "1" } })).body, {
+      namespace: ["n"],
+      properties: { a: "1" },
+    });
     assert.deepEqual((await call("GET", "/v1/namespaces/n")).body, { namespace: ["n"], properties: { a: "1" } });
     assert.equal((await call("HEAD", "/v1/namespaces/n")).status, 204);
-    assert.deepEqual((await call("POST", "/v1/namespaces/n/properties", { updates: { b: "2" }, removals: ["a", "z"] })).body, { updated: ["b"], removed: ["a"], missing: ["z"] });
-    assert.deepEqual((await call("GET", "/v1/namespaces")).body, { namespaces: [["bronze"], ["n"]], "next-page-token": null });
+    assert.deepEqual(
+      (await call("POST", "/v1/namespaces/n/properties", { updates: { b: "2" }, removals: ["a", "z"] })).body,
+      { updated: ["b"], removed: ["a"], missing: ["z"] },
+    );
+    assert.deepEqual((await call("GET", "/v1/namespaces")).body, {
+      namespaces: [["bronze"], ["n"]],
+      "next-page-token": null,
+    });
     assert.equal((await call("DELETE", "/v1/namespaces/n")).status, 204);
     assert.equal((await call("HEAD", "/v1/namespaces/n")).status, 404);
   });
@@ -75,7 +104,10 @@ describe("namespaces", () => {
     await call("POST", "/v1/namespaces", { namespace: ["a.b"] });
     await call("POST", "/v1/any-prefix/namespaces", { namespace: ["a.b", "ü c"] });
     assert.deepEqual((await call("GET", "/v1/namespaces?parent=a.b")).body["namespaces"], [["a.b", "ü c"]]);
-    assert.deepEqual((await call("GET", `/v1/x/namespaces/a.b%1F${encodeURIComponent("ü c")}`)).body["namespace"], ["a.b", "ü c"]);
+    assert.deepEqual((await call("GET", `/v1/x/namespaces/a.b%1F${encodeURIComponent("ü c")}`)).body["namespace"], [
+      "a.b",
+      "ü c",
+    ]);
     assertError(await call("DELETE", "/v1/namespaces/a.b"), 409, "NamespaceNotEmptyException");
   });
 
@@ -85,8 +117,16 @@ describe("namespaces", () => {
     assertError(await call("POST", "/v1/namespaces", { namespace: [] }), 400, "BadRequestException");
     assertError(await call("GET", "/v1/namespaces/none"), 404, "NoSuchNamespaceException");
     assertError(await call("GET", "/v1/namespaces?parent=none"), 404, "NoSuchNamespaceException");
-    assertError(await call("POST", "/v1/namespaces/bronze/properties", { updates: { a: "1" }, removals: ["a"] }), 422, "UnprocessableEntityException");
-    assertError(await call("POST", "/v1/namespaces/none/properties", { updates: { a: "1" } }), 404, "NoSuchNamespaceException");
+    assertError(
+      await call("POST", "/v1/namespaces/bronze/properties", { updates: { a: "1" }, removals: ["a"] }),
+      422,
+      "UnprocessableEntityException",
+    );
+    assertError(
+      await call("POST", "/v1/namespaces/none/properties", { updates: { a: "1" } }),
+      404,
+      "NoSuchNamespaceException",
+    );
   });
 });
 
@@ -95,13 +135,19 @@ describe("tables", () => {
     const name = await newTable();
     const path = `/v1/namespaces/bronze/tables/${name}`;
     const id = 9223372036854775807n;
-    const committed = await call("POST", path, { requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }], updates: appendOf(name, id, 1, null) });
+    const committed = await call("POST", path, {
+      requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null }],
+      updates: appendOf(name, id, 1, null),
+    });
     assert.equal(committed.status, 200);
     const loaded = await call("GET", path);
     assert.equal((loaded.body["metadata"] as Record<string, unknown>)["current-snapshot-id"], id);
     assert.deepEqual(loaded.body, committed.body);
     assert.equal((await call("HEAD", path)).status, 204);
-    const rename = { source: { namespace: ["bronze"], name }, destination: { namespace: ["bronze"], name: `${name}/new name` } };
+    const rename = {
+      source: { namespace: ["bronze"], name },
+      destination: { namespace: ["bronze"], name: `${name}/new name` },
+    };
     assert.equal((await call("POST", "/v1/tables/rename", rename)).status, 204);
     assert.equal((await call("HEAD", path)).status, 404);
     assert.equal((await call("DELETE", `${path}${encodeURIComponent("/new name")}?purgeRequested=true`)).status, 204);
@@ -109,20 +155,33 @@ describe("tables", () => {
   });
 
   test("a staged create answers metadata without a location, and makes no table", async () => {
-    const staged = await call("POST", "/v1/namespaces/bronze/tables", { name: "staged", schema: PRICE_SCHEMA, "stage-create": true, "write-order": null });
+    const staged = await call("POST", "/v1/namespaces/bronze/tables", {
+      name: "staged",
+      schema: PRICE_SCHEMA,
+      "stage-create": true,
+      "write-order": null,
+    });
     assert.deepEqual(Object.keys(staged.body), ["metadata", "config"]);
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/staged")).status, 404);
   });
 
   test("lists page by page, and whole without a page size", async () => {
     await call("POST", "/v1/namespaces", { namespace: ["pages"] });
-    for (const name of ["a", "b", "c"]) await call("POST", "/v1/namespaces/pages/tables", { name, schema: PRICE_SCHEMA });
+    for (const name of ["a", "b", "c"])
+      await call("POST", "/v1/namespaces/pages/tables", { name, schema: PRICE_SCHEMA });
     const first = await call("GET", "/v1/namespaces/pages/tables?pageSize=2&pageToken=");
-    assert.deepEqual(first.body["identifiers"], [{ namespace: ["pages"], name: "a" }, { namespace: ["pages"], name: "b" }]);
-    const rest = await call("GET", `/v1/namespaces/pages/tables?pageSize=2&pageToken=${String(first.body["next-page-token"])}`);
+    assert.deepEqual(first.body["identifiers"], [
+      { namespace: ["pages"], name: "a" },
+      { namespace: ["pages"], name: "b" },
+    ]);
+    const rest = await call(
+      "GET",
+      `/v1/namespaces/pages/tables?pageSize=2&pageToken=${String(first.body["next-page-token"])}`,
+    );
     assert.deepEqual(rest.body, { identifiers: [{ namespace: ["pages"], name: "c" }], "next-page-token": null });
     assert.equal(((await call("GET", "/v1/namespaces/pages/tables")).body["identifiers"] as unknown[]).length, 3);
-    for (const bad of ["0", "-1", "x", "1.5"]) assertError(await call("GET", `/v1/namespaces/pages/tables?pageSize=${bad}`), 400, "BadRequestException");
+    for (const bad of ["0", "-1", "x", "1.5"])
+      assertError(await call("GET", `/v1/namespaces/pages/tables?pageSize=${bad}`), 400, "BadRequestException");
   });
 
   test("an unchanged table is not sent twice to a client that has it", async () => {
@@ -139,7 +198,10 @@ describe("tables", () => {
     const path = `/v1/namespaces/bronze/tables/${name}`;
     await call("POST", path, { updates: appendOf(name, 1, 1, null) });
     await call("POST", path, { updates: appendOf(name, 2, 2, 1) });
-    const idsWith = async (mode: string) => ((await call("GET", `${path}?snapshots=${mode}`)).body["metadata"] as { snapshots: { "snapshot-id": number }[] }).snapshots.map((snapshot) => snapshot["snapshot-id"]);
+    const idsWith = async (mode: string) =>
+      (
+        (await call("GET", `${path}?snapshots=${mode}`)).body["metadata"] as { snapshots: { "snapshot-id": number }[] }
+      ).snapshots.map((snapshot) => snapshot["snapshot-id"]);
     assert.deepEqual([await idsWith("all"), await idsWith("refs")], [[1, 2], [2]]);
     assertError(await call("GET", `${path}?snapshots=some`), 400, "BadRequestException");
   });
@@ -151,10 +213,24 @@ describe("tables", () => {
       requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent }],
       updates: appendOf(name, id, 1, parent),
     });
-    assertError(await call("POST", "/v1/transactions/commit", { "table-changes": [change(left, 1, null), change(right, 2, 77)] }), 409, "CommitFailedException");
-    const current = async (name: string) => ((await call("GET", `/v1/namespaces/bronze/tables/${name}`)).body["metadata"] as Record<string, unknown>)["current-snapshot-id"];
+    assertError(
+      await call("POST", "/v1/transactions/commit", { "table-changes": [change(left, 1, null), change(right, 2, 77)] }),
+      409,
+      "CommitFailedException",
+    );
+    const current = async (name: string) =>
+      ((await call("GET", `/v1/namespaces/bronze/tables/${name}`)).body["metadata"] as Record<string, unknown>)[
+        "current-snapshot-id"
+      ];
     assert.deepEqual([await current(left), await current(right)], [null, null]);
-    assert.equal((await call("POST", "/v1/transactions/commit", { "table-changes": [change(left, 1, null), change(right, 2, null)] })).status, 204);
+    assert.equal(
+      (
+        await call("POST", "/v1/transactions/commit", {
+          "table-changes": [change(left, 1, null), change(right, 2, null)],
+        })
+      ).status,
+      204,
+    );
     assert.deepEqual([await current(left), await current(right)], [1, 2]);
   });
 
@@ -162,32 +238,81 @@ describe("tables", () => {
     const name = await newTable();
     const location = (await call("GET", `/v1/namespaces/bronze/tables/${name}`)).body["metadata-location"];
     await call("DELETE", `/v1/namespaces/bronze/tables/${name}`);
-    assert.equal((await call("POST", "/v1/namespaces/bronze/register", { name: "adopted", "metadata-location": location })).body["metadata-location"], location);
-    assertError(await call("POST", "/v1/namespaces/bronze/register", { name: "adopted", "metadata-location": location }), 409, "AlreadyExistsException");
-    assert.equal((await call("POST", "/v1/namespaces/bronze/register", { name: "adopted", "metadata-location": location, overwrite: true })).status, 200);
+    assert.equal(
+      (await call("POST", "/v1/namespaces/bronze/register", { name: "adopted", "metadata-location": location })).body[
+        "metadata-location"
+      ],
+      location,
+    );
+    assertError(
+      await call("POST", "/v1/namespaces/bronze/register", { name: "adopted", "metadata-location": location }),
+      409,
+      "AlreadyExistsException",
+    );
+    assert.equal(
+      (
+        await call("POST", "/v1/namespaces/bronze/register", {
+          name: "adopted",
+          "metadata-location": location,
+          overwrite: true,
+        })
+      ).status,
+      200,
+    );
   });
 
   test("take reports of metrics and forget them", async () => {
-    assert.equal((await call("POST", `/v1/namespaces/bronze/tables/${await newTable()}/metrics`, { "report-type": "scan-report" })).status, 204);
+    assert.equal(
+      (await call("POST", `/v1/namespaces/bronze/tables/${await newTable()}/metrics`, { "report-type": "scan-report" }))
+        .status,
+      204,
+    );
   });
 
   test("answer mistakes with the spec's errors", async () => {
     const name = await newTable();
     const path = `/v1/namespaces/bronze/tables/${name}`;
-    assertError(await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA }), 409, "AlreadyExistsException");
-    assertError(await call("POST", "/v1/namespaces/none/tables", { name, schema: PRICE_SCHEMA }), 404, "NoSuchNamespaceException");
+    assertError(
+      await call("POST", "/v1/namespaces/bronze/tables", { name, schema: PRICE_SCHEMA }),
+      409,
+      "AlreadyExistsException",
+    );
+    assertError(
+      await call("POST", "/v1/namespaces/none/tables", { name, schema: PRICE_SCHEMA }),
+      404,
+      "NoSuchNamespaceException",
+    );
     assertError(await call("POST", "/v1/namespaces/bronze/tables", { name: "x" }), 400, "BadRequestException");
-    assertError(await call("POST", "/v1/namespaces/bronze/tables", { name: "x", schema: PRICE_SCHEMA, location: "ftp://x" }), 400, "BadRequestException");
-    assertError(await call("POST", "/v1/namespaces/bronze/tables", { name: "x", schema: PRICE_SCHEMA, "partition-spec": { fields: [{}] } }), 400, "BadRequestException");
+    assertError(
+      await call("POST", "/v1/namespaces/bronze/tables", { name: "x", schema: PRICE_SCHEMA, location: "ftp://x" }),
+      400,
+      "BadRequestException",
+    );
+    assertError(
+      await call("POST", "/v1/namespaces/bronze/tables", {
+        name: "x",
+        schema: PRICE_SCHEMA,
+        "partition-spec": { fields: [{}] },
+      }),
+      400,
+      "BadRequestException",
+    );
     assertError(await call("GET", "/v1/namespaces/none/tables"), 404, "NoSuchNamespaceException");
     assertError(await call("GET", "/v1/namespaces/bronze/tables/none"), 404, "NoSuchTableException");
     assertError(await call("DELETE", "/v1/namespaces/bronze/tables/none"), 404, "NoSuchTableException");
     assertError(await call("POST", "/v1/namespaces/bronze/tables/none", { updates: [] }), 404, "NoSuchTableException");
     assertError(await call("POST", path, { updates: [{ action: "explode" }] }), 400, "BadRequestException");
     assertError(await call("POST", path, { updates: [{}] }), 400, "BadRequestException");
-    assertError(await call("POST", path, { requirements: [{ type: "assert-create" }], updates: [] }), 409, "CommitFailedException");
+    assertError(
+      await call("POST", path, { requirements: [{ type: "assert-create" }], updates: [] }),
+      409,
+      "CommitFailedException",
+    );
     assertError(await call("POST", "/v1/transactions/commit", {}), 400, "BadRequestException");
-    const rename = (source: string, namespace: string, destination: string) => ({ source: { namespace: ["bronze"], name: source }, destination: { namespace: [namespace], name: destination } });
+    const rename = (source: string, namespace: string, destination: string) => ({
+      source: { namespace: ["bronze"], name: source },
+      destination: { namespace: [namespace], name: destination },
+    });
     assertError(await call("POST", "/v1/tables/rename", rename("none", "bronze", "x")), 404, "NoSuchTableException");
     assertError(await call("POST", "/v1/tables/rename", rename(name, "none", "x")), 404, "NoSuchNamespaceException");
     assertError(await call("POST", "/v1/tables/rename", rename(name, "bronze", name)), 409, "AlreadyExistsException");
@@ -211,21 +336,39 @@ describe("requests that are none", () => {
 
   test("a body that is not declared as JSON is refused: a form of another site cannot declare it", async () => {
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]) {
-      assertError(await call("POST", "/v1/namespaces", { namespace: ["form"] }, { "content-type": type }), 415, "BadRequestException");
+      assertError(
+        await call("POST", "/v1/namespaces", { namespace: ["form"] }, { "content-type": type }),
+        415,
+        "BadRequestException",
+      );
     }
     assert.equal((await call("HEAD", "/v1/namespaces/form")).status, 404);
-    assert.equal((await call("POST", "/v1/namespaces", { namespace: ["typed"] }, { "content-type": "Application/JSON; charset=utf-8" })).status, 200);
+    assert.equal(
+      (
+        await call(
+          "POST",
+          "/v1/namespaces",
+          { namespace: ["typed"] },
+          { "content-type": "Application/JSON; charset=utf-8" },
+        )
+      ).status,
+      200,
+    );
   });
 
   test("a plus in a path is a space, as the reference client encodes names; %2B is a plus", async () => {
-    assert.equal((await call("POST", "/v1/namespaces/bronze/tables", { name: "a b", schema: PRICE_SCHEMA })).status, 200);
+    assert.equal(
+      (await call("POST", "/v1/namespaces/bronze/tables", { name: "a b", schema: PRICE_SCHEMA })).status,
+      200,
+    );
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a+b")).status, 204);
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a%20b")).status, 204);
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a%2Bb")).status, 404);
   });
 
   test("paths that lead nowhere, methods that do not fit, broken percent-encoding", async () => {
-    for (const path of ["/", "/v2/namespaces", "/v1", "/v1/a/b/c/d/e/f", "/v1/namespaces/bronze/things"]) assertError(await call("GET", path), 404, "NoSuchEndpointException");
+    for (const path of ["/", "/v2/namespaces", "/v1", "/v1/a/b/c/d/e/f", "/v1/namespaces/bronze/things"])
+      assertError(await call("GET", path), 404, "NoSuchEndpointException");
     assertError(await call("DELETE", "/v1/namespaces"), 405, "MethodNotAllowedException");
     assertError(await call("GET", "/v1/namespaces/%ff"), 400, "BadRequestException");
     assertError(await call("GET", "/v1/namespaces//tables"), 400, "BadRequestException");
@@ -235,7 +378,11 @@ describe("requests that are none", () => {
     assertError(await call("POST", "/v1/namespaces", " ".repeat(17 * 1024 * 1024)), 413, "BadRequestException");
     const chunk = Buffer.alloc(1024 * 1024, " ");
     const sent = await new Promise<number>((resolve) => {
-      const request = httpRequest(`${url}/v1/namespaces`, { method: "POST", headers: { "content-type": "application/json" } }, (response) => response.resume());
+      const request = httpRequest(
+        `${url}/v1/namespaces`,
+        { method: "POST", headers: { "content-type": "application/json" } },
+        (response) => response.resume(),
+      );
       let chunks = 0;
       const pump = () => {
         while (!request.destroyed) {
@@ -289,17 +436,32 @@ describe("requests that are none", () => {
 describe("the server itself", () => {
   test("names a taken port and what to do", async () => {
     const { port } = new URL(url);
-    await assert.rejects(startCatalogServer({ catalog: lake.catalog, port: Number(port) }), { code: "PORT_TAKEN", message: new RegExp(port), next_step: /another port with --catalog-port/ });
+    await assert.rejects(startCatalogServer({ catalog: lake.catalog, port: Number(port) }), {
+      code: "PORT_TAKEN",
+      message: new RegExp(port),
+      next_step: /another port with --catalog-port/,
+    });
   });
 
   test("tells apart an unknown outcome, a known failure and its own fault", async () => {
     const faults: unknown[] = [];
-    const errors = [new UnknownOutcome("no answer", null), Object.assign(new UnknownOutcome("disk full", null), { code: "STORAGE_FULL" }), new TypeError("secret detail")];
-    const catalog = new Proxy(lake.catalog, { get: (target, key) => (key === "commit" ? () => Promise.reject(errors.shift()) : (Reflect.get(target, key, target) as unknown)) });
+    const errors = [
+      new UnknownOutcome("no answer", null),
+      Object.assign(new UnknownOutcome("disk full", null), { code: "STORAGE_FULL" }),
+      new TypeError("secret detail"),
+    ];
+    const catalog = new Proxy(lake.catalog, {
+      get: (target, key) =>
+        key === "commit" ? () => Promise.reject(errors.shift()) : (Reflect.get(target, key, target) as unknown),
+    });
     const server = await startCatalogServer({ catalog, port: 0, onError: (error) => faults.push(error) });
     try {
       const commit = async () => {
-        const response = await fetch(`${server.url}/v1/transactions/commit`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"table-changes":[]}' });
+        const response = await fetch(`${server.url}/v1/transactions/commit`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: '{"table-changes":[]}',
+        });
         return ((await response.json()) as { error: { code: number; type: string; message: string } }).error;
       };
       assert.deepEqual(await commit(), { message: "no answer", type: "CommitStateUnknownException", code: 500 });
@@ -316,7 +478,8 @@ describe("the server itself", () => {
     const token = "0123456789abcdef0123456789abcdef";
     const server = await startCatalogServer({ catalog: lake.catalog, port: 0, token });
     try {
-      const statusWith = async (headers: Record<string, string>, path = "/v1/namespaces") => (await fetch(server.url + path, { headers })).status;
+      const statusWith = async (headers: Record<string, string>, path = "/v1/namespaces") =>
+        (await fetch(server.url + path, { headers })).status;
       assert.equal(await statusWith({}), 401);
       assert.equal(await statusWith({}, "/v1/config"), 401);
       assert.equal(await statusWith({ authorization: `Bearer ${token}x` }), 401);

@@ -11,7 +11,7 @@ try {
 } catch (error) {
   if (!(error instanceof OperatingError) || error.code !== "NAMESPACE_EXISTS") throw error;
 }
-for (let moved = 0; moved < Number(count); ) {
+for (let moved = 0; moved < Number(count);) {
   const expected = await store.pointer(identifier);
   try {
     await store.move([pointerMove(identifier, expected, String(Number(expected ?? 0) + 1))]);

@@ -22,7 +22,14 @@ after(() => rm(folder, { recursive: true, force: true }));
 describeCatalogStore("SQLite", async () => {
   const path = join(folder, "contract", "catalog.sqlite");
   const store = new SqliteStore(path);
-  return { store, is_nesting: true, warehouse: "file:///lake/warehouse", unusual_name: "with space", openAnother: async () => new SqliteStore(path), close: () => store.close() };
+  return {
+    store,
+    is_nesting: true,
+    warehouse: "file:///lake/warehouse",
+    unusual_name: "with space",
+    openAnother: async () => new SqliteStore(path),
+    close: () => store.close(),
+  };
 });
 
 test("four processes that open a new file at once and count together lose no step", async () => {

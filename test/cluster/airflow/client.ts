@@ -28,7 +28,11 @@ export class AirflowClient {
   }
 
   /** Throws where the password is not the one. */
-  static async login(environment: Readonly<Record<string, string>>, dag: string, password = environment.COINLAKE_AIRFLOW_PASSWORD): Promise<AirflowClient> {
+  static async login(
+    environment: Readonly<Record<string, string>>,
+    dag: string,
+    password = environment.COINLAKE_AIRFLOW_PASSWORD,
+  ): Promise<AirflowClient> {
     const url = environment.COINLAKE_AIRFLOW_URL ?? "";
     const response = await fetch(`${url}/auth/token`, {
       method: "POST",
@@ -76,13 +80,23 @@ export class AirflowClient {
   /** A backfill of the day; resolves to its run, once it is there. */
   async backfill(day: string): Promise<string> {
     const at = `${day}T00:00:00Z`;
-    await this.#call("POST", "/backfills", { dag_id: this.#dag, from_date: at, to_date: at, reprocess_behavior: "completed", max_active_runs: 1, dag_run_conf: {} });
+    await this.#call("POST", "/backfills", {
+      dag_id: this.#dag,
+      from_date: at,
+      to_date: at,
+      reprocess_behavior: "completed",
+      max_active_runs: 1,
+      dag_run_conf: {},
+    });
     return this.#firstOf("backfill");
   }
 
   async #firstOf(run_type: string): Promise<string> {
     for (;;) {
-      const { dag_runs } = await this.#call<{ dag_runs: DagRun[] }>("GET", `/dags/${this.#dag}/dagRuns?run_type=${run_type}`);
+      const { dag_runs } = await this.#call<{ dag_runs: DagRun[] }>(
+        "GET",
+        `/dags/${this.#dag}/dagRuns?run_type=${run_type}`,
+      );
       if (dag_runs[0] !== undefined) return dag_runs[0].dag_run_id;
       await systemClock.wait(LOOK_MS);
     }
@@ -94,13 +108,17 @@ export class AirflowClient {
     for (;;) {
       const { state } = await this.#call<DagRun>("GET", `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}`);
       if (state === "success" || state === "failed") return state;
-      if (performance.now() > give_up_at_ms) assert.fail(`the run is ${state}: ${JSON.stringify(await this.tasks(run_id))}`);
+      if (performance.now() > give_up_at_ms)
+        assert.fail(`the run is ${state}: ${JSON.stringify(await this.tasks(run_id))}`);
       await systemClock.wait(LOOK_MS);
     }
   }
 
   async tasks(run_id: string): Promise<TaskInstance[]> {
-    const { task_instances } = await this.#call<{ task_instances: TaskInstance[] }>("GET", `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}/taskInstances`);
+    const { task_instances } = await this.#call<{ task_instances: TaskInstance[] }>(
+      "GET",
+      `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}/taskInstances`,
+    );
     return task_instances.map(({ task_id, state, try_number }) => ({ task_id, state, try_number }));
   }
 
@@ -117,7 +135,13 @@ export class AirflowClient {
 
   /** Names of the assets that the run told of. */
   async assetsOf(run_id: string): Promise<string[]> {
-    const { asset_events } = await this.#call<{ asset_events: { name: string; source_run_id: string }[] }>("GET", "/assets/events?limit=100");
-    return asset_events.filter(({ source_run_id }) => source_run_id === run_id).map(({ name }) => name).sort();
+    const { asset_events } = await this.#call<{ asset_events: { name: string; source_run_id: string }[] }>(
+      "GET",
+      "/assets/events?limit=100",
+    );
+    return asset_events
+      .filter(({ source_run_id }) => source_run_id === run_id)
+      .map(({ name }) => name)
+      .sort();
   }
 }

@@ -38,35 +38,66 @@ const definitions = join(projectFolder(), "airflow");
 let loaded: { errors: Record<string, string>; dags: Dag[] };
 
 before(async () => {
-  const { folder: files } = await airflow.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
+  const { folder: files } = await airflow.fetch({
+    folder: cacheFolder(),
+    say() {},
+    progress: () => ({ update() {}, end() {} }),
+  });
   const script = join(projectFolder(), "test", "cluster", "airflow", "read_dags.py");
   const { COINLAKE_SCHEDULE: _, COINLAKE_DEADLINE_SECONDS: __, ...env } = process.env;
   const args = [script, folder.path, join(definitions, "dags"), join(definitions, "plugins")];
-  const printed = execFileSync(join(files, "bin", "python"), args, { encoding: "utf8", env: { ...env, PYTHONDONTWRITEBYTECODE: "1" } });
+  const printed = execFileSync(join(files, "bin", "python"), args, {
+    encoding: "utf8",
+    env: { ...env, PYTHONDONTWRITEBYTECODE: "1" },
+  });
   loaded = JSON.parse(printed.trim().split("\n").at(-1) ?? "") as typeof loaded;
 });
 after(() => folder.remove());
 
-const dagOf = ({ name }: Pipeline): Dag => loaded.dags.find(({ dag_id }) => dag_id === `${name}_pipeline`) ?? assert.fail(name);
+const dagOf = ({ name }: Pipeline): Dag =>
+  loaded.dags.find(({ dag_id }) => dag_id === `${name}_pipeline`) ?? assert.fail(name);
 const taskOf = (dag: Dag, id: string): Task => dag.tasks.find(({ task_id }) => task_id === id) ?? assert.fail(id);
 /** `"$COINLAKE_CLI" transform --layer silver --data ...`, as `transform --layer silver`. */
-const wordsOf = ({ command }: Task): string => /^exec "\$COINLAKE_CLI" (.*?) +(?:\{%.*%\} )?--data "\$COINLAKE_DATA"/.exec(command)?.[1] ?? assert.fail(command);
+const wordsOf = ({ command }: Task): string =>
+  /^exec "\$COINLAKE_CLI" (.*?) +(?:\{%.*%\} )?--data "\$COINLAKE_DATA"/.exec(command)?.[1] ?? assert.fail(command);
 const uri = (table: string): string => `iceberg://${table.replace(".", "/")}`;
 const modelsOf = ({ transform }: Pipeline, layer: string): string[] =>
-  globSync(`${transform.project}/models/${layer}/*.sql`, { cwd: projectFolder() }).map((file) => `${layer}.${basename(file, ".sql")}`).sort();
+  globSync(`${transform.project}/models/${layer}/*.sql`, { cwd: projectFolder() })
+    .map((file) => `${layer}.${basename(file, ".sql")}`)
+    .sort();
 
 test("every pipeline has a DAG, and Airflow loads them without an error", () => {
   assert.deepEqual(loaded.errors, {});
-  assert.deepEqual(loaded.dags.map(({ dag_id }) => dag_id).sort(), pipelines.map(({ name }) => `${name}_pipeline`).sort());
+  assert.deepEqual(
+    loaded.dags.map(({ dag_id }) => dag_id).sort(),
+    pipelines.map(({ name }) => `${name}_pipeline`).sort(),
+  );
 });
 
 for (const pipeline of pipelines) {
   test(`${pipeline.name}: bronze, silver, gold, each proven before the next, then maintenance`, () => {
     const { tasks, schedule, is_catching_up, max_active_runs } = dagOf(pipeline);
-    const order = ["wait_for_bronze", "bronze_health", "silver", "silver_quality", "gold", "gold_quality", "compact", "expire", "orphans", "report"];
-    assert.deepEqual(tasks.map(({ task_id, after: before_it }) => [task_id, before_it]), order.map((id, index) => [id, order.slice(Math.max(0, index - 1), index)]));
+    const order = [
+      "wait_for_bronze",
+      "bronze_health",
+      "silver",
+      "silver_quality",
+      "gold",
+      "gold_quality",
+      "compact",
+      "expire",
+      "orphans",
+      "report",
+    ];
+    assert.deepEqual(
+      tasks.map(({ task_id, after: before_it }) => [task_id, before_it]),
+      order.map((id, index) => [id, order.slice(Math.max(0, index - 1), index)]),
+    );
     // What comes after something that failed does not run.
-    assert.deepEqual(tasks.filter(({ trigger_rule }) => trigger_rule !== "all_success"), []);
+    assert.deepEqual(
+      tasks.filter(({ trigger_rule }) => trigger_rule !== "all_success"),
+      [],
+    );
     assert.deepEqual([schedule, is_catching_up, max_active_runs], ["0 * * * *", false, 1]);
   });
 
@@ -78,13 +109,28 @@ for (const pipeline of pipelines) {
       assert.ok(models.length > 0);
       assert.deepEqual(taskOf(dag, `${layer}_quality`).assets, models.map(uri));
     }
-    assert.equal(dag.tasks.flatMap(({ assets }) => assets).length, 1 + modelsOf(pipeline, "silver").length + modelsOf(pipeline, "gold").length);
+    assert.equal(
+      dag.tasks.flatMap(({ assets }) => assets).length,
+      1 + modelsOf(pipeline, "silver").length + modelsOf(pipeline, "gold").length,
+    );
   });
 
   test(`${pipeline.name}: whatever fails is tried again after longer and longer pauses, has a time-out, and reaches Coinlake's alerts`, () => {
     const { tasks, deadlines } = dagOf(pipeline);
-    for (const { task_id, retries, retry_delay_seconds, backoff, max_retry_delay_seconds, timeout_seconds, on_failure } of tasks) {
-      assert.deepEqual([retry_delay_seconds, backoff, max_retry_delay_seconds, on_failure], [10, 2, 300, ["coinlake_dag.tell_failure"]], task_id);
+    for (const {
+      task_id,
+      retries,
+      retry_delay_seconds,
+      backoff,
+      max_retry_delay_seconds,
+      timeout_seconds,
+      on_failure,
+    } of tasks) {
+      assert.deepEqual(
+        [retry_delay_seconds, backoff, max_retry_delay_seconds, on_failure],
+        [10, 2, 300, ["coinlake_dag.tell_failure"]],
+        task_id,
+      );
       assert.equal(retries, task_id.endsWith("_quality") ? 1 : 3, task_id);
       assert.ok(timeout_seconds !== null && timeout_seconds > 0 && timeout_seconds <= 1800, task_id);
     }
@@ -93,9 +139,16 @@ for (const pipeline of pipelines) {
 
   test(`${pipeline.name}: a task is a call of the command line, which knows it`, async () => {
     const { tasks } = dagOf(pipeline);
-    assert.deepEqual(tasks.map(({ kind }) => kind), ["BashSensor", ...Array.from({ length: tasks.length - 1 }, () => "BashOperator")]);
+    assert.deepEqual(
+      tasks.map(({ kind }) => kind),
+      ["BashSensor", ...Array.from({ length: tasks.length - 1 }, () => "BashOperator")],
+    );
     await Promise.all(tasks.map(async (task) => await assertKnown(wordsOf(task))));
-    for (const layer of ["silver", "gold"]) assert.match(taskOf(dagOf(pipeline), `${layer}_quality`).command, /--day \{\{ params\.day \}\}.*backfill.*--day \{\{ ds \}\}/);
+    for (const layer of ["silver", "gold"])
+      assert.match(
+        taskOf(dagOf(pipeline), `${layer}_quality`).command,
+        /--day \{\{ params\.day \}\}.*backfill.*--day \{\{ ds \}\}/,
+      );
   });
 }
 
@@ -106,5 +159,9 @@ async function assertKnown(words: string): Promise<void> {
   assert.equal(code, 0, stderr);
   const known = new Set(stdout.match(/--[a-z-]+/g));
   const used = [...(words.match(/--[a-z-]+/g) ?? []), "--data"];
-  assert.deepEqual(used.filter((option) => !known.has(option)), [], words);
+  assert.deepEqual(
+    used.filter((option) => !known.has(option)),
+    [],
+    words,
+  );
 }

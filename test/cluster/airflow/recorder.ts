@@ -20,7 +20,9 @@ const LOOK_MS = 50;
 const folder = process.env.RECORDER_FOLDER ?? "";
 const args = process.argv.slice(2);
 const text = args.join(" ").replace(/ --data .*/, "");
-const called = existsSync(join(folder, "calls.txt")) ? readFileSync(join(folder, "calls.txt"), "utf8").trim().split("\n") : [];
+const called = existsSync(join(folder, "calls.txt"))
+  ? readFileSync(join(folder, "calls.txt"), "utf8").trim().split("\n")
+  : [];
 const before = called.filter((line) => line === text).length;
 appendFileSync(join(folder, "calls.txt"), `${text}\n`);
 const plan = JSON.parse(readFileSync(join(folder, "plan.json"), "utf8")) as Plan;

@@ -35,7 +35,10 @@ before(async () => {
   Object.assign(process.env, SETTINGS, { RECORDER_FOLDER: folder.path });
   plan({});
   servers = await Servers.startNew("airflow");
-  rememberAsCurrent(servers.data, openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name }));
+  rememberAsCurrent(
+    servers.data,
+    openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name }),
+  );
   airflow = await AirflowClient.login(servers.environment, DAG);
 });
 after(async () => {
@@ -74,21 +77,27 @@ test("a run waits for bronze, tries again what failed once, and tells of every t
   await airflow.unpause();
   const run_id = await airflow.scheduled();
   assert.equal(await airflow.end(run_id), "success");
-  assert.deepEqual(calls().filter((call) => !call.includes("--failed")), [
-    "streams check --max-lag 100000",
-    "streams check --max-lag 100000",
-    "maintain check",
-    "transform --layer silver",
-    "transform --layer silver",
-    "quality --layer silver",
-    "transform --layer gold",
-    "quality --layer gold",
-    "maintain compact",
-    "maintain expire",
-    "maintain orphans",
-    `alerts report ${DAG} --succeeded`,
-  ]);
-  assert.deepEqual(await airflow.assetsOf(run_id), [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort());
+  assert.deepEqual(
+    calls().filter((call) => !call.includes("--failed")),
+    [
+      "streams check --max-lag 100000",
+      "streams check --max-lag 100000",
+      "maintain check",
+      "transform --layer silver",
+      "transform --layer silver",
+      "quality --layer silver",
+      "transform --layer gold",
+      "quality --layer gold",
+      "maintain compact",
+      "maintain expire",
+      "maintain orphans",
+      `alerts report ${DAG} --succeeded`,
+    ],
+  );
+  assert.deepEqual(
+    await airflow.assetsOf(run_id),
+    [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort(),
+  );
   const [alert, ...others] = await alerts();
   assert.equal(alert?.message, `${DAG} failed: a run has not ended 5 seconds after it was asked for`);
   assert.deepEqual([alert?.state, alert?.ended_by, others], ["recovered", "recovery", []]);
@@ -99,12 +108,22 @@ test("silver that fails its quality once more keeps gold as it was, and is an al
   const run_id = await airflow.trigger({ day: "2025-10-11" });
   assert.equal(await airflow.end(run_id), "failed");
   const tasks = new Map((await airflow.tasks(run_id)).map((task) => [task.task_id, task]));
-  assert.deepEqual([tasks.get("silver")?.state, tasks.get("silver_quality")?.state, tasks.get("silver_quality")?.try_number], ["success", "failed", 2]);
-  for (const later of ["gold", "gold_quality", "compact", "expire", "orphans", "report"]) assert.equal(tasks.get(later)?.state, "upstream_failed", later);
+  assert.deepEqual(
+    [tasks.get("silver")?.state, tasks.get("silver_quality")?.state, tasks.get("silver_quality")?.try_number],
+    ["success", "failed", 2],
+  );
+  for (const later of ["gold", "gold_quality", "compact", "expire", "orphans", "report"])
+    assert.equal(tasks.get(later)?.state, "upstream_failed", later);
   assert.deepEqual(await airflow.assetsOf(run_id), [`iceberg://${BRONZE.replace(".", "/")}`]);
-  assert.match(calls().at(-1) ?? "", new RegExp(`^alerts report ${DAG} --failed the task silver_quality failed at its attempt 2: .*exit code 1`));
+  assert.match(
+    calls().at(-1) ?? "",
+    new RegExp(`^alerts report ${DAG} --failed the task silver_quality failed at its attempt 2: .*exit code 1`),
+  );
   const active = (await alerts()).filter(({ state }) => state === "active");
-  assert.deepEqual(active.map(({ subject, severity }) => [subject, severity]), [[DAG, "critical"]]);
+  assert.deepEqual(
+    active.map(({ subject, severity }) => [subject, severity]),
+    [[DAG, "critical"]],
+  );
 });
 
 test("a past day is run again; killed in the middle, Airflow leaves nothing behind, comes back, and goes on with it", async () => {
@@ -115,20 +134,32 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
   while (readFileSync(held, "utf8") === "") await systemClock.wait(LOOK_MS);
   const { pid } = servers.parts.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
-  assert.ok(processes.some((process) => process?.pid === Number(readFileSync(held, "utf8"))), "the command line is Airflow's");
+  assert.ok(
+    processes.some((process) => process?.pid === Number(readFileSync(held, "utf8"))),
+    "the command line is Airflow's",
+  );
   process.kill(pid, "SIGKILL");
   await allEnded(processes);
   rmSync(held);
   await up();
   assert.equal(await airflow.end(run_id), "success");
-  assert.deepEqual(calls().filter((call) => /^(transform|quality)/.test(call)), [
-    "transform --layer silver",
-    "quality --layer silver --day 2025-10-10",
-    "transform --layer gold",
-    "transform --layer gold",
-    "quality --layer gold --day 2025-10-10",
-  ]);
-  assert.deepEqual((await alerts()).map(({ state, ended_by }) => [state, ended_by]), [["recovered", "recovery"], ["recovered", "recovery"]]);
+  assert.deepEqual(
+    calls().filter((call) => /^(transform|quality)/.test(call)),
+    [
+      "transform --layer silver",
+      "quality --layer silver --day 2025-10-10",
+      "transform --layer gold",
+      "transform --layer gold",
+      "quality --layer gold --day 2025-10-10",
+    ],
+  );
+  assert.deepEqual(
+    (await alerts()).map(({ state, ended_by }) => [state, ended_by]),
+    [
+      ["recovered", "recovery"],
+      ["recovered", "recovery"],
+    ],
+  );
 });
 
 test("a server that is killed is started again, and nothing of what it had begun goes on", async () => {

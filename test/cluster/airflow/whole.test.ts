@@ -33,7 +33,9 @@ before(async () => {
   servers = await Servers.start("kafka", "spark");
   market = marketData(RECORDING) ?? join(servers.data, "market.jsonl");
   records = marketData(RECORDING) === null ? await writeMarket(market, 31) : UPDATES;
-  const produced = JSON.parse(await run("produce", "--source", `replay:${market}`, "--speed", "max", "--json")) as { lake: string };
+  const produced = JSON.parse(await run("produce", "--source", `replay:${market}`, "--speed", "max", "--json")) as {
+    lake: string;
+  };
   lake = produced.lake;
   await run("streams", "start");
   // The DAG runs once, when it begins.
@@ -57,7 +59,10 @@ test("a run carries bronze on to silver and gold, proves each, maintains the tab
   const run_id = await airflow.scheduled();
   const state = await airflow.end(run_id);
   assert.equal(state, "success", await airflow.failures(run_id));
-  assert.deepEqual(await airflow.assetsOf(run_id), [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort());
+  assert.deepEqual(
+    await airflow.assetsOf(run_id),
+    [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort(),
+  );
   const { figures } = JSON.parse(await run("verify", "--json", "--lake", lake)) as { figures: Record<string, number> };
   assert.deepEqual([figures["log_waiting"], figures["bronze_records"], figures["silver_waiting"]], [0, records, 0]);
   const { items } = JSON.parse(await run("alerts", "--rule", "job-failed", "--json", "--lake", lake)) as AlertPage;

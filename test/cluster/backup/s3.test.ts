@@ -23,7 +23,12 @@ let content: Found[];
 before(async () => {
   servers = await Servers.start("minio");
   bucket = await makeBucket(s3SettingsFrom(servers.environment));
-  const lake = openOrCreateLake(join(servers.data, "original"), { name: LAKE, kind: "simulated", pipeline: "crypto", warehouse: `s3://${bucket}/original` });
+  const lake = openOrCreateLake(join(servers.data, "original"), {
+    name: LAKE,
+    kind: "simulated",
+    pipeline: "crypto",
+    warehouse: `s3://${bucket}/original`,
+  });
   const open = await openLake(lake, { env: servers.environment });
   await open.catalog.createNamespace(["gold"]);
   const duckdb = await openDuckDB({ s3: open.s3 });
@@ -32,7 +37,9 @@ before(async () => {
   await connection.run(`CREATE TABLE lake.${TABLE} (id BIGINT, value DECIMAL(38, 18), day DATE) PARTITIONED BY (day)`);
   for (let commit = 0; commit < COMMITS; commit += 1) {
     const rows = `SELECT ${commit} * 3 + n, (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (n % 2)::INTEGER FROM range(3) AS r(n)`;
-    await connection.run(`BEGIN; DELETE FROM lake.${TABLE} WHERE id = ${commit * 3 - 2}; INSERT INTO lake.${TABLE} ${rows}; COMMIT`);
+    await connection.run(
+      `BEGIN; DELETE FROM lake.${TABLE} WHERE id = ${commit * 3 - 2}; INSERT INTO lake.${TABLE} ${rows}; COMMIT`,
+    );
   }
   connection.closeSync();
   duckdb.closeSync();
@@ -46,7 +53,8 @@ async function contentOf(open: OpenLake): Promise<Found[]> {
   try {
     const { metadata } = await open.catalog.loadTable({ namespace: ["gold"], name: "events" });
     const found: Found[] = [];
-    for (const id of [null, ...metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"]))]) found.push(await read(session, TABLE, id));
+    for (const id of [null, ...metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"]))])
+      found.push(await read(session, TABLE, id));
     return found;
   } finally {
     session.close();
@@ -62,7 +70,14 @@ test("a lake with its tables in S3 comes back from S3, with its tables there or 
   assert.equal(content.length, COMMITS + 1);
   await run("backup", `s3://${bucket}/backup`, "--data", join(servers.data, "original"), "--lake", LAKE);
   await run("restore", `s3://${bucket}/backup`, "--data", join(servers.data, "local"));
-  await run("restore", `s3://${bucket}/backup`, "--data", join(servers.data, "again"), "--warehouse", `s3://${bucket}/again`);
+  await run(
+    "restore",
+    `s3://${bucket}/backup`,
+    "--data",
+    join(servers.data, "again"),
+    "--warehouse",
+    `s3://${bucket}/again`,
+  );
   const storage = new S3Storage(s3SettingsFrom(servers.environment));
   for await (const { location } of storage.list(`s3://${bucket}/original`)) await storage.delete(location);
   for (const data of ["local", "again"]) {
@@ -72,6 +87,9 @@ test("a lake with its tables in S3 comes back from S3, with its tables there or 
 });
 
 test("tables are not restored over others", async () => {
-  const { code, stderr } = await coinlake(["restore", `s3://${bucket}/backup`, "--data", join(servers.data, "over"), "--warehouse", `s3://${bucket}/again`], { ...servers.environment });
+  const { code, stderr } = await coinlake(
+    ["restore", `s3://${bucket}/backup`, "--data", join(servers.data, "over"), "--warehouse", `s3://${bucket}/again`],
+    { ...servers.environment },
+  );
   assert.deepEqual([code, stderr.includes("WAREHOUSE_NOT_EMPTY")], [1, true], stderr);
 });

@@ -125,7 +125,9 @@ class Cable {
 
   /** Resolves when all ends that were there are closed. */
   async breakAll(): Promise<void> {
-    await Promise.all([...this.#ends].map((end) => new Promise<void>((closed) => void end.once("close", () => closed()).destroy())));
+    await Promise.all(
+      [...this.#ends].map((end) => new Promise<void>((closed) => void end.once("close", () => closed()).destroy())),
+    );
   }
 
   remove(): void {

@@ -27,7 +27,9 @@ before(async () => {
   const storage = new S3Storage(s3SettingsFrom(servers.environment));
   catalog = new Catalog({ store: new HiveStore({ uri, warehouse }), storage, warehouse });
   server = await startCatalogServer({ catalog, port: 0 });
-  const { stdout } = await run(pythonExecutable(), [script, server.url, uri, warehouse], { env: { ...process.env, ...servers.environment } });
+  const { stdout } = await run(pythonExecutable(), [script, server.url, uri, warehouse], {
+    env: { ...process.env, ...servers.environment },
+  });
   seen = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 });
 after(async () => {
@@ -39,7 +41,15 @@ after(async () => {
 test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads it, commits to it, and is read in turn", () => {
   const { by_hive, by_rest, by_hive_after, listed } = seen.made_here;
   const namespace = seen.made_here["namespace"] as Record<string, string>;
-  assert.deepEqual({ by_hive, by_rest, by_hive_after, listed }, { by_hive: ["bitcoin"], by_rest: ["bitcoin", "ether", "tether"], by_hive_after: ["bitcoin", "ether", "tether"], listed: [["ours", "prices"]] });
+  assert.deepEqual(
+    { by_hive, by_rest, by_hive_after, listed },
+    {
+      by_hive: ["bitcoin"],
+      by_rest: ["bitcoin", "ether", "tether"],
+      by_hive_after: ["bitcoin", "ether", "tether"],
+      listed: [["ours", "prices"]],
+    },
+  );
   assert.equal(namespace["comment"], "made over REST");
   assert.equal(namespace["owner"], "ana");
 });
@@ -47,12 +57,25 @@ test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads 
 test("Hive is told what Iceberg's own catalog tells it: columns, place, properties, figures", () => {
   assert.deepEqual(seen.made_here["in_hive"], {
     type: "EXTERNAL_TABLE",
-    columns: [["coin", "string"], ["price", "decimal(38,18)"], ["price_date", "date"], ["note", "string"]],
+    columns: [
+      ["coin", "string"],
+      ["price", "decimal(38,18)"],
+      ["price_date", "date"],
+      ["note", "string"],
+    ],
     is_location_told: true,
     is_pointer: true,
     is_previous: true,
     is_current: true,
-    parameters: { table_type: "ICEBERG", EXTERNAL: "TRUE", numRows: "3", kept: "yes", gone: null, told: "late", "engine.hive.lock-enabled": "false" },
+    parameters: {
+      table_type: "ICEBERG",
+      EXTERNAL: "TRUE",
+      numRows: "3",
+      kept: "yes",
+      gone: null,
+      told: "late",
+      "engine.hive.lock-enabled": "false",
+    },
   });
 });
 
@@ -81,7 +104,11 @@ test("DuckDB writes a table through the catalog, data and all in S3, and shows n
   await query("insert into lake.duck.ticks select range, 'coin ' || range from range(1000)");
   await query("delete from lake.duck.ticks where id >= 900");
   assert.deepEqual(await query("select count(*), max(coin) from lake.duck.ticks"), [["900", "coin 99"]]);
-  assert.deepEqual(await query("select coin from lake.ours.prices order by coin"), [["bitcoin"], ["ether"], ["tether"]]);
+  assert.deepEqual(await query("select coin from lake.ours.prices order by coin"), [
+    ["bitcoin"],
+    ["ether"],
+    ["tether"],
+  ]);
   const { metadata } = await catalog.loadTable({ namespace: ["duck"], name: "ticks" });
   assert.match(metadata.location, /^s3:\/\/warehouse\/duck\/ticks-/);
   assert.equal(metadata.properties["engine.hive.lock-enabled"], "false");

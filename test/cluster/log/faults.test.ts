@@ -18,13 +18,15 @@ const KEYS = ["bitcoin", "ether", "doge", "sol", "ada", "xrp"];
 const PRODUCE = 0;
 
 /** `count` messages from number `from` on, each under one of the keys. */
-const numbered = (from: number, count: number) => Array.from({ length: count }, (_, i) => message(String(from + i), KEYS[(from + i) % KEYS.length]));
+const numbered = (from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => message(String(from + i), KEYS[(from + i) % KEYS.length]));
 
 /** The numbers in the log, in the log's order within each key. */
 async function numbersByKey(log: Log): Promise<Map<string, number[]>> {
   const found = new Map<string, number[]>();
   for (const { partition, begin } of await log.bounds("t")) {
-    for (const { key, payload } of await log.read("t", partition, begin, ALL)) found.set(key, [...(found.get(key) ?? []), Number(Buffer.from(payload).toString())]);
+    for (const { key, payload } of await log.read("t", partition, begin, ALL))
+      found.set(key, [...(found.get(key) ?? []), Number(Buffer.from(payload).toString())]);
   }
   return found;
 }
@@ -33,7 +35,10 @@ async function numbersByKey(log: Log): Promise<Map<string, number[]>> {
 async function assertWhole(log: Log, count: number): Promise<void> {
   const found = await numbersByKey(log);
   for (const [index, key] of KEYS.entries()) {
-    const expected = Array.from({ length: Math.ceil((count - index) / KEYS.length) }, (_, i) => index + i * KEYS.length);
+    const expected = Array.from(
+      { length: Math.ceil((count - index) / KEYS.length) },
+      (_, i) => index + i * KEYS.length,
+    );
     assert.deepEqual(found.get(key), expected, key);
   }
 }
@@ -58,7 +63,10 @@ describe("Without a broker", () => {
     try {
       const started_ms = performance.now();
       const brokers = [`127.0.0.1:${(silent.address() as AddressInfo).port}`];
-      await assert.rejects(openKafkaLog({ brokers, connect_timeout_ms: 1_000 }), { code: "LOG_UNREACHABLE", message: /no answer came/ });
+      await assert.rejects(openKafkaLog({ brokers, connect_timeout_ms: 1_000 }), {
+        code: "LOG_UNREACHABLE",
+        message: /no answer came/,
+      });
       assert.ok(performance.now() - started_ms < 3_000);
     } finally {
       for (const socket of sockets) socket.destroy();
@@ -77,7 +85,10 @@ describe("A broker that is killed", () => {
     await broker?.stop();
   });
 
-  async function withLog(options: { timeout_ms?: number }, body: (log: KafkaLog, prefix: string) => Promise<void>): Promise<void> {
+  async function withLog(
+    options: { timeout_ms?: number },
+    body: (log: KafkaLog, prefix: string) => Promise<void>,
+  ): Promise<void> {
     const prefix = `faults-${(logs += 1)}.`;
     const log = await openKafkaLog({ brokers: broker.brokers, prefix, ...options });
     try {
@@ -146,7 +157,12 @@ describe("A broker that is killed", () => {
       const over = new AbortController();
       const appending = (async () => {
         while (!over.signal.aborted) {
-          const batch = Array.from({ length: 4 }, (_, i) => log.append("t", numbered(appended + i * 100, 100), { producer: "p", position: String(appended + (i + 1) * 100) }));
+          const batch = Array.from({ length: 4 }, (_, i) =>
+            log.append("t", numbered(appended + i * 100, 100), {
+              producer: "p",
+              position: String(appended + (i + 1) * 100),
+            }),
+          );
           await Promise.all(batch);
           appended += 400;
         }
@@ -175,7 +191,11 @@ describe("A broker that is killed", () => {
       await Promise.all([
         assert.rejects(waiting, { code: "LOG_UNREACHABLE", is_retryable: true }),
         assert.rejects(log.read("t", 0, 0, ALL), { code: "LOG_UNREACHABLE", is_retryable: true }),
-        assert.rejects(log.append("t", numbered(60, 60)), { code: "APPEND_UNCERTAIN", is_retryable: true, next_step: /counted once/ }),
+        assert.rejects(log.append("t", numbered(60, 60)), {
+          code: "APPEND_UNCERTAIN",
+          is_retryable: true,
+          next_step: /counted once/,
+        }),
       ]);
       assert.ok(performance.now() - started_ms < 8_000);
       await broker.restart();
@@ -187,7 +207,9 @@ describe("A broker that is killed", () => {
   it("A process that is killed leaves no position ahead of its records; what it leaves twice is its last batch.", async () => {
     await withLog({}, async (log, prefix) => {
       for (const run_ms of [400, 900, 650]) {
-        const child = fork(join(import.meta.dirname, "append-child.ts"), [broker.brokers[0]!, prefix], { execArgv: ["--disable-warning=ExperimentalWarning"] });
+        const child = fork(join(import.meta.dirname, "append-child.ts"), [broker.brokers[0]!, prefix], {
+          execArgv: ["--disable-warning=ExperimentalWarning"],
+        });
         await once(child, "message");
         await wait(run_ms);
         child.kill("SIGKILL");
@@ -197,8 +219,14 @@ describe("A broker that is killed", () => {
       assert.ok(position > 0);
       const found = await numbersByKey(log);
       const numbers = new Set([...found.values()].flat());
-      for (let number = 0; number < position; number += 1) assert.ok(numbers.has(number), `${number} is behind the position, and not in the log`);
-      for (const [key, list] of found) assert.deepEqual([...new Set(list)], [...new Set(list)].sort((a, b) => a - b), `${key} came first in order`);
+      for (let number = 0; number < position; number += 1)
+        assert.ok(numbers.has(number), `${number} is behind the position, and not in the log`);
+      for (const [key, list] of found)
+        assert.deepEqual(
+          [...new Set(list)],
+          [...new Set(list)].sort((a, b) => a - b),
+          `${key} came first in order`,
+        );
       const doubled = [...found.values()].flat().length - numbers.size;
       assert.ok(doubled <= 3 * 100, `${doubled} doubled by three kills`);
     });

@@ -59,9 +59,16 @@ describe("The Kafka log and its cluster", () => {
     await withLogs(1, async (prefix, log) => {
       await asSomebodyElse(async (admin) => {
         await admin.createTopics({ topics: [`${prefix}few`], partitions: 1, replicas: 1 });
-        await assert.rejects(log.createTopic("few", 4), { code: "TOPIC_PARTITIONS_DIFFER", message: /has 1 partitions, not 4/ });
+        await assert.rejects(log.createTopic("few", 4), {
+          code: "TOPIC_PARTITIONS_DIFFER",
+          message: /has 1 partitions, not 4/,
+        });
         await admin.createTopics({ topics: [`${prefix}forgetful`], partitions: 4, replicas: 1 });
-        await assert.rejects(log.createTopic("forgetful", 4), { code: "TOPIC_SETTINGS_DIFFER", message: /retention\.ms is 604800000, not -1/, next_step: /--add-config flush\.messages=1/ });
+        await assert.rejects(log.createTopic("forgetful", 4), {
+          code: "TOPIC_SETTINGS_DIFFER",
+          message: /retention\.ms is 604800000, not -1/,
+          next_step: /--add-config flush\.messages=1/,
+        });
         assert.equal((await log.bounds("few")).length, 1);
       });
     });
@@ -89,11 +96,22 @@ describe("The Kafka log and its cluster", () => {
         const sent_ms = Date.now();
         await producer.send({ messages: [{ topic: `${prefix}t`, value: Buffer.from("theirs"), timestamp: 1n }] });
         const [ours, theirs] = await log.read("t", 0, 0, ALL);
-        assert.deepEqual([ours?.source, theirs?.source, theirs?.key, String(theirs?.payload)], [message("ours").source, "", "", "theirs"]);
-        assert.ok(theirs!.ingested_at_us >= sent_ms * 1000 && theirs!.ingested_at_us <= Date.now() * 1000, "when the broker took it, whatever its sender says");
+        assert.deepEqual(
+          [ours?.source, theirs?.source, theirs?.key, String(theirs?.payload)],
+          [message("ours").source, "", "", "theirs"],
+        );
+        assert.ok(
+          theirs!.ingested_at_us >= sent_ms * 1000 && theirs!.ingested_at_us <= Date.now() * 1000,
+          "when the broker took it, whatever its sender says",
+        );
         const transaction = await producer.beginTransaction();
-        const headers = new Map([[Buffer.from("source"), Buffer.from("s")], [Buffer.from("ingested_at_us"), Buffer.from("1")]]);
-        await transaction.send({ messages: [{ topic: `${prefix}u`, key: Buffer.from("k"), value: Buffer.from("theirs"), headers }] });
+        const headers = new Map([
+          [Buffer.from("source"), Buffer.from("s")],
+          [Buffer.from("ingested_at_us"), Buffer.from("1")],
+        ]);
+        await transaction.send({
+          messages: [{ topic: `${prefix}u`, key: Buffer.from("k"), value: Buffer.from("theirs"), headers }],
+        });
         await transaction.commit();
         // The marker that ends a transaction follows the commit.
         await log.waitForAppend("u", [{ partition: 0, begin: 0, end: 1 }], AbortSignal.timeout(10_000));
@@ -124,11 +142,20 @@ describe("The Kafka log and its cluster", () => {
   it("A consumer's lag is known to Kafka once its place is told.", async () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
-      await log.append("t", Array.from({ length: 10 }, (_, i) => message(String(i), `key ${i}`)));
+      await log.append(
+        "t",
+        Array.from({ length: 10 }, (_, i) => message(String(i), `key ${i}`)),
+      );
       const ends = await log.bounds("t");
-      assert.deepEqual((await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]), ends.map(({ end }) => [null, end]));
+      assert.deepEqual(
+        (await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]),
+        ends.map(({ end }) => [null, end]),
+      );
       await log.tellPlace("t", "bronze", new Map(ends.map(({ partition, end }) => [partition, end - 1])));
-      assert.deepEqual((await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]), ends.map(({ end }) => [end - 1, 1]));
+      assert.deepEqual(
+        (await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]),
+        ends.map(({ end }) => [end - 1, 1]),
+      );
     });
   });
 
@@ -137,8 +164,19 @@ describe("The Kafka log and its cluster", () => {
       await log.createTopic("t", 1);
       await log.append("t", [message("x")]);
       const [topic, none, consumer] = [`${prefix}t`, `${prefix}none`, `${prefix}bronze`];
-      const running = { part: "kafka", state: "running", ports: { kafka: Number(brokers[0]?.split(":")[1]) } } as unknown as PartStatus;
-      const lag = () => lagInKafka([running], [{ topic, consumer }, { topic: none, consumer }]);
+      const running = {
+        part: "kafka",
+        state: "running",
+        ports: { kafka: Number(brokers[0]?.split(":")[1]) },
+      } as unknown as PartStatus;
+      const lag = () =>
+        lagInKafka(
+          [running],
+          [
+            { topic, consumer },
+            { topic: none, consumer },
+          ],
+        );
       const unmade = { topic: none, consumer, records_behind: null, unknown: "no topic" };
       assert.deepEqual(await lag(), [{ topic, consumer, records_behind: null, unknown: "no place" }, unmade]);
       await log.tellPlace("t", "bronze", new Map([[0, 0]]));
@@ -150,11 +188,22 @@ describe("The Kafka log and its cluster", () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
       const too_large = new Uint8Array(64 * 1024 * 1024 + 1);
-      await assert.rejects(log.append("t", [message("small"), { ...message("x"), payload: too_large }]), { code: "RECORD_TOO_LARGE" });
-      assert.deepEqual((await log.bounds("t")).map(({ end }) => end), [0, 0]);
+      await assert.rejects(log.append("t", [message("small"), { ...message("x"), payload: too_large }]), {
+        code: "RECORD_TOO_LARGE",
+      });
+      assert.deepEqual(
+        (await log.bounds("t")).map(({ end }) => end),
+        [0, 0],
+      );
       // Together they are more than a broker takes in one request.
-      await log.append("t", ["a", "b"].map((key) => ({ ...message("x", key), payload: too_large.subarray(1) })));
-      assert.equal((await log.bounds("t")).reduce((sum, { end }) => sum + end, 0), 2);
+      await log.append(
+        "t",
+        ["a", "b"].map((key) => ({ ...message("x", key), payload: too_large.subarray(1) })),
+      );
+      assert.equal(
+        (await log.bounds("t")).reduce((sum, { end }) => sum + end, 0),
+        2,
+      );
     });
   });
 });

@@ -20,15 +20,33 @@ let spark: SparkSession;
 
 before(async () => {
   servers = await Servers.start("spark");
-  rememberAsCurrent(servers.data, openOrCreateLake(servers.data, { name: "live", kind: "live", pipeline: crypto.name, profile: "cluster", warehouse: "s3://warehouse" }));
+  rememberAsCurrent(
+    servers.data,
+    openOrCreateLake(servers.data, {
+      name: "live",
+      kind: "live",
+      pipeline: crypto.name,
+      profile: "cluster",
+      warehouse: "s3://warehouse",
+    }),
+  );
   spark = new SparkSession({ remote: servers.environment.SPARK_REMOTE ?? "" });
-  for (const layer of ["bronze", "gold"]) await spark.sql(`create namespace ${layer} with dbproperties ('coinlake.lake' = 'live')`);
-  await spark.sql(`create table ${BRONZE} (log_topic string, log_partition int, log_offset bigint, ingested_at timestamp) using iceberg`);
-  await spark.sql(`insert into ${BRONZE} select 't', partition, offset, timestamp '2026-01-01' from (select explode(sequence(0, 2)) as partition), (select explode(sequence(5L, 9L)) as offset)`);
-  await spark.sql(`create table ${FACTS} (crypto_id string, price_at timestamp, price decimal(38, 18)) using iceberg tblproperties ('coinlake.log-offsets' = '{"t/0":7}')`);
+  for (const layer of ["bronze", "gold"])
+    await spark.sql(`create namespace ${layer} with dbproperties ('coinlake.lake' = 'live')`);
+  await spark.sql(
+    `create table ${BRONZE} (log_topic string, log_partition int, log_offset bigint, ingested_at timestamp) using iceberg`,
+  );
+  await spark.sql(
+    `insert into ${BRONZE} select 't', partition, offset, timestamp '2026-01-01' from (select explode(sequence(0, 2)) as partition), (select explode(sequence(5L, 9L)) as offset)`,
+  );
+  await spark.sql(
+    `create table ${FACTS} (crypto_id string, price_at timestamp, price decimal(38, 18)) using iceberg tblproperties ('coinlake.log-offsets' = '{"t/0":7}')`,
+  );
   await spark.sql(`create table ${DIMENSION} (crypto_id string, name string) using iceberg`);
   for (let commit = 0; commit < COMMITS; commit += 1) {
-    await spark.sql(`insert into ${FACTS} select concat('coin-', id % 7), timestamp_seconds(id * 60 + ${commit}), cast(id as decimal(38, 18)) / 3 from range(200)`);
+    await spark.sql(
+      `insert into ${FACTS} select concat('coin-', id % 7), timestamp_seconds(id * 60 + ${commit}), cast(id as decimal(38, 18)) / 3 from range(200)`,
+    );
     await spark.sql(`insert into ${DIMENSION} values ('coin-${commit}', 'Coin ${commit}')`);
   }
 });
@@ -48,7 +66,15 @@ const rowsOf = (table: string) => spark.sql(`select * from ${table} order by all
 test("bronze that has every offset once is a copy", async () => {
   const copies = await json<PartitionCopy>("check");
   assert.deepEqual(
-    copies.map(({ partition, records, first_offset, last_offset, missing, doubled, newest_ingested_at }) => [partition, records, first_offset, last_offset, missing, doubled, newest_ingested_at]),
+    copies.map(({ partition, records, first_offset, last_offset, missing, doubled, newest_ingested_at }) => [
+      partition,
+      records,
+      first_offset,
+      last_offset,
+      missing,
+      doubled,
+      newest_ingested_at,
+    ]),
     [0, 1, 2].map((partition) => [partition, 5, 5, 9, 0, 0, "2026-01-01T00:00:00.000000Z"]),
   );
 });
@@ -57,10 +83,16 @@ test("compaction puts files together, facts along two columns at once, and chang
   const was = { facts: await rowsOf(FACTS), dimension: await rowsOf(DIMENSION) };
   const done = new Map((await json<ActionReport>("compact")).map((compaction) => [compaction.table, compaction]));
   assert.deepEqual([...done.keys()], [BRONZE, DIMENSION, FACTS]);
-  assert.deepEqual([done.get(FACTS)?.strategy, done.get(DIMENSION)?.strategy], ["z-order by crypto_id, price_at", "pack"]);
+  assert.deepEqual(
+    [done.get(FACTS)?.strategy, done.get(DIMENSION)?.strategy],
+    ["z-order by crypto_id, price_at", "pack"],
+  );
   for (const table of [FACTS, DIMENSION]) {
     const { before: was_files, after: is_files } = done.get(table) ?? assert.fail(table);
-    assert.ok(was_files.files >= COMMITS && is_files.files === 1, `${table}: ${was_files.files} to ${is_files.files} files`);
+    assert.ok(
+      was_files.files >= COMMITS && is_files.files === 1,
+      `${table}: ${was_files.files} to ${is_files.files} files`,
+    );
   }
   assert.equal(done.get(BRONZE)?.rewritten_files, 0);
   assert.deepEqual({ facts: await rowsOf(FACTS), dimension: await rowsOf(DIMENSION) }, was);
@@ -69,12 +101,16 @@ test("compaction puts files together, facts along two columns at once, and chang
 });
 
 test("expiry keeps the newest ten snapshots and what they have, or what is young", async () => {
-  for (let commit = 0; commit < 8; commit += 1) await spark.sql(`insert into ${DIMENSION} values ('later-${commit}', 'x')`);
+  for (let commit = 0; commit < 8; commit += 1)
+    await spark.sql(`insert into ${DIMENSION} values ('later-${commit}', 'x')`);
   const was = await rowsOf(DIMENSION);
   const [young] = await json<ActionReport>("expire", "--table", DIMENSION);
   assert.equal(young?.before.snapshots, young?.after.snapshots);
   const [old] = await json<ActionReport>("expire", "--table", DIMENSION, "--older-than", "0");
-  assert.ok((old?.before.snapshots ?? 0) > 10 && old?.after.snapshots === 10 && old.deleted_files > 0, JSON.stringify(old));
+  assert.ok(
+    (old?.before.snapshots ?? 0) > 10 && old?.after.snapshots === 10 && old.deleted_files > 0,
+    JSON.stringify(old),
+  );
   assert.deepEqual(await rowsOf(DIMENSION), was);
 });
 
@@ -95,7 +131,10 @@ test("bronze that lacks an offset, or has one twice, fails by the partition's na
   await spark.sql(`insert into ${BRONZE} values ('t', 2, 6, timestamp '2026-01-02')`);
   const { code, stderr } = await run("check");
   assert.equal(code, 1);
-  assert.match(stderr, /t\/1 1 offsets are missing and 0 rows doubled; of t\/2 0 offsets are missing and 1 rows doubled[\s\S]*BRONZE_IS_NO_COPY/);
+  assert.match(
+    stderr,
+    /t\/1 1 offsets are missing and 0 rows doubled; of t\/2 0 offsets are missing and 1 rows doubled[\s\S]*BRONZE_IS_NO_COPY/,
+  );
 });
 
 test("a table that is not there is told with those that are", async () => {
@@ -106,7 +145,12 @@ test("a table that is not there is told with those that are", async () => {
 
 function client(): AwsClient {
   const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "", AWS_REGION = "" } = servers.environment;
-  return new AwsClient({ accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY, service: "s3", region: AWS_REGION });
+  return new AwsClient({
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    service: "s3",
+    region: AWS_REGION,
+  });
 }
 
 const urlOf = (location: string) => location.replace(/^s3a?:\//, servers.environment.AWS_ENDPOINT_URL_S3 ?? "");

@@ -19,12 +19,19 @@ after(async () => {
 });
 
 test("the notebook on streaming runs from its first cell to its last, and what it claims holds", async () => {
-  const python = await pythonWith({ name: "notebook", title: "Jupyter and Spark's client", size_mb: 400 }, { clock: systemClock, say: () => {} });
+  const python = await pythonWith(
+    { name: "notebook", title: "Jupyter and Spark's client", size_mb: 400 },
+    { clock: systemClock, say: () => {} },
+  );
   const child = spawn(python, [fileURLToPath(new URL("run_notebook.py", import.meta.url)), NOTEBOOK], {
     env: { ...process.env, COINLAKE_DATA: servers.data, TMPDIR: servers.data },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const [printed, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise((resolve) => child.once("close", resolve))]);
+  const [printed, errors, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise((resolve) => child.once("close", resolve)),
+  ]);
   assert.equal(code, 0, errors);
   assert.match(printed, /records came/);
   assert.match(printed, /crypto\.prices\.raw/);
@@ -32,6 +39,11 @@ test("the notebook on streaming runs from its first cell to its last, and what i
 });
 
 test("the notebook is kept without what it printed", () => {
-  const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as { cells: { cell_type: string; outputs?: unknown[]; execution_count?: unknown }[] };
-  assert.deepEqual(cells.filter(({ outputs = [], execution_count = null }) => outputs.length > 0 || execution_count !== null), []);
+  const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as {
+    cells: { cell_type: string; outputs?: unknown[]; execution_count?: unknown }[];
+  };
+  assert.deepEqual(
+    cells.filter(({ outputs = [], execution_count = null }) => outputs.length > 0 || execution_count !== null),
+    [],
+  );
 });

@@ -28,11 +28,18 @@ function parsed(element: string): unknown {
 
 function onlyIn(one: readonly string[], other: readonly string[]): Pick<Difference, "only_in_one" | "only_in_other"> {
   const [in_one, in_other] = [new Set(one), new Set(other)];
-  return { only_in_one: one.filter((row) => !in_other.has(row)).slice(0, SHOWN), only_in_other: other.filter((row) => !in_one.has(row)).slice(0, SHOWN) };
+  return {
+    only_in_one: one.filter((row) => !in_other.has(row)).slice(0, SHOWN),
+    only_in_other: other.filter((row) => !in_one.has(row)).slice(0, SHOWN),
+  };
 }
 
 /** Compares silver and gold of two lakes, row for row, apart from the columns named; resolves to the tables that differ. */
-export async function differencesBetween(one: OpenLake, other: OpenLake, apart_from: readonly string[] = []): Promise<Difference[]> {
+export async function differencesBetween(
+  one: OpenLake,
+  other: OpenLake,
+  apart_from: readonly string[] = [],
+): Promise<Difference[]> {
   const instance = await openDuckDB({ s3: one.s3 ?? other.s3, memory_limit_mb: 1_000 });
   const connection = await instance.connect();
   const read = async (sql: string) => (await connection.runAndReadAll(sql)).getRowObjectsJson();
@@ -42,16 +49,30 @@ export async function differencesBetween(one: OpenLake, other: OpenLake, apart_f
     const differences: Difference[] = [];
     for (const table of MODELS) {
       if (table === REFUSED && !apart_from.includes("element")) {
-        const elements = await Promise.all(["one", "other"].map(async (lake) => (await read(`select * from ${lake}.${table}`)).map(canonical).sort()));
-        if (JSON.stringify(elements[0]) !== JSON.stringify(elements[1])) differences.push({ table, rows: [elements[0]?.length ?? 0, elements[1]?.length ?? 0], ...onlyIn(elements[0] ?? [], elements[1] ?? []) });
+        const elements = await Promise.all(
+          ["one", "other"].map(async (lake) => (await read(`select * from ${lake}.${table}`)).map(canonical).sort()),
+        );
+        if (JSON.stringify(elements[0]) !== JSON.stringify(elements[1]))
+          differences.push({
+            table,
+            rows: [elements[0]?.length ?? 0, elements[1]?.length ?? 0],
+            ...onlyIn(elements[0] ?? [], elements[1] ?? []),
+          });
         continue;
       }
-      const columns = (await read(`describe one.${table}`)).map(({ column_name }) => String(column_name)).filter((name) => !apart_from.includes(name)).join(", ");
-      const only = (left: string, right: string) => read(`select ${columns} from ${left}.${table} except all select ${columns} from ${right}.${table} limit 5`);
+      const columns = (await read(`describe one.${table}`))
+        .map(({ column_name }) => String(column_name))
+        .filter((name) => !apart_from.includes(name))
+        .join(", ");
+      const only = (left: string, right: string) =>
+        read(`select ${columns} from ${left}.${table} except all select ${columns} from ${right}.${table} limit 5`);
       const [only_in_one, only_in_other] = [await only("one", "other"), await only("other", "one")];
-      const [counts] = await read(`select (select count(*) from one.${table})::int as one, (select count(*) from other.${table})::int as other`);
+      const [counts] = await read(
+        `select (select count(*) from one.${table})::int as one, (select count(*) from other.${table})::int as other`,
+      );
       const rows: Difference["rows"] = [Number(counts?.["one"]), Number(counts?.["other"])];
-      if (only_in_one.length + only_in_other.length > 0 || rows[0] !== rows[1]) differences.push({ table, rows, only_in_one, only_in_other });
+      if (only_in_one.length + only_in_other.length > 0 || rows[0] !== rows[1])
+        differences.push({ table, rows, only_in_one, only_in_other });
     }
     return differences;
   } finally {

@@ -33,7 +33,16 @@ after(async () => {
   await servers?.leave();
 });
 
-const start = (...options: string[]): string[] => ["start", "--source", `replay:${market}`, "--catalog-port", "0", "--data", servers.data, ...options];
+const start = (...options: string[]): string[] => [
+  "start",
+  "--source",
+  `replay:${market}`,
+  "--catalog-port",
+  "0",
+  "--data",
+  servers.data,
+  ...options,
+];
 
 async function recordsIn(log: KafkaLog): Promise<number> {
   const bounds = await log.bounds(TOPIC).catch(() => []);
@@ -47,7 +56,10 @@ test("every process is killed in its turn while records come in, two stay away f
   const slowly = start("--profile", "cluster", "--speed", "30", "--port", "0");
   let running = startCoinlake(slowly);
   const ended: string[] = [];
-  const watch = (run: typeof running) => void run.finished.then(({ signal, code, stderr }) => signal !== "SIGKILL" && ended.push(`${code} ${signal}: ${stderr.slice(-2_000)}`));
+  const watch = (run: typeof running) =>
+    void run.finished.then(
+      ({ signal, code, stderr }) => signal !== "SIGKILL" && ended.push(`${code} ${signal}: ${stderr.slice(-2_000)}`),
+    );
   watch(running);
   const untilMore = async (than: number, records: number) => {
     assert.ok(than + records <= market_records, "the market is too short");
@@ -92,7 +104,11 @@ test("every process is killed in its turn while records come in, two stay away f
   assert.equal(reference.code, 0, reference.stderr);
   const verified = await coinlake(["verify", "--data", servers.data, "--lake", "cluster-replay-market"]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-  const lakes = await Promise.all(["replay-market", "cluster-replay-market"].map((name) => openLake(findLake(servers.data, name), { env: servers.environment })));
+  const lakes = await Promise.all(
+    ["replay-market", "cluster-replay-market"].map((name) =>
+      openLake(findLake(servers.data, name), { env: servers.environment }),
+    ),
+  );
   try {
     assert.deepEqual(await goldDifferences(lakes[0]!, lakes[1]!), []);
     assert.deepEqual(await readByPyIceberg(lakes[1]!), await readByDuckDB(lakes[1]!));
@@ -115,7 +131,9 @@ async function readByPyIceberg({ server }: OpenLake): Promise<Read> {
 async function readByDuckDB(lake: OpenLake): Promise<Read> {
   const session = await QuerySession.open(lake);
   try {
-    const counts = [BRONZE, ...MODELS].map(async (table) => [table, Number(await session.figure(`select count(*) from ${table}`))] as const);
+    const counts = [BRONZE, ...MODELS].map(
+      async (table) => [table, Number(await session.figure(`select count(*) from ${table}`))] as const,
+    );
     return { rows: Object.fromEntries(await Promise.all(counts)), is_exact: true };
   } finally {
     session.close();
@@ -128,5 +146,8 @@ async function readByDuckDB(lake: OpenLake): Promise<Read> {
  */
 async function goldDifferences(one: OpenLake, other: OpenLake) {
   const differences = await differencesBetween(one, other, ["log_topic", "log_partition", "log_offset"]);
-  return differences.filter(({ table }) => !["silver.crypto_price_duplicates", "silver.crypto_prices_rejected", "silver.crypto_listings"].includes(table));
+  return differences.filter(
+    ({ table }) =>
+      !["silver.crypto_price_duplicates", "silver.crypto_prices_rejected", "silver.crypto_listings"].includes(table),
+  );
 }

@@ -27,14 +27,31 @@ after(async () => {
 
 /** Runs the pipeline over the recording, as a user would; resolves once gold holds and has proved everything. */
 async function replay(...options: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(["start", "--source", `replay:${market}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", servers.data, ...options]);
+  const { code, stdout, stderr } = await coinlake([
+    "start",
+    "--source",
+    `replay:${market}`,
+    "--speed",
+    "max",
+    "--until-drained",
+    "--catalog-port",
+    "0",
+    "--data",
+    servers.data,
+    ...options,
+  ]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\d+ tests passed/);
   return stdout;
 }
 
-async function withLakes<T>(names: readonly [string, string], work: (one: OpenLake, other: OpenLake) => Promise<T>): Promise<T> {
-  const open = await Promise.all(names.map((name) => openLake(findLake(servers.data, name), { env: servers.environment })));
+async function withLakes<T>(
+  names: readonly [string, string],
+  work: (one: OpenLake, other: OpenLake) => Promise<T>,
+): Promise<T> {
+  const open = await Promise.all(
+    names.map((name) => openLake(findLake(servers.data, name), { env: servers.environment })),
+  );
   try {
     return await work(open[0]!, open[1]!);
   } finally {
@@ -48,7 +65,12 @@ async function answersOf(lake: string): Promise<unknown> {
   const { answers } = JSON.parse(stdout) as { answers: { parts: Record<string, unknown>[] }[] };
   assert.equal(answers.length, 5);
   // Snapshots and their times are a lake's own, and so is what it knew at a time.
-  return answers.map(({ parts, ...answer }) => ({ ...answer, parts: parts.filter(({ lake_at }) => lake_at === null).map(({ title, columns, rows, note }) => ({ title, columns, rows, note })) }));
+  return answers.map(({ parts, ...answer }) => ({
+    ...answer,
+    parts: parts
+      .filter(({ lake_at }) => lake_at === null)
+      .map(({ title, columns, rows, note }) => ({ title, columns, rows, note })),
+  }));
 }
 
 async function verify(lake: string): Promise<Record<string, unknown>> {
@@ -59,7 +81,16 @@ async function verify(lake: string): Promise<Record<string, unknown>> {
 
 test("the same market gives the same tables and answers through Kafka, Spark, Hive and S3 as through one process", async () => {
   // Filled by one process and followed by another, as in Docker.
-  const filled = await coinlake(["produce", "--source", `replay:${market}`, "--speed", "max", "--json", "--data", servers.data]);
+  const filled = await coinlake([
+    "produce",
+    "--source",
+    `replay:${market}`,
+    "--speed",
+    "max",
+    "--json",
+    "--data",
+    servers.data,
+  ]);
   assert.equal(filled.code, 0, filled.stderr);
   assert.deepEqual(JSON.parse(filled.stdout), { lake: CLUSTER, topic: "crypto.prices.raw", records });
   await replay("--profile", "cluster", "--no-produce");
@@ -73,7 +104,9 @@ test("the same market gives the same tables and answers through Kafka, Spark, Hi
 test("the cluster says how far bronze is behind the log, and the stream goes on after whoever started it", async () => {
   const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", servers.data]);
   assert.equal(code, 0, stderr);
-  assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [{ topic: "crypto.prices.raw", consumer: "coinlake-bronze", records_behind: 0 }]);
+  assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [
+    { topic: "crypto.prices.raw", consumer: "coinlake-bronze", records_behind: 0 },
+  ]);
   const streams = await coinlake(["streams", "list", "--json", "--data", servers.data]);
   assert.equal((JSON.parse(streams.stdout) as { state: string }[])[0]?.state, "running", streams.stderr);
 });
@@ -82,7 +115,20 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
   const other = `${market.replace(/\.jsonl$/, "")}-in-s3.jsonl`;
   await writeMarket(other, 11);
   const { code, stderr } = await coinlake(
-    ["start", "--source", `replay:${other}`, "--speed", "max", "--until-drained", "--catalog-port", "0", "--data", servers.data, "--warehouse", "s3://warehouse/embedded"],
+    [
+      "start",
+      "--source",
+      `replay:${other}`,
+      "--speed",
+      "max",
+      "--until-drained",
+      "--catalog-port",
+      "0",
+      "--data",
+      servers.data,
+      "--warehouse",
+      "s3://warehouse/embedded",
+    ],
     servers.environment,
   );
   assert.equal(code, 0, stderr);
@@ -91,14 +137,34 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
 });
 
 test("a cluster holds one lake, and another is refused before anything of it is there", async () => {
-  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--port", "0", "--catalog-port", "0", "--data", servers.data]);
+  const { code, stderr } = await coinlake([
+    "start",
+    "--profile",
+    "cluster",
+    "--source",
+    "simulated",
+    "--port",
+    "0",
+    "--catalog-port",
+    "0",
+    "--data",
+    servers.data,
+  ]);
   assert.equal(code, 1);
   assert.match(stderr, /TABLES_OF_ANOTHER_LAKE/);
 });
 
 test("a cluster that is not there is named, with what to do", async () => {
   const nowhere = temporaryFolder();
-  const { code, stderr } = await coinlake(["start", "--profile", "cluster", "--source", "simulated", "--data", nowhere.path]);
+  const { code, stderr } = await coinlake([
+    "start",
+    "--profile",
+    "cluster",
+    "--source",
+    "simulated",
+    "--data",
+    nowhere.path,
+  ]);
   nowhere.remove();
   assert.equal(code, 1);
   assert.match(stderr, /CLUSTER_NOT_FOUND/);

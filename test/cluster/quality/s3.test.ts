@@ -30,7 +30,12 @@ before(async () => {
   servers = await Servers.start("minio");
   settings = s3SettingsFrom(servers.environment);
   const storage = new S3Storage(settings);
-  catalog = new Catalog({ store: new SqliteStore(join(folder.path, "catalog.db")), storage, warehouse: `s3://${await makeBucket(settings)}/warehouse`, warn: () => {} });
+  catalog = new Catalog({
+    store: new SqliteStore(join(folder.path, "catalog.db")),
+    storage,
+    warehouse: `s3://${await makeBucket(settings)}/warehouse`,
+    warn: () => {},
+  });
   server = await startCatalogServer({ catalog, port: 0 });
 });
 after(async () => {
@@ -47,7 +52,11 @@ test("Great Expectations reads tables in S3, with keys that no file and no argum
   assert.match(metadata.location, /^s3:/);
   const name = "silver.crypto_products";
   const results = await runChecks({
-    open: { lake: openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }), server, s3: settings },
+    open: {
+      lake: openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" }),
+      server,
+      s3: settings,
+    },
     plan: {
       tables: [{ name, snapshot_id: String(metadata["current-snapshot-id"]) }],
       batches: [{ table: name, part: "whole", condition: "true", digest: "" }],
@@ -56,7 +65,10 @@ test("Great Expectations reads tables in S3, with keys that no file and no argum
     python: await qualityPython({ clock: systemClock, say: () => {} }),
     clock: systemClock,
   });
-  assert.deepEqual(results.map(({ table, result }) => [table, result.rows, result.failed.map(nameOf)]), [[name, 2, ["Quotes are dollars, or coins worth one"]]]);
+  assert.deepEqual(
+    results.map(({ table, result }) => [table, result.rows, result.failed.map(nameOf)]),
+    [[name, 2, ["Quotes are dollars, or coins worth one"]]],
+  );
   assert.deepEqual(results[0]?.result.failed[0]?.sample, ["EUR"]);
 });
 

@@ -35,13 +35,22 @@ after(async () => {
 });
 
 test("the client is made from the protocol of the Spark that is fetched", async () => {
-  const { folder: files } = await spark.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
+  const { folder: files } = await spark.fetch({
+    folder: cacheFolder(),
+    say() {},
+    progress: () => ({ update() {}, end() {} }),
+  });
   const [jar = ""] = globSync(join(files, "spark", "spark-connect_*.jar"));
   const unpacked = join(folder.path, "protocol");
   execFileSync(pythonExecutable(), ["-m", "zipfile", "-e", jar, unpacked]);
   const lines = globSync("spark/connect/*.proto", { cwd: unpacked })
     .sort()
-    .map((file) => `${createHash("sha256").update(readFileSync(join(unpacked, file))).digest("hex")}  ${file}\n`);
+    .map(
+      (file) =>
+        `${createHash("sha256")
+          .update(readFileSync(join(unpacked, file)))
+          .digest("hex")}  ${file}\n`,
+    );
   assert.equal(lines.join(""), readFileSync(join(projectFolder(), "requirements", "spark", "protocol.sha256"), "utf8"));
 });
 
@@ -82,10 +91,19 @@ test("values come back exact, whatever their type", async () => {
 });
 
 test("failures are told apart: refused in Spark's words, closed, not there, no address", async () => {
-  await assert.rejects(session.sql("select nothing_such from range(1)"), (error) => error instanceof SparkRefused && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION");
-  await assert.rejects(session.sql("select 1 +"), (error) => error instanceof SparkRefused && error.condition === "PARSE_SYNTAX_ERROR");
+  await assert.rejects(
+    session.sql("select nothing_such from range(1)"),
+    (error) => error instanceof SparkRefused && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+  );
+  await assert.rejects(
+    session.sql("select 1 +"),
+    (error) => error instanceof SparkRefused && error.condition === "PARSE_SYNTAX_ERROR",
+  );
   const [port] = await freePorts(1);
-  await assert.rejects(new SparkSession({ remote: `sc://127.0.0.1:${port}` }).version(), { code: "SPARK_UNREACHABLE", is_retryable: true });
+  await assert.rejects(new SparkSession({ remote: `sc://127.0.0.1:${port}` }).version(), {
+    code: "SPARK_UNREACHABLE",
+    is_retryable: true,
+  });
   assert.throws(() => new SparkSession({ remote: "127.0.0.1:15002" }), { code: "SPARK_REMOTE_INVALID" });
   const brief = new SparkSession({ remote });
   await brief.sql("select 1");
@@ -103,13 +121,19 @@ test("what nobody waits for any more is ended in Spark too", async () => {
   setTimeout(() => ending.abort(new Error("enough")), 500);
   await assert.rejects(left, /enough/);
   // It would have waited for the cores that the others took.
-  assert.deepEqual(await session.sql("select count(*) as rows from range(1000)", { timeout_ms: 30_000 }), [{ rows: 1000n }]);
+  assert.deepEqual(await session.sql("select count(*) as rows from range(1000)", { timeout_ms: 30_000 }), [
+    { rows: 1000n },
+  ]);
 });
 
 test("what a client that was killed has left is gone on with until it is ended, and heard to end", async () => {
   const python = await sparkPython({ clock: systemClock, say: () => {} });
-  const endless = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
-  const client = spawn(python, ["-c", endless], { env: { ...process.env, SPARK_REMOTE: remoteInSession(remote) }, stdio: "inherit" });
+  const endless =
+    "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
+  const client = spawn(python, ["-c", endless], {
+    env: { ...process.env, SPARK_REMOTE: remoteInSession(remote) },
+    stdio: "inherit",
+  });
   const exit = once(client, "exit");
   // It takes both cores: whoever comes later waits.
   const isBusy = async (): Promise<boolean> => {
@@ -139,6 +163,8 @@ test("a table is made, filled and read, its files in MinIO", async () => {
     { id: 2n, day: "2026-01-02" },
   ]);
   const files = await session.sql("select file_path from bronze.made.files");
-  assert.ok(files.length === 2 && files.every(({ file_path }) => String(file_path).startsWith("s3://warehouse/bronze.db/")));
+  assert.ok(
+    files.length === 2 && files.every(({ file_path }) => String(file_path).startsWith("s3://warehouse/bronze.db/")),
+  );
   assert.deepEqual(await session.sql("drop table bronze.made"), []);
 });

@@ -35,7 +35,8 @@ const bytesOf = (text: string) => new TextEncoder().encode(text);
 test("a listing of more than a page has every file once", async () => {
   const storage = new S3Storage(settings);
   const names = Array.from({ length: 1_003 }, (_, index) => `s3://${bucket}/pages/${index} & more.txt`);
-  for (let from = 0; from < names.length; from += 50) await Promise.all(names.slice(from, from + 50).map((name) => storage.write(name, bytesOf("x"))));
+  for (let from = 0; from < names.length; from += 50)
+    await Promise.all(names.slice(from, from + 50).map((name) => storage.write(name, bytesOf("x"))));
   const listed = [];
   for await (const file of storage.list(`s3://${bucket}/pages`)) listed.push(file.location);
   assert.deepEqual(listed.sort(), names.toSorted());
@@ -55,7 +56,8 @@ test("Hadoop's name for S3 means the same objects, and lists them by that name",
   const storage = new S3Storage(settings);
   await storage.write(`s3://${bucket}/hadoop/file`, bytesOf("same"));
   assert.equal(new TextDecoder().decode(await storage.read(`s3a://${bucket}/hadoop/file`)), "same");
-  for await (const file of storage.list(`s3a://${bucket}/hadoop`)) assert.equal(file.location, `s3a://${bucket}/hadoop/file`);
+  for await (const file of storage.list(`s3a://${bucket}/hadoop`))
+    assert.equal(file.location, `s3a://${bucket}/hadoop/file`);
 });
 
 test("what S3 refuses is told with its reason, and no secret", async () => {
@@ -68,7 +70,12 @@ test("what S3 refuses is told with its reason, and no secret", async () => {
     await assert.rejects(ask, (error: Error & { code?: string }) => {
       assert.equal(error.code, code);
       const shown = inspect(error, { depth: 10 });
-      assert.ok(![settings.access_key_id, settings.secret_access_key, "not-the-secret-key"].some((secret) => shown.includes(secret)), shown);
+      assert.ok(
+        ![settings.access_key_id, settings.secret_access_key, "not-the-secret-key"].some((secret) =>
+          shown.includes(secret),
+        ),
+        shown,
+      );
       return true;
     });
   }
@@ -94,7 +101,10 @@ describe("an answer that is lost on the way", () => {
     cable = createServer((request, response) => {
       passes += 1;
       const is_cut = cut(request, passes);
-      passOn(request, settings.endpoint).then((answer) => (is_cut ? request.socket.destroy() : give(answer, response)), () => request.socket.destroy());
+      passOn(request, settings.endpoint).then(
+        (answer) => (is_cut ? request.socket.destroy() : give(answer, response)),
+        () => request.socket.destroy(),
+      );
     });
     await new Promise<void>((resolve) => cable.listen(0, "127.0.0.1", resolve));
     through = { ...settings, endpoint: `http://127.0.0.1:${(cable.address() as AddressInfo).port}` };
@@ -121,24 +131,37 @@ describe("an answer that is lost on the way", () => {
 });
 
 /** As the server saw it: `Host` and every signed header unchanged, or the signature would not hold. */
-async function passOn(request: IncomingMessage, endpoint: string): Promise<{ status: number; headers: [string, string][]; body: Buffer }> {
+async function passOn(
+  request: IncomingMessage,
+  endpoint: string,
+): Promise<{ status: number; headers: [string, string][]; body: Buffer }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return new Promise((resolve, reject) => {
-    const passed = send(new URL(request.url ?? "/", endpoint), { method: request.method, headers: request.headers }, (answer) => {
-      const parts: Buffer[] = [];
-      answer.on("data", (part: Buffer) => parts.push(part));
-      answer.on("end", () => {
-        const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [name, String(value)]);
-        resolve({ status: answer.statusCode ?? 500, headers, body: Buffer.concat(parts) });
-      });
-    });
+    const passed = send(
+      new URL(request.url ?? "/", endpoint),
+      { method: request.method, headers: request.headers },
+      (answer) => {
+        const parts: Buffer[] = [];
+        answer.on("data", (part: Buffer) => parts.push(part));
+        answer.on("end", () => {
+          const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [
+            name,
+            String(value),
+          ]);
+          resolve({ status: answer.statusCode ?? 500, headers, body: Buffer.concat(parts) });
+        });
+      },
+    );
     passed.on("error", reject);
     passed.end(Buffer.concat(chunks));
   });
 }
 
-function give({ status, headers, body }: { status: number; headers: [string, string][]; body: Buffer }, response: ServerResponse): void {
+function give(
+  { status, headers, body }: { status: number; headers: [string, string][]; body: Buffer },
+  response: ServerResponse,
+): void {
   response.writeHead(status, Object.fromEntries(headers));
   response.end(body);
 }

@@ -69,7 +69,12 @@ async function assertExactlyOnce(foreign = 0): Promise<void> {
         or log_topic != 'prices.raw'
       )) as wrong
     from ${TABLE}`);
-  assert.deepEqual(row, { records: BigInt(topic.count + foreign), places: BigInt(topic.count + foreign), numbers: BigInt(topic.count), wrong: 0n });
+  assert.deepEqual(row, {
+    records: BigInt(topic.count + foreign),
+    places: BigInt(topic.count + foreign),
+    numbers: BigInt(topic.count),
+    wrong: 0n,
+  });
 }
 
 /** Resolves once it watches: to the first event from now on that satisfies. */
@@ -89,7 +94,9 @@ test("what lies in Kafka appears in the table, each record once and as it was se
   const query = await startJob();
   await query.drain();
   await assertExactlyOnce();
-  const dates = await streams.session.sql(`select ingestion_date, count(*) as records from ${TABLE} group by 1 order by 1`);
+  const dates = await streams.session.sql(
+    `select ingestion_date, count(*) as records from ${TABLE} group by 1 order by 1`,
+  );
   assert.deepEqual(dates, [
     { ingestion_date: "2026-01-01", records: 500n },
     { ingestion_date: "2026-01-02", records: 2_500n },
@@ -100,7 +107,10 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
   const other = new SparkStreams(found().SPARK_REMOTE!);
   const query = (await other.find(job.name))!;
   assert.equal((await startJob()).run_id, query.run_id);
-  assert.deepEqual((await other.list()).map(({ name }) => name), [job.name]);
+  assert.deepEqual(
+    (await other.list()).map(({ name }) => name),
+    [job.name],
+  );
   assert.equal((await query.status()).is_active, true);
   // Any number may watch.
   const watched = await Promise.all([watchFor(hasRecords), watchFor(hasRecords)]);
@@ -134,7 +144,10 @@ test("started again, by two at one moment, it goes on where it stopped, as the s
 test("whoever asks of a run that is no more is told so", async () => {
   const { id } = (await streams.find(job.name))!;
   const run_id = randomUUID();
-  for (const instance of [{ id, run_id }, { id: randomUUID(), run_id }]) {
+  for (const instance of [
+    { id, run_id },
+    { id: randomUUID(), run_id },
+  ]) {
     const query = new StreamingQuery(streams.session, instance, job.name);
     await assert.rejects(query.status(), { code: "STREAM_LOST", is_retryable: true });
     await assert.rejects(query.lastProgress(), { code: "STREAM_LOST", is_retryable: true });
@@ -180,7 +193,9 @@ test("bytes that are no text, and records that somebody else wrote, are kept", a
   const query = (await streams.find(job.name))!;
   await query.drain();
   await assertExactlyOnce(3);
-  const rows = await streams.session.sql(`select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated from ${TABLE} where source = '' order by log_partition`);
+  const rows = await streams.session.sql(
+    `select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated from ${TABLE} where source = '' order by log_partition`,
+  );
   assert.deepEqual(rows, [
     { source: "", payload: null, payload_bytes: Uint8Array.of(255, 0), is_dated: true },
     { source: "", payload: "{}", payload_bytes: null, is_dated: true },

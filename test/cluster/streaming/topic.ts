@@ -27,7 +27,10 @@ export class Topic {
   /** Resolves when the broker has them all. */
   async append(count: number): Promise<void> {
     const from = this.count;
-    await this.#producer.send({ messages: Array.from({ length: count }, (_, index) => this.#message(from + index)), acks: -1 });
+    await this.#producer.send({
+      messages: Array.from({ length: count }, (_, index) => this.#message(from + index)),
+      acks: -1,
+    });
     this.count += count;
   }
 
@@ -41,7 +44,13 @@ export class Topic {
       ["source", "test"],
       ["ingested_at_us", String(FIRST_AT_US + number)],
     ].map(([name = "", value = ""]) => [Buffer.from(name), Buffer.from(value)] as const);
-    return { topic: this.name, partition: number % this.partitions, key: Buffer.from("key"), value: Buffer.from(`{"number": ${number}}`), headers: new Map(headers) };
+    return {
+      topic: this.name,
+      partition: number % this.partitions,
+      key: Buffer.from("key"),
+      value: Buffer.from(`{"number": ${number}}`),
+      headers: new Map(headers),
+    };
   }
 
   async close(): Promise<void> {

@@ -21,7 +21,9 @@ before(async () => {
   servers = await Servers.start("kafka", "spark");
   lakes = await TwoLakes.open(servers.environment, 2);
   const stream = shuffled(await marketStream(7), 5, 0.05);
-  thirds = [0, 1, 2].map((part) => stream.slice(Math.ceil((part * stream.length) / 3), Math.ceil(((part + 1) * stream.length) / 3)));
+  thirds = [0, 1, 2].map((part) =>
+    stream.slice(Math.ceil((part * stream.length) / 3), Math.ceil(((part + 1) * stream.length) / 3)),
+  );
 });
 after(async () => {
   await lakes?.close();
@@ -44,7 +46,9 @@ test("silver alone moves silver alone; gold follows it", async () => {
   const before_silver = await logOffsets(lakes.catalog, "gold.fact_crypto_ticks");
   await lakes.transform().catchUp({ layer: "silver" });
   assert.deepEqual(await logOffsets(lakes.catalog, "gold.fact_crypto_ticks"), before_silver);
-  assert.ok(hasConsumed(await logOffsets(lakes.catalog, crypto.books.accepted), await logOffsets(lakes.catalog, BRONZE)));
+  assert.ok(
+    hasConsumed(await logOffsets(lakes.catalog, crypto.books.accepted), await logOffsets(lakes.catalog, BRONZE)),
+  );
   await lakes.transform().catchUp({ layer: "gold" });
   await lakes.assertSame();
 });
@@ -89,7 +93,10 @@ test("whatever may come is judged alike", async () => {
   const records = CASES.map(({ payload }, number) => ({
     key: String(number),
     source: `source-${number}`,
-    payload: typeof payload === "string" ? Buffer.from(payload.replaceAll("COIN", String(1000 + number)).replaceAll("NOW", NOW)) : payload,
+    payload:
+      typeof payload === "string"
+        ? Buffer.from(payload.replaceAll("COIN", String(1000 + number)).replaceAll("NOW", NOW))
+        : payload,
     ingested_at_us: Date.parse(NOW) * 1000,
   }));
   await append([...records.filter(({ payload }) => payload.length < LARGE_BYTES), ...extremes()]);
@@ -111,7 +118,14 @@ test("a decimal of other places is converted from the table's own rows, and what
   await sql(`update ${facts} set price_usd = cast(price_before as decimal(38, 26))`);
   await sql(`alter table ${facts} drop column price_before`);
   await sql(`alter table ${minutes} rename column price to price__rescaled`);
-  await append([{ key: "last", source: "last", payload: Buffer.from(JSON.stringify({ product: "LAST", price: "3.2e-20", time: NOW })), ingested_at_us: Date.parse(NOW) * 1000 }]);
+  await append([
+    {
+      key: "last",
+      source: "last",
+      payload: Buffer.from(JSON.stringify({ product: "LAST", price: "3.2e-20", time: NOW })),
+      ingested_at_us: Date.parse(NOW) * 1000,
+    },
+  ]);
   await lakes.transform().catchUp();
   await lakes.assertSame();
 });
@@ -119,5 +133,10 @@ test("a decimal of other places is converted from the table's own rows, and what
 test("every test of the project passes on Spark", async () => {
   const { nodes } = await lakes.transform().test();
   assert.ok(nodes.length > 40);
-  assert.deepEqual(nodes.filter(({ status }) => status === "fail" || status === "error").map(({ name, message }) => `${name}: ${message}`), []);
+  assert.deepEqual(
+    nodes
+      .filter(({ status }) => status === "fail" || status === "error")
+      .map(({ name, message }) => `${name}: ${message}`),
+    [],
+  );
 });

@@ -38,7 +38,13 @@ export class TwoLakes {
   /** Called with the name of each node on Spark as it finishes. */
   onNode: (name: string) => void = () => {};
 
-  private constructor(lakes: Lakes, embedded: TestLake, kafka: KafkaLog, python: string, environment: Readonly<Record<string, string>>) {
+  private constructor(
+    lakes: Lakes,
+    embedded: TestLake,
+    kafka: KafkaLog,
+    python: string,
+    environment: Readonly<Record<string, string>>,
+  ) {
     this.#lakes = lakes;
     this.embedded = embedded;
     this.#kafka = kafka;
@@ -47,7 +53,11 @@ export class TwoLakes {
     this.#remote = environment["SPARK_REMOTE"] ?? "";
     this.streams = new SparkStreams(this.#remote);
     const { COINLAKE_HIVE_URI: uri = "", COINLAKE_WAREHOUSE: warehouse = "" } = environment;
-    this.catalog = new Catalog({ store: new HiveStore({ uri, warehouse }), storage: new S3Storage(s3SettingsFrom(environment)), warehouse });
+    this.catalog = new Catalog({
+      store: new HiveStore({ uri, warehouse }),
+      storage: new S3Storage(s3SettingsFrom(environment)),
+      warehouse,
+    });
     this.worker = this.#newWorker();
   }
 
@@ -73,7 +83,10 @@ export class TwoLakes {
     await this.embedded.append(records);
     await this.#kafka.append(TOPIC, records);
     await this.embedded.ingest();
-    const query = await bronzeJob(crypto).start(this.streams, { kafka_brokers: this.#brokers, trigger: { every_ms: 100 } });
+    const query = await bronzeJob(crypto).start(this.streams, {
+      kafka_brokers: this.#brokers,
+      trigger: { every_ms: 100 },
+    });
     await query.drain();
   }
 
@@ -93,9 +106,16 @@ export class TwoLakes {
     for (const table of [BRONZE, SEED, ...MODELS]) {
       const columns = await this.#columnsOf(table);
       const embedded = await this.embedded.rows(`select ${columns.map(onDuckDB).join(", ")} from ${table}`);
-      const on_spark = await this.streams.session.sql(`select array(${columns.map(onSpark).join(", ")}) as row from ${table}`);
-      const different = differences(embedded, on_spark.map(({ row }) => row as (string | null)[]), columns);
-      if (Object.values(different).some((rows) => rows.length > 0)) found[`${table} (${columns.map(({ name }) => name).join("|")})`] = different;
+      const on_spark = await this.streams.session.sql(
+        `select array(${columns.map(onSpark).join(", ")}) as row from ${table}`,
+      );
+      const different = differences(
+        embedded,
+        on_spark.map(({ row }) => row as (string | null)[]),
+        columns,
+      );
+      if (Object.values(different).some((rows) => rows.length > 0))
+        found[`${table} (${columns.map(({ name }) => name).join("|")})`] = different;
     }
     assert.deepEqual(found, {});
   }
@@ -106,7 +126,11 @@ export class TwoLakes {
   }
 
   #newWorker(): DbtWorker {
-    const options = { project: crypto.transform.project, engine: { kind: "spark", remote: this.#remote, python: this.#python }, folder: join(this.#folder.path, "dbt") } as const;
+    const options = {
+      project: crypto.transform.project,
+      engine: { kind: "spark", remote: this.#remote, python: this.#python },
+      folder: join(this.#folder.path, "dbt"),
+    } as const;
     return new DbtWorker({ ...options, onNode: (name) => this.onNode(name) });
   }
 }
@@ -131,18 +155,30 @@ function onSpark({ name, type }: Column): string {
 type Row = readonly (string | null)[];
 
 /** As multisets: a row that is there twice counts twice. */
-function differences(embedded: readonly Row[], on_spark: readonly Row[], columns: readonly Column[]): Record<string, string[]> {
+function differences(
+  embedded: readonly Row[],
+  on_spark: readonly Row[],
+  columns: readonly Column[],
+): Record<string, string[]> {
   const surplus = new Map<string, number>();
   const add = (row: Row, count: number) => {
-    const text = JSON.stringify(row.map((value, index) => (columns[index]?.name === "element" ? canonical(value) : shortened(value))));
+    const text = JSON.stringify(
+      row.map((value, index) => (columns[index]?.name === "element" ? canonical(value) : shortened(value))),
+    );
     surplus.set(text, (surplus.get(text) ?? 0) + count);
   };
   for (const row of embedded) add(row, 1);
   for (const row of on_spark) add(row, -1);
   const rows = [...surplus].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    "in the embedded lake only": rows.filter(([, count]) => count > 0).map(([row]) => row).slice(0, SHOWN),
-    "on Spark only": rows.filter(([, count]) => count < 0).map(([row]) => row).slice(0, SHOWN),
+    "in the embedded lake only": rows
+      .filter(([, count]) => count > 0)
+      .map(([row]) => row)
+      .slice(0, SHOWN),
+    "on Spark only": rows
+      .filter(([, count]) => count < 0)
+      .map(([row]) => row)
+      .slice(0, SHOWN),
   };
 }
 
@@ -156,5 +192,7 @@ function canonical(element: string | null): unknown {
 }
 
 function shortened(value: string | null): string | null {
-  return value !== null && value.length > MOST_SHOWN_CHARACTERS ? createHash("sha256").update(value).digest("hex") : value;
+  return value !== null && value.length > MOST_SHOWN_CHARACTERS
+    ? createHash("sha256").update(value).digest("hex")
+    : value;
 }

@@ -10,12 +10,21 @@ import type { SourceReport } from "../../../src/source/producer.ts";
 import { FakeClock } from "../../source/fake-clock.ts";
 
 const TOPIC = "prices";
-const away = (): Error => new SparkRefused("run a statement", null, "Failed to list namespace under namespace: bronze in Hive Metastore", undefined);
-const lost = (): Error => new OperatingError("STREAM_LOST", "Spark no longer knows this run.", { next_step: "Start it.", is_retryable: true });
+const away = (): Error =>
+  new SparkRefused(
+    "run a statement",
+    null,
+    "Failed to list namespace under namespace: bronze in Hive Metastore",
+    undefined,
+  );
+const lost = (): Error =>
+  new OperatingError("STREAM_LOST", "Spark no longer knows this run.", { next_step: "Start it.", is_retryable: true });
 
 /** A run of the stream that has committed up to an offset; what `look` throws, Spark answers. */
 function query(next: number, look = (): void => {}): StreamingQuery {
-  const progress: Partial<StreamProgress> = { sources: [{ description: "", input_rows: 0, end: { [TOPIC]: { 0: next } }, latest: null, lag: null }] };
+  const progress: Partial<StreamProgress> = {
+    sources: [{ description: "", input_rows: 0, end: { [TOPIC]: { 0: next } }, latest: null, lag: null }],
+  };
   return {
     name: "ticks",
     lastProgress: async () => progress,
@@ -27,14 +36,22 @@ function query(next: number, look = (): void => {}): StreamingQuery {
 function ingest(...starts: (() => StreamingQuery)[]) {
   const told: string[] = [];
   const properties: Record<string, string> = {};
-  const kafka = { bounds: async () => [{ partition: 0, begin: 0, end: 10 }], tellPlace: async () => {}, prune: async () => 0 };
+  const kafka = {
+    bounds: async () => [{ partition: 0, begin: 0, end: 10 }],
+    tellPlace: async () => {},
+    prune: async () => 0,
+  };
   const catalog = {
     loadTable: async () => ({ metadata: { "table-uuid": "u", properties, snapshots: [] } }),
-    commit: async ([{ updates }]: [{ updates: [{ updates: Record<string, string> }] }]) => void Object.assign(properties, updates[0].updates),
+    commit: async ([{ updates }]: [{ updates: [{ updates: Record<string, string> }] }]) =>
+      void Object.assign(properties, updates[0].updates),
   };
   const options = {
     open: { catalog, cluster: { kafka, kafka_brokers: "kafka:9092", spark_remote: "sc://127.0.0.1:1" } },
-    pipeline: { topic: { name: TOPIC, partitions: 1, retention_ms: 1 }, bronze: { table: "bronze.ticks", commit: AT_ONCE, commit_size_bytes: 1 } },
+    pipeline: {
+      topic: { name: TOPIC, partitions: 1, retention_ms: 1 },
+      bronze: { table: "bronze.ticks", commit: AT_ONCE, commit_size_bytes: 1 },
+    },
     job: {
       name: "ticks",
       description: "",
@@ -64,13 +81,18 @@ test("A stream that cannot be started while a server is away is told of, and sta
 
 test("A run that Spark no longer knows is looked up, or started anew.", async () => {
   const stopping = new AbortController();
-  const { ingest: running, told } = ingest(() => query(0, failing(lost())), () => query(10, () => stopping.abort()));
+  const { ingest: running, told } = ingest(
+    () => query(0, failing(lost())),
+    () => query(10, () => stopping.abort()),
+  );
   await running.run(stopping.signal);
   assert.deepEqual(told, ["start", "STREAM_LOST", "start"]);
 });
 
 test("What Spark refuses by its rules ends it at once.", async () => {
-  const { ingest: running, told } = ingest(failing(new SparkRefused("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)));
+  const { ingest: running, told } = ingest(
+    failing(new SparkRefused("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)),
+  );
   await assert.rejects(running.run(new AbortController().signal), { code: "SPARK_REFUSED" });
   assert.deepEqual(told, ["start"]);
 });

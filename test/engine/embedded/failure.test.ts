@@ -12,7 +12,9 @@ let connection: Awaited<ReturnType<typeof instance.connect>>;
 before(async () => {
   instance = await openDuckDB();
   connection = await instance.connect();
-  await connection.run(`copy (select i from range(5000) t(i)) to '${join(folder.path, "cut.parquet")}' (format parquet)`);
+  await connection.run(
+    `copy (select i from range(5000) t(i)) to '${join(folder.path, "cut.parquet")}' (format parquet)`,
+  );
   truncateSync(join(folder.path, "cut.parquet"), 3_000);
   writeFileSync(join(folder.path, "empty.parquet"), "");
 });
@@ -32,7 +34,13 @@ for (const name of ["missing.parquet", "cut.parquet", "empty.parquet"]) {
   });
 }
 
-for (const sql of ["select 1 +", "select nothing from range(3)", "from nothing", "select 'a'::int", "select nothing, 'a.parquet' from range(3)"]) {
+for (const sql of [
+  "select 1 +",
+  "select nothing from range(3)",
+  "from nothing",
+  "select 'a'::int",
+  "select nothing, 'a.parquet' from range(3)",
+]) {
   test(`a statement that is wrong is bad SQL: ${sql}`, async () => {
     await assert.rejects(readRows(connection, sql), { code: "BAD_SQL", next_step: /layer\.table/ });
   });

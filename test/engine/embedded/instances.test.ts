@@ -8,10 +8,16 @@ test("memory is reported by instance and by what it holds, while the instance is
   const connection = await instance.connect();
   await connection.run("create table numbers as select range as number from range(500000)");
   const measured = (await instanceMemory()).find(({ name }) => name === "measured");
-  assert.ok((measured?.tags.find(({ tag }) => tag === "IN_MEMORY_TABLE")?.size_bytes ?? 0) > 1_000_000, JSON.stringify(measured));
+  assert.ok(
+    (measured?.tags.find(({ tag }) => tag === "IN_MEMORY_TABLE")?.size_bytes ?? 0) > 1_000_000,
+    JSON.stringify(measured),
+  );
   connection.closeSync();
   closeInstance(instance);
-  assert.deepEqual((await instanceMemory()).filter(({ name }) => name === "measured"), []);
+  assert.deepEqual(
+    (await instanceMemory()).filter(({ name }) => name === "measured"),
+    [],
+  );
 });
 
 test("releasing free memory leaves every instance its limit and its rows", async () => {
@@ -20,7 +26,10 @@ test("releasing free memory leaves every instance its limit and its rows", async
   const connection = await instance.connect();
   try {
     await connection.run("create table numbers as select range as number from range(1000)");
-    const settings = () => connection.runAndReadAll("select current_setting('memory_limit'), (select sum(number)::bigint from numbers)").then((reader) => reader.getRows());
+    const settings = () =>
+      connection
+        .runAndReadAll("select current_setting('memory_limit'), (select sum(number)::bigint from numbers)")
+        .then((reader) => reader.getRows());
     const before = await settings();
     await releaseFreeMemory();
     assert.deepEqual(await settings(), before);

@@ -16,12 +16,22 @@ describe("A Parquet file of log records", () => {
     const writer = await openParquetWriter({ storage: new FileStorage() });
     try {
       const columns = BRONZE_SCHEMA.fields.map((field) => ({ ...field, id: field.id + 40 }));
-      const record = (offset: number, source: string, payload: Buffer, ingested_at_us: number) => ({ key: "k", source, payload, ingested_at_us, partition: 3, offset });
+      const record = (offset: number, source: string, payload: Buffer, ingested_at_us: number) => ({
+        key: "k",
+        source,
+        payload,
+        ingested_at_us,
+        partition: 3,
+        offset,
+      });
       async function* batches() {
         yield [record(2 ** 40, "b".repeat(100), Buffer.from("text"), 1_760_000_000_000_001)];
         yield [record(2 ** 40 + 1, "'a' \"quoted\"", Buffer.from([0xff]), 1_760_000_000_120_000)];
       }
-      const [file, ...others] = await writer.write({ location: locationOfPath(folder), topic: "it's a topic", columns, partition_field_id: 1000 }, batches());
+      const [file, ...others] = await writer.write(
+        { location: locationOfPath(folder), topic: "it's a topic", columns, partition_field_id: 1000 },
+        batches(),
+      );
       assert.ok(file !== undefined && others.length === 0);
       assert.deepEqual([file.record_count, file.partition], [2, new Map([[1000, 20_370]])]);
       const id = (name: string) => columns.find((column) => column.name === name)!.id;
@@ -36,7 +46,13 @@ describe("A Parquet file of log records", () => {
       assert.deepEqual(bounds("log_topic"), ["it's a topic", "it's a topic"]);
       assert.deepEqual(bounds("log_partition"), [3, 3]);
       assert.deepEqual(bounds("log_offset"), [2 ** 40, 2 ** 40 + 1]);
-      assert.deepEqual([bounds("payload"), bounds("payload_bytes")], [[undefined, undefined], [undefined, undefined]]);
+      assert.deepEqual(
+        [bounds("payload"), bounds("payload_bytes")],
+        [
+          [undefined, undefined],
+          [undefined, undefined],
+        ],
+      );
       assert.equal(file.null_value_counts?.get(id("payload")), 1);
       assert.equal(file.null_value_counts?.get(id("payload_bytes")), 1);
       assert.equal(file.value_counts?.get(id("source")), 2);

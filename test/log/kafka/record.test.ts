@@ -7,8 +7,15 @@ const TAKEN_MS = 1_760_000_000_123;
 const CONTROL = 0x20;
 
 /** A batch as a broker gives it, of what was produced. */
-function batch(firstOffset: number, produced: readonly { key?: unknown; value?: unknown; headers?: unknown }[], attributes = 0x08): RecordsBatch {
-  const records = produced.map(({ key = null, value = null, headers = new Map() }, offsetDelta) => ({ key, value, headers: [...(headers as Map<Buffer, Buffer>)], offsetDelta }) as unknown as KafkaRecord);
+function batch(
+  firstOffset: number,
+  produced: readonly { key?: unknown; value?: unknown; headers?: unknown }[],
+  attributes = 0x08,
+): RecordsBatch {
+  const records = produced.map(
+    ({ key = null, value = null, headers = new Map() }, offsetDelta) =>
+      ({ key, value, headers: [...(headers as Map<Buffer, Buffer>)], offsetDelta }) as unknown as KafkaRecord,
+  );
   return { firstOffset: BigInt(firstOffset), attributes, maxTimestamp: BigInt(TAKEN_MS), records } as RecordsBatch;
 }
 
@@ -32,6 +39,12 @@ test("What somebody else wrote is kept: without key and source, and at the time 
 
 test("An offset that holds no record is refused by place.", () => {
   const value = Buffer.from("x");
-  assert.throws(() => read(batch(0, [{ value }]), batch(2, [{ value }])), { code: "FOREIGN_RECORD", message: /t\/0, offset 1:/ });
-  assert.throws(() => read(batch(0, [{ value }]), batch(1, [{ value }], CONTROL)), { code: "FOREIGN_RECORD", message: /t\/0, offset 1:/ });
+  assert.throws(() => read(batch(0, [{ value }]), batch(2, [{ value }])), {
+    code: "FOREIGN_RECORD",
+    message: /t\/0, offset 1:/,
+  });
+  assert.throws(() => read(batch(0, [{ value }]), batch(1, [{ value }], CONTROL)), {
+    code: "FOREIGN_RECORD",
+    message: /t\/0, offset 1:/,
+  });
 });

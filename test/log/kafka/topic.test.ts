@@ -8,7 +8,12 @@ const THREE_BROKERS = replication(3);
 
 function found(in_sync: number, replicas: number): FoundTopic {
   const settings = { ...PLAN.settings, "min.insync.replicas": String(in_sync) };
-  return { settings: { configs: Object.entries(settings).map(([name, value]) => ({ name, value })) } as unknown as ConfigDescription, replicas };
+  return {
+    settings: {
+      configs: Object.entries(settings).map(([name, value]) => ({ name, value })),
+    } as unknown as ConfigDescription,
+    replicas,
+  };
 }
 
 test("a topic that is kept less safely than the cluster can is refused, with what mends it", () => {
@@ -17,8 +22,14 @@ test("a topic that is kept less safely than the cluster can is refused, with wha
     message: /: min\.insync\.replicas is 1, not 2$/,
     next_step: /--add-config min\.insync\.replicas=2\)/,
   });
-  assert.throws(() => checkTopic(PLAN, THREE_BROKERS, found(2, 2)), { code: "TOPIC_SETTINGS_DIFFER", message: /kept on 2 brokers, not 3/, next_step: /kafka-reassign-partitions/ });
-  assert.throws(() => checkTopic(PLAN, THREE_BROKERS, { settings: undefined, replicas: 3 }), { message: /min\.insync\.replicas is unknown, not 2/ });
+  assert.throws(() => checkTopic(PLAN, THREE_BROKERS, found(2, 2)), {
+    code: "TOPIC_SETTINGS_DIFFER",
+    message: /kept on 2 brokers, not 3/,
+    next_step: /kafka-reassign-partitions/,
+  });
+  assert.throws(() => checkTopic(PLAN, THREE_BROKERS, { settings: undefined, replicas: 3 }), {
+    message: /min\.insync\.replicas is unknown, not 2/,
+  });
 });
 
 test("a topic that is kept as safely, or more so, will do", () => {

@@ -108,33 +108,37 @@ describe("The SQLite log and its file", () => {
   });
 
   const is_root = process.platform === "linux" && process.getuid?.() === 0;
-  it("A disk that is really full loses nothing that was acknowledged.", { skip: !is_root && "mounting a small disk takes root" }, async (t) => {
-    const disk = join(folder, "small-disk");
-    mkdirSync(disk);
-    try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "ignore" });
-    } catch {
-      t.skip("this machine does not let root mount a tmpfs");
-      return;
-    }
-    try {
-      const log = openSqliteLog({ file: join(disk, "log.sqlite") });
-      await log.createTopic("t", 1);
-      const acknowledged = await fillUp(log);
-      assert.equal((await log.bounds("t"))[0]?.end, acknowledged);
-      await log.prune("t", 0, 5, Number.MAX_SAFE_INTEGER).catch(() => 0);
-      await log.close();
-      const reopened = openSqliteLog({ file: join(disk, "log.sqlite") });
-      await withLog(reopened, async () => {
-        const { begin, end } = (await reopened.bounds("t"))[0]!;
-        assert.equal(end, acknowledged);
-        assert.equal((await reopened.read("t", 0, begin, ALL)).length, acknowledged - begin);
-        assert.equal(await reopened.position("t", "p"), String(acknowledged));
-      });
-    } finally {
-      execFileSync("umount", [disk]);
-    }
-  });
+  it(
+    "A disk that is really full loses nothing that was acknowledged.",
+    { skip: !is_root && "mounting a small disk takes root" },
+    async (t) => {
+      const disk = join(folder, "small-disk");
+      mkdirSync(disk);
+      try {
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], { stdio: "ignore" });
+      } catch {
+        t.skip("this machine does not let root mount a tmpfs");
+        return;
+      }
+      try {
+        const log = openSqliteLog({ file: join(disk, "log.sqlite") });
+        await log.createTopic("t", 1);
+        const acknowledged = await fillUp(log);
+        assert.equal((await log.bounds("t"))[0]?.end, acknowledged);
+        await log.prune("t", 0, 5, Number.MAX_SAFE_INTEGER).catch(() => 0);
+        await log.close();
+        const reopened = openSqliteLog({ file: join(disk, "log.sqlite") });
+        await withLog(reopened, async () => {
+          const { begin, end } = (await reopened.bounds("t"))[0]!;
+          assert.equal(end, acknowledged);
+          assert.equal((await reopened.read("t", 0, begin, ALL)).length, acknowledged - begin);
+          assert.equal(await reopened.position("t", "p"), String(acknowledged));
+        });
+      } finally {
+        execFileSync("umount", [disk]);
+      }
+    },
+  );
 
   it("A file that another connection holds gives LOG_LOCKED after the time-out, and works once it is free.", async () => {
     const log = openSqliteLog({ file: newFile(), busy_timeout_ms: 50 });
@@ -157,10 +161,17 @@ describe("The SQLite log and its file", () => {
       await log.createTopic("t", 1);
       const woken = log.waitForAppend("t", await log.bounds("t"), new AbortController().signal);
       const child = fork(join(import.meta.dirname, "append-child.ts"), [file, "40"]);
-      const [[exit_code]] = await Promise.all([once(child, "exit"), woken, ...Array.from({ length: 40 }, () => log.append("t", [message("here")]))]);
+      const [[exit_code]] = await Promise.all([
+        once(child, "exit"),
+        woken,
+        ...Array.from({ length: 40 }, () => log.append("t", [message("here")])),
+      ]);
       assert.equal(exit_code, 0);
       const read = await log.read("t", 0, 0, ALL);
-      assert.deepEqual(read.map((r) => r.offset), Array.from({ length: 80 }, (_, i) => i));
+      assert.deepEqual(
+        read.map((r) => r.offset),
+        Array.from({ length: 80 }, (_, i) => i),
+      );
       assert.equal(read.filter((r) => Buffer.from(r.payload).toString() === "there").length, 40);
     });
   });
@@ -176,12 +187,16 @@ describe("The SQLite log and its file", () => {
     assert.throws(() => openSqliteLog({ file }), { code: "LOG_FORMAT_UNKNOWN" });
   });
 
-  it("A file that may not be written is refused.", { skip: process.getuid?.() === 0 && "root may write everything" }, async () => {
-    const log = openSqliteLog({ file: newFile() });
-    await log.close();
-    chmodSync(file, 0o444);
-    assert.throws(() => openSqliteLog({ file }), { code: "LOG_READ_ONLY" });
-  });
+  it(
+    "A file that may not be written is refused.",
+    { skip: process.getuid?.() === 0 && "root may write everything" },
+    async () => {
+      const log = openSqliteLog({ file: newFile() });
+      await log.close();
+      chmodSync(file, 0o444);
+      assert.throws(() => openSqliteLog({ file }), { code: "LOG_READ_ONLY" });
+    },
+  );
 
   it("A folder that cannot be made is refused.", () => {
     writeFileSync(join(folder, "plain-file"), "");
@@ -277,10 +292,15 @@ describe("The SQLite log and its file", () => {
     await withLog(log, async () => {
       await log.createTopic("t", 1);
       const [, refused, ...others] = await Promise.allSettled(
-        ["a", "b".repeat(2_000_000), "c", "d"].map((text) => log.append("t", [message(text)], { producer: "p", position: text.slice(0, 1) })),
+        ["a", "b".repeat(2_000_000), "c", "d"].map((text) =>
+          log.append("t", [message(text)], { producer: "p", position: text.slice(0, 1) }),
+        ),
       );
       assert.equal(refused?.status === "rejected" && refused.reason.code, "LOG_DISK_FULL");
-      assert.deepEqual(others.map(({ status }) => status), ["fulfilled", "fulfilled"]);
+      assert.deepEqual(
+        others.map(({ status }) => status),
+        ["fulfilled", "fulfilled"],
+      );
       assert.deepEqual(await textsIn(log), ["a", "c", "d"]);
     });
   });

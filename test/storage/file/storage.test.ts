@@ -44,12 +44,18 @@ test("folders that engines would misread as URI syntax are refused at once", () 
 });
 
 const is_root = process.getuid?.() === 0;
-test("a folder without write permission is named", { skip: is_root ? "root may write everywhere" : false }, async () => {
-  const locked = join(folder, "locked");
-  await mkdir(locked);
-  await chmod(locked, 0o500);
-  await assert.rejects(new FileStorage().write(locationOfPath(join(locked, "file")), new Uint8Array()), { code: "STORAGE_DENIED" });
-});
+test(
+  "a folder without write permission is named",
+  { skip: is_root ? "root may write everywhere" : false },
+  async () => {
+    const locked = join(folder, "locked");
+    await mkdir(locked);
+    await chmod(locked, 0o500);
+    await assert.rejects(new FileStorage().write(locationOfPath(join(locked, "file")), new Uint8Array()), {
+      code: "STORAGE_DENIED",
+    });
+  },
+);
 
 test("only a file that was synced counts as durable, not one that is written later", async () => {
   const storage = new FileStorage();

@@ -11,8 +11,28 @@ import type { Shape, Struct } from "./idl.ts";
 const VERSION_1 = 0x8001_0000;
 export const MESSAGE_KIND = { call: 1, reply: 2, exception: 3 } as const;
 
-const TYPE = { stop: 0, bool: 2, byte: 3, double: 4, i16: 6, i32: 8, i64: 10, string: 11, struct: 12, map: 13, set: 14, list: 15 } as const;
-const FIXED_SIZES: Record<number, number> = { [TYPE.bool]: 1, [TYPE.byte]: 1, [TYPE.double]: 8, [TYPE.i16]: 2, [TYPE.i32]: 4, [TYPE.i64]: 8 };
+const TYPE = {
+  stop: 0,
+  bool: 2,
+  byte: 3,
+  double: 4,
+  i16: 6,
+  i32: 8,
+  i64: 10,
+  string: 11,
+  struct: 12,
+  map: 13,
+  set: 14,
+  list: 15,
+} as const;
+const FIXED_SIZES: Record<number, number> = {
+  [TYPE.bool]: 1,
+  [TYPE.byte]: 1,
+  [TYPE.double]: 8,
+  [TYPE.i16]: 2,
+  [TYPE.i32]: 4,
+  [TYPE.i64]: 8,
+};
 
 /** Fields that are undefined are not sent. */
 export type StructValue = { [field: string]: unknown };

@@ -12,7 +12,10 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** What a Thrift server sends when it cannot give any of the method's own answers (TApplicationException). */
-const APPLICATION_EXCEPTION: Struct = { name: "TApplicationException", fields: [{ id: 1, name: "message", shape: { kind: "string" } }] };
+const APPLICATION_EXCEPTION: Struct = {
+  name: "TApplicationException",
+  fields: [{ id: 1, name: "message", shape: { kind: "string" } }],
+};
 
 /** The server's own word: one of the exceptions that the method declares, or TApplicationException. */
 export class ThriftFault extends Error {
@@ -144,7 +147,8 @@ export class ThriftConnection {
 function answerIn({ fields }: Struct, value: StructValue): unknown {
   for (const { id, name, shape } of fields) {
     const thrown = id === 0 ? undefined : (value[name] as { message?: string } | undefined);
-    if (thrown !== undefined && shape.kind === "struct") throw new ThriftFault(shape.struct.name, thrown.message ?? "no further word");
+    if (thrown !== undefined && shape.kind === "struct")
+      throw new ThriftFault(shape.struct.name, thrown.message ?? "no further word");
   }
   return value["success"];
 }

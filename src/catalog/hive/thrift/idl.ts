@@ -52,7 +52,11 @@ function methodsOf(body: string, structs: ReadonlyMap<string, Struct>): Method[]
 }
 
 function fieldsOf(text: string, structs: ReadonlyMap<string, Struct>): Struct["fields"] {
-  return [...text.matchAll(FIELD)].map(([, id, type = "", name = ""]) => ({ id: Number(id), name, shape: shapeOf(type, structs) }));
+  return [...text.matchAll(FIELD)].map(([, id, type = "", name = ""]) => ({
+    id: Number(id),
+    name,
+    shape: shapeOf(type, structs),
+  }));
 }
 
 function shapeOf(type: string, structs: ReadonlyMap<string, Struct>): Shape {

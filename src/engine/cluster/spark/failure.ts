@@ -4,7 +4,13 @@ import { OperatingError, messageOf } from "../../../errors.ts";
 /** What Spark itself says no to: its message begins with the condition's name in brackets (spark.apache.org/docs: error conditions). */
 const CONDITION = /^(?:\([^)]*\) )?\[([A-Z0-9_.]+)\]/;
 /** Codes under which a connection breaks. Spark uses some of them as well, and then says in details what it is about. */
-const CONNECTION: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.Aborted, Code.Internal, Code.Unknown]);
+const CONNECTION: ReadonlySet<Code> = new Set([
+  Code.Unavailable,
+  Code.Canceled,
+  Code.Aborted,
+  Code.Internal,
+  Code.Unknown,
+]);
 const LINES_SHOWN = 6;
 
 /**
@@ -18,7 +24,8 @@ export class SparkRefused extends OperatingError {
 
   constructor(doing: string, condition: string | null, message: string, cause: unknown) {
     super("SPARK_REFUSED", `Spark could not ${doing}: ${message}`, {
-      next_step: "Spark's own words stand above; its log says more (`coinlake cluster status --native` shows where it lies).",
+      next_step:
+        "Spark's own words stand above; its log says more (`coinlake cluster status --native` shows where it lies).",
       is_retryable: condition === null,
       cause,
     });
@@ -32,30 +39,50 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
   const message = error.rawMessage.trim();
   const condition = CONDITION.exec(message)?.[1] ?? null;
   if (condition?.startsWith("INVALID_HANDLE.SESSION")) {
-    return new OperatingError("SPARK_SESSION_CLOSED", `Spark has closed the session that was to ${doing}: ${firstLines(message)}`, {
-      next_step: "Begin a session with another id; an id that was closed is refused until the server starts anew.",
-      cause: error,
-    });
+    return new OperatingError(
+      "SPARK_SESSION_CLOSED",
+      `Spark has closed the session that was to ${doing}: ${firstLines(message)}`,
+      {
+        next_step: "Begin a session with another id; an id that was closed is refused until the server starts anew.",
+        cause: error,
+      },
+    );
   }
   if (error.code === Code.DeadlineExceeded) {
-    return new OperatingError("SPARK_TIMED_OUT", `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known.`, {
-      next_step: "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
-      is_retryable: true,
-      cause: error,
-    });
+    return new OperatingError(
+      "SPARK_TIMED_OUT",
+      `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known.`,
+      {
+        next_step:
+          "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
+        is_retryable: true,
+        cause: error,
+      },
+    );
   }
   const is_connection = error.details.length === 0 && CONNECTION.has(error.code);
-  return is_connection ? unreachable(remote, doing, message, error) : new SparkRefused(doing, condition, firstLines(message), error);
+  return is_connection
+    ? unreachable(remote, doing, message, error)
+    : new SparkRefused(doing, condition, firstLines(message), error);
 }
 
 function unreachable(remote: string, doing: string, message: string, cause: unknown): OperatingError {
-  return new OperatingError("SPARK_UNREACHABLE", `Spark at ${remote}, which was to ${doing}, cannot be reached: ${firstLines(message || messageOf(cause))}`, {
-    next_step: "See whether it runs (`coinlake cluster status --native`), and start it (`coinlake cluster up --native`).",
-    is_retryable: true,
-    cause,
-  });
+  return new OperatingError(
+    "SPARK_UNREACHABLE",
+    `Spark at ${remote}, which was to ${doing}, cannot be reached: ${firstLines(message || messageOf(cause))}`,
+    {
+      next_step:
+        "See whether it runs (`coinlake cluster status --native`), and start it (`coinlake cluster up --native`).",
+      is_retryable: true,
+      cause,
+    },
+  );
 }
 
 function firstLines(message: string): string {
-  return message.split("\n").filter((line) => line.trim() !== "").slice(0, LINES_SHOWN).join("\n");
+  return message
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .slice(0, LINES_SHOWN)
+    .join("\n");
 }

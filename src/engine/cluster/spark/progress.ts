@@ -64,12 +64,19 @@ function sum(numbers: readonly number[]): number {
 function asOffsets(told: unknown): Offsets | null {
   const value: unknown = typeof told === "string" && told.startsWith("{") ? JSON.parse(told) : null;
   if (typeof value !== "object" || value === null) return null;
-  const is_offsets = Object.values(value).every((topic) => typeof topic === "object" && topic !== null && Object.values(topic as object).every((offset) => typeof offset === "number"));
+  const is_offsets = Object.values(value).every(
+    (topic) =>
+      typeof topic === "object" &&
+      topic !== null &&
+      Object.values(topic as object).every((offset) => typeof offset === "number"),
+  );
   return is_offsets ? (value as Offsets) : null;
 }
 
 /** Records that wait. A batch's latest offsets may be those of its beginning: it is never less than nothing. */
 function lagBetween(end: Offsets, latest: Offsets): number {
-  const waiting = Object.entries(latest).flatMap(([topic, partitions]) => Object.entries(partitions).map(([partition, offset]) => offset - (end[topic]?.[partition] ?? 0)));
+  const waiting = Object.entries(latest).flatMap(([topic, partitions]) =>
+    Object.entries(partitions).map(([partition, offset]) => offset - (end[topic]?.[partition] ?? 0)),
+  );
   return sum(waiting.map((records) => Math.max(0, records)));
 }

@@ -7,11 +7,18 @@ export type Relation = MessageInitShape<typeof RelationSchema>;
 /** A query; `names` are relations that its text calls by these names. */
 export function sqlRelation(query: string, names: Readonly<Record<string, Relation>> = {}): Relation {
   const root: Relation = { relType: { case: "sql", value: { query } } };
-  const references = Object.entries(names).map(([alias, input]): Relation => ({ relType: { case: "subqueryAlias", value: { input, alias } } }));
+  const references = Object.entries(names).map(([alias, input]): Relation => ({
+    relType: { case: "subqueryAlias", value: { input, alias } },
+  }));
   return references.length === 0 ? root : { relType: { case: "withRelations", value: { root, references } } };
 }
 
 /** What a streaming source gives from now on. */
 export function readStream(format: string, options: Readonly<Record<string, string>>): Relation {
-  return { relType: { case: "read", value: { isStreaming: true, readType: { case: "dataSource", value: { format, options } } } } };
+  return {
+    relType: {
+      case: "read",
+      value: { isStreaming: true, readType: { case: "dataSource", value: { format, options } } },
+    },
+  };
 }

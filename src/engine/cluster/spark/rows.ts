@@ -5,7 +5,15 @@ import { isoFromMicros } from "../../../clock.ts";
  * A value of a result, exact: 64-bit integers are bigints; decimals, dates and times are text (times in UTC with microseconds,
  * those without a zone without the final Z); arrays, structs and maps hold values in turn.
  */
-export type SparkValue = null | boolean | number | bigint | string | Uint8Array | SparkValue[] | { [name: string]: SparkValue };
+export type SparkValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | SparkValue[]
+  | { [name: string]: SparkValue };
 
 export type SparkRow = Record<string, SparkValue>;
 
@@ -17,7 +25,9 @@ export function rowsFromArrow(bytes: Uint8Array): SparkRow[] {
   // A copy begins at an even address; what lies within a message does not.
   const table = tableFromIPC(new Uint8Array(bytes), EXACT);
   const columns = table.schema.fields.map(({ name, type }, index) => ({ name, type, values: table.getChildAt(index) }));
-  return Array.from({ length: table.numRows }, (_, row) => Object.fromEntries(columns.map(({ name, type, values }) => [name, convert(values.at(row), type)])));
+  return Array.from({ length: table.numRows }, (_, row) =>
+    Object.fromEntries(columns.map(({ name, type, values }) => [name, convert(values.at(row), type)])),
+  );
 }
 
 /** As Arrow has it, by its type, to what a result promises. */
@@ -38,13 +48,17 @@ function convert(value: unknown, type: DataType): SparkValue {
     }
     case Type.Struct: {
       const fields = value as Record<string, unknown>;
-      return Object.fromEntries(type.children.map(({ name, type: field_type }) => [name, convert(fields[name], field_type)]));
+      return Object.fromEntries(
+        type.children.map(({ name, type: field_type }) => [name, convert(fields[name], field_type)]),
+      );
     }
     case Type.Map: {
       const entry = type.children[0]?.type;
       const value_type = entry?.typeId === Type.Struct ? entry.children[1]?.type : undefined;
       if (value_type === undefined) throw new TypeError("Arrow's maps have entries of a key and a value");
-      return Object.fromEntries(Array.from(value as Iterable<[unknown, unknown]>, ([key, item]) => [String(key), convert(item, value_type)]));
+      return Object.fromEntries(
+        Array.from(value as Iterable<[unknown, unknown]>, ([key, item]) => [String(key), convert(item, value_type)]),
+      );
     }
     default:
       return value as SparkValue;

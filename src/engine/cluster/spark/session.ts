@@ -58,46 +58,79 @@ export class SparkSession {
     this.session_id = session_id;
     this.#remote = remote;
     this.#timeout_ms = timeout_ms;
-    this.#connection = new Http2SessionManager(url, { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS });
-    this.#client = createClient(SparkConnectService, createGrpcTransport({ baseUrl: url, sessionManager: this.#connection, readMaxBytes: MAX_MESSAGE_BYTES }));
+    this.#connection = new Http2SessionManager(url, {
+      pingIntervalMs: PING_INTERVAL_MS,
+      pingTimeoutMs: PING_TIMEOUT_MS,
+    });
+    this.#client = createClient(
+      SparkConnectService,
+      createGrpcTransport({ baseUrl: url, sessionManager: this.#connection, readMaxBytes: MAX_MESSAGE_BYTES }),
+    );
   }
 
   async version(options: CallOptions = {}): Promise<string> {
     const request = { ...this.#who(), analyze: { case: "sparkVersion", value: {} } } as const;
-    const { result } = await this.#asked("say its version", options, () => this.#client.analyzePlan(request, this.#limits(options)));
+    const { result } = await this.#asked("say its version", options, () =>
+      this.#client.analyzePlan(request, this.#limits(options)),
+    );
     if (result.case !== "sparkVersion") throw new TypeError("Spark answers what it was asked");
     return result.value.version;
   }
 
   /** Runs a statement, whatever it is; its rows, none where it has no result. */
   async sql(statement: string, options: CallOptions = {}): Promise<SparkRow[]> {
-    const { value } = await this.ask({ case: "sqlCommand", value: { input: sqlRelation(statement) } }, "sqlCommandResult", "run a statement", options);
+    const { value } = await this.ask(
+      { case: "sqlCommand", value: { input: sqlRelation(statement) } },
+      "sqlCommandResult",
+      "run a statement",
+      options,
+    );
     return value.relation === undefined ? [] : await this.#collect(value.relation, options);
   }
 
   async #collect(relation: Relation, options: CallOptions): Promise<SparkRow[]> {
     const rows: SparkRow[] = [];
-    for await (const response of this.#run({ opType: { case: "root", value: relation } }, "give a statement's rows", options)) {
+    for await (const response of this.#run(
+      { opType: { case: "root", value: relation } },
+      "give a statement's rows",
+      options,
+    )) {
       if (response.case === "arrowBatch") for (const row of rowsFromArrow(response.value.data)) rows.push(row);
     }
     return rows;
   }
 
   /** Runs a command that has one answer of a kind, and waits for its end. `doing` completes "Spark could not ...". */
-  async ask<Case extends Response["case"]>(command: Command, wanted: Case, doing: string, options: CallOptions = {}): Promise<Extract<Response, { case: Case }>> {
+  async ask<Case extends Response["case"]>(
+    command: Command,
+    wanted: Case,
+    doing: string,
+    options: CallOptions = {},
+  ): Promise<Extract<Response, { case: Case }>> {
     let answer: Response | undefined;
-    for await (const response of this.#run({ opType: { case: "command", value: { commandType: command } } }, doing, options)) {
+    for await (const response of this.#run(
+      { opType: { case: "command", value: { commandType: command } } },
+      doing,
+      options,
+    )) {
       if (response.case === wanted) answer = response;
     }
     if (answer === undefined) throw new TypeError(`Spark's answer has no ${wanted}`);
     return answer as Extract<Response, { case: Case }>;
   }
 
-  async *#run(plan: MessageInitShape<typeof PlanSchema>, doing: string, options: CallOptions): AsyncGenerator<Response> {
+  async *#run(
+    plan: MessageInitShape<typeof PlanSchema>,
+    doing: string,
+    options: CallOptions,
+  ): AsyncGenerator<Response> {
     const operation_id = randomUUID();
     let is_over = false;
     try {
-      const responses = this.#client.executePlan({ ...this.#who(), operationId: operation_id, plan }, this.#limits(options));
+      const responses = this.#client.executePlan(
+        { ...this.#who(), operationId: operation_id, plan },
+        this.#limits(options),
+      );
       for await (const { responseType } of responses) yield responseType;
       is_over = true;
     } catch (error) {
@@ -112,7 +145,11 @@ export class SparkSession {
 
   /** Spark goes on with what nobody waits for any more, on all its cores, unless it is told. */
   async #interrupt(operation_id: string): Promise<void> {
-    const request = { ...this.#who(), interruptType: InterruptRequest_InterruptType.OPERATION_ID, interrupt: { case: "operationId", value: operation_id } } as const;
+    const request = {
+      ...this.#who(),
+      interruptType: InterruptRequest_InterruptType.OPERATION_ID,
+      interrupt: { case: "operationId", value: operation_id },
+    } as const;
     try {
       await this.#client.interrupt(request, { timeoutMs: INTERRUPT_TIMEOUT_MS });
     } catch (error) {
@@ -144,7 +181,9 @@ export class SparkSession {
    */
   async endStatements(): Promise<number> {
     const request = { ...this.#who(), interruptType: InterruptRequest_InterruptType.ALL };
-    const { interruptedIds } = await this.#asked("end statements", {}, () => this.#client.interrupt(request, this.#limits({})));
+    const { interruptedIds } = await this.#asked("end statements", {}, () =>
+      this.#client.interrupt(request, this.#limits({})),
+    );
     await Promise.all(interruptedIds.map((id) => this.#untilEnded(id)));
     return interruptedIds.length;
   }
@@ -153,8 +192,11 @@ export class SparkSession {
   async #untilEnded(operation_id: string): Promise<void> {
     const options = { timeout_ms: END_TIMEOUT_MS };
     try {
-      for (let is_over = false; !is_over; ) {
-        const responses = this.#client.reattachExecute({ ...this.#who(), operationId: operation_id }, this.#limits(options));
+      for (let is_over = false; !is_over;) {
+        const responses = this.#client.reattachExecute(
+          { ...this.#who(), operationId: operation_id },
+          this.#limits(options),
+        );
         for await (const { responseType } of responses) is_over = responseType.case === "resultComplete";
       }
     } catch (error) {

@@ -33,7 +33,9 @@ export interface StreamStatus {
   message: string;
 }
 
-export type StreamEvent = { kind: "progress"; query: StreamingQuery; progress: StreamProgress } | { kind: "ended"; query: StreamingQuery; failure: string | null };
+export type StreamEvent =
+  | { kind: "progress"; query: StreamingQuery; progress: StreamProgress }
+  | { kind: "ended"; query: StreamingQuery; failure: string | null };
 
 /** Streaming queries of one Spark: they run in the server, with or without whoever started them. */
 export class SparkStreams {
@@ -68,7 +70,10 @@ export class SparkStreams {
           options,
           outputMode: "append",
           queryName: name,
-          trigger: trigger === "available" ? { case: "availableNow", value: true } : { case: "processingTimeInterval", value: `${trigger.every_ms} milliseconds` },
+          trigger:
+            trigger === "available"
+              ? { case: "availableNow", value: true }
+              : { case: "processingTimeInterval", value: `${trigger.every_ms} milliseconds` },
           sinkDestination: { case: "tableName", value: table },
         },
       },
@@ -79,7 +84,10 @@ export class SparkStreams {
   }
 
   async list(): Promise<StreamingQuery[]> {
-    const command = { case: "streamingQueryManagerCommand", value: { command: { case: "active", value: true } } } as const;
+    const command = {
+      case: "streamingQueryManagerCommand",
+      value: { command: { case: "active", value: true } },
+    } as const;
     const { value } = await this.session.ask(command, "streamingQueryManagerCommandResult", "list its streams");
     const queries = value.resultType.case === "active" ? value.resultType.value.activeQueries : [];
     return queries.map(({ id, name }) => new StreamingQuery(this.session, known(id), name ?? ""));
@@ -96,7 +104,8 @@ export class SparkStreams {
    */
   async watch(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
     const watched = new Map<string, Watched>();
-    for (const query of await this.list()) watched.set(query.run_id, { query, told_until: (await query.lastProgress())?.at ?? "" });
+    for (const query of await this.list())
+      watched.set(query.run_id, { query, told_until: (await query.lastProgress())?.at ?? "" });
     return this.#eventsOf(watched, signal);
   }
 
@@ -198,7 +207,9 @@ export class StreamingQuery {
   /** Resolves to whether it has ended within this time, by being stopped or having done all it was to do. Throws STREAM_FAILED where it failed. */
   async waitForEnd(within_ms: number): Promise<boolean> {
     const command = { case: "awaitTermination", value: { timeoutMs: BigInt(within_ms) } } as const;
-    const result = await this.#orFailed(() => this.#ask(command, "await the end of", { timeout_ms: within_ms + STOP_TIMEOUT_MS }));
+    const result = await this.#orFailed(() =>
+      this.#ask(command, "await the end of", { timeout_ms: within_ms + STOP_TIMEOUT_MS }),
+    );
     return result.case === "awaitTermination" && result.value.terminated;
   }
 
@@ -207,10 +218,19 @@ export class StreamingQuery {
     await this.#ask({ case: "stop", value: true }, "stop", { timeout_ms: STOP_TIMEOUT_MS });
   }
 
-  async #ask(command: MessageInitShape<typeof StreamingQueryCommandSchema>["command"], doing: string, options: CallOptions = {}) {
+  async #ask(
+    command: MessageInitShape<typeof StreamingQueryCommandSchema>["command"],
+    doing: string,
+    options: CallOptions = {},
+  ) {
     const query = { queryId: { id: this.id, runId: this.run_id }, command };
     try {
-      const { value } = await this.#session.ask({ case: "streamingQueryCommand", value: query }, "streamingQueryCommandResult", `${doing} the stream "${this.name}"`, options);
+      const { value } = await this.#session.ask(
+        { case: "streamingQueryCommand", value: query },
+        "streamingQueryCommandResult",
+        `${doing} the stream "${this.name}"`,
+        options,
+      );
       return value.resultType;
     } catch (error) {
       throw error instanceof SparkRefused && OF_NO_RUN.test(error.message) ? lost(this.name, error) : error;
@@ -233,9 +253,13 @@ export class StreamingQuery {
 }
 
 function lost(name: string, cause: unknown): OperatingError {
-  return new OperatingError("STREAM_LOST", `Spark no longer knows this run of the stream "${name}": Spark or the stream was started anew.`, {
-    next_step: "Look for it by its name; where it does not run, start it, and it goes on from its checkpoint.",
-    is_retryable: true,
-    cause,
-  });
+  return new OperatingError(
+    "STREAM_LOST",
+    `Spark no longer knows this run of the stream "${name}": Spark or the stream was started anew.`,
+    {
+      next_step: "Look for it by its name; where it does not run, start it, and it goes on from its checkpoint.",
+      is_retryable: true,
+      cause,
+    },
+  );
 }

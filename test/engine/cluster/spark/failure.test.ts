@@ -14,7 +14,10 @@ function refused(message: string): SparkRefused {
 }
 
 test("What Spark refuses by its rules is refused for good; what failed below it may pass.", () => {
-  const refusals = ["[PARSE_SYNTAX_ERROR] Syntax error at or near end of input. SQLSTATE: 42601", "(org.apache.spark.sql.AnalysisException) [TABLE_OR_VIEW_NOT_FOUND] The table cannot be found."];
+  const refusals = [
+    "[PARSE_SYNTAX_ERROR] Syntax error at or near end of input. SQLSTATE: 42601",
+    "(org.apache.spark.sql.AnalysisException) [TABLE_OR_VIEW_NOT_FOUND] The table cannot be found.",
+  ];
   for (const message of refusals) assert.equal(refused(message).is_retryable, false, message);
   // Spark 4.1 in these words, with its metastore or its store away.
   const passing = [
@@ -22,10 +25,15 @@ test("What Spark refuses by its rules is refused for good; what failed below it 
     "Failed to get table info from metastore bronze.crypto_ticks_raw",
     "Unable to execute HTTP request: Connect to http://127.0.0.1:9000 failed: Connection refused (SDK Attempt Count: 6)",
   ];
-  for (const message of passing) assert.deepEqual([refused(message).is_retryable, refused(message).condition], [true, null], message);
+  for (const message of passing)
+    assert.deepEqual([refused(message).is_retryable, refused(message).condition], [true, null], message);
 });
 
 test("A connection that breaks is no refusal.", () => {
-  const failure = sparkFailure(new ConnectError("read ECONNRESET", Code.Aborted), "sc://spark:15002", "run a statement");
+  const failure = sparkFailure(
+    new ConnectError("read ECONNRESET", Code.Aborted),
+    "sc://spark:15002",
+    "run a statement",
+  );
   assert.ok(failure instanceof OperatingError && failure.code === "SPARK_UNREACHABLE");
 });
