@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { produce } from "../test/browser/market.ts";
-import { Lakes } from "../test/lake/lake.ts";
+import { Lakes } from "../test/dbt/lake.ts";
 import { startRunning } from "../test/serve/running.ts";
 import { fillLargeLake } from "./large-lake.ts";
 import { percentile } from "./percentile.ts";

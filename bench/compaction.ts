@@ -2,14 +2,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
-import { tableNamed } from "../src/catalog/errors.ts";
-import type { Field } from "../src/catalog/model.ts";
-import { systemClock } from "../src/clock.ts";
-import { startParts } from "../src/cluster/cluster.ts";
-import { copyToParquet } from "../src/engine/embedded/copy.ts";
-import { openDuckDB } from "../src/engine/embedded/duckdb.ts";
-import { openLake, type OpenLake } from "../src/engine/open.ts";
-import { messageOf } from "../src/errors.ts";
+import { tableNamed } from "../src/iceberg/errors.ts";
+import type { Field } from "../src/iceberg/model.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { startParts } from "../src/services/cluster.ts";
+import { copyToParquet } from "../src/duckdb/copy.ts";
+import { openDuckDB } from "../src/duckdb/duckdb.ts";
+import { openLake, type OpenLake } from "../src/lake/open.ts";
+import { messageOf } from "../src/base/errors.ts";
 import { createAppendStager } from "../src/iceberg/append.ts";
 import { CONTENT, type DataFile } from "../src/iceberg/manifest-model.ts";
 import { currentSnapshot } from "../src/iceberg/stage.ts";
@@ -235,7 +235,7 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
   const lake = openOrCreateLake(folder, { name: "bench", kind: "simulated", pipeline: crypto.name });
   const open = await openLake(lake);
   try {
-    const { SparkSession } = await import("../src/engine/cluster/spark/session.ts");
+    const { SparkSession } = await import("../src/spark/session.ts");
     const session = new SparkSession({ remote: cluster.environment["SPARK_REMOTE"] ?? "" });
     const settings = {
       "": "org.apache.iceberg.spark.SparkCatalog",

@@ -5,14 +5,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { version as duckdbVersion } from "@duckdb/node-api";
 import { Catalog } from "../src/catalog/catalog.ts";
 import { SqliteStore } from "../src/catalog/sqlite/store.ts";
-import { systemClock } from "../src/clock.ts";
-import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { openParquetWriter } from "../src/duckdb/parquet.ts";
 import { createIngest, type Ingest } from "../src/ingest/ingest.ts";
 import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
-import type { SourceRecord } from "../src/source/producer.ts";
+import type { SourceRecord } from "../src/producer/producer.ts";
 import { locationOfPath } from "../src/storage/file/location.ts";
-import { AT_ONCE } from "../src/pacing.ts";
+import { AT_ONCE } from "../src/base/pacing.ts";
 import { FileStorage } from "../src/storage/file/storage.ts";
 
 const TOPIC = "bench";

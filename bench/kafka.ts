@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startParts } from "../src/cluster/cluster.ts";
+import { startParts } from "../src/services/cluster.ts";
 import { openKafkaLog } from "../src/log/kafka/log.ts";
 import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
-import type { SourceRecord } from "../src/source/producer.ts";
+import type { SourceRecord } from "../src/producer/producer.ts";
 import { percentile } from "./percentile.ts";
 
 const TOPIC = "bench";

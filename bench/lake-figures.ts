@@ -1,7 +1,7 @@
 import { globSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { nameOfTable } from "../src/catalog/errors.ts";
-import type { TableCatalog } from "../src/catalog/model.ts";
+import { nameOfTable } from "../src/iceberg/errors.ts";
+import type { TableCatalog } from "../src/iceberg/model.ts";
 import { Catalog } from "../src/catalog/catalog.ts";
 import { SqliteStore } from "../src/catalog/sqlite/store.ts";
 import type { Lake } from "../src/lake/lake.ts";

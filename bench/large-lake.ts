@@ -1,5 +1,5 @@
-import { openDuckDB, attachCatalog } from "../src/engine/embedded/duckdb.ts";
-import type { OpenLake } from "../src/engine/open.ts";
+import { openDuckDB, attachCatalog } from "../src/duckdb/duckdb.ts";
+import type { OpenLake } from "../src/lake/open.ts";
 
 export interface LargeLake {
   coins: number;

@@ -1,8 +1,8 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { tableNamed } from "../src/catalog/errors.ts";
-import type { PartitionSpec, Schema } from "../src/catalog/model.ts";
-import { attachCatalog, openDuckDB } from "../src/engine/embedded/duckdb.ts";
-import type { OpenLake } from "../src/engine/open.ts";
+import { tableNamed } from "../src/iceberg/errors.ts";
+import type { PartitionSpec, Schema } from "../src/iceberg/model.ts";
+import { attachCatalog, openDuckDB } from "../src/duckdb/duckdb.ts";
+import type { OpenLake } from "../src/lake/open.ts";
 
 /**
  * Tables like those of silver and gold, written by DuckDB without dbt: an increment commits to the eight tables that an increment of

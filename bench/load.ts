@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { memoryOf } from "../src/cluster/machine/process.ts";
+import { memoryOf } from "../src/services/machine/process.ts";
 
 const SAMPLE_MS = 200;
 /** Clock ticks a second, of which /proc counts CPU time. */

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { childrenOf } from "../src/cluster/machine/process.ts";
+import { childrenOf } from "../src/services/machine/process.ts";
 
 /** Clock ticks a second, of which /proc counts CPU time. */
 const TICKS = 100;

@@ -1,12 +1,12 @@
 import { crypto } from "../pipelines/crypto.ts";
 import { simulated } from "../producers/simulated.ts";
 import { Catalog } from "../src/catalog/catalog.ts";
-import type { LoadedTable, TableChange, Update } from "../src/catalog/model.ts";
+import type { LoadedTable, TableChange, Update } from "../src/iceberg/model.ts";
 import { startCatalogServer } from "../src/catalog/server.ts";
 import { SqliteStore } from "../src/catalog/sqlite/store.ts";
-import type { Clock } from "../src/clock.ts";
-import { openParquetWriter } from "../src/engine/embedded/parquet.ts";
-import type { OpenLake } from "../src/engine/open.ts";
+import type { Clock } from "../src/base/clock.ts";
+import { openParquetWriter } from "../src/duckdb/parquet.ts";
+import type { OpenLake } from "../src/lake/open.ts";
 import { createIngest, type Ingest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { runProducer } from "../src/log/run-producer.ts";
@@ -14,8 +14,8 @@ import { openSqliteLog } from "../src/log/sqlite/log.ts";
 import { embeddedMaintainer } from "../src/maintain/embedded.ts";
 import type { ActionReport } from "../src/maintain/parts.ts";
 import { MaintenanceStore } from "../src/maintain/store.ts";
-import type { OperatingError } from "../src/errors.ts";
-import { MaintenanceSchedule } from "../src/schedule/maintain.ts";
+import type { OperatingError } from "../src/base/errors.ts";
+import { MaintenanceSchedule } from "../src/maintain/schedule.ts";
 import { FileStorage } from "../src/storage/file/storage.ts";
 
 /** A clock that advances only on request. */

@@ -8,7 +8,7 @@ RUN mvn -B -q -f /requirements/pom.xml org.apache.maven.plugins:maven-dependency
 FROM eclipse-temurin:17.0.17_10-jre-noble
 RUN useradd --system --uid 10083 hive
 COPY --from=files /files /opt/hive
-COPY src/cluster/parts/metastore-site.xml /opt/hive/conf/
+COPY src/services/definitions/metastore-site.xml /opt/hive/conf/
 ENV METASTORE_HOME=/opt/hive METASTORE_CONF_DIR=/opt/hive/conf
 ENV JDK_JAVA_OPTIONS="-Dmetastore.home=/opt/hive --add-opens java.base/java.lang=ALL-UNNAMED --add-opens java.base/java.net=ALL-UNNAMED --add-opens java.base/java.util=ALL-UNNAMED --add-opens java.base/java.util.concurrent=ALL-UNNAMED"
 USER hive

@@ -1,4 +1,4 @@
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { qualityPython } from "../src/quality/install.ts";
 import { sparkPython } from "../src/transform/engine.ts";
 

@@ -1,4 +1,4 @@
-import type { Producer } from "../src/source/producer.ts";
+import type { Producer } from "../src/producer/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
 import {
   asObject,

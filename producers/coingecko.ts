@@ -1,9 +1,9 @@
 import Coingecko from "@coingecko/coingecko-typescript";
-import { isoFromMicros } from "../src/clock.ts";
-import { OperatingError } from "../src/errors.ts";
-import { Backoff } from "../src/source/backoff.ts";
-import type { Batch, Producer, ProducerContext, SourceReport, SourceStatus } from "../src/source/producer.ts";
-import { waitUntil } from "../src/source/wait.ts";
+import { isoFromMicros } from "../src/base/clock.ts";
+import { OperatingError } from "../src/base/errors.ts";
+import { Backoff } from "../src/producer/backoff.ts";
+import type { Batch, Producer, ProducerContext, SourceReport, SourceStatus } from "../src/producer/producer.ts";
+import { waitUntil } from "../src/producer/wait.ts";
 import { creditsLeft, creditsOf, nextPollAt_us, renewed, type Budget, type Credits } from "./coingecko/budget.ts";
 import { pageFailure } from "./coingecko/page.ts";
 import { ask, type Failure } from "./coingecko/request.ts";

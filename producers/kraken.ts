@@ -1,5 +1,5 @@
-import { microsFromIso } from "../src/source/json-lines.ts";
-import type { Producer } from "../src/source/producer.ts";
+import { microsFromIso } from "../src/producer/json-lines.ts";
+import type { Producer } from "../src/producer/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
 import {
   asObject,

@@ -1,8 +1,8 @@
 import { basename } from "node:path";
-import { OperatingError } from "../src/errors.ts";
-import { checkSpeed, Pace, type Speed } from "../src/source/pace.ts";
-import type { Batch, Producer, ProducerContext, SourceRecord } from "../src/source/producer.ts";
-import { waitUntil } from "../src/source/wait.ts";
+import { OperatingError } from "../src/base/errors.ts";
+import { checkSpeed, Pace, type Speed } from "../src/producer/pace.ts";
+import type { Batch, Producer, ProducerContext, SourceRecord } from "../src/producer/producer.ts";
+import { waitUntil } from "../src/producer/wait.ts";
 import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {

@@ -1,7 +1,7 @@
-import { OperatingError } from "../src/errors.ts";
-import { checkSpeed, Pace, type Speed } from "../src/source/pace.ts";
-import type { Batch, Producer, ProducerContext, SourceRecord } from "../src/source/producer.ts";
-import { waitUntil } from "../src/source/wait.ts";
+import { OperatingError } from "../src/base/errors.ts";
+import { checkSpeed, Pace, type Speed } from "../src/producer/pace.ts";
+import type { Batch, Producer, ProducerContext, SourceRecord } from "../src/producer/producer.ts";
+import { waitUntil } from "../src/producer/wait.ts";
 import { pageAt } from "./simulated/dirt.ts";
 import { checkOptions, Market, type MarketOptions } from "./simulated/market.ts";
 

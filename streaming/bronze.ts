@@ -1,6 +1,6 @@
-import { readStream, sqlRelation, type Relation } from "../src/engine/cluster/spark/relation.ts";
-import type { SparkSession } from "../src/engine/cluster/spark/session.ts";
-import type { StreamJob } from "../src/engine/cluster/spark/job.ts";
+import { readStream, sqlRelation, type Relation } from "../src/spark/relation.ts";
+import type { SparkSession } from "../src/spark/session.ts";
+import type { StreamJob } from "../src/spark/job.ts";
 import { BRONZE_SCHEMA, BRONZE_SPEC } from "../src/ingest/bronze.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { chmodSync, globSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
-import { purge } from "../src/cluster/cluster.ts";
-import { openOrCreateCluster } from "../src/cluster/state.ts";
+import { purge } from "../src/services/cluster.ts";
+import { openOrCreateCluster } from "../src/services/state.ts";
 import { KEPT_CLUSTER } from "./cluster/servers.ts";
-import { temporaryFolder } from "./coinlake.ts";
+import { temporaryFolder } from "./support/coinlake.ts";
 
 /**
  * Runs the tests of a profile: all of them, or the files whose path contains one of the words given.

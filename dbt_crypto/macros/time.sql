@@ -16,7 +16,7 @@
 
 {#
     A moment from a count since 1970-01-01 00:00 UTC, as text, in seconds, milliseconds, microseconds or nanoseconds: from 2009 on these
-    have 10, 13, 16 and 19 digits (src/source/epoch.ts draws the same lines). Cut to the microsecond, as text of a date and time is.
+    have 10, 13, 16 and 19 digits (src/producer/epoch.ts draws the same lines). Cut to the microsecond, as text of a date and time is.
 #}
 {% macro time_since_epoch(count) -%}{{ adapter.dispatch('time_since_epoch')(decimal_of(count, 'decimal(38, 9)')) }}{%- endmacro %}
 {% macro duckdb__time_since_epoch(count) -%}

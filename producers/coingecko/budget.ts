@@ -1,4 +1,4 @@
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 
 /** What a plan allows and how it is spent: every page of a poll costs a credit, and only an answer with status 200 does. */
 export interface Budget {

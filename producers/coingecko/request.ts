@@ -4,7 +4,7 @@ import {
   APIError,
   type Coingecko,
 } from "@coingecko/coingecko-typescript";
-import { retryAfter_ms } from "../../src/source/backoff.ts";
+import { retryAfter_ms } from "../../src/producer/backoff.ts";
 
 /** A page of 250 coins is 250 kB; what is hundreds of times as long is no page, and must not fill the memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;

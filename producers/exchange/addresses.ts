@@ -1,4 +1,4 @@
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 
 /**
  * An address that prices may come from: encrypted, or on this machine. Anything else would let whoever is on the way write

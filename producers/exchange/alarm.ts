@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 
 /** Timers stand still while a laptop sleeps: the clock is looked at again at least this often. */
 const LONGEST_WAIT_MS = 30_000;

@@ -1,6 +1,6 @@
-import { systemClock, type Clock } from "../../src/clock.ts";
-import { messageOf, OperatingError } from "../../src/errors.ts";
-import type { BackoffLimits } from "../../src/source/backoff.ts";
+import { systemClock, type Clock } from "../../src/base/clock.ts";
+import { messageOf, OperatingError } from "../../src/base/errors.ts";
+import type { BackoffLimits } from "../../src/producer/backoff.ts";
 import type {
   Batch,
   Producer,
@@ -8,8 +8,8 @@ import type {
   SourceRecord,
   SourceReport,
   SourceStatus,
-} from "../../src/source/producer.ts";
-import { waitUntil } from "../../src/source/wait.ts";
+} from "../../src/producer/producer.ts";
+import { waitUntil } from "../../src/producer/wait.ts";
 import { checkedAddress } from "./addresses.ts";
 import { Arrivals, type ArrivalLimits } from "./arrivals.ts";
 import type { ConnectionLimits } from "./connection.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as timer } from "node:timers/promises";
-import { Backoff, type BackoffLimits } from "../../src/source/backoff.ts";
-import type { SourceReport, SourceStatus } from "../../src/source/producer.ts";
-import { waitUntil } from "../../src/source/wait.ts";
+import { Backoff, type BackoffLimits } from "../../src/producer/backoff.ts";
+import type { SourceReport, SourceStatus } from "../../src/producer/producer.ts";
+import { waitUntil } from "../../src/producer/wait.ts";
 import { Connection, type ConnectionOptions, type Ending } from "./connection.ts";
 
 export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {

@@ -1,7 +1,7 @@
-import type { Clock } from "../../src/clock.ts";
-import { ownBytes } from "../../src/own-bytes.ts";
-import { Backoff, type BackoffLimits } from "../../src/source/backoff.ts";
-import type { Gap, SourceReport } from "../../src/source/producer.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { ownBytes } from "../../src/base/own-bytes.ts";
+import { Backoff, type BackoffLimits } from "../../src/producer/backoff.ts";
+import type { Gap, SourceReport } from "../../src/producer/producer.ts";
 import { Alarm } from "./alarm.ts";
 import type { GapBook } from "./gaps.ts";
 import type { ExchangeProtocol, IdRange, PageAsked, PageRead } from "./protocol.ts";

@@ -1,4 +1,4 @@
-import type { Gap } from "../../src/source/producer.ts";
+import type { Gap } from "../../src/producer/producer.ts";
 import type { IdRange, TradeSeen } from "./protocol.ts";
 
 export interface GapLimits {

@@ -1,4 +1,4 @@
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import type { SavedBook } from "./gaps.ts";
 
 /** The position stored last, or null before the first. Throws POSITION_UNREADABLE. */

@@ -1,5 +1,5 @@
-import { retryAfter_ms } from "../../src/source/backoff.ts";
-import type { Clock } from "../../src/clock.ts";
+import { retryAfter_ms } from "../../src/producer/backoff.ts";
+import type { Clock } from "../../src/base/clock.ts";
 
 /** A page of a thousand trades is 150 kB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;

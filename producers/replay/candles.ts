@@ -1,6 +1,6 @@
-import { OperatingError } from "../../src/errors.ts";
-import { epochTime, FileTimes } from "../../src/source/epoch.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import { OperatingError } from "../../src/base/errors.ts";
+import { epochTime, FileTimes } from "../../src/producer/epoch.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 import type { Line } from "./lines.ts";
 import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { OperatingError, messageOf } from "../../src/errors.ts";
+import { OperatingError, messageOf } from "../../src/base/errors.ts";
 import { isCandleHeader, openCandles } from "./candles.ts";
 import { jsonLines } from "./json-lines.ts";
 import { openLineRecords } from "./line-records.ts";

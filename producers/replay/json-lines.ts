@@ -1,7 +1,7 @@
-import { parseTimedLine } from "../../src/source/json-lines.ts";
+import { parseTimedLine } from "../../src/producer/json-lines.ts";
 import type { LineReader } from "./line-records.ts";
 
-/** Raw records as JSON lines; the format stands in src/source/json-lines.ts. */
+/** Raw records as JSON lines; the format stands in src/producer/json-lines.ts. */
 export function jsonLines(): LineReader {
   return {
     isRecord: () => true,

@@ -1,5 +1,5 @@
-import { FileTimes, type EpochUnit } from "../../src/source/epoch.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import { FileTimes, type EpochUnit } from "../../src/producer/epoch.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 import type { Line } from "./lines.ts";
 import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 

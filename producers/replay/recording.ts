@@ -1,4 +1,4 @@
-import type { SourceRecord } from "../../src/source/producer.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 
 /** A recorded file, opened: how many records it gives, and the records from any of them on. */
 export interface Recording {

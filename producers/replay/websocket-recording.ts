@@ -1,4 +1,4 @@
-import { epochTime } from "../../src/source/epoch.ts";
+import { epochTime } from "../../src/producer/epoch.ts";
 import type { Line } from "./lines.ts";
 import type { LineReader, TimedRecord } from "./line-records.ts";
 

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import { isoFromMicros } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { isoFromMicros } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Alert } from "./alert.ts";
-import { Judge } from "./evaluate/judge.ts";
-import { Watch } from "./evaluate/watch.ts";
+import { Judge } from "./evaluate/evaluator.ts";
+import { Watch } from "./evaluate/rule-evaluator.ts";
 import type { BackTest, BackTestRange } from "./facade.ts";
 import type { TickHistory } from "./history.ts";
 import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";

@@ -1,5 +1,5 @@
-import { isoFromMicros, type Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { isoFromMicros, type Clock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Alert, AlertEvent, Delivery } from "./alert.ts";
 import type { JobReport } from "./evaluate/job-report.ts";
 import type { AlertBook, AlertPage, AlertQuery } from "./facade.ts";

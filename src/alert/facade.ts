@@ -1,5 +1,5 @@
 import type { Tick } from "../pipeline/definition.ts";
-import type { SourceStatus } from "../source/producer.ts";
+import type { SourceStatus } from "../producer/producer.ts";
 import type { Alert, AlertEvent, Delivery } from "./alert.ts";
 import type { JobReport } from "./evaluate/job-report.ts";
 import type { Rule, StoredRule } from "./rule.ts";

@@ -1,5 +1,5 @@
-import { isoFromMicros } from "../clock.ts";
-import type { QueryResult } from "../engine/embedded/read.ts";
+import { isoFromMicros } from "../base/clock.ts";
+import type { QueryResult } from "../duckdb/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";

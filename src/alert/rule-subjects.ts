@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { AlertBook } from "./facade.ts";
 import type { StoredRule } from "./rule.ts";
 

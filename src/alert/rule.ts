@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /**
  * An alert rule as data: the same JSON in the store, on the wire and on the command line. What each kind of condition means is

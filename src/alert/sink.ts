@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /** The sink that needs no delivery: the list of alerts and the event stream. */
 export const PAGE_SINK = "page";

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { Digest, digestOf, type FileDigest } from "../storage/digest.ts";
 import type { Storage } from "../storage/storage.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { LakeDescription } from "../lake/lake.ts";
 import { nullIfMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { syncFile, syncFolder, syncFoldersTo } from "../durable-file.ts";
-import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
-import { OperatingError } from "../errors.ts";
+import { syncFile, syncFolder, syncFoldersTo } from "../base/durable-file.ts";
+import type { RewriterOptions } from "../duckdb/rewriter.ts";
+import { OperatingError } from "../base/errors.ts";
 import { idAt, isInside, isSameFolder, locationOf, movedFrom } from "../lake/identity.ts";
 import { describedAt, descriptionOf, writeDescription, type LakeDescription } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
-import type { StepListener } from "../steps.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { RelocatedStorage } from "../storage/relocated.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { isInFolder } from "../storage/own-files.ts";
 import { RelocatedStorage } from "../storage/relocated.ts";

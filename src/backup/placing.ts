@@ -10,8 +10,8 @@ import {
   rmdirSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { replaceFileDurably, syncFolder } from "../durable-file.ts";
-import { OperatingError } from "../errors.ts";
+import { replaceFileDurably, syncFolder } from "../base/durable-file.ts";
+import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 
 /**

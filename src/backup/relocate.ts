@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { MetadataFiles } from "../catalog/files.ts";
-import { nextVersion } from "../catalog/metadata/versions.ts";
-import { parseMetadata } from "../catalog/metadata/text.ts";
-import type { TableMetadata } from "../catalog/model.ts";
+import { nextVersion } from "../catalog/metadata-versions.ts";
+import { parseMetadata } from "../iceberg/metadata/text.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
 import {
   readCatalogFile,
   replaceCatalogContent,
   type StoredChecksum,
   type StoredPointer,
 } from "../catalog/sqlite/pointers.ts";
-import { openRewriter, type Rewriter, type RewriterOptions } from "../engine/embedded/rewriter.ts";
-import { OperatingError } from "../errors.ts";
+import { openRewriter, type Rewriter, type RewriterOptions } from "../duckdb/rewriter.ts";
+import { OperatingError } from "../base/errors.ts";
 import {
   filesIn,
   manifestsIn,
@@ -23,7 +23,7 @@ import {
   type NamedManifest,
 } from "../iceberg/relocate.ts";
 import { CONTENT } from "../iceberg/manifest-model.ts";
-import type { StepListener } from "../steps.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import { digestOf } from "../storage/digest.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
 import { backup, type DatabaseSync } from "node:sqlite";
-import { OperatingError, messageOf } from "../errors.ts";
-import { openReadOnly } from "../sqlite-file.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import { openReadOnly } from "../base/sqlite.ts";
 
 /** The files of a lake's folder beside its tables. */
 export interface LakeFiles {

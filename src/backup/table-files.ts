@@ -1,6 +1,6 @@
 import { dirname } from "node:path/posix";
-import { parseMetadata } from "../catalog/metadata/text.ts";
-import type { TableMetadata } from "../catalog/model.ts";
+import { parseMetadata } from "../iceberg/metadata/text.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
 import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
 import { filesIn, manifestsIn, statisticsIn } from "../iceberg/relocate.ts";
 import { canonicalLocation } from "../storage/location.ts";

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { systemClock, type Clock } from "../clock.ts";
-import { OperatingError, messageOf } from "../errors.ts";
-import { nobodyListens, type StepListener } from "../steps.ts";
+import { systemClock, type Clock } from "../base/clock.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import { nobodyListens, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Committer, type CommitListener } from "./commit.ts";
 import { checkBelow, checkMetadata, checkUpdates, foldersOf, overlaps, tableFolderOf } from "./confinement.ts";
 import { filesOfTable, type MakeDurable } from "./durable.ts";
-import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "./errors.ts";
+import { badRequest, nameOfTable, noSuchNamespace, noSuchTable, tableExists } from "../iceberg/errors.ts";
 import { MetadataFiles } from "./files.ts";
-import { snapshotOf, type SortOrder } from "./metadata/draft.ts";
-import { freshMetadata } from "./metadata/fresh.ts";
-import { withoutFutureTimes } from "./metadata/times.ts";
+import { snapshotOf, type SortOrder } from "../iceberg/metadata/draft.ts";
+import { freshMetadata } from "../iceberg/metadata/fresh.ts";
+import { withoutFutureTimes } from "../iceberg/metadata/times.ts";
 import type {
   LoadedTable,
   Long,
@@ -21,7 +21,7 @@ import type {
   TableChange,
   TableIdentifier,
   TableMetadata,
-} from "./model.ts";
+} from "../iceberg/model.ts";
 import { checkNamespaceName, checkTableName, folderName } from "./names.ts";
 import { deleteFiles, reasonToKeepFiles } from "./purge.ts";
 import type { CatalogStore } from "./store.ts";

@@ -1,20 +1,28 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../clock.ts";
-import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
-import type { StepListener } from "../steps.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import { checkUpdates } from "./confinement.ts";
 import { filesOfCommit, type MakeDurable } from "./durable.ts";
-import { badRequest, nameOfTable, noSuchTable, unsupported } from "./errors.ts";
+import { badRequest, nameOfTable, noSuchTable, unsupported } from "../iceberg/errors.ts";
 import type { MetadataFiles } from "./files.ts";
-import { emptyMetadata } from "./metadata/fresh.ts";
-import { listsWithoutSnapshot } from "./metadata/join.ts";
-import { recordLogOffsets } from "./metadata/log-offsets.ts";
-import { checkRequirements, checkSuccession, isCreation } from "./metadata/requirements.ts";
-import { applyUpdates } from "./metadata/updates.ts";
-import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata/versions.ts";
+import { emptyMetadata } from "../iceberg/metadata/fresh.ts";
+import { listsWithoutSnapshot } from "../iceberg/metadata/join.ts";
+import { recordLogOffsets } from "../iceberg/metadata/log-offsets.ts";
+import { checkRequirements, checkSuccession, isCreation } from "../iceberg/metadata/requirements.ts";
+import { applyUpdates } from "../iceberg/metadata/updates.ts";
+import { droppedVersions, nextVersion, withPreviousVersion } from "./metadata-versions.ts";
 import { checkTableName } from "./names.ts";
-import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier, TableMetadata, Update } from "./model.ts";
-import { integerIn } from "./shape.ts";
+import type {
+  LoadedTable,
+  Long,
+  Snapshot,
+  TableChange,
+  TableIdentifier,
+  TableMetadata,
+  Update,
+} from "../iceberg/model.ts";
+import { integerIn } from "../iceberg/shape.ts";
 import type { CatalogStore, PointerMove } from "./store.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { canonicalScheme } from "../storage/location.ts";
-import { badRequest } from "./errors.ts";
-import type { TableMetadata, Update } from "./model.ts";
+import { badRequest } from "../iceberg/errors.ts";
+import type { TableMetadata, Update } from "../iceberg/model.ts";
 
 /**
  * Which locations clients may name. A table's folder lies below the warehouse and overlaps no other table's folder; the files

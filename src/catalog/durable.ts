@@ -1,6 +1,6 @@
-import { canonicalLong } from "./long.ts";
-import type { Long, TableMetadata, Update } from "./model.ts";
-import type { JsonObject } from "./shape.ts";
+import { canonicalLong } from "../iceberg/long.ts";
+import type { Long, TableMetadata, Update } from "../iceberg/model.ts";
+import type { JsonObject } from "../iceberg/shape.ts";
 
 /** What a commit is about to publish of one table. */
 export interface CommittedFiles {

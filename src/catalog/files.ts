@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { setBounded } from "../bounded-map.ts";
-import { OperatingError } from "../errors.ts";
+import { setBounded } from "../base/bounded-map.ts";
+import { OperatingError } from "../base/errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import { fileTooLarge } from "../storage/refusals.ts";
 import { isMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
-import { gzipMember } from "./gzip.ts";
-import type { TableMetadata } from "./model.ts";
-import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from "./metadata/text.ts";
-import { metadataLocation } from "./metadata/versions.ts";
+import { gzipMember } from "../iceberg/gzip.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
+import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from "../iceberg/metadata/text.ts";
+import { metadataLocation } from "./metadata-versions.ts";
 
 /**
  * Versions kept in memory: a parsed one of a table with 2,000 snapshots takes about 3 MB, but successive versions share

@@ -1,5 +1,5 @@
-import { badRequest } from "./errors.ts";
-import type { TableIdentifier } from "./model.ts";
+import { badRequest } from "../iceberg/errors.ts";
+import type { TableIdentifier } from "../iceberg/model.ts";
 
 /**
  * Names of new namespaces and tables. Any text that a URL, a store and a message can hold is allowed, and never becomes a

@@ -1,7 +1,7 @@
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isBelow, overlaps } from "./confinement.ts";
-import type { LoadedTable } from "./model.ts";
+import type { LoadedTable } from "../iceberg/model.ts";
 
 /**
  * Why the files of a table that is being purged must stay, or null. Deleting is by folder, so the folder must be the table's own:

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { OperatingError, messageOf } from "../errors.ts";
-import { listen, type Listening } from "../listen.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import { listen, type Listening } from "../base/listen.ts";
 import type { Catalog } from "./catalog.ts";
 import { errorAnswer, send, type Answer } from "./rest/answers.ts";
 import { NAMESPACE_ROUTES } from "./rest/namespaces.ts";
 import { Router, type Route } from "./rest/router.ts";
-import { checkBearer, checkSender } from "./rest/sender.ts";
+import { checkBearer, checkSender } from "./rest/origin-check.ts";
 import { TABLE_ROUTES } from "./rest/tables.ts";
 import { VIEW_ROUTES } from "./rest/views.ts";
 

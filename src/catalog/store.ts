@@ -1,4 +1,4 @@
-import type { TableIdentifier, TableMetadata } from "./model.ts";
+import type { TableIdentifier, TableMetadata } from "../iceberg/model.ts";
 
 /**
  * One table's pointer moves from `expected` to `next`; `expected: null` means that the table must not exist yet. No two moves have

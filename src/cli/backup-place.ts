@@ -6,7 +6,7 @@ import { objectOfLocation } from "../storage/s3/location.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
-import { killAt, nobodyListens, type StepListener } from "../steps.ts";
+import { killAt, nobodyListens, type StepListener } from "../base/failpoints.ts";
 import { environmentIn } from "./context.ts";
 
 export function isS3(text: string): boolean {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { messageOf, OperatingError } from "../errors.ts";
+import { messageOf, OperatingError } from "../base/errors.ts";
 import { listLakes } from "../lake/lake.ts";
 import type { ProducerFactory } from "../pipeline/definition.ts";
-import type { LakeKind, Producer } from "../source/producer.ts";
+import type { LakeKind, Producer } from "../producer/producer.ts";
 import type { PlaceRequest } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
 

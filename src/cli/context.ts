@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from "commander";
 import { dirname } from "node:path";
-import { clusterFolder, readEnvironment } from "../cluster/state.ts";
-import { openLake, type OpenLake, type Environment, type OpenLakeOptions } from "../engine/open.ts";
-import { QuerySession } from "../engine/embedded/session.ts";
-import { OperatingError } from "../errors.ts";
+import { clusterFolder, readEnvironment } from "../services/state.ts";
+import { openLake, type OpenLake, type Environment, type OpenLakeOptions } from "../lake/open.ts";
+import { QuerySession } from "../duckdb/session.ts";
+import { OperatingError } from "../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { S3_VARIABLES } from "../storage/s3/settings.ts";

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /** EX_TEMPFAIL of sysexits.h: nothing is wrong, and the same command may succeed later. */
 export const TRY_AGAIN = 75;

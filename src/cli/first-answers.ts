@@ -1,5 +1,5 @@
-import type { OpenLake } from "../engine/open.ts";
-import { messageOf } from "../errors.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { BuildProgress, type Increment } from "./build-progress.ts";

@@ -72,13 +72,12 @@ export function formatAge(age_ms: number): string {
     : `${Math.floor(hours / 24).toLocaleString("en")} d ${hours % 24} h`;
 }
 
+// eslint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
 /** A payload may hold anything: what would drive the terminal is shown as its code instead. */
 export function escapeControls(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(CONTROLS, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 /** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */

@@ -1,8 +1,8 @@
-import { OperatingError } from "../errors.ts";
-import type { Environment } from "../engine/open.ts";
+import { OperatingError } from "../base/errors.ts";
+import type { Environment } from "../lake/open.ts";
 import { openOrCreateLake, type Lake, type Profile } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import type { LakeKind } from "../source/producer.ts";
+import type { LakeKind } from "../producer/producer.ts";
 import { objectOfLocation } from "../storage/s3/location.ts";
 import { environmentIn } from "./context.ts";
 

@@ -1,5 +1,5 @@
-import { systemClock } from "../clock.ts";
-import type { OpenLake } from "../engine/open.ts";
+import { systemClock } from "../base/clock.ts";
+import type { OpenLake } from "../lake/open.ts";
 import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { cachedModels, compileModels, lastModels, type LiveModels } from "../transform/models.ts";

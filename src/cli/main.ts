@@ -24,7 +24,7 @@ import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { explain, usageError } from "./output.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../lake/version.ts";
 
 type Decorate = (command: Command) => Command;
 

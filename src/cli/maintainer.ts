@@ -1,6 +1,6 @@
-import { systemClock } from "../clock.ts";
-import type { SparkSession } from "../engine/cluster/spark/session.ts";
-import { OperatingError } from "../errors.ts";
+import { systemClock } from "../base/clock.ts";
+import type { SparkSession } from "../spark/session.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { embeddedMaintainer } from "../maintain/embedded.ts";
 import type { Maintainer } from "../maintain/maintainer.ts";
@@ -8,8 +8,8 @@ import { claimMaintenance } from "../maintain/run.ts";
 import { sparkMaintainer } from "../maintain/spark/maintainer.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { pause } from "../patience.ts";
-import { killAt, nobodyListens } from "../steps.ts";
+import { pause } from "../base/retry.ts";
+import { killAt, nobodyListens } from "../base/failpoints.ts";
 import { environmentIn, openFound } from "./context.ts";
 import type { Output } from "./output.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
@@ -119,7 +119,7 @@ async function withSession(
   const { SPARK_REMOTE: remote } = environmentIn(data_folder);
   if (!remote) throw clusterNotFound(lake.name);
   // Spark's protocol takes 60 MB, which no other command is to pay.
-  const { SparkSession: Session } = await import("../engine/cluster/spark/session.ts");
+  const { SparkSession: Session } = await import("../spark/session.ts");
   const session: SparkSession = new Session({ remote });
   // A server that is gone has no session any more; what went wrong before that is the error to show.
   const release = (): Promise<void> => session.release().catch(() => session.disconnect());

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /** Where a command writes: results to stdout, everything said along the way to stderr, so that pipes carry results alone. */
 export interface Output {

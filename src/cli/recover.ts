@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
-import { systemClock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { systemClock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { repair } from "../repair/repair.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** Without a repetition for so long, a warning is a new one. */
 const QUIET_US = 10 * 60e6;

@@ -1,9 +1,9 @@
 import { openAlertBook } from "../alert/engine.ts";
 import { rulesWithUnknownSubjects } from "../alert/rule-subjects.ts";
-import { systemClock } from "../clock.ts";
-import { QuerySession } from "../engine/embedded/session.ts";
-import type { OpenLake } from "../engine/open.ts";
-import { OperatingError } from "../errors.ts";
+import { systemClock } from "../base/clock.ts";
+import { QuerySession } from "../duckdb/session.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { subjectsOf } from "./subject-names.ts";
 

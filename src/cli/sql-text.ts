@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
-import { messageOf, OperatingError } from "../errors.ts";
+import { messageOf, OperatingError } from "../base/errors.ts";
 
 /** The statement of a `query`: typed as an argument, on standard input (`-`), or in a file. Throws NO_SQL and FILE_NOT_READABLE. */
 export async function readSql(

@@ -1,6 +1,6 @@
-import { systemClock } from "../clock.ts";
-import type { OperatingError } from "../errors.ts";
-import type { Producer, SourceReport } from "../source/producer.ts";
+import { systemClock } from "../base/clock.ts";
+import type { OperatingError } from "../base/errors.ts";
+import type { Producer, SourceReport } from "../producer/producer.ts";
 import { failedOf, testsOf, type TestResults } from "../transform/test-results.ts";
 import type { CommandResult } from "../transform/worker.ts";
 import type { Increment } from "./build-progress.ts";

@@ -1,5 +1,5 @@
 import { withSubjectIds } from "../alert/rule-subjects.ts";
-import type { QuerySession } from "../engine/embedded/session.ts";
+import type { QuerySession } from "../duckdb/session.ts";
 import type { KnownSubject, Pipeline } from "../pipeline/definition.ts";
 import { objectsOf, stored } from "../query/ask.ts";
 import { knownSubjects, subjectId } from "../query/subjects.ts";

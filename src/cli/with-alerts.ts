@@ -1,8 +1,8 @@
 import { text } from "node:stream/consumers";
 import { openAlertBook } from "../alert/engine.ts";
 import type { AlertBook } from "../alert/facade.ts";
-import { systemClock } from "../clock.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { systemClock } from "../base/clock.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { pipelineOf, type CommonOptions } from "./context.ts";

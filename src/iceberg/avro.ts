@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import avsc from "avsc";
-import { canonicalLong } from "../catalog/long.ts";
-import type { Long } from "../catalog/model.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { canonicalLong } from "./long.ts";
+import type { Long } from "./model.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 
 /**
  * Avro object container files (Avro 1.12, "Object Container Files"):

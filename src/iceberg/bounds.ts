@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Long } from "../catalog/model.ts";
-import { canonicalLong } from "../catalog/long.ts";
+import type { Long } from "./model.ts";
+import { canonicalLong } from "./long.ts";
 
 /**
  * Single values as bytes (spec, appendix D, "Binary single-value serialization"): what lower and upper bounds hold.

@@ -1,5 +1,5 @@
-import type { Field, Long } from "../catalog/model.ts";
-import { addLongs } from "../catalog/long.ts";
+import type { Field, Long } from "./model.ts";
+import { addLongs } from "./long.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeBound, type SingleValue } from "./bounds.ts";
 import { CONTENT, type ByColumn, type DataFile } from "./manifest-model.ts";

@@ -1,4 +1,4 @@
-import type { Long } from "../catalog/model.ts";
+import type { Long } from "./model.ts";
 import { encodeBound, type SingleValue } from "./bounds.ts";
 import type { FieldSummary, PartitionTuple } from "./manifest-model.ts";
 import type { PartitionColumn } from "./transform.ts";

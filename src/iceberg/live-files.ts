@@ -1,4 +1,4 @@
-import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
+import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "./model.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeManifestList } from "./manifest-list.ts";
 import { STATUS, type ManifestEntry, type ManifestFile, type PartitionTuple } from "./manifest-model.ts";

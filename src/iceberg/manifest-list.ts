@@ -1,4 +1,4 @@
-import type { Long, Snapshot } from "../catalog/model.ts";
+import type { Long, Snapshot } from "./model.ts";
 import { decodeAvro, encodeAvro } from "./avro.ts";
 import type { FieldSummary, ManifestFile } from "./manifest-model.ts";
 import { MANIFEST_LIST_SCHEMA, fieldNames } from "./manifest-schema.ts";

@@ -1,4 +1,4 @@
-import type { Long } from "../catalog/model.ts";
+import type { Long } from "./model.ts";
 import type { SingleValue } from "./bounds.ts";
 
 /** Manifests and manifest lists as the project handles them (spec, "Manifests"); field ids are in manifest-schema.ts. */

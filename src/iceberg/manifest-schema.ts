@@ -1,5 +1,5 @@
 import type { AvroField, AvroSchema } from "./avro.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { PartitionColumn } from "./transform.ts";
 
 /** Avro schemas of manifests and manifest lists: names, types and ids as in the spec's tables; version 2. */

@@ -1,5 +1,5 @@
-import type { Long, PartitionSpec, Schema } from "../catalog/model.ts";
-import { formatJson } from "../catalog/json.ts";
+import type { Long, PartitionSpec, Schema } from "./model.ts";
+import { formatJson } from "./json.ts";
 import { decodeAvro, encodeAvro } from "./avro.ts";
 import { decodeDecimal, encodeFixedDecimal, type SingleValue } from "./bounds.ts";
 import {

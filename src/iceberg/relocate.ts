@@ -1,4 +1,4 @@
-import type { Snapshot, TableMetadata } from "../catalog/model.ts";
+import type { Snapshot, TableMetadata } from "./model.ts";
 import { decodeAvro, encodeAvro, type AvroSchema } from "./avro.ts";
 import { CONTENT, STATUS } from "./manifest-model.ts";
 import { fieldNames } from "./manifest-schema.ts";

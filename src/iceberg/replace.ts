@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { addLongs } from "../catalog/long.ts";
-import type { LoadedTable, Long, PartitionSpec, Schema } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
+import { addLongs } from "./long.ts";
+import type { LoadedTable, Long, PartitionSpec, Schema } from "./model.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Storage } from "../storage/storage.ts";
 import { encodeManifest } from "./manifest.ts";
 import { encodeManifestList } from "./manifest-list.ts";

@@ -1,6 +1,6 @@
-import { isSameLong } from "../catalog/long.ts";
-import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { isSameLong } from "./long.ts";
+import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "./model.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeManifest } from "./manifest.ts";
 import { decodeManifestList } from "./manifest-list.ts";

@@ -1,16 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { addLongs, isSameLong } from "../catalog/long.ts";
-import type {
-  LoadedTable,
-  Long,
-  PartitionSpec,
-  Schema,
-  Snapshot,
-  TableChange,
-  TableMetadata,
-} from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { addLongs, isSameLong } from "./long.ts";
+import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, TableMetadata } from "./model.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { summarisePartitions } from "./field-summary.ts";

@@ -1,5 +1,5 @@
-import { addLongs } from "../catalog/long.ts";
-import type { Long, Snapshot } from "../catalog/model.ts";
+import { addLongs } from "./long.ts";
+import type { Long, Snapshot } from "./model.ts";
 import { CONTENT, type DataFile } from "./manifest-model.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { OperatingError } from "../errors.ts";
-import type { PartitionSpec, Schema } from "../catalog/model.ts";
+import { OperatingError } from "../base/errors.ts";
+import type { PartitionSpec, Schema } from "./model.ts";
 
 /** A partition column as manifests hold it: spec field plus the type its values have. */
 export interface PartitionColumn {

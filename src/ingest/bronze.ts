@@ -1,5 +1,5 @@
-import { OperatingError } from "../errors.ts";
-import { nameOfTable } from "../catalog/errors.ts";
+import { OperatingError } from "../base/errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
 import type {
   Field,
   LoadedTable,
@@ -8,7 +8,7 @@ import type {
   TableCatalog,
   TableIdentifier,
   Update,
-} from "../catalog/model.ts";
+} from "../iceberg/model.ts";
 
 /**
  * Every pipeline's bronze table: a copy of its log. All columns are optional, as other engines that append to the table

@@ -1,18 +1,18 @@
-import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../pacing.ts";
-import { isDiskFull } from "../disk-full.ts";
-import { OperatingError } from "../errors.ts";
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
+import { isDiskFull } from "../base/disk-full.ts";
+import { OperatingError } from "../base/errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
-import type { SourceReport } from "../source/producer.ts";
-import { nobodyListens, type StepListener } from "../steps.ts";
+import type { SourceReport } from "../producer/producer.ts";
+import { nobodyListens, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { bronzeColumns, bronzePartitionFieldId, openBronze } from "./bronze.ts";
 import { pendingRecords, readOffsets, startingOffsets, type Offsets } from "./offsets.ts";
 import { publish, type Publisher } from "./publish.ts";
 import type { RecordWriter } from "./record-writer.ts";
-import { takeRecords, type Taken } from "./take.ts";
+import { takeRecords, type Taken } from "./log-batch-reader.ts";
 
 export interface IngestLimits {
   /** When a commit is due. */

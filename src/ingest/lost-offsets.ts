@@ -1,5 +1,5 @@
-import type { TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { NO_OFFSETS, unionOffsets, type OffsetRange, type OffsetRanges } from "./offset-ranges.ts";
 
 /**

@@ -3,8 +3,8 @@ import {
   offsetsMalformed,
   consumedOffsets,
   type OffsetFields,
-} from "../catalog/metadata/log-offsets.ts";
-import { OperatingError } from "../errors.ts";
+} from "../iceberg/metadata/log-offsets.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 
 export { LOG_OFFSETS_PROPERTY, consumedOffsets, type OffsetFields };

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { canonicalLong } from "../catalog/long.ts";
-import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
+import { canonicalLong } from "../iceberg/long.ts";
+import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
 import type { AppendStager } from "../iceberg/append.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
-import type { SourceReport } from "../source/producer.ts";
+import type { SourceReport } from "../producer/producer.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { LOG_OFFSETS_PROPERTY, isSameOffsets, readOffsets, writeOffsets, type Offsets } from "./offsets.ts";

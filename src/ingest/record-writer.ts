@@ -1,4 +1,4 @@
-import type { Field } from "../catalog/model.ts";
+import type { Field } from "../iceberg/model.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { LogRecord } from "../log/log.ts";
 

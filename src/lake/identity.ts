@@ -2,7 +2,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 
 /**

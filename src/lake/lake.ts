@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { makeFolderDurably, replaceFileDurably } from "../durable-file.ts";
-import { OperatingError, messageOf } from "../errors.ts";
-import type { LakeKind } from "../source/producer.ts";
+import { makeFolderDurably, replaceFileDurably } from "../base/durable-file.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import type { LakeKind } from "../producer/producer.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { checkLocation, locationOf, type Found, type LakeIdentity } from "./identity.ts";
 

@@ -1,8 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { OperatingError, messageOf } from "../errors.ts";
-import { isBusy } from "../sqlite-file.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import { isBusy } from "../base/sqlite.ts";
 import { ensureIdentity, type Lake } from "./lake.ts";
 
 const OWNER_DB = "owner.db";

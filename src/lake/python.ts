@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../clock.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "./ownership.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "./tools.ts";
 

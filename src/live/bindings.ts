@@ -1,4 +1,4 @@
-import { TAIL } from "../engine/embedded/tail-database.ts";
+import { TAIL } from "../duckdb/tail-database.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { CompiledRelation } from "../transform/worker.ts";

@@ -5,14 +5,14 @@ import {
   type Statements,
   type TailDatabase,
   type TailValue,
-} from "../engine/embedded/tail-database.ts";
+} from "../duckdb/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
 import { compareArrivals } from "../pipeline/event-order.ts";
 import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
-import { Heads } from "./heads.ts";
-import { MINUTE_US, Minutes } from "./minutes.ts";
+import { Heads } from "./high-water-marks.ts";
+import { MINUTE_US, Minutes } from "./minute-coverage.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
 
 /** Amounts are larger than values: they are read with fewer places, which leaves more digits before the point. */

@@ -1,7 +1,7 @@
-import { tableNamed } from "../catalog/errors.ts";
-import type { TableCatalog } from "../catalog/model.ts";
-import type { TailDatabase } from "../engine/embedded/tail-database.ts";
-import { OperatingError } from "../errors.ts";
+import { tableNamed } from "../iceberg/errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import type { TailDatabase } from "../duckdb/tail-database.ts";
+import { OperatingError } from "../base/errors.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 import type { LiveDefinition } from "../pipeline/definition.ts";
 import { leastOf } from "../transform/offsets.ts";

@@ -1,4 +1,4 @@
-import type { SourceRecord } from "../source/producer.ts";
+import type { SourceRecord } from "../producer/producer.ts";
 
 export interface LogRecord extends SourceRecord {
   partition: number;

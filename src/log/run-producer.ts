@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Log } from "./log.ts";
-import { OperatingError } from "../errors.ts";
-import { FAILURES_IN_AN_HOUR, patiently } from "../patience.ts";
-import type { Batch, Producer, SourceReport } from "../source/producer.ts";
+import { OperatingError } from "../base/errors.ts";
+import { FAILURES_IN_AN_HOUR, patiently } from "../base/retry.ts";
+import type { Batch, Producer, SourceReport } from "../producer/producer.ts";
 
 export interface ProducerRun {
   producer: Producer;

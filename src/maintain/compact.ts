@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { nameOfTable } from "../catalog/errors.ts";
-import { isSameLong } from "../catalog/long.ts";
-import type { LoadedTable, Long, TableIdentifier } from "../catalog/model.ts";
-import { openRewriter, type Rewriter } from "../engine/embedded/rewriter.ts";
-import { OperatingError, UnknownOutcome } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import { isSameLong } from "../iceberg/long.ts";
+import type { LoadedTable, Long, TableIdentifier } from "../iceberg/model.ts";
+import { openRewriter, type Rewriter } from "../duckdb/rewriter.ts";
+import { OperatingError, UnknownOutcome } from "../base/errors.ts";
 import { concatenate } from "../iceberg/concatenate.ts";
 import { MANIFEST_CONTENT, type DataFile } from "../iceberg/manifest-model.ts";
 import { isSmallManifest, stageReplacement, type Replacement } from "../iceberg/replace.ts";

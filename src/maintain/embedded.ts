@@ -1,7 +1,7 @@
-import type { Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/open.ts";
-import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
-import { nobodyListens, type StepListener } from "../steps.ts";
+import type { Clock } from "../base/clock.ts";
+import type { OpenLake } from "../lake/open.ts";
+import type { RewriterOptions } from "../duckdb/rewriter.ts";
+import { nobodyListens, type StepListener } from "../base/failpoints.ts";
 import type { Maintainer } from "./maintainer.ts";
 import type { MaintenanceParts } from "./parts.ts";
 import { forgetDropped, maintainTable, tablesOf } from "./run.ts";

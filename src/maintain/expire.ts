@@ -1,8 +1,8 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import { canonicalLong, isSameLong } from "../catalog/long.ts";
-import { DESCENT_REQUIREMENT, REFS_REQUIREMENT } from "../catalog/metadata/requirements.ts";
-import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import { canonicalLong, isSameLong } from "../iceberg/long.ts";
+import { DESCENT_REQUIREMENT, REFS_REQUIREMENT } from "../iceberg/metadata/requirements.ts";
+import type { LoadedTable, Long, Snapshot, TableChange, TableIdentifier } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";

@@ -1,6 +1,6 @@
-import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
 import { refuseWithoutOwnership } from "./ownership.ts";

@@ -1,6 +1,6 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import type { LoadedTable } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { LoadedTable } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /** Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws UNSUPPORTED_GC. */
 export function refuseWithoutOwnership({ identifier, metadata }: LoadedTable): void {

@@ -1,7 +1,7 @@
-import type { TableCatalog } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import type { RewriterOptions } from "../engine/embedded/rewriter.ts";
-import type { StepListener } from "../steps.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import type { RewriterOptions } from "../duckdb/rewriter.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PendingFiles } from "./store.ts";
 

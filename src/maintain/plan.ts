@@ -1,5 +1,5 @@
-import { isSameLong } from "../catalog/long.ts";
-import type { Long } from "../catalog/model.ts";
+import { isSameLong } from "../iceberg/long.ts";
+import type { Long } from "../iceberg/model.ts";
 import type { ManifestEntry, PartitionTuple } from "../iceberg/manifest-model.ts";
 import { canonicalLocation } from "../storage/location.ts";
 

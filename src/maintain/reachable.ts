@@ -1,4 +1,4 @@
-import type { Snapshot, TableMetadata } from "../catalog/model.ts";
+import type { Snapshot, TableMetadata } from "../iceberg/model.ts";
 import { STATUS, type ManifestFile } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 import { canonicalLocation } from "../storage/location.ts";

@@ -1,5 +1,5 @@
-import type { LoadedTable, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /**
  * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted meanwhile what

@@ -1,6 +1,6 @@
-import { canonicalLong } from "../catalog/long.ts";
-import { historyOf, type HistoryEntry } from "../catalog/metadata/history.ts";
-import type { Long, Snapshot, TableMetadata } from "../catalog/model.ts";
+import { canonicalLong } from "../iceberg/long.ts";
+import { historyOf, type HistoryEntry } from "../iceberg/metadata/history.ts";
+import type { Long, Snapshot, TableMetadata } from "../iceberg/model.ts";
 
 /** Which snapshots a table keeps: pure, over its metadata. */
 

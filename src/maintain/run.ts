@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { TableIdentifier } from "../catalog/model.ts";
-import { isoFromMicros } from "../clock.ts";
-import { OperatingError, UnknownOutcome, messageOf } from "../errors.ts";
+import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
+import type { TableIdentifier } from "../iceberg/model.ts";
+import { isoFromMicros } from "../base/clock.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { compactTable, type CompactionOptions } from "./compact.ts";

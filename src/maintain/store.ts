@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../sqlite-file.ts";
+import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../base/sqlite.ts";
 import type { ActionName, ActionReport } from "./parts.ts";
 
 /** Locations that no commit needs, or will need: to be deleted, by this run or by the one after a kill. */

@@ -1,6 +1,6 @@
-import type { LoadedTable, Snapshot } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
-import { nameOfTable } from "../catalog/errors.ts";
+import type { LoadedTable, Snapshot } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
 import { CONTENT, MANIFEST_CONTENT, STATUS, type ManifestEntry } from "../iceberg/manifest-model.ts";
 import { liveEntriesOf, readManifests, type ReadManifest } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";

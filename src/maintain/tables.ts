@@ -1,5 +1,5 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import type { TableCatalog } from "../catalog/model.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
 import { LAYERS } from "../lake/layers.ts";
 
 /** Tables of the lake's layers, as `layer.table`. */

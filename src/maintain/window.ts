@@ -1,4 +1,4 @@
-import type { Long, TableMetadata } from "../catalog/model.ts";
+import type { Long, TableMetadata } from "../iceberg/model.ts";
 
 /**
  * In which window the rows of a file were committed. The time of a snapshot is known while the snapshot is kept, which is long enough

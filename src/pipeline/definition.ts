@@ -1,6 +1,6 @@
 import type { ZodType } from "zod";
-import type { Pacing } from "../pacing.ts";
-import type { Producer } from "../source/producer.ts";
+import type { Pacing } from "../base/pacing.ts";
+import type { Producer } from "../producer/producer.ts";
 import type { EventPosition } from "./event-order.ts";
 
 /**

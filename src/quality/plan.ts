@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { LoadedTable, TableCatalog } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/open.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { LoadedTable, TableCatalog } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { OperatingError } from "../base/errors.ts";
 import { consumedOffsets, type OffsetFields } from "../ingest/offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
-import { isoFromMicros, type Clock } from "../clock.ts";
-import type { OpenLake } from "../engine/open.ts";
-import { OperatingError } from "../errors.ts";
+import { isoFromMicros, type Clock } from "../base/clock.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { runChecks } from "./check.ts";

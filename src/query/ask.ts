@@ -1,7 +1,7 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Pipeline, Question, QuestionPart, TableNaming } from "../pipeline/definition.ts";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { QueryResult, QuerySession, TableSnapshot } from "../engine/embedded/session.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { QueryResult, QuerySession, TableSnapshot } from "../duckdb/session.ts";
 import { firstSubject, knownSubjects, resolveSubject } from "./subjects.ts";
 
 export interface AskOptions {

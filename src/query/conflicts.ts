@@ -1,4 +1,4 @@
-import type { QuerySession } from "../engine/embedded/session.ts";
+import type { QuerySession } from "../duckdb/session.ts";
 import type { Books } from "../pipeline/definition.ts";
 
 /** Duplicates that say something else than the accepted row of their identity. */

@@ -1,6 +1,6 @@
-import { isoFromMicros } from "../clock.ts";
-import type { LoadedTable } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { isoFromMicros } from "../base/clock.ts";
+import type { LoadedTable } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import { historyOf } from "../catalog/metadata/history.ts";
-import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../catalog/model.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import { historyOf } from "../iceberg/metadata/history.ts";
+import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { LiveFiles, type LiveFile, type SnapshotContent } from "../iceberg/live-files.ts";

@@ -6,7 +6,7 @@ import {
   type BackupPlace,
   type TableFile,
 } from "../backup/manifest.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
 /** The table files of a backup's newest complete run, by the location that they have in the lake. */

@@ -1,6 +1,6 @@
-import type { TableMetadata } from "../catalog/model.ts";
-import type { BronzeFiles } from "../engine/embedded/bronze-files.ts";
-import { OperatingError } from "../errors.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
+import type { BronzeFiles } from "../duckdb/bronze-files.ts";
+import { OperatingError } from "../base/errors.ts";
 import { decodeBound } from "../iceberg/bounds.ts";
 import { CONTENT, STATUS, type DataFile } from "../iceberg/manifest-model.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";

@@ -1,6 +1,6 @@
-import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
-import type { BronzeFiles } from "../engine/embedded/bronze-files.ts";
+import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import type { BronzeFiles } from "../duckdb/bronze-files.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import { CONTENT, type DataFile, type ManifestEntry } from "../iceberg/manifest-model.ts";
 import { stageReplacement } from "../iceberg/replace.ts";

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { TableIdentifier, TableMetadata } from "../catalog/model.ts";
-import { messageOf } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { TableIdentifier, TableMetadata } from "../iceberg/model.ts";
+import { messageOf } from "../base/errors.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";

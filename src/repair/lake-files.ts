@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { overrideStorage } from "../storage/override.ts";

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import { boundsInFile } from "../log/sqlite/bounds.ts";

@@ -1,7 +1,7 @@
-import { nextVersion } from "../catalog/metadata/versions.ts";
-import { MAX_METADATA_BYTES, parseMetadata } from "../catalog/metadata/text.ts";
-import type { TableIdentifier, TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { nextVersion } from "../catalog/metadata-versions.ts";
+import { MAX_METADATA_BYTES, parseMetadata } from "../iceberg/metadata/text.ts";
+import type { TableIdentifier, TableMetadata } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { LakeFiles } from "./lake-files.ts";

@@ -1,6 +1,6 @@
-import { tableNamed } from "../catalog/errors.ts";
+import { tableNamed } from "../iceberg/errors.ts";
 import type { Catalog } from "../catalog/catalog.ts";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";

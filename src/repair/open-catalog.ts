@@ -1,10 +1,10 @@
 import { Catalog } from "../catalog/catalog.ts";
 import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
-import type { Clock } from "../clock.ts";
-import { ChecksumLedger } from "../iceberg/checksum-ledger.ts";
-import { createMakeDurable } from "../iceberg/durable.ts";
-import { manifestInspection } from "../iceberg/inspection.ts";
+import type { Clock } from "../base/clock.ts";
+import { ChecksumLedger } from "../catalog/checksum-ledger.ts";
+import { createMakeDurable } from "../catalog/durable-snapshot.ts";
+import { manifestInspection } from "../catalog/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Storage } from "../storage/storage.ts";
 

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { LoadedTable } from "../catalog/model.ts";
-import { openBronzeFiles, type BronzeFiles } from "../engine/embedded/bronze-files.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { LoadedTable } from "../iceberg/model.ts";
+import { openBronzeFiles, type BronzeFiles } from "../duckdb/bronze-files.ts";
+import { OperatingError } from "../base/errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";

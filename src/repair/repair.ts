@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Catalog } from "../catalog/catalog.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
-import { nameOfTable, tableNamed } from "../catalog/errors.ts";
-import type { Clock } from "../clock.ts";
-import { openBronzeFiles } from "../engine/embedded/bronze-files.ts";
-import { openParquetWriter } from "../engine/embedded/parquet.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { openBronzeFiles } from "../duckdb/bronze-files.ts";
+import { openParquetWriter } from "../duckdb/parquet.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import type { Log } from "../log/log.ts";
 import { makeLogFile } from "../log/sqlite/begin-at.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { addLongs } from "../catalog/long.ts";
-import type { LoadedTable, Long, TableChange } from "../catalog/model.ts";
-import type { Clock } from "../clock.ts";
+import { addLongs } from "../iceberg/long.ts";
+import type { LoadedTable, Long, TableChange } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
 import { encodeManifestList } from "../iceberg/manifest-list.ts";
 import { changeOf, currentSnapshot, newSnapshotId, snapshotOn, writeAll, writingKind } from "../iceberg/stage.ts";
 import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";

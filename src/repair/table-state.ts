@@ -1,6 +1,6 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import type { LoadedTable, Long, Snapshot } from "../catalog/model.ts";
-import { OperatingError, messageOf } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { LoadedTable, Long, Snapshot } from "../iceberg/model.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { CONTENT, STATUS, type ManifestEntry, type ManifestFile } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList, type ReadManifest } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 
 export interface AnswerAge {
   /** An entry younger than this is returned without computing another. */

@@ -1,7 +1,7 @@
 import { setTimeout as timer } from "node:timers/promises";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { Clock } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { TableReports } from "../query/tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { AnswerCache } from "./cache.ts";

@@ -1,9 +1,9 @@
-import { isoFromMicros } from "../clock.ts";
+import { isoFromMicros } from "../base/clock.ts";
 import { freshness, RecordTimes, type LayerFreshness } from "../query/freshness.ts";
 import type { TableReports } from "../query/tables.ts";
-import type { SourceStatus } from "../source/producer.ts";
+import type { SourceStatus } from "../producer/producer.ts";
 import type { Freshness, Source } from "./schemas/status.ts";
-import type { Served } from "./served.ts";
+import type { Served } from "./pipeline-handle.ts";
 
 /** A commit that is overdue by so many intervals has stalled, as has an increment. */
 const STALLED_AFTER_INTERVALS = 6;

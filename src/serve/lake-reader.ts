@@ -1,12 +1,12 @@
-import { isoFromMicros } from "../clock.ts";
-import { OperatingError } from "../errors.ts";
-import { QuerySession, type QueryResult, type TableSnapshot } from "../engine/embedded/session.ts";
+import { isoFromMicros } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
+import { QuerySession, type QueryResult, type TableSnapshot } from "../duckdb/session.ts";
 import type { KnownSubject, Question, ReadTables } from "../pipeline/definition.ts";
 import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { refusal } from "./problem.ts";
-import type { Served } from "./served.ts";
+import type { Served } from "./pipeline-handle.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };

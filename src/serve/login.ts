@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import type { App } from "./endpoint.ts";
 import { bodyOf } from "./guard/body.ts";
-import type { Parts } from "./parts.ts";
-import { OperatingError } from "../errors.ts";
+import type { Parts } from "./dependencies.ts";
+import { OperatingError } from "../base/errors.ts";
 
 const MAX_TOKEN_CHARACTERS = 1_000;
 

@@ -1,7 +1,7 @@
 import type { IngestCommit } from "../ingest/ingest.ts";
 import { ACTIONS } from "../maintain/run.ts";
 import type { ActionReport } from "../maintain/parts.ts";
-import type { SourceReport } from "../source/producer.ts";
+import type { SourceReport } from "../producer/producer.ts";
 import type { Metrics } from "./metrics.ts";
 
 const CONFLICTS = [

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { STATUS_CODES } from "node:http";
 import type { z } from "@hono/zod-openapi";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Problem } from "./schemas/values.ts";
 
 /** Which status each failure has; what is not here is ours, and a 500. */

@@ -1,18 +1,18 @@
 import { createServer, type Server } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-import { listen, type Listening } from "../listen.ts";
+import { listen, type Listening } from "../base/listen.ts";
 import { TableReports } from "../query/tables.ts";
 import { createApp } from "./app.ts";
 import type { Assets } from "./assets.ts";
-import { Console, type ConsoleLimits } from "./console/console.ts";
+import { Console, type ConsoleLimits } from "./sql-console/console.ts";
 import { DiskUsage } from "./disk-usage.ts";
 import { EventHub } from "./events/hub.ts";
-import { checkToken, Gate } from "./guard/token.ts";
+import { checkToken, Gate } from "./guard/authentication.ts";
 import { Health } from "./health.ts";
 import { LakeReader } from "./lake-reader.ts";
 import { Metrics } from "./metrics.ts";
-import type { Parts } from "./parts.ts";
-import type { Served } from "./served.ts";
+import type { Parts } from "./dependencies.ts";
+import type { Served } from "./pipeline-handle.ts";
 
 export const DEFAULT_PORT = 4000;
 export const DEFAULT_HOST = "127.0.0.1";

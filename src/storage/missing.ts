@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 
 /** Whether a storage says that there is no such file. */
 export function isMissing(error: unknown): error is OperatingError {

@@ -1,4 +1,4 @@
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { MAX_READ_BYTES } from "./storage.ts";
 
 /** What every storage refuses to read. */

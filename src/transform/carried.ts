@@ -1,4 +1,4 @@
-import type { TableCatalog } from "../catalog/model.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
 import { hasConsumed, leastOf, logOffsets } from "./offsets.ts";
 
 /** Up to where in the log all tables of a layer have come. Those that say nothing of a place, such as seeds, do not follow it. */

@@ -1,4 +1,4 @@
-import type { OpenLake } from "../engine/open.ts";
+import type { OpenLake } from "../lake/open.ts";
 import { pythonWith, type InstallOptions } from "../lake/python.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 

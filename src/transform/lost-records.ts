@@ -1,5 +1,5 @@
-import type { TableCatalog } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { logOffsets } from "./offsets.ts";

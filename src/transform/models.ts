@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { globSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { OperatingError } from "../errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { projectFolder } from "../lake/tools.ts";
 import type { CommandResult, CompiledRelation, DbtWorker } from "./worker.ts";
 

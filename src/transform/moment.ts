@@ -1,13 +1,13 @@
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { NO_OFFSETS, type OffsetRanges } from "../ingest/offset-ranges.ts";
-import { nameOfTable } from "../catalog/errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
   parseOffsets,
   consumedOffsets,
-} from "../catalog/metadata/log-offsets.ts";
-import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
+} from "../iceberg/metadata/log-offsets.ts";
+import type { LoadedTable, Snapshot, TableMetadata } from "../iceberg/model.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";

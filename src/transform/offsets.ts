@@ -1,6 +1,6 @@
-import { tableNamed } from "../catalog/errors.ts";
-import type { TableCatalog } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { tableNamed } from "../iceberg/errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 
 /** How far a table has come in the log: the next offset to take, by "<topic>/<partition>"; empty for a table that is not there. */

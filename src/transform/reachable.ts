@@ -1,6 +1,6 @@
-import { tableNamed } from "../catalog/errors.ts";
-import type { TableCatalog } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { tableNamed } from "../iceberg/errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 

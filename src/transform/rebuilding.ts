@@ -1,5 +1,5 @@
-import type { TableCatalog, TableIdentifier, TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { TableCatalog, TableIdentifier, TableMetadata } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { consumedOffsets } from "../ingest/offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import { hasConsumed } from "./offsets.ts";

@@ -13,7 +13,7 @@ export function remoteInSession(remote: string): string {
  */
 export async function endLeftStatements(remote: string): Promise<number> {
   // Spark's protocol takes 60 MB, which only who has tables in Spark is to pay.
-  const { SparkSession } = await import("../engine/cluster/spark/session.ts");
+  const { SparkSession } = await import("../spark/session.ts");
   const session = new SparkSession({ remote, session_id: SESSION_ID });
   try {
     return await session.endStatements();

@@ -1,8 +1,8 @@
-import type { TableCatalog } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import type { TableCatalog } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { nobodyListens, type StepListener } from "../steps.ts";
+import { nobodyListens, type StepListener } from "../base/failpoints.ts";
 import { placeOf, placesIn } from "./carried.ts";
 import type { DbtEngine } from "./engine.ts";
 import { hasConsumed, leastOf, logOffsets, recordsAhead } from "./offsets.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { PinnedTables } from "../engine/embedded/pinned.ts";
-import { OperatingError } from "../errors.ts";
+import type { PinnedTables } from "../duckdb/pinned.ts";
+import { OperatingError } from "../base/errors.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";

@@ -1,7 +1,7 @@
 import type { ChecksumStore, FileChecksum } from "../catalog/checksums.ts";
-import { nameOfTable } from "../catalog/errors.ts";
-import type { LoadedTable } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import type { LoadedTable } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { LiveFiles } from "../iceberg/live-files.ts";
 import { readManifestList } from "../iceberg/snapshot-files.ts";
 import { digestOf, type FileDigest } from "../storage/digest.ts";

@@ -1,7 +1,7 @@
-import type { PinnedTables } from "../engine/embedded/pinned.ts";
-import { quoteTable } from "../engine/embedded/pinned.ts";
-import { quoteName, quoteText } from "../engine/embedded/sql.ts";
-import type { TableMetadata } from "../catalog/model.ts";
+import type { PinnedTables } from "../duckdb/pinned.ts";
+import { quoteTable } from "../duckdb/pinned.ts";
+import { quoteName, quoteText } from "../duckdb/sql.ts";
+import type { TableMetadata } from "../iceberg/model.ts";
 import type { BuiltTable } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable } from "../transform/moment.ts";

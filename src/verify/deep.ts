@@ -1,9 +1,9 @@
 import { tmpdir } from "node:os";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { FileChecksum } from "../catalog/checksums.ts";
-import type { LoadedTable, TableMetadata } from "../catalog/model.ts";
-import type { LakeToVerify } from "../engine/open-to-verify.ts";
-import { OperatingError } from "../errors.ts";
+import type { LoadedTable, TableMetadata } from "../iceberg/model.ts";
+import type { LakeToVerify } from "../lake/open-to-verify.ts";
+import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { MODELS_VERSION_PROPERTY } from "../transform/models-version.ts";

@@ -1,7 +1,7 @@
 import type { ChecksumStore } from "../catalog/checksums.ts";
-import type { LoadedTable, Snapshot, TableMetadata } from "../catalog/model.ts";
-import { nextVersion } from "../catalog/metadata/versions.ts";
-import { OperatingError } from "../errors.ts";
+import type { LoadedTable, Snapshot, TableMetadata } from "../iceberg/model.ts";
+import { nextVersion } from "../catalog/metadata-versions.ts";
+import { OperatingError } from "../base/errors.ts";
 import { LiveFiles, type LiveFile } from "../iceberg/live-files.ts";
 import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 import { digestOf } from "../storage/digest.ts";

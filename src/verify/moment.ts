@@ -1,13 +1,13 @@
-import { nameOfTable } from "../catalog/errors.ts";
-import { isSameLong } from "../catalog/long.ts";
+import { nameOfTable } from "../iceberg/errors.ts";
+import { isSameLong } from "../iceberg/long.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
   parseOffsets,
   consumedOffsets,
-} from "../catalog/metadata/log-offsets.ts";
-import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../catalog/model.ts";
-import { OperatingError } from "../errors.ts";
+} from "../iceberg/metadata/log-offsets.ts";
+import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../iceberg/model.ts";
+import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import {

@@ -1,5 +1,5 @@
-import { OperatingError, messageOf } from "../errors.ts";
-import type { PinnedTables } from "../engine/embedded/pinned.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import type { PinnedTables } from "../duckdb/pinned.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { countConflicts } from "../query/conflicts.ts";

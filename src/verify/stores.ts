@@ -3,11 +3,11 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ALERTS_FORMAT } from "../alert/sqlite/file.ts";
 import { openDatabase } from "../catalog/sqlite/database.ts";
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { LOG_FORMAT } from "../log/sqlite/file.ts";
 import { MAINTENANCE_FORMAT } from "../maintain/store.ts";
-import { damageIn, isStoreDamage, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../sqlite-file.ts";
+import { damageIn, isStoreDamage, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../base/sqlite.ts";
 import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.ts";
 
 /** The SQLite files of a lake. */

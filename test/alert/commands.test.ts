@@ -5,7 +5,7 @@ import type { AlertEvent } from "../../src/alert/alert.ts";
 import type { AlertPage } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 before(() =>

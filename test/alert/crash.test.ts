@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Alert } from "../../src/alert/alert.ts";
 import { openAlertBook } from "../../src/alert/engine.ts";
-import { Judge } from "../../src/alert/evaluate/judge.ts";
-import { Watch } from "../../src/alert/evaluate/watch.ts";
-import { systemClock } from "../../src/clock.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { Judge } from "../../src/alert/evaluate/evaluator.ts";
+import { Watch } from "../../src/alert/evaluate/rule-evaluator.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { TICKS, knownMarket } from "./known-market.ts";
 
 const KILLS = 8;

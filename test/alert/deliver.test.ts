@@ -8,7 +8,7 @@ import type { Alert, Delivery } from "../../src/alert/alert.ts";
 import { appendToFile } from "../../src/alert/deliver/file.ts";
 import { messageOf } from "../../src/alert/deliver/message.ts";
 import type { DeliveryLimits } from "../../src/alert/deliver/deliverer.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { startReceiver } from "./receiver.ts";
 import { FALL, MINUTE_US, ticksOf } from "./streams.ts";
 import { Tape, runEngine, type Running } from "./tape.ts";

@@ -4,13 +4,13 @@ import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { Alert } from "../../src/alert/alert.ts";
 import { beginAlerts, openAlertBook } from "../../src/alert/engine.ts";
-import { HealthWatch } from "../../src/alert/evaluate/health-watch.ts";
-import { Judge } from "../../src/alert/evaluate/judge.ts";
-import { Watch } from "../../src/alert/evaluate/watch.ts";
+import { HealthWatch } from "../../src/alert/evaluate/health-evaluator.ts";
+import { Judge } from "../../src/alert/evaluate/evaluator.ts";
+import { Watch } from "../../src/alert/evaluate/rule-evaluator.ts";
 import type { Rule, StoredRule } from "../../src/alert/rule.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { FALL, MINUTE_US, arbitraryTicks, ruleOf, ticksOf } from "./streams.ts";
 import { PIPELINE, Tape, runEngine } from "./tape.ts";
 

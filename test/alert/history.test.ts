@@ -4,8 +4,8 @@ import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { crypto } from "../../pipelines/crypto.ts";
 import { textOf } from "../../src/alert/evaluate/decimal.ts";
 import { sqlHistory, windowPages, type TickRange } from "../../src/alert/history.ts";
-import { openDuckDB } from "../../src/engine/embedded/duckdb.ts";
-import { readRows } from "../../src/engine/embedded/read.ts";
+import { openDuckDB } from "../../src/duckdb/duckdb.ts";
+import { readRows } from "../../src/duckdb/read.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { START_US } from "./streams.ts";
 

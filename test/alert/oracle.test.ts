@@ -3,8 +3,8 @@ import { after, before, describe, test } from "node:test";
 import type { Alert } from "../../src/alert/alert.ts";
 import type { AlertPage, BackTest } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
-import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
-import { marketData, skipWithout } from "../market-data.ts";
+import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { marketData, skipWithout } from "../support/market-data.ts";
 import { fallsInCandles } from "../oracle/falls.ts";
 
 const FILE = "btc-1m-2023-03.csv.gz";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { PriceHistory } from "../../src/alert/evaluate/price-history.ts";
-import { TicksInOrder } from "../../src/alert/evaluate/ticks-in-order.ts";
+import { PriceHistory } from "../../src/alert/window/price-history.ts";
+import { TicksInOrder } from "../../src/alert/window/ticks-in-order.ts";
 import { compareEvents, type EventPosition } from "../../src/pipeline/event-order.ts";
 
 const SECOND_US = 1_000_000;

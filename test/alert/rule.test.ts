@@ -5,7 +5,7 @@ import { alertSchema } from "../../src/alert/alert.ts";
 import { rulesWithUnknownSubjects, subjectOfAlerts, withSubjectIds } from "../../src/alert/rule-subjects.ts";
 import { parseNewRule, parseRule, ruleSchema, slugOf } from "../../src/alert/rule.ts";
 import { parseSink, viewOfSink } from "../../src/alert/sink.ts";
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 
 const FALL = { kind: "change", direction: "fall", percent: 5, window_minutes: 10 } as const;
 const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) =>

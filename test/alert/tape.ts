@@ -3,9 +3,9 @@ import type { TickBatch } from "../../src/alert/facade.ts";
 import type { TickHistory } from "../../src/alert/history.ts";
 import { AlertEngine, type AlertEngineOptions, type TickSource } from "../../src/alert/engine.ts";
 import type { AlertEvent } from "../../src/alert/alert.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
-import type { SourceReport } from "../../src/source/producer.ts";
+import type { SourceReport } from "../../src/producer/producer.ts";
 
 export const TOPIC = "t";
 export const PIPELINE = { topic: { name: TOPIC, partitions: 1, retention_ms: 0 }, alerts: { default_rules: [] } };

@@ -17,23 +17,23 @@ import {
 import { restore } from "../../src/backup/restore.ts";
 import { groupsOf } from "../../src/backup/table-files.ts";
 import { crypto } from "../../pipelines/crypto.ts";
-import { tableNamed } from "../../src/catalog/errors.ts";
-import { systemClock } from "../../src/clock.ts";
-import { openLake } from "../../src/engine/open.ts";
-import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { openLake } from "../../src/lake/open.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
 import { descriptionOf, findLake, listLakes } from "../../src/lake/lake.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { nobodyListens } from "../../src/steps.ts";
+import { nobodyListens } from "../../src/base/failpoints.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
-import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
-import { BRONZE, Lakes, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import { BRONZE, Lakes, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 import {
   contentOf,
   copyLake,

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nameOfTable } from "../../src/catalog/errors.ts";
+import { nameOfTable } from "../../src/iceberg/errors.ts";
 import { adopt } from "../../src/backup/move.ts";
-import { openLake } from "../../src/engine/open.ts";
-import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { openLake } from "../../src/lake/open.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
 import { findLake } from "../../src/lake/lake.ts";
-import { nobodyListens } from "../../src/steps.ts";
+import { nobodyListens } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
-import { startCoinlake, type Finished } from "../coinlake.ts";
+import { startCoinlake, type Finished } from "../support/coinlake.ts";
 import { read, type Found, type Place } from "../interop/readers.ts";
-import type { Lakes } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import type { Lakes } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 
 export const LAKE = "simulated";
 

@@ -13,15 +13,15 @@ import {
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { moveTo, type MoveRequest } from "../../src/backup/move.ts";
-import { openLake } from "../../src/engine/open.ts";
-import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { openLake } from "../../src/lake/open.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
 import { findLake, listLakes, openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
-import { nobodyListens } from "../../src/steps.ts";
+import { nobodyListens } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
-import { Lakes } from "../lake/lake.ts";
+import { Lakes } from "../dbt/lake.ts";
 import {
   contentOf,
   copyLake,

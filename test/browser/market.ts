@@ -1,7 +1,7 @@
 import { simulated, type SimulatedOptions } from "../../producers/simulated.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { runProducer } from "../../src/log/run-producer.ts";
-import { Lakes, TOPIC, type TestLake } from "../lake/lake.ts";
+import { Lakes, TOPIC, type TestLake } from "../dbt/lake.ts";
 import { SIMULATED_SOURCE, startRunning, type Running } from "../serve/running.ts";
 
 export interface MarketOptions {

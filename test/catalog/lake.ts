@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { OperatingError } from "../../src/errors.ts";
+import type { OperatingError } from "../../src/base/errors.ts";
 import { Catalog, type CatalogOptions } from "../../src/catalog/catalog.ts";
-import type { Long, Schema, TableChange, TableIdentifier, Update } from "../../src/catalog/model.ts";
+import type { Long, Schema, TableChange, TableIdentifier, Update } from "../../src/iceberg/model.ts";
 import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
-import { createMakeDurable } from "../../src/iceberg/durable.ts";
+import { createMakeDurable } from "../../src/catalog/durable-snapshot.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 

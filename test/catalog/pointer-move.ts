@@ -1,5 +1,5 @@
-import { freshMetadata } from "../../src/catalog/metadata/fresh.ts";
-import type { TableIdentifier } from "../../src/catalog/model.ts";
+import { freshMetadata } from "../../src/iceberg/metadata/fresh.ts";
+import type { TableIdentifier } from "../../src/iceberg/model.ts";
 import type { PointerMove } from "../../src/catalog/store.ts";
 import { PRICE_SCHEMA } from "./lake.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { TableIdentifier } from "../../src/catalog/model.ts";
+import type { TableIdentifier } from "../../src/iceberg/model.ts";
 import type { CatalogStore } from "../../src/catalog/store.ts";
 import { pointerMove } from "./pointer-move.ts";
 

@@ -5,10 +5,10 @@ import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { chooseSource } from "../../src/cli/choose-source.ts";
 import type { StartRequest } from "../../src/cli/start.ts";
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
-import type { LakeKind, Producer } from "../../src/source/producer.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import type { LakeKind, Producer } from "../../src/producer/producer.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

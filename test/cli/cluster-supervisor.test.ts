@@ -4,19 +4,19 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import {
   desiredStreams,
   forgetDesired,
   readDesired,
   setDesiredStreams,
   writeDesired,
-} from "../../src/cluster/desired.ts";
-import { hasProc, identify } from "../../src/cluster/machine/process.ts";
-import { partFolder, readRunning, writeState } from "../../src/cluster/state.ts";
-import { runningSupervisor, supervise } from "../../src/cluster/supervisor.ts";
-import { OperatingError } from "../../src/errors.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+} from "../../src/services/desired.ts";
+import { hasProc, identify } from "../../src/services/machine/process.ts";
+import { partFolder, readRunning, writeState } from "../../src/services/state.ts";
+import { runningSupervisor, supervise } from "../../src/services/supervisor.ts";
+import { OperatingError } from "../../src/base/errors.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { freshMark, untilGone } from "../crash/processes.ts";
 
 /** Mounts a small disk that only the process sees, as root or in a separate user namespace. */

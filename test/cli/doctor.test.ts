@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { examine } from "../../src/cli/doctor.ts";
 import { describeSize, measureLake, overBudget } from "../../src/cli/lake-budget.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 
 describe("doctor and the size of lakes", () => {
   let lakes: Lakes;

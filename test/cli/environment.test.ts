@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
 import { environmentIn } from "../../src/cli/context.ts";
-import { clusterFolder, writeEnvironment } from "../../src/cluster/state.ts";
+import { clusterFolder, writeEnvironment } from "../../src/services/state.ts";
 import { s3SettingsFrom } from "../../src/storage/s3/settings.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAnswers } from "../../src/cli/commands/ask.ts";
 import { displayWidth } from "../../src/cli/display-width.ts";
-import { csvValue, neutral } from "../../src/engine/embedded/safe-csv.ts";
+import { csvValue, neutral } from "../../src/duckdb/safe-csv.ts";
 import type { Column } from "../../src/pipeline/definition.ts";
 import type { Answer } from "../../src/query/ask.ts";
 import { assert as check, bigInt, property } from "fast-check";

@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import type { LogRecord } from "../../src/log/log.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
-import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../coinlake.ts";
+import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
 import { CoingeckoServer, PAGE } from "../producers/coingecko-server.ts";
 import { ExchangeServer } from "../producers/exchange-server.ts";
 import { EXCHANGES, pageOf } from "../producers/exchange-run.ts";

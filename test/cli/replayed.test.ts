@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
-import { coinlake, startCoinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
 import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
 import { childrenOf, freshMark, skipWithoutProcesses, untilGone } from "../crash/processes.ts";
 

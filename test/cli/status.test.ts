@@ -6,7 +6,7 @@ import { BuildProgress, type Increment } from "../../src/cli/build-progress.ts";
 import { RepeatedWarnings } from "../../src/cli/repeated.ts";
 import { readRunResults, TestResults } from "../../src/transform/test-results.ts";
 import type { CommandResult, NodeResult } from "../../src/transform/worker.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 describe("How far gold is behind the log", () => {
   test("answers wait for the backlog, and each increment says what is still to go", async () => {

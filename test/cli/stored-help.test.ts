@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import type { Command } from "commander";
 import { program } from "../../src/cli/main.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 /**
  * What `npm start -- --help` prints before anything is installed. After a change of the command line:

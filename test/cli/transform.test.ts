@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { claimLake } from "../../src/lake/ownership.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
-import { coinlake, startCoinlake } from "../coinlake.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
+import { coinlake, startCoinlake } from "../support/coinlake.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 
 interface Carried {
   layer: string | null;

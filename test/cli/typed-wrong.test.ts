@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 const inFolder = (name: string): string => join(folder.path, name);

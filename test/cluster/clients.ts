@@ -1,7 +1,7 @@
 import { AwsClient } from "aws4fetch";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { ask } from "../../src/cluster/machine/ask.ts";
+import { ask } from "../../src/services/machine/probe.ts";
 
 /** Just enough of each part's own protocol to leave something behind, and to find it again. */
 export interface Found {

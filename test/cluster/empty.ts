@@ -2,11 +2,11 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Admin } from "@platformatic/kafka";
 import { HiveStore } from "../../src/catalog/hive/store.ts";
-import { systemClock } from "../../src/clock.ts";
-import type { PartName } from "../../src/cluster/part.ts";
-import { checkpointFolder } from "../../src/cluster/parts/spark.ts";
-import { partFolder, readEnvironment, readRunning } from "../../src/cluster/state.ts";
-import { SparkStreams } from "../../src/engine/cluster/spark/streams.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { PartName } from "../../src/services/service.ts";
+import { checkpointFolder } from "../../src/services/definitions/spark.ts";
+import { partFolder, readEnvironment, readRunning } from "../../src/services/state.ts";
+import { SparkStreams } from "../../src/spark/streams.ts";
 import { s3SettingsFrom } from "../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../src/storage/s3/storage.ts";
 

@@ -3,15 +3,15 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startParts } from "../../src/cluster/cluster.ts";
-import { cacheFolder } from "../../src/cluster/fetch/cache.ts";
-import { freePorts, isListenedOn } from "../../src/cluster/machine/port.ts";
-import { childrenOf, identify, isRunning } from "../../src/cluster/machine/process.ts";
-import type { PartName } from "../../src/cluster/part.ts";
-import { PARTS, partNamed } from "../../src/cluster/parts.ts";
-import type { PartStatus } from "../../src/cluster/status.ts";
-import { runningSupervisor } from "../../src/cluster/supervisor.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { startParts } from "../../src/services/cluster.ts";
+import { cacheFolder } from "../../src/services/fetch/cache.ts";
+import { freePorts, isListenedOn } from "../../src/services/machine/port.ts";
+import { childrenOf, identify, isRunning } from "../../src/services/machine/process.ts";
+import type { PartName } from "../../src/services/service.ts";
+import { PARTS, partNamed } from "../../src/services/registry.ts";
+import type { PartStatus } from "../../src/services/status.ts";
+import { runningSupervisor } from "../../src/services/supervisor.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { createDatabase, databases, s3, topics, type Found } from "./clients.ts";
 
 const folder = temporaryFolder();

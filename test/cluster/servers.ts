@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, realpathSync, symlinkSync } from "node:fs";
-import { startParts, type RunningCluster } from "../../src/cluster/cluster.ts";
-import type { PartName } from "../../src/cluster/part.ts";
-import { clusterFolder } from "../../src/cluster/state.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { startParts, type RunningCluster } from "../../src/services/cluster.ts";
+import type { PartName } from "../../src/services/service.ts";
+import { clusterFolder } from "../../src/services/state.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { emptyServers } from "./empty.ts";
 
 /** Names the folder of the cluster that the runner keeps for file after file: servers that have run for a while work faster. */

@@ -3,10 +3,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PARTS, partNamed } from "../../src/cluster/parts.ts";
-import { AIRFLOW_SETTINGS } from "../../src/cluster/parts/airflow.ts";
-import { BROKER_SETTINGS } from "../../src/cluster/parts/kafka.ts";
-import { SPARK_SETTINGS } from "../../src/cluster/parts/spark.ts";
+import { PARTS, partNamed } from "../../src/services/registry.ts";
+import { AIRFLOW_SETTINGS } from "../../src/services/definitions/airflow.ts";
+import { BROKER_SETTINGS } from "../../src/services/definitions/kafka.ts";
+import { SPARK_SETTINGS } from "../../src/services/definitions/spark.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 
 /** The compose file is held to the specification's schema, and to what the native launcher starts: one cluster, two ways to run it. */
@@ -131,7 +131,7 @@ function filled(value: string): string {
 }
 
 test("the metastore reads one file of settings in both, and its variables are all set", () => {
-  const site = "src/cluster/parts/metastore-site.xml";
+  const site = "src/services/definitions/metastore-site.xml";
   assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`COPY ${site} `));
   const variables = [...readFileSync(site, "utf8").matchAll(/\$\{env\.(\w+)\}/g)].map(([, name]) => name ?? "");
   const { environment = {} } = service("hive");
@@ -159,7 +159,7 @@ test("Spark has the same settings in both, and keeps its checkpoints in its volu
   assert.ok(found["spark.sql.streaming.checkpointLocation"]?.startsWith(`file://${mountOf("spark")}/`));
   const [least, metaspace] = found["spark.driver.extraJavaOptions"]?.split(" ") ?? [];
   assert.ok(
-    readFileSync("src/cluster/parts/spark.ts", "utf8").includes(
+    readFileSync("src/services/definitions/spark.ts", "utf8").includes(
       `HEAP = ["${least}", "-Xmx${found["spark.driver.memory"]}", "${metaspace}"`,
     ),
   );
@@ -204,7 +204,7 @@ test("Airflow has the same settings in both, and its own database", () => {
 });
 
 test("the servers get the same memory, database and bucket in both", () => {
-  const source = (name: string) => readFileSync(`src/cluster/parts/${name}.ts`, "utf8");
+  const source = (name: string) => readFileSync(`src/services/parts/${name}.ts`, "utf8");
   const heap = (name: string) =>
     /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
   assert.equal(service("kafka").environment?.KAFKA_HEAP_OPTS, heap("kafka"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { STEPS } from "../../src/steps.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { STEPS } from "../../src/base/failpoints.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { survive, type Survival } from "./crash.ts";
 import { planEveryStep } from "./plan.ts";
 import { skipWithoutProcesses } from "./processes.ts";

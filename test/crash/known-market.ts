@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { simulated } from "../../producers/simulated.ts";
 import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
-import { systemClock } from "../../src/clock.ts";
-import { recordLine } from "../source/record-line.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { recordLine } from "../producer/record-line.ts";
 
 export interface KnownMarket {
   /** JSON lines of raw records, for `--source replay:FILE`: the record in line n gets offset n in the log. */

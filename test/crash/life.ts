@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
-import { startCoinlake, type Finished } from "../coinlake.ts";
+import { startCoinlake, type Finished } from "../support/coinlake.ts";
 import type { Kill, Moment } from "./plan.ts";
 import { childrenOf, freshMark, untilGone } from "./processes.ts";
 

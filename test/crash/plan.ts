@@ -1,5 +1,5 @@
 import { uniform } from "../../producers/simulated/random.ts";
-import { STEPS, type Step } from "../../src/steps.ts";
+import { STEPS, type Step } from "../../src/base/failpoints.ts";
 
 /** When a life of the process ends. */
 export type Moment =

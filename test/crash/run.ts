@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { survive, type Survival } from "./crash.ts";
 import { describeMoment, kindOf, planKills } from "./plan.ts";
 

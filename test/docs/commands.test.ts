@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../coinlake.ts";
+import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
 
 /** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
 const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md", "docs/**/*.md"]);

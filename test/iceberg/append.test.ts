@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { LoadedTable } from "../../src/catalog/model.ts";
-import { systemClock } from "../../src/clock.ts";
+import type { LoadedTable } from "../../src/iceberg/model.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { createAppendStager } from "../../src/iceberg/append.ts";
 import { decodeBound } from "../../src/iceberg/bounds.ts";
 import { decodeManifest } from "../../src/iceberg/manifest.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
-import type { LoadedTable } from "../../src/catalog/model.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { LoadedTable } from "../../src/iceberg/model.ts";
 import { createAppendStager } from "../../src/iceberg/append.ts";
 import { LiveFiles } from "../../src/iceberg/live-files.ts";
 import { currentSnapshot } from "../../src/iceberg/stage.ts";

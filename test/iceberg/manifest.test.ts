@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Schema } from "../../src/catalog/model.ts";
+import type { Schema } from "../../src/iceberg/model.ts";
 import type { SingleValue } from "../../src/iceberg/bounds.ts";
 import { decodeManifest, encodeManifest } from "../../src/iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "../../src/iceberg/manifest-list.ts";

@@ -12,7 +12,7 @@ import {
   relocateManifestList,
   relocateMetadata,
 } from "../../src/iceberg/relocate.ts";
-import type { TableMetadata } from "../../src/catalog/model.ts";
+import type { TableMetadata } from "../../src/iceberg/model.ts";
 
 const OLD = "file:///old/warehouse";
 const locate = (location: string): string =>

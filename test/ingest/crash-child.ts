@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { Catalog } from "../../src/catalog/catalog.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
-import { systemClock } from "../../src/clock.ts";
-import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { openParquetWriter } from "../../src/duckdb/parquet.ts";
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
-import { killAt, nobodyListens } from "../../src/steps.ts";
+import { killAt, nobodyListens } from "../../src/base/failpoints.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";

@@ -4,12 +4,12 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Catalog } from "../../src/catalog/catalog.ts";
-import { systemClock } from "../../src/clock.ts";
-import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
-import { UnknownOutcome } from "../../src/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { openParquetWriter } from "../../src/duckdb/parquet.ts";
+import { UnknownOutcome } from "../../src/base/errors.ts";
 import { createAppendStager } from "../../src/iceberg/append.ts";
 import { BRONZE_SCHEMA } from "../../src/ingest/bronze.ts";
-import type { SourceReport } from "../../src/source/producer.ts";
+import type { SourceReport } from "../../src/producer/producer.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import {
   LIMITS,

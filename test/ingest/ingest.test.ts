@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { systemClock } from "../../src/clock.ts";
-import { OperatingError } from "../../src/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { BRONZE_SCHEMA, BRONZE_SPEC } from "../../src/ingest/bronze.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
-import type { SourceReport } from "../../src/source/producer.ts";
-import { FakeClock } from "../source/fake-clock.ts";
+import type { SourceReport } from "../../src/producer/producer.ts";
+import { FakeClock } from "../producer/fake-clock.ts";
 import {
   LIMITS,
   START_US,

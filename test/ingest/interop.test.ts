@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
+import { attachCatalog, openDuckDB } from "../../src/duckdb/duckdb.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 import {
   TABLE,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LOG_OFFSETS_PROPERTY, consumedOffsets, type OffsetFields } from "../../src/ingest/offsets.ts";
-import type { Long, Snapshot } from "../../src/catalog/model.ts";
+import type { Long, Snapshot } from "../../src/iceberg/model.ts";
 
 interface Said {
   id: Long;

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { projectFolder, toolsFolder } from "../../src/lake/tools.ts";
-import { coinlake } from "../coinlake.ts";
-import { BRONZE, Lakes, MODELS, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import { coinlake } from "../support/coinlake.ts";
+import { BRONZE, Lakes, MODELS, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 import { assertReadersAgree, python, type Place } from "./readers.ts";
 
 describe("a lake to other readers", () => {

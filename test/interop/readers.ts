@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { QuerySession } from "../../src/engine/embedded/session.ts";
+import type { QuerySession } from "../../src/duckdb/session.ts";
 import { pythonExecutable, toolsFolder } from "../../src/lake/tools.ts";
 
 /** A table at its head, or at a snapshot. */

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 import { prepareModels } from "../../src/transform/models.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
 
 const RECORDS = 3_000;
 const START_US = Date.parse("2026-03-01T23:58:00Z") * 1000;

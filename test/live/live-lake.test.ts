@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 import { prepareModels, type LiveModels } from "../../src/transform/models.ts";
-import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 
 const TABLES = [BRONZE, ...MODELS];
 

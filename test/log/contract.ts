@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import type { Log, LogRecord } from "../../src/log/log.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 
 export interface LogUnderTest {
   /** Opens the same log again: what was acknowledged must be there. */

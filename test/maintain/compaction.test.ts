@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { UnknownOutcome } from "../../src/errors.ts";
+import { UnknownOutcome } from "../../src/base/errors.ts";
 import { compactTable, type CompactionOptions } from "../../src/maintain/compact.ts";
 import { expireTable } from "../../src/maintain/expire.ts";
 import type { ActionReport, MaintenanceParts } from "../../src/maintain/parts.ts";

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { lakeFigures } from "../../bench/lake-figures.ts";
 import { SimulatedDay } from "../../bench/day.ts";
-import { currentAt, historyOf } from "../../src/catalog/metadata/history.ts";
-import { tableNamed } from "../../src/catalog/errors.ts";
-import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { currentAt, historyOf } from "../../src/iceberg/metadata/history.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
 import { snapshotsToKeep, DEFAULT_RETENTION } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
 import { crypto } from "../../pipelines/crypto.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 /**
  * The day of `npm run -s bench -- day`, cut down to forty minutes of few records without dbt: the same lake twice, in the same

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { historyOf } from "../../src/catalog/metadata/history.ts";
-import type { Long } from "../../src/catalog/model.ts";
+import { historyOf } from "../../src/iceberg/metadata/history.ts";
+import type { Long } from "../../src/iceberg/model.ts";
 import { CONTENT } from "../../src/iceberg/manifest-model.ts";
 import { compactTable } from "../../src/maintain/compact.ts";
 import { expireTable, type ExpiryOptions } from "../../src/maintain/expire.ts";

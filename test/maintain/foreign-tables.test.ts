@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { OperatingError } from "../../src/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { CONTENT, STATUS } from "../../src/iceberg/manifest-model.ts";
 import { readManifests } from "../../src/iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../../src/iceberg/stage.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { addLongs } from "../../src/catalog/long.ts";
-import { quoteText } from "../../src/engine/embedded/sql.ts";
+import { addLongs } from "../../src/iceberg/long.ts";
+import { quoteText } from "../../src/duckdb/sql.ts";
 import { encodeManifest } from "../../src/iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "../../src/iceberg/manifest-list.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../../src/iceberg/manifest-model.ts";
 import { everyColumn, specOf } from "../../src/iceberg/snapshot-files.ts";
 import { changeOf, currentSnapshot, describeManifest, newSnapshotId } from "../../src/iceberg/stage.ts";
-import type { Snapshot } from "../../src/catalog/model.ts";
+import type { Snapshot } from "../../src/iceberg/model.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import type { MaintainedLake } from "./lake.ts";
 

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { Catalog } from "../../src/catalog/catalog.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { MIN_ORPHAN_AGE_MS } from "../../src/maintain/orphans.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { ACTIONS, maintainTable } from "../../src/maintain/run.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { killAt, nobodyListens } from "../../src/steps.ts";
+import { killAt, nobodyListens } from "../../src/base/failpoints.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { maintainTable } from "../../src/maintain/run.ts";
-import { MAINTENANCE_STEPS } from "../../src/steps.ts";
+import { MAINTENANCE_STEPS } from "../../src/base/failpoints.ts";
 import {
   age,
   assertNothingDangles,

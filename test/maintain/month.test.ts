@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { historyProperty, HISTORY_PROPERTY } from "../../src/catalog/metadata/history.ts";
-import type { TableMetadata } from "../../src/catalog/model.ts";
+import { historyProperty, HISTORY_PROPERTY } from "../../src/iceberg/metadata/history.ts";
+import type { TableMetadata } from "../../src/iceberg/model.ts";
 import { DEFAULT_FAN_IN, DEFAULT_TARGET_SIZE_BYTES, partitionState } from "../../src/maintain/compact.ts";
 import { planPartition, unsettledBytes, type StoredFile } from "../../src/maintain/plan.ts";
 import { DEFAULT_RETENTION, snapshotsToKeep, UNSETTLED_BYTES } from "../../src/maintain/retention.ts";

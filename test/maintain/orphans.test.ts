@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { formatJson } from "../../src/catalog/json.ts";
+import { formatJson } from "../../src/iceberg/json.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
 import { compactTable } from "../../src/maintain/compact.ts";
 import { removeOrphans, type OrphanOptions } from "../../src/maintain/orphans.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { historyProperty, HISTORY_PROPERTY } from "../../src/catalog/metadata/history.ts";
-import type { Long, TableMetadata } from "../../src/catalog/model.ts";
+import { historyProperty, HISTORY_PROPERTY } from "../../src/iceberg/metadata/history.ts";
+import type { Long, TableMetadata } from "../../src/iceberg/model.ts";
 import {
   DEFAULT_RETENTION,
   keepWithin,

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { openLake } from "../../src/engine/open.ts";
+import { openLake } from "../../src/lake/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
-import { marketData, skipWithout } from "../market-data.ts";
+import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { marketData, skipWithout } from "../support/market-data.ts";
 import { krakenSessionAsV2 } from "../producers/kraken-v1.ts";
-import { pythonReport } from "../python-report.ts";
+import { pythonReport } from "../support/python-report.ts";
 
 const SCRIPT = fileURLToPath(new URL("exchange_trades.py", import.meta.url));
 const PRODUCTS = join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv");

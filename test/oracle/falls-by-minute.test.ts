@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { ask } from "../../src/query/ask.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
 import { uniform } from "../../producers/simulated/random.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
 
 const SECOND_US = 1_000_000;
 const START_US = Date.parse("2026-03-10T23:40:00Z") * 1000;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openLake } from "../../src/engine/open.ts";
+import { openLake } from "../../src/lake/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
-import { coinlake, temporaryFolder, type Finished } from "../coinlake.ts";
-import { marketData, skipWithout } from "../market-data.ts";
+import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { marketData, skipWithout } from "../support/market-data.ts";
 import { fallsInCandles } from "./falls.ts";
-import { pythonReport } from "../python-report.ts";
+import { pythonReport } from "../support/python-report.ts";
 
 const SCRIPT = fileURLToPath(new URL("hourly_candles.py", import.meta.url));
 

@@ -5,8 +5,8 @@ import { after, before, describe, test } from "node:test";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import * as fc from "fast-check";
 import { EVENT_ORDER, EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
-import { openDuckDB } from "../../src/engine/embedded/duckdb.ts";
-import { readRows } from "../../src/engine/embedded/read.ts";
+import { openDuckDB } from "../../src/duckdb/duckdb.ts";
+import { readRows } from "../../src/duckdb/read.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { compareArrivals, compareEvents, type EventPosition } from "../../src/pipeline/event-order.ts";
 

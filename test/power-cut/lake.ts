@@ -1,15 +1,15 @@
 import { crypto } from "../../pipelines/crypto.ts";
 import { openReplay } from "../../producers/replay.ts";
-import { nameOfTable, tableNamed } from "../../src/catalog/errors.ts";
-import { systemClock } from "../../src/clock.ts";
-import { attachCatalog, openDuckDB } from "../../src/engine/embedded/duckdb.ts";
-import { openParquetWriter } from "../../src/engine/embedded/parquet.ts";
-import type { OpenLake } from "../../src/engine/open.ts";
+import { nameOfTable, tableNamed } from "../../src/iceberg/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { attachCatalog, openDuckDB } from "../../src/duckdb/duckdb.ts";
+import { openParquetWriter } from "../../src/duckdb/parquet.ts";
+import type { OpenLake } from "../../src/lake/open.ts";
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { LAYERS } from "../../src/lake/layers.ts";
 import { runProducer } from "../../src/log/run-producer.ts";
-import { AT_ONCE } from "../../src/pacing.ts";
-import type { Producer } from "../../src/source/producer.ts";
+import { AT_ONCE } from "../../src/base/pacing.ts";
+import type { Producer } from "../../src/producer/producer.ts";
 import { Transform } from "../../src/transform/transform.ts";
 import type { DbtWorker } from "../../src/transform/worker.ts";
 

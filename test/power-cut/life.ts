@@ -1,7 +1,7 @@
 import { openSync, writeFileSync, writeSync } from "node:fs";
 import { crypto } from "../../pipelines/crypto.ts";
-import { systemClock } from "../../src/clock.ts";
-import { openLake } from "../../src/engine/open.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { openLake } from "../../src/lake/open.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { RecordedRun } from "./power-cut.ts";
 import { skipWithoutStrace } from "./trace.ts";
 

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 import { RecordedRun } from "./power-cut.ts";
 import { skipWithoutStrace } from "./trace.ts";
 

@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, test } from "node:test";
 import { coingecko, coingeckoEnvironment, type CoingeckoOptions } from "../../producers/coingecko.ts";
-import type { Producer, SourceReport } from "../../src/source/producer.ts";
-import { collect, textOf } from "../source/collect.ts";
-import { FakeClock } from "../source/fake-clock.ts";
+import type { Producer, SourceReport } from "../../src/producer/producer.ts";
+import { collect, textOf } from "../producer/collect.ts";
+import { FakeClock } from "../producer/fake-clock.ts";
 import { CoingeckoServer, PAGE, type Command } from "./coingecko-server.ts";
 
 let server: CoingeckoServer;

@@ -9,7 +9,7 @@ import { exchange, settingNames } from "../../producers/exchange/exchange.ts";
 import type { ExchangeProtocol, Heard } from "../../producers/exchange/protocol.ts";
 import { krakenProtocol } from "../../producers/kraken.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { collect } from "../source/collect.ts";
+import { collect } from "../producer/collect.ts";
 
 /** Messages as the exchanges document or recordings show them. */
 const MESSAGES: [title: string, read: (message: string) => Heard, message: string, heard: Heard][] = [

@@ -4,9 +4,9 @@ import { coinbase, coinbaseProtocol } from "../../producers/coinbase.ts";
 import type { ExchangeOptions } from "../../producers/exchange/exchange.ts";
 import type { ExchangeProtocol } from "../../producers/exchange/protocol.ts";
 import { kraken, krakenProtocol } from "../../producers/kraken.ts";
-import { systemClock } from "../../src/clock.ts";
-import type { Gap, Producer, SourceRecord, SourceReport, SourceStatus } from "../../src/source/producer.ts";
-import { textOf } from "../source/collect.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Gap, Producer, SourceRecord, SourceReport, SourceStatus } from "../../src/producer/producer.ts";
+import { textOf } from "../producer/collect.ts";
 import type { ExchangeKind } from "./exchange-messages.ts";
 import type { ExchangeServer } from "./exchange-server.ts";
 

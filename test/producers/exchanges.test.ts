@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import type { Gap } from "../../src/source/producer.ts";
-import { textOf } from "../source/collect.ts";
+import type { Gap } from "../../src/producer/producer.ts";
+import { textOf } from "../producer/collect.ts";
 import { DIALECTS, type ExchangeKind, type KnownTrade } from "./exchange-messages.ts";
 import { EXCHANGES, ExchangeRun, pageOf, until } from "./exchange-run.ts";
 import { ExchangeServer } from "./exchange-server.ts";

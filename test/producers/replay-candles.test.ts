@@ -7,9 +7,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
 import * as fc from "fast-check";
 import { openReplay } from "../../producers/replay.ts";
-import { marketData, skipWithout } from "../market-data.ts";
-import { collect, textOf } from "../source/collect.ts";
-import { FakeClock } from "../source/fake-clock.ts";
+import { marketData, skipWithout } from "../support/market-data.ts";
+import { collect, textOf } from "../producer/collect.ts";
+import { FakeClock } from "../producer/fake-clock.ts";
 
 const HEADER = "symbol,open_time_ms,open,high,low,close,volume";
 const MINUTE = Date.parse("2025-10-10T21:00:00Z");

@@ -6,11 +6,11 @@ import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { openReplay } from "../../producers/replay.ts";
-import { isoFromMicros } from "../../src/clock.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
-import { collect, textOf } from "../source/collect.ts";
-import { FakeClock } from "../source/fake-clock.ts";
-import { recordLine } from "../source/record-line.ts";
+import { isoFromMicros } from "../../src/base/clock.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
+import { collect, textOf } from "../producer/collect.ts";
+import { FakeClock } from "../producer/fake-clock.ts";
+import { recordLine } from "../producer/record-line.ts";
 
 let folder: string;
 before(async () => void (folder = await mkdtemp(join(tmpdir(), "coinlake-replay-"))));

@@ -6,9 +6,9 @@ import { after, before, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { krakenProtocol } from "../../producers/kraken.ts";
 import { openReplay } from "../../producers/replay.ts";
-import { isoFromMicros } from "../../src/clock.ts";
-import { marketData, skipWithout } from "../market-data.ts";
-import { collect, textOf } from "../source/collect.ts";
+import { isoFromMicros } from "../../src/base/clock.ts";
+import { marketData, skipWithout } from "../support/market-data.ts";
+import { collect, textOf } from "../producer/collect.ts";
 import { krakenSessionAsV2 } from "./kraken-v1.ts";
 
 let folder: string;

@@ -4,9 +4,9 @@ import * as fc from "fast-check";
 import { positionOf, simulated, SIMULATED_DEFAULTS, type SimulatedOptions } from "../../producers/simulated.ts";
 import { decimalText, exponentText } from "../../producers/simulated/decimal.ts";
 import { expected, stepsBetween, type Expected } from "../../producers/simulated/truth.ts";
-import type { SourceRecord } from "../../src/source/producer.ts";
-import { collect } from "../source/collect.ts";
-import { FakeClock } from "../source/fake-clock.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
+import { collect } from "../producer/collect.ts";
+import { FakeClock } from "../producer/fake-clock.ts";
 
 const START_US = Date.parse("2025-10-10T12:00:00Z") * 1000;
 const base = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { claimFolder } from "../../src/lake/ownership.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { runChecks } from "../../src/quality/check.ts";
@@ -11,8 +11,8 @@ import { docsFolder, nameOf, qualityFolder, type BatchResult } from "../../src/q
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
 import { accessibilityOf, openPage, skip, startBrowser, untilLoaded, untilText } from "../browser/browser.ts";
 import { openMarket, type OpenMarket } from "../browser/market.ts";
-import { coinlake } from "../coinlake.ts";
-import { MODELS } from "../lake/lake.ts";
+import { coinlake } from "../support/coinlake.ts";
+import { MODELS } from "../dbt/lake.ts";
 import { GOLD_DAMAGE, SILVER_DAMAGE, type Damage } from "./damage.ts";
 
 interface Printed {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
 import { planChecks, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
 import type { QualityResult } from "../../src/quality/result.ts";
 import { produce } from "../browser/market.ts";
-import { Lakes, TOPIC, type TestLake } from "../lake/lake.ts";
+import { Lakes, TOPIC, type TestLake } from "../dbt/lake.ts";
 
 const DAY_US = 86_400_000_000;
 /** Two hours before midnight, so that one simulated market lies on two days. */

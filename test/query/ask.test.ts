@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { openLake } from "../../src/engine/open.ts";
-import { QuerySession } from "../../src/engine/embedded/session.ts";
+import { openLake } from "../../src/lake/open.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import type { Question } from "../../src/pipeline/definition.ts";
 import { ask } from "../../src/query/ask.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { LoadedTable, TableMetadata } from "../../src/catalog/model.ts";
+import type { LoadedTable, TableMetadata } from "../../src/iceberg/model.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { freshness, RecordTimes } from "../../src/query/freshness.ts";
-import { newTable, NOW_MS, tableWithSnapshots } from "../catalog/metadata/fixtures.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { newTable, NOW_MS, tableWithSnapshots } from "../iceberg/metadata/fixtures.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const TOPIC = "prices";
 const loaded = (layer: string, metadata: TableMetadata): LoadedTable => ({

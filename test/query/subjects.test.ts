@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { coinNames } from "../../pipelines/crypto/coin-names.ts";
-import type { OperatingError } from "../../src/errors.ts";
+import type { OperatingError } from "../../src/base/errors.ts";
 import type { KnownSubject } from "../../src/pipeline/definition.ts";
 import { firstSubject, nearestSubjects, resolveSubject, subjectId } from "../../src/query/subjects.ts";
 

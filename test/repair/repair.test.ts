@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { lostOffsets } from "../../src/ingest/lost-offsets.ts";
 import { countOffsets } from "../../src/ingest/offset-ranges.ts";
 import type { RepairOptions } from "../../src/repair/repair.ts";
-import { TOPIC } from "../lake/lake.ts";
+import { TOPIC } from "../dbt/lake.ts";
 import { DAMAGES } from "../verify/damages.ts";
 import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
 

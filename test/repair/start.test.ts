@@ -3,14 +3,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
-import { tableNamed } from "../../src/catalog/errors.ts";
-import { openLake } from "../../src/engine/open.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
+import { openLake } from "../../src/lake/open.ts";
 import { LiveFiles } from "../../src/iceberg/live-files.ts";
 import { currentSnapshot } from "../../src/iceberg/stage.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();

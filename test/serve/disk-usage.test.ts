@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { LoadedTable } from "../../src/catalog/model.ts";
+import type { LoadedTable } from "../../src/iceberg/model.ts";
 import { amplificationOf, DiskUsage } from "../../src/serve/disk-usage.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
-import { newTable } from "../catalog/metadata/fixtures.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { newTable } from "../iceberg/metadata/fixtures.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const SECOND_US = 1_000_000;
 

@@ -8,7 +8,7 @@ import { EventClient } from "../../src/serve/events/client.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
 import { textOf } from "../../src/alert/evaluate/decimal.ts";
 import { TickBasket } from "../../src/serve/events/ticks.ts";
-import { collectGarbage } from "../garbage.ts";
+import { collectGarbage } from "../support/garbage.ts";
 
 /** Memory of the buffers that something still refers to. */
 function arrayBufferBytes(): number {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { checkToken } from "../../src/serve/guard/token.ts";
+import { checkToken } from "../../src/serve/guard/authentication.ts";
 import type { Health } from "../../src/serve/schemas/status.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
 import { startRunning, type Running } from "./running.ts";
 
 const TOKEN = "correct horse battery staple";

@@ -5,11 +5,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { checkParsed, withoutExplain } from "../../src/serve/console/allowed.ts";
+import { checkParsed, withoutExplain } from "../../src/serve/sql-console/allowed.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
-import { Lakes, type TestLake } from "../lake/lake.ts";
-import { marketStream } from "../lake/stream.ts";
+import { Lakes, type TestLake } from "../dbt/lake.ts";
+import { marketStream } from "../dbt/stream.ts";
 import { startRunning, type Running } from "./running.ts";
 
 const SECRET = "what nobody may read 4711";

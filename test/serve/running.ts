@@ -5,18 +5,18 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { buildDashboard } from "../../dashboard/build.ts";
 import { AlertEngine } from "../../src/alert/engine.ts";
 import { sqlHistory } from "../../src/alert/history.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
-import type { ConsoleLimits } from "../../src/serve/console/console.ts";
+import type { ConsoleLimits } from "../../src/serve/sql-console/console.ts";
 import type { Stream } from "../../src/serve/schemas/status.ts";
-import type { Served } from "../../src/serve/served.ts";
+import type { Served } from "../../src/serve/pipeline-handle.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
 import { startServer, type RunningServer } from "../../src/serve/server.ts";
-import type { SourceStatus } from "../../src/source/producer.ts";
+import type { SourceStatus } from "../../src/producer/producer.ts";
 import { lastModels, prepareModels } from "../../src/transform/models.ts";
 import type { CommandResult } from "../../src/transform/worker.ts";
-import type { TestLake } from "../lake/lake.ts";
+import type { TestLake } from "../dbt/lake.ts";
 
 export interface RunningOptions {
   host?: string;

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { deleteOwnFiles, isInFolder } from "../../src/storage/own-files.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 const storage = new FileStorage();

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { DbtWorker } from "../../src/transform/worker.ts";
-import { temporaryFolder } from "../coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { crypto } from "../../pipelines/crypto.ts";
-import { tableNamed } from "../../src/catalog/errors.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
 import { SqliteStore } from "../../src/catalog/sqlite/store.ts";
 import { decodeManifestList } from "../../src/iceberg/manifest-list.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { tableNamed } from "../../src/catalog/errors.ts";
-import { emptyMetadata } from "../../src/catalog/metadata/fresh.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
+import { emptyMetadata } from "../../src/iceberg/metadata/fresh.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
   recordLogOffsets,
-} from "../../src/catalog/metadata/log-offsets.ts";
-import type { LoadedTable, Snapshot, TableMetadata } from "../../src/catalog/model.ts";
+} from "../../src/iceberg/metadata/log-offsets.ts";
+import type { LoadedTable, Snapshot, TableMetadata } from "../../src/iceberg/model.ts";
 import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;

@@ -4,11 +4,11 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFil
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
-import { coinlake, temporaryFolder } from "../coinlake.ts";
-import { MODELS } from "../lake/lake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { MODELS } from "../dbt/lake.ts";
 import { crypto } from "../../pipelines/crypto.ts";
-import { tableNamed } from "../../src/catalog/errors.ts";
-import { OperatingError } from "../../src/errors.ts";
+import { tableNamed } from "../../src/iceberg/errors.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { modelsVersion } from "../../src/transform/models-version.ts";
@@ -127,7 +127,7 @@ test("a store that this user may only read is read without files beside it", { s
   try {
     cpSync(lake.file("log.db"), join(folder.path, "log.db"));
     chmodSync(folder.path, 0o555);
-    const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/sqlite-file.ts"))};
+    const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};
       console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
     // Root may write everywhere.
     const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { OperatingError } from "../../../src/errors.ts";
+import { OperatingError } from "../../../src/base/errors.ts";
 import type { ApiResource, ReadTables, TableNaming } from "../../../src/pipeline/definition.ts";
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";

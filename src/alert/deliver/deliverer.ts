@@ -1,5 +1,5 @@
-import type { Clock } from "../../clock.ts";
-import { OperatingError } from "../../errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import { OperatingError } from "../../base/errors.ts";
 import type { Sink } from "../sink.ts";
 import type { Pending } from "../sqlite/rows.ts";
 import type { AlertStore } from "../sqlite/store.ts";

@@ -1,7 +1,7 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { Condition } from "../rule.ts";
 import { millionthsOf, ratioOf } from "./decimal.ts";
-import type { Gauge, Reading } from "./gauge.ts";
+import type { Gauge, Reading } from "./condition.ts";
 
 type Change = Extract<Condition, { kind: "change" }>;
 

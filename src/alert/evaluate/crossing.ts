@@ -1,6 +1,6 @@
 import type { Condition } from "../rule.ts";
 import { millionthsOf, unitsOf } from "./decimal.ts";
-import type { Gauge, Memo, Reading } from "./gauge.ts";
+import type { Gauge, Memo, Reading } from "./condition.ts";
 
 type Crosses = Extract<Condition, { kind: "crosses" }>;
 

@@ -1,8 +1,8 @@
-import { isoFromMicros } from "../../clock.ts";
+import { isoFromMicros } from "../../base/clock.ts";
 import type { AlertEvent } from "../alert.ts";
 import type { StoredRule } from "../rule.ts";
 import { UNTOUCHED, type SubjectState } from "./states.ts";
-import { openedAlert } from "./watch.ts";
+import { openedAlert } from "./rule-evaluator.ts";
 
 /** How something went that runs beside the pipeline: a schedule's run, a backup. */
 export interface JobReport {

@@ -1,5 +1,5 @@
 import type { Alert } from "../alert.ts";
-import type { Memo } from "./gauge.ts";
+import type { Memo } from "./condition.ts";
 
 /** What a rule remembers of a subject; durable, in one transaction with the alerts and the offsets it holds for. */
 export interface SubjectState {

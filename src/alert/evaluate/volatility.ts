@@ -1,5 +1,5 @@
 import type { Condition } from "../rule.ts";
-import type { Gauge } from "./gauge.ts";
+import type { Gauge } from "./condition.ts";
 
 type Volatility = Extract<Condition, { kind: "volatility" }>;
 

@@ -1,7 +1,7 @@
 import type { Condition } from "../rule.ts";
 import { millionthsOf, ratioOf } from "./decimal.ts";
-import type { Gauge } from "./gauge.ts";
-import type { MinuteHistory } from "./minute-history.ts";
+import type { Gauge } from "./condition.ts";
+import type { MinuteHistory } from "../window/minute-history.ts";
 
 type VolumeSpike = Extract<Condition, { kind: "volume_spike" }>;
 

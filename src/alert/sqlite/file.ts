@@ -1,4 +1,4 @@
-import type { SqliteFormat } from "../../sqlite-file.ts";
+import type { SqliteFormat } from "../../base/sqlite.ts";
 
 /**
  * One file: a tick's alert, its deliveries, the state of its rule and how far the log is judged change in one transaction.

@@ -1,7 +1,7 @@
-import { isoFromMicros } from "../../clock.ts";
+import { isoFromMicros } from "../../base/clock.ts";
 import type { Alert, Delivery } from "../alert.ts";
 import type { SubjectState } from "../evaluate/states.ts";
-import type { Memo } from "../evaluate/gauge.ts";
+import type { Memo } from "../evaluate/condition.ts";
 import type { Rule, StoredRule } from "../rule.ts";
 
 type Row = Record<string, unknown>;

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
-import { OperatingError } from "../../errors.ts";
-import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../sqlite-file.ts";
+import { OperatingError } from "../../base/errors.ts";
+import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../base/sqlite.ts";
 import type { Alert, AlertEvent, Delivery } from "../alert.ts";
 import { isAbout, judgeReport, type JobReport } from "../evaluate/job-report.ts";
 import type { SubjectState } from "../evaluate/states.ts";

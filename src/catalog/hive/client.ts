@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { OperatingError, UnknownOutcome } from "../../errors.ts";
-import { badRequest } from "../errors.ts";
+import { OperatingError, UnknownOutcome } from "../../base/errors.ts";
+import { badRequest } from "../../iceberg/errors.ts";
 import type { MetastoreMethods, MethodName } from "./service.ts";
 import type { StructValue } from "./thrift/binary.ts";
 import { NoAnswer, ThriftConnection } from "./thrift/connection.ts";

@@ -1,6 +1,6 @@
-import { unsupported } from "../errors.ts";
-import type { Field, TableMetadata } from "../model.ts";
-import { arrayIn, asObject, stringIn } from "../shape.ts";
+import { unsupported } from "../../iceberg/errors.ts";
+import type { Field, TableMetadata } from "../../iceberg/model.ts";
+import { arrayIn, asObject, stringIn } from "../../iceberg/shape.ts";
 import type { HiveColumn } from "./service.ts";
 
 /** Iceberg's primitive types in Hive's words, as Iceberg's own HiveSchemaUtil has them. */

@@ -1,5 +1,5 @@
-import { badRequest, nameOfNamespace, nameOfTable, unsupported } from "../errors.ts";
-import type { TableIdentifier } from "../model.ts";
+import { badRequest, nameOfNamespace, nameOfTable, unsupported } from "../../iceberg/errors.ts";
+import type { TableIdentifier } from "../../iceberg/model.ts";
 
 /** Hive folds names to lower case and takes nothing else, so a name that is not so could never be found again as it was given. */
 const HIVE_NAME = /^[a-z0-9_]+$/;

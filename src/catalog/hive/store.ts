@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../../base/errors.ts";
 import {
   commitConflict,
   namespaceExists,
@@ -9,8 +9,8 @@ import {
   noSuchTable,
   tableExists,
   unsupported,
-} from "../errors.ts";
-import type { TableIdentifier } from "../model.ts";
+} from "../../iceberg/errors.ts";
+import type { TableIdentifier } from "../../iceberg/model.ts";
 import type { CatalogStore, PointerMove } from "../store.ts";
 import { MetastoreClient } from "./client.ts";
 import { databaseWith, propertiesOf } from "./database.ts";

@@ -1,5 +1,5 @@
-import { formatJson } from "../json.ts";
-import type { TableMetadata } from "../model.ts";
+import { formatJson } from "../../iceberg/json.ts";
+import type { TableMetadata } from "../../iceberg/model.ts";
 import type { PointerMove } from "../store.ts";
 import { hiveColumns } from "./columns.ts";
 import type { HiveStorage, HiveTable } from "./service.ts";

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { OperatingError } from "../../errors.ts";
-import { formatJson } from "../json.ts";
+import { OperatingError } from "../../base/errors.ts";
+import { formatJson } from "../../iceberg/json.ts";
 
 /** What a route gives back; without a body for 204 and 304. */
 export interface Answer {

@@ -1,5 +1,5 @@
-import { noSuchNamespace } from "../errors.ts";
-import { stringMapIn, stringsIn } from "../shape.ts";
+import { noSuchNamespace } from "../../iceberg/errors.ts";
+import { stringMapIn, stringsIn } from "../../iceberg/shape.ts";
 import { pageOf, parentOf, type Route } from "./router.ts";
 
 export const NAMESPACE_ROUTES: readonly Route[] = [

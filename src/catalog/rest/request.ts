@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { OperatingError } from "../../errors.ts";
-import { badRequest } from "../errors.ts";
-import { parseJson } from "../json.ts";
-import { asObject, type JsonObject } from "../shape.ts";
+import { OperatingError } from "../../base/errors.ts";
+import { badRequest } from "../../iceberg/errors.ts";
+import { parseJson } from "../../iceberg/json.ts";
+import { asObject, type JsonObject } from "../../iceberg/shape.ts";
 
 /** A commit that removes 100,000 snapshots by id takes 2 MB; more than this is a mistake. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;

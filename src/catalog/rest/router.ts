@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import type { Catalog, Page } from "../catalog.ts";
-import { badRequest } from "../errors.ts";
-import type { TableIdentifier } from "../model.ts";
-import type { JsonObject } from "../shape.ts";
+import { badRequest } from "../../iceberg/errors.ts";
+import type { TableIdentifier } from "../../iceberg/model.ts";
+import type { JsonObject } from "../../iceberg/shape.ts";
 import type { Answer } from "./answers.ts";
 import { readBody } from "./request.ts";
 

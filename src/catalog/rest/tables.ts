@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { badRequest, noSuchTable } from "../errors.ts";
-import { formatJson } from "../json.ts";
-import { isSameLong } from "../long.ts";
-import type { SortOrder } from "../metadata/draft.ts";
-import { formatMetadata } from "../metadata/text.ts";
+import { badRequest, noSuchTable } from "../../iceberg/errors.ts";
+import { formatJson } from "../../iceberg/json.ts";
+import { isSameLong } from "../../iceberg/long.ts";
+import type { SortOrder } from "../../iceberg/metadata/draft.ts";
+import { formatMetadata } from "../../iceberg/metadata/text.ts";
 import type {
   LoadedTable,
   PartitionSpec,
@@ -13,8 +13,17 @@ import type {
   TableIdentifier,
   TableMetadata,
   Update,
-} from "../model.ts";
-import { arrayIn, asObject, booleanIn, objectIn, stringIn, stringMapIn, stringsIn, type JsonObject } from "../shape.ts";
+} from "../../iceberg/model.ts";
+import {
+  arrayIn,
+  asObject,
+  booleanIn,
+  objectIn,
+  stringIn,
+  stringMapIn,
+  stringsIn,
+  type JsonObject,
+} from "../../iceberg/shape.ts";
 import type { Answer } from "./answers.ts";
 import { pageOf, tableOf, type Call, type Route } from "./router.ts";
 

@@ -1,5 +1,5 @@
-import { OperatingError } from "../../errors.ts";
-import { nameOfTable, unsupported } from "../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
+import { nameOfTable, unsupported } from "../../iceberg/errors.ts";
 import { tableOf, type Call, type Route } from "./router.ts";
 
 /** This catalog has no views. Engines look for one behind every name they do not know, and must get a plain "no". */

@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { OperatingError, UnknownOutcome, messageOf } from "../../errors.ts";
-import { openReadOnly } from "../../sqlite-file.ts";
+import { OperatingError, UnknownOutcome, messageOf } from "../../base/errors.ts";
+import { openReadOnly } from "../../base/sqlite.ts";
 
 /**
  * Waiting blocks this process's only thread, so it is bounded; write transactions here take about a millisecond, and only a

@@ -8,8 +8,8 @@ import {
   noSuchNamespace,
   noSuchTable,
   tableExists,
-} from "../errors.ts";
-import type { TableIdentifier } from "../model.ts";
+} from "../../iceberg/errors.ts";
+import type { TableIdentifier } from "../../iceberg/model.ts";
 import type { CatalogStore, PointerMove } from "../store.ts";
 import { openDatabase, read, transact, type DatabaseOptions } from "./database.ts";
 

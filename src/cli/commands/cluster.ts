@@ -1,25 +1,25 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
-import { systemClock } from "../../clock.ts";
-import { purge, startParts, stopParts } from "../../cluster/cluster.ts";
-import { desiredStreams, forgetDesired, readDesired, writeDesired, type Desired } from "../../cluster/desired.ts";
-import { cacheFolder } from "../../cluster/fetch/cache.ts";
-import { findTool, hasTool } from "../../cluster/machine/tool.ts";
-import type { PartName } from "../../cluster/part.ts";
-import { PARTS, partNamed } from "../../cluster/parts.ts";
-import { lagInKafka, type Lag, type Reader } from "../../cluster/lag.ts";
-import { clusterStatus, type PartStatus } from "../../cluster/status.ts";
-import { clusterFolder, environmentFile, isCluster } from "../../cluster/state.ts";
+import { systemClock } from "../../base/clock.ts";
+import { purge, startParts, stopParts } from "../../services/cluster.ts";
+import { desiredStreams, forgetDesired, readDesired, writeDesired, type Desired } from "../../services/desired.ts";
+import { cacheFolder } from "../../services/fetch/cache.ts";
+import { findTool, hasTool } from "../../services/machine/tool.ts";
+import type { PartName } from "../../services/service.ts";
+import { PARTS, partNamed } from "../../services/registry.ts";
+import { lagInKafka, type Lag, type Reader } from "../../services/lag.ts";
+import { clusterStatus, type PartStatus } from "../../services/status.ts";
+import { clusterFolder, environmentFile, isCluster } from "../../services/state.ts";
 import {
   runningSupervisor,
   startSupervisor,
   stopSupervisor,
   supervise,
   type SupervisorStatus,
-} from "../../cluster/supervisor.ts";
-import type { StreamJob } from "../../engine/cluster/spark/job.ts";
-import { OperatingError } from "../../errors.ts";
+} from "../../services/supervisor.ts";
+import type { StreamJob } from "../../spark/job.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { projectFolder } from "../../lake/tools.ts";
 import { BRONZE_CONSUMER, type Column, type Pipeline } from "../../pipeline/definition.ts";

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { Command } from "commander";
 import { dirname, join } from "node:path";
-import { systemClock } from "../../clock.ts";
-import type { OpenLake } from "../../engine/open.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { OpenLake } from "../../lake/open.ts";
 import { claimLake } from "../../lake/ownership.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { projectFolder } from "../../lake/tools.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { OperatingError, messageOf } from "../../errors.ts";
+import { OperatingError, messageOf } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention, keepWithin } from "../../maintain/retention.ts";
 import { ACTIONS, type MaintenanceOptions } from "../../maintain/run.ts";

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { adopt, moveTo, type MoveReport, type MoveRequest } from "../../backup/move.ts";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { movedFrom } from "../../lake/identity.ts";
 import {
   DEFAULT_DATA_FOLDER,

@@ -1,13 +1,13 @@
 import { Command } from "commander";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isoFromMicros, systemClock } from "../../clock.ts";
-import type { OpenLake } from "../../engine/open.ts";
+import { isoFromMicros, systemClock } from "../../base/clock.ts";
+import type { OpenLake } from "../../lake/open.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import { claimSource } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { produce } from "../../schedule/produce.ts";
-import type { Producer } from "../../source/producer.ts";
+import { produce } from "../../runtime/produce.ts";
+import type { Producer } from "../../producer/producer.ts";
 import { chooseSource, type SourceRequest } from "../choose-source.ts";
 import { openFound, type CommonOptions } from "../context.ts";
 import { lakeFor } from "../lake-for.ts";

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { systemClock } from "../../clock.ts";
-import { OperatingError } from "../../errors.ts";
+import { systemClock } from "../../base/clock.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { checkQuality, type Checked } from "../../quality/quality.ts";

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
-import { csvValue, neutral } from "../../engine/embedded/safe-csv.ts";
-import { quoteText } from "../../engine/embedded/sql.ts";
-import { messageOf, OperatingError } from "../../errors.ts";
+import { csvValue, neutral } from "../../duckdb/safe-csv.ts";
+import { quoteText } from "../../duckdb/sql.ts";
+import { messageOf, OperatingError } from "../../base/errors.ts";
 import { trimDecimal } from "../../pipeline/decimal-text.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";

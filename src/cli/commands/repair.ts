@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { systemClock } from "../../clock.ts";
-import { OperatingError } from "../../errors.ts";
+import { systemClock } from "../../base/clock.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { claimLake } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { restore, type RestoreReport } from "../../backup/restore.ts";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, rememberAsCurrent } from "../../lake/lake.ts";
 import { objectOfLocation } from "../../storage/s3/location.ts";
 import { BACKUP_ENGINE, backupPlace, stepFromEnvironment, tableStorage } from "../backup-place.ts";

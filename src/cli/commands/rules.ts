@@ -5,7 +5,7 @@ import { sqlHistory } from "../../alert/history.ts";
 import { describeCondition } from "../../alert/message.ts";
 import type { StoredRule } from "../../alert/rule.ts";
 import { openAlertBook } from "../../alert/engine.ts";
-import { systemClock } from "../../clock.ts";
+import { systemClock } from "../../base/clock.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { lakeEmpty } from "../../query/ask.ts";
 import { parseTime, withLake, type CommonOptions } from "../context.ts";

@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { findLake, DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { openConsoleLake } from "../../serve/console/lake-engine.ts";
-import { serveConsole } from "../../serve/console/worker.ts";
+import { openConsoleLake } from "../../serve/sql-console/lake-engine.ts";
+import { serveConsole } from "../../serve/sql-console/worker.ts";
 import { lastModels } from "../../transform/models.ts";
 import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
 

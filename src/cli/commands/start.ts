@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { CATALOG_TOKEN_VARIABLE } from "../../engine/catalog-token.ts";
+import { CATALOG_TOKEN_VARIABLE } from "../../lake/catalog-token.ts";
 import type { CommonOptions } from "../context.ts";
 import type { Profile } from "../../lake/lake.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
-import type { ServerRequest } from "../following.ts";
+import type { ServerRequest } from "../../runtime/live-services.ts";
 import { openOutput } from "../output.ts";
 import { start, type StartRequest } from "../start.ts";
 import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";

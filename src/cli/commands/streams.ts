@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError } from "commander";
-import { desiredStreams, setDesiredStreams } from "../../cluster/desired.ts";
-import { clusterFolder, readEnvironment } from "../../cluster/state.ts";
-import type { StreamJob } from "../../engine/cluster/spark/job.ts";
-import { lagOf, type StreamProgress } from "../../engine/cluster/spark/progress.ts";
-import type { SparkStreams, StreamEvent } from "../../engine/cluster/spark/streams.ts";
-import { OperatingError } from "../../errors.ts";
+import { desiredStreams, setDesiredStreams } from "../../services/desired.ts";
+import { clusterFolder, readEnvironment } from "../../services/state.ts";
+import type { StreamJob } from "../../spark/job.ts";
+import { lagOf, type StreamProgress } from "../../spark/progress.ts";
+import type { SparkStreams, StreamEvent } from "../../spark/streams.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Column } from "../../pipeline/definition.ts";
 import { environmentIn, type CommonOptions } from "../context.ts";
@@ -251,7 +251,7 @@ export async function ensureStreams(
   const desired = desiredStreams(folder);
   const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = readEnvironment(folder);
   if (desired.length === 0 || !remote || !kafka_brokers) return;
-  const { SparkStreams: Streams } = await import("../../engine/cluster/spark/streams.ts");
+  const { SparkStreams: Streams } = await import("../../spark/streams.ts");
   const streams = new Streams(remote);
   try {
     const running = new Set((await streams.list()).map(({ name }) => name));
@@ -280,7 +280,7 @@ async function withStreams(options: CommonOptions, work: (context: Context) => P
     );
   }
   // Spark's protocol takes 60 MB, which no other command is to pay.
-  const { SparkStreams: Streams } = await import("../../engine/cluster/spark/streams.ts");
+  const { SparkStreams: Streams } = await import("../../spark/streams.ts");
   const streams = new Streams(remote);
   try {
     await work({ streams, kafka_brokers, output: openOutput(options.json ?? false) });

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
-import { systemClock } from "../../clock.ts";
-import type { OpenLake } from "../../engine/open.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { OpenLake } from "../../lake/open.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";

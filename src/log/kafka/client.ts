@@ -13,7 +13,7 @@ import {
   type listOffsetsV9,
   type RecordsBatch,
 } from "@platformatic/kafka";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { noSuchTopic } from "../errors.ts";
 import { closed, isAnswer, isUnknownTopic, mayPass, refused, unreachable } from "./failure.ts";
 import { IN_SYNC_SETTING, type Replication, type TopicPlan } from "./topic.ts";

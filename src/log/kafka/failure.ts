@@ -1,5 +1,5 @@
 import { findErrorBy, GenericError, UserError } from "@platformatic/kafka";
-import { messageOf, OperatingError } from "../../errors.ts";
+import { messageOf, OperatingError } from "../../base/errors.ts";
 
 /** Whether the same request may succeed in a moment: brokers restart, leaders move, connections break. */
 export function mayPass(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { RecordsBatch } from "@platformatic/kafka";
-import type { SourceRecord } from "../../source/producer.ts";
-import { nobodyListens, type StepListener } from "../../steps.ts";
+import type { SourceRecord } from "../../producer/producer.ts";
+import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";

@@ -1,6 +1,6 @@
 import type { KafkaRecord, MessageToProduce, RecordsBatch } from "@platformatic/kafka";
-import { OperatingError } from "../../errors.ts";
-import type { SourceRecord } from "../../source/producer.ts";
+import { OperatingError } from "../../base/errors.ts";
+import type { SourceRecord } from "../../producer/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**

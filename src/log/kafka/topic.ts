@@ -1,5 +1,5 @@
 import type { ConfigDescription } from "@platformatic/kafka";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 
 /** The largest payload that a record may have; Kafka's brokers take requests of 100 MB unless told otherwise. */
 export const PAYLOAD_MAX_BYTES = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import type { AppendAnswer, AppendFailure, AppendMessage, AppendRequest, AppendTarget } from "./append-worker.ts";
 
 interface Waiter {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { OperatingError } from "../../errors.ts";
-import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../sqlite-file.ts";
+import { OperatingError } from "../../base/errors.ts";
+import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
 import { LOG_FORMAT, openLogFile } from "./file.ts";
 import type { EncodedSegment } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";

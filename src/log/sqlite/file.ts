@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { openSqliteFile, openSqliteFileToRead, type SqliteFormat } from "../../sqlite-file.ts";
+import { openSqliteFile, openSqliteFileToRead, type SqliteFormat } from "../../base/sqlite.ts";
 
 /** Larger pages than SQLite's 4 kB: segments are tens of kB, and overflow chains get shorter. */
 const PAGE_BYTES = 8192;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
-import { OperatingError } from "../../errors.ts";
-import type { SourceRecord } from "../../source/producer.ts";
-import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../sqlite-file.ts";
-import { nobodyListens, type StepListener } from "../../steps.ts";
+import { OperatingError } from "../../base/errors.ts";
+import type { SourceRecord } from "../../producer/producer.ts";
+import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
+import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";

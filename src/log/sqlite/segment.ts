@@ -1,5 +1,5 @@
-import { OperatingError } from "../../errors.ts";
-import type { SourceRecord } from "../../source/producer.ts";
+import { OperatingError } from "../../base/errors.ts";
+import type { SourceRecord } from "../../producer/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { UNLIMITED } from "./tables.ts";
 
 export interface PartitionCopy {

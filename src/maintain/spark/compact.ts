@@ -1,4 +1,4 @@
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 

@@ -1,6 +1,6 @@
-import type { Long } from "../../catalog/model.ts";
-import { isoFromMicros } from "../../clock.ts";
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import type { Long } from "../../iceberg/model.ts";
+import { isoFromMicros } from "../../base/clock.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { CLUSTER_RETENTION } from "../retention.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";

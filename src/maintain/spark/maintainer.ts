@@ -1,5 +1,5 @@
-import { isoFromMicros, type Clock } from "../../clock.ts";
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { isoFromMicros, type Clock } from "../../base/clock.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { LAYERS } from "../../lake/layers.ts";
 import type { Lake } from "../../lake/lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";

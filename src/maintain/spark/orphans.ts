@@ -1,5 +1,5 @@
-import { isoFromMicros } from "../../clock.ts";
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { isoFromMicros } from "../../base/clock.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 

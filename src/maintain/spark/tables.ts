@@ -1,5 +1,5 @@
-import { SparkRefused } from "../../engine/cluster/spark/failure.ts";
-import type { SparkSession } from "../../engine/cluster/spark/session.ts";
+import { SparkRefused } from "../../spark/failure.ts";
+import type { SparkSession } from "../../spark/session.ts";
 import { LAKE_PROPERTY } from "../../lake/lake.ts";
 import type { TableFigures } from "../parts.ts";
 

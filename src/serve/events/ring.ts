@@ -1,4 +1,4 @@
-import { heldBytes, ownBytes } from "../../own-bytes.ts";
+import { heldBytes, ownBytes } from "../../base/own-bytes.ts";
 
 export interface RingLimits {
   max_frames: number;

@@ -1,5 +1,5 @@
 import { textOf } from "../../alert/evaluate/decimal.ts";
-import { isoFromMicros } from "../../clock.ts";
+import { isoFromMicros } from "../../base/clock.ts";
 import type { Tick } from "../../pipeline/definition.ts";
 import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";

@@ -3,7 +3,7 @@ import type { AlertFacade } from "../../alert/facade.ts";
 import { subjectOfAlerts, withSubjectIds } from "../../alert/rule-subjects.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import {
   AlertDetail,

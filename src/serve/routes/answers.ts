@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { plainAnswer, plainAnswers } from "../../query/answers.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import { Answer, Answers } from "../schemas/answers.ts";
 import { Time } from "../schemas/values.ts";

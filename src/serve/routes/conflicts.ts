@@ -2,8 +2,8 @@ import { live } from "../../query/ask.ts";
 import { conflictsSql } from "../../query/conflicts.ts";
 import { isoOfSql } from "../times.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
-import type { Served } from "../served.ts";
+import type { Parts } from "../dependencies.ts";
+import type { Served } from "../pipeline-handle.ts";
 import { Conflicts, type Conflict } from "../schemas/conflicts.ts";
 
 /** The newest are enough to see what is wrong with a source; all of them are in the table. */

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { App } from "../endpoint.ts";
 import { CONTENT_HEADERS } from "../guard/headers.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { EVENTS } from "../schemas/events.ts";
 import { Problem } from "../schemas/values.ts";
 

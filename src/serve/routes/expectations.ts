@@ -12,7 +12,7 @@ import {
 } from "../../quality/result.ts";
 import { matches, register, type App } from "../endpoint.ts";
 import { DATA_DOCS_PATH } from "../guard/headers.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { Expectations } from "../schemas/expectations.ts";
 

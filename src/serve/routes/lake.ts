@@ -1,11 +1,11 @@
 import { z } from "@hono/zod-openapi";
-import { nameOfTable } from "../../catalog/errors.ts";
-import type { LoadedTable } from "../../catalog/model.ts";
+import { nameOfTable } from "../../iceberg/errors.ts";
+import type { LoadedTable } from "../../iceberg/model.ts";
 import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { Files, Snapshots, TableDetail, Tables } from "../schemas/tables.ts";
 import { PageQuery } from "../schemas/values.ts";
 import { retentionOf } from "./maintenance.ts";

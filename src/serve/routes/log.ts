@@ -1,12 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "@hono/zod-openapi";
-import { isoFromMicros } from "../../clock.ts";
+import { isoFromMicros } from "../../base/clock.ts";
 import type { LogRecord } from "../../log/log.ts";
 import { recordsPast, slowest } from "../../query/freshness.ts";
 import { readMessages } from "../../query/messages.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import { Messages, Topics } from "../schemas/log.ts";
 import { PageQuery } from "../schemas/values.ts";
@@ -17,14 +17,9 @@ const SHOWN_CHARACTERS = 2_000;
 const MessageQuery = PageQuery.extend({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   partition: z.coerce.number().int().min(0).optional(),
-  offset: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .optional()
-    .openapi({
-      description: "Begin here and go on towards the newest; needs `partition`. With `limit=1` the payload comes whole",
-    }),
+  offset: z.coerce.number().int().min(0).optional().openapi({
+    description: "Begin here and go on towards the newest; needs `partition`. With `limit=1` the payload comes whole",
+  }),
   search: z
     .string()
     .min(1)

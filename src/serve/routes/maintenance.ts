@@ -1,13 +1,13 @@
 import { z } from "@hono/zod-openapi";
 import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention } from "../../maintain/retention.ts";
 import { recordedRuns } from "../../maintain/store.ts";
-import { COMPACT_AFTER_COMMITS } from "../../schedule/maintain.ts";
+import { COMPACT_AFTER_COMMITS } from "../../maintain/schedule.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { Maintenance, type Retention } from "../schemas/maintenance.ts";
 import { PageQuery } from "../schemas/values.ts";
-import type { Served } from "../served.ts";
+import type { Served } from "../pipeline-handle.ts";
 
 const RunsQuery = PageQuery.extend({
   table: z.string().max(200).optional().openapi({ description: "Only runs on this table, as `layer.name`" }),

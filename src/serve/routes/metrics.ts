@@ -1,10 +1,10 @@
-import { nameOfTable } from "../../catalog/errors.ts";
-import { instanceMemory } from "../../engine/embedded/instances.ts";
+import { nameOfTable } from "../../iceberg/errors.ts";
+import { instanceMemory } from "../../duckdb/instances.ts";
 import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { residentBytes } from "../resident.ts";
 import type { Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { ApiRequest, ApiResource } from "../../pipeline/definition.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { parseInstant } from "../times.ts";
 

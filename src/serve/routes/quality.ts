@@ -1,13 +1,13 @@
 import { z } from "@hono/zod-openapi";
-import { isoFromMicros } from "../../clock.ts";
-import type { LoadedTable } from "../../catalog/model.ts";
+import { isoFromMicros } from "../../base/clock.ts";
+import type { LoadedTable } from "../../iceberg/model.ts";
 import { live } from "../../query/ask.ts";
 import { failedOf, testsOf } from "../../transform/test-results.ts";
 import { identifierOf } from "../../query/tables.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
-import type { Served } from "../served.ts";
+import type { Parts } from "../dependencies.ts";
+import type { Served } from "../pipeline-handle.ts";
 import { Quality, RefusedElements } from "../schemas/quality.ts";
 import { PageQuery, Time } from "../schemas/values.ts";
 import { isoOfSql } from "../times.ts";

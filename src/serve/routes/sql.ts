@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
 import { z } from "@hono/zod-openapi";
-import type { LoadedTable } from "../../catalog/model.ts";
-import { nameOfTable } from "../../catalog/errors.ts";
+import type { LoadedTable } from "../../iceberg/model.ts";
+import { nameOfTable } from "../../iceberg/errors.ts";
 import { readBody, register, type App } from "../endpoint.ts";
-import type { Parts } from "../parts.ts";
+import type { Parts } from "../dependencies.ts";
 import { QueryId, SqlExportRequest, SqlRequest, SqlResult, SqlSchema } from "../schemas/sql.ts";
 import { Problem } from "../schemas/values.ts";
 import { parseInstant } from "../times.ts";

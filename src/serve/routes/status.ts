@@ -1,6 +1,6 @@
 import { register, type App } from "../endpoint.ts";
-import { isoFromMicros } from "../../clock.ts";
-import type { Parts } from "../parts.ts";
+import { isoFromMicros } from "../../base/clock.ts";
+import type { Parts } from "../dependencies.ts";
 import { Health, Status } from "../schemas/status.ts";
 
 export function statusRoutes(app: App, { served, health, gate }: Parts): void {

@@ -1,5 +1,5 @@
 import { isAbsolute, posix, resolve, win32 } from "node:path";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 
 const SCHEME = "file://";
 

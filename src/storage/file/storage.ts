@@ -1,7 +1,7 @@
 import { constants, type BigIntStats } from "node:fs";
 import { mkdir, open, opendir, rmdir, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { OperatingError, messageOf } from "../../errors.ts";
+import { OperatingError, messageOf } from "../../base/errors.ts";
 import { fileTooLarge, notAFile } from "../refusals.ts";
 import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
 import { pathOfLocation } from "./location.ts";

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { isUnreadableFolder } from "../../durable-file.ts";
+import { isUnreadableFolder } from "../../base/durable-file.ts";
 
 /** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
 const CAN_SYNC_FOLDERS = process.platform !== "win32";

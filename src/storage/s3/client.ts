@@ -1,7 +1,7 @@
 import { AwsClient } from "aws4fetch";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 import { fileTooLarge } from "../refusals.ts";
 import { MAX_READ_BYTES } from "../storage.ts";
 import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } from "./failure.ts";

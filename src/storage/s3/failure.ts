@@ -1,4 +1,4 @@
-import { OperatingError, messageOf } from "../../errors.ts";
+import { OperatingError, messageOf } from "../../base/errors.ts";
 import { textIn } from "./xml.ts";
 
 /** Answers that mean "not now": the same request may succeed a moment later. */

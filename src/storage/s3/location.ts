@@ -1,4 +1,4 @@
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 
 export interface ObjectName {
   bucket: string;

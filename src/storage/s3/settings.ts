@@ -1,4 +1,4 @@
-import { OperatingError } from "../../errors.ts";
+import { OperatingError } from "../../base/errors.ts";
 
 /** Where S3 answers and who asks. Holds a secret: never to be printed, logged or put into a message. */
 export interface S3Settings {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Alert, AlertEvent } from "../../../src/alert/alert.ts";
 import { AlertStore, KEPT_ALERTS } from "../../../src/alert/sqlite/store.ts";
-import { temporaryFolder } from "../../coinlake.ts";
+import { temporaryFolder } from "../../support/coinlake.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hiveColumns } from "../../../src/catalog/hive/columns.ts";
-import { freshMetadata } from "../../../src/catalog/metadata/fresh.ts";
-import type { TableMetadata } from "../../../src/catalog/model.ts";
+import { freshMetadata } from "../../../src/iceberg/metadata/fresh.ts";
+import type { TableMetadata } from "../../../src/iceberg/model.ts";
 
 function tableOf(...types: unknown[]): TableMetadata {
   const fields = types.map((type, index) => ({ id: index + 1, name: `c${index}`, required: false, type }));

@@ -1,8 +1,8 @@
 import { Catalog } from "../../../src/catalog/catalog.ts";
 import { startCatalogServer } from "../../../src/catalog/server.ts";
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
-import { QuerySession } from "../../../src/engine/embedded/session.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
+import { QuerySession } from "../../../src/duckdb/session.ts";
 import { currentSnapshot } from "../../../src/iceberg/stage.ts";
 import { locationOfPath } from "../../../src/storage/file/location.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";

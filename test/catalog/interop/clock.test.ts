@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
-import { QuerySession } from "../../../src/engine/embedded/session.ts";
-import { openDuckDB, attachCatalog } from "../../../src/engine/embedded/duckdb.ts";
-import { temporaryFolder } from "../../coinlake.ts";
-import { skipWithoutFaketime, withClockOff } from "../../faketime.ts";
+import { QuerySession } from "../../../src/duckdb/session.ts";
+import { openDuckDB, attachCatalog } from "../../../src/duckdb/duckdb.ts";
+import { temporaryFolder } from "../../support/coinlake.ts";
+import { skipWithoutFaketime, withClockOff } from "../../support/faketime.ts";
 import { MovedClock } from "../../maintain/lake.ts";
 import { openLake } from "../lake.ts";
 

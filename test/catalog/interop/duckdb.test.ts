@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
 import { pathOfLocation } from "../../../src/storage/file/location.ts";
 import { openLake, type Lake } from "../lake.ts";
 

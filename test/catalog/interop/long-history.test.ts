@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
 import { pythonExecutable } from "../../../src/lake/tools.ts";
 import { openLake, type Lake } from "../lake.ts";
 

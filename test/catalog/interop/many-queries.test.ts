@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
-import { manifestInspection } from "../../../src/iceberg/inspection.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
+import { manifestInspection } from "../../../src/catalog/inspection.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";
 import { rowsOf } from "../../maintain/lake.ts";
 import { openLake } from "../lake.ts";

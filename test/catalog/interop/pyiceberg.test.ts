@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
 import { pythonExecutable } from "../../../src/lake/tools.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";
 import { openLake, type Lake } from "../lake.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { UnknownOutcome } from "../../../src/errors.ts";
-import { formatJson, parseJson } from "../../../src/catalog/json.ts";
-import type { Long } from "../../../src/catalog/model.ts";
+import { UnknownOutcome } from "../../../src/base/errors.ts";
+import { formatJson, parseJson } from "../../../src/iceberg/json.ts";
+import type { Long } from "../../../src/iceberg/model.ts";
 import { startCatalogServer } from "../../../src/catalog/server.ts";
 import { appendOf as appendIn, openLake, PRICE_SCHEMA, type Lake } from "../lake.ts";
 

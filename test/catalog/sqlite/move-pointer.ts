@@ -1,5 +1,5 @@
 /** Run by the store's test as a process of its own: moves one pointer up by one, `count` times, whatever others do. */
-import { OperatingError } from "../../../src/errors.ts";
+import { OperatingError } from "../../../src/base/errors.ts";
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
 import { pointerMove } from "../pointer-move.ts";
 

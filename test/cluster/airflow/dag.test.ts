@@ -4,11 +4,11 @@ import { globSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { pipelines } from "../../../pipelines/all.ts";
-import { cacheFolder } from "../../../src/cluster/fetch/cache.ts";
-import { airflow } from "../../../src/cluster/parts/airflow.ts";
+import { cacheFolder } from "../../../src/services/fetch/cache.ts";
+import { airflow } from "../../../src/services/definitions/airflow.ts";
 import { projectFolder } from "../../../src/lake/tools.ts";
 import type { Pipeline } from "../../../src/pipeline/definition.ts";
-import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { coinlake, temporaryFolder } from "../../support/coinlake.ts";
 
 interface Task {
   task_id: string;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
-import { openLake, type OpenLake } from "../../../src/engine/open.ts";
-import { QuerySession } from "../../../src/engine/embedded/session.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
+import { openLake, type OpenLake } from "../../../src/lake/open.ts";
+import { QuerySession } from "../../../src/duckdb/session.ts";
 import { findLake, openOrCreateLake } from "../../../src/lake/lake.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
-import { coinlake } from "../../coinlake.ts";
+import { coinlake } from "../../support/coinlake.ts";
 import { read, type Found } from "../../interop/readers.ts";
 import { makeBucket } from "../s3.ts";
 import { Servers } from "../servers.ts";

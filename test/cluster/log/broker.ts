@@ -1,6 +1,6 @@
-import { untilPortsAreFree } from "../../../src/cluster/launch.ts";
-import { isRunning } from "../../../src/cluster/machine/process.ts";
-import { systemClock } from "../../../src/clock.ts";
+import { untilPortsAreFree } from "../../../src/services/launch.ts";
+import { isRunning } from "../../../src/services/machine/process.ts";
+import { systemClock } from "../../../src/base/clock.ts";
 import { Servers } from "../servers.ts";
 
 const LOOK_MS = 10;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import type { Connection } from "@platformatic/kafka";
-import { freePorts } from "../../../src/cluster/machine/port.ts";
+import { freePorts } from "../../../src/services/machine/port.ts";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
 import type { Log } from "../../../src/log/log.ts";
 import { message } from "../../log/contract.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { systemClock } from "../../../src/clock.ts";
-import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
-import { openLake, type OpenLake } from "../../../src/engine/open.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { SparkSession } from "../../../src/spark/session.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
+import { openLake, type OpenLake } from "../../../src/lake/open.ts";
 import { openOrCreateLake } from "../../../src/lake/lake.ts";
 import { embeddedMaintainer } from "../../../src/maintain/embedded.ts";
 import { keepWithin } from "../../../src/maintain/retention.ts";

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { AwsClient } from "aws4fetch";
 import { after, before, test } from "node:test";
 import { crypto } from "../../../pipelines/crypto.ts";
-import { SparkSession } from "../../../src/engine/cluster/spark/session.ts";
+import { SparkSession } from "../../../src/spark/session.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../../src/lake/lake.ts";
 import type { ActionReport } from "../../../src/maintain/parts.ts";
 import type { PartitionCopy } from "../../../src/maintain/spark/bronze.ts";
-import { coinlake } from "../../coinlake.ts";
+import { coinlake } from "../../support/coinlake.ts";
 import { Servers } from "../servers.ts";
 
 const BRONZE = crypto.bronze.table;

@@ -1,6 +1,6 @@
-import { attachCatalog, openDuckDB } from "../../../src/engine/embedded/duckdb.ts";
-import type { OpenLake } from "../../../src/engine/open.ts";
-import { MODELS } from "../../lake/lake.ts";
+import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
+import type { OpenLake } from "../../../src/lake/open.ts";
+import { MODELS } from "../../dbt/lake.ts";
 
 export interface Difference {
   table: string;

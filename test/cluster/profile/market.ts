@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { writeFileSync } from "node:fs";
-import { isoFromMicros } from "../../../src/clock.ts";
-import { marketStream } from "../../lake/stream.ts";
+import { isoFromMicros } from "../../../src/base/clock.ts";
+import { marketStream } from "../../dbt/stream.ts";
 
 /** Writes a dirty market of several sources as a recording that `replay:` takes; returns how many records it has. */
 export async function writeMarket(file: string, seed: number): Promise<number> {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { openLake, type OpenLake } from "../../../src/engine/open.ts";
+import { openLake, type OpenLake } from "../../../src/lake/open.ts";
 import { findLake } from "../../../src/lake/lake.ts";
-import { coinlake, temporaryFolder } from "../../coinlake.ts";
+import { coinlake, temporaryFolder } from "../../support/coinlake.ts";
 import { Servers } from "../servers.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";

@@ -1,12 +1,12 @@
-import { AT_ONCE } from "../../../src/pacing.ts";
+import { AT_ONCE } from "../../../src/base/pacing.ts";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { identify } from "../../../src/cluster/machine/process.ts";
-import { clusterFolder } from "../../../src/cluster/state.ts";
-import { SparkStreams, StreamingQuery, type StreamEvent } from "../../../src/engine/cluster/spark/streams.ts";
+import { identify } from "../../../src/services/machine/process.ts";
+import { clusterFolder } from "../../../src/services/state.ts";
+import { SparkStreams, StreamingQuery, type StreamEvent } from "../../../src/spark/streams.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
 import { Servers } from "../servers.ts";
 import { Topic } from "./topic.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { crypto } from "../../../pipelines/crypto.ts";
-import type { SourceRecord } from "../../../src/source/producer.ts";
+import type { SourceRecord } from "../../../src/producer/producer.ts";
 import { hasConsumed, logOffsets } from "../../../src/transform/offsets.ts";
-import { CASES } from "../../lake/bad-input.ts";
-import { BRONZE } from "../../lake/lake.ts";
-import { marketStream, shuffled } from "../../lake/stream.ts";
+import { CASES } from "../../dbt/bad-input.ts";
+import { BRONZE } from "../../dbt/lake.ts";
+import { marketStream, shuffled } from "../../dbt/stream.ts";
 import { Servers } from "../servers.ts";
 import { TwoLakes } from "./two-lakes.ts";
 

@@ -4,18 +4,18 @@ import { join } from "node:path";
 import { crypto } from "../../../pipelines/crypto.ts";
 import { Catalog } from "../../../src/catalog/catalog.ts";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
-import { systemClock } from "../../../src/clock.ts";
-import { SparkStreams } from "../../../src/engine/cluster/spark/streams.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { SparkStreams } from "../../../src/spark/streams.ts";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
-import type { SourceRecord } from "../../../src/source/producer.ts";
+import type { SourceRecord } from "../../../src/producer/producer.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
 import { sparkPython } from "../../../src/transform/engine.ts";
 import { Transform } from "../../../src/transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../../../src/transform/worker.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
-import { temporaryFolder } from "../../coinlake.ts";
-import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../../lake/lake.ts";
+import { temporaryFolder } from "../../support/coinlake.ts";
+import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../../dbt/lake.ts";
 
 const SEED = "silver.crypto_products";
 /** Differing rows that are shown: whole tables would bury them. */

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, win32 } from "node:path";
 import { after, before, test } from "node:test";
-import { foldersTo } from "../../../src/durable-file.ts";
+import { foldersTo } from "../../../src/base/durable-file.ts";
 import { canonicalLocation } from "../../../src/storage/location.ts";
 import { locationOfPath, pathOfLocation } from "../../../src/storage/file/location.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { messageOf } from "../../../errors.ts";
+import { messageOf } from "../../../base/errors.ts";
 import { encodeCall, Incomplete, MESSAGE_KIND, MessageReader, type StructValue } from "./binary.ts";
 import type { Method, Struct } from "./idl.ts";
 

@@ -1,4 +1,4 @@
-import { OperatingError } from "../../../errors.ts";
+import { OperatingError } from "../../../base/errors.ts";
 
 /** What a value looks like on the wire. */
 export type Shape =

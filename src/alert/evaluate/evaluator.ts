@@ -1,0 +1,100 @@
+import type { Tick } from "../../pipeline/definition.ts";
+import type { AlertEvent } from "../alert.ts";
+import type { StoredRule } from "../rule.ts";
+import { spansOf } from "./condition.ts";
+import { MINUTE_US } from "../window/minute-history.ts";
+import { LATENESS_US, SubjectHistory, type Spans } from "../window/subject-history.ts";
+import type { Watch } from "./rule-evaluator.ts";
+
+/** Subjects that have not been heard of for as long as any rule looks back are forgotten, so many ticks apart. */
+const SWEEP_TICKS = 50_000;
+
+export interface Judgement {
+  events: AlertEvent[];
+  is_historic: boolean;
+}
+
+/**
+ * All rules over a stream of ticks in log order. Does nothing but calculate: the same ticks after the same states give the same
+ * events, whatever came before the windows. That is what makes a restart exact.
+ */
+export class Judge {
+  readonly spans: Spans;
+  readonly #watches: readonly Watch[];
+  readonly #histories: Map<string, SubjectHistory>;
+  readonly #watching = new Map<string, Watch[]>();
+  #newest_us = -Infinity;
+  #ticks_to_sweep = SWEEP_TICKS;
+
+  /** With the histories of a judge before it, where they reach far enough back. */
+  constructor(watches: readonly Watch[], before: Judge | null = null) {
+    this.#watches = watches;
+    this.spans = longest(watches.map(({ rule }) => rule));
+    this.#histories = before === null ? new Map<string, SubjectHistory>() : before.#histories;
+    this.#newest_us = before === null ? -Infinity : before.#newest_us;
+  }
+
+  /**
+   * How far back from the newest tick the ticks of a restart must reach: the next one may be late, and the newest one early, by
+   * what silver lets pass.
+   */
+  get history_us(): number {
+    const { prices_us, minutes } = this.spans;
+    return Math.max(prices_us ?? 0, (minutes ?? 0) * MINUTE_US) + 2 * LATENESS_US;
+  }
+
+  /** Whether this judge's histories hold what those rules look at. */
+  holds(rules: readonly StoredRule[]): boolean {
+    const wanted = longest(rules);
+    return (wanted.prices_us ?? 0) <= (this.spans.prices_us ?? 0) && (wanted.minutes ?? 0) <= (this.spans.minutes ?? 0);
+  }
+
+  /** A tick that was judged before: only remembered. */
+  learn(tick: Tick): void {
+    this.#historyOf(tick.subject).take(tick, this.spans);
+    this.#newest_us = Math.max(this.#newest_us, tick.at_us);
+  }
+
+  judge(tick: Tick, now_us: number): Judgement {
+    const history = this.#historyOf(tick.subject);
+    const arrival = history.take(tick, this.spans);
+    this.#newest_us = Math.max(this.#newest_us, tick.at_us);
+    this.#sweep();
+    if (arrival === "historic") return { events: [], is_historic: true };
+    const events: AlertEvent[] = [];
+    for (const watch of this.#watchesOf(tick.subject)) events.push(...watch.judge(tick, arrival, history, now_us));
+    return { events, is_historic: false };
+  }
+
+  #historyOf(subject: string): SubjectHistory {
+    let history = this.#histories.get(subject);
+    if (history === undefined) this.#histories.set(subject, (history = new SubjectHistory()));
+    return history;
+  }
+
+  #watchesOf(subject: string): readonly Watch[] {
+    let watching = this.#watching.get(subject);
+    if (watching === undefined) {
+      watching = this.#watches.filter(({ rule }) => rule.subjects === "all" || rule.subjects.includes(subject));
+      this.#watching.set(subject, watching);
+    }
+    return watching;
+  }
+
+  #sweep(): void {
+    this.#ticks_to_sweep -= 1;
+    if (this.#ticks_to_sweep > 0) return;
+    this.#ticks_to_sweep = SWEEP_TICKS;
+    const oldest_us = this.#newest_us - this.history_us;
+    for (const [subject, { newest_us }] of this.#histories) if (newest_us < oldest_us) this.#histories.delete(subject);
+  }
+}
+
+function longest(rules: readonly Pick<StoredRule, "condition">[]): Spans {
+  const spans = rules.map(({ condition }) => spansOf(condition));
+  const most = (values: (number | null)[]) => values.reduce((a, b) => (b === null ? a : Math.max(a ?? 0, b)), null);
+  return {
+    prices_us: most(spans.map(({ prices_us }) => prices_us)),
+    minutes: most(spans.map(({ minutes }) => minutes)),
+  };
+}

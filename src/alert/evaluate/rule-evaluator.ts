@@ -1,0 +1,143 @@
+import { isoFromMicros } from "../../base/clock.ts";
+import type { Tick } from "../../pipeline/definition.ts";
+import { alertId, type Alert, type AlertEvent, type Direction } from "../alert.ts";
+import { messageFor, thresholdOf, type Finding } from "../message.ts";
+import type { StoredRule } from "../rule.ts";
+import { textOf } from "./decimal.ts";
+import { gaugeFor, type Gauge, type Reading } from "./condition.ts";
+import { SubjectStates, type SubjectState } from "./states.ts";
+import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
+
+/**
+ * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
+ * in the order of events, for which it no longer does: one alert, however many ticks.
+ *
+ * A late tick is judged by the window before it in the order of events. It may open an episode, so that no fall is missed for the order in
+ * which it was heard of; it ends none, because what is newer speaks for the present; and one from before the end of the last
+ * episode belongs to that episode.
+ */
+export class Watch {
+  readonly rule: StoredRule;
+  readonly states: SubjectStates;
+  readonly #makeGauge: () => Gauge;
+  readonly #gauges = new Map<string, Gauge>();
+
+  private constructor(rule: StoredRule, states: SubjectStates, makeGauge: () => Gauge) {
+    this.rule = rule;
+    this.states = states;
+    this.#makeGauge = makeGauge;
+  }
+
+  /** Null for rules that a clock judges. */
+  static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): Watch | null {
+    const makeGauge = gaugeFor(rule.condition, rule.hysteresis_percent);
+    return makeGauge === null ? null : new Watch(rule, new SubjectStates(states), makeGauge);
+  }
+
+  judge(tick: Tick, arrival: Arrival, history: SubjectHistory, now_us: number): AlertEvent[] {
+    const { subject } = tick;
+    let gauge = this.#gauges.get(subject);
+    if (gauge === undefined) this.#gauges.set(subject, (gauge = this.#makeGauge()));
+    const state = this.states.get(subject);
+    const { readings, memo } = gauge.read(tick, arrival, history, state.memo);
+    if (memo !== state.memo) this.states.change(subject, { memo });
+    // Nothing held and nothing open: by far the most ticks.
+    if (state.active === null && !readings.some(({ is_opening }) => is_opening)) return [];
+    const events: AlertEvent[] = [];
+    const ended = this.#goOn(tick, arrival, readings);
+    if (ended !== null) events.push({ event: "recovered", alert: ended });
+    const opened = this.#open(tick, arrival, readings, now_us);
+    if (opened !== null) events.push({ event: "fired", alert: opened });
+    return events;
+  }
+
+  /** Counts the tick to the episode that is open, or ends it. */
+  #goOn(tick: Tick, arrival: Arrival, readings: readonly Reading[]): Alert | null {
+    const { active } = this.states.get(tick.subject);
+    if (active === null) return null;
+    const reading = readings.find(({ direction }) => direction === active.direction);
+    if (reading === undefined) return null;
+    if (reading.is_held) {
+      this.states.change(tick.subject, { active: prolonged(active, tick, reading) });
+      return null;
+    }
+    if (!reading.is_back || arrival !== "newest") return null;
+    this.states.change(tick.subject, { active: null, ended_at_us: tick.at_us });
+    return { ...active, state: "recovered", ended_by: "recovery", ended_at: isoFromMicros(tick.at_us) };
+  }
+
+  #open(tick: Tick, arrival: Arrival, readings: readonly Reading[], now_us: number): Alert | null {
+    const { active, ended_at_us, opened_at_us } = this.states.get(tick.subject);
+    const reading = readings.find(({ is_opening }) => is_opening);
+    if (active !== null || reading === undefined) return null;
+    // A late tick of the very moment at which the episode ended comes before what ended it, or so shortly after it that it is no news.
+    if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us)))
+      return null;
+    if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
+    const opened = openedAlert(this.rule, {
+      ...reading,
+      subject: tick.subject,
+      source: tick.source,
+      value: tick.value,
+      at_us: tick.at_us,
+      now_us,
+      coordinates: { partition: tick.partition, offset: tick.offset, element_index: tick.element_index },
+    });
+    this.states.change(tick.subject, { active: opened, opened_at_us: tick.at_us });
+    return opened;
+  }
+}
+
+export interface Opening extends Finding {
+  source: string | null;
+  at_us: number;
+  now_us: number;
+  coordinates: Alert["coordinates"];
+  direction: Direction | null;
+}
+
+export function openedAlert(rule: StoredRule, opening: Opening): Alert {
+  const { subject, direction, value, reference, measure, at_us, coordinates } = opening;
+  const place =
+    coordinates === null
+      ? String(at_us)
+      : `${coordinates.partition}/${coordinates.offset}/${coordinates.element_index}`;
+  const value_text = value === null ? null : textOf(value);
+  return {
+    id: alertId(rule, subject, direction, place),
+    rule_id: rule.id,
+    rule_name: rule.name,
+    severity: rule.severity,
+    kind: rule.condition.kind,
+    subject,
+    source: opening.source,
+    direction,
+    message: messageFor(rule, opening),
+    state: "active",
+    ended_by: null,
+    opened_at: isoFromMicros(at_us),
+    ended_at: null,
+    fired_at: isoFromMicros(opening.now_us),
+    value: value_text,
+    reference: reference === null ? null : textOf(reference),
+    measure,
+    threshold: thresholdOf(rule.condition),
+    worst_value: value_text,
+    worst_measure: measure,
+    until_at: isoFromMicros(at_us),
+    ticks: coordinates === null ? 0 : 1,
+    coordinates,
+  };
+}
+
+function prolonged(alert: Alert, tick: Tick, { measure }: Reading): Alert {
+  const at = isoFromMicros(tick.at_us);
+  const is_worse = measure !== null && measure > (alert.worst_measure ?? -Infinity);
+  return {
+    ...alert,
+    ticks: alert.ticks + 1,
+    until_at: at > alert.until_at ? at : alert.until_at,
+    worst_measure: is_worse ? measure : alert.worst_measure,
+    worst_value: is_worse ? textOf(tick.value) : alert.worst_value,
+  };
+}

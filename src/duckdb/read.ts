@@ -1,0 +1,78 @@
+import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
+import { OperatingError } from "../base/errors.ts";
+import { engineFailure } from "./failure.ts";
+import { readStructsInOrder } from "./struct-text.ts";
+
+readStructsInOrder();
+
+/** What a cell takes in memory besides its text. */
+const CELL_CHARACTERS = 16;
+
+export interface QueryResult {
+  columns: { name: string; type: string }[];
+  /** Values as text, exactly as DuckDB prints them; null is null. */
+  rows: (string | null)[][];
+  /** Whether there were more rows than were asked for. */
+  is_truncated: boolean;
+}
+
+export interface ReadOptions {
+  /** Interrupts the query; it then throws QUERY_CANCELLED. */
+  signal?: AbortSignal | undefined;
+  /** Rows past this many are not read, and the result says that it is cut off. */
+  max_rows?: number | undefined;
+  /** Nor are rows after the one that reaches this many characters, each cell with what it takes besides its text. */
+  max_characters?: number | undefined;
+}
+
+/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
+export async function readRows(
+  connection: DuckDBConnection,
+  sql: string,
+  options: ReadOptions = {},
+): Promise<QueryResult> {
+  const { signal } = options;
+  const interrupt = () => connection.interrupt();
+  if (signal?.aborted) throw cancelled();
+  signal?.addEventListener("abort", interrupt, { once: true });
+  try {
+    const is_bounded = options.max_rows !== undefined || options.max_characters !== undefined;
+    const result = await (is_bounded ? connection.stream(sql) : connection.run(sql));
+    const names = result.deduplicatedColumnNames();
+    const types = result.columnTypes().map(String);
+    return {
+      columns: names.map((name, index) => ({ name, type: types[index] ?? "" })),
+      ...(await rowsOf(result, options)),
+    };
+  } catch (error) {
+    if (signal?.aborted) throw cancelled();
+    throw engineFailure(error);
+  } finally {
+    signal?.removeEventListener("abort", interrupt);
+  }
+}
+
+/** Chunk by chunk, so that what is past a bound is never made. */
+async function rowsOf(
+  result: DuckDBResult,
+  { max_rows = Infinity, max_characters = Infinity }: ReadOptions,
+): Promise<Pick<QueryResult, "rows" | "is_truncated">> {
+  const rows: (string | null)[][] = [];
+  let characters = 0;
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return { rows, is_truncated: false };
+    for (const values of chunk.getRows()) {
+      if (rows.length >= max_rows || characters >= max_characters) return { rows, is_truncated: true };
+      const row = values.map((value) => (value === null ? null : String(value)));
+      characters += row.reduce((sum, text) => sum + (text?.length ?? 0) + CELL_CHARACTERS, 0);
+      rows.push(row);
+    }
+  }
+}
+
+function cancelled(): OperatingError {
+  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended.", {
+    next_step: "Run it again, or ask for less.",
+  });
+}

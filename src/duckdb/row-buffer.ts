@@ -1,0 +1,162 @@
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DuckDBBlobValue,
+  DuckDBDataChunk,
+  DuckDBTimestampTZValue,
+  INTEGER,
+  TIMESTAMPTZ,
+  type DuckDBAppender,
+  type DuckDBConnection,
+  type DuckDBVector,
+} from "@duckdb/node-api";
+import { isUtf8 } from "node:buffer";
+import type { LogRecord } from "../log/log.ts";
+
+/** DuckDB's vector size: what it takes at once. */
+const CHUNK_ROWS = 2048;
+/** Copying a chunk into DuckDB blocks the event loop; payloads of this many bytes take a few milliseconds. */
+const CHUNK_MAX_BYTES = 4 * 1024 * 1024;
+/** Left alone, an appender gathers 204,800 rows, then blocks for a tenth of a second while it moves them into the table. */
+const FLUSH_CHUNKS = 8;
+const MICROS_PER_DAY = 86_400_000_000;
+
+const TABLE = "piece";
+/** Truncating would keep the memory: DuckDB only marks the rows deleted. */
+const NEW_TABLE = `
+  CREATE OR REPLACE TEMP TABLE ${TABLE} (
+    source INTEGER, payload BLOB, is_text BOOLEAN, ingested_at TIMESTAMPTZ, log_partition INTEGER, log_offset BIGINT, day INTEGER
+  )`;
+const TYPES = [INTEGER, BLOB, BOOLEAN, TIMESTAMPTZ, INTEGER, BIGINT, INTEGER];
+
+/**
+ * Log records on their way into a file, in a temporary table of a connection of its own. Filling happens on the calling
+ * thread, a chunk at a time. Sources are positions in `sources`: a text per row would cost more than all numbers together.
+ */
+export class Piece {
+  readonly connection: DuckDBConnection;
+  readonly sources: string[] = [];
+  /** Days since the epoch that occur in `ingested_at`. */
+  readonly days = new Set<number>();
+  row_count = 0;
+  size_bytes = 0;
+  #is_sealed = false;
+  #unflushed_chunks = 0;
+  readonly #source_positions = new Map<string, number>();
+  readonly #chunk = DuckDBDataChunk.create(TYPES, CHUNK_ROWS);
+  #appender: DuckDBAppender;
+  #vectors: DuckDBVector[] = [];
+  #chunk_rows = 0;
+  #chunk_bytes = 0;
+
+  private constructor(connection: DuckDBConnection, appender: DuckDBAppender) {
+    this.connection = connection;
+    this.#appender = appender;
+    this.#startChunk();
+  }
+
+  static async open(connection: DuckDBConnection): Promise<Piece> {
+    await connection.run(NEW_TABLE);
+    return new Piece(connection, await newAppender(connection));
+  }
+
+  /** Returns whether a chunk was completed: a good moment to let others run. */
+  add(record: LogRecord): boolean {
+    const row = this.#chunk_rows;
+    const { payload, ingested_at_us, partition, offset } = record;
+    const day = Math.floor(ingested_at_us / MICROS_PER_DAY);
+    const [source, bytes, is_text, ingested_at, log_partition, log_offset, days] = this.#vectors as [
+      DuckDBVector,
+      DuckDBVector,
+      DuckDBVector,
+      DuckDBVector,
+      DuckDBVector,
+      DuckDBVector,
+      DuckDBVector,
+    ];
+    source.setItem(row, this.#sourcePosition(record.source));
+    bytes.setItem(row, new DuckDBBlobValue(payload));
+    is_text.setItem(row, isUtf8(payload));
+    ingested_at.setItem(row, new DuckDBTimestampTZValue(BigInt(ingested_at_us)));
+    log_partition.setItem(row, partition);
+    log_offset.setItem(row, BigInt(offset));
+    days.setItem(row, day);
+    this.days.add(day);
+    this.#chunk_rows += 1;
+    this.#chunk_bytes += payload.length;
+    this.row_count += 1;
+    this.size_bytes += payload.length;
+    if (this.#chunk_rows < CHUNK_ROWS && this.#chunk_bytes < CHUNK_MAX_BYTES) return false;
+    this.#flushChunk();
+    return true;
+  }
+
+  /** Makes all rows visible to queries on the connection. */
+  seal(): void {
+    this.#flushChunk();
+    this.#closeAppender();
+  }
+
+  /** Ends the piece, in whatever state it is, together with its table. */
+  async discard(): Promise<void> {
+    this.#closeAppender();
+    await this.connection.run(`DROP TABLE temp.${TABLE}`);
+  }
+
+  /** Empties the sealed piece for the next rows. */
+  async restart(): Promise<void> {
+    await this.connection.run(NEW_TABLE);
+    this.sources.length = 0;
+    this.#source_positions.clear();
+    this.days.clear();
+    this.row_count = 0;
+    this.size_bytes = 0;
+    this.#appender = await newAppender(this.connection);
+    this.#is_sealed = false;
+  }
+
+  #closeAppender(): void {
+    if (!this.#is_sealed) this.#appender.closeSync();
+    this.#is_sealed = true;
+  }
+
+  #sourcePosition(source: string): number {
+    let position = this.#source_positions.get(source);
+    if (position === undefined) {
+      position = this.sources.push(source) - 1;
+      this.#source_positions.set(source, position);
+    }
+    return position;
+  }
+
+  #flushChunk(): void {
+    if (this.#chunk_rows === 0) return;
+    for (const vector of this.#vectors) vector.flush();
+    this.#chunk.rowCount = this.#chunk_rows;
+    this.#appender.appendDataChunk(this.#chunk);
+    this.#unflushed_chunks += 1;
+    if (this.#unflushed_chunks >= FLUSH_CHUNKS) this.#flushAppender();
+    this.#startChunk();
+  }
+
+  #flushAppender(): void {
+    this.#appender.flushSync();
+    this.#unflushed_chunks = 0;
+  }
+
+  /** One native chunk serves the whole piece: a new one per chunk would wait for the garbage collector with its payloads. */
+  #startChunk(): void {
+    this.#chunk.reset();
+    // A wrapper keeps the vectors that it handed out, and those belong to the chunk's former content.
+    const wrapper = new DuckDBDataChunk(this.#chunk.chunk);
+    wrapper.rowCount = CHUNK_ROWS;
+    this.#vectors = TYPES.map((_type, column) => wrapper.getColumnVector(column));
+    this.#chunk_rows = 0;
+    this.#chunk_bytes = 0;
+  }
+}
+
+function newAppender(connection: DuckDBConnection): Promise<DuckDBAppender> {
+  return connection.createAppender(TABLE, "main", "temp");
+}

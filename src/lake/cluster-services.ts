@@ -1,0 +1,93 @@
+import type { Catalog } from "../catalog/catalog.ts";
+import { HiveStore } from "../catalog/hive/store.ts";
+import { OperatingError } from "../base/errors.ts";
+import { LAKE_PROPERTY, type Lake } from "./lake.ts";
+import { LAYERS } from "./layers.ts";
+import { openKafkaLog, type KafkaLog } from "../log/kafka/log.ts";
+import type { StepListener } from "../base/failpoints.ts";
+import type { Environment } from "./open.ts";
+
+export interface ClusterParts {
+  kafka: KafkaLog;
+  /** `host:port`, by comma: where Spark finds what `kafka` finds. */
+  kafka_brokers: string;
+  /** `sc://host:port` */
+  spark_remote: string;
+  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS. */
+  claimTables(catalog: Catalog, lake: Lake): Promise<void>;
+}
+
+const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
+
+/** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, BAD_REQUEST. */
+export async function openClusterParts(
+  lake: Lake,
+  env: Environment,
+  step: StepListener,
+): Promise<{ store: HiveStore; log: KafkaLog; cluster: ClusterParts }> {
+  const [kafka_brokers = "", uri = "", spark_remote = ""] = VARIABLES.map((name) => env[name]);
+  const missing = VARIABLES.filter((name) => !env[name]);
+  if (missing.length > 0) throw clusterNotFound(missing);
+  const store = new HiveStore({ uri, warehouse: lake.warehouse });
+  const kafka = await openKafkaLog({ brokers: kafka_brokers.split(","), step });
+  return { store, log: kafka, cluster: { kafka, kafka_brokers, spark_remote, claimTables } };
+}
+
+/** A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data never mix. */
+export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
+  for (const layer of LAYERS) {
+    await createUnlessThere(catalog, layer, name);
+    let owner = await ownerOf(catalog, layer);
+    if (owner === undefined) {
+      if ((await catalog.listTables([layer])).length > 0) throw namespaceOfOthers(layer);
+      await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
+      // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
+      owner = await ownerOf(catalog, layer);
+    }
+    if (owner !== name) throw tablesOfAnotherLake(owner ?? "nobody", name);
+  }
+}
+
+async function createUnlessThere(catalog: Catalog, layer: string, name: string): Promise<void> {
+  if (await catalog.hasNamespace([layer])) return;
+  try {
+    await catalog.createNamespace([layer], { [LAKE_PROPERTY]: name });
+  } catch (error) {
+    // Another process of the lake came first.
+    if (!(error instanceof OperatingError && error.code === "NAMESPACE_EXISTS")) throw error;
+  }
+}
+
+async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefined> {
+  return (await catalog.namespaceProperties([layer]))[LAKE_PROPERTY];
+}
+
+function clusterNotFound(missing: readonly string[]): OperatingError {
+  return new OperatingError(
+    "CLUSTER_NOT_FOUND",
+    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`,
+    {
+      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+    },
+  );
+}
+
+function namespaceOfOthers(layer: string): OperatingError {
+  return new OperatingError(
+    "NAMESPACE_OF_OTHERS",
+    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
+    {
+      next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
+    },
+  );
+}
+
+function tablesOfAnotherLake(owner: string, name: string): OperatingError {
+  return new OperatingError(
+    "TABLES_OF_ANOTHER_LAKE",
+    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`,
+    {
+      next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
+    },
+  );
+}

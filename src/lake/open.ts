@@ -1,0 +1,126 @@
+import { Catalog } from "../catalog/catalog.ts";
+import type { MakeDurable } from "../catalog/durable.ts";
+import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
+import { SqliteStore } from "../catalog/sqlite/store.ts";
+import type { CatalogStore } from "../catalog/store.ts";
+import { ChecksumLedger } from "../catalog/checksum-ledger.ts";
+import { createMakeDurable } from "../catalog/durable-snapshot.ts";
+import { manifestInspection } from "../catalog/inspection.ts";
+import type { Lake } from "./lake.ts";
+import type { Log } from "../log/log.ts";
+import { openSqliteLog } from "../log/sqlite/log.ts";
+import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { FileStorage } from "../storage/file/storage.ts";
+import { withDeletionListener } from "../storage/deletions.ts";
+import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
+import { S3Storage } from "../storage/s3/storage.ts";
+import type { Storage } from "../storage/storage.ts";
+import { catalogTokenFrom } from "./catalog-token.ts";
+import type { ClusterParts } from "./cluster-services.ts";
+
+/** The parts of a lake, open in this process. Several processes may have the same lake open. */
+export interface OpenLake {
+  lake: Lake;
+  storage: Storage;
+  catalog: Catalog;
+  server: CatalogServer;
+  log: Log;
+  /** How engines reach the tables' files; null where they lie on this disk. */
+  s3: S3Settings | null;
+  /** What only a cluster has; null for an embedded lake. */
+  cluster: ClusterParts | null;
+  close(): Promise<void>;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface OpenLakeOptions {
+  /** Where servers are and by which keys they open; this process' environment by default. */
+  env?: Environment;
+  /** Port of the REST catalog; 0 for any free one. */
+  catalog_port?: number;
+  step?: StepListener;
+  /** For measurements of what durability costs; by default every commit is durable. */
+  makeDurable?: MakeDurable;
+  /** Told of what went wrong without losing anything, as a sentence. */
+  warn?: (message: string) => void;
+}
+
+/** What differs between the profiles. */
+interface Parts {
+  store: CatalogStore;
+  /** Null where the catalog keeps none: a Hive Metastore has no place for them. */
+  ledger: ChecksumLedger | null;
+  log: Log;
+  cluster: ClusterParts | null;
+}
+
+const RECHECK_IN_S3_MS = 60_000;
+
+/** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE ... */
+export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
+  const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
+  const token = catalogTokenFrom(env);
+  const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
+  const files = s3 === null ? new FileStorage() : new S3Storage(s3);
+  const { store, ledger, log, cluster } = await openParts(lake, { env, step, warn }, files);
+  const storage = ledger === null ? files : withDeletionListener(files, (location) => ledger.forget(location));
+  const inspect = manifestInspection(storage, { recheck_ms: s3 === null ? 0 : RECHECK_IN_S3_MS });
+  const catalog = new Catalog({
+    store,
+    storage,
+    inspect,
+    warehouse: lake.warehouse,
+    step,
+    makeDurable: options.makeDurable ?? createMakeDurable(files),
+    warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
+    ...(ledger !== null && { committed: (tables) => ledger.record(tables) }),
+  });
+  try {
+    await cluster?.claimTables(catalog, lake);
+    const server = await startCatalogServer({ catalog, port: catalog_port, token });
+    return assembled({ lake, storage, catalog, server, log, s3, cluster }, ledger);
+  } catch (error) {
+    await log.close();
+    await catalog.close();
+    await ledger?.close();
+    throw error;
+  }
+}
+
+async function openParts(
+  lake: Lake,
+  { env, step, warn }: Required<Pick<OpenLakeOptions, "env" | "step" | "warn">>,
+  files: Storage,
+): Promise<Parts> {
+  if (lake.profile === "cluster") {
+    // The clients of Kafka and Spark take a moment to load, which an embedded lake is not to wait for.
+    const { openClusterParts } = await import("./cluster-services.ts");
+    return { ...(await openClusterParts(lake, env, step)), ledger: null };
+  }
+  const store = new SqliteStore(lake.catalog_file);
+  const checksums = new SqliteChecksums(lake.catalog_file);
+  try {
+    const log = openSqliteLog({ file: lake.log_file, step });
+    return { store, ledger: new ChecksumLedger(files, checksums, warn), log, cluster: null };
+  } catch (error) {
+    checksums.close();
+    store.close();
+    throw error;
+  }
+}
+
+function assembled(parts: Omit<OpenLake, "close">, ledger: ChecksumLedger | null): OpenLake {
+  const { server, log, catalog } = parts;
+  return {
+    ...parts,
+    async close() {
+      await server.close();
+      await log.close();
+      // Last, and waited for: it tidies up after the commits that stood.
+      await catalog.close();
+      await ledger?.close();
+    },
+  };
+}

@@ -1,0 +1,196 @@
+import { isSameLong } from "../iceberg/long.ts";
+import { tableNamed } from "../iceberg/errors.ts";
+import type { LoadedTable, Long, TableCatalog } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
+import type { Lake } from "../lake/lake.ts";
+import type { Maintainer } from "./maintainer.ts";
+import type { ActionName, ActionReport } from "./parts.ts";
+import { DEFAULT_RETENTION, snapshotsToKeep } from "./retention.ts";
+import { claimMaintenance, tablesOf } from "./run.ts";
+import { hasPassed } from "../base/pacing.ts";
+import { pause } from "../base/retry.ts";
+
+export interface ScheduledMaintenance {
+  lake: Lake;
+  catalog: TableCatalog;
+  clock: Clock;
+  /** Made for one pass and closed after it, so that nothing of it stays in memory between passes. */
+  withMaintainer<T>(work: (maintainer: Maintainer) => Promise<T>, signal: AbortSignal): Promise<T>;
+  events: {
+    maintained(report: ActionReport): void;
+    /** The pipeline goes on: the table is tried again at the next pass. */
+    failed(table: string, error: OperatingError): void;
+  };
+}
+
+/** Looking costs one read of each table's metadata, which the catalog holds in memory. */
+const LOOK_MS = 20_000;
+/** Commits of a table since it was last compacted: its small files are then enough for one larger one. */
+export const COMPACT_AFTER_COMMITS = 8;
+/** Snapshots past their time: removing them one by one would cost a commit each. */
+const EXPIRE_AFTER_SNAPSHOTS = 8;
+/** Fewer than that are expired after this time, so that a table that is written rarely is thinned too. */
+const EXPIRE_INTERVAL_MS = 30 * 60_000;
+/** Orphans go at the second look that is an hour after the first. */
+const ORPHANS_INTERVAL_MS = 2 * 3_600_000;
+/** A table that failed is left alone for so long. */
+const PAUSE_AFTER_FAILURE_MS = 10 * 60_000;
+
+interface TableSchedule {
+  /** The snapshot that compaction last looked at, whether or not it found anything to do. */
+  compacted_at: Long | null;
+  expired_us: number;
+  orphans_us: number;
+  /** Null where the last pass did not fail. */
+  failed_us: number | null;
+  /** Orphans of earlier passes, with the time of the first. */
+  seen_orphans: Map<string, number>;
+}
+
+type Due = readonly [table: string, actions: readonly ActionName[]];
+
+/**
+ * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is decided from metadata
+ * alone; a pass opens an engine only if a table needs one. Nothing that fails here ends the pipeline.
+ */
+export class MaintenanceSchedule {
+  readonly #options: ScheduledMaintenance;
+  readonly #tables = new Map<string, TableSchedule>();
+
+  constructor(options: ScheduledMaintenance) {
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (await pause(this.#options.clock, LOOK_MS, signal)) await this.pass(signal);
+  }
+
+  /** One look at every table, and the work that is due. */
+  async pass(signal: AbortSignal): Promise<void> {
+    const { lake, withMaintainer } = this.#options;
+    let claim: { release(): void } | null = null;
+    try {
+      const due = await this.#due();
+      if (due.length === 0) return;
+      claim = claimUnlessRunning(lake);
+      if (claim === null) return;
+      await withMaintainer(async (maintainer) => {
+        // Listing them also drops the notes about tables that are gone.
+        await maintainer.tables();
+        for (const [table, actions] of due)
+          if (!signal.aborted) await this.#maintain(maintainer, table, actions, signal);
+      }, signal);
+    } catch (error) {
+      this.#report("the lake", error, signal);
+    } finally {
+      claim?.release();
+    }
+  }
+
+  async #due(): Promise<Due[]> {
+    const { catalog, clock } = this.#options;
+    const now_us = clock.now_us();
+    const tables = await tablesOf(catalog);
+    for (const name of this.#tables.keys()) if (!tables.includes(name)) this.#tables.delete(name);
+    const due: Due[] = [];
+    for (const name of tables) {
+      try {
+        const actions = this.#actionsFor(name, await catalog.loadTable(tableNamed(name)), now_us);
+        if (actions.length > 0) due.push([name, actions]);
+      } catch (error) {
+        this.#scheduleOf(name, now_us).failed_us = now_us;
+        this.#report(name, error);
+      }
+    }
+    return due;
+  }
+
+  #actionsFor(name: string, table: LoadedTable, now_us: number): ActionName[] {
+    const schedule = this.#scheduleOf(name, now_us);
+    if (schedule.failed_us !== null && !hasPassed(now_us - schedule.failed_us, PAUSE_AFTER_FAILURE_MS)) return [];
+    const actions: ActionName[] = [];
+    if (commitsSince(table, schedule.compacted_at) >= COMPACT_AFTER_COMMITS) actions.push("compact");
+    const { snapshots } = table.metadata;
+    const expired =
+      snapshots.length - snapshotsToKeep(table.metadata, DEFAULT_RETENTION, Math.floor(now_us / 1000)).size;
+    if (
+      expired >= EXPIRE_AFTER_SNAPSHOTS ||
+      (expired > 0 && hasPassed(now_us - schedule.expired_us, EXPIRE_INTERVAL_MS))
+    )
+      actions.push("expire");
+    if (hasPassed(now_us - schedule.orphans_us, ORPHANS_INTERVAL_MS)) actions.push("orphans");
+    return actions;
+  }
+
+  #scheduleOf(name: string, now_us: number): TableSchedule {
+    const known = this.#tables.get(name);
+    if (known !== undefined) return known;
+    const schedule: TableSchedule = {
+      compacted_at: null,
+      expired_us: now_us,
+      orphans_us: now_us,
+      failed_us: null,
+      seen_orphans: new Map(),
+    };
+    this.#tables.set(name, schedule);
+    return schedule;
+  }
+
+  async #maintain(
+    maintainer: Maintainer,
+    name: string,
+    actions: readonly ActionName[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { catalog, clock, events } = this.#options;
+    const schedule = this.#scheduleOf(name, clock.now_us());
+    try {
+      const reports = await maintainer.maintain(name, actions, { orphans: { seen: schedule.seen_orphans } });
+      for (const report of reports) events.maintained(report);
+      const now_us = clock.now_us();
+      const { metadata } = await catalog.loadTable(tableNamed(name));
+      if (actions.includes("compact")) schedule.compacted_at = metadata["current-snapshot-id"];
+      if (actions.includes("expire")) schedule.expired_us = now_us;
+      if (actions.includes("orphans")) schedule.orphans_us = now_us;
+      schedule.failed_us = null;
+    } catch (error) {
+      // Beside a busy writer a lost race says nothing about the next one.
+      const is_lost_race = error instanceof OperatingError && error.code.endsWith("_OVERTAKEN");
+      schedule.failed_us = is_lost_race ? null : clock.now_us();
+      this.#report(name, error, signal);
+    }
+  }
+
+  /** What a stop cut off has not failed. */
+  #report(name: string, error: unknown, signal?: AbortSignal): void {
+    if (signal?.aborted === true) return;
+    this.#options.events.failed(name, error instanceof OperatingError ? error : unexpected(error));
+  }
+}
+
+/** Null while somebody maintains the lake by hand. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
+function claimUnlessRunning(lake: Lake): { release(): void } | null {
+  try {
+    return claimMaintenance(lake, "start");
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === "MAINTENANCE_RUNNING") return null;
+    throw error;
+  }
+}
+
+function unexpected(error: unknown): OperatingError {
+  return new OperatingError("MAINTENANCE_FAILED", `Maintenance failed unexpectedly: ${messageOf(error)}`, {
+    next_step: "The pipeline goes on. Please report this message.",
+    cause: error,
+  });
+}
+
+/** Snapshots that came after the given one, or after the newest compaction where none is given. */
+function commitsSince({ metadata }: LoadedTable, snapshot_id: Long | null): number {
+  const { snapshots } = metadata;
+  const last = snapshots.findLastIndex(
+    (snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id) || snapshot.summary["operation"] === "replace",
+  );
+  return snapshots.length - 1 - last;
+}

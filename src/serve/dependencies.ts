@@ -1,0 +1,25 @@
+import type { TableReports } from "../query/tables.ts";
+import type { Assets } from "./assets.ts";
+import type { Console } from "./sql-console/console.ts";
+import type { DiskUsage } from "./disk-usage.ts";
+import type { EventHub } from "./events/hub.ts";
+import type { Gate } from "./guard/authentication.ts";
+import type { Health } from "./health.ts";
+import type { LakeReader } from "./lake-reader.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Served } from "./pipeline-handle.ts";
+
+/** What routes are made of. */
+export interface Parts {
+  served: Served;
+  reader: LakeReader;
+  tables: TableReports;
+  disk: DiskUsage;
+  health: Health;
+  hub: EventHub;
+  console: Console;
+  metrics: Metrics;
+  gate: Gate;
+  assets: Assets;
+  onError(error: unknown): void;
+}

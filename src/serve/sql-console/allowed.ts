@@ -1,0 +1,168 @@
+import { OperatingError } from "../../base/errors.ts";
+
+/**
+ * What may be typed into the SQL console. The engine parses the statement and gives its tree (json_serialize_sql), which exists
+ * for queries only: whatever changes, attaches, copies, sets or loads has none. In the tree every table has to be one of the
+ * lake's, every table function one of a few, and a few other functions are refused. The engine's own lock stands behind this.
+ */
+const SCHEMAS = new Set(["bronze", "silver", "gold", "live", "information_schema"]);
+
+const TABLE_FUNCTIONS = new Set([
+  "range",
+  "generate_series",
+  "unnest",
+  "repeat",
+  "repeat_row",
+  "json_each",
+  "json_tree",
+  "histogram",
+  "histogram_values",
+  "summary",
+  "duckdb_tables",
+  "duckdb_columns",
+  "duckdb_functions",
+  "duckdb_types",
+  "duckdb_keywords",
+  "pg_timezone_names",
+  "icu_calendar_names",
+]);
+
+/** They tell of the machine, keep state, wait, or run SQL that was not looked at. */
+const REFUSED_FUNCTIONS = new Set([
+  "getenv",
+  "current_setting",
+  "getvariable",
+  "set_config",
+  "nextval",
+  "currval",
+  "setseed",
+  "sleep_ms",
+  "pg_sleep",
+  "write_log",
+  "json_execute_serialized_sql",
+  "json_serialize_plan",
+  "query",
+  "query_table",
+  "pg_read_file",
+  "parse_duckdb_log_message",
+]);
+
+/** `show tables`, `show all tables`. */
+const SHOWN = new Set(["", '"tables"', "__show_tables_expanded"]);
+
+type Tree = Readonly<Record<string, unknown>>;
+
+/** What json_serialize_sql gives. */
+export interface ParsedSql {
+  error: boolean;
+  error_type?: string;
+  error_message?: string;
+  position?: string;
+  statements?: Tree[];
+}
+
+export class SqlRefusal extends OperatingError {
+  /** Byte offset in the statement; null where it is not known. */
+  readonly byte_position: number | null;
+
+  constructor(message: string, byte_position: number | null, code = "SQL_NOT_ALLOWED") {
+    super(code, message, {
+      next_step:
+        "Write one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, SHOW TABLES) over bronze, silver, gold or live; GET /api/sql/schema lists their tables.",
+    });
+    this.byte_position = byte_position;
+  }
+}
+
+/** A comment that may nest, or a line that ends in some other way, is none of these: then the engine is asked about the whole. */
+const EXPLAIN = /^(?:\s|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[\s\S])*\*\/)*explain\s+(analyze\s+)?/i;
+
+/**
+ * `EXPLAIN [ANALYZE]` before a query, with the comments before it: the parser gives no tree for these, so it is asked about the
+ * rest. Only `explain` and `query` are ever run: the engine may read the prefix otherwise than we do.
+ */
+export function withoutExplain(sql: string): {
+  query: string;
+  prefix: string;
+  explain: "" | "EXPLAIN " | "EXPLAIN ANALYZE ";
+} {
+  const [prefix, analyze] = EXPLAIN.exec(sql) ?? [""];
+  return {
+    query: sql.slice(prefix.length),
+    prefix,
+    explain: prefix === "" ? "" : analyze === undefined ? "EXPLAIN " : "EXPLAIN ANALYZE ",
+  };
+}
+
+/** Throws SQL_NOT_ALLOWED, or BAD_SQL for what does not parse. Pure. */
+export function checkParsed(parsed: ParsedSql): void {
+  if (parsed.error) {
+    const position = parsed.position === undefined ? null : Number(parsed.position);
+    if (parsed.error_type === "parser")
+      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "BAD_SQL");
+    throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none.", null);
+  }
+  const [statement, ...others] = parsed.statements ?? [];
+  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "BAD_SQL");
+  if (others.length > 0) throw new SqlRefusal("One statement at a time.", null);
+  const names = new Set<string>();
+  visit(statement, (node) => collectNames(node, names));
+  visit(statement, (node) => checkNode(node, names));
+}
+
+/** Iteratively: a statement may be nested deeper than JavaScript's stack. */
+function visit(root: Tree, look: (node: Tree) => void): void {
+  const waiting: unknown[] = [root];
+  while (waiting.length > 0) {
+    const node = waiting.pop();
+    if (typeof node !== "object" || node === null) continue;
+    if (!Array.isArray(node)) look(node as Tree);
+    waiting.push(...Object.values(node));
+  }
+}
+
+/** What `with` names, anywhere in the statement: such a name is never a file's or a system table's by accident. */
+function collectNames(node: Tree, names: Set<string>): void {
+  const map = (node["cte_map"] as { map?: unknown } | undefined)?.map;
+  if (!Array.isArray(map)) return;
+  for (const { key } of map as { key?: unknown }[]) if (typeof key === "string") names.add(key.toLowerCase());
+}
+
+function checkNode(node: Tree, names: ReadonlySet<string>): void {
+  const { type, table_name, function_name } = node;
+  if (type === "SHOW_REF") {
+    if (!SHOWN.has(String(table_name)))
+      throw new SqlRefusal(`SHOW ${String(table_name)} is not for this console.`, positionOf(node));
+  } else if (typeof table_name === "string" && table_name !== "") checkTable(node, table_name, names);
+  if (type === "TABLE_FUNCTION") checkTableFunction(node);
+  if (typeof function_name === "string" && REFUSED_FUNCTIONS.has(function_name.toLowerCase())) {
+    throw new SqlRefusal(`The function ${function_name} is not for this console.`, positionOf(node));
+  }
+}
+
+function checkTable(node: Tree, table: string, names: ReadonlySet<string>): void {
+  const schema = String(node["schema_name"] ?? "").toLowerCase();
+  const catalog = String(node["catalog_name"] ?? "");
+  if (catalog !== "")
+    throw new SqlRefusal(`Name tables as layer.table, without ${catalog} before it.`, positionOf(node));
+  const is_known = schema === "" ? names.has(table.toLowerCase()) : SCHEMAS.has(schema);
+  if (is_known) return;
+  const name = schema === "" ? table : `${schema}.${table}`;
+  throw new SqlRefusal(
+    `There is no table ${name}: tables are named layer.table, with bronze, silver, gold or live for the layer.`,
+    positionOf(node),
+  );
+}
+
+function checkTableFunction(node: Tree): void {
+  const called = node["function"] as Tree | undefined;
+  const name = String(called?.["function_name"] ?? "").toLowerCase();
+  if (!TABLE_FUNCTIONS.has(name))
+    throw new SqlRefusal(`The table function ${name} is not for this console.`, positionOf(node));
+}
+
+/** The parser writes the highest number for "nowhere". */
+function positionOf(node: Tree): number | null {
+  const location = node["query_location"];
+  return typeof location === "number" && location < 1e9 ? location : null;
+}

@@ -1,0 +1,191 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { OperatingError } from "../../base/errors.ts";
+import type { Failure, QueryLimits, QueryOutcome, Reply, Request } from "./protocol.ts";
+
+/** Opening the lake takes a second or two. */
+const START_TIMEOUT_MS = 60_000;
+/** What was told to stop and does not within this is killed. */
+const GRACE_MS = 2_000;
+const STDERR_KEPT_CHARACTERS = 2_000;
+const HEAP_MB = 512;
+
+/** Of the environment it gets what finding its way takes, and nothing that could be a secret. */
+const PASSED_ON = [
+  "PATH",
+  "HOME",
+  "TMPDIR",
+  "TEMP",
+  "TMP",
+  "LANG",
+  "LC_ALL",
+  "SYSTEMROOT",
+  "LD_LIBRARY_PATH",
+  "MALLOC_ARENA_MAX",
+  "UV_THREADPOOL_SIZE",
+];
+
+interface Waiting {
+  resolve(reply: Extract<Reply, { kind: "result" | "exported" }>): void;
+  reject(error: Error): void;
+}
+
+interface QueryRequest {
+  sql: string;
+  at_ms: number | null;
+  limits: QueryLimits;
+}
+
+type Asked =
+  Extract<Request, { kind: "run" | "export" }> extends infer R ? (R extends unknown ? Omit<R, "id"> : never) : never;
+
+/** A failure told by the console, with its place in the SQL. */
+export class ConsoleFailure extends OperatingError {
+  readonly position: number | null;
+
+  constructor({ code, message, next_step, position }: Failure) {
+    super(code, message, { next_step });
+    this.position = position;
+  }
+}
+
+/** One console process, from its start to its end. */
+export class ConsoleProcess {
+  readonly #child: ChildProcess;
+  readonly #ready: Promise<void>;
+  readonly #exited: Promise<void>;
+  readonly #waiting = new Map<number, Waiting>();
+  #last_id = 0;
+  #stderr = "";
+  #ending: string | null = null;
+  #is_alive = true;
+
+  constructor(command: string, args: readonly string[]) {
+    const env = Object.fromEntries(
+      PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    );
+    this.#child = spawn(command, [`--max-old-space-size=${HEAP_MB}`, ...args], {
+      env: { ...env, NO_COLOR: "1" },
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      serialization: "advanced",
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);
+    });
+    this.#exited = new Promise((resolve) => {
+      const ended = (how: string) => {
+        this.#died(how);
+        resolve();
+      };
+      this.#child.once("error", (error) => ended(error.message));
+      this.#child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
+    });
+    this.#ready = this.#untilReady();
+    // Whoever asks first is told.
+    this.#ready.catch(() => {});
+  }
+
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  /** Whether it takes another query: one that is ending does not. */
+  get is_alive(): boolean {
+    return this.#is_alive && this.#ending === null;
+  }
+
+  async run(request: QueryRequest, signal: AbortSignal): Promise<QueryOutcome> {
+    const reply = await this.#ask({ kind: "run", ...request }, signal);
+    if (reply.kind !== "result") throw new TypeError(`a query is not answered by ${reply.kind}`);
+    return reply.outcome;
+  }
+
+  /** Resolves to the number of rows written. */
+  async export(
+    request: QueryRequest & { format: "csv" | "parquet"; file: string },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const reply = await this.#ask({ kind: "export", ...request }, signal);
+    if (reply.kind !== "exported") throw new TypeError(`an export is not answered by ${reply.kind}`);
+    return reply.rows;
+  }
+
+  async end(): Promise<void> {
+    if (!this.#is_alive) return;
+    this.#ending ??= "it was told to";
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), GRACE_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  async #ask(request: Asked, signal: AbortSignal): Promise<Extract<Reply, { kind: "result" | "exported" }>> {
+    await this.#ready;
+    if (!this.#is_alive) throw this.#death("");
+    this.#last_id += 1;
+    const id = this.#last_id;
+    const timers: NodeJS.Timeout[] = [];
+    const killAfter = (delay_ms: number, why: string) => timers.push(setTimeout(() => this.#kill(why), delay_ms));
+    const cancel = () => {
+      this.#send({ kind: "cancel", id });
+      killAfter(GRACE_MS, "a cancelled query did not stop");
+    };
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(id, { resolve, reject });
+        this.#send({ ...request, id });
+        // The process keeps the time itself; this is for one that cannot.
+        killAfter(request.limits.timeout_ms + GRACE_MS, "a query past its time did not stop");
+        if (signal.aborted) cancel();
+        else signal.addEventListener("abort", cancel, { once: true });
+      });
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      for (const timer of timers) clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  #send(message: Request): void {
+    // One that has just died is told by "exit".
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  #kill(why: string): void {
+    this.#ending ??= why;
+    this.#child.kill("SIGKILL");
+  }
+
+  #untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#kill("it did not start in time"), START_TIMEOUT_MS);
+      this.#child.on("message", (reply: Reply) => {
+        if (reply.kind === "ready") {
+          clearTimeout(timer);
+          resolve();
+        } else if (reply.kind === "ending") this.#ending = reply.reason;
+        else if (reply.kind === "failed") this.#waiting.get(reply.id)?.reject(new ConsoleFailure(reply.failure));
+        else this.#waiting.get(reply.id)?.resolve(reply);
+      });
+      this.#child.once("exit", () => {
+        clearTimeout(timer);
+        reject(this.#death(""));
+      });
+      this.#child.once("error", reject);
+    });
+  }
+
+  #died(how: string): void {
+    this.#is_alive = false;
+    const death = this.#death(how);
+    for (const { reject } of this.#waiting.values()) reject(death);
+    this.#waiting.clear();
+  }
+
+  #death(how: string): OperatingError {
+    const said = this.#ending ?? (`${how} ${this.#stderr.trim().split("\n").at(-1) ?? ""}`.trim() || "it ended");
+    return new OperatingError("CONSOLE_DIED", `The console's process ended: ${said}.`, {
+      next_step: "Ask for less; the next query starts another process.",
+      is_retryable: true,
+    });
+  }
+}

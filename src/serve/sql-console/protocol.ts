@@ -1,0 +1,53 @@
+import type { TableSnapshot } from "../../duckdb/session.ts";
+import type { Scan } from "./scans.ts";
+
+/** What the server and its console process say to each other, over the channel that Node gives to child processes. */
+
+/** Queries at once; more are refused. */
+export const MAX_RUNNING = 4;
+
+export interface QueryLimits {
+  timeout_ms: number;
+  max_rows: number;
+  max_bytes: number;
+}
+
+export type Request =
+  | { kind: "run"; id: number; sql: string; at_ms: number | null; limits: QueryLimits }
+  | {
+      kind: "export";
+      id: number;
+      sql: string;
+      at_ms: number | null;
+      format: "csv" | "parquet";
+      file: string;
+      limits: QueryLimits;
+    }
+  | { kind: "cancel"; id: number };
+
+export interface QueryOutcome {
+  columns: { name: string; type: string }[];
+  /** The rows as JSON: text made in the console's process is not made again in the server's. */
+  rows_json: string;
+  row_count: number;
+  truncated_by: "rows" | "bytes" | null;
+  elapsed_ms: number;
+  snapshots: TableSnapshot[];
+  scans: Scan[];
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+  next_step: string;
+  /** In the SQL, 0-based in UTF-16 units. */
+  position: number | null;
+}
+
+export type Reply =
+  | { kind: "ready" }
+  | { kind: "result"; id: number; outcome: QueryOutcome }
+  | { kind: "exported"; id: number; rows: number }
+  | { kind: "failed"; id: number; failure: Failure }
+  /** The process ends itself before it can harm the machine. */
+  | { kind: "ending"; reason: string };

@@ -1,0 +1,130 @@
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { OperatingError } from "../../base/errors.ts";
+import { projectFolder } from "../../lake/tools.ts";
+import { installWithUv } from "../fetch/python.ts";
+import { runTool } from "../machine/tool.ts";
+import type { Part, Site } from "../service.ts";
+import { writeWhole } from "../state.ts";
+
+const VERSION = "3.3.2";
+const SERVERS = fileURLToPath(new URL("airflow_servers.py", import.meta.url));
+const ANSWER_TIMEOUT_MS = 5_000;
+const USER = "admin";
+/** Where Airflow keeps what it knows; the script that makes it names it too. */
+const DATABASE = "airflow";
+
+/** When what runs, and what happens when it does not: the pipelines' DAGs, whose tasks call this command line. */
+export const airflow: Part = {
+  name: "airflow",
+  title: "Airflow",
+  version: VERSION,
+  needs: ["postgres"],
+  ports: [{ name: "airflow", variable: "COINLAKE_AIRFLOW_PORT", default: 8081 }],
+  stop_signal: "SIGTERM",
+
+  async fetch(cache) {
+    return { folder: await installWithUv(cache, "airflow", VERSION), version: VERSION };
+  },
+
+  async configure(site) {
+    mkdirSync(join(site.folder, "logs"), { recursive: true });
+    writeWhole(passwordsFile(site.folder), `${JSON.stringify({ [USER]: site.secrets.airflow_password })}\n`);
+    await runTool(python(site), [SERVERS, "prepare"], {
+      cwd: site.folder,
+      env: environment(site),
+      failed: (last_lines) =>
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `Airflow's database could not be made in PostgreSQL:\n${last_lines}`,
+          {
+            next_step: "Run this again: it goes on where it stopped.",
+            is_retryable: true,
+          },
+        ),
+    });
+  },
+
+  command: (site) => ({ program: python(site), args: [SERVERS, "run"], env: environment(site) }),
+
+  /** All four servers: each tells the database that it is there. */
+  async isHealthy({ ports }) {
+    const response = await fetch(`${url(ports)}/api/v2/monitor/health`, {
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
+    const servers = (await response.json()) as Record<string, { status: string | null }>;
+    return ["metadatabase", "scheduler", "triggerer", "dag_processor"].every(
+      (name) => servers[name]?.status === "healthy",
+    );
+  },
+
+  provides: ({ ports, secrets }) => ({
+    COINLAKE_AIRFLOW_URL: url(ports),
+    COINLAKE_AIRFLOW_USER: USER,
+    COINLAKE_AIRFLOW_PASSWORD: secrets.airflow_password,
+  }),
+};
+
+function url(ports: Readonly<Record<string, number>>): string {
+  return `http://127.0.0.1:${ports.airflow}`;
+}
+
+function python(site: Site): string {
+  return join(site.files, "bin", "python");
+}
+
+function passwordsFile(folder: string): string {
+  return join(folder, "passwords.json");
+}
+
+/** What does not depend on where Airflow lies. Docker's is set the same. */
+export const AIRFLOW_SETTINGS: Readonly<Record<string, string>> = {
+  AIRFLOW__CORE__EXECUTOR: "LocalExecutor",
+  // A DAG's tasks follow one another.
+  AIRFLOW__CORE__PARALLELISM: "2",
+  AIRFLOW__CORE__LOAD_EXAMPLES: "false",
+  AIRFLOW__CORE__AUTH_MANAGER: "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS: `${USER}:admin`,
+  AIRFLOW__API__WORKERS: "1",
+  // All servers together stay well below what PostgreSQL takes.
+  AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE: "3",
+  AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW: "5",
+  AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES: "1",
+  AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL: "0",
+  // A task whose process was killed is tried again after this.
+  AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT: "60",
+  AIRFLOW__USAGE_DATA_COLLECTION__ENABLED: "false",
+};
+
+function environment({ folder, ports, secrets, environment: found }: Site): Record<string, string> {
+  const { PGUSER: user, PGPASSWORD: password, PGHOST: host, PGPORT: port } = found;
+  const definitions = join(projectFolder(), "airflow");
+  return {
+    ...AIRFLOW_SETTINGS,
+    ...found,
+    AIRFLOW_HOME: folder,
+    AIRFLOW__CORE__DAGS_FOLDER: join(definitions, "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER: join(definitions, "plugins"),
+    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE: passwordsFile(folder),
+    AIRFLOW__API__HOST: "127.0.0.1",
+    AIRFLOW__API__PORT: String(ports.airflow),
+    AIRFLOW__API__BASE_URL: url(ports),
+    AIRFLOW__CORE__EXECUTION_API_SERVER_URL: `${url(ports)}/execution/`,
+    AIRFLOW__API_AUTH__JWT_SECRET: secrets.airflow_secret,
+    AIRFLOW__API__SECRET_KEY: secrets.airflow_secret,
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN: `postgresql+psycopg2://${user}:${password}@${host}:${port}/${DATABASE}`,
+    // Its own was compiled when it was installed, and lies beside its sources. Nothing is written beside ours.
+    PYTHONPYCACHEPREFIX: "",
+    PYTHONDONTWRITEBYTECODE: "1",
+    ...commandLine(folder),
+  };
+}
+
+/** What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come first. */
+function commandLine(folder: string): Record<string, string> {
+  const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } =
+    process.env;
+  // They run under the Node that runs this.
+  return { COINLAKE_CLI, COINLAKE_DATA, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+}

@@ -1,0 +1,127 @@
+import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { OperatingError } from "../../base/errors.ts";
+import { fetchWithMaven } from "../fetch/maven.ts";
+import { ask } from "../machine/probe.ts";
+import { findJava, log4jProperties } from "../machine/java.ts";
+import { findTar } from "../machine/tar.ts";
+import { runTool } from "../machine/tool.ts";
+import type { Part, Site } from "../service.ts";
+
+const VERSION = "4.0.1";
+const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
+/** Of the archive, and of the schema that this version of Hive has. */
+const SCRIPTS = "scripts/metastore/upgrade/postgres";
+const SETTINGS = fileURLToPath(new URL("metastore-site.xml", import.meta.url));
+const HEAP = ["-Xms128m", "-Xmx512m"];
+/** What Hive reaches into, and Java 17 keeps shut. */
+const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].flatMap((name) => [
+  "--add-opens",
+  `java.base/${name}=ALL-UNNAMED`,
+]);
+const PURPOSE = "runs the Hive Metastore";
+
+/** Which table is where: the catalog that Spark and Coinlake share. */
+export const hive: Part = {
+  name: "hive",
+  title: "Hive Metastore",
+  version: VERSION,
+  needs: ["minio", "postgres"],
+  ports: [{ name: "hive", variable: "COINLAKE_HIVE_PORT", default: 9083 }],
+  stop_signal: "SIGTERM",
+
+  async fetch(cache) {
+    findJava(PURPOSE);
+    const tar = findTar("unpacks Hive's schema");
+    const folder = await fetchWithMaven(cache, "hive", VERSION, async (fetched) => {
+      const archive = join(fetched, ARCHIVE);
+      await runTool(
+        tar,
+        ["-xzf", archive, "-C", fetched, "--strip-components=1", "--wildcards", `*/${SCRIPTS}/hive-schema-*`],
+        {
+          failed: (last_lines) =>
+            new OperatingError("FETCH_FAILED", `Hive's schema could not be unpacked from ${archive}:\n${last_lines}`, {
+              next_step: "Check that the disk has room, then run this again.",
+            }),
+        },
+      );
+      rmSync(archive);
+    });
+    return { folder, version: VERSION };
+  },
+
+  async configure(site) {
+    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
+    copyFileSync(SETTINGS, join(site.folder, "metastore-site.xml"));
+    const done_file = join(site.folder, "schema.version");
+    if (existsSync(done_file)) return;
+    const tool = "org.apache.hadoop.hive.metastore.tools.schematool.MetastoreSchemaTool";
+    await runTool(findJava(PURPOSE), [...jvm(site), tool, "-dbType", "postgres", "-initOrUpgradeSchema"], {
+      env: environment(site),
+      failed: (last_lines) =>
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`,
+          {
+            next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",
+          },
+        ),
+    });
+    writeFileSync(done_file, `${VERSION}\n`);
+  },
+
+  command: (site) => ({
+    program: findJava(PURPOSE),
+    args: [...HEAP, ...jvm(site), "org.apache.hadoop.hive.metastore.HiveMetaStore"],
+    env: environment(site),
+  }),
+
+  /** Answering takes its database. */
+  async isHealthy({ ports }) {
+    const answer = await ask(ports.hive ?? 0, thriftCall("get_all_databases"));
+    return isThriftList(answer);
+  },
+
+  provides: ({ ports }) => ({ COINLAKE_HIVE_URI: `thrift://127.0.0.1:${ports.hive}` }),
+};
+
+function jvm(site: Site): string[] {
+  const properties = [
+    `-Dmetastore.home=${site.files}`,
+    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
+  ];
+  return [...properties, ...OPENED, "-cp", `${site.folder}:${join(site.files, "*")}`];
+}
+
+/** What `metastore-site.xml` asks for, beside what Hive's own scripts would set. */
+function environment({ files, folder, ports, environment: found }: Site): Record<string, string> {
+  return {
+    ...found,
+    COINLAKE_BIND_HOST: "127.0.0.1",
+    COINLAKE_HIVE_PORT: String(ports.hive),
+    METASTORE_HOME: files,
+    METASTORE_CONF_DIR: folder,
+  };
+}
+
+const CALL = 0x80010001;
+const REPLY = 0x80010002;
+const LIST = 15;
+
+/** A call without arguments in Thrift's binary protocol (thrift.apache.org: strict message, sequence number 1, no fields). */
+function thriftCall(name: string): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(CALL, 0);
+  head.writeUInt32BE(name.length, 4);
+  return Buffer.concat([head, Buffer.from(name), Buffer.from([0, 0, 0, 1, 0])]);
+}
+
+/** Whether it is a reply whose result, field 0, is a list: not an exception. */
+function isThriftList(answer: Buffer): boolean {
+  const name_length = answer.readUInt32BE(4);
+  const field_at = 8 + name_length + 4;
+  return (
+    answer.readUInt32BE(0) === REPLY && answer.readUInt8(field_at) === LIST && answer.readUInt16BE(field_at + 1) === 0
+  );
+}

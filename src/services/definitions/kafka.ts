@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OperatingError } from "../../base/errors.ts";
+import { fetchWithMaven } from "../fetch/maven.ts";
+import { ask } from "../machine/probe.ts";
+import { findJava, log4jProperties } from "../machine/java.ts";
+import { runTool } from "../machine/tool.ts";
+import type { Part, Site } from "../service.ts";
+
+const VERSION = "4.3.0";
+const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
+const PURPOSE = "runs Kafka";
+const API_VERSIONS = 18;
+
+/** One broker that is its own controller (KRaft). */
+export const kafka: Part = {
+  name: "kafka",
+  title: "Kafka",
+  version: VERSION,
+  needs: [],
+  ports: [
+    { name: "kafka", variable: "COINLAKE_KAFKA_PORT", default: 9092 },
+    { name: "kafka-controller", variable: "COINLAKE_KAFKA_CONTROLLER_PORT", default: 9093 },
+  ],
+  stop_signal: "SIGTERM",
+
+  async fetch(cache) {
+    findJava(PURPOSE);
+    return { folder: await fetchWithMaven(cache, "kafka", VERSION), version: VERSION };
+  },
+
+  async configure(site) {
+    mkdirSync(dataFolder(site), { recursive: true });
+    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
+    writeFileSync(join(site.folder, "server.properties"), serverProperties(site));
+    if (existsSync(join(dataFolder(site), "meta.properties"))) return;
+    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins with "-" is taken for an option.
+    const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+    const args = [
+      ...jvm(site),
+      "kafka.tools.StorageTool",
+      "format",
+      `--cluster-id=${id}`,
+      "-c",
+      join(site.folder, "server.properties"),
+    ];
+    await runTool(findJava(PURPOSE), args, {
+      failed: (last_lines) =>
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`,
+          {
+            next_step: "Check that the disk has room and the folder may be written, then run this again.",
+          },
+        ),
+    });
+  },
+
+  command: (site) => ({
+    program: findJava(PURPOSE),
+    args: [...HEAP, ...jvm(site), "kafka.Kafka", join(site.folder, "server.properties")],
+  }),
+
+  /** Brokers answer which requests they know only once they take them. */
+  async isHealthy({ ports }) {
+    const answer = await ask(ports.kafka ?? 0, apiVersionsRequest());
+    // Length, correlation id, error code (kafka.apache.org/protocol: ApiVersions Response, version 0).
+    return answer.length >= 10 && answer.readInt16BE(8) === 0;
+  },
+
+  provides: ({ ports }) => ({ COINLAKE_KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` }),
+};
+
+function dataFolder(site: Site): string {
+  return join(site.folder, "data");
+}
+
+function jvm(site: Site): string[] {
+  return [`-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`, "-cp", join(site.files, "*")];
+}
+
+/** What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same. */
+export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
+  "process.roles": "broker,controller",
+  "node.id": "1",
+  "controller.listener.names": "CONTROLLER",
+  "inter.broker.listener.name": "PLAINTEXT",
+  "auto.create.topics.enable": "false",
+  "offsets.topic.replication.factor": "1",
+  "offsets.topic.num.partitions": "8",
+  "transaction.state.log.replication.factor": "1",
+  "transaction.state.log.min.isr": "1",
+  "transaction.state.log.num.partitions": "8",
+  "share.coordinator.state.topic.replication.factor": "1",
+  "share.coordinator.state.topic.min.isr": "1",
+  "group.initial.rebalance.delay.ms": "0",
+  "num.network.threads": "2",
+  "num.io.threads": "4",
+};
+
+function serverProperties(site: Site): string {
+  const broker = `127.0.0.1:${site.ports.kafka}`;
+  const controller = `127.0.0.1:${site.ports["kafka-controller"]}`;
+  const settings = {
+    ...BROKER_SETTINGS,
+    // Here rather than in the log, so that a port may change between two starts.
+    "controller.quorum.voters": `1@${controller}`,
+    listeners: `PLAINTEXT://${broker},CONTROLLER://${controller}`,
+    "advertised.listeners": `PLAINTEXT://${broker}`,
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "log.dirs": dataFolder(site),
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
+}
+
+function apiVersionsRequest(): Buffer {
+  const request = Buffer.alloc(14);
+  request.writeInt32BE(10, 0);
+  request.writeInt16BE(API_VERSIONS, 4);
+  request.writeInt16BE(0, 6);
+  request.writeInt32BE(1, 8);
+  // No client id.
+  request.writeInt16BE(-1, 12);
+  return request;
+}

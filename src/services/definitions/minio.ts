@@ -1,0 +1,77 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { buildWithGo } from "../fetch/go.ts";
+import type { Part, Site } from "../service.ts";
+
+/** The day of the sources. */
+const VERSION = "2026-02-12";
+const ANSWER_TIMEOUT_MS = 2_000;
+const REGION = "us-east-1";
+
+/** Where tables lie. */
+const WAREHOUSE_BUCKET = "warehouse";
+
+/** Object storage with Amazon S3's protocol, on one folder. */
+export const minio: Part = {
+  name: "minio",
+  title: "MinIO",
+  version: VERSION,
+  needs: [],
+  ports: [{ name: "minio", variable: "COINLAKE_MINIO_PORT", default: 9000 }],
+  stop_signal: "SIGTERM",
+
+  async fetch(cache) {
+    return { folder: await buildWithGo(cache, "minio", VERSION, "github.com/minio/minio"), version: VERSION };
+  },
+
+  async configure(site) {
+    // A folder of the server's is a bucket.
+    mkdirSync(join(dataFolder(site), WAREHOUSE_BUCKET), { recursive: true });
+  },
+
+  command: (site) => ({
+    program: join(site.files, "minio"),
+    args: [
+      "server",
+      "--quiet",
+      "--anonymous",
+      "--address",
+      `127.0.0.1:${site.ports.minio}`,
+      "--config-dir",
+      join(site.folder, "config"),
+      dataFolder(site),
+    ],
+    env: {
+      MINIO_ROOT_USER: site.secrets.s3_access_key,
+      MINIO_ROOT_PASSWORD: site.secrets.s3_secret_key,
+      MINIO_REGION: REGION,
+      MINIO_BROWSER: "off",
+      // It asks nobody whether there is a newer one.
+      MINIO_UPDATE: "off",
+    },
+  }),
+
+  async isHealthy({ ports }) {
+    const { ok } = await fetch(`${endpoint(ports)}/minio/health/ready`, {
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
+    return ok;
+  },
+
+  /** The names that Amazon's SDKs, Spark and PyIceberg know. */
+  provides: ({ ports, secrets }) => ({
+    AWS_ENDPOINT_URL_S3: endpoint(ports),
+    AWS_ACCESS_KEY_ID: secrets.s3_access_key,
+    AWS_SECRET_ACCESS_KEY: secrets.s3_secret_key,
+    AWS_REGION: REGION,
+    COINLAKE_WAREHOUSE: `s3://${WAREHOUSE_BUCKET}`,
+  }),
+};
+
+function endpoint(ports: Readonly<Record<string, number>>): string {
+  return `http://127.0.0.1:${ports.minio}`;
+}
+
+function dataFolder(site: Site): string {
+  return join(site.folder, "data");
+}

@@ -1,0 +1,148 @@
+import { execFileSync } from "node:child_process";
+import { chownSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { OperatingError } from "../../base/errors.ts";
+import { accountNamed, isRoot, refuseClosedTo, type Account } from "../machine/account.ts";
+import { findTool, runTool } from "../machine/tool.ts";
+import type { Part, Site } from "../service.ts";
+
+const VERSION_WANTED = 15;
+const USER = "coinlake";
+/** PostgreSQL refuses to run as root; its packages bring this account. */
+const ACCOUNT = "postgres";
+const REMEDY =
+  "Install PostgreSQL 15 or newer (Debian and Ubuntu: `apt install postgresql`); its own service need not run.";
+
+/** Where the metastore keeps its tables; `metastore-site.xml` names it too. */
+const METASTORE_DATABASE = "metastore";
+
+/** The one part that comes from the machine: no package registry has it for every platform. */
+export const postgres: Part = {
+  name: "postgres",
+  title: "PostgreSQL",
+  version: String(VERSION_WANTED),
+  needs: [],
+  ports: [{ name: "postgres", variable: "COINLAKE_POSTGRES_PORT", default: 5433 }],
+  // Its "fast" way: clients are cut off, nothing that was committed is lost.
+  stop_signal: "SIGINT",
+
+  async fetch() {
+    // Debian keeps its programs out of PATH, one folder a version; the newest first.
+    const folders = globSync("/usr/lib/postgresql/*/bin").sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+    const program = findTool({
+      program: "postgres",
+      purpose: "keeps what the metastore knows",
+      remedy: REMEDY,
+      folders,
+    });
+    findTool({
+      program: "initdb",
+      purpose: "makes a PostgreSQL database",
+      remedy: REMEDY,
+      folders: [dirname(program), ...folders],
+    });
+    const version = /\d+(\.\d+)*/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))?.[0] ?? "";
+    if (Number.parseInt(version, 10) >= VERSION_WANTED) return { folder: dirname(program), version };
+    throw new OperatingError(
+      "TOOL_TOO_OLD",
+      `${program} is PostgreSQL ${version || "of an unknown version"}; ${VERSION_WANTED} or newer is needed.`,
+      { next_step: REMEDY },
+    );
+  },
+
+  async configure(site) {
+    const account = accountToRunAs();
+    if (account) refuseClosedTo(ACCOUNT, account, site.folder);
+    if (existsSync(dataFolder(site))) return;
+    const unfinished = `${dataFolder(site)}.unfinished`;
+    const password_file = join(site.folder, "password");
+    rmSync(unfinished, { recursive: true, force: true });
+    mkdirSync(unfinished, { mode: 0o700 });
+    writeFileSync(password_file, site.secrets.postgres_password, { mode: 0o600 });
+    if (account) for (const path of [unfinished, password_file]) chownSync(path, account.uid, account.gid);
+    const run = {
+      cwd: site.folder,
+      ...(account && { user: account }),
+      failed: (last_lines: string) =>
+        new OperatingError(
+          "PART_NOT_CONFIGURED",
+          `PostgreSQL's new folder ${unfinished} could not be filled:\n${last_lines}`,
+          {
+            next_step: "Check that the disk has room and the folder may be written, then run this again.",
+          },
+        ),
+    };
+    const options = [
+      "--username",
+      USER,
+      "--auth",
+      "scram-sha-256",
+      "--pwfile",
+      password_file,
+      "--encoding",
+      "UTF8",
+      "--locale",
+      "C",
+    ];
+    await runTool(join(site.files, "initdb"), ["--pgdata", unfinished, ...options], run);
+    rmSync(password_file);
+    await runTool(join(site.files, "postgres"), ["--single", "-D", unfinished, "postgres"], {
+      ...run,
+      input: `create database ${METASTORE_DATABASE}\n`,
+    });
+    renameSync(unfinished, dataFolder(site));
+  },
+
+  command(site) {
+    const account = accountToRunAs();
+    const settings = {
+      listen_addresses: "127.0.0.1",
+      port: String(site.ports.postgres),
+      unix_socket_directories: "",
+      shared_buffers: "64MB",
+      max_connections: "50",
+      logging_collector: "off",
+    };
+    const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    return {
+      program: join(site.files, "postgres"),
+      args: ["-D", dataFolder(site), ...args],
+      ...(account && { user: account }),
+    };
+  },
+
+  /** It says so itself, in the eighth line of its process file: what `pg_ctl --wait` waits for. */
+  async isHealthy(site) {
+    return (
+      readFileSync(join(dataFolder(site), "postmaster.pid"), "utf8")
+        .split("\n")[7]
+        ?.trim() === "ready"
+    );
+  },
+
+  /** The names that PostgreSQL's own clients know. */
+  provides: ({ ports, secrets }) => ({
+    PGHOST: "127.0.0.1",
+    PGPORT: String(ports.postgres),
+    PGUSER: USER,
+    PGPASSWORD: secrets.postgres_password,
+  }),
+};
+
+function dataFolder(site: Site): string {
+  return join(site.folder, "data");
+}
+
+/** Null for the user who runs this. */
+function accountToRunAs(): Account | null {
+  if (!isRoot()) return null;
+  const account = accountNamed(ACCOUNT);
+  if (account) return account;
+  throw new OperatingError(
+    "NO_ACCOUNT",
+    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as.`,
+    {
+      next_step: `Run this as another user than root, or make that one: \`useradd --system ${ACCOUNT}\`.`,
+    },
+  );
+}

@@ -1,0 +1,189 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { OperatingError } from "../../base/errors.ts";
+import { fetchWithMaven } from "../fetch/maven.ts";
+import { downloadPackage } from "../fetch/python.ts";
+import { findJava, log4jProperties } from "../machine/java.ts";
+import { findTar } from "../machine/tar.ts";
+import { runTool } from "../machine/tool.ts";
+import type { Part, Site } from "../service.ts";
+
+const VERSION = "4.1.1";
+const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
+/** What Spark reaches into, and Java 17 keeps shut (org.apache.spark.launcher.JavaModuleOptions). */
+const OPENED = [
+  "java.io",
+  "java.lang",
+  "java.lang.invoke",
+  "java.lang.reflect",
+  "java.net",
+  "java.nio",
+  "java.util",
+  "java.util.concurrent",
+  "java.util.concurrent.atomic",
+  "jdk.internal.ref",
+  "sun.nio.ch",
+  "sun.nio.cs",
+  "sun.security.action",
+  "sun.util.calendar",
+].flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]);
+const PURPOSE = "runs Spark";
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Of the session in which the server is asked whether it works; sessions cost memory, so it is always the same. */
+const HEALTH_SESSION_ID = "6b0ff6c5-9d0e-5a43-8f5e-5b7a8f1d2c01";
+
+/** Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO. */
+export const spark: Part = {
+  name: "spark",
+  title: "Spark",
+  version: VERSION,
+  needs: ["minio", "hive"],
+  ports: [{ name: "spark", variable: "COINLAKE_SPARK_PORT", default: 15002 }],
+  stop_signal: "SIGTERM",
+
+  async fetch(cache) {
+    findJava(PURPOSE);
+    const tar = findTar("unpacks Spark");
+    const folder = await fetchWithMaven(cache, "spark", VERSION, async (fetched, tool_folder) => {
+      cache.say(`fetching pyspark ${VERSION}: 455 MB, of which Spark's own jars are kept ...`);
+      const archive = await downloadPackage(cache, "spark", tool_folder);
+      await unpackJars(tar, archive, fetched);
+      rmSync(archive);
+    });
+    return { folder, version: VERSION };
+  },
+
+  async configure(site) {
+    // What a query must not lose; and what a server that was killed left behind.
+    mkdirSync(checkpointFolder(site.folder), { recursive: true });
+    rmSync(scratchFolder(site), { recursive: true, force: true });
+    mkdirSync(scratchFolder(site));
+    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
+    const lines = Object.entries(settings(site)).map(([name, value]) => `${name} ${value}\n`);
+    writeFileSync(join(site.folder, "spark.conf"), lines.join(""));
+  },
+
+  command: (site) => ({
+    program: findJava(PURPOSE),
+    args: [
+      ...HEAP,
+      ...jvm(site),
+      "org.apache.spark.deploy.SparkSubmit",
+      "--properties-file",
+      join(site.folder, "spark.conf"),
+      ...SERVER,
+    ],
+    // A server takes SPARK_REMOTE for an order to be a client, and ends.
+    env: { ...site.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
+  }),
+
+  async isHealthy({ ports }) {
+    // Spark's protocol takes 60 MB, which only who asks Spark is to pay.
+    const { SparkSession } = await import("../../spark/session.ts");
+    const session = new SparkSession({
+      remote: remote(ports),
+      session_id: HEALTH_SESSION_ID,
+      timeout_ms: ANSWER_TIMEOUT_MS,
+    });
+    try {
+      return (await session.version()) === VERSION;
+    } finally {
+      session.disconnect();
+    }
+  },
+
+  /** The name that PySpark and dbt know. */
+  provides: ({ ports }) => ({ SPARK_REMOTE: remote(ports) }),
+};
+
+const SERVER = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"];
+
+function remote(ports: Readonly<Record<string, number>>): string {
+  return `sc://127.0.0.1:${ports.spark}`;
+}
+
+/** Where streaming queries keep how far they came, each below it under its name; `folder` is the part's. */
+export function checkpointFolder(folder: string): string {
+  return join(folder, "checkpoints");
+}
+
+function scratchFolder(site: Site): string {
+  return join(site.folder, "scratch");
+}
+
+/** Spark's jars are inside a Python package: its Connect server is in no other registry whole. */
+async function unpackJars(tar: string, archive: string, folder: string): Promise<void> {
+  mkdirSync(sparkJars(folder));
+  const jars = ["--strip-components=3", "--no-wildcards-match-slash", "--wildcards", "*/deps/jars/*.jar"];
+  await runTool(tar, ["-xzf", archive, "-C", sparkJars(folder), ...jars], {
+    is_background: true,
+    failed: (last_lines) =>
+      new OperatingError("FETCH_FAILED", `Spark could not be unpacked from ${archive}:\n${last_lines}`, {
+        next_step: "Check that the disk has room, then run this again.",
+      }),
+  });
+}
+
+function sparkJars(files: string): string {
+  return join(files, "spark");
+}
+
+/** What Maven fetched comes before what Spark brings: Hive's client of version 4 before that of version 2. */
+function jvm(site: Site): string[] {
+  const properties = [
+    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
+    `-Djava.io.tmpdir=${scratchFolder(site)}`,
+  ];
+  const modules = [
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "--add-modules=jdk.incubator.vector",
+    ...OPENED,
+    "-Djdk.reflect.useDirectMethodHandle=false",
+  ];
+  return [
+    ...properties,
+    ...modules,
+    "-cp",
+    [site.files, sparkJars(site.files)].map((folder) => join(folder, "*")).join(":"),
+  ];
+}
+
+/** What does not depend on where Spark and the others lie. Docker's is set the same. */
+export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
+  "spark.master": "local[2]",
+  "spark.ui.enabled": "false",
+  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for good.
+  "spark.connect.session.manager.defaultSessionTimeout": "-1",
+  "spark.sql.session.timeZone": "UTC",
+  "spark.sql.shuffle.partitions": "2",
+  "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+  "spark.sql.defaultCatalog": "lake",
+  "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
+  "spark.sql.catalog.lake.type": "hive",
+  "spark.sql.catalog.lake.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+  "spark.sql.catalog.lake.s3.path-style-access": "true",
+  // Others write these tables too.
+  "spark.sql.catalog.lake.cache-enabled": "false",
+  // Commits compare and swap the table's metadata location; a lock would outlive a writer that was killed.
+  "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
+};
+
+function settings(site: Site): Record<string, string> {
+  const { ports, folder, environment: found } = site;
+  return {
+    ...SPARK_SETTINGS,
+    "spark.app.name": "coinlake",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.local.dir": scratchFolder(site),
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.connect.grpc.binding.port": String(ports.spark),
+    "spark.sql.warehouse.dir": join(scratchFolder(site), "warehouse"),
+    "spark.sql.streaming.checkpointLocation": pathToFileURL(checkpointFolder(folder)).href,
+    "spark.sql.catalog.lake.uri": found.COINLAKE_HIVE_URI ?? "",
+    "spark.sql.catalog.lake.warehouse": found.COINLAKE_WAREHOUSE ?? "",
+    "spark.sql.catalog.lake.s3.endpoint": found.AWS_ENDPOINT_URL_S3 ?? "",
+    "spark.sql.catalog.lake.client.region": found.AWS_REGION ?? "",
+  };
+}

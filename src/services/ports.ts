@@ -1,0 +1,66 @@
+import { OperatingError } from "../base/errors.ts";
+import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
+import { describeProcess } from "./machine/process.ts";
+import type { Part, PartName, Port } from "./service.ts";
+import { readState } from "./state.ts";
+
+/** `free`: any that nobody listens on; else from the environment, else the defaults. */
+export type PortChoice = "free" | NodeJS.ProcessEnv;
+
+const MAX_PORT = 65_535;
+
+/**
+ * Where each part is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
+ * Throws PORT_INVALID or PORT_TWICE.
+ */
+export async function choosePorts(
+  folder: string,
+  parts: readonly Part[],
+  choice: PortChoice,
+): Promise<Map<PartName, Record<string, number>>> {
+  const chosen = new Map<PartName, Record<string, number>>();
+  for (const part of parts) {
+    const known = readState(folder, part.name);
+    const numbers =
+      choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
+    chosen.set(
+      part.name,
+      known?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])),
+    );
+  }
+  refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
+  return chosen;
+}
+
+export function portFrom({ variable, default: fallback }: Port, env: NodeJS.ProcessEnv): number {
+  const text = env[variable];
+  if (!text) return fallback;
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
+  throw new OperatingError("PORT_INVALID", `${variable} is "${text}", which is no port.`, {
+    next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
+  });
+}
+
+function refuseTwice(ports: readonly (readonly [name: string, number: number])[]): void {
+  for (const [index, [name, number]] of ports.entries()) {
+    const other = ports.slice(0, index).find(([, taken]) => taken === number);
+    if (other === undefined) continue;
+    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}.`, {
+      next_step: "Give one of them another number; `coinlake cluster up --help` names the variables.",
+    });
+  }
+}
+
+/** Throws PORT_TAKEN with the owner's name. */
+export function refuseTaken(part: Part, ports: Readonly<Record<string, number>>): void {
+  for (const { name, variable } of part.ports) {
+    const number = ports[name] ?? 0;
+    if (!isListenedOn(number)) continue;
+    const owners = listenersOn(number).map(describeProcess);
+    const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
+    throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}.`, {
+      next_step: `Stop that process, or put ${part.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
+    });
+  }
+}

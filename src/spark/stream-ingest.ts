@@ -1,0 +1,192 @@
+import { tableNamed } from "../iceberg/errors.ts";
+import type { TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import type { Clock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
+import { LOG_OFFSETS_PROPERTY, pendingRecords, readOffsets, writeOffsets, type Offsets } from "../ingest/offsets.ts";
+import { FAILURES_IN_AN_HOUR, patiently, pause } from "../base/retry.ts";
+import type { PartitionBounds } from "../log/log.ts";
+import { BRONZE_CONSUMER, type Pipeline } from "../pipeline/definition.ts";
+import type { SourceReport } from "../producer/producer.ts";
+import type { ClusterParts } from "../lake/cluster-services.ts";
+import type { StreamJob } from "./job.ts";
+import { lagOf, type StreamProgress } from "./progress.ts";
+import { SparkStreams, type StreamingQuery } from "./streams.ts";
+
+export interface StreamIngestOptions {
+  open: { catalog: TableCatalog; cluster: ClusterParts };
+  pipeline: Pick<Pipeline, "topic" | "bronze">;
+  /** Carries the topic to the bronze table. */
+  job: StreamJob;
+  clock: Clock;
+  report(report: SourceReport): void;
+}
+
+export interface StreamState {
+  name: string;
+  state: "starting" | "running" | "failed";
+  /** Why it failed, or what Spark says that it is doing. */
+  message: string | null;
+  /** The last one; null before the first that was seen. */
+  batch: {
+    number: number;
+    began_at: string;
+    records: number;
+    duration_ms: number;
+    records_waiting: number | null;
+  } | null;
+}
+
+const LOOK_MS = 500;
+const PRUNE_INTERVAL_US = 60_000_000;
+/** Somebody waits for the end of a drain: two minutes of failures in a row are theirs to see. */
+const MOST_FAILURES_WHILE_DRAINING = 8;
+const RACES = 5;
+
+/**
+ * The log to bronze by a stream in Spark, which runs there with or without this process. It commits rows; how far they reach is
+ * written to the table after each batch, from the stream's own progress: never more than what the rows are, and only rising.
+ */
+export class StreamIngest {
+  readonly #options: StreamIngestOptions;
+  readonly #streams: SparkStreams;
+  readonly #table: TableIdentifier;
+  #next: Offsets = new Map();
+  #state: Pick<StreamState, "state" | "message"> = { state: "starting", message: null };
+  #progress: StreamProgress | null = null;
+  #pruned_us = -Infinity;
+
+  constructor(options: StreamIngestOptions) {
+    this.#options = options;
+    this.#streams = new SparkStreams(options.open.cluster.spark_remote);
+    this.#table = tableNamed(options.pipeline.bronze.table);
+  }
+
+  /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#patiently(FAILURES_IN_AN_HOUR, signal, async () => {
+      const query = await this.#start();
+      do await this.#look(query);
+      while (await pause(this.#options.clock, LOOK_MS, signal));
+    });
+  }
+
+  /** Resolves once bronze has all that the log held when this was called, or the signal aborts. */
+  async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const { open, pipeline, clock } = this.#options;
+    let ends: readonly PartitionBounds[] | null = null;
+    await this.#patiently(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
+      ends ??= await open.cluster.kafka.bounds(pipeline.topic.name);
+      const query = await this.#start();
+      do {
+        await this.#look(query);
+        if (pendingRecords(this.#next, ends) === 0) return;
+      } while (await pause(clock, LOOK_MS, signal));
+    });
+  }
+
+  /** What Spark reads passes this process by. */
+  meanRecordBytes(): null {
+    return null;
+  }
+
+  state(): StreamState {
+    const { name } = this.#options.job;
+    if (this.#progress === null) return { name, ...this.#state, batch: null };
+    const { batch_id, at, input_rows, duration_ms } = this.#progress;
+    return {
+      name,
+      ...this.#state,
+      batch: {
+        number: batch_id,
+        began_at: at,
+        records: input_rows,
+        duration_ms,
+        records_waiting: lagOf(this.#progress),
+      },
+    };
+  }
+
+  close(): void {
+    this.#streams.disconnect();
+  }
+
+  /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
+  async #patiently(most_failures: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const { clock, report } = this.#options;
+    const failed = ({ code, message, next_step }: OperatingError): void => {
+      this.#state = { state: "failed", message };
+      report({ level: "warning", code, message: `${message} ${next_step}` });
+    };
+    await patiently({ clock, signal, most_failures, failed, place: () => this.#next }, work);
+  }
+
+  async #start(): Promise<StreamingQuery> {
+    const { job, open } = this.#options;
+    return job.start(this.#streams, { kafka_brokers: open.cluster.kafka_brokers });
+  }
+
+  /** Takes up how far the stream is. Throws STREAM_FAILED, STREAM_STOPPED. */
+  async #look(query: StreamingQuery): Promise<void> {
+    const progress = await query.lastProgress();
+    if (progress !== null) await this.#take(progress);
+    await this.#prune();
+    const { is_active, message } = await query.status();
+    if (!is_active) throw ended(query.name, await query.failure());
+    this.#state = { state: "running", message };
+  }
+
+  async #take(progress: StreamProgress): Promise<void> {
+    this.#progress = progress;
+    const { open, pipeline } = this.#options;
+    const topic = pipeline.topic.name;
+    const told = progress.sources.flatMap(({ end }) =>
+      Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const),
+    );
+    const further = told.filter(([partition, next]) => next > (this.#next.get(partition) ?? 0));
+    if (further.length === 0) return;
+    this.#next = await this.#advance(new Map(further));
+    await open.cluster.kafka.tellPlace(topic, BRONZE_CONSUMER, this.#next);
+  }
+
+  /** Moves the table's place on; the place as it then stands. Spark commits to the table meanwhile. */
+  async #advance(further: Offsets): Promise<Offsets> {
+    const { catalog } = this.#options.open;
+    const topic = this.#options.pipeline.topic.name;
+    for (let race = 1; ; race += 1) {
+      const { metadata } = await catalog.loadTable(this.#table);
+      const place = readOffsets(metadata, topic);
+      for (const [partition, next] of further) place.set(partition, Math.max(next, place.get(partition) ?? 0));
+      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata, topic, place) };
+      try {
+        await catalog.commit([
+          {
+            identifier: this.#table,
+            requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }],
+            updates: [{ action: "set-properties", updates }],
+          },
+        ]);
+        return place;
+      } catch (error) {
+        if (!(error instanceof OperatingError) || !error.is_retryable || race >= RACES) throw error;
+      }
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const { open, pipeline, clock } = this.#options;
+    const now_us = clock.now_us();
+    if (now_us - this.#pruned_us < PRUNE_INTERVAL_US) return;
+    this.#pruned_us = now_us;
+    const { name, retention_ms } = pipeline.topic;
+    for (const [partition, next] of this.#next)
+      await open.cluster.kafka.prune(name, partition, next, now_us - retention_ms * 1000);
+  }
+}
+
+function ended(name: string, failure: string | null): OperatingError {
+  const why = failure === null ? "was stopped" : `failed: ${failure.split("\n")[0]}`;
+  return new OperatingError(failure === null ? "STREAM_STOPPED" : "STREAM_FAILED", `The stream "${name}" ${why}.`, {
+    next_step: "It is started again, from its checkpoint; what was not committed is read from Kafka again.",
+    is_retryable: true,
+  });
+}

@@ -1,0 +1,265 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { systemClock } from "../base/clock.ts";
+import { OperatingError } from "../base/errors.ts";
+import { parseProgress, type StreamProgress } from "./progress.ts";
+import type { StreamingQueryCommandSchema, StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
+import { SparkRefused } from "./failure.ts";
+import type { Relation } from "./relation.ts";
+import { SparkSession, type CallOptions } from "./session.ts";
+
+/** The session that Coinlake's streaming queries belong to: any process that names it lists, watches and stops them. */
+const SESSION_ID = "3f1d0a52-6f0b-5c55-9d7e-c0143a5ee001";
+/** Spark's own minute for stopping what a batch is busy with, and some. */
+const STOP_TIMEOUT_MS = 90_000;
+/** How often whoever watches asks. */
+const LOOK_MS = 500;
+
+export interface StreamDefinition {
+  /** Unique among those that run. Spark keeps the query's checkpoint under it: the same name goes on where the last run of it stopped. */
+  name: string;
+  input: Relation;
+  /** Rows are appended to it, each batch in one commit, and each batch once. */
+  table: string;
+  /** A batch begins this long after the one before began, or at once where that one took longer. `available`: what is there now, then it ends. */
+  trigger: { every_ms: number } | "available";
+  /** Of the table's format. */
+  options?: Readonly<Record<string, string>>;
+}
+
+export interface StreamStatus {
+  is_active: boolean;
+  is_data_available: boolean;
+  /** Spark's words: "Waiting for next trigger". */
+  message: string;
+}
+
+export type StreamEvent =
+  | { kind: "progress"; query: StreamingQuery; progress: StreamProgress }
+  | { kind: "ended"; query: StreamingQuery; failure: string | null };
+
+/** Streaming queries of one Spark: they run in the server, with or without whoever started them. */
+export class SparkStreams {
+  readonly session: SparkSession;
+
+  constructor(remote: string) {
+    this.session = new SparkSession({ remote, session_id: SESSION_ID });
+  }
+
+  /** Starts a query, or finds it running. Throws what a session throws; SPARK_TIMED_OUT leaves open whether it runs, and this may be called again. */
+  async start(definition: StreamDefinition): Promise<StreamingQuery> {
+    const { name } = definition;
+    const running = await this.find(name);
+    if (running !== null) return running;
+    try {
+      return await this.#startNew(definition);
+    } catch (error) {
+      // Of two who start it in one moment, Spark refuses one.
+      const started = error instanceof SparkRefused ? await this.find(name) : null;
+      if (started === null) throw error;
+      return started;
+    }
+  }
+
+  async #startNew({ name, input, table, trigger, options = {} }: StreamDefinition): Promise<StreamingQuery> {
+    const { value } = await this.session.ask(
+      {
+        case: "writeStreamOperationStart",
+        value: {
+          input,
+          format: "iceberg",
+          options,
+          outputMode: "append",
+          queryName: name,
+          trigger:
+            trigger === "available"
+              ? { case: "availableNow", value: true }
+              : { case: "processingTimeInterval", value: `${trigger.every_ms} milliseconds` },
+          sinkDestination: { case: "tableName", value: table },
+        },
+      },
+      "writeStreamOperationStartResult",
+      `start the stream "${name}"`,
+    );
+    return new StreamingQuery(this.session, known(value.queryId), name);
+  }
+
+  async list(): Promise<StreamingQuery[]> {
+    const command = {
+      case: "streamingQueryManagerCommand",
+      value: { command: { case: "active", value: true } },
+    } as const;
+    const { value } = await this.session.ask(command, "streamingQueryManagerCommandResult", "list its streams");
+    const queries = value.resultType.case === "active" ? value.resultType.value.activeQueries : [];
+    return queries.map(({ id, name }) => new StreamingQuery(this.session, known(id), name ?? ""));
+  }
+
+  /** Null where no query of this name runs. */
+  async find(name: string): Promise<StreamingQuery | null> {
+    return (await this.list()).find((query) => query.name === name) ?? null;
+  }
+
+  /**
+   * Resolves once it watches: to what all queries do from now on, until the signal aborts. Rejects when the server goes away. It asks
+   * again and again, because Spark pushes events to a single listener a session, and any number may want to watch.
+   */
+  async watch(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
+    const watched = new Map<string, Watched>();
+    for (const query of await this.list())
+      watched.set(query.run_id, { query, told_until: (await query.lastProgress())?.at ?? "" });
+    return this.#eventsOf(watched, signal);
+  }
+
+  async *#eventsOf(watched: Map<string, Watched>, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+    for (;;) {
+      await systemClock.wait(LOOK_MS, signal);
+      const running = await this.list();
+      for (const query of running) if (!watched.has(query.run_id)) watched.set(query.run_id, { query, told_until: "" });
+      for (const one of watched.values()) {
+        const { query } = one;
+        for (const progress of await query.recentProgress()) {
+          if (progress.at <= one.told_until) continue;
+          one.told_until = progress.at;
+          yield { kind: "progress", query, progress };
+        }
+        if (running.some(({ run_id }) => run_id === query.run_id)) continue;
+        watched.delete(query.run_id);
+        yield { kind: "ended", query, failure: await query.failure() };
+      }
+    }
+  }
+
+  /** Leaves; the queries go on. */
+  disconnect(): void {
+    this.session.disconnect();
+  }
+}
+
+/** Spark's words for a run that it does not know; its condition is INTERNAL_ERROR, as that of many others. */
+const OF_NO_RUN = /\[INTERNAL_ERROR\] (Streaming query \S+ is not found|Run id mismatch)/;
+
+interface Watched {
+  query: StreamingQuery;
+  /** When the newest batch that was told of began; ISO 8601, so that text sorts as time does. */
+  told_until: string;
+}
+
+interface Instance {
+  /** Of the query, over all its runs. */
+  id: string;
+  run_id: string;
+}
+
+function known(instance: StreamingQueryInstanceId | undefined): Instance {
+  if (instance === undefined) throw new TypeError("Spark names every query by its ids");
+  return { id: instance.id, run_id: instance.runId };
+}
+
+/**
+ * One run of a streaming query. Its methods throw STREAM_LOST where Spark knows of no such run: it was started anew, or the stream was
+ * by somebody else.
+ */
+export class StreamingQuery {
+  readonly id: string;
+  readonly run_id: string;
+  readonly name: string;
+  readonly #session: SparkSession;
+
+  constructor(session: SparkSession, { id, run_id }: Instance, name: string) {
+    this.id = id;
+    this.run_id = run_id;
+    this.name = name;
+    this.#session = session;
+  }
+
+  async status(): Promise<StreamStatus> {
+    const result = await this.#ask({ case: "status", value: true }, "tell the state of");
+    if (result.case !== "status") throw new TypeError("Spark answers what it was asked");
+    const { isActive, isDataAvailable, statusMessage } = result.value;
+    return { is_active: isActive, is_data_available: isDataAvailable, message: statusMessage };
+  }
+
+  /** Null before the first batch. */
+  async lastProgress(): Promise<StreamProgress | null> {
+    return (await this.#progress("lastProgress")).at(-1) ?? null;
+  }
+
+  /** The last batches, the oldest first; Spark keeps a hundred. */
+  async recentProgress(): Promise<StreamProgress[]> {
+    return await this.#progress("recentProgress");
+  }
+
+  async #progress(command: "lastProgress" | "recentProgress"): Promise<StreamProgress[]> {
+    const result = await this.#ask({ case: command, value: true }, "tell the progress of");
+    return result.case === "recentProgress" ? result.value.recentProgressJson.map(parseProgress) : [];
+  }
+
+  /** Why it failed; null for a query that did not. */
+  async failure(): Promise<string | null> {
+    const result = await this.#ask({ case: "exception", value: true }, "tell the failure of");
+    return result.case === "exception" ? (result.value.exceptionMessage ?? null) : null;
+  }
+
+  /** Resolves when all that its source held at the call is committed. Throws STREAM_FAILED where it fails before. */
+  async drain(options: CallOptions = {}): Promise<void> {
+    await this.#orFailed(() => this.#ask({ case: "processAllAvailable", value: true }, "drain", options));
+  }
+
+  /** Resolves to whether it has ended within this time, by being stopped or having done all it was to do. Throws STREAM_FAILED where it failed. */
+  async waitForEnd(within_ms: number): Promise<boolean> {
+    const command = { case: "awaitTermination", value: { timeoutMs: BigInt(within_ms) } } as const;
+    const result = await this.#orFailed(() =>
+      this.#ask(command, "await the end of", { timeout_ms: within_ms + STOP_TIMEOUT_MS }),
+    );
+    return result.case === "awaitTermination" && result.value.terminated;
+  }
+
+  /** Resolves when it has stopped; a batch that was under way is done again by the next run. */
+  async stop(): Promise<void> {
+    await this.#ask({ case: "stop", value: true }, "stop", { timeout_ms: STOP_TIMEOUT_MS });
+  }
+
+  async #ask(
+    command: MessageInitShape<typeof StreamingQueryCommandSchema>["command"],
+    doing: string,
+    options: CallOptions = {},
+  ) {
+    const query = { queryId: { id: this.id, runId: this.run_id }, command };
+    try {
+      const { value } = await this.#session.ask(
+        { case: "streamingQueryCommand", value: query },
+        "streamingQueryCommandResult",
+        `${doing} the stream "${this.name}"`,
+        options,
+      );
+      return value.resultType;
+    } catch (error) {
+      throw error instanceof SparkRefused && OF_NO_RUN.test(error.message) ? lost(this.name, error) : error;
+    }
+  }
+
+  async #orFailed<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      const is_refused = error instanceof OperatingError && error.code === "SPARK_REFUSED";
+      const failure = is_refused ? await this.failure() : null;
+      if (failure === null) throw error;
+      throw new OperatingError("STREAM_FAILED", `The stream "${this.name}" failed: ${failure.split("\n")[0]}`, {
+        next_step: "Mend what it says, then start it again: it goes on at the batch that failed.",
+        cause: error,
+      });
+    }
+  }
+}
+
+function lost(name: string, cause: unknown): OperatingError {
+  return new OperatingError(
+    "STREAM_LOST",
+    `Spark no longer knows this run of the stream "${name}": Spark or the stream was started anew.`,
+    {
+      next_step: "Look for it by its name; where it does not run, start it, and it goes on from its checkpoint.",
+      is_retryable: true,
+      cause,
+    },
+  );
+}

@@ -1,0 +1,233 @@
+import { join, relative } from "node:path";
+import { crypto } from "../../pipelines/crypto.ts";
+import type { Catalog } from "../../src/catalog/catalog.ts";
+import { startCatalogServer, type CatalogServer } from "../../src/catalog/server.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { attachCatalog, openDuckDB } from "../../src/duckdb/duckdb.ts";
+import { openLake, type OpenLake } from "../../src/lake/open.ts";
+import { openParquetWriter } from "../../src/duckdb/parquet.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
+import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
+import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
+import { projectFolder } from "../../src/lake/tools.ts";
+import { embeddedEngine } from "../../src/transform/engine.ts";
+import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
+import { AT_ONCE } from "../../src/base/pacing.ts";
+import type { ReconciledFigures } from "../../src/verify/reconcile.ts";
+import { verify } from "../../src/verify/verify.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
+import { DbtWorker, type CommandResult } from "../../src/transform/worker.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
+
+export const TOPIC = crypto.topic.name;
+export const BRONZE = crypto.bronze.table;
+
+/** Every table that the dbt project makes. */
+export const MODELS = [
+  "silver.crypto_price_updates",
+  "silver.crypto_price_duplicates",
+  "silver.crypto_prices_rejected",
+  "silver.crypto_prices_clean",
+  "silver.crypto_listings",
+  "gold.fact_crypto_ticks",
+  "gold.fact_crypto_hourly",
+  "gold.dim_crypto",
+  "gold.dim_time",
+] as const;
+
+/** Lakes hold times of their own; only the machine's clock must go on, because commits are stamped with it. */
+const clock: Clock = {
+  now_us: () => Date.now() * 1000,
+  wait: () => Promise.reject(new Error("nothing in these tests has a reason to wait")),
+};
+
+export interface LakesOptions {
+  /** Folder of a dbt project in place of the pipeline's own. */
+  project?: string;
+}
+
+/**
+ * One lake after the other for the tests of a file, all with the same warm dbt worker, whose start costs seconds of CPU. The
+ * worker knows one catalog address from its start on; the server behind it answers from whichever lake is open.
+ */
+export class Lakes {
+  readonly #folder = temporaryFolder();
+  readonly #worker: DbtWorker;
+  readonly #front: CatalogServer;
+  readonly #served: { catalog: Catalog | null };
+  #opened: { lake: TestLake | null } = { lake: null };
+  #count = 0;
+
+  private constructor(front: CatalogServer, served: { catalog: Catalog | null }, { project }: LakesOptions) {
+    this.#front = front;
+    this.#served = served;
+    this.#worker = new DbtWorker({
+      project: project === undefined ? crypto.transform.project : relative(projectFolder(), project),
+      engine: embeddedEngine({ server: front, s3: null }),
+      folder: join(this.#folder.path, "dbt"),
+    });
+  }
+
+  static async open(options: LakesOptions = {}): Promise<Lakes> {
+    const served: { catalog: Catalog | null } = { catalog: null };
+    const front = await startCatalogServer({
+      port: 0,
+      get catalog() {
+        if (served.catalog === null) throw new Error("no lake is open");
+        return served.catalog;
+      },
+    });
+    return new Lakes(front, served, options);
+  }
+
+  /** A new, empty lake; the one before is closed. */
+  async fresh({ partitions = 1 }: { partitions?: number } = {}): Promise<TestLake> {
+    await this.#opened.lake?.close();
+    this.#count += 1;
+    const data_folder = join(this.#folder.path, `lake-${this.#count}`);
+    const lake = await TestLake.create(data_folder, partitions, this.#worker);
+    this.#opened.lake = lake;
+    this.#served.catalog = lake.open.catalog;
+    return lake;
+  }
+
+  /** Closes the lake that is open: its folder can then be copied. */
+  async release(): Promise<void> {
+    await this.#opened.lake?.close();
+    this.#opened = { lake: null };
+  }
+
+  /** Lets the worker run the models over another catalog until they have consumed the offsets. */
+  async build(catalog: Catalog, offsets: Record<string, number>): Promise<void> {
+    await this.over(catalog, async (worker) => {
+      do {
+        const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
+        if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
+      } while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), offsets));
+    });
+  }
+
+  /** Lets the worker see another catalog meanwhile; null where it needs none. */
+  async over<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
+    const before = this.#served.catalog;
+    this.#served.catalog = catalog;
+    try {
+      return await work(this.#worker);
+    } finally {
+      this.#served.catalog = before;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.close();
+    await this.#opened.lake?.close();
+    await this.#front.close();
+    this.#folder.remove();
+  }
+}
+
+/** A lake of the real parts: SQLite log and catalog, DuckDB's Parquet, dbt, SQL. */
+export class TestLake {
+  /** What `--data` takes on the command line. */
+  readonly data_folder: string;
+  readonly open: OpenLake;
+  readonly session: QuerySession;
+  readonly #worker: DbtWorker;
+  readonly #closers: (() => void)[] = [];
+
+  private constructor(data_folder: string, open: OpenLake, session: QuerySession, worker: DbtWorker) {
+    this.data_folder = data_folder;
+    this.open = open;
+    this.session = session;
+    this.#worker = worker;
+  }
+
+  static async create(data_folder: string, partitions: number, worker: DbtWorker): Promise<TestLake> {
+    const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
+    rememberAsCurrent(data_folder, lake);
+    const open = await openLake(lake);
+    await open.log.createTopic(TOPIC, partitions);
+    return new TestLake(data_folder, open, await QuerySession.open(open), worker);
+  }
+
+  /** Makes the records durable in the log, as one append. */
+  async append(records: readonly SourceRecord[]): Promise<void> {
+    await this.open.log.append(TOPIC, records);
+  }
+
+  /** Copies what the log holds to bronze, in commits of about the given size. */
+  async ingest(commit_size_bytes: number = crypto.bronze.commit_size_bytes): Promise<void> {
+    const ingest = await this.#ingestBy(commit_size_bytes);
+    await ingest.drain();
+  }
+
+  /** The process's ingester is new for each call, as after a restart: only the table says where to go on. */
+  async #ingestBy(commit_size_bytes: number): Promise<Ingest> {
+    const { log, catalog, storage } = this.open;
+    const records = await openParquetWriter({ storage });
+    this.#closers.push(() => records.close());
+    const [namespace = "", name = ""] = BRONZE.split(".");
+    const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
+    return createIngest({
+      log,
+      catalog,
+      storage,
+      records,
+      table: { namespace: [namespace], name },
+      topic: TOPIC,
+      clock,
+      limits,
+    });
+  }
+
+  /** One `dbt run`. Throws with dbt's words where a model fails. */
+  async increment(vars: Readonly<Record<string, string | number | boolean>> = {}, ...flags: string[]): Promise<void> {
+    const failed = (await this.dbt("run", "--no-write-json", "--vars", JSON.stringify(vars), ...flags)).nodes.filter(
+      ({ status }) => status === "error",
+    );
+    if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
+  }
+
+  /** Increments until silver has all of bronze. */
+  async catchUp(): Promise<void> {
+    const { catalog } = this.open;
+    do await this.increment();
+    while (!hasConsumed(await logOffsets(catalog, crypto.books.accepted), await logOffsets(catalog, BRONZE)));
+  }
+
+  dbt(...args: string[]): Promise<CommandResult> {
+    return this.#worker.run(args);
+  }
+
+  /** The figures of `verify`, which must find nothing; throws with everything that it finds. */
+  async books(): Promise<ReconciledFigures["figures"]> {
+    const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
+    const broken = findings.map(({ code, message }) => `${code}: ${message}`);
+    if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);
+    return figures;
+  }
+
+  /** Rows as text, in the order of the SQL. */
+  async rows(sql: string): Promise<(string | null)[][]> {
+    return (await this.session.query(sql)).rows;
+  }
+
+  /** Changes tables as another engine would, past the pipeline. */
+  async change(sql: string): Promise<void> {
+    const instance = await openDuckDB();
+    const connection = await instance.connect();
+    try {
+      await attachCatalog(connection, this.open.server.url, "lake");
+      await connection.run(sql);
+    } finally {
+      connection.closeSync();
+      instance.closeSync();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.session.close();
+    for (const close of this.#closers) close();
+    await this.open.close();
+  }
+}

@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { projectFolder } from "../../src/lake/tools.ts";
+import type { SourceRecord } from "../../src/producer/producer.ts";
+import { assertReadersAgree } from "../interop/readers.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
+import { BRONZE, Lakes, type TestLake } from "./lake.ts";
+
+const START_MS = Date.parse("2026-03-01T12:00:00Z");
+const UPDATES = "silver.crypto_price_updates";
+const MINUTES = "silver.crypto_prices_clean";
+
+/** A page of one coin, at a minute of its own. */
+function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord {
+  const at_ms = START_MS + minute * 60_000;
+  const coin = {
+    id: "bitcoin",
+    symbol: "btc",
+    name: "Bitcoin",
+    market_cap_rank: 1,
+    current_price: 100 + minute,
+    last_updated: new Date(at_ms).toISOString(),
+  };
+  return {
+    key: "page",
+    source: "simulated",
+    payload: Buffer.from(JSON.stringify([{ ...coin, ...extra }])),
+    ingested_at_us: at_ms * 1000,
+  };
+}
+
+/**
+ * The pipeline's dbt project as somebody edits it over time: variables say how far. A worker parses its project once, and five
+ * workers would only prove that again.
+ */
+function editableProject(folder: string): string {
+  cpSync(join(projectFolder(), "dbt_crypto"), folder, {
+    recursive: true,
+    filter: (path) => !/[/\\](target|logs)$/.test(path),
+  });
+  edit(
+    join(folder, "models", "silver", "crypto_price_updates.sql"),
+    "    traded_volume_usd,\n",
+    "    traded_volume_usd,\n    {% if var('has_rank', false) %}market_cap_rank,{% endif %}\n",
+  );
+  for (const places of ["24", "8"])
+    edit(
+      join(folder, "macros", "numbers.sql"),
+      `return('decimal(38, ${places})')`,
+      `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`,
+    );
+  const count = "count(*)::integer as price_updates";
+  edit(
+    join(folder, "models", "silver", "crypto_prices_clean.sql"),
+    count,
+    "count(*)::{{ var('count_type', 'integer') }} as price_updates",
+  );
+  return folder;
+}
+
+function edit(file: string, before_text: string, after_text: string): void {
+  const text = readFileSync(file, "utf8");
+  assert.ok(text.includes(before_text), `${file} has the line to edit`);
+  writeFileSync(file, text.replace(before_text, after_text));
+}
+
+describe("a schema that changes", () => {
+  const folder = temporaryFolder();
+  let lakes: Lakes;
+  let lake: TestLake;
+
+  before(async () => {
+    lakes = await Lakes.open({ project: editableProject(join(folder.path, "project")) });
+    lake = await lakes.fresh();
+    await arrive([page(0), page(1)], {});
+  });
+  after(async () => {
+    await lakes.close();
+    folder.remove();
+  });
+
+  async function arrive(records: SourceRecord[], vars: Record<string, string | boolean>): Promise<void> {
+    await lake.append(records);
+    await lake.ingest();
+    await lake.increment(vars);
+  }
+
+  /** Data files that the table's head holds, whatever deletes lie on them. */
+  async function dataFiles(table: string): Promise<string[]> {
+    const rows = await lake.rows(
+      `select file_path from iceberg_metadata(lake.${table}) where manifest_content = 'DATA' and status <> 'DELETED'`,
+    );
+    return rows.map(([path]) => path ?? "");
+  }
+
+  async function typeOf(table: string, column: string): Promise<string | undefined> {
+    const { columns } = await lake.session.query(`from ${table} limit 0`);
+    return columns.find(({ name }) => name === column)?.type;
+  }
+
+  async function assertReadEverywhere(table: string): Promise<void> {
+    await assertReadersAgree(lake.session, lake.open.server.url, [
+      [table, null],
+      [table, await firstSnapshot(table)],
+    ]);
+  }
+
+  async function firstSnapshot(table: string): Promise<string> {
+    const [layer = "", name = ""] = table.split(".");
+    const [first] = (await lake.open.catalog.loadTable({ namespace: [layer], name })).metadata["snapshot-log"];
+    return String(first?.["snapshot-id"]);
+  }
+
+  test("a field that the source begins to send is kept in bronze, and its records count like the others", async () => {
+    await arrive([page(2, { sentiment: { votes_up: 7 } })], {});
+    assert.equal((await lake.books()).accepted, 3);
+    assert.deepEqual(
+      await lake.rows(`select payload ->> '$[0].sentiment.votes_up' from ${BRONZE} order by log_offset`),
+      [[null], [null], ["7"]],
+    );
+  });
+
+  test("a column that a model gains is null in old rows, and no file is written anew", async () => {
+    const files = await dataFiles(UPDATES);
+    await arrive([page(3)], { has_rank: true });
+    assert.deepEqual(await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`), [
+      [null],
+      [null],
+      [null],
+      ["1"],
+    ]);
+    assert.equal(await typeOf(UPDATES, "market_cap_rank"), "INTEGER");
+    const files_after = await dataFiles(UPDATES);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
+    assert.equal(files_after.length, files.length + 1);
+    await assertReadEverywhere(UPDATES);
+  });
+
+  test("a type that grows is widened, and no file is written anew", async () => {
+    const files = await dataFiles(MINUTES);
+    assert.equal(await typeOf(MINUTES, "price_updates"), "INTEGER");
+    await arrive([page(4)], { has_rank: true, count_type: "bigint" });
+    assert.equal(await typeOf(MINUTES, "price_updates"), "BIGINT");
+    assert.deepEqual(await lake.rows(`select price_updates from ${MINUTES} order by minute_at`), [
+      ["1"],
+      ["1"],
+      ["1"],
+      ["1"],
+      ["1"],
+    ]);
+    const files_after = await dataFiles(MINUTES);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
+    await assertReadEverywhere(MINUTES);
+  });
+
+  test("a type that shrinks is refused with what to do, and nothing is lost meanwhile", async () => {
+    const shrunk = arrive([page(5)], { has_rank: true, count_type: "integer" });
+    await assert.rejects(
+      shrunk,
+      /price_updates.* is BIGINT and the model gives INTEGER: Iceberg widens int to bigint.*Cast it in the model/s,
+    );
+    assert.equal((await lake.rows(`from ${MINUTES}`)).length, 5);
+    await lake.increment({ has_rank: true, count_type: "bigint" });
+    assert.equal((await lake.rows(`from ${MINUTES}`)).length, 6);
+    assert.equal((await lake.books()).accepted, 6);
+  });
+
+  test("a column that a model loses stays, and is null from then on", async () => {
+    await arrive([page(6)], { count_type: "bigint" });
+    const ranks = await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`);
+    assert.deepEqual(ranks.flat(), [null, null, null, "1", "1", "1", null]);
+    await assertReadEverywhere(UPDATES);
+  });
+
+  test("a column that bronze lacks is added before the next records come, and no file is written anew", async () => {
+    await lake.change(`alter table lake.${BRONZE} drop column payload_bytes`);
+    const files = await dataFiles(BRONZE);
+    const torn: SourceRecord = { ...page(7), payload: Buffer.from([0xc3, 0x28]) };
+    await arrive([torn, page(7)], { count_type: "bigint" });
+    assert.deepEqual((await lake.rows(`select hex(payload_bytes) from ${BRONZE} order by log_offset`)).flat(), [
+      ...Array(7).fill(null),
+      "C328",
+      null,
+    ]);
+    const files_after = await dataFiles(BRONZE);
+    assert.deepEqual(
+      files.filter((file) => !files_after.includes(file)),
+      [],
+    );
+    const { accepted, refused_by_reason } = await lake.books();
+    assert.equal(accepted, 8);
+    assert.deepEqual(refused_by_reason, { not_utf8: 1 });
+    await assertReadEverywhere(BRONZE);
+  });
+
+  test("a full refresh gives every column to every row", async () => {
+    await lake.increment({ has_rank: true, count_type: "bigint" }, "--full-refresh");
+    assert.deepEqual((await lake.rows(`select distinct market_cap_rank from ${UPDATES}`)).flat(), ["1"]);
+    await lake.books();
+  });
+});
+
+describe("a lake whose decimals have other places", () => {
+  const folder = temporaryFolder();
+  const OLD = { places_24: 18, places_8: 18 };
+  const HELD = [UPDATES, MINUTES, "gold.fact_crypto_ticks", "gold.fact_crypto_hourly"];
+  let lakes: Lakes;
+  let lake: TestLake;
+
+  before(async () => {
+    lakes = await Lakes.open({ project: editableProject(join(folder.path, "project")) });
+    lake = await lakes.fresh();
+  });
+  after(async () => {
+    await lakes.close();
+    folder.remove();
+  });
+
+  async function arrive(records: SourceRecord[], vars: Record<string, number>): Promise<void> {
+    await lake.append(records);
+    await lake.ingest();
+    await lake.increment(vars);
+  }
+
+  async function load(table: string) {
+    const [layer = "", name = ""] = table.split(".");
+    return (await lake.open.catalog.loadTable({ namespace: [layer], name })).metadata;
+  }
+
+  const prices = () =>
+    lake.rows(
+      "select price::varchar, market_cap::varchar, dropped_figures from silver.crypto_price_updates order by price_at",
+    );
+
+  test("is converted by its next run from its own rows, in one commit a table, and its past keeps the old types", async () => {
+    await arrive([page(0, { market_cap: 5 }), page(1, { market_cap: 1e23 })], OLD);
+    assert.deepEqual(await prices(), [
+      ["100.000000000000000000", "5.000000000000000000", null],
+      ["101.000000000000000000", null, "market_cap"],
+    ]);
+    const before_tables = await Promise.all(HELD.map(load));
+    await arrive([page(2, { current_price: 3.2e-20, market_cap: 1e23 })], {});
+    assert.deepEqual(await prices(), [
+      ["100.000000000000000000000000", "5.00000000", null],
+      ["101.000000000000000000000000", null, "market_cap"],
+      ["0.000000000000000000032000", "100000000000000000000000.00000000", null],
+    ]);
+    for (const [index, table] of HELD.entries()) {
+      const [was, is] = [before_tables[index]!, await load(table)];
+      // One for the conversion, one for the new rows.
+      assert.equal(is.snapshots.length - was.snapshots.length, 2, table);
+      const old = await lake.session.query(`select * from lake.${table} at (version => ${was["current-snapshot-id"]})`);
+      assert.ok(
+        old.columns.some(({ type }) => type === "DECIMAL(38,18)") &&
+          !old.columns.some(({ type }) => type === "DECIMAL(38,24)"),
+        table,
+      );
+    }
+    await assertReadersAgree(
+      lake.session,
+      lake.open.server.url,
+      HELD.map((table) => [table, null]),
+    );
+    await lake.books();
+  });
+
+  test("gets back what the old type dropped by a full refresh", async () => {
+    await lake.increment({}, "--full-refresh");
+    assert.deepEqual((await prices())[1], ["101.000000000000000000000000", "100000000000000000000000.00000000", null]);
+    assert.deepEqual(
+      (await lake.dbt("test", "--no-write-json", "--select", "tables_are_as_documented")).nodes.filter(
+        ({ status }) => status === "fail",
+      ),
+      [],
+    );
+  });
+});

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { pathOfLocation } from "../../src/storage/file/location.ts";
+import { attachCatalog, openDuckDB } from "../../src/duckdb/duckdb.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
+import { openLake, type OpenLake } from "../../src/lake/open.ts";
+import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
+
+/** With an asked-for token, so that these sessions are known to show it. */
+const TOKEN = "0123456789abcdef0123456789abcdef";
+const folder = temporaryFolder();
+let lake: OpenLake;
+let instance: DuckDBInstance;
+let writer: DuckDBConnection;
+let session: QuerySession;
+
+before(async () => {
+  const simulated = openOrCreateLake(folder.path, { name: "simulated", kind: "simulated", pipeline: "crypto" });
+  lake = await openLake(simulated, { env: { COINLAKE_CATALOG_TOKEN: TOKEN } });
+  session = await QuerySession.open(lake);
+  instance = await openDuckDB();
+  writer = await instance.connect();
+  await attachCatalog(writer, lake.server.url, "lake", { token: TOKEN });
+});
+after(async () => {
+  writer.closeSync();
+  instance.closeSync();
+  session.close();
+  await lake.close();
+  folder.remove();
+});
+
+let count = 0;
+/** A table of two snapshots, and the manifests that each of them brought, the older first. */
+async function newTable(): Promise<{ name: string; manifests: [string, string] }> {
+  count += 1;
+  const name = `silver.t_${count}`;
+  const manifestsOf = async () => {
+    const { metadata } = await lake.catalog.loadTable({ namespace: ["silver"], name: `t_${count}` });
+    const cwd = pathOfLocation(`${metadata.location}/metadata`);
+    return globSync("*-m*.avro", { cwd }).map((file) => join(cwd, file));
+  };
+  await writer.run(`create table lake.${name} (id bigint); insert into lake.${name} values (1)`);
+  const first = await manifestsOf();
+  await writer.run(`insert into lake.${name} values (2)`);
+  const [one = "", two = ""] = [first[0], (await manifestsOf()).find((file) => !first.includes(file))];
+  return { name, manifests: [one, two] };
+}
+
+const DAMAGE: Record<string, (file: string) => void> = {
+  absent: (file) => rmSync(file),
+  empty: (file) => writeFileSync(file, ""),
+  "cut off": (file) => writeFileSync(file, readFileSync(file).subarray(0, 1500)),
+  "of other bytes": (file) => writeFileSync(file, Buffer.alloc(2000, 7)),
+  "of one flipped byte": (file) => {
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 60]! ^= 0xff;
+    writeFileSync(file, bytes);
+  },
+};
+
+describe("a manifest that cannot be read is an error that names it, and never ends the process", () => {
+  for (const [what, damage] of Object.entries(DAMAGE)) {
+    test(`where it is ${what}`, async () => {
+      const { name, manifests } = await newTable();
+      assert.equal(await session.figure(`select count(*) from ${name}`), "2");
+      damage(manifests[1]);
+      const told = (error: Error) => error.message.includes(manifests[1]) && error.message.includes("damaged");
+      await assert.rejects(session.query(`select count(*) from ${name}`), told);
+      await assert.rejects(writer.run(`insert into lake.${name} values (3)`), told);
+      assert.equal(await session.figure("select 1"), "1", "the engine still works");
+    });
+  }
+
+  test("where only an older state of the table has it", async () => {
+    await writer.run("create table lake.silver.emptied (id bigint); insert into lake.silver.emptied values (1)");
+    const table = await lake.catalog.loadTable({ namespace: ["silver"], name: "emptied" });
+    const [only = ""] = globSync("*-m*.avro", { cwd: pathOfLocation(`${table.metadata.location}/metadata`) });
+    const updates = [{ action: "remove-snapshot-ref", "ref-name": "main" }];
+    await lake.catalog.commit([{ identifier: table.identifier, requirements: [], updates }]);
+    rmSync(join(pathOfLocation(`${table.metadata.location}/metadata`), only));
+    assert.equal(await session.figure("select count(*) from silver.emptied"), "0", "now it is empty");
+    const told = (error: Error & { code?: string }) => error.code === "TABLE_DAMAGED" && error.message.includes(only);
+    await assert.rejects(session.travelTo(Date.now()), told);
+    await session.travelTo(null);
+  });
+});

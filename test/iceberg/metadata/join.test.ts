@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { listsWithoutSnapshot } from "../../../src/iceberg/metadata/join.ts";
+import type { Snapshot, TableMetadata, Update } from "../../../src/iceberg/model.ts";
+import { after, LOCATION, newTable, tableWithSnapshots } from "./fixtures.ts";
+
+const listOf = (id: number) => `${LOCATION}/metadata/snap-${id}-1.avro`;
+/** Added snapshots as engines send them; the sequence number is the id. */
+function add(id: number, parent_id: number | null, summary: Record<string, string>, extra: object = {}): Update {
+  const parent = parent_id === null ? {} : { "parent-snapshot-id": parent_id };
+  return {
+    action: "add-snapshot",
+    snapshot: {
+      "snapshot-id": id,
+      ...parent,
+      "sequence-number": id,
+      "timestamp-ms": 1_790_000_000_000 + id,
+      "manifest-list": listOf(id),
+      summary,
+      ...extra,
+    },
+  };
+}
+const setRef = (snapshot_id: number, name = "main", type = "branch"): Update => ({
+  action: "set-snapshot-ref",
+  "ref-name": name,
+  type,
+  "snapshot-id": snapshot_id,
+});
+const idsOf = (table: TableMetadata) => table.snapshots.map((snapshot) => snapshot["snapshot-id"]);
+const logOf = (table: TableMetadata) => table["snapshot-log"].map((entry) => entry["snapshot-id"]);
+const headOf = (table: TableMetadata): Snapshot => table.snapshots.at(-1) ?? assert.fail("no snapshot");
+
+/** The summaries of DuckDB's DELETE (merge-on-read) and INSERT. */
+const DELETE = {
+  operation: "delete",
+  "added-delete-files": "1",
+  "added-position-deletes": "5",
+  "removed-delete-files": "0",
+  "total-records": "10",
+  "total-data-files": "1",
+  "total-delete-files": "1",
+  "total-position-deletes": "5",
+};
+const INSERT = {
+  operation: "append",
+  "added-records": "7",
+  "added-data-files": "2",
+  "deleted-records": "0",
+  "deleted-data-files": "0",
+  "total-records": "17",
+  "total-data-files": "3",
+  "total-delete-files": "1",
+  "total-position-deletes": "5",
+};
+/** Of PyIceberg's overwrite, which removes whole files. */
+const REMOVE_FILES = { operation: "delete", "deleted-data-files": "1", "deleted-records": "10", "total-records": "0" };
+
+describe("snapshots that one commit adds one upon the other", () => {
+  test("become the last one, with the parent of the first, if the first marks rows as deleted", () => {
+    const table = after(
+      tableWithSnapshots(2),
+      add(3, 2, DELETE),
+      add(4, 3, INSERT),
+      { action: "set-properties", updates: { offset: "42" } },
+      setRef(4),
+    );
+    assert.deepEqual(idsOf(table), [1, 2, 4]);
+    assert.deepEqual(logOf(table), [1, 2, 4]);
+    assert.equal(table["last-sequence-number"], 4);
+    assert.equal(table.properties["offset"], "42");
+    const { summary, ...rest } = headOf(table);
+    assert.deepEqual(rest, {
+      "snapshot-id": 4,
+      "parent-snapshot-id": 2,
+      "sequence-number": 4,
+      "timestamp-ms": 1_790_000_000_004,
+      "manifest-list": listOf(4),
+    });
+    assert.deepEqual(summary, {
+      operation: "overwrite",
+      "added-delete-files": "1",
+      "added-position-deletes": "5",
+      "removed-delete-files": "0",
+      "added-records": "7",
+      "added-data-files": "2",
+      "deleted-records": "0",
+      "deleted-data-files": "0",
+      "total-records": "17",
+      "total-data-files": "3",
+      "total-delete-files": "1",
+      "total-position-deletes": "5",
+    });
+  });
+
+  test("sum what each added and removed, however many they are, and keep no total that the last one does not state", () => {
+    const first = {
+      ...INSERT,
+      "changed-partition-count": "2",
+      "partitions.day=1": "x",
+      "total-files-size": "9",
+      "engine-name": "a",
+    };
+    const table = after(
+      newTable(),
+      add(1, null, first),
+      add(2, 1, DELETE),
+      add(3, 2, { ...INSERT, "engine-name": "b" }),
+      add(4, 3, DELETE),
+      setRef(4),
+    );
+    assert.deepEqual(idsOf(table), [4]);
+    assert.equal(Object.hasOwn(headOf(table), "parent-snapshot-id"), false);
+    const { summary } = headOf(table);
+    assert.deepEqual(
+      [summary["added-records"], summary["added-position-deletes"], summary["total-records"]],
+      ["14", "10", "10"],
+    );
+    assert.deepEqual([summary["engine-name"], summary["operation"]], ["b", "overwrite"]);
+    for (const unknown of ["changed-partition-count", "partitions.day=1", "total-files-size"])
+      assert.equal(summary[unknown], undefined);
+  });
+
+  test("are a delete where nothing was added", () => {
+    const table = after(tableWithSnapshots(1), add(2, 1, DELETE), add(3, 2, DELETE), setRef(3));
+    assert.deepEqual([idsOf(table), headOf(table).summary["operation"]], [[1, 3], "delete"]);
+  });
+
+  test("are joined where main was set to each of them, and on another branch", () => {
+    const table = after(tableWithSnapshots(1), add(2, 1, DELETE), setRef(2), add(3, 2, INSERT), setRef(3));
+    assert.deepEqual(
+      [idsOf(table), logOf(table)],
+      [
+        [1, 3],
+        [1, 3],
+      ],
+    );
+    const branched = after(tableWithSnapshots(1), add(2, 1, DELETE), add(3, 2, INSERT), setRef(3, "trial"));
+    assert.deepEqual([idsOf(branched), logOf(branched), branched.refs["trial"]?.["snapshot-id"]], [[1, 3], [1], 3]);
+  });
+
+  test("give their rows ids that follow each other", () => {
+    const third = after(newTable({ "format-version": "3" }));
+    const table = after(
+      third,
+      add(1, null, DELETE, { "first-row-id": 0, "added-rows": 0 }),
+      add(2, 1, INSERT, { "first-row-id": 0, "added-rows": 7 }),
+      add(3, 2, INSERT, { "first-row-id": 7, "added-rows": 2 }),
+      setRef(3),
+    );
+    const head = headOf(table) as unknown as Record<string, unknown>;
+    assert.deepEqual([head["first-row-id"], head["added-rows"], table["next-row-id"], idsOf(table)], [0, 9, 9, [3]]);
+  });
+
+  const LEFT: Record<string, Update[]> = {
+    "all append: readers of appended rows find them by snapshot": [add(2, 1, INSERT), add(3, 2, INSERT), setRef(3)],
+    "one before the last removes files, which only its own list tells": [
+      add(2, 1, REMOVE_FILES),
+      add(3, 2, { ...INSERT, "added-delete-files": "1" }),
+      setRef(3),
+    ],
+    "one before the last does not say what it did": [add(2, 1, { operation: "delete" }), add(3, 2, DELETE), setRef(3)],
+    "one replaces files without a change of rows": [
+      add(2, 1, { ...DELETE, operation: "replace" }),
+      add(3, 2, INSERT),
+      setRef(3),
+    ],
+    "a tag names the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "before", "tag"), setRef(3)],
+    "a branch names the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "trial"), setRef(3)],
+    "statistics name the first": [
+      add(2, 1, DELETE),
+      add(3, 2, INSERT),
+      { action: "set-statistics", statistics: { "snapshot-id": 2, "statistics-path": "file:///s" } },
+      setRef(3),
+    ],
+    "nothing names the last": [add(2, 1, DELETE), add(3, 2, INSERT)],
+    "they are not upon each other": [add(2, 1, DELETE), add(3, 1, INSERT), setRef(3)],
+    "two are upon the first": [add(2, 1, DELETE), add(3, 2, INSERT), add(4, 2, INSERT), setRef(4), setRef(3, "other")],
+  };
+  for (const [why, updates] of Object.entries(LEFT)) {
+    test(`stay where ${why}`, () => {
+      const table = after(tableWithSnapshots(1), ...updates);
+      const added = updates.filter(({ action }) => action === "add-snapshot").length;
+      assert.equal(table.snapshots.length, 1 + added);
+      assert.deepEqual(listsWithoutSnapshot(updates, table), []);
+    });
+  }
+
+  test("of an earlier commit are never joined with", () => {
+    const deleted = after(tableWithSnapshots(1), add(2, 1, DELETE), setRef(2));
+    assert.deepEqual(idsOf(after(deleted, add(3, 2, DELETE), setRef(3))), [1, 2, 3]);
+  });
+});
+
+describe("manifest lists of snapshots that were joined", () => {
+  const updates = [add(2, 1, DELETE), add(3, 2, INSERT), setRef(3)];
+  test("are the ones between", () =>
+    assert.deepEqual(listsWithoutSnapshot(updates, after(tableWithSnapshots(1), ...updates)), [listOf(2)]));
+
+  test("stay where files are not the table's to delete, or another snapshot has the same list", () => {
+    assert.deepEqual(
+      listsWithoutSnapshot(
+        updates,
+        after(after(newTable({ "gc.enabled": "false" }), add(1, null, INSERT), setRef(1)), ...updates),
+      ),
+      [],
+    );
+    const shared = [add(2, 1, DELETE), add(3, 2, INSERT, { "manifest-list": listOf(2) }), setRef(3)];
+    assert.deepEqual(listsWithoutSnapshot(shared, after(tableWithSnapshots(1), ...shared)), []);
+  });
+
+  for (const location of [
+    "file:///etc/passwd.avro",
+    `${LOCATION}/data/1.avro`,
+    `${LOCATION}/metadata/../../other/metadata/snap.avro`,
+    `${LOCATION}/metadata/00001-x.metadata.json`,
+  ]) {
+    test(`are deleted nowhere but in the table's metadata folder: ${location}`, () => {
+      const foreign = [add(2, 1, DELETE, { "manifest-list": location }), add(3, 2, INSERT), setRef(3)];
+      const table = after(tableWithSnapshots(1), ...foreign);
+      assert.deepEqual([idsOf(table), listsWithoutSnapshot(foreign, table)], [[1, 3], []]);
+    });
+  }
+});

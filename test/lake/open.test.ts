@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { startCatalogServer } from "../../src/catalog/server.ts";
+import { openLake } from "../../src/lake/open.ts";
+import { QuerySession } from "../../src/duckdb/session.ts";
+import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+
+const NO_DATABASE = "this is no database, and long enough to be told from an empty one\n".repeat(200);
+
+test("A lake whose log cannot be opened leaves no catalog open behind it.", async () => {
+  const lake = openOrCreateLake(folder.path, { name: "torn", kind: "simulated", pipeline: "test" });
+  const whole = await openLake(lake);
+  const { port } = whole.server;
+  await whole.close();
+  writeFileSync(lake.log_file, NO_DATABASE);
+  await assert.rejects(openLake(lake, { catalog_port: port }), { code: "LOG_CORRUPT" });
+  const again = await startCatalogServer({ catalog: whole.catalog, port });
+  await again.close();
+});
+
+test("A session reads only, and holds a table without a snapshot as an empty one.", async () => {
+  const open = await openLake(openOrCreateLake(folder.path, { name: "read", kind: "simulated", pipeline: "test" }));
+  try {
+    const session = await QuerySession.open(open);
+    try {
+      const schema = {
+        type: "struct" as const,
+        "schema-id": 0,
+        fields: [{ id: 1, name: "price", type: "long", required: false }],
+      };
+      await open.catalog.createTable({ identifier: { namespace: ["gold"], name: "prices" }, schema });
+      await assert.rejects(session.query("insert into gold.prices values (1)"), {
+        code: "BAD_SQL",
+        message: /read-only/,
+      });
+      await assert.rejects(session.query("drop table gold.prices"), {
+        code: "BAD_SQL",
+        message: /read-only/,
+        next_step: /SELECT/,
+      });
+      assert.deepEqual(await session.hold(), [], "a table without a snapshot");
+      assert.equal(await session.figure("select count(*) from gold.prices"), "0");
+    } finally {
+      session.close();
+    }
+  } finally {
+    await open.close();
+  }
+});
+
+test("A lake is said to be in use only where somebody uses it.", () => {
+  const lake = openOrCreateLake(folder.path, { name: "owned", kind: "simulated", pipeline: "test" });
+  const claim = claimLake(lake, "start");
+  assert.throws(() => claimLake(lake, "start"), { code: "LAKE_IN_USE", message: new RegExp(`process ${process.pid}`) });
+  claim.release();
+  writeFileSync(join(lake.folder, "owner.db"), NO_DATABASE);
+  assert.throws(() => claimLake(lake, "start"), { code: "LAKE_CANNOT_BE_CLAIMED" });
+});

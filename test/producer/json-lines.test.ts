@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { isoFromMicros } from "../../src/base/clock.ts";
+import { microsFromIso, parseRecordLine } from "../../src/producer/json-lines.ts";
+import { recordLine } from "./record-line.ts";
+
+const good = { source: "feed", ingested_at: "2025-10-10T21:00:00.5Z", payload: "{}" };
+
+test("Any record survives its line, byte for byte.", () => {
+  const name = fc.string({ minLength: 1, unit: "grapheme" });
+  const record = fc.record({
+    key: name,
+    source: name,
+    payload: fc.uint8Array(),
+    ingested_at_us: fc.integer({ min: 0, max: 9_000_000_000_000_000 }),
+  });
+  fc.assert(
+    fc.property(record, (expected) => {
+      const parsed = parseRecordLine(Buffer.from(recordLine(expected)));
+      assert.deepEqual({ ...parsed, payload: [...parsed!.payload] }, { ...expected, payload: [...expected.payload] });
+    }),
+  );
+});
+
+test("The key is the source where the line names none, and unknown fields are ignored.", () => {
+  const parsed = parseRecordLine(Buffer.from(JSON.stringify({ ...good, more: [1] })));
+  assert.deepEqual([parsed?.key, parsed?.source, parsed?.ingested_at_us], ["feed", "feed", 1_760_130_000_500_000]);
+});
+
+const MALFORMED: [string, string][] = [
+  ["no JSON", "{"],
+  ["a list", "[1]"],
+  ["null", "null"],
+  ["no source", JSON.stringify({ ...good, source: undefined })],
+  ["an empty source", JSON.stringify({ ...good, source: "" })],
+  ["an empty key", JSON.stringify({ ...good, key: "" })],
+  ["a key that is no text", JSON.stringify({ ...good, key: 1 })],
+  ["no time", JSON.stringify({ ...good, ingested_at: undefined })],
+  ["a time without a zone", JSON.stringify({ ...good, ingested_at: "2025-10-10T21:00:00" })],
+  ["a negative count for a time", JSON.stringify({ ...good, ingested_at: -1 })],
+  ["no payload", JSON.stringify({ ...good, payload: undefined })],
+  ["a payload that is no text", JSON.stringify({ ...good, payload: {} })],
+  ["two payloads", JSON.stringify({ ...good, payload_base64: "AA==" })],
+  ["bad base64", JSON.stringify({ ...good, payload: undefined, payload_base64: "A" })],
+  ["a payload that UTF-8 cannot hold", '{"source":"s","ingested_at":"2025-10-10T21:00:00Z","payload":"\\ud800"}'],
+];
+for (const [title, line] of MALFORMED) {
+  test(`A line with ${title} is malformed.`, () => assert.equal(parseRecordLine(Buffer.from(line)), null));
+}
+
+test("A line that is not UTF-8 is malformed.", () => {
+  assert.equal(
+    parseRecordLine(
+      Buffer.concat([
+        Buffer.from('{"source":"'),
+        Buffer.from([0xff]),
+        Buffer.from(`",${JSON.stringify(good).slice(1)}`),
+      ]),
+    ),
+    null,
+  );
+});
+
+test("Times are read to the microsecond in any zone, and refused where no calendar has them.", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 9_000_000_000_000_000 }), (at_us) =>
+      assert.equal(microsFromIso(isoFromMicros(at_us)), at_us),
+    ),
+  );
+  assert.equal(microsFromIso("2025-10-10T23:00:00.000001+02:00"), microsFromIso("2025-10-10T21:00:00.000001Z"));
+  for (const text of [
+    "2025-02-30T00:00:00Z",
+    "2025-13-01T00:00:00Z",
+    "2025-10-10T25:00:00Z",
+    "2025-10-10T21:00:00.1234567Z",
+    "2025-10-10",
+    "now",
+  ]) {
+    assert.equal(microsFromIso(text), null, text);
+  }
+});
