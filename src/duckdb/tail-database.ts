@@ -8,6 +8,7 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { isUtf8 } from "node:buffer";
+import { Turns } from "../base/turns.ts";
 import type { LogRecord } from "../log/log.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import type { OpenLake } from "../lake/open.ts";
@@ -16,6 +17,8 @@ import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import type { ReadOptions } from "./read.ts";
 
+/** A query holds a thread of Node's pool while it waits for the catalog, which needs one too: queries may never hold them all. */
+const MAX_READERS = 6;
 const MICROS_PER_DAY = 86_400_000_000;
 
 /** A value as the tail's own bookkeeping reads it: DECIMALs as units of their last place, times as microseconds UTC, integers as numbers. */
@@ -49,6 +52,7 @@ export class TailDatabase {
   /** Replaces views beside the writer: planning them all takes ten times what a batch takes. */
   readonly #viewer: DuckDBConnection;
   readonly #idle: Reader[] = [];
+  readonly #turns = new Turns(MAX_READERS);
   #prepared = 0;
   /** What opens a transaction goes with its first statement: each call to DuckDB waits for a thread, and then for the event loop. */
   #opening = "";
@@ -151,8 +155,12 @@ export class TailDatabase {
     while (this.#idle.length < readers) this.#idle.push(await this.#openReader(folder));
   }
 
-  /** For readers: each on a connection of its own, beside the writer. */
-  async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
+  /** For readers: each on a connection of its own, beside the writer; more than MAX_READERS wait, first come first served. */
+  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
+    return this.#turns.take(() => this.#query(sql, options));
+  }
+
+  async #query(sql: string, options: ReadOptions): Promise<ProfiledResult> {
     const reader = this.#idle.pop() ?? (await this.#openReader(null));
     try {
       // Each database's part of a transaction begins when it is first looked at.

@@ -569,6 +569,17 @@ describe("the API over a running lake", () => {
     );
   });
 
+  test("answers more queries at once than Node's pool has threads", { timeout: 60_000 }, async () => {
+    const many = Array.from({ length: 2 * Number(process.env["UV_THREADPOOL_SIZE"]) }, (_, index) => index);
+    const answers = await Promise.all(
+      many.map((index) => running.live.query(`select ${index}, count(*) > 0 from gold.fact_crypto_ticks`)),
+    );
+    assert.deepEqual(
+      answers.map(({ rows }) => rows),
+      many.map((index) => [[String(index), "true"]]),
+    );
+  });
+
   test("exports results as CSV and as Parquet that can be read", async () => {
     const sql = "select crypto_id, count(*) as updates from gold.fact_crypto_ticks group by all order by all; -- done";
     const csv = await running.post("/api/sql/export", { sql, format: "csv" });
