@@ -63,7 +63,7 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 
 /**
  * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte, whatever it holds.
- * Keys and address come from the environment unless given. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
+ * Keys and address come from the environment unless given. Throws INVALID_API_KEY or INVALID_BASE_URL for options that no request can be made with.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
   const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
@@ -217,7 +217,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
   for (const key of [demo_key, pro_key]) {
     // A header would refuse such a key with an error that quotes it.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
-    throw new OperatingError("KEY_MALFORMED", "The CoinGecko key holds characters that no key has.", {
+    throw new OperatingError("INVALID_API_KEY", "The CoinGecko key holds characters that no key has.", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
     });
   }
@@ -238,7 +238,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
 function hostOf(base_url: string): string {
   const url = URL.canParse(base_url) ? new URL(base_url) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
-  throw new OperatingError("BASE_URL_MALFORMED", "The base URL of CoinGecko is no plain http or https address.", {
+  throw new OperatingError("INVALID_BASE_URL", "The base URL of CoinGecko is no plain http or https address.", {
     next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
   });
 }

@@ -51,7 +51,7 @@ export function Coin() {
   });
   if (
     coin === null &&
-    (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)
+    (error?.code === "SUBJECT_NOT_FOUND" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)
   )
     return <Unknown id={id} error={error} />;
   if (coin === null && error)

@@ -67,7 +67,7 @@ function nextMonthAt_us(month: string): number {
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
   return new OperatingError(
-    "POSITION_UNREADABLE",
+    "INVALID_POSITION",
     `The stored position of CoinGecko makes no sense: ${position.slice(0, 100)}`,
     {
       next_step: "Restore the log from a backup, or start a new lake (another --data folder).",

@@ -2,7 +2,7 @@ import { OperatingError } from "../../src/base/errors.ts";
 
 /**
  * An address that prices may come from: encrypted, or on this machine. Anything else would let whoever is on the way write
- * prices. Comes back without a slash at its end. Throws ADDRESS_REFUSED; `name` is what it was given as.
+ * prices. Comes back without a slash at its end. Throws INVALID_ADDRESS; `name` is what it was given as.
  */
 export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -11,7 +11,7 @@ export function checkedAddress(name: string, text: string, scheme: "ws" | "http"
   const is_local = url?.protocol === `${scheme}:` && isLoopback(url.hostname);
   if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
   throw new OperatingError(
-    "ADDRESS_REFUSED",
+    "INVALID_ADDRESS",
     `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`,
     {
       next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,

@@ -61,8 +61,8 @@ export function settingNames(source: string): { ws_url: string; rest_url: string
 
 /**
  * A public trade feed as a producer. A record is one message of the feed, byte for byte, or one REST answer that fills a gap, in an
- * envelope. Addresses and products come from the options, the environment or the protocol, in this order. Throws ADDRESS_REFUSED or
- * PRODUCTS_MALFORMED. Faults of the source never end it: it tries again, and says so.
+ * envelope. Addresses and products come from the options, the environment or the protocol, in this order. Throws INVALID_ADDRESS or
+ * INVALID_PRODUCTS. Faults of the source never end it: it tries again, and says so.
  */
 export function exchange(
   protocol: ExchangeProtocol,
@@ -100,7 +100,7 @@ function checkedProducts(
   const malformed = products.find((product) => !product_pattern.test(product));
   if (malformed === undefined && products.length > 0) return products;
   throw new OperatingError(
-    "PRODUCTS_MALFORMED",
+    "INVALID_PRODUCTS",
     malformed === undefined
       ? `${name} names no product.`
       : `${name} names "${malformed}", which is no product of this source.`,
@@ -204,7 +204,7 @@ class Exchange implements Producer {
     return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };
   }
 
-  /** Throws POSITION_UNREADABLE. */
+  /** Throws INVALID_POSITION. */
   #bookAt(position: string | null): GapBook {
     const { gaps, products } = this.#options;
     try {

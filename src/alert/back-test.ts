@@ -12,7 +12,7 @@ const LISTED_ALERTS = 1_000;
 
 /**
  * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
- * that judges them as they come. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ * that judges them as they come. Writes nothing. Throws INVALID_RULE, INVALID_TIME, NOT_TESTABLE.
  */
 export async function backTest(
   history: TickHistory,
@@ -81,7 +81,7 @@ function timeOf(name: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   const at_ms = Date.parse(text);
   if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
-  throw new OperatingError("BAD_TIME", `${name}: "${text}" is no time.`, {
+  throw new OperatingError("INVALID_TIME", `${name}: "${text}" is no time.`, {
     next_step: "Write it as 2023-03-14T02:10:00Z.",
   });
 }

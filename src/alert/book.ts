@@ -113,7 +113,7 @@ export class StoredBook implements AlertBook {
       this.rulesChanged();
       return events;
     }
-    throw new OperatingError("NO_RULE_ABOUT_JOBS", `No rule that is enabled tells of the job "${report.job}".`, {
+    throw new OperatingError("JOB_RULE_NOT_FOUND", `No rule that is enabled tells of the job "${report.job}".`, {
       next_step: `Enable one, or make one: npm run -s coinlake -- rules add '{"name":"A job failed","condition":{"kind":"failed","job":"all"}}'.`,
     });
   }
@@ -148,7 +148,7 @@ function withoutRecords(json: object): object {
 }
 
 function missing(kind: "RULE" | "SINK" | "ALERT", what: string, next_step: string): never {
-  throw new OperatingError(`NO_SUCH_${kind}`, `There is no ${what}.`, { next_step });
+  throw new OperatingError(`${kind}_NOT_FOUND`, `There is no ${what}.`, { next_step });
 }
 
 function noSuchSink(id: string): OperatingError {
@@ -162,7 +162,7 @@ function cursorOf(seq: number): string {
 function seqOf(cursor: string): number {
   const text = Buffer.from(cursor, "base64url").toString("utf8");
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new OperatingError("BAD_CURSOR", "The cursor is none that a page of alerts ended with.", {
+  throw new OperatingError("INVALID_CURSOR", "The cursor is none that a page of alerts ended with.", {
     next_step: "Begin again without a cursor.",
   });
 }

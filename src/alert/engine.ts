@@ -446,7 +446,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const { max_failures = FAILURES_IN_AN_HOUR } = this.#options;
     // Who never gives up waits for a person too, who repairs what is damaged beside the run.
     const mayMend = (error: OperatingError): boolean =>
-      max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
+      max_failures === Infinity || error.is_retryable || error.code === "INVALID_SQL";
     const failed = ({ code, message }: OperatingError): void =>
       this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
     return patiently({ clock: this.clock, signal, most_failures: max_failures, mayMend, failed }, work);

@@ -27,7 +27,7 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   const found = pipelines.find(({ name }) => name === lake.pipeline);
   if (found) return found;
   throw new OperatingError(
-    "UNKNOWN_PIPELINE",
+    "PIPELINE_NOT_FOUND",
     `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`,
     {
       next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,

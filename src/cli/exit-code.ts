@@ -4,7 +4,7 @@ import { OperatingError } from "../base/errors.ts";
 export const TRY_AGAIN = 75;
 
 /** Names that mean nothing, or several things. */
-const TYPED_WRONG: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
+const TYPED_WRONG: ReadonlySet<string> = new Set(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT"]);
 
 const chosen = new WeakMap<Error, number>();
 

@@ -5,7 +5,7 @@ import { objectsOf, stored } from "../query/ask.ts";
 import { knownSubjects, subjectId } from "../query/subjects.ts";
 import { withLake, type CommonOptions } from "./context.ts";
 
-/** A rule as JSON, its subjects by id. Opens the lake only where the rule names some. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+/** A rule as JSON, its subjects by id. Opens the lake only where the rule names some. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
 export async function ruleWithIds(
   options: CommonOptions,
   pipelines: readonly Pipeline[],
@@ -16,7 +16,7 @@ export async function ruleWithIds(
   return withLake(options, pipelines, ({ session, pipeline }) => withIds(session, pipeline, json, before));
 }
 
-/** The id of the subject that a name means, for a filter. Opens the lake. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+/** The id of the subject that a name means, for a filter. Opens the lake. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
 export async function subjectTyped(
   options: CommonOptions,
   pipelines: readonly Pipeline[],

@@ -23,7 +23,7 @@ export async function withAlerts<T>(
   }
 }
 
-/** What was typed as JSON, or comes on standard input where that is "-". Throws BAD_JSON. */
+/** What was typed as JSON, or comes on standard input where that is "-". Throws INVALID_JSON. */
 export async function parseJson(given: string): Promise<object> {
   try {
     const value: unknown = JSON.parse(given === "-" ? await text(process.stdin) : given);
@@ -35,7 +35,7 @@ export async function parseJson(given: string): Promise<object> {
 }
 
 function badJson(why: string): OperatingError {
-  return new OperatingError("BAD_JSON", `That is not the JSON of an object: ${why}.`, {
+  return new OperatingError("INVALID_JSON", `That is not the JSON of an object: ${why}.`, {
     next_step: "Quote it as one argument, or give - and pipe it in; --help shows an example.",
   });
 }

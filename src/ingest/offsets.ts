@@ -12,7 +12,7 @@ export { LOG_OFFSETS_PROPERTY, consumedOffsets, type OffsetFields };
 /** Next offset by partition. */
 export type Offsets = ReadonlyMap<number, number>;
 
-/** Throws OFFSETS_MALFORMED. */
+/** Throws INVALID_OFFSETS. */
 export function readOffsets(table: OffsetFields, topic: string): Map<number, number> {
   const offsets = new Map<number, number>();
   for (const [name, next] of Object.entries(consumedOffsets(table))) {

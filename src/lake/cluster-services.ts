@@ -13,13 +13,13 @@ export interface ClusterParts {
   kafka_brokers: string;
   /** `sc://host:port` */
   spark_remote: string;
-  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS. */
+  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_NOT_OWNED. */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
 
 const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
 
-/** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, BAD_REQUEST. */
+/** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, INVALID_REQUEST. */
 export async function openClusterParts(
   lake: Lake,
   env: Environment,
@@ -74,7 +74,7 @@ function clusterNotFound(missing: readonly string[]): OperatingError {
 
 function namespaceOfOthers(layer: string): OperatingError {
   return new OperatingError(
-    "NAMESPACE_OF_OTHERS",
+    "NAMESPACE_NOT_OWNED",
     `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
     {
       next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,

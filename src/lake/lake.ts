@@ -186,11 +186,11 @@ export function ensureIdentity({ folder, profile }: Lake): void {
   writeDescription(folder, { ...description, id: randomUUID(), location: locationIn(folder, description) });
 }
 
-/** Of a lake that was found. Throws LAKE_UNREADABLE, NO_LAKE where it was deleted since. */
+/** Of a lake that was found. Throws LAKE_UNREADABLE, LAKE_NOT_FOUND where it was deleted since. */
 export function descriptionOf(folder: string): LakeDescription {
   const description = readDescription(dirname(folder), basename(folder));
   if (description !== null) return description;
-  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, {
+  throw new OperatingError("LAKE_NOT_FOUND", `There is no lake in ${folder}`, {
     next_step: "Name its data folder with --data, and the lake with --lake.",
   });
 }
@@ -207,7 +207,7 @@ export function writeDescription(folder: string, description: LakeDescription): 
 
 /**
  * The lake that a command means: the one named, else the one started last in this data folder.
- * Throws NO_LAKE with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
+ * Throws LAKE_NOT_FOUND with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
   const current_file = join(data_folder, CURRENT_FILE);
@@ -220,7 +220,7 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
   const names = listLakes(data_folder);
   const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
   throw new OperatingError(
-    "NO_LAKE",
+    "LAKE_NOT_FOUND",
     names.length > 0 && !wanted
       ? `No lake of those in ${resolve(data_folder)} is named as the last one started`
       : `${missing} in ${resolve(data_folder)}`,

@@ -191,7 +191,7 @@ export class LiveLake {
     });
   }
 
-  /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
+  /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws INVALID_SQL, QUERY_CANCELLED. */
   query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     return this.#db.query(sql, options);
   }

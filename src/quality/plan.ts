@@ -65,7 +65,7 @@ export function suitesFolder(pipeline: string): string {
   return join(projectFolder(), "quality", pipeline);
 }
 
-/** Throws NO_SUITES, TABLE_MISSING, LAYERS_APART. */
+/** Throws SUITES_NOT_FOUND, TABLE_MISSING, LAYERS_APART. */
 export async function planChecks(options: PlanOptions): Promise<Plan> {
   const layers = options.layer === "silver" ? (["silver"] as const) : BUILT_LAYERS;
   const suites = suitesOf(options.pipeline).filter(
@@ -185,7 +185,7 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 
 function noSuites(pipeline: string): OperatingError {
   return new OperatingError(
-    "NO_SUITES",
+    "SUITES_NOT_FOUND",
     `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`,
     {
       next_step: "Write one as quality/README.md shows.",

@@ -66,7 +66,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 
 /**
  * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
- * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
+ * Throws LAKE_EMPTY when there is nothing to answer from, SUBJECT_NOT_FOUND or AMBIGUOUS_SUBJECT for a name that means none or several.
  */
 export async function ask(
   session: QuerySession,

@@ -5,7 +5,7 @@ import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition
  * The one place that turns what a person typed into the id of a subject: on the command line, in the API, in alert rules and in the
  * dashboard. What is tried, in this order, the first that finds something decides: the id as written; the symbol as written; then, in any
  * case, the id or the symbol, the name, and other names. A symbol as written that in other letters is the id of another subject may mean
- * either. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ * either. Throws SUBJECT_NOT_FOUND with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
   const typed = given.trim();
@@ -112,7 +112,7 @@ function fold(text: string): string {
 
 function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
   const nearest = nearestSubjects(given, known);
-  return new OperatingError("NO_SUCH_SUBJECT", `The lake knows no ${noun} "${shown(given)}"`, {
+  return new OperatingError("SUBJECT_NOT_FOUND", `The lake knows no ${noun} "${shown(given)}"`, {
     next_step:
       nearest.length === 0
         ? `Give the id, symbol or name of a ${noun} that the lake has prices of.`
@@ -159,7 +159,7 @@ export function subjectId(
   try {
     return resolveSubject(subjects.noun, given, subjects.listed()).id;
   } catch (error) {
-    if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
+    if (!(error instanceof OperatingError) || error.code !== "SUBJECT_NOT_FOUND") throw error;
     throw new OperatingError(
       "LAKE_EMPTY",
       `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`,

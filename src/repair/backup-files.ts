@@ -19,7 +19,7 @@ export class BackupFiles {
     this.#files = files;
   }
 
-  /** Throws NO_BACKUP where no run was completed. */
+  /** Throws BACKUP_NOT_FOUND where no run was completed. */
   static async open(place: BackupPlace, warehouse: string): Promise<BackupFiles> {
     const [manifest] = await newestManifests(place, await manifestNumbers(place), 1);
     if (manifest !== undefined) {
@@ -28,7 +28,7 @@ export class BackupFiles {
         new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])),
       );
     }
-    throw new OperatingError("NO_BACKUP", `There is no complete backup in ${place.root}`, {
+    throw new OperatingError("BACKUP_NOT_FOUND", `There is no complete backup in ${place.root}`, {
       next_step: "Name with --from the folder that `coinlake backup` wrote to.",
     });
   }

@@ -68,7 +68,7 @@ export class LakeFiles {
     return (await digestOf(this.#storage, location)).sha256 === known.sha256;
   }
 
-  /** A metadata file: the backup's in place of one that is damaged. Throws CHECKSUM_DIFFERS. */
+  /** A metadata file: the backup's in place of one that is damaged. Throws CHECKSUM_MISMATCH. */
   async read(location: string): Promise<Uint8Array> {
     this.sizeOf(location);
     const is_there = this.#sizes.has(canonicalLocation(location));
@@ -80,7 +80,7 @@ export class LakeFiles {
 
   #replace(location: string): void {
     if ((this.#backup?.get(location) ?? null) === null) {
-      throw new OperatingError("CHECKSUM_DIFFERS", "it is not as it was committed", { next_step: "Restore it." });
+      throw new OperatingError("CHECKSUM_MISMATCH", "it is not as it was committed", { next_step: "Restore it." });
     }
     this.#replaced.add(canonicalLocation(location));
   }

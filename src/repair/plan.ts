@@ -63,7 +63,7 @@ export interface RepairPlan {
 
 const MAINTENANCE_FILE = "maintenance.db";
 
-/** Reads only. Throws NO_SUCH_TABLE, NO_BACKUP. */
+/** Reads only. Throws TABLE_NOT_FOUND, BACKUP_NOT_FOUND. */
 export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
   const { lake, storage } = scope;
   const backup = scope.backup === null ? null : await BackupFiles.open(scope.backup, lake.warehouse);
@@ -456,7 +456,7 @@ function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boo
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
+  return new OperatingError("TABLE_NOT_FOUND", `There is no table "${table}" in this lake`, {
     next_step: `Name one of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
   });
 }

@@ -6,7 +6,7 @@ export function encodeCursor(place: unknown): string {
   return Buffer.from(JSON.stringify(place)).toString("base64url");
 }
 
-/** Null where none was given; throws BAD_CURSOR for one that we did not give. */
+/** Null where none was given; throws INVALID_CURSOR for one that we did not give. */
 export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, shape: T): z.output<T> | null {
   if (cursor === undefined) return null;
   let place: unknown;
@@ -21,7 +21,7 @@ export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, sh
 }
 
 function badCursor(): Error {
-  return refusal("BAD_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
+  return refusal("INVALID_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
 }
 
 /** One page of a list that is whole in memory; the cursor is the place of the first item after the page. */

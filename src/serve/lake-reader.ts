@@ -73,7 +73,7 @@ export class LakeReader implements LiveTables {
     };
   }
 
-  /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+  /** The id of the subject that a person means. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
     return subjectId(this.#served.pipeline, given, await this.#subjects());
   }
@@ -161,12 +161,12 @@ export class LakeReader implements LiveTables {
   }
 }
 
-/** SQL that the server wrote and the engine refuses is the server's failure, and no client's BAD_SQL. */
+/** SQL that the server wrote and the engine refuses is the server's failure, and no client's INVALID_SQL. */
 async function ours<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
-    if (!(error instanceof OperatingError) || error.code !== "BAD_SQL") throw error;
+    if (!(error instanceof OperatingError) || error.code !== "INVALID_SQL") throw error;
     throw new Error(`A query of the server's own failed: ${error.message}`, { cause: error });
   }
 }

@@ -52,7 +52,7 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
   await (await listen(createServer(), { ...PAGE_LISTENING, host, port })).close();
 }
 
-/** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
+/** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_REQUIRED_FOR_HOST, TOKEN_TOO_SHORT. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { served, assets, host, port, token, onError } = options;
   checkToken(host, token);

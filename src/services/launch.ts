@@ -22,7 +22,7 @@ const LOGS = ["output.log", "server.log"];
 /** Those of whoever starts a part are for another S3; what it needs of them, it is told. */
 const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
-/** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING; whatever it throws, nothing is left running. */
+/** Starts the part's process and waits until it does its work. Throws SERVICE_DIED or SERVICE_NOT_ANSWERING; whatever it throws, nothing is left running. */
 export async function launch(part: Part, version: string, site: Site, cluster_folder: string): Promise<PartState> {
   const { program, args, env, user } = part.command(site);
   const output_file = join(site.folder, "output.log");
@@ -58,7 +58,7 @@ async function identityOf(part: Part, child: ChildProcess) {
   const identity = child.pid === undefined ? null : identify(child.pid);
   if (identity !== null) return identity;
   throw new OperatingError(
-    "PART_DIED",
+    "SERVICE_DIED",
     `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
     {
       next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
@@ -67,7 +67,7 @@ async function identityOf(part: Part, child: ChildProcess) {
   );
 }
 
-/** Waits for a part that was started before; what it needs may have just come back. Throws PART_NOT_ANSWERING, and lets it run. */
+/** Waits for a part that was started before; what it needs may have just come back. Throws SERVICE_NOT_ANSWERING, and lets it run. */
 export async function findAnswering(part: Part, site: Site, state: PartState | null): Promise<PartState> {
   assert(state !== null, `${part.name} runs and has no state`);
   await waitUntilHealthy(part, site, state, RECOVERY_TIMEOUT_MS);
@@ -99,14 +99,14 @@ export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartS
 }
 
 function died(part: Part, site: Site): OperatingError {
-  return new OperatingError("PART_DIED", `${part.title} ended before it answered:\n${lastLines(site.folder)}`, {
+  return new OperatingError("SERVICE_DIED", `${part.title} ended before it answered:\n${lastLines(site.folder)}`, {
     next_step: `Read its logs in ${site.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
   });
 }
 
 function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
   return new OperatingError(
-    "PART_NOT_ANSWERING",
+    "SERVICE_NOT_ANSWERING",
     `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`,
     {
       next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
@@ -155,7 +155,7 @@ function send(state: PartState, signal: NodeJS.Signals): void {
     process.kill(state.pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-    throw new OperatingError("PART_NOT_OURS", `Process ${state.pid} cannot be stopped: ${messageOf(error)}`, {
+    throw new OperatingError("SERVICE_NOT_OWNED", `Process ${state.pid} cannot be stopped: ${messageOf(error)}`, {
       next_step: "Run this as the user who started the cluster.",
       cause: error,
     });

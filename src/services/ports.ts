@@ -11,7 +11,7 @@ const MAX_PORT = 65_535;
 
 /**
  * Where each part is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
- * Throws PORT_INVALID or PORT_TWICE.
+ * Throws INVALID_PORT or PORT_TWICE.
  */
 export async function choosePorts(
   folder: string,
@@ -37,7 +37,7 @@ export function portFrom({ variable, default: fallback }: Port, env: NodeJS.Proc
   if (!text) return fallback;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
-  throw new OperatingError("PORT_INVALID", `${variable} is "${text}", which is no port.`, {
+  throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port.`, {
     next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
   });
 }

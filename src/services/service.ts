@@ -64,7 +64,7 @@ export interface Part {
   ports: readonly Port[];
   /** Kinder than SIGTERM, where there is one. */
   stop_signal: "SIGTERM" | "SIGINT";
-  /** Fetches its files where they are not there yet. Throws TOOL_MISSING and others that say what this machine lacks. */
+  /** Fetches its files where they are not there yet. Throws TOOL_NOT_FOUND and others that say what this machine lacks. */
   fetch(cache: Cache): Promise<Fetched>;
   configure(site: Site): Promise<void>;
   command(site: Site): PartCommand;

@@ -9,7 +9,7 @@ export async function logOffsets(catalog: TableCatalog, table: string): Promise<
     const { metadata } = await catalog.loadTable(tableNamed(table));
     return consumedOffsets(metadata);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+    if (error instanceof OperatingError && (error.code === "TABLE_NOT_FOUND" || error.code === "NAMESPACE_NOT_FOUND"))
       return {};
     throw error;
   }

@@ -84,7 +84,7 @@ function unreadableTable(table: string, error: OperatingError): Finding {
   });
 }
 
-/** Throws OFFSETS_MALFORMED. */
+/** Throws INVALID_OFFSETS. */
 function checkOffsets(metadata: TableMetadata): void {
   consumedOffsets(metadata);
   for (const { summary } of metadata.snapshots) {

@@ -163,7 +163,7 @@ async function logBounds(
   try {
     return (await log?.bounds(topic.name)) ?? null;
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
+    if (error instanceof OperatingError && error.code === "TOPIC_NOT_FOUND") return [];
     if (!isStoreDamage(error) || log === null) throw error;
     findings.push(lakeFinding("STORE_DAMAGED", `log.db is damaged: ${messageOf(error)}`, { file: lake.log_file }));
     return null;

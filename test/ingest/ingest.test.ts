@@ -192,7 +192,7 @@ describe("Ingest", () => {
         await log.prune(TOPIC, 0, 150, Number.MAX_SAFE_INTEGER);
         await assert.rejects(makeIngest().runOnce(), { code: "LOG_GAP" });
         await setOffsets("not json");
-        await assert.rejects(makeIngest().runOnce(), { code: "OFFSETS_MALFORMED" });
+        await assert.rejects(makeIngest().runOnce(), { code: "INVALID_OFFSETS" });
       },
       { partitions: 1 },
     ));

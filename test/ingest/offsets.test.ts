@@ -65,6 +65,6 @@ test("a place that is no JSON object is refused", () => {
   assert.throws(
     () =>
       consumedOffsets({ properties: { [LOG_OFFSETS_PROPERTY]: "far" }, snapshots: [], "current-snapshot-id": null }),
-    { code: "OFFSETS_MALFORMED" },
+    { code: "INVALID_OFFSETS" },
   );
 });

@@ -130,7 +130,7 @@ test("before a lake knows a coin, names mean the coins that the project lists, a
     is_retryable: true,
     message: /no coin yet.*"TKN"/,
   });
-  assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "NO_SUCH_SUBJECT" });
+  assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "SUBJECT_NOT_FOUND" });
 });
 
 test("an unknown name is an error with the nearest matches", () => {
@@ -141,7 +141,7 @@ test("an unknown name is an error with the nearest matches", () => {
       return error as OperatingError;
     }
   };
-  assert.equal(failure("bitcon").code, "NO_SUCH_SUBJECT");
+  assert.equal(failure("bitcon").code, "SUBJECT_NOT_FOUND");
   assert.match(failure("bitcon").message, /no coin "bitcon"$/);
   assert.match(failure("bitcon").next_step, /^Nearest matches: bitcoin \(BTC, Bitcoin\)/);
   assert.match(failure("etherium").next_step, /ethereum/);

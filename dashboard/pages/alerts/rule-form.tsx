@@ -100,7 +100,7 @@ export function RuleError({ error }: { error: ApiError }) {
   return (
     <p class="form-error" role="alert">
       {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")}{" "}
-      <span class="muted">{error.code === "BAD_RULE" ? null : <Words text={error.next_step} />}</span>
+      <span class="muted">{error.code === "INVALID_RULE" ? null : <Words text={error.next_step} />}</span>
     </p>
   );
 }

@@ -30,7 +30,7 @@ export class MetastoreClient {
   #in_use = 0;
   #is_closed = false;
 
-  /** `thrift://host:port`. Throws BAD_REQUEST. */
+  /** `thrift://host:port`. Throws INVALID_REQUEST. */
   constructor(uri: string) {
     const url = URL.canParse(uri) ? new URL(uri) : null;
     if (url?.protocol !== "thrift:" || url.hostname === "")

@@ -43,7 +43,7 @@ export class HiveStore implements CatalogStore {
   readonly #client: MetastoreClient;
   readonly #warehouse: string;
 
-  /** Connects when it is first used. Throws BAD_REQUEST. */
+  /** Connects when it is first used. Throws INVALID_REQUEST. */
   constructor({ uri, warehouse }: HiveStoreOptions) {
     this.#client = new MetastoreClient(uri);
     this.#warehouse = warehouse.replace(/\/+$/, "");

@@ -76,7 +76,7 @@ function checkLayout(database: DatabaseSync, path: string): void {
   const version = versionOf(database);
   if (version !== LAYOUT_VERSION) {
     throw new OperatingError(
-      "STORE_FORMAT_UNKNOWN",
+      "CATALOG_FORMAT_UNKNOWN",
       `The catalog ${path} has layout ${version}; this program knows layout ${LAYOUT_VERSION}`,
       {
         next_step: "Use the version of the program that wrote it, or a newer one.",

@@ -236,7 +236,7 @@ async function showHistory(options: TablesOptions): Promise<void> {
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
+  return new OperatingError("TABLE_NOT_FOUND", `There is no table "${table}" in this lake`, {
     next_step: tables.length === 0 ? "Nothing was written to it yet." : `Name one of these: ${tables.join(", ")}.`,
   });
 }
@@ -282,7 +282,7 @@ function brokenBronze(table: string, broken: readonly PartitionCopy[]): Operatin
     ({ topic, partition, missing, doubled }) =>
       `of ${topic}/${partition} ${missing} offsets are missing and ${doubled} rows doubled`,
   );
-  return new OperatingError("BRONZE_IS_NO_COPY", `${table} is no copy of the log: ${words.join("; ")}`, {
+  return new OperatingError("BRONZE_DIFFERS_FROM_LOG", `${table} is no copy of the log: ${words.join("; ")}`, {
     next_step:
       "Stop what writes it (`coinlake streams stop`), keep its snapshots, and report what `maintain check --json` prints.",
   });

@@ -236,7 +236,7 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
 function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
   const unknown = names.find((name) => !jobs.some((job) => job.name === name));
   if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
-  throw new OperatingError("UNKNOWN_STREAM", `There is no stream "${unknown}".`, {
+  throw new OperatingError("STREAM_NOT_FOUND", `There is no stream "${unknown}".`, {
     next_step: `Name one of these, or none for all: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
 }

@@ -18,7 +18,7 @@ type LogOffsets = Record<string, number>;
 
 /**
  * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of what the property and the
- * snapshots say: a writer that was killed between the two has committed its rows. Throws OFFSETS_MALFORMED.
+ * snapshots say: a writer that was killed between the two has committed its rows. Throws INVALID_OFFSETS.
  */
 export function consumedOffsets(table: OffsetFields): LogOffsets {
   const offsets = parseOffsets(table.properties[LOG_OFFSETS_PROPERTY]);
@@ -40,7 +40,7 @@ function newestSummary({ snapshots, "current-snapshot-id": current }: OffsetFiel
   return {};
 }
 
-/** Throws OFFSETS_MALFORMED. */
+/** Throws INVALID_OFFSETS. */
 export function parseOffsets(text: string | undefined): LogOffsets {
   let value: unknown;
   try {
@@ -53,7 +53,7 @@ export function parseOffsets(text: string | undefined): LogOffsets {
 }
 
 export function offsetsMalformed(text: string | undefined, cause?: unknown): OperatingError {
-  return new OperatingError("OFFSETS_MALFORMED", `The table property ${LOG_OFFSETS_PROPERTY} is ${text}`, {
+  return new OperatingError("INVALID_OFFSETS", `The table property ${LOG_OFFSETS_PROPERTY} is ${text}`, {
     next_step:
       'Set it to {"<topic>/<partition>": <next offset>}, from the highest log_offset of each partition in the table.',
     cause,
@@ -73,7 +73,7 @@ export function recordLogOffsets(updates: readonly Update[], base: TableMetadata
     before = consumedOffsets(base);
     after = propertyIn(updates) ?? before;
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "OFFSETS_MALFORMED") return updates;
+    if (error instanceof OperatingError && error.code === "INVALID_OFFSETS") return updates;
     throw error;
   }
   if (Object.keys(after).length === 0) return updates;

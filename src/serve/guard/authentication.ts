@@ -12,12 +12,12 @@ const COOKIE_AGE_S = 30 * 86_400;
 /** Guessing is hopeless with 16 characters; this keeps it from being free. */
 const MAX_WRONG_PER_MINUTE = 20;
 
-/** Throws TOKEN_NEEDED_FOR_HOST and TOKEN_TOO_SHORT: whoever can reach the port must be told apart from whoever may read. */
+/** Throws TOKEN_REQUIRED_FOR_HOST and TOKEN_TOO_SHORT: whoever can reach the port must be told apart from whoever may read. */
 export function checkToken(host: string, token: string | null): void {
   if (token === null) {
     if (isLoopbackHost(host)) return;
     throw new OperatingError(
-      "TOKEN_NEEDED_FOR_HOST",
+      "TOKEN_REQUIRED_FOR_HOST",
       `On ${host} others can reach the server, and no token protects it.`,
       {
         next_step: `Give one with COINLAKE_TOKEN in the environment (or --token), at least ${TOKEN_MIN_CHARACTERS} characters; or leave --host away.`,
@@ -50,11 +50,11 @@ export class Gate {
     return cookie !== undefined && isSame(cookie, this.#session());
   }
 
-  /** Middleware: throws TOKEN_NEEDED, WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
+  /** Middleware: throws TOKEN_REQUIRED, INVALID_TOKEN, TOO_MANY_ATTEMPTS. */
   check: MiddlewareHandler = async (context, next) => {
     if (!this.isOpenTo(context)) {
       throw refusal(
-        "TOKEN_NEEDED",
+        "TOKEN_REQUIRED",
         "This server asks for its token.",
         "Log in at /login, or send the header `Authorization: Bearer <token>`.",
       );
@@ -62,10 +62,10 @@ export class Gate {
     await next();
   };
 
-  /** Sets the cookie for the right token. Throws WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
+  /** Sets the cookie for the right token. Throws INVALID_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
     if (!this.#isRight(given))
-      throw refusal("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
+      throw refusal("INVALID_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
     setCookie(context, COOKIE, this.#session(), {
       httpOnly: true,
       sameSite: "Strict",

@@ -9,7 +9,7 @@ export const onlyJson: MiddlewareHandler = async (context, next) => {
   const { method } = context.req;
   const type = (context.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if ((method === "POST" || method === "PUT") && type !== "application/json") {
-    throw refusal("JSON_NEEDED", "The body must be JSON.", "Send it with content-type application/json.");
+    throw refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON.", "Send it with content-type application/json.");
   }
   await next();
 };

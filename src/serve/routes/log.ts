@@ -72,7 +72,7 @@ export function logRoutes(app: App, { served, tables }: Parts): void {
     response: Messages,
     async handle({ params, query: { partition, offset, limit, search, cursor } }) {
       if (offset !== undefined && partition === undefined)
-        throw refusal("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
+        throw refusal("INVALID_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
       const start =
         offset === undefined ? null : { direction: "newer" as const, offsets: { [String(partition)]: offset } };
       const from = decodeCursor(cursor, Place) ?? start;

@@ -94,16 +94,16 @@ export function withoutExplain(sql: string): {
   };
 }
 
-/** Throws SQL_NOT_ALLOWED, or BAD_SQL for what does not parse. Pure. */
+/** Throws SQL_NOT_ALLOWED, or INVALID_SQL for what does not parse. Pure. */
 export function checkParsed(parsed: ParsedSql): void {
   if (parsed.error) {
     const position = parsed.position === undefined ? null : Number(parsed.position);
     if (parsed.error_type === "parser")
-      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "BAD_SQL");
+      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "INVALID_SQL");
     throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none.", null);
   }
   const [statement, ...others] = parsed.statements ?? [];
-  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "BAD_SQL");
+  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "INVALID_SQL");
   if (others.length > 0) throw new SqlRefusal("One statement at a time.", null);
   const names = new Set<string>();
   visit(statement, (node) => collectNames(node, names));

@@ -71,7 +71,7 @@ export class Console {
     return this.#starts;
   }
 
-  /** Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY, TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED. */
+  /** Throws SQL_NOT_ALLOWED, INVALID_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY, TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED. */
   async run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
     const { sql, at_ms, max_rows } = query;
     const slot = this.#takeSlot(query);
@@ -108,11 +108,11 @@ export class Console {
     }
   }
 
-  /** Throws NO_SUCH_QUERY. */
+  /** Throws QUERY_NOT_FOUND. */
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
     if (controller === undefined)
-      throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
+      throw refusal("QUERY_NOT_FOUND", `No query ${query_id} is running.`, "It may have ended already.");
     controller.abort();
   }
 

@@ -36,7 +36,7 @@ export const airflow: Part = {
       env: environment(site),
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `Airflow's database could not be made in PostgreSQL:\n${last_lines}`,
           {
             next_step: "Run this again: it goes on where it stopped.",

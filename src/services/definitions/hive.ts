@@ -61,7 +61,7 @@ export const hive: Part = {
       env: environment(site),
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`,
           {
             next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",

@@ -48,7 +48,7 @@ export const kafka: Part = {
     await runTool(findJava(PURPOSE), args, {
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`,
           {
             next_step: "Check that the disk has room and the folder may be written, then run this again.",

@@ -65,7 +65,7 @@ export const postgres: Part = {
       ...(account && { user: account }),
       failed: (last_lines: string) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `PostgreSQL's new folder ${unfinished} could not be filled:\n${last_lines}`,
           {
             next_step: "Check that the disk has room and the folder may be written, then run this again.",
@@ -139,7 +139,7 @@ function accountToRunAs(): Account | null {
   const account = accountNamed(ACCOUNT);
   if (account) return account;
   throw new OperatingError(
-    "NO_ACCOUNT",
+    "ACCOUNT_NOT_FOUND",
     `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as.`,
     {
       next_step: `Run this as another user than root, or make that one: \`useradd --system ${ACCOUNT}\`.`,

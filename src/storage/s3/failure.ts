@@ -34,7 +34,7 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   const { status, code, message } = refusal;
   const cannot = `Could not ${verb} ${location}: S3 answered ${code} (${message})`;
   if (code === "NoSuchBucket") {
-    return new OperatingError("NO_SUCH_BUCKET", cannot, {
+    return new OperatingError("BUCKET_NOT_FOUND", cannot, {
       next_step: "Create the bucket, or correct the warehouse's location.",
     });
   }

@@ -61,7 +61,7 @@ test("a file that is no catalog, or of a later version, is refused with a next s
   const database = new DatabaseSync(later);
   database.exec("pragma user_version = 99");
   database.close();
-  assert.throws(() => new SqliteStore(later), { code: "STORE_FORMAT_UNKNOWN", message: /layout 99/ });
+  assert.throws(() => new SqliteStore(later), { code: "CATALOG_FORMAT_UNKNOWN", message: /layout 99/ });
   await writeFile(join(folder, "file"), "");
   assert.throws(() => new SqliteStore(join(folder, "file", "catalog.sqlite")), { code: "STORE_FAILED" });
 });
@@ -73,7 +73,7 @@ test("a transaction that fails half-way leaves nothing behind", async () => {
     pointerMove({ namespace: ["n"], name: "first" }, null, "1"),
     pointerMove({ namespace: ["missing"], name: "second" }, null, "2"),
   ];
-  await assert.rejects(store.move(moves), { code: "NO_SUCH_NAMESPACE" });
+  await assert.rejects(store.move(moves), { code: "NAMESPACE_NOT_FOUND" });
   assert.deepEqual(await store.tableNames(["n"]), []);
   await store.close();
 });
