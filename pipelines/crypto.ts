@@ -180,7 +180,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
 function seedOf(argument: string | null): number {
   if (argument === null) return 1;
   if (/^\d{1,9}$/.test(argument)) return Number(argument);
-  throw new OperatingError("INVALID_SEED", `"${argument}" is no seed for the simulated market.`, {
+  throw new OperatingError("INVALID_SEED", `"${argument}" is no seed for the simulated market`, {
     next_step: "Give a whole number, as in --source simulated:42.",
   });
 }

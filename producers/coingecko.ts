@@ -104,9 +104,8 @@ class CoingeckoPoller implements Producer {
     const problem =
       failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
     if (problem === null) return;
-    throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
+    throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}`, {
       next_step: "Check the network, or start with --source simulated.",
-      is_retryable: true,
     });
   }
 
@@ -217,7 +216,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
   for (const key of [demo_key, pro_key]) {
     // A header would refuse such a key with an error that quotes it.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
-    throw new OperatingError("INVALID_API_KEY", "The CoinGecko key holds characters that no key has.", {
+    throw new OperatingError("INVALID_API_KEY", "The CoinGecko key holds characters that no key has", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
     });
   }
@@ -238,7 +237,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
 function hostOf(base_url: string): string {
   const url = URL.canParse(base_url) ? new URL(base_url) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
-  throw new OperatingError("INVALID_BASE_URL", "The base URL of CoinGecko is no plain http or https address.", {
+  throw new OperatingError("INVALID_BASE_URL", "The base URL of CoinGecko is no plain http or https address", {
     next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
   });
 }

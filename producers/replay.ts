@@ -40,7 +40,7 @@ class Replay implements Producer {
     const { file } = this.#options;
     const { size_bytes, modified_ms } = await inspect(file);
     if (size_bytes !== this.#opened.size_bytes || modified_ms !== this.#opened.modified_ms) {
-      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened.`, {
+      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened`, {
         next_step: "Start again once nobody writes to it; changed content is replayed from its beginning.",
       });
     }

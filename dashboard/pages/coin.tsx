@@ -1,5 +1,6 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { sentence } from "../../src/base/explain.ts";
 import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
 import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
 import { formatPrice } from "../format/decimal.ts";
@@ -83,7 +84,7 @@ function Unknown({ id, error }: { id: string; error: ApiError }) {
     <Empty
       title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}
     >
-      {error.code === "AMBIGUOUS_SUBJECT" ? `${error.message}. ` : ""}
+      {error.code === "AMBIGUOUS_SUBJECT" ? `${sentence(error.message)} ` : ""}
       {error.next_step} A coin is here from its first accepted price on. Products of a source that no coin is known for
       are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>

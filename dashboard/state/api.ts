@@ -85,7 +85,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     throw new ApiError({
       status: 0,
       code: "NO_ANSWER",
-      detail: "Coinlake does not answer on this address.",
+      detail: "Coinlake does not answer on this address",
       next_step: "See whether `npm start` still runs in its terminal.",
     });
   }

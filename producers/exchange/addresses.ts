@@ -12,7 +12,7 @@ export function checkedAddress(name: string, text: string, scheme: "ws" | "http"
   if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
   throw new OperatingError(
     "INVALID_ADDRESS",
-    `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`,
+    `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine`,
     {
       next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,
     },

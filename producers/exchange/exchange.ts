@@ -102,8 +102,8 @@ function checkedProducts(
   throw new OperatingError(
     "INVALID_PRODUCTS",
     malformed === undefined
-      ? `${name} names no product.`
-      : `${name} names "${malformed}", which is no product of this source.`,
+      ? `${name} names no product`
+      : `${name} names "${malformed}", which is no product of this source`,
     {
       next_step: `Separate products by commas, as in ${known.slice(0, 2).join(",")}; or unset ${name}.`,
     },
@@ -148,10 +148,9 @@ class Exchange implements Producer {
     if (failure === null || failure.code === "RATE_LIMITED") return;
     throw new OperatingError(
       "SOURCE_UNREACHABLE",
-      `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`,
+      `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}`,
       {
         next_step: "Check the network, or start with --source simulated.",
-        is_retryable: true,
       },
     );
   }

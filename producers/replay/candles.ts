@@ -210,7 +210,7 @@ function lineAt(table: Table, index: number): Buffer {
 
 function tooLarge(): OperatingError {
   const limit = `${MAX_CANDLES_BYTES / 1024 / 1024} MiB`;
-  return new OperatingError("FILE_TOO_LARGE", `The candle file holds more than ${limit} once decompressed.`, {
+  return new OperatingError("FILE_TOO_LARGE", `The candle file holds more than ${limit} once decompressed`, {
     next_step: "Split it by time into smaller files, and replay them one after the other into the same lake.",
   });
 }

@@ -49,13 +49,13 @@ export async function inspect(file: string): Promise<{ size_bytes: number; modif
     const is_missing =
       error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
     if (!is_missing) throw unreadableFile(file, error);
-    throw new OperatingError("FILE_NOT_FOUND", `There is no file ${file}.`, {
+    throw new OperatingError("FILE_NOT_FOUND", `There is no file ${file}`, {
       next_step: "Check the path given to replay:FILE.",
       cause: error,
     });
   }
   if (found.isDirectory()) {
-    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file.`, {
+    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file`, {
       next_step: "Name one of the files in it: replay:FILE.",
     });
   }
@@ -92,7 +92,7 @@ function empty(file: string, damage: Damage): OperatingError {
 function unknownFormat(file: string): OperatingError {
   return new OperatingError(
     "FILE_FORMAT_UNKNOWN",
-    `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session.`,
+    `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session`,
     {
       next_step:
         'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',

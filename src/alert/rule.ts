@@ -198,7 +198,7 @@ function withTextLevel(json: unknown): unknown {
 }
 
 export function badRule(message: string): OperatingError {
-  return new OperatingError("INVALID_RULE", `Not a valid rule: ${message}.`, {
+  return new OperatingError("INVALID_RULE", `Not a valid rule: ${message}`, {
     next_step: "Correct that field; `npm run -s coinlake -- rules add --help` shows a rule of each kind.",
   });
 }

@@ -61,7 +61,7 @@ export function parseSink(json: unknown): Sink {
 }
 
 export function badSink(message: string): OperatingError {
-  return new OperatingError("INVALID_SINK", `Not a valid sink: ${message}.`, {
+  return new OperatingError("INVALID_SINK", `Not a valid sink: ${message}`, {
     next_step: "Correct that field; `npm run -s coinlake -- rules sinks add --help` shows a sink of each kind.",
   });
 }

@@ -275,7 +275,6 @@ class BackupRun {
       `The backup was overtaken ${attempt} times: ${why} before it was copied`,
       {
         next_step: "Try again when the lake is written less; earlier backups are as they were.",
-        is_retryable: true,
       },
     );
   }

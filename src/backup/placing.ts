@@ -152,6 +152,5 @@ function foreignLeftovers(folder: string): OperatingError {
 function inUse(folder: string): OperatingError {
   return new OperatingError("TARGET_IN_USE", `${folder} is being filled by ${ownerOf(folder)}`, {
     next_step: "Wait for that process, or name another target.",
-    is_retryable: true,
   });
 }

@@ -78,7 +78,6 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
   } catch (error) {
     throw new OperatingError("DATABASE_NOT_COPIED", `${from} could not be copied to ${to}: ${messageOf(error)}`, {
       next_step: "Check that the disk has room and that the file is readable; `verify` looks for damage.",
-      is_retryable: true,
       cause: error,
     });
   } finally {

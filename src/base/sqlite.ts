@@ -2,12 +2,13 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import type { StoreFailure, StorePrefix } from "./error-codes.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
 /** SQLite files that one room alone reads and writes: how they are laid out, and how people are told of them. */
 export interface SqliteFormat {
   /** What the codes of its errors begin with: LOG. */
-  prefix: string;
+  prefix: StorePrefix;
   /** Before the file's name in a sentence: "the log". */
   name: string;
   /** In the file's header: another program's database, or another version's, is refused and not rewritten. */
@@ -18,7 +19,7 @@ export interface SqliteFormat {
   failures: Partial<Record<Failure, Remedy>>;
 }
 
-type Failure = "LOCKED" | "DISK_FULL" | "READ_ONLY" | "CORRUPT" | "CANNOT_OPEN" | "IO_FAILED" | "FAILED";
+type Failure = Exclude<StoreFailure, "FORMAT_UNKNOWN">;
 type Remedy = readonly [next_step: string, is_retryable: boolean];
 
 const REMEDIES: Record<Failure, Remedy> = {

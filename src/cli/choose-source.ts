@@ -72,7 +72,7 @@ async function create(request: SourceRequest, text: string): Promise<ChosenSourc
   const [first, ...others] = chosen;
   if (first === undefined || others.length === 0) return first ?? createOne(request, text);
   if (chosen.some(({ kind }) => kind !== "live")) {
-    throw new OperatingError("SOURCES_DO_NOT_MIX", `Only live sources run side by side; ${text} names another.`, {
+    throw new OperatingError("SOURCES_DO_NOT_MIX", `Only live sources run side by side; ${text} names another`, {
       next_step: "Name live sources only, or start the other one by itself: it has a lake of its own.",
     });
   }
@@ -90,17 +90,17 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
   );
   if (!factory) {
     const is_file = existsSync(text) ? ` To replay that file: --source replay:${text}.` : "";
-    throw new OperatingError("SOURCE_NOT_FOUND", `There is no source "${name}".`, {
+    throw new OperatingError("SOURCE_NOT_FOUND", `There is no source "${name}"`, {
       next_step: `Choose one of ${names.join(", ")}.${is_file}`,
     });
   }
   if (factory.argument?.is_required && !argument) {
-    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument.name}.`, {
+    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument.name}`, {
       next_step: `Write it as --source ${describeSource(name, factory.argument)}.`,
     });
   }
   if (argument !== null && factory.argument === null) {
-    throw new OperatingError("SOURCE_TAKES_NO_ARGUMENT", `The source "${name}" takes nothing after a colon.`, {
+    throw new OperatingError("SOURCE_TAKES_NO_ARGUMENT", `The source "${name}" takes nothing after a colon`, {
       next_step: `Write it as --source ${name}.`,
     });
   }

@@ -28,7 +28,7 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   if (found) return found;
   throw new OperatingError(
     "PIPELINE_NOT_FOUND",
-    `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`,
+    `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here`,
     {
       next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,
     },

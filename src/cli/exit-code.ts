@@ -1,10 +1,11 @@
+import type { ErrorCode } from "../base/error-codes.ts";
 import { OperatingError } from "../base/errors.ts";
 
 /** EX_TEMPFAIL of sysexits.h: nothing is wrong, and the same command may succeed later. */
 export const TRY_AGAIN = 75;
 
 /** Names that mean nothing, or several things. */
-const TYPED_WRONG: ReadonlySet<string> = new Set(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT"]);
+const TYPED_WRONG: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT"]);
 
 const chosen = new WeakMap<Error, number>();
 

@@ -37,7 +37,7 @@ function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): st
 function warehouseUnknown(): OperatingError {
   return new OperatingError(
     "CLUSTER_NOT_FOUND",
-    "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.",
+    "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder",
     {
       next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
     },

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { OperatingError } from "../base/errors.ts";
+import { sentence } from "../base/explain.ts";
 
 /** Where a command writes: results to stdout, everything said along the way to stderr, so that pipes carry results alone. */
 export interface Output {
@@ -28,11 +29,6 @@ export function openOutput(is_json: boolean): Output {
     say: (text) => process.stderr.write(`${text}\n`),
     warn: (text) => process.stderr.write(`${style("yellow", "warning")} ${text}\n`),
   };
-}
-
-/** With one final period, whether the message has one or not. */
-export function sentence(message: string): string {
-  return /[.!?:]$/.test(message) ? message : `${message}.`;
 }
 
 /** What happened, what to do next; a programmer's error keeps its stack, because a person will have to send it to us. */

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { explain } from "../base/explain.ts";
 import { systemClock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
@@ -40,6 +41,6 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     // The lake is opened all the same: whoever needs the file says what is wrong with it.
-    output.warn(`damaged files could not be looked for: ${error.message}. ${error.next_step}`);
+    output.warn(`damaged files could not be looked for: ${explain(error)}`);
   }
 }

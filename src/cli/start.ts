@@ -359,7 +359,7 @@ async function conclude(
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError(
       "TESTS_FAILED",
-      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`,
+      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}`,
       {
         next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
       },

@@ -1,10 +1,11 @@
 import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
+import { explain } from "../base/explain.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
 import { failedOf, testsOf, type TestResults } from "../transform/test-results.ts";
 import type { CommandResult } from "../transform/worker.ts";
 import type { Increment } from "./build-progress.ts";
-import { progressBar, sentence, style, type Output } from "./output.ts";
+import { progressBar, style, type Output } from "./output.ts";
 import { RepeatedWarnings } from "./repeated.ts";
 
 /** Says what a running pipeline does: a progress bar where the end is known, else one line per event worth a line. */
@@ -91,10 +92,7 @@ export class Status {
   failed = (error: OperatingError): void => {
     this.#failures.set(error.code, error.message);
     this.#bar.end();
-    this.#failure_warnings.warn(
-      error.code,
-      `${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
-    );
+    this.#failure_warnings.warn(error.code, `${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
 
   /** Once for each table and kind of failure: the pipeline goes on, and the next pass tries again. */
@@ -103,9 +101,7 @@ export class Status {
     if (this.#maintenance_told.has(key)) return;
     this.#maintenance_told.add(key);
     this.#bar.end();
-    this.#output.warn(
-      `${table} was not maintained: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
-    );
+    this.#output.warn(`${table} was not maintained: ${explain(error)} ${style("dim", `[${error.code}]`)}`);
   }
 
   end(): void {

@@ -35,7 +35,7 @@ export async function parseJson(given: string): Promise<object> {
 }
 
 function badJson(why: string): OperatingError {
-  return new OperatingError("INVALID_JSON", `That is not the JSON of an object: ${why}.`, {
+  return new OperatingError("INVALID_JSON", `That is not the JSON of an object: ${why}`, {
     next_step: "Quote it as one argument, or give - and pipe it in; --help shows an example.",
   });
 }

@@ -31,7 +31,6 @@ export function engineFailure(error: unknown): OperatingError {
     return new OperatingError("TABLE_FILE_UNREADABLE", message, {
       next_step:
         "Run it again. If it stays, `npm run -s coinlake -- verify` names the damaged file and the command that mends it.",
-      is_retryable: true,
       cause: error,
     });
   }

@@ -72,7 +72,7 @@ async function rowsOf(
 }
 
 function cancelled(): OperatingError {
-  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended.", {
+  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended", {
     next_step: "Run it again, or ask for less.",
   });
 }

@@ -62,6 +62,5 @@ export function namespaceNotEmpty(namespace: readonly string[]): OperatingError 
 export function commitConflict(message: string): OperatingError {
   return new OperatingError("COMMIT_CONFLICT", message, {
     next_step: "Load the table again and retry the commit.",
-    is_retryable: true,
   });
 }

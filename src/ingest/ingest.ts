@@ -1,3 +1,4 @@
+import { explain } from "../base/explain.ts";
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
@@ -250,7 +251,7 @@ class LogIngest implements Ingest {
         if (!(error instanceof OperatingError)) throw error;
         if (!isDiskFull(error) && (!error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW)) throw error;
         this.#options.stalled?.(error);
-        this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+        this.#publisher.report({ level: "warning", code: error.code, message: explain(error) });
       }
       await this.#wait(Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1)), signal);
       if (signal.aborted) return;

@@ -65,7 +65,7 @@ async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefi
 function clusterNotFound(missing: readonly string[]): OperatingError {
   return new OperatingError(
     "CLUSTER_NOT_FOUND",
-    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`,
+    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set`,
     {
       next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
     },
@@ -75,7 +75,7 @@ function clusterNotFound(missing: readonly string[]): OperatingError {
 function namespaceOfOthers(layer: string): OperatingError {
   return new OperatingError(
     "NAMESPACE_NOT_OWNED",
-    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
+    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were`,
     {
       next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
     },
@@ -85,7 +85,7 @@ function namespaceOfOthers(layer: string): OperatingError {
 function tablesOfAnotherLake(owner: string, name: string): OperatingError {
   return new OperatingError(
     "TABLES_OF_ANOTHER_LAKE",
-    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`,
+    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it`,
     {
       next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
     },

@@ -39,7 +39,7 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
   if (claim !== null) return claim;
   throw new OperatingError(
     "SOURCE_IN_USE",
-    `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`,
+    `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice`,
     {
       next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
     },
@@ -92,7 +92,6 @@ export function isOwned(lake: Lake): boolean {
 function inUse(lake: Lake): OperatingError {
   return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}`, {
     next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
-    is_retryable: true,
   });
 }
 

@@ -106,6 +106,5 @@ function failed(title: string, words: string): OperatingError {
   return new OperatingError("PYTHON_INSTALL_FAILED", `${title} could not be installed:\n${words}`, {
     next_step:
       "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.",
-    is_retryable: true,
   });
 }

@@ -417,7 +417,6 @@ function overtaken(identifier: TableIdentifier): OperatingError {
     `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`,
     {
       next_step: "Nothing was changed. Run it again when the table is written less.",
-      is_retryable: true,
     },
   );
 }

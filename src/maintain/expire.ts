@@ -82,7 +82,6 @@ export async function expireTable(
     `Other writers changed ${name} each time before its snapshots were expired`,
     {
       next_step: "Nothing was changed. Run it again when the table is written less.",
-      is_retryable: true,
     },
   );
 }

@@ -32,7 +32,6 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
   if (claim !== null) return claim;
   throw new OperatingError("MAINTENANCE_RUNNING", `The lake "${lake.name}" is being maintained by ${ownerOf(folder)}`, {
     next_step: "Try again in a minute: a run takes seconds, or minutes where much has to be put together.",
-    is_retryable: true,
   });
 }
 
@@ -47,7 +46,6 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
       `The folder ${folder} cannot be claimed: ${messageOf(error)}`,
       {
         next_step: "Check that you may write to it and that its disk has room.",
-        is_retryable: true,
         cause: error,
       },
     );

@@ -157,7 +157,6 @@ function died(how: string, said: string): OperatingError {
     {
       next_step:
         "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
-      is_retryable: true,
     },
   );
 }

@@ -186,7 +186,7 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 function noSuites(pipeline: string): OperatingError {
   return new OperatingError(
     "SUITES_NOT_FOUND",
-    `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`,
+    `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them`,
     {
       next_step: "Write one as quality/README.md shows.",
     },
@@ -194,10 +194,9 @@ function noSuites(pipeline: string): OperatingError {
 }
 
 function tableMissing(table: string): OperatingError {
-  return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake.`, {
+  return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake`, {
     next_step:
       "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
-    is_retryable: true,
   });
 }
 
@@ -211,7 +210,6 @@ function layersApart(tables: readonly LoadedTable[]): OperatingError {
     {
       next_step:
         "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
-      is_retryable: true,
     },
   );
 }

@@ -94,8 +94,7 @@ function merged(
 }
 
 function checkRunning(owner: string): OperatingError {
-  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, {
+  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}`, {
     next_step: "Wait for it, then run this again.",
-    is_retryable: true,
   });
 }

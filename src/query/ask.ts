@@ -126,14 +126,9 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 }
 
 export function lakeEmpty(): OperatingError {
-  return new OperatingError(
-    "LAKE_EMPTY",
-    "The lake holds no accepted record yet, so there is nothing to answer from.",
-    {
-      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-      is_retryable: true,
-    },
-  );
+  return new OperatingError("LAKE_EMPTY", "The lake holds no accepted record yet, so there is nothing to answer from", {
+    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+  });
 }
 
 async function answerLive(

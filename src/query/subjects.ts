@@ -165,7 +165,6 @@ export function subjectId(
       `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`,
       {
         next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
-        is_retryable: true,
       },
     );
   }

@@ -145,7 +145,6 @@ function stalled(tables: readonly string[]): OperatingError {
     `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`,
     {
       next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
-      is_retryable: true,
     },
   );
 }

@@ -69,7 +69,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
     if (is_known)
       throw refusal(
         "METHOD_NOT_ALLOWED",
-        `${context.req.method} is not for ${context.req.path}.`,
+        `${context.req.method} is not for ${context.req.path}`,
         "GET /api/openapi.json lists what is.",
       );
     throw notFound(`route ${context.req.method} ${context.req.path}`);

@@ -21,7 +21,7 @@ export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, sh
 }
 
 function badCursor(): Error {
-  return refusal("INVALID_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
+  return refusal("INVALID_CURSOR", "The cursor is none that this list gave out", "Begin again without a cursor.");
 }
 
 /** One page of a list that is whole in memory; the cursor is the place of the first item after the page. */

@@ -111,7 +111,7 @@ async function jsonOf(context: Context): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    throw refusal("INVALID_JSON", "The body is no JSON.", "Send one JSON object, with content-type application/json.");
+    throw refusal("INVALID_JSON", "The body is no JSON", "Send one JSON object, with content-type application/json.");
   }
 }
 

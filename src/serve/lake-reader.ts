@@ -139,7 +139,7 @@ export class LakeReader implements LiveTables {
   async #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
     this.#refuseWhenClosed();
     if (is_alone && this.#waiting >= MAX_WAITING)
-      throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
+      throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already`, "Try again in a moment.");
     const { open } = this.#served;
     this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
@@ -157,7 +157,7 @@ export class LakeReader implements LiveTables {
   }
 
   #refuseWhenClosed(): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping", "Try again once it runs.");
   }
 }
 

@@ -2,77 +2,19 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { STATUS_CODES } from "node:http";
 import type { z } from "@hono/zod-openapi";
+import { ERROR_CODES, type ErrorCode } from "../base/error-codes.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Problem } from "./schemas/values.ts";
 
-/** Which status each failure has; what is not here is ours, and a 500. */
-const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
-  INVALID_REQUEST: 400,
-  INVALID_CURSOR: 400,
-  INVALID_JSON: 400,
-  BODY_CUT_OFF: 400,
-  INVALID_SQL: 400,
-  INVALID_TIME: 400,
-  AMBIGUOUS_SUBJECT: 400,
-  TOKEN_REQUIRED: 401,
-  INVALID_TOKEN: 401,
-  CROSS_SITE: 403,
-  SQL_NOT_ALLOWED: 403,
-  NOT_FOUND: 404,
-  TABLE_NOT_FOUND: 404,
-  NAMESPACE_NOT_FOUND: 404,
-  TOPIC_NOT_FOUND: 404,
-  PARTITION_NOT_FOUND: 404,
-  QUESTION_NOT_FOUND: 404,
-  RULE_NOT_FOUND: 404,
-  ALERT_NOT_FOUND: 404,
-  QUERY_NOT_FOUND: 404,
-  SUBJECT_NOT_FOUND: 404,
-  METHOD_NOT_ALLOWED: 405,
-  RULE_EXISTS: 409,
-  QUERY_ID_IN_USE: 409,
-  QUERY_CANCELLED: 409,
-  OFFSET_PRUNED: 410,
-  BODY_TOO_LARGE: 413,
-  UNSUPPORTED_MEDIA_TYPE: 415,
-  FOREIGN_HOST: 421,
-  INVALID_RULE: 422,
-  NOT_TESTABLE: 422,
-  QUERY_TOO_LARGE: 422,
-  QUERY_OUT_OF_MEMORY: 422,
-  TOO_MANY_ATTEMPTS: 429,
-  TOO_MANY_QUERIES: 429,
-  TOO_MANY_BACK_TESTS: 429,
-  TOO_MANY_CLIENTS: 503,
-  LAKE_EMPTY: 503,
-  LAKE_BUSY: 503,
-  LIVE_TAIL_FAILED: 503,
-  STORAGE_UNREACHABLE: 503,
-  STORE_FAILED: 503,
-  CATALOG_FORMAT_UNKNOWN: 503,
-  TABLE_FILE_UNREADABLE: 503,
-  LOG_UNREACHABLE: 503,
-  ALERTS_LOCKED: 503,
-  ALERTS_DISK_FULL: 503,
-  CONSOLE_DIED: 503,
-  CONSOLE_CLOSED: 503,
-  STOPPING: 503,
-  QUERY_TIMED_OUT: 504,
-};
-
 const RETRY_AFTER_S = 2;
 
-/** A failed request of a client's own making. */
-export function refusal(
-  code: keyof typeof STATUS_BY_CODE & string,
-  message: string,
-  next_step: string,
-): OperatingError {
+/** The error of a request that the server rejects. */
+export function refusal(code: ErrorCode, message: string, next_step: string): OperatingError {
   return new OperatingError(code, message, { next_step });
 }
 
 export function notFound(what: string): OperatingError {
-  return refusal("NOT_FOUND", `There is no ${what}.`, "GET /api/openapi.json lists what there is.");
+  return refusal("NOT_FOUND", `There is no ${what}`, "GET /api/openapi.json lists what there is.");
 }
 
 /** The first thing that the schema objects to, with where it stands. */
@@ -86,15 +28,18 @@ export function badRequest(error: z.ZodError, where: string): OperatingError {
   );
 }
 
-/** RFC 9457 for anything thrown. What we did not expect is told to `onError` and to nobody else: its words may hold what is not the caller's. */
+/**
+ * The problem document (RFC 9457) of anything thrown. An error without a status of its own goes to `onError` only: its message may
+ * hold what the caller must not see.
+ */
 export function problemOf(error: unknown, onError: (error: unknown) => void): Problem {
-  const status = error instanceof OperatingError ? STATUS_BY_CODE[error.code] : undefined;
+  const status = error instanceof OperatingError ? ERROR_CODES[error.code].status : undefined;
   if (!(error instanceof OperatingError) || status === undefined) {
     onError(error);
     return describe(
       500,
       "INTERNAL",
-      "The server failed to answer; its terminal says why.",
+      "The server failed to answer; its terminal says why",
       "Try again; if it stays, restart Coinlake.",
     );
   }
@@ -105,7 +50,7 @@ export function problemOf(error: unknown, onError: (error: unknown) => void): Pr
   };
 }
 
-function describe(status: ContentfulStatusCode, code: string, detail: string, next_step: string): Problem {
+function describe(status: number, code: ErrorCode, detail: string, next_step: string): Problem {
   return {
     type: `urn:coinlake:problem:${code.toLowerCase().replaceAll("_", "-")}`,
     title: STATUS_CODES[status] ?? "Error",

@@ -59,7 +59,7 @@ async function identityOf(part: Part, child: ChildProcess) {
   if (identity !== null) return identity;
   throw new OperatingError(
     "SERVICE_DIED",
-    `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
+    `${part.title} could not be started: ${failure?.message ?? "it ended at once"}`,
     {
       next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
       cause: failure,
@@ -110,7 +110,6 @@ function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): 
     `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`,
     {
       next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
-      is_retryable: true,
     },
   );
 }

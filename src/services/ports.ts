@@ -37,7 +37,7 @@ export function portFrom({ variable, default: fallback }: Port, env: NodeJS.Proc
   if (!text) return fallback;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
-  throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port.`, {
+  throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port`, {
     next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
   });
 }
@@ -46,7 +46,7 @@ function refuseTwice(ports: readonly (readonly [name: string, number: number])[]
   for (const [index, [name, number]] of ports.entries()) {
     const other = ports.slice(0, index).find(([, taken]) => taken === number);
     if (other === undefined) continue;
-    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}.`, {
+    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}`, {
       next_step: "Give one of them another number; `coinlake cluster up --help` names the variables.",
     });
   }
@@ -59,7 +59,7 @@ export function refuseTaken(part: Part, ports: Readonly<Record<string, number>>)
     if (!isListenedOn(number)) continue;
     const owners = listenersOn(number).map(describeProcess);
     const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
-    throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}.`, {
+    throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}`, {
       next_step: `Stop that process, or put ${part.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
     });
   }

@@ -150,7 +150,6 @@ function stalled(
     `An increment succeeded, but ${layer} still lacks what ${before} says it holds: ${gaps}`,
     {
       next_step: "Run `npm run -s coinlake -- verify` to see what is missing, and `repair` to bring it back.",
-      is_retryable: true,
     },
   );
 }

@@ -360,7 +360,6 @@ export class DbtWorker {
       waiting?.reject(
         new OperatingError("DBT_FAILED", `dbt could not run: ${error}`, {
           next_step: `Run \`npm run -s coinlake -- dbt debug\`; the log is in ${join(this.#options.folder, "logs")}.`,
-          is_retryable: true,
         }),
       );
     } else {
@@ -381,7 +380,6 @@ export class DbtWorker {
       next_step: this.#is_closing
         ? "Nothing to do: it was asked to."
         : "The next increment starts it again; each table keeps its last commit. If it keeps ending, run `npm run -s coinlake -- doctor`.",
-      is_retryable: true,
     });
   }
 }
@@ -404,7 +402,7 @@ function parseMessage(line: string): Message {
 }
 
 function closed(): OperatingError {
-  return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping.", {
+  return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping", {
     next_step: "The next start continues from the last commit.",
   });
 }

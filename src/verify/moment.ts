@@ -145,7 +145,6 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
       next_step: is_running
         ? "Verify again: an increment is under way."
         : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
-      is_retryable: true,
     },
   );
 }

@@ -216,7 +216,6 @@ function changed(): OperatingError {
     "The first tables were created while the lake was verified, so nothing was verified",
     {
       next_step: "Verify again.",
-      is_retryable: true,
     },
   );
 }
@@ -311,7 +310,6 @@ export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Mo
       `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`,
       {
         next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
-        is_retryable: true,
       },
     );
   }

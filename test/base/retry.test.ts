@@ -5,7 +5,7 @@ import { FAILURES_IN_AN_HOUR, patiently } from "../../src/base/retry.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 
 const away = (): OperatingError =>
-  new OperatingError("AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
+  new OperatingError("LOG_UNREACHABLE", "It is away.", { next_step: "Wait.", is_retryable: true });
 const never = new AbortController().signal;
 
 test("A server that is away is told of and waited for, an hour in all.", async () => {
@@ -16,7 +16,7 @@ test("A server that is away is told of and waited for, an hour in all.", async (
     { clock, signal: never, most_failures: FAILURES_IN_AN_HOUR, failed: () => (told += 1) },
     () => Promise.reject(away()),
   );
-  await assert.rejects(waiting, { code: "AWAY" });
+  await assert.rejects(waiting, { code: "LOG_UNREACHABLE" });
   assert.equal(told, FAILURES_IN_AN_HOUR - 1);
   assert.equal(Math.round((clock.now_us() - began_us) / 60e6), 60);
 });

@@ -14,7 +14,7 @@ const folder = temporaryFolder();
 after(() => folder.remove());
 
 const unreachable = (id: string) => async (): Promise<void> => {
-  throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait.", is_retryable: true });
+  throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait." });
 };
 const hangs = (signal: AbortSignal): Promise<void> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));

@@ -1,5 +1,6 @@
 import { computed, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { sentence } from "../../../src/base/explain.ts";
 import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { Words } from "../../parts/words.tsx";
@@ -99,7 +100,7 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
 export function RuleError({ error }: { error: ApiError }) {
   return (
     <p class="form-error" role="alert">
-      {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")}{" "}
+      {sentence(error.message.replace(/^Not a valid rule: (?:condition\.)?/, ""))}{" "}
       <span class="muted">{error.code === "INVALID_RULE" ? null : <Words text={error.next_step} />}</span>
     </p>
   );

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 import { formatJson } from "../../iceberg/json.ts";
 
@@ -12,7 +13,7 @@ export interface Answer {
 }
 
 /** OperatingError code → status and error type of the REST spec (schema ErrorModel). */
-const ERRORS: Record<string, { status: number; type: string }> = {
+const ERRORS: Partial<Record<ErrorCode, { status: number; type: string }>> = {
   INVALID_REQUEST: { status: 400, type: "BadRequestException" },
   UNSUPPORTED_LOCATION: { status: 400, type: "BadRequestException" },
   NOT_AUTHORIZED: { status: 401, type: "NotAuthorizedException" },

@@ -148,7 +148,6 @@ function storeFailure(what: string, error: unknown): unknown {
       `${what}: another process has held the catalog for longer than the busy timeout`,
       {
         next_step: "Try again; if it lasts, look for a stuck process that has the catalog file open.",
-        is_retryable: true,
         cause: error,
       },
     );

@@ -299,12 +299,8 @@ async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | 
     child.once("close", resolve);
   });
   if (code === 0) return printed;
-  throw new OperatingError(
-    "COMPOSE_FAILED",
-    `\`docker compose ${args.join(" ")}\` failed; what it said stands above.`,
-    {
-      next_step:
-        "Where Docker's engine or its Compose plugin is missing, install or start it; or run the cluster without it: add --native.",
-    },
-  );
+  throw new OperatingError("COMPOSE_FAILED", `\`docker compose ${args.join(" ")}\` failed; what it said stands above`, {
+    next_step:
+      "Where Docker's engine or its Compose plugin is missing, install or start it; or run the cluster without it: add --native.",
+  });
 }

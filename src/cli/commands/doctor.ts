@@ -41,7 +41,7 @@ export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (comma
       }
       const missing = findings.filter(({ state }) => state === "missing");
       if (missing.length > 0) {
-        throw new OperatingError("MACHINE_NOT_READY", `Missing: ${missing.map(({ subject }) => subject).join(", ")}.`, {
+        throw new OperatingError("MACHINE_NOT_READY", `Missing: ${missing.map(({ subject }) => subject).join(", ")}`, {
           next_step: "Do what stands under each line above, then run doctor again.",
         });
       }

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { explain } from "../../base/explain.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention, keepWithin } from "../../maintain/retention.ts";
@@ -186,7 +187,7 @@ function requestOf(options: CommonOptions, pipelines: readonly Pipeline[], outpu
 /** A table of a kind that is not maintained is said, and is no failure. */
 function conclude(output: Output, failures: readonly Failure[]): void {
   const isUnsupported = ({ error }: Failure): boolean => error.code.startsWith("UNSUPPORTED_");
-  for (const { error } of failures.filter(isUnsupported)) output.warn(`${error.message}. ${error.next_step}`);
+  for (const { error } of failures.filter(isUnsupported)) output.warn(explain(error));
   const failed = failures.filter((failure) => !isUnsupported(failure));
   const [first] = failed;
   if (first === undefined) return;

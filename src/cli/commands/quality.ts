@@ -117,7 +117,7 @@ function parseDay(text: string): string {
 function notMet(failed: readonly string[]): OperatingError {
   return new OperatingError(
     "EXPECTATIONS_NOT_MET",
-    `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}.`,
+    `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}`,
     {
       next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
     },

@@ -14,7 +14,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
     .requiredOption("--exports <dir>", "folder for exported files")
     .action(async (options: CommonOptions & { exports: string }) => {
       if (process.send === undefined) {
-        throw new OperatingError("NO_PARENT", "This command is for the server alone.", {
+        throw new OperatingError("NO_PARENT", "This command is for the server alone", {
           next_step: "Use `npm run -s coinlake -- query` for SQL.",
         });
       }
@@ -39,8 +39,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
 }
 
 function notCompiled(): OperatingError {
-  return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet.", {
+  return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet", {
     next_step: "Wait until the pipeline has started.",
-    is_retryable: true,
   });
 }

@@ -118,9 +118,8 @@ function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
 }
 
 function behind(reasons: readonly string[]): OperatingError {
-  return new OperatingError("STREAM_BEHIND", `${reasons.join("; ")}.`, {
+  return new OperatingError("STREAM_BEHIND", `${reasons.join("; ")}`, {
     next_step: "Look again in a while; a stream that does not run is started by `coinlake streams start`.",
-    is_retryable: true,
   });
 }
 
@@ -236,7 +235,7 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
 function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
   const unknown = names.find((name) => !jobs.some((job) => job.name === name));
   if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
-  throw new OperatingError("STREAM_NOT_FOUND", `There is no stream "${unknown}".`, {
+  throw new OperatingError("STREAM_NOT_FOUND", `There is no stream "${unknown}"`, {
     next_step: `Name one of these, or none for all: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
 }
@@ -272,7 +271,7 @@ async function withStreams(options: CommonOptions, work: (context: Context) => P
   if (!remote || !kafka_brokers) {
     throw new OperatingError(
       "CLUSTER_NOT_FOUND",
-      `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are.`,
+      `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are`,
       {
         next_step:
           "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",

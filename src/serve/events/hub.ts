@@ -82,9 +82,9 @@ export class EventHub {
 
   /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping", "Try again once it runs.");
     if (this.#clients.size >= MAX_CLIENTS)
-      throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+      throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already`, "Close one of them.");
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream",

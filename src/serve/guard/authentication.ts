@@ -18,14 +18,14 @@ export function checkToken(host: string, token: string | null): void {
     if (isLoopbackHost(host)) return;
     throw new OperatingError(
       "TOKEN_REQUIRED_FOR_HOST",
-      `On ${host} others can reach the server, and no token protects it.`,
+      `On ${host} others can reach the server, and no token protects it`,
       {
         next_step: `Give one with COINLAKE_TOKEN in the environment (or --token), at least ${TOKEN_MIN_CHARACTERS} characters; or leave --host away.`,
       },
     );
   }
   if (token.length < TOKEN_MIN_CHARACTERS) {
-    throw new OperatingError("TOKEN_TOO_SHORT", `The token has ${token.length} characters.`, {
+    throw new OperatingError("TOKEN_TOO_SHORT", `The token has ${token.length} characters`, {
       next_step: `Take at least ${TOKEN_MIN_CHARACTERS}, such as the output of \`openssl rand -hex 16\`.`,
     });
   }
@@ -55,7 +55,7 @@ export class Gate {
     if (!this.isOpenTo(context)) {
       throw refusal(
         "TOKEN_REQUIRED",
-        "This server asks for its token.",
+        "This server asks for its token",
         "Log in at /login, or send the header `Authorization: Bearer <token>`.",
       );
     }
@@ -65,7 +65,7 @@ export class Gate {
   /** Sets the cookie for the right token. Throws INVALID_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
     if (!this.#isRight(given))
-      throw refusal("INVALID_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
+      throw refusal("INVALID_TOKEN", "That is not the token", "The one who started Coinlake has it.");
     setCookie(context, COOKIE, this.#session(), {
       httpOnly: true,
       sameSite: "Strict",
@@ -81,7 +81,7 @@ export class Gate {
     // The right one always opens: nobody shuts others out by guessing.
     if (isSame(given, this.#token)) return true;
     if (this.#wrong.length >= MAX_WRONG_PER_MINUTE)
-      throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
+      throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute", "Wait a minute.");
     this.#wrong.push(this.#clock.now_us());
     return false;
   }

@@ -9,7 +9,7 @@ export const onlyJson: MiddlewareHandler = async (context, next) => {
   const { method } = context.req;
   const type = (context.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if ((method === "POST" || method === "PUT") && type !== "application/json") {
-    throw refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON.", "Send it with content-type application/json.");
+    throw refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON", "Send it with content-type application/json.");
   }
   await next();
 };
@@ -29,12 +29,12 @@ export async function bodyOf(context: Context): Promise<string> {
       parts.push(part);
     }
   } catch (error) {
-    throw refusal("BODY_CUT_OFF", `The body ended early: ${(error as Error).message}.`, "Send it whole.");
+    throw refusal("BODY_CUT_OFF", `The body ended early: ${(error as Error).message}`, "Send it whole.");
   }
   if (size_bytes > MAX_BODY_BYTES) throw tooLarge();
   return Buffer.concat(parts).toString("utf8");
 }
 
 function tooLarge(): Error {
-  return refusal("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB.`, "Send less.");
+  return refusal("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB`, "Send less.");
 }

@@ -21,7 +21,7 @@ export function checkSender(bound_host: string): MiddlewareHandler {
     if (!isOurs(host)) {
       throw refusal(
         "FOREIGN_HOST",
-        "This server does not go by the name in the Host header.",
+        "This server does not go by the name in the Host header",
         `Address it as it was started: ${bound_host}.`,
       );
     }
@@ -29,7 +29,7 @@ export function checkSender(bound_host: string): MiddlewareHandler {
     if (must_be_own && isForeign(host, context.req.header("origin"), context.req.header("sec-fetch-site"))) {
       throw refusal(
         "CROSS_SITE",
-        "Another site's page sent this request.",
+        "Another site's page sent this request",
         "Use the page that this server itself gives, or a program without an Origin header.",
       );
     }

@@ -91,7 +91,7 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
     response: BackTest,
     handle: async ({ params, body: { from, to, limit } }) => {
       if (back_tests >= MAX_BACK_TESTS)
-        throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already.`, "Wait for one to end.");
+        throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already`, "Wait for one to end.");
       back_tests += 1;
       try {
         return await alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) });

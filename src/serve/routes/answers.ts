@@ -42,7 +42,7 @@ export function answerRoutes(app: App, { served, reader }: Parts): void {
     async handle({ params, query: { as_of, ...values } }) {
       const question = pipeline.questions.find(({ number }) => number === Number(params.number));
       if (question === undefined)
-        throw refusal("QUESTION_NOT_FOUND", `There is no question ${params.number}.`, "GET /api/answers lists them.");
+        throw refusal("QUESTION_NOT_FOUND", `There is no question ${params.number}`, "GET /api/answers lists them.");
       const foreign = Object.keys(values).find(
         (name) => values[name] !== undefined && !Object.hasOwn(question.options, name),
       );

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 
 /**
@@ -65,7 +66,7 @@ export class SqlRefusal extends OperatingError {
   /** Byte offset in the statement; null where it is not known. */
   readonly byte_position: number | null;
 
-  constructor(message: string, byte_position: number | null, code = "SQL_NOT_ALLOWED") {
+  constructor(message: string, byte_position: number | null, code: ErrorCode = "SQL_NOT_ALLOWED") {
     super(code, message, {
       next_step:
         "Write one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, SHOW TABLES) over bronze, silver, gold or live; GET /api/sql/schema lists their tables.",
@@ -99,12 +100,12 @@ export function checkParsed(parsed: ParsedSql): void {
   if (parsed.error) {
     const position = parsed.position === undefined ? null : Number(parsed.position);
     if (parsed.error_type === "parser")
-      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "INVALID_SQL");
-    throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none.", null);
+      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse", position, "INVALID_SQL");
+    throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none", null);
   }
   const [statement, ...others] = parsed.statements ?? [];
-  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "INVALID_SQL");
-  if (others.length > 0) throw new SqlRefusal("One statement at a time.", null);
+  if (statement === undefined) throw new SqlRefusal("There is no statement", null, "INVALID_SQL");
+  if (others.length > 0) throw new SqlRefusal("One statement at a time", null);
   const names = new Set<string>();
   visit(statement, (node) => collectNames(node, names));
   visit(statement, (node) => checkNode(node, names));
@@ -132,11 +133,11 @@ function checkNode(node: Tree, names: ReadonlySet<string>): void {
   const { type, table_name, function_name } = node;
   if (type === "SHOW_REF") {
     if (!SHOWN.has(String(table_name)))
-      throw new SqlRefusal(`SHOW ${String(table_name)} is not for this console.`, positionOf(node));
+      throw new SqlRefusal(`SHOW ${String(table_name)} is not for this console`, positionOf(node));
   } else if (typeof table_name === "string" && table_name !== "") checkTable(node, table_name, names);
   if (type === "TABLE_FUNCTION") checkTableFunction(node);
   if (typeof function_name === "string" && REFUSED_FUNCTIONS.has(function_name.toLowerCase())) {
-    throw new SqlRefusal(`The function ${function_name} is not for this console.`, positionOf(node));
+    throw new SqlRefusal(`The function ${function_name} is not for this console`, positionOf(node));
   }
 }
 
@@ -144,12 +145,12 @@ function checkTable(node: Tree, table: string, names: ReadonlySet<string>): void
   const schema = String(node["schema_name"] ?? "").toLowerCase();
   const catalog = String(node["catalog_name"] ?? "");
   if (catalog !== "")
-    throw new SqlRefusal(`Name tables as layer.table, without ${catalog} before it.`, positionOf(node));
+    throw new SqlRefusal(`Name tables as layer.table, without ${catalog} before it`, positionOf(node));
   const is_known = schema === "" ? names.has(table.toLowerCase()) : SCHEMAS.has(schema);
   if (is_known) return;
   const name = schema === "" ? table : `${schema}.${table}`;
   throw new SqlRefusal(
-    `There is no table ${name}: tables are named layer.table, with bronze, silver, gold or live for the layer.`,
+    `There is no table ${name}: tables are named layer.table, with bronze, silver, gold or live for the layer`,
     positionOf(node),
   );
 }
@@ -158,7 +159,7 @@ function checkTableFunction(node: Tree): void {
   const called = node["function"] as Tree | undefined;
   const name = String(called?.["function_name"] ?? "").toLowerCase();
   if (!TABLE_FUNCTIONS.has(name))
-    throw new SqlRefusal(`The table function ${name} is not for this console.`, positionOf(node));
+    throw new SqlRefusal(`The table function ${name} is not for this console`, positionOf(node));
 }
 
 /** The parser writes the highest number for "nowhere". */

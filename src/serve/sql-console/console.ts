@@ -100,7 +100,7 @@ export class Console {
         slot.signal,
       );
       if (slot.signal.aborted)
-        throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
+        throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended", "Run it again, or ask for less.");
       return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
       await end();
@@ -112,7 +112,7 @@ export class Console {
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
     if (controller === undefined)
-      throw refusal("QUERY_NOT_FOUND", `No query ${query_id} is running.`, "It may have ended already.");
+      throw refusal("QUERY_NOT_FOUND", `No query ${query_id} is running`, "It may have ended already.");
     controller.abort();
   }
 
@@ -128,17 +128,16 @@ export class Console {
   }
 
   #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
-    if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping", "Try again once it runs.");
     if (this.#running.size >= MAX_RUNNING) {
       throw refusal(
         "TOO_MANY_QUERIES",
-        `${MAX_RUNNING} queries are running already.`,
+        `${MAX_RUNNING} queries are running already`,
         "Wait for one to end, or cancel it.",
       );
     }
     const id = query_id ?? randomUUID();
-    if (this.#running.has(id))
-      throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
+    if (this.#running.has(id)) throw refusal("QUERY_ID_IN_USE", `A query ${id} is running`, "Choose another query_id.");
     const controller = new AbortController();
     this.#running.set(id, controller);
     if (this.#idle !== null) clearTimeout(this.#idle);

@@ -183,9 +183,8 @@ export class ConsoleProcess {
 
   #death(how: string): OperatingError {
     const said = this.#ending ?? (`${how} ${this.#stderr.trim().split("\n").at(-1) ?? ""}`.trim() || "it ended");
-    return new OperatingError("CONSOLE_DIED", `The console's process ended: ${said}.`, {
+    return new OperatingError("CONSOLE_DIED", `The console's process ended: ${said}`, {
       next_step: "Ask for less; the next query starts another process.",
-      is_retryable: true,
     });
   }
 }

@@ -144,7 +144,7 @@ async function write(
 ): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
   const { id, format, file } = request;
-  if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
+  if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
   const source =
     format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
@@ -172,7 +172,7 @@ async function columnsOf(query: ConsoleEngine["query"], sql: string, signal: Abo
 }
 
 function tooLarge(what: string): OperatingError {
-  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}.`, {
+  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}`, {
     next_step: "Ask for fewer rows or columns.",
   });
 }
@@ -185,7 +185,7 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
   if (!(error instanceof OperatingError))
     return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
   if (is_late && error.code === "QUERY_CANCELLED") {
-    const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
+    const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped`;
     return {
       code: "QUERY_TIMED_OUT",
       message,

@@ -45,7 +45,7 @@ export const postgres: Part = {
     if (Number.parseInt(version, 10) >= VERSION_WANTED) return { folder: dirname(program), version };
     throw new OperatingError(
       "TOOL_TOO_OLD",
-      `${program} is PostgreSQL ${version || "of an unknown version"}; ${VERSION_WANTED} or newer is needed.`,
+      `${program} is PostgreSQL ${version || "of an unknown version"}; ${VERSION_WANTED} or newer is needed`,
       { next_step: REMEDY },
     );
   },
@@ -140,7 +140,7 @@ function accountToRunAs(): Account | null {
   if (account) return account;
   throw new OperatingError(
     "ACCOUNT_NOT_FOUND",
-    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as.`,
+    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as`,
     {
       next_step: `Run this as another user than root, or make that one: \`useradd --system ${ACCOUNT}\`.`,
     },

@@ -15,7 +15,7 @@ export function findJava(purpose: string): string {
   if (version >= JAVA_WANTED) return java;
   throw new OperatingError(
     "TOOL_TOO_OLD",
-    `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}.`,
+    `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}`,
     { next_step: remedy },
   );
 }

@@ -7,5 +7,5 @@ export function findTar(purpose: string): string {
   const remedy = "Install GNU tar (Alpine: `apk add tar`) so that it is the first on PATH.";
   const tar = findTool({ program: "tar", purpose, remedy });
   if (spawnSync(tar, ["--version"], { encoding: "utf8" }).stdout?.includes("GNU tar")) return tar;
-  throw new OperatingError("TOOL_NOT_FOUND", `${tar} is not GNU tar, which ${purpose}.`, { next_step: remedy });
+  throw new OperatingError("TOOL_NOT_FOUND", `${tar} is not GNU tar, which ${purpose}`, { next_step: remedy });
 }

@@ -36,7 +36,7 @@ export function findTool({ program, purpose, remedy, folders = [] }: Tool): stri
   if (found !== undefined) return found;
   throw new OperatingError(
     "TOOL_NOT_FOUND",
-    `The program "${program}", which ${purpose}, was not found on this machine.`,
+    `The program "${program}", which ${purpose}, was not found on this machine`,
     {
       next_step: remedy,
     },

@@ -52,7 +52,6 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   if (status === 507 || /StorageFull|QuotaExceeded/.test(code)) {
     return new OperatingError("STORAGE_FULL", cannot, {
       next_step: "Free space in the object store, then try again.",
-      is_retryable: true,
     });
   }
   return new OperatingError("STORAGE_FAILED", cannot, {
@@ -75,7 +74,6 @@ export function unreachableError(verb: string, location: string, endpoint: strin
     `Could not ${verb} ${location}: ${endpoint} gave no answer (${reason})`,
     {
       next_step: "Check that the object store runs and that AWS_ENDPOINT_URL is its address, then try again.",
-      is_retryable: true,
       cause: error,
     },
   );
