@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import type { StoreFailure, StorePrefix } from "./error-codes.ts";
+import type { StoreFailure, StorePrefix } from "./store-errors.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
 /** SQLite files that one room alone reads and writes: how they are laid out, and how people are told of them. */
