@@ -1,3 +1,4 @@
+import { readSourceSetting, sourceVariable, type Environment } from "../../src/base/settings.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { messageOf, OperatingError } from "../../src/base/errors.ts";
 import type { BackoffLimits } from "../../src/producer/backoff.ts";
@@ -53,10 +54,13 @@ const NOTHING = Buffer.alloc(0);
 const MAX_MESSAGE_BYTES = 8 * MIB;
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** The environment's settings for a source: `COINLAKE_<SOURCE>_WS_URL`, `…_REST_URL`, `…_PRODUCTS` (separated by commas). */
+/** The environment variables of a source. */
 export function settingNames(source: string): { ws_url: string; rest_url: string; products: string } {
-  const prefix = `COINLAKE_${source.toUpperCase()}`;
-  return { ws_url: `${prefix}_WS_URL`, rest_url: `${prefix}_REST_URL`, products: `${prefix}_PRODUCTS` };
+  return {
+    ws_url: sourceVariable(source, "WS_URL"),
+    rest_url: sourceVariable(source, "REST_URL"),
+    products: sourceVariable(source, "PRODUCTS"),
+  };
 }
 
 /**
@@ -67,10 +71,10 @@ export function settingNames(source: string): { ws_url: string; rest_url: string
 export function exchange(
   protocol: ExchangeProtocol,
   options: Partial<ExchangeOptions>,
-  env: NodeJS.ProcessEnv = process.env,
+  env: Environment = process.env,
 ): Producer {
   const names = settingNames(protocol.source);
-  const read = (name: string): string | null => env[name]?.trim() || null;
+  const read = (name: string): string | null => readSourceSetting(name, env);
   return new Exchange(protocol, {
     ...DEFAULTS,
     life_ms: protocol.life_ms,

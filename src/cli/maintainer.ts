@@ -1,3 +1,4 @@
+import { readSetting } from "../base/settings.ts";
 import { systemClock } from "../base/clock.ts";
 import type { SparkSession } from "../spark/session.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -74,7 +75,7 @@ async function inThisProcess(
   work: Work,
   signal: AbortSignal,
 ): Promise<void> {
-  const instruction = process.env["COINLAKE_KILL_AT"];
+  const instruction = readSetting("COINLAKE_KILL_AT");
   const step = instruction ? killAt(instruction) : nobodyListens;
   const open = await openFound(lake, { warn: output.warn, step });
   try {

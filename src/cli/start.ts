@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
+import { readSetting } from "../base/settings.ts";
 import { beginAlerts } from "../alert/engine.ts";
 import { systemClock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
@@ -87,7 +88,7 @@ export async function start(request: StartRequest): Promise<void> {
     // The server itself starts only when dbt has compiled.
     if (server !== null) await checkPort(server);
     sweepSpill();
-    const instruction = process.env["COINLAKE_KILL_AT"];
+    const instruction = readSetting("COINLAKE_KILL_AT");
     const step = instruction ? killAt(instruction) : nobodyListens;
     // Whoever transforms owns the lake.
     if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);

@@ -1,8 +1,8 @@
 import { OperatingError } from "../base/errors.ts";
-import type { Environment } from "./open.ts";
+import { readSetting, type Environment, type SettingName } from "../base/settings.ts";
 
-/** Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone. */
-export const CATALOG_TOKEN_VARIABLE = "COINLAKE_CATALOG_TOKEN";
+/** The token of the Iceberg catalog. Other users of the machine can read a process's arguments, but not its environment. */
+export const CATALOG_TOKEN_VARIABLE: SettingName = "COINLAKE_CATALOG_TOKEN";
 
 const MIN_CHARACTERS = 16;
 /** What a header can hold (RFC 6750, section 2.1, b64token, and other printable characters). */
@@ -10,8 +10,8 @@ const TOKEN = /^[\x21-\x7e]+$/;
 
 /** The token that clients of the catalog must send; null where there is none. Throws INVALID_CATALOG_TOKEN. */
 export function catalogTokenFrom(env: Environment): string | null {
-  const token = env[CATALOG_TOKEN_VARIABLE];
-  if (token === undefined || token === "") return null;
+  const token = readSetting(CATALOG_TOKEN_VARIABLE, env);
+  if (token === null) return null;
   if (token.length >= MIN_CHARACTERS && TOKEN.test(token)) return token;
   throw new OperatingError(
     "INVALID_CATALOG_TOKEN",

@@ -5,7 +5,7 @@ import { LAKE_PROPERTY, type Lake } from "./lake.ts";
 import { LAYERS } from "./layers.ts";
 import { openKafkaLog, type KafkaLog } from "../log/kafka/log.ts";
 import type { StepListener } from "../base/failpoints.ts";
-import type { Environment } from "./open.ts";
+import { readSetting, type Environment } from "../base/settings.ts";
 
 export interface ClusterParts {
   kafka: KafkaLog;
@@ -17,16 +17,17 @@ export interface ClusterParts {
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
 
-const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
-
 /** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, INVALID_REQUEST. */
 export async function openClusterParts(
   lake: Lake,
   env: Environment,
   step: StepListener,
 ): Promise<{ store: HiveStore; log: KafkaLog; cluster: ClusterParts }> {
-  const [kafka_brokers = "", uri = "", spark_remote = ""] = VARIABLES.map((name) => env[name]);
-  const missing = VARIABLES.filter((name) => !env[name]);
+  const kafka_brokers = readSetting("COINLAKE_KAFKA_BROKERS", env) ?? "";
+  const uri = readSetting("COINLAKE_HIVE_URI", env) ?? "";
+  const spark_remote = env["SPARK_REMOTE"] ?? "";
+  const needed = { COINLAKE_KAFKA_BROKERS: kafka_brokers, COINLAKE_HIVE_URI: uri, SPARK_REMOTE: spark_remote };
+  const missing = Object.entries(needed).flatMap(([name, value]) => (value === "" ? [name] : []));
   if (missing.length > 0) throw clusterNotFound(missing);
   const store = new HiveStore({ uri, warehouse: lake.warehouse });
   const kafka = await openKafkaLog({ brokers: kafka_brokers.split(","), step });

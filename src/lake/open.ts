@@ -1,3 +1,4 @@
+import type { Environment } from "../base/settings.ts";
 import { explain } from "../base/explain.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import type { MakeDurable } from "../catalog/durable.ts";
@@ -34,7 +35,7 @@ export interface OpenLake {
   close(): Promise<void>;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment };
 
 export interface OpenLakeOptions {
   /** Where servers are and by which keys they open; this process' environment by default. */

@@ -1,3 +1,4 @@
+import { readSetting, type Environment } from "../base/settings.ts";
 import { OperatingError } from "../base/errors.ts";
 import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
 import { describeProcess } from "./machine/process.ts";
@@ -32,9 +33,9 @@ export async function choosePorts(
   return chosen;
 }
 
-export function portFrom({ variable, default: fallback }: Port, env: NodeJS.ProcessEnv): number {
-  const text = env[variable];
-  if (!text) return fallback;
+export function portFrom({ variable, default: fallback }: Port, env: Environment): number {
+  const text = readSetting(variable, env);
+  if (text === null) return fallback;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
   throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port`, {

@@ -1,3 +1,4 @@
+import { SETTINGS, type PortSetting } from "../base/settings.ts";
 import type { Cache } from "./fetch/cache.ts";
 
 export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airflow";
@@ -6,9 +7,13 @@ export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airf
 export interface Port {
   /** Unique among all parts: `kafka`, `kafka-controller`. */
   name: string;
-  /** The environment variable that puts it elsewhere. */
-  variable: string;
+  /** The environment variable that sets another number. */
+  variable: PortSetting;
   default: number;
+}
+
+export function servicePort(name: string, variable: PortSetting): Port {
+  return { name, variable, default: SETTINGS[variable].default };
 }
 
 export interface Fetched {

@@ -5,6 +5,7 @@ import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { readSetting } from "../base/settings.ts";
 import { duckDBEndpoint } from "../duckdb/s3-secret.ts";
 import { spillFolder } from "../duckdb/spill.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -335,8 +336,8 @@ export class DbtWorker {
       child.once("error", (error) => died(error, null, null));
       child.once("exit", (code, signal) => {
         // DuckDB removes it itself, unless it was killed.
-        const spill = environment["COINLAKE_DBT_SPILL"];
-        if (spill !== undefined) rmSync(spill, { recursive: true, force: true });
+        const spill = readSetting("COINLAKE_DBT_SPILL", environment);
+        if (spill !== null) rmSync(spill, { recursive: true, force: true });
         died(null, code, signal);
       });
       createInterface({ input: child.stdout }).on("line", (line) => {

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { readSetting } from "../../base/settings.ts";
 import { desiredStreams, setDesiredStreams } from "../../services/desired.ts";
 import { clusterFolder, readEnvironment } from "../../services/state.ts";
 import type { StreamJob } from "../../spark/job.ts";
@@ -248,7 +249,8 @@ export async function ensureStreams(
 ): Promise<void> {
   const folder = clusterFolder(data_folder);
   const desired = desiredStreams(folder);
-  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = readEnvironment(folder);
+  const env = readEnvironment(folder);
+  const [remote, kafka_brokers] = [env["SPARK_REMOTE"], readSetting("COINLAKE_KAFKA_BROKERS", env)];
   if (desired.length === 0 || !remote || !kafka_brokers) return;
   const { SparkStreams: Streams } = await import("../../spark/streams.ts");
   const streams = new Streams(remote);
@@ -267,7 +269,8 @@ export async function ensureStreams(
 /** Finds Spark and Kafka by the environment, else by what the cluster of the data folder wrote down. */
 async function withStreams(options: CommonOptions, work: (context: Context) => Promise<void>): Promise<void> {
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
-  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = environmentIn(data_folder);
+  const env = environmentIn(data_folder);
+  const [remote, kafka_brokers] = [env["SPARK_REMOTE"], readSetting("COINLAKE_KAFKA_BROKERS", env)];
   if (!remote || !kafka_brokers) {
     throw new OperatingError(
       "CLUSTER_NOT_FOUND",

@@ -7,7 +7,7 @@ import { ask } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import { servicePort, type Part, type Site } from "../service.ts";
 
 const VERSION = "4.0.1";
 const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
@@ -28,7 +28,7 @@ export const hive: Part = {
   title: "Hive Metastore",
   version: VERSION,
   needs: ["minio", "postgres"],
-  ports: [{ name: "hive", variable: "COINLAKE_HIVE_PORT", default: 9083 }],
+  ports: [servicePort("hive", "COINLAKE_HIVE_PORT")],
   stop_signal: "SIGTERM",
 
   async fetch(cache) {

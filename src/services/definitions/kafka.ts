@@ -6,7 +6,7 @@ import { fetchWithMaven } from "../fetch/maven.ts";
 import { ask } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import { servicePort, type Part, type Site } from "../service.ts";
 
 const VERSION = "4.3.0";
 const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
@@ -20,8 +20,8 @@ export const kafka: Part = {
   version: VERSION,
   needs: [],
   ports: [
-    { name: "kafka", variable: "COINLAKE_KAFKA_PORT", default: 9092 },
-    { name: "kafka-controller", variable: "COINLAKE_KAFKA_CONTROLLER_PORT", default: 9093 },
+    servicePort("kafka", "COINLAKE_KAFKA_PORT"),
+    servicePort("kafka-controller", "COINLAKE_KAFKA_CONTROLLER_PORT"),
   ],
   stop_signal: "SIGTERM",
 

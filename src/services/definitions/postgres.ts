@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { accountNamed, isRoot, refuseClosedTo, type Account } from "../machine/account.ts";
 import { findTool, runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import { servicePort, type Part, type Site } from "../service.ts";
 
 const VERSION_WANTED = 15;
 const USER = "coinlake";
@@ -22,7 +22,7 @@ export const postgres: Part = {
   title: "PostgreSQL",
   version: String(VERSION_WANTED),
   needs: [],
-  ports: [{ name: "postgres", variable: "COINLAKE_POSTGRES_PORT", default: 5433 }],
+  ports: [servicePort("postgres", "COINLAKE_POSTGRES_PORT")],
   // Its "fast" way: clients are cut off, nothing that was committed is lost.
   stop_signal: "SIGINT",
 
