@@ -2,8 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import { isoFromMicros } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Alert } from "./alert.ts";
-import { Judge } from "./evaluate/evaluator.ts";
-import { Watch } from "./evaluate/rule-evaluator.ts";
+import { AlertEvaluator } from "./evaluate/evaluator.ts";
+import { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
 import type { BackTest, BackTestRange } from "./facade.ts";
 import type { TickHistory } from "./history.ts";
 import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
@@ -20,8 +20,8 @@ export async function backTest(
   options: BackTestRange & { now_us: number },
 ): Promise<BackTest> {
   const rule = testedRule(json);
-  const watch = Watch.over(rule);
-  if (watch === null) {
+  const rule_evaluator = RuleEvaluator.over(rule);
+  if (rule_evaluator === null) {
     throw new OperatingError(
       "NOT_TESTABLE",
       `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`,
@@ -31,10 +31,10 @@ export async function backTest(
     );
   }
   const [from_us, to_us] = [timeOf("from", options.from), timeOf("to", options.to)];
-  const judge = new Judge([watch]);
+  const evaluator = new AlertEvaluator([rule_evaluator]);
   const limit = options.limit ?? LISTED_ALERTS;
   const range = {
-    ...(from_us === null ? {} : { since_us: from_us - judge.history_us }),
+    ...(from_us === null ? {} : { since_us: from_us - evaluator.history_us }),
     ...(to_us === null ? {} : { until_us: to_us }),
   };
   const fired = new Map<string, Alert>();
@@ -43,7 +43,7 @@ export async function backTest(
   for await (const page of history.pages(range)) {
     for (const tick of page) {
       // What lies before fills the windows; an episode that began there is none of the range.
-      const { events } = judge.judge(tick, options.now_us);
+      const { events } = evaluator.evaluate(tick, options.now_us);
       if (from_us !== null && tick.at_us < from_us) continue;
       ticks += 1;
       subjects.add(tick.subject);
@@ -57,7 +57,7 @@ export async function backTest(
     await setImmediate();
   }
   // What is still open has counted on since it fired.
-  for (const [, { active }] of watch.states.changes())
+  for (const [, { active }] of rule_evaluator.states.changes())
     if (active !== null && fired.has(active.id)) fired.set(active.id, active);
   const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...tested } = rule;
   return {

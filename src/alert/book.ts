@@ -108,7 +108,7 @@ export class StoredBook implements AlertBook {
   }
 
   async reportJob(report: JobReport): Promise<AlertEvent[]> {
-    const events = await this.store.judgeReport(report, this.clock.now_us());
+    const events = await this.store.evaluateReport(report, this.clock.now_us());
     if (events !== null) {
       this.rulesChanged();
       return events;

@@ -11,9 +11,9 @@ import type { Alert, AlertEvent } from "./alert.ts";
 import { backTest } from "./back-test.ts";
 import { StoredBook } from "./book.ts";
 import { Deliverer, type DeliveryLimits } from "./deliver/deliverer.ts";
-import { HealthWatch } from "./evaluate/health-evaluator.ts";
-import { Judge } from "./evaluate/evaluator.ts";
-import { Watch } from "./evaluate/rule-evaluator.ts";
+import { HealthEvaluator } from "./evaluate/health-evaluator.ts";
+import { AlertEvaluator } from "./evaluate/evaluator.ts";
+import { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
 import type { AlertFacade, AlertState, BackTest, BackTestRange, HealthView, TickBatch } from "./facade.ts";
 import { windowPages, type Offsets, type TickHistory } from "./history.ts";
 import { parseRule, type StoredRule } from "./rule.ts";
@@ -119,8 +119,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   readonly #started_us: number;
   /** All before it is judged, in memory; what is durable may be a second behind. */
   #next: Record<string, number>;
-  #judge = new Judge([]);
-  #watches: readonly (Watch | HealthWatch)[] = [];
+  #judge = new AlertEvaluator([]);
+  #watches: readonly (RuleEvaluator | HealthEvaluator)[] = [];
   #queue: TickBatch[] = [];
   #waiting_ticks = 0;
   /** What was given so far reaches to here. */
@@ -320,7 +320,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       const now_us = this.clock.now_us();
       for (const tick of ticks.slice(start, start + SLICE_TICKS)) {
         if (tick.offset < (this.#next[this.#partition(tick.partition)] ?? 0)) continue;
-        const { events, is_historic } = this.#judge.judge(tick, now_us);
+        const { events, is_historic } = this.#judge.evaluate(tick, now_us);
         this.#judged_ticks += 1;
         if (is_historic) this.#historic_ticks += 1;
         if (events.length > 0) this.#events.push(...events);
@@ -340,8 +340,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#health = null;
     const now_us = this.clock.now_us();
     for (const watch of this.#watches) {
-      if (!(watch instanceof HealthWatch)) continue;
-      this.#events.push(...watch.judge(view, now_us));
+      if (!(watch instanceof HealthEvaluator)) continue;
+      this.#events.push(...watch.evaluate(view, now_us));
       if (watch.states.has_changes) this.#is_dirty = true;
     }
   }
@@ -360,9 +360,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     // What was judged by the rules as they were must not be judged again by those that are new.
     if (this.#is_dirty) await this.#commit(signal);
     const watches = rules.map((rule) => known.get(keyOf(rule)) ?? this.#watchFor(rule));
-    const judging = watches.filter((watch) => watch instanceof Watch);
+    const judging = watches.filter((watch) => watch instanceof RuleEvaluator);
     const is_held = !is_first && this.#judge.holds(judging.map(({ rule }) => rule));
-    const judge = is_held ? new Judge(judging, this.#judge) : await this.#primed(judging, signal);
+    const judge = is_held ? new AlertEvaluator(judging, this.#judge) : await this.#primed(judging, signal);
     if (judge === null) return;
     this.#judge = judge;
     const replaced = this.#watches.filter((watch) => !watches.includes(watch));
@@ -370,15 +370,15 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     for (const watch of replaced) this.#tellEnded(watch);
   }
 
-  #watchFor(rule: StoredRule): Watch | HealthWatch {
+  #watchFor(rule: StoredRule): RuleEvaluator | HealthEvaluator {
     const states = rule.condition.kind === "failed" ? [] : this.store.states(rule.id);
-    return Watch.over(rule, states) ?? new HealthWatch(rule, this.#started_us, states);
+    return RuleEvaluator.over(rule, states) ?? new HealthEvaluator(rule, this.#started_us, states);
   }
 
   /** A judge that knows what lies in its windows; null where it was told to stop. */
-  #primed(watches: readonly Watch[], signal: AbortSignal): Promise<Judge | null> {
+  #primed(watches: readonly RuleEvaluator[], signal: AbortSignal): Promise<AlertEvaluator | null> {
     return this.#patiently(signal, async () => {
-      const judge = new Judge(watches);
+      const judge = new AlertEvaluator(watches);
       for await (const page of windowPages(this.#options.history, this.#next, judge.history_us)) {
         for (const tick of page) judge.learn(tick);
         await setImmediate();
@@ -405,7 +405,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   /** What was open when its rule was edited or deleted has ended with it, in the same transaction. */
-  #tellEnded({ states }: Watch | HealthWatch): void {
+  #tellEnded({ states }: RuleEvaluator | HealthEvaluator): void {
     for (const subject of states.subjects()) {
       const { active } = states.get(subject);
       const alert = active === null ? null : this.store.alert(active.id);

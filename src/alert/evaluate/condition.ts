@@ -1,14 +1,14 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { Direction } from "../alert.ts";
 import type { Condition } from "../rule.ts";
-import { changeGauge } from "./change.ts";
-import { crossingGauge } from "./crossing.ts";
+import { changeEvaluator } from "./change.ts";
+import { crossingEvaluator } from "./crossing.ts";
 import type { Arrival, Spans, SubjectHistory } from "../window/subject-history.ts";
-import { volatilityGauge } from "./volatility.ts";
-import { volumeGauge } from "./volume.ts";
+import { volatilityEvaluator } from "./volatility.ts";
+import { volumeEvaluator } from "./volume.ts";
 
 /** Whether a condition holds at a tick, in one direction where it has two. */
-export interface Reading {
+export interface Evaluation {
   direction: Direction | null;
   /** Strictly beyond the threshold. */
   is_held: boolean;
@@ -22,25 +22,33 @@ export interface Reading {
   reference: bigint | null;
 }
 
-/** What a gauge must remember of a subject that no window gives back after a restart; JSON. */
-export type Memo = Record<string, number>;
+/** What a condition_evaluator must remember of a subject that no window gives back after a restart; JSON. */
+export type EvaluatorState = Record<string, number>;
 
-/** Reads one rule's condition on one subject. `memo` is its own to change; a new object says that it must be made durable. */
-export interface Gauge {
-  read(tick: Tick, arrival: Arrival, history: SubjectHistory, memo: Memo): { readings: readonly Reading[]; memo: Memo };
+/** Reads one rule's condition on one subject. `evaluator_state` is its own to change; a new object says that it must be made durable. */
+export interface ConditionEvaluator {
+  evaluate(
+    tick: Tick,
+    arrival: Arrival,
+    history: SubjectHistory,
+    evaluator_state: EvaluatorState,
+  ): { evaluations: readonly Evaluation[]; evaluator_state: EvaluatorState };
 }
 
 /** Null for conditions that no tick decides: on sources and layers a clock does, on jobs their reports do. */
-export function gaugeFor(condition: Condition, hysteresis_percent: number): (() => Gauge) | null {
+export function conditionEvaluatorFor(
+  condition: Condition,
+  hysteresis_percent: number,
+): (() => ConditionEvaluator) | null {
   switch (condition.kind) {
     case "change":
-      return () => changeGauge(condition, hysteresis_percent);
+      return () => changeEvaluator(condition, hysteresis_percent);
     case "crosses":
-      return () => crossingGauge(condition, hysteresis_percent);
+      return () => crossingEvaluator(condition, hysteresis_percent);
     case "volume_spike":
-      return () => volumeGauge(condition, hysteresis_percent);
+      return () => volumeEvaluator(condition, hysteresis_percent);
     case "volatility":
-      return () => volatilityGauge(condition, hysteresis_percent);
+      return () => volatilityEvaluator(condition, hysteresis_percent);
     case "silent":
     case "lag":
     case "failed":

@@ -8,9 +8,9 @@ const MILLIONTH = 10n ** BigInt(DIGITS - 6);
 export function unitsOf(text: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d{1,24}))?$/.exec(text);
   if (!match) throw new RangeError(`"${text}" is no decimal with at most ${DIGITS} places`);
-  const [, sign, whole = "", fraction = ""] = match;
+  const [, measurement, whole = "", fraction = ""] = match;
   const units = BigInt(whole + fraction.padEnd(DIGITS, "0"));
-  return sign ? -units : units;
+  return measurement ? -units : units;
 }
 
 /** The decimal without trailing zeros. */

@@ -6,7 +6,7 @@ import { SubjectStates, type SubjectState } from "./states.ts";
 import { openedAlert } from "./rule-evaluator.ts";
 
 /** What a clock says of one source or layer. */
-interface Sign {
+interface HealthMeasurement {
   subject: string;
   /** Seconds silent or behind. */
   seconds: number;
@@ -15,7 +15,7 @@ interface Sign {
 }
 
 /** A rule on sources or layers: judged whenever somebody looks at the clock, by what is known then. */
-export class HealthWatch {
+export class HealthEvaluator {
   readonly rule: StoredRule;
   readonly states: SubjectStates;
   /** Silence of a source that was not heard yet counts from here. */
@@ -27,16 +27,17 @@ export class HealthWatch {
     this.#started_us = started_us;
   }
 
-  judge(view: HealthView, now_us: number): AlertEvent[] {
-    return this.#signs(view, now_us).flatMap((sign) => {
-      const { active } = this.states.get(sign.subject);
-      const event = active === null ? this.#open(sign, now_us) : this.#goOn(active, sign, now_us);
+  evaluate(view: HealthView, now_us: number): AlertEvent[] {
+    return this.#measurements(view, now_us).flatMap((measurement) => {
+      const { active } = this.states.get(measurement.subject);
+      const event =
+        active === null ? this.#open(measurement, now_us) : this.#continueOrEnd(active, measurement, now_us);
       return event === null ? [] : [event];
     });
   }
 
   /** Sources and layers of which nothing is known are left out: their episodes stay as they are. */
-  #signs({ sources, layers }: HealthView, now_us: number): Sign[] {
+  #measurements({ sources, layers }: HealthView, now_us: number): HealthMeasurement[] {
     const { condition } = this.rule;
     if (condition.kind === "lag") {
       return layers.flatMap(({ layer, seconds_behind }) =>
@@ -67,7 +68,7 @@ export class HealthWatch {
     });
   }
 
-  #open({ subject, seconds, since_us }: Sign, now_us: number): AlertEvent | null {
+  #open({ subject, seconds, since_us }: HealthMeasurement, now_us: number): AlertEvent | null {
     const { opened_at_us } = this.states.get(subject);
     if (seconds <= this.#threshold()) return null;
     if (opened_at_us !== null && now_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
@@ -88,7 +89,7 @@ export class HealthWatch {
     return { event: "fired", alert };
   }
 
-  #goOn(active: Alert, { subject, seconds }: Sign, now_us: number): AlertEvent | null {
+  #continueOrEnd(active: Alert, { subject, seconds }: HealthMeasurement, now_us: number): AlertEvent | null {
     const now = isoFromMicros(now_us);
     if (seconds > this.#threshold() * (1 - this.rule.hysteresis_percent / 100)) {
       const measure = Math.floor(seconds);

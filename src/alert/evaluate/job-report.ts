@@ -19,7 +19,7 @@ export function isAbout({ condition }: StoredRule, { job }: JobReport): boolean 
  * One episode from a job's first failure to its next success, however often it fails in between. Does nothing but calculate: the
  * state goes back to the store together with the event.
  */
-export function judgeReport(
+export function evaluateReport(
   rule: StoredRule,
   before: SubjectState | null,
   { job, failure }: JobReport,

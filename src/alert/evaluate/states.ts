@@ -1,5 +1,5 @@
 import type { Alert } from "../alert.ts";
-import type { Memo } from "./condition.ts";
+import type { EvaluatorState } from "./condition.ts";
 
 /** What a rule remembers of a subject; durable, in one transaction with the alerts and the offsets it holds for. */
 export interface SubjectState {
@@ -8,10 +8,15 @@ export interface SubjectState {
   ended_at_us: number | null;
   /** Event time at which the last episode opened, for the cool-down. */
   opened_at_us: number | null;
-  memo: Memo;
+  evaluator_state: EvaluatorState;
 }
 
-export const UNTOUCHED: Readonly<SubjectState> = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
+export const UNTOUCHED: Readonly<SubjectState> = {
+  active: null,
+  ended_at_us: null,
+  opened_at_us: null,
+  evaluator_state: {},
+};
 
 /** The states of one rule, and which of them are not durable yet. */
 export class SubjectStates {

@@ -1,6 +1,6 @@
 import type { Condition } from "../rule.ts";
 import { millionthsOf, ratioOf } from "./decimal.ts";
-import type { Gauge } from "./condition.ts";
+import type { ConditionEvaluator } from "./condition.ts";
 import type { MinuteHistory } from "../window/minute-history.ts";
 
 type VolumeSpike = Extract<Condition, { kind: "volume_spike" }>;
@@ -13,10 +13,10 @@ const WHOLE = 100_000_000n;
  * over. Minutes are the clock's, so what is compared is a little less than a full window: it can only be too quiet. A baseline
  * with an empty window says nothing: the source was not heard then, or hardly anything is ever traded.
  */
-export function volumeGauge(
+export function volumeEvaluator(
   { window_minutes, times, baseline_windows }: VolumeSpike,
   hysteresis_percent: number,
-): Gauge {
+): ConditionEvaluator {
   const windows = BigInt(baseline_windows);
   const threshold = BigInt(Math.round(times * 1_000_000));
   const back = WHOLE - millionthsOf(hysteresis_percent);
@@ -24,7 +24,7 @@ export function volumeGauge(
   let settled = { version: -1, window: 0n, baseline: 0n, is_known: false };
 
   return {
-    read(_tick, _arrival, { minutes }, memo) {
+    evaluate(_tick, _arrival, { minutes }, evaluator_state) {
       if (settled.version !== minutes.version) settled = settledAt(minutes, window_minutes, baseline_windows);
       const { baseline, is_known } = settled;
       const amount = settled.window + minutes.amount(minutes.newest, 1);
@@ -33,8 +33,10 @@ export function volumeGauge(
       const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= baseline * threshold * back;
       const measure = is_held ? ratioOf(amount * windows, baseline) : null;
       return {
-        readings: [{ direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows }],
-        memo,
+        evaluations: [
+          { direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows },
+        ],
+        evaluator_state,
       };
     },
   };

@@ -1,7 +1,7 @@
 import { isoFromMicros } from "../../base/clock.ts";
 import type { Alert, Delivery } from "../alert.ts";
 import type { SubjectState } from "../evaluate/states.ts";
-import type { Memo } from "../evaluate/condition.ts";
+import type { EvaluatorState } from "../evaluate/condition.ts";
 import type { Rule, StoredRule } from "../rule.ts";
 
 type Row = Record<string, unknown>;
@@ -38,7 +38,7 @@ export function stateOf(row: Row): SubjectState {
     active: row["active_alert"] === null || row["body"] === null ? null : alertOf(row),
     ended_at_us: numberOrNull(row["ended_at_us"]),
     opened_at_us: numberOrNull(row["opened_at_us"]),
-    memo: JSON.parse(String(row["memo"])) as Memo,
+    evaluator_state: JSON.parse(String(row["memo"])) as EvaluatorState,
   };
 }
 

@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
 import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../base/sqlite.ts";
 import type { Alert, AlertEvent, Delivery } from "../alert.ts";
-import { isAbout, judgeReport, type JobReport } from "../evaluate/job-report.ts";
+import { isAbout, evaluateReport, type JobReport } from "../evaluate/job-report.ts";
 import type { SubjectState } from "../evaluate/states.ts";
 import type { AlertQuery } from "../facade.ts";
 import type { Rule, StoredRule } from "../rule.ts";
@@ -234,7 +234,7 @@ export class AlertStore {
    * Judges what a job reports by every rule that is about one, in a single transaction: their states change here alone, whoever has
    * the file open. Answers with what followed; null where no rule that is enabled is about that job.
    */
-  judgeReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
+  evaluateReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
     return this.transact("write to", () => {
       const rules = this.#sql.list_rules
         .all()
@@ -243,7 +243,7 @@ export class AlertStore {
       const events: AlertEvent[] = [];
       for (const rule of rules) {
         const row = this.#sql.list_states.all(rule.id).find((found) => found["subject"] === report.job);
-        const { event, state } = judgeReport(rule, row === undefined ? null : stateOf(row), report, now_us);
+        const { event, state } = evaluateReport(rule, row === undefined ? null : stateOf(row), report, now_us);
         if (event !== null) {
           this.#writeEvent(event, rule, now_us);
           events.push(event);
@@ -254,8 +254,19 @@ export class AlertStore {
     });
   }
 
-  #putState(rule: StoredRule, subject: string, { active, ended_at_us, opened_at_us, memo }: SubjectState): void {
-    this.#sql.put_state.run(rule.id, subject, active?.id ?? null, ended_at_us, opened_at_us, JSON.stringify(memo));
+  #putState(
+    rule: StoredRule,
+    subject: string,
+    { active, ended_at_us, opened_at_us, evaluator_state }: SubjectState,
+  ): void {
+    this.#sql.put_state.run(
+      rule.id,
+      subject,
+      active?.id ?? null,
+      ended_at_us,
+      opened_at_us,
+      JSON.stringify(evaluator_state),
+    );
     if (active !== null) this.#sql.update_alert.run(1, JSON.stringify(active), active.id);
   }
 

@@ -1,5 +1,5 @@
 import { compareEvents, type EventPosition } from "../../pipeline/event-order.ts";
-import { Staircase } from "./sliding-maximum.ts";
+import { SlidingMaximum } from "./sliding-maximum.ts";
 import { TicksInOrder } from "./ticks-in-order.ts";
 
 const SECOND_US = 1_000_000;
@@ -20,16 +20,16 @@ interface Second {
 /**
  * The prices of one subject, for the highest or lowest of a window that ends with a tick: with the newest in the order of events, or with
  * one that came late. Of the ticks of the same moment the window has those that come before it.
- * Staircases answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
+ * SlidingMaximum answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
  * the ticks of the last minutes are therefore kept, summed up by seconds, and staircases of what is older than those (`settled`) answer
  * for the rest.
  */
 export class PriceHistory {
   readonly #lateness_us: number;
-  readonly #highest = new Staircase("highest");
-  readonly #lowest = new Staircase("lowest");
-  readonly #settled_highest = new Staircase("highest");
-  readonly #settled_lowest = new Staircase("lowest");
+  readonly #highest = new SlidingMaximum("highest");
+  readonly #lowest = new SlidingMaximum("lowest");
+  readonly #settled_highest = new SlidingMaximum("highest");
+  readonly #settled_lowest = new SlidingMaximum("lowest");
   readonly #recent = new TicksInOrder();
   /** Of the recent ticks, oldest first. */
   readonly #seconds: Second[] = [];

@@ -8,7 +8,7 @@ const MAX_STEPS = 50_000;
  * Times ascend, values descend strictly (ascend for the lowest), so the first step not before a moment is the extreme since then.
  * Adding is O(1) amortised, asking O(log steps).
  */
-export class Staircase {
+export class SlidingMaximum {
   readonly #is_highest: boolean;
   #times: number[] = [];
   #values: bigint[] = [];
