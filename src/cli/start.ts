@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
-import { beginAlerts } from "../alert/engine.ts";
+import { beginAlerts } from "../alert/open.ts";
 import { systemClock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { QuerySession } from "../duckdb/session.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Alert } from "../../src/alert/alert.ts";
-import { openAlertBook } from "../../src/alert/engine.ts";
+import { openAlertBook } from "../../src/alert/open.ts";
 import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
 import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
 import { systemClock } from "../../src/base/clock.ts";

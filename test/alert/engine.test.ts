@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { Alert } from "../../src/alert/alert.ts";
-import { beginAlerts, openAlertBook } from "../../src/alert/engine.ts";
+import { beginAlerts, openAlertBook } from "../../src/alert/open.ts";
 import { HealthEvaluator } from "../../src/alert/evaluate/health-evaluator.ts";
 import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
 import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
