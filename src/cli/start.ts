@@ -34,7 +34,7 @@ import { openCarrier, type Carrier, type CarrierOptions } from "../runtime/inges
 import { chooseSource, type SourceRequest } from "./choose-source.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
 import { openFound } from "./context.ts";
-import { FirstAnswers } from "./first-answers.ts";
+import { FirstAnswers } from "../runtime/build-tracker.ts";
 import { followLog, type ServerRequest } from "../runtime/live-services.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";

@@ -3,7 +3,7 @@ import type { OperatingError } from "../base/errors.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
 import { failedOf, testsOf, type TestResults } from "../transform/test-results.ts";
 import type { CommandResult } from "../transform/worker.ts";
-import type { Increment } from "./build-progress.ts";
+import type { Increment } from "../runtime/build-progress.ts";
 import { progressBar, sentence, style, type Output } from "./output.ts";
 import { RepeatedWarnings } from "./repeated.ts";
 

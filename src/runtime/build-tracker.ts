@@ -3,7 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { BuildProgress, type Increment } from "./build-progress.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "../cli/output.ts";
 
 export interface FirstAnswersOptions {
   open: OpenLake;
