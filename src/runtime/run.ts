@@ -26,7 +26,7 @@ export interface PipelineRun {
   /** Null where somebody else carries bronze on. */
   transform: Pick<Transform, "catchUp" | "waitingRecords" | "hasBuilt" | "test"> | null;
   /** What follows the log beside the tables; absent where nothing does. */
-  following?: Following;
+  live_services?: LiveServices;
   /** What keeps the tables small beside all that; absent where somebody else does. */
   maintenance?: { run(signal: AbortSignal): Promise<void> };
   clock: Clock;
@@ -39,7 +39,7 @@ export interface PipelineRun {
 
 type Transforming = PipelineRun & { transform: NonNullable<PipelineRun["transform"]> };
 
-export interface Following {
+export interface LiveServices {
   /** Follows until the signal aborts; rejects when it cannot go on. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves once it has done with all that the log holds. Beside `run`. */
@@ -75,18 +75,18 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   const transforming = startLoop(run.signal, async (signal) => {
     if (transform !== null) await transformOnSchedule({ ...run, transform }, signal);
   });
-  const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
+  const serving = startLoop(run.signal, async (signal) => run.live_services?.run(signal));
   const maintaining = startLoop(run.signal, async (signal) => run.maintenance?.run(signal));
-  const loops = [producing, ingesting, transforming, following, maintaining];
+  const loops = [producing, ingesting, transforming, serving, maintaining];
   try {
-    await Promise.race([producing.end, ...[ingesting, transforming, following, maintaining].map(failureOf)]);
+    await Promise.race([producing.end, ...[ingesting, transforming, serving, maintaining].map(failureOf)]);
     if (run.is_until_drained && !run.signal.aborted) {
       await ingesting.stop();
       await run.ingest.drain(run.signal);
       await transforming.stop();
       if (transform !== null) await finish({ ...run, transform });
       // A clean stop ends the following, and with it the wait.
-      await Promise.race([run.following?.drain(run.signal), following.end]);
+      await Promise.race([run.live_services?.drain(run.signal), serving.end]);
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
     await Promise.allSettled(loops.map((loop) => loop.stop()));
