@@ -12,7 +12,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Metrics } from "../serve/metrics.ts";
-import type { Served } from "../serve/pipeline-handle.ts";
+import type { PipelineHandle } from "../serve/pipeline-handle.ts";
 import { startServer } from "../serve/server.ts";
 import { cachedModels, type LiveModels } from "../transform/models.ts";
 import { monitorHealth, sourceStatuses } from "./health-monitor.ts";
@@ -30,17 +30,17 @@ export interface LiveServicesOptions {
   lake: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
-  is_transforming: Served["is_transforming"];
+  is_transforming: PipelineHandle["is_transforming"];
   /** Compiles the models for the live tail and caches them. */
   compileModels(): Promise<LiveModels>;
   /** Null for a run without a server. */
   server: ServerRequest | null;
   assets(): Promise<Assets>;
-  stream: Served["stream"];
+  stream: PipelineHandle["stream"];
   is_until_drained: boolean;
-  tests: Served["tests"];
-  failures: Served["failures"];
-  dbt_pid: Served["dbt_pid"];
+  tests: PipelineHandle["tests"];
+  failures: PipelineHandle["failures"];
+  dbt_pid: PipelineHandle["dbt_pid"];
   /** Metrics of the pipeline's loops, which the server shows. */
   metrics: Metrics;
   report(report: SourceReport): void;
@@ -171,7 +171,7 @@ async function serve(
   { live, alerts }: Started,
 ): Promise<{ close(): Promise<void> }> {
   const { lake, pipeline, producers, is_transforming, stream, tests, failures, dbt_pid, metrics, onError } = options;
-  const served: Served = {
+  const handle: PipelineHandle = {
     version: VERSION,
     open: lake,
     pipeline,
@@ -187,13 +187,13 @@ async function serve(
     dbt_pid,
     console: sqlWorkerCommand(lake),
   };
-  const running = await startServer({ served, assets: await options.assets(), port, host, token, onError, metrics });
+  const running = await startServer({ handle, assets: await options.assets(), port, host, token, onError, metrics });
   options.serving(running.url);
   return running;
 }
 
 /** The command of the process that runs typed SQL. */
-function sqlWorkerCommand({ lake }: OpenLake): Served["console"] {
+function sqlWorkerCommand({ lake }: OpenLake): PipelineHandle["console"] {
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const lake_options = ["--data", join(lake.folder, ".."), "--lake", lake.name];
   return {

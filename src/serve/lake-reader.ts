@@ -6,7 +6,7 @@ import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTa
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { refusal } from "./problem.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
@@ -20,7 +20,7 @@ const MAX_WAITING = 32;
 /** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
 export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
-  readonly #served: Served;
+  readonly #handle: PipelineHandle;
   #session: Promise<QuerySession> | null = null;
   #first_event: Promise<string | null> | null = null;
   #newest_us: number | null = null;
@@ -30,18 +30,18 @@ export class LakeReader implements LiveTables {
   #waiting = 0;
   #is_closed = false;
 
-  constructor(served: Served) {
-    this.#served = served;
-    this.cache = new AnswerCache(served.clock);
-    this.#unsubscribe = served.live.onAbsorbed(({ ticks }) => {
+  constructor(handle: PipelineHandle) {
+    this.#handle = handle;
+    this.cache = new AnswerCache(handle.clock);
+    this.#unsubscribe = handle.live.onAbsorbed(({ ticks }) => {
       for (const { at_us } of ticks) this.#newest_us = Math.max(this.#newest_us ?? at_us, at_us);
     });
   }
 
-  query = (sql: string): Promise<QueryResult> => ours(this.#served.live.query(sql));
+  query = (sql: string): Promise<QueryResult> => ours(this.#handle.live.query(sql));
 
   snapshots = (): TableSnapshot[] =>
-    this.#served.live
+    this.#handle.live
       .state()
       .tables.flatMap(({ table, snapshot_id, committed_at }) =>
         snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
@@ -49,7 +49,7 @@ export class LakeReader implements LiveTables {
 
   /** Of what was there at the start by a query, of what came since by the ticks themselves. ISO 8601. */
   async latestEvent(): Promise<string | null> {
-    this.#first_event ??= latestLiveEvent(this, this.#served.pipeline);
+    this.#first_event ??= latestLiveEvent(this, this.#handle.pipeline);
     // A query that failed is tried anew by the next who asks.
     this.#first_event.catch(() => (this.#first_event = null));
     const first = await this.#first_event;
@@ -64,7 +64,7 @@ export class LakeReader implements LiveTables {
       at: null,
       latest_event: () => this.latestEvent(),
       snapshots: this.snapshots,
-      settled: { before_ms: Math.floor((this.#served.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
+      settled: { before_ms: Math.floor((this.#handle.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
       has: () => true,
@@ -75,19 +75,19 @@ export class LakeReader implements LiveTables {
 
   /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
-    return subjectId(this.#served.pipeline, given, await this.#subjects());
+    return subjectId(this.#handle.pipeline, given, await this.#subjects());
   }
 
   #subjects(): Promise<KnownSubject[]> {
     const { once, rows } = this.now();
-    return once("subjects", () => knownSubjects(this.#served.pipeline, live, rows));
+    return once("subjects", () => knownSubjects(this.#handle.pipeline, live, rows));
   }
 
   /** Runs the work with the tables as they stood at `at_ms`. Throws LAKE_BUSY, STOPPING. */
   past<T>(at_ms: number, work: (tables: ReadTables) => Promise<T>): Promise<T> {
     return this.#inTurn(async (session) => {
       const snapshots = await session.travelTo(at_ms);
-      const { pipeline } = this.#served;
+      const { pipeline } = this.#handle;
       const has = (name: string) => snapshots.some(({ table }) => table === name);
       const has_data = has(pipeline.books.accepted);
       const rows = async (sql: string) => objectsOf(await session.query(sql));
@@ -107,7 +107,7 @@ export class LakeReader implements LiveTables {
 
   /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
-    const { pipeline } = this.#served;
+    const { pipeline } = this.#handle;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
     const travels = question.parts.some(({ lake_time_before_ms }) => lake_time_before_ms !== undefined);
     return this.cache.get(key, { ...ANSWER_MS, version: this.version() }, () => {
@@ -118,7 +118,7 @@ export class LakeReader implements LiveTables {
 
   /** What answers of now are computed from: while nothing is absorbed or committed, they stay the same but for what they say of the time. */
   version(): string {
-    const { next, tables } = this.#served.live.state();
+    const { next, tables } = this.#handle.live.state();
     return JSON.stringify([next, tables.map(({ snapshot_id }) => snapshot_id)]);
   }
 
@@ -140,7 +140,7 @@ export class LakeReader implements LiveTables {
     this.#refuseWhenClosed();
     if (is_alone && this.#waiting >= MAX_WAITING)
       throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
-    const { open } = this.#served;
+    const { open } = this.#handle;
     this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
     // A session that could not be opened is tried anew by the next who needs one.

@@ -4,23 +4,23 @@ import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { residentBytes } from "../resident.ts";
 import type { Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 
 /** /metrics: everything the pages show as figures, for Prometheus. */
-export function metricRoutes(app: App, parts: Parts): { stop(): void } {
+export function metricRoutes(app: App, dependencies: ServerDependencies): { stop(): void } {
   const delay = new EventLoopDelay();
-  const stopObserving = observeVisibility(parts);
+  const stopObserving = observeVisibility(dependencies);
   app.get("/metrics", async (context) => {
     const families = [
-      ...(await pipelineFamilies(parts)),
-      ...serverFamilies(parts),
+      ...(await pipelineFamilies(dependencies)),
+      ...serverFamilies(dependencies),
       ...processFamilies(delay),
-      ...(await memoryFamilies(parts)),
+      ...(await memoryFamilies(dependencies)),
     ];
-    const text = [...families, parts.metrics.text()].join("");
+    const text = [...families, dependencies.metrics.text()].join("");
     return context.body(text, 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
       "cache-control": "no-store",
@@ -42,11 +42,11 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
 }
 
 /** A recording's records were received when it was made. */
-function observeVisibility({ served, metrics }: Parts): () => void {
-  if (served.open.lake.kind === "replay") return () => {};
+function observeVisibility({ handle, metrics }: ServerDependencies): () => void {
+  if (handle.open.lake.kind === "replay") return () => {};
   const visibility = new Visibility();
-  return served.live.onAbsorbed((batch) => {
-    for (const delay_s of visibility.delays_s(batch, served.live.state())) {
+  return handle.live.onAbsorbed((batch) => {
+    for (const delay_s of visibility.delays_s(batch, handle.live.state())) {
       metrics.observe(
         "coinlake_live_visible_seconds",
         "From a record's receipt until the live views show it, once the tail has caught up with the log.",
@@ -56,12 +56,12 @@ function observeVisibility({ served, metrics }: Parts): () => void {
   });
 }
 
-async function pipelineFamilies({ served, tables, disk, health }: Parts): Promise<string[]> {
-  const { open, pipeline, live, alerts } = served;
+async function pipelineFamilies({ handle, tables, disk, health }: ServerDependencies): Promise<string[]> {
+  const { open, pipeline, live, alerts } = handle;
   const now = await health.now();
   const bounds = await open.log.bounds(pipeline.topic.name);
   const loaded = await tables.all();
-  const figures = await Promise.all(loaded.map((table) => tables.figures(table, served.clock.now_us() / 1000)));
+  const figures = await Promise.all(loaded.map((table) => tables.figures(table, handle.clock.now_us() / 1000)));
   const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] =>
     figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
   const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] =>
@@ -88,7 +88,7 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
   }));
   return [
     formatFamily("coinlake_info", "What runs.", "gauge", [
-      { labels: { version: served.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
+      { labels: { version: handle.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
     ]),
     formatFamily("coinlake_ready", "1 when all is well.", "gauge", [{ value: Number(now.is_ready) }]),
     formatFamily(
@@ -249,7 +249,7 @@ function streamFamilies(stream: Stream | null): string[] {
   ];
 }
 
-function serverFamilies({ hub, console: sql }: Parts): string[] {
+function serverFamilies({ hub, console: sql }: ServerDependencies): string[] {
   return [
     formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
     formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
@@ -296,10 +296,10 @@ function processFamilies(delay: EventLoopDelay): string[] {
 }
 
 /** The parts of the memory that are not JavaScript's, and the processes beside this one. */
-async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]> {
+async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<string[]> {
   const duckdb = await instanceMemory();
   const processes = [
-    ["dbt", served.dbt_pid()],
+    ["dbt", handle.dbt_pid()],
     ["console", sql.pid],
   ] as const;
   const resident: Sample[] = [];
@@ -342,7 +342,7 @@ async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]
       "coinlake_catalog_cached_versions",
       "Versions of table metadata that the catalog keeps in memory.",
       "gauge",
-      [{ value: served.open.catalog.cached_versions }],
+      [{ value: handle.open.catalog.cached_versions }],
     ),
   ];
 }
