@@ -1,17 +1,17 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "./state.ts";
-import type { PartName } from "./service.ts";
+import type { ServiceName } from "./service.ts";
 
 /**
  * What a person asked to run, as long as it is not stopped: `desired.json` and `streams.json` in the cluster's folder. What runs is
- * `running.json` of each part; the supervisor brings the one to the other.
+ * `running.json` of each service; the supervisor brings the one to the other.
  */
 export interface Desired {
   /** How the cluster was started: by servers of this machine's own, or with Docker. */
   mode: "native" | "docker";
   /** With their ports, where they are to be found again. Empty with Docker, which knows its own. */
-  parts: Partial<Record<PartName, Readonly<Record<string, number>>>>;
+  parts: Partial<Record<ServiceName, Readonly<Record<string, number>>>>;
 }
 
 function desiredFile(folder: string): string {

@@ -1,6 +1,6 @@
 import { OperatingError } from "../base/errors.ts";
 import type { PartitionLag } from "../log/kafka/log.ts";
-import type { PartStatus } from "./status.ts";
+import type { ServiceStatus } from "./status.ts";
 
 /** Who is to read a topic to its end. */
 export interface Reader {
@@ -19,7 +19,7 @@ export interface Lag extends Reader {
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** How far readers are behind, by what they told Kafka last; null while it does not run. Throws LOG_UNREACHABLE, LOG_REFUSED. */
-export async function lagInKafka(status: readonly PartStatus[], readers: readonly Reader[]): Promise<Lag[] | null> {
+export async function lagInKafka(status: readonly ServiceStatus[], readers: readonly Reader[]): Promise<Lag[] | null> {
   const kafka = status.find(({ part }) => part === "kafka");
   if (kafka?.state !== "running") return null;
   const { openKafkaLog } = await import("../log/kafka/log.ts");
@@ -33,9 +33,9 @@ export async function lagInKafka(status: readonly PartStatus[], readers: readonl
   }
 }
 
-async function behind(ask: () => Promise<PartitionLag[]>): Promise<Pick<Lag, "records_behind" | "unknown">> {
+async function behind(readLag: () => Promise<PartitionLag[]>): Promise<Pick<Lag, "records_behind" | "unknown">> {
   try {
-    const partitions = await ask();
+    const partitions = await readLag();
     if (partitions.every(({ next }) => next === null)) return { records_behind: null, unknown: "no place" };
     return { records_behind: partitions.reduce((sum, { behind: records }) => sum + records, 0) };
   } catch (error) {

@@ -6,17 +6,17 @@ import { OperatingError, messageOf } from "../base/errors.ts";
 import { pause, retryPause_ms } from "../base/retry.ts";
 import { readDesired, type Desired } from "./desired.ts";
 import { identify, isRunning, type ProcessIdentity } from "./machine/process.ts";
-import type { PartName } from "./service.ts";
-import { PARTS } from "./registry.ts";
+import type { ServiceName } from "./service.ts";
+import { SERVICES } from "./registry.ts";
 import { readRunning, writeWhole } from "./state.ts";
 
 /**
- * A process beside the cluster's parts that starts again what has died: parts that were killed or crashed, and streams that Spark
+ * A process beside the cluster's services that starts again what has died: services that were killed or crashed, and streams that Spark
  * has forgotten. It ends with `cluster down`, and by itself once nothing is desired any more.
  */
 
 export interface SupervisorStatus extends ProcessIdentity {
-  /** Parts that it has started again since it began. */
+  /** Services that it has started again since it began. */
   restarts: number;
   /** What failed last; null where the last attempt succeeded. */
   last_error: string | null;
@@ -26,8 +26,8 @@ export interface SupervisorOptions {
   folder: string;
   clock: Clock;
   signal: AbortSignal;
-  /** Starts these parts and those that they need, where the ports say. */
-  restart(names: readonly PartName[], ports: NodeJS.ProcessEnv): Promise<void>;
+  /** Starts these services and those that they need, where the ports say. */
+  restart(names: readonly ServiceName[], ports: NodeJS.ProcessEnv): Promise<void>;
   /** Starts the streams that are to run and do not. */
   ensureStreams(): Promise<void>;
   say(text: string): void;
@@ -55,7 +55,7 @@ export async function supervise({
   do {
     const desired = readDesired(folder);
     if (desired?.mode !== "native") return;
-    const dead = deadParts(folder, desired);
+    const dead = deadServices(folder, desired);
     try {
       if (dead.length > 0) {
         say(`${dead.join(", ")} died and is started again`);
@@ -81,16 +81,16 @@ export async function supervise({
   } while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal));
 }
 
-export function deadParts(folder: string, desired: Desired): PartName[] {
-  return PARTS.map(({ name }) => name).filter(
+export function deadServices(folder: string, desired: Desired): ServiceName[] {
+  return SERVICES.map(({ name }) => name).filter(
     (name) => desired.parts[name] !== undefined && readRunning(folder, name) === null,
   );
 }
 
-/** The variables by which `choosePorts` puts each part where it was. */
+/** The variables by which `choosePorts` puts each service where it was. */
 function portVariables({ parts }: Desired): NodeJS.ProcessEnv {
   const ports = Object.assign({}, ...Object.values(parts)) as Record<string, number>;
-  const known = PARTS.flatMap((part) => part.ports).filter(({ name }) => ports[name] !== undefined);
+  const known = SERVICES.flatMap((service) => service.ports).filter(({ name }) => ports[name] !== undefined);
   return Object.fromEntries(known.map(({ name, variable }) => [variable, String(ports[name])]));
 }
 
@@ -127,7 +127,7 @@ export function startSupervisor(folder: string, command: readonly string[]): voi
   if (identity !== null) writeStatus(folder, { ...identity, restarts: 0, last_error: null });
 }
 
-/** Resolves when it has ended: before parts are stopped, or it would start them again. */
+/** Resolves when it has ended: before services are stopped, or it would start them again. */
 export async function stopSupervisor(folder: string, clock: Clock): Promise<void> {
   const running = runningSupervisor(folder);
   if (running !== null) {

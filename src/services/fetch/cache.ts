@@ -16,7 +16,7 @@ export interface Cache {
 const CLAIM_RETRY_MS = 250;
 const DIGEST_LENGTH = 12;
 
-/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: parts run in folders of their own. */
+/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: services run in folders of their own. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return resolve(env.COINLAKE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coinlake"));
 }
