@@ -11,8 +11,8 @@ import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
 const LISTED_ALERTS = 1_000;
 
 /**
- * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
- * that judges them as they come. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ * Evaluates a rule on the lake's accepted ticks in log order, with the code that evaluates live ticks, and returns the alerts that
+ * it would have fired. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
  */
 export async function backTest(
   history: TickHistory,
@@ -42,7 +42,7 @@ export async function backTest(
   let [ticks, count, first_us, last_us] = [0, 0, Infinity, -Infinity];
   for await (const page of history.pages(range)) {
     for (const tick of page) {
-      // What lies before fills the windows; an episode that began there is none of the range.
+      // Ticks before the range fill the windows. Episodes that start there are not counted.
       const { events } = evaluator.evaluate(tick, options.now_us);
       if (from_us !== null && tick.at_us < from_us) continue;
       ticks += 1;
@@ -56,7 +56,7 @@ export async function backTest(
     }
     await setImmediate();
   }
-  // What is still open has counted on since it fired.
+  // Open alerts have changed since they fired.
   for (const [, { active }] of rule_evaluator.states.changes())
     if (active !== null && fired.has(active.id)) fired.set(active.id, active);
   const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...tested } = rule;

@@ -5,12 +5,12 @@ import type { ConditionEvaluator, Evaluation } from "./condition.ts";
 
 type Change = Extract<Condition, { kind: "change" }>;
 
-/** A hundred per cent in the millionths that thresholds come in. */
+/** 100 per cent in millionths, the unit of thresholds. */
 const WHOLE = 100_000_000n;
 
 /**
- * A tick against the highest (lowest) of the window that ends with it, in whole numbers: `(highest - value) * 100 > highest *
- * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent is none.
+ * Compares a tick with the highest (lowest) value of the window that ends with it, in integers: `(highest - value) * 100 > highest *
+ * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent does not fire.
  */
 export function changeEvaluator(
   { direction, percent, window_minutes }: Change,

@@ -7,25 +7,25 @@ import type { Arrival, Spans, SubjectHistory } from "../window/subject-history.t
 import { volatilityEvaluator } from "./volatility.ts";
 import { volumeEvaluator } from "./volume.ts";
 
-/** Whether a condition holds at a tick, in one direction where it has two. */
+/** The state of a condition at a tick, for one direction. */
 export interface Evaluation {
   direction: Direction | null;
   /** Strictly beyond the threshold. */
   is_held: boolean;
-  /** Whether an episode may begin here: held, and for a crossing, that the tick before was not beyond. */
+  /** Whether an episode may start: the condition holds, and for a crossing the tick before was not beyond the level. */
   is_opening: boolean;
-  /** Back inside the threshold by the hysteresis: an episode ends. */
+  /** The value is back inside the threshold by the hysteresis: an open episode ends. */
   is_back: boolean;
-  /** Per cent, times or null, as the rule's kind has it; worked out only where it is held. */
+  /** Per cent, a factor or null, by the kind of rule; computed only where the condition holds. */
   measure: number | null;
-  /** What the value was measured against, in units of a tick's value. */
+  /** The value that the tick was compared with, in units of a tick's value. */
   reference: bigint | null;
 }
 
-/** What a condition_evaluator must remember of a subject that no window gives back after a restart; JSON. */
+/** The state of a condition evaluator for one subject that the windows do not restore after a restart; JSON. */
 export type EvaluatorState = Record<string, number>;
 
-/** Reads one rule's condition on one subject. `evaluator_state` is its own to change; a new object says that it must be made durable. */
+/** Evaluates one rule's condition on one subject. It returns a new state object where the state must be stored. */
 export interface ConditionEvaluator {
   evaluate(
     tick: Tick,
@@ -35,7 +35,7 @@ export interface ConditionEvaluator {
   ): { evaluations: readonly Evaluation[]; evaluator_state: EvaluatorState };
 }
 
-/** Null for conditions that no tick decides: on sources and layers a clock does, on jobs their reports do. */
+/** Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs. */
 export function conditionEvaluatorFor(
   condition: Condition,
   hysteresis_percent: number,

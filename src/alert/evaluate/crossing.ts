@@ -7,8 +7,8 @@ type Crosses = Extract<Condition, { kind: "crosses" }>;
 const WHOLE = 100_000_000n;
 
 /**
- * A crossing lies between two ticks that follow each other in the order of events: the one before was not beyond the level, this one
- * is. So the first tick that a rule sees crosses nothing, and a late tick, which follows nobody, does not either.
+ * A crossing needs two consecutive ticks in event order: the first is not beyond the level, the second is. The first tick of a rule
+ * therefore crosses nothing, and neither does a late tick, which has no predecessor.
  */
 export function crossingEvaluator({ direction, level }: Crosses, hysteresis_percent: number): ConditionEvaluator {
   const limit = unitsOf(level);
@@ -39,7 +39,7 @@ export function crossingEvaluator({ direction, level }: Crosses, hysteresis_perc
   };
 }
 
-/** 1 where the last tick was beyond, 0 where it was not. */
+/** 1 where the last tick was beyond the level, 0 where it was not. */
 function stateAfter(
   evaluator_state: EvaluatorState,
   { above, below }: { above: boolean; below: boolean },

@@ -6,7 +6,7 @@ import { MINUTE_US } from "../window/minute-history.ts";
 import { LATENESS_US, SubjectHistory, type Spans } from "../window/subject-history.ts";
 import type { RuleEvaluator } from "./rule-evaluator.ts";
 
-/** Subjects that have not been heard of for as long as any rule looks back are forgotten, so many ticks apart. */
+/** After this many ticks, histories of subjects without a tick in the longest window are removed. */
 const SWEEP_TICKS = 50_000;
 
 export interface EvaluatedTick {
@@ -15,8 +15,8 @@ export interface EvaluatedTick {
 }
 
 /**
- * All rules over a stream of ticks in log order. Does nothing but calculate: the same ticks after the same states give the same
- * events, whatever came before the windows. That is what makes a restart exact.
+ * Evaluates all rules on a stream of ticks in log order. It has no side effects: the same ticks after the same states give the same
+ * events, independent of ticks before the windows. That makes a restart exact.
  */
 export class AlertEvaluator {
   readonly spans: Spans;
@@ -26,7 +26,7 @@ export class AlertEvaluator {
   #newest_us = -Infinity;
   #ticks_to_sweep = SWEEP_TICKS;
 
-  /** With the histories of a judge before it, where they reach far enough back. */
+  /** Takes over the histories of a previous evaluator, which must `hold` the rules. */
   constructor(evaluators: readonly RuleEvaluator[], before: AlertEvaluator | null = null) {
     this.#evaluators = evaluators;
     this.spans = longest(evaluators.map(({ rule }) => rule));
@@ -35,21 +35,21 @@ export class AlertEvaluator {
   }
 
   /**
-   * How far back from the newest tick the ticks of a restart must reach: the next one may be late, and the newest one early, by
-   * what silver lets pass.
+   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness that silver accepts,
+   * since the next tick may be late and the newest one early.
    */
   get history_us(): number {
     const { prices_us, minutes } = this.spans;
     return Math.max(prices_us ?? 0, (minutes ?? 0) * MINUTE_US) + 2 * LATENESS_US;
   }
 
-  /** Whether this judge's histories hold what those rules look at. */
+  /** Whether the histories cover the windows of those rules. */
   holds(rules: readonly StoredRule[]): boolean {
     const wanted = longest(rules);
     return (wanted.prices_us ?? 0) <= (this.spans.prices_us ?? 0) && (wanted.minutes ?? 0) <= (this.spans.minutes ?? 0);
   }
 
-  /** A tick that was judged before: only remembered. */
+  /** Adds a tick that was evaluated before to the histories. */
   learn(tick: Tick): void {
     this.#historyOf(tick.subject).take(tick, this.spans);
     this.#newest_us = Math.max(this.#newest_us, tick.at_us);

@@ -5,20 +5,20 @@ import type { StoredRule } from "../rule.ts";
 import { SubjectStates, type SubjectState } from "./states.ts";
 import { openedAlert } from "./rule-evaluator.ts";
 
-/** What a clock says of one source or layer. */
+/** The silence or lag of one source or layer. */
 interface HealthMeasurement {
   subject: string;
   /** Seconds silent or behind. */
   seconds: number;
-  /** When the threshold was passed: the time of the alert, and what makes it one and the same after a restart. */
+  /** The time at which the threshold was passed: the alert's time, and part of its id, so that a restart gives the same alert. */
   since_us: number;
 }
 
-/** A rule on sources or layers: judged whenever somebody looks at the clock, by what is known then. */
+/** Evaluates one rule on sources or layers, at times that the caller chooses. */
 export class HealthEvaluator {
   readonly rule: StoredRule;
   readonly states: SubjectStates;
-  /** Silence of a source that was not heard yet counts from here. */
+  /** The silence of a source without any message counts from here. */
   readonly #started_us: number;
 
   constructor(rule: StoredRule, started_us: number, states: Iterable<[subject: string, state: SubjectState]> = []) {
@@ -36,7 +36,7 @@ export class HealthEvaluator {
     });
   }
 
-  /** Sources and layers of which nothing is known are left out: their episodes stay as they are. */
+  /** Leaves out sources and layers without a measurement: their episodes do not change. */
   #measurements({ sources, layers }: HealthView, now_us: number): HealthMeasurement[] {
     const { condition } = this.rule;
     if (condition.kind === "lag") {
@@ -55,7 +55,7 @@ export class HealthEvaluator {
     if (condition.kind !== "silent") return [];
     return sources.flatMap(({ source, state, heard_at_us }) => {
       if (state === "ended" || (condition.source !== "all" && condition.source !== source)) return [];
-      // Not heard since this process began, but silent before: whether it still is, nobody knows until it is heard or time has passed.
+      // Silent before this process started, and without a message since: its alert stays open until a message arrives.
       if (heard_at_us === null && this.states.get(source).active !== null) return [];
       const heard_us = heard_at_us ?? this.#started_us;
       return [

@@ -9,12 +9,11 @@ import { SubjectStates, type SubjectState } from "./states.ts";
 import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
 /**
- * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
- * in the order of events, for which it no longer does: one alert, however many ticks.
+ * Evaluates one rule on all its subjects. An episode opens at the first tick on which the condition holds, and ends at the first
+ * tick, in event order, on which it no longer does. It is one alert for any number of ticks.
  *
- * A late tick is judged by the window before it in the order of events. It may open an episode, so that no fall is missed for the order in
- * which it was heard of; it ends none, because what is newer speaks for the present; and one from before the end of the last
- * episode belongs to that episode.
+ * A late tick is evaluated with the window before it in event order. It may open an episode, so that the order of arrival hides no
+ * fall. It ends none, because newer ticks describe the present. One from before the end of the last episode belongs to that episode.
  */
 export class RuleEvaluator {
   readonly rule: StoredRule;
@@ -28,7 +27,7 @@ export class RuleEvaluator {
     this.#createConditionEvaluator = createConditionEvaluator;
   }
 
-  /** Null for rules that a clock judges. */
+  /** Null for rules that ticks do not decide. */
   static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): RuleEvaluator | null {
     const createConditionEvaluator = conditionEvaluatorFor(rule.condition, rule.hysteresis_percent);
     return createConditionEvaluator === null
@@ -49,7 +48,7 @@ export class RuleEvaluator {
       state.evaluator_state,
     );
     if (evaluator_state !== state.evaluator_state) this.states.change(subject, { evaluator_state });
-    // Nothing held and nothing open: by far the most ticks.
+    // Nothing opens and nothing is open: the fast path of most ticks.
     if (state.active === null && !evaluations.some(({ is_opening }) => is_opening)) return [];
     const events: AlertEvent[] = [];
     const ended = this.#continueOrEnd(tick, arrival, evaluations);
@@ -59,7 +58,7 @@ export class RuleEvaluator {
     return events;
   }
 
-  /** Counts the tick to the episode that is open, or ends it. */
+  /** Adds the tick to the open episode, or ends it. */
   #continueOrEnd(tick: Tick, arrival: Arrival, evaluations: readonly Evaluation[]): Alert | null {
     const { active } = this.states.get(tick.subject);
     if (active === null) return null;
@@ -78,7 +77,7 @@ export class RuleEvaluator {
     const { active, ended_at_us, opened_at_us } = this.states.get(tick.subject);
     const evaluation = evaluations.find(({ is_opening }) => is_opening);
     if (active !== null || evaluation === undefined) return null;
-    // A late tick of the very moment at which the episode ended comes before what ended it, or so shortly after it that it is no news.
+    // A late tick with the time of the episode's end counts as part of that episode.
     if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us)))
       return null;
     if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;

@@ -9,9 +9,9 @@ const MILLION = 1_000_000n;
 const WHOLE = 100_000_000n;
 
 /**
- * What was traded in the last minutes, the running one included, against the mean of as many minutes before, several times
- * over. Minutes are the clock's, so what is compared is a little less than a full window: it can only be too quiet. A baseline
- * with an empty window says nothing: the source was not heard then, or hardly anything is ever traded.
+ * Compares the amount traded in the last minutes, the current one included, with the mean of the baseline windows before. Minutes
+ * are calendar minutes, so the current window is a little shorter than a full one and can only fire too late. With an empty window
+ * in the baseline the condition does not hold: the source sent nothing then, or the subject is hardly traded.
  */
 export function volumeEvaluator(
   { window_minutes, times, baseline_windows }: VolumeSpike,
@@ -20,7 +20,7 @@ export function volumeEvaluator(
   const windows = BigInt(baseline_windows);
   const threshold = BigInt(Math.round(times * 1_000_000));
   const back = WHOLE - millionthsOf(hysteresis_percent);
-  /** Of the minutes before the running one, as long as none of them changes. */
+  /** Cached sums of the minutes before the current one, until one of them changes. */
   let settled = { version: -1, window: 0n, baseline: 0n, is_known: false };
 
   return {

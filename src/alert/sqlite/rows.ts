@@ -6,16 +6,16 @@ import type { Rule, StoredRule } from "../rule.ts";
 
 type Row = Record<string, unknown>;
 
-/** A delivery as the outbox holds it. */
+/** A delivery in the outbox. */
 export interface Pending {
   delivery_seq: number;
   event: "fired" | "recovered";
   sink_id: string;
-  /** As it was when the event happened. */
+  /** The alert at the time of the event. */
   alert: Alert;
   attempts: number;
   created_at_us: number;
-  /** What an earlier attempt noted; null before the first. */
+  /** The note of an earlier attempt; null before the first. */
   resume: string | null;
 }
 

@@ -47,7 +47,7 @@ export function prepareStatements(database: DatabaseSync) {
       "INSERT INTO delivery (alert_id, event, sink_id, body, state, created_at_us, next_attempt_at_us) VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT DO NOTHING",
     ),
     deliveries_of: prepare("SELECT * FROM delivery WHERE alert_id = ? ORDER BY delivery_seq"),
-    // What an alert's end is told by waits until its beginning was told, or given up.
+    // The delivery of an alert's end waits until that of its start was sent or given up.
     due_deliveries: prepare(`
       SELECT * FROM delivery AS due
       WHERE sink_id = ? AND state = 'waiting' AND next_attempt_at_us <= ?
