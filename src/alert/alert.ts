@@ -15,7 +15,10 @@ export const deliverySchema = z.strictObject({
   last_error: z.string().nullable(),
 });
 
-/** One episode of one rule on one subject: from the first tick on which the condition holds to the first on which it no longer does. */
+/**
+ * One episode of one rule on one subject: from the first tick on which the condition holds to the first on which it no
+ * longer does.
+ */
 export const alertSchema = z.strictObject({
   id: z
     .string()

@@ -11,8 +11,8 @@ import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
 const LISTED_ALERTS = 1_000;
 
 /**
- * Evaluates a rule on the lake's accepted ticks in log order, with the code that evaluates live ticks, and returns the alerts that
- * it would have fired. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ * Evaluates a rule on the lake's accepted ticks in log order, with the code that evaluates live ticks, and returns the
+ * alerts that it would have fired. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
  */
 export async function backTest(
   history: TickHistory,

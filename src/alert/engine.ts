@@ -46,12 +46,12 @@ const TAIL_POLL_MS = 20;
 const SLICE_TICKS = 2_000;
 
 /**
- * Evaluates every rule on every accepted tick, once, in log order, and commits the resulting alerts together with the evaluated
- * offsets. After a crash it resumes at its last commit: it fills the windows from the lake's history and evaluates the later
- * ticks again, which gives the same alerts under the same ids.
+ * Evaluates every rule on every accepted tick, once, in log order, and commits the resulting alerts together with the
+ * evaluated offsets. After a crash it resumes at its last commit: it fills the windows from the lake's history and
+ * evaluates the later ticks again, which gives the same alerts under the same ids.
  *
- * The engine schedules; `TickQueue` receives ticks, `ActiveRules` holds the evaluators, `EvaluationProgress` commits, and
- * `Deliverer` sends.
+ * The engine schedules; `TickQueue` receives ticks, `ActiveRules` holds the evaluators, `EvaluationProgress` commits,
+ * and `Deliverer` sends.
  */
 export class AlertEngine extends StoredBook implements AlertFacade {
   readonly #options: AlertEngineOptions;
@@ -98,8 +98,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   /**
-   * Evaluation starts at the committed offsets; in a lake that never had alerts, at those that `beginAlerts` recorded, else at
-   * those of the live tail: rules do not fire over the past.
+   * Evaluation starts at the committed offsets; in a lake that never had alerts, at those that `beginAlerts` recorded,
+   * else at those of the live tail: rules do not fire over the past.
    */
   static async open(options: AlertEngineOptions): Promise<AlertEngine> {
     const store = await openAlertStore(options.folder, options.pipeline, options.clock);
@@ -134,7 +134,10 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#wake?.();
   }
 
-  /** Resolves when all received ticks are evaluated and committed and rule changes have taken effect, or `run` has ended. */
+  /**
+   * Resolves when all received ticks are evaluated and committed and rule changes have taken effect, or `run` has
+   * ended.
+   */
   idle(): Promise<void> {
     if (this.#has_ended) return Promise.resolve();
     return new Promise((resolve) => {
@@ -200,7 +203,10 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     if (this.#progress.has_changes) await this.#commit(signal);
   }
 
-  /** The tail starts at the tables' offsets, which may be behind the evaluated ones: its history is complete only from there on. */
+  /**
+   * The tail starts at the tables' offsets, which may be behind the evaluated ones: its history is complete only from
+   * there on.
+   */
   async #awaitTail(signal: AbortSignal): Promise<void> {
     const evaluated = Object.entries(this.#progress.offsets);
     const hasReached = () => evaluated.every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);

@@ -102,6 +102,9 @@ export interface AlertFacade extends AlertBook {
   state(): AlertState;
   /** The listener receives each event once it is durable, in order. Returns the function that removes it. */
   onAlert(listener: (event: AlertEvent) => void): () => void;
-  /** A stored rule by id, or a rule as JSON, over the lake's history. Throws NO_SUCH_RULE, BAD_RULE, BAD_TIME, NOT_TESTABLE. */
+  /**
+   * A stored rule by id, or a rule as JSON, over the lake's history. Throws NO_SUCH_RULE, BAD_RULE, BAD_TIME,
+   * NOT_TESTABLE.
+   */
   testRule(rule: string | object, range?: BackTestRange): Promise<BackTest>;
 }

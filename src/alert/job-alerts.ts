@@ -4,7 +4,10 @@ import type { AlertStore } from "./sqlite/store.ts";
 /** Active alerts read for one rule. */
 const MAX_ACTIVE_ALERTS = 1_000;
 
-/** Detects the alerts about external jobs that other processes opened or ended: whoever reports a job writes them to the store. */
+/**
+ * Detects the alerts about external jobs that other processes opened or ended: whoever reports a job writes them to the
+ * store.
+ */
 export class JobAlerts {
   readonly #store: AlertStore;
   /** By alert id; null before the first look. */

@@ -79,7 +79,10 @@ export function thresholdOf(condition: Condition): number | null {
   }
 }
 
-/** Formats the measure with two or more decimals, enough to differ from the threshold: "fell 5 %" would not be more than 5 %. */
+/**
+ * Formats the measure with two or more decimals, enough to differ from the threshold: "fell 5 %" would not be more than
+ * 5 %.
+ */
 function figureBeyond(measure: number, threshold: number | null): string {
   for (let decimals = 2; ; decimals += 1) {
     const figure = measure.toLocaleString("en", { maximumFractionDigits: decimals });

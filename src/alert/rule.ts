@@ -2,8 +2,8 @@ import { z } from "zod";
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * An alert rule as data: the same JSON in the store, on the wire and on the command line. The schema documents each kind of
- * condition; `evaluate/` computes it.
+ * An alert rule as data: the same JSON in the store, on the wire and on the command line. The schema documents each
+ * kind of condition; `evaluate/` computes it.
  */
 
 /** Windows are in memory for each subject, so a rule may look back at most two days of minutes. */

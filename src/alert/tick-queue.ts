@@ -5,8 +5,8 @@ import type { Offsets } from "./history.ts";
 const MAX_WAITING_TICKS = 500_000;
 
 /**
- * A bounded FIFO of the batches that the live tail delivers. `has_gap` says that ticks are missing from it, because the tail
- * left them to the tables or because the queue was dropped: the lake's history has them.
+ * A bounded FIFO of the batches that the live tail delivers. `has_gap` says that ticks are missing from it, because the
+ * tail left them to the tables or because the queue was dropped: the lake's history has them.
  */
 export class TickQueue {
   has_gap = true;

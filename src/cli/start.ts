@@ -35,8 +35,9 @@ export interface StartRequest extends SourceRequest, PipelineSettings {
 }
 
 /**
- * How much the heap may grow before it is collected. Messages outlive the young generation; by default V8 lets what is left of
- * them double the heap first: at 1,000 records a second the process swings between 380 and 510 MB, with this it stays at 430.
+ * How much the heap may grow before it is collected. Messages outlive the young generation; by default V8 lets what is
+ * left of them double the heap first: at 1,000 records a second the process swings between 380 and 510 MB, with this it
+ * stays at 430.
  */
 const HEAP_GROWING_PERCENT = 30;
 
@@ -74,13 +75,17 @@ export async function start(request: StartRequest): Promise<void> {
       await lake.close();
     }
   } finally {
-    // A lake that was created and never opened would count as existing, so that the next start chose no fallback source.
+    // A lake that was created and never opened would count as existing, so that the next start chose no fallback
+    // source.
     if (is_new && !is_open) removeUnopened(identity, claims, is_claimed);
     for (const claim of claims) claim.release();
   }
 }
 
-/** Removes a lake that this run created, unless another process has claimed it: with the claim, nobody has written to it. */
+/**
+ * Removes a lake that this run created, unless another process has claimed it: with the claim, nobody has written to
+ * it.
+ */
 function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_claimed: boolean): void {
   try {
     const claim = is_claimed ? undefined : claimFolder(folder, "start");

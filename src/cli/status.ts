@@ -8,7 +8,10 @@ import type { PipelineReporter } from "../runtime/reporter.ts";
 import { progressBar, sentence, style, type Output } from "./output.ts";
 import { RepeatedWarnings } from "./repeated.ts";
 
-/** Prints the events of a running pipeline: a progress bar where the end is known, and one line for each event that matters. */
+/**
+ * Prints the events of a running pipeline: a progress bar where the end is known, and one line for each event that
+ * matters.
+ */
 export class Status implements PipelineReporter {
   readonly #output: Output;
   readonly #producers: readonly Producer[];

@@ -2,8 +2,8 @@ import { Turns } from "../base/turns.ts";
 import type { QuerySession, TableSnapshot } from "./session.ts";
 
 /**
- * One query session, shared by work that reads the tables as of different times. In a session the tables' names mean one time, so
- * such work runs one piece at a time, first come first served.
+ * One query session, shared by work that reads the tables as of different times. In a session the tables' names mean
+ * one time, so such work runs one piece at a time, first come first served.
  */
 export class TimeTravelSession {
   readonly #open: () => Promise<QuerySession>;

@@ -22,8 +22,9 @@ export interface BuildProgressOptions {
 }
 
 /**
- * The lag of gold behind the log, increment by increment. At a start the log holds a backlog: records from before the start, or a new
- * source's history. The target is the log's end when the first increment ends, because the backlog arrives before dbt is ready.
+ * The lag of gold behind the log, increment by increment. At a start the log holds a backlog: records from before the
+ * start, or a new source's history. The target is the log's end when the first increment ends, because the backlog
+ * arrives before dbt is ready.
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
@@ -48,7 +49,10 @@ export class BuildProgress {
     if (recordsAhead(after, this.#target) === 0) this.#caughtUp();
   }
 
-  /** Call a while after the start: a lake without a backlog is caught up without an increment. `has_backlog` accepts a backlog too. */
+  /**
+   * Call a while after the start: a lake without a backlog is caught up without an increment. `has_backlog` accepts a
+   * backlog too.
+   */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();

@@ -8,7 +8,9 @@ import type { PipelineReporter } from "./reporter.ts";
 export interface BuildTrackerOptions {
   lake: OpenLake;
   pipeline: Pipeline;
-  /** False where an external scheduler runs the transforms: this process then knows only what gold holds at its start. */
+  /**
+   * False where an external scheduler runs the transforms: this process then knows only what gold holds at its start.
+   */
   is_transforming: boolean;
   signal: AbortSignal;
   reporter: Pick<PipelineReporter, "built" | "caughtUp" | "warned">;

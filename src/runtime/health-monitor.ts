@@ -18,7 +18,10 @@ export interface HealthMonitorOptions {
 
 const INTERVAL_MS = 1_000;
 
-/** Reads, about once a second, the state of sources and layers, and has the alerts evaluate the rules on silence and lag. */
+/**
+ * Reads, about once a second, the state of sources and layers, and has the alerts evaluate the rules on silence and
+ * lag.
+ */
 export async function monitorHealth(
   { lake, pipeline, producers, failed }: HealthMonitorOptions,
   live: LiveLake,

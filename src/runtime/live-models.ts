@@ -5,8 +5,8 @@ import { prepareModels, type LiveModels } from "../transform/models.ts";
 import { DbtWorker } from "../transform/worker.ts";
 
 /**
- * Compiles the models for the live tail, which is DuckDB's in both profiles. In a cluster the pipeline's dbt worker compiles for
- * Spark, so a second worker compiles for DuckDB and ends.
+ * Compiles the models for the live tail, which is DuckDB's in both profiles. In a cluster the pipeline's dbt worker
+ * compiles for Spark, so a second worker compiles for DuckDB and ends.
  */
 export async function compileLiveModels(
   { lake, server, s3, cluster }: OpenLake,

@@ -55,12 +55,15 @@ interface Started {
   alerts: AlertEngine;
 }
 
-/** Consecutive failures after which the start of a live service is given up, such as a dbt that dies while it compiles. */
+/**
+ * Consecutive failures after which the start of a live service is given up, such as a dbt that dies while it compiles.
+ */
 const MAX_START_FAILURES = 8;
 
 /**
- * The services that read the log beside the tables: the live tail, the alerts on the ticks that it accepts, and the server that
- * shows both. `run` starts them together once the live models are compiled (at once where they are cached), and stops them together.
+ * The services that read the log beside the tables: the live tail, the alerts on the ticks that it accepts, and the
+ * server that shows both. `run` starts them together once the live models are compiled (at once where they are cached),
+ * and stops them together.
  */
 export function createLiveServices(options: LiveServicesOptions): LiveServices {
   const ready = Promise.withResolvers<Started | null>();
@@ -108,7 +111,8 @@ async function startLiveServices(
   bundling?.catch(() => {});
   const models = cachedModels(project, lake.lake.dbt_folder) ?? (await patiently(retry, () => options.compileModels()));
   if (models === null) return;
-  // A damaged table only delays the live views until somebody repairs it beside the run. A run until drained fails instead.
+  // A damaged table only delays the live views until somebody repairs it beside the run. A run until drained fails
+  // instead.
   const opening: Patience = options.is_until_drained
     ? retry
     : { ...retry, most_failures: Infinity, mayMend: () => true };

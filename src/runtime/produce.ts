@@ -19,7 +19,10 @@ export interface Production {
   };
 }
 
-/** Appends records of all sources to the log. Ends when every source has ended; throws when the log fails or every source fails. */
+/**
+ * Appends records of all sources to the log. Ends when every source has ended; throws when the log fails or every
+ * source fails.
+ */
 export async function produce(
   { producers, log, topic, clock, events }: Production,
   signal: AbortSignal,

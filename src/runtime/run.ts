@@ -64,9 +64,10 @@ const MAX_FAILURES_WHILE_DRAINING = 3;
 const POLL_MS = 250;
 
 /**
- * Runs a pipeline: producers append to the log, ingest commits to bronze, dbt builds silver and gold and tests them. Each runs in a
- * loop at its own pace, and only durable state connects the loops. The first loop that cannot continue ends all of them with its
- * error. Where one of several sources cannot continue, it is reported and the others continue.
+ * Runs a pipeline: producers append to the log, ingest commits to bronze, dbt builds silver and gold and tests them.
+ * Each runs in a loop at its own pace, and only durable state connects the loops. The first loop that cannot continue
+ * ends all of them with its error. Where one of several sources cannot continue, it is reported and the others
+ * continue.
  */
 export async function runPipeline(run: PipelineRun): Promise<void> {
   const producing = startLoop(run.signal, (signal) => produce({ ...run, topic: run.pipeline.topic.name }, signal));
@@ -116,9 +117,9 @@ async function failureOf(loop: Loop): Promise<never> {
 }
 
 /**
- * Runs increments when they are due (the first at once), and tests at their own interval. Operating errors are reported and retried:
- * a damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run until drained gives up,
- * because a person waits for its end.
+ * Runs increments when they are due (the first at once), and tests at their own interval. Operating errors are reported
+ * and retried: a damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run
+ * until drained gives up, because a person waits for its end.
  */
 async function transformOnSchedule(
   { pipeline, ingest, transform, clock, events, is_until_drained }: Transforming,

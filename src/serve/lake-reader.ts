@@ -11,7 +11,9 @@ import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** Lifetimes of results that requests share: fresh, and stale while they are computed again. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
-/** Answers over a large lake cost seconds of CPU: a request gets the last one at once, and `as_of` says how old it is. */
+/**
+ * Answers over a large lake cost seconds of CPU: a request gets the last one at once, and `as_of` says how old it is.
+ */
 const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 60_000 };
 /** The past does not change: its results are kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
@@ -19,7 +21,10 @@ const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
 const MAX_WAITING = 32;
 const PAST_ENGINE = { memory_limit_mb: 128, threads: 1 };
 
-/** The server's own reads of the lake: of the present through the live views, of the past through one time-travel session. */
+/**
+ * The server's own reads of the lake: of the present through the live views, of the past through one time-travel
+ * session.
+ */
 export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
   readonly #handle: PipelineHandle;
@@ -105,7 +110,10 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** Answers a question. Requests within a second share one answer, also while the next one is computed. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
+  /**
+   * Answers a question. Requests within a second share one answer, also while the next one is computed. Throws
+   * LAKE_EMPTY, LAKE_BUSY, STOPPING.
+   */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
     const { pipeline } = this.#handle;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
@@ -117,7 +125,9 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** The state that answers about the present depend on: it changes when records are absorbed or a table is committed. */
+  /**
+   * The state that answers about the present depend on: it changes when records are absorbed or a table is committed.
+   */
   version(): string {
     const { next, tables } = this.#handle.live.state();
     return JSON.stringify([next, tables.map(({ snapshot_id }) => snapshot_id)]);

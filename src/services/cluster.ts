@@ -21,31 +21,31 @@ import {
 type Say = (text: string) => void;
 
 export interface StartOptions {
-  /** The cluster's folder; made where it is new. */
+  /** The cluster's folder, created where it does not exist. */
   folder: string;
   ports: PortChoice;
-  /** Where fetched files lie; the user's cache, silently, by default. */
+  /** Cache of fetched files; by default the user's, without progress output. */
   cache?: Cache;
   say?: Say;
 }
 
 export interface RunningCluster {
   folder: string;
-  /** By the port's name. */
+  /** Port numbers by the port's name. */
   ports: Readonly<Record<string, number>>;
   services: ReadonlyMap<ServiceName, ServiceState>;
-  /** Variables by which clients find the services, credentials included. */
+  /** Environment variables for clients: addresses and credentials. */
   environment: Readonly<Record<string, string>>;
-  /** Stops these services, the last one first. Their data stay. */
+  /** Stops these services in reverse order. Their data stay. */
   stop(): Promise<void>;
 }
 
 const silent = (): Cache => ({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
 
 /**
- * Starts the services named and those they need, or finds them running; resolves when each does its work. All or nothing: where one
- * fails, those that this call started are stopped again. Nothing is fetched while a port is taken, nothing started before all
- * is fetched.
+ * Starts the named services and those they need, unless they run already. Resolves when each is healthy. Where one
+ * fails, the services that this call started are stopped again. Ports are checked before any download, and every
+ * download ends before the first start.
  */
 export async function startServices(names: readonly ServiceName[], options: StartOptions): Promise<RunningCluster> {
   refuseWithoutProc();
@@ -56,7 +56,7 @@ export async function startServices(names: readonly ServiceName[], options: Star
     const services = withNeeds(names);
     const ports = await choosePorts(folder, services, options.ports);
     const absent = services.filter(({ name }) => readRunning(folder, name) === null);
-    // Those that died may still be leaving.
+    // A service that died may still hold its ports for a moment.
     for (const { name } of absent) await untilPortsAreFree({ ports: readState(folder, name)?.ports ?? {} });
     for (const service of absent) refuseTaken(service, ports.get(service.name) ?? {});
     const fetched = new Map<ServiceName, Fetched>();
@@ -78,8 +78,8 @@ export async function startServices(names: readonly ServiceName[], options: Star
 }
 
 /**
- * Starts what was fetched, each service as soon as those it needs do their work, and waits for what runs already. Where one fails, no
- * other begins; those that have begun come to an end first, so that each is known and can be stopped.
+ * Starts each fetched service as soon as those it needs are healthy, and waits for those that run already. After a
+ * failure no other service starts; starts in progress are awaited, so that each of them can be stopped.
  */
 async function startAll(
   services: readonly Service[],
@@ -103,7 +103,7 @@ async function startAll(
     await Promise.all(service.needs.map((need) => underWay.get(need)));
     if (failures.length > 0) return;
     const files = fetched.get(service.name);
-    // Known before they run: where they will be found is decided.
+    // Ports and secrets are decided, so the variables are known before the services run.
     const environment = providedBy(services.slice(0, index));
     const context: ServiceContext = {
       files: files?.folder ?? "",
@@ -161,7 +161,7 @@ async function findRunning(service: Service, context: ServiceContext, folder: st
   return state;
 }
 
-/** Stops these services, the last one first, and names those that it stopped; those that do not run are passed over. */
+/** Stops these services in reverse order. Returns the names of those that ran. */
 export async function stopServices(
   folder: string,
   names: readonly ServiceName[],
@@ -185,7 +185,7 @@ export async function stopServices(
   }
 }
 
-/** Writes down how clients find what runs now. */
+/** Writes the environment variables of the running services for clients. */
 function tellClients(folder: string): void {
   const secrets = readSecrets(folder);
   const provided = SERVICES.map((service) => {
@@ -195,7 +195,7 @@ function tellClients(folder: string): void {
   writeEnvironment(folder, Object.assign({}, ...provided) as Record<string, string>);
 }
 
-/** Stops everything, then deletes the cluster's folder with all its data. What was fetched stays in the cache. */
+/** Stops every service, then deletes the cluster's folder with all its data. The cache of fetched files stays. */
 export async function purge(folder: string, say: Say = () => {}): Promise<ServiceName[]> {
   if (!existsSync(folder)) return [];
   if (!isCluster(folder)) {

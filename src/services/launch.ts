@@ -10,19 +10,24 @@ import { identify, isRunning, isWithin } from "./machine/process.ts";
 import type { Service, ServiceContext } from "./service.ts";
 import { forgetState, writeState, type ServiceState } from "./state.ts";
 
-/** A broker that was killed reads its logs first. */
+/** After a crash a broker reads its logs first. */
 const START_TIMEOUT_MS = 120_000;
 const RECOVERY_TIMEOUT_MS = 60_000;
-/** Then it is killed: every service must survive that anyway. */
+/** After this the process is killed, which every service must survive anyway. */
 const STOP_TIMEOUT_MS = 60_000;
 const PORTS_TIMEOUT_MS = 10_000;
 const LOOK_MS = 50;
 const LOG_LINES_SHOWN = 15;
 const LOGS = ["output.log", "server.log"];
-/** Those of whoever starts a service are for another S3; what it needs of them, it is told. */
+/**
+ * The S3 variables of the caller's environment name another S3. A service gets the ones it needs from its definition.
+ */
 const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
-/** Starts the service's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING; whatever it throws, nothing is left running. */
+/**
+ * Starts the service's process and waits until it is healthy. Throws PART_DIED or PART_NOT_ANSWERING; after an error no
+ * process is left.
+ */
 export async function launch(
   service: Service,
   version: string,
@@ -31,7 +36,7 @@ export async function launch(
 ): Promise<ServiceState> {
   const { program, args, env, user } = service.command(context);
   const output_file = join(context.folder, "output.log");
-  // Why the one before died stands there.
+  // The previous output says why the process died.
   if (existsSync(output_file)) renameSync(output_file, join(context.folder, "output.previous.log"));
   const output = openSync(output_file, "w");
   const child = spawn(program, args, {
@@ -77,7 +82,10 @@ async function identityOf(service: Service, child: ChildProcess) {
   );
 }
 
-/** Waits for a service that was started before; what it needs may have just come back. Throws PART_NOT_ANSWERING, and lets it run. */
+/**
+ * Waits for a running service, whose dependencies may have just restarted. Throws PART_NOT_ANSWERING and leaves it
+ * running.
+ */
 export async function findAnswering(
   service: Service,
   context: ServiceContext,
@@ -105,7 +113,10 @@ async function waitUntilHealthy(
   }
 }
 
-/** Null for a service that does its work. An answer counts only from the process that was started: others may answer on its ports. */
+/**
+ * Null for a healthy service. An answer counts only from the process that was started, because another one may use its
+ * ports.
+ */
 export async function whyUnhealthy(
   service: Service,
   context: ServiceContext,
@@ -146,7 +157,7 @@ function lastLines(folder: string): string {
   return lines.find((text) => text !== "") ?? "It wrote no log.";
 }
 
-/** Resolves when the process is gone. One that does not heed its signal in time is killed: services survive that. */
+/** Resolves when the process has ended. After the timeout it is killed, which services survive. */
 export async function stop(service: Service, state: ServiceState, cluster_folder: string): Promise<void> {
   send(state, service.stop_signal);
   const kill_at_ms = performance.now() + STOP_TIMEOUT_MS;
@@ -163,8 +174,8 @@ export async function stop(service: Service, state: ServiceState, cluster_folder
 }
 
 /**
- * The threads of a killed process end one by one, and its ports with the last: nobody holds them by then. Ports that somebody
- * holds are another's, and no matter of waiting.
+ * Waits for the ports of a killed process: its threads end one by one, and the last one frees the ports. A port that a
+ * living process holds belongs to another server, so waiting does not help.
  */
 export async function untilPortsAreFree({ ports }: Pick<ServiceState, "ports">): Promise<void> {
   const give_up_at_ms = performance.now() + PORTS_TIMEOUT_MS;

@@ -4,14 +4,14 @@ import { describeProcess } from "./machine/process.ts";
 import type { Service, ServiceName, Port } from "./service.ts";
 import { readState } from "./state.ts";
 
-/** `free`: any that nobody listens on; else from the environment, else the defaults. */
+/** `free`: any free ports; otherwise ports from the environment, with the defaults. */
 export type PortChoice = "free" | NodeJS.ProcessEnv;
 
 const MAX_PORT = 65_535;
 
 /**
- * Where each service is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
- * Throws PORT_INVALID or PORT_TWICE.
+ * The ports of each service. A service that was started and not stopped keeps its ports, even if it died, because
+ * clients use them. Throws PORT_INVALID or PORT_TWICE.
  */
 export async function choosePorts(
   folder: string,

@@ -6,14 +6,14 @@ import { minio } from "./definitions/minio.ts";
 import { postgres } from "./definitions/postgres.ts";
 import { spark } from "./definitions/spark.ts";
 
-/** In the order in which they start: a service comes after those it needs. */
+/** All services in start order: each comes after those it needs. */
 export const SERVICES: readonly Service[] = [kafka, minio, postgres, hive, spark, airflow];
 
 export function serviceNamed(name: string): Service | undefined {
   return SERVICES.find((service) => service.name === name);
 }
 
-/** These services and all that they need, in the order in which they start. */
+/** These services and all that they need, in start order. */
 export function withNeeds(names: readonly ServiceName[]): Service[] {
   const wanted = new Set<ServiceName>(names);
   for (const service of SERVICES.toReversed())

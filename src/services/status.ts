@@ -8,7 +8,7 @@ export interface ServiceStatus {
   part: ServiceName;
   title: string;
   version: string;
-  /** `died`: it was started, not stopped, and is gone. */
+  /** `died`: it was started and not stopped, and its process has ended. */
   state: "running" | "not answering" | "died" | "stopped";
   pid: number | null;
   ports: Readonly<Record<string, number>>;
@@ -18,7 +18,7 @@ export interface ServiceStatus {
   folder: string;
 }
 
-/** Looks at every service, changing nothing. */
+/** The status of every service. Changes nothing. */
 export async function clusterStatus(folder: string): Promise<ServiceStatus[]> {
   return await Promise.all(SERVICES.map((service) => statusOf(service, folder)));
 }

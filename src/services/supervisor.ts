@@ -11,14 +11,14 @@ import { SERVICES } from "./registry.ts";
 import { readRunning, writeWhole } from "./state.ts";
 
 /**
- * A process beside the cluster's services that starts again what has died: services that were killed or crashed, and streams that Spark
- * has forgotten. It ends with `cluster down`, and by itself once nothing is desired any more.
+ * A process that restarts services that were killed or crashed, and streams that Spark lost. It ends with `cluster
+ * down`, and when nothing is desired any more.
  */
 
 export interface SupervisorStatus extends ProcessIdentity {
-  /** Services that it has started again since it began. */
+  /** Number of restarts since it started. */
   restarts: number;
-  /** What failed last; null where the last attempt succeeded. */
+  /** Error of the last attempt; null where it succeeded. */
   last_error: string | null;
 }
 
@@ -26,15 +26,15 @@ export interface SupervisorOptions {
   folder: string;
   clock: Clock;
   signal: AbortSignal;
-  /** Starts these services and those that they need, where the ports say. */
+  /** Starts these services and those that they need, on the given ports. */
   restart(names: readonly ServiceName[], ports: NodeJS.ProcessEnv): Promise<void>;
-  /** Starts the streams that are to run and do not. */
+  /** Starts the desired streams that do not run. */
   ensureStreams(): Promise<void>;
   say(text: string): void;
 }
 
 const LOOK_MS = 1_000;
-/** Asking Spark costs more than looking at processes. */
+/** A request to Spark costs more than a look at processes. */
 const STREAMS_LOOK_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -62,7 +62,7 @@ export async function supervise({
         await restart(dead, portVariables(desired));
         restarts += dead.length;
         say(`${dead.join(", ")} runs again`);
-        // Spark may be new, and know nothing of its streams.
+        // A restarted Spark has lost its streams.
         looked_us = -Infinity;
       }
       if (clock.now_us() - looked_us >= STREAMS_LOOK_MS * 1000) {
@@ -73,7 +73,7 @@ export async function supervise({
       failures = 0;
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
-      // Another command is at work on the cluster: that is no failure.
+      // Another command works on the cluster: that is no failure.
       if (error.code !== "CLUSTER_BUSY") failures += 1;
       say(`${error.code}: ${messageOf(error)}`);
       note(error.message);
@@ -87,7 +87,7 @@ export function deadServices(folder: string, desired: Desired): ServiceName[] {
   );
 }
 
-/** The variables by which `choosePorts` puts each service where it was. */
+/** The variables that make `choosePorts` give each service its previous ports. */
 function portVariables({ parts }: Desired): NodeJS.ProcessEnv {
   const ports = Object.assign({}, ...Object.values(parts)) as Record<string, number>;
   const known = SERVICES.flatMap((service) => service.ports).filter(({ name }) => ports[name] !== undefined);
@@ -114,7 +114,7 @@ export function runningSupervisor(folder: string): SupervisorStatus | null {
   return isRunning(status) ? status : null;
 }
 
-/** Starts one, unless one runs. It outlives this process; what it does is in `supervisor.log`. */
+/** Starts a supervisor unless one runs. It outlives this process and writes `supervisor.log`. */
 export function startSupervisor(folder: string, command: readonly string[]): void {
   if (runningSupervisor(folder) !== null) return;
   const [program = "", ...args] = command;
@@ -123,11 +123,11 @@ export function startSupervisor(folder: string, command: readonly string[]): voi
   closeSync(log);
   child.unref();
   const identity = child.pid === undefined ? null : identify(child.pid);
-  // Known from now on, so that a `cluster down` at once stops it too.
+  // Recorded at once, so that an immediate `cluster down` stops it too.
   if (identity !== null) writeStatus(folder, { ...identity, restarts: 0, last_error: null });
 }
 
-/** Resolves when it has ended: before services are stopped, or it would start them again. */
+/** Stops the supervisor and waits for its end. Call it before services are stopped, or it would restart them. */
 export async function stopSupervisor(folder: string, clock: Clock): Promise<void> {
   const running = runningSupervisor(folder);
   if (running !== null) {

@@ -6,7 +6,10 @@ import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts
 /** Environment variables that a program needs to run. It does not get the keys and tokens of this process. */
 const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SystemRoot", "TEMP", "USERPROFILE"];
 
-/** Runs a program without a shell, so that the text of an alert is never a command. Its standard input is the message as JSON. */
+/**
+ * Runs a program without a shell, so that the text of an alert is never a command. Its standard input is the message as
+ * JSON.
+ */
 export async function runCommand(
   sink: Extract<Sink, { kind: "command" }>,
   message: DeliveryMessage,
@@ -22,7 +25,8 @@ export async function runCommand(
   };
   signal.addEventListener("abort", kill, { once: true });
   try {
-    // A separate process group, so that its children end with it. spawn throws some errors at once and emits others later.
+    // A separate process group, so that its children end with it. spawn throws some errors at once and emits others
+    // later.
     child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
     // Absent where the program could not start. A program need not read its input.
     const { stdin } = child;

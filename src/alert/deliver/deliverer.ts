@@ -25,7 +25,10 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
   timeout_ms: 10_000,
 };
 
-/** Concurrent attempts for each sink, so that a slow sink delays only its own deliveries. Files and commands take one at a time. */
+/**
+ * Concurrent attempts for each sink, so that a slow sink delays only its own deliveries. Files and commands take one at
+ * a time.
+ */
 const AT_ONCE: Record<Sink["kind"], number> = { webhook: 4, slack: 1, command: 1, file: 1 };
 
 /** Interval of the checks for sinks that another process created, and for a clock that was set. */
@@ -43,8 +46,8 @@ export interface DelivererOptions {
 }
 
 /**
- * Delivers from the outbox to the sinks at least once: a delivery is marked sent after the sink has accepted it. Receivers detect
- * a repeat by the message's id; a file never gets one twice.
+ * Delivers from the outbox to the sinks at least once: a delivery is marked sent after the sink has accepted it.
+ * Receivers detect a repeat by the message's id; a file never gets one twice.
  */
 export class Deliverer {
   readonly #options: DelivererOptions;

@@ -5,8 +5,8 @@ import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts
 const NEWLINE = 0x0a;
 
 /**
- * Appends one line of JSON for each message, exactly once: an attempt first records the file's length durably. After a crash the
- * next attempt checks from there whether the line is complete, and removes a partial line.
+ * Appends one line of JSON for each message, exactly once: an attempt first records the file's length durably. After a
+ * crash the next attempt checks from there whether the line is complete, and removes a partial line.
  */
 export async function appendToFile(
   sink: Extract<Sink, { kind: "file" }>,

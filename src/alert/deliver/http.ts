@@ -4,8 +4,8 @@ import { secretBytes, type Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
 
 /**
- * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`, with the id
- * the same at every attempt, so that a receiver can tell a repeat.
+ * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`,
+ * with the id the same at every attempt, so that a receiver can tell a repeat.
  */
 export async function sendWebhook(
   sink: Extract<Sink, { kind: "webhook" }>,

@@ -9,8 +9,9 @@ type Change = Extract<Condition, { kind: "change" }>;
 const WHOLE = 100_000_000n;
 
 /**
- * Compares a tick with the highest (lowest) value of the window that ends with it, in integers: `(highest - value) * 100 > highest *
- * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent does not fire.
+ * Compares a tick with the highest (lowest) value of the window that ends with it, in integers: `(highest - value) *
+ * 100 > highest * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent
+ * does not fire.
  */
 export function changeEvaluator(
   { direction, percent, window_minutes }: Change,

@@ -35,7 +35,9 @@ export interface ConditionEvaluator {
   ): { evaluations: readonly Evaluation[]; evaluator_state: EvaluatorState };
 }
 
-/** Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs. */
+/**
+ * Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs.
+ */
 export function conditionEvaluatorFor(
   condition: Condition,
   hysteresis_percent: number,

@@ -4,7 +4,9 @@ const DIGITS = TICK_DECIMALS;
 const UNIT = 10n ** BigInt(DIGITS);
 const MILLIONTH = 10n ** BigInt(DIGITS - 6);
 
-/** Converts a plain decimal to whole units of a tick. Throws RangeError for more decimals than the smallest unit has. */
+/**
+ * Converts a plain decimal to whole units of a tick. Throws RangeError for more decimals than the smallest unit has.
+ */
 export function unitsOf(text: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d{1,24}))?$/.exec(text);
   if (!match) throw new RangeError(`"${text}" is no decimal with at most ${DIGITS} places`);

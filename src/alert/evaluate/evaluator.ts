@@ -15,8 +15,8 @@ export interface EvaluatedTick {
 }
 
 /**
- * Evaluates all rules on a stream of ticks in log order. It has no side effects: the same ticks after the same states give the same
- * events, independent of ticks before the windows. That makes a restart exact.
+ * Evaluates all rules on a stream of ticks in log order. It has no side effects: the same ticks after the same states
+ * give the same events, independent of ticks before the windows. That makes a restart exact.
  */
 export class AlertEvaluator {
   readonly spans: Spans;
@@ -35,8 +35,8 @@ export class AlertEvaluator {
   }
 
   /**
-   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness that silver accepts,
-   * since the next tick may be late and the newest one early.
+   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness that
+   * silver accepts, since the next tick may be late and the newest one early.
    */
   get history_us(): number {
     const { prices_us, minutes } = this.spans;

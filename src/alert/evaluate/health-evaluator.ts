@@ -10,7 +10,10 @@ interface HealthMeasurement {
   subject: string;
   /** Seconds silent or behind. */
   seconds: number;
-  /** The time at which the threshold was passed: the alert's time, and part of its id, so that a restart gives the same alert. */
+  /**
+   * The time at which the threshold was passed: the alert's time, and part of its id, so that a restart gives the same
+   * alert.
+   */
   since_us: number;
 }
 

@@ -16,8 +16,8 @@ export function isAbout({ condition }: StoredRule, { job }: JobReport): boolean 
 }
 
 /**
- * One episode lasts from a job's first failure to its next success, with any number of failures in between. A pure function: the
- * caller stores the state together with the event.
+ * One episode lasts from a job's first failure to its next success, with any number of failures in between. A pure
+ * function: the caller stores the state together with the event.
  */
 export function evaluateReport(
   rule: StoredRule,

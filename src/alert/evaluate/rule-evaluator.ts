@@ -9,11 +9,12 @@ import { SubjectStates, type SubjectState } from "./states.ts";
 import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
 /**
- * Evaluates one rule on all its subjects. An episode opens at the first tick on which the condition holds, and ends at the first
- * tick, in event order, on which it no longer does. It is one alert for any number of ticks.
+ * Evaluates one rule on all its subjects. An episode opens at the first tick on which the condition holds, and ends at
+ * the first tick, in event order, on which it no longer does. It is one alert for any number of ticks.
  *
- * A late tick is evaluated with the window before it in event order. It may open an episode, so that the order of arrival hides no
- * fall. It ends none, because newer ticks describe the present. One from before the end of the last episode belongs to that episode.
+ * A late tick is evaluated with the window before it in event order. It may open an episode, so that the order of
+ * arrival hides no fall. It ends none, because newer ticks describe the present. One from before the end of the last
+ * episode belongs to that episode.
  */
 export class RuleEvaluator {
   readonly rule: StoredRule;

@@ -1,7 +1,10 @@
 import type { Alert } from "../alert.ts";
 import type { EvaluatorState } from "./condition.ts";
 
-/** The state of a rule for one subject. The store commits it in one transaction with the alerts and the evaluated offsets. */
+/**
+ * The state of a rule for one subject. The store commits it in one transaction with the alerts and the evaluated
+ * offsets.
+ */
 export interface SubjectState {
   active: Alert | null;
   /** Event time of the tick that ended the last episode. Ticks that are not later belong to that episode. */

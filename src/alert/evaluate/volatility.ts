@@ -4,8 +4,9 @@ import type { ConditionEvaluator } from "./condition.ts";
 type Volatility = Extract<Condition, { kind: "volatility" }>;
 
 /**
- * The sample standard deviation of the one-minute log returns of the last complete minutes, in per cent and in floating point. Only
- * consecutive minutes have a return. Where less than half of the window has one, the condition does not hold.
+ * The sample standard deviation of the one-minute log returns of the last complete minutes, in per cent and in floating
+ * point. Only consecutive minutes have a return. Where less than half of the window has one, the condition does not
+ * hold.
  */
 export function volatilityEvaluator(
   { window_minutes, percent }: Volatility,

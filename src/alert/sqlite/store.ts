@@ -14,7 +14,10 @@ import { prepareStatements, type Statements } from "./statements.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** Number of alerts kept beside the active ones: about 60 MB with their deliveries, or hours of a rule that fires every second. */
+/**
+ * Number of alerts kept beside the active ones: about 60 MB with their deliveries, or hours of a rule that fires every
+ * second.
+ */
 export const KEPT_ALERTS = 20_000;
 const PRUNE_EVERY = 1_000;
 
@@ -28,8 +31,9 @@ export interface Progress {
 }
 
 /**
- * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL). Every change
- * is one transaction, which is durable when the method resolves. Any number of processes may have the file open. Throws ALERTS_LOCKED, ALERTS_DISK_FULL ...
+ * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL).
+ * Every change is one transaction, which is durable when the method resolves. Any number of processes may have the file
+ * open. Throws ALERTS_LOCKED, ALERTS_DISK_FULL ...
  */
 export class AlertStore {
   readonly #file: string;
@@ -199,8 +203,8 @@ export class AlertStore {
   }
 
   /**
-   * Commits the progress and returns the accepted events. Events of a rule that another process has changed or deleted meanwhile
-   * are left out, since its episodes have ended with it.
+   * Commits the progress and returns the accepted events. Events of a rule that another process has changed or deleted
+   * meanwhile are left out, since its episodes have ended with it.
    */
   commit({ events, states, next, now_us }: Progress): Promise<AlertEvent[]> {
     return this.transact("write to", () => {
@@ -230,8 +234,8 @@ export class AlertStore {
   }
 
   /**
-   * Evaluates a job's report by every enabled rule on jobs, in one transaction: no other method changes the states of these rules.
-   * Returns the events; null where no enabled rule covers the job.
+   * Evaluates a job's report by every enabled rule on jobs, in one transaction: no other method changes the states of
+   * these rules. Returns the events; null where no enabled rule covers the job.
    */
   evaluateReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
     return this.transact("write to", () => {

@@ -18,10 +18,11 @@ interface Second {
 }
 
 /**
- * The prices of one subject. It finds the highest or lowest price of a window that ends with a tick, the newest in event order or a
- * late one. Among ticks with the same time, the window contains those before it in event order.
- * Sliding maxima (minima) serve windows that end with the newest tick. The window of a late tick must not contain later ticks, so the
- * ticks of the last minutes are kept with a summary for each second; sliding maxima of older ticks (`settled`) cover the rest.
+ * The prices of one subject. It finds the highest or lowest price of a window that ends with a tick, the newest in
+ * event order or a late one. Among ticks with the same time, the window contains those before it in event order.
+ * Sliding maxima (minima) serve windows that end with the newest tick. The window of a late tick must not contain later
+ * ticks, so the ticks of the last minutes are kept with a summary for each second; sliding maxima of older ticks
+ * (`settled`) cover the rest.
  */
 export class PriceHistory {
   readonly #lateness_us: number;

@@ -4,9 +4,9 @@ import { firstIndex } from "./bisect.ts";
 const MAX_ENTRIES = 50_000;
 
 /**
- * The maximum (or minimum) value since any time, in a monotonic deque: an entry is a value that no entry of its time or later reaches.
- * Times ascend and values strictly descend (ascend for the minimum), so the first entry not before a time is the extreme since then.
- * `add` is O(1) amortised, `since` is O(log entries).
+ * The maximum (or minimum) value since any time, in a monotonic deque: an entry is a value that no entry of its time or
+ * later reaches. Times ascend and values strictly descend (ascend for the minimum), so the first entry not before a
+ * time is the extreme since then. `add` is O(1) amortised, `since` is O(log entries).
  */
 export class SlidingMaximum {
   readonly #is_highest: boolean;

@@ -4,8 +4,8 @@ import { MINUTE_US, MinuteHistory } from "./minute-history.ts";
 import { PriceHistory } from "./price-history.ts";
 
 /**
- * Maximum lateness of a tick, by event time, for an evaluation. Silver accepts older ticks only to fill a gap, and a filled gap is
- * history that should not fire an alert.
+ * Maximum lateness of a tick, by event time, for an evaluation. Silver accepts older ticks only to fill a gap, and a
+ * filled gap is history that should not fire an alert.
  */
 export const LATENESS_US = 5 * MINUTE_US;
 

@@ -14,8 +14,8 @@ type Stream = Pick<EventPosition, "source" | "product">;
 type KeptPosition = Pick<EventPosition, "at_us" | "source" | "product" | "number">;
 
 /**
- * Ticks in event order, in typed columns: 36 bytes a tick, 48 to 72 in steady state, where objects take 130. It holds minutes of a
- * busy market. Values have up to 127 bits and a sign, like DECIMAL(38).
+ * Ticks in event order, in typed columns: 36 bytes a tick, 48 to 72 in steady state, where objects take 130. It holds
+ * minutes of a busy market. Values have up to 127 bits and a sign, like DECIMAL(38).
  */
 export class TicksInOrder {
   #times = new Float64Array(FEWEST);
@@ -46,7 +46,9 @@ export class TicksInOrder {
     return ((this.#high_words[place] ?? 0n) << WORD_BITS) | (this.#low_words[place] ?? 0n);
   }
 
-  /** Negative where the tick is before the position, positive where it is after it; 0 where only the log order differs. */
+  /**
+   * Negative where the tick is before the position, positive where it is after it; 0 where only the log order differs.
+   */
   compare(index: number, position: KeptPosition): number {
     return this.#compareAt(this.#head + index, position);
   }

@@ -23,8 +23,8 @@ export interface ConsoleLake {
 }
 
 /**
- * Opens a lake for typed SQL: a live tail for this process, and a time-travel session, both locked to the lake's files and the
- * exports' folder.
+ * Opens a lake for typed SQL: a live tail for this process, and a time-travel session, both locked to the lake's files
+ * and the exports' folder.
  */
 export async function openConsoleLake(
   lake: OpenLake,

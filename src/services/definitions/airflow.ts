@@ -121,7 +121,10 @@ function environment({ folder, ports, secrets, environment: found }: ServiceCont
   };
 }
 
-/** What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come first. */
+/**
+ * What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come
+ * first.
+ */
 function commandLine(folder: string): Record<string, string> {
   const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } =
     process.env;

@@ -109,7 +109,10 @@ const CALL = 0x80010001;
 const REPLY = 0x80010002;
 const LIST = 15;
 
-/** A call without arguments in Thrift's binary protocol (thrift.apache.org: strict message, sequence number 1, no fields). */
+/**
+ * A call without arguments in Thrift's binary protocol (thrift.apache.org: strict message, sequence number 1, no
+ * fields).
+ */
 function thriftCall(name: string): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32BE(CALL, 0);

@@ -35,7 +35,8 @@ export const kafka: Service = {
     writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
     writeFileSync(join(context.folder, "server.properties"), serverProperties(context));
     if (existsSync(join(dataFolder(context), "meta.properties"))) return;
-    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins with "-" is taken for an option.
+    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins
+    // with "-" is taken for an option.
     const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
     const args = [
       ...jvm(context),
@@ -80,7 +81,9 @@ function jvm(context: ServiceContext): string[] {
   return [`-Dlog4j2.configurationFile=${join(context.folder, "log4j2.properties")}`, "-cp", join(context.files, "*")];
 }
 
-/** What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same. */
+/**
+ * What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same.
+ */
 export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "process.roles": "broker,controller",
   "node.id": "1",

@@ -33,7 +33,9 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** Of the session in which the server is asked whether it works; sessions cost memory, so it is always the same. */
 const HEALTH_SESSION_ID = "6b0ff6c5-9d0e-5a43-8f5e-5b7a8f1d2c01";
 
-/** Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO. */
+/**
+ * Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO.
+ */
 export const spark: Service = {
   name: "spark",
   title: "Spark",
@@ -153,7 +155,8 @@ function jvm(context: ServiceContext): string[] {
 export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.master": "local[2]",
   "spark.ui.enabled": "false",
-  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for good.
+  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for
+  // good.
   "spark.connect.session.manager.defaultSessionTimeout": "-1",
   "spark.sql.session.timeZone": "UTC",
   "spark.sql.shuffle.partitions": "2",
