@@ -80,7 +80,7 @@ export interface AlertBook {
   getRule(id: string): StoredRule;
   /** Throws BAD_RULE, RULE_EXISTS. */
   createRule(json: unknown): Promise<StoredRule>;
-  /** The whole rule anew; its episodes end, its state is as new. Throws BAD_RULE, NO_SUCH_RULE. */
+  /** Replaces the whole rule: its episodes end, and its state is reset. Throws BAD_RULE, NO_SUCH_RULE. */
   replaceRule(id: string, json: unknown): Promise<StoredRule>;
   /** Its episodes end; its alerts stay. Throws NO_SUCH_RULE. */
   deleteRule(id: string): Promise<void>;

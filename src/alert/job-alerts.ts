@@ -5,8 +5,8 @@ import type { AlertStore } from "./sqlite/store.ts";
 const MAX_ACTIVE_ALERTS = 1_000;
 
 /**
- * Detects the alerts about external jobs that other processes opened or ended: whoever reports a job writes them to the
- * store.
+ * Detects the alerts about external jobs that other processes opened or ended: the process that reports a job writes
+ * them to the store.
  */
 export class JobAlerts {
   readonly #store: AlertStore;

@@ -3,7 +3,7 @@ import type { SourceReport } from "../producer/producer.ts";
 import type { CommandResult } from "../transform/worker.ts";
 import type { Increment } from "./build-progress.ts";
 
-/** The events of a running pipeline, for whoever shows them. Methods return at once and never throw. */
+/** The events of a running pipeline, for a display. Methods return at once and never throw. */
 export interface PipelineReporter {
   /** A step of the preparation that takes long, such as an installation. */
   preparing(message: string): void;

@@ -13,7 +13,7 @@ const SETTLED_FILE = /(?:Downloaded from \S+ \S*\/|Copying )([^/\s]+) (?:\(|to )
 
 /**
  * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each
- * must be the file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack
+ * must have the checksum in `files.sha256` beside it, and no other may come along. `finish` may unpack
  * what was checked, and keep what a broken run is to find again in the tool's folder.
  */
 export async function fetchWithMaven(
