@@ -43,6 +43,12 @@ export function prepareStatements(database: DatabaseSync) {
     list_progress: prepare("SELECT * FROM progress"),
     put_progress: prepare("INSERT OR REPLACE INTO progress VALUES (?, ?)"),
 
+    ...deliveryStatements(prepare),
+  };
+}
+
+function deliveryStatements(prepare: DatabaseSync["prepare"]) {
+  return {
     insert_delivery: prepare(
       `INSERT INTO delivery (alert_id, event, sink_id, body, state, created_at_us, next_attempt_at_us)
         VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT DO NOTHING`,

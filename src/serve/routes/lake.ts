@@ -53,6 +53,10 @@ export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencie
       };
     },
   });
+  historyRoutes(app, tables);
+}
+
+function historyRoutes(app: App, tables: ServerDependencies["tables"]): void {
   register(app, {
     method: "get",
     path: "/api/tables/{table}/snapshots",
