@@ -24,6 +24,8 @@ const OFFLINE = {
 /** Commands that this suite is part of, or that need what the embedded profile does not bring. */
 const NOT_RUN: Record<string, string> = {
   "npm test": "runs this test",
+  "npm run -s test:fast": "runs a part of the tests that run beside this one",
+  "npm run -s coverage": "runs the tests that run beside this one",
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",
   "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
