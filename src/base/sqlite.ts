@@ -164,7 +164,7 @@ export function isSqliteDamage(error: unknown): boolean {
 export function isStoreDamage(error: unknown): boolean {
   if (isSqliteDamage(error)) return true;
   if (!(error instanceof OperatingError)) return false;
-  return /_(?:CORRUPT|FILE_FORMAT_UNKNOWN)$/.test(error.code) || isSqliteDamage(error.cause);
+  return /_(?:CORRUPT|FORMAT_UNKNOWN)$/.test(error.code) || isSqliteDamage(error.cause);
 }
 
 /** What SQLite finds wrong with the pages of an open database; empty where they are as they should be. */
