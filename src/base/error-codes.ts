@@ -1,6 +1,7 @@
 import { storeErrors, type ErrorDescription } from "./store-errors.ts";
 
 const STORES = {
+  ...storeErrors("CATALOG", "the catalog"),
   ...storeErrors("LOG", "the log"),
   ...storeErrors("ALERTS", "the alert store"),
   ...storeErrors("MAINTENANCE", "the maintenance record"),
@@ -13,6 +14,14 @@ const STORES = {
  */
 const DESCRIPTIONS = {
   ...STORES,
+  CATALOG_CANNOT_OPEN: { ...STORES.CATALOG_CANNOT_OPEN, status: 503 },
+  CATALOG_CORRUPT: { ...STORES.CATALOG_CORRUPT, status: 503 },
+  CATALOG_DISK_FULL: { ...STORES.CATALOG_DISK_FULL, status: 503 },
+  CATALOG_FAILED: { ...STORES.CATALOG_FAILED, status: 503 },
+  CATALOG_FORMAT_UNKNOWN: { ...STORES.CATALOG_FORMAT_UNKNOWN, status: 503 },
+  CATALOG_IO_FAILED: { ...STORES.CATALOG_IO_FAILED, status: 503 },
+  CATALOG_LOCKED: { ...STORES.CATALOG_LOCKED, status: 503 },
+  CATALOG_READ_ONLY: { ...STORES.CATALOG_READ_ONLY, status: 503 },
   ALERTS_LOCKED: { ...STORES.ALERTS_LOCKED, status: 503 },
   ALERTS_DISK_FULL: { ...STORES.ALERTS_DISK_FULL, status: 503 },
   ACCOUNT_NOT_FOUND: {
@@ -67,10 +76,6 @@ const DESCRIPTIONS = {
   },
   CACHE_NOT_WRITABLE: {
     meaning: "The cache folder cannot be created; set COINLAKE_CACHE to a folder that you may write to.",
-  },
-  CATALOG_FORMAT_UNKNOWN: {
-    status: 503,
-    meaning: "The catalog's file was written by a newer version or another program; use the version that wrote it.",
   },
   CHECKSUM_MISMATCH: { meaning: "A file differs from its expected checksum; fetch or restore it again." },
   CHECK_FAILED: {
@@ -268,6 +273,11 @@ const DESCRIPTIONS = {
   METADATA_LEFT_BEHIND: {
     meaning: "An old metadata file could not be deleted; the table is complete, and the file may be deleted by hand.",
   },
+  METASTORE_FAILED: {
+    status: 503,
+    is_retryable: true,
+    meaning: "The Hive Metastore failed or did not answer; check that it runs, and its log.",
+  },
   METHOD_NOT_ALLOWED: {
     status: 405,
     meaning: "The path does not take this HTTP method; GET /api/openapi.json lists the methods.",
@@ -383,14 +393,6 @@ const DESCRIPTIONS = {
     status: 503,
     is_retryable: true,
     meaning: "The object store did not answer; check that it runs and that AWS_ENDPOINT_URL is right.",
-  },
-  STORE_BUSY: {
-    is_retryable: true,
-    meaning: "Another process has locked the catalog for too long; look for a stuck process.",
-  },
-  STORE_FAILED: {
-    status: 503,
-    meaning: "The catalog's store failed; check the disk, or the log of the Hive Metastore.",
   },
   STREAM_BEHIND: {
     is_retryable: true,

@@ -9,7 +9,7 @@ export interface ErrorDescription {
 }
 
 /** SQLite files with codes of their own. */
-export type StorePrefix = "LOG" | "ALERTS" | "MAINTENANCE";
+export type StorePrefix = "CATALOG" | "LOG" | "ALERTS" | "MAINTENANCE";
 
 export type StoreFailure =
   | "LOCKED"
@@ -19,7 +19,8 @@ export type StoreFailure =
   | "CANNOT_OPEN"
   | "IO_FAILED"
   | "FAILED"
-  | "FORMAT_UNKNOWN";
+  | "FORMAT_UNKNOWN"
+  | "FORMAT_OUTDATED";
 
 /** The codes that each SQLite file has: the prefix with each kind of failure. */
 export function storeErrors<P extends StorePrefix>(
@@ -28,7 +29,7 @@ export function storeErrors<P extends StorePrefix>(
 ): Record<`${P}_${StoreFailure}`, ErrorDescription> {
   const descriptions: Record<StoreFailure, ErrorDescription> = {
     LOCKED: { is_retryable: true, meaning: `Another program has locked ${name}; stop it, then try again.` },
-    DISK_FULL: { meaning: `The disk of ${name} is full; free space. Earlier commits are kept.` },
+    DISK_FULL: { is_retryable: true, meaning: `The disk of ${name} is full; free space. Earlier commits are kept.` },
     READ_ONLY: { meaning: `This user may not write ${name}; give write access to the data folder.` },
     CORRUPT: { meaning: `The file of ${name} is damaged; restore it from a copy.` },
     CANNOT_OPEN: {
@@ -38,6 +39,9 @@ export function storeErrors<P extends StorePrefix>(
     FAILED: { meaning: `SQLite or its thread failed on ${name}; start again, then run \`verify\`.` },
     FORMAT_UNKNOWN: {
       meaning: `The file of ${name} was written by a newer version or another program; use the version that wrote it.`,
+    },
+    FORMAT_OUTDATED: {
+      meaning: `The file of ${name} was written by an older version; start the pipeline once, which upgrades it.`,
     },
   };
   return Object.fromEntries(

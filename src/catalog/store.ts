@@ -21,7 +21,7 @@ export interface PointerMove {
  *  - `move` of several pointers is all or none where `is_multi_table`; elsewhere it is never called with more than one;
  *  - a thrown OperatingError means that nothing changed, except UnknownOutcome, which means what it says.
  * Errors: NAMESPACE_NOT_FOUND, NAMESPACE_EXISTS, NAMESPACE_NOT_EMPTY, TABLE_NOT_FOUND, TABLE_EXISTS, COMMIT_CONFLICT,
- * UNSUPPORTED (names the store cannot hold), STORE_BUSY and STORE_FAILED.
+ * UNSUPPORTED (names the store cannot hold), CATALOG_… codes and METASTORE_FAILED.
  */
 export interface CatalogStore {
   readonly is_multi_table: boolean;

@@ -29,7 +29,7 @@ export interface LakeToVerify {
   close(): Promise<void>;
 }
 
-/** Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others of stores that are not damaged. */
+/** Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, CATALOG_LOCKED and others of stores that are not damaged. */
 export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {
   if (lake.profile === "cluster") return { ...(await openLake(lake, { env })), checksums: null };
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;

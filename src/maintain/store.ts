@@ -22,19 +22,18 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   prefix: "MAINTENANCE",
   name: "the record of maintenance",
   application_id: 0x434c4d54,
-  version: 1,
-  tables: `
+  migrations: [
+    `
     CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL) STRICT;
     CREATE INDEX runs_by_table ON runs (table_name, id);
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX pending_by_table ON pending_files (table_name);
   `,
+  ],
   failures: {
-    CORRUPT: [
+    CORRUPT:
       "Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.",
-      false,
-    ],
-    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire`, which frees more.", true],
+    DISK_FULL: "Free a megabyte on the disk, then run `maintain expire`, which frees more.",
   },
 };
 

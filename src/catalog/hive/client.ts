@@ -108,11 +108,10 @@ export class MetastoreClient {
 
   #unreachable(error: NoAnswer): OperatingError {
     return new OperatingError(
-      "STORE_FAILED",
+      "METASTORE_FAILED",
       `The Hive Metastore at ${this.#host}:${this.#port} gave no answer: ${error.message}`,
       {
         next_step: "Check that it runs and listens there, then try again.",
-        is_retryable: true,
         cause: error,
       },
     );

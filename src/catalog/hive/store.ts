@@ -247,11 +247,14 @@ async function read<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (error) {
     if (!(error instanceof ThriftFault)) throw error;
-    throw new OperatingError("STORE_FAILED", `The Hive Metastore could not answer: ${error.type}: ${error.message}`, {
-      next_step: "See what its log says.",
-      is_retryable: true,
-      cause: error,
-    });
+    throw new OperatingError(
+      "METASTORE_FAILED",
+      `The Hive Metastore could not answer: ${error.type}: ${error.message}`,
+      {
+        next_step: "See what its log says.",
+        cause: error,
+      },
+    );
   }
 }
 
