@@ -15,14 +15,15 @@ import { HealthWatch } from "./evaluate/health-evaluator.ts";
 import { Judge } from "./evaluate/evaluator.ts";
 import { Watch } from "./evaluate/rule-evaluator.ts";
 import type { AlertFacade, AlertState, BackTest, BackTestRange, HealthView, TickBatch } from "./facade.ts";
-import { windowPages, type Offsets, type TickHistory } from "./history.ts";
+import { windowPages, type TickHistory } from "./history.ts";
+import { coversOffsets, type LogOffsets } from "../log/offsets.ts";
 import { parseRule, type StoredRule } from "./rule.ts";
 import { AlertStore } from "./sqlite/store.ts";
 
 /** Where ticks come from: the live tail. Its history holds whatever its state says it has come to. */
 export interface TickSource {
   onAbsorbed(listener: (batch: TickBatch) => void): () => void;
-  state(): { next: Offsets };
+  state(): { next: LogOffsets };
 }
 
 export interface AlertEngineOptions {
@@ -73,7 +74,7 @@ export async function beginAlerts(
   pipeline: Pick<Pipeline, "alerts" | "topic">,
   clock: Clock,
   log: Pick<Log, "bounds">,
-  next: Offsets,
+  next: LogOffsets,
 ): Promise<void> {
   const store = await openStore(folder, pipeline, clock);
   try {
@@ -124,7 +125,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #queue: TickBatch[] = [];
   #waiting_ticks = 0;
   /** What was given so far reaches to here. */
-  #given: Offsets;
+  #given: LogOffsets;
   /** Something was not given, or forgotten: the lake has it. */
   #is_behind = true;
   #health: HealthView | null = null;
@@ -287,9 +288,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   /** The tail begins where the tables stand, which may be before what was judged: its history is whole only past that. */
-  async #reached(place: Offsets, signal: AbortSignal): Promise<void> {
-    const hasReached = () =>
-      Object.entries(place).every(([name, next]) => (this.#options.source.state().next[name] ?? 0) >= next);
+  async #reached(offsets: LogOffsets, signal: AbortSignal): Promise<void> {
+    const hasReached = () => coversOffsets(this.#options.source.state().next, offsets);
     while (!signal.aborted && !hasReached()) await pause(this.clock, REACHED_LOOK_MS, signal);
   }
 
@@ -466,9 +466,9 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     });
   }
 
-  /** Whether all before that place is judged. */
-  #has(place: Offsets): boolean {
-    return Object.entries(place).every(([name, next]) => (this.#next[name] ?? 0) >= next);
+  /** Whether every record below these offsets is evaluated. */
+  #has(offsets: LogOffsets): boolean {
+    return coversOffsets(this.#next, offsets);
   }
 
   #partition(partition: number): string {

@@ -1,3 +1,4 @@
+import type { LogOffsets } from "../log/offsets.ts";
 import type { Tick } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../producer/producer.ts";
 import type { Alert, AlertEvent, Delivery } from "./alert.ts";
@@ -11,7 +12,7 @@ export interface TickBatch {
   /** How many records of the log it covers; where `next` moves by more, the tail left some to the tables. */
   records: number;
   /** Next offset by `<topic>/<partition>`. */
-  next: Readonly<Record<string, number>>;
+  next: LogOffsets;
 }
 
 /** What silent and lag rules are judged by. */

@@ -1,3 +1,4 @@
+import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import { isoFromMicros } from "../base/clock.ts";
 import type { QueryResult } from "../duckdb/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
@@ -5,13 +6,11 @@ import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
 
 /** Next offsets by `<topic>/<partition>`; a partition that is not named is at its beginning. */
-export type Offsets = Readonly<Record<string, number>>;
-
 export interface TickRange {
   /** The ticks of records at or past these ... */
-  from?: Offsets;
+  from?: LogOffsets;
   /** ... and before these; without, all there are. */
-  before?: Offsets;
+  before?: LogOffsets;
   /** Event times, microseconds UTC, from included, to excluded. */
   since_us?: number;
   until_us?: number;
@@ -22,7 +21,7 @@ export interface TickHistory {
   /** Page by page, in bounded memory; no page ends within a record, and none is empty. */
   pages(range: TickRange): AsyncIterable<readonly Tick[]>;
   /** Event time of the newest tick before those offsets; null where there is none. */
-  newest_us(before: Offsets): Promise<number | null>;
+  newest_us(before: LogOffsets): Promise<number | null>;
 }
 
 type PipelineTables = Pick<Pipeline, "books" | "live" | "topic">;
@@ -84,12 +83,10 @@ function whereOf(
 }
 
 /** Records before the offsets. */
-function inPartitions(offsets: Offsets, topic: string): string {
-  const parts = Object.entries(offsets).map(([name, next]) => {
-    const slash = name.lastIndexOf("/");
-    return name.slice(0, slash) === topic
-      ? `(log_partition = ${Number(name.slice(slash + 1))} and log_offset < ${next})`
-      : "false";
+function inPartitions(offsets: LogOffsets, topic: string): string {
+  const parts = Object.entries(offsets).map(([key, next]) => {
+    const { topic: name, partition } = parsePartitionKey(key);
+    return name === topic ? `(log_partition = ${partition} and log_offset < ${next})` : "false";
   });
   return parts.length === 0 ? "false" : parts.join(" or ");
 }
@@ -131,7 +128,7 @@ function tickOf(row: readonly (string | null)[]): Tick {
 /** The ticks that windows are made of after a restart: those before `before`, as far back as `span_us` from the newest of them. */
 export async function* windowPages(
   history: TickHistory,
-  before: Offsets,
+  before: LogOffsets,
   span_us: number,
 ): AsyncIterable<readonly Tick[]> {
   const newest_us = await history.newest_us(before);

@@ -1,6 +1,4 @@
-import { recordsAhead } from "../transform/offsets.ts";
-
-type Offsets = Readonly<Record<string, number>>;
+import { hasOffsets, recordsBetween, type LogOffsets } from "../log/offsets.ts";
 
 /** What an increment brought to gold, and what is still to come. */
 export interface Increment {
@@ -13,9 +11,9 @@ export interface Increment {
 
 export interface BuildProgressOptions {
   /** Where gold is in the log. */
-  consumed(): Promise<Offsets>;
+  consumed(): Promise<LogOffsets>;
   /** Where the log ends. */
-  logEnd(): Promise<Offsets>;
+  logEnd(): Promise<LogOffsets>;
   built(increment: Increment): void;
   /** Called once: gold has everything that the log held when the first increment was done. */
   caughtUp(): void;
@@ -27,8 +25,8 @@ export interface BuildProgressOptions {
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
-  #consumed: Promise<Offsets>;
-  #mark: Offsets | null = null;
+  #consumed: Promise<LogOffsets>;
+  #mark: LogOffsets | null = null;
   #is_caught_up = false;
 
   constructor(options: BuildProgressOptions) {
@@ -43,15 +41,15 @@ export class BuildProgress {
     const before = await this.#consumed.catch(() => ({}));
     const [after, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     this.#consumed = Promise.resolve(after);
-    this.#options.built({ seconds, records: recordsAhead(before, after), waiting: recordsAhead(after, end) });
+    this.#options.built({ seconds, records: recordsBetween(before, after), waiting: recordsBetween(after, end) });
     this.#mark ??= end;
-    if (recordsAhead(after, this.#mark) === 0) this.#caughtUp();
+    if (recordsBetween(after, this.#mark) === 0) this.#caughtUp();
   }
 
   /** A while after a start: a lake whose gold lacks nothing of the log, or may lack it, needs no increment to be up to date. */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
-    if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();
+    if (hasOffsets(consumed) && (has_backlog || recordsBetween(consumed, end) === 0)) this.#caughtUp();
   }
 
   #caughtUp(): void {

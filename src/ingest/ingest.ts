@@ -9,7 +9,8 @@ import type { SourceReport } from "../producer/producer.ts";
 import { nobodyListens, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { bronzeColumns, bronzePartitionFieldId, openBronze } from "./bronze.ts";
-import { pendingRecords, readOffsets, startingOffsets, type Offsets } from "./offsets.ts";
+import { readOffsets, startingOffsets } from "./offsets.ts";
+import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
 import { publish, type Publisher } from "./publish.ts";
 import type { RecordWriter } from "./record-writer.ts";
 import { takeRecords, type Taken } from "./log-batch-reader.ts";
@@ -52,7 +53,7 @@ export interface IngestCommit {
 
 export interface IngestState {
   /** Next offset by partition. */
-  offsets: Offsets;
+  offsets: PartitionOffsets;
   /** Rows committed by this ingester since it was made. */
   rows: number;
   /** Time of its last commit in microseconds UTC; null before the first. */
@@ -97,7 +98,7 @@ class LogIngest implements Ingest {
   readonly #publisher: Publisher;
   readonly #step: StepListener;
   #table: LoadedTable | null = null;
-  #offsets: Offsets = new Map();
+  #offsets: PartitionOffsets = new Map();
   #rows = 0;
   /** Commits since the start of this ingester. */
   #commits = 0;
@@ -191,7 +192,7 @@ class LogIngest implements Ingest {
     return commit;
   }
 
-  #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): Offsets {
+  #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): PartitionOffsets {
     const { topic } = this.#options;
     const committed = readOffsets(metadata, topic);
     for (const { partition, begin } of bounds) {

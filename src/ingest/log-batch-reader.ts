@@ -1,5 +1,5 @@
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log/log.ts";
-import type { Offsets } from "./offsets.ts";
+import type { PartitionOffsets } from "../log/offsets.ts";
 
 /** One read: about a millisecond, as it blocks the event loop, and few enough records to be young garbage when they are written. */
 const READ_LIMITS: ReadLimits = { max_records: 2048, max_bytes: 1024 * 1024 };
@@ -18,7 +18,7 @@ export interface Taken {
 export async function* takeRecords(
   log: Log,
   topic: string,
-  from: Offsets,
+  from: PartitionOffsets,
   ends: readonly PartitionBounds[],
   max_bytes: number,
   taken: Taken,

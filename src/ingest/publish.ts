@@ -8,7 +8,9 @@ import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { SourceReport } from "../producer/producer.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
-import { LOG_OFFSETS_PROPERTY, isSameOffsets, readOffsets, writeOffsets, type Offsets } from "./offsets.ts";
+import { equalOffsets, withOffsetsOfTopic, type LogOffsets, type PartitionOffsets } from "../log/offsets.ts";
+import { readOffsets, writeOffsets } from "./offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 
 /** First pause after a failed commit; doubled each time, with jitter, up to the bound. */
 const RETRY_PAUSE_MS = 50;
@@ -29,8 +31,8 @@ export interface Publisher {
 /** Data files that hold exactly the records of `topic` from `from` up to `next`. */
 export interface Batch {
   topic: string;
-  from: Offsets;
-  next: Offsets;
+  from: PartitionOffsets;
+  next: PartitionOffsets;
   files: readonly DataFile[];
 }
 
@@ -48,6 +50,8 @@ export async function publish(
   batch: Batch,
 ): Promise<{ table: LoadedTable; is_ours: boolean }> {
   const attempts = new Attempts(publisher, batch, table.metadata.location);
+  const committedBy = ({ metadata }: LoadedTable): LogOffsets =>
+    withOffsetsOfTopic({}, batch.topic, readOffsets(metadata, batch.topic));
   let current = table;
   for (let failures = 1; ; failures += 1) {
     try {
@@ -58,7 +62,7 @@ export async function publish(
     }
     current = (await attempts.reload(table.identifier)) ?? current;
     if (attempts.isIn(current)) return { table: current, is_ours: true };
-    if (!isSameOffsets(readOffsets(current.metadata, batch.topic), readOffsets(table.metadata, batch.topic))) {
+    if (!equalOffsets(committedBy(current), committedBy(table))) {
       await attempts.dropFiles();
       return { table: current, is_ours: false };
     }

@@ -1,4 +1,5 @@
 import { TAIL } from "../duckdb/tail-database.ts";
+import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
 /**
@@ -12,14 +13,12 @@ import type { CompiledRelation } from "../transform/worker.ts";
 /** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
 export const KNOWN = `${TAIL}.known`;
 
-/** How far a table has come in the log: the next offset by "<topic>/<partition>". */
-export type Place = Readonly<Record<string, number>>;
-
-/** A table as the views read it: at the snapshot that was current when it was looked at, and where that stands in the log. */
-export interface Bound {
+/** A table pinned to one snapshot, with the log offsets that the snapshot has consumed. */
+export interface PinnedTable {
+  /** Null for a table without a snapshot. */
   snapshot_id: string | null;
-  place: Place;
-  /** The columns that the snapshot's table has: an older one may lack some that the model has gained since. */
+  offsets: LogOffsets;
+  /** The snapshot's columns. An older snapshot may lack columns that the model has gained since. */
   columns: ReadonlySet<string>;
 }
 
@@ -39,26 +38,26 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Condition: the row's record lies at or past `place`. A partition that the place does not name is past it whole. */
+/** SQL condition: the row's record is at or past `offsets`. All records of a partition without an offset are past it. */
 export function isPast(
-  place: Place,
+  offsets: LogOffsets,
   [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"],
 ): string {
-  const consumed = Object.entries(place).map(([name, next]) => {
-    const slash = name.lastIndexOf("/");
-    return `(${topic} = ${quote(name.slice(0, slash))} and ${partition} = ${Number(name.slice(slash + 1))} and ${offset} < ${next})`;
+  const consumed = Object.entries(offsets).map(([key, next]) => {
+    const own = parsePartitionKey(key);
+    return `(${topic} = ${quote(own.topic)} and ${partition} = ${own.partition} and ${offset} < ${next})`;
   });
   return consumed.length === 0 ? "true" : `not (${consumed.join(" or ")})`;
 }
 
-/** The model's SQL over the relations of the binding; what is new to it lies past `place`. */
-export function bind(model: CompiledRelation, binding: Binding, place: Place): string {
+/** The model's SQL over the relations of the binding; records at or past `offsets` are new to it. */
+export function bind(model: CompiledRelation, binding: Binding, offsets: LogOffsets): string {
   if (model.sql === null) throw new Error(`${model.name} is no model`);
   let sql = model.sql.trim();
   for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, () => replacement);
   return sql.replace(
     IS_NEW,
-    (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`,
+    (_call, topic: string, partition: string, offset: string) => `(${isPast(offsets, [topic, partition, offset])})`,
   );
 }
 
@@ -68,7 +67,7 @@ export function emptyLike({ columns }: CompiledRelation): string {
 }
 
 /** The table as it stood at its snapshot; columns that it lacks are null, decimals that an earlier version wrote have the type of now. */
-export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound): string {
+export function tableAt(model: CompiledRelation, { snapshot_id, columns }: PinnedTable): string {
   if (snapshot_id === null) return emptyLike(model);
   const lacking = model.columns
     .filter(({ name }) => !columns.has(name))

@@ -10,11 +10,11 @@ import { pause, retryPause_ms } from "../base/retry.ts";
 import { throwIfRecordsLost } from "../transform/lost-records.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
-import type { Place } from "./bindings.ts";
+import { coversOffsets, equalOffsets, partitionKey, type LogOffsets } from "../log/offsets.ts";
 import { AbsorbPace, RebindPace } from "./pace.ts";
 import { shapeOf, type LiveShape } from "./shape.ts";
 import { Tail, type Arrival } from "./tail.ts";
-import { Views, type BoundTable } from "./views.ts";
+import { Views, type PinnedLakeTable } from "./views.ts";
 
 export interface LiveLakeOptions {
   open: Pick<OpenLake, "catalog" | "server" | "log" | "s3">;
@@ -31,13 +31,13 @@ export interface AbsorbedBatch {
   /** What was accepted, record by record in the log's order, in each record in the order of events. */
   ticks: readonly Tick[];
   records: number;
-  /** Where the tail now stands: the next offset by "<topic>/<partition>". */
-  next: Place;
+  /** The offsets that the tail has absorbed. */
+  next: LogOffsets;
   absorbed_at_us: number;
 }
 
 export interface LiveState {
-  next: Place;
+  next: LogOffsets;
   /** Records that some table has not absorbed yet. */
   tail_records: number;
   tail_size_bytes: number;
@@ -46,7 +46,7 @@ export interface LiveState {
   /** Records of the log that are not visible yet. */
   pending_records: number;
   absorbed_at_us: number | null;
-  tables: BoundTable[];
+  tables: PinnedLakeTable[];
   /** Why nothing is absorbed at the moment; null where all is well. */
   stalled: string | null;
 }
@@ -73,7 +73,7 @@ export class LiveLake {
   readonly #tail: Tail;
   readonly #views: Views;
   readonly #listeners = new Set<(batch: AbsorbedBatch) => void>();
-  #next: Record<string, number> = {};
+  #next: LogOffsets = {};
   #absorbed_us: number | null = null;
   #looked_us = -Infinity;
   readonly #absorb_pace = new AbsorbPace();
@@ -82,8 +82,8 @@ export class LiveLake {
   #stalled: string | null = null;
   /** The views on their way to newer snapshots. */
   #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
-  /** How far rows were forgotten, as JSON. Behind what the tables have absorbed where that failed, and is to be tried again. */
-  #trimmed_to = "";
+  /** The offsets below which rows were trimmed; behind the tables' offsets after a failed trim, which is retried. */
+  #trimmed_to: LogOffsets | null = null;
 
   private constructor(options: LiveLakeOptions, db: TailDatabase) {
     const { pipeline, models } = options;
@@ -163,15 +163,15 @@ export class LiveLake {
     } while ((await this.#absorbNext()) > 0);
   }
 
-  /** Resolves once the tail is at or past a place, or the signal aborts. Only beside `run`. Throws RECORDS_LOST where it never will. */
-  async until(place: Place, signal: AbortSignal): Promise<void> {
+  /** Resolves once the tail has absorbed the offsets, or the signal aborts. Only while `run` runs. Throws RECORDS_LOST if it never can. */
+  async until(offsets: LogOffsets, signal: AbortSignal): Promise<void> {
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
     while (!signal.aborted) {
       const bounds = await open.log.bounds(topic);
       await throwIfRecordsLost(open.catalog, pipeline, bounds, this.#next);
-      const reached = new Map(bounds.map((bound) => [`${topic}/${bound.partition}`, this.#placeOf(bound)]));
-      if (Object.entries(place).every(([name, next]) => (reached.get(name) ?? 0) >= next)) return;
+      const reached = bounds.map((bound) => [partitionKey(topic, bound.partition), this.#nextOffset(bound)] as const);
+      if (coversOffsets(Object.fromEntries(reached), offsets)) return;
       await this.#nextAbsorbed(signal);
     }
   }
@@ -252,7 +252,7 @@ export class LiveLake {
   }
 
   /** Begins to; `#rebound` waits for the end. */
-  async #bindTo(moved: readonly BoundTable[]): Promise<void> {
+  async #bindTo(moved: readonly PinnedLakeTable[]): Promise<void> {
     for (const bound of moved) {
       const seed = this.#views.isSeed(bound);
       if (seed) await this.#db.transact(() => this.#tail.takeSeed(seed, bound));
@@ -281,11 +281,11 @@ export class LiveLake {
   /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */
   async #tidy(): Promise<void> {
     const absorbed = this.#views.absorbed();
-    if (JSON.stringify(absorbed) === this.#trimmed_to) return;
+    if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
     const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
     trimmed();
     await this.#db.compact();
-    this.#trimmed_to = JSON.stringify(absorbed);
+    this.#trimmed_to = absorbed;
   }
 
   /** How many records it took in; 0 where there are none, or no room for them. */
@@ -293,8 +293,8 @@ export class LiveLake {
     const { open, pipeline, clock } = this.#options;
     const topic = pipeline.topic.name;
     const bounds = await open.log.bounds(topic);
-    this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
-    const backlog = (bound: PartitionBounds) => bound.end - this.#placeOf(bound);
+    this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#nextOffset(bound)), 0);
+    const backlog = (bound: PartitionBounds) => bound.end - this.#nextOffset(bound);
     const waiting = bounds.reduce<PartitionBounds | undefined>(
       (most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most),
       undefined,
@@ -304,7 +304,7 @@ export class LiveLake {
     if (arrival === null) return 0;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
     const records = arrival.kind === "log" ? arrival.records.length : arrival.to - arrival.from;
-    this.#next = { ...this.#next, [`${topic}/${waiting.partition}`]: this.#placeOf(waiting) + records };
+    this.#next = { ...this.#next, [partitionKey(topic, waiting.partition)]: this.#nextOffset(waiting) + records };
     this.#pending_records -= records;
     this.#absorbed_us = clock.now_us();
     const batch: AbsorbedBatch = { ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us };
@@ -325,13 +325,17 @@ export class LiveLake {
   /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */
   async #arrivalOf({ partition, begin, end }: PartitionBounds): Promise<Arrival | null> {
     const { pipeline } = this.#options;
-    const from = this.#placeOf({ partition, begin, end });
+    const from = this.#nextOffset({ partition, begin, end });
     if (from >= begin) {
       const records = await this.#readLog(partition, from);
       return records.length === 0 ? null : { kind: "log", partition, from, records };
     }
     const bronze = this.#views.boundOf(this.#shape.bronze);
-    const to = Math.min(begin, from + BATCH.max_records, bronze.place[`${pipeline.topic.name}/${partition}`] ?? 0);
+    const to = Math.min(
+      begin,
+      from + BATCH.max_records,
+      bronze.offsets[partitionKey(pipeline.topic.name, partition)] ?? 0,
+    );
     return to > from ? { kind: "bronze", bronze, partition, from, to } : null;
   }
 
@@ -345,9 +349,9 @@ export class LiveLake {
     }
   }
 
-  /** Where the tail stands in a partition. What no table has begins with the log. */
-  #placeOf({ partition, begin }: PartitionBounds): number {
-    return this.#next[`${this.#options.pipeline.topic.name}/${partition}`] ?? begin;
+  /** The next offset that the tail absorbs from a partition; the log's begin where no table has consumed any. */
+  #nextOffset({ partition, begin }: PartitionBounds): number {
+    return this.#next[partitionKey(this.#options.pipeline.topic.name, partition)] ?? begin;
   }
 
   /** Until the log holds more than it did, or it is time to look at the tables. */
@@ -358,7 +362,7 @@ export class LiveLake {
       return;
     }
     const topic = pipeline.topic.name;
-    const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#placeOf(bound) }));
+    const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#nextOffset(bound) }));
     // Not AbortSignal.any: each of them would stay with a signal that lives as long as the process.
     const look = new AbortController();
     const wake = (): void => look.abort();

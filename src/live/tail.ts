@@ -7,9 +7,10 @@ import {
   type TailValue,
 } from "../duckdb/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { LogOffsets } from "../log/offsets.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
 import { compareArrivals } from "../pipeline/event-order.ts";
-import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
+import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type PinnedTable } from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 import { Heads } from "./high-water-marks.ts";
 import { MINUTE_US, Minutes } from "./minute-coverage.ts";
@@ -31,7 +32,7 @@ export interface Candidate extends Tick {
 /** What is to be absorbed next, of one partition: records of the log, or (where the log has forgotten them) a range of bronze. */
 export type Arrival = { partition: number; from: number } & (
   | { kind: "log"; records: readonly LogRecord[] }
-  | { kind: "bronze"; bronze: Bound; to: number }
+  | { kind: "bronze"; bronze: PinnedTable; to: number }
 );
 
 /** What a batch goes through. */
@@ -87,7 +88,7 @@ export class Tail {
   }
 
   /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
-  async open(accepted: Bound): Promise<void> {
+  async open(accepted: PinnedTable): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
     for (const table of [tailTable(bronze), arrivingTable(bronze)])
       await this.#db.run(`CREATE TABLE ${table} (${BRONZE_COLUMNS})`);
@@ -109,7 +110,7 @@ export class Tail {
   }
 
   /** A seed's rows, as its table now has them. */
-  async takeSeed(seed: LiveShape["seeds"][number], bound: Bound): Promise<void> {
+  async takeSeed(seed: LiveShape["seeds"][number], bound: PinnedTable): Promise<void> {
     await this.#db.run(
       `DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`,
     );
@@ -120,7 +121,7 @@ export class Tail {
    * what lies past it in the accepted rows' table is still to be absorbed, and does not count as known. Returns what was accepted,
    * record by record in the log's order, in each record in the order of events.
    */
-  async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
+  async absorb(arrival: Arrival, from: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
     const steps = this.#steps;
     if (steps === null) throw new Error("the tail is not open");
     const arrived = await this.#fill(arrival);
@@ -150,7 +151,7 @@ export class Tail {
   }
 
   /** Forgets what every table has absorbed, except minutes that are still being written to. Within the caller's transaction. */
-  async trim(absorbed: Place): Promise<() => void> {
+  async trim(absorbed: LogOffsets): Promise<() => void> {
     const { at } = this.#live.columns;
     const [[oldest_us, newest_us] = []] = await this.#db.read(
       `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#hot}`,
@@ -226,7 +227,7 @@ export class Tail {
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
-  async #cover(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<void> {
+  async #cover(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<void> {
     const missing = accepted.snapshot_id === null ? [] : this.#minutes.missing(candidates);
     if (missing.length === 0) return;
     const { subject, at, date } = this.#live.columns;
@@ -244,7 +245,7 @@ export class Tail {
    * Finds, in the table, the events that candidates may be copies of, and returns whether there may be any: most cannot, because
    * their number is higher than any before.
    */
-  async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<boolean> {
+  async #recall(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<boolean> {
     const { columns } = this.#live;
     for (const date of this.#heads.unknownDates(candidates)) {
       const heads = await this.#db.read(
@@ -294,7 +295,7 @@ export class Tail {
     );
   }
 
-  #tableAt(accepted: Bound): string {
+  #tableAt(accepted: PinnedTable): string {
     return `(${tableAt(this.#shape.accepted, accepted)})`;
   }
 }

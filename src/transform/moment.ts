@@ -4,7 +4,7 @@ import { nameOfTable } from "../iceberg/errors.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
-  parseOffsets,
+  parseTableOffsets,
   consumedOffsets,
 } from "../iceberg/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../iceberg/model.ts";
@@ -12,9 +12,14 @@ import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { MODELS_VERSION_PROPERTY } from "./models-version.ts";
-import { leastOf } from "./offsets.ts";
-
-export type LogOffsets = Record<string, number>;
+import {
+  canonicalOffsets,
+  coversOffsets,
+  equalOffsets,
+  minOffsets,
+  totalOffset,
+  type LogOffsets,
+} from "../log/offsets.ts";
 
 /** A table at the snapshot that is verified. */
 export interface HeldTable {
@@ -64,7 +69,8 @@ export function chooseMoment(
   const following = tables
     .filter((loaded) => followsLog(loaded, pipeline))
     .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
-  const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
+  const has_increments =
+    new Set(following.flatMap(({ states }) => states.map(({ last }) => canonicalOffsets(last)))).size > 1;
   // The first increment is under way, or was cut off.
   if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
   // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
@@ -87,7 +93,7 @@ export function chooseMoment(
       lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
       moving: following
-        .filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built))
+        .filter(({ loaded }) => !equalOffsets(consumedOffsets(loaded.metadata), built))
         .map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
       unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
@@ -134,46 +140,33 @@ function statesOf(metadata: TableMetadata): State[] {
   for (let snapshot: Snapshot | undefined = current; snapshot !== undefined;) {
     const own: string | undefined = snapshot.summary[LOG_OFFSETS_PROPERTY];
     const before: string | undefined = snapshot.summary[PARENT_OFFSETS_SUMMARY];
-    const first: LogOffsets | null = own === undefined ? last : parseOffsets(own);
+    const first: LogOffsets | null = own === undefined ? last : parseTableOffsets(own);
     if (first === null) break;
     states.unshift({ snapshot, first, last: last ?? first });
-    last = before === undefined ? null : parseOffsets(before);
+    last = before === undefined ? null : parseTableOffsets(before);
     const parent_id: Snapshot["parent-snapshot-id"] = snapshot["parent-snapshot-id"];
     snapshot = parent_id === undefined ? undefined : by_id.get(String(parent_id));
   }
-  return states.filter((state, index) => index === states.length - 1 || isAtMost(state.first, state.last));
+  return states.filter((state, index) => index === states.length - 1 || coversOffsets(state.last, state.first));
 }
 
 /** Offsets at which an increment may have ended, the newest first: those that any table's states begin or end with. */
 function candidatesOf(tables: readonly State[][]): LogOffsets[] {
   if (tables.length === 0) return [{}];
-  const least = leastOf(tables.map((states) => states.at(-1)?.last ?? {}));
+  const least = minOffsets(tables.map((states) => states.at(-1)?.last ?? {}));
   const all = new Map(
     tables
       .flatMap((states) => states.flatMap(({ first, last }) => [first, last]))
-      .map((offsets) => [keyOf(offsets), offsets]),
+      .map((offsets) => [canonicalOffsets(offsets), offsets]),
   );
-  all.set(keyOf(least), least);
-  return [...all.values()].filter((offsets) => isAtMost(offsets, least)).sort((a, b) => sum(b) - sum(a));
+  all.set(canonicalOffsets(least), least);
+  return [...all.values()]
+    .filter((offsets) => coversOffsets(least, offsets))
+    .sort((a, b) => totalOffset(b) - totalOffset(a));
 }
 
 function covers({ first, last }: State, offsets: LogOffsets): boolean {
-  return isAtMost(first, offsets) && isAtMost(offsets, last);
-}
-
-export function isAtMost(a: LogOffsets, b: LogOffsets): boolean {
-  return Object.entries(a).every(([partition, next]) => next <= (b[partition] ?? 0));
-}
-
-function sum(offsets: LogOffsets): number {
-  return Object.values(offsets).reduce((total, next) => total + next, 0);
-}
-
-export function keyOf(offsets: LogOffsets): string {
-  return Object.entries(offsets)
-    .map(([name, next]) => `${name}=${next}`)
-    .sort()
-    .join(",");
+  return coversOffsets(offsets, first) && coversOffsets(last, offsets);
 }
 
 /** Tables of the pipeline that are not among these. */

@@ -3,9 +3,17 @@ import { OperatingError } from "../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { nobodyListens, type StepListener } from "../base/failpoints.ts";
-import { placeOf, placesIn } from "./carried.ts";
+import { layerOffsets, tableOffsets } from "./layer-offsets.ts";
 import type { DbtEngine } from "./engine.ts";
-import { hasConsumed, leastOf, logOffsets, recordsAhead } from "./offsets.ts";
+import { logOffsets } from "./offsets.ts";
+import {
+  coversOffsets,
+  equalOffsets,
+  hasOffsets,
+  minOffsets,
+  recordsBetween,
+  type LogOffsets,
+} from "../log/offsets.ts";
 import { reachableOffsets } from "./reachable.ts";
 import { offsetsBeingRebuilt } from "./rebuilding.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
@@ -52,14 +60,14 @@ export class Transform {
     this.#step = step;
   }
 
-  /** How many records of bronze silver's verdict tables lack, or a table that is being built again. */
+  /** The number of bronze records that silver's verdict tables, or a table that is being rebuilt, have not consumed. */
   async waitingRecords(): Promise<number> {
-    return recordsAhead(await this.#reachedBy(null), await this.#placeOf("bronze"));
+    return recordsBetween(await this.#consumedBy(null), await this.#layerOffsets("bronze"));
   }
 
   /** Whether there are tables to test. */
   async hasBuilt(): Promise<boolean> {
-    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.books.accepted)).length > 0;
+    return hasOffsets(await logOffsets(this.#catalog, this.#pipeline.books.accepted));
   }
 
   /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
@@ -92,18 +100,18 @@ export class Transform {
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
     // What Spark's stream has brought to bronze is told by the increment that looks first.
-    let target = this.#engine === "spark" && before === "bronze" ? null : await this.#placeOf(before);
+    let target = this.#engine === "spark" && before === "bronze" ? null : await this.#layerOffsets(before);
     const effort = { seconds: 0, cpu_seconds: 0 };
     let consumed = await this.#consumedByTables();
     for (;;) {
       const { seconds, cpu_seconds } = await this.increment({ layer });
       effort.seconds += seconds;
       effort.cpu_seconds += cpu_seconds;
-      target ??= await this.#placeOf(before);
-      const now = await this.#reachedBy(layer);
-      if (hasConsumed(now, target)) return effort;
+      target ??= await this.#layerOffsets(before);
+      const now = await this.#consumedBy(layer);
+      if (coversOffsets(now, target)) return effort;
       const moved = await this.#consumedByTables();
-      if (moved === consumed) throw stalled(layer ?? "silver", before, now, target);
+      if (haveEqualOffsets(moved, consumed)) throw stalled(layer ?? "silver", before, now, target);
       consumed = moved;
     }
   }
@@ -113,34 +121,33 @@ export class Transform {
     return this.#worker.run(this.#engine === "spark" ? [...TEST, ...SIDE_BY_SIDE] : TEST);
   }
 
-  /** A whole run moves all tables together: one tells of them all, but for those that a repair has set back. */
-  async #reachedBy(layer: Layer): Promise<Record<string, number>> {
-    if (layer !== null) return this.#placeOf(layer);
+  /** A whole run advances all tables together: one table stands for all, except for those that a repair has reset. */
+  async #consumedBy(layer: Layer): Promise<LogOffsets> {
+    if (layer !== null) return this.#layerOffsets(layer);
     const accepted = await logOffsets(this.#catalog, this.#pipeline.books.accepted);
-    return leastOf([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
+    return minOffsets([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 
-  /** Of all tables: those that lag behind the others, after a failed increment, move alone for a while. */
-  async #consumedByTables(): Promise<string> {
-    const places = [];
-    for (const layer of BUILT_LAYERS) places.push(await placesIn(this.#catalog, layer));
-    return JSON.stringify(places);
+  /** The consumed offsets of all tables: after a failed increment, tables that lag behind the others advance alone for a while. */
+  async #consumedByTables(): Promise<LogOffsets[]> {
+    const consumed: LogOffsets[] = [];
+    for (const layer of BUILT_LAYERS) consumed.push(...(await tableOffsets(this.#catalog, layer)));
+    return consumed;
   }
 
-  /** Up to where all of a layer has come. */
-  async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
+  /** The offsets that every table of a layer has consumed. */
+  async #layerOffsets(layer: "bronze" | "silver" | "gold"): Promise<LogOffsets> {
     return layer === "bronze"
       ? reachableOffsets(this.#catalog, this.#pipeline.bronze.table)
-      : placeOf(this.#catalog, layer);
+      : layerOffsets(this.#catalog, layer);
   }
 }
 
-function stalled(
-  layer: string,
-  before: string,
-  reached: Record<string, number>,
-  target: Record<string, number>,
-): OperatingError {
+function haveEqualOffsets(a: readonly LogOffsets[], b: readonly LogOffsets[]): boolean {
+  return a.length === b.length && a.every((offsets, index) => equalOffsets(offsets, b[index] ?? {}));
+}
+
+function stalled(layer: string, before: string, reached: LogOffsets, target: LogOffsets): OperatingError {
   const lacking = Object.entries(target).filter(([partition, next]) => (reached[partition] ?? 0) < next);
   const gaps = lacking
     .map(([partition, next]) => `${partition} from offset ${reached[partition] ?? 0} to ${next}`)

@@ -22,7 +22,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { descriptionOf, findLake, listLakes } from "../../src/lake/lake.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";

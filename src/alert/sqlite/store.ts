@@ -1,3 +1,4 @@
+import type { LogOffsets } from "../../log/offsets.ts";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
@@ -23,7 +24,7 @@ export interface Progress {
   events: readonly AlertEvent[];
   states: Iterable<{ rule: StoredRule; subject: string; state: SubjectState }>;
   /** Next offset by `<topic>/<partition>`, for all that is judged. */
-  next: Readonly<Record<string, number>>;
+  next: LogOffsets;
   now_us: number;
 }
 
@@ -67,7 +68,7 @@ export class AlertStore {
   }
 
   /** Notes once where judging begins: past what was there before. */
-  async begin(next: Readonly<Record<string, number>>, now: string): Promise<void> {
+  async begin(next: LogOffsets, now: string): Promise<void> {
     await this.transact("write to", () => {
       if (this.#sql.get_setting.get("begun") !== undefined) return;
       for (const [partition, offset] of Object.entries(next)) this.#sql.put_progress.run(partition, offset);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { PartitionOffsets } from "../offsets.ts";
 import type { RecordsBatch } from "@platformatic/kafka";
 import type { SourceRecord } from "../../producer/producer.ts";
 import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
@@ -32,11 +33,11 @@ export interface PartitionLag extends PartitionBounds {
 
 export interface KafkaLog extends Log {
   /**
-   * Tells Kafka how far a consumer has come: the next offset by partition, as a consumer group's committed offsets, so that every
-   * tool shows its lag. For information only: what counts is the place in the consumer's own commit.
+   * Commits a consumer's offsets as those of a consumer group, so that every Kafka tool shows its lag. For information only: the
+   * offsets in the consumer's own commit to its table are authoritative.
    */
-  tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void>;
-  /** How far a consumer is behind, by the place that it told last. */
+  commitOffsets(topic: string, consumer: string, offsets: PartitionOffsets): Promise<void>;
+  /** The lag of a consumer, by partition, from the offsets that it committed last. */
   lag(topic: string, consumer: string): Promise<PartitionLag[]>;
 }
 
@@ -203,9 +204,9 @@ class LogInKafka implements KafkaLog {
     await watch.wait(ends, signal);
   }
 
-  async tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void> {
+  async commitOffsets(topic: string, consumer: string, offsets: PartitionOffsets): Promise<void> {
     const { name } = await this.#topic(topic);
-    await this.#client.commit(name, this.#prefix + consumer, next);
+    await this.#client.commit(name, this.#prefix + consumer, offsets);
   }
 
   async lag(topic: string, consumer: string): Promise<PartitionLag[]> {
