@@ -1,10 +1,11 @@
+import { onAbort } from "../base/abortable.ts";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../base/clock.ts";
 import { hasPassed } from "../base/pacing.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
-import { FAILURES_IN_AN_HOUR, patiently, pause } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry, pause } from "../base/retry.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../producer/producer.ts";
 import type { Alert, AlertEvent } from "./alert.ts";
@@ -183,7 +184,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   async run(signal: AbortSignal): Promise<void> {
     const own = new AbortController();
     const both = AbortSignal.any([signal, own.signal]);
-    both.addEventListener("abort", () => this.#wake?.(), { once: true });
+    onAbort(both, () => this.#wake?.());
     const loops = [this.#follow(both), this.#deliverer.run(both)];
     try {
       await Promise.all(loops);
@@ -266,7 +267,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       await this.#takeUpRules(signal);
       // A tail may also come to where the tables are without giving what lies between.
       if (this.#queue.length === 0 && !this.#has(this.#options.source.state().next)) this.#is_behind = true;
-      if (this.#is_behind && !signal.aborted) await this.#patiently(signal, () => this.#catchUp(signal));
+      if (this.#is_behind && !signal.aborted) await this.#withRetry(signal, () => this.#catchUp(signal));
       // Told to stop while windows were being filled, or what is missing was read: nothing may be judged past that.
       if (signal.aborted) break;
       const batch = this.#queue.shift();
@@ -377,7 +378,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** A judge that knows what lies in its windows; null where it was told to stop. */
   #primed(watches: readonly Watch[], signal: AbortSignal): Promise<Judge | null> {
-    return this.#patiently(signal, async () => {
+    return this.#withRetry(signal, async () => {
       const judge = new Judge(watches);
       for await (const page of windowPages(this.#options.history, this.#next, judge.history_us)) {
         for (const tick of page) judge.learn(tick);
@@ -424,7 +425,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const states = this.#watches.flatMap(({ rule, states: own }) =>
       [...own.changes()].map(([subject, state]) => ({ rule, subject, state })),
     );
-    const kept = await this.#patiently(signal, () =>
+    const kept = await this.#withRetry(signal, () =>
       this.store.commit({ events: this.#events, states, next: this.#next, now_us }),
     );
     // Told to stop while it could not be written: the next start judges it again.
@@ -442,14 +443,14 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 
   /** Null where it was told to stop. */
-  #patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
-    const { max_failures = FAILURES_IN_AN_HOUR } = this.#options;
+  #withRetry<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
+    const { max_failures = MAX_CONSECUTIVE_FAILURES } = this.#options;
     // Who never gives up waits for a person too, who repairs what is damaged beside the run.
-    const mayMend = (error: OperatingError): boolean =>
+    const isRetryable = (error: OperatingError): boolean =>
       max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
     const failed = ({ code, message }: OperatingError): void =>
       this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
-    return patiently({ clock: this.clock, signal, most_failures: max_failures, mayMend, failed }, work);
+    return withRetry({ clock: this.clock, signal, max_attempts: max_failures, isRetryable, failed }, work);
   }
 
   /** Until there is something to do, or the time has passed. */

@@ -1,8 +1,8 @@
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
-import { isDiskFull } from "../base/disk-full.ts";
-import { OperatingError } from "../base/errors.ts";
+import { pause, withRetry } from "../base/retry.ts";
+import type { OperatingError } from "../base/errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
 import type { SourceReport } from "../producer/producer.ts";
@@ -78,10 +78,9 @@ export interface Ingest {
 const LOOK_MS = 100;
 const PRUNE_INTERVAL_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 30_000;
-/** Failures outside commits, such as a full disk while files are written: first pause, its bound, and when to give up. */
-const RETRY_PAUSE_MS = 500;
-const MAX_RETRY_PAUSE_MS = 30_000;
-const MAX_FAILURES_IN_A_ROW = 8;
+/** After failures outside commits, such as a full disk while files are written. */
+const BACKOFF = { base_ms: 500, cap_ms: 30_000 };
+const MAX_ATTEMPTS = 8;
 /** Payload size assumed until the first records have been seen. */
 const ASSUMED_RECORD_BYTES = 512;
 
@@ -130,14 +129,14 @@ class LogIngest implements Ingest {
 
   async run(signal: AbortSignal): Promise<void> {
     while (await this.#isDue(signal)) {
-      await this.#runOncePatiently(signal);
+      await this.#runOnceWithRetry(signal);
       if (hasPassed(this.#options.clock.now_us() - this.#pruned_us, PRUNE_INTERVAL_MS)) await this.prune();
     }
   }
 
   async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const ends = await this.#options.log.bounds(this.#options.topic);
-    do await this.#runOncePatiently(signal);
+    do await this.#runOnceWithRetry(signal);
     while (!signal.aborted && pendingRecords(this.#offsets, ends) > 0);
   }
 
@@ -235,32 +234,23 @@ class LogIngest implements Ingest {
       const idle_us = clock.now_us() - (this.#committed_us ?? -Infinity);
       const interval_ms = intervalAfter_ms(limits.pacing, this.#commits);
       if (hasPassed(idle_us, interval_ms)) return true;
-      await this.#wait(Math.min(LOOK_MS, interval_ms - idle_us / 1000), signal);
+      await pause(clock, Math.min(LOOK_MS, interval_ms - idle_us / 1000), signal);
     }
     return false;
   }
 
-  /** Failures that a retry may mend are reported and tried again, a bounded number of times; a full disk is waited for without end. */
-  async #runOncePatiently(signal: AbortSignal): Promise<void> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        await this.runOnce();
-        if (failures > 1) this.#options.stalled?.(null);
-        return;
-      } catch (error) {
-        if (!(error instanceof OperatingError)) throw error;
-        if (!isDiskFull(error) && (!error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW)) throw error;
-        this.#options.stalled?.(error);
-        this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
-      }
-      await this.#wait(Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1)), signal);
-      if (signal.aborted) return;
-    }
-  }
-
-  async #wait(delay_ms: number, signal: AbortSignal): Promise<void> {
-    await this.#options.clock.wait(delay_ms, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
+  /** Reports each failure that is retried, and that the ingest is no longer stalled once a retry succeeds. */
+  async #runOnceWithRetry(signal: AbortSignal): Promise<void> {
+    let has_failed = false;
+    const failed = (error: OperatingError): void => {
+      has_failed = true;
+      this.#options.stalled?.(error);
+      this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+    };
+    const retry = { clock: this.#options.clock, signal, max_attempts: MAX_ATTEMPTS, backoff: BACKOFF, failed };
+    await withRetry(retry, async () => {
+      await this.runOnce();
+      if (has_failed) this.#options.stalled?.(null);
     });
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { canonicalLong } from "../iceberg/long.ts";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import { backoffDelay_ms } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
 import type { AppendStager } from "../iceberg/append.ts";
@@ -12,11 +13,10 @@ import { equalOffsets, withOffsetsOfTopic, type LogOffsets, type PartitionOffset
 import { readOffsets, writeOffsets } from "./offsets.ts";
 import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 
-/** First pause after a failed commit; doubled each time, with jitter, up to the bound. */
-const RETRY_PAUSE_MS = 50;
-const MAX_RETRY_PAUSE_MS = 5_000;
-/** About seven seconds in all: longer than another writer's commit takes, shorter than a person's patience. */
-const MAX_ATTEMPTS = 8;
+/** After a failed commit, with half of each delay random. */
+const BACKOFF = { base_ms: 50, cap_ms: 5_000 };
+/** About seven seconds in all: longer than another writer's commit, short enough for a person to wait. */
+const MAX_COMMIT_ATTEMPTS = 8;
 
 export interface Publisher {
   catalog: TableCatalog;
@@ -58,7 +58,7 @@ export async function publish(
       return { table: await attempts.commit(current), is_ours: true };
     } catch (error) {
       await attempts.giveUpIfHopeless(error, failures);
-      await publisher.clock.wait(retryPause_ms(failures));
+      await publisher.clock.wait(backoffDelay_ms(failures, BACKOFF, { share: 0.5 }));
     }
     current = (await attempts.reload(table.identifier)) ?? current;
     if (attempts.isIn(current)) return { table: current, is_ours: true };
@@ -123,9 +123,9 @@ class Attempts {
   async giveUpIfHopeless(error: unknown, failures: number): Promise<void> {
     const is_retryable = error instanceof OperatingError && error.is_retryable;
     const code = error instanceof OperatingError ? error.code : "COMMIT_FAILED";
-    const message = `Commit ${failures} of at most ${MAX_ATTEMPTS} failed: ${messageOf(error)}`;
+    const message = `Commit ${failures} of at most ${MAX_COMMIT_ATTEMPTS} failed: ${messageOf(error)}`;
     this.#publisher.report({ level: code === "COMMIT_CONFLICT" ? "info" : "warning", code, message });
-    if (is_retryable && failures < MAX_ATTEMPTS) return;
+    if (is_retryable && failures < MAX_COMMIT_ATTEMPTS) return;
     await this.dropFiles();
     throw is_retryable ? stalled(failures, error) : error;
   }
@@ -157,11 +157,6 @@ async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<
     Promise.allSettled([answer, silence]);
     timer.abort();
   }
-}
-
-function retryPause_ms(failures: number): number {
-  const pause_ms = Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
-  return pause_ms * (0.5 + Math.random() / 2);
 }
 
 function stalled(failures: number, cause: unknown): OperatingError {

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { TailDatabase } from "../duckdb/tail-database.ts";
 import type { ProfiledResult } from "../duckdb/profile.ts";
@@ -6,7 +7,7 @@ import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../base/clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
-import { pause, retryPause_ms } from "../base/retry.ts";
+import { pause, retryDelay_ms } from "../base/retry.ts";
 import { throwIfRecordsLost } from "../transform/lost-records.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
@@ -150,7 +151,7 @@ export class LiveLake {
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
         failed?.(error);
-        await pause(clock, retryPause_ms(failures), signal);
+        await pause(clock, retryDelay_ms(failures), signal);
       }
     }
   }
@@ -179,15 +180,14 @@ export class LiveLake {
   /** Resolves after the next batch, the time between two looks at the tables, or the signal. */
   async #nextAbsorbed(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
-      const wake = (): void => {
+      const timer = setTimeout(() => end(), LOOK_MS);
+      const listening = [this.onAbsorbed(() => end())];
+      const end = (): void => {
         clearTimeout(timer);
-        stopListening();
-        signal.removeEventListener("abort", wake);
+        for (const stopListening of listening) stopListening();
         resolve();
       };
-      const timer = setTimeout(wake, LOOK_MS);
-      const stopListening = this.onAbsorbed(wake);
-      signal.addEventListener("abort", wake, { once: true });
+      listening.push(onAbort(signal, end));
     });
   }
 
@@ -367,12 +367,12 @@ export class LiveLake {
     const look = new AbortController();
     const wake = (): void => look.abort();
     const timer = setTimeout(wake, LOOK_MS);
-    signal.addEventListener("abort", wake, { once: true });
+    const stopListening = onAbort(signal, wake);
     try {
       await open.log.waitForAppend(topic, ends, look.signal);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
+      stopListening();
     }
   }
 }

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "./log.ts";
 import { OperatingError } from "../base/errors.ts";
-import { FAILURES_IN_AN_HOUR, patiently } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry } from "../base/retry.ts";
 import type { Batch, Producer, SourceReport } from "../producer/producer.ts";
 
 export interface ProducerRun {
@@ -36,16 +36,16 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
     stalled?.(error);
     report({ level: "warning", code: error.code, message: `${producer.id} waits, and tries again: ${error.message}.` });
   };
-  const patience = { clock, signal, most_failures: FAILURES_IN_AN_HOUR, failed: waiting };
+  const retry = { clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed: waiting };
   let records = 0;
   try {
-    const position = await patiently(patience, () => log.position(topic, producer.id));
+    const position = await withRetry(retry, () => log.position(topic, producer.id));
     if (signal.aborted) return { records };
     for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
       if (batch.records.length > 0) {
         const checkpoint =
           batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
-        if ((await patiently(patience, () => log.append(topic, batch.records, checkpoint))) === null) break;
+        if ((await withRetry(retry, () => log.append(topic, batch.records, checkpoint))) === null) break;
         if (is_stalled) stalled?.(null);
         is_stalled = false;
         records += batch.records.length;

@@ -9,7 +9,7 @@ import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
-import { patiently, pause, type Patience } from "../base/retry.ts";
+import { withRetry, pause, type RetryOptions } from "../base/retry.ts";
 import type { Following } from "./run.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Served } from "../serve/pipeline-handle.ts";
@@ -97,21 +97,21 @@ type Started = (parts: { live: LiveLake; alerts: AlertEngine }) => void;
 async function follow(options: FollowingOptions, signal: AbortSignal, started: Started): Promise<void> {
   const { open, pipeline, prepare, server, report, failed } = options;
   const { project } = pipeline.transform;
-  const patience = { clock: systemClock, signal, most_failures: MOST_FAILURES, failed };
+  const retry = { clock: systemClock, signal, max_attempts: MOST_FAILURES, failed };
   // Bundled while dbt compiles.
   const building = server === null ? null : options.assets();
   building?.catch(() => {});
-  const models = cachedModels(project, open.lake.dbt_folder) ?? (await patiently(patience, prepare));
+  const models = cachedModels(project, open.lake.dbt_folder) ?? (await withRetry(retry, prepare));
   if (models === null) return;
   // A damaged table keeps the live views away, and nothing else: it is repaired beside the run. A run that waits for a drain fails instead.
-  const opening: Patience = options.is_until_drained
-    ? patience
-    : { ...patience, most_failures: Infinity, mayMend: () => true };
-  const live = await patiently(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
+  const opening: RetryOptions = options.is_until_drained
+    ? retry
+    : { ...retry, max_attempts: Infinity, isRetryable: () => true };
+  const live = await withRetry(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;
   try {
     const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
-    const { most_failures: max_failures } = opening;
+    const { max_attempts: max_failures } = opening;
     const alerting = {
       folder: open.lake.folder,
       pipeline,
@@ -121,7 +121,7 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
       report,
       max_failures,
     };
-    const alerts = await patiently(opening, () => AlertEngine.open(alerting));
+    const alerts = await withRetry(opening, () => AlertEngine.open(alerting));
     if (alerts === null) return;
     try {
       const running =

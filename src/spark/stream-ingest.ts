@@ -5,7 +5,7 @@ import { OperatingError } from "../base/errors.ts";
 import { readOffsets, writeOffsets } from "../ingest/offsets.ts";
 import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
 import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
-import { FAILURES_IN_AN_HOUR, patiently, pause } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry, pause } from "../base/retry.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import { BRONZE_CONSUMER, type Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../producer/producer.ts";
@@ -65,7 +65,7 @@ export class StreamIngest {
 
   /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#patiently(FAILURES_IN_AN_HOUR, signal, async () => {
+    await this.#withRetry(MAX_CONSECUTIVE_FAILURES, signal, async () => {
       const query = await this.#start();
       do await this.#look(query);
       while (await pause(this.#options.clock, LOOK_MS, signal));
@@ -76,7 +76,7 @@ export class StreamIngest {
   async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     let ends: readonly PartitionBounds[] | null = null;
-    await this.#patiently(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
+    await this.#withRetry(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
       ends ??= await open.cluster.kafka.bounds(pipeline.topic.name);
       const query = await this.#start();
       do {
@@ -113,13 +113,13 @@ export class StreamIngest {
   }
 
   /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
-  async #patiently(most_failures: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #withRetry(max_attempts: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { clock, report } = this.#options;
     const failed = ({ code, message, next_step }: OperatingError): void => {
       this.#state = { state: "failed", message };
       report({ level: "warning", code, message: `${message} ${next_step}` });
     };
-    await patiently({ clock, signal, most_failures, failed, place: () => this.#consumed }, work);
+    await withRetry({ clock, signal, max_attempts, failed, progress: () => this.#consumed }, work);
   }
 
   async #start(): Promise<StreamingQuery> {

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Sink } from "../sink.ts";
@@ -20,7 +21,7 @@ export async function runCommand(
   const kill = () => {
     if (child?.pid !== undefined) killGroup(child.pid);
   };
-  signal.addEventListener("abort", kill, { once: true });
+  const stopListening = onAbort(signal, kill);
   try {
     // A group of its own, so that what the program started ends with it. Throws at once for some reasons, and tells of others later.
     child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
@@ -38,7 +39,7 @@ export async function runCommand(
       `could not be started: ${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`,
     );
   } finally {
-    signal.removeEventListener("abort", kill);
+    stopListening();
   }
 }
 

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import type { Broker } from "@platformatic/kafka";
 import type { PartitionBounds } from "../log.ts";
 import { LATEST, type KafkaClient } from "./client.ts";
@@ -45,9 +46,10 @@ export class TopicWatch {
     if (signal.aborted || this.#isPast(ends)) return;
     for (const [partition, end] of ends) if (end > (this.#ends.get(partition) ?? 0)) this.#ends.set(partition, end);
     await new Promise<void>((resolve, reject) => {
+      let stopListening = (): void => {};
       const leave = (): void => {
         this.#waiters.delete(waiter);
-        signal.removeEventListener("abort", waiter.wake);
+        stopListening();
       };
       const waiter: Waiter = {
         ends,
@@ -55,7 +57,7 @@ export class TopicWatch {
         fail: (error) => (leave(), reject(error)),
       };
       this.#waiters.add(waiter);
-      signal.addEventListener("abort", waiter.wake, { once: true });
+      stopListening = onAbort(signal, waiter.wake);
       if (!this.#is_following) void this.#follow();
     });
   }
@@ -69,7 +71,7 @@ export class TopicWatch {
     this.#is_following = true;
     while (this.#waiters.size > 0) {
       try {
-        await this.#client.patiently("tell of what is new", () => this.#look());
+        await this.#client.untilAnswered("watch for new records", () => this.#look());
       } catch (error) {
         for (const waiter of this.#waiters) waiter.fail(error);
       }

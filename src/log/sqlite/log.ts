@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
@@ -194,16 +195,16 @@ class SqliteLog implements Log {
 
   #nextAppend(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      let stopListening = (): void => {};
       const wake = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(wake);
-        signal.removeEventListener("abort", wake);
+        stopListening();
         resolve();
       };
       const timer = setTimeout(wake, OTHER_PROCESS_POLL_MS);
       this.#waiting.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-      if (signal.aborted) wake();
+      stopListening = onAbort(signal, wake);
     });
   }
 
