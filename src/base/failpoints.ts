@@ -46,10 +46,10 @@ export const BACKUP_STEPS = [
 export type Step = (typeof STEPS)[number] | (typeof MAINTENANCE_STEPS)[number] | (typeof BACKUP_STEPS)[number];
 export type StepListener = (step: Step) => void;
 
-export const nobodyListens: StepListener = () => {};
+export const noop: StepListener = () => {};
 
 /** Kills this process, without any clean-up, at the `n`-th time `step` is reached; parses `STEP:n`. */
-export function killAt(instruction: string): StepListener {
+export function crashAt(instruction: string): StepListener {
   const [name, nth] = instruction.split(":");
   const known: readonly string[] = [...STEPS, ...MAINTENANCE_STEPS, ...BACKUP_STEPS];
   if (!known.includes(name ?? "") || !/^[1-9]\d*$/.test(nth ?? "")) {

@@ -9,7 +9,7 @@ import { sparkMaintainer } from "../maintain/spark/maintainer.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { pause } from "../base/retry.ts";
-import { killAt, nobodyListens } from "../base/failpoints.ts";
+import { crashAt, noop } from "../base/failpoints.ts";
 import { environmentIn, openFound } from "./context.ts";
 import type { Output } from "./output.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
@@ -75,7 +75,7 @@ async function inThisProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const instruction = process.env["COINLAKE_KILL_AT"];
-  const step = instruction ? killAt(instruction) : nobodyListens;
+  const step = instruction ? crashAt(instruction) : noop;
   const open = await openFound(lake, { warn: output.warn, step });
   try {
     await work(embeddedMaintainer({ open, store, clock: systemClock, signal, step }), signal);

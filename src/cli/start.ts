@@ -19,7 +19,7 @@ import { Metrics } from "../serve/metrics.ts";
 import { PipelineFigures } from "../serve/pipeline-figures.ts";
 import { checkPort } from "../serve/server.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
-import { killAt, nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { crashAt, noop, type StepListener } from "../base/failpoints.ts";
 import { MaintenanceSchedule } from "../maintain/schedule.ts";
 import { embeddedMaintainer } from "../maintain/embedded.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
@@ -88,7 +88,7 @@ export async function start(request: StartRequest): Promise<void> {
     if (server !== null) await checkPort(server);
     sweepSpill();
     const instruction = process.env["COINLAKE_KILL_AT"];
-    const step = instruction ? killAt(instruction) : nobodyListens;
+    const step = instruction ? crashAt(instruction) : noop;
     // Whoever transforms owns the lake.
     if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);
     const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
@@ -124,7 +124,7 @@ async function runIn(
   open: OpenLake,
   producers: readonly Producer[],
   request: StartRequest,
-  step: typeof nobodyListens,
+  step: typeof noop,
 ): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
   const test_results = new TestResults(open.lake.dbt_folder);

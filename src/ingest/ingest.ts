@@ -6,14 +6,14 @@ import type { OperatingError } from "../base/errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
 import type { SourceReport } from "../producer/producer.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { bronzeColumns, bronzePartitionFieldId, openBronze } from "./bronze.ts";
 import { readOffsets, startingOffsets } from "./offsets.ts";
 import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
 import { publish, type Publisher } from "./publish.ts";
 import type { RecordWriter } from "./record-writer.ts";
-import { takeRecords, type Taken } from "./log-batch-reader.ts";
+import { readLogBatches, type ReadProgress } from "./log-batch-reader.ts";
 
 export interface IngestLimits {
   /** When a commit is due. */
@@ -110,7 +110,7 @@ class LogIngest implements Ingest {
   constructor(options: IngestOptions) {
     const { catalog, storage, clock, limits } = options;
     this.#options = options;
-    this.#step = options.step ?? nobodyListens;
+    this.#step = options.step ?? noop;
     this.#publisher = {
       catalog,
       storage,
@@ -168,25 +168,28 @@ class LogIngest implements Ingest {
     if (pendingRecords(from, bounds) === 0) return null;
 
     this.#step("before files");
-    const taken: Taken = { next: new Map(from), record_count: 0, size_bytes: 0 };
+    const progress: ReadProgress = { next: new Map(from), record_count: 0, size_bytes: 0 };
     const target = {
       location: table.metadata.location,
       topic,
       columns: bronzeColumns(table),
       partition_field_id: bronzePartitionFieldId(table),
     };
-    const files = await records.write(target, takeRecords(log, topic, from, bounds, limits.commit_size_bytes, taken));
+    const files = await records.write(
+      target,
+      readLogBatches(log, topic, from, bounds, limits.commit_size_bytes, progress),
+    );
     this.#step("after files");
-    const published = await this.#publish(table, { topic, from, next: taken.next, files });
+    const published = await this.#publish(table, { topic, from, next: progress.next, files });
     this.#step("before acknowledgement");
     this.#offsets = new Map([...from, ...readOffsets(published.table.metadata, topic)]);
     this.#committed_us = clock.now_us();
     this.#commits += 1;
     if (!published.is_ours) return null;
-    this.#rows += taken.record_count;
-    this.#mean_record_bytes = Math.max(1, taken.size_bytes / taken.record_count);
+    this.#rows += progress.record_count;
+    this.#mean_record_bytes = Math.max(1, progress.size_bytes / progress.record_count);
     const duration_ms = (this.#committed_us - started_us) / 1000;
-    const commit = { rows: taken.record_count, size_bytes: taken.size_bytes, files: files.length, duration_ms };
+    const commit = { rows: progress.record_count, size_bytes: progress.size_bytes, files: files.length, duration_ms };
     this.#options.committed?.(commit);
     return commit;
   }

@@ -11,7 +11,7 @@ import type { CompiledRelation } from "../transform/worker.ts";
  *   tail.arriving.<table>     of that, what is being absorbed
  */
 /** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
-export const KNOWN = `${TAIL}.known`;
+export const DUPLICATE_LOOKUP = `${TAIL}.known`;
 
 /** A table pinned to one snapshot, with the log offsets that the snapshot has consumed. */
 export interface PinnedTable {

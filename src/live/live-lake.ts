@@ -160,7 +160,7 @@ export class LiveLake {
   async catchUp(): Promise<void> {
     do {
       await this.#followTables(true);
-      await this.#rebound();
+      await this.#awaitRebind();
     } while ((await this.#absorbNext()) > 0);
   }
 
@@ -221,23 +221,25 @@ export class LiveLake {
 
   async #open(): Promise<void> {
     await this.#views.open();
-    const tables = await this.#views.look(this.#options.open.catalog);
+    const tables = await this.#views.loadSnapshots(this.#options.open.catalog);
     const before = this.#views.boundOf(this.#shape.accepted);
     await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
-    await this.#rebound();
+    await this.#awaitRebind();
     this.#next = { ...this.#views.absorbed() };
   }
 
   /** Takes up, now and then, that tables have moved. Records go on being absorbed while the views are on their way. */
   async #followTables(is_hurried = false): Promise<void> {
     if (this.#rebinding?.has_ended === false) return;
-    await this.#rebound();
+    await this.#awaitRebind();
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
     if (!is_hurried && !this.#mayRebind(now_us)) return;
     this.#looked_us = now_us;
-    const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
+    const moved = (await this.#views.loadSnapshots(this.#options.open.catalog)).filter((bound) =>
+      this.#views.hasMoved(bound),
+    );
     if (moved.length > 0) await this.#bindTo(moved);
   }
 
@@ -251,7 +253,7 @@ export class LiveLake {
     );
   }
 
-  /** Begins to; `#rebound` waits for the end. */
+  /** Begins to; `#awaitRebind` waits for the end. */
   async #bindTo(moved: readonly PinnedLakeTable[]): Promise<void> {
     for (const bound of moved) {
       const seed = this.#views.isSeed(bound);
@@ -271,15 +273,15 @@ export class LiveLake {
   }
 
   /** Waits until the views read what they were bound to last, and lets go what none of them adds any more. */
-  async #rebound(): Promise<void> {
+  async #awaitRebind(): Promise<void> {
     const rebinding = this.#rebinding;
     this.#rebinding = null;
     await rebinding?.end;
-    await this.#tidy();
+    await this.#trimTail();
   }
 
   /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */
-  async #tidy(): Promise<void> {
+  async #trimTail(): Promise<void> {
     const absorbed = this.#views.absorbed();
     if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
     const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));

@@ -17,10 +17,10 @@ export interface Minute {
 }
 
 /**
- * Which minutes of which subjects the tail holds whole. Minutes from `#begin_us` on have passed through the tail from their first
+ * Which minutes of which subjects the tail holds whole. MinuteCoverage from `#begin_us` on have passed through the tail from their first
  * row, so they are whole by themselves; earlier ones have to be brought in from the table when a row of theirs arrives.
  */
-export class Minutes {
+export class MinuteCoverage {
   readonly #held = new Set<string>();
   #begin_us = -Infinity;
 

@@ -9,11 +9,20 @@ import {
 import type { LogRecord } from "../log/log.ts";
 import type { LogOffsets } from "../log/offsets.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
-import { compareArrivals } from "../pipeline/event-order.ts";
-import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type PinnedTable } from "./bindings.ts";
+import { compareLogPosition } from "../pipeline/event-order.ts";
+import {
+  bind,
+  emptyLike,
+  isPast,
+  DUPLICATE_LOOKUP,
+  quote,
+  tableAt,
+  withoutCopies,
+  type PinnedTable,
+} from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
-import { Heads } from "./high-water-marks.ts";
-import { MINUTE_US, Minutes } from "./minute-coverage.ts";
+import { HighWaterMarks } from "./high-water-marks.ts";
+import { MINUTE_US, MinuteCoverage } from "./minute-coverage.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
 
 /** Amounts are larger than values: they are read with fewer places, which leaves more digits before the point. */
@@ -25,8 +34,8 @@ export interface Candidate extends Tick {
   /** UTC date of the event, as text. */
   date: string;
   /** The sequence that the source's number belongs to: source and product. */
-  numbered_for: string;
-  is_timed: boolean;
+  sequence_key: string;
+  has_timestamp_identity: boolean;
 }
 
 /** What is to be absorbed next, of one partition: records of the log, or (where the log has forgotten them) a range of bronze. */
@@ -56,15 +65,15 @@ export class Tail {
   readonly #live: LiveDefinition;
   readonly #shape: LiveShape;
   readonly #topic: string;
-  readonly #hot: string;
-  readonly #heads = new Heads();
-  readonly #minutes: Minutes;
+  readonly #accepted_table: string;
+  readonly #marks = new HighWaterMarks();
+  readonly #coverage: MinuteCoverage;
   #steps: Steps | null = null;
   #oldest_us = Infinity;
   #records = 0;
   #size_bytes = 0;
   /** The table of possible originals is not empty: it is emptied before the next search, so that no row is in it and in the tail. */
-  #has_known = false;
+  #has_lookup_rows = false;
   /** Something arrived and was not taken in: it comes again. */
   #has_arrived = false;
 
@@ -73,8 +82,8 @@ export class Tail {
     this.#live = parts.live;
     this.#shape = parts.shape;
     this.#topic = parts.topic;
-    this.#hot = tailTable(parts.shape.accepted);
-    this.#minutes = new Minutes();
+    this.#accepted_table = tailTable(parts.shape.accepted);
+    this.#coverage = new MinuteCoverage();
   }
 
   /** Records in the tail, and the bytes of their payloads. */
@@ -95,8 +104,8 @@ export class Tail {
     const makes = [
       [tailTable(elements), elements],
       [arrivingTable(elements), elements],
-      [this.#hot, this.#shape.accepted],
-      [KNOWN, this.#shape.accepted],
+      [this.#accepted_table, this.#shape.accepted],
+      [DUPLICATE_LOOKUP, this.#shape.accepted],
       ...[...others, ...seeds].map((model) => [tailTable(model), model] as const),
     ] as const;
     for (const [table, model] of makes) await this.#db.run(`CREATE TABLE ${table} AS ${emptyLike(model)}`);
@@ -104,7 +113,7 @@ export class Tail {
       const [[newest_us] = []] = await this.#db.read(
         `select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`,
       );
-      if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
+      if (typeof newest_us === "number") this.#coverage.beginAfter(newest_us);
     }
     await this.#prepare();
   }
@@ -130,9 +139,9 @@ export class Tail {
       candidates = (await steps.parse.read())
         .filter(([is_candidate]) => is_candidate === true)
         .map(candidateOf)
-        .sort(compareArrivals);
-      await this.#cover(candidates, from, accepted);
-      const has_doubtful = await this.#recall(candidates, from, accepted);
+        .sort(compareLogPosition);
+      await this.#loadMissingMinutes(candidates, from, accepted);
+      const has_doubtful = await this.#loadPossibleDuplicates(candidates, from, accepted);
       if (!has_doubtful) {
         await steps.accept_new.runAndCommit();
         return candidates;
@@ -145,8 +154,8 @@ export class Tail {
     this.#records += arrived.records;
     this.#size_bytes += arrived.size_bytes;
     for (const { at_us } of candidates) this.#oldest_us = Math.min(this.#oldest_us, at_us);
-    this.#minutes.hold(candidates);
-    this.#heads.advance(candidates);
+    this.#coverage.hold(candidates);
+    this.#marks.advance(candidates);
     return ticks;
   }
 
@@ -154,16 +163,18 @@ export class Tail {
   async trim(absorbed: LogOffsets): Promise<() => void> {
     const { at } = this.#live.columns;
     const [[oldest_us, newest_us] = []] = await this.#db.read(
-      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#hot}`,
+      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#accepted_table}`,
     );
-    const cut_us = this.#minutes.cutBefore(oldest_us as number | null, newest_us as number | null);
+    const cut_us = this.#coverage.cutBefore(oldest_us as number | null, newest_us as number | null);
     const { bronze, elements, others } = this.#shape;
     for (const table of [bronze, elements, ...others].map(tailTable))
       await this.#db.run(`DELETE FROM ${table} WHERE not (${isPast(absorbed)})`);
-    await this.#db.run(`DELETE FROM ${this.#hot} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`);
+    await this.#db.run(
+      `DELETE FROM ${this.#accepted_table} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`,
+    );
     const left = await this.#count(tailTable(bronze));
     return () => {
-      this.#minutes.forgetBefore(cut_us);
+      this.#coverage.forgetBefore(cut_us);
       this.#oldest_us = (oldest_us as number | null) ?? Infinity;
       this.#records = left.records;
       this.#size_bytes = left.size_bytes;
@@ -176,7 +187,7 @@ export class Tail {
     const insert = (into: string, model: CompiledRelation, binding: (readonly [string, string])[]) =>
       `INSERT INTO ${into} BY NAME ${bind(model, new Map([...local, ...binding]), {})}`;
     const judged = [elements.relation, arrivingTable(elements)] as const;
-    const known = `(select * from ${this.#hot} union all by name select * from ${KNOWN})`;
+    const known = `(select * from ${this.#accepted_table} union all by name select * from ${DUPLICATE_LOOKUP})`;
     const take_in = [
       ...[bronze, elements].map((model) => `INSERT INTO ${tailTable(model)} FROM ${arrivingTable(model)}`),
       `DELETE FROM ${arrivingTable(bronze)}`,
@@ -186,8 +197,11 @@ export class Tail {
         `DELETE FROM ${arrivingTable(elements)}`,
         `${insert(arrivingTable(elements), elements, [[bronze.relation, arrivingTable(bronze)]])} RETURNING ${this.#candidateColumns()}`,
       ),
-      accept_new: await this.#db.prepare(...take_in, insert(this.#hot, withoutCopies(accepted), [judged])),
-      accept: await this.#db.prepare(...take_in, insert(this.#hot, accepted, [judged, [accepted.relation, known]])),
+      accept_new: await this.#db.prepare(...take_in, insert(this.#accepted_table, withoutCopies(accepted), [judged])),
+      accept: await this.#db.prepare(
+        ...take_in,
+        insert(this.#accepted_table, accepted, [judged, [accepted.relation, known]]),
+      ),
       others: await this.#db.prepare(
         ...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, known]])),
       ),
@@ -220,21 +234,21 @@ export class Tail {
 
   /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
   #candidateColumns(): string {
-    const { columns, is_candidate, is_timed } = this.#live;
+    const { columns, is_candidate, has_timestamp_identity } = this.#live;
     return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
       ${columns.amount}::decimal(38, ${AMOUNT_DECIMALS}), epoch_us(${columns.at}), epoch_us(ingested_at),
-      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${is_timed}`;
+      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${has_timestamp_identity}`;
   }
 
   /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
-  async #cover(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<void> {
-    const missing = accepted.snapshot_id === null ? [] : this.#minutes.missing(candidates);
+  async #loadMissingMinutes(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<void> {
+    const missing = accepted.snapshot_id === null ? [] : this.#coverage.missing(candidates);
     if (missing.length === 0) return;
     const { subject, at, date } = this.#live.columns;
     const minutes = missing.map(({ minute_us }) => minute_us);
     const wanted = missing.map((minute) => `(${quote(minute.subject)}, ${minute.minute_us})`).join(", ");
     await this.#db.run(
-      `INSERT INTO ${this.#hot} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+      `INSERT INTO ${this.#accepted_table} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${date} IN (${dateLiterals(missing.map((minute) => minute.date))})
          AND t.${at} >= ${timeLiteral(Math.min(...minutes))} AND t.${at} < ${timeLiteral(Math.max(...minutes) + MINUTE_US)}
          AND (t.${subject}, epoch_us(t.${at}) // ${MINUTE_US} * ${MINUTE_US}) IN (${wanted}) AND not (${isPast(from)})`,
@@ -245,22 +259,26 @@ export class Tail {
    * Finds, in the table, the events that candidates may be copies of, and returns whether there may be any: most cannot, because
    * their number is higher than any before.
    */
-  async #recall(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<boolean> {
+  async #loadPossibleDuplicates(
+    candidates: readonly Candidate[],
+    from: LogOffsets,
+    accepted: PinnedTable,
+  ): Promise<boolean> {
     const { columns } = this.#live;
-    for (const date of this.#heads.unknownDates(candidates)) {
+    for (const date of this.#marks.unknownDates(candidates)) {
       const heads = await this.#db.read(
         `select ${columns.source}, ${columns.product}, ${exactly(`max(${columns.number})`)} from (
-           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#hot}
+           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#accepted_table}
          ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
       const learnt = heads.map(
-        ([source, product, number]) => [numberedFor(String(source), textOrNull(product)), number as bigint] as const,
+        ([source, product, number]) => [sequenceKey(String(source), textOrNull(product)), number as bigint] as const,
       );
-      this.#heads.learn(date, learnt);
+      this.#marks.learn(date, learnt);
     }
-    const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
-    if (doubtful.length === 0 && this.#heads.doRise(candidates)) return false;
-    if (this.#has_known) await this.#db.run(`DELETE FROM ${KNOWN}`);
+    const doubtful = candidates.filter((candidate) => this.#marks.mayBeCopy(candidate));
+    if (doubtful.length === 0 && this.#marks.areStrictlyIncreasing(candidates)) return false;
+    if (this.#has_lookup_rows) await this.#db.run(`DELETE FROM ${DUPLICATE_LOOKUP}`);
     if (doubtful.length === 0) return true;
     if (accepted.snapshot_id === null) return true;
     const wanted = doubtful
@@ -268,16 +286,16 @@ export class Tail {
       .join(", ");
     const identities = [columns.identity, columns.former_identity].filter((name) => name !== undefined);
     const isInTail = (name: string) =>
-      `exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
+      `exists (select 1 from ${this.#accepted_table} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
     const unknown = `select * from (
         select unnest([${identities.join(", ")}]) as wanted, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
         where (log_partition, log_offset, element_index) in (${wanted}) and ${identities.map((name) => `not ${isInTail(name)}`).join(" and ")}
       ) where wanted is not null`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
     if (count === 0) return true;
-    this.#has_known = true;
+    this.#has_lookup_rows = true;
     await this.#db.run(
-      `INSERT INTO ${KNOWN} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+      `INSERT INTO ${DUPLICATE_LOOKUP} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${columns.date} IN (${dateLiterals(doubtful.map(({ date }) => date))})
          AND (t.${columns.identity}, t.${columns.date}) IN (${unknown}) AND not (${isPast(from)})`,
     );
@@ -287,7 +305,7 @@ export class Tail {
   /** The candidates that the last batch's verdict let in. */
   async #acceptedOf(candidates: readonly Candidate[], { partition, from }: Arrival): Promise<Tick[]> {
     const rows = await this.#db.read(
-      `select log_partition, log_offset, element_index from ${this.#hot} where log_partition = ${partition} and log_offset >= ${from}`,
+      `select log_partition, log_offset, element_index from ${this.#accepted_table} where log_partition = ${partition} and log_offset >= ${from}`,
     );
     const accepted = new Set(rows.map((row) => row.join("/")));
     return candidates.filter(({ partition, offset, element_index }) =>
@@ -325,7 +343,7 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     date,
     number,
     product,
-    is_timed,
+    has_timestamp_identity,
   ] = row;
   return {
     subject: String(subject),
@@ -340,8 +358,8 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     date: String(date),
     number: number as bigint | null,
     product: textOrNull(product),
-    numbered_for: numberedFor(String(source), textOrNull(product)),
-    is_timed: is_timed === true,
+    sequence_key: sequenceKey(String(source), textOrNull(product)),
+    has_timestamp_identity: has_timestamp_identity === true,
   };
 }
 
@@ -350,7 +368,7 @@ function exactly(integer: string): string {
   return `${integer}::decimal(38, 0)`;
 }
 
-function numberedFor(source: string, product: string | null): string {
+function sequenceKey(source: string, product: string | null): string {
   return `${source}|${product ?? ""}`;
 }
 

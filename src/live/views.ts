@@ -61,7 +61,7 @@ export class Views {
   }
 
   /** Every table as it stands. */
-  async look(catalog: TableCatalog): Promise<PinnedLakeTable[]> {
+  async loadSnapshots(catalog: TableCatalog): Promise<PinnedLakeTable[]> {
     return Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
   }
 

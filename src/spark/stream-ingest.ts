@@ -42,7 +42,7 @@ const LOOK_MS = 500;
 const PRUNE_INTERVAL_US = 60_000_000;
 /** Somebody waits for the end of a drain: two minutes of failures in a row are theirs to see. */
 const MOST_FAILURES_WHILE_DRAINING = 8;
-const RACES = 5;
+const MAX_COMMIT_ATTEMPTS = 5;
 
 /**
  * The log to bronze by a stream in Spark, which runs there with or without this process. It commits rows; how far they reach is
@@ -154,7 +154,7 @@ export class StreamIngest {
   async #advance(further: PartitionOffsets): Promise<PartitionOffsets> {
     const { catalog } = this.#options.open;
     const topic = this.#options.pipeline.topic.name;
-    for (let race = 1; ; race += 1) {
+    for (let attempt = 1; ; attempt += 1) {
       const { metadata } = await catalog.loadTable(this.#table);
       const consumed = readOffsets(metadata, topic);
       for (const [partition, next] of further) consumed.set(partition, Math.max(next, consumed.get(partition) ?? 0));
@@ -169,7 +169,7 @@ export class StreamIngest {
         ]);
         return consumed;
       } catch (error) {
-        if (!(error instanceof OperatingError) || !error.is_retryable || race >= RACES) throw error;
+        if (!(error instanceof OperatingError) || !error.is_retryable || attempt >= MAX_COMMIT_ATTEMPTS) throw error;
       }
     }
   }

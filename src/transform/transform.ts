@@ -2,7 +2,7 @@ import type { TableCatalog } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import { layerOffsets, tableOffsets } from "./layer-offsets.ts";
 import type { DbtEngine } from "./engine.ts";
 import { logOffsets } from "./offsets.ts";
@@ -52,7 +52,7 @@ export class Transform {
   readonly #engine: DbtEngine["kind"];
   readonly #step: StepListener;
 
-  constructor({ pipeline, catalog, worker, engine = "embedded", step = nobodyListens }: TransformOptions) {
+  constructor({ pipeline, catalog, worker, engine = "embedded", step = noop }: TransformOptions) {
     this.#pipeline = pipeline;
     this.#catalog = catalog;
     this.#worker = worker;

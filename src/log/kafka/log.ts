@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { PartitionOffsets } from "../offsets.ts";
 import type { RecordsBatch } from "@platformatic/kafka";
 import type { SourceRecord } from "../../producer/producer.ts";
-import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
+import { noop, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
@@ -83,7 +83,7 @@ class LogInKafka implements KafkaLog {
   #record_bytes = ASSUMED_RECORD_BYTES;
   #closing: Promise<void> | null = null;
 
-  constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = nobodyListens }: KafkaLogOptions) {
+  constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = noop }: KafkaLogOptions) {
     this.#client = client;
     this.#watching = new KafkaClient(address);
     this.#appender = new Appender(address, (name, partition, end) => this.#watches.get(name)?.reached(partition, end));

@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
 import type { SourceRecord } from "../../producer/producer.ts";
 import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
-import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
+import { noop, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
@@ -77,7 +77,7 @@ class SqliteLog implements Log {
     this.#database = database;
     this.#sql = prepareStatements(database);
     this.#file = options.file;
-    this.#step = options.step ?? nobodyListens;
+    this.#step = options.step ?? noop;
     this.#busy_timeout_ms = options.busy_timeout_ms;
     const { file, max_size_bytes, busy_timeout_ms } = options;
     this.#thread = new AppendThread({ file, max_size_bytes, busy_timeout_ms });
