@@ -6,7 +6,9 @@ export interface BackoffLimits {
   cap_ms: number;
 }
 
-/** The random part of a delay, as a share of its ceiling, so that clients that failed together do not return together. */
+/**
+ * The random part of a delay, as a share of its ceiling, so that clients that failed together do not return together.
+ */
 export interface Jitter {
   /** 0 for none, 1 for a delay anywhere between 0 and the ceiling. */
   share: number;
@@ -30,7 +32,10 @@ export interface RetryAfterLimits extends BackoffLimits {
   retry_after_cap_ms: number;
 }
 
-/** Counts failures in a row and gives the delay after each, with full jitter. A server's `retry-after` is a floor, up to its own cap. */
+/**
+ * Counts failures in a row and gives the delay after each, with full jitter. A server's `retry-after` is a floor, up to
+ * its own cap.
+ */
 export class Backoff {
   readonly #limits: RetryAfterLimits;
   readonly #random: () => number;

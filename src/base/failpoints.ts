@@ -1,6 +1,7 @@
 /**
- * The named steps of a record's way where a crash hurts most. The pipeline announces each; normally nobody listens.
- * The crash tests do: `COINLAKE_KILL_AT="after files:3"` ends the process with SIGKILL at the third time that step is reached.
+ * The named steps of a record's way where a crash hurts most. The pipeline announces each; normally nobody listens. The
+ * crash tests do: `COINLAKE_KILL_AT="after files:3"` ends the process with SIGKILL at the third time that step is
+ * reached.
  */
 export const STEPS = [
   "before append",

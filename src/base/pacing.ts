@@ -1,6 +1,6 @@
 /**
- * When work that costs about the same for one record as for many is due: the older and the more its input, the sooner. All bounds
- * are soft: the loop that asks looks a few times a second.
+ * When work that costs about the same for one record as for many is due: the older and the more its input, the sooner.
+ * All bounds are soft: the loop that asks looks a few times a second.
  */
 export interface Pacing {
   /** Due when this much time has passed since the last time, if anything waits at all; in milliseconds ... */
@@ -10,8 +10,8 @@ export interface Pacing {
   /** ... or so many bytes of payload. */
   due_size_bytes: number;
   /**
-   * The intervals of a process that has just started: the first, and each twice the one before, up to `interval_ms`. A new lake shows
-   * its first figures within seconds, and what waited for the start is soon taken.
+   * The intervals of a process that has just started: the first, and each twice the one before, up to `interval_ms`. A
+   * new lake shows its first figures within seconds, and what waited for the start is soon taken.
    */
   first_interval_ms: number;
 }
@@ -39,7 +39,8 @@ export function isMuch(
 }
 
 /**
- * The interval that keeps work to its share of a core: what takes 6 s of a core, with a share of 0.1, begins once a minute at most.
+ * The interval that keeps work to its share of a core: what takes 6 s of a core, with a share of 0.1, begins once a
+ * minute at most.
  */
 export function intervalForShare_ms(seconds: number, max_share: number): number {
   return (seconds * 1000) / max_share;

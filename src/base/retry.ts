@@ -23,8 +23,9 @@ export interface RetryOptions {
 }
 
 /**
- * Runs `work` until it succeeds. Retries operating errors that a retry may resolve, such as the death of the dbt worker, with backoff;
- * returns null once the signal aborts. A full disk is retried without limit, because only a person can free space.
+ * Runs `work` until it succeeds. Retries operating errors that a retry may resolve, such as the death of the dbt
+ * worker, with backoff; returns null once the signal aborts. A full disk is retried without limit, because only a
+ * person can free space.
  */
 export async function withRetry<T>(options: RetryOptions, work: () => Promise<T>): Promise<T | null> {
   const { clock, signal, max_attempts, failed, progress, backoff, isRetryable: mayRetry = isRetryable } = options;

@@ -18,11 +18,11 @@ import { readLogBatches, type ReadProgress } from "./log-batch-reader.ts";
 export interface IngestLimits {
   /** When a commit is due. */
   pacing: Pacing;
-  /** About the most payload that one commit takes. */
+  /** The approximate maximum payload of one commit. */
   commit_size_bytes: number;
-  /** The log forgets a record this long after its ingestion, and never before it is committed. */
+  /** The log keeps a record for this long after its ingestion, and at least until it is committed. */
   retention_ms: number;
-  /** After this, a commit without an answer counts as an unknown outcome and is looked up. */
+  /** A commit without an answer after this time has an unknown outcome, which is then looked up. */
   commit_timeout_ms?: number;
 }
 
@@ -36,11 +36,11 @@ export interface IngestOptions {
   clock: Clock;
   limits: IngestLimits;
   step?: StepListener;
-  /** Told of failed attempts, of lag, and of whatever else a person may want to see. */
+  /** Called with failed attempts and other messages for the operator. */
   report?(report: SourceReport): void;
-  /** Told why no commit succeeds, at each attempt, and with null when one does. */
+  /** Called with the error of each failed attempt, and with null after the next success. */
   stalled?(error: OperatingError | null): void;
-  /** Told of every commit. */
+  /** Called after every commit. */
   committed?(commit: IngestCommit): void;
 }
 
@@ -52,29 +52,34 @@ export interface IngestCommit {
 }
 
 export interface IngestState {
-  /** Next offset by partition. */
+  /** The committed offsets. */
   offsets: PartitionOffsets;
-  /** Rows committed by this ingester since it was made. */
+  /** Rows that this instance has committed. */
   rows: number;
   /** Time of its last commit in microseconds UTC; null before the first. */
   at_us: number | null;
 }
 
 export interface Ingest {
-  /** Commits what is waiting, up to the size limit; null when nothing is. Throws what a retry cannot mend, and COMMIT_STALLED. */
+  /**
+   * Commits pending records, up to the size limit; null where there are none. Throws errors that no retry resolves, and
+   * COMMIT_STALLED.
+   */
   runOnce(): Promise<IngestCommit | null>;
-  /** Commits at its own pace until the signal aborts, and prunes the log; what is then uncommitted waits in the log. */
+  /**
+   * Commits at the configured pace and prunes the log, until the signal aborts. Uncommitted records stay in the log.
+   */
   run(signal: AbortSignal): Promise<void>;
   /** Commits everything that was in the log when called, or until the signal aborts. */
   drain(signal?: AbortSignal): Promise<void>;
-  /** Forgets log records that are committed and past retention; returns how many. */
+  /** Deletes log records that are committed and past retention; returns their number. */
   prune(): Promise<number>;
   committed(): IngestState;
-  /** Bytes of payload in a record, as the last commit had them on average. */
+  /** The mean payload of a record in the last commit, in bytes. */
   meanRecordBytes(): number;
 }
 
-/** How often a waiting loop looks whether a commit has become due by size. */
+/** How often the loop checks whether a commit is due by size. */
 const LOOK_MS = 100;
 const PRUNE_INTERVAL_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 30_000;
@@ -85,8 +90,8 @@ const MAX_ATTEMPTS = 8;
 const ASSUMED_RECORD_BYTES = 512;
 
 /**
- * Copies a topic of the log to the bronze table, exactly once: rows and the offsets they reach are one atomic commit, and the
- * offsets in the table, not in memory, say where to go on.
+ * Copies a topic of the log to the bronze table, exactly once: one atomic commit adds rows and advances the table's
+ * offsets, and the ingest continues from the table's offsets, not from those in memory.
  */
 export function createIngest(options: IngestOptions): Ingest {
   return new LogIngest(options);
@@ -104,7 +109,7 @@ class LogIngest implements Ingest {
   #committed_us: number | null = null;
   #pruned_us = -Infinity;
   #mean_record_bytes = ASSUMED_RECORD_BYTES;
-  /** The end of the queue of commits: `run` and `drain` may be called side by side. */
+  /** The last queued commit: `run` and `drain` may run concurrently. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: IngestOptions) {
@@ -205,7 +210,9 @@ class LogIngest implements Ingest {
     return startingOffsets(committed, bounds, topic);
   }
 
-  /** The current table, for a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
+  /**
+   * Loads the current table before each commit: maintenance and others write to it too, and a conflict costs a commit.
+   */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
     this.#table =
       this.#table === null
@@ -215,14 +222,14 @@ class LogIngest implements Ingest {
   }
 
   async #publish(table: LoadedTable, batch: Parameters<typeof publish>[2]): ReturnType<typeof publish> {
-    // Whatever is thrown, the next attempt starts from what the catalog says.
+    // After any error, the next attempt reloads the table from the catalog.
     this.#table = null;
     const published = await publish(this.#publisher, table, batch);
     this.#table = published.table;
     return published;
   }
 
-  /** Whether to go on with a commit; false when aborted. */
+  /** Waits until a commit is due; false where the signal aborted. */
   async #isDue(signal: AbortSignal): Promise<boolean> {
     const { log, topic, clock, limits } = this.#options;
     if (this.#table === null) return !signal.aborted;

@@ -1,10 +1,10 @@
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log/log.ts";
 import type { PartitionOffsets } from "../log/offsets.ts";
 
-/** One read: about a millisecond, as it blocks the event loop, and few enough records to be young garbage when they are written. */
+/** Limits of one read, which blocks the event loop for about a millisecond and leaves only short-lived garbage. */
 const READ_LIMITS: ReadLimits = { max_records: 2048, max_bytes: 1024 * 1024 };
 
-/** What was progress so far; the offsets are where the next take begins. */
+/** What was read so far; the next read begins at the offsets `next`. */
 export interface ReadProgress {
   next: Map<number, number>;
   record_count: number;
@@ -12,8 +12,9 @@ export interface ReadProgress {
 }
 
 /**
- * Records from `from` up to the given ends, partition by partition in offset order, until about `max_bytes` of payload. A
- * partition may take its share of what the others left, so that none starves. Updates `progress` as batches are consumed.
+ * Yields records from `from` up to the given ends, partition by partition in offset order, up to about `max_bytes` of
+ * payload. Each partition gets an equal share of the remaining bytes, so that none starves. Updates `progress` as
+ * batches are consumed.
  */
 export async function* readLogBatches(
   log: Log,

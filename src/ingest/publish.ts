@@ -23,7 +23,7 @@ export interface Publisher {
   storage: Storage;
   stager: AppendStager;
   clock: Clock;
-  /** After this, a commit without an answer counts as an unknown outcome. */
+  /** A commit without an answer after this time has an unknown outcome. */
   commit_timeout_ms: number;
   report(report: SourceReport): void;
 }
@@ -37,12 +37,12 @@ export interface Batch {
 }
 
 /**
- * Commits rows and offsets together, as often as it takes: the data files are written once and staged anew per attempt.
- * Returns the table with the batch in it; or, when another ingester has moved the offsets, the table as that one left it,
- * with `is_ours` false. Throws COMMIT_STALLED after too many attempts, and what is not retryable at once.
+ * Commits rows and offsets in one transaction. Data files are written once; each attempt stages them on the current
+ * table. Returns the table with the batch; or, where another ingester has advanced the offsets, that ingester's table
+ * with `is_ours` false. Throws COMMIT_STALLED after too many attempts, and errors that are not retryable at once.
  *
- * The offsets in the table are the truth: whatever became of an attempt, they tell whether the rows are in. Files are
- * deleted only when every attempt is known to have failed.
+ * The table's offsets are authoritative: after an attempt with an unknown outcome they show whether the rows were
+ * committed. Files are deleted only when every attempt is known to have failed.
  */
 export async function publish(
   publisher: Publisher,
@@ -101,7 +101,7 @@ class Attempts {
     }
   }
 
-  /** Null when the catalog does not answer: the next attempt will tell. */
+  /** Null where the catalog does not answer; the next attempt finds out. */
   async reload(identifier: TableIdentifier): Promise<LoadedTable | null> {
     try {
       return await this.#publisher.catalog.loadTable(identifier);
@@ -130,7 +130,7 @@ class Attempts {
     throw is_retryable ? stalled(failures, error) : error;
   }
 
-  /** Safe only while no attempt can have published them; what is left then is for orphan removal. */
+  /** Deletes the batch's files unless an attempt may have published them; orphan removal deletes leftovers. */
   async dropFiles(): Promise<void> {
     if (this.#is_uncertain) return;
     const { storage } = this.#publisher;
@@ -139,12 +139,15 @@ class Attempts {
   }
 }
 
-/** Anything but a clear refusal may have been published: a lost answer, and a programmer's error after the pointer moved. */
+/**
+ * Only a clear rejection is known to have failed. After a lost answer or an unexpected error the commit may be
+ * published.
+ */
 function isKnownFailure(error: unknown): boolean {
   return error instanceof OperatingError && !(error instanceof UnknownOutcome);
 }
 
-/** A real timer, not the clock: it bounds what the outside world does to us. */
+/** Uses a real timer rather than the clock, because it bounds a call to an external service. */
 async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<T> {
   const timer = new AbortController();
   const silence = wait(timeout_ms, undefined, { signal: timer.signal }).then(() => {
@@ -153,7 +156,7 @@ async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<
   try {
     return await Promise.race([answer, silence]);
   } finally {
-    // Whichever lost the race may still reject; the winner has been told.
+    // The loser of the race may still reject, which must not count as unhandled.
     Promise.allSettled([answer, silence]);
     timer.abort();
   }

@@ -3,14 +3,14 @@ import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
 /**
- * Turns the SQL of dbt's models into the SQL of live views: the same statements, with other relations in the place of tables.
- * Pure text over what dbt compiled; the names below are those of the tail's own database.
+ * Rewrites the compiled SQL of dbt's models into the SQL of live views: the same statements over other relations. Pure.
+ * Relations of the tail's database:
  *
- *   live.<table>              the view: a table at one snapshot, and what of the tail it has not absorbed
- *   tail.main.<table>         what the tail holds for it
- *   tail.arriving.<table>     of that, what is being absorbed
+ *   live.<table>              the view: the table at one snapshot, and the tail's rows that the snapshot has not consumed
+ *   tail.main.<table>         the tail's rows of the table
+ *   tail.arriving.<table>     the rows of the batch that is being absorbed
  */
-/** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
+/** Accepted rows that arriving events may duplicate, and that are no longer in the tail. */
 export const DUPLICATE_LOOKUP = `${TAIL}.known`;
 
 /** A table pinned to one snapshot, with the log offsets that the snapshot has consumed. */
@@ -22,14 +22,14 @@ export interface PinnedTable {
   columns: ReadonlySet<string>;
 }
 
-/** Where each of the relations that a model reads is to be looked for, by its name as dbt writes it. */
+/** The replacement of each relation that a model reads, by its name in dbt's SQL. */
 export type Binding = ReadonlyMap<string, string>;
 
 const IS_NEW = /coinlake_is_new\(\s*([\w.]+)\s*,\s*([\w.]+)\s*,\s*([\w.]+)\s*\)/g;
 
 const WHERE_COPIES_MAY_BE = /\/\* where copies may be \*\/[\s\S]*?\/\* end \*\//g;
 
-/** The model without what it does about copies: for rows that are none. See the project's macros/live.sql. */
+/** The model without its search for duplicates, for rows that cannot be any. See the project's macros/live.sql. */
 export function withoutCopies(model: CompiledRelation): CompiledRelation {
   return { ...model, sql: model.sql?.replace(WHERE_COPIES_MAY_BE, "") ?? null };
 }
@@ -38,7 +38,9 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** SQL condition: the row's record is at or past `offsets`. All records of a partition without an offset are past it. */
+/**
+ * SQL condition: the row's record is at or past `offsets`. All records of a partition without an offset are past it.
+ */
 export function isPast(
   offsets: LogOffsets,
   [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"],
@@ -61,12 +63,15 @@ export function bind(model: CompiledRelation, binding: Binding, offsets: LogOffs
   );
 }
 
-/** An empty relation of the documented columns, for tables that are not there yet. */
+/** An empty relation with the model's columns, for tables that do not exist yet. */
 export function emptyLike({ columns }: CompiledRelation): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
 }
 
-/** The table as it stood at its snapshot; columns that it lacks are null, decimals that an earlier version wrote have the type of now. */
+/**
+ * The table at its snapshot. Missing columns are null, and decimals that an earlier version wrote are cast to the
+ * current type.
+ */
 export function tableAt(model: CompiledRelation, { snapshot_id, columns }: PinnedTable): string {
   if (snapshot_id === null) return emptyLike(model);
   const lacking = model.columns
@@ -81,8 +86,8 @@ export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Pinne
 }
 
 /**
- * The view of a model: its table, and the rows that its next run would write, in the way that the run would write them (see the
- * project's macros/materialize_incremental.sql): appended, or in the place of the rows with their key.
+ * The view of a model: its table, and the rows that its next run would write. As in the run, new rows are appended, or
+ * replace the rows with the same key (see the project's macros/materialize_incremental.sql).
  */
 export function viewOf(model: CompiledRelation, table: string, new_rows: string): string {
   const kept_columns = model.columns.map(({ name }) => name).join(", ");

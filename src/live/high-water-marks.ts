@@ -5,24 +5,27 @@ interface Numbered {
   has_timestamp_identity: boolean;
 }
 
-/** Events come of today, of yesterday around midnight, and (filled gaps) of days before: more days than this are learnt anew when needed. */
+/**
+ * Most events are of today, some of yesterday (around midnight) or older (filled gaps). Marks of further dates are
+ * loaded again when needed.
+ */
 const MAX_DATES = 8;
 
 /**
- * The highest number that was accepted, per date and per what numbers count for. A higher one cannot be a copy, so the table
- * need not be searched for it; what is not higher may be late, filled in, or a copy.
+ * The highest accepted number per date and sequence. An event with a higher number cannot be a duplicate, so the table
+ * need not be searched for it; any other event may be late, filled in, or a duplicate.
  */
 export class HighWaterMarks {
   readonly #by_date = new Map<string, Map<string, bigint>>();
 
-  /** Dates of candidates with numbers that nothing is known of yet. */
+  /** Dates of numbered candidates for which no marks are loaded. */
   unknownDates(candidates: readonly Numbered[]): string[] {
     return [
       ...new Set(candidates.flatMap(({ date, number }) => (number === null || this.#by_date.has(date) ? [] : [date]))),
     ];
   }
 
-  /** What the table and the tail say of a date that nothing was known of. */
+  /** Sets the marks of a date, from the table and the tail. */
   learn(date: string, heads: readonly (readonly [sequence_key: string, number: bigint])[]): void {
     this.#by_date.set(date, new Map(heads));
   }
@@ -32,7 +35,7 @@ export class HighWaterMarks {
     return number <= (this.#by_date.get(date)?.get(sequence_key) ?? -1n);
   }
 
-  /** Whether each is higher than whatever came before it, in the batch too: then none is a copy. */
+  /** Whether each number is higher than all before it, in the batch too. Then none is a duplicate. */
   areStrictlyIncreasing(candidates: readonly Numbered[]): boolean {
     const reached = new Map<string, bigint>();
     return candidates.every((candidate) => {
@@ -44,7 +47,7 @@ export class HighWaterMarks {
     });
   }
 
-  /** After a batch was absorbed; only then are dates forgotten, those longest out of use first. */
+  /** Raises the marks after a batch was absorbed, and evicts the least recently used dates. */
   advance(candidates: readonly Numbered[]): void {
     for (const { date, number, sequence_key } of candidates) {
       if (number === null) continue;

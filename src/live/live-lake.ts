@@ -24,12 +24,12 @@ export interface LiveLakeOptions {
   clock: Clock;
   memory_limit_mb?: number;
   threads?: number;
-  /** Told of failures that are tried again. */
+  /** Called with each failure that is retried. */
   failed?(error: OperatingError): void;
 }
 
 export interface AbsorbedBatch {
-  /** What was accepted, record by record in the log's order, in each record in the order of events. */
+  /** Accepted ticks in the log's order, and within a record in the order of events. */
   ticks: readonly Tick[];
   records: number;
   /** The offsets that the tail has absorbed. */
@@ -39,33 +39,36 @@ export interface AbsorbedBatch {
 
 export interface LiveState {
   next: LogOffsets;
-  /** Records that some table has not absorbed yet. */
+  /** Records that at least one table has not consumed yet. */
   tail_records: number;
   tail_size_bytes: number;
-  /** Event time of the oldest accepted record that some table has not absorbed yet; null where there is none. */
+  /** Event time of the oldest accepted record that a table has not consumed yet; null where there is none. */
   oldest_at_us: number | null;
   /** Records of the log that are not visible yet. */
   pending_records: number;
   absorbed_at_us: number | null;
   tables: PinnedLakeTable[];
-  /** Why nothing is absorbed at the moment; null where all is well. */
+  /** Why the tail absorbs nothing at the moment; null while it does. */
   stalled: string | null;
 }
 
 const MEMORY_LIMIT_MB = 192;
-/** A batch blocks the event loop while it is handed over: about 20 µs a record. What parsing takes of memory grows with its bytes. */
+/**
+ * Appending a batch to DuckDB blocks the event loop for about 20 µs per record. The memory that parsing needs grows
+ * with its bytes.
+ */
 const BATCH = { max_records: 2_048, max_bytes: 1024 * 1024 };
-/** At most this much waits for the tables; then the tail waits for them, and says so. */
+/** The most that the tail holds. A full tail stalls until the tables have consumed records, and reports it. */
 export const TAIL_LIMITS = { max_records: 150_000, max_bytes: 24 * 1024 * 1024 };
-/** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
+/** How often the tail checks the catalog for new snapshots, which costs a few reads of SQLite. */
 const LOOK_MS = 500;
-/** The views move to newer snapshots at once when the tail has grown to this share of its limits. */
+/** Above this share of the tail's limits the views are rebound to newer snapshots without delay. */
 const TAIL_SHARE_BEFORE_REBIND = 0.1;
 
 /**
- * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
- * the same SQL. Each view goes from one snapshot to the next together with the end of the tail that it adds, and rows are
- * forgotten after that, so no query sees a record twice or not at all.
+ * The current state of the lake. `live.<table>` combines the table at one snapshot with the log records that the
+ * snapshot has not consumed, transformed by the same SQL. A view changes its snapshot and its part of the tail in one
+ * step, and rows are trimmed only afterwards, so that no query sees a record twice or misses one.
  */
 export class LiveLake {
   readonly #options: LiveLakeOptions;
@@ -81,7 +84,7 @@ export class LiveLake {
   readonly #rebind_pace = new RebindPace();
   #pending_records = 0;
   #stalled: string | null = null;
-  /** The views on their way to newer snapshots. */
+  /** The rebinding of views to newer snapshots that is in progress. */
   #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
   /** The offsets below which rows were trimmed; behind the tables' offsets after a failed trim, which is retried. */
   #trimmed_to: LogOffsets | null = null;
@@ -96,7 +99,7 @@ export class LiveLake {
     this.#views = new Views(db, parts);
   }
 
-  /** The views read the tables as they stand; the tail is empty until `run` or `catchUp`. */
+  /** Binds the views to the tables' current snapshots. The tail is empty until `run` or `catchUp`. */
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
     const { open, memory_limit_mb = MEMORY_LIMIT_MB, threads = 1 } = options;
     for (const layer of LAYERS)
@@ -112,18 +115,20 @@ export class LiveLake {
     }
   }
 
-  /** Told of every batch after it has become visible. Returns how to stop listening. */
+  /** Calls the listener after each batch has become visible. Returns a function that removes the listener. */
   onAbsorbed(listener: (batch: AbsorbedBatch) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Follows the log and the tables until the signal aborts. Operating errors are reported and tried again. */
+  /**
+   * Consumes the log and follows the tables' snapshots until the signal aborts. Reports and retries operating errors.
+   */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#follow(signal);
     } finally {
-      // Nobody may close the database under it; how it ended is nobody's concern any more.
+      // The database must not close during a rebind; its result no longer matters.
       await this.#rebinding?.end.catch(() => {});
     }
   }
@@ -147,7 +152,7 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        // In every case the tables go on without the live views, and a person repairs it beside the run.
+        // Tables are still built without the live views, and a person can repair the cause during the run.
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
         failed?.(error);
@@ -156,7 +161,7 @@ export class LiveLake {
     }
   }
 
-  /** Absorbs what the log holds, as far as there is room for it. Not beside `run`. */
+  /** Absorbs all records of the log, up to the tail's limits. Must not be called while `run` runs. */
   async catchUp(): Promise<void> {
     do {
       await this.#followTables(true);
@@ -164,7 +169,10 @@ export class LiveLake {
     } while ((await this.#absorbNext()) > 0);
   }
 
-  /** Resolves once the tail has absorbed the offsets, or the signal aborts. Only while `run` runs. Throws RECORDS_LOST if it never can. */
+  /**
+   * Resolves once the tail has absorbed the offsets, or the signal aborts. Only while `run` runs. Throws RECORDS_LOST
+   * if it never can.
+   */
   async until(offsets: LogOffsets, signal: AbortSignal): Promise<void> {
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
@@ -177,7 +185,7 @@ export class LiveLake {
     }
   }
 
-  /** Resolves after the next batch, the time between two looks at the tables, or the signal. */
+  /** Resolves after the next batch, after `LOOK_MS`, or when the signal aborts. */
   async #nextAbsorbed(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => end(), LOOK_MS);
@@ -191,12 +199,18 @@ export class LiveLake {
     });
   }
 
-  /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
+  /**
+   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. Throws BAD_SQL,
+   * QUERY_CANCELLED.
+   */
   query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     return this.#db.query(sql, options);
   }
 
-  /** From now on results tell what their scans read, up to so many at once. To be called before a lock. */
+  /**
+   * Adds scan statistics to all later results, for up to `readers` concurrent queries. Must be called before the
+   * database is locked.
+   */
   profile(readers: number, folder: string): Promise<void> {
     return this.#db.profile(readers, folder);
   }
@@ -229,7 +243,7 @@ export class LiveLake {
     this.#next = { ...this.#views.absorbed() };
   }
 
-  /** Takes up, now and then, that tables have moved. Records go on being absorbed while the views are on their way. */
+  /** Rebinds the views when tables have new snapshots. Records are still absorbed during the rebind. */
   async #followTables(is_hurried = false): Promise<void> {
     if (this.#rebinding?.has_ended === false) return;
     await this.#awaitRebind();
@@ -243,7 +257,7 @@ export class LiveLake {
     if (moved.length > 0) await this.#bindTo(moved);
   }
 
-  /** A tail that is stalled waits for the tables. */
+  /** A stalled tail rebinds without delay, because it waits for the tables. */
   #mayRebind(now_us: number): boolean {
     if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
     const { records, size_bytes } = this.#tail.size;
@@ -253,7 +267,7 @@ export class LiveLake {
     );
   }
 
-  /** Begins to; `#awaitRebind` waits for the end. */
+  /** Starts a rebind; `#awaitRebind` waits for its end. */
   async #bindTo(moved: readonly PinnedLakeTable[]): Promise<void> {
     for (const bound of moved) {
       const seed = this.#views.isSeed(bound);
@@ -262,7 +276,7 @@ export class LiveLake {
     const { clock } = this.#options;
     const began_us = clock.now_us();
     const rebinding = { end: this.#views.replace(moved), has_ended: false };
-    // Whoever awaits `end` sees its error; until then it must not count as unhandled.
+    // `#awaitRebind` reports the error; until then the rejection must not count as unhandled.
     rebinding.end
       .catch(() => {})
       .finally(() => {
@@ -272,7 +286,7 @@ export class LiveLake {
     this.#rebinding = rebinding;
   }
 
-  /** Waits until the views read what they were bound to last, and lets go what none of them adds any more. */
+  /** Waits for the rebind in progress, and trims the rows that no view needs afterwards. */
   async #awaitRebind(): Promise<void> {
     const rebinding = this.#rebinding;
     this.#rebinding = null;
@@ -280,7 +294,10 @@ export class LiveLake {
     await this.#trimTail();
   }
 
-  /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */
+  /**
+   * Deletes rows that all tables have consumed. An increment commits table by table, and the last commit releases the
+   * rows.
+   */
   async #trimTail(): Promise<void> {
     const absorbed = this.#views.absorbed();
     if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
@@ -290,7 +307,7 @@ export class LiveLake {
     this.#trimmed_to = absorbed;
   }
 
-  /** How many records it took in; 0 where there are none, or no room for them. */
+  /** Absorbs one batch and returns its number of records; 0 where there are none, or where the tail is full. */
   async #absorbNext(): Promise<number> {
     const { open, pipeline, clock } = this.#options;
     const topic = pipeline.topic.name;
@@ -324,7 +341,10 @@ export class LiveLake {
     return this.#stalled === null;
   }
 
-  /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */
+  /**
+   * The next records of a partition: from the log, or from bronze where the log has pruned them. Null where neither has
+   * them yet.
+   */
   async #arrivalOf({ partition, begin, end }: PartitionBounds): Promise<Arrival | null> {
     const { pipeline } = this.#options;
     const from = this.#nextOffset({ partition, begin, end });
@@ -341,7 +361,7 @@ export class LiveLake {
     return to > from ? { kind: "bronze", bronze, partition, from, to } : null;
   }
 
-  /** Nothing where the log forgot it just now: bronze has it. */
+  /** Empty where the log has just pruned the records; bronze has them. */
   async #readLog(partition: number, from: number): Promise<LogRecord[]> {
     try {
       return await this.#options.open.log.read(this.#options.pipeline.topic.name, partition, from, BATCH);
@@ -356,7 +376,7 @@ export class LiveLake {
     return this.#next[partitionKey(this.#options.pipeline.topic.name, partition)] ?? begin;
   }
 
-  /** Until the log holds more than it did, or it is time to look at the tables. */
+  /** Resolves when the log has more records, or after `LOOK_MS`. */
   async #untilMore(signal: AbortSignal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     if (this.#pending_records > 0) {
@@ -365,7 +385,7 @@ export class LiveLake {
     }
     const topic = pipeline.topic.name;
     const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#nextOffset(bound) }));
-    // Not AbortSignal.any: each of them would stay with a signal that lives as long as the process.
+    // AbortSignal.any would leak: each derived signal stays with one that lives as long as the process.
     const look = new AbortController();
     const wake = (): void => look.abort();
     const timer = setTimeout(wake, LOOK_MS);

@@ -25,11 +25,11 @@ import { HighWaterMarks } from "./high-water-marks.ts";
 import { MINUTE_US, MinuteCoverage } from "./minute-coverage.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
 
-/** Amounts are larger than values: they are read with fewer places, which leaves more digits before the point. */
+/** Amounts are larger than values, so they have fewer decimals, which leaves more digits before the point. */
 const AMOUNT_DECIMALS = 18;
 const AMOUNT_UNIT = 10n ** BigInt(TICK_DECIMALS - AMOUNT_DECIMALS);
 
-/** An element that counts unless it is known already, as the tail's bookkeeping sees it. */
+/** An element that is accepted unless it is a duplicate. */
 export interface Candidate extends Tick {
   /** UTC date of the event, as text. */
   date: string;
@@ -38,27 +38,28 @@ export interface Candidate extends Tick {
   has_timestamp_identity: boolean;
 }
 
-/** What is to be absorbed next, of one partition: records of the log, or (where the log has forgotten them) a range of bronze. */
+/** The next input from one partition: records of the log, or a range of bronze where the log has pruned them. */
 export type Arrival = { partition: number; from: number } & (
   | { kind: "log"; records: readonly LogRecord[] }
   | { kind: "bronze"; bronze: PinnedTable; to: number }
 );
 
-/** What a batch goes through. */
+/** The prepared statements of one batch, in order. */
 interface Steps {
-  /** Returns the elements, each with whether it is a candidate. */
+  /** Returns the elements, each with a flag that says whether it is a candidate. */
   parse: Statements;
-  /** Takes in what arrived, and accepts, where every candidate is known to be no copy ... */
+  /** Accepts all candidates: for batches in which no candidate can be a duplicate. */
   accept_new: Statements;
-  /** ... and where that is still to be found out. */
+  /** Accepts candidates after the search for duplicates. */
   accept: Statements;
   others: Statements;
 }
 
 /**
- * Records that the tables have not absorbed, parsed once, with the verdict on each element: the same SQL as dbt's, over the
- * batch that arrives. Besides what arrived, `tail.main.<accepted>` holds every accepted row of each minute of a subject that it
- * holds a row of: minutes are aggregated from it, and copies are recognised in it.
+ * Records that the tables have not consumed, parsed once, with the verdict on each element, by the same SQL as dbt's.
+ * `tail.main.<accepted>` is complete by minute: where it holds a row of a subject's minute, it holds all accepted rows
+ * of that minute, including older ones from the table. Minutes are aggregated from it, and duplicates are recognised in
+ * it.
  */
 export class Tail {
   readonly #db: TailDatabase;
@@ -72,9 +73,12 @@ export class Tail {
   #oldest_us = Infinity;
   #records = 0;
   #size_bytes = 0;
-  /** The table of possible originals is not empty: it is emptied before the next search, so that no row is in it and in the tail. */
+  /**
+   * Whether the duplicate lookup has rows. It is emptied before the next search, so that no row is both there and in
+   * the tail.
+   */
   #has_lookup_rows = false;
-  /** Something arrived and was not taken in: it comes again. */
+  /** Whether the arriving tables hold rows of a failed batch, which is read again. */
   #has_arrived = false;
 
   constructor(db: TailDatabase, parts: { live: LiveDefinition; shape: LiveShape; topic: string }) {
@@ -86,17 +90,17 @@ export class Tail {
     this.#coverage = new MinuteCoverage();
   }
 
-  /** Records in the tail, and the bytes of their payloads. */
+  /** The number of records in the tail, and the bytes of their payloads. */
   get size(): { records: number; size_bytes: number } {
     return { records: this.#records, size_bytes: this.#size_bytes };
   }
 
-  /** Event time of the oldest accepted row that some table lacks; null where there is none. */
+  /** Event time of the oldest accepted row that a table has not consumed; null where there is none. */
   get oldest_at_us(): number | null {
     return this.#oldest_us === Infinity ? null : this.#oldest_us;
   }
 
-  /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
+  /** Creates the tail's tables. `accepted` is the pinned table of accepted rows. */
   async open(accepted: PinnedTable): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
     for (const table of [tailTable(bronze), arrivingTable(bronze)])
@@ -118,7 +122,7 @@ export class Tail {
     await this.#prepare();
   }
 
-  /** A seed's rows, as its table now has them. */
+  /** Replaces a seed's rows by those of its pinned table. */
   async takeSeed(seed: LiveShape["seeds"][number], bound: PinnedTable): Promise<void> {
     await this.#db.run(
       `DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`,
@@ -126,9 +130,9 @@ export class Tail {
   }
 
   /**
-   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is the tail's offsets:
-   * what lies past it in the accepted rows' table is still to be absorbed, and does not count as known. Returns what was accepted,
-   * record by record in the log's order, in each record in the order of events.
+   * Parses a batch and decides on each element, atomically: no query sees a part of it. `from` is the tail's offsets;
+   * rows of the accepted table at or past them are still to be absorbed and do not count as duplicates. Returns the
+   * accepted ticks in the log's order, and within a record in the order of events.
    */
   async absorb(arrival: Arrival, from: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
     const steps = this.#steps;
@@ -159,7 +163,10 @@ export class Tail {
     return ticks;
   }
 
-  /** Forgets what every table has absorbed, except minutes that are still being written to. Within the caller's transaction. */
+  /**
+   * Deletes rows that every table has consumed, except minutes that still receive rows. Runs in the caller's
+   * transaction.
+   */
   async trim(absorbed: LogOffsets): Promise<() => void> {
     const { at } = this.#live.columns;
     const [[oldest_us, newest_us] = []] = await this.#db.read(
@@ -232,7 +239,7 @@ export class Tail {
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
-  /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
+  /** The columns of an element that `candidateOf` reads. */
   #candidateColumns(): string {
     const { columns, is_candidate, has_timestamp_identity } = this.#live;
     return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
@@ -240,7 +247,7 @@ export class Tail {
       log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${has_timestamp_identity}`;
   }
 
-  /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
+  /** Loads from the table the accepted rows of the candidates' minutes that the tail does not cover. */
   async #loadMissingMinutes(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<void> {
     const missing = accepted.snapshot_id === null ? [] : this.#coverage.missing(candidates);
     if (missing.length === 0) return;
@@ -256,8 +263,8 @@ export class Tail {
   }
 
   /**
-   * Finds, in the table, the events that candidates may be copies of, and returns whether there may be any: most cannot, because
-   * their number is higher than any before.
+   * Loads from the table the events that candidates may duplicate, and returns whether there may be any. Most
+   * candidates have a higher sequence number than all before, so that no search is needed.
    */
   async #loadPossibleDuplicates(
     candidates: readonly Candidate[],
@@ -302,7 +309,7 @@ export class Tail {
     return true;
   }
 
-  /** The candidates that the last batch's verdict let in. */
+  /** The candidates of the last batch that were accepted. */
   async #acceptedOf(candidates: readonly Candidate[], { partition, from }: Arrival): Promise<Tick[]> {
     const rows = await this.#db.read(
       `select log_partition, log_offset, element_index from ${this.#accepted_table} where log_partition = ${partition} and log_offset >= ${from}`,
@@ -318,12 +325,12 @@ export class Tail {
   }
 }
 
-/** What the tail holds for a table, or the elements. */
+/** The tail's table for a model. */
 export function tailTable(model: LiveShape["accepted"]): string {
   return `${TAIL}.${tableName(tableOf(model))}`;
 }
 
-/** Likewise, of what is being absorbed. */
+/** The table that holds a model's rows of the batch in progress. */
 function arrivingTable(model: LiveShape["accepted"]): string {
   return `${ARRIVING}.${tableName(tableOf(model))}`;
 }
@@ -363,7 +370,7 @@ function candidateOf(row: readonly TailValue[]): Candidate {
   };
 }
 
-/** A BIGINT as `read` gives it without loss: integers beyond 2^53 are not exact as JavaScript's numbers. */
+/** A BIGINT as a decimal, which `read` returns without loss: JavaScript numbers are not exact beyond 2^53. */
 function exactly(integer: string): string {
   return `${integer}::decimal(38, 0)`;
 }

@@ -25,7 +25,7 @@ const NOTHING: Omit<PinnedLakeTable, "table"> = {
   committed_at: null,
 };
 
-/** The live views: what each reads, and their change from one snapshot of a table to the next. */
+/** The live views: the snapshots that they read, and the change to newer ones. */
 export class Views {
   readonly #db: TailDatabase;
   readonly #live: LiveDefinition;
@@ -38,7 +38,7 @@ export class Views {
     this.#shape = parts.shape;
   }
 
-  /** Tables in the order of the layers, with what the views read of them now. */
+  /** The pinned tables that the views read, in the order of the layers. */
   bound(): PinnedLakeTable[] {
     return [...this.#bound.values()];
   }
@@ -52,7 +52,7 @@ export class Views {
     return minOffsets(this.#following().map((model) => this.boundOf(model).offsets));
   }
 
-  /** Every view, over tables that hold nothing yet. */
+  /** Creates every view over an empty table. */
   async open(): Promise<void> {
     for (const model of this.#all()) {
       this.#bound.set(tableOf(model), { table: tableOf(model), ...NOTHING });
@@ -60,7 +60,7 @@ export class Views {
     }
   }
 
-  /** Every table as it stands. */
+  /** The current snapshots of all tables. */
   async loadSnapshots(catalog: TableCatalog): Promise<PinnedLakeTable[]> {
     return Promise.all(this.#all().map((model) => boundIn(catalog, tableOf(model))));
   }
@@ -71,7 +71,7 @@ export class Views {
     return snapshot_id !== bound?.snapshot_id || !equalOffsets(offsets, bound.offsets);
   }
 
-  /** Makes the views read these snapshots, beside whatever is absorbed meanwhile. */
+  /** Binds the views to these snapshots. Batches may be absorbed at the same time. */
   async replace(moved: readonly PinnedLakeTable[]): Promise<void> {
     const models = new Map(this.#all().map((model) => [tableOf(model), model]));
     const views = moved.flatMap((bound) => {
@@ -110,7 +110,7 @@ export class Views {
     const whole_minutes = this.#live.by_minute.includes(model.name);
     const binding = new Map<string, string>([
       [elements.relation, `(${in_tail(tailTable(elements))})`],
-      // The model's own table is the one at the snapshot; other models are read live, each from where it stands.
+      // The model's own table is the pinned snapshot; other models are read through their live views.
       ...this.#all().map(
         (other) => [other.relation, other === model ? `(${tableAt(model, bound)})` : viewName(other)] as const,
       ),

@@ -1,8 +1,8 @@
 import type { PartitionBounds } from "./log.ts";
 
 /**
- * Log offsets by "<topic>/<partition>": the offset of the next record to read. A partition that is missing counts as offset 0 in
- * comparisons. Functions are pure and never change their arguments.
+ * Log offsets by "<topic>/<partition>": the offset of the next record to read. A partition that is missing counts as
+ * offset 0 in comparisons. Functions are pure and never change their arguments.
  */
 export type LogOffsets = Readonly<Record<string, number>>;
 
@@ -16,13 +16,19 @@ export function partitionKey(topic: string, partition: number): string {
   return `${topic}/${partition}`;
 }
 
-/** Splits a key at its last slash, since topics may contain slashes. The partition is NaN where the key has no number there. */
+/**
+ * Splits a key at its last slash, since topics may contain slashes. The partition is NaN where the key has no number
+ * there.
+ */
 export function parsePartitionKey(key: string): { topic: string; partition: number } {
   const slash = key.lastIndexOf("/");
   return { topic: key.slice(0, slash), partition: slash === -1 ? NaN : Number(key.slice(slash + 1)) };
 }
 
-/** The offsets in a JSON object; none for an absent text, null for a text that is not a JSON object. Values are not checked. */
+/**
+ * The offsets in a JSON object; none for an absent text, null for a text that is not a JSON object. Values are not
+ * checked.
+ */
 export function parseOffsets(text: string | undefined): LogOffsets | null {
   if (text === undefined) return NO_LOG_OFFSETS;
   try {
@@ -84,7 +90,9 @@ export function recordsBetween(consumed: LogOffsets, target: LogOffsets): number
   return Object.entries(target).reduce((sum, [key, next]) => sum + Math.max(0, next - (consumed[key] ?? 0)), 0);
 }
 
-/** The number of records of the log from `consumed` up to its end; a partition without an offset counts from its begin. */
+/**
+ * The number of records of the log from `consumed` up to its end; a partition without an offset counts from its begin.
+ */
 export function pendingRecords(consumed: PartitionOffsets, bounds: readonly PartitionBounds[]): number {
   return bounds.reduce(
     (pending, { partition, begin, end }) => pending + Math.max(0, end - (consumed.get(partition) ?? begin)),

@@ -17,16 +17,19 @@ export interface ProducerRun {
   appended?(records: number): void;
   /** Told why an append waits, at each attempt, and with null when it is durable after all. */
   stalled?(error: OperatingError | null): void;
-  /** Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects. */
+  /**
+   * Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects.
+   */
   failed?(error: OperatingError): void;
 }
 
 /**
- * Pulls batches and makes each durable, with the producer's position, before it pulls the next.
- * Resolves to the number of records appended when the source ends or the signal aborts. A log that is away is waited for with the
- * batch in hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
- * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else the log or the
- * producer throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
+ * Pulls batches and makes each durable, with the producer's position, before it pulls the next. Resolves to the number
+ * of records appended when the source ends or the signal aborts. A log that is away is waited for with the batch in
+ * hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
+ * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else
+ * the log or the producer throws stops the run: a batch that was not appended is not behind the stored position, so the
+ * next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
   const { producer, log, topic, clock, signal, report, appended, failed, stalled } = run;

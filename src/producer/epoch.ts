@@ -1,8 +1,9 @@
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * Times that are counts since 1970-01-01 00:00 UTC. Their unit shows in their magnitude: from 2009 to 2255 the counts in seconds,
- * milliseconds, microseconds and nanoseconds have 10, 13, 16 and 19 digits. dbt's `time_since_epoch` draws the same lines.
+ * Times that are counts since 1970-01-01 00:00 UTC. Their unit shows in their magnitude: from 2009 to 2255 the counts
+ * in seconds, milliseconds, microseconds and nanoseconds have 10, 13, 16 and 19 digits. dbt's `time_since_epoch` draws
+ * the same lines.
  */
 export type EpochUnit = "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
 
@@ -17,7 +18,9 @@ export interface EpochTime {
   at_us: number;
 }
 
-/** A count as text, digits behind the point rounded to the microsecond; null where it is no count, or later than 2255. */
+/**
+ * A count as text, digits behind the point rounded to the microsecond; null where it is no count, or later than 2255.
+ */
 export function epochTime(text: string): EpochTime | null {
   const [, whole, decimals = ""] = /^(\d{1,19})(?:\.(\d{1,9}))?$/.exec(text) ?? [];
   if (whole === undefined) return null;

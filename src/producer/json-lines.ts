@@ -6,9 +6,10 @@ import type { SourceRecord } from "./producer.ts";
  *
  *   {"source": "…", "ingested_at": "2025-10-10T21:00:00.123456Z", "payload": "…text…", "key": "…"}
  *
- * `ingested_at` may also be a count since 1970, in seconds, milliseconds, microseconds or nanoseconds as its magnitude says.
- * `payload_base64` stands in for `payload` where the bytes are no UTF-8; `key` is the source where absent. Other fields are
- * ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the line malformed.
+ * `ingested_at` may also be a count since 1970, in seconds, milliseconds, microseconds or nanoseconds as its magnitude
+ * says. `payload_base64` stands in for `payload` where the bytes are no UTF-8; `key` is the source where absent. Other
+ * fields are ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the
+ * line malformed.
  */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();

@@ -41,11 +41,16 @@ export interface Gap {
 /** How a source is doing, as its producer knows it. Whether it counts as silent is for the reader's clock to say. */
 export interface SourceStatus {
   source: string;
-  /** connecting: not heard yet; live: connected, or polling on schedule; failed: being tried again after a failure; ended: nothing more will come. */
+  /**
+   * connecting: not heard yet; live: connected, or polling on schedule; failed: being tried again after a failure;
+   * ended: nothing more will come.
+   */
   state: "connecting" | "live" | "failed" | "ended";
   /** One sentence for people, such as why it failed; null where there is nothing to say. */
   message: string | null;
-  /** The producer's clock at the last message of any kind, heartbeats included, microseconds UTC; null before the first. */
+  /**
+   * The producer's clock at the last message of any kind, heartbeats included, microseconds UTC; null before the first.
+   */
   heard_at_us: number | null;
   /** No message for longer than this is silence. */
   silent_after_ms: number;
@@ -77,7 +82,10 @@ export interface Producer {
   readonly kind: LakeKind;
   /** Resolves if the source answers, else rejects with an OperatingError that says why not. */
   probe(signal: AbortSignal): Promise<void>;
-  /** Ends when the source has no more to give (a file), or when the signal aborts; throws an OperatingError when it cannot go on. */
+  /**
+   * Ends when the source has no more to give (a file), or when the signal aborts; throws an OperatingError when it
+   * cannot go on.
+   */
   batches(context: ProducerContext): AsyncIterable<Batch>;
   /** How each of its sources is doing, once `batches` was asked for; absent where there is nothing to connect to. */
   status?(): SourceStatus;

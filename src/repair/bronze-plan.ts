@@ -26,7 +26,9 @@ export interface BronzePlan {
   /** Why files leave that are neither missing nor cut off, and what else is wrong, in words. */
   remarks: string[];
   from_log: OffsetRanges;
-  /** Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks. */
+  /**
+   * Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks.
+   */
   sources: string[];
   from_files: OffsetRanges;
   /** Offsets that nothing can bring back. */
@@ -44,7 +46,10 @@ export interface BronzeSearch {
   bounds: readonly PartitionBounds[];
   /** Null where it is not compared with. */
   log: Log | null;
-  /** Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and gold. */
+  /**
+   * Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and
+   * gold.
+   */
   at_least: readonly PartitionOffsets[];
   files: BronzeReader;
   /** Data files that may hold records, apart from the snapshot's own. */
@@ -130,7 +135,10 @@ function unlessMalformed<T>(read: () => T): T | null {
   }
 }
 
-/** The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says where no bounds tell. */
+/**
+ * The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says
+ * where no bounds tell.
+ */
 export function heldOffsets(state: TableState, topic: string): Map<number, number> {
   const { metadata } = state.loaded;
   const said = offsetsOrNone(metadata, topic);

@@ -7,7 +7,9 @@ export async function layerOffsets(catalog: TableCatalog, layer: string): Promis
   return minOffsets(await tableOffsets(catalog, layer));
 }
 
-/** Whether all tables of a layer have consumed `target`. A layer in which no table follows the log has consumed nothing. */
+/**
+ * Whether all tables of a layer have consumed `target`. A layer in which no table follows the log has consumed nothing.
+ */
 export async function hasLayerConsumed(catalog: TableCatalog, layer: string, target: LogOffsets): Promise<boolean> {
   const consumed = await tableOffsets(catalog, layer);
   return !hasOffsets(target) || (consumed.length > 0 && consumed.every((offsets) => coversOffsets(offsets, target)));

@@ -6,8 +6,8 @@ import { partitionKey, type LogOffsets } from "../log/offsets.ts";
 import { logOffsets } from "./offsets.ts";
 
 /**
- * Throws RECORDS_LOST where the log has pruned records that bronze does not hold, although silver or a reader (`consumed`) has
- * offsets in the partition: bronze was lost. A new lake on a log that begins late has lost nothing.
+ * Throws RECORDS_LOST where the log has pruned records that bronze does not hold, although silver or a reader
+ * (`consumed`) has offsets in the partition: bronze was lost. A new lake on a log that begins late has lost nothing.
  */
 export async function throwIfRecordsLost(
   catalog: TableCatalog,

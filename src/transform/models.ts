@@ -31,7 +31,10 @@ export function cachedModels(project: string, dbt_folder: string): LiveModels | 
   return models?.digest === digestOf(project) ? models : null;
 }
 
-/** What was compiled last, whatever the project's files say by now: what a running pipeline runs. Null before the first time. */
+/**
+ * What was compiled last, whatever the project's files say by now: what a running pipeline runs. Null before the first
+ * time.
+ */
 export function lastModels(dbt_folder: string): LiveModels | null {
   let text: string;
   try {
@@ -44,8 +47,9 @@ export function lastModels(dbt_folder: string): LiveModels | null {
 }
 
 /**
- * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's engine is also
- * what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's words.
+ * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's
+ * engine is also what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's
+ * words.
  */
 export async function prepareModels(
   worker: Pick<DbtWorker, "run">,

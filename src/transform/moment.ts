@@ -127,8 +127,8 @@ interface State {
 }
 
 /**
- * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it is known for which
- * offsets they stand at least. Of snapshots that say nothing only the current one is known.
+ * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it
+ * is known for which offsets they stand at least. Of snapshots that say nothing only the current one is known.
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);

@@ -4,7 +4,10 @@ import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import type { TableCatalog } from "../iceberg/model.ts";
 import { NO_LOG_OFFSETS, type LogOffsets } from "../log/offsets.ts";
 
-/** The log offsets that a table (`layer.table`) has consumed; none where the table does not exist. Throws OFFSETS_MALFORMED. */
+/**
+ * The log offsets that a table (`layer.table`) has consumed; none where the table does not exist. Throws
+ * OFFSETS_MALFORMED.
+ */
 export async function logOffsets(catalog: TableCatalog, table: string): Promise<LogOffsets> {
   try {
     const { metadata } = await catalog.loadTable(tableNamed(table));

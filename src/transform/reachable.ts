@@ -6,8 +6,8 @@ import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 
 /**
- * The offsets up to which the models can consume bronze: its consumed offsets without an acknowledged gap at the end, which an
- * increment passes only together with later records.
+ * The offsets up to which the models can consume bronze: its consumed offsets without an acknowledged gap at the end,
+ * which an increment passes only together with later records.
  */
 export async function reachableOffsets(catalog: TableCatalog, bronze: string): Promise<LogOffsets> {
   try {

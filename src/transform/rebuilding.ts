@@ -5,8 +5,8 @@ import { BUILT_LAYERS } from "../lake/layers.ts";
 import { NO_LOG_OFFSETS, coversOffsets, parseOffsets, type LogOffsets } from "../log/offsets.ts";
 
 /**
- * The offsets that a table had consumed before its rows were dropped to be rebuilt: a JSON object like `coinlake.log-offsets`. The
- * table is behind the others until it has consumed as much.
+ * The offsets that a table had consumed before its rows were dropped to be rebuilt: a JSON object like
+ * `coinlake.log-offsets`. The table is behind the others until it has consumed as much.
  */
 export const REBUILT_UP_TO_PROPERTY = "coinlake.rebuilt-up-to";
 

@@ -8,8 +8,8 @@ export function remoteInSession(remote: string): string {
 }
 
 /**
- * Ends what a dbt that was killed has left behind: Spark goes on with its statement, which would commit beside the one that does the
- * same work again. Resolves once it has ended; what it committed before that, the next run finds.
+ * Ends what a dbt that was killed has left behind: Spark goes on with its statement, which would commit beside the one
+ * that does the same work again. Resolves once it has ended; what it committed before that, the next run finds.
  */
 export async function endLeftStatements(remote: string): Promise<number> {
   // Spark's protocol takes 60 MB, which only who has tables in Spark is to pay.

@@ -30,8 +30,8 @@ export interface TransformOptions {
 export type Effort = Pick<CommandResult, "seconds" | "cpu_seconds">;
 
 /**
- * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for those who look
- * at silver's quality in between.
+ * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for
+ * those who look at silver's quality in between.
  */
 export type Layer = BuiltLayer | null;
 
@@ -41,7 +41,10 @@ const RUN = ["run", "--no-write-json"];
 const BUILD = ["build", "--no-write-json", "--resource-type", "model", "--resource-type", "seed"];
 /** Unit tests prove the models, not the lake: they belong to `npm test`. */
 const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
-/** On Spark nodes go one at a time (the profile says why). Tests only read: while one is planned, which takes a core, others run. */
+/**
+ * On Spark nodes go one at a time (the profile says why). Tests only read: while one is planned, which takes a core,
+ * others run.
+ */
 const SIDE_BY_SIDE = ["--threads", "4"];
 
 /** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
@@ -70,7 +73,9 @@ export class Transform {
     return hasOffsets(await logOffsets(this.#catalog, this.#pipeline.books.accepted));
   }
 
-  /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
+  /**
+   * One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right.
+   */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
     const result = await this.#worker.run([...(this.#engine === "spark" ? BUILD : RUN), ...exclusionOf(layer)]);
@@ -93,9 +98,9 @@ export class Transform {
   }
 
   /**
-   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took for it.
-   * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws BUILD_STALLED where an
-   * increment succeeds and moves nothing, as with rows that bronze has lost.
+   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took
+   * for it. What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws
+   * BUILD_STALLED where an increment succeeds and moves nothing, as with rows that bronze has lost.
    */
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
@@ -128,7 +133,10 @@ export class Transform {
     return minOffsets([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 
-  /** The consumed offsets of all tables: after a failed increment, tables that lag behind the others advance alone for a while. */
+  /**
+   * The consumed offsets of all tables: after a failed increment, tables that lag behind the others advance alone for a
+   * while.
+   */
   async #consumedByTables(): Promise<LogOffsets[]> {
     const consumed: LogOffsets[] = [];
     for (const layer of BUILT_LAYERS) consumed.push(...(await tableOffsets(this.#catalog, layer)));

@@ -45,7 +45,10 @@ export interface CompiledRelation {
 export interface CommandResult {
   is_success: boolean;
   seconds: number;
-  /** What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was waited for. */
+  /**
+   * What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was
+   * waited for.
+   */
   cpu_seconds: number;
   nodes: NodeResult[];
   /** Of a compilation only. */
@@ -74,7 +77,10 @@ export interface DbtOptions {
 /** A process above the limit is replaced by a new one between two commands. */
 export interface Renewal {
   rss_bytes: number;
-  /** Commands that a process runs at least: one that needs more memory than the limit for each command is not replaced after each. */
+  /**
+   * Commands that a process runs at least: one that needs more memory than the limit for each command is not replaced
+   * after each.
+   */
   least_commands: number;
 }
 
@@ -106,8 +112,9 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "
 }
 
 /**
- * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It holds the
- * project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of another name.
+ * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It
+ * holds the project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of
+ * another name.
  */
 function parsedFile({ project, engine, folder }: DbtOptions): string {
   const path = createHash("sha256").update(join(projectFolder(), project)).digest("hex").slice(0, 12);
@@ -175,7 +182,8 @@ const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
  * A dbt that stays warm: the project is parsed once, commands then take about a second. Commands queue. A worker that
- * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by the next.
+ * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by
+ * the next.
  */
 export class DbtWorker {
   readonly #options: DbtOptions;
@@ -202,8 +210,9 @@ export class DbtWorker {
   }
 
   /**
-   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not errors.
-   * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after `finish`.
+   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not
+   * errors. Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after
+   * `finish`.
    */
   run(args: readonly string[]): Promise<CommandResult> {
     const result = this.#queue.then(() => this.#runNow(args));
@@ -218,7 +227,10 @@ export class DbtWorker {
     return result;
   }
 
-  /** Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the budget. */
+  /**
+   * Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the
+   * budget.
+   */
   async #renewIfLarge(): Promise<void> {
     const { rss_bytes, least_commands } = this.#options.renewal ?? RENEWAL;
     if (
@@ -249,7 +261,9 @@ export class DbtWorker {
     return this.#child?.pid;
   }
 
-  /** Resident memory of the process after its last command; null before the first, and where the system does not say. */
+  /**
+   * Resident memory of the process after its last command; null before the first, and where the system does not say.
+   */
   get rss_bytes(): number | null {
     return this.#rss_bytes;
   }
@@ -315,7 +329,8 @@ export class DbtWorker {
     this.#stderr = "";
     this.#answered = 0;
     this.#rss_bytes = null;
-    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already tells by "exit".
+    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already
+    // tells by "exit".
     if (child.pid !== undefined) lowerPriority(child.pid);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);

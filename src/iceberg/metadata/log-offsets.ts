@@ -3,21 +3,26 @@ import { formatOffsets, maxOffsets, parseOffsets, type LogOffsets } from "../../
 import type { Long, TableMetadata, Update } from "../model.ts";
 
 /**
- * The log offsets that a table has consumed: a JSON object from "<topic>/<partition>" to the next offset to take. A table property,
- * so that it changes in the same commit as the rows, and stays when snapshots expire. Spark's commits change rows or properties, not
- * both: there it is an entry of the summary of the snapshot that brings the rows, and the property follows.
+ * The log offsets that a table has consumed: a JSON object from "<topic>/<partition>" to the next offset to take. A
+ * table property, so that it changes in the same commit as the rows, and stays when snapshots expire. Spark's commits
+ * change rows or properties, not both: there it is an entry of the summary of the snapshot that brings the rows, and
+ * the property follows.
  */
 export const LOG_OFFSETS_PROPERTY = "coinlake.log-offsets";
 
-/** In a snapshot's summary: the offsets that the table had consumed when the snapshot was committed on top of its parent. */
+/**
+ * In a snapshot's summary: the offsets that the table had consumed when the snapshot was committed on top of its
+ * parent.
+ */
 export const PARENT_OFFSETS_SUMMARY = "coinlake.log-offsets-before";
 
 /** The metadata fields that hold a table's consumed log offsets. */
 export type OffsetFields = Pick<TableMetadata, "properties" | "snapshots" | "current-snapshot-id">;
 
 /**
- * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of the property and the
- * snapshots' summaries: a writer that was killed between the two has committed its rows. Throws OFFSETS_MALFORMED.
+ * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of the
+ * property and the snapshots' summaries: a writer that was killed between the two has committed its rows. Throws
+ * OFFSETS_MALFORMED.
  */
 export function consumedOffsets(table: OffsetFields): LogOffsets {
   const summary = newestSummary(table)[LOG_OFFSETS_PROPERTY];
@@ -52,9 +57,9 @@ export function offsetsMalformed(text: string | undefined): OperatingError {
 }
 
 /**
- * The updates with each new snapshot's summary completed by the offsets before and after the commit. The property alone holds the
- * offsets of the table's head; the summaries make it possible to read an earlier state at the same offsets as those of other tables.
- * A table without offsets, or with malformed ones, stays unchanged. Pure.
+ * The updates with each new snapshot's summary completed by the offsets before and after the commit. The property alone
+ * holds the offsets of the table's head; the summaries make it possible to read an earlier state at the same offsets as
+ * those of other tables. A table without offsets, or with malformed ones, stays unchanged. Pure.
  */
 export function recordLogOffsets(updates: readonly Update[], base: TableMetadata): readonly Update[] {
   if (!updates.some(({ action }) => action === "add-snapshot")) return updates;
@@ -83,7 +88,10 @@ function propertyIn(updates: readonly Update[]): LogOffsets | null {
   return last === undefined ? null : parseTableOffsets(last);
 }
 
-/** Entries that the snapshot already has stay, since Spark's writer knows its offsets. The update itself rejects a malformed snapshot. */
+/**
+ * Entries that the snapshot already has stay, since Spark's writer knows its offsets. The update itself rejects a
+ * malformed snapshot.
+ */
 function withSummary(update: Update, recorded: Readonly<Record<string, string>>): Update {
   const snapshot = update["snapshot"] as { summary?: unknown } | null | undefined;
   const summary = snapshot?.summary;

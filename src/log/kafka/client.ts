@@ -65,7 +65,10 @@ export function connectionOptions({ brokers, client_id }: KafkaAddress) {
   };
 }
 
-/** Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE, LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC. */
+/**
+ * Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE,
+ * LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC.
+ */
 export class KafkaClient {
   readonly #address: KafkaAddress;
   readonly #admin: Admin;
@@ -95,7 +98,10 @@ export class KafkaClient {
     return Math.min(...partitions.map(({ replicas }) => replicas.length));
   }
 
-  /** Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written to. */
+  /**
+   * Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written
+   * to.
+   */
   async makeTopic(
     { name, partitions, settings }: TopicPlan,
     { replicas, in_sync }: Replication,
@@ -132,7 +138,9 @@ export class KafkaClient {
     return new Map(described.map((description) => [description.resourceName, description]));
   }
 
-  /** By partition: the first offset at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is none. */
+  /**
+   * By partition: the first offset at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is none.
+   */
   async listOffsets(topic: string, at: number): Promise<number[]> {
     return await this.untilAnswered("list offsets", () => this.#listOffsets(topic, at));
   }

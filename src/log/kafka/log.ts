@@ -20,7 +20,10 @@ export interface KafkaLogOptions {
   step?: StepListener;
   /** How long the first answer may take, before LOG_UNREACHABLE. */
   connect_timeout_ms?: number;
-  /** How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart should fit. */
+  /**
+   * How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart
+   * should fit.
+   */
   timeout_ms?: number;
 }
 
@@ -33,8 +36,8 @@ export interface PartitionLag extends PartitionBounds {
 
 export interface KafkaLog extends Log {
   /**
-   * Commits a consumer's offsets as those of a consumer group, so that every Kafka tool shows its lag. For information only: the
-   * offsets in the consumer's own commit to its table are authoritative.
+   * Commits a consumer's offsets as those of a consumer group, so that every Kafka tool shows its lag. For information
+   * only: the offsets in the consumer's own commit to its table are authoritative.
    */
   commitOffsets(topic: string, consumer: string, offsets: PartitionOffsets): Promise<void>;
   /** The lag of a consumer, by partition, from the offsets that it committed last. */
@@ -50,10 +53,10 @@ const FETCH_MAX_BYTES = 8 * 1024 * 1024;
 const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
 
 /**
- * The log in Kafka: acknowledged once every in-sync replica has fsynced it. A producer's position is written, to a compacted topic
- * beside the records', once its records are acknowledged: ARCHITECTURE.md says what that guarantees. Any number of processes may
- * read and append.
- * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
+ * The log in Kafka: acknowledged once every in-sync replica has fsynced it. A producer's position is written, to a
+ * compacted topic beside the records', once its records are acknowledged: ARCHITECTURE.md says what that guarantees.
+ * Any number of processes may read and append. Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN,
+ * TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
   const address: KafkaAddress = {
@@ -229,8 +232,9 @@ class LogInKafka implements KafkaLog {
   }
 
   /**
-   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before that time was
-   * ingested before it as well, and is found in the time index; a replay's records are older than they lie there, and are looked at.
+   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before
+   * that time was ingested before it as well, and is found in the time index; a replay's records are older than they
+   * lie there, and are looked at.
    */
   async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
     const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;

@@ -16,8 +16,9 @@ interface Waiter {
 }
 
 /**
- * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another one did. One
- * request for all who wait, on a connection of its own, because a broker answers the requests of a connection one after the other.
+ * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another
+ * one did. One request for all who wait, on a connection of its own, because a broker answers the requests of a
+ * connection one after the other.
  */
 export class TopicWatch {
   readonly #client: KafkaClient;

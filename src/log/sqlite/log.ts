@@ -31,7 +31,10 @@ const BUSY_TIMEOUT_MS = 5000;
 const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
 /** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
 const PRUNE_SLICE_SEGMENTS = 64;
-/** Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to the disk. */
+/**
+ * Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to
+ * the disk.
+ */
 const FREE_SHARE = 0.25;
 /** At once, about ten milliseconds' work: 4 MB. */
 const GIVE_BACK_PAGES = 512;
@@ -45,9 +48,9 @@ interface Topic {
 
 /**
  * The log in one SQLite file per lake (WAL, synchronous=FULL: a transaction is fsynced when COMMIT returns). Records,
- * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody else.
- * Any number of processes may read and append.
- * Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT, LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
+ * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody
+ * else. Any number of processes may read and append. Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT,
+ * LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
   const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
