@@ -8,17 +8,17 @@ import type { Batch, Producer, SourceReport } from "../producer/producer.ts";
 export interface ProducerRun {
   producer: Producer;
   log: Log;
-  /** Must exist. */
+  /** An existing topic. */
   topic: string;
   clock: Clock;
   signal: AbortSignal;
   report(report: SourceReport): void;
-  /** Told after each append how many records are newly durable. */
+  /** Called after each append with its number of records. */
   appended?(records: number): void;
-  /** Told why an append waits, at each attempt, and with null when it is durable after all. */
+  /** Called with the error of each failed append, and with null after the next success. */
   stalled?(error: OperatingError | null): void;
   /**
-   * Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects.
+   * Called with the error that stops the source; the run then resolves. Without it, the run rejects.
    */
   failed?(error: OperatingError): void;
 }
@@ -55,7 +55,7 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
         appended?.(batch.records.length);
       }
       if (signal.aborted) break;
-      // A log that appends synchronously would otherwise never let timers and sockets of this process have their turn.
+      // Lets timers and sockets of this process run, also with a log that appends synchronously.
       await setImmediate();
     }
   } catch (error) {
@@ -69,7 +69,7 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
   return { records };
 }
 
-/** What a source throws, so that the log's own failures are not taken for it. */
+/** Marks an error as the source's, so that it is not mistaken for one of the log. */
 class SourceFailure {
   readonly reason: unknown;
 

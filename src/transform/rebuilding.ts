@@ -29,7 +29,7 @@ export async function offsetsBeingRebuilt(catalog: TableCatalog): Promise<LogOff
   return found;
 }
 
-/** Null for a table that cannot be loaded: the increment that needs it says why. */
+/** Null for a table that cannot be loaded; the increment that needs it reports the cause. */
 export async function metadataOf(catalog: TableCatalog, identifier: TableIdentifier): Promise<TableMetadata | null> {
   try {
     return (await catalog.loadTable(identifier)).metadata;

@@ -22,7 +22,7 @@ export interface TransformOptions {
   pipeline: Pipeline;
   catalog: TableCatalog;
   worker: Pick<DbtWorker, "run">;
-  /** What runs the worker's SQL. */
+  /** The engine that runs the worker's SQL. */
   engine?: DbtEngine["kind"];
   step?: StepListener;
 }
@@ -35,19 +35,18 @@ export type Effort = Pick<CommandResult, "seconds" | "cpu_seconds">;
  */
 export type Layer = BuiltLayer | null;
 
-/** What the schedule keeps up to date: the batch and every table that follows the log. */
+/** dbt's command of an increment: builds every table that follows the log. */
 const RUN = ["run", "--no-write-json"];
-/** On Spark seeds are loaded by dbt itself, which sees their files; they come first. */
+/** On Spark, dbt itself loads the seeds, before the models. */
 const BUILD = ["build", "--no-write-json", "--resource-type", "model", "--resource-type", "seed"];
-/** Unit tests prove the models, not the lake: they belong to `npm test`. */
+/** Without unit tests, which test the models rather than the lake: `npm test` runs them. */
 const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
 /**
- * On Spark nodes go one at a time (the profile says why). Tests only read: while one is planned, which takes a core,
- * others run.
+ * Spark runs models one at a time (see the profile). Tests only read, so some run while another is planned.
  */
 const SIDE_BY_SIDE = ["--threads", "4"];
 
-/** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
+/** Builds silver and gold from bronze, in dbt increments, until they have consumed the same offsets. */
 export class Transform {
   readonly #pipeline: Pipeline;
   readonly #catalog: TableCatalog;
@@ -74,7 +73,7 @@ export class Transform {
   }
 
   /**
-   * One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right.
+   * Runs one increment. Throws MODEL_FAILED with dbt's message; tables that were committed before stay correct.
    */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
@@ -104,7 +103,7 @@ export class Transform {
    */
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
-    // What Spark's stream has brought to bronze is told by the increment that looks first.
+    // Bronze's offsets may lag behind the rows of Spark's stream; the increment updates them first.
     let target = this.#engine === "spark" && before === "bronze" ? null : await this.#layerOffsets(before);
     const effort = { seconds: 0, cpu_seconds: 0 };
     let consumed = await this.#consumedByTables();
@@ -121,7 +120,7 @@ export class Transform {
     }
   }
 
-  /** All tests of the project. Failing tests are results: the caller decides what they mean. */
+  /** Runs all tests of the project. Failing tests are results, not errors. */
   async test(): Promise<CommandResult> {
     return this.#worker.run(this.#engine === "spark" ? [...TEST, ...SIDE_BY_SIDE] : TEST);
   }
@@ -170,10 +169,10 @@ function stalled(layer: string, before: string, reached: LogOffsets, target: Log
   );
 }
 
-/** The catalog's words, which reach dbt through DuckDB. */
+/** The catalog's message, which reaches dbt through DuckDB. */
 const DAMAGED = /The table \S+ is damaged: /;
 
-/** The other layer's models; their tests have no part in a build. */
+/** Excludes the other layer's models. */
 function exclusionOf(layer: Layer): string[] {
   return layer === null ? [] : ["--exclude", `path:models/${layer === "gold" ? "silver" : "gold"}`];
 }
