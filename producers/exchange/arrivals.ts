@@ -1,8 +1,6 @@
-import { onAbort } from "../../src/base/abortable.ts";
-
-/** One thing that came in, in the order of arrival. */
+/** One received item, in order of arrival. */
 export interface Arrival {
-  /** 0 for what is no record. */
+  /** 0 for a message that becomes no record. */
   size_bytes: number;
 }
 
@@ -16,7 +14,7 @@ export interface ArrivalLimits {
 }
 
 /**
- * What came in and was not taken yet. Nothing is ever dropped: where it is full, whoever fills it must stop reading, and is told so.
+ * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket must pause.
  * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
  */
 export class Arrivals<T extends Arrival> {
@@ -64,9 +62,10 @@ export class Arrivals<T extends Arrival> {
     while (this.#waiting.length === 0) {
       if (this.#failure !== null) throw this.#failure.error;
       if (signal.aborted) return [];
-      const stopListening = onAbort(signal, () => this.#arrived.resolve());
+      const wake = (): void => this.#arrived.resolve();
+      signal.addEventListener("abort", wake, { once: true });
       await this.#arrived.promise;
-      stopListening();
+      signal.removeEventListener("abort", wake);
       this.#arrived = Promise.withResolvers<void>();
     }
     const taken = this.#waiting.splice(0, this.#fitting());
@@ -85,9 +84,10 @@ export class Arrivals<T extends Arrival> {
   async roomOrAbort(signal: AbortSignal): Promise<void> {
     while (this.#is_full && !signal.aborted) {
       const aborted = Promise.withResolvers<void>();
-      const stopListening = onAbort(signal, () => aborted.resolve());
+      const wake = (): void => aborted.resolve();
+      signal.addEventListener("abort", wake, { once: true });
       await Promise.race([this.#room.promise, aborted.promise]);
-      stopListening();
+      signal.removeEventListener("abort", wake);
     }
   }
 
