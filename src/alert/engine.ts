@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
@@ -117,7 +118,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   async run(signal: AbortSignal): Promise<void> {
     const own = new AbortController();
     const both = AbortSignal.any([signal, own.signal]);
-    both.addEventListener("abort", () => this.#wake?.(), { once: true });
+    onAbort(both, () => this.#wake?.());
     const loops = [this.#evaluateUntil(both), this.#deliverer.run(both)];
     try {
       await Promise.all(loops);

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import type { SparkSession } from "../spark/session.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -124,15 +125,14 @@ async function withSession(
   // A server that is gone has no session any more; what went wrong before that is the error to show.
   const release = (): Promise<void> => session.release().catch(() => session.disconnect());
   // With its session Spark's work ends, which would go on beside that of the next one.
-  const onAbort = (): void => void release();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const stopListening = onAbort(signal, () => void release());
   try {
     await work(session);
   } catch (error) {
     // What a session that was released for a stop says is no failure.
     if (!signal.aborted) throw error;
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    stopListening();
     if (!signal.aborted) await release();
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import type { OpenLake } from "../../lake/open.ts";
@@ -109,13 +110,12 @@ async function build(
 ): Promise<number> {
   const engine = await engineOf(open, { clock: systemClock, say });
   const worker = new DbtWorker({ project: pipeline.transform.project, engine, folder: open.lake.dbt_folder });
-  const stop = () => void worker.close();
-  signal.addEventListener("abort", stop, { once: true });
+  const stopListening = onAbort(signal, () => void worker.close());
   try {
     return (await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer }))
       .seconds;
   } finally {
-    signal.removeEventListener("abort", stop);
+    stopListening();
     await worker.close();
   }
 }
