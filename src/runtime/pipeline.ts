@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { beginAlerts } from "../alert/open.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf, type OperatingError } from "../base/errors.ts";
@@ -74,7 +75,7 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
     folder: lake.lake.dbt_folder,
     onNode: () => step("inside transform"),
   });
-  signal.addEventListener("abort", () => worker.finish(), { once: true });
+  onAbort(signal, () => worker.finish());
   const figures = new PipelineFigures(new Metrics());
   const failures = new ActiveFailures();
   const ingest = await openIngestService(lake, {
