@@ -322,13 +322,19 @@ function followIn(
     figures: PipelineFigures;
   },
 ): Following {
+  let is_announced = server === null;
   return followLog({
     open,
     pipeline,
     producers,
     is_transforming,
     is_until_drained,
-    prepare,
+    prepare: () => {
+      if (!is_announced)
+        output.say("  dashboard        opens when dbt has compiled the models; later starts skip this");
+      is_announced = true;
+      return prepare();
+    },
     server,
     assets,
     stream: () => carrier.state(),
