@@ -124,6 +124,8 @@ async function follow(options: FollowingOptions, signal: AbortSignal, started: S
     const alerts = await patiently(opening, () => AlertEngine.open(alerting));
     if (alerts === null) return;
     try {
+      // Stopped while it opened: an address announced now would not answer for long.
+      if (signal.aborted) return;
       const running =
         server === null
           ? null
