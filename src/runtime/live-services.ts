@@ -124,6 +124,8 @@ async function startLiveServices(
     const alerts = await withRetry(opening, () => openAlerts(options, live, opening.max_attempts));
     if (alerts === null) return;
     try {
+      // Stopped while it opened: an address announced now would not answer for long.
+      if (signal.aborted) return;
       await runStarted({ ...options, assets: () => bundling ?? options.assets() }, { live, alerts }, signal, onStarted);
     } finally {
       await alerts.close();

@@ -57,11 +57,13 @@ export async function prepareModels(
   dbt_folder: string,
   { with_seeds = true } = {},
 ): Promise<LiveModels> {
-  if (with_seeds) {
-    const seeded = await worker.run(SEED);
-    if (!seeded.is_success) throw failed("load the seeds", seeded);
-  }
-  const models = await compileModels(worker, project);
+  // Queued together: an increment that ran between the two would delay the live views and the dashboard by its length.
+  const seeding = with_seeds ? worker.run(SEED) : null;
+  const [seeded, compiled] = await Promise.allSettled([seeding, compileModels(worker, project)]);
+  if (seeded.status === "rejected") throw seeded.reason;
+  if (seeded.value?.is_success === false) throw failed("load the seeds", seeded.value);
+  if (compiled.status === "rejected") throw compiled.reason;
+  const models = compiled.value;
   const file = join(dbt_folder, CACHE_FILE);
   writeFileSync(`${file}.tmp`, JSON.stringify(models));
   renameSync(`${file}.tmp`, file);
