@@ -13,7 +13,7 @@ import {
   writeDesired,
 } from "../../src/services/desired.ts";
 import { hasProc, identify } from "../../src/services/machine/process.ts";
-import { partFolder, readRunning, writeState } from "../../src/services/state.ts";
+import { serviceFolder, readRunning, writeState } from "../../src/services/state.ts";
 import { runningSupervisor, supervise } from "../../src/services/supervisor.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
@@ -28,7 +28,7 @@ async function startPart(cluster: string): Promise<number> {
   await once(child, "spawn");
   const identity = identify(child.pid ?? 0);
   assert.ok(identity !== null);
-  mkdirSync(partFolder(cluster, "minio"), { recursive: true });
+  mkdirSync(serviceFolder(cluster, "minio"), { recursive: true });
   const state = { ...identity, version: "1", ports: { minio: 1234 }, started_at: new Date().toISOString() };
   writeState(cluster, "minio", state);
   return identity.pid;
