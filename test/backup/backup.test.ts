@@ -46,6 +46,7 @@ import {
 } from "./lake.ts";
 import { startS3 } from "./s3-server.ts";
 import { eventually } from "../support/eventually.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -76,13 +77,13 @@ after(async () => {
 });
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(args);
+  const { code, stdout, stderr } = await coinlakeByKind(args);
   assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
   return stdout;
 }
 
 async function refused(code: string, ...args: string[]): Promise<string> {
-  const finished = await coinlake(args);
+  const finished = await coinlakeByKind(args);
   assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [1, true], finished.stderr);
   return finished.stderr;
 }

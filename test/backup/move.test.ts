@@ -33,6 +33,7 @@ import {
   treeOf,
   type Content,
 } from "./lake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -54,7 +55,7 @@ const descriptionIn = (data: string): Record<string, string> =>
   JSON.parse(readFileSync(join(data, LAKE, "lake.json"), "utf8")) as Record<string, string>;
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(args);
+  const { code, stdout, stderr } = await coinlakeByKind(args);
   assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
   return stdout;
 }
