@@ -3,7 +3,7 @@ export function explain({ message, next_step }: { message: string; next_step: st
   return `${sentence(message)} ${next_step}`;
 }
 
-/** Error messages have no final period. A message that quotes its cause may end in punctuation all the same. */
+/** Error messages have no final period. A message that quotes its cause may end in punctuation or a parser's caret all the same. */
 export function sentence(message: string): string {
-  return /[.!?:…]$/.test(message) ? message : `${message}.`;
+  return /[.!?:^…]$/.test(message) ? message : `${message}.`;
 }

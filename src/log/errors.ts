@@ -1,6 +1,6 @@
 import { OperatingError } from "../base/errors.ts";
 
-/** What every log can answer instead of a result. */
+/** Errors that every log can throw. */
 
 export function noSuchTopic(topic: string): OperatingError {
   return new OperatingError("TOPIC_NOT_FOUND", `The log has no topic ${topic}`, {
