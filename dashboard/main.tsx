@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { startRouter } from "./router.ts";
-import { watchAlerts } from "./shell/alert-notes.tsx";
+import { watchAlerts } from "./shell/alert-toasts.tsx";
 import { App } from "./shell/app.tsx";
 import { startStream } from "./state/shared-stream.ts";
 import { watchCoins } from "./state/coins.ts";

@@ -1,7 +1,7 @@
 import type { Topic } from "../../src/serve/schemas/log.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
 import { parameters, setParameters } from "../router.ts";
 import { useResource } from "../state/resource.ts";
 import { Tail } from "./log/tail.tsx";

@@ -1,4 +1,4 @@
-import { Guard } from "../parts/guard.tsx";
+import { Guard } from "../components/guard.tsx";
 import { CoinTable } from "./market/coin-table.tsx";
 import { Tiles } from "./market/tiles.tsx";
 

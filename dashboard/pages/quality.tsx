@@ -3,9 +3,9 @@ import type { Expectations as FoundExpectations } from "../../src/serve/schemas/
 import type { Quality as QualityFigures } from "../../src/serve/schemas/quality.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../format/number.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
-import { Moment } from "../parts/time.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
+import { Moment } from "../components/time.tsx";
 import { useResource } from "../state/resource.ts";
 import { Conflicts } from "./quality/conflicts.tsx";
 import { Expectations } from "./quality/expectations.tsx";

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { PageHead } from "../parts/panel.tsx";
-import { Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead } from "../components/panel.tsx";
+import { Loaded, Skeleton } from "../components/states.tsx";
 import { parameters, setParameters } from "../router.ts";
 import { useResource } from "../state/resource.ts";
 import { sayType, type OpenApi, type Operation, type Parameter, type Schema } from "./reference/openapi.ts";

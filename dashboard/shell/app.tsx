@@ -1,12 +1,12 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { pageAt, PAGES } from "../pages/all.ts";
-import { Guard } from "../parts/guard.tsx";
-import { Skeleton } from "../parts/states.tsx";
+import { pageAt, PAGES } from "../pages/registry.ts";
+import { Guard } from "../components/guard.tsx";
+import { Skeleton } from "../components/states.tsx";
 import { path } from "../router.ts";
 import { stale_since_ms } from "../state/status.ts";
-import { AlertNotes } from "./alert-notes.tsx";
+import { AlertNotes } from "./alert-toasts.tsx";
 import { Banners } from "./banners.tsx";
 import { Footer } from "./footer.tsx";
 import { Header } from "./header.tsx";

@@ -1,7 +1,7 @@
 import { missed, stream } from "../state/events.ts";
 import { status, status_error } from "../state/status.ts";
-import { Age, Countdown } from "../parts/time.tsx";
-import { Words } from "../parts/words.tsx";
+import { Age, Countdown } from "../components/time.tsx";
+import { Words } from "../components/inline-code.tsx";
 
 const KINDS = {
   simulated: { word: "SIMULATED", text: "Not real market data: a seeded random walk makes every price." },

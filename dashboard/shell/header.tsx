@@ -1,4 +1,4 @@
-import { PAGES } from "../pages/all.ts";
+import { PAGES } from "../pages/registry.ts";
 import { formatClock, formatDate, zoneName } from "../format/time.ts";
 import { path } from "../router.ts";
 import { now_ms } from "../state/clock.ts";

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { PAGES } from "../pages/all.ts";
+import { PAGES } from "../pages/registry.ts";
 import { go } from "../router.ts";
 
 export const is_help_open = signal(false);

@@ -1,10 +1,10 @@
 import type { Source, Status } from "../../src/serve/schemas/status.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatSeconds } from "../format/time.ts";
-import { Dot, type Tone } from "../parts/badge.tsx";
-import { Missing } from "../parts/figures.tsx";
-import { Skeleton } from "../parts/states.tsx";
-import { Age, bothZones, Countdown } from "../parts/time.tsx";
+import { Dot, type Tone } from "../components/badge.tsx";
+import { Missing } from "../components/figures.tsx";
+import { Skeleton } from "../components/states.tsx";
+import { Age, bothZones, Countdown } from "../components/time.tsx";
 import { now_ms } from "../state/clock.ts";
 import { stream } from "../state/events.ts";
 import { stale_since_ms, status, status_error } from "../state/status.ts";

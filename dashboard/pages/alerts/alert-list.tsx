@@ -1,10 +1,10 @@
 import type { Alert } from "../../../src/serve/schemas/alerts.ts";
-import { Badge, Dot, type Tone } from "../../parts/badge.tsx";
+import { Badge, Dot, type Tone } from "../../components/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
-import { Missing, Price } from "../../parts/figures.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Missing, Price } from "../../components/figures.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 import { nameOfCoin } from "../../state/coins.ts";
-import { isOfTicks } from "./words.ts";
+import { isOfTicks } from "./describe.ts";
 
 const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
 

@@ -1,5 +1,5 @@
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
-import { isOfTicks } from "./words.ts";
+import { isOfTicks } from "./describe.ts";
 
 export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   change: "a price changes",

@@ -2,13 +2,13 @@ import { computed, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
-import { Words } from "../../parts/words.tsx";
+import { Words } from "../../components/inline-code.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { coins } from "../../state/coins.ts";
 import { useResource } from "../../state/resource.ts";
 import { Choices } from "./choices.tsx";
 import { draftOf, KINDS, plainNumber, ruleOf, type Draft } from "./draft.ts";
-import { isOfTicks } from "./words.ts";
+import { isOfTicks } from "./describe.ts";
 
 interface FormProps {
   /** Null for a new rule. */

@@ -2,14 +2,14 @@ import { signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { BackTest, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import { formatCount, plural } from "../../format/number.ts";
-import { Badge, Dot } from "../../parts/badge.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Badge, Dot } from "../../components/badge.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { nameOfCoin } from "../../state/coins.ts";
 import { AlertTable } from "./alert-list.tsx";
 import { RuleError, RuleForm } from "./rule-form.tsx";
-import { isOfTicks, sayCondition, saySubjects } from "./words.ts";
+import { isOfTicks, sayCondition, saySubjects } from "./describe.ts";
 
 interface RulesProps {
   rules: readonly StoredRule[];

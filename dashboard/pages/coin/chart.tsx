@@ -5,9 +5,9 @@ import { CandleChart } from "../../charts/candle-chart.ts";
 import { toNumber } from "../../format/decimal.ts";
 import { plural } from "../../format/number.ts";
 import { formatDate, formatMoment, zoneName } from "../../format/time.ts";
-import { Amount, Change, Price } from "../../parts/figures.tsx";
-import { Empty, Failure, Skeleton } from "../../parts/states.tsx";
-import { CandleStart } from "../../parts/time.tsx";
+import { Amount, Change, Price } from "../../components/figures.tsx";
+import { Empty, Failure, Skeleton } from "../../components/states.tsx";
+import { CandleStart } from "../../components/time.tsx";
 import { palette, zone } from "../../state/settings.ts";
 import { STEPS_S, type CandleFeed } from "./feed.ts";
 

@@ -3,9 +3,9 @@ import type { LayerStatus, Stream } from "../../../src/serve/schemas/status.ts";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount, plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
-import { Missing } from "../../parts/figures.tsx";
-import { Skeleton } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Missing } from "../../components/figures.tsx";
+import { Skeleton } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 
 const HOLDS: Record<LayerStatus["layer"], string> = {
   log: "every message, on disk before it counts",

@@ -2,9 +2,9 @@ import type { Maintenance, MaintenanceRun, Retention } from "../../../src/serve/
 import type { TableDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
 import { formatSpan } from "../../format/time.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 
 /** Maintenance runs, newest first: what each changed in its table. */
 export function MaintenanceRuns({ maintenance: { items, compacts_after_commits } }: { maintenance: Maintenance }) {

@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Missing } from "../../parts/figures.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
-import { Moment } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Missing } from "../../components/figures.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
+import { Moment } from "../../components/time.tsx";
 import { go } from "../../router.ts";
 
 const SHOWN = 120;

@@ -1,9 +1,9 @@
 import { useSignal } from "@preact/signals";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
-import { Missing } from "../../parts/figures.tsx";
-import { Age } from "../../parts/time.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
+import { Missing } from "../../components/figures.tsx";
+import { Age } from "../../components/time.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
 import { setParameters } from "../../router.ts";
 
 /** A table whose files are this small on average is waiting to be compacted. */

@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import type { Message, Messages } from "../../../src/serve/schemas/log.ts";
 import { formatCount } from "../../format/number.ts";
-import { Failure } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Failure } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { pathOf } from "../../state/api.ts";
 import { useResource } from "../../state/resource.ts";
 import { formatJson } from "./json.ts";

@@ -2,8 +2,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { Topic } from "../../../src/serve/schemas/log.ts";
 import { formatCount } from "../../format/number.ts";
-import { Panel } from "../../parts/panel.tsx";
-import { Missing } from "../../parts/figures.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Missing } from "../../components/figures.tsx";
 
 const RATE_WINDOW_MS = 10_000;
 

@@ -1,9 +1,9 @@
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import type { Conflict, Conflicts as FoundConflicts } from "../../../src/serve/schemas/conflicts.ts";
 import { formatCount } from "../../format/number.ts";
-import { Panel } from "../../parts/panel.tsx";
-import { Loaded, Skeleton } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Loaded, Skeleton } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { useResource } from "../../state/resource.ts";
 
 const REFRESH_MS = 10_000;

@@ -1,9 +1,9 @@
 import type { CheckedTable, Expectations as Found, UnmetExpectation } from "../../../src/serve/schemas/expectations.ts";
 import { plural } from "../../format/number.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 
 const SHOWN_UNMET = 20;
 

@@ -1,7 +1,7 @@
 import { formatCount, plural } from "../../format/number.ts";
-import { Badge, type Tone } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge, type Tone } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Age } from "../../components/time.tsx";
 import { status } from "../../state/status.ts";
 
 const TONES: Record<string, Tone> = { open: "warn", filled: "good", lost: "bad" };

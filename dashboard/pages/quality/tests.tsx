@@ -2,10 +2,10 @@ import { useSignal } from "@preact/signals";
 import type { Quality, TestNode } from "../../../src/serve/schemas/quality.ts";
 import { plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
-import { Badge, type Tone } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge, type Tone } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 
 const TONES: Record<string, Tone> = { pass: "good", fail: "bad", error: "bad", warn: "warn" };
 const ORDER = ["error", "fail", "warn", "skipped", "pass"];

@@ -4,7 +4,7 @@ import type { SqlResult } from "../../../src/serve/schemas/sql.ts";
 import type { Line, LineChart } from "../../charts/line-chart.ts";
 import { formatFigure } from "../../format/number.ts";
 import { parseTime, zoneName } from "../../format/time.ts";
-import { Empty } from "../../parts/states.tsx";
+import { Empty } from "../../components/states.tsx";
 import { LINE_COLOURS, palette, zone } from "../../state/settings.ts";
 import { isNumeric, isTime } from "./result-grid.tsx";
 

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { SqlRequest, SqlResult } from "../../../src/serve/schemas/sql.ts";
 import { ApiError, call, download } from "../../state/api.ts";
-import { remember } from "./kept.ts";
+import { remember } from "./storage.ts";
 
 const MAX_ROWS = 100_000;
 

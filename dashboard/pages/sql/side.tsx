@@ -2,10 +2,10 @@ import { useSignal } from "@preact/signals";
 import type { SqlSchema } from "../../../src/serve/schemas/sql.ts";
 import { formatCount } from "../../format/number.ts";
 import { formatDuration } from "../../format/time.ts";
-import { Loaded, Skeleton } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Loaded, Skeleton } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 import type { ResourceHandle } from "../../state/resource.ts";
-import { forget, runs, saved } from "./kept.ts";
+import { forget, runs, saved } from "./storage.ts";
 
 const LAYERS: Record<string, string> = {
   live: "tables and what arrived since the last commit",

@@ -5,7 +5,7 @@ import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
 import type { Parts } from "../dependencies.ts";
-import { residentBytes } from "../resident.ts";
+import { residentBytes } from "../resident-memory.ts";
 import type { Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 

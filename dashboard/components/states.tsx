@@ -3,7 +3,7 @@ import type { ApiError } from "../state/api.ts";
 import type { Resource, ResourceHandle } from "../state/resource.ts";
 import { invalidTime, setParameters } from "../router.ts";
 import { Age, Countdown } from "./time.tsx";
-import { Words } from "./words.tsx";
+import { Words } from "./inline-code.tsx";
 
 /** Holds the place of what is loading, in its size. */
 export function Skeleton({ width = "100%", height = "1em" }: { width?: string; height?: string }) {

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { Alert } from "../../src/serve/schemas/alerts.ts";
-import { Moment } from "../parts/time.tsx";
+import { Moment } from "../components/time.tsx";
 import { nameOfCoin } from "../state/coins.ts";
 import { onEvent } from "../state/events.ts";
 
