@@ -53,14 +53,14 @@ export function Quality() {
 }
 
 function Books({ figures }: { figures: QualityFigures }) {
-  const refused = figures.refused.reduce((total, { count }) => total + count, 0);
+  const refused = figures.rejected.reduce((total, { count }) => total + count, 0);
   const parts = [
     { name: "accepted", count: figures.accepted, means: "in silver and gold" },
     { name: "duplicates", count: figures.duplicates, means: "counted once" },
     {
       name: "refused",
       count: refused,
-      means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)`,
+      means: `in quarantine, ${formatCount(figures.rejected_today)} of them today (UTC)`,
     },
   ];
   const total = Math.max(1, figures.accepted + figures.duplicates + refused);

@@ -11,7 +11,7 @@ import { stale_since_ms, status, status_error } from "../state/status.ts";
 
 /** A source in one word and one shape. Lagging: more than half of what counts as silence. */
 export function judge(source: Source, now: number): { tone: Tone; word: string } {
-  const age_ms = source.heard_at === null ? null : now - Date.parse(source.heard_at);
+  const age_ms = source.last_message_at === null ? null : now - Date.parse(source.last_message_at);
   if (source.state === "ended") return { tone: "plain", word: "ended" };
   if (source.is_silent) return { tone: "bad", word: age_ms === null ? "silent" : `silent for ${formatAge(age_ms)}` };
   if (source.state === "failed") return { tone: "bad", word: "failed" };
@@ -22,7 +22,8 @@ export function judge(source: Source, now: number): { tone: Tone; word: string }
 
 function SourceItem({ source }: { source: Source }) {
   const { tone, word } = judge(source, now_ms.value);
-  const heard = source.heard_at === null ? "not heard yet" : `heard ${bothZones(Date.parse(source.heard_at))}`;
+  const heard =
+    source.last_message_at === null ? "not heard yet" : `heard ${bothZones(Date.parse(source.last_message_at))}`;
   const missed = source.missed.lost > 0 ? ` · ${plural(source.missed.lost, "message")} lost` : "";
   return (
     <span class="strip-item" title={`${source.message ?? heard}${missed} · ${plural(source.reconnects, "reconnect")}`}>
@@ -93,7 +94,7 @@ function Figures({ now }: { now: Status }) {
       </Figure>
       <Figure name="refused today" title="Elements that silver did not believe, since 00:00 UTC; see Quality">
         <a href="/quality" class="figure">
-          {formatCount(now.refused_today)}
+          {formatCount(now.rejected_today)}
         </a>
       </Figure>
     </>

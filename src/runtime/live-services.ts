@@ -12,7 +12,7 @@ import { TableReports } from "../query/tables.ts";
 import { patiently, pause, type Patience } from "../base/retry.ts";
 import type { Following } from "./run.ts";
 import type { Assets } from "../serve/assets.ts";
-import type { Served } from "../serve/pipeline-handle.ts";
+import type { PipelineHandle } from "../serve/pipeline-handle.ts";
 import type { Metrics } from "../serve/metrics.ts";
 import { startServer } from "../serve/server.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
@@ -30,18 +30,18 @@ export interface FollowingOptions {
   open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
-  is_transforming: Served["is_transforming"];
+  is_transforming: PipelineHandle["is_transforming"];
   /** Compiles the models for the live tail, and keeps them. */
   prepare(): Promise<LiveModels>;
   /** Null for a run that nobody looks at. */
   server: ServerRequest | null;
   assets(): Promise<Assets>;
-  stream: Served["stream"];
+  stream: PipelineHandle["stream"];
   /** Somebody waits for the end of the run. */
   is_until_drained: boolean;
-  tests: Served["tests"];
-  failures: Served["failures"];
-  dbt_pid: Served["dbt_pid"];
+  tests: PipelineHandle["tests"];
+  failures: PipelineHandle["failures"];
+  dbt_pid: PipelineHandle["dbt_pid"];
   /** What the pipeline's loops count, for the server to show. */
   metrics: Metrics;
   report(report: SourceReport): void;
@@ -168,7 +168,7 @@ async function serve(
   } = options;
   const main = join(projectFolder(), "src", "cli", "main.ts");
   const data_folder = join(open.lake.folder, "..");
-  const served: Served = {
+  const served: PipelineHandle = {
     version: VERSION,
     open,
     pipeline,
@@ -235,7 +235,7 @@ async function lookAfter(
   } while (await pause(systemClock, LOOK_MS, signal));
 }
 
-function statusesOf(producers: readonly Producer[]): ReturnType<Served["sources"]> {
+function statusesOf(producers: readonly Producer[]): ReturnType<PipelineHandle["sources"]> {
   return producers.flatMap((producer) => producer.status?.() ?? []);
 }
 

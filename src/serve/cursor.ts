@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { refusal } from "./problem.ts";
+import { requestError } from "./problem.ts";
 
 /** A place in a list, opaque to clients: where the next page goes on. */
 export function encodeCursor(place: unknown): string {
@@ -21,7 +21,7 @@ export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, sh
 }
 
 function badCursor(): Error {
-  return refusal("BAD_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
+  return requestError("BAD_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
 }
 
 /** One page of a list that is whole in memory; the cursor is the place of the first item after the page. */

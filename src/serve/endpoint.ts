@@ -3,7 +3,7 @@ import { createRoute, z, type OpenAPIHono, type RouteConfig } from "@hono/zod-op
 import type { Context } from "hono";
 import type { HttpBindings } from "@hono/node-server";
 import { bodyOf } from "./guard/body.ts";
-import { badRequest, refusal } from "./problem.ts";
+import { badRequest, requestError } from "./problem.ts";
 import { Problem } from "./schemas/values.ts";
 
 export type App = OpenAPIHono<{ Bindings: HttpBindings }>;
@@ -111,7 +111,7 @@ async function jsonOf(context: Context): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    throw refusal("BAD_JSON", "The body is no JSON.", "Send one JSON object, with content-type application/json.");
+    throw requestError("BAD_JSON", "The body is no JSON.", "Send one JSON object, with content-type application/json.");
   }
 }
 

@@ -3,7 +3,7 @@ import { freshness, RecordTimes, type LayerFreshness } from "../query/freshness.
 import type { TableReports } from "../query/tables.ts";
 import type { SourceStatus } from "../producer/producer.ts";
 import type { Freshness, Source } from "./schemas/status.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** A commit that is overdue by so many intervals has stalled, as has an increment. */
 const STALLED_AFTER_INTERVALS = 6;
@@ -15,13 +15,13 @@ const LIVE_LAG_S = 10;
 
 /** What changes from second to second: sources, layers, and whether all is well. */
 export class Health {
-  readonly #served: Served;
+  readonly #served: PipelineHandle;
   readonly #tables: TableReports;
   readonly #times: RecordTimes;
   readonly #latestEvent: () => Promise<string | null>;
 
-  constructor(parts: { served: Served; tables: TableReports; latestEvent(): Promise<string | null> }) {
-    const { served, tables, latestEvent } = parts;
+  constructor(dependencies: { served: PipelineHandle; tables: TableReports; latestEvent(): Promise<string | null> }) {
+    const { served, tables, latestEvent } = dependencies;
     this.#served = served;
     this.#tables = tables;
     this.#latestEvent = latestEvent;
@@ -52,7 +52,7 @@ export class Health {
       sources,
       layers,
       stream: this.#served.stream(),
-      refused_today: await this.refusedToday(layers),
+      rejected_today: await this.rejectedToday(layers),
       alerts_active: this.#served.alerts.state().active,
       newest_event_at: await this.#latestEvent(),
       is_ready: problems.length === 0,
@@ -61,7 +61,7 @@ export class Health {
   }
 
   /** Refused elements of today's records; in a replay, of the day that the recording has come to. */
-  async refusedToday(layers: readonly LayerFreshness[]): Promise<number> {
+  async rejectedToday(layers: readonly LayerFreshness[]): Promise<number> {
     const { open, pipeline, clock } = this.#served;
     const newest_at = layers[0]?.newest_at;
     const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
@@ -72,11 +72,13 @@ export class Health {
   }
 
   #sourceProblems(sources: readonly Source[]): Freshness["problems"] {
-    return sources.flatMap(({ source, state, is_silent, message, heard_at }) => {
+    return sources.flatMap(({ source, state, is_silent, message, last_message_at }) => {
       if (state === "failed")
         return [{ code: "SOURCE_FAILED", message: `${source} failed${message === null ? "" : `: ${message}`}` }];
       if (is_silent)
-        return [{ code: "SOURCE_SILENT", message: `${source} has been silent since ${heard_at ?? "the start"}` }];
+        return [
+          { code: "SOURCE_SILENT", message: `${source} has been silent since ${last_message_at ?? "the start"}` },
+        ];
       return [];
     });
   }
@@ -119,7 +121,7 @@ export function describeSource(status: SourceStatus, now_us: number): Source {
     state,
     is_silent: isSilent(status, now_us),
     message,
-    heard_at: heard_at_us === null ? null : isoFromMicros(heard_at_us),
+    last_message_at: heard_at_us === null ? null : isoFromMicros(heard_at_us),
     silent_after_ms,
     reconnects,
     missed: { ...missed },

@@ -5,8 +5,8 @@ import type { KnownSubject, Question, ReadTables } from "../pipeline/definition.
 import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
-import { refusal } from "./problem.ts";
-import type { Served } from "./pipeline-handle.ts";
+import { requestError } from "./problem.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** How long what several requests share is given again, and how old it may be while it is made anew. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
@@ -20,7 +20,7 @@ const MAX_WAITING = 32;
 /** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
 export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
-  readonly #served: Served;
+  readonly #served: PipelineHandle;
   #session: Promise<QuerySession> | null = null;
   #first_event: Promise<string | null> | null = null;
   #newest_us: number | null = null;
@@ -30,7 +30,7 @@ export class LakeReader implements LiveTables {
   #waiting = 0;
   #is_closed = false;
 
-  constructor(served: Served) {
+  constructor(served: PipelineHandle) {
     this.#served = served;
     this.cache = new AnswerCache(served.clock);
     this.#unsubscribe = served.live.onAbsorbed(({ ticks }) => {
@@ -137,9 +137,13 @@ export class LakeReader implements LiveTables {
   }
 
   async #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
-    this.#refuseWhenClosed();
+    this.#throwIfClosed();
     if (is_alone && this.#waiting >= MAX_WAITING)
-      throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
+      throw requestError(
+        "LAKE_BUSY",
+        `${MAX_WAITING} questions about the past wait already.`,
+        "Try again in a moment.",
+      );
     const { open } = this.#served;
     this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
@@ -149,15 +153,15 @@ export class LakeReader implements LiveTables {
     this.#waiting += 1;
     const turn = this.#turn.then(async () => {
       this.#waiting -= 1;
-      this.#refuseWhenClosed();
+      this.#throwIfClosed();
       return work(await session);
     });
     this.#turn = turn.catch(() => {});
     return ours(turn);
   }
 
-  #refuseWhenClosed(): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+  #throwIfClosed(): void {
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping.", "Try again once it runs.");
   }
 }
 

@@ -63,7 +63,7 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
 const RETRY_AFTER_S = 2;
 
 /** A failed request of a client's own making. */
-export function refusal(
+export function requestError(
   code: keyof typeof STATUS_BY_CODE & string,
   message: string,
   next_step: string,
@@ -72,14 +72,14 @@ export function refusal(
 }
 
 export function notFound(what: string): OperatingError {
-  return refusal("NOT_FOUND", `There is no ${what}.`, "GET /api/openapi.json lists what there is.");
+  return requestError("NOT_FOUND", `There is no ${what}.`, "GET /api/openapi.json lists what there is.");
 }
 
 /** The first thing that the schema objects to, with where it stands. */
 export function badRequest(error: z.ZodError, where: string): OperatingError {
   const [issue] = error.issues;
   const path = issue?.path.join(".") || where;
-  return refusal(
+  return requestError(
     "BAD_REQUEST",
     `${path}: ${issue?.message ?? "not as documented"}`,
     "GET /api/openapi.json tells what is taken here.",

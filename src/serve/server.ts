@@ -7,18 +7,18 @@ import type { Assets } from "./assets.ts";
 import { Console, type ConsoleLimits } from "./sql-console/console.ts";
 import { DiskUsage } from "./disk-usage.ts";
 import { EventHub } from "./events/hub.ts";
-import { checkToken, Gate } from "./guard/authentication.ts";
+import { checkToken, Authenticator } from "./guard/authentication.ts";
 import { Health } from "./health.ts";
 import { LakeReader } from "./lake-reader.ts";
 import { Metrics } from "./metrics.ts";
-import type { Parts } from "./dependencies.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { ServerDependencies } from "./dependencies.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 export const DEFAULT_PORT = 4000;
 export const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServerOptions {
-  served: Served;
+  served: PipelineHandle;
   assets: Assets;
   /** 0 for any free one. */
   port: number;
@@ -60,7 +60,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const reader = new LakeReader(served);
   const health = new Health({ served, tables, latestEvent: () => reader.latestEvent() });
   const hub = new EventHub({ served, health, tables, onError });
-  const parts: Parts = {
+  const dependencies: ServerDependencies = {
     served,
     tables,
     disk: new DiskUsage({ tables, storage: served.open.storage, clock: served.clock }),
@@ -71,16 +71,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     reader,
     console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
     metrics: options.metrics ?? new Metrics(),
-    gate: new Gate(token, served.clock),
+    authenticator: new Authenticator(token, served.clock),
   };
-  const { app, stop } = createApp(parts, host);
+  const { app, stop } = createApp(dependencies, host);
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
   let listening: Listening;
   try {
     listening = await listen(server, { ...PAGE_LISTENING, host, port });
   } catch (error) {
     stop();
-    await parts.console.close();
+    await dependencies.console.close();
     await reader.close();
     throw error;
   }
@@ -90,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     async close() {
       hub.close();
       stop();
-      await parts.console.close();
+      await dependencies.console.close();
       await listening.close();
       await reader.close();
     },

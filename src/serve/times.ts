@@ -1,4 +1,4 @@
-import { refusal } from "./problem.ts";
+import { requestError } from "./problem.ts";
 
 /** Milliseconds UTC of a time as the API takes it: ISO 8601 with a zone; microseconds are cut. Throws BAD_TIME. */
 export function parseInstant(text: string): number {
@@ -8,7 +8,7 @@ export function parseInstant(text: string): number {
   const day = text.slice(0, 10);
   const is_day = is_form && new Date(Date.parse(`${day}T00:00:00Z`) || 0).toISOString().startsWith(day);
   if (Number.isNaN(at_ms) || !is_day)
-    throw refusal("BAD_TIME", `"${text.slice(0, 50)}" is no time.`, "Write it as 2026-03-14T02:10:00Z.");
+    throw requestError("BAD_TIME", `"${text.slice(0, 50)}" is no time.`, "Write it as 2026-03-14T02:10:00Z.");
   return at_ms;
 }
 

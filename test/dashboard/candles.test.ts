@@ -68,7 +68,7 @@ test("candles that are filled in hours late appear once the source reports it", 
     state: "live",
     is_silent: false,
     message: null,
-    heard_at: null,
+    last_message_at: null,
     silent_after_ms: 1,
     reconnects: 1,
   };

@@ -146,7 +146,7 @@ function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }
 }
 
 function LeftOut({ quality }: { quality: Quality | null }) {
-  const refused = quality?.refused.reduce((total, { count }) => total + count, 0);
+  const refused = quality?.rejected.reduce((total, { count }) => total + count, 0);
   return (
     <p class="flow-out">
       left out:{" "}

@@ -14,7 +14,7 @@ export function Payload({ message, base }: { message: Message; base: string }) {
   const view = useSignal<"formatted" | "raw">("formatted");
   // A list carries only the beginning of what is long.
   const whole = useResource<Messages>(
-    message.is_cut ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null,
+    message.is_truncated ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null,
   );
   const { value, error } = whole.state.value;
   const { payload, encoding } = value?.items[0] ?? message;

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import type { Quality, RefusedElement } from "../../../src/serve/schemas/quality.ts";
+import type { Quality, RejectedElement } from "../../../src/serve/schemas/quality.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../../format/number.ts";
 import { Panel } from "../../components/panel.tsx";
@@ -17,8 +17,8 @@ const REFRESH_MS = 10_000;
 /** What silver refused, by reason, and each element as it came. */
 export function Quarantine({ figures }: { figures: Quality }) {
   const reason = parameters.value.get("reason");
-  const total = figures.refused.reduce((sum, { count }) => sum + count, 0);
-  if (figures.refused.length === 0) {
+  const total = figures.rejected.reduce((sum, { count }) => sum + count, 0);
+  if (figures.rejected.length === 0) {
     return (
       <Panel title="Quarantine">
         <Empty title="Nothing refused">
@@ -42,7 +42,7 @@ export function Quarantine({ figures }: { figures: Quality }) {
               choose={() => setParameters({ reason: null })}
             />
           </li>
-          {figures.refused.map((one) => (
+          {figures.rejected.map((one) => (
             <li key={one.reason}>
               <Reason
                 name={one.reason}
@@ -94,15 +94,15 @@ function Reason({ name, count, total, last_at, is_chosen, choose }: ReasonProps)
 }
 
 function Elements({ reason }: { reason: string | null }) {
-  const older = useSignal<readonly RefusedElement[]>([]);
+  const older = useSignal<readonly RejectedElement[]>([]);
   const cursor = useSignal<string | null | undefined>(undefined);
-  const path = pathOf("/api/quality/refused", { reason, limit: PAGE });
+  const path = pathOf("/api/quality/rejected", { reason, limit: PAGE });
   // While older ones are in view the list holds still.
-  const elements = useResource<Page<RefusedElement>>(path, older.value.length > 0 ? null : REFRESH_MS);
+  const elements = useResource<Page<RejectedElement>>(path, older.value.length > 0 ? null : REFRESH_MS);
   const loadOlder = async (next: string) => {
     try {
-      const page = await get<Page<RefusedElement>>(
-        pathOf("/api/quality/refused", { reason, limit: PAGE, cursor: next }),
+      const page = await get<Page<RejectedElement>>(
+        pathOf("/api/quality/rejected", { reason, limit: PAGE, cursor: next }),
       );
       older.value = [...older.value, ...page.items];
       cursor.value = page.next;
@@ -139,7 +139,7 @@ function Elements({ reason }: { reason: string | null }) {
   );
 }
 
-function Element({ element }: { element: RefusedElement }) {
+function Element({ element }: { element: RejectedElement }) {
   const { reason, source, subject, ingested_at, partition, offset, element_index } = element;
   return (
     <details>

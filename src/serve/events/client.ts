@@ -31,7 +31,7 @@ export class EventClient {
   pump = (): void => {
     while (this.#stuck === null && this.#is_open) {
       if (this.#next < this.#ring.first) this.#missed_from = this.#ring.idOf(this.#next);
-      if (this.#missed_from !== undefined) this.#tellGap(this.#missed_from);
+      if (this.#missed_from !== undefined) this.#sendGap(this.#missed_from);
       const frame = this.#ring.get(this.#next);
       if (frame === null) return;
       this.#next += 1;
@@ -54,7 +54,7 @@ export class EventClient {
   }
 
   /** After a gap the client loads anew what it shows: it goes on with what happens from now on. */
-  #tellGap(missed_from: string | null): void {
+  #sendGap(missed_from: string | null): void {
     const missed_to = this.#ring.idOf(this.#ring.last);
     this.#missed_from = undefined;
     this.#next = this.#ring.last + 1;

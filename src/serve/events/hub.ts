@@ -5,44 +5,49 @@ import { isSameLong } from "../../iceberg/long.ts";
 import { historyOf, historySince, type HistoryEntry } from "../../iceberg/metadata/history.ts";
 import { isoFromMicros } from "../../base/clock.ts";
 import type { TableReports } from "../../query/tables.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import type { Health } from "../health.ts";
 import type { EventName } from "../schemas/events.ts";
 import type { Source } from "../schemas/status.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 import { EventClient } from "./client.ts";
 import { encodeFrame, EventRing } from "./ring.ts";
-import { TickBasket } from "./ticks.ts";
+import { LatestTicks } from "./ticks.ts";
 
 export const MAX_CLIENTS = 500;
 const TICKS_EVERY_MS = 100;
-const BEAT_MS = 1_000;
+const POLL_MS = 1_000;
 const KEEP_ALIVE_MS = 15_000;
 /** About a minute at a thousand ticks a second, much more on quiet days. */
 const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
 /** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
 export class EventHub {
-  readonly #served: Served;
+  readonly #served: PipelineHandle;
   readonly #health: Health;
   readonly #tables: TableReports;
   readonly #onError: (error: unknown) => void;
   readonly #ring = new EventRing(randomBytes(6).toString("hex"), RING);
   readonly #clients = new Set<EventClient>();
-  readonly #basket = new TickBasket();
+  readonly #latest_ticks = new LatestTicks();
   readonly #sources = new Map<string, string>();
   readonly #newest = new Map<string, HistoryEntry>();
   readonly #stops: (() => void)[] = [];
   #flush: NodeJS.Timeout | null = null;
   #flushed_at_ms = -Infinity;
-  #is_beating = false;
+  #is_polling = false;
   #is_closed = false;
 
-  constructor(parts: { served: Served; health: Health; tables: TableReports; onError(error: unknown): void }) {
-    this.#served = parts.served;
-    this.#health = parts.health;
-    this.#tables = parts.tables;
-    this.#onError = parts.onError;
+  constructor(dependencies: {
+    served: PipelineHandle;
+    health: Health;
+    tables: TableReports;
+    onError(error: unknown): void;
+  }) {
+    this.#served = dependencies.served;
+    this.#health = dependencies.health;
+    this.#tables = dependencies.tables;
+    this.#onError = dependencies.onError;
   }
 
   get clients(): number {
@@ -63,7 +68,7 @@ export class EventHub {
     const { live, alerts } = this.#served;
     this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
     this.#stops.push(alerts.onAlert((event) => this.publish("alert", event)));
-    const beat = setInterval(() => void this.#beat(), BEAT_MS);
+    const beat = setInterval(() => void this.#poll(), POLL_MS);
     const keep_alive = setInterval(() => {
       for (const client of this.#clients) client.keepAlive();
     }, KEEP_ALIVE_MS);
@@ -82,9 +87,9 @@ export class EventHub {
 
   /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping.", "Try again once it runs.");
     if (this.#clients.size >= MAX_CLIENTS)
-      throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+      throw requestError("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream",
@@ -113,36 +118,36 @@ export class EventHub {
     this.#clients.clear();
   }
 
-  #absorbed(ticks: Parameters<Parameters<Served["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
+  #absorbed(ticks: Parameters<Parameters<PipelineHandle["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
     if (this.#is_closed) return;
-    for (const tick of ticks) this.#basket.add(tick);
-    if (this.#basket.is_empty || this.#flush !== null) return;
+    for (const tick of ticks) this.#latest_ticks.add(tick);
+    if (this.#latest_ticks.is_empty || this.#flush !== null) return;
     const wait_ms = Math.max(0, this.#flushed_at_ms + TICKS_EVERY_MS - performance.now());
     this.#flush = setTimeout(() => {
       this.#flush = null;
       this.#flushed_at_ms = performance.now();
-      this.publish("ticks", this.#basket.take());
+      this.publish("ticks", this.#latest_ticks.take());
     }, wait_ms);
   }
 
   /** What nobody tells of is looked at each second; a look that takes longer skips the next. */
-  async #beat(): Promise<void> {
-    if (this.#is_beating || this.#is_closed) return;
-    this.#is_beating = true;
+  async #poll(): Promise<void> {
+    if (this.#is_polling || this.#is_closed) return;
+    this.#is_polling = true;
     try {
-      await this.#tellCommits();
+      await this.#publishCommits();
       const status = await this.#health.now();
-      for (const source of status.sources) this.#tellSource(source);
+      for (const source of status.sources) this.#publishSource(source);
       this.publish("status", status);
     } catch (error) {
       if (!this.#is_closed) this.#onError(error);
     } finally {
-      this.#is_beating = false;
+      this.#is_polling = false;
     }
   }
 
-  #tellSource(source: Source): void {
-    const { heard_at: _moves_all_the_time, ...rest } = source;
+  #publishSource(source: Source): void {
+    const { last_message_at: _moves_all_the_time, ...rest } = source;
     const said = JSON.stringify(rest);
     const before = this.#sources.get(source.source);
     this.#sources.set(source.source, said);
@@ -150,7 +155,7 @@ export class EventHub {
   }
 
   /** Every snapshot that became current since the last look; what was there at the start is no news. */
-  async #tellCommits(): Promise<void> {
+  async #publishCommits(): Promise<void> {
     for (const { identifier, metadata } of await this.#tables.all()) {
       const table = nameOfTable(identifier);
       const newest = historyOf(metadata).at(-1);

@@ -5,10 +5,10 @@ import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";
 
 /** The newest tick of each subject since the last look, however many there were. */
-export class TickBasket {
+export class LatestTicks {
   #newest = new Map<string, { tick: Tick; updates: number }>();
   /** The last that was told of each subject: of two ticks of one moment the later in the order of events may come first. */
-  readonly #told = new Map<string, Tick>();
+  readonly #published = new Map<string, Tick>();
 
   get is_empty(): boolean {
     return this.#newest.size === 0;
@@ -26,9 +26,9 @@ export class TickBasket {
 
   take(): TicksEvent {
     const ticks = Array.from(this.#newest.values(), ({ tick: newest, updates }) => {
-      const told = this.#told.get(newest.subject);
+      const told = this.#published.get(newest.subject);
       const tick = told?.at_us === newest.at_us && compareEvents(told, newest) > 0 ? told : newest;
-      if (told === undefined || compareEvents(tick, told) > 0) this.#told.set(tick.subject, tick);
+      if (told === undefined || compareEvents(tick, told) > 0) this.#published.set(tick.subject, tick);
       return {
         id: tick.subject,
         price: textOf(tick.value),

@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
 import type { Clock } from "../../base/clock.ts";
 import { OperatingError } from "../../base/errors.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { isLoopbackHost } from "./origin-check.ts";
 
 export const TOKEN_MIN_CHARACTERS = 16;
@@ -32,7 +32,7 @@ export function checkToken(host: string, token: string | null): void {
 }
 
 /** Who may read: those with the token, as a Bearer header or as the cookie that logging in gives. */
-export class Gate {
+export class Authenticator {
   readonly #token: string | null;
   readonly #clock: Clock;
   #wrong: number[] = [];
@@ -53,7 +53,7 @@ export class Gate {
   /** Middleware: throws TOKEN_NEEDED, WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   check: MiddlewareHandler = async (context, next) => {
     if (!this.isOpenTo(context)) {
-      throw refusal(
+      throw requestError(
         "TOKEN_NEEDED",
         "This server asks for its token.",
         "Log in at /login, or send the header `Authorization: Bearer <token>`.",
@@ -65,7 +65,7 @@ export class Gate {
   /** Sets the cookie for the right token. Throws WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
     if (!this.#isRight(given))
-      throw refusal("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
+      throw requestError("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
     setCookie(context, COOKIE, this.#session(), {
       httpOnly: true,
       sameSite: "Strict",
@@ -81,7 +81,7 @@ export class Gate {
     // The right one always opens: nobody shuts others out by guessing.
     if (isSame(given, this.#token)) return true;
     if (this.#wrong.length >= MAX_WRONG_PER_MINUTE)
-      throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
+      throw requestError("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
     this.#wrong.push(this.#clock.now_us());
     return false;
   }

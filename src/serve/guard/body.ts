@@ -1,6 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context, MiddlewareHandler } from "hono";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 
 export const MAX_BODY_BYTES = 256 * 1024;
 
@@ -9,7 +9,7 @@ export const onlyJson: MiddlewareHandler = async (context, next) => {
   const { method } = context.req;
   const type = (context.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if ((method === "POST" || method === "PUT") && type !== "application/json") {
-    throw refusal("JSON_NEEDED", "The body must be JSON.", "Send it with content-type application/json.");
+    throw requestError("JSON_NEEDED", "The body must be JSON.", "Send it with content-type application/json.");
   }
   await next();
 };
@@ -29,12 +29,12 @@ export async function bodyOf(context: Context): Promise<string> {
       parts.push(part);
     }
   } catch (error) {
-    throw refusal("BODY_CUT_OFF", `The body ended early: ${(error as Error).message}.`, "Send it whole.");
+    throw requestError("BODY_CUT_OFF", `The body ended early: ${(error as Error).message}.`, "Send it whole.");
   }
   if (size_bytes > MAX_BODY_BYTES) throw tooLarge();
   return Buffer.concat(parts).toString("utf8");
 }
 
 function tooLarge(): Error {
-  return refusal("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB.`, "Send less.");
+  return requestError("BODY_TOO_LARGE", `The body has more than ${MAX_BODY_BYTES / 1024} kB.`, "Send less.");
 }

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { MiddlewareHandler } from "hono";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 
 const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -14,12 +14,12 @@ export function isLoopbackHost(host: string): boolean {
  * Refuses what another site's page sends through a visitor's browser. A Host that is not ours means that somebody's name was
  * pointed at this address (DNS rebinding); an Origin that is not ours means another site's script.
  */
-export function checkSender(bound_host: string): MiddlewareHandler {
+export function checkOrigin(bound_host: string): MiddlewareHandler {
   const isOurs = hostTest(bound_host);
   return async (context, next) => {
     const host = context.req.header("host")?.toLowerCase() ?? "";
     if (!isOurs(host)) {
-      throw refusal(
+      throw requestError(
         "FOREIGN_HOST",
         "This server does not go by the name in the Host header.",
         `Address it as it was started: ${bound_host}.`,
@@ -27,7 +27,7 @@ export function checkSender(bound_host: string): MiddlewareHandler {
     }
     const must_be_own = !SAFE_METHODS.has(context.req.method) || context.req.path === "/api/events";
     if (must_be_own && isForeign(host, context.req.header("origin"), context.req.header("sec-fetch-site"))) {
-      throw refusal(
+      throw requestError(
         "CROSS_SITE",
         "Another site's page sent this request.",
         "Use the page that this server itself gives, or a program without an Origin header.",

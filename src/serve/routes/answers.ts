@@ -2,8 +2,8 @@ import { z } from "@hono/zod-openapi";
 import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { plainAnswer, plainAnswers } from "../../query/answers.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
-import { refusal } from "../problem.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import { requestError } from "../problem.ts";
 import { Answer, Answers } from "../schemas/answers.ts";
 import { Time } from "../schemas/values.ts";
 import { parseInstant } from "../times.ts";
@@ -12,7 +12,7 @@ import { parseInstant } from "../times.ts";
 const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
 
 /** The five questions, of the live views, as of the newest event unless said. */
-export function answerRoutes(app: App, { served, reader }: Parts): void {
+export function answerRoutes(app: App, { served, reader }: ServerDependencies): void {
   const { pipeline, open } = served;
   const AsOf = z.object({
     as_of: Time.optional().openapi({ description: "Event time; the newest event unless said" }),
@@ -42,12 +42,16 @@ export function answerRoutes(app: App, { served, reader }: Parts): void {
     async handle({ params, query: { as_of, ...values } }) {
       const question = pipeline.questions.find(({ number }) => number === Number(params.number));
       if (question === undefined)
-        throw refusal("NO_SUCH_QUESTION", `There is no question ${params.number}.`, "GET /api/answers lists them.");
+        throw requestError(
+          "NO_SUCH_QUESTION",
+          `There is no question ${params.number}.`,
+          "GET /api/answers lists them.",
+        );
       const foreign = Object.keys(values).find(
         (name) => values[name] !== undefined && !Object.hasOwn(question.options, name),
       );
       if (foreign !== undefined)
-        throw refusal(
+        throw requestError(
           "BAD_REQUEST",
           `${foreign}: question ${question.number} does not take it`,
           describeQuestion(question),

@@ -5,7 +5,7 @@ import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Files, Snapshots, TableDetail, Tables } from "../schemas/tables.ts";
 import { PageQuery } from "../schemas/values.ts";
 import { retentionOf } from "./maintenance.ts";
@@ -13,7 +13,7 @@ import { retentionOf } from "./maintenance.ts";
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
 /** Tables, their snapshots and files, from metadata and manifests. */
-export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
+export function lakeRoutes(app: App, { tables, disk, served }: ServerDependencies): void {
   const now_ms = () => served.clock.now_us() / 1000;
   const figuresOfTable = async (table: LoadedTable) => {
     const figures = await tables.figures(table, now_ms());

@@ -6,8 +6,8 @@ import { recordsPast, slowest } from "../../query/freshness.ts";
 import { readMessages } from "../../query/messages.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
-import { refusal } from "../problem.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import { requestError } from "../problem.ts";
 import { Messages, Topics } from "../schemas/log.ts";
 import { PageQuery } from "../schemas/values.ts";
 
@@ -30,7 +30,7 @@ const MessageQuery = PageQuery.extend({
 
 const Place = z.object({ direction: z.enum(["newer", "older"]), offsets: z.record(z.string(), z.int().min(0)) });
 
-export function logRoutes(app: App, { served, tables }: Parts): void {
+export function logRoutes(app: App, { served, tables }: ServerDependencies): void {
   const { open, pipeline, live, alerts } = served;
   register(app, {
     method: "get",
@@ -72,7 +72,7 @@ export function logRoutes(app: App, { served, tables }: Parts): void {
     response: Messages,
     async handle({ params, query: { partition, offset, limit, search, cursor } }) {
       if (offset !== undefined && partition === undefined)
-        throw refusal("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
+        throw requestError("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
       const start =
         offset === undefined ? null : { direction: "newer" as const, offsets: { [String(partition)]: offset } };
       const from = decodeCursor(cursor, Place) ?? start;
@@ -101,7 +101,7 @@ function describeMessage(
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   // Base64 is cut where three bytes end, so that what is shown decodes.
   const text = is_text ? bytes.toString("utf8") : bytes.toString("base64");
-  const is_cut = text.length > shown_characters;
+  const is_truncated = text.length > shown_characters;
   return {
     partition,
     offset,
@@ -109,8 +109,8 @@ function describeMessage(
     source,
     ingested_at: isoFromMicros(ingested_at_us),
     size_bytes: payload.length,
-    payload: is_cut ? text.slice(0, shown_characters).toWellFormed() : text,
+    payload: is_truncated ? text.slice(0, shown_characters).toWellFormed() : text,
     encoding: is_text ? ("text" as const) : ("base64" as const),
-    is_cut,
+    is_truncated,
   };
 }

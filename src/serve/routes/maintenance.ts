@@ -4,17 +4,17 @@ import { recordedRuns } from "../../maintain/store.ts";
 import { COMPACT_AFTER_COMMITS } from "../../maintain/schedule.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Maintenance, type Retention } from "../schemas/maintenance.ts";
 import { PageQuery } from "../schemas/values.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 
 const RunsQuery = PageQuery.extend({
   table: z.string().max(200).optional().openapi({ description: "Only runs on this table, as `layer.name`" }),
 });
 
 /** What compaction, expiry and orphan removal did. */
-export function maintenanceRoutes(app: App, { served }: Parts): void {
+export function maintenanceRoutes(app: App, { served }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/lake/maintenance",
@@ -42,7 +42,7 @@ export function maintenanceRoutes(app: App, { served }: Parts): void {
 }
 
 /** Which snapshots of a table are retained: how fine time travel is. */
-export function retentionOf(served: Served): Retention {
+export function retentionOf(served: PipelineHandle): Retention {
   const policy = isInCluster(served) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
   return {
     description: describeRetention(policy),
@@ -54,6 +54,6 @@ export function retentionOf(served: Served): Retention {
   };
 }
 
-function isInCluster({ open }: Served): boolean {
+function isInCluster({ open }: PipelineHandle): boolean {
   return open.cluster !== null;
 }

@@ -4,23 +4,23 @@ import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { residentBytes } from "../resident-memory.ts";
 import type { Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 
 /** /metrics: everything the pages show as figures, for Prometheus. */
-export function metricRoutes(app: App, parts: Parts): { stop(): void } {
+export function metricRoutes(app: App, dependencies: ServerDependencies): { stop(): void } {
   const delay = new EventLoopDelay();
-  const stopObserving = observeVisibility(parts);
+  const stopObserving = observeVisibility(dependencies);
   app.get("/metrics", async (context) => {
     const families = [
-      ...(await pipelineFamilies(parts)),
-      ...serverFamilies(parts),
+      ...(await pipelineFamilies(dependencies)),
+      ...serverFamilies(dependencies),
       ...processFamilies(delay),
-      ...(await memoryFamilies(parts)),
+      ...(await memoryFamilies(dependencies)),
     ];
-    const text = [...families, parts.metrics.text()].join("");
+    const text = [...families, dependencies.metrics.text()].join("");
     return context.body(text, 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
       "cache-control": "no-store",
@@ -42,7 +42,7 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
 }
 
 /** A recording's records were received when it was made. */
-function observeVisibility({ served, metrics }: Parts): () => void {
+function observeVisibility({ served, metrics }: ServerDependencies): () => void {
   if (served.open.lake.kind === "replay") return () => {};
   const visibility = new Visibility();
   return served.live.onAbsorbed((batch) => {
@@ -56,7 +56,7 @@ function observeVisibility({ served, metrics }: Parts): () => void {
   });
 }
 
-async function pipelineFamilies({ served, tables, disk, health }: Parts): Promise<string[]> {
+async function pipelineFamilies({ served, tables, disk, health }: ServerDependencies): Promise<string[]> {
   const { open, pipeline, live, alerts } = served;
   const now = await health.now();
   const bounds = await open.log.bounds(pipeline.topic.name);
@@ -172,8 +172,8 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
     formatFamily("coinlake_live_pending_records", "Records not visible to SQL yet.", "gauge", [
       { value: state.pending_records },
     ]),
-    formatFamily("coinlake_refused_today", "Elements refused since 00:00 UTC.", "gauge", [
-      { value: now.refused_today },
+    formatFamily("coinlake_rejected_today", "Elements refused since 00:00 UTC.", "gauge", [
+      { value: now.rejected_today },
     ]),
     formatFamily(
       "coinlake_source_silent",
@@ -249,7 +249,7 @@ function streamFamilies(stream: Stream | null): string[] {
   ];
 }
 
-function serverFamilies({ hub, console: sql }: Parts): string[] {
+function serverFamilies({ hub, console: sql }: ServerDependencies): string[] {
   return [
     formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
     formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
@@ -296,7 +296,7 @@ function processFamilies(delay: EventLoopDelay): string[] {
 }
 
 /** The parts of the memory that are not JavaScript's, and the processes beside this one. */
-async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]> {
+async function memoryFamilies({ served, console: sql }: ServerDependencies): Promise<string[]> {
   const duckdb = await instanceMemory();
   const processes = [
     ["dbt", served.dbt_pid()],

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { ApiRequest, ApiResource } from "../../pipeline/definition.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { parseInstant } from "../times.ts";
 
@@ -9,7 +9,7 @@ import { parseInstant } from "../times.ts";
 const STALE_MS = 30_000;
 
 /** What the pipeline adds: its resources, of now through the live views, of the past through time travel. */
-export function pipelineRoutes(app: App, { served, reader }: Parts): void {
+export function pipelineRoutes(app: App, { served, reader }: ServerDependencies): void {
   for (const resource of served.pipeline.api) {
     register(app, {
       method: "get",

@@ -6,9 +6,9 @@ import { failedOf, testsOf } from "../../transform/test-results.ts";
 import { identifierOf } from "../../query/tables.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
-import type { Served } from "../pipeline-handle.ts";
-import { Quality, RefusedElements } from "../schemas/quality.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
+import { Quality, RejectedElements } from "../schemas/quality.ts";
 import { PageQuery, Time } from "../schemas/values.ts";
 import { isoOfSql } from "../times.ts";
 
@@ -16,10 +16,10 @@ import { isoOfSql } from "../times.ts";
 const COUNTS_MS = { fresh_ms: 2_000, stale_ms: 10_000 };
 
 const Place = z.object({ ingested_at: Time, partition: z.int(), offset: z.int(), element_index: z.int() });
-const RefusedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
+const RejectedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
 
 /** What tests said, and what was refused, with the element itself. */
-export function qualityRoutes(app: App, { served, tables, reader, health }: Parts): void {
+export function qualityRoutes(app: App, { served, tables, reader, health }: ServerDependencies): void {
   const { books } = served.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
     const { namespace, name: own } = identifierOf(name);
@@ -30,11 +30,11 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
     method: "get",
     path: "/api/quality",
     tag: "Quality",
-    summary: "The tests' last run, what was refused by reason, and what was accepted",
+    summary: "The tests' last run, what was rejected by reason, and what was accepted",
     response: Quality,
     async handle() {
       const loaded = await tables.all();
-      const refused = await reader.cache.get("refused by reason", COUNTS_MS, () =>
+      const rejected = await reader.cache.get("rejected by reason", COUNTS_MS, () =>
         reader
           .now()
           .rows(
@@ -44,26 +44,26 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
       return {
         tests: describeTests(served),
         has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
-        refused: refused.map((row) => ({
+        rejected: rejected.map((row) => ({
           reason: row["reason"] ?? "",
           count: Number(row["count"]),
           last_at: isoOfSql(row["last_at"]),
         })),
         accepted: await rowsOf(books.accepted, loaded),
         duplicates: await rowsOf(books.duplicates, loaded),
-        refused_today: await health.refusedToday(await health.layers()),
+        rejected_today: await health.rejectedToday(await health.layers()),
       };
     },
   });
   register(app, {
     method: "get",
-    path: "/api/quality/refused",
+    path: "/api/quality/rejected",
     tag: "Quality",
     summary: "Refused elements, newest first, each as it came",
-    query: RefusedQuery,
-    response: RefusedElements,
+    query: RejectedQuery,
+    response: RejectedElements,
     async handle({ query: { reason, limit, cursor } }) {
-      const found = await reader.now().rows(refusedSql(served, reason, limit + 1, decodeCursor(cursor, Place)));
+      const found = await reader.now().rows(rejectedSql(served, reason, limit + 1, decodeCursor(cursor, Place)));
       const items = found.slice(0, limit).map(describeElement);
       const last = items.at(-1);
       const next =
@@ -80,7 +80,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
   });
 }
 
-function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
+function describeTests({ tests }: PipelineHandle): z.input<typeof Quality>["tests"] {
   const last = tests();
   if (last === null) return null;
   const nodes = testsOf(last.result).map(({ name, status, seconds, failures, message }) => ({
@@ -94,8 +94,8 @@ function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
   return { ran_at: isoFromMicros(last.ran_at_us), passed, failed: failedOf(last.result).length, nodes };
 }
 
-function refusedSql(
-  { pipeline }: Served,
+function rejectedSql(
+  { pipeline }: PipelineHandle,
   reason: string | undefined,
   limit: number,
   after: z.output<typeof Place> | null,

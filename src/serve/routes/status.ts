@@ -1,9 +1,9 @@
 import { register, type App } from "../endpoint.ts";
 import { isoFromMicros } from "../../base/clock.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Health, Status } from "../schemas/status.ts";
 
-export function statusRoutes(app: App, { served, health, gate }: Parts): void {
+export function statusRoutes(app: App, { served, health, authenticator }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/status",
@@ -32,7 +32,7 @@ export function statusRoutes(app: App, { served, health, gate }: Parts): void {
   app.get("/readyz", async (context) => {
     const { is_ready, problems } = await health.now();
     // Whoever has no token may know whether, not why.
-    const body = { is_ok: is_ready, problems: gate.isOpenTo(context) ? problems : [] };
+    const body = { is_ok: is_ready, problems: authenticator.isOpenTo(context) ? problems : [] };
     return context.json(body, is_ready ? 200 : 503);
   });
   const answer = { description: "Ready", content: { "application/json": { schema: Health } } };

@@ -31,7 +31,7 @@ export const Message = z
     payload: z.string(),
     encoding: z.enum(["text", "base64"]),
     /** Whether `payload` is only the beginning; ask for the one message to have it whole. */
-    is_cut: z.boolean(),
+    is_truncated: z.boolean(),
   })
   .openapi("Message");
 

@@ -16,14 +16,14 @@ export const Quality = z
     tests: z.object({ ran_at: Time, passed: Count, failed: Count, nodes: z.array(TestNode) }).nullable(),
     /** False until the models have run over a first record: there is nothing to test yet. */
     has_tables: z.boolean(),
-    refused: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
+    rejected: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
     accepted: Count,
     duplicates: Count,
-    refused_today: Count,
+    rejected_today: Count,
   })
   .openapi("Quality");
 
-export const RefusedElement = z
+export const RejectedElement = z
   .object({
     reason: z.string(),
     element: z.string().nullable(),
@@ -35,11 +35,11 @@ export const RefusedElement = z
     offset: Count,
     element_index: Count,
   })
-  .openapi("RefusedElement");
+  .openapi("RejectedElement");
 
 /** Newest first. */
-export const RefusedElements = pageOf(RefusedElement).openapi("RefusedElements");
+export const RejectedElements = pageOf(RejectedElement).openapi("RejectedElements");
 
 export type TestNode = z.infer<typeof TestNode>;
 export type Quality = z.infer<typeof Quality>;
-export type RefusedElement = z.infer<typeof RefusedElement>;
+export type RejectedElement = z.infer<typeof RejectedElement>;

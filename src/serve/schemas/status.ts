@@ -18,7 +18,7 @@ export const Source = z
     state: z.enum(["connecting", "live", "failed", "ended"]),
     is_silent: z.boolean(),
     message: z.string().nullable(),
-    heard_at: Time.nullable(),
+    last_message_at: Time.nullable(),
     silent_after_ms: z.number(),
     reconnects: Count,
     missed: z.object({ open: Count, filled: Count, lost: Count }),
@@ -73,7 +73,7 @@ export const Freshness = z.object({
   /** Null where this process itself carries the log to bronze. */
   stream: Stream.nullable(),
   /** Elements refused since 00:00 UTC. */
-  refused_today: Count,
+  rejected_today: Count,
   alerts_active: Count,
   newest_event_at: Time.nullable(),
   is_ready: z.boolean(),

@@ -28,7 +28,7 @@ const TABLE_FUNCTIONS = new Set([
 ]);
 
 /** They tell of the machine, keep state, wait, or run SQL that was not looked at. */
-const REFUSED_FUNCTIONS = new Set([
+const FORBIDDEN_FUNCTIONS = new Set([
   "getenv",
   "current_setting",
   "getvariable",
@@ -61,7 +61,7 @@ export interface ParsedSql {
   statements?: Tree[];
 }
 
-export class SqlRefusal extends OperatingError {
+export class StatementError extends OperatingError {
   /** Byte offset in the statement; null where it is not known. */
   readonly byte_position: number | null;
 
@@ -99,12 +99,12 @@ export function checkParsed(parsed: ParsedSql): void {
   if (parsed.error) {
     const position = parsed.position === undefined ? null : Number(parsed.position);
     if (parsed.error_type === "parser")
-      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "BAD_SQL");
-    throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none.", null);
+      throw new StatementError(parsed.error_message ?? "The statement does not parse.", position, "BAD_SQL");
+    throw new StatementError("Only queries may be run here: the lake has one writer, and this console is none.", null);
   }
   const [statement, ...others] = parsed.statements ?? [];
-  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "BAD_SQL");
-  if (others.length > 0) throw new SqlRefusal("One statement at a time.", null);
+  if (statement === undefined) throw new StatementError("There is no statement.", null, "BAD_SQL");
+  if (others.length > 0) throw new StatementError("One statement at a time.", null);
   const names = new Set<string>();
   visit(statement, (node) => collectNames(node, names));
   visit(statement, (node) => checkNode(node, names));
@@ -132,11 +132,11 @@ function checkNode(node: Tree, names: ReadonlySet<string>): void {
   const { type, table_name, function_name } = node;
   if (type === "SHOW_REF") {
     if (!SHOWN.has(String(table_name)))
-      throw new SqlRefusal(`SHOW ${String(table_name)} is not for this console.`, positionOf(node));
+      throw new StatementError(`SHOW ${String(table_name)} is not for this console.`, positionOf(node));
   } else if (typeof table_name === "string" && table_name !== "") checkTable(node, table_name, names);
   if (type === "TABLE_FUNCTION") checkTableFunction(node);
-  if (typeof function_name === "string" && REFUSED_FUNCTIONS.has(function_name.toLowerCase())) {
-    throw new SqlRefusal(`The function ${function_name} is not for this console.`, positionOf(node));
+  if (typeof function_name === "string" && FORBIDDEN_FUNCTIONS.has(function_name.toLowerCase())) {
+    throw new StatementError(`The function ${function_name} is not for this console.`, positionOf(node));
   }
 }
 
@@ -144,11 +144,11 @@ function checkTable(node: Tree, table: string, names: ReadonlySet<string>): void
   const schema = String(node["schema_name"] ?? "").toLowerCase();
   const catalog = String(node["catalog_name"] ?? "");
   if (catalog !== "")
-    throw new SqlRefusal(`Name tables as layer.table, without ${catalog} before it.`, positionOf(node));
+    throw new StatementError(`Name tables as layer.table, without ${catalog} before it.`, positionOf(node));
   const is_known = schema === "" ? names.has(table.toLowerCase()) : SCHEMAS.has(schema);
   if (is_known) return;
   const name = schema === "" ? table : `${schema}.${table}`;
-  throw new SqlRefusal(
+  throw new StatementError(
     `There is no table ${name}: tables are named layer.table, with bronze, silver, gold or live for the layer.`,
     positionOf(node),
   );
@@ -158,7 +158,7 @@ function checkTableFunction(node: Tree): void {
   const called = node["function"] as Tree | undefined;
   const name = String(called?.["function_name"] ?? "").toLowerCase();
   if (!TABLE_FUNCTIONS.has(name))
-    throw new SqlRefusal(`The table function ${name} is not for this console.`, positionOf(node));
+    throw new StatementError(`The table function ${name} is not for this console.`, positionOf(node));
 }
 
 /** The parser writes the highest number for "nowhere". */

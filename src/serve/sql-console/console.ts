@@ -3,7 +3,7 @@ import { createReadStream, mkdtempSync, rmSync, type ReadStream } from "node:fs"
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { ConsoleProcess } from "./process.ts";
 import { MAX_RUNNING, type QueryLimits, type QueryOutcome } from "./protocol.ts";
 
@@ -100,7 +100,11 @@ export class Console {
         slot.signal,
       );
       if (slot.signal.aborted)
-        throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
+        throw requestError(
+          "QUERY_CANCELLED",
+          "The query was cancelled before it ended.",
+          "Run it again, or ask for less.",
+        );
       return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
       await end();
@@ -112,7 +116,7 @@ export class Console {
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
     if (controller === undefined)
-      throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
+      throw requestError("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
     controller.abort();
   }
 
@@ -128,9 +132,9 @@ export class Console {
   }
 
   #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
-    if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
     if (this.#running.size >= MAX_RUNNING) {
-      throw refusal(
+      throw requestError(
         "TOO_MANY_QUERIES",
         `${MAX_RUNNING} queries are running already.`,
         "Wait for one to end, or cancel it.",
@@ -138,7 +142,7 @@ export class Console {
     }
     const id = query_id ?? randomUUID();
     if (this.#running.has(id))
-      throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
+      throw requestError("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
     const controller = new AbortController();
     this.#running.set(id, controller);
     if (this.#idle !== null) clearTimeout(this.#idle);

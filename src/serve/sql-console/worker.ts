@@ -7,7 +7,7 @@ import type { ReadOptions } from "../../duckdb/read.ts";
 import { safeSelect, type CsvColumn } from "../../duckdb/safe-csv.ts";
 import { quoteText } from "../../duckdb/sql.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
-import { checkParsed, SqlRefusal, withoutExplain, type ParsedSql } from "./allowed.ts";
+import { checkParsed, StatementError, withoutExplain, type ParsedSql } from "./allowed.ts";
 import type { Failure, QueryOutcome, Reply, Request } from "./protocol.ts";
 import type { Scan } from "./scans.ts";
 
@@ -144,7 +144,7 @@ async function write(
 ): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
   const { id, format, file } = request;
-  if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
+  if (withoutExplain(request.sql).explain !== "") throw new StatementError("An EXPLAIN is not for exporting.", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
   const source =
     format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
@@ -178,7 +178,7 @@ function tooLarge(what: string): OperatingError {
 }
 
 function describeFailure(error: unknown, request: Run, { is_late }: { is_late: boolean }): Failure {
-  if (error instanceof SqlRefusal) {
+  if (error instanceof StatementError) {
     const position = error.byte_position === null ? null : typedAt(request.sql, error.byte_position);
     return { code: error.code, message: error.message, next_step: error.next_step, position };
   }
