@@ -9,7 +9,7 @@ import type { LakeReader } from "./lake-reader.ts";
 import type { Metrics } from "./metrics.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
 
-/** What routes are made of. */
+/** Dependencies injected into route handlers. */
 export interface ServerDependencies {
   served: PipelineHandle;
   reader: LakeReader;

@@ -8,16 +8,16 @@ import { AnswerCache } from "./cache.ts";
 import { requestError } from "./problem.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
 
-/** How long what several requests share is given again, and how old it may be while it is made anew. */
+/** Cache ages of results that several requests share. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
-/** Answers over a large lake cost seconds of CPU: who asks gets the last one at once, and `as_of` says how old it is. */
+/** Answers over a large lake take seconds of CPU, so older ones are served; `as_of` says how old an answer is. */
 const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 60_000 };
-/** The past does not change; what was read of it is kept this long. */
+/** Results about the past do not change; the age only bounds memory. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
-/** Queries of the past that wait for their turn; more are refused. */
+/** Queries about the past that may wait at once; more are rejected. */
 const MAX_WAITING = 32;
 
-/** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
+/** Runs the server's own queries: over the live views for now, in one time-travel session for the past. */
 export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
   readonly #served: PipelineHandle;
@@ -25,7 +25,7 @@ export class LakeReader implements LiveTables {
   #first_event: Promise<string | null> | null = null;
   #newest_us: number | null = null;
   readonly #unsubscribe: () => void;
-  /** Queries of the past take turns: the session's tables mean one moment at a time. */
+  /** Serialises queries about the past: the session's tables are pinned to one time. */
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #is_closed = false;
@@ -38,7 +38,7 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  query = (sql: string): Promise<QueryResult> => ours(this.#served.live.query(sql));
+  query = (sql: string): Promise<QueryResult> => asInternalError(this.#served.live.query(sql));
 
   snapshots = (): TableSnapshot[] =>
     this.#served.live
@@ -47,10 +47,10 @@ export class LakeReader implements LiveTables {
         snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
       );
 
-  /** Of what was there at the start by a query, of what came since by the ticks themselves. ISO 8601. */
+  /** Event time of the newest event, ISO 8601: from a query at the start, from ticks since then. */
   async latestEvent(): Promise<string | null> {
     this.#first_event ??= latestLiveEvent(this, this.#served.pipeline);
-    // A query that failed is tried anew by the next who asks.
+    // The next call retries a failed query.
     this.#first_event.catch(() => (this.#first_event = null));
     const first = await this.#first_event;
     const first_us = first === null ? null : microsOf(first);
@@ -68,12 +68,12 @@ export class LakeReader implements LiveTables {
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
       has: () => true,
-      // Of a lake that knows none yet nothing is to be read.
+      // A lake without subjects has no rows either, so the name needs no resolution.
       subject: async (given) => ((await this.#subjects()).length === 0 ? given : this.subject(given)),
     };
   }
 
-  /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+  /** Resolves a name, symbol or id to the subject's id. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
     return subjectId(this.#served.pipeline, given, await this.#subjects());
   }
@@ -105,7 +105,7 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
+  /** Answers a question; concurrent requests share one cached answer. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
     const { pipeline } = this.#served;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
@@ -116,23 +116,23 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** What answers of now are computed from: while nothing is absorbed or committed, they stay the same but for what they say of the time. */
+  /** Version of the data behind answers about now; it changes with each absorbed batch and each commit. */
   version(): string {
     const { next, tables } = this.#served.live.state();
     return JSON.stringify([next, tables.map(({ snapshot_id }) => snapshot_id)]);
   }
 
-  /** An answer about the past, kept: the key names all that it depends on. */
+  /** Caches a result about the past; the key must contain all that the result depends on. */
   kept<T>(key: string, make: () => Promise<T>): Promise<T> {
     return this.cache.get(key, PAST_MS, make);
   }
 
-  /** Waits for the query that runs; those that wait for their turn are refused. */
+  /** Waits for the running query; waiting queries are rejected. */
   async close(): Promise<void> {
     this.#is_closed = true;
     this.#unsubscribe();
     await this.#turn;
-    // One that could not be opened has told whoever asked for it.
+    // The caller that opened a session has already received its failure.
     (await this.#session?.catch(() => null))?.close();
   }
 
@@ -141,15 +141,15 @@ export class LakeReader implements LiveTables {
     if (is_alone && this.#waiting >= MAX_WAITING)
       throw requestError(
         "LAKE_BUSY",
-        `${MAX_WAITING} questions about the past wait already.`,
+        `Too many queries about the past: ${MAX_WAITING} are waiting`,
         "Try again in a moment.",
       );
     const { open } = this.#served;
     this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
     const session = this.#session;
-    // A session that could not be opened is tried anew by the next who needs one.
+    // The next query retries a session that failed to open.
     session.catch(() => (this.#session = null));
-    if (!is_alone) return ours(session.then(work));
+    if (!is_alone) return asInternalError(session.then(work));
     this.#waiting += 1;
     const turn = this.#turn.then(async () => {
       this.#waiting -= 1;
@@ -157,25 +157,25 @@ export class LakeReader implements LiveTables {
       return work(await session);
     });
     this.#turn = turn.catch(() => {});
-    return ours(turn);
+    return asInternalError(turn);
   }
 
   #throwIfClosed(): void {
-    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping", "Try again once it runs.");
   }
 }
 
-/** SQL that the server wrote and the engine refuses is the server's failure, and no client's BAD_SQL. */
-async function ours<T>(result: Promise<T>): Promise<T> {
+/** Turns BAD_SQL into an internal error: the server wrote this SQL, so the client is not at fault. */
+async function asInternalError<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
     if (!(error instanceof OperatingError) || error.code !== "BAD_SQL") throw error;
-    throw new Error(`A query of the server's own failed: ${error.message}`, { cause: error });
+    throw new Error(`An internal query failed: ${error.message}`, { cause: error });
   }
 }
 
-/** From DuckDB's `2023-03-14 02:10:00.123456+00`. */
+/** Parses DuckDB's `2023-03-14 02:10:00.123456+00` to microseconds. */
 function microsOf(text: string): number {
   const [, seconds = "", fraction = ""] = /^(.{19})(?:\.(\d{1,6}))?/.exec(text) ?? [];
   return Date.parse(`${seconds.replace(" ", "T")}Z`) * 1000 + Number(fraction.padEnd(6, "0"));

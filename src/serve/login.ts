@@ -6,7 +6,7 @@ import { OperatingError } from "../base/errors.ts";
 
 const MAX_TOKEN_CHARACTERS = 1_000;
 
-/** Where a browser gives the token: a form that needs no script. */
+/** The login form, which works without JavaScript. */
 export function loginRoutes(
   app: App,
   { authenticator, assets }: Pick<ServerDependencies, "authenticator" | "assets">,

@@ -30,7 +30,7 @@ describe("logging in", { skip }, () => {
       await page.keyboard.press("Enter");
     };
     await enter("another");
-    await untilText(page, "That is not the token.");
+    await untilText(page, "Wrong token");
     assert.deepEqual(await accessibilityOf(page), []);
     assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
     assert.notEqual(await page.$eval("form", (form) => getComputedStyle(form).borderRadius), "0px", "it has its style");

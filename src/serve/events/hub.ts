@@ -18,10 +18,10 @@ export const MAX_CLIENTS = 500;
 const TICKS_EVERY_MS = 100;
 const POLL_MS = 1_000;
 const KEEP_ALIVE_MS = 15_000;
-/** About a minute at a thousand ticks a second, much more on quiet days. */
+/** Holds about a minute of events at a thousand ticks a second, much more on quiet days. */
 const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
-/** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
+/** The event stream: each event is encoded once and sent to every client at the client's pace. */
 export class EventHub {
   readonly #served: PipelineHandle;
   readonly #health: Health;
@@ -58,12 +58,12 @@ export class EventHub {
     return this.#ring.last;
   }
 
-  /** Memory that the kept events take. */
+  /** Memory of the retained events. */
   get kept_bytes(): number {
     return this.#ring.size_bytes;
   }
 
-  /** Listens to the pipeline until `close`. */
+  /** Publishes the pipeline's events until `close`. */
   start(): void {
     const { live, alerts } = this.#served;
     this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
@@ -79,7 +79,7 @@ export class EventHub {
   }
 
   publish(name: EventName, data: unknown): void {
-    // A beat that was under way when the server stopped has nobody to tell.
+    // A poll may still be running when the server stops.
     if (this.#is_closed) return;
     this.#ring.push(name, data);
     for (const client of this.#clients) client.pump();
@@ -87,9 +87,13 @@ export class EventHub {
 
   /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
-    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping", "Try again once it runs.");
     if (this.#clients.size >= MAX_CLIENTS)
-      throw requestError("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+      throw requestError(
+        "TOO_MANY_CLIENTS",
+        `Too many event-stream clients: ${MAX_CLIENTS} are connected`,
+        "Close one of them.",
+      );
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream",
@@ -100,7 +104,7 @@ export class EventHub {
     this.#clients.add(client);
     response.once("close", () => this.#clients.delete(client));
     response.write("retry: 2000\n\n");
-    // With data, for browsers pass no id on of an event without.
+    // Browsers store an event's id only if the event has data.
     if (last_id === null)
       response.write(
         encodeFrame(this.#ring.idOf(this.#ring.last), "hello", {
@@ -130,7 +134,7 @@ export class EventHub {
     }, wait_ms);
   }
 
-  /** What nobody tells of is looked at each second; a look that takes longer skips the next. */
+  /** Polls the state that has no events each second; a poll that takes longer skips the next. */
   async #poll(): Promise<void> {
     if (this.#is_polling || this.#is_closed) return;
     this.#is_polling = true;
@@ -147,14 +151,14 @@ export class EventHub {
   }
 
   #publishSource(source: Source): void {
-    const { last_message_at: _moves_all_the_time, ...rest } = source;
-    const said = JSON.stringify(rest);
+    const { last_message_at: _changes_with_each_message, ...rest } = source;
+    const state = JSON.stringify(rest);
     const before = this.#sources.get(source.source);
-    this.#sources.set(source.source, said);
-    if (before !== undefined && before !== said) this.publish("source", source);
+    this.#sources.set(source.source, state);
+    if (before !== undefined && before !== state) this.publish("source", source);
   }
 
-  /** Every snapshot that became current since the last look; what was there at the start is no news. */
+  /** Publishes every snapshot that became current since the last poll, but not those present at the start. */
   async #publishCommits(): Promise<void> {
     for (const { identifier, metadata } of await this.#tables.all()) {
       const table = nameOfTable(identifier);

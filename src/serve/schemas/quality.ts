@@ -3,7 +3,7 @@ import { Count, pageOf, Time } from "./values.ts";
 
 export const TestNode = z.object({
   name: z.string(),
-  /** dbt's word: pass, fail, warn, error, skipped. */
+  /** dbt's status: pass, fail, warn, error or skipped. */
   status: z.string(),
   seconds: z.number(),
   failures: z.int().nullable(),
@@ -12,9 +12,9 @@ export const TestNode = z.object({
 
 export const Quality = z
   .object({
-    /** The last result of each of dbt's tests, run by the pipeline or by `coinlake dbt test`; null before the first. */
+    /** Last result of each dbt test, run by the pipeline or by `coinlake dbt test`; null before the first run. */
     tests: z.object({ ran_at: Time, passed: Count, failed: Count, nodes: z.array(TestNode) }).nullable(),
-    /** False until the models have run over a first record: there is nothing to test yet. */
+    /** False until the models have run for the first time: there is nothing to test yet. */
     has_tables: z.boolean(),
     rejected: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
     accepted: Count,

@@ -21,14 +21,16 @@ export interface ConsoleLake {
   close(): void;
 }
 
-/** A lake opened for typed SQL: a live tail of its own, and a session for the past, both locked to the lake's files and the exports' folder. */
+/**
+ * Opens the lake for the console: a live tail and a time-travel session, confined to the lake and the export folder.
+ */
 export async function openConsoleLake(
   open: OpenLake,
   pipeline: Pipeline,
   models: LiveModels,
   exports_folder: string,
 ): Promise<ConsoleLake> {
-  const places = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
+  const allowed_locations = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
   const lake = await LiveLake.open({
     open,
     pipeline,
@@ -39,8 +41,8 @@ export async function openConsoleLake(
   });
   const reports = new TableReports(open);
   await lake.profile(MAX_RUNNING, exports_folder);
-  for (const statement of lockStatements(places)) await lake.query(statement);
-  // The first query is to see what is there, not the beginning of it.
+  for (const statement of lockStatements(allowed_locations)) await lake.query(statement);
+  // The first query must see all records that are in the log now.
   await lake.catchUp();
   let session: Promise<QuerySession> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
@@ -51,7 +53,7 @@ export async function openConsoleLake(
       profile_folder: exports_folder,
     });
     try {
-      for (const statement of lockStatements(places)) await opened.query(statement);
+      for (const statement of lockStatements(allowed_locations)) await opened.query(statement);
       return opened;
     } catch (error) {
       opened.close();
@@ -66,7 +68,7 @@ export async function openConsoleLake(
       past(at_ms, work) {
         session ??= openSession();
         const opened = session;
-        // A session that could not be opened is tried anew by the next who needs one.
+        // The next query retries a session that failed to open.
         opened.catch(() => {
           if (session === opened) session = null;
         });
@@ -82,7 +84,7 @@ export async function openConsoleLake(
     run: (signal) => lake.run(signal),
     close() {
       lake.close();
-      // One that could not be opened has told whoever asked for it.
+      // The query that opened a session has already received its failure.
       void session?.then(
         (own) => own.close(),
         () => {},
