@@ -7,7 +7,7 @@ import { watchCoins } from "./state/coins.ts";
 import { watchStatus } from "./state/status.ts";
 
 const page = document.getElementById("page");
-if (page === null) throw new Error("the page has no element to be drawn in");
+if (page === null) throw new Error("index.html has no element #page");
 startRouter();
 watchStatus();
 watchCoins();

@@ -35,7 +35,7 @@ describe("logging in", { skip }, () => {
     assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
     assert.notEqual(await page.$eval("form", (form) => getComputedStyle(form).borderRadius), "0px", "it has its style");
     await enter(TOKEN);
-    await untilText(page, "No coin yet");
+    await untilText(page, "No coins yet");
     assert.deepEqual(problems, []);
     await page.browserContext().close();
   });

@@ -11,14 +11,14 @@ const TONES: Record<string, Tone> = { pass: "good", fail: "bad", error: "bad", w
 const ORDER = ["error", "fail", "warn", "skipped", "pass"];
 const SHOWN = 12;
 
-/** The last result of each dbt test, failures first. */
+/** Last result of each dbt test, failures first. */
 export function Tests({ tests, has_tables }: { tests: Quality["tests"]; has_tables: boolean }) {
   const is_whole = useSignal(false);
   if (tests === null) {
     return (
       <Panel title="Tests">
         <Empty title={has_tables ? "Not run yet" : "Not run: no tables yet"}>
-          The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal:{" "}
+          The pipeline tests the whole lake a few minutes after the start, then periodically. To run the tests now:{" "}
           <code>npm run -s coinlake -- dbt test</code>
         </Empty>
       </Panel>
