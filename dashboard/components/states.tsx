@@ -44,8 +44,8 @@ export function InvalidTime() {
   return (
     <div class="banner warn" role="alert">
       <span>
-        Invalid time “{text.slice(0, 60)}” in the URL: use ISO 8601, such as 2026-01-31T12:00:00Z. The dashboard shows
-        the current state.
+        Invalid time “{text.slice(0, 60)}” in the URL: use ISO 8601, such as 2026-01-31T12:00:00Z. You are seeing the
+        current state.
       </span>
       <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
         Dismiss

@@ -9,7 +9,7 @@ import {
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql, SQLDialect, type SQLNamespace } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { Compartment, EditorState, StateEffect, StateField } from "@codemirror/state";
+import { Compartment, EditorState, StateEffect, StateField, type Extension } from "@codemirror/state";
 import {
   Decoration,
   drawSelection,
@@ -160,6 +160,31 @@ export interface SqlEditor {
   remove(): void;
 }
 
+function extensionsFor(run: () => void, onChange: (text: string) => void): Extension[] {
+  return [
+    keymap.of([{ key: "Mod-Enter", run: () => (run(), true), preventDefault: true }]),
+    lineNumbers(),
+    history(),
+    drawSelection(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion({ icons: false }),
+    highlightActiveLine(),
+    EditorView.lineWrapping,
+    typeOverSelection,
+    placeholder("select … from live.fact_crypto_ticks"),
+    EditorView.contentAttributes.of({ "aria-label": "SQL query; Ctrl or Command + Enter runs it" }),
+    EditorView.updateListener.of((update) => {
+      if (update.docChanged) onChange(update.state.doc.toString());
+    }),
+    // Tab is not bound, so that it moves the focus out of the editor.
+    keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
+    syntaxHighlighting(colours),
+    look,
+    errors,
+  ];
+}
+
 /**
  * Opens the editor in a shadow tree. CodeMirror then uses adopted style sheets; in the document it would add an inline
  * style element, which the content security policy blocks. CSS variables are inherited, so the editor follows the
@@ -178,29 +203,7 @@ export function openEditor(
     parent: root,
     state: EditorState.create({
       doc: start,
-      extensions: [
-        keymap.of([{ key: "Mod-Enter", run: () => (run(), true), preventDefault: true }]),
-        lineNumbers(),
-        history(),
-        drawSelection(),
-        bracketMatching(),
-        closeBrackets(),
-        autocompletion({ icons: false }),
-        highlightActiveLine(),
-        EditorView.lineWrapping,
-        typeOverSelection,
-        placeholder("select … from live.fact_crypto_ticks"),
-        EditorView.contentAttributes.of({ "aria-label": "SQL query; Ctrl or Command + Enter runs it" }),
-        EditorView.updateListener.of((update) => {
-          if (update.docChanged) onChange(update.state.doc.toString());
-        }),
-        // Tab is not bound, so that it moves the focus out of the editor.
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
-        syntaxHighlighting(colours),
-        look,
-        errors,
-        language.of(sql({ dialect: DuckDB })),
-      ],
+      extensions: [...extensionsFor(run, onChange), language.of(sql({ dialect: DuckDB }))],
     }),
   });
   return {

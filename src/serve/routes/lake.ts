@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { nameOfTable } from "../../iceberg/errors.ts";
 import type { LoadedTable } from "../../iceberg/model.ts";
-import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
+import { contentName, rowsLeft, snapshotsOf, type TableReports } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
@@ -12,7 +12,7 @@ import { retentionOf } from "./maintenance.ts";
 
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
-/** Tables, their snapshots and files, from metadata and manifests. */
+/** Tables with their figures, from metadata and manifests. */
 export function lakeRoutes(app: App, { tables, disk, served }: ServerDependencies): void {
   const now_ms = () => served.clock.now_us() / 1000;
   const figuresOfTable = async (table: LoadedTable) => {
@@ -53,6 +53,11 @@ export function lakeRoutes(app: App, { tables, disk, served }: ServerDependencie
       };
     },
   });
+  contentRoutes(app, tables);
+}
+
+/** The snapshots and files of a table. */
+function contentRoutes(app: App, tables: TableReports): void {
   register(app, {
     method: "get",
     path: "/api/tables/{table}/snapshots",
