@@ -428,7 +428,7 @@ describe("the API over a running lake", () => {
     assert.equal(Buffer.byteLength(whole!.payload), whole!.size_bytes);
   });
 
-  test("shows every refused element once, with its reason, as often as the books count it", async () => {
+  test("shows every rejected element once, with its reason, as often as the reconciliation counts it", async () => {
     const quality = Quality.parse(await running.json("/api/quality"));
     const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>(
       "/api/quality/rejected",

@@ -165,7 +165,7 @@ function AsOf({ answer }: { answer: Answer }) {
 function TwoHoursAgo({ answer }: { answer: Answer }) {
   const by_event = first(answer);
   const by_lake = first(answer, 1);
-  const [then, said] = [by_event?.["price_usd"] ?? null, by_lake?.["price_usd"] ?? null];
+  const [then, held] = [by_event?.["price_usd"] ?? null, by_lake?.["price_usd"] ?? null];
   return (
     <Tile
       number={3}
@@ -178,14 +178,14 @@ function TwoHoursAgo({ answer }: { answer: Answer }) {
       detail={
         <>
           <span class="muted">the tables held then:</span>{" "}
-          {said === null ? (
+          {held === null ? (
             <span class="muted" title={noteOf(answer, 1)}>
               no snapshot that old
             </span>
           ) : (
-            <Price value={said} />
+            <Price value={held} />
           )}
-          {then !== null && said !== null && compareDecimals(then, said) === 0 ? (
+          {then !== null && held !== null && compareDecimals(then, held) === 0 ? (
             <span class="muted"> (same)</span>
           ) : null}
         </>
