@@ -78,7 +78,7 @@ export function createApp(dependencies: ServerDependencies, host: string): { app
 }
 
 /** The OpenAPI document, generated once: the routes do not change while the server runs. */
-function documentRoute(app: App, { served }: ServerDependencies): void {
+function documentRoute(app: App, { handle }: ServerDependencies): void {
   let text: string | null = null;
   app.get("/api/openapi.json", (context) => {
     text ??= JSON.stringify(
@@ -86,7 +86,7 @@ function documentRoute(app: App, { served }: ServerDependencies): void {
         openapi: "3.1.0",
         info: {
           title: "Coinlake",
-          version: served.version,
+          version: handle.version,
           description:
             "A real-time crypto lakehouse: answers, tables, log, alerts, SQL and events. " +
             "Decimals are strings, times ISO 8601 in UTC, errors RFC 9457.",

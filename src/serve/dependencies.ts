@@ -11,7 +11,7 @@ import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** Dependencies injected into route handlers. */
 export interface ServerDependencies {
-  served: PipelineHandle;
+  handle: PipelineHandle;
   reader: LakeReader;
   tables: TableReports;
   disk: DiskUsage;

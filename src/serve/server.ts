@@ -18,7 +18,7 @@ export const DEFAULT_PORT = 4000;
 export const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServerOptions {
-  served: PipelineHandle;
+  handle: PipelineHandle;
   assets: Assets;
   /** 0 for any free port. */
   port: number;
@@ -57,24 +57,24 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
  * TOKEN_TOO_SHORT.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { served, assets, host, port, token, onError } = options;
+  const { handle, assets, host, port, token, onError } = options;
   checkToken(host, token);
-  const tables = new TableReports(served.open);
-  const reader = new LakeReader(served);
-  const health = new Health({ served, tables, latestEvent: () => reader.latestEvent() });
-  const hub = new EventHub({ served, health, tables, onError });
+  const tables = new TableReports(handle.open);
+  const reader = new LakeReader(handle);
+  const health = new Health({ handle, tables, latestEvent: () => reader.latestEvent() });
+  const hub = new EventHub({ handle, health, tables, onError });
   const dependencies: ServerDependencies = {
-    served,
+    handle,
     tables,
-    disk: new DiskUsage({ tables, storage: served.open.storage, clock: served.clock }),
+    disk: new DiskUsage({ tables, storage: handle.open.storage, clock: handle.clock }),
     health,
     hub,
     assets,
     onError,
     reader,
-    console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
+    console: new Console({ ...handle.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
     metrics: options.metrics ?? new Metrics(),
-    authenticator: new Authenticator(token, served.clock),
+    authenticator: new Authenticator(token, handle.clock),
   };
   const { app, stop } = createApp(dependencies, host);
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));

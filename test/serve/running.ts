@@ -83,7 +83,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     tests: null as Running["tests"],
     errors: [] as unknown[],
   };
-  const served: PipelineHandle = {
+  const handle: PipelineHandle = {
     version: "0.0.0-test",
     open,
     pipeline: crypto,
@@ -113,7 +113,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   };
   const { host = "127.0.0.1", token, console_limits } = options;
   const server = await startServer({
-    served,
+    handle,
     assets: await buildDashboard(),
     port: 0,
     host,

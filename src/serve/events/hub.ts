@@ -23,7 +23,7 @@ const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
 /** The event stream: each event is encoded once and sent to every client at the client's pace. */
 export class EventHub {
-  readonly #served: PipelineHandle;
+  readonly #handle: PipelineHandle;
   readonly #health: Health;
   readonly #tables: TableReports;
   readonly #onError: (error: unknown) => void;
@@ -39,12 +39,12 @@ export class EventHub {
   #is_closed = false;
 
   constructor(dependencies: {
-    served: PipelineHandle;
+    handle: PipelineHandle;
     health: Health;
     tables: TableReports;
     onError(error: unknown): void;
   }) {
-    this.#served = dependencies.served;
+    this.#handle = dependencies.handle;
     this.#health = dependencies.health;
     this.#tables = dependencies.tables;
     this.#onError = dependencies.onError;
@@ -65,7 +65,7 @@ export class EventHub {
 
   /** Publishes the pipeline's events until `close`. */
   start(): void {
-    const { live, alerts } = this.#served;
+    const { live, alerts } = this.#handle;
     this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
     this.#stops.push(alerts.onAlert((event) => this.publish("alert", event)));
     const beat = setInterval(() => void this.#poll(), POLL_MS);
@@ -108,7 +108,7 @@ export class EventHub {
     if (last_id === null)
       response.write(
         encodeFrame(this.#ring.idOf(this.#ring.last), "hello", {
-          server_time: isoFromMicros(this.#served.clock.now_us()),
+          server_time: isoFromMicros(this.#handle.clock.now_us()),
         }),
       );
     client.pump();

@@ -24,7 +24,7 @@ const Id = z.object({ id: z.string().max(200) });
 const MAX_BACK_TESTS = 2;
 
 /** CRUD of rules. The alert engine validates rules and names the invalid field. */
-export function ruleRoutes(app: App, { served: { alerts }, reader }: ServerDependencies): void {
+export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDependencies): void {
   const resolve = (given: string) => reader.subject(given);
   register(app, {
     method: "get",
@@ -107,7 +107,7 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
 }
 
 /** Sinks are created on the command line only, because they hold a secret or run a program. */
-export function sinkRoutes(app: App, { served: { alerts } }: ServerDependencies): void {
+export function sinkRoutes(app: App, { handle: { alerts } }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/sinks",
@@ -119,7 +119,7 @@ export function sinkRoutes(app: App, { served: { alerts } }: ServerDependencies)
   });
 }
 
-export function alertRoutes(app: App, { served: { alerts }, reader }: ServerDependencies): void {
+export function alertRoutes(app: App, { handle: { alerts }, reader }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/alerts",

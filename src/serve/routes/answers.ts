@@ -12,8 +12,8 @@ import { parseInstant } from "../times.ts";
 const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
 
 /** Answers of the pipeline's questions, from the live views, by default as of the newest event. */
-export function answerRoutes(app: App, { served, reader }: ServerDependencies): void {
-  const { pipeline, open } = served;
+export function answerRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  const { pipeline, open } = handle;
   const AsOf = z.object({
     as_of: Time.optional().openapi({ description: "Event time (default: the newest event)" }),
   });

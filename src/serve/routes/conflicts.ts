@@ -11,8 +11,8 @@ const MAX_LISTED = 50;
 const LIST_MS = { fresh_ms: 5_000, stale_ms: 30_000 };
 
 /** Duplicates whose values differ from the accepted row of the same event. */
-export function conflictRoutes(app: App, { served, reader }: ServerDependencies): void {
-  const { books } = served.pipeline;
+export function conflictRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  const { books } = handle.pipeline;
   const rows = (sql: string) => reader.now().rows(sql);
   register(app, {
     method: "get",
@@ -25,7 +25,7 @@ export function conflictRoutes(app: App, { served, reader }: ServerDependencies)
         const [counted] = await rows(`select count(*) as total from (${conflictsSql(books, live(books.duplicates))})`);
         const total = Number(counted?.["total"] ?? 0);
         // Usually there are none; then the join is skipped.
-        return { total, items: total === 0 ? [] : (await rows(newestSql(served))).map((row) => describe(served, row)) };
+        return { total, items: total === 0 ? [] : (await rows(newestSql(handle))).map((row) => describe(handle, row)) };
       }),
   });
 }

@@ -22,8 +22,8 @@ const PAGE = /^(?:\w[\w.-]*\/)*\w[\w.-]*\.html$/;
 const NEVER_CHECKED: z.input<typeof Expectations> = { checked_at: null, is_met: true, data_docs: null, tables: [] };
 
 /** The last validation by Great Expectations, and its Data Docs. */
-export function expectationRoutes(app: App, { served }: ServerDependencies): void {
-  const { lake } = served.open;
+export function expectationRoutes(app: App, { handle }: ServerDependencies): void {
+  const { lake } = handle.open;
   register(app, {
     method: "get",
     path: "/api/quality/expectations",

@@ -13,8 +13,8 @@ import { retentionOf } from "./maintenance.ts";
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
 /** Tables with their figures, from metadata and manifests. */
-export function lakeRoutes(app: App, { tables, disk, served }: ServerDependencies): void {
-  const now_ms = () => served.clock.now_us() / 1000;
+export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencies): void {
+  const now_ms = () => handle.clock.now_us() / 1000;
   const figuresOfTable = async (table: LoadedTable) => {
     const figures = await tables.figures(table, now_ms());
     const on_disk = (await disk.measured()).get(figures.table) ?? { disk_files: null, disk_bytes: null };
@@ -46,7 +46,7 @@ export function lakeRoutes(app: App, { tables, disk, served }: ServerDependencie
       return {
         ...(await figuresOfTable(table)),
         ...describeTable(table),
-        retention: retentionOf(served),
+        retention: retentionOf(handle),
         by_partition: [...by_partition]
           .map(([partition, own]) => figuresOf(partition, own))
           .toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),

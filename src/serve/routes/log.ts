@@ -30,8 +30,8 @@ const MessageQuery = PageQuery.extend({
 
 const Place = z.object({ direction: z.enum(["newer", "older"]), offsets: z.record(z.string(), z.int().min(0)) });
 
-export function logRoutes(app: App, { served, tables }: ServerDependencies): void {
-  const { open, pipeline, live, alerts } = served;
+export function logRoutes(app: App, { handle, tables }: ServerDependencies): void {
+  const { open, pipeline, live, alerts } = handle;
   register(app, {
     method: "get",
     path: "/api/log/topics",

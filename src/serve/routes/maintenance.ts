@@ -14,7 +14,7 @@ const RunsQuery = PageQuery.extend({
 });
 
 /** Runs of compaction, snapshot expiry and orphan removal. */
-export function maintenanceRoutes(app: App, { served }: ServerDependencies): void {
+export function maintenanceRoutes(app: App, { handle }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/lake/maintenance",
@@ -25,7 +25,7 @@ export function maintenanceRoutes(app: App, { served }: ServerDependencies): voi
     async handle({ query: { table, limit, cursor } }) {
       const before_id = decodeCursor(cursor, z.int().min(0));
       // One run more than requested tells whether there is a next page.
-      const runs = recordedRuns(served.open.lake.folder, {
+      const runs = recordedRuns(handle.open.lake.folder, {
         limit: limit + 1,
         ...(table !== undefined && { table }),
         ...(before_id !== null && { before_id }),
@@ -35,15 +35,15 @@ export function maintenanceRoutes(app: App, { served }: ServerDependencies): voi
       return {
         items,
         next: runs.length > limit && last !== undefined ? encodeCursor(last.id) : null,
-        compacts_after_commits: isInCluster(served) ? null : COMPACT_AFTER_COMMITS,
+        compacts_after_commits: isInCluster(handle) ? null : COMPACT_AFTER_COMMITS,
       };
     },
   });
 }
 
 /** The snapshot retention policy, which sets the resolution of time travel. */
-export function retentionOf(served: PipelineHandle): Retention {
-  const policy = isInCluster(served) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
+export function retentionOf(handle: PipelineHandle): Retention {
+  const policy = isInCluster(handle) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
   return {
     description: describeRetention(policy),
     tiers: policy.tiers.map(({ within_ms, every_ms }) => ({

@@ -44,11 +44,11 @@ export function metricRoutes(app: App, dependencies: ServerDependencies): { stop
 /**
  * Measures the delay until records are visible. Not in a replay, whose records were received when they were recorded.
  */
-function observeVisibility({ served, metrics }: ServerDependencies): () => void {
-  if (served.open.lake.kind === "replay") return () => {};
+function observeVisibility({ handle, metrics }: ServerDependencies): () => void {
+  if (handle.open.lake.kind === "replay") return () => {};
   const visibility = new Visibility();
-  return served.live.onAbsorbed((batch) => {
-    for (const delay_s of visibility.delays_s(batch, served.live.state())) {
+  return handle.live.onAbsorbed((batch) => {
+    for (const delay_s of visibility.delays_s(batch, handle.live.state())) {
       metrics.observe(
         "coinlake_live_visible_seconds",
         "Delay from a record's receipt until the live views show it, after the tail has caught up with the log.",
@@ -59,12 +59,12 @@ function observeVisibility({ served, metrics }: ServerDependencies): () => void 
 }
 
 async function pipelineFamilies(dependencies: ServerDependencies): Promise<string[]> {
-  const { served, health } = dependencies;
+  const { handle, health } = dependencies;
   const now = await health.now();
   return [
     formatFamily("coinlake_info", "Version of Coinlake, name and kind of the lake.", "gauge", [
       {
-        labels: { version: served.version, lake: served.open.lake.name, kind: served.open.lake.kind },
+        labels: { version: handle.version, lake: handle.open.lake.name, kind: handle.open.lake.kind },
         value: 1,
       },
     ]),
@@ -79,7 +79,7 @@ async function pipelineFamilies(dependencies: ServerDependencies): Promise<strin
   ];
 }
 
-async function logFamilies({ served: { open, pipeline } }: ServerDependencies): Promise<string[]> {
+async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): Promise<string[]> {
   const bounds = await open.log.bounds(pipeline.topic.name);
   const byPartition = (value: (bound: (typeof bounds)[number]) => number): Sample[] =>
     bounds.map((bound) => ({
@@ -132,10 +132,10 @@ const TABLE_GAUGES = [
   ["snapshots", "snapshots", "Retained snapshots."],
 ] as const;
 
-async function tableFamilies({ served, tables, disk }: ServerDependencies): Promise<string[]> {
-  const lake = served.open.lake.name;
+async function tableFamilies({ handle, tables, disk }: ServerDependencies): Promise<string[]> {
+  const lake = handle.open.lake.name;
   const loaded = await tables.all();
-  const figures = await Promise.all(loaded.map((table) => tables.figures(table, served.clock.now_us() / 1000)));
+  const figures = await Promise.all(loaded.map((table) => tables.figures(table, handle.clock.now_us() / 1000)));
   const on_disk = await disk.measured();
   const onDisk = (figure: keyof DiskFigures): Sample[] =>
     loaded.flatMap(({ identifier }) => {
@@ -168,7 +168,7 @@ async function tableFamilies({ served, tables, disk }: ServerDependencies): Prom
   ];
 }
 
-function liveFamilies({ served: { live } }: ServerDependencies): string[] {
+function liveFamilies({ handle: { live } }: ServerDependencies): string[] {
   const { tail_records, tail_size_bytes, pending_records } = live.state();
   return [
     formatFamily("coinlake_live_tail_records", "Records in the live tail: not in every table yet.", "gauge", [
@@ -210,7 +210,7 @@ function sourceFamilies(sources: readonly Source[]): string[] {
   ];
 }
 
-function alertFamilies({ served: { alerts } }: ServerDependencies): string[] {
+function alertFamilies({ handle: { alerts } }: ServerDependencies): string[] {
   const state = alerts.state();
   return [
     formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: state.active }]),
@@ -314,10 +314,10 @@ function processFamilies(delay: EventLoopDelay): string[] {
 }
 
 /** Memory outside JavaScript, and memory of the child processes. */
-async function memoryFamilies({ served, console: sql }: ServerDependencies): Promise<string[]> {
+async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<string[]> {
   const duckdb = await instanceMemory();
   const processes = [
-    ["dbt", served.dbt_pid()],
+    ["dbt", handle.dbt_pid()],
     ["console", sql.pid],
   ] as const;
   const resident: Sample[] = [];
@@ -357,7 +357,7 @@ async function memoryFamilies({ served, console: sql }: ServerDependencies): Pro
       resident,
     ),
     formatFamily("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
-      { value: served.open.catalog.cached_versions },
+      { value: handle.open.catalog.cached_versions },
     ]),
   ];
 }

@@ -9,8 +9,8 @@ import { parseInstant } from "../times.ts";
 const STALE_MS = 30_000;
 
 /** The pipeline's own resources: from the live views for now, by time travel for the past. */
-export function pipelineRoutes(app: App, { served, reader }: ServerDependencies): void {
-  for (const resource of served.pipeline.api) {
+export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  for (const resource of handle.pipeline.api) {
     register(app, {
       method: "get",
       path: `/api/${resource.path}`,
@@ -43,6 +43,6 @@ export function pipelineRoutes(app: App, { served, reader }: ServerDependencies)
     const at_ms = parseInstant(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));
     // A result for a future time is not cached: later commits may change it.
-    return at_ms < served.clock.now_us() / 1000 ? reader.kept(key, work) : work();
+    return at_ms < handle.clock.now_us() / 1000 ? reader.kept(key, work) : work();
   }
 }

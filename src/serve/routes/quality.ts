@@ -19,8 +19,8 @@ const Position = z.object({ ingested_at: Time, partition: z.int(), offset: z.int
 const RejectedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
 
 /** Test results, reconciliation counts and rejected elements. */
-export function qualityRoutes(app: App, { served, tables, reader, health }: ServerDependencies): void {
-  const { books } = served.pipeline;
+export function qualityRoutes(app: App, { handle, tables, reader, health }: ServerDependencies): void {
+  const { books } = handle.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
     const { namespace, name: own } = identifierOf(name);
     const table = loaded.find(({ identifier }) => identifier.namespace[0] === namespace[0] && identifier.name === own);
@@ -43,7 +43,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Serv
         ),
       );
       return {
-        tests: describeTests(served),
+        tests: describeTests(handle),
         has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
         rejected: rejected.map((row) => ({
           reason: row["reason"] ?? "",
@@ -64,7 +64,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Serv
     query: RejectedQuery,
     response: RejectedElements,
     async handle({ query: { reason, limit, cursor } }) {
-      const found = await reader.now().rows(rejectedSql(served, reason, limit + 1, decodeCursor(cursor, Position)));
+      const found = await reader.now().rows(rejectedSql(handle, reason, limit + 1, decodeCursor(cursor, Position)));
       const items = found.slice(0, limit).map(describeElement);
       const last = items.at(-1);
       const next =

@@ -3,7 +3,7 @@ import { isoFromMicros } from "../../base/clock.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { Health, Status } from "../schemas/status.ts";
 
-export function statusRoutes(app: App, { served, health, authenticator }: ServerDependencies): void {
+export function statusRoutes(app: App, { handle, health, authenticator }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/status",
@@ -11,11 +11,11 @@ export function statusRoutes(app: App, { served, health, authenticator }: Server
     summary: "Get the state of the sources, the layers and the pipeline",
     response: Status,
     async handle() {
-      const { name, kind, pipeline } = served.open.lake;
+      const { name, kind, pipeline } = handle.open.lake;
       return {
         product: "Coinlake",
-        version: served.version,
-        started_at: isoFromMicros(served.started_at_us),
+        version: handle.version,
+        started_at: isoFromMicros(handle.started_at_us),
         lake: { name, kind, pipeline },
         ...(await health.now()),
       };

@@ -2,6 +2,7 @@ import { lockStatements } from "../../duckdb/lock.ts";
 import { enginePath } from "../../duckdb/sql.ts";
 import type { OpenLake } from "../../lake/open.ts";
 import { QuerySession, type TableSnapshot } from "../../duckdb/session.ts";
+import { TimeTravelSession } from "../../duckdb/time-travel-session.ts";
 import { systemClock } from "../../base/clock.ts";
 import { LiveLake } from "../../live/live-lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
@@ -22,75 +23,63 @@ export interface ConsoleLake {
 }
 
 /**
- * Opens the lake for the console: a live tail and a time-travel session, confined to the lake and the export folder.
+ * Opens a lake for typed SQL: a live tail for this process, and a time-travel session, both locked to the lake's files
+ * and the exports' folder.
  */
 export async function openConsoleLake(
-  open: OpenLake,
+  lake: OpenLake,
   pipeline: Pipeline,
   models: LiveModels,
   exports_folder: string,
 ): Promise<ConsoleLake> {
-  const allowed_locations = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
-  const lake = await LiveLake.open({
-    open,
+  const lock = lockStatements([enginePath(lake.lake.warehouse), lake.server.url, exports_folder]);
+  const live = await LiveLake.open({
+    open: lake,
     pipeline,
     models,
     clock: systemClock,
     memory_limit_mb: MEMORY_LIMIT_MB,
     threads: 2,
   });
-  const reports = new TableReports(open);
-  await lake.profile(MAX_RUNNING, exports_folder);
-  for (const statement of lockStatements(allowed_locations)) await lake.query(statement);
-  // The first query must see all records that are in the log now.
-  await lake.catchUp();
-  let session: Promise<QuerySession> | null = null;
-  let turn: Promise<unknown> = Promise.resolve();
-  const openSession = async () => {
-    const opened = await QuerySession.open(open, {
-      memory_limit_mb: PAST_MEMORY_LIMIT_MB,
-      threads: 2,
-      profile_folder: exports_folder,
-    });
-    try {
-      for (const statement of lockStatements(allowed_locations)) await opened.query(statement);
-      return opened;
-    } catch (error) {
-      opened.close();
-      throw error;
-    }
-  };
+  const reports = new TableReports(lake);
+  await live.profile(MAX_RUNNING, exports_folder);
+  for (const statement of lock) await live.query(statement);
+  // Otherwise the first query would see only part of the log.
+  await live.catchUp();
+  const past = new TimeTravelSession(() => openLockedSession(lake, exports_folder, lock));
   return {
     engine: {
-      query: (sql, options) => lake.query(sql, options),
-      snapshots: () => lake.state().tables.flatMap(snapshotOf),
+      query: (sql, options) => live.query(sql, options),
+      snapshots: () => live.state().tables.flatMap(snapshotOf),
       describe: (scans, snapshots, of) => describeScans(reports, scans, snapshots, of),
-      past(at_ms, work) {
-        session ??= openSession();
-        const opened = session;
-        // The next query retries a session that failed to open.
-        opened.catch(() => {
-          if (session === opened) session = null;
-        });
-        const result = turn.then(async () => {
-          const own = await opened;
-          const snapshots = await own.travelTo(at_ms);
-          return work((sql, options) => own.query(sql, options), snapshots);
-        });
-        turn = result.catch(() => {});
-        return result;
-      },
+      past: (at_ms, work) =>
+        past.at(at_ms, (session, snapshots) => work((sql, options) => session.query(sql, options), snapshots)),
     },
-    run: (signal) => lake.run(signal),
+    run: (signal) => live.run(signal),
     close() {
-      lake.close();
-      // The query that opened a session has already received its failure.
-      void session?.then(
-        (own) => own.close(),
-        () => {},
-      );
+      live.close();
+      void past.close();
     },
   };
+}
+
+async function openLockedSession(
+  lake: OpenLake,
+  exports_folder: string,
+  lock: readonly string[],
+): Promise<QuerySession> {
+  const session = await QuerySession.open(lake, {
+    memory_limit_mb: PAST_MEMORY_LIMIT_MB,
+    threads: 2,
+    profile_folder: exports_folder,
+  });
+  try {
+    for (const statement of lock) await session.query(statement);
+    return session;
+  } catch (error) {
+    session.close();
+    throw error;
+  }
 }
 
 function snapshotOf({
