@@ -13,7 +13,10 @@ import { EventClient, metricOf, startCoinlake } from "./running.ts";
 
 export interface LiveFigures {
   messages_per_s: number;
-  /** From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds of buckets, ms. */
+  /**
+   * From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds
+   * of buckets, ms.
+   */
   visible_p50_ms: number;
   visible_p99_ms: number;
   /** Age of the newest row when an SQL client has its answer, ms. */
@@ -238,7 +241,9 @@ function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number
   return Infinity;
 }
 
-/** Of the last minute, of the table with the most: what was ever current counts, so a commit of two snapshots is one. */
+/**
+ * Of the last minute, of the table with the most: what was ever current counts, so a commit of two snapshots is one.
+ */
 async function commitsLastMinute(url: string): Promise<number> {
   const status = (await (await fetch(`${url}/api/status`)).json()) as { layers: { commits_last_minute: number }[] };
   return Math.max(...status.layers.map(({ commits_last_minute }) => commits_last_minute));
