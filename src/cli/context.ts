@@ -36,7 +36,7 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
 }
 
 /** Opens a lake with what the environment says of its servers, else with what the cluster of its data folder wrote down. */
-export function openFound(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
+export function openLakeFromEnvironment(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
   return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
 }
 
@@ -60,7 +60,7 @@ export async function withLake<T>(
   const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
   const pipeline = pipelineOf(lake, pipelines);
   const output = openOutput(options.json ?? false);
-  const open = await openFound(lake, { warn: output.warn });
+  const open = await openLakeFromEnvironment(lake, { warn: output.warn });
   try {
     const session = await QuerySession.open(open);
     try {

@@ -90,9 +90,9 @@ export function program(): Command {
 }
 
 /** Exit code 0 only on success; 1 for a failure, 2 for wrong input, 75 where `verify` could not verify and may be tried again. */
-async function main(): Promise<void> {
+export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
-    await strict(program()).parseAsync();
+    await strict(program()).parseAsync(args, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {

@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { purge, startParts, stopParts } from "../../services/cluster.ts";
+import { purge, startServices, stopServices } from "../../services/cluster.ts";
 import { desiredStreams, forgetDesired, readDesired, writeDesired, type Desired } from "../../services/desired.ts";
 import { cacheFolder } from "../../services/fetch/cache.ts";
 import { findTool, hasTool } from "../../services/machine/tool.ts";
-import type { PartName } from "../../services/service.ts";
-import { PARTS, partNamed } from "../../services/registry.ts";
+import type { ServiceName } from "../../services/service.ts";
+import { SERVICES, serviceNamed } from "../../services/registry.ts";
 import { lagInKafka, type Lag, type Reader } from "../../services/lag.ts";
-import { clusterStatus, type PartStatus } from "../../services/status.ts";
+import { clusterStatus, type ServiceStatus } from "../../services/status.ts";
 import { clusterFolder, environmentFile, isCluster } from "../../services/state.ts";
 import {
   runningSupervisor,
@@ -32,7 +32,7 @@ type Decorate = (command: Command) => Command;
 
 interface ClusterOptions extends CommonOptions {
   native?: boolean;
-  only?: PartName[];
+  only?: ServiceName[];
   purge?: boolean;
 }
 
@@ -47,7 +47,7 @@ const AS_STARTED = [
 
 const PORTS_HELP = `
 Every server listens on 127.0.0.1 alone. To put one elsewhere, set its variable:
-${PARTS.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
+${SERVICES.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
 COINLAKE_CACHE names the folder for what is fetched; it is kept outside the checkout and may be deleted at any time.`;
 
 export function clusterCommand(
@@ -56,7 +56,7 @@ export function clusterCommand(
   withCommon: Decorate,
 ): Command {
   return new Command("cluster")
-    .description(`the servers of the cluster profile: ${PARTS.map(({ title }) => title).join(", ")}`)
+    .description(`the servers of the cluster profile: ${SERVICES.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status")
     .addCommand(upCommand(withCommon))
     .addCommand(downCommand(withCommon))
@@ -70,8 +70,8 @@ function upCommand(withCommon: Decorate): Command {
     .option(...NATIVE)
     .option(
       "--only <parts>",
-      `some parts, by comma, and what they need: ${PARTS.map(({ name }) => name).join(",")}`,
-      parseParts,
+      `some parts, by comma, and what they need: ${SERVICES.map(({ name }) => name).join(",")}`,
+      parseServices,
     )
     .addHelpText("after", `${PORTS_HELP}\n\nExample:\n  npm run -s coinlake -- cluster up --native`)
     .action(async (options: ClusterOptions) => {
@@ -83,12 +83,12 @@ function upCommand(withCommon: Decorate): Command {
         if (output.is_json) output.result(JSON.stringify({ mode: "docker" }, null, 2));
         return;
       }
-      const names = options.only ?? PARTS.map(({ name }) => name);
+      const names = options.only ?? SERVICES.map(({ name }) => name);
       const cache = { folder: cacheFolder(), say: output.say, progress: progressBar };
-      const cluster = await startParts(names, { folder, ports: process.env, cache, say: output.say });
+      const cluster = await startServices(names, { folder, ports: process.env, cache, say: output.say });
       const parts = {
         ...readDesired(folder)?.parts,
-        ...Object.fromEntries(Array.from(cluster.parts, ([name, { ports }]) => [name, ports])),
+        ...Object.fromEntries(Array.from(cluster.services, ([name, { ports }]) => [name, ports])),
       };
       writeDesired(folder, { mode: "native", parts });
       startSupervisor(folder, supervisorCommand(options.data ?? DEFAULT_DATA_FOLDER));
@@ -98,7 +98,7 @@ function upCommand(withCommon: Decorate): Command {
             {
               folder,
               ports: cluster.ports,
-              parts: Object.fromEntries(cluster.parts),
+              parts: Object.fromEntries(cluster.services),
               environment_file: environmentFile(folder),
             },
             null,
@@ -132,9 +132,9 @@ function downCommand(withCommon: Decorate): Command {
       await stopSupervisor(folder, systemClock);
       const stopped = options.purge
         ? await purge(folder, output.say)
-        : await stopParts(
+        : await stopServices(
             folder,
-            PARTS.map(({ name }) => name),
+            SERVICES.map(({ name }) => name),
             output.say,
           );
       if (output.is_json)
@@ -177,7 +177,7 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
 
 /** What runs is worth telling even where Kafka does not say how far its readers are. */
 async function lagOrError(
-  status: readonly PartStatus[],
+  status: readonly ServiceStatus[],
   readers: readonly Reader[],
 ): Promise<{ lag: Lag[] | null; lag_error: string | null }> {
   try {
@@ -193,11 +193,11 @@ function describeLag({ records_behind, unknown }: Lag): string {
   return unknown === "no topic" ? "not made yet" : "nobody has told how far bronze has come";
 }
 
-function parseParts(text: string): PartName[] {
+function parseServices(text: string): ServiceName[] {
   return text.split(",").map((name) => {
-    const part = partNamed(name.trim());
+    const part = serviceNamed(name.trim());
     if (part) return part.name;
-    throw new InvalidArgumentError(`"${name}" is none of: ${PARTS.map(({ name }) => name).join(", ")}.`);
+    throw new InvalidArgumentError(`"${name}" is none of: ${SERVICES.map(({ name }) => name).join(", ")}.`);
   });
 }
 
@@ -211,7 +211,7 @@ const STATUS_COLUMNS: readonly Column[] = [
   { name: "folder", header: "data and logs", kind: "text" },
 ];
 
-function formatStatus(status: readonly PartStatus[]): string {
+function formatStatus(status: readonly ServiceStatus[]): string {
   const rows = status.map(({ title, version, state, ports, pid, memory_bytes, folder }) => {
     const places = Object.entries(ports).map(([name, number]) => `${number} (${name})`);
     const memory = memory_bytes === null ? null : `${Math.round(memory_bytes / 1024 ** 2)} MB`;
@@ -262,7 +262,7 @@ function superviseCommand(jobs: readonly StreamJob[], withCommon: Decorate): Com
         folder,
         clock: systemClock,
         signal: stopping.signal,
-        restart: async (names, ports) => void (await startParts(names, { folder, ports, say })),
+        restart: async (names, ports) => void (await startServices(names, { folder, ports, say })),
         ensureStreams: () => ensureStreams(jobs, data_folder, say),
         say,
       });

@@ -11,7 +11,7 @@ import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { readRunResults, TestResults } from "../../transform/test-results.ts";
 import { dbtEnvironment, dbtPython } from "../../transform/worker.ts";
-import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
+import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Commands of dbt that write tables: they need the lake for themselves. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
@@ -40,7 +40,7 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
       // dbt takes options of its own before its command.
       const writing = args.find((word) => WRITING.has(word));
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
-      const open = await openFound(lake);
+      const open = await openLakeFromEnvironment(lake);
       try {
         const started_at_ms = Date.now();
         process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], pipeline, open);

@@ -2,33 +2,34 @@ import { recordsAhead } from "../transform/offsets.ts";
 
 type Offsets = Readonly<Record<string, number>>;
 
-/** What an increment brought to gold, and what is still to come. */
+/** The records that an increment added to gold, and those that still wait in the log. */
 export interface Increment {
   seconds: number;
-  /** Log records that gold has and did not have before. */
+  /** Log records that the increment added. */
   records: number;
   /** Log records that gold does not have yet. */
   waiting: number;
 }
 
 export interface BuildProgressOptions {
-  /** Where gold is in the log. */
+  /** Log offsets that gold has consumed. */
   consumed(): Promise<Offsets>;
-  /** Where the log ends. */
+  /** The log's end offsets. */
   logEnd(): Promise<Offsets>;
   built(increment: Increment): void;
-  /** Called once: gold has everything that the log held when the first increment was done. */
+  /** Called once, when gold has all records that the log held at the end of the first increment. */
   caughtUp(): void;
 }
 
 /**
- * How far gold is behind the log, increment by increment. At a start the log holds a backlog: what came while nothing ran, or a new
- * source's history. The log's end as the first increment ends is the mark to reach, since the backlog arrives faster than dbt gets ready.
+ * The lag of gold behind the log, increment by increment. At a start the log holds a backlog: records from before the
+ * start, or a new source's history. The target is the log's end when the first increment ends, because the backlog
+ * arrives before dbt is ready.
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
   #consumed: Promise<Offsets>;
-  #mark: Offsets | null = null;
+  #target: Offsets | null = null;
   #is_caught_up = false;
 
   constructor(options: BuildProgressOptions) {
@@ -38,17 +39,20 @@ export class BuildProgress {
     this.#consumed.catch(() => {});
   }
 
-  /** After an increment that took so long. One call at a time. */
+  /** Call after each increment, one call at a time. */
   async increment(seconds: number): Promise<void> {
     const before = await this.#consumed.catch(() => ({}));
     const [after, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     this.#consumed = Promise.resolve(after);
     this.#options.built({ seconds, records: recordsAhead(before, after), waiting: recordsAhead(after, end) });
-    this.#mark ??= end;
-    if (recordsAhead(after, this.#mark) === 0) this.#caughtUp();
+    this.#target ??= end;
+    if (recordsAhead(after, this.#target) === 0) this.#caughtUp();
   }
 
-  /** A while after a start: a lake whose gold lacks nothing of the log, or may lack it, needs no increment to be up to date. */
+  /**
+   * Call a while after the start: a lake without a backlog is caught up without an increment. `has_backlog` accepts a
+   * backlog too.
+   */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();
