@@ -110,7 +110,6 @@ const NOT_CLEAN = {
     "src/quality",
     "src/query",
     "src/repair",
-    "src/runtime",
     "src/serve",
     "src/services",
     "src/spark",
