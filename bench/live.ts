@@ -95,7 +95,7 @@ export async function benchLive({
     const commit_conflicts = metricOf(await metrics(url), "coinlake_commit_conflicts_total");
     const commits_per_minute = await commitsLastMinute(url);
     const rss_max_mb = memory().process_mb;
-    // Apart from the rest: typed SQL has a process of its own, with a tail of its own.
+    // Apart from the rest: typed SQL has a separate process with a separate live tail.
     await askRepeatedly(url, SQL_SECONDS, ages_ms);
     stop.abort();
     await feeding;
@@ -135,7 +135,7 @@ export async function benchLive({
   }
 }
 
-/** Trades at a steady pace, round robin over the products, until told to stop. */
+/** Trades at a steady pace, round robin over the products, until `stop` is called. */
 async function feed(
   exchange: ExchangeServer,
   products: readonly string[],

@@ -12,7 +12,7 @@ export interface Load {
   memory_mb: number;
 }
 
-/** Watches processes until told to end. */
+/** Watches processes until the caller ends it. */
 export function watchLoad(pids: readonly number[]): () => Load {
   const before = cpuSeconds(pids);
   let peak_bytes = 0;

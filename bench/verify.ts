@@ -146,7 +146,7 @@ async function fill(folder: string, rows: number, days: number): Promise<void> {
 }
 
 /**
- * Two lakes beside each other, one that takes checksums: each commits in its turn, so that what else the machine does
+ * Two lakes beside each other, one that takes checksums: they commit alternately, so that what else the machine does
  * hits both.
  */
 async function benchCommits(): Promise<VerifyFigures["commit"]> {
