@@ -62,12 +62,6 @@ test("a module of src imports only itself and earlier modules", () => {
   assert.deepEqual(breaches, []);
 });
 
-/**
- * Modules whose files still import each other for types (lint forbids other cycles). A module leaves this list; none
- * joins it.
- */
-const WITH_TYPE_CYCLES = new Set(["src/alert", "src/lake"]);
-
 test("no file imports itself through others, not even for types", () => {
   const files = globSync("{src,pipelines,producers,streaming,examples,dashboard}/**/*.{ts,tsx}")
     .map((file) => file.replaceAll("\\", "/"))
@@ -86,16 +80,7 @@ test("no file imports itself through others, not even for types", () => {
     done.add(file);
   }
   files.forEach(visit);
-  const withCycles = new Set(cycles.map((cycle) => cycle.split("/").slice(0, 2).join("/")));
-  assert.deepEqual(
-    cycles.filter((cycle) => !WITH_TYPE_CYCLES.has(cycle.split("/").slice(0, 2).join("/"))),
-    [],
-  );
-  assert.deepEqual(
-    [...WITH_TYPE_CYCLES].filter((module) => !withCycles.has(module)),
-    [],
-    "these modules have no cycle: remove them from WITH_TYPE_CYCLES",
-  );
+  assert.deepEqual(cycles, []);
 });
 
 test("src reaches out to pipelines and producers in one place only", () => {
