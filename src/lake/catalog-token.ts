@@ -1,5 +1,5 @@
 import { OperatingError } from "../base/errors.ts";
-import type { Environment } from "./open.ts";
+import type { Environment } from "./environment.ts";
 
 /** Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone. */
 export const CATALOG_TOKEN_VARIABLE = "COINLAKE_CATALOG_TOKEN";
