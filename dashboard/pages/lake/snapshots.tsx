@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
+import { isCompaction } from "../../format/snapshot.ts";
 import { Badge } from "../../components/badge.tsx";
 import { Missing } from "../../components/figures.tsx";
 import { moveThroughRows } from "../../components/rows.ts";
@@ -15,11 +16,6 @@ export function queryAt(table: string, snapshot: SnapshotDetail): string {
   const sql = `select *\nfrom ${table}\nlimit 100`;
   // Two commits may share a millisecond; the query then reads the later one.
   return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
-}
-
-/** Whether the commit rewrote files without changing rows. */
-function isCompaction({ operation }: SnapshotDetail): boolean {
-  return operation === "replace";
 }
 
 function describeCommit(snapshot: SnapshotDetail): string {

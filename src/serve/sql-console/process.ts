@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { OperatingError } from "../../base/errors.ts";
 import type { Failure, QueryLimits, QueryOutcome, Reply, Request } from "./protocol.ts";
@@ -132,17 +133,17 @@ export class ConsoleProcess {
       this.#send({ kind: "cancel", id });
       killAfter(GRACE_MS, "a cancelled query did not stop");
     };
+    let stopListening = (): void => {};
     try {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
         this.#send({ ...request, id });
         // The process enforces the time limit itself; this is for a process that hangs.
         killAfter(request.limits.timeout_ms + GRACE_MS, "a query that exceeded its time limit did not stop");
-        if (signal.aborted) cancel();
-        else signal.addEventListener("abort", cancel, { once: true });
+        stopListening = onAbort(signal, cancel);
       });
     } finally {
-      signal.removeEventListener("abort", cancel);
+      stopListening();
       for (const timer of timers) clearTimeout(timer);
       this.#waiting.delete(id);
     }
