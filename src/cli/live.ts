@@ -9,15 +9,15 @@ import type { Output } from "./output.ts";
 
 /** The live views as of now, for one command: opened, filled from the log, and closed whatever happens. */
 export async function withLive<T>(
-  open: OpenLake,
+  lake: OpenLake,
   pipeline: Pipeline,
   output: Output,
   work: (live: LiveLake) => Promise<T>,
 ): Promise<T> {
   const live = await LiveLake.open({
-    open,
+    open: lake,
     pipeline,
-    models: await modelsOf(open, pipeline, output),
+    models: await modelsOf(lake, pipeline, output),
     clock: systemClock,
   });
   try {
@@ -31,12 +31,12 @@ export async function withLive<T>(
 }
 
 /** What a running pipeline compiled, if it did; else compiled now, without a change to the lake. */
-async function modelsOf(open: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
+async function modelsOf(lake: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
   const { project } = pipeline.transform;
-  const known = cachedModels(project, open.lake.dbt_folder) ?? lastModels(open.lake.dbt_folder);
+  const known = cachedModels(project, lake.lake.dbt_folder) ?? lastModels(lake.lake.dbt_folder);
   if (known !== null) return known;
   output.say("dbt compiles the live views; a pipeline that was started once has done so ...");
-  const worker = new DbtWorker({ project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
+  const worker = new DbtWorker({ project, engine: embeddedEngine(lake), folder: lake.lake.dbt_folder });
   try {
     return await compileModels(worker, project);
   } finally {

@@ -42,9 +42,9 @@ const withoutJson: Decorate = (command) => withLake(withData(command));
 /** The bundler is loaded by the one command that serves a page. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
-/** The command's name with those it belongs to. */
+/** The command as a person types it: a checkout has no `coinlake` on the PATH. */
 function pathOf(command: Command): string {
-  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+  return command.parent === null ? "npm run -s coinlake --" : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 /** What was typed wrong is told in one way, at whatever depth. */

@@ -30,9 +30,9 @@ export function openOutput(is_json: boolean): Output {
   };
 }
 
-/** With one final period, whether the message has one or not. */
+/** With one final period, whether the message has one or not; none after a parser's caret. */
 export function sentence(message: string): string {
-  return /[.!?:]$/.test(message) ? message : `${message}.`;
+  return /[.!?:^]$/.test(message) ? message : `${message}.`;
 }
 
 /** What happened, what to do next; a programmer's error keeps its stack, because a person will have to send it to us. */

@@ -9,16 +9,16 @@ import { subjectsOf } from "./subject-names.ts";
 
 /** Rules about subjects that the lake does not know under these ids: names typed in an earlier version, or another source's ids. */
 export async function warnOfSilentRules(
-  open: OpenLake,
+  lake: OpenLake,
   pipeline: Pipeline,
   warn: (text: string) => void,
 ): Promise<void> {
-  const book = await openAlertBook(open.lake.folder, pipeline, systemClock);
+  const book = await openAlertBook(lake.lake.folder, pipeline, systemClock);
   const rules = book.listRules();
   await book.close();
   // Mostly rules are about all: then the lake need not be read.
   if (rules.every(({ subjects }) => subjects === "all")) return;
-  const session = await QuerySession.open(open);
+  const session = await QuerySession.open(lake);
   try {
     const known = await subjectsOf(session, pipeline);
     for (const { rule, subjects, unknown } of rulesWithUnknownSubjects(rules, known)) {

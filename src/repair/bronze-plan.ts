@@ -4,7 +4,9 @@ import { OperatingError } from "../base/errors.ts";
 import { decodeBound } from "../iceberg/bounds.ts";
 import { CONTENT, STATUS, type DataFile } from "../iceberg/manifest-model.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
-import { consumedOffsets, readOffsets } from "../ingest/offsets.ts";
+import type { LogOffsets, PartitionOffsets } from "../log/offsets.ts";
+import { readOffsets } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import {
   NO_OFFSETS,
   countOffsets,
@@ -24,16 +26,17 @@ export interface BronzePlan {
   /** Why files leave that are neither missing nor cut off, and what else is wrong, in words. */
   remarks: string[];
   from_log: OffsetRanges;
-  /** Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks. */
+  /**
+   * Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks.
+   */
   sources: string[];
   from_files: OffsetRanges;
   /** Offsets that nothing can bring back. */
   lost: OffsetRanges;
   /** The offsets that bronze has consumed once this is done. */
-  next: Offsets;
+  next: PartitionOffsets;
 }
 
-type Offsets = ReadonlyMap<number, number>;
 export type BronzeReader = Pick<BronzeFiles, "isReadable" | "offsetsIn" | "records">;
 
 export interface BronzeSearch {
@@ -43,8 +46,11 @@ export interface BronzeSearch {
   bounds: readonly PartitionBounds[];
   /** Null where it is not compared with. */
   log: Log | null;
-  /** Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and gold. */
-  at_least: readonly Offsets[];
+  /**
+   * Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and
+   * gold.
+   */
+  at_least: readonly PartitionOffsets[];
   files: BronzeReader;
   /** Data files that may hold records, apart from the snapshot's own. */
   candidates: readonly string[];
@@ -115,8 +121,8 @@ export function offsetsOrNone(metadata: TableMetadata, topic: string): Map<numbe
   return unlessMalformed(() => readOffsets(metadata, topic)) ?? new Map();
 }
 
-/** By "<topic>/<partition>"; empty where the property is malformed. */
-export function placeOrNone(metadata: TableMetadata): Record<string, number> {
+/** The offsets that a table has consumed; none where the property is malformed. */
+export function consumedOffsetsOrNone(metadata: TableMetadata): LogOffsets {
   return unlessMalformed(() => consumedOffsets(metadata)) ?? {};
 }
 
@@ -129,7 +135,10 @@ function unlessMalformed<T>(read: () => T): T | null {
   }
 }
 
-/** The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says where no bounds tell. */
+/**
+ * The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says
+ * where no bounds tell.
+ */
 export function heldOffsets(state: TableState, topic: string): Map<number, number> {
   const { metadata } = state.loaded;
   const said = offsetsOrNone(metadata, topic);
@@ -231,7 +240,7 @@ export function agreedOffsets(state: TableState, topic: string): Map<number, num
   );
 }
 
-function rangesBetween(from: Offsets, to: Offsets): OffsetRanges {
+function rangesBetween(from: PartitionOffsets, to: PartitionOffsets): OffsetRanges {
   return unionOffsets(
     new Map(Array.from(to, ([partition, end]) => [partition, [[from.get(partition) ?? 0, end]]])),
     NO_OFFSETS,

@@ -21,12 +21,12 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { descriptionOf, findLake, listLakes } from "../../src/lake/lake.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
@@ -234,7 +234,7 @@ describe("a backup of a lake at rest", () => {
     const storage = new WithLargeFiles();
     const target = { storage, root: locationOfPath(pathIn("large")) };
     const lake = findLake(source, LAKE);
-    const common = { storage, step: nobodyListens, signal: new AbortController().signal };
+    const common = { storage, step: noop, signal: new AbortController().signal };
     const backing = {
       ...common,
       lake,

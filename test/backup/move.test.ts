@@ -17,7 +17,7 @@ import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { findLake, listLakes, openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
@@ -196,7 +196,7 @@ describe("move", () => {
     folder: join(data, LAKE),
     storage: new FileStorage(),
     engine: { memory_limit_mb: 256, threads: 1, s3: null },
-    step: nobodyListens,
+    step: noop,
     signal: new AbortController().signal,
   });
 
