@@ -4,7 +4,8 @@ import { join } from "node:path";
 const EXTENSIONS = "v*/*/*.duckdb_extension";
 const STAMP = "verified-extensions.txt";
 
-let is_verified_here = false;
+/** Descriptions of the files whose signatures were checked in this process. */
+const verified_here = new Set<string>();
 
 /**
  * The extension files of a folder, and whether DuckDB has checked their signatures: in this process, or in an earlier one of which a stamp
@@ -20,13 +21,13 @@ export class VerifiedExtensions {
   constructor(folder: string) {
     this.#folder = folder;
     this.#files = describeFiles(folder);
-    this.is_verified = this.#files !== "" && (is_verified_here || readStamp(folder) === this.#files);
+    this.is_verified = this.#files !== "" && (verified_here.has(this.#files) || readStamp(folder) === this.#files);
   }
 
   /** Called after DuckDB has loaded the extensions with their signatures checked. */
   remember(): void {
     if (this.is_verified || this.#files === "") return;
-    is_verified_here = true;
+    verified_here.add(this.#files);
     const stamp = join(this.#folder, STAMP);
     try {
       writeFileSync(`${stamp}.${process.pid}`, this.#files);
