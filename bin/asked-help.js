@@ -29,8 +29,8 @@ export function storedHelp(args) {
 }
 
 /**
- * Options that npm took as its own: `npm start --port 4100` calls the script without them and puts each into the environment. Returns
- * the command that was meant, or null.
+ * Options that npm took as its own: `npm start --port 4100` calls the script without them and puts each into the
+ * environment. Returns the command that was meant, or null.
  */
 export function swallowedOptions(env, args) {
   const script = env.npm_lifecycle_event;

@@ -151,7 +151,7 @@ function ensurePython(names) {
   }
   work(`installing Python packages (${names.join(", ")}): dbt, DuckDB and its Iceberg extension ...`);
   const next_step =
-    "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.";
+    "Check the network or your package index setting (for a proxy with its own certificate: set UV_SYSTEM_CERTS=1), then run this again.";
   const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
   run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
   const requirements = files.slice(1).flatMap((file) => ["-r", file]);
@@ -197,16 +197,17 @@ function ensureDuckDBExtensions() {
 }
 
 /**
- * Each query of DuckDB holds a thread of Node's pool, also while it waits for the catalog in this process; and the catalog needs the
- * pool to read and write its files. With Node's four threads, four queries at once wait for ever. More than run at any one time.
+ * Each query of DuckDB holds a thread of Node's pool, also while it waits for the catalog in this process; and the
+ * catalog needs the pool to read and write its files. With Node's four threads, four queries at once wait for ever.
+ * More than run at any one time.
  */
 const POOL_THREADS = 32;
 
 /**
- * A process that runs for months keeps to the memory that it needs: V8 may not let its youngest generation grow to 100 MB, nor
- * glibc keep a heap for every thread. Together 150 MB of a busy lake's 600. What Node made of the sources is kept: without it each
- * process strips their types anew, which takes half a second and 25 MB that stay; and so is what Python made of dbt's, which takes
- * two seconds. What the user has set stays.
+ * A process that runs for months keeps to the memory that it needs: V8 may not let its youngest generation grow to 100
+ * MB, nor glibc keep a heap for every thread. Together 150 MB of a busy lake's 600. What Node made of the sources is
+ * kept: without it each process strips their types again, which takes half a second and 25 MB that stay; and so is what
+ * Python made of dbt's, which takes two seconds. What the user has set stays.
  */
 function lean(env) {
   return {

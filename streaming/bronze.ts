@@ -7,7 +7,9 @@ import type { Pipeline } from "../src/pipeline/definition.ts";
 /** Bounds a batch, so that a long backlog is committed piece by piece. */
 const MAX_RECORDS_PER_BATCH = 500_000;
 
-/** Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG. */
+/**
+ * Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG.
+ */
 const MAX_TRIGGER_MS = 10_000;
 
 /** Iceberg's types in Spark's words. */
@@ -22,10 +24,11 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /**
  * Kafka to a pipeline's bronze table: a copy of its topic, append only, each record once. Three things hold that:
- *  - Spark's checkpoint says which offsets a batch has, before the batch begins: done again after a crash, it is the same batch;
+ *  - Spark's checkpoint says which offsets a batch has, before the batch begins: done again after a crash, it is the
+ *    same batch;
  *  - Iceberg's snapshots say which batch of the query they brought: one that was committed is not committed again;
- *  - the table says how far it is in each partition: a query that starts passes over what lies below, even one whose checkpoint
- *    is lost, or whose last snapshot has expired.
+ *  - the table says how far it is in each partition: a query that starts passes over what lies below, even one whose
+ *    checkpoint is lost, or whose last snapshot has expired.
  */
 export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topic" | "bronze">): StreamJob {
   const job_name = `${name}-bronze`;
@@ -84,9 +87,8 @@ function readTopic(topic: string, brokers: string): Relation {
 }
 
 /**
- * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else wrote has
- * none, and is kept all the same: with an empty source, and with Kafka's own time. Who reads the log says the same of it
- * (src/log/kafka/record.ts).
+ * The table's columns. A record's source and time are Kafka headers. Records of other programs have none; they are kept
+ * with an empty source and Kafka's time, as readers of the log give them (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;

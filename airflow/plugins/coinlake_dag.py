@@ -1,4 +1,4 @@
-"""A pipeline as an Airflow DAG. It has no logic of its own: every task is a call of Coinlake's command line, which says by its exit
+"""A pipeline as an Airflow DAG. It has no logic: every task is a call of Coinlake's command line, which says by its exit
 code how it went.
 
 The environment says what is called and on which lake:
@@ -50,7 +50,7 @@ def asset(table: str) -> Asset:
 
 
 def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: list[str]) -> DAG:
-    """Bronze to gold, tables by `layer.table`; what has passed its quality is told of as an asset."""
+    """Bronze to gold, tables by `layer.table`; a table whose quality has passed is published as an asset."""
     dag = DAG(
         dag_id,
         description="bronze health, silver, gold, each with its quality, then maintenance",
@@ -95,7 +95,7 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
         >> task("compact", "maintain compact")
         >> task("expire", "maintain expire")
         >> task("orphans", "maintain orphans")
-        # The run is over, and with it what an earlier one was told of.
+        # The run is over, and with it the failure that an earlier run reported.
         >> task("report", f"alerts report {dag_id} --succeeded", execution_timeout=timedelta(minutes=2))
     )
     return dag
@@ -107,16 +107,16 @@ def report(dag_id: str, failure: str) -> list[str]:
 
 
 def tell_failure(context) -> None:
-    """Told once the last retry has failed; runs where the task ran."""
+    """Called once the last retry has failed; runs where the task ran."""
     instance = context["task_instance"]
     failure = f"the task {instance.task_id} failed at its attempt {instance.try_number}: {context.get('exception') or 'it was ended'}"
     subprocess.run(report(instance.dag_id, failure), check=True, timeout=ALERT_TIMEOUT_SECONDS)
 
 
 async def tell_late(dag_id: str, context=None) -> None:
-    """Told by Airflow's triggerer when a run has not ended by its deadline."""
+    """Called by Airflow's triggerer when a run has not ended by its deadline."""
     failure = f"a run has not ended {DEADLINE.total_seconds():.0f} seconds after it was asked for"
     process = await asyncio.create_subprocess_exec(*report(dag_id, failure))
     code = await asyncio.wait_for(process.wait(), ALERT_TIMEOUT_SECONDS)
     if code != 0:
-        raise RuntimeError(f"Coinlake was not told that {dag_id} is late: exit code {code}")
+        raise RuntimeError(f"The report that {dag_id} is late failed: exit code {code}")

@@ -1,7 +1,7 @@
-import { OperatingError } from "../base/errors.ts";
 import { readSetting, type Environment, type SettingName } from "../base/settings.ts";
+import { OperatingError } from "../base/errors.ts";
 
-/** The token of the Iceberg catalog. Other users of the machine can read a process's arguments, but not its environment. */
+/** Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone. */
 export const CATALOG_TOKEN_VARIABLE: SettingName = "COINLAKE_CATALOG_TOKEN";
 
 const MIN_CHARACTERS = 16;

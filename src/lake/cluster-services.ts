@@ -1,3 +1,4 @@
+import { readSetting } from "../base/settings.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { HiveStore } from "../catalog/hive/store.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -5,7 +6,7 @@ import { LAKE_PROPERTY, type Lake } from "./lake.ts";
 import { LAYERS } from "./layers.ts";
 import { openKafkaLog, type KafkaLog } from "../log/kafka/log.ts";
 import type { StepListener } from "../base/failpoints.ts";
-import { readSetting, type Environment } from "../base/settings.ts";
+import type { Environment } from "./environment.ts";
 
 export interface ClusterParts {
   kafka: KafkaLog;

@@ -13,7 +13,8 @@ import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { catalogTokenFrom } from "./catalog-token.ts";
-import { openLake, type Environment } from "./open.ts";
+import type { Environment } from "./environment.ts";
+import { openLake } from "./open.ts";
 
 /** A lake whose files are only read. A store that is missing or damaged is null: the caller finds what is wrong with it. */
 export interface LakeToVerify {

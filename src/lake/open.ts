@@ -1,4 +1,3 @@
-import type { Environment } from "../base/settings.ts";
 import { explain } from "../base/explain.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import type { MakeDurable } from "../catalog/durable.ts";
@@ -9,6 +8,7 @@ import type { CatalogStore } from "../catalog/store.ts";
 import { ChecksumLedger } from "../catalog/checksum-ledger.ts";
 import { createMakeDurable } from "../catalog/durable-snapshot.ts";
 import { manifestInspection } from "../catalog/inspection.ts";
+import type { Environment } from "./environment.ts";
 import type { Lake } from "./lake.ts";
 import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
@@ -34,8 +34,6 @@ export interface OpenLake {
   cluster: ClusterParts | null;
   close(): Promise<void>;
 }
-
-export type { Environment };
 
 export interface OpenLakeOptions {
   /** Where servers are and by which keys they open; this process' environment by default. */

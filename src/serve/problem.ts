@@ -8,30 +8,27 @@ import type { Problem } from "./schemas/values.ts";
 
 const RETRY_AFTER_S = 2;
 
-/** The error of a request that the server rejects. */
-export function refusal(code: ErrorCode, message: string, next_step: string): OperatingError {
+/** An error that the request itself caused. */
+export function requestError(code: ErrorCode, message: string, next_step: string): OperatingError {
   return new OperatingError(code, message, { next_step });
 }
 
 export function notFound(what: string): OperatingError {
-  return refusal("NOT_FOUND", `There is no ${what}`, "GET /api/openapi.json lists what there is.");
+  return requestError("NOT_FOUND", `There is no ${what}`, "GET /api/openapi.json lists all routes.");
 }
 
-/** The first thing that the schema objects to, with where it stands. */
+/** The schema's first issue, with the path of the invalid field. */
 export function badRequest(error: z.ZodError, where: string): OperatingError {
   const [issue] = error.issues;
   const path = issue?.path.join(".") || where;
-  return refusal(
+  return requestError(
     "INVALID_REQUEST",
-    `${path}: ${issue?.message ?? "not as documented"}`,
-    "GET /api/openapi.json tells what is taken here.",
+    `${path}: ${issue?.message ?? "does not match the schema"}`,
+    "GET /api/openapi.json describes the expected input.",
   );
 }
 
-/**
- * The problem document (RFC 9457) of anything thrown. An error without a status of its own goes to `onError` only: its message may
- * hold what the caller must not see.
- */
+/** The RFC 9457 problem for an error. Unexpected errors go to `onError` only: their text may reveal data of others. */
 export function problemOf(error: unknown, onError: (error: unknown) => void): Problem {
   const status = error instanceof OperatingError ? ERROR_CODES[error.code].status : undefined;
   if (!(error instanceof OperatingError) || status === undefined) {
@@ -39,8 +36,8 @@ export function problemOf(error: unknown, onError: (error: unknown) => void): Pr
     return describe(
       500,
       "INTERNAL",
-      "The server failed to answer; its terminal says why",
-      "Try again; if it stays, restart Coinlake.",
+      "The server failed to answer; its terminal shows the error",
+      "Try again; if the error persists, restart Coinlake.",
     );
   }
   const position = (error as { position?: unknown }).position;
