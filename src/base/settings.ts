@@ -176,6 +176,12 @@ export const SETTINGS = {
     default: null,
     help: "Folder of DuckDB's extensions; set by Coinlake",
   },
+  COINLAKE_DUCKDB_EXTENSIONS_VERIFIED: {
+    group: "dbt",
+    type: "flag",
+    default: null,
+    help: "Whether the signatures of DuckDB's extensions are verified; set by Coinlake",
+  },
   COINLAKE_DBT_SPILL: {
     group: "dbt",
     type: "folder",
