@@ -2,53 +2,53 @@ import { recordsAhead } from "../transform/offsets.ts";
 
 type Offsets = Readonly<Record<string, number>>;
 
-/** What an increment brought to gold, and what is still to come. */
+/** The result of an increment, and the log records that remain. */
 export interface Increment {
   seconds: number;
-  /** Log records that gold has and did not have before. */
+  /** Log records that the increment added to gold. */
   records: number;
-  /** Log records that gold does not have yet. */
+  /** Log records that are not in gold yet. */
   waiting: number;
 }
 
 export interface BuildProgressOptions {
-  /** Where gold is in the log. */
+  /** The log offsets that gold has consumed. */
   consumed(): Promise<Offsets>;
-  /** Where the log ends. */
+  /** The end offsets of the log. */
   logEnd(): Promise<Offsets>;
   built(increment: Increment): void;
-  /** Called once: gold has everything that the log held when the first increment was done. */
+  /** Called once, when gold has every record that the log held at the end of the first increment. */
   caughtUp(): void;
 }
 
 /**
- * How far gold is behind the log, increment by increment. At a start the log holds a backlog: what came while nothing ran, or a new
- * source's history. The log's end as the first increment ends is the mark to reach, since the backlog arrives faster than dbt gets ready.
+ * Gold's lag behind the log, updated after each increment. At a start the log holds a backlog: records that arrived while the pipeline
+ * was down, or a new source's history. The target is the log's end after the first increment: the backlog arrives faster than dbt starts.
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
   #consumed: Promise<Offsets>;
-  #mark: Offsets | null = null;
+  #target: Offsets | null = null;
   #is_caught_up = false;
 
   constructor(options: BuildProgressOptions) {
     this.#options = options;
     this.#consumed = options.consumed();
-    // Read again after the first increment, where its error is seen.
+    // The first increment reads it again and reports its error.
     this.#consumed.catch(() => {});
   }
 
-  /** After an increment that took so long. One call at a time. */
+  /** Records an increment and its duration. Calls must not overlap. */
   async increment(seconds: number): Promise<void> {
     const before = await this.#consumed.catch(() => ({}));
     const [after, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     this.#consumed = Promise.resolve(after);
     this.#options.built({ seconds, records: recordsAhead(before, after), waiting: recordsAhead(after, end) });
-    this.#mark ??= end;
-    if (recordsAhead(after, this.#mark) === 0) this.#caughtUp();
+    this.#target ??= end;
+    if (recordsAhead(after, this.#target) === 0) this.#caughtUp();
   }
 
-  /** A while after a start: a lake whose gold lacks nothing of the log, or may lack it, needs no increment to be up to date. */
+  /** Called some seconds after a start: a lake without lag, or whose backlog others build, is up to date without an increment. */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();

@@ -7,18 +7,18 @@ import type { Output } from "./output.ts";
 
 export interface FirstAnswersOptions {
   open: OpenLake;
-  /** A drain answers at its end. Where an external scheduler transforms, what gold holds now is all that this process knows of. */
+  /** With `is_until_drained`, the answers come at the end. Without `is_transforming`, they are of gold's present content. */
   request: { pipeline: Pipeline; output: Output; is_until_drained: boolean; is_transforming: boolean };
   signal: AbortSignal;
   built(increment: Increment): void;
-  /** Asks the questions and prints the answers. */
+  /** Runs the questions and prints the answers. */
   answer(): Promise<void>;
 }
 
-/** A source that has something new has sent it by then. */
+/** Time in which a source delivers its first new records. */
 const SETTLE_MS = 10_000;
 
-/** Prints the answers once in a run, when the backlog is in gold; reports each increment. */
+/** Prints the answers once per run, when the backlog is in gold; reports each increment. */
 export class FirstAnswers {
   readonly #options: FirstAnswersOptions;
   readonly #progress: BuildProgress;
@@ -46,19 +46,19 @@ export class FirstAnswers {
     options.signal.addEventListener("abort", () => clearTimeout(this.#settling), { once: true });
   }
 
-  /** After an increment that took so long. */
+  /** Records an increment and its duration. */
   increment(seconds: number): void {
     this.#count(() => this.#progress.increment(seconds));
   }
 
-  /** Resolves once nothing is asked any more; nothing is begun afterwards. */
+  /** Waits for running queries and starts no new ones. */
   async end(): Promise<void> {
     clearTimeout(this.#settling);
     await this.#counting;
     await this.#answering;
   }
 
-  /** One after the other; a catalog that does not answer now is asked again after the next increment. */
+  /** Runs one count at a time; after a failure of the catalog, the next increment counts again. */
   #count(work: () => Promise<void>): void {
     this.#counting = this.#counting
       .then(work)

@@ -40,7 +40,7 @@ export class Status {
   };
 
   appended = (records: number): void => {
-    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; dbt starts`);
+    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; starting dbt`);
     this.#records += records;
     // Only a recording knows its end, and recordings run alone.
     const progress = this.#producers[0]?.progress?.();
@@ -56,7 +56,7 @@ export class Status {
   stalled = (name: string, error: OperatingError | null): void => {
     const was_stalled = error === null && this.#stalled.delete(name);
     if (error !== null) this.#stalled.set(name, error);
-    else if (was_stalled) this.#output.say(`${time()} ${name} goes on`);
+    else if (was_stalled) this.#output.say(`${time()} ${name} resumed`);
   };
 
   /** An increment succeeded: what failed before works again. */
@@ -73,7 +73,7 @@ export class Status {
     if (records === 0) return;
     this.#bar.end();
     const count = (of: number): string => `${of.toLocaleString("en")} ${of === 1 ? "record" : "records"}`;
-    const rest = waiting === 0 ? "" : `; ${count(waiting)} of the log to go`;
+    const rest = waiting === 0 ? "" : `; ${count(waiting)} still in the log`;
     this.#output.say(
       `${time()} gold updated: ${count(records).replace(" ", " new ")} in ${seconds.toFixed(1)} s${rest}`,
     );
@@ -104,7 +104,7 @@ export class Status {
     this.#maintenance_told.add(key);
     this.#bar.end();
     this.#output.warn(
-      `${table} was not maintained: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
+      `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
     );
   }
 
