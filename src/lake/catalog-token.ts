@@ -15,7 +15,7 @@ export function catalogTokenFrom(env: Environment): string | null {
   if (token.length >= MIN_CHARACTERS && TOKEN.test(token)) return token;
   throw new OperatingError(
     "CATALOG_TOKEN_INVALID",
-    "The catalog's token is too short, or holds spaces or characters other than ASCII",
+    "Invalid catalog token: it is too short, or contains spaces or non-ASCII characters",
     {
       next_step: `Use at least ${MIN_CHARACTERS} characters, such as the output of \`openssl rand -hex 16\`.`,
     },

@@ -63,21 +63,17 @@ async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefi
 }
 
 function clusterNotFound(missing: readonly string[]): OperatingError {
-  return new OperatingError(
-    "CLUSTER_NOT_FOUND",
-    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`,
-    {
-      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
-    },
-  );
+  return new OperatingError("CLUSTER_NOT_FOUND", `The lake's cluster was not found: ${missing.join(", ")} not set`, {
+    next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to its addresses.",
+  });
 }
 
 function namespaceOfOthers(layer: string): OperatingError {
   return new OperatingError(
     "NAMESPACE_OF_OTHERS",
-    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
+    `The metastore's database "${layer}" contains tables of another application`,
     {
-      next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
+      next_step: `Use a metastore without databases named ${LAYERS.join(", ")}, or move those tables. Nothing was changed.`,
     },
   );
 }
@@ -85,9 +81,9 @@ function namespaceOfOthers(layer: string): OperatingError {
 function tablesOfAnotherLake(owner: string, name: string): OperatingError {
   return new OperatingError(
     "TABLES_OF_ANOTHER_LAKE",
-    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`,
+    `Cannot open the lake "${name}": the cluster holds the lake "${owner}", and a cluster holds only one lake`,
     {
-      next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
+      next_step: `Start the source of "${owner}", empty the cluster with \`cluster down --native --purge\`, or start another cluster with --data.`,
     },
   );
 }

@@ -6,9 +6,8 @@ import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 
 /**
- * Who a lake is, and where. Iceberg's metadata names every file by its absolute location, so a lake that is copied or moved still
- * leads to the files of the folder where it was: a writer there would delete the original's. Hence a lake records its folder, and is
- * opened nowhere else.
+ * A lake's id and location. Iceberg's metadata names every file by its absolute location, so a copied or moved lake still refers to the
+ * files of the original folder, which a writer might delete. Hence a lake records its folder and opens only there.
  */
 export interface LakeIdentity {
   /** A UUID. A copy made by hand has the same one, a restored backup another. */
@@ -127,11 +126,15 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
   const is_copy = existsSync(join(location, "lake.json")) && (identity === null || idAt(location) === identity.id);
   const target = `--data ${quoted(dirname(folder))} --lake ${name}`;
   if (!is_copy) {
-    return new OperatingError("LAKE_MOVED", `The lake "${name}" belongs at ${location} and was opened at ${folder}`, {
-      next_step: `Run \`npm run -s coinlake -- move ${target}\` to make this its place, or move the folder back.`,
-    });
+    return new OperatingError(
+      "LAKE_MOVED",
+      `The lake "${name}" was moved: its recorded location is ${location}, but it was opened at ${folder}`,
+      {
+        next_step: `Run \`npm run -s coinlake -- move ${target}\` to update its location, or move the folder back.`,
+      },
+    );
   }
-  const shared = warehouse === null ? "" : `, and has its tables in ${warehouse} too`;
+  const shared = warehouse === null ? "" : `; both have their tables in ${warehouse}`;
   return new OperatingError(
     "LAKE_MOVED",
     `The lake at ${folder} is a copy of the lake "${name}" at ${location}, which still exists${shared}`,
@@ -147,7 +150,7 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
 
 function movedOn({ name, folder }: Found, moved_to: string): OperatingError {
   return new OperatingError("LAKE_MOVED", `The lake "${name}" was moved from ${folder} to ${moved_to}`, {
-    next_step: `Use --data ${quoted(dirname(moved_to))}; what is left at ${folder} may be deleted.`,
+    next_step: `Use --data ${quoted(dirname(moved_to))}; the leftovers in ${folder} may be deleted.`,
   });
 }
 

@@ -61,7 +61,7 @@ export const LAKE_PROPERTY = "coinlake.lake";
 const DESCRIPTION_FILE = "lake.json";
 /** What a lake without its description needs. */
 const BRING_BACK =
-  "Bring the lake back with `npm run -s coinlake -- restore` from a backup, or put back a copy of its lake.json";
+  "Restore the lake from a backup with `npm run -s coinlake -- restore`, or restore a copy of its lake.json";
 const CURRENT_FILE = "current";
 
 function paths(data_folder: string, name: string, description: LakeDescription): Lake {
@@ -107,9 +107,13 @@ export function readDescription(data_folder: string, name: string): LakeDescript
   } catch {
     // Told below, like a description that parses to something else.
   }
-  throw new OperatingError("LAKE_UNREADABLE", `${file} does not describe a lake that this version can read`, {
-    next_step: `${BRING_BACK}; or use another folder with --data.`,
-  });
+  throw new OperatingError(
+    "LAKE_UNREADABLE",
+    `Cannot read the lake description ${file}: it is damaged or of another version`,
+    {
+      next_step: `${BRING_BACK}; or use another folder with --data.`,
+    },
+  );
 }
 
 /** Names of the lakes in a data folder, alphabetically. Throws FOLDER_NOT_READABLE. */
@@ -120,14 +124,10 @@ export function listLakes(data_folder: string): string[] {
       .filter((name) => !name.startsWith(".") && existsSync(join(data_folder, name, DESCRIPTION_FILE)))
       .sort();
   } catch (error) {
-    throw new OperatingError(
-      "FOLDER_NOT_READABLE",
-      `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}`,
-      {
-        next_step: "Give the folder that holds the lakes with --data.",
-        cause: error,
-      },
-    );
+    throw new OperatingError("FOLDER_NOT_READABLE", `Cannot read the data folder ${data_folder}: ${messageOf(error)}`, {
+      next_step: "Give the folder that holds the lakes with --data.",
+      cause: error,
+    });
   }
 }
 
@@ -170,9 +170,9 @@ export function openOrCreateLake(
   if (warehouse !== null && lake.warehouse !== warehouse) {
     throw new OperatingError(
       "LAKE_ELSEWHERE",
-      `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}`,
+      `The tables of the lake "${name}" are in ${lake.warehouse}, not in ${warehouse}`,
       {
-        next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
+        next_step: "Omit --warehouse to continue with this lake, or use another folder with --data for a new one.",
       },
     );
   }
@@ -190,8 +190,8 @@ export function ensureIdentity({ folder, profile }: Lake): void {
 export function descriptionOf(folder: string): LakeDescription {
   const description = readDescription(dirname(folder), basename(folder));
   if (description !== null) return description;
-  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, {
-    next_step: "Name its data folder with --data, and the lake with --lake.",
+  throw new OperatingError("NO_LAKE", `No lake found in ${folder}`, {
+    next_step: "Give its data folder with --data, and its name with --lake.",
   });
 }
 
@@ -218,22 +218,22 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
     return paths(data_folder, wanted, description);
   }
   const names = listLakes(data_folder);
-  const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
+  const missing = wanted === null ? "No lake found" : `Unknown lake "${wanted}"`;
   throw new OperatingError(
     "NO_LAKE",
     names.length > 0 && !wanted
-      ? `No lake of those in ${resolve(data_folder)} is named as the last one started`
+      ? `No lake selected: ${resolve(data_folder)} has several lakes and does not record the last one started`
       : `${missing} in ${resolve(data_folder)}`,
     {
       next_step:
         names.length > 0
           ? `Choose one with --lake: ${names.join(", ")}.`
-          : "Start one with `npm start`, or name its folder with --data.",
+          : "Start one with `npm start`, or give its data folder with --data.",
     },
   );
 }
 
-/** Makes this the lake that commands mean when they name none. */
+/** Makes this the default lake of commands. */
 export function rememberAsCurrent(data_folder: string, lake: Lake): void {
   replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
 }
@@ -245,9 +245,9 @@ function refuseFilled(folder: string): void {
   if (!existsSync(folder)) return;
   const found = readdirSync(folder).find((name) => !OF_A_NEW_LAKE.has(name));
   if (found === undefined) return;
-  const message = `${folder} holds ${found} and no ${DESCRIPTION_FILE}, so a new lake there could take another's files for its own`;
+  const message = `Cannot create a lake in ${folder}: it contains ${found} but no ${DESCRIPTION_FILE}`;
   throw new OperatingError("LAKE_DESCRIPTION_MISSING", message, {
-    next_step: `${BRING_BACK}; for a new lake use another folder with --data.`,
+    next_step: `${BRING_BACK}; for a new lake, use another folder with --data.`,
   });
 }
 
@@ -255,13 +255,9 @@ function makeFolder(folder: string): void {
   try {
     makeFolderDurably(folder);
   } catch (error) {
-    throw new OperatingError(
-      "FOLDER_NOT_WRITABLE",
-      `The folder ${folder} cannot be made: ${(error as Error).message}`,
-      {
-        next_step: "Give a folder that you may write to with --data.",
-        cause: error,
-      },
-    );
+    throw new OperatingError("FOLDER_NOT_WRITABLE", `Cannot create the folder ${folder}: ${(error as Error).message}`, {
+      next_step: "Give a writable folder with --data.",
+      cause: error,
+    });
   }
 }

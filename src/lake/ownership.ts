@@ -39,9 +39,10 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
   if (claim !== null) return claim;
   throw new OperatingError(
     "SOURCE_IN_USE",
-    `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`,
+    `Another process reads the source of the lake "${lake.name}": ${ownerOf(folder)}`,
     {
-      next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
+      next_step:
+        "Stop that process first, or run the rest of the pipeline with `start --profile cluster --no-produce`.",
     },
   );
 }
@@ -90,8 +91,8 @@ export function isOwned(lake: Lake): boolean {
 }
 
 function inUse(lake: Lake): OperatingError {
-  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}`, {
-    next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
+  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is in use by ${ownerOf(lake.folder)}`, {
+    next_step: "Stop that process first, or use another folder with --data. `ask` and `query` work while it runs.",
     is_retryable: true,
   });
 }
@@ -99,9 +100,9 @@ function inUse(lake: Lake): OperatingError {
 function cannotClaim(lake: Lake, cause: unknown): OperatingError {
   return new OperatingError(
     "LAKE_CANNOT_BE_CLAIMED",
-    `The lake's folder ${lake.folder} cannot be claimed for writing: ${messageOf(cause)}`,
+    `Cannot claim the lake's folder ${lake.folder}: ${messageOf(cause)}`,
     {
-      next_step: "Check that you may write to it and that its disk has room; a damaged owner.db in it may be deleted.",
+      next_step: "Check its permissions and the free disk space; a damaged owner.db in it may be deleted.",
       cause,
     },
   );

@@ -43,7 +43,7 @@ export async function pythonWith(
   const claim = await waitForClaim(tools, title, { clock, say });
   try {
     if (existsSync(environment)) return pythonIn(environment);
-    say(`installing ${title}: ${size_mb} MB, this once ...`);
+    say(`installing ${title} (${size_mb} MB, first use only) ...`);
     const started_at_ms = performance.now();
     for (const entry of readdirSync(tools, { withFileTypes: true }))
       if (entry.isDirectory()) rmSync(join(tools, entry.name), { recursive: true, force: true });
@@ -103,9 +103,10 @@ function uv(args: readonly string[], title: string): Promise<void> {
 }
 
 function failed(title: string, words: string): OperatingError {
-  return new OperatingError("PYTHON_INSTALL_FAILED", `${title} could not be installed:\n${words}`, {
+  return new OperatingError("PYTHON_INSTALL_FAILED", `Cannot install ${title}:\n${words}`, {
     next_step:
-      "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.",
+      "Check the network and your package index setting (behind a proxy with a private certificate, set " +
+      "UV_SYSTEM_CERTS=1), then run the command again.",
     is_retryable: true,
   });
 }

@@ -46,9 +46,9 @@ const MAX_LOST_RACES = 3;
 const MAX_COMMIT_ATTEMPTS = 8;
 
 /**
- * Puts a table's small files together and applies its position deletes; rows, their order and the table's properties stay the
- * same. Null where there was nothing to do. Works beside any writer: what it rewrote is committed only if all of it is still
- * there, with no delete that it has not applied. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, UNSUPPORTED_FORMAT,
+ * Merges a table's small files and applies its position deletes; rows, their order and the table's properties do not change. Null if
+ * there was nothing to do. Safe beside any writer: it commits a rewrite only if all rewritten files are still in the table, without
+ * new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, UNSUPPORTED_FORMAT,
  * INVALID_TARGET_SIZE,
  * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
  */
@@ -414,16 +414,16 @@ function folderOf({ location }: StoredFile, { metadata }: LoadedTable): string {
 function overtaken(identifier: TableIdentifier): OperatingError {
   return new OperatingError(
     "COMPACTION_OVERTAKEN",
-    `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`,
+    `Cannot compact ${nameOfTable(identifier)}: another writer changed its files during every attempt`,
     {
-      next_step: "Nothing was changed. Run it again when the table is written less.",
+      next_step: "Nothing was changed. Try again when fewer records are written.",
       is_retryable: true,
     },
   );
 }
 
 function invalidTargetSize(stated: string): OperatingError {
-  return new OperatingError("INVALID_TARGET_SIZE", `The target file size is ${stated} bytes, and must be more than 0`, {
-    next_step: "Give --target-size-mb a positive number, or correct the table property write.target-file-size-bytes.",
+  return new OperatingError("INVALID_TARGET_SIZE", `Invalid target file size ${stated}: it must be above 0 bytes`, {
+    next_step: "Set --target-size-mb or the table property write.target-file-size-bytes to a positive number.",
   });
 }

@@ -79,9 +79,9 @@ export async function expireTable(
   }
   throw new OperatingError(
     "EXPIRY_OVERTAKEN",
-    `Other writers changed ${name} each time before its snapshots were expired`,
+    `Cannot expire snapshots of ${name}: other writers changed the table during every attempt`,
     {
-      next_step: "Nothing was changed. Run it again when the table is written less.",
+      next_step: "Nothing was changed. Try again when fewer records are written.",
       is_retryable: true,
     },
   );
@@ -150,15 +150,15 @@ export async function figures({ storage }: MaintenanceParts, table: LoadedTable)
 function inUse(identifier: TableIdentifier, id: Long, user: string): OperatingError {
   return new OperatingError(
     "SNAPSHOT_IN_USE",
-    `Snapshot ${id} of ${nameOfTable(identifier)} cannot be expired: ${user} refers to it`,
+    `Cannot expire snapshot ${id} of ${nameOfTable(identifier)}: ${user} refers to it`,
     {
-      next_step: "Remove that reference first, or expire other snapshots.",
+      next_step: "Remove the reference first, or expire other snapshots.",
     },
   );
 }
 
 function notFound(identifier: TableIdentifier, id: Long): OperatingError {
   return new OperatingError("SNAPSHOT_NOT_FOUND", `${nameOfTable(identifier)} has no snapshot ${id}`, {
-    next_step: "Look the snapshots up on the Lake page, or with `npm run -s coinlake -- query` in iceberg_snapshots.",
+    next_step: "List the snapshots on the dashboard's Lake page, or query iceberg_snapshots.",
   });
 }

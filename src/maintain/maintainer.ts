@@ -1,7 +1,7 @@
 import type { ActionName, ActionReport } from "./parts.ts";
 import type { MaintenanceOptions } from "./run.ts";
 
-/** Who does the work: this process for embedded lakes, Spark for those of a cluster. */
+/** The maintenance engine: this process for embedded lakes, Spark for lakes of a cluster. */
 export interface Maintainer {
   /** As `layer.table`. */
   tables(): Promise<string[]>;

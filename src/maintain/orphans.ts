@@ -109,7 +109,7 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
       "TABLES_SHARE_A_FOLDER",
       `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`,
       {
-        next_step: "Orphan files of this table have to be removed by hand.",
+        next_step: "Delete the orphan files of this table by hand.",
       },
     );
   }
@@ -123,7 +123,7 @@ async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: str
     const name = nameOfTable(other);
     throw new OperatingError(
       "TABLE_UNREADABLE",
-      `Orphans of ${own} stay, because ${name} cannot be read and may share its folder: ${messageOf(error)}`,
+      `Orphan files of ${own} were kept, because ${name} cannot be read and may share its folder: ${messageOf(error)}`,
       {
         next_step: `Restore the metadata file of ${name} from a copy, or drop that table.`,
         cause: error,
@@ -135,9 +135,9 @@ async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: str
 function tooYoung(older_than_ms: number): OperatingError {
   return new OperatingError(
     "ORPHANS_TOO_YOUNG",
-    `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`,
+    `Invalid age ${older_than_ms / 60_000} minutes: files younger than an hour may belong to a commit in progress`,
     {
-      next_step: "Give --older-than at least an hour: 0.042 days.",
+      next_step: "Set --older-than to at least 0.042 days (one hour).",
     },
   );
 }

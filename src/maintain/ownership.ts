@@ -7,7 +7,7 @@ export function refuseWithoutOwnership({ identifier, metadata }: LoadedTable): v
   if (metadata.properties["gc.enabled"] !== "false") return;
   throw new OperatingError(
     "UNSUPPORTED_GC",
-    `Files of ${nameOfTable(identifier)} are not deleted, because its property gc.enabled is false`,
+    `Cannot delete files of ${nameOfTable(identifier)}: its property gc.enabled is false`,
     {
       next_step: "Set gc.enabled to true if no other table needs these files.",
     },

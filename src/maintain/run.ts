@@ -30,10 +30,14 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
   const folder = join(lake.folder, "maintenance");
   const claim = claimOrNull(folder, activity);
   if (claim !== null) return claim;
-  throw new OperatingError("MAINTENANCE_RUNNING", `The lake "${lake.name}" is being maintained by ${ownerOf(folder)}`, {
-    next_step: "Try again in a minute: a run takes seconds, or minutes where much has to be put together.",
-    is_retryable: true,
-  });
+  throw new OperatingError(
+    "MAINTENANCE_RUNNING",
+    `Another process maintains the lake "${lake.name}": ${ownerOf(folder)}`,
+    {
+      next_step: "Try again in a minute; a run takes seconds, or minutes for large tables.",
+      is_retryable: true,
+    },
+  );
 }
 
 /** Throws MAINTENANCE_CANNOT_BE_CLAIMED where the disk or the folder does not allow it. */
@@ -44,9 +48,9 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
   } catch (error) {
     throw new OperatingError(
       "MAINTENANCE_CANNOT_BE_CLAIMED",
-      `The folder ${folder} cannot be claimed: ${messageOf(error)}`,
+      `Cannot claim the folder ${folder}: ${messageOf(error)}`,
       {
-        next_step: "Check that you may write to it and that its disk has room.",
+        next_step: "Check its permissions and the free disk space.",
         is_retryable: true,
         cause: error,
       },

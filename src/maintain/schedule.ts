@@ -19,7 +19,7 @@ export interface ScheduledMaintenance {
   withMaintainer<T>(work: (maintainer: Maintainer) => Promise<T>, signal: AbortSignal): Promise<T>;
   events: {
     maintained(report: ActionReport): void;
-    /** The pipeline goes on: the table is tried again at the next pass. */
+    /** The pipeline continues; the next pass retries the table. */
     failed(table: string, error: OperatingError): void;
   };
 }
@@ -34,7 +34,7 @@ const EXPIRE_AFTER_SNAPSHOTS = 8;
 const EXPIRE_INTERVAL_MS = 30 * 60_000;
 /** Orphans go at the second look that is an hour after the first. */
 const ORPHANS_INTERVAL_MS = 2 * 3_600_000;
-/** A table that failed is left alone for so long. */
+/** Backoff after a failure of a table. */
 const PAUSE_AFTER_FAILURE_MS = 10 * 60_000;
 
 interface TableSchedule {
@@ -169,7 +169,7 @@ export class MaintenanceSchedule {
   }
 }
 
-/** Null while somebody maintains the lake by hand. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
+/** Null while another process maintains the lake. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
 function claimUnlessRunning(lake: Lake): { release(): void } | null {
   try {
     return claimMaintenance(lake, "start");
@@ -181,7 +181,7 @@ function claimUnlessRunning(lake: Lake): { release(): void } | null {
 
 function unexpected(error: unknown): OperatingError {
   return new OperatingError("MAINTENANCE_FAILED", `Maintenance failed unexpectedly: ${messageOf(error)}`, {
-    next_step: "The pipeline goes on. Please report this message.",
+    next_step: "The pipeline continues. Please report this message.",
     cause: error,
   });
 }

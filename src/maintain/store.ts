@@ -12,7 +12,7 @@ export interface PendingFiles {
   of(table: string): string[];
 }
 
-/** One action on one table, as it was. Times are ISO 8601, UTC. */
+/** A recorded action on one table. Times are ISO 8601, UTC. */
 export interface MaintenanceRun extends ActionReport {
   id: number;
   started_at: string;
@@ -31,10 +31,10 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   `,
   failures: {
     CORRUPT: [
-      "Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.",
+      "Move the file away; the next run creates a new one. It holds statistics of earlier runs and the leftovers of killed ones.",
       false,
     ],
-    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire`, which frees more.", true],
+    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire` to free more.", true],
   },
 };
 
@@ -53,7 +53,7 @@ export interface RunsRequest {
 
 /** The recorded runs of a lake, newest first; none where the lake was never maintained. Throws MAINTENANCE_… errors. */
 export function recordedRuns(lake_folder: string, request: RunsRequest): MaintenanceRun[] {
-  // Opening the file would make it.
+  // Opening a missing file would create it.
   if (!existsSync(join(lake_folder, FILE_NAME))) return [];
   const store = new MaintenanceStore(lake_folder);
   try {

@@ -114,7 +114,7 @@ function bySequence(a: StoredFile, b: StoredFile): number {
 function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEntry): OperatingError {
   return new OperatingError(
     "UNSUPPORTED_FILE",
-    `${nameOfTable(identifier)} has a data file in the format ${data_file.file_format}: ${data_file.file_path}`,
+    `Cannot compact ${nameOfTable(identifier)}: unsupported format ${data_file.file_format} of ${data_file.file_path}`,
     {
       next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
     },
@@ -124,7 +124,7 @@ function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEnt
 function unsupportedDeletes({ identifier }: LoadedTable): OperatingError {
   return new OperatingError(
     "UNSUPPORTED_DELETES",
-    `${nameOfTable(identifier)} has deletes by value or deletion vectors, which are not rewritten`,
+    `Cannot compact ${nameOfTable(identifier)}: equality deletes and deletion vectors are not supported`,
     {
       next_step: "Compact this table with an engine that supports them, such as Spark's rewrite_data_files.",
     },

@@ -146,17 +146,18 @@ function converse(
 }
 
 function suiteBroken(words: string): OperatingError {
-  return new OperatingError("SUITE_BROKEN", words, { next_step: "Mend the suite; quality/README.md shows the form." });
+  return new OperatingError("SUITE_BROKEN", words, {
+    next_step: "Correct the suite; quality/README.md describes the format.",
+  });
 }
 
 function died(how: string, said: string): OperatingError {
   const last = said.trim().split("\n").slice(-8).join("\n");
   return new OperatingError(
     "CHECK_FAILED",
-    `Great Expectations ended (${how}) before it had checked everything.${last ? ` It said:\n${last}` : ""}`,
+    `Great Expectations exited (${how}) before all checks were done.${last ? ` It said:\n${last}` : ""}`,
     {
-      next_step:
-        "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
+      next_step: "The lake is unchanged. Try again; if this repeats, run `npm run -s coinlake -- doctor`.",
       is_retryable: true,
     },
   );

@@ -186,17 +186,16 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 function noSuites(pipeline: string): OperatingError {
   return new OperatingError(
     "NO_SUITES",
-    `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`,
+    `No expectation suites for the pipeline "${pipeline}" in ${suitesFolder(pipeline)}`,
     {
-      next_step: "Write one as quality/README.md shows.",
+      next_step: "Write one as described in quality/README.md.",
     },
   );
 }
 
 function tableMissing(table: string): OperatingError {
-  return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake.`, {
-    next_step:
-      "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
+  return new OperatingError("TABLE_MISSING", `${table} has an expectation suite but is not in the lake`, {
+    next_step: "Run the pipeline (`npm start`) until it has built the table, then try again; or delete the suite.",
     is_retryable: true,
   });
 }
@@ -207,10 +206,10 @@ function layersApart(tables: readonly LoadedTable[]): OperatingError {
   );
   return new OperatingError(
     "LAYERS_APART",
-    `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
+    `The tables have had different consumed offsets for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
     {
       next_step:
-        "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
+        "Start the pipeline or run `npm run -s coinlake -- dbt run` to complete an interrupted increment; or use --layer silver.",
       is_retryable: true,
     },
   );

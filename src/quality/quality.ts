@@ -94,8 +94,8 @@ function merged(
 }
 
 function checkRunning(owner: string): OperatingError {
-  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, {
-    next_step: "Wait for it, then run this again.",
+  return new OperatingError("CHECK_RUNNING", `Another process is checking the lake: ${owner}`, {
+    next_step: "Wait for that process, then run the command again.",
     is_retryable: true,
   });
 }

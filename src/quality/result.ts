@@ -53,7 +53,7 @@ export function docsFolder(lake: Lake): string {
   return join(qualityFolder(lake), "docs");
 }
 
-/** Null before the first check. A file that another version wrote counts as none: the next check writes it anew. */
+/** Null before the first check, and for a file of another version, which the next check replaces. */
 export function readResult(lake: Lake): QualityResult | null {
   let text: string;
   try {

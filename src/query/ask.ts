@@ -126,14 +126,10 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 }
 
 export function lakeEmpty(): OperatingError {
-  return new OperatingError(
-    "LAKE_EMPTY",
-    "The lake holds no accepted record yet, so there is nothing to answer from.",
-    {
-      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-      is_retryable: true,
-    },
-  );
+  return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
+    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+    is_retryable: true,
+  });
 }
 
 async function answerLive(
@@ -172,7 +168,7 @@ async function answerPart(
     const oldest = missing ? await session.oldestSnapshot(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const kind = oldest?.is_first === false ? "oldest retained" : "first";
-    const note = `The lake cannot say: its ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${oldest?.at ?? "no time yet"}.`;
+    const note = `No answer: the ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${oldest?.at ?? "an unknown time"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });

@@ -2,10 +2,9 @@ import { OperatingError } from "../base/errors.ts";
 import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition.ts";
 
 /**
- * The one place that turns what a person typed into the id of a subject: on the command line, in the API, in alert rules and in the
- * dashboard. What is tried, in this order, the first that finds something decides: the id as written; the symbol as written; then, in any
- * case, the id or the symbol, the name, and other names. A symbol as written that in other letters is the id of another subject may mean
- * either. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ * Resolves typed text to the id of a subject, for the command line, the API, alert rules and the dashboard. Tries in order, and the first
+ * match decides: the exact id; the exact symbol; then, ignoring case, id or symbol, name, and other names. An exact symbol that, ignoring
+ * case, is the id of another subject is ambiguous. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
   const typed = given.trim();
@@ -112,10 +111,10 @@ function fold(text: string): string {
 
 function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
   const nearest = nearestSubjects(given, known);
-  return new OperatingError("NO_SUCH_SUBJECT", `The lake knows no ${noun} "${shown(given)}"`, {
+  return new OperatingError("NO_SUCH_SUBJECT", `Unknown ${noun} "${shown(given)}"`, {
     next_step:
       nearest.length === 0
-        ? `Give the id, symbol or name of a ${noun} that the lake has prices of.`
+        ? `Give the id, symbol or name of a ${noun} with prices in the lake.`
         : `Nearest matches: ${listed(nearest)}.`,
   });
 }
@@ -123,9 +122,9 @@ function unknown(noun: string, given: string, known: readonly KnownSubject[]): O
 function ambiguous(noun: string, given: string, found: readonly KnownSubject[]): OperatingError {
   return new OperatingError(
     "AMBIGUOUS_SUBJECT",
-    `"${shown(given)}" may be any of ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`,
+    `Ambiguous ${noun} "${shown(given)}": it matches ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`,
     {
-      next_step: `Give the id of the ${noun} that is meant, such as ${found[0]?.id ?? ""}.`,
+      next_step: `Give the id of the ${noun}, such as ${found[0]?.id ?? ""}.`,
     },
   );
 }
@@ -162,9 +161,9 @@ export function subjectId(
     if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
     throw new OperatingError(
       "LAKE_EMPTY",
-      `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`,
+      `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.noun}s yet`,
       {
-        next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
+        next_step: `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
         is_retryable: true,
       },
     );

@@ -17,19 +17,19 @@ import type { Log, PartitionBounds } from "../log/log.ts";
 import { isAsInLog } from "./compare-log.ts";
 import type { TableState } from "./table-state.ts";
 
-/** What bronze lacks, and where its records are. */
+/** The records that bronze lacks, and their sources. */
 export interface BronzePlan {
-  /** Files of the current snapshot that leave it, by their location as the manifests spell it. */
+  /** Files to remove from the current snapshot, by their location in the manifests. */
   removed: ReadonlySet<string>;
-  /** Why files leave that are neither missing nor cut off, and what else is wrong, in words. */
+  /** Reasons for removing files that are neither missing nor truncated, and other findings. */
   remarks: string[];
   from_log: OffsetRanges;
-  /** Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks. */
+  /** Data files outside the current snapshot, in the warehouse or a backup, with records that it lacks. */
   sources: string[];
   from_files: OffsetRanges;
-  /** Offsets that nothing can bring back. */
+  /** Offsets of unrecoverable records. */
   lost: OffsetRanges;
-  /** The offsets that bronze has consumed once this is done. */
+  /** Consumed offsets of bronze after the repair. */
   next: Offsets;
 }
 
@@ -179,7 +179,7 @@ async function examine(
     own.removed.add(file.file_path);
     own.remarks.push(`${isData(file) ? "data file" : "delete file"} ${file.file_path} ${why}`);
   };
-  // Nobody deletes single records of bronze.
+  // No writer deletes single records of bronze.
   for (const file of entries) if (!isData(file) && !damaged.has(file.file_path)) leave(file, "deletes records");
   for (const file of entries.filter((entry) => isData(entry) && !damaged.has(entry.file_path))) {
     if (!(await files.isReadable(file.file_path))) {
@@ -204,9 +204,9 @@ async function reasonToLeave(
   present: OffsetRanges,
 ): Promise<string | null> {
   if (countOffsets(offsets) !== Number(file.record_count))
-    return "has records twice, or records that the log never had";
-  if (intersectOffsets(offsets, present).size > 0) return "has records that other files have";
-  return (await isAsInLog(search, file.file_path, offsets)) ? null : "has records that are not as the log has them";
+    return "has duplicate records, or records that the log never had";
+  if (intersectOffsets(offsets, present).size > 0) return "has records that other files also have";
+  return (await isAsInLog(search, file.file_path, offsets)) ? null : "has records that differ from the log";
 }
 
 function liveFiles({ manifests }: TableState): DataFile[] {

@@ -31,8 +31,8 @@ export interface BronzeParts {
 const READ = { max_records: 2048, max_bytes: 1024 * 1024 };
 
 /**
- * One commit: damaged files leave, the records that could be found come back under their own offsets, and what is lost is written down.
- * The damaged files themselves stay where they are.
+ * Makes one commit that removes damaged files, restores recovered records at their original offsets, and records the lost offsets. The
+ * damaged files are not deleted.
  */
 export async function repairBronze(
   parts: BronzeParts,
@@ -70,7 +70,7 @@ async function stage(
     added: added.map((file) => ({ file, spec_id: table.metadata["default-spec-id"] })),
     removed: plan.removed,
     sequence_number: table.metadata["last-sequence-number"],
-    // Of a manifest that is lost nobody knows what it counted.
+    // The counts of a lost manifest are unknown.
     summary: { operation: "overwrite", ...totals([...kept.map(fileOf), ...added]) },
   });
 }

@@ -61,7 +61,7 @@ export async function planCatalog(lake: Lake, versions: MetadataVersions): Promi
       current: null,
       stored: null,
       next,
-      problem: `${name} is not in the catalog, and its metadata is in the warehouse`,
+      problem: `${name} is missing in the catalog, but its metadata is in the warehouse`,
     });
   }
   return { damage: null, is_old, pointers: is_old ? await adoptNewest(pointers, versions) : pointers };
@@ -109,7 +109,7 @@ async function planPointer(
     current,
     stored: null,
     next,
-    problem: `${nameOfTable(identifier)}: its metadata file ${current} is missing or cannot be read`,
+    problem: `${nameOfTable(identifier)}: the metadata file ${current} is missing or unreadable`,
   };
 }
 
@@ -121,7 +121,7 @@ async function newerThan(current: string, versions: MetadataVersions): Promise<s
   const newest = await versions.newest(folderOf(current));
   const ahead = newest === null ? 0 : newest.version - versionOf(current);
   if (newest === null || ahead < 1 || (ahead === 1 && !versions.isCommitted(newest.location))) return null;
-  return `the catalog names version ${versionOf(current)} of the table, and version ${newest.version} is in its folder`;
+  return `the catalog names version ${versionOf(current)} of the table, but its folder has version ${newest.version}`;
 }
 
 function isOutdated({ current, next, problem }: PlannedPointer): boolean {
@@ -137,7 +137,7 @@ async function adoptNewest(pointers: readonly PlannedPointer[], versions: Metada
     if (!is_newer) adopted.push(pointer);
     else {
       const name = nameOfTable(pointer.identifier);
-      const problem = `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, and version ${newest.version} is in its folder`;
+      const problem = `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, but its folder has version ${newest.version}`;
       adopted.push({ ...pointer, next: newest, problem });
     }
   }

@@ -80,7 +80,9 @@ export class LakeFiles {
 
   #replace(location: string): void {
     if ((this.#backup?.get(location) ?? null) === null) {
-      throw new OperatingError("CHECKSUM_DIFFERS", "it is not as it was committed", { next_step: "Restore it." });
+      throw new OperatingError("CHECKSUM_DIFFERS", "it has changed since its commit", {
+        next_step: "Restore the file from a backup.",
+      });
     }
     this.#replaced.add(canonicalLocation(location));
   }
@@ -123,7 +125,7 @@ export class LakeFiles {
       !is_thorough ||
       ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
     if (is_parquet && is_same) return null;
-    if (kept === null) return is_parquet ? "is not as it was committed" : "does not end as Parquet does";
+    if (kept === null) return is_parquet ? "has changed since its commit" : "has no Parquet footer";
     this.#replaced.add(canonicalLocation(location));
     return null;
   }

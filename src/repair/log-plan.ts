@@ -30,12 +30,12 @@ export function planLog(
   const found = readBounds(lake.log_file, topic, options);
   const is_behind =
     "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
-  const behind = `${basename(lake.log_file)} ends before what bronze has of it: it is an older copy, or it was made again`;
+  const behind = `${basename(lake.log_file)} ends before the offsets that bronze has consumed: it is an older copy, or was created again`;
   const damage =
     "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];
   if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
-  // Alerts judge records as they arrive, before bronze has them: an offset that they know must not be given out again.
+  // Alerts evaluate records before bronze has them, so offsets that they have seen must not be assigned again.
   const judged = judgedOffsets(join(lake.folder, "alerts.db"), topic);
   const old_ends = new Map("bounds" in found ? found.bounds.map(({ partition, end }) => [partition, end]) : []);
   const count = Math.max(partitions, ...[...consumed.keys()].map((partition) => partition + 1));

@@ -93,7 +93,7 @@ export async function rebuildTables(
     behind = now;
     if (behind.size > 0)
       say(
-        `built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`,
+        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`,
       );
   }
 }
@@ -142,9 +142,9 @@ function sum(offsets: Readonly<Record<string, number>>): number {
 function stalled(tables: readonly string[]): OperatingError {
   return new OperatingError(
     "BUILD_STALLED",
-    `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`,
+    `An increment succeeded, but these tables still lack records of bronze: ${tables.join(", ")}`,
     {
-      next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
+      next_step: "Run `npm run -s coinlake -- verify` to find the missing records.",
       is_retryable: true,
     },
   );

@@ -189,7 +189,7 @@ class Planner {
   async planCatalog({ damage, pointers }: CatalogPlan): Promise<PlannedPointer[]> {
     const { lake, pipeline } = this.#scope;
     if (damage !== null && pointers.length > 0) {
-      const action = `make it again, with ${pointers.length} tables, each at the newest metadata that the warehouse has of it`;
+      const action = `recreate it with ${pointers.length} tables, each at its newest metadata in the warehouse`;
       this.items.push(planned({ table: null, file: lake.catalog_file, problem: damage, action }));
       return [];
     }
@@ -208,16 +208,16 @@ class Planner {
       ) {
         const action =
           table === pipeline.bronze.table
-            ? "make it again from its data files and the log"
-            : "let the models make it again from bronze";
+            ? "recreate it from its data files and the log"
+            : "rebuild it from bronze with dbt";
         this.items.push(
-          planned({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+          planned({ table, file: current, problem: `${problem}, and no earlier version is readable`, action }),
         );
         dropped.push(pointer);
       } else {
-        const action = `nothing tells what it was; give a backup that has it: ${FROM_BACKUP}`;
+        const action = `its content is unknown; give a backup that has it: ${FROM_BACKUP}`;
         this.items.push(
-          impossible({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+          impossible({ table, file: current, problem: `${problem}, and no earlier version is readable`, action }),
         );
       }
     }
@@ -236,7 +236,9 @@ class Planner {
     const gone = `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each source had been read`;
     const item = { table: null, file: lake.log_file, problem: `${plan.damage}: ${gone}` };
     if (is_loss_accepted) {
-      this.items.push(planned({ ...item, action: `make a log that begins after what bronze has: ${begins}` }));
+      this.items.push(
+        planned({ ...item, action: `create a log that begins after bronze's consumed offsets: ${begins}` }),
+      );
       return plan;
     }
     this.items.push(impossible({ ...item, action: `restore log.db from a copy; or accept the loss: ${ACCEPT_LOSS}` }));
@@ -324,13 +326,13 @@ class Planner {
     ];
     const file = state?.damage[0]?.file ?? null;
     if (plan.lost.size === 0) {
-      const action = found.join(", ") || "put the table's metadata right; its data files have every record";
+      const action = found.join(", ") || "correct the table's metadata; its data files have every record";
       this.items.push(planned({ table, file, problem, action }));
       return;
     }
-    const lost = `${countOffsets(plan.lost)} are in no place that was looked at: ${formatOffsets(topic, plan.lost)}`;
+    const lost = `${countOffsets(plan.lost)} were not found anywhere: ${formatOffsets(topic, plan.lost)}`;
     if (is_loss_accepted) {
-      this.items.push(planned({ table, file, problem, action: [...found, `note that ${lost}`].join(", ") }));
+      this.items.push(planned({ table, file, problem, action: [...found, `record the loss: ${lost}`].join(", ") }));
     } else {
       const action = [...found, `${lost}; give a backup: ${FROM_BACKUP}; or accept the loss: ${ACCEPT_LOSS}`].join(
         ", ",
@@ -364,11 +366,9 @@ class Planner {
         this.items.push(impossible({ ...item, action: reason }));
         continue;
       }
-      const with_followers =
-        followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
-      const action =
-        pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
-      this.items.push(planned({ ...item, action: `${action}, without reading what is there${with_followers}` }));
+      const with_followers = followers.length === 0 ? "" : `, and its dependents: ${followers.join(", ")}`;
+      const action = pipeline.books.tables[name]?.is_seed === true ? "reload its file" : "rebuild it from bronze";
+      this.items.push(planned({ ...item, action: `${action}, without reading its rows${with_followers}` }));
       for (const table of [name, ...followers]) {
         const follower = states.get(table);
         if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null)
@@ -386,8 +386,8 @@ class Planner {
     if (!made.some((table) => present.has(table))) return [];
     const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
     for (const table of missing) {
-      const problem = `${table} is missing, and no metadata of it is in the warehouse`;
-      this.items.push(planned({ table, file: null, problem, action: "let the models make it again from bronze" }));
+      const problem = `${table} is missing, and the warehouse has no metadata of it`;
+      this.items.push(planned({ table, file: null, problem, action: "rebuild it from bronze with dbt" }));
     }
     return missing;
   }
@@ -403,7 +403,7 @@ class Planner {
       if (file !== null && basename(file) === MAINTENANCE_FILE) {
         is_maintenance_damaged = true;
         this.items.push(
-          planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }),
+          planned({ ...item, action: "create an empty one: it holds only statistics of earlier maintenance runs" }),
         );
       } else this.items.push(impossible({ ...item, action: next_step }));
     }
@@ -420,7 +420,7 @@ class Planner {
       const found = tableOfFile(location, this.#scope.lake.warehouse);
       const table = found === null ? null : nameOfTable(found.identifier);
       const problem = `${table ?? "the warehouse"}: ${location} is missing or damaged`;
-      this.items.push(planned({ table, file: location, problem, action: "put the backup's copy in its place" }));
+      this.items.push(planned({ table, file: location, problem, action: "replace it by the backup's copy" }));
     }
   }
 }
@@ -443,20 +443,20 @@ function problemOf(state: TableState): string {
   const { table, damage, loaded } = state;
   if (hasMalformedOffsets(state))
     return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
-  if (damage.length === 0) return `${table}: no file is missing or cut off; it is built again because it was named`;
+  if (damage.length === 0) return `${table}: no file is missing or truncated; it is rebuilt because --table names it`;
   return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }
 
 function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boolean): string | null {
   if (definition === undefined) {
-    return `no model makes this table; give a backup that has its files: ${FROM_BACKUP}`;
+    return `no dbt model builds this table; give a backup that has its files: ${FROM_BACKUP}`;
   }
   if (can_rebuild || definition.is_seed === true) return null;
-  return `bronze lacks records that it may still have: mend bronze first, or accept that rows of these records go: ${ACCEPT_LOSS}`;
+  return `bronze lacks records that this table may still have: repair bronze first, or accept their loss: ${ACCEPT_LOSS}`;
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
-    next_step: `Name one of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
+  return new OperatingError("NO_SUCH_TABLE", `Unknown table "${table}" in this lake`, {
+    next_step: `Choose a table of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
   });
 }

@@ -42,8 +42,8 @@ export interface RepairOptions extends RepairScope {
 }
 
 /**
- * Finds what is damaged, and with `is_applied` brings it back: each step is one atomic change, and a repair that was cut off is repaired by
- * the next. Nothing is deleted: damaged files stay, or are moved to `damaged/` where another takes their name. The caller owns the lake.
+ * Finds damage and, with `is_applied`, repairs it. Each step is one atomic change, and a later repair completes an interrupted one. No
+ * file is deleted: damaged files stay, or move to `damaged/` if another takes their name. The caller owns the lake.
  */
 export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   const plan = await planRepair(options);
@@ -64,8 +64,8 @@ export async function repair(options: RepairOptions): Promise<RepairItem[]> {
     {
       table: null,
       file: null,
-      problem: `the models could not be run: ${failure}`,
-      action: "start the pipeline: it goes on from there",
+      problem: `dbt failed: ${failure}`,
+      action: "start the pipeline: it continues from there",
       outcome: "impossible",
     },
   ];
@@ -76,7 +76,7 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
   const { lake, storage, clock, pipeline, say } = options;
   const aside = damagedFolder(lake.folder, clock.now_us() / 1000);
   for (const location of plan.files.replaced) {
-    say(`putting back ${location}`);
+    say(`restoring ${location}`);
     await replaceFile(storage, location, await plan.files.read(location), { folder: aside, warehouse: lake.warehouse });
   }
   if (plan.catalog !== null) await repairCatalog(lake, plan.catalog, plan.dropped, aside);
@@ -149,7 +149,7 @@ async function mendBronze(
   }
 }
 
-/** A table of an earlier version lacks what the others have: the next increments begin where it is. */
+/** The next increments start at the lowest consumed offsets, which may be those of a table of an earlier version. */
 async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, catalog: Catalog): Promise<void> {
   const target = await offsetsToReach(catalog, pipeline);
   for (const { identifier, current, next } of pointers) {
@@ -169,7 +169,7 @@ async function reset(
   catalog: Catalog,
   state: TableState,
 ): Promise<void> {
-  say(`dropping the rows of ${state.table}, to build them again`);
+  say(`removing the rows of ${state.table} to rebuild them`);
   const unreadable = await unreadableSnapshots(state, files);
   const is_seed = pipeline.books.tables[state.table]?.is_seed === true;
   const partitions = Object.keys(await logOffsets(catalog, pipeline.bronze.table));

@@ -37,7 +37,7 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
     while (offset < last) {
       const records = await readLog(sources, partition, offset);
       if (records === null) {
-        // Retention went on meanwhile: the log begins later now.
+        // Retention has pruned the log meanwhile.
         offset = Math.max(
           offset + 1,
           (await boundsOf(log, topic)).find((bounds) => bounds.partition === partition)?.begin ?? last,
@@ -54,7 +54,7 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
     }
   }
   const table = pipeline.bronze.table;
-  const message = `${table}: ${count} of ${compared} records are not as the log has them`;
+  const message = `${table}: ${count} of ${compared} records differ from the log`;
   return { compared, findings: count === 0 ? [] : [tableFinding("LOG_DIFFERS", table, message, { rows: wrong })] };
 }
 

@@ -82,8 +82,8 @@ async function checkFile(
     result.checked += 1;
     return null;
   }
-  const since = known.taken_by === "commit" ? "as it was committed" : "as an earlier verify --deep saw it";
-  const message = `${table}: ${kind} ${location} is not ${since}: its checksum differs`;
+  const since = known.taken_by === "commit" ? "its commit" : "an earlier verify --deep";
+  const message = `${table}: ${kind} ${location} has changed since ${since}: its checksum differs`;
   return tableFinding("FILE_DAMAGED", table, message, { file: location, partition });
 }
 

@@ -92,7 +92,7 @@ function columnFindings(
     ...(missing.length > 0 ? [`lacks ${missing.join(", ")}`] : []),
     ...changed.map(
       ({ name, type }) =>
-        `${name} is ${ours.find((column) => column.name === name)?.type}, and the models give ${type}`,
+        `${name} is ${ours.find((column) => column.name === name)?.type}, but the models build ${type}`,
     ),
   ];
   return words.length === 0 ? [] : [tableFinding("COLUMNS_DIFFER", table, `${table}: ${words.join("; ")}`)];
@@ -209,9 +209,9 @@ function describe(
     const right = expected?.values.get(column);
     return expected === undefined || right === value
       ? []
-      : [`${column} ${value ?? "null"} in place of ${right ?? "null"}`];
+      : [`${column} is ${value ?? "null"}, expected ${right ?? "null"}`];
   });
-  const what = kind === "changed" ? changes.join(", ") : kind === "missing" ? "missing" : "not among what bronze gives";
+  const what = kind === "changed" ? changes.join(", ") : kind === "missing" ? "missing" : "not built from bronze";
   return { kind, text: `${name}: ${what}`, where, in_lake: is_lake };
 }
 
@@ -248,7 +248,7 @@ function rowFinding(
     count(kind) > 0 ? [`${count(kind)} ${kind}`] : [],
   );
   const where = partition === null ? table : `${table}, ${partition}`;
-  const message = `${where}: rows are not what the models make of bronze: ${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
+  const message = `${where}: rows differ from a rebuild from bronze: ${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
   return tableFinding("ROWS_DIFFER", table, message, {
     partition,
     file,

@@ -56,8 +56,8 @@ export interface DeepVerification extends Verification {
 }
 
 /**
- * As `verify`, and beyond it: every file against the checksum of its commit, bronze against the log, and silver and gold against what
- * the models make of bronze, row by row. Reads only; safe beside a running pipeline. Throws what `verify` throws, REBUILD_FAILED.
+ * Does what `verify` does, and compares every file with the checksum of its commit, bronze with the log, and every row of silver and gold
+ * with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws what `verify` throws, REBUILD_FAILED.
  */
 export async function verifyDeep(
   open: LakeToVerify,
@@ -198,7 +198,7 @@ async function compareTables(
         const differences = await compared(() => compareTable(session, held_table, definition), table);
         // What was built of records that bronze has lost since cannot be built again.
         if (moment.lost.size > 0)
-          notes.push(...differences.map(({ message }) => `${message}; bronze has lost records, as was acknowledged`));
+          notes.push(...differences.map(({ message }) => `${message}; bronze has acknowledged losses`));
         else if (isSameVersion(held_table.loaded.metadata, metadata)) findings.push(...differences);
         else notes.push(...versionNotes(table, differences));
         deep.tables_compared += 1;
@@ -222,16 +222,14 @@ async function rebuildUnlessOvertaken(
     if (!(error instanceof OperatingError)) throw error;
     await throwIfOvertaken(open, held.moment);
     if (held.findings.length > 0) {
-      held.notes.push(
-        `silver and gold were not compared with bronze, because they could not be built again: ${error.message}`,
-      );
+      held.notes.push(`silver and gold were not compared with bronze, because the rebuild failed: ${error.message}`);
       return null;
     }
     throw new OperatingError(
       "REBUILD_FAILED",
-      `Silver and gold could not be built again from bronze, so they were not compared: ${error.message}`,
+      `The rebuild of silver and gold from bronze failed, so they were not compared: ${error.message}`,
       {
-        next_step: "Check that the folder of `--scratch` has room; the other checks found no damage.",
+        next_step: "Check the free space of the `--scratch` folder; the other checks found no damage.",
         cause: error,
       },
     );
@@ -251,7 +249,7 @@ function versionNotes(table: string, differences: readonly Finding[]): string[] 
   const what = differences.map(({ message, rows }) => [message, ...rows].join("; ")).join("; ");
   return [
     `${table} was built by an earlier version of the models, and differs from what this version builds (${what}): ` +
-      "`npm run -s coinlake -- dbt run --full-refresh` builds it again",
+      "rebuild it with `npm run -s coinlake -- dbt run --full-refresh`",
   ];
 }
 
@@ -261,7 +259,11 @@ async function compared(compare: () => Promise<Finding[]>, table: string): Promi
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     return [
-      tableFinding("TABLE_UNREADABLE", table, `${table} cannot be read, to compare it with bronze: ${error.message}`),
+      tableFinding(
+        "TABLE_UNREADABLE",
+        table,
+        `${table} was not compared with bronze, because it cannot be read: ${error.message}`,
+      ),
     ];
   }
 }

@@ -53,7 +53,7 @@ export async function checkFiles(
         tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file.path} (${rowsOf(file)}) is missing`, details),
       );
     } else if (size_bytes !== file.size_bytes) {
-      const message = `${table}: ${kind} ${file.path} has ${size_bytes} bytes, and ${file.size_bytes} were committed`;
+      const message = `${table}: ${kind} ${file.path} has ${size_bytes} bytes; its commit recorded ${file.size_bytes}`;
       findings.push(tableFinding("FILE_DAMAGED", table, message, details));
     }
   }
@@ -120,11 +120,11 @@ async function checkContent(
   const known = checksums?.get(canonicalLocation(file)) ?? null;
   const expected_bytes = known?.size_bytes ?? recorded_bytes ?? size_bytes;
   if (size_bytes !== expected_bytes) {
-    const message = `${table}: ${kind} ${file} has ${size_bytes} bytes, and ${expected_bytes} were committed`;
+    const message = `${table}: ${kind} ${file} has ${size_bytes} bytes; its commit recorded ${expected_bytes}`;
     return [tableFinding("METADATA_DAMAGED", table, message, { file })];
   }
   if (known === null || known.sha256 === sha256) return [];
-  const message = `${table}: ${kind} ${file} is not as it was committed: its checksum differs`;
+  const message = `${table}: ${kind} ${file} has changed since its commit: its checksum differs`;
   return [tableFinding("METADATA_DAMAGED", table, message, { file })];
 }
 
@@ -156,6 +156,6 @@ export async function checkPointer(
   }
   const newest = newer.sort((a, b) => b.version - a.version)[0];
   if (newest === undefined) return [];
-  const message = `${table}: the catalog names version ${current - 1} of the table, and version ${newest.version - 1} is there: ${newest.location}`;
+  const message = `${table}: the catalog names version ${current - 1}, but the folder has version ${newest.version - 1}: ${newest.location}`;
   return [tableFinding("CATALOG_OUTDATED", table, message, { file: newest.location, next_step: REPAIR_LAKE })];
 }

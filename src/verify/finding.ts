@@ -1,4 +1,4 @@
-/** What can be wrong with a lake. Scripts match on it. */
+/** Codes of faults. Scripts match on them. */
 export type FindingCode =
   | "STORE_MISSING"
   | "STORE_DAMAGED"
@@ -15,7 +15,7 @@ export type FindingCode =
   | "COLUMNS_DIFFER"
   | "ROWS_DIFFER";
 
-/** One thing that is wrong, and the command that mends it. */
+/** One fault, and the command that repairs it. */
 export interface Finding {
   code: FindingCode;
   /** What is wrong, with the values, without a final period. */
@@ -35,9 +35,9 @@ const COINLAKE = "npm run -s coinlake --";
 
 /** The command that mends a table, and the lake. */
 export const repairTable = (table: string): string =>
-  `Run \`${COINLAKE} repair --table ${table}\`, which shows what it would do; --apply does it.`;
-export const REPAIR_LAKE = `Run \`${COINLAKE} repair\`, which shows what it would do; --apply does it.`;
-export const RESTORE_LAKE = `Run \`${COINLAKE} restore\` with a backup of the lake.`;
+  `Run \`${COINLAKE} repair --table ${table}\` to see the repair; add --apply to perform it.`;
+export const REPAIR_LAKE = `Run \`${COINLAKE} repair\` to see the repair; add --apply to perform it.`;
+export const RESTORE_LAKE = `Restore the lake from a backup with \`${COINLAKE} restore\`.`;
 
 type Details = Partial<Pick<Finding, "partition" | "file" | "rows" | "next_step">>;
 

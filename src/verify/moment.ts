@@ -136,15 +136,15 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
   const absent = Object.keys(pipeline.books.tables)
     .filter((table) => !names.has(table))
-    .map((table) => `${table}: not made yet`);
+    .map((table) => `${table}: not created yet`);
   const lines = [...offsets, ...absent].join("\n");
   return new OperatingError(
     "MOMENT_NOT_HELD",
-    `The tables have no state in common that is kept, so nothing was verified. Consumed offsets:\n${lines}`,
+    `Nothing was verified: no retained snapshots of all tables hold the same offsets. Consumed offsets:\n${lines}`,
     {
       next_step: is_running
-        ? "Verify again: an increment is under way."
-        : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
+        ? "Try again later: an increment is in progress."
+        : "Start the pipeline to complete an interrupted increment, then verify again.",
       is_retryable: true,
     },
   );

@@ -273,7 +273,7 @@ class Reconciler {
     this.#figures.elements = elements + of_lost;
     const verdict_evidence =
       records === bronze_records && !is_exact
-        ? "others than bronze has"
+        ? "records that bronze lacks"
         : `${bronze_records} records, ${records} with a verdict`;
     const is_sound = doubled === 0 && incomplete === 0;
     this.#check(

@@ -54,14 +54,14 @@ function storesOf(lake: Lake): StoreFile[] {
       file: in_folder("alerts.db"),
       name: "the alerts and their rules",
       format: ALERTS_FORMAT,
-      next_step: `${RESTORE_LAKE} Without one, move the file away: the next start makes another, without the rules, sinks and alerts that it held.`,
+      next_step: `${RESTORE_LAKE} Without a backup, move the file away: the next start creates an empty one, without rules, sinks and alerts.`,
       is_due: noted.includes("alerts.db"),
     },
     {
       file: in_folder("maintenance.db"),
       name: "the record of maintenance",
       format: MAINTENANCE_FORMAT,
-      next_step: `${REPAIR_LAKE} It holds no data: the next maintenance makes another, without the figures of earlier runs.`,
+      next_step: `${REPAIR_LAKE} It holds no data: the next maintenance creates another, without the history of earlier runs.`,
       is_due: noted.includes("maintenance.db"),
     },
   ];
@@ -78,7 +78,7 @@ function storesOf(lake: Lake): StoreFile[] {
       file: lake.log_file,
       name: "the log",
       format: LOG_FORMAT,
-      next_step: `${REPAIR_LAKE} It says which records are gone with it.`,
+      next_step: `${REPAIR_LAKE} It lists the lost records.`,
       is_due: true,
     },
     ...own,
@@ -130,5 +130,5 @@ function shortFile(database: DatabaseSync, file: string): string[] {
   const size_bytes = statSync(file).size;
   return has_wal || size_bytes >= expected_bytes
     ? []
-    : [`it has ${size_bytes} bytes, and its header says ${expected_bytes}`];
+    : [`it has ${size_bytes} bytes, but its header states ${expected_bytes}`];
 }

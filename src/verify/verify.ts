@@ -100,13 +100,13 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));
   findings.push(...damage);
   if (await hasLostTables(open, moment, options)) {
-    findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
+    findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db has no tables", { file: lake.catalog_file }));
   } else {
     for (const table of moment.missing)
-      findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
+      findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing in the catalog`));
   }
   if (moment.unmade.length > 0)
-    notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
+    notes.push(`not created yet, or purged; the next increment builds them from bronze: ${moment.unmade.join(", ")}`);
   const damaged = await checkTables(open, moment, findings);
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
@@ -211,14 +211,10 @@ async function hasLostTables(
 }
 
 function changed(): OperatingError {
-  return new OperatingError(
-    "VERIFY_OVERTAKEN",
-    "The first tables were created while the lake was verified, so nothing was verified",
-    {
-      next_step: "Verify again.",
-      is_retryable: true,
-    },
-  );
+  return new OperatingError("VERIFY_OVERTAKEN", "Nothing was verified: the first tables were created meanwhile", {
+    next_step: "Run `verify` again.",
+    is_retryable: true,
+  });
 }
 
 /**
@@ -240,7 +236,7 @@ async function bronzeOffsetsNow(
 }
 
 function movingNote({ moving, built }: Moment): string {
-  return `verified at the last state that every table has, ${JSON.stringify(built)}; an increment has moved on ${moving.join(", ")}`;
+  return `verified at the newest common offsets of all tables, ${JSON.stringify(built)}; an increment is writing ${moving.join(", ")}`;
 }
 
 async function pinTables(
@@ -268,10 +264,10 @@ function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<strin
     if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
     const beyond = bronze === null ? null : beyondBronze(loaded, bronze);
     if (beyond !== null)
-      return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
+      return [tableFinding("OFFSETS_DIFFER", table, `${table} states offsets that bronze does not have: ${beyond}`)];
     const ahead = offsetsAhead(loaded.metadata);
     if (ahead === null) return [];
-    const message = `${table}: a snapshot says that it holds offsets up to ${ahead.snapshot}, and the table says up to ${ahead.property}`;
+    const message = `${table}: a snapshot states offsets up to ${ahead.snapshot}, but the table property states ${ahead.property}`;
     return [tableFinding("OFFSETS_DIFFER", table, message)];
   });
 }
@@ -283,13 +279,13 @@ function checkFindings({ checks, failures }: Reconciliation): Finding[] {
   const unanswered = failures.filter(({ is_left_out }) => !is_left_out);
   return [
     ...failed.map(({ claim, evidence, tables }) =>
-      tableFinding("CHECK_FAILED", tables[0] ?? "", `not so: ${claim} (${evidence})`),
+      tableFinding("CHECK_FAILED", tables[0] ?? "", `check failed: ${claim} (${evidence})`),
     ),
     ...unanswered.map(({ claim, reason, tables }) =>
       tableFinding(
         "TABLE_UNREADABLE",
         tables[0] ?? "",
-        `${tables.join(", ")} cannot be read, to see that ${claim}: ${reason}`,
+        `${tables.join(", ")} cannot be read to check that ${claim}: ${reason}`,
       ),
     ),
   ];
@@ -308,9 +304,9 @@ export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Mo
     if (metadata === undefined || isKept(metadata, snapshot)) continue;
     throw new OperatingError(
       "VERIFY_OVERTAKEN",
-      `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`,
+      `Nothing was verified: snapshot ${snapshot["snapshot-id"]} of ${table} expired meanwhile`,
       {
-        next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
+        next_step: "Run `verify` again; if this repeats, stop the pipeline during `verify --deep`.",
         is_retryable: true,
       },
     );

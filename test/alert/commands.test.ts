@@ -109,7 +109,7 @@ test("a job's failure is an alert until it succeeds, and how it went must be sai
     active.items.map(({ id }) => id),
     [fired?.alert.id],
   );
-  assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /told already/);
+  assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /its alert is already active/);
   const [recovered] = (await json("alerts", "report", "backup", "--succeeded")) as AlertEvent[];
   assert.deepEqual(
     [recovered?.event, recovered?.alert.id, recovered?.alert.state],

@@ -105,7 +105,7 @@ test("a drain of which every record is refused ends well, and says so", async ()
     ...data,
   ]);
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /not one record was accepted/);
+  assert.match(stderr, /no record was accepted/);
   const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
   assert.deepEqual(figures.refused_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
 });

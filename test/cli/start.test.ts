@@ -56,7 +56,7 @@ describe("start", () => {
       child.kill("SIGINT");
       const { code, stderr } = await finished;
       assert.equal(code, 0, stderr);
-      assert.match(stderr, /Stopping: finishing what is under way/);
+      assert.match(stderr, /Stopping: finishing work in progress/);
       assert.match(stderr, /Stopped cleanly/);
       assert.doesNotMatch(stderr, /warning|error/);
       await untilGone(mark);
@@ -82,7 +82,7 @@ describe("start", () => {
     const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
     await untilRecords(1);
     child.stderr?.on("data", (text: string) => {
-      if (text.includes("Ctrl-C again ends at once")) child.kill("SIGINT");
+      if (text.includes("Ctrl-C again to exit at once")) child.kill("SIGINT");
     });
     child.kill("SIGINT");
     const { code, stderr } = await finished;

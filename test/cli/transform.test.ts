@@ -57,7 +57,7 @@ describe("coinlake transform", () => {
       let said = "";
       for await (const data of child.stderr ?? []) {
         said += String(data);
-        if (/coinlake start \(process \d+\) writes this lake: waiting/.test(said)) break;
+        if (/coinlake start \(process \d+\) owns this lake; waiting for it to build silver/.test(said)) break;
       }
       await lake.catchUp();
       const { code, stdout, stderr } = await finished;

@@ -226,7 +226,7 @@ test("files of an older lake get their checksums from the first deep look, which
   assert.deepEqual([deep.files_checked, findings], [0, []]);
   assert.ok(deep.checksums_taken > 50, stdout);
   assert.deepEqual(notes, [
-    `${deep.checksums_taken} files had no checksum, and have one from now on: of these, only later changes are found by it`,
+    `recorded checksums of ${deep.checksums_taken} files that had none: later runs detect changes made from now on`,
   ]);
   assert.deepEqual(readdirSync(scratch.path), []);
   scratch.remove();
