@@ -27,8 +27,8 @@ export function storedHelp(args) {
 }
 
 /**
- * Detects options that npm consumed: `npm start --port 4100` runs the script without them and sets environment variables. Returns the
- * corrected command, or null.
+ * Detects options that npm consumed: `npm start --port 4100` runs the script without them and sets environment
+ * variables. Returns the corrected command, or null.
  */
 export function swallowedOptions(env, args) {
   const script = env.npm_lifecycle_event;

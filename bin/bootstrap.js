@@ -201,15 +201,17 @@ function ensureDuckDBExtensions() {
 }
 
 /**
- * Each DuckDB query holds a thread of Node's pool, also while it waits for the catalog of this process, which needs pool threads for
- * its file access. With Node's default of four threads, four concurrent queries deadlock. The size exceeds the queries that run at once.
+ * Each DuckDB query holds a thread of Node's pool, also while it waits for the catalog of this process, which needs
+ * pool threads for its file access. With Node's default of four threads, four concurrent queries deadlock. The size
+ * exceeds the queries that run at once.
  */
 const POOL_THREADS = 32;
 
 /**
- * Environment that limits memory and start-up time. V8's young generation stays below 100 MB and glibc keeps no heap per thread, which
- * saves 150 of a busy lake's 600 MB. Node's compile cache saves each process half a second and 25 MB of type stripping; Python's
- * bytecode cache saves two seconds of dbt's start. Variables that the user has set take precedence.
+ * Environment that limits memory and start-up time. V8's young generation stays below 100 MB and glibc keeps no heap
+ * per thread, which saves 150 of a busy lake's 600 MB. Node's compile cache saves each process half a second and 25 MB
+ * of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that the user has set take
+ * precedence.
  */
 function lean(env) {
   return {

@@ -15,8 +15,9 @@ const HOUR_MS = 3_600_000;
 const COINS = "BTC ETH SOL XRP BNB DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR";
 
 /**
- * Binance spot: the combined stream of aggregate trades (developers.binance.com, "WebSocket Streams"). The URL subscribes; asking
- * for the list of subscriptions is how one learns that they are in force. A stream of an unknown name is accepted and stays silent.
+ * Binance spot: the combined stream of aggregate trades (developers.binance.com, "WebSocket Streams"). The URL
+ * subscribes; asking for the list of subscriptions is how one learns that they are in force. A stream of an unknown
+ * name is accepted and stays silent.
  */
 export const binanceProtocol: ExchangeProtocol = {
   source: "binance",

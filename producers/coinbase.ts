@@ -13,9 +13,9 @@ import {
 const COINS = "BTC ETH SOL XRP DOGE ADA LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR ICP ATOM";
 
 /**
- * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat a second and product
- * names the newest trade, so that a loss shows even where no trade follows. One unknown product makes the source ignore a whole
- * subscription, often without saying which it was.
+ * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat a second
+ * and product names the newest trade, so that a loss shows even where no trade follows. One unknown product makes the
+ * source ignore a whole subscription, often without saying which it was.
  */
 export const coinbaseProtocol: ExchangeProtocol = {
   source: "coinbase",

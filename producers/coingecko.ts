@@ -51,7 +51,10 @@ const COINS_PER_PAGE = 250;
 
 const ATTRIBUTION = "Data provided by CoinGecko (https://www.coingecko.com)";
 
-/** The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is absent. */
+/**
+ * The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is
+ * absent.
+ */
 export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironment {
   const read = (name: string): string | null => env[name]?.trim() || null;
   return {
@@ -62,8 +65,9 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 }
 
 /**
- * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte, whatever it holds.
- * Keys and address come from the environment unless given. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
+ * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte,
+ * whatever it holds. Keys and address come from the environment unless given. Throws KEY_MALFORMED or
+ * BASE_URL_MALFORMED for options that no request can be made with.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
   const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
@@ -101,8 +105,7 @@ class CoingeckoPoller implements Producer {
     signal.throwIfAborted();
     if (has_cost) this.#probes_paid += 1;
     if (failure?.code === "RATE_LIMITED") return;
-    const problem =
-      failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
+    const problem = failure?.message ?? (isJson(body) ? null : "the server is not CoinGecko: its answer is not JSON");
     if (problem === null) return;
     throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
       next_step: "Check the network, or start with --source simulated.",
@@ -217,7 +220,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
   for (const key of [demo_key, pro_key]) {
     // A header would refuse such a key with an error that quotes it.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
-    throw new OperatingError("KEY_MALFORMED", "The CoinGecko key holds characters that no key has.", {
+    throw new OperatingError("KEY_MALFORMED", "Invalid CoinGecko key: it contains characters that keys cannot have", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
     });
   }
@@ -238,9 +241,13 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
 function hostOf(base_url: string): string {
   const url = URL.canParse(base_url) ? new URL(base_url) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
-  throw new OperatingError("BASE_URL_MALFORMED", "The base URL of CoinGecko is no plain http or https address.", {
-    next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
-  });
+  throw new OperatingError(
+    "BASE_URL_MALFORMED",
+    "Invalid COINGECKO_BASE_URL: it must be a plain http or https address",
+    {
+      next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
+    },
+  );
 }
 
 function statusOf(credits: Credits, budget: Budget, due_us: number): SourceReport {
@@ -252,7 +259,7 @@ function statusOf(credits: Credits, budget: Budget, due_us: number): SourceRepor
 }
 
 function failed({ level, code, message }: Failure, host: string, delay_ms: number): SourceReport {
-  return { level, code, message: `CoinGecko (${host}): ${message}. Asking again in ${Math.ceil(delay_ms / 1000)} s.` };
+  return { level, code, message: `CoinGecko (${host}): ${message}. Retrying in ${Math.ceil(delay_ms / 1000)} s.` };
 }
 
 function isJson(body: Uint8Array | null): boolean {

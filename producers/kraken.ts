@@ -17,8 +17,9 @@ const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AA
 const REST_NAMES: Readonly<Record<string, string>> = { BTC: "XBT", DOGE: "XDG" };
 
 /**
- * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a subscription is
- * answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by time, not by id.
+ * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a
+ * subscription is answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by
+ * time, not by id.
  */
 export const krakenProtocol: ExchangeProtocol = {
   source: "kraken",
@@ -94,8 +95,8 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
 }
 
 /**
- * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells microseconds of times
- * that are finer, and one trade told twice does no harm.
+ * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells
+ * microseconds of times that are finer, and one trade told twice does no harm.
  */
 function cursorAt(timestamp: unknown): string | null {
   const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;

@@ -6,7 +6,10 @@ import { waitUntil } from "../src/producer/wait.ts";
 import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {
-  /** Path of a candle file, of JSON lines of raw records or of a recorded WebSocket session, gzipped or not; told apart by content. */
+  /**
+   * Path of a candle file, of JSON lines of raw records or of a recorded WebSocket session, gzipped or not; told apart
+   * by content.
+   */
   file: string;
   /** 1 plays in recorded time, N plays N times faster, "max" as fast as the log takes it. */
   speed: Speed;
@@ -40,8 +43,8 @@ class Replay implements Producer {
     const { file } = this.#options;
     const { size_bytes, modified_ms } = await inspect(file);
     if (size_bytes !== this.#opened.size_bytes || modified_ms !== this.#opened.modified_ms) {
-      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened.`, {
-        next_step: "Start again once nobody writes to it; changed content is replayed from its beginning.",
+      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened`, {
+        next_step: "Start again when no process writes to it; changed content is replayed from its beginning.",
       });
     }
   }
@@ -50,7 +53,7 @@ class Replay implements Producer {
     await this.probe();
     const { recording, damage } = this.#opened;
     if (damage.message !== null) {
-      const message = `${this.#options.file} is damaged (${damage.message}): it is replayed up to where it breaks off.`;
+      const message = `${this.#options.file} is damaged (${damage.message}); replaying the readable part.`;
       report({ level: "warning", code: "FILE_DAMAGED", message });
     }
     const { speed } = this.#options;
@@ -97,12 +100,8 @@ function recordsBehind(position: string | null, total: number): number {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError(
-    "POSITION_UNREADABLE",
-    `The stored position of the replay makes no sense: ${position.slice(0, 100)}`,
-    {
-      next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
-      cause,
-    },
-  );
+  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of the replay: ${position.slice(0, 100)}`, {
+    next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
+    cause,
+  });
 }

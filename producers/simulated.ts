@@ -11,13 +11,16 @@ export interface SimulatedOptions {
   interval_ms: number;
   dirt_rate: number;
   /**
-   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed, as with any
-   * source. Any other speed gives every step, from where the log ends.
+   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed,
+   * as with any source. Any other speed gives every step, from where the log ends.
    */
   speed: Speed;
   /** Time of step 0 in microseconds; the clock's at the first start where absent. */
   start_us?: number;
-  /** A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from the beginning. */
+  /**
+   * A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from
+   * the beginning.
+   */
   history_ms: number;
   /** Ends before this step; never where absent. */
   until_step?: number;
@@ -44,8 +47,9 @@ interface Position {
 }
 
 /**
- * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is a function of
- * the options, the start and the step, so a restart goes on with the same market. Throws a RangeError for options out of bounds.
+ * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is
+ * a function of the options, the start and the step, so a restart goes on with the same market. Throws a RangeError for
+ * options out of bounds.
  */
 export function simulated(options: Partial<SimulatedOptions> = {}): Producer {
   const complete: SimulatedOptions = { ...SIMULATED_DEFAULTS, ...options };
@@ -116,7 +120,10 @@ function marketOptions({ seed, coins, interval_ms, dirt_rate }: SimulatedOptions
   return { seed, coins, interval_ms, dirt_rate, start_us };
 }
 
-/** A simulated market's position, for tests and tools that want to know its start and how far it is; null before the first step. */
+/**
+ * A simulated market's position, for tests and tools that want to know its start and how far it is; null before the
+ * first step.
+ */
 export function positionOf(position: string | null): Position | null {
   if (position === null) return null;
   try {

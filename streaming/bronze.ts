@@ -7,7 +7,9 @@ import type { Pipeline } from "../src/pipeline/definition.ts";
 /** Bounds a batch, so that a long backlog is committed piece by piece. */
 const MAX_RECORDS_PER_BATCH = 500_000;
 
-/** Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG. */
+/**
+ * Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG.
+ */
 const MAX_TRIGGER_MS = 10_000;
 
 /** Iceberg's types in Spark's words. */
@@ -84,9 +86,9 @@ function readTopic(topic: string, brokers: string): Relation {
 }
 
 /**
- * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else wrote has
- * none, and is kept all the same: with an empty source, and with Kafka's own time. Who reads the log says the same of it
- * (src/log/kafka/record.ts).
+ * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else
+ * wrote has none, and is kept all the same: with an empty source, and with Kafka's own time. Who reads the log says the
+ * same of it (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;

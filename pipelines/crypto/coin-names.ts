@@ -20,7 +20,8 @@ export const coinNames: SubjectsDefinition = {
     const symbol = row["symbol"] ?? "";
     const id = row["crypto_id"] ?? "";
     const name = row["name"] ?? "";
-    // Nobody has described a coin whose symbol and name are its id: a recording names it. ETH means there the coin that exchanges call so.
+    // Nobody has described a coin whose symbol and name are its id: a recording names it. ETH means there the coin that
+    // exchanges call so.
     const is_recorded = id === symbol.toLowerCase() && name === id.toUpperCase();
     const base = is_recorded || id.includes(":") ? PAIR.exec(symbol)?.[1] : undefined;
     const mapped = is_recorded ? idsBySymbol().get(base ?? symbol) : undefined;

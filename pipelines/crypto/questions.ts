@@ -2,19 +2,22 @@ import type { Question, QuestionOptions, TableNaming } from "../../src/pipeline/
 import { EVENT_ORDER, EVENT_POSITION } from "./columns.ts";
 
 /**
- * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time until
- * the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
+ * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time
+ * until the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
  */
 
-/** A coin goes by other names in other lakes: the id of CoinGecko first, then the symbol, then the pairs that recordings use. */
+/**
+ * A coin goes by other names in other lakes: the id of CoinGecko first, then the symbol, then the pairs that recordings
+ * use.
+ */
 const BITCOIN = ["bitcoin", "BTC", "BTCUSDT", "BTC-USD", "BTC/USD", "BTCUSD"];
 const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
 
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /**
- * Every accepted update. Of the live views that of the updates themselves is read: the facts' view computes, each time anew,
- * changes over an hour that no question asks for.
+ * Every accepted update. Of the live views that of the updates themselves is read: the facts' view computes, each time
+ * anew, changes over an hour that no question asks for.
  */
 export function facts(table: TableNaming): string {
   const gold = "gold.fact_crypto_ticks";
@@ -27,7 +30,7 @@ export function facts(table: TableNaming): string {
     from ${table("silver.crypto_price_updates")})`;
 }
 
-/** The coin asked for, or that the question is about; where the lake knows neither, no coin. */
+/** The coin of the option, else the question's default coin; none if the lake knows neither. */
 function coinOf({ values }: QuestionOptions): string {
   return values["coin"] === undefined ? "null" : text(String(values["coin"]));
 }
@@ -50,12 +53,12 @@ const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
   options: {
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: BITCOIN },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: BITCOIN },
   },
   parts: [
     {
       title: "",
-      when_empty: "The lake has no price of that coin up to then.",
+      when_empty: "The lake has no price of this coin up to that time.",
       sql: (options) => `
         with latest as (${priceInEffect(options, options.as_of)}),
         hour_ago as (${priceInEffect(options, `(${options.as_of} - interval 1 hour)`)})
@@ -124,18 +127,18 @@ const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
   options: {
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: ETHEREUM },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: ETHEREUM },
   },
   parts: [
     {
-      title: "event time: the price in effect then",
-      when_empty: "The lake has no price of that coin up to then.",
+      title: "event time: the price in effect at that time",
+      when_empty: "The lake has no price of this coin up to that time.",
       sql: (options) => priceInEffect(options, `(${options.as_of} - interval 2 hour)`),
       columns: PRICE_COLUMNS,
     },
     {
-      title: "lake time: the latest price that the lake's tables held then",
-      when_empty: "The lake held no price of that coin then.",
+      title: "lake time: the latest price in the tables at that time",
+      when_empty: "The lake's tables had no price of this coin at that time.",
       lake_time_before_ms: TWO_HOURS_MS,
       sql: (options) => priceInEffect(options, options.as_of),
       columns: PRICE_COLUMNS,
@@ -151,16 +154,15 @@ const falls: Question = {
   number: 4,
   title: "Falls within minutes",
   options: {
-    percent: { description: "falls of more than this many per cent", default: 5 },
-    minutes: { description: "against the highest price of this many minutes before", default: 10 },
-    hours: { description: "looking back this many hours", default: 24 },
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true },
+    percent: { description: "minimum fall in percent", default: 5 },
+    minutes: { description: "window in minutes before each price", default: 10 },
+    hours: { description: "hours of history to search", default: 24 },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true },
   },
   parts: [
     {
-      title:
-        "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
-      when_empty: "No coin fell that far, that fast, in that time.",
+      title: "one row per fall: from the first price that far below the window's highest price until the recovery",
+      when_empty: "No coin fell that far within the window in that time.",
       sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);
         const since = `(${as_of} - ${span(hours, 3_600)})`;

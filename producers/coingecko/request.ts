@@ -12,7 +12,10 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 /** Why a request gave no whole body. Holds nothing of what was sent or received: no key can be in it. */
 export interface Failure {
   level: "warning" | "error";
-  /** RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT, BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE */
+  /**
+   * RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT,
+   * BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE
+   */
   code: string;
   message: string;
   /** What the server asked for, or null. */
@@ -20,7 +23,10 @@ export interface Failure {
 }
 
 export interface Answer {
-  /** The body's bytes, decompressed, as far as they came; null unless the status was 200 and at least the end of it came. */
+  /**
+   * The body's bytes, decompressed, as far as they came; null unless the status was 200 and at least the end of it
+   * came.
+   */
   body: Uint8Array | null;
   /** Only an answer with status 200 costs a credit. */
   has_cost: boolean;
@@ -79,7 +85,7 @@ function bodyFailure(error: unknown, aborted: AbortSignal, timeout_ms: number): 
   if (error instanceof RangeError)
     return warning("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
   if (aborted.aborted) return timedOut(timeout_ms);
-  return warning("BODY_CUT", "the answer broke off; what came is recorded");
+  return warning("BODY_CUT", "the answer was truncated; recorded as received");
 }
 
 function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now_us: number): Failure {
@@ -90,16 +96,15 @@ function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now
   if (!(error instanceof APIConnectionError)) throw error;
   const code = networkCode(error);
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return warning("NAME_NOT_RESOLVED", "its name could not be resolved, as without a network");
-  if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "nothing answers at its address");
+    return warning("NAME_NOT_RESOLVED", "its name could not be resolved; is there a network?");
+  if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "connection refused");
   return warning("CONNECTION_LOST", `the connection failed (${code ?? "no reason given"})`);
 }
 
 function statusFailure(status: number, retry_after_ms: number | null): Failure {
-  if (status === 429)
-    return { ...warning("RATE_LIMITED", "it says that it was asked too often (status 429)"), retry_after_ms };
+  if (status === 429) return { ...warning("RATE_LIMITED", "rate limit exceeded (status 429)"), retry_after_ms };
   if (status === 401 || status === 403) {
-    const message = `it refuses the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
+    const message = `it rejected the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
     return { level: "error", code: "KEY_REFUSED", message, retry_after_ms };
   }
   const level = status >= 500 ? "warning" : "error";
@@ -107,7 +112,7 @@ function statusFailure(status: number, retry_after_ms: number | null): Failure {
 }
 
 function timedOut(timeout_ms: number): Failure {
-  return warning("TIMED_OUT", `no whole answer came within ${timeout_ms / 1000} s`);
+  return warning("TIMED_OUT", `no complete answer within ${timeout_ms / 1000} s`);
 }
 
 function warning(code: string, message: string): Failure {

@@ -22,7 +22,10 @@ export class Alarm {
     this.#wake();
   }
 
-  /** Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for the ring. */
+  /**
+   * Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for
+   * the ring.
+   */
   async until(at_us: number): Promise<void> {
     const left_ms = Math.ceil((at_us - this.#clock.now_us()) / 1000);
     if (!this.#has_rung && !this.#signal.aborted && left_ms > 0) {

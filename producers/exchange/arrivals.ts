@@ -14,8 +14,9 @@ export interface ArrivalLimits {
 }
 
 /**
- * What came in and was not taken yet. Nothing is ever dropped: where it is full, whoever fills it must stop reading, and is told so.
- * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
+ * What came in and was not taken yet. Nothing is ever dropped: where it is full, whoever fills it must stop reading,
+ * and is told so. A socket that stops reading still hands over what it had read before, so the bounds are passed by one
+ * read of the network.
  */
 export class Arrivals<T extends Arrival> {
   readonly #limits: ArrivalLimits;

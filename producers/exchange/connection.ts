@@ -25,7 +25,10 @@ export interface ConnectionOptions {
 
 /** Why a connection ended. */
 export interface Ending {
-  /** NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED, TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE */
+  /**
+   * NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED,
+   * TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE
+   */
   code: string;
   /** Goes on after "the connection ended: ". */
   message: string;
@@ -35,8 +38,9 @@ export interface Ending {
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * One connection to a feed, from the handshake to its end: subscribes, answers pings, and ends itself when nothing is heard.
- * A refusal of several products at once is taken apart until the one that is meant is found; the others are subscribed.
+ * One connection to a feed, from the handshake to its end: subscribes, answers pings, and ends itself when nothing is
+ * heard. A refusal of several products at once is taken apart until the one that is meant is found; the others are
+ * subscribed.
  */
 export class Connection {
   /** True once every subscription is answered and at least one is in force; false when it ended before. */
@@ -91,7 +95,7 @@ export class Connection {
     this.#socket.on("error", (error) => this.#end(failure(error, limits)));
     this.#socket.on("close", (code, reason) => this.#closed(code, reason.toString("utf8")));
     this.#connecting = setTimeout(() => {
-      this.#terminate("TIMED_OUT", `the subscriptions were not answered within ${limits.connect_timeout_ms / 1000} s`);
+      this.#terminate("TIMED_OUT", `the subscriptions were not confirmed within ${limits.connect_timeout_ms / 1000} s`);
     }, limits.connect_timeout_ms);
   }
 
@@ -100,7 +104,9 @@ export class Connection {
     return this.#heard_at_us;
   }
 
-  /** Reads nothing more from the network until it is resumed: the source is slowed down instead of a message dropped. */
+  /**
+   * Reads nothing more from the network until it is resumed: the source is slowed down instead of a message dropped.
+   */
   pause(): void {
     this.#socket.pause();
   }
@@ -127,15 +133,14 @@ export class Connection {
     this.#askNext();
   }
 
-  /** Whoever does not listen, because it is paused or because the machine slept, cannot complain of silence. */
+  /** Silence does not count while this connection is paused or the machine sleeps. */
   #watch(silent_after_ms: number): void {
     const now_us = this.#options.clock.now_us();
     const has_slept = now_us - this.#watched_at_us > (silent_after_ms / 2) * 1000;
     if (has_slept || this.#socket.isPaused) this.#listening_since_us = now_us;
     this.#watched_at_us = now_us;
     const silent_ms = (now_us - Math.max(this.#heard_at_us ?? 0, this.#listening_since_us)) / 1000;
-    if (silent_ms > silent_after_ms)
-      this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
+    if (silent_ms > silent_after_ms) this.#terminate("SILENT", `no message for ${Math.round(silent_ms / 1000)} s`);
     else if (has_slept || silent_ms > silent_after_ms / 2) this.#socket.ping();
   }
 
@@ -212,7 +217,7 @@ export class Connection {
 function refusedHandshake(status: number, retry_after_ms: number | null): Ending {
   // Binance says 418 to an address that went on after 429.
   if (status === 429 || status === 418)
-    return { code: "RATE_LIMITED", message: `the server was asked too often (status ${status})`, retry_after_ms };
+    return { code: "RATE_LIMITED", message: `rate limit exceeded (status ${status})`, retry_after_ms };
   return {
     code: "HANDSHAKE_REFUSED",
     message: `the server answered with status ${status} instead of a feed`,
@@ -224,11 +229,11 @@ function failure(error: Error, { connect_timeout_ms, max_message_bytes }: Connec
   const code = "code" in error && typeof error.code === "string" ? error.code : null;
   const ending = (own_code: string, message: string): Ending => ({ code: own_code, message, retry_after_ms: null });
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved, as without a network");
-  if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "nothing answers at the server's address");
+    return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved; is there a network?");
+  if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "connection refused");
   if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
     return ending("MESSAGE_TOO_LARGE", `a message was longer than ${max_message_bytes / 1024 / 1024} MiB`);
   if (/handshake has timed out/i.test(error.message))
-    return ending("TIMED_OUT", `there was no connection within ${connect_timeout_ms / 1000} s`);
+    return ending("TIMED_OUT", `no connection within ${connect_timeout_ms / 1000} s`);
   return ending("CONNECTION_LOST", `it broke (${code ?? error.message})`);
 }

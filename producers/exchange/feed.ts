@@ -22,8 +22,8 @@ export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
 const GOOD_LIFE_MS = 60_000;
 
 /**
- * Keeps a feed connected: connects again when the connection ends, and replaces it before its time is up, the new one first.
- * What both bring comes twice, which does no harm.
+ * Keeps a feed connected: connects again when the connection ends, and replaces it before its time is up, the new one
+ * first. What both bring comes twice, which does no harm.
  */
 export class Feed {
   readonly #options: FeedOptions;
@@ -97,10 +97,10 @@ export class Feed {
     this.#options.connected();
     let has_ended = await first(connection.ended, connection.closing, life_ms);
     while (!has_ended && !this.#is_stopping) {
-      this.#say("info", "RECONNECTING", "the connection's time is nearly up; a new one is made before it is closed");
+      this.#say("info", "RECONNECTING", "the connection is near its maximum age; opening a new one before closing it");
       const next = this.#connect();
       if (await next.ready) {
-        this.#isLive(next, "goes on over a new connection");
+        this.#isLive(next, "continues over a new connection");
         await first(connection.ended, null, overlap_ms);
         await connection.close();
         connection = next;
@@ -131,7 +131,7 @@ export class Feed {
     this.#readied += 1;
     this.#state = "live";
     this.#message =
-      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source refuses`;
+      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source rejects`;
     const count = this.#options.products.length - connection.refused.length;
     this.#say("info", "CONNECTED", `${what}, ${count} products`);
   }
@@ -143,13 +143,13 @@ export class Feed {
     this.#say(
       "warning",
       was_ready ? "DISCONNECTED" : ending.code,
-      `${this.#message}. Connecting again in ${Math.ceil(delay_ms / 1000)} s`,
+      `${this.#message}. Reconnecting in ${Math.ceil(delay_ms / 1000)} s`,
     );
     return delay_ms;
   }
 
   #refused(product: string, reason: string): void {
-    this.#say("warning", "SUBSCRIPTION_REFUSED", `${product} is refused (${reason}); the other products go on`);
+    this.#say("warning", "SUBSCRIPTION_REFUSED", `the source rejected ${product} (${reason}); other products continue`);
   }
 
   #noteHeard({ heard_at_us }: Connection): void {

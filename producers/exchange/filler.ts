@@ -16,11 +16,16 @@ export interface FillerOptions {
   random(): number;
   request_timeout_ms: number;
   interval_ms: number;
-  /** Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream. */
+  /**
+   * Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream.
+   */
   max_attempts: number;
   /** Hands over what REST says is the newest trade of a product. */
   announced(product: string, last_id: number): void;
-  /** Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the log. */
+  /**
+   * Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the
+   * log.
+   */
   filled(page: FilledPage): Promise<number>;
   report(report: SourceReport): void;
 }
@@ -41,8 +46,8 @@ interface Progress {
 const FRESH: Progress = { attempts: 0, not_before_us: 0, cursor: null };
 
 /**
- * Fetches what is missing over REST, a page at a time, product by product in turn. What the source does not give is lost, with the
- * reason; while the source cannot be asked, gaps stay open.
+ * Fetches what is missing over REST, a page at a time, product by product in turn. What the source does not give is
+ * lost, with the reason; while the source cannot be asked, gaps stay open.
  */
 export class Filler {
   readonly #options: FillerOptions;
@@ -64,8 +69,8 @@ export class Filler {
   }
 
   /**
-   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product seldom trades
-   * that may take long, so REST is asked, unless the feed tells by itself.
+   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product
+   * seldom trades that may take long, so REST is asked, unless the feed tells by itself.
    */
   check(products: readonly string[]): void {
     if (this.#options.protocol.is_announcing) return;
@@ -135,11 +140,7 @@ export class Filler {
     if (answer === null) return;
     this.#unchecked.delete(product);
     if ("refusal" in answer)
-      return this.#say(
-        "warning",
-        "CHECK_REFUSED",
-        `${product}: whether trades were missed cannot be asked: ${answer.refusal}`,
-      );
+      return this.#say("warning", "CHECK_REFUSED", `${product}: the check for missed trades failed: ${answer.refusal}`);
     const last_id = Math.max(0, ...answer.page.ids);
     if (last_id >= first_id) announced(product, last_id);
   }
@@ -163,7 +164,7 @@ export class Filler {
       return null;
     }
     const page = read(protocol, body);
-    if (page === null) return { refusal: "its answer is none of this kind" };
+    if (page === null) return { refusal: "its answer has an unexpected form" };
     if ("error" in page && page.is_rate_limit) {
       this.#unreachable("RATE_LIMITED", page.error, null);
       return null;
@@ -198,7 +199,7 @@ export class Filler {
     this.#say(
       "warning",
       code,
-      `missing trades cannot be asked for: ${reason}. Asking again in ${Math.ceil(delay_ms / 1000)} s`,
+      `requests for missing trades failed: ${reason}. Retrying in ${Math.ceil(delay_ms / 1000)} s`,
     );
   }
 
@@ -207,12 +208,12 @@ export class Filler {
   }
 
   #tellFound(gaps: readonly Gap[]): void {
-    if (gaps.length > 0) this.#say("warning", "GAP_FOUND", `trades are missing and will be asked for: ${listed(gaps)}`);
+    if (gaps.length > 0) this.#say("warning", "GAP_FOUND", `trades are missing and will be requested: ${listed(gaps)}`);
   }
 
   #tellFilled(product: string, count: number): void {
     const { open } = this.#options.book.counts();
-    this.#say("info", "GAP_FILLED", `${product}: ${count} missing trades came over REST; ${open} are still missing`);
+    this.#say("info", "GAP_FILLED", `${product}: received ${count} missing trades over REST; ${open} still missing`);
   }
 
   #say(level: SourceReport["level"], code: string, message: string): void {
@@ -252,5 +253,5 @@ export function listed(gaps: readonly Gap[]): string {
     .map(
       ({ product, first_id, last_id }) => `${product} ${first_id === last_id ? first_id : `${first_id} to ${last_id}`}`,
     );
-  return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} gaps more`] : [])].join(", ");
+  return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} more gaps`] : [])].join(", ");
 }

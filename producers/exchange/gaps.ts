@@ -4,7 +4,10 @@ import type { IdRange, TradeSeen } from "./protocol.ts";
 export interface GapLimits {
   /** Of one gap, no more trades than this are asked for again; the others are lost. */
   max_gap: number;
-  /** A number farther away from the newest than this, up or down, is no gap: the source counts anew, or one message was garbage. */
+  /**
+   * A number farther away from the newest than this, up or down, is no gap: the source counts anew, or one message was
+   * garbage.
+   */
   max_jump: number;
   /** Gaps open at once; further ones are lost. */
   max_open: number;
@@ -38,8 +41,8 @@ export interface SavedBook {
 }
 
 /**
- * Which trades came, by the numbers that the source gives them. Pure book-keeping: what it says follows from what it was told, in
- * order, so saved beside the records it says after a restart what is missing since.
+ * Which trades came, by the numbers that the source gives them. Pure book-keeping: what it says follows from what it
+ * was told, in order, so saved beside the records it says after a restart what is missing since.
  */
 export class GapBook {
   readonly #limits: GapLimits;
@@ -91,7 +94,10 @@ export class GapBook {
     this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
   }
 
-  /** A trade that REST told of. True where it was missing or given up; a suspicion stays one, since the trade may only be overtaken. */
+  /**
+   * A trade that REST told of. True where it was missing or given up; a suspicion stays one, since the trade may only
+   * be overtaken.
+   */
   fetched(product: string, id: number): boolean {
     return this.#came(product, id, (gap) => !gap.is_suspicion) || this.#cameAfterAll(product, id);
   }
@@ -144,7 +150,10 @@ export class GapBook {
     return count(inside);
   }
 
-  /** The source does not give these any more. Returns how many of them were missing. What is left of a gap goes on as gaps of its own. */
+  /**
+   * The source does not give these any more. Returns how many of them were missing. What is left of a gap goes on as
+   * gaps of its own.
+   */
   lose(product: string, range: IdRange, reason: string): number {
     let lost_count = 0;
     for (const gap of this.#open.filter((open) => open.product === product && !open.is_suspicion)) {
@@ -204,7 +213,10 @@ export class GapBook {
     return true;
   }
 
-  /** What was given up can still come, over the feed or in a page fetched for others. Known of the lost gaps that are remembered; a second copy counts nothing. */
+  /**
+   * What was given up can still come, over the feed or in a page fetched for others. Known of the lost gaps that are
+   * remembered; a second copy counts nothing.
+   */
   #cameAfterAll(product: string, id: number): boolean {
     const one = { first_id: id, last_id: id };
     const gap = this.#recent.find(
@@ -230,7 +242,7 @@ export class GapBook {
     if (kept_size < size) {
       const reason = is_too_many
         ? `more than ${max_open} gaps were open at once`
-        : `no more than ${max_gap} trades of a gap are asked for again`;
+        : `at most ${max_gap} trades of a gap are requested`;
       const gap: Gap = { ...lost, product, found_at_us: at_us, state: "lost", reason };
       this.#remember(gap);
       this.#lost_at_once.push(gap);

@@ -28,12 +28,8 @@ function isSavedBook(saved: Partial<SavedBook>): saved is SavedBook {
 }
 
 function unreadablePosition(position: string, title: string, cause: unknown): OperatingError {
-  return new OperatingError(
-    "POSITION_UNREADABLE",
-    `The stored position of ${title} makes no sense: ${position.slice(0, 100)}`,
-    {
-      next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
-      cause,
-    },
-  );
+  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of ${title}: ${position.slice(0, 100)}`, {
+    next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
+    cause,
+  });
 }

@@ -32,7 +32,9 @@ export interface PageAsked extends IdRange {
   cursor: string | null;
 }
 
-/** The trades that a REST body tells of, and where the next page begins. A body can also be an error with status 200. */
+/**
+ * The trades that a REST body tells of, and where the next page begins. A body can also be an error with status 200.
+ */
 export type PageRead = { ids: readonly number[]; cursor: string | null } | { error: string; is_rate_limit: boolean };
 
 /** What differs between exchanges; everything else is shared. Pure: no state, no network. */

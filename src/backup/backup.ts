@@ -77,8 +77,8 @@ export interface BackupReport {
   copied_bytes: number;
   copied_parts: number;
   /**
-   * Whether all tables are at the end of the same increment. Otherwise the backup was taken during an increment, which the first
-   * `start` of the restored lake completes.
+   * Whether all tables are at the end of the same increment. Otherwise the backup was taken during an increment, which
+   * the first `start` of the restored lake completes.
    */
   is_between_increments: boolean;
   /** Number of attempts: the lake may change during a copy, which then starts again. */
@@ -97,11 +97,12 @@ const POLL_INTERVAL_MS = 100;
 const PART_BYTES = 8 * 1024 * 1024;
 
 /**
- * Copies the lake into the target while the lake is written. The order makes the copy consistent: first the catalog, then every file
- * of every snapshot in that catalog, then the log, which must still begin at or before the offsets that the copied bronze has
- * consumed. If a file expired or the log was pruned meanwhile, the catalog is copied again, with only the new files. Earlier backups
- * remain unchanged. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED,
- * DATABASE_NOT_COPIED, errors of the storages, and the signal's reason once it aborts.
+ * Copies the lake into the target while the lake is written. The order makes the copy consistent: first the catalog,
+ * then every file of every snapshot in that catalog, then the log, which must still begin at or before the offsets that
+ * the copied bronze has consumed. If a file expired or the log was pruned meanwhile, the catalog is copied again, with
+ * only the new files. Earlier backups remain unchanged. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY,
+ * BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED, DATABASE_NOT_COPIED, errors of the storages, and the
+ * signal's reason once it aborts.
  */
 export async function backUp(request: BackupRequest): Promise<BackupReport> {
   await checkTarget(request.target, request.lake);
@@ -116,7 +117,9 @@ export async function backUp(request: BackupRequest): Promise<BackupReport> {
   }
 }
 
-/** Checks the target without writing to it. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_UNREADABLE. */
+/**
+ * Checks the target without writing to it. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_UNREADABLE.
+ */
 export async function checkTarget(target: BackupPlace, lake: Lake): Promise<void> {
   const marker = await readMarker(target);
   if (marker !== null) {
@@ -229,8 +232,8 @@ class BackupRun {
   }
 
   /**
-   * An increment commits its tables one after the other, within seconds. While a process writes the lake, this waits for a copy taken
-   * between two increments. Returns whether it got one.
+   * An increment commits its tables one after the other, within seconds. While a process writes the lake, this waits
+   * for a copy taken between two increments. Returns whether it got one.
    */
   async #copyCatalog(to: string): Promise<boolean> {
     const { lake, clock, signal } = this.#request;

@@ -13,8 +13,8 @@ import type { Root } from "./roots.ts";
  *   files/<path>               table files, immutable, by their path below the warehouse
  *   parts/<aa>/<sha256>        chunks of databases and other files, by content; runs share unchanged chunks
  *
- * A manifest has two lines: a header with the SHA-256 of the second line, and the content. A manifest with a wrong checksum was
- * truncated and is ignored, so writing the manifest commits the backup.
+ * A manifest has two lines: a header with the SHA-256 of the second line, and the content. A manifest with a wrong
+ * checksum was truncated and is ignored, so writing the manifest commits the backup.
  */
 export interface BackupManifest {
   format: 1;

@@ -36,9 +36,9 @@ export interface MoveReport {
 }
 
 /**
- * Updates a lake's recorded location after its folder was moved by hand. Writes new metadata beside the old, then changes all pointers
- * in one transaction, then lake.json; a later run resumes a killed one. `is_copy` assigns a new id, for a copy whose original stays in
- * use. Throws LAKE_IN_USE, LAKE_IS_A_COPY, NOTHING_TO_MOVE.
+ * Updates a lake's recorded location after its folder was moved by hand. Writes new metadata beside the old, then
+ * changes all pointers in one transaction, then lake.json; a later run resumes a killed one. `is_copy` assigns a new
+ * id, for a copy whose original stays in use. Throws LAKE_IN_USE, LAKE_IS_A_COPY, NOTHING_TO_MOVE.
  */
 export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolean }): Promise<MoveReport> {
   const { folder } = request;
@@ -64,8 +64,9 @@ export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolea
 }
 
 /**
- * Moves a lake to another folder: copies it beside the target (table files as hard links on the same disk), renames the copy to the
- * target, which commits the move, and deletes the old folder. Throws LAKE_IN_USE, TARGET_NOT_EMPTY, TARGET_INSIDE, NOT_COPYABLE.
+ * Moves a lake to another folder: copies it beside the target (table files as hard links on the same disk), renames the
+ * copy to the target, which commits the move, and deletes the old folder. Throws LAKE_IN_USE, TARGET_NOT_EMPTY,
+ * TARGET_INSIDE, NOT_COPYABLE.
  */
 export async function moveTo(request: MoveRequest, target: string): Promise<MoveReport> {
   const { step } = request;

@@ -6,8 +6,8 @@ import type { Storage } from "../storage/storage.ts";
 import type { Staging } from "./placing.ts";
 
 /**
- * The storage of a lake's tables during a restore. In a folder that other processes may write to, it records every file before creating
- * it, so that a run that resumes a killed one knows which files it may delete.
+ * The storage of a lake's tables during a restore. In a folder that other processes may write to, it records every file
+ * before creating it, so that a run that resumes a killed one knows which files it may delete.
  */
 export class OwnedStorage extends RelocatedStorage {
   readonly #warehouse: string;

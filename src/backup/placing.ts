@@ -15,8 +15,8 @@ import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 
 /**
- * A staging folder beside the target, under a name that no command mistakes for a lake. Renaming it to the target at the end creates the
- * complete lake atomically.
+ * A staging folder beside the target, under a name that no command mistakes for a lake. Renaming it to the target at
+ * the end creates the complete lake atomically.
  */
 export interface Staging {
   /** Target folder, in the spelling of the tables' locations. */
@@ -116,7 +116,9 @@ function readMarker(folder: string): { source: string; own: string[] } | null {
   }
 }
 
-/** Own locations, without those later recorded as foreign. Ignores a truncated last line: its file was not created yet. */
+/**
+ * Own locations, without those later recorded as foreign. Ignores a truncated last line: its file was not created yet.
+ */
 function ownIn(lines: readonly string[]): string[] {
   const own = new Set<string>();
   for (const line of lines.slice(0, -1)) {

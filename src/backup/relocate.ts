@@ -49,10 +49,11 @@ export interface Superseded {
 }
 
 /**
- * Rewrites the metadata of every table with new locations, and changes all pointers in one transaction. The table files are at their new
- * locations already. New files have new names and old ones remain, so a run killed before the transaction changes nothing; a later run
- * skips relocated tables. Returns the files that may be deleted. Throws UNSUPPORTED_DELETES, FILE_NOT_FOUND if a file of a retained
- * snapshot is missing, and the signal's reason once it aborts.
+ * Rewrites the metadata of every table with new locations, and changes all pointers in one transaction. The table files
+ * are at their new locations already. New files have new names and old ones remain, so a run killed before the
+ * transaction changes nothing; a later run skips relocated tables. Returns the files that may be deleted. Throws
+ * UNSUPPORTED_DELETES, FILE_NOT_FOUND if a file of a retained snapshot is missing, and the signal's reason once it
+ * aborts.
  */
 export async function relocateTables(relocation: Relocation): Promise<Superseded[]> {
   const { catalog_file, locate, step, signal, progress } = relocation;
@@ -199,7 +200,9 @@ class TableFiles {
     return moved;
   }
 
-  /** A position delete file names data files in its rows; a deletion vector names its data file only in the manifest. */
+  /**
+   * A position delete file names data files in its rows; a deletion vector names its data file only in the manifest.
+   */
   async #relocateDeletes({ location, file_format }: NamedFile): Promise<NamedManifest | null> {
     if (file_format === "PUFFIN") return null;
     if (file_format !== "PARQUET") throw unsupportedDeletes(location, file_format);

@@ -62,9 +62,10 @@ export interface RestoreReport {
 }
 
 /**
- * Creates a lake from a backup, with a new id, so that it is independent of the original. Checks every byte against the backup's
- * checksums. Fills a staging folder and renames it to the target at the end; a later run resumes a killed one and checks its files again.
- * Throws BACKUP_NOT_FOUND, BACKUP_DAMAGED, TARGET_NOT_EMPTY, TARGET_IN_USE, WAREHOUSE_NOT_EMPTY, and errors of storages and relocation.
+ * Creates a lake from a backup, with a new id, so that it is independent of the original. Checks every byte against the
+ * backup's checksums. Fills a staging folder and renames it to the target at the end; a later run resumes a killed one
+ * and checks its files again. Throws BACKUP_NOT_FOUND, BACKUP_DAMAGED, TARGET_NOT_EMPTY, TARGET_IN_USE,
+ * WAREHOUSE_NOT_EMPTY, and errors of storages and relocation.
  */
 export async function restore(request: RestoreRequest): Promise<RestoreReport> {
   const manifest = await manifestOf(request);
@@ -138,7 +139,9 @@ class Restoring {
     return { number, created_at, folder: this.#staging.place, id, tables: superseded.length, files: files.length };
   }
 
-  /** Checks that the S3 folder contains only files of an interrupted run. Writes nothing. Throws WAREHOUSE_NOT_EMPTY. */
+  /**
+   * Checks that the S3 folder contains only files of an interrupted run. Writes nothing. Throws WAREHOUSE_NOT_EMPTY.
+   */
   async rejectForeign(): Promise<void> {
     const { warehouse } = this.#request;
     if (warehouse === null) return;

@@ -41,7 +41,10 @@ export function filesOfLake(folder: string): LakeFiles {
   return { databases: databases.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)), others: others.sort() };
 }
 
-/** Paths of all files at and below `path`, relative to the folder, with forward slashes. Throws NOT_COPYABLE for special files. */
+/**
+ * Paths of all files at and below `path`, relative to the folder, with forward slashes. Throws NOT_COPYABLE for special
+ * files.
+ */
 export function filesAt(folder: string, path: string): string[] {
   return filesOf(folder, path, lstatSync(join(folder, path)));
 }
@@ -67,8 +70,8 @@ function notCopyable(path: string, is_link: boolean): OperatingError {
 }
 
 /**
- * Copies a consistent state of a database while other processes write it. Copies all pages in one step, under one read transaction: with
- * several steps, SQLite would restart at every write of another process. Throws DATABASE_NOT_COPIED.
+ * Copies a consistent state of a database while other processes write it. Copies all pages in one step, under one read
+ * transaction: with several steps, SQLite would restart at every write of another process. Throws DATABASE_NOT_COPIED.
  */
 export async function copyDatabase(from: string, to: string): Promise<void> {
   let source: DatabaseSync | undefined;

@@ -29,7 +29,10 @@ const READS_AT_ONCE = 8;
 export const COPIES_AT_ONCE = 3;
 export const MAX_BYTES_AT_ONCE = 256 * 1024 * 1024;
 
-/** Every file of every retained snapshot in a copy of the catalog. Throws FILE_NOT_FOUND if a snapshot expired meanwhile. */
+/**
+ * Every file of every retained snapshot in a copy of the catalog. Throws FILE_NOT_FOUND if a snapshot expired
+ * meanwhile.
+ */
 export async function neededFiles(catalog_file: string, storage: Storage, signal: AbortSignal): Promise<NeededFiles> {
   const files = new Map<string, NeededFile>();
   const tables = new Map<string, TableMetadata>();

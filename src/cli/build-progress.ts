@@ -22,8 +22,9 @@ export interface BuildProgressOptions {
 }
 
 /**
- * Gold's lag behind the log, updated after each increment. At a start the log holds a backlog: records that arrived while the pipeline
- * was down, or a new source's history. The target is the log's end after the first increment: the backlog arrives faster than dbt starts.
+ * Gold's lag behind the log, updated after each increment. At a start the log holds a backlog: records that arrived
+ * while the pipeline was down, or a new source's history. The target is the log's end after the first increment: the
+ * backlog arrives faster than dbt starts.
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
@@ -48,7 +49,10 @@ export class BuildProgress {
     if (recordsAhead(after, this.#target) === 0) this.#caughtUp();
   }
 
-  /** Called some seconds after a start: a lake without lag, or whose backlog others build, is up to date without an increment. */
+  /**
+   * Called some seconds after a start: a lake without lag, or whose backlog others build, is up to date without an
+   * increment.
+   */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();

@@ -35,14 +35,17 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   );
 }
 
-/** Opens a lake with the server addresses in the environment, else with those that the data folder's cluster recorded. */
+/**
+ * Opens a lake with the server addresses in the environment, else with those that the data folder's cluster recorded.
+ */
 export function openFound(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
   return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
 }
 
 /**
- * The environment takes precedence over the variables that the data folder's cluster recorded, one by one. S3 variables come all from
- * one of the two: if the cluster has S3 and the environment names no endpoint, the environment's keys belong to another service.
+ * The environment takes precedence over the variables that the data folder's cluster recorded, one by one. S3 variables
+ * come all from one of the two: if the cluster has S3 and the environment names no endpoint, the environment's keys
+ * belong to another service.
  */
 export function environmentIn(data_folder: string, env: Environment = process.env): Environment {
   const written: Environment = readEnvironment(clusterFolder(data_folder));

@@ -7,7 +7,10 @@ import type { Output } from "./output.ts";
 
 export interface FirstAnswersOptions {
   open: OpenLake;
-  /** With `is_until_drained`, the answers come at the end. Without `is_transforming`, they are of gold's present content. */
+  /**
+   * With `is_until_drained`, the answers come at the end. Without `is_transforming`, they are of gold's present
+   * content.
+   */
   request: { pipeline: Pipeline; output: Output; is_until_drained: boolean; is_transforming: boolean };
   signal: AbortSignal;
   built(increment: Increment): void;

@@ -6,8 +6,8 @@ export const MISSING = "–";
 const INTEGER_GROUPS = /\B(?=(\d{3})+(?!\d))/g;
 
 /**
- * Formats a number printed by DuckDB: thousands separators, no trailing zeros, no exponent, rounded to `decimals` where given.
- * Works on the text, so that no price passes through floating point.
+ * Formats a number printed by DuckDB: thousands separators, no trailing zeros, no exponent, rounded to `decimals` where
+ * given. Works on the text, so that no price passes through floating point.
  */
 export function formatDecimal(text: string, decimals: number | null = null): string {
   const plain = /e/i.test(text) ? Number(text).toFixed(12) : text;
@@ -25,7 +25,10 @@ export function formatDecimal(text: string, decimals: number | null = null): str
   return `${shown_sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
 }
 
-/** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
+/**
+ * `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there
+ * is one.
+ */
 export function formatTime(text: string): string {
   return text
     .replace("T", " ")

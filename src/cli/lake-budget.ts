@@ -14,7 +14,10 @@ export interface LakeSize {
   files: number;
   /** Size of the tables' files; null if the lake has so many files that they were only counted. */
   table_bytes: number | null;
-  /** Size of the data and delete files of the current snapshots; null likewise, or if maintenance deleted files meanwhile. */
+  /**
+   * Size of the data and delete files of the current snapshots; null likewise, or if maintenance deleted files
+   * meanwhile.
+   */
   live_bytes: number | null;
   /** Retained snapshots of all tables; null likewise. */
   snapshots: number | null;

@@ -8,8 +8,8 @@ import type { Output } from "./output.ts";
 import { tableStorage } from "./backup-place.ts";
 
 /**
- * Repairs the damage of a power cut before the lake is opened: empty, truncated or missing files whose rows bronze or the log still
- * has. Reports, and leaves alone, damage that needs a decision. The caller owns the lake.
+ * Repairs the damage of a power cut before the lake is opened: empty, truncated or missing files whose rows bronze or
+ * the log still has. Reports, and leaves alone, damage that needs a decision. The caller owns the lake.
  */
 export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output): Promise<void> {
   if (lake.profile === "cluster") return;

@@ -4,8 +4,9 @@ import type { Output } from "./output.ts";
 export const INTERRUPTED = 130;
 
 /**
- * The first Ctrl-C requests a clean stop, the second exits at once. With a limit, the process also exits when the clean stop takes
- * longer, for example because a disk or a server does not answer. Acknowledged records are durable either way.
+ * The first Ctrl-C requests a clean stop, the second exits at once. With a limit, the process also exits when the clean
+ * stop takes longer, for example because a disk or a server does not answer. Acknowledged records are durable either
+ * way.
  */
 export function stopOnSignals(
   output: Output,

@@ -30,8 +30,9 @@ export function outputWidth(
 }
 
 /**
- * Formats a table for a terminal: numbers right, text left, units in headers. If it is too wide, it wraps headers, shortens times, omits
- * the box, and finally cuts the longest texts with "…"; it never cuts numbers. A table that still does not fit is printed vertically.
+ * Formats a table for a terminal: numbers right, text left, units in headers. If it is too wide, it wraps headers,
+ * shortens times, omits the box, and finally cuts the longest texts with "…"; it never cuts numbers. A table that still
+ * does not fit is printed vertically.
  */
 export function formatTable(
   columns: readonly Column[],

@@ -1,7 +1,9 @@
 import { OperatingError } from "../base/errors.ts";
 import type { Environment } from "./open.ts";
 
-/** Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone. */
+/**
+ * Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone.
+ */
 export const CATALOG_TOKEN_VARIABLE = "COINLAKE_CATALOG_TOKEN";
 
 const MIN_CHARACTERS = 16;

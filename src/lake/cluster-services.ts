@@ -13,7 +13,10 @@ export interface ClusterParts {
   kafka_brokers: string;
   /** `sc://host:port` */
   spark_remote: string;
-  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS. */
+  /**
+   * Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE,
+   * NAMESPACE_OF_OTHERS.
+   */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
 
@@ -33,7 +36,10 @@ export async function openClusterParts(
   return { store, log: kafka, cluster: { kafka, kafka_brokers, spark_remote, claimTables } };
 }
 
-/** A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data never mix. */
+/**
+ * A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data
+ * never mix.
+ */
 export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
   for (const layer of LAYERS) {
     await createUnlessThere(catalog, layer, name);

@@ -6,8 +6,9 @@ import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 
 /**
- * A lake's id and location. Iceberg's metadata names every file by its absolute location, so a copied or moved lake still refers to the
- * files of the original folder, which a writer might delete. Hence a lake records its folder and opens only there.
+ * A lake's id and location. Iceberg's metadata names every file by its absolute location, so a copied or moved lake
+ * still refers to the files of the original folder, which a writer might delete. Hence a lake records its folder and
+ * opens only there.
  */
 export interface LakeIdentity {
   /** A UUID. A copy made by hand has the same one, a restored backup another. */
@@ -55,7 +56,10 @@ export function isSameFolder(a: string, b: string): boolean {
   }
 }
 
-/** Whether a path, which need not exist yet, is the folder or lies in it, with symbolic links and other spellings resolved. */
+/**
+ * Whether a path, which need not exist yet, is the folder or lies in it, with symbolic links and other spellings
+ * resolved.
+ */
 export function isInside(path: string, folder: string): boolean {
   let existing = resolve(path);
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
@@ -66,8 +70,8 @@ export function isInside(path: string, folder: string): boolean {
 }
 
 /**
- * Where the lake of this folder went: set where `move` has finished, and the folder is what it left. A lake that somebody moved by hand
- * to where it was going is not left over.
+ * Where the lake of this folder went: set where `move` has finished, and the folder is what it left. A lake that
+ * somebody moved by hand to where it was going is not left over.
  */
 export function movedFrom(folder: string, { id, moving_to }: Partial<LakeIdentity>): string | null {
   if (id === undefined || moving_to === undefined || idAt(moving_to) !== id) return null;
@@ -85,7 +89,10 @@ export function idAt(folder: string): string | null {
 
 const WAREHOUSE_FOLDER = "/warehouse/";
 
-/** The folder that the catalog's pointers lead to; null where it has no table, or its tables lie elsewhere than in lakes' folders. */
+/**
+ * The folder that the catalog's pointers lead to; null where it has no table, or its tables lie elsewhere than in
+ * lakes' folders.
+ */
 function locationInPointers({ folder, warehouse }: Found): string | null {
   if (warehouse !== null) return null;
   const homes = pointersIn(join(folder, "catalog.db")).flatMap(homesIn);

@@ -7,18 +7,27 @@ import type { LakeKind } from "../producer/producer.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { checkLocation, locationOf, type Found, type LakeIdentity } from "./identity.ts";
 
-/** `embedded`: log, catalog and engine are files and threads of one process. `cluster`: Kafka, Hive and Spark serve them. */
+/**
+ * `embedded`: log, catalog and engine are files and threads of one process. `cluster`: Kafka, Hive and Spark serve
+ * them.
+ */
 export type Profile = "embedded" | "cluster";
 
 /**
- * A lake is a folder: the log, the catalog's pointers and the tables' files, of one pipeline and one kind of data. The data
- * folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix. Of a lake in a cluster
- * the folder holds only what this machine keeps of it: alerts, what dbt compiled.
+ * A lake is a folder: the log, the catalog's pointers and the tables' files, of one pipeline and one kind of data. The
+ * data folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix. Of a
+ * lake in a cluster the folder holds only what this machine keeps of it: alerts, what dbt compiled.
  */
 export interface Lake {
-  /** Null for a lake of an earlier version, which gets one when it is first opened for writing, and for a lake in a cluster. */
+  /**
+   * Null for a lake of an earlier version, which gets one when it is first opened for writing, and for a lake in a
+   * cluster.
+   */
   id: string | null;
-  /** Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a cluster. */
+  /**
+   * Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a
+   * cluster.
+   */
   name: string;
   kind: LakeKind;
   pipeline: string;
@@ -132,8 +141,8 @@ export function listLakes(data_folder: string): string[] {
 }
 
 /**
- * Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_DESCRIPTION_MISSING rather than make a new
- * lake of what may be another's files, LAKE_ELSEWHERE, LAKE_MOVED.
+ * Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_DESCRIPTION_MISSING
+ * rather than make a new lake of what may be another's files, LAKE_ELSEWHERE, LAKE_MOVED.
  */
 export function openOrCreateLake(
   data_folder: string,

@@ -15,7 +15,9 @@ import type { Storage } from "../storage/storage.ts";
 import { catalogTokenFrom } from "./catalog-token.ts";
 import { openLake, type Environment } from "./open.ts";
 
-/** A lake whose files are only read. A store that is missing or damaged is null: the caller finds what is wrong with it. */
+/**
+ * A lake whose files are only read. A store that is missing or damaged is null: the caller finds what is wrong with it.
+ */
 export interface LakeToVerify {
   lake: Lake;
   storage: Storage;
@@ -29,7 +31,10 @@ export interface LakeToVerify {
   close(): Promise<void>;
 }
 
-/** Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others of stores that are not damaged. */
+/**
+ * Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others
+ * of stores that are not damaged.
+ */
 export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {
   if (lake.profile === "cluster") return { ...(await openLake(lake, { env })), checksums: null };
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;

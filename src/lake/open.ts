@@ -58,7 +58,10 @@ interface Parts {
 
 const RECHECK_IN_S3_MS = 60_000;
 
-/** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE ... */
+/**
+ * Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE
+ * ...
+ */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
   const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
   const token = catalogTokenFrom(env);

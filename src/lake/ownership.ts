@@ -48,9 +48,9 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
 }
 
 /**
- * Makes this process the folder's only owner; null where somebody else is. The claim is SQLite's exclusive file lock, which the
- * operating system drops when the process ends, however it ends: a killed owner never leaves a folder locked. The text file
- * beside it only says who holds it.
+ * Makes this process the folder's only owner; null where somebody else is. The claim is SQLite's exclusive file lock,
+ * which the operating system drops when the process ends, however it ends: a killed owner never leaves a folder locked.
+ * The text file beside it only says who holds it.
  */
 export function claimFolder(folder: string, activity: string): { release(): void } | null {
   let database: DatabaseSync | undefined;

@@ -27,8 +27,9 @@ const DIGEST_LENGTH = 12;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
- * A Python that has these packages, in an environment beside dbt's: only those pay for them who ask, and dbt need not agree with
- * their versions. Installed by the first who asks, whole or not at all; others wait. Throws PYTHON_INSTALL_FAILED.
+ * A Python that has these packages, in an environment beside dbt's: only those pay for them who ask, and dbt need not
+ * agree with their versions. Installed by the first who asks, whole or not at all; others wait. Throws
+ * PYTHON_INSTALL_FAILED.
  */
 export async function pythonWith(
   { name, title, size_mb }: PythonPackages,

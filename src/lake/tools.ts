@@ -6,7 +6,10 @@ export function projectFolder(): string {
   return fileURLToPath(new URL("../..", import.meta.url)).replace(/[/\\]$/, "");
 }
 
-/** What the bootstrap fetched: `python/` (the virtual environment), `duckdb/` (extensions), `node/` where Node was too old. */
+/**
+ * What the bootstrap fetched: `python/` (the virtual environment), `duckdb/` (extensions), `node/` where Node was too
+ * old.
+ */
 export function toolsFolder(): string {
   return join(projectFolder(), ".tools");
 }

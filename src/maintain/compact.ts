@@ -46,11 +46,11 @@ const MAX_LOST_RACES = 3;
 const MAX_COMMIT_ATTEMPTS = 8;
 
 /**
- * Merges a table's small files and applies its position deletes; rows, their order and the table's properties do not change. Null if
- * there was nothing to do. Safe beside any writer: it commits a rewrite only if all rewritten files are still in the table, without
- * new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, UNSUPPORTED_FORMAT,
- * INVALID_TARGET_SIZE,
- * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
+ * Merges a table's small files and applies its position deletes; rows, their order and the table's properties do not
+ * change. Null if there was nothing to do. Safe beside any writer: it commits a rewrite only if all rewritten files are
+ * still in the table, without new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE,
+ * UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE, REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN
+ * and what the catalog throws.
  */
 export async function compactTable(
   parts: MaintenanceParts,
@@ -233,9 +233,9 @@ class Compaction {
   }
 
   /**
-   * Commits, on the current table, the bins whose files are all still there with no deletes but those that were applied;
-   * returns them, or null where there is none and the work has to be planned again. A commit without an answer is read back;
-   * throws UnknownOutcome where that does not tell either.
+   * Commits, on the current table, the bins whose files are all still there with no deletes but those that were
+   * applied; returns them, or null where there is none and the work has to be planned again. A commit without an answer
+   * is read back; throws UnknownOutcome where that does not tell either.
    */
   async #commit(
     planned: TableState,

@@ -25,9 +25,10 @@ export interface ExpiryOptions {
 const MAX_ATTEMPTS = 8;
 
 /**
- * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current when stays
- * known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The files are noted before the
- * commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and what storage and catalog throw.
+ * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current
+ * when stays known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The
+ * files are noted before the commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and
+ * what storage and catalog throw.
  */
 export async function expireTable(
   parts: MaintenanceParts,
@@ -87,7 +88,10 @@ export async function expireTable(
   );
 }
 
-/** Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which are needed. */
+/**
+ * Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which
+ * are needed.
+ */
 async function commit({ catalog, exclusively }: MaintenanceParts, change: TableChange): Promise<LoadedTable | null> {
   try {
     const [committed] = await exclusively(nameOfTable(change.identifier), () => catalog.commit([change]));

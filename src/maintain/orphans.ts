@@ -14,8 +14,9 @@ export interface OrphanOptions {
   /** Younger files stay, because a writer may be about to commit them. */
   older_than_ms?: number;
   /**
-   * Orphans of earlier calls, each with `performance.now()` of the first. With it, only those go that were there an hour before: by a
-   * file's age alone, a machine that wakes from a day of sleep would lose what its writers were about to commit.
+   * Orphans of earlier calls, each with `performance.now()` of the first. With it, only those go that were there an
+   * hour before: by a file's age alone, a machine that wakes from a day of sleep would lose what its writers were about
+   * to commit.
    */
   seen?: Map<string, number>;
   is_dry_run?: boolean;
@@ -27,9 +28,9 @@ export const DEFAULT_ORPHAN_AGE_MS = 24 * 3_600_000;
 export const MIN_ORPHAN_AGE_MS = 3_600_000;
 
 /**
- * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names; null where
- * there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile counts as needed.
- * Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
+ * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names;
+ * null where there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile
+ * counts as needed. Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
  */
 export async function removeOrphans(
   parts: MaintenanceParts,
@@ -86,8 +87,8 @@ function seenLongAgo(found: readonly string[], seen: Map<string, number>): strin
 }
 
 /**
- * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ in nothing
- * else count as one: better an orphan stays than a file is deleted that a snapshot needs.
+ * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ
+ * in nothing else count as one: better an orphan stays than a file is deleted that a snapshot needs.
  */
 function decoded(location: string): string {
   return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) =>

@@ -2,7 +2,10 @@ import { nameOfTable } from "../iceberg/errors.ts";
 import type { LoadedTable } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 
-/** Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws UNSUPPORTED_GC. */
+/**
+ * Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws
+ * UNSUPPORTED_GC.
+ */
 export function refuseWithoutOwnership({ identifier, metadata }: LoadedTable): void {
   if (metadata.properties["gc.enabled"] !== "false") return;
   throw new OperatingError(

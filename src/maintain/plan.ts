@@ -40,7 +40,10 @@ export interface Bin {
   delete_files: readonly string[];
 }
 
-/** Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked for. */
+/**
+ * Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked
+ * for.
+ */
 const TIER_FACTOR = 4;
 /** A file this far from complete counts as small. */
 const SMALL_SHARE = 0.75;
@@ -51,12 +54,16 @@ const MAX_DELETE_FILES = 32;
 /** An engine opens all files of a bin; what is left goes into the next. */
 const MAX_BIN_FILES = 1_000;
 
-/** Files of past windows that gather in a partition that never gets cold before some of them are put together: more than a day has. */
+/**
+ * Files of past windows that gather in a partition that never gets cold before some of them are put together: more than
+ * a day has.
+ */
 const WINDOW_FAN_IN = 32;
 
 /**
  * - `cold`: nobody has written to the partition for a while, so every small file goes into complete files at once;
- * - `windows`: files are put together by size within the window that is being written, and into one file when it is over. That file
+ * - `windows`: files are put together by size within the window that is being written, and into one file when it is
+ *   over. That file
  *   stays until the partition is cold: a snapshot of any past hour shares its files with the others, and a row is on disk about
  *   twice however many snapshots are kept;
  * - `sizes`: by size alone, for tables without partitions.
@@ -64,8 +71,8 @@ const WINDOW_FAN_IN = 32;
 export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };
 
 /**
- * The bins of one partition, none where nothing has to be done. Files of one size are put together tier by tier, so that a row is
- * rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ * The bins of one partition, none where nothing has to be done. Files of one size are put together tier by tier, so
+ * that a row is rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
  */
 export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, state: PartitionState): Bin[] {
   if (state.kind === "cold") return binsOf(chooseCold(files, limits), limits);
@@ -73,7 +80,10 @@ export function planPartition(files: readonly StoredFile[], limits: CompactionLi
   return binsOf(inOrder(files, [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]), limits);
 }
 
-/** Windows that are over become one file each; a bin has files of one window, but where past windows have become too many. */
+/**
+ * Windows that are over become one file each; a bin has files of one window, but where past windows have become too
+ * many.
+ */
 function planWindows(files: readonly StoredFile[], limits: CompactionLimits, open_window_ms: number): Bin[] {
   const windows = Map.groupBy(files, ({ window_ms }) => Math.min(window_ms, open_window_ms));
   const with_many_deletes = chooseByDeletes(files, limits);
@@ -88,8 +98,8 @@ function planWindows(files: readonly StoredFile[], limits: CompactionLimits, ope
 }
 
 /**
- * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two snapshots of
- * one time, the one with fewer shares more files with the snapshots that follow.
+ * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two
+ * snapshots of one time, the one with fewer shares more files with the snapshots that follow.
  */
 export function unsettledBytes(files: readonly PlannedFile[], limits: CompactionLimits): number {
   const partitions = [...Map.groupBy(files, partitionKey).values()].filter((members) => members.length > 1);
@@ -133,8 +143,9 @@ function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): Sto
 }
 
 /**
- * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the tiers that the
- * result then fills in turn. Few rows beside a large file do not have it rewritten, however many small files bring them.
+ * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the
+ * tiers that the result then fills in turn. Few rows beside a large file do not have it rewritten, however many small
+ * files bring them.
  */
 function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
   const small = files
@@ -206,8 +217,8 @@ function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionL
 const FILE_PATH_COLUMN = 2147483646;
 
 /**
- * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null where
- * several may be meant. Bounds may be cut off, and then differ.
+ * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null
+ * where several may be meant. Bounds may be cut off, and then differ.
  */
 export function namedFile({ data_file }: ManifestEntry): string | null {
   if (data_file.referenced_data_file !== null) return canonicalLocation(data_file.referenced_data_file);
@@ -220,7 +231,10 @@ function textOf(bytes: Uint8Array | undefined): string | null {
   return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
-/** Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan Planning"). */
+/**
+ * Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan
+ * Planning").
+ */
 export function isNoOlder(
   deletion: Pick<StoredDelete, "sequence_number">,
   file: Pick<StoredFile, "sequence_number">,

@@ -2,8 +2,9 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted meanwhile what
- * the older metadata names; a file that is missing of a table that did not move is an error. Throws what `read` and the catalog throw.
+ * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted
+ * meanwhile what the older metadata names; a file that is missing of a table that did not move is an error. Throws what
+ * `read` and the catalog throw.
  */
 export async function readCurrent<T>(
   catalog: TableCatalog,

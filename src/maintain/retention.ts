@@ -10,8 +10,8 @@ export interface RetentionTier {
   /** ... are kept at this distance, all of them where it is 0. */
   every_ms: number;
   /**
-   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives many snapshots
-   * one time in the future, and none of them would ever leave the tier by its age.
+   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives
+   * many snapshots one time in the future, and none of them would ever leave the tier by its age.
    */
   max_snapshots?: number;
 }
@@ -28,10 +28,11 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the hour for a day, to
- * six hours for three days, to the day for a month, to the month from then on. That is about 110 snapshots of a table for the first
- * month and one a month after it, at about three files each: a manifest list and one or two manifests. Data files that only an old
- * snapshot has are few, because of each hour, and of each day, the snapshot is kept that shares most of its files with later ones.
+ * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the
+ * hour for a day, to six hours for three days, to the day for a month, to the month from then on. That is about 110
+ * snapshots of a table for the first month and one a month after it, at about three files each: a manifest list and one
+ * or two manifests. Data files that only an old snapshot has are few, because of each hour, and of each day, the
+ * snapshot is kept that shares most of its files with later ones.
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
@@ -103,11 +104,11 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
 }
 
 /**
- * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than twice
- * the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period that a compaction
- * made, it keeps the one with the fewest bytes that will be written again, which shares most files with later ones; without such a
- * snapshot, the last; the first too where the period before is empty. The period before the tier counts as one of it, and the last
- * entry before that stays as well: it may have been current in it.
+ * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than
+ * twice the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period
+ * that a compaction made, it keeps the one with the fewest bytes that will be written again, which shares most files
+ * with later ones; without such a snapshot, the last; the first too where the period before is empty. The period before
+ * the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
  */
 function keptBy(
   { within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier,

@@ -61,8 +61,9 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
 export { tablesOf } from "./tables.ts";
 
 /**
- * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted first.
- * Null reports are left out. An action that fails keeps none of the others from being done: the first failure is thrown after them.
+ * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted
+ * first. Null reports are left out. An action that fails keeps none of the others from being done: the first failure is
+ * thrown after them.
  */
 export async function maintainTable(
   parts: MaintenanceParts,
@@ -109,7 +110,9 @@ function runAction(
   return removeOrphans(parts, identifier, options.orphans);
 }
 
-/** Files that a killed run had written and not committed, or expired and not deleted: those that no snapshot needs go. */
+/**
+ * Files that a killed run had written and not committed, or expired and not deleted: those that no snapshot needs go.
+ */
 async function deletePending(parts: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
   const { catalog, pending } = parts;
   const locations = pending.of(nameOfTable(identifier));

@@ -51,8 +51,8 @@ interface TableSchedule {
 type Due = readonly [table: string, actions: readonly ActionName[]];
 
 /**
- * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is decided from metadata
- * alone; a pass opens an engine only if a table needs one. Nothing that fails here ends the pipeline.
+ * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is decided from
+ * metadata alone; a pass opens an engine only if a table needs one. Nothing that fails here ends the pipeline.
  */
 export class MaintenanceSchedule {
   readonly #options: ScheduledMaintenance;

@@ -63,7 +63,10 @@ export function recordedRuns(lake_folder: string, request: RunsRequest): Mainten
   }
 }
 
-/** What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors. */
+/**
+ * What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_…
+ * errors.
+ */
 export class MaintenanceStore implements PendingFiles {
   readonly #file: string;
   readonly #database: DatabaseSync;

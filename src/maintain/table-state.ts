@@ -63,7 +63,8 @@ async function readDeletes(
     const { content, file_path, file_format, record_count } = entry.data_file;
     if (content !== CONTENT.position_deletes || file_format !== "PARQUET") throw unsupportedDeletes(table);
     const named = namedFile(entry);
-    // A name that no file bears may be a bound that was cut off: before such a delete counts as dangling, its content is asked.
+    // A name that no file bears may be a bound that was cut off: before such a delete counts as dangling, its content
+    // is asked.
     const names = named !== null && known.has(named) ? [named] : (await readNames(file_path)).map(canonicalLocation);
     deletes.push({
       location: file_path,

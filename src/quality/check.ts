@@ -38,7 +38,10 @@ const FRESH_WITHIN_US = 15 * 60 * 1_000_000;
 const SILENCE_TIMEOUT_MS = 10 * 60_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
-/** Great Expectations over the plan's batches, in a process of its own; reads the lake, and writes Data Docs beside it. Throws CHECK_FAILED, SUITE_BROKEN. */
+/**
+ * Great Expectations over the plan's batches, in a process of its own; reads the lake, and writes Data Docs beside it.
+ * Throws CHECK_FAILED, SUITE_BROKEN.
+ */
 export async function runChecks(options: CheckOptions): Promise<{ table: string; result: BatchResult }[]> {
   const { plan, python, clock, onChecked } = options;
   const checked_at = isoFromMicros(clock.now_us());

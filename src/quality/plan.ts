@@ -110,8 +110,8 @@ function suitesOf(pipeline: string): Suite[] {
 }
 
 /**
- * The layers' tables at a moment at which all that follow the log stand at one place in it: between two runs of the models, as dbt's
- * own tests see them. Within a run some tables are ahead of others, and rows would seem to be missing.
+ * The layers' tables at a moment at which all that follow the log stand at one place in it: between two runs of the
+ * models, as dbt's own tests see them. Within a run some tables are ahead of others, and rows would seem to be missing.
  */
 async function standingStill({ open, clock }: PlanOptions, layers: readonly string[]): Promise<LoadedTable[]> {
   const give_up_at_us = clock.now_us() + STILL_TIMEOUT_MS * 1000;

@@ -27,8 +27,8 @@ export interface Checked {
 }
 
 /**
- * Judges the lake by its suites: every day that has changed since it was good, or the one asked for. Reads the lake alone, so it may run
- * beside its writer. Throws CHECK_RUNNING and what planning, installing and checking throw.
+ * Judges the lake by its suites: every day that has changed since it was good, or the one asked for. Reads the lake
+ * alone, so it may run beside its writer. Throws CHECK_RUNNING and what planning, installing and checking throw.
  */
 export async function checkQuality(options: QualityOptions): Promise<Checked> {
   const { open, pipeline, clock } = options;

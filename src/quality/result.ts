@@ -30,7 +30,10 @@ export interface BatchResult {
   expectations: number;
   /** Those that were not met. */
   failed: ExpectationResult[];
-  /** Of the files that it consists of and of the suite: what has not changed since it was good need not be checked again. */
+  /**
+   * Of the files that it consists of and of the suite: what has not changed since it was good need not be checked
+   * again.
+   */
   digest: string;
 }
 
@@ -44,7 +47,9 @@ export interface QualityResult {
 
 const RESULT_FILE = "result.json";
 
-/** Where checks leave what they found: `result.json`, `results/` in Great Expectations' own form, `docs/` for people. */
+/**
+ * Where checks leave what they found: `result.json`, `results/` in Great Expectations' own form, `docs/` for people.
+ */
 export function qualityFolder(lake: Lake): string {
   return join(lake.folder, "quality");
 }

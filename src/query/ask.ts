@@ -65,8 +65,8 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 }
 
 /**
- * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
- * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
+ * Answers one question. Parts in lake time read the tables as they stood; the others as they stand. Throws LAKE_EMPTY
+ * when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
  */
 export async function ask(
   session: QuerySession,

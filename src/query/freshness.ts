@@ -26,7 +26,10 @@ export interface FreshnessRequest {
   /** Where the live tail stands; null where there is none. */
   live: Place | null;
   now_us: number;
-  /** In a replay records carry the recording's time: ages are then told against the newest record, not against the clock. */
+  /**
+   * In a replay records carry the recording's time: ages are then told against the newest record, not against the
+   * clock.
+   */
   is_replay: boolean;
 }
 

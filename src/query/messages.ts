@@ -27,7 +27,10 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 /** A search that finds nothing stops after so many, and says so; the next page goes on. */
 const MAX_SCANNED = 20_000;
 
-/** Messages of a topic as they lie in the log, newest first unless told otherwise. Throws NO_SUCH_TOPIC, NO_SUCH_PARTITION. */
+/**
+ * Messages of a topic as they lie in the log, newest first unless told otherwise. Throws NO_SUCH_TOPIC,
+ * NO_SUCH_PARTITION.
+ */
 export async function readMessages(log: Log, request: MessageRequest): Promise<MessagePage> {
   const all = await log.bounds(request.topic);
   const bounds = request.partition === null ? all : all.filter(({ partition }) => partition === request.partition);

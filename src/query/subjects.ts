@@ -2,9 +2,10 @@ import { OperatingError } from "../base/errors.ts";
 import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition.ts";
 
 /**
- * Resolves typed text to the id of a subject, for the command line, the API, alert rules and the dashboard. Tries in order, and the first
- * match decides: the exact id; the exact symbol; then, ignoring case, id or symbol, name, and other names. An exact symbol that, ignoring
- * case, is the id of another subject is ambiguous. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ * Resolves typed text to the id of a subject, for the command line, the API, alert rules and the dashboard. Tries in
+ * order, and the first match decides: the exact id; the exact symbol; then, ignoring case, id or symbol, name, and
+ * other names. An exact symbol that, ignoring case, is the id of another subject is ambiguous. Throws NO_SUCH_SUBJECT
+ * with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
   const typed = given.trim();
@@ -146,8 +147,9 @@ function listed(subjects: readonly KnownSubject[]): string {
 }
 
 /**
- * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project lists, so that a rule
- * made before the first commit is about an id. Throws what `resolveSubject` throws, and LAKE_EMPTY for what neither knows.
+ * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project
+ * lists, so that a rule made before the first commit is about an id. Throws what `resolveSubject` throws, and
+ * LAKE_EMPTY for what neither knows.
  */
 export function subjectId(
   { subjects }: Pick<Pipeline, "subjects">,

@@ -172,7 +172,10 @@ export function identifierOf(name: string): TableIdentifier {
   return { namespace: [layer], name: rest.join(".") };
 }
 
-/** Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in it. */
+/**
+ * Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in
+ * it.
+ */
 export function commitsSince({ metadata }: LoadedTable, since_ms: number): number {
   const history = historyOf(metadata);
   return history.length - 1 - history.findLastIndex(({ at_ms }) => at_ms <= since_ms);
@@ -211,7 +214,10 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
   };
 }
 
-/** Rows of removed files, and rows that position deletes mark: engines write either figure, and DuckDB a 0 for what it does not do. */
+/**
+ * Rows of removed files, and rows that position deletes mark: engines write either figure, and DuckDB a 0 for what it
+ * does not do.
+ */
 function deletedRows(figure: (name: string) => number | null): number | null {
   const of_files = figure("deleted-records") ?? figure("removed-records");
   const marked = figure("added-position-deletes");
@@ -225,7 +231,10 @@ function totalRows(figure: (name: string) => number | null): number | null {
   return records === null || deletes === null ? null : records - deletes;
 }
 
-/** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their sizes. */
+/**
+ * Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their
+ * sizes.
+ */
 function committerOf(summary: Readonly<Record<string, string>>): string {
   const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");
   if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");

@@ -49,7 +49,9 @@ export class BackupFiles {
     });
   }
 
-  /** Where the backup keeps data files of a folder of the lake, for what can no longer be put back under its own name. */
+  /**
+   * Where the backup keeps data files of a folder of the lake, for what can no longer be put back under its own name.
+   */
   dataFilesBelow(folder: string): string[] {
     const start = `${canonicalLocation(folder)}/`;
     const found = [...this.#files].filter(([location]) => location.startsWith(start) && location.endsWith(".parquet"));

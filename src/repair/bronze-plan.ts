@@ -43,7 +43,10 @@ export interface BronzeSearch {
   bounds: readonly PartitionBounds[];
   /** Null where it is not compared with. */
   log: Log | null;
-  /** Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and gold. */
+  /**
+   * Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and
+   * gold.
+   */
   at_least: readonly Offsets[];
   files: BronzeReader;
   /** Data files that may hold records, apart from the snapshot's own. */
@@ -129,7 +132,10 @@ function unlessMalformed<T>(read: () => T): T | null {
   }
 }
 
-/** The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says where no bounds tell. */
+/**
+ * The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says
+ * where no bounds tell.
+ */
 export function heldOffsets(state: TableState, topic: string): Map<number, number> {
   const { metadata } = state.loaded;
   const said = offsetsOrNone(metadata, topic);

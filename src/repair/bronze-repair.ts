@@ -31,8 +31,8 @@ export interface BronzeParts {
 const READ = { max_records: 2048, max_bytes: 1024 * 1024 };
 
 /**
- * Makes one commit that removes damaged files, restores recovered records at their original offsets, and records the lost offsets. The
- * damaged files are not deleted.
+ * Makes one commit that removes damaged files, restores recovered records at their original offsets, and records the
+ * lost offsets. The damaged files are not deleted.
  */
 export async function repairBronze(
   parts: BronzeParts,

@@ -114,8 +114,8 @@ async function planPointer(
 }
 
 /**
- * One version ahead may be the file of a commit that was cut off before it counted. Several ahead, or one ahead of a file that is gone,
- * were committed.
+ * One version ahead may be the file of a commit that was cut off before it counted. Several ahead, or one ahead of a
+ * file that is gone, were committed.
  */
 async function newerThan(current: string, versions: MetadataVersions): Promise<string | null> {
   const newest = await versions.newest(folderOf(current));

@@ -4,7 +4,10 @@ import type { Lake } from "../lake/lake.ts";
 import { namespacesOf, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
 import { moveDatabaseAside, putInPlace } from "./move-aside.ts";
 
-/** Makes the catalog's file again, or moves the pointers that have to move. `dropped` are tables without readable metadata. */
+/**
+ * Makes the catalog's file again, or moves the pointers that have to move. `dropped` are tables without readable
+ * metadata.
+ */
 export async function repairCatalog(
   lake: Lake,
   plan: CatalogPlan,

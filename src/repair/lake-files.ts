@@ -17,7 +17,10 @@ export interface LakeFilesParts {
   checksums: Pick<ChecksumStore, "get"> | null;
 }
 
-/** The files below a warehouse, from one listing; what is damaged or missing there is read from a backup, where one has it. */
+/**
+ * The files below a warehouse, from one listing; what is damaged or missing there is read from a backup, where one has
+ * it.
+ */
 export class LakeFiles {
   /** Damaged files that the backup has. */
   readonly #replaced = new Set<string>();
@@ -107,8 +110,8 @@ export class LakeFiles {
   }
 
   /**
-   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as Parquet does. With
-   * `is_thorough` its content is compared with its checksum and the backup's.
+   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as
+   * Parquet does. With `is_thorough` its content is compared with its checksum and the backup's.
    */
   async damageOf(
     location: string,

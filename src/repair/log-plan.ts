@@ -17,8 +17,8 @@ export interface LogPlan {
 }
 
 /**
- * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick` the pages of the
- * file are not checked.
+ * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick`
+ * the pages of the file are not checked.
  */
 export function planLog(
   lake: Lake,

@@ -48,7 +48,9 @@ export class MetadataVersions {
     }
   }
 
-  /** The newest file of a folder that can be read and that describes a table in this folder; null where there is none. */
+  /**
+   * The newest file of a folder that can be read and that describes a table in this folder; null where there is none.
+   */
   async newest(folder: string): Promise<MetadataVersion | null> {
     const locations = [...(this.#by_folder.get(canonicalLocation(folder)) ?? [])];
     const found: MetadataVersion[] = [];
@@ -75,7 +77,10 @@ export function folderOf(metadata_location: string): string {
   return canonicalLocation(metadata_location).replace(/\/metadata\/[^/]*$/, "");
 }
 
-/** The table that the catalog named a folder after: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another folder. */
+/**
+ * The table that the catalog named a folder after: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another
+ * folder.
+ */
 export function tableAt(folder: string, warehouse: string): TableIdentifier | null {
   const below = folder.slice(canonicalLocation(warehouse).length + 1).split("/");
   const name = /^(.+)-[0-9a-f]{8}$/.exec(below.at(-1) ?? "")?.[1];

@@ -19,7 +19,10 @@ export function moveDatabaseAside(file: string, folder: string): void {
   }
 }
 
-/** Keeps a copy of the damaged file, where there is one, before another takes its name: in an object store nothing can be moved. */
+/**
+ * Keeps a copy of the damaged file, where there is one, before another takes its name: in an object store nothing can
+ * be moved.
+ */
 export async function replaceFile(
   storage: Storage,
   location: string,

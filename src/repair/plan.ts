@@ -31,7 +31,9 @@ export interface RepairScope {
   pipeline: Pipeline;
   storage: Storage;
   s3: S3Settings | null;
-  /** One table, which is read to its end, or built again even where no damage is found; null for all that is damaged. */
+  /**
+   * One table, which is read to its end, or built again even where no damage is found; null for all that is damaged.
+   */
   table: string | null;
   backup: BackupPlace | null;
   is_loss_accepted: boolean;
@@ -135,8 +137,8 @@ function isRight({ current, next }: PlannedPointer): boolean {
 }
 
 /**
- * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a power cut leaves is a
- * file that cannot be read.
+ * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a
+ * power cut leaves is a file that cannot be read.
  */
 function withoutDecisions(plan: CatalogPlan): CatalogPlan {
   if (plan.damage !== null) return plan;
@@ -356,7 +358,8 @@ class Planner {
       const is_malformed = hasMalformedOffsets(state);
       const is_due = name === wanted || state.damage.length > 0 || is_malformed;
       if (!this.#isInScope(name) || !is_due) continue;
-      // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
+      // What follows was built while the file could be read, unless its content was changed, which only a person can
+      // have found.
       const followers = is_automatic
         ? []
         : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));

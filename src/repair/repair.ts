@@ -42,8 +42,9 @@ export interface RepairOptions extends RepairScope {
 }
 
 /**
- * Finds damage and, with `is_applied`, repairs it. Each step is one atomic change, and a later repair completes an interrupted one. No
- * file is deleted: damaged files stay, or move to `damaged/` if another takes their name. The caller owns the lake.
+ * Finds damage and, with `is_applied`, repairs it. Each step is one atomic change, and a later repair completes an
+ * interrupted one. No file is deleted: damaged files stay, or move to `damaged/` if another takes their name. The
+ * caller owns the lake.
  */
 export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   const plan = await planRepair(options);

@@ -12,9 +12,10 @@ import { placeOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 
 /**
- * A change that leaves a table without rows, by metadata alone: nothing of what it holds is read. Its consumed offsets begin at zero, so
- * that the models build it again from bronze, increment by increment; a seed's checksum goes, so that its file is loaded again. Earlier
- * snapshots stay readable, except for those named. `partitions` of the log are named as the offsets name them.
+ * A change that leaves a table without rows, by metadata alone: nothing of what it holds is read. Its consumed offsets
+ * begin at zero, so that the models build it again from bronze, increment by increment; a seed's checksum goes, so that
+ * its file is loaded again. Earlier snapshots stay readable, except for those named. `partitions` of the log are named
+ * as the offsets name them.
  */
 export async function stageReset(
   { storage, clock }: { storage: Storage; clock: Clock },

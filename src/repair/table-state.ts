@@ -86,8 +86,8 @@ async function readable<T>(read: () => Promise<T>): Promise<T | string> {
 }
 
 /**
- * Snapshots, the current one among them, whose metadata files cannot be read. No reader can open them, and maintenance, which has to know
- * the files of every snapshot that it keeps, would fail at each run.
+ * Snapshots, the current one among them, whose metadata files cannot be read. No reader can open them, and maintenance,
+ * which has to know the files of every snapshot that it keeps, would fail at each run.
  */
 export async function unreadableSnapshots({ loaded: { metadata } }: TableState, files: LakeFiles): Promise<Long[]> {
   const { storage } = files;

@@ -87,7 +87,10 @@ async function checkFile(
   return tableFinding("FILE_DAMAGED", table, message, { file: location, partition });
 }
 
-/** The files of all snapshots, each once. What cannot be read of a snapshot is a finding; what expired meanwhile is none. */
+/**
+ * The files of all snapshots, each once. What cannot be read of a snapshot is a finding; what expired meanwhile is
+ * none.
+ */
 async function filesOf(table: LoadedTable, sources: ChecksumSources, findings: Finding[]): Promise<TableFile[]> {
   const { metadata, metadata_location, identifier } = table;
   const name = nameOfTable(identifier);

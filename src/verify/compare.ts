@@ -9,7 +9,10 @@ import type { HeldTable } from "../transform/moment.ts";
 /** What the rebuilt tables' catalog is attached as. */
 export const REBUILT = "rebuilt";
 
-/** Rows of a partition are compared by sums of hashes, in so many groups; only the rows of groups that differ are looked at. */
+/**
+ * Rows of a partition are compared by sums of hashes, in so many groups; only the rows of groups that differ are looked
+ * at.
+ */
 const BUCKETS = 256;
 const MAX_BUCKETS = 64;
 const MAX_ROWS = 5_000;
@@ -25,7 +28,10 @@ interface Bucket {
   bucket: string;
 }
 
-/** One table of the lake beside the same table rebuilt from bronze: its columns, then every row. Empty where they are alike. */
+/**
+ * One table of the lake beside the same table rebuilt from bronze: its columns, then every row. Empty where they are
+ * alike.
+ */
 export async function compareTable(
   session: PinnedTables,
   { table, loaded, snapshot }: HeldTable,
@@ -126,7 +132,10 @@ function selectOf(
     hash(${keys.join(", ")}) % ${BUCKETS} as "#bucket", hash(${values.join(", ")}) as "#hash", ${columns.map(({ name, type }) => `${quoteName(name)}::${type} as ${quoteName(name)}`).join(", ")} from ${source}`;
 }
 
-/** Groups of rows whose number, or sum of hashes, differs: one pass over each side, in memory that does not depend on the rows. */
+/**
+ * Groups of rows whose number, or sum of hashes, differs: one pass over each side, in memory that does not depend on
+ * the rows.
+ */
 async function differingBuckets(session: PinnedTables, lake: string, rebuilt: string): Promise<Bucket[]> {
   const sums = (select: string) =>
     `select "#partition" as part, "#bucket" as bucket, count(*) as rows, sum("#hash"::hugeint) as total from (${select}) group by all`;

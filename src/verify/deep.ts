@@ -56,8 +56,9 @@ export interface DeepVerification extends Verification {
 }
 
 /**
- * Does what `verify` does, and compares every file with the checksum of its commit, bronze with the log, and every row of silver and gold
- * with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws what `verify` throws, REBUILD_FAILED.
+ * Does what `verify` does, and compares every file with the checksum of its commit, bronze with the log, and every row
+ * of silver and gold with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws what `verify` throws,
+ * REBUILD_FAILED.
  */
 export async function verifyDeep(
   open: LakeToVerify,
@@ -139,7 +140,10 @@ async function namespacesBelow(catalog: Catalog, parent: readonly string[]): Pro
   return below;
 }
 
-/** Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was dropped. */
+/**
+ * Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was
+ * dropped.
+ */
 async function outdatedChecksums({ checksums, storage }: LakeToVerify, needed: ReadonlySet<string>): Promise<string[]> {
   const outdated = [];
   for (const location of checksums?.locations() ?? []) {
@@ -237,8 +241,8 @@ async function rebuildUnlessOvertaken(
 }
 
 /**
- * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A table without a version
- * was created before versions were recorded.
+ * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A
+ * table without a version was created before versions were recorded.
  */
 function isSameVersion(lake: TableMetadata, rebuilt: TableMetadata): boolean {
   return VERSION_PROPERTIES.every((name) => lake.properties[name] === rebuilt.properties[name]);

@@ -25,9 +25,9 @@ export function checkMetadata(
 }
 
 /**
- * The files of a table's held snapshot, from its manifest list down: each is there, in the table's folder, with the size that was recorded,
- * and what is not a data file has the content that was committed. Empty where all is well; nothing of a table with findings is read
- * by an engine, which may end the process over a damaged manifest.
+ * The files of a table's held snapshot, from its manifest list down: each is there, in the table's folder, with the
+ * size that was recorded, and what is not a data file has the content that was committed. Empty where all is well;
+ * nothing of a table with findings is read by an engine, which may end the process over a damaged manifest.
  */
 export async function checkFiles(
   { table, loaded, snapshot }: HeldTable,
@@ -136,9 +136,9 @@ async function sizesIn(storage: Storage, folder: string): Promise<Map<string, nu
 }
 
 /**
- * Whether the catalog names the table's newest metadata. A file of a later version that was committed, or is several versions ahead,
- * shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead may be the file of a commit that
- * is under way, or was cut off.
+ * Whether the catalog names the table's newest metadata. A file of a later version that was committed, or is several
+ * versions ahead, shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead
+ * may be the file of a commit that is under way, or was cut off.
  */
 export async function checkPointer(
   loaded: LoadedTable,

@@ -93,8 +93,8 @@ function checkOffsets(metadata: TableMetadata): void {
 }
 
 /**
- * Chooses the newest state that one finished increment left: an increment commits its tables one after the other, and each snapshot says
- * which offsets it holds. Throws MOMENT_NOT_HELD where no state of all tables is kept.
+ * Chooses the newest state that one finished increment left: an increment commits its tables one after the other, and
+ * each snapshot says which offsets it holds. Throws MOMENT_NOT_HELD where no state of all tables is kept.
  */
 export async function holdMoment(
   catalog: TableCatalog,
@@ -160,7 +160,10 @@ export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | n
     : consumed.map(([partition, next]) => `${partition} up to ${next}, of ${bronze[partition] ?? 0}`).join(", ");
 }
 
-/** The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property follows later. */
+/**
+ * The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property
+ * follows later.
+ */
 export function offsetsAhead({ properties, snapshots }: TableMetadata): { snapshot: string; property: string } | null {
   // Earlier snapshots of a table that is being built again are ahead of it.
   const property = greatestOf(parseOffsets(properties[LOG_OFFSETS_PROPERTY]), rebuiltUpTo({ properties }));

@@ -42,13 +42,15 @@ export interface LogBounds {
 }
 
 export interface Reconciliation extends ReconciledFigures {
-  /** Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer. */
+  /**
+   * Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer.
+   */
   failures: { claim: string; tables: string[]; reason: string; is_left_out: boolean }[];
 }
 
 /**
- * Compares the layers of one moment by counts, keys and sums: log, bronze, silver, gold. `log` is null where the log cannot be read.
- * Tables that are not `readable` are left out.
+ * Compares the layers of one moment by counts, keys and sums: log, bronze, silver, gold. `log` is null where the log
+ * cannot be read. Tables that are not `readable` are left out.
  */
 export async function reconcile(
   moment: Moment,
@@ -118,7 +120,10 @@ class Reconciler {
     this.#checks.push({ claim, is_true, evidence, tables });
   }
 
-  /** Runs what asks the tables, unless one of them cannot be read; what the engine cannot answer is a failure of these tables. */
+  /**
+   * Runs what asks the tables, unless one of them cannot be read; what the engine cannot answer is a failure of these
+   * tables.
+   */
   async #ask(claim: string, tables: string[], work: () => Promise<void>): Promise<void> {
     const unread = tables.filter((table) => !this.#readable.has(table));
     if (unread.length > 0) {
@@ -202,8 +207,8 @@ class Reconciler {
   }
 
   /**
-   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of hashes that these have, which
-   * is found in one pass and little memory; only others are counted one by one.
+   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of
+   * hashes that these have, which is found in one pass and little memory; only others are counted one by one.
    */
   async #countOffsets(
     table: string,
@@ -294,8 +299,8 @@ class Reconciler {
   }
 
   /**
-   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones count: by sums of
-   * hashes, in one pass and little memory.
+   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones
+   * count: by sums of hashes, in one pass and little memory.
    */
   async #isExact(union: string, consumed_bronze: string): Promise<boolean> {
     const record = "log_topic, log_partition, log_offset";

@@ -29,9 +29,10 @@ export interface StoreOptions {
 }
 
 /**
- * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are read of all files
- * but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its catalog on servers. Creates nothing.
- * Throws where a file cannot be read for another reason than damage, such as STORE_BUSY.
+ * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are
+ * read of all files but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its
+ * catalog on servers. Creates nothing. Throws where a file cannot be read for another reason than damage, such as
+ * STORE_BUSY.
  */
 export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
   return storesOf(lake).flatMap((store) =>

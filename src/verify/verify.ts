@@ -49,8 +49,8 @@ const MAX_ATTEMPTS = 3;
 const FIRST_TABLE_MS = 1_000;
 
 /**
- * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline. Reads only. Throws
- * MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
+ * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline.
+ * Reads only. Throws MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
  */
 export async function verify(
   open: LakeToVerify,
@@ -193,8 +193,8 @@ async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable)
 }
 
 /**
- * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that is just being
- * created are seen by their table a moment later.
+ * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that
+ * is just being created are seen by their table a moment later.
  */
 async function hasLostTables(
   { lake, catalog }: LakeToVerify,
@@ -218,8 +218,8 @@ function changed(): OperatingError {
 }
 
 /**
- * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became unreadable
- * meanwhile.
+ * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became
+ * unreadable meanwhile.
  */
 async function bronzeOffsetsNow(
   { catalog }: LakeToVerify,

@@ -37,7 +37,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal(cut_off.code, 75);
   assert.match(
     cut_off.stderr,
-    /nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*no pipeline runs: start the pipeline/,
+    /Nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*Start the pipeline to complete an interrupted increment/,
   );
 
   const drained = await coinlake([...start, "--json"]);

@@ -247,7 +247,7 @@ const STORES: readonly Damage[] = [
     },
     found_by: "verify",
     code: "CATALOG_OUTDATED",
-    said: /^catalog\.db knows no table/,
+    said: /^catalog\.db has no tables/,
   },
   {
     title: "catalog.db is an old copy",
@@ -255,7 +255,7 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "CATALOG_OUTDATED",
     table: FACTS,
-    said: /the catalog names version \d+ of the table, and version \d+ is there/,
+    said: /the catalog names version \d+, but the folder has version \d+/,
     mends: /repair`/,
   },
   {
@@ -462,7 +462,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: BRONZE,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a data file of silver is flipped",
@@ -470,7 +470,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: UPDATES,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a data file of gold is flipped",
@@ -478,7 +478,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: HOURS,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a delete file is flipped",
@@ -486,7 +486,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: MINUTES,
-    said: /delete file .* not as it was committed/,
+    said: /delete file .* has changed since its commit/,
   },
   {
     title: "a bit of a data file of another client's table is flipped",
@@ -497,7 +497,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: FOREIGN,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a manifest list of an earlier snapshot is deleted",

@@ -105,7 +105,7 @@ test("tables of which no file is left are told of: the next increment makes them
   await dropBuilt(true)(lake);
   const { findings, notes } = await lake.verify();
   assert.equal(describe(findings), "nothing was found");
-  assert.match(notes.join("\n"), /makes them from bronze: .*gold\.fact_crypto_ticks/);
+  assert.match(notes.join("\n"), /builds them from bronze: .*gold\.fact_crypto_ticks/);
 });
 
 test("a locked store is no damage: nothing was verified", () => {

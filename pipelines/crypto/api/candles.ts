@@ -22,10 +22,10 @@ const HOURS = "gold.fact_crypto_hourly";
 const CandleQuery = z.object({
   interval: z.enum(INTERVALS).default("1h"),
   from: Time.optional().openapi({
-    description: "Event time of the first candle; `limit` intervals before `to` unless said",
+    description: "Event time of the first candle; default: `limit` intervals before `to`",
   }),
   to: Time.optional().openapi({
-    description: "Event time before which the last candle begins; the newest event unless said",
+    description: "Event time before which the last candle begins; default: the newest event",
   }),
   limit: z.coerce
     .number()
@@ -33,8 +33,8 @@ const CandleQuery = z.object({
     .min(1)
     .max(5_000)
     .default(720)
-    .openapi({ description: "How many intervals to look back, those without prices included" }),
-  at: Time.optional().openapi({ description: "Lake time: what the tables said then" }),
+    .openapi({ description: "Number of intervals to look back, including those without prices" }),
+  at: Time.optional().openapi({ description: "Lake time: read the tables as of this time" }),
   cursor: z.string().max(200).optional(),
 });
 
@@ -48,8 +48,8 @@ function sourceOf(interval: Interval): string {
 }
 
 /**
- * Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. Of one
- * coin, or of all where `id` is null.
+ * Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the
+ * interval. Of one coin, or of all where `id` is null.
  */
 function candlesSql(table: TableNaming, id: string | null, interval: Interval, { from_ms, to_ms }: Span): string {
   const source = sourceOf(interval);
@@ -76,8 +76,8 @@ function hasHours(tables: ReadTables): boolean {
 const MOST_SHARED = 6;
 
 /**
- * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones are made
- * from what is live, for all coins at once, and shared by whoever asks for one.
+ * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones
+ * are made from what is live, for all coins at once, and shared by whoever asks for one.
  */
 async function findCandles(
   tables: ReadTables,

@@ -8,17 +8,17 @@ import { compareDecimals, decimalOrNull, numberOrNull, time, timeOrNull } from "
 import { COIN_SORTS, Coin, Coins, type CoinSort } from "./schemas.ts";
 
 const CoinQuery = PageQuery.extend({
-  search: z.string().max(100).optional().openapi({ description: "Part of a name, symbol or id, whatever the case" }),
+  search: z.string().max(100).optional().openapi({ description: "Part of a name, symbol or id; case is ignored" }),
   sort: z.enum(COIN_SORTS).default("rank"),
-  order: z.enum(["asc", "desc"]).optional().openapi({ description: "asc for rank, desc for all else, unless said" }),
+  order: z.enum(["asc", "desc"]).optional().openapi({ description: "Default: asc for rank, desc for other columns" }),
 });
 
 /** A coin whose last price is older than this before the newest event has none. */
 const WINDOW = "interval 48 hour";
 
 /**
- * Every current coin with its price in effect, an hour and a day before, from minutes; the minutes in which those moments lie
- * are read from ticks, up to the moment itself, so that the changes are exact.
+ * Every current coin with its price in effect, an hour and a day before, from minutes; the minutes in which those
+ * moments lie are read from ticks, up to the moment itself, so that the changes are exact.
  */
 function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string {
   const moment = (span: string) => `(timestamptz '${latest}' - ${span})`;
@@ -109,7 +109,9 @@ const KEYS: Record<CoinSort, (coin: Coin) => string | number | null> = {
 
 type Place = { key: string | number | null; id: string };
 
-/** By value, what has none last in either order, ties by id: a total order, so that pages neither repeat nor leave out. */
+/**
+ * By value, what has none last in either order, ties by id: a total order, so that pages neither repeat nor leave out.
+ */
 function comparePlaces(a: Place, b: Place, is_descending: boolean): number {
   if (a.key === null || b.key === null) {
     if (a.key !== b.key) return a.key === null ? 1 : -1;
@@ -130,7 +132,7 @@ const CursorPlace = z.object({
 
 export const coins: ApiResource = {
   path: "coins",
-  summary: "Every coin with its price, changes, volume and the last day's course",
+  summary: "Every coin with its price, changes, volume and the prices of the last day",
   description:
     "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that moved past the cursor meanwhile may be missed or come again.",
   query: CoinQuery,

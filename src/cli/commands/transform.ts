@@ -64,8 +64,8 @@ interface BuildResult {
 }
 
 /**
- * Brings the layers to the offsets that bronze has now; gold alone, to those of silver. The process that owns the lake builds them, or
- * this one if there is none.
+ * Brings the layers to the offsets that bronze has now; gold alone, to those of silver. The process that owns the lake
+ * builds them, or this one if there is none.
  */
 async function catchUp(
   open: OpenLake,
