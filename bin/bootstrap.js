@@ -253,7 +253,8 @@ function answered(args) {
   const meant = swallowedOptions(process.env, args);
   if (meant !== null) {
     process.stderr.write(
-      `error npm consumed these options, so Coinlake did not receive them [USAGE]\n  next: put -- before them: ${meant}\n`,
+      `error npm consumed these options, so Coinlake did not receive them [USAGE]\n  next: put -- before them: ` +
+        `${meant}\n`,
     );
     process.exitCode = 2;
     return true;

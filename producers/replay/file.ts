@@ -95,7 +95,8 @@ function unknownFormat(file: string): OperatingError {
     `Unknown format of ${file}: expected candles as CSV, records as JSON lines, or a WebSocket session`,
     {
       next_step:
-        'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',
+        'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one ' +
+        'object {"source", "ingested_at", "payload"} a line.',
     },
   );
 }

@@ -176,12 +176,14 @@ function rejectCopy(folder: string, from: string, { id, warehouse }: LakeDescrip
   if (!is_original_there || (is_copy && warehouse === undefined)) return;
   throw new OperatingError(
     "LAKE_IS_A_COPY",
-    `The lake at ${folder} is a copy of the one at ${from}, which still exists${warehouse === undefined ? "" : `; both have their tables in ${warehouse}`}`,
+    `The lake at ${folder} is a copy of the one at ${from}, which still exists` +
+      (warehouse === undefined ? "" : `; both have their tables in ${warehouse}`),
     {
       next_step:
         warehouse === undefined
           ? "Add --copy to make it a lake with a new id, or delete the original first."
-          : "Delete the one you do not need; to create a second lake, use `backup` and `restore`, which copy the tables.",
+          : "Delete the one you do not need; to create a second lake, use `backup` and `restore`, which copy " +
+            "the tables.",
     },
   );
 }

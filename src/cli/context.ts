@@ -30,7 +30,9 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
     "UNKNOWN_PIPELINE",
     `The lake "${lake.name}" belongs to the unknown pipeline "${lake.pipeline}"`,
     {
-      next_step: `Restore its definition in pipelines/, which now defines: ${pipelines.map(({ name }) => name).join(", ")}.`,
+      next_step:
+        "Restore its definition in pipelines/, which now defines: " +
+        `${pipelines.map(({ name }) => name).join(", ")}.`,
     },
   );
 }

@@ -123,7 +123,8 @@ function python(): Finding {
     state: "missing",
     detail: "not installed yet, or its Python was removed",
     remedy:
-      "Delete the folder .tools/python and run `npm start`; this requires Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
+      "Delete the folder .tools/python and run `npm start`; this requires Python 3.10 or newer with venv " +
+      "(Debian: `apt install python3-venv`).",
   };
 }
 
@@ -167,7 +168,8 @@ async function lakes(data_folder: string): Promise<Finding[]> {
         continue;
       const size = await measureLake(lake);
       const reason = overBudget(size);
-      const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and deletes orphan files.`;
+      const remedy =
+        `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and ` + "deletes orphan files.";
       findings.push(
         reason === null
           ? ok(subject, describeSize(size))

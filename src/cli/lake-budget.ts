@@ -55,7 +55,8 @@ export function describeSize({ files, table_bytes, live_bytes, snapshots }: Lake
   if (table_bytes !== null && live_bytes !== null) {
     const amplification = live_bytes === 0 ? "" : ` (amplification ${(table_bytes / live_bytes).toFixed(1)})`;
     parts.push(
-      `${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ${megabytes(live_bytes)} of live data${amplification}`,
+      `${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ` +
+        `${megabytes(live_bytes)} of live data${amplification}`,
     );
   } else if (table_bytes !== null) parts.push(`${megabytes(table_bytes)} on disk`);
   if (snapshots !== null) parts.push(`${snapshots.toLocaleString("en")} snapshots`);

@@ -65,7 +65,7 @@ function rejectOptionsBefore(command: Command, subcommand: Command): void {
 /** The whole command line. */
 export function program(): Command {
   return new Command("coinlake")
-    .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
+    .description("A real-time crypto lakehouse with Iceberg tables and dbt models")
     .version(VERSION)
     .enablePositionalOptions()
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- ask --help")

@@ -38,16 +38,19 @@ export function sentence(message: string): string {
 /** Formats an error and its next step; a programming error keeps its stack, for the bug report. */
 export function explain(error: unknown): string {
   if (error instanceof OperatingError) {
-    return `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}\n  ${style("bold", "next:")} ${error.next_step}`;
+    const message = `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}`;
+    return `${message}\n  ${style("bold", "next:")} ${error.next_step}`;
   }
   const stack = error instanceof Error ? error.stack : String(error);
-  return `${style("red", "error")} This is a bug in Coinlake, not a mistake of yours:\n${stack}\n  ${style("bold", "next:")} Please report it with the lines above.`;
+  const message = `${style("red", "error")} This is a bug in Coinlake, not a mistake of yours:\n${stack}`;
+  return `${message}\n  ${style("bold", "next:")} Please report it with the lines above.`;
 }
 
 /** Formats a usage error like every other error; `text` is the parser's, which begins with "error: ". */
 export function usageError(text: string, command: string): string {
   const message = text.trim().replace(/^error: /, "");
-  return `${style("red", "error")} ${message} ${style("dim", "[USAGE]")}\n  ${style("bold", "next:")} \`${command} --help\` shows usage and an example\n`;
+  const first = `${style("red", "error")} ${message} ${style("dim", "[USAGE]")}`;
+  return `${first}\n  ${style("bold", "next:")} \`${command} --help\` shows usage and an example\n`;
 }
 
 const BAR_WIDTH = 30;
@@ -62,7 +65,8 @@ export function progressBar(label: string): { update(done: number, total: number
     const share = total ? Math.min(1, done / total) : 0;
     const filled = Math.round(share * BAR_WIDTH);
     const bar = total
-      ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ${total.toLocaleString("en")}`
+      ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ` +
+        `${total.toLocaleString("en")}`
       : count;
     process.stderr.write(`\r\x1b[K${label} ${bar}`);
   };

@@ -104,7 +104,8 @@ export class Status {
     this.#maintenance_told.add(key);
     this.#bar.end();
     this.#output.warn(
-      `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
+      `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ` +
+        `${style("dim", `[${error.code}]`)}`,
     );
   }
 

@@ -79,7 +79,8 @@ function namespaceOfOthers(layer: string): OperatingError {
     "NAMESPACE_OF_OTHERS",
     `The metastore's database "${layer}" contains tables of another application`,
     {
-      next_step: `Use a metastore without databases named ${LAYERS.join(", ")}, or move those tables. Nothing was changed.`,
+      next_step:
+        `Use a metastore without databases named ${LAYERS.join(", ")}, or move those tables. Nothing ` + "was changed.",
     },
   );
 }
@@ -89,7 +90,9 @@ function tablesOfAnotherLake(owner: string, name: string): OperatingError {
     "TABLES_OF_ANOTHER_LAKE",
     `Cannot open the lake "${name}": the cluster holds the lake "${owner}", and a cluster holds only one lake`,
     {
-      next_step: `Start the source of "${owner}", empty the cluster with \`cluster down --native --purge\`, or start another cluster with --data.`,
+      next_step:
+        `Start the source of "${owner}", empty the cluster with \`cluster down --native --purge\`, or ` +
+        "start another cluster with --data.",
     },
   );
 }

@@ -150,7 +150,8 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
         warehouse === null
           ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
             `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
-          : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`.`,
+          : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and ` +
+            `\`restore\`.`,
     },
   );
 }

@@ -172,7 +172,8 @@ export function openOrCreateLake(
   if (lake.kind !== kind || lake.pipeline !== pipeline || lake.profile !== profile) {
     throw new OperatingError(
       "LAKE_OF_ANOTHER_KIND",
-      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ${kind} data of ${pipeline} (${profile})`,
+      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ` +
+        `${kind} data of ${pipeline} (${profile})`,
       { next_step: "Use another folder with --data: real, replayed and simulated data never share a lake." },
     );
   }

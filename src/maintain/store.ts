@@ -31,7 +31,8 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   `,
   failures: {
     CORRUPT: [
-      "Move the file away; the next run creates a new one. It holds statistics of earlier runs and the leftovers of killed ones.",
+      "Move the file away; the next run creates a new one. It holds statistics of earlier runs and the " +
+        "leftovers of killed ones.",
       false,
     ],
     DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire` to free more.", true],

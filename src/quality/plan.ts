@@ -209,7 +209,8 @@ function layersApart(tables: readonly LoadedTable[]): OperatingError {
     `The tables have had different consumed offsets for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
     {
       next_step:
-        "Start the pipeline or run `npm run -s coinlake -- dbt run` to complete an interrupted increment; or use --layer silver.",
+        "Start the pipeline or run `npm run -s coinlake -- dbt run` to complete an interrupted increment; or " +
+        "use --layer silver.",
       is_retryable: true,
     },
   );

@@ -168,7 +168,9 @@ async function answerPart(
     const oldest = missing ? await session.oldestSnapshot(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const kind = oldest?.is_first === false ? "oldest retained" : "first";
-    const note = `No answer: the ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${oldest?.at ?? "an unknown time"}.`;
+    const note =
+      `No answer: the ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ` +
+      `${oldest?.at ?? "an unknown time"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });

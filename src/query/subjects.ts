@@ -165,7 +165,9 @@ export function subjectId(
       "LAKE_EMPTY",
       `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.noun}s yet`,
       {
-        next_step: `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
+        next_step:
+          `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} ` +
+          "that the project lists.",
         is_retryable: true,
       },
     );

@@ -137,7 +137,9 @@ async function adoptNewest(pointers: readonly PlannedPointer[], versions: Metada
     if (!is_newer) adopted.push(pointer);
     else {
       const name = nameOfTable(pointer.identifier);
-      const problem = `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, but its folder has version ${newest.version}`;
+      const problem =
+        `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, but its folder ` +
+        `has version ${newest.version}`;
       adopted.push({ ...pointer, next: newest, problem });
     }
   }

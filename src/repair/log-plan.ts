@@ -30,7 +30,9 @@ export function planLog(
   const found = readBounds(lake.log_file, topic, options);
   const is_behind =
     "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
-  const behind = `${basename(lake.log_file)} ends before the offsets that bronze has consumed: it is an older copy, or was created again`;
+  const behind =
+    `${basename(lake.log_file)} ends before the offsets that bronze has consumed: it is an older ` +
+    "copy, or was created again";
   const damage =
     "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];

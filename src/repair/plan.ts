@@ -235,7 +235,9 @@ class Planner {
       .map(([partition, begin]) => `${topic.name}/${partition} at offset ${begin}`)
       .join(", ");
     const held = [...consumed].map(([partition, next]) => `${topic.name}/${partition} up to offset ${next}`).join(", ");
-    const gone = `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each source had been read`;
+    const gone =
+      `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each ` +
+      "source had been read";
     const item = { table: null, file: lake.log_file, problem: `${plan.damage}: ${gone}` };
     if (is_loss_accepted) {
       this.items.push(
@@ -455,7 +457,10 @@ function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boo
     return `no dbt model builds this table; give a backup that has its files: ${FROM_BACKUP}`;
   }
   if (can_rebuild || definition.is_seed === true) return null;
-  return `bronze lacks records that this table may still have: repair bronze first, or accept their loss: ${ACCEPT_LOSS}`;
+  return (
+    "bronze lacks records that this table may still have: repair bronze first, or accept their loss: " +
+    `${ACCEPT_LOSS}`
+  );
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {

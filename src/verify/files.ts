@@ -156,6 +156,8 @@ export async function checkPointer(
   }
   const newest = newer.sort((a, b) => b.version - a.version)[0];
   if (newest === undefined) return [];
-  const message = `${table}: the catalog names version ${current - 1}, but the folder has version ${newest.version - 1}: ${newest.location}`;
+  const message =
+    `${table}: the catalog names version ${current - 1}, but the folder has version ` +
+    `${newest.version - 1}: ${newest.location}`;
   return [tableFinding("CATALOG_OUTDATED", table, message, { file: newest.location, next_step: REPAIR_LAKE })];
 }

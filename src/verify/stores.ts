@@ -55,14 +55,18 @@ function storesOf(lake: Lake): StoreFile[] {
       file: in_folder("alerts.db"),
       name: "the alerts and their rules",
       format: ALERTS_FORMAT,
-      next_step: `${RESTORE_LAKE} Without a backup, move the file away: the next start creates an empty one, without rules, sinks and alerts.`,
+      next_step:
+        `${RESTORE_LAKE} Without a backup, move the file away: the next start creates an empty one, ` +
+        "without rules, sinks and alerts.",
       is_due: noted.includes("alerts.db"),
     },
     {
       file: in_folder("maintenance.db"),
       name: "the record of maintenance",
       format: MAINTENANCE_FORMAT,
-      next_step: `${REPAIR_LAKE} It holds no data: the next maintenance creates another, without the history of earlier runs.`,
+      next_step:
+        `${REPAIR_LAKE} It holds no data: the next maintenance creates another, without the history ` +
+        "of earlier runs.",
       is_due: noted.includes("maintenance.db"),
     },
   ];

@@ -236,7 +236,10 @@ async function bronzeOffsetsNow(
 }
 
 function movingNote({ moving, built }: Moment): string {
-  return `verified at the newest common offsets of all tables, ${JSON.stringify(built)}; an increment is writing ${moving.join(", ")}`;
+  return (
+    `verified at the newest common offsets of all tables, ${JSON.stringify(built)}; an increment is ` +
+    `writing ${moving.join(", ")}`
+  );
 }
 
 async function pinTables(
@@ -267,7 +270,9 @@ function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<strin
       return [tableFinding("OFFSETS_DIFFER", table, `${table} states offsets that bronze does not have: ${beyond}`)];
     const ahead = offsetsAhead(loaded.metadata);
     if (ahead === null) return [];
-    const message = `${table}: a snapshot states offsets up to ${ahead.snapshot}, but the table property states ${ahead.property}`;
+    const message =
+      `${table}: a snapshot states offsets up to ${ahead.snapshot}, but the table property ` +
+      `states ${ahead.property}`;
     return [tableFinding("OFFSETS_DIFFER", table, message)];
   });
 }

@@ -265,7 +265,10 @@ test("Addresses and products come from the environment; what makes no sense is r
   assert.equal(made({ [products]: " btcusdt, ETHUSDT ,," }).id, "binance");
   assert.throws(() => made({ [ws_url]: "ws://feed.example.com" }), { code: "ADDRESS_REFUSED" });
   assert.throws(() => made({ [products]: "BTC-USDT" }), { code: "PRODUCTS_MALFORMED", message: /"BTC-USDT"/ });
-  assert.throws(() => made({ [products]: "," }), { code: "PRODUCTS_MALFORMED", message: /names no product/ });
+  assert.throws(() => made({ [products]: "," }), {
+    code: "PRODUCTS_MALFORMED",
+    message: /is empty: it must name at least one product/,
+  });
   assert.throws(() => coinbase({ products: ["BTC-USD&x=1"] }), { code: "PRODUCTS_MALFORMED" });
 });
 

@@ -134,7 +134,8 @@ export const coins: ApiResource = {
   path: "coins",
   summary: "Every coin with its price, changes, volume and the prices of the last day",
   description:
-    "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that moved past the cursor meanwhile may be missed or come again.",
+    "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that " +
+    "moved past the cursor meanwhile may be missed or come again.",
   query: CoinQuery,
   response: Coins,
   fresh_ms: 500,

@@ -18,11 +18,7 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
   const questions = pipelines.flatMap((pipeline) => pipeline.questions);
   const command = withTableOptions(withCommon(new Command("ask")))
     .description("answer the business questions from the gold tables")
-    .argument(
-      "[question]",
-      `number of the question: ${questions.map(({ number }) => number).join(", ")}, or all`,
-      "all",
-    )
+    .argument("[question]", `question to answer: ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
     .option("--as-of <time>", "answer as of this event time (default: latest event)", parseTime)
     .option("--sql", "show the SQL of each answer");
   const known = Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"];
@@ -30,16 +26,19 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
     const is_number = typeof value === "number";
     const flags = `--${name} <${is_number ? "number" : "value"}>`;
     const numbers = questions.filter(({ options }) => name in options).map(({ number }) => number);
-    const option = new Option(
-      flags,
-      `${description} (question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}${value === null ? "" : `; default: ${value}`})`,
-    );
+    const scope = `question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+    const option = new Option(flags, `${description} (${scope}${value === null ? "" : `; default: ${value}`})`);
     command.addOption(is_number ? option.argParser(parseNumber) : option);
   }
   return command
     .addHelpText(
       "after",
-      `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
+      `
+Questions:
+${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}
+
+Example:
+  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
     )
     .action(async (which: string, options: AskOptions & Record<string, string | number | boolean | undefined>) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {

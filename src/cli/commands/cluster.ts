@@ -39,9 +39,13 @@ interface ClusterOptions extends CommonOptions {
 const NATIVE = ["--native", "run the servers without Docker (Linux only; default: Docker)"] as const;
 const AS_STARTED = ["--native", "use the servers without Docker (default: as last started)"] as const;
 
+const PORT_LINES = PARTS.flatMap(({ title, ports }) =>
+  ports.map(({ variable, default: port }) => `  ${variable.padEnd(32)}${String(port).padEnd(7)}${title}`),
+);
+
 const PORTS_HELP = `
 Every server listens on 127.0.0.1 only. These variables change the ports:
-${PARTS.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
+${PORT_LINES.join("\n")}
 COINLAKE_CACHE sets the folder for downloads; it is outside the checkout and may be deleted at any time.`;
 
 export function clusterCommand(

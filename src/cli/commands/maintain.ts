@@ -100,7 +100,8 @@ function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): C
       const age = options.olderThan === undefined ? {} : { older_than_ms: options.olderThan * DAY_MS };
       if ((age.older_than_ms ?? Infinity) < MIN_ORPHAN_AGE_MS)
         command.error(
-          "error: --older-than must be at least 0.042 days (one hour): younger files may belong to a commit in progress",
+          "error: --older-than must be at least 0.042 days (one hour): younger files may belong to a commit in " +
+            "progress",
         );
       return maintain(["orphans"], options, pipelines, { orphans: age });
     });
@@ -295,6 +296,7 @@ function brokenBronze(table: string, broken: readonly PartitionCopy[]): Operatin
   );
   return new OperatingError("BRONZE_IS_NO_COPY", `${table} differs from the log: ${words.join("; ")}`, {
     next_step:
-      "Stop its writer (`coinlake streams stop`), keep its snapshots, and report the output of `maintain check --json`.",
+      "Stop its writer (`coinlake streams stop`), keep its snapshots, and report the output of `maintain check " +
+      "--json`.",
   });
 }

@@ -26,7 +26,7 @@ export function moveCommand(withCommon: (command: Command) => Command): Command 
   return withCommon(new Command("move"))
     .description("move a lake to another data folder")
     .argument("[new-data]", "new data folder (default: update lakes that were moved by hand)")
-    .option("--copy", "treat the lake as a copy and give it a new id")
+    .option("--copy", "treat the lake as a copy, with a new id")
     .addHelpText(
       "after",
       `

@@ -90,7 +90,9 @@ export function formatChecked({ batches, unchanged }: Checked, docs: string): st
   const verdict =
     failed.length === 0
       ? `${styleResult("green", "✓")} all ${checked} are met`
-      : `${is_critical ? styleResult("red", "✗") : styleResult("yellow", "!")} ${failed.length} of ${checked} not met${is_critical ? "" : ", none of them critical"}`;
+      : is_critical
+        ? `${styleResult("red", "✗")} ${failed.length} of ${checked} not met`
+        : `${styleResult("yellow", "!")} ${failed.length} of ${checked} not met, none of them critical`;
   const rest =
     unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since their last successful check` : null;
   const lines = [
@@ -118,7 +120,8 @@ function parseDay(text: string): string {
 function notMet(failed: readonly string[]): OperatingError {
   return new OperatingError(
     "EXPECTATIONS_NOT_MET",
-    `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}`,
+    `${counted(failed.length, "expectation is", "expectations are")} not met: ` +
+      `${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}`,
     {
       next_step: "Inspect the rows in the table above and in Data Docs; hold downstream jobs until they are fixed.",
     },

@@ -34,8 +34,7 @@ is_recovery_notified and sinks.
   {"name":"A job failed","condition":{"kind":"failed","job":"all"}}
 
 Example:
-  npm run -s coinlake -- rules add '{"name":"Fast falls","condition":\\
-    {"kind":"change","direction":"fall","percent":5,"window_minutes":10}}'`;
+  npm run -s coinlake -- rules add '{"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}'`;
 
 export function rulesCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return new Command("rules")
@@ -102,7 +101,7 @@ function showCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
 
 function addCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("add"))
-    .description("create a rule; a running pipeline applies it within 1 s")
+    .description("create a rule, effective within 1 s in running pipelines")
     .argument("<json>", "rule as JSON; - reads standard input")
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
@@ -173,8 +172,8 @@ type TestOptions = CommonOptions & { from?: number; to?: number; limit: number }
 
 function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("test"))
-    .description("list the alerts a rule would have fired in the past")
-    .argument("<rule>", "id of a rule, or a rule as JSON; - reads standard input")
+    .description("list the alerts a rule would have fired before")
+    .argument("<rule>", "rule id, or rule as JSON; - reads standard input")
     .option("--from <time>", "list alerts from this event time on (default: all)", parseTime)
     .option("--to <time>", "read updates before this event time (default: all)", parseTime)
     .option("--limit <n>", "maximum number of alerts to list", parseLimit, 1_000)
@@ -182,7 +181,7 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
       "after",
       `\nExamples:
   npm run -s coinlake -- rules test fall-5-percent-10-minutes --from 2023-03-14T00:00:00Z --to 2023-03-15T00:00:00Z
-  npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"change","direction":"rise","percent":2,"window_minutes":5}}'`,
+  npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}'`,
     )
     .action((which: string, options: TestOptions) =>
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
@@ -220,7 +219,8 @@ function rangeOf(name: "from" | "to", at_ms: number | undefined): Partial<Record
 }
 
 function formatBackTest({ rule, from, to, ticks, subjects, fired, alerts }: BackTest): string {
-  const range = `${ticks.toLocaleString("en")} updates of ${subjects.toLocaleString("en")} subjects${from && to ? `, ${formatTime(from)} to ${formatTime(to)}` : ""}`;
+  const times = from && to ? `, ${formatTime(from)} to ${formatTime(to)}` : "";
+  const range = `${ticks.toLocaleString("en")} updates of ${subjects.toLocaleString("en")} subjects${times}`;
   const condition = `${rule.id}: fires when ${describeCondition(rule.condition)}`;
   const summary = `${condition}\n${range}: ${fired.toLocaleString("en")} alerts`;
   const cut = fired > alerts.length ? `\n(the first ${alerts.length} are listed)` : "";

@@ -14,7 +14,7 @@ const SINK_COLUMNS: readonly Column[] = [
 
 const EXAMPLES = `
 A sink of each kind:
-  {"id":"hook","kind":"webhook","url":"https://example.org/alerts"}   signed by Standard Webhooks; prints the secret once
+  {"id":"hook","kind":"webhook","url":"https://example.org/alerts"}   signed (Standard Webhooks); prints the secret once
   {"id":"chat","kind":"slack","url":"https://hooks.slack.com/services/..."}
   {"id":"bell","kind":"command","argv":["notify-send","Coinlake"]}    receives the alert as JSON on standard input
   {"id":"book","kind":"file","path":"/var/log/alerts.jsonl"}          appends one line of JSON per alert
@@ -42,7 +42,7 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
     );
   const add = withCommon(new Command("add"))
     .description("create a sink that rules can use by its id")
-    .argument("<json>", "sink as JSON; - reads it, and its secret, from standard input")
+    .argument("<json>", "sink as JSON; - reads standard input, which hides secrets")
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {

@@ -43,7 +43,7 @@ export function startCommand(
     .description("run the pipeline and serve the dashboard until Ctrl-C")
     .option("--source <source>", describeDefault(pipeline))
     .addOption(
-      new Option("--profile <profile>", "embedded runs in this process; cluster uses Kafka, Spark, Hive and S3")
+      new Option("--profile <profile>", "embedded: one process; cluster: Kafka, Spark, Hive, S3")
         .choices(["embedded", "cluster"])
         .default("embedded"),
     )
@@ -58,19 +58,11 @@ export function startCommand(
     )
     .option("--host <address>", "address of the dashboard; any but loopback requires --token", DEFAULT_HOST)
     .option("--token <token>", "token clients must send, 16 characters or more (default: COINLAKE_TOKEN)")
-    .option(
-      "--catalog-port <port>",
-      "port of the Iceberg REST catalog; 0 picks a free one",
-      parsePort,
-      DEFAULT_CATALOG_PORT,
-    )
-    .option(
-      "--catalog-token <token>",
-      `token catalog clients must send; prefer ${CATALOG_TOKEN_VARIABLE}, hidden from other users`,
-    )
+    .option("--catalog-port <port>", "port of the REST catalog; 0 picks a free one", parsePort, DEFAULT_CATALOG_PORT)
+    .option("--catalog-token <token>", `token of catalog clients; ${CATALOG_TOKEN_VARIABLE} hides it from other users`)
     .option("--speed <n|max>", "replay speed: n times real time, or max (default: 1)", parseSpeed)
     .option("--no-produce", "do not run the source; `produce` does (cluster profile only)")
-    .option("--no-transform", "do not run dbt; an orchestrator runs `transform` (cluster profile only)")
+    .option("--no-transform", "do not run dbt; orchestrator runs `transform` (cluster profile only)")
     .option("--no-maintain", "do not compact or expire; run `maintain` instead")
     .option("--until-drained", "exit once all records are in gold and verified")
     .addHelpText(

@@ -21,10 +21,16 @@ interface Context {
 
 export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return new Command("streams")
-    .description(
-      `manage the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`,
+    .description("manage the cluster's streaming queries")
+    .addHelpText(
+      "after",
+      `
+Streams:
+${jobs.map(({ name, description }) => `  ${name}  ${description}`).join("\n")}
+
+Example:
+  npm run -s coinlake -- streams list`,
     )
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
     .addCommand(listCommand(jobs, withCommon))
     .addCommand(checkCommand(jobs, withCommon))
     .addCommand(startCommand(jobs, withCommon))
@@ -219,9 +225,9 @@ function printEvent(event: StreamEvent, output: Output): void {
     return;
   }
   const { name, at, batch_id, input_rows, duration_ms } = event.progress;
-  output.result(
-    `${at}  ${name}  batch ${batch_id}: ${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s, lag ${lagOf(event.progress) ?? "unknown"}`,
-  );
+  const lag = lagOf(event.progress) ?? "unknown";
+  const size = `${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s`;
+  output.result(`${at}  ${name}  batch ${batch_id}: ${size}, lag ${lag}`);
 }
 
 const LIST_COLUMNS: readonly Column[] = [
@@ -280,7 +286,8 @@ async function withStreams(options: CommonOptions, work: (context: Context) => P
   if (!remote || !kafka_brokers) {
     throw new OperatingError(
       "CLUSTER_NOT_FOUND",
-      `No Spark and Kafka found: SPARK_REMOTE or COINLAKE_KAFKA_BROKERS is not set, and no cluster runs in ${clusterFolder(data_folder)}`,
+      "No Spark and Kafka found: SPARK_REMOTE or COINLAKE_KAFKA_BROKERS is not set, and no cluster runs in " +
+        `${clusterFolder(data_folder)}`,
       {
         next_step:
           "Start a cluster with `coinlake cluster up --native`, or give the data folder of a running one with --data.",

@@ -44,7 +44,8 @@ If a running pipeline builds the lake, the command waits until it has built thes
         else if (built.by === "nobody") output.say(`Nothing to do: ${layers} already up to date`);
         else
           output.say(
-            `Built ${layers} ${built.by === "this" ? `in ${(built.dbt_seconds ?? 0).toFixed(1)} s` : "(by the running pipeline)"}`,
+            `Built ${layers} ` +
+              `${built.by === "this" ? `in ${(built.dbt_seconds ?? 0).toFixed(1)} s` : "(by the running pipeline)"}`,
           );
       } catch (error) {
         if (!stopping.signal.aborted) throw error;

@@ -154,7 +154,8 @@ export function formatVerification({ checks, figures, findings, notes }: Verific
     "",
     ...checks.map(
       ({ claim, is_true, evidence }) =>
-        `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`,
+        `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ` +
+        `${styleResult("dim", `(${evidence})`)}`,
     ),
     ...notes.map((note) => `${styleResult("yellow", "·")} ${note}`),
     ...findings.flatMap((finding) => ["", ...formatFinding(finding)]),
