@@ -79,14 +79,14 @@ export const crypto: Pipeline = {
   },
   default_source: "live",
   fallback_source: "simulated",
-  books: {
+  reconciliation: {
     accepted: "silver.crypto_price_updates",
     duplicates: "silver.crypto_price_duplicates",
     conflicting: "is_conflicting",
     compared: ["price_at", "price", "traded_volume", "volume_24h", "market_cap", "percent_change_1h"],
-    refused: "silver.crypto_prices_rejected",
-    refused_partition: "ingestion_date",
-    balances: [
+    rejected: "silver.crypto_prices_rejected",
+    rejected_partition: "ingestion_date",
+    checks: [
       {
         claim: "every accepted update is one fact",
         left: "select count(*) from silver.crypto_price_updates",

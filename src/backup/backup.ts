@@ -60,7 +60,7 @@ export interface BackupRequest {
   /** Folder for temporary copies of databases; created and removed. */
   scratch: string;
   /** Names the table that copies the log, and the tables that an increment changes together. */
-  pipeline: Pick<Pipeline, "bronze" | "topic" | "books">;
+  pipeline: Pick<Pipeline, "bronze" | "topic" | "reconciliation">;
   clock: Clock;
   step: StepListener;
   signal: AbortSignal;
@@ -255,7 +255,7 @@ class BackupRun {
       const identifier = { namespace: [namespace], name };
       const is_of_pipeline =
         `${namespace}.${name}` === pipeline.bronze.table ||
-        Object.hasOwn(pipeline.books.tables, `${namespace}.${name}`);
+        Object.hasOwn(pipeline.reconciliation.tables, `${namespace}.${name}`);
       if (!is_of_pipeline) continue;
       tables.push({
         identifier,

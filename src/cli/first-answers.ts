@@ -35,7 +35,7 @@ export class FirstAnswers {
     const topic = pipeline.topic.name;
     this.#options = options;
     this.#progress = new BuildProgress({
-      consumed: () => logOffsets(open.catalog, pipeline.books.accepted),
+      consumed: () => logOffsets(open.catalog, pipeline.reconciliation.accepted),
       logEnd: async () =>
         Object.fromEntries((await open.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
       built,

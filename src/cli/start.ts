@@ -166,7 +166,7 @@ async function runIn(
       pipeline,
       systemClock,
       open.log,
-      await logOffsets(open.catalog, pipeline.books.accepted),
+      await logOffsets(open.catalog, pipeline.reconciliation.accepted),
     );
     const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
     announce(open, output);

@@ -55,7 +55,7 @@ export async function latestEvent(
   signal?: AbortSignal,
 ): Promise<string | null> {
   const tables = (await session.snapshots(null)).map(({ table }) => table);
-  if (!tables.includes(pipeline.books.accepted)) return null;
+  if (!tables.includes(pipeline.reconciliation.accepted)) return null;
   return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
 }
 

@@ -121,14 +121,14 @@ async function tablesBehind(
 ): Promise<Map<string, number>> {
   const behind = new Map<string, number>();
   // What another program made, no model builds.
-  for (const table of new Set(tables.filter((name) => pipeline.books.tables[name] !== undefined))) {
+  for (const table of new Set(tables.filter((name) => pipeline.reconciliation.tables[name] !== undefined))) {
     if (!(await catalog.hasTable(tableNamed(table)))) {
       behind.set(table, 0);
       continue;
     }
     const { metadata } = await catalog.loadTable(tableNamed(table));
     const offsets = consumedOffsets(metadata);
-    const is_seed = pipeline.books.tables[table]?.is_seed === true;
+    const is_seed = pipeline.reconciliation.tables[table]?.is_seed === true;
     const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !hasConsumed(offsets, target);
     if (is_behind) behind.set(table, sum(offsets));
   }

@@ -366,17 +366,18 @@ class Planner {
         ? []
         : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
       const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
-      const reason = reasonNotToRebuild(pipeline.books.tables[name], can_rebuild);
+      const reason = reasonNotToRebuild(pipeline.reconciliation.tables[name], can_rebuild);
       if (reason !== null) {
         this.items.push(impossible({ ...item, action: reason }));
         continue;
       }
       const with_followers = followers.length === 0 ? "" : `, and its dependents: ${followers.join(", ")}`;
-      const action = pipeline.books.tables[name]?.is_seed === true ? "reload its file" : "rebuild it from bronze";
+      const action =
+        pipeline.reconciliation.tables[name]?.is_seed === true ? "reload its file" : "rebuild it from bronze";
       this.items.push(planned({ ...item, action: `${action}, without reading its rows${with_followers}` }));
       for (const table of [name, ...followers]) {
         const follower = states.get(table);
-        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null)
+        if (follower !== undefined && reasonNotToRebuild(pipeline.reconciliation.tables[table], can_rebuild) === null)
           chosen.set(table, follower);
       }
     }
@@ -386,7 +387,7 @@ class Planner {
   /** Returns tables of the pipeline that an earlier increment has made, and that are gone. */
   planMissing({ pointers }: CatalogPlan): string[] {
     const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
-    const made = Object.keys(this.#scope.pipeline.books.tables);
+    const made = Object.keys(this.#scope.pipeline.reconciliation.tables);
     // A lake that was only started has none yet.
     if (!made.some((table) => present.has(table))) return [];
     const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));

@@ -154,7 +154,7 @@ async function mendBronze(
 async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, catalog: Catalog): Promise<void> {
   const target = await offsetsToReach(catalog, pipeline);
   for (const { identifier, current, next } of pointers) {
-    const definition = pipeline.books.tables[nameOfTable(identifier)];
+    const definition = pipeline.reconciliation.tables[nameOfTable(identifier)];
     if (definition === undefined || definition.is_seed === true || next === null || next.location === current) continue;
     const { metadata } = await catalog.loadTable(identifier);
     const is_noted = hasConsumed(rebuiltUpTo(metadata), target);
@@ -172,7 +172,7 @@ async function reset(
 ): Promise<void> {
   say(`removing the rows of ${state.table} to rebuild them`);
   const unreadable = await unreadableSnapshots(state, files);
-  const is_seed = pipeline.books.tables[state.table]?.is_seed === true;
+  const is_seed = pipeline.reconciliation.tables[state.table]?.is_seed === true;
   const partitions = Object.keys(await logOffsets(catalog, pipeline.bronze.table));
   await catalog.commit([await stageReset({ storage, clock }, state.loaded, { unreadable, partitions, is_seed })]);
 }

@@ -59,7 +59,7 @@ export class Transform {
 
   /** Whether there are tables to test. */
   async hasBuilt(): Promise<boolean> {
-    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.books.accepted)).length > 0;
+    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted)).length > 0;
   }
 
   /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
@@ -116,7 +116,7 @@ export class Transform {
   /** A whole run moves all tables together: one tells of them all, but for those that a repair has set back. */
   async #reachedBy(layer: Layer): Promise<Record<string, number>> {
     if (layer !== null) return this.#placeOf(layer);
-    const accepted = await logOffsets(this.#catalog, this.#pipeline.books.accepted);
+    const accepted = await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted);
     return leastOf([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 

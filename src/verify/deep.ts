@@ -191,7 +191,7 @@ async function compareTables(
   if (rebuilt === null) return;
   try {
     await session.attach(rebuilt.server.url, REBUILT);
-    const tables = Object.entries(pipeline.books.tables).filter(([table]) => moment.tables.has(table));
+    const tables = Object.entries(pipeline.reconciliation.tables).filter(([table]) => moment.tables.has(table));
     for (const [index, [table, definition]] of tables.entries()) {
       progress("comparing tables", index, tables.length);
       const held_table = moment.tables.get(table);

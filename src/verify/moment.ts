@@ -134,7 +134,7 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
     (loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(consumedOffsets(loaded.metadata)) || "none"}`,
   );
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
-  const absent = Object.keys(pipeline.books.tables)
+  const absent = Object.keys(pipeline.reconciliation.tables)
     .filter((table) => !names.has(table))
     .map((table) => `${table}: not created yet`);
   const lines = [...offsets, ...absent].join("\n");

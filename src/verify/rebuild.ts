@@ -104,7 +104,7 @@ const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scrat
   try {
     for (;;) {
       await transform.increment();
-      const consumed = await logOffsets(catalog, pipeline.books.accepted);
+      const consumed = await logOffsets(catalog, pipeline.reconciliation.accepted);
       progress(Object.values(consumed).reduce((total, next) => total + next, 0));
       if (hasConsumed(consumed, offsets)) return;
     }

@@ -30,8 +30,8 @@ export interface ReconciledFigures {
     duplicates: number;
     /** Duplicates that say something else than what counts. */
     conflicting: number;
-    refused: number;
-    refused_by_reason: Record<string, number>;
+    rejected: number;
+    rejected_by_reason: Record<string, number>;
   };
 }
 
@@ -91,8 +91,8 @@ export function noFigures(): ReconciledFigures["figures"] {
     accepted: 0,
     duplicates: 0,
     conflicting: 0,
-    refused: 0,
-    refused_by_reason: {},
+    rejected: 0,
+    rejected_by_reason: {},
   };
 }
 
@@ -231,8 +231,8 @@ class Reconciler {
 
   /** Every element of every consumed record lies in exactly one verdict table. */
   async checkSilver(): Promise<void> {
-    const { accepted, duplicates, refused } = this.#pipeline.books;
-    const verdicts = [accepted, duplicates, refused];
+    const { accepted, duplicates, rejected } = this.#pipeline.reconciliation;
+    const verdicts = [accepted, duplicates, rejected];
     const { bronze, built } = this.#moment;
     for (const [name, next] of Object.entries(bronze)) this.#figures.silver_waiting += next - (built[name] ?? 0);
     const is_ahead = Object.entries(built).some(([name, next]) => next > (bronze[name] ?? 0));
@@ -242,17 +242,17 @@ class Reconciler {
     if (!this.#moment.damaged.includes(bronze_table))
       this.#check("silver is not ahead of bronze", [bronze_table], !is_ahead, evidence);
     await this.#ask(
-      "elements = accepted + duplicates + refused",
+      "elements = accepted + duplicates + rejected",
       [...verdicts, this.#pipeline.bronze.table],
       async () => {
         this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
         this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
-        this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
+        this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.reconciliation);
         const reasons = await this.#session.query(
-          `select reason, count(*) from ${refused} group by all order by 2 desc, 1`,
+          `select reason, count(*) from ${rejected} group by all order by 2 desc, 1`,
         );
-        for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
-        this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
+        for (const [reason, count] of reasons.rows) this.#figures.rejected_by_reason[reason ?? ""] = Number(count);
+        this.#figures.rejected = Object.values(this.#figures.rejected_by_reason).reduce((sum, count) => sum + count, 0);
         await this.#checkElements(verdicts, built);
       },
     );
@@ -289,12 +289,12 @@ class Reconciler {
     );
     this.#check("no element has two verdicts", verdicts, doubled === 0, `${doubled} doubled`);
     this.#check("no record lacks an element", verdicts, incomplete === 0, `${incomplete} incomplete`);
-    const { accepted, duplicates, refused } = this.#figures;
+    const { accepted, duplicates, rejected } = this.#figures;
     this.#check(
-      "elements = accepted + duplicates + refused",
+      "elements = accepted + duplicates + rejected",
       verdicts,
-      this.#figures.elements === accepted + duplicates + refused,
-      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${refused}`,
+      this.#figures.elements === accepted + duplicates + rejected,
+      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${rejected}`,
     );
   }
 
@@ -337,7 +337,7 @@ class Reconciler {
 
   /** Keys are unique, and what refers to another table finds it there. */
   async checkKeys(): Promise<void> {
-    const { tables, references } = this.#pipeline.books;
+    const { tables, references } = this.#pipeline.reconciliation;
     for (const [table, { key, is_counted_by_element }] of Object.entries(tables)) {
       // Elements are counted above, each once.
       if (is_counted_by_element === true || !this.#moment.tables.has(table)) continue;
@@ -363,7 +363,7 @@ class Reconciler {
   /** Further pairs of figures that the pipeline says are equal; as text, because sums of hashes exceed doubles. */
   async checkEqualFigures(): Promise<void> {
     if (Object.keys(this.#moment.built).length === 0) return;
-    for (const { claim, left, right } of this.#pipeline.books.balances) {
+    for (const { claim, left, right } of this.#pipeline.reconciliation.checks) {
       const tables = [...new Set(tablesIn(`${right} ${left}`))];
       if (tables.some((table) => !this.#moment.tables.has(table))) continue;
       await this.#ask(claim, tables, async () => {

@@ -115,15 +115,15 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
     await pinTables(session, moment, readable, findings);
     const after = before === null ? null : await logBounds(open, pipeline, findings);
     const bounds = before === null || after === null ? null : { before, after };
-    const books = await reconcile(moment, session, pipeline, { log: bounds, readable });
+    const reconciliation = await reconcile(moment, session, pipeline, { log: bounds, readable });
     findings.push(
       ...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)),
-      ...checkFindings(books),
+      ...checkFindings(reconciliation),
     );
     if (findings.some(({ table }) => table !== null)) await throwIfOvertaken(open, moment);
-    for (const { claim, reason, is_left_out } of books.failures)
+    for (const { claim, reason, is_left_out } of reconciliation.failures)
       if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
-    const { checks, figures } = books;
+    const { checks, figures } = reconciliation;
     return { findings, notes, checks, figures, moment, readable, session, close: () => session.close() };
   } catch (error) {
     session.close();
@@ -264,7 +264,7 @@ async function pinTables(
 /** The table property and the newest snapshot say the same, unless somebody changed one of them. */
 function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number> | null): Finding[] {
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
-    if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
+    if (table !== pipeline.bronze.table && pipeline.reconciliation.tables[table] === undefined) return [];
     const beyond = bronze === null ? null : beyondBronze(loaded, bronze);
     if (beyond !== null)
       return [tableFinding("OFFSETS_DIFFER", table, `${table} states offsets that bronze does not have: ${beyond}`)];

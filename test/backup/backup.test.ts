@@ -395,7 +395,7 @@ test("a backup waits for a moment between two increments while somebody writes t
   const open = await openLake(findLake(data, LAKE));
   let claim = claimLake(open.lake, "a test");
   try {
-    const identifier = tableNamed(crypto.books.accepted);
+    const identifier = tableNamed(crypto.reconciliation.accepted);
     const { metadata } = await open.catalog.loadTable(identifier);
     const consumed = JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
     const setConsumed = async (offsets: Record<string, number>): Promise<void> => {

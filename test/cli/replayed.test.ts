@@ -107,7 +107,7 @@ test("a drain of which every record is refused ends well, and says so", async ()
   assert.equal(code, 0, stderr);
   assert.match(stderr, /no record was accepted/);
   const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
-  assert.deepEqual(figures.refused_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
+  assert.deepEqual(figures.rejected_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
 });
 
 test("times are UTC wherever the machine stands", async () => {

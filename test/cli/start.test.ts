@@ -67,10 +67,10 @@ describe("start", () => {
       assert.equal(drained.code, 0, drained.stderr);
       const verified = await coinlake(["verify", "--json", ...data]);
       assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-      const { bronze_records, accepted, duplicates, refused } = JSON.parse(verified.stdout).figures;
+      const { bronze_records, accepted, duplicates, rejected } = JSON.parse(verified.stdout).figures;
       const { records, ...verdicts } = market;
       assert.deepEqual(
-        [bronze_records, accepted, duplicates, refused],
+        [bronze_records, accepted, duplicates, rejected],
         [records, verdicts.accepted, verdicts.duplicates, verdicts.refused],
       );
     },

@@ -73,7 +73,7 @@ const drop = (table: string, is_purging: boolean) => (lake: PreparedLake) =>
   lake.change(({ catalog }) => catalog.dropTable(tableNamed(table), { is_purging }));
 
 export const dropBuilt = (is_purging: boolean) => async (lake: PreparedLake) => {
-  for (const table of Object.keys(crypto.books.tables)) await drop(table, is_purging)(lake);
+  for (const table of Object.keys(crypto.reconciliation.tables)) await drop(table, is_purging)(lake);
 };
 
 /** A page in the middle of the file: its header, and so its length and layout, are whole. */

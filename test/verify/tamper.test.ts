@@ -56,7 +56,7 @@ test("an undamaged lake has no finding, by the quick look and by the deep one, a
 });
 
 test("every table that the models make is in the reconciliation", () => {
-  assert.deepEqual(Object.keys(crypto.books.tables).sort(), [...MODELS, "silver.crypto_products"].sort());
+  assert.deepEqual(Object.keys(crypto.reconciliation.tables).sort(), [...MODELS, "silver.crypto_products"].sort());
 });
 
 test("there are at least forty kinds of damage", () => {

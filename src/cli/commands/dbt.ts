@@ -55,7 +55,7 @@ Coinlake's options (--data, --lake) precede dbt's: coinlake dbt --data DIR test`
 /** Records test results for the dashboard, except for an empty lake: its tests fail because the tables do not exist. */
 async function keepTestResults({ lake, catalog }: OpenLake, pipeline: Pipeline, started_at_ms: number): Promise<void> {
   const ran = readRunResults(lake.dbt_folder, started_at_ms);
-  if (ran === null || Object.keys(await logOffsets(catalog, pipeline.books.accepted)).length === 0) return;
+  if (ran === null || Object.keys(await logOffsets(catalog, pipeline.reconciliation.accepted)).length === 0) return;
   new TestResults(lake.dbt_folder).record(ran.result, systemClock.now_us(), { is_whole: ran.is_whole });
 }
 

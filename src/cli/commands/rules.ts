@@ -187,7 +187,7 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         // Pinned snapshots: the whole test reads one state of the lake.
         const tables = await session.hold();
-        if (!tables.some(({ table }) => table === pipeline.books.accepted)) throw lakeEmpty();
+        if (!tables.some(({ table }) => table === pipeline.reconciliation.accepted)) throw lakeEmpty();
         const is_json = /^\s*\{|^-$/.test(which);
         const rule = is_json
           ? await withIds(session, pipeline, await parseJson(which))

@@ -149,8 +149,8 @@ export function formatVerification({ checks, figures, findings, notes }: Verific
     `  accepted                        ${count(figures.accepted)}`,
     `  duplicates                      ${count(figures.duplicates)}`,
     `    conflicting                   ${count(figures.conflicting)}`,
-    `  rejected                        ${count(figures.refused)}`,
-    ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
+    `  rejected                        ${count(figures.rejected)}`,
+    ...Object.entries(figures.rejected_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",
     ...checks.map(
       ({ claim, is_true, evidence }) =>

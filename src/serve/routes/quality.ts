@@ -20,7 +20,7 @@ const RefusedQuery = PageQuery.extend({ reason: z.string().max(100).optional() }
 
 /** What tests said, and what was refused, with the element itself. */
 export function qualityRoutes(app: App, { served, tables, reader, health }: Parts): void {
-  const { books } = served.pipeline;
+  const { reconciliation } = served.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
     const { namespace, name: own } = identifierOf(name);
     const table = loaded.find(({ identifier }) => identifier.namespace[0] === namespace[0] && identifier.name === own);
@@ -38,19 +38,21 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
         reader
           .now()
           .rows(
-            `select reason, count(*) as count, max(ingested_at) as last_at from ${live(books.refused)} group by reason order by count desc, reason`,
+            `select reason, count(*) as count, max(ingested_at) as last_at from ${live(reconciliation.rejected)} group by reason order by count desc, reason`,
           ),
       );
       return {
         tests: describeTests(served),
-        has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
+        has_tables: loaded.some(
+          ({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === reconciliation.accepted,
+        ),
         refused: refused.map((row) => ({
           reason: row["reason"] ?? "",
           count: Number(row["count"]),
           last_at: isoOfSql(row["last_at"]),
         })),
-        accepted: await rowsOf(books.accepted, loaded),
-        duplicates: await rowsOf(books.duplicates, loaded),
+        accepted: await rowsOf(reconciliation.accepted, loaded),
+        duplicates: await rowsOf(reconciliation.duplicates, loaded),
         refused_today: await health.refusedToday(await health.layers()),
       };
     },
@@ -109,7 +111,7 @@ function refusedSql(
   }
   return `
     select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition, log_offset, element_index
-    from ${live(pipeline.books.refused)}
+    from ${live(pipeline.reconciliation.rejected)}
     where ${conditions.join(" and ")}
     order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;
 }
