@@ -2,15 +2,16 @@ import { OperatingError } from "../base/errors.ts";
 import type { Environment } from "./open.ts";
 
 /**
- * Names the token of the Iceberg catalog. The environment of a process, unlike its arguments, shows to its user alone.
+ * Environment variable with the token of the Iceberg catalog; unlike arguments, it is visible only to the process's
+ * user.
  */
 export const CATALOG_TOKEN_VARIABLE = "COINLAKE_CATALOG_TOKEN";
 
 const MIN_CHARACTERS = 16;
-/** What a header can hold (RFC 6750, section 2.1, b64token, and other printable characters). */
+/** Characters allowed in a header (RFC 6750, section 2.1, b64token, and other printable characters). */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-/** The token that clients of the catalog must send; null where there is none. Throws CATALOG_TOKEN_INVALID. */
+/** The token that catalog clients must send; null if none is set. Throws CATALOG_TOKEN_INVALID. */
 export function catalogTokenFrom(env: Environment): string | null {
   const token = env[CATALOG_TOKEN_VARIABLE];
   if (token === undefined || token === "") return null;

@@ -9,13 +9,12 @@ import type { Environment } from "./open.ts";
 
 export interface ClusterParts {
   kafka: KafkaLog;
-  /** `host:port`, by comma: where Spark finds what `kafka` finds. */
+  /** Comma-separated `host:port` of Kafka as seen by Spark. */
   kafka_brokers: string;
   /** `sc://host:port` */
   spark_remote: string;
   /**
-   * Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE,
-   * NAMESPACE_OF_OTHERS.
+   * Marks new or empty namespaces of the catalog as this lake's. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS.
    */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
@@ -37,7 +36,7 @@ export async function openClusterParts(
 }
 
 /**
- * A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data
+ * A metastore's namespaces are named after the layers, so it holds the tables of only one lake: real and simulated data
  * never mix.
  */
 export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
@@ -47,7 +46,7 @@ export async function claimTables(catalog: Catalog, { name }: Lake): Promise<voi
     if (owner === undefined) {
       if ((await catalog.listTables([layer])).length > 0) throw namespaceOfOthers(layer);
       await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
-      // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
+      // Read back, because a metastore has no compare-and-swap: of two concurrent lakes, one has lost.
       owner = await ownerOf(catalog, layer);
     }
     if (owner !== name) throw tablesOfAnotherLake(owner ?? "nobody", name);
@@ -59,7 +58,7 @@ async function createUnlessThere(catalog: Catalog, layer: string, name: string):
   try {
     await catalog.createNamespace([layer], { [LAKE_PROPERTY]: name });
   } catch (error) {
-    // Another process of the lake came first.
+    // Another process of the same lake set the mark first.
     if (!(error instanceof OperatingError && error.code === "NAMESPACE_EXISTS")) throw error;
   }
 }

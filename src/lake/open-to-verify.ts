@@ -16,7 +16,7 @@ import { catalogTokenFrom } from "./catalog-token.ts";
 import { openLake, type Environment } from "./open.ts";
 
 /**
- * A lake whose files are only read. A store that is missing or damaged is null: the caller finds what is wrong with it.
+ * A lake opened read-only. A missing or damaged store is null; the caller reports its damage.
  */
 export interface LakeToVerify {
   lake: Lake;
@@ -24,9 +24,9 @@ export interface LakeToVerify {
   s3: S3Settings | null;
   log: Log | null;
   catalog: Catalog | null;
-  /** Of the catalog; null where there is none. */
+  /** File of the catalog; null if it has none. */
   server: CatalogServer | null;
-  /** Null where the catalog keeps none. */
+  /** Null if the catalog stores none. */
   checksums: ChecksumStore | null;
   close(): Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
     async close() {
       await server?.close();
       await log?.close();
-      // The connection that was opened first may write, and removes what SQLite put beside the file: it closes last.
+      // The first connection may write and removes SQLite's side files, so it closes last.
       checksums?.close();
       await catalog?.close();
     },

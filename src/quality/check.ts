@@ -17,7 +17,7 @@ export interface CheckOptions {
   /** See `qualityPython`. */
   python: string;
   clock: Clock;
-  /** Told of every batch that is checked. */
+  /** Called for every checked batch. */
   onChecked?: () => void;
 }
 
@@ -27,19 +27,19 @@ interface Message {
   documented?: boolean;
 }
 
-/** What does not fit goes to disk. */
+/** Memory limit; larger data spills to disk. */
 const MEMORY_LIMIT = "512MB";
 const THREADS = "2";
-/** Runs whose results and pages are kept. */
+/** Number of runs whose results and pages are retained. */
 const KEPT_RUNS = 10;
-/** Today's rows of a live lake are late when the newest is older than this. */
+/** Today's rows of a live lake are late if the newest is older than this. */
 const FRESH_WITHIN_US = 15 * 60 * 1_000_000;
-/** One batch may take minutes; past this Great Expectations hangs, and is killed. */
+/** One batch may take minutes; after this time Great Expectations counts as hung and is killed. */
 const SILENCE_TIMEOUT_MS = 10 * 60_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
- * Great Expectations over the plan's batches, in a process of its own; reads the lake, and writes Data Docs beside it.
+ * Runs Great Expectations on the plan's batches in a separate process, which reads the lake and writes Data Docs.
  * Throws CHECK_FAILED, SUITE_BROKEN.
  */
 export async function runChecks(options: CheckOptions): Promise<{ table: string; result: BatchResult }[]> {
@@ -75,7 +75,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   return results;
 }
 
-/** What check.py takes. Secrets go through its standard input, which nobody else sees. */
+/** Input of check.py. Secrets go through standard input, which other users cannot see. */
 function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spill: string): object {
   const { lake, server, s3 } = open;
   const extensions = join(toolsFolder(), "duckdb");
@@ -125,7 +125,7 @@ function converse(
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-STDERR_KEPT_CHARACTERS);
   });
-  // A process that died is told by "close"; writing to it must not end this one.
+  // The "close" event reports a process that died; a failed write must not end this process.
   child.stdin?.on("error", () => {});
   child.stdin?.write(`${JSON.stringify(request)}\n`);
   const lines = createInterface({ input: child.stdout ?? process.stdin });

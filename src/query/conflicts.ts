@@ -1,7 +1,7 @@
 import type { QuerySession } from "../duckdb/session.ts";
 import type { ReconciliationRules } from "../pipeline/definition.ts";
 
-/** Duplicates that say something else than the accepted row of their identity. */
+/** Duplicates that differ from the accepted row of their identity. */
 export async function countConflicts(
   session: Pick<QuerySession, "figure">,
   reconciliation: ReconciliationRules,
@@ -11,7 +11,7 @@ export async function countConflicts(
   );
 }
 
-/** Those rows of the duplicates, under the name that the table goes by; none of a table from before the column. */
+/** SQL for the conflicting rows of `duplicates`; empty for a table without the column. */
 export function conflictsSql({ conflicting }: ReconciliationRules, duplicates: string): string {
   const rows = `select null::boolean as ${conflicting} where false union all by name select * from ${duplicates}`;
   return `select * from (${rows}) where ${conflicting}`;

@@ -7,7 +7,7 @@ import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import { leastOf } from "../transform/offsets.ts";
 import { commitsSince } from "./tables.ts";
 
-/** How far something has come in the log: next offset by "<topic>/<partition>". */
+/** Consumed offsets: next offset by "<topic>/<partition>". */
 export type Place = Readonly<Record<string, number>>;
 
 export interface LayerFreshness {
@@ -23,17 +23,16 @@ export interface FreshnessRequest {
   log: Log;
   topic: string;
   tables: readonly LoadedTable[];
-  /** Where the live tail stands; null where there is none. */
+  /** Consumed offsets of the live tail; null without a live tail. */
   live: Place | null;
   now_us: number;
   /**
-   * In a replay records carry the recording's time: ages are then told against the newest record, not against the
-   * clock.
+   * Records of a replay have the recording's time, so ages are relative to the newest record, not to the clock.
    */
   is_replay: boolean;
 }
 
-/** The times of records at few offsets are asked for again and again. */
+/** Cache of record times: few offsets are read repeatedly. */
 export class RecordTimes {
   readonly #log: Log;
   readonly #topic: string;
@@ -44,7 +43,7 @@ export class RecordTimes {
     this.#topic = topic;
   }
 
-  /** When the record was ingested, microseconds UTC; null where the log does not have it (any more). */
+  /** Ingestion time of the record in microseconds UTC; null if the log does not have it. */
   async at(partition: number, offset: number, { begin, end }: PartitionBounds): Promise<number | null> {
     if (offset < begin || offset >= end) return null;
     const key = `${partition}/${offset}`;
@@ -68,7 +67,7 @@ export class RecordTimes {
   }
 }
 
-/** What every layer has of the log, and how old the rest is. */
+/** Lag of every layer in records and time. */
 export async function freshness(request: FreshnessRequest, times: RecordTimes): Promise<LayerFreshness[]> {
   const bounds = await request.log.bounds(request.topic);
   const end = placeOf(request.topic, bounds);
@@ -101,13 +100,13 @@ export function placeOf(topic: string, bounds: readonly PartitionBounds[]): Reco
   return Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end]));
 }
 
-/** Where a layer stands: where the last of its tables that follow the log does. */
+/** Consumed offsets of a layer: the lowest of its tables that follow the log. */
 export function slowest(tables: readonly LoadedTable[]): Place {
   const places = tables.map(({ metadata }) => consumedOffsets(metadata));
   return leastOf(places.filter((place) => Object.keys(place).length > 0));
 }
 
-/** Records of the log past a place. */
+/** Number of log records after the given offsets. */
 export function recordsPast(place: Place, topic: string, bounds: readonly PartitionBounds[]): number {
   return bounds.reduce(
     (total, { partition, begin, end }) => total + Math.max(0, end - (place[`${topic}/${partition}`] ?? begin)),
@@ -124,17 +123,17 @@ async function behindAt(
 ) {
   const waiting_us: number[] = [];
   for (const bound of bounds) {
-    // What stands before the log's begin waits for the oldest record that there is.
+    // Offsets before the log's begin count from the oldest retained record.
     const next = Math.max(place[`${topic}/${bound.partition}`] ?? bound.begin, bound.begin);
     if (next >= bound.end) continue;
-    // A record pruned meanwhile was no younger than the newest one.
+    // A record pruned meanwhile was not younger than the newest one.
     const at_us =
       (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
     if (at_us !== null) waiting_us.push(at_us);
   }
   const newest_us = await newestBefore(place, bounds, topic, times);
   const records_behind = recordsPast(place, topic, bounds);
-  // Zero is for what has everything: a clock that goes a little behind the records' must not say so of what has not.
+  // Zero means no lag, so a layer with lag must not report zero when the clock is slightly behind the records.
   const least_s = records_behind > 0 ? 0.001 : 0;
   return {
     records_behind,

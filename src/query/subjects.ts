@@ -27,7 +27,7 @@ export function resolveSubject(noun: string, given: string, known: readonly Know
   throw unknown(noun, typed, known);
 }
 
-/** The subject that the first of the names means which means one; null where none does. */
+/** The subject of the first name that resolves to exactly one; null if none does. */
 export function firstSubject(
   noun: string,
   names: readonly string[],
@@ -43,12 +43,12 @@ export function firstSubject(
   return null;
 }
 
-/** Ranks up to this are of subjects that everybody means by their symbol ... */
+/** A subject with at most this rank owns its symbol ... */
 const WELL_KNOWN_RANK = 100;
-/** ... where all others of that symbol are so many times further down. */
+/** ... if all other subjects with the symbol rank this many times lower. */
 const CLEAR_LEAD = 10;
 
-/** Null where several may be meant. Those that are gone stand back behind those that are there. */
+/** Null if ambiguous. Active subjects take precedence over delisted ones. */
 function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
   const present = found.filter(({ is_gone }) => !is_gone);
   const candidates = (present.length > 0 ? present : found).toSorted(
@@ -63,7 +63,7 @@ function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
 
 const MAX_SUGGESTED = 5;
 
-/** The nearest by spelling: what begins with the text or holds it, then what few changes make of it. */
+/** Nearest matches: names that start with or contain the text, then names within a small edit distance. */
 export function nearestSubjects(given: string, known: readonly KnownSubject[]): KnownSubject[] {
   const wanted = fold(given.trim());
   const limit = Math.max(2, Math.floor(wanted.length / 3));
@@ -81,7 +81,7 @@ export function nearestSubjects(given: string, known: readonly KnownSubject[]): 
   return scored.slice(0, MAX_SUGGESTED).map(({ subject }) => subject);
 }
 
-/** Shorter texts are parts of too many names. */
+/** Shorter texts occur in too many names. */
 const SHORTEST_PART = 3;
 
 function distanceTo(wanted: string, name: string, limit: number): number {
@@ -147,9 +147,9 @@ function listed(subjects: readonly KnownSubject[]): string {
 }
 
 /**
- * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project
- * lists, so that a rule made before the first commit is about an id. Throws what `resolveSubject` throws, and
- * LAKE_EMPTY for what neither knows.
+ * Resolves the subject of a rule or a filter to its id. For a lake without subjects it uses those that the project
+ * lists, so that a rule created before the first commit has an id. Throws what `resolveSubject` throws, and LAKE_EMPTY
+ * if neither knows the name.
  */
 export function subjectId(
   { subjects }: Pick<Pipeline, "subjects">,
@@ -174,7 +174,7 @@ export function subjectId(
   }
 }
 
-/** Every subject that the lake knows, by the pipeline's SQL. */
+/** All subjects of the lake, read with the pipeline's SQL. */
 export async function knownSubjects(
   { subjects }: Pick<Pipeline, "subjects">,
   table: TableNaming,
