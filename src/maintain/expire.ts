@@ -21,7 +21,7 @@ export interface ExpiryOptions {
   progress?(done_files: number, total_files: number): void;
 }
 
-/** Attempts while other writers commit between reading and committing. */
+/** Maximum commit attempts while other writers commit. */
 const MAX_ATTEMPTS = 8;
 
 /**
@@ -51,7 +51,7 @@ export async function expireTable(
       };
     });
     if (expired.length === 0) return null;
-    // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.
+    // Uses the canonical spelling: metadata may use that of another engine.
     const deletable = [...files.keys()].filter((location) => isInFolder(location, table.metadata.location));
     const report = (after: TableFigures): ActionReport => ({
       ...emptyReport("expire", name, before),
@@ -89,7 +89,7 @@ export async function expireTable(
 }
 
 /**
- * Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which
+ * Null if another writer committed first. After UnknownOutcome the files stay recorded, and the next run checks which
  * are needed.
  */
 async function commit({ catalog, exclusively }: MaintenanceParts, change: TableChange): Promise<LoadedTable | null> {

@@ -11,19 +11,19 @@ import { readCurrent } from "./read-current.ts";
 import { tablesOf } from "./tables.ts";
 
 export interface OrphanOptions {
-  /** Younger files stay, because a writer may be about to commit them. */
+  /** Younger files are kept, because a writer may be about to commit them. */
   older_than_ms?: number;
   /**
-   * Orphans of earlier calls, each with `performance.now()` of the first. With it, only those go that were there an
-   * hour before: by a file's age alone, a machine that wakes from a day of sleep would lose what its writers were about
-   * to commit.
+   * Orphan files of earlier calls, each with `performance.now()` of the first. If given, only files seen an hour before
+   * are deleted: by age alone, a machine that wakes from a day of sleep would lose files that its writers are about to
+   * commit.
    */
   seen?: Map<string, number>;
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
 }
 
-/** A writer that prepares a commit for longer than this is not expected. */
+/** Longest time in which a writer is expected to prepare a commit. */
 export const DEFAULT_ORPHAN_AGE_MS = 24 * 3_600_000;
 export const MIN_ORPHAN_AGE_MS = 3_600_000;
 
@@ -77,7 +77,7 @@ export async function removeOrphans(
   };
 }
 
-/** Notes those that are new, and forgets those that are gone. */
+/** Records new orphans and drops those that no longer exist. */
 function seenLongAgo(found: readonly string[], seen: Map<string, number>): string[] {
   const now_ms = performance.now();
   const current = new Set(found);
@@ -96,7 +96,7 @@ function decoded(location: string): string {
   );
 }
 
-/** Another table's files would look like orphans of this one. */
+/** Throws if another table's files would look like orphans of this one. */
 async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
   const folder = canonicalLocation(table.metadata.location);
   const own = nameOfTable(table.identifier);
@@ -116,7 +116,7 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
   }
 }
 
-/** Where an unreadable table has its files cannot be told, so nothing beside it is deleted. */
+/** The files of an unreadable table are unknown, so nothing in the same folder is deleted. */
 async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: string): Promise<LoadedTable> {
   try {
     return await catalog.loadTable(other);

@@ -3,12 +3,12 @@ import type { Long } from "../iceberg/model.ts";
 import type { ManifestEntry, PartitionTuple } from "../iceberg/manifest-model.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
-/** Which files compaction puts together: pure, over what manifests say. */
+/** Plans which files compaction merges. Pure; works on manifest entries. */
 
 export interface CompactionLimits {
-  /** A file of this size is complete: only deletes make it worth rewriting. */
+  /** A file of this size is complete: it is rewritten only for its deletes. */
   target_size_bytes: number;
-  /** Files of about one size that gather before they are put together: fewer are left alone. */
+  /** Minimum number of files of similar size that are merged. */
   fan_in: number;
 }
 
@@ -20,7 +20,7 @@ export interface StoredFile {
   rows: number;
   size_bytes: number;
   sequence_number: Long;
-  /** Start of the window in which its last rows were committed, as far as that is known. */
+  /** Start of the window in which its last rows were committed, if known. */
   window_ms: number;
   deletes: readonly StoredDelete[];
 }
@@ -34,7 +34,7 @@ export interface StoredDelete {
   names: ReadonlySet<string>;
 }
 
-/** Files whose rows go into one new file, in this order. */
+/** Files that are merged into one new file, in this order. */
 export interface Bin {
   files: readonly StoredFile[];
   delete_files: readonly string[];
@@ -47,11 +47,11 @@ export interface Bin {
 const TIER_FACTOR = 4;
 /** A file this far from complete counts as small. */
 const SMALL_SHARE = 0.75;
-/** From this share of deleted rows on a file is worth rewriting, small or large. */
+/** A file with at least this share of deleted rows is rewritten. */
 const DELETED_SHARE = 0.1;
-/** So many delete files of one complete file are worth rewriting it: each reader opens them all. */
+/** A complete file with this many delete files is rewritten, because each reader opens them all. */
 const MAX_DELETE_FILES = 32;
-/** An engine opens all files of a bin; what is left goes into the next. */
+/** Maximum files of a bin, which an engine opens at once. */
 const MAX_BIN_FILES = 1_000;
 
 /**
@@ -71,7 +71,7 @@ const WINDOW_FAN_IN = 32;
 export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };
 
 /**
- * The bins of one partition, none where nothing has to be done. Files of one size are put together tier by tier, so
+ * The bins of one partition; empty if nothing is to do. Files of one size are put together tier by tier, so
  * that a row is rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
  */
 export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, state: PartitionState): Bin[] {
@@ -159,7 +159,7 @@ function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): S
   }
 }
 
-/** What is chosen already counts as the one file that it becomes. */
+/** Chosen files count as the one file that they become. */
 function lowestFullTier(
   small: readonly { file: StoredFile; rows: number }[],
   chosen: ReadonlySet<StoredFile>,
@@ -192,7 +192,7 @@ function chooseByDeletes(files: readonly StoredFile[], limits: CompactionLimits)
   );
 }
 
-/** Whole files, in order, up to the size of a complete file. A file alone is rewritten only for its deletes. */
+/** Packs files in order up to the size of a complete file. A single file is rewritten only for its deletes. */
 function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionLimits): Bin[] {
   const bins: StoredFile[][] = [];
   let size_bytes = 0;
@@ -232,8 +232,7 @@ function textOf(bytes: Uint8Array | undefined): string | null {
 }
 
 /**
- * Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan
- * Planning").
+ * Whether a delete applies to a data file: only to one with an older or equal sequence number (spec, "Scan Planning").
  */
 export function isNoOlder(
   deletion: Pick<StoredDelete, "sequence_number">,

@@ -7,7 +7,9 @@ import { nullIfMissing } from "../storage/missing.ts";
 
 const READS_AT_ONCE = 16;
 
-/** Reading a lake that was never maintained takes minutes: each of these throws the signal's reason once it aborts. */
+/**
+ * Reading a lake that was never maintained takes minutes, so each function throws the signal's reason once it aborts.
+ */
 type Reader = Pick<MaintenanceParts, "storage" | "signal">;
 
 /**
@@ -51,7 +53,7 @@ export async function filesOnlyOf(
   return files;
 }
 
-/** Every file that any snapshot of the metadata needs, and the metadata files that its log names. */
+/** Every file of any snapshot of the metadata, and the metadata files in its log. */
 export async function allFiles(
   { storage, signal }: Reader,
   metadata: TableMetadata,

@@ -22,7 +22,7 @@ export async function readCurrent<T>(
   }
 }
 
-/** What storage and engine say of a file that is not there. */
+/** Whether an error of storage or engine means a missing file. */
 export function isFileGone(error: unknown): boolean {
   return error instanceof OperatingError && (error.code === "FILE_NOT_FOUND" || error.code === "DATA_FILES_FAILED");
 }

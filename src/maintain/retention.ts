@@ -2,7 +2,7 @@ import { canonicalLong } from "../iceberg/long.ts";
 import { historyOf, type HistoryEntry } from "../iceberg/metadata/history.ts";
 import type { Long, Snapshot, TableMetadata } from "../iceberg/model.ts";
 
-/** Which snapshots a table keeps: pure, over its metadata. */
+/** Plans which snapshots a table retains. Pure; works on metadata. */
 
 export interface RetentionTier {
   /** Snapshots up to this age ... */
@@ -17,9 +17,9 @@ export interface RetentionTier {
 }
 
 export interface RetentionPolicy {
-  /** By age, youngest first. What is older than the last tier goes, as far as nothing else keeps it. */
+  /** Tiers by age, youngest first. Snapshots older than the last tier expire unless another rule retains them. */
   tiers: readonly RetentionTier[];
-  /** However old, so many of the newest stay. */
+  /** Number of newest snapshots retained at any age. */
   min_snapshots: number;
 }
 
@@ -46,11 +46,11 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   min_snapshots: 10,
 };
 
-/** What Spark's procedure keeps in a cluster. */
+/** Retention of Spark's procedure in a cluster. */
 export const CLUSTER_RETENTION_MS = 7 * DAY_MS;
 export const CLUSTER_RETENTION: RetentionPolicy = { ...keepWithin(CLUSTER_RETENTION_MS), min_snapshots: 10 };
 
-/** How fine time travel is, in words that continue "Retained:". Pure. */
+/** Describes the retention, after "Retained:". Pure. */
 export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): string {
   const parts = tiers.map(({ within_ms, every_ms }, index) => {
     const kept = every_ms === 0 ? "every snapshot" : `one per ${describeSpan(every_ms)}`;
@@ -76,12 +76,12 @@ function describeSpan(span_ms: number, with_one = false): string {
   return with_one ? `1 ${unit}` : unit;
 }
 
-/** Every snapshot that was current within an age, and nothing before it. */
+/** Retains every snapshot that was current within an age. */
 export function keepWithin(age_ms: number): RetentionPolicy {
   return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };
 }
 
-/** A snapshot that never was current, such as one staged for a review, stays this long. */
+/** Retention of snapshots that never were current, such as staged ones. */
 const UNREFERENCED_MS = 7 * DAY_MS;
 
 /**
@@ -145,7 +145,7 @@ function unsettledIfCompacted(snapshot: Snapshot | undefined): number {
   return Number.isFinite(bytes) ? bytes : Number.MAX_VALUE;
 }
 
-/** What refs name, and the ancestors of branches other than main, whose history is their own. */
+/** Snapshots that refs name, and the ancestors of branches other than main. */
 function referencedSnapshots(metadata: TableMetadata, by_id: ReadonlyMap<Long, Snapshot>): Set<Long> {
   const kept = new Set<Long>();
   for (const [name, ref] of Object.entries(metadata.refs)) {

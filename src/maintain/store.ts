@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../base/sqlite.ts";
 import type { ActionName, ActionReport } from "./parts.ts";
 
-/** Locations that no commit needs, or will need: to be deleted, by this run or by the one after a kill. */
+/** Locations to be deleted, by this run or by the next one after a kill. */
 export interface PendingFiles {
   /** Durable when it returns. */
   add(table: string, locations: readonly string[]): void;
@@ -40,7 +40,7 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
 };
 
 const FILE_NAME = "maintenance.db";
-/** Runs that are kept: about a week of ten tables at default settings. */
+/** Number of recorded runs: about a week of ten tables at default settings. */
 const MAX_RUNS = 5_000;
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -52,7 +52,7 @@ export interface RunsRequest {
   before_id?: number;
 }
 
-/** The recorded runs of a lake, newest first; none where the lake was never maintained. Throws MAINTENANCE_… errors. */
+/** The recorded runs of a lake, newest first. Throws MAINTENANCE_… errors. */
 export function recordedRuns(lake_folder: string, request: RunsRequest): MaintenanceRun[] {
   // Opening a missing file would create it.
   if (!existsSync(join(lake_folder, FILE_NAME))) return [];
@@ -65,8 +65,7 @@ export function recordedRuns(lake_folder: string, request: RunsRequest): Mainten
 }
 
 /**
- * What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_…
- * errors.
+ * Recorded runs and pending deletions: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors.
  */
 export class MaintenanceStore implements PendingFiles {
   readonly #file: string;
@@ -74,7 +73,7 @@ export class MaintenanceStore implements PendingFiles {
 
   constructor(lake_folder: string) {
     this.#file = join(lake_folder, FILE_NAME);
-    // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
+    // Only one process maintains a lake; readers wait milliseconds for its transactions.
     this.#database = openSqliteFile(this.#file, MAINTENANCE_FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   }

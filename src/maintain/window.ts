@@ -12,12 +12,12 @@ import type { Long, TableMetadata } from "../iceberg/model.ts";
  */
 const WINDOW_MS = 3_600_000;
 
-/** The start of the window of a moment. */
+/** The start of the window that contains a time. */
 export function windowOf(at_ms: number): number {
   return Math.floor(at_ms / WINDOW_MS) * WINDOW_MS;
 }
 
-/** Name of a data file that compaction makes. */
+/** Name of a data file that compaction writes. */
 export function compactedFileName(window_ms: number, id: string): string {
   const digits = new Date(Math.max(0, window_ms)).toISOString().replaceAll(/[-:]/g, "");
   return `${digits.slice(0, "yyyymmddThh".length)}-${id}.parquet`;

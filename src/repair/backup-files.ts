@@ -9,7 +9,7 @@ import {
 import { OperatingError } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
-/** The table files of a backup's newest complete run, by the location that they have in the lake. */
+/** The table files of a backup's newest complete run, by their location in the lake. */
 export class BackupFiles {
   readonly #place: BackupPlace;
   readonly #files: ReadonlyMap<string, TableFile>;
@@ -50,7 +50,7 @@ export class BackupFiles {
   }
 
   /**
-   * Where the backup keeps data files of a folder of the lake, for what can no longer be put back under its own name.
+   * The backup's folder for data files of a lake folder, for files that cannot be restored under their own name.
    */
   dataFilesBelow(folder: string): string[] {
     const start = `${canonicalLocation(folder)}/`;

@@ -39,29 +39,29 @@ export type BronzeReader = Pick<BronzeFiles, "isReadable" | "offsetsIn" | "recor
 export interface BronzeSearch {
   state: TableState | null;
   topic: string;
-  /** Bounds of the log; empty where it has none of this topic. */
+  /** Bounds of the log; empty if it has no records of this topic. */
   bounds: readonly PartitionBounds[];
-  /** Null where it is not compared with. */
+  /** Null if bronze is not compared with it. */
   log: Log | null;
   /**
-   * Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and
+   * Offsets by partition that bronze must reach besides the log's begin: those of a recreated log, and of silver and
    * gold.
    */
   at_least: readonly Offsets[];
   files: BronzeReader;
-  /** Data files that may hold records, apart from the snapshot's own. */
+  /** Data files outside the snapshot that may have records. */
   candidates: readonly string[];
-  /** Every file is read to its end, every offset counted, every record compared with the log's. */
+  /** Reads every file, counts every offset and compares every record with the log. */
   is_thorough: boolean;
 }
 
-/** Null where bronze lacks nothing. Reads data files only where something is damaged, or where it is asked for. */
+/** Null if bronze is complete. Reads data files only if something is damaged, or if requested. */
 export async function planBronze(search: BronzeSearch): Promise<BronzePlan | null> {
   const { state, topic, bounds, at_least, files, is_thorough } = search;
   const said = state === null ? new Map<number, number>() : offsetsOrNone(state.loaded.metadata, topic);
   const held = state === null ? said : heldOffsets(state, topic);
   const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
-  // The rows decide, as far as the log has ever given their offsets out.
+  // The rows decide, up to the offsets that the log has assigned.
   const consumed = new Map(
     Array.from(held, ([partition, end]) => [
       partition,
@@ -74,7 +74,7 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
     if (consumed.size > 0 || least > 0) next.set(partition, Math.max(least, next.get(partition) ?? 0));
   }
   const forgotten = rangesBetween(consumed, next);
-  // A snapshot may say it too: then readers take the greater of the two.
+  // A snapshot may state offsets too; readers use the greater ones.
   const stated = state === null ? said : offsetsOrNone({ ...state.loaded.metadata, snapshots: [] }, topic);
   const is_said = [...next].every(([partition, end]) => stated.get(partition) === end);
   const has_unknown = state?.has_unknown_files === true;
@@ -113,12 +113,12 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
   return { removed: own.removed, remarks, from_log, sources: found.sources, from_files: found.offsets, lost, next };
 }
 
-/** By partition; none where the property is malformed. */
+/** By partition; empty if the property is malformed. */
 export function offsetsOrNone(metadata: TableMetadata, topic: string): Map<number, number> {
   return unlessMalformed(() => readOffsets(metadata, topic)) ?? new Map();
 }
 
-/** By "<topic>/<partition>"; empty where the property is malformed. */
+/** By "<topic>/<partition>"; empty if the property is malformed. */
 export function placeOrNone(metadata: TableMetadata): Record<string, number> {
   return unlessMalformed(() => consumedOffsets(metadata)) ?? {};
 }
@@ -153,12 +153,12 @@ export function heldOffsets(state: TableState, topic: string): Map<number, numbe
   );
 }
 
-/** The snapshot's own files: those that leave it, and the offsets that stay. */
+/** Files of the snapshot to remove, and the offsets of the others. */
 interface OwnFiles {
   removed: Set<string>;
   remarks: string[];
   present: OffsetRanges;
-  /** Files that leave, and whose records can be read: right ones among them are taken over. */
+  /** Files to remove whose records are readable: valid records are kept. */
   readable: string[];
 }
 
@@ -172,7 +172,7 @@ async function keepAll(
   return { removed: new Set(damaged), remarks: [], present: await files.offsetsIn(kept, topic, within), readable: [] };
 }
 
-/** Each offset once, with the record that the log has, and nothing else. */
+/** Whether the file has each offset once, with the log's records and no others. */
 async function examine(
   search: BronzeSearch,
   entries: readonly DataFile[],
@@ -225,7 +225,7 @@ function isData({ content }: DataFile): boolean {
   return content === CONTENT.data;
 }
 
-/** What a log has to reach that belongs to this table: what its rows and its offsets agree on. */
+/** Offsets that the table's log must reach: those that its rows and its property agree on. */
 export function agreedOffsets(state: TableState, topic: string): Map<number, number> {
   const held = heldOffsets(state, topic);
   const said = offsetsOrNone(state.loaded.metadata, topic);
@@ -244,7 +244,7 @@ function rangesBetween(from: Offsets, to: Offsets): OffsetRanges {
   );
 }
 
-/** The offsets that the files may hold, by their bounds; null where a file does not state them. */
+/** Offset range of the files by their bounds; null if a file does not state them. */
 function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRanges | null {
   const idOf = (name: string): number =>
     loaded.metadata.schemas.flatMap(({ fields }) => fields).find((field) => field.name === name)?.id ?? -1;
@@ -269,7 +269,7 @@ function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRange
 
 type FileSearch = Pick<BronzeSearch, "candidates" | "files" | "topic">;
 
-/** File by file: one that cannot be read holds nothing. */
+/** Reads file by file; an unreadable file counts as empty. */
 async function searchFiles(
   { candidates, files, topic }: FileSearch,
   missing: OffsetRanges,

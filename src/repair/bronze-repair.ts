@@ -20,7 +20,7 @@ export interface BronzeParts {
   catalog: TableCatalog;
   storage: Storage;
   clock: Clock;
-  /** Null where it cannot be read. */
+  /** Null if it cannot be read. */
   log: Log | null;
   files: BronzeFiles;
   writer: RecordWriter;
@@ -89,7 +89,7 @@ function totals(files: readonly DataFile[]): Record<string, string> {
   };
 }
 
-/** In memory that does not depend on how many there are. */
+/** Uses constant memory. */
 async function* recordsOf({ log, files, topic }: BronzeParts, plan: BronzePlan): AsyncGenerator<readonly LogRecord[]> {
   yield* logRecords(log, topic, plan.from_log);
   if (plan.sources.length > 0) yield* files.records(plan.sources, topic, plan.from_files);

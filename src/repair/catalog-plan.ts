@@ -9,21 +9,21 @@ import { LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import { folderOf, tableAt, versionOf, type MetadataVersion, type MetadataVersions } from "./metadata-versions.ts";
 
-/** A table's pointer, as the catalog has it and as it has to be. */
+/** A table's present and correct catalog pointer. */
 export interface PlannedPointer {
   identifier: TableIdentifier;
-  /** Null where the catalog does not have the table. */
+  /** Null if the catalog does not have the table. */
   current: string | null;
   /** The version at `current`; null where it cannot be read. */
   stored: MetadataVersion | null;
-  /** Null where no metadata file of the table can be read. */
+  /** Null if no metadata file of the table is readable. */
   next: MetadataVersion | null;
-  /** Why it has to move; null where it stays. */
+  /** Why the pointer must change; null if it is correct. */
   problem: string | null;
 }
 
 export interface CatalogPlan {
-  /** What is wrong with the catalog's file as a whole, in words: then it is made again. Null where it can be read. */
+  /** Damage of the catalog's file, which then is recreated; null if it is readable. */
   damage: string | null;
   /** The catalog is an old copy: tables have newer versions. */
   is_old: boolean;
@@ -36,7 +36,7 @@ export const SEED_PROPERTY = "coinlake.seed-sha256";
 /** Separates the levels of a namespace in the catalog's file. */
 const SEPARATOR = "\x1f";
 
-/** What the catalog has to say, found in the warehouse where the catalog's file does not tell. Reads only. */
+/** The correct content of the catalog, derived from the warehouse if the catalog's file is damaged. Read-only. */
 export async function planCatalog(lake: Lake, versions: MetadataVersions): Promise<CatalogPlan> {
   const stored = readPointers(lake.catalog_file);
   const newest = await newestTables(lake, versions);
@@ -67,7 +67,7 @@ export async function planCatalog(lake: Lake, versions: MetadataVersions): Promi
   return { damage: null, is_old, pointers: is_old ? await adoptNewest(pointers, versions) : pointers };
 }
 
-/** By name. Of several folders that a table had in its time, the one that was written last. */
+/** Tables by name. If a table had several folders, the one written last. */
 async function newestTables(
   lake: Lake,
   versions: MetadataVersions,
@@ -88,7 +88,7 @@ function timeOf({ metadata }: MetadataVersion): number {
   return Number(metadata["last-updated-ms"]);
 }
 
-/** Tables that follow the log, and seeds: another program's table may have been dropped on purpose. */
+/** Only tables that follow the log, and seeds: another program may have dropped its table on purpose. */
 function isOwn({ properties }: TableMetadata): boolean {
   return properties[LOG_OFFSETS_PROPERTY] !== undefined || properties[SEED_PROPERTY] !== undefined;
 }
@@ -114,8 +114,8 @@ async function planPointer(
 }
 
 /**
- * One version ahead may be the file of a commit that was cut off before it counted. Several ahead, or one ahead of a
- * file that is gone, were committed.
+ * One version ahead may be the file of an interrupted commit. Several versions ahead, or one ahead of a missing file,
+ * were committed.
  */
 async function newerThan(current: string, versions: MetadataVersions): Promise<string | null> {
   const newest = await versions.newest(folderOf(current));
@@ -148,7 +148,7 @@ async function adoptNewest(pointers: readonly PlannedPointer[], versions: Metada
 
 type Stored = { damage: string } | { pointers: { identifier: TableIdentifier; location: string }[] };
 
-/** Opens nothing for writing: a missing or empty file would become an empty catalog. */
+/** Opens the file read-only: a missing or empty file would otherwise become an empty catalog. */
 function readPointers(file: string): Stored {
   const name = basename(file);
   if (!existsSync(file)) return { damage: `${name} is missing` };
@@ -173,7 +173,7 @@ function readPointers(file: string): Stored {
   }
 }
 
-/** The namespaces that a catalog made again has to have: the layers, and those of its tables. */
+/** Namespaces of a recreated catalog: the layers, and those of its tables. */
 export function namespacesOf({ pointers }: CatalogPlan): string[][] {
   const nested = pointers.flatMap(({ identifier: { namespace } }) =>
     namespace.map((_level, index) => namespace.slice(0, index + 1)),

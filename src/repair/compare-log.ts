@@ -4,7 +4,7 @@ import type { BronzeSearch } from "./bronze-plan.ts";
 
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
-/** Whether a data file's records are the log's, as far as the log reaches: source, time and payload. */
+/** Whether a data file's records equal the log's, as far as the log reaches: source, time and payload. */
 export async function isAsInLog(
   { log, topic, bounds, files }: BronzeSearch,
   location: string,
@@ -36,7 +36,7 @@ export async function isAsInLog(
   return true;
 }
 
-/** Records of one partition whose offsets follow each other. */
+/** Records of one partition with consecutive offsets. */
 function runsOf(records: readonly LogRecord[]): LogRecord[][] {
   const runs: LogRecord[][] = [];
   for (const record of records) {

@@ -1,8 +1,8 @@
 /** A finding of `repair` and its repair. */
 export interface RepairItem {
-  /** `layer.table`; null where it is about the lake. */
+  /** `layer.table`; null if the finding is about the lake. */
   table: string | null;
-  /** Location of a file of the table, or path of a file of the lake; null where it is about several. */
+  /** Location of a file of the table, or path of a file of the lake; null if several are affected. */
   file: string | null;
   /** The damage, without a final period. */
   problem: string;

@@ -6,13 +6,13 @@ import type { Lake } from "../lake/lake.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import { boundsInFile } from "../log/sqlite/bounds.ts";
 
-/** The log's file, and what bronze has consumed of it. */
+/** State of the log's file relative to bronze's consumed offsets. */
 export interface LogPlan {
-  /** What is wrong, in words; null where the log can be read and has what bronze has consumed. */
+  /** The damage; null if the log is readable and reaches bronze's consumed offsets. */
   damage: string | null;
-  /** Of a log that can be read. */
+  /** Set for a readable log. */
   bounds: PartitionBounds[];
-  /** Where a log that is made again begins, by partition. */
+  /** Begin offsets of a recreated log, by partition. */
   new_log: ReadonlyMap<number, number>;
 }
 
@@ -74,7 +74,7 @@ function checkFile(file: string): string | null {
   }
 }
 
-/** How far alerts have judged the log; nothing where there are none, or where their file cannot be read. */
+/** Offsets that alerts have evaluated; empty without alerts, or if their file is unreadable. */
 function judgedOffsets(file: string, topic: string): Map<number, number> {
   if (!existsSync(file) || statSync(file).size === 0) return new Map();
   let database: DatabaseSync | undefined;
@@ -88,7 +88,7 @@ function judgedOffsets(file: string, topic: string): Map<number, number> {
       own.map(({ partition, next_offset }) => [Number(String(partition).split("/").at(-1)), Number(next_offset)]),
     );
   } catch {
-    // An unreadable file of alerts is not the log's concern.
+    // Another check reports an unreadable file of alerts.
     return new Map();
   } finally {
     database?.close();

@@ -8,7 +8,7 @@ import { manifestInspection } from "../catalog/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** A lake's catalog without its log, which may be missing: opening the lake would make an empty one. */
+/** Opens a lake's catalog without its log: opening the lake would create a missing log. */
 export function openCatalog(
   lake: Lake,
   { storage, clock }: { storage: Storage; clock: Clock },

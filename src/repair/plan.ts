@@ -32,33 +32,35 @@ export interface RepairScope {
   storage: Storage;
   s3: S3Settings | null;
   /**
-   * One table, which is read to its end, or built again even where no damage is found; null for all that is damaged.
+   * One table to read completely or rebuild even without damage; null for all damage.
    */
   table: string | null;
   backup: BackupPlace | null;
   is_loss_accepted: boolean;
-  /** Only what nobody has to decide: what a cut-off write left behind, and what can be brought back without loss. */
+  /**
+   * Only repairs that need no decision: leftovers of interrupted writes, and damage that can be repaired without loss.
+   */
   is_automatic: boolean;
-  /** A model or a seed and what follows from it, by dbt's graph; empty for another name. */
+  /** A model or seed with its dependents, by dbt's graph; empty for another name. */
   modelsFrom(table: string): Promise<string[]>;
 }
 
-/** Everything that is wrong with a lake, and what is to be done about it. */
+/** All damage of a lake, with the repairs. */
 export interface RepairPlan {
   items: RepairItem[];
   files: LakeFiles;
   backup: BackupFiles | null;
-  /** Null where the catalog stays as it is. */
+  /** Null if the catalog needs no change. */
   catalog: CatalogPlan | null;
-  /** Tables without readable metadata: the catalog forgets them, and the models make them again. */
+  /** Tables without readable metadata, which leave the catalog and are rebuilt. */
   dropped: PlannedPointer[];
   log: LogPlan;
   bronze: { state: TableState | null; plan: BronzePlan } | null;
-  /** Silver and gold tables that lose their rows, to be built again. */
+  /** Silver and gold tables to empty and rebuild. */
   resets: TableState[];
-  /** Tables of the pipeline that the catalog does not have: the models make them. */
+  /** Tables of the pipeline that the catalog lacks, which dbt rebuilds. */
   missing: string[];
-  /** The record of maintenance, where it is damaged: it holds no data. */
+  /** The maintenance database, if it is damaged; it holds no data. */
   is_maintenance_damaged: boolean;
   close(): void;
 }
@@ -80,13 +82,13 @@ export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
   }
 }
 
-/** Null where the catalog's file is not there, or cannot be read. */
+/** Null if the catalog's file is missing or unreadable. */
 function openChecksums({ catalog_file }: Lake): SqliteChecksums | null {
   if (!existsSync(catalog_file) || statSync(catalog_file).size === 0) return null;
   try {
     return new SqliteChecksums(catalog_file, { is_read_only: true });
   } catch {
-    // What is wrong with it is found with the pointers.
+    // The check of the pointers reports its damage.
     return null;
   }
 }
@@ -187,7 +189,7 @@ class Planner {
     return this.#scope.table === null || this.#scope.table === table;
   }
 
-  /** Returns the tables that the catalog is to forget. */
+  /** Returns the tables to remove from the catalog. */
   async planCatalog({ damage, pointers }: CatalogPlan): Promise<PlannedPointer[]> {
     const { lake, pipeline } = this.#scope;
     if (damage !== null && pointers.length > 0) {
@@ -249,7 +251,7 @@ class Planner {
     return { ...plan, new_log: new Map() };
   }
 
-  /** `built` is what silver and gold have consumed: bronze of an earlier version may have less. */
+  /** `built` are the offsets that silver and gold have consumed; bronze of an earlier version may have fewer. */
   async planBronze(
     state: TableState | null,
     { bounds, new_log }: LogPlan,
@@ -264,7 +266,7 @@ class Planner {
     const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
     const log = is_thorough && bounds.length > 0 ? openSqliteLog({ file: lake.log_file, is_read_only: true }) : null;
     let opened: BronzeFiles | null = null;
-    // Most lakes are whole: an engine is started for the others.
+    // The engine is started only for damaged lakes.
     const lazily = async (): Promise<BronzeFiles> => (opened ??= await openBronzeFiles({ columns, s3 }));
     try {
       const files: BronzeReader = {
@@ -298,7 +300,7 @@ class Planner {
     }
   }
 
-  /** Parquet files of every folder that the table had, then those of a backup. */
+  /** Parquet files of every folder of the table, then those of a backup. */
   #bronzeCandidates(warehouse: string, table: string): string[] {
     const parquet = this.#files.all().filter((location) => location.endsWith(".parquet"));
     const own = parquet.flatMap((location) => {
@@ -360,8 +362,8 @@ class Planner {
       const is_malformed = hasMalformedOffsets(state);
       const is_due = name === wanted || state.damage.length > 0 || is_malformed;
       if (!this.#isInScope(name) || !is_due) continue;
-      // What follows was built while the file could be read, unless its content was changed, which only a person can
-      // have found.
+      // Dependents were built while the file was readable, unless its content changed, which only a user can request to
+      // repair.
       const followers = is_automatic
         ? []
         : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
@@ -384,11 +386,11 @@ class Planner {
     return [...chosen.values()];
   }
 
-  /** Returns tables of the pipeline that an earlier increment has made, and that are gone. */
+  /** Returns missing tables of the pipeline that an earlier increment built. */
   planMissing({ pointers }: CatalogPlan): string[] {
     const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
     const made = Object.keys(this.#scope.pipeline.reconciliation.tables);
-    // A lake that was only started has none yet.
+    // A lake without increments has no tables yet.
     if (!made.some((table) => present.has(table))) return [];
     const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
     for (const table of missing) {
@@ -398,7 +400,7 @@ class Planner {
     return missing;
   }
 
-  /** Of the files beside catalog and log. Returns whether the record of maintenance is damaged. */
+  /** Checks the files other than catalog and log. Returns whether the maintenance database is damaged. */
   planStores(): boolean {
     const { lake, table } = this.#scope;
     const own = new Set([lake.catalog_file, lake.log_file]);
@@ -420,7 +422,7 @@ class Planner {
     return (await this.#scope.modelsFrom(table)).length > 0;
   }
 
-  /** Files that a backup has need nothing else. */
+  /** Files that the backup has need no other repair. */
   planReplacedFiles(): void {
     for (const location of this.#files.replaced) {
       const found = tableOfFile(location, this.#scope.lake.warehouse);

@@ -26,7 +26,7 @@ import { planRepair, type RepairPlan, type RepairScope } from "./plan.ts";
 import { stageReset } from "./reset.ts";
 import { unreadableSnapshots, type TableState } from "./table-state.ts";
 
-/** The catalog of a lake whose log may be missing. */
+/** Catalog of a lake whose log may be missing. */
 export interface RepairedCatalog {
   catalog: Catalog;
   server: CatalogServer;
@@ -37,7 +37,7 @@ export interface RepairOptions extends RepairScope {
   /** False for a dry run. */
   is_applied: boolean;
   say(text: string): void;
-  /** Builds these tables again from bronze; null where the next increments do. */
+  /** Rebuilds these tables from bronze; null if the next increments do. */
   rebuild: ((open: RepairedCatalog, tables: readonly string[]) => Promise<void>) | null;
 }
 
@@ -72,7 +72,7 @@ export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   ];
 }
 
-/** Returns why the models failed, null where they did not. */
+/** Returns the error of a failed dbt run, null if it succeeded. */
 async function apply(plan: RepairPlan, options: RepairOptions): Promise<OperatingError | null> {
   const { lake, storage, clock, pipeline, say } = options;
   const aside = damagedFolder(lake.folder, clock.now_us() / 1000);

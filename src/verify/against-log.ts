@@ -5,14 +5,14 @@ import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
 
-/** Rows compared at once: each has a checksum in place of its payload, so memory does not depend on the messages. */
+/** Rows per comparison: checksums replace payloads, so memory does not depend on message sizes. */
 const ROWS_AT_ONCE = 10_000;
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 const MAX_SHOWN = 5;
 
 export interface LogComparison {
   findings: Finding[];
-  /** Records that the log still has, and that were compared. */
+  /** Records still in the log that were compared. */
   compared: number;
 }
 
@@ -20,7 +20,7 @@ export interface LogSources {
   log: Log;
   session: PinnedTables;
   pipeline: Pipeline;
-  /** What bronze has consumed, next offset by "<topic>/<partition>". */
+  /** Consumed offsets of bronze: next offset by "<topic>/<partition>". */
   bronze: Readonly<Record<string, number>>;
   progress(done: number): void;
 }
@@ -67,7 +67,7 @@ async function boundsOf(log: Log, topic: string): Promise<PartitionBounds[]> {
   }
 }
 
-/** Null where the log has forgotten the record by now. */
+/** Null if the log has pruned the record. */
 async function readLog({ log, pipeline }: LogSources, partition: number, offset: number): Promise<LogRecord[] | null> {
   try {
     return await log.read(pipeline.topic.name, partition, offset, {

@@ -6,12 +6,11 @@ import type { BuiltTable } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable } from "../transform/moment.ts";
 
-/** What the rebuilt tables' catalog is attached as. */
+/** Name under which the rebuilt tables' catalog is attached. */
 export const REBUILT = "rebuilt";
 
 /**
- * Rows of a partition are compared by sums of hashes, in so many groups; only the rows of groups that differ are looked
- * at.
+ * Rows of a partition are compared by sums of hashes in this number of groups; only groups that differ are read.
  */
 const BUCKETS = 256;
 const MAX_BUCKETS = 64;
@@ -29,8 +28,7 @@ interface Bucket {
 }
 
 /**
- * One table of the lake beside the same table rebuilt from bronze: its columns, then every row. Empty where they are
- * alike.
+ * Compares a table with its rebuild from bronze: first columns, then every row. Empty if they are equal.
  */
 export async function compareTable(
   session: PinnedTables,
@@ -104,7 +102,7 @@ function columnFindings(
   return words.length === 0 ? [] : [tableFinding("COLUMNS_DIFFER", table, `${table}: ${words.join("; ")}`)];
 }
 
-/** The column that a table is partitioned by, taken as it is; null for a table without one. */
+/** The partition column of a table (identity transform); null if it has none. */
 function partitionColumn(metadata: TableMetadata): string | null {
   const spec = metadata["partition-specs"].find((candidate) => candidate["spec-id"] === metadata["default-spec-id"]);
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
@@ -184,12 +182,12 @@ async function differingRows(
 interface Difference {
   kind: "changed" | "missing" | "extra";
   text: string;
-  /** SQL that finds the row. */
+  /** SQL condition that selects the row. */
   where: string;
   in_lake: boolean;
 }
 
-/** Rows of both sides with one key are one row that was changed. Pure. */
+/** Rows of both sides with the same key are one changed row. Pure. */
 function pair(rows: readonly SidedRow[], key: readonly string[]): Difference[] {
   const by_key = Map.groupBy(rows, ({ values }) => JSON.stringify(key.map((name) => values.get(name))));
   return [...by_key.values()].flatMap((same) => {
@@ -228,7 +226,7 @@ function quote(value: string | null | undefined): string {
   return value == null ? "null" : quoteText(value);
 }
 
-/** The data file of a row; null where the engine does not say. */
+/** The data file of a row; null if unknown. */
 async function fileOf(
   session: PinnedTables,
   table: string,
@@ -240,7 +238,7 @@ async function fileOf(
       `select filename from lake.${quoteTable(table)} at (version => ${snapshot_id}) where ${where} limit 1`,
     );
   } catch {
-    // What the row is, and its partition, are known without it.
+    // The finding names the row and its partition regardless.
     return null;
   }
 }

@@ -34,11 +34,11 @@ export type Phase =
 const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
 
 export interface DeepOptions extends VerifyOptions {
-  /** Builds silver and gold again; by dbt where it is left out. */
+  /** Rebuilds silver and gold (default: with dbt). */
   rebuild?: (request: RebuildRequest) => Promise<Rebuilt>;
-  /** Where the tables that are built again lie meanwhile; the system's temporary folder where it is left out. */
+  /** Folder for the rebuilt tables (default: the system's temporary folder). */
   scratch_folder?: string;
-  /** Called often; what it throws ends the verification. */
+  /** Called often; an exception ends the verification. */
   progress?: (phase: Phase, done: number, total: number | null) => void;
 }
 
@@ -47,9 +47,9 @@ export interface DeepVerification extends Verification {
     files_checked: number;
     /** Of files that had none: the caller stores them. */
     taken: FileChecksum[];
-    /** Files whose checksum is kept although no snapshot needs them. */
+    /** Files with a checksum that no snapshot needs. */
     outdated: string[];
-    /** Records of bronze that the log still has. */
+    /** Records of bronze that are still in the log. */
     log_records_compared: number;
     tables_compared: number;
   };
@@ -99,7 +99,7 @@ export async function verifyDeep(
   }
 }
 
-/** The tables whose data files must not be read. */
+/** Tables whose data files must not be read. */
 async function checkAllFiles(
   open: LakeToVerify,
   moment: Moment,
@@ -123,7 +123,7 @@ async function checkAllFiles(
   return new Set(result.findings.flatMap(({ table }) => (table === null ? [] : [table])));
 }
 
-/** Tables of namespaces that the pipeline does not know: another client of the catalog created them. */
+/** Tables in other namespaces, which another client of the catalog created. */
 async function tablesOutsideLayers(open: LakeToVerify): Promise<LoadedLake> {
   const { catalog } = open;
   if (catalog === null) return { tables: [], damaged: [] };
@@ -200,7 +200,7 @@ async function compareTables(
       else {
         const { metadata } = await rebuilt.catalog.loadTable(held_table.loaded.identifier);
         const differences = await compared(() => compareTable(session, held_table, definition), table);
-        // What was built of records that bronze has lost since cannot be built again.
+        // Rows built from records that bronze has lost cannot be rebuilt.
         if (moment.lost.size > 0)
           notes.push(...differences.map(({ message }) => `${message}; bronze has acknowledged losses`));
         else if (isSameVersion(held_table.loaded.metadata, metadata)) findings.push(...differences);
@@ -213,7 +213,7 @@ async function compareTables(
   }
 }
 
-/** Null where the findings so far explain why nothing can be built. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
+/** Null if earlier findings explain why the rebuild fails. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
 async function rebuildUnlessOvertaken(
   open: LakeToVerify,
   held: Held,
@@ -272,7 +272,7 @@ async function compared(compare: () => Promise<Finding[]>, table: string): Promi
   }
 }
 
-/** The quick look and the deep one may find the same file. */
+/** The quick and the deep verification may report the same file. */
 function withoutRepeats(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();
   return findings.filter(({ code, table, file, message }) => {

@@ -15,7 +15,7 @@ export interface FilesToCheck {
   checksums: ChecksumStore | null;
 }
 
-/** Before anything of the table is believed: whether its metadata is as it was committed. */
+/** Checks a table's metadata against its checksum before using it. */
 export function checkMetadata(
   { metadata_location }: LoadedTable,
   table: string,
@@ -87,7 +87,7 @@ async function manifestFiles(
   return { findings, live: findings.length > 0 ? [] : await new LiveFiles(parts.storage).of(metadata, snapshot) };
 }
 
-/** The finding, or what was read. */
+/** The finding, or the content. */
 async function readable<T>(
   table: string,
   file: string,
@@ -128,7 +128,7 @@ async function checkContent(
   return [tableFinding("METADATA_DAMAGED", table, message, { file })];
 }
 
-/** One listing for all files of a table, for any number. */
+/** One listing serves all files of a table. */
 async function sizesIn(storage: Storage, folder: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for await (const { location, size_bytes } of storage.list(folder)) sizes.set(canonicalLocation(location), size_bytes);

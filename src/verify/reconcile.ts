@@ -12,7 +12,7 @@ export interface Check {
   is_true: boolean;
   /** The figures compared, in words. */
   evidence: string;
-  /** Tables that it is about, the one that depends on the others first. */
+  /** Tables of the check, the dependent one first. */
   tables: string[];
 }
 
@@ -24,18 +24,18 @@ export interface ReconciledFigures {
     bronze_records: number;
     /** Records that bronze has and silver has not consumed. */
     silver_waiting: number;
-    /** Elements, one per price or refusal, as the records say how many they have; each has at least one. */
+    /** Elements by the records' own counts; each record has at least one. */
     elements: number;
     accepted: number;
     duplicates: number;
-    /** Duplicates that say something else than what counts. */
+    /** Duplicates that differ from the accepted row. */
     conflicting: number;
     rejected: number;
     rejected_by_reason: Record<string, number>;
   };
 }
 
-/** The log before and after the moment was chosen: a lake that is written moves on between the two. */
+/** The log's bounds before and after the state was chosen, because the log grows meanwhile. */
 export interface LogBounds {
   before: readonly PartitionBounds[];
   after: readonly PartitionBounds[];
@@ -43,7 +43,7 @@ export interface LogBounds {
 
 export interface Reconciliation extends ReconciledFigures {
   /**
-   * Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer.
+   * Checks that were skipped because a table is missing or damaged, or that the engine could not run.
    */
   failures: { claim: string; tables: string[]; reason: string; is_left_out: boolean }[];
 }
@@ -59,7 +59,7 @@ export async function reconcile(
   { log, readable }: { log: LogBounds | null; readable: ReadonlySet<string> },
 ): Promise<Reconciliation> {
   const reconciler = new Reconciler(moment, tables, pipeline, readable);
-  // Of a damaged bronze table, no offsets are known.
+  // The offsets of a damaged bronze table are unknown.
   if (log !== null && !moment.damaged.includes(pipeline.bronze.table)) reconciler.checkLog(log);
   await reconciler.checkBronze();
   await reconciler.checkSilver();
@@ -121,8 +121,7 @@ class Reconciler {
   }
 
   /**
-   * Runs what asks the tables, unless one of them cannot be read; what the engine cannot answer is a failure of these
-   * tables.
+   * Runs a check of tables unless one is unreadable; an engine error is a failure of these tables.
    */
   async #ask(claim: string, tables: string[], work: () => Promise<void>): Promise<void> {
     const unread = tables.filter((table) => !this.#readable.has(table));
@@ -229,7 +228,7 @@ class Reconciler {
     return { rows, distinct, min, max };
   }
 
-  /** Every element of every consumed record lies in exactly one verdict table. */
+  /** Checks that every element of every consumed record is in exactly one verdict table. */
   async checkSilver(): Promise<void> {
     const { accepted, duplicates, rejected } = this.#pipeline.reconciliation;
     const verdicts = [accepted, duplicates, rejected];
@@ -260,7 +259,7 @@ class Reconciler {
 
   async #checkElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
     const columns = "log_topic, log_partition, log_offset, element_index, element_count";
-    // Silver may have the verdict on a record that bronze has lost since.
+    // Silver may have verdicts on records that bronze has lost.
     const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
     const unionOf = (where: string): string =>
       verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
@@ -320,7 +319,7 @@ class Reconciler {
     return { records, elements, doubled: 0, incomplete: 0 };
   }
 
-  /** Record by record, for those that are to be told of. */
+  /** Counts record by record, to report the differences. */
   async #eachRecord(union: string): Promise<ElementCounts> {
     const { rows } = await this.#session.query(`
       with records as (
@@ -335,7 +334,7 @@ class Reconciler {
     return { records, elements, doubled, incomplete };
   }
 
-  /** Keys are unique, and what refers to another table finds it there. */
+  /** Checks that keys are unique and references exist. */
   async checkKeys(): Promise<void> {
     const { tables, references } = this.#pipeline.reconciliation;
     for (const [table, { key, is_counted_by_element }] of Object.entries(tables)) {
@@ -360,7 +359,7 @@ class Reconciler {
     }
   }
 
-  /** Further pairs of figures that the pipeline says are equal; as text, because sums of hashes exceed doubles. */
+  /** Further checks of the pipeline; compared as text, because sums of hashes exceed doubles. */
   async checkEqualFigures(): Promise<void> {
     if (Object.keys(this.#moment.built).length === 0) return;
     for (const { claim, left, right } of this.#pipeline.reconciliation.checks) {

@@ -13,12 +13,12 @@ import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.
 /** The SQLite files of a lake. */
 interface StoreFile {
   file: string;
-  /** Before the file's name in a sentence. */
+  /** Description of the file in messages. */
   name: string;
-  /** Null for the catalog, which looks after its own layout. */
+  /** Null for the catalog, which checks its own layout. */
   format: SqliteFormat | null;
   next_step: string;
-  /** Whether the lake must have it. */
+  /** Whether the lake requires the file. */
   is_due: boolean;
 }
 
@@ -127,7 +127,7 @@ function damageOf(file: string, format: SqliteFormat | null, busy_timeout_ms: nu
   }
 }
 
-/** While there is a WAL, the file may be shorter than the database: the WAL has the rest. */
+/** With a WAL, the file may be shorter than the database. */
 function shortFile(database: DatabaseSync, file: string): string[] {
   const number = (pragma: string) => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
   const expected_bytes = number("page_count") * number("page_size");

@@ -21,20 +21,20 @@ import { checkStores } from "./stores.ts";
 
 export interface VerifyOptions {
   clock?: Clock;
-  /** How long increments that are under way are waited for. */
+  /** Maximum wait for an increment in progress. */
   timeout_ms?: number;
 }
 
-/** What `verify` found. */
+/** Result of `verify`. */
 export interface Verification extends ReconciledFigures {
   findings: Finding[];
-  /** What a reader should know, and no damage. */
+  /** Notes that are not damage. */
   notes: string[];
 }
 
-/** The same, open for a closer look. */
+/** The same with an open session, for the deep verification. */
 export interface OpenVerification extends Verification {
-  /** Null where the tables cannot be looked at. */
+  /** Null if the tables cannot be read. */
   moment: Moment | null;
   /** The moment's tables without a finding about their files, readable through `session`. */
   readable: ReadonlySet<string>;
@@ -43,7 +43,7 @@ export interface OpenVerification extends Verification {
 }
 
 const INCREMENT_TIMEOUT_MS = 30_000;
-/** A moment whose snapshots expire while they are read is chosen again. */
+/** Maximum attempts if snapshots expire while they are read. */
 const MAX_ATTEMPTS = 3;
 /** How long the first table of a lake may take from its files to its entry in the catalog. */
 const FIRST_TABLE_MS = 1_000;
@@ -62,7 +62,7 @@ export async function verify(
   return { checks, figures, findings, notes };
 }
 
-/** As `verify`; the caller closes what it gets. */
+/** Like `verify`; the caller closes the result. */
 export async function beginVerification(
   open: LakeToVerify,
   pipeline: Pipeline,
@@ -154,7 +154,7 @@ function momentOptions(
   };
 }
 
-/** A lake that was made and never started has no topic yet. */
+/** A lake that never ran has no topic yet. */
 async function logBounds(
   { log, lake }: LakeToVerify,
   { topic }: Pipeline,
@@ -170,7 +170,7 @@ async function logBounds(
   }
 }
 
-/** The tables that nothing is to be read from. */
+/** Tables that must not be read. */
 async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding[]): Promise<Set<string>> {
   const damaged = new Set<string>();
   for (const held of moment.tables.values()) {
@@ -181,7 +181,7 @@ async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding
   return damaged;
 }
 
-/** A table that is written moves on while its folder is listed: then it is looked at again. */
+/** Checks again if a table was committed while its folder was listed. */
 async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable): Promise<Finding[]> {
   for (let current = loaded; ;) {
     const found = await checkPointer(current, table, open);
@@ -261,7 +261,7 @@ async function pinTables(
   }
 }
 
-/** The table property and the newest snapshot say the same, unless somebody changed one of them. */
+/** The table property and the newest snapshot must state the same offsets. */
 function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number> | null): Finding[] {
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
     if (table !== pipeline.bronze.table && pipeline.reconciliation.tables[table] === undefined) return [];

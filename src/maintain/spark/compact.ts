@@ -2,7 +2,7 @@ import type { SparkSession } from "../../spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
-/** So few small files of a partition are left alone. */
+/** Minimum number of small files of a partition that are merged. */
 const MIN_FILES = 5;
 
 /**

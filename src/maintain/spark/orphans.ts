@@ -10,7 +10,7 @@ import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 export async function removeOrphans(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
-  // Listed by Iceberg's own client of S3, which wrote the files: Hadoop's is not there.
+  // Lists with Iceberg's S3 client, because Hadoop's is not installed.
   const rows = await session.sql(
     `call system.remove_orphan_files(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
     UNLIMITED,
