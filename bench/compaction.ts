@@ -5,7 +5,7 @@ import { crypto } from "../pipelines/crypto.ts";
 import { tableNamed } from "../src/iceberg/errors.ts";
 import type { Field } from "../src/iceberg/model.ts";
 import { systemClock } from "../src/base/clock.ts";
-import { startParts } from "../src/services/cluster.ts";
+import { startServices } from "../src/services/cluster.ts";
 import { copyToParquet } from "../src/duckdb/copy.ts";
 import { openDuckDB } from "../src/duckdb/duckdb.ts";
 import { openLake, type OpenLake } from "../src/lake/open.ts";
@@ -225,9 +225,9 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
   const cluster_folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   // As root, PostgreSQL runs as another user, who must be able to enter the folder.
   chmodSync(cluster_folder, 0o711);
-  let cluster: Awaited<ReturnType<typeof startParts>>;
+  let cluster: Awaited<ReturnType<typeof startServices>>;
   try {
-    cluster = await startParts(["spark"], { folder: join(cluster_folder, "cluster"), ports: "free" });
+    cluster = await startServices(["spark"], { folder: join(cluster_folder, "cluster"), ports: "free" });
   } catch (error) {
     rmSync(cluster_folder, { recursive: true, force: true });
     return { skipped: `Spark cannot be started here: ${messageOf(error)}` };

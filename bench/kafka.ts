@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startParts } from "../src/services/cluster.ts";
+import { startServices } from "../src/services/cluster.ts";
 import { openKafkaLog } from "../src/log/kafka/log.ts";
 import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
@@ -29,7 +29,7 @@ export interface LogFigures {
 /** The same appends and reads, of messages of 170 bytes under 250 keys with a position each, to a log in Kafka and to one in SQLite. */
 export async function benchLogs(): Promise<{ kafka: LogFigures; sqlite: LogFigures }> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const cluster = await startParts(["kafka"], { folder, ports: "free" });
+  const cluster = await startServices(["kafka"], { folder, ports: "free" });
   try {
     const sqlite = await measure(openSqliteLog({ file: join(folder, "log.sqlite") }));
     const kafka = await measure(await openKafkaLog({ brokers: [cluster.environment["COINLAKE_KAFKA_BROKERS"] ?? ""] }));

@@ -26,8 +26,9 @@ export interface SoakOptions {
 
 export interface SoakRow {
   minutes: number;
-  /** The last dbt increment, as dbt reports it. */
+  /** Mean of the increments since the row before; NaN where there was none. */
   increment_s: number;
+  /** Since the start. */
   increments: number;
   /** Shares of one core since the row before. */
   worker_cpu_share: number;
@@ -243,6 +244,16 @@ class LoadWatch {
     return shares;
   }
 
+  /** Increments so far, and the mean of those since the last call, by the process's own figures. */
+  increments(metrics: string): Pick<SoakRow, "increment_s" | "increments"> {
+    const increments = metricOf(metrics, "coinlake_increment_seconds_count");
+    const total_s = metricOf(metrics, "coinlake_increment_seconds_sum");
+    const increment_s = (total_s - this.#incremented.total_s) / (increments - this.#incremented.increments);
+    this.#incremented = { increments, total_s };
+    return { increment_s, increments };
+  }
+
+  #incremented = { increments: 0, total_s: 0 };
   #before = { at_ms: performance.now(), node_cpu_s: 0, worker_cpu_s: 0 };
 
   stop(): void {
@@ -269,11 +280,9 @@ async function takeRow({ url, folder, lake, coinlake, load, errors, minutes }: S
   const answer = await runCoinlake(["ask", "--data", folder]);
   if (answer.code !== 0) errors.push(`ask ended with ${answer.code}: ${answer.stderr.slice(-500)}`);
   const { files, table_bytes, live_bytes, snapshots, metadata_bytes } = await lakeFiguresBeside(lake);
-  const increments = [...coinlake.stderr().matchAll(/dbt took ([\d.]+) s/g)];
   return {
     minutes,
-    increment_s: Number(increments.at(-1)?.[1] ?? NaN),
-    increments: increments.length,
+    ...load.increments(metrics),
     worker_cpu_share: shares.worker,
     node_cpu_share: shares.node,
     node_rss_mb,

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { startParts } from "../src/services/cluster.ts";
+import { startServices } from "../src/services/cluster.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { SparkStreams } from "../src/spark/streams.ts";
 import { openParquetWriter } from "../src/duckdb/parquet.ts";
@@ -106,7 +106,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   // As root, PostgreSQL runs as somebody else, who must get through.
   chmodSync(folder, 0o711);
-  const cluster = await startParts(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
+  const cluster = await startServices(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
   const kafka_brokers = cluster.environment["COINLAKE_KAFKA_BROKERS"] ?? "";
   const streams = new SparkStreams(cluster.environment["SPARK_REMOTE"] ?? "");
   const log = await openKafkaLog({ brokers: [kafka_brokers] });
@@ -131,7 +131,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
         return () => query.stop();
       },
       place: async () => (await (await start()).lastProgress())?.sources[0]?.end?.[TOPIC]?.["0"] ?? 0,
-      pids: [process.pid, ...[...cluster.parts.values()].map(({ pid }) => pid)],
+      pids: [process.pid, ...[...cluster.services.values()].map(({ pid }) => pid)],
     });
   } finally {
     streams.disconnect();

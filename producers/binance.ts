@@ -6,7 +6,7 @@ import {
   tradeNumber,
   upperCase,
   type ExchangeProtocol,
-  type Heard,
+  type ExchangeMessage,
   type PageRead,
 } from "./exchange/protocol.ts";
 
@@ -57,7 +57,7 @@ function streamInUrl(product: string): string {
   return `${encodeURIComponent(product.toLowerCase())}@aggTrade`;
 }
 
-function readMessage(message: string): Heard {
+function readMessage(message: string): ExchangeMessage {
   const whole = parseObject(message);
   if (whole === null) return { kind: "unknown" };
   const event = asObject(whole["data"]) ?? asObject(whole["event"]) ?? whole;

@@ -6,7 +6,7 @@ import {
   tradeNumber,
   upperCase,
   type ExchangeProtocol,
-  type Heard,
+  type ExchangeMessage,
   type PageRead,
 } from "./exchange/protocol.ts";
 
@@ -49,7 +49,7 @@ export function coinbase(options: Partial<ExchangeOptions> = {}): Producer {
   return exchange(coinbaseProtocol, options);
 }
 
-function readMessage(message: string): Heard {
+function readMessage(message: string): ExchangeMessage {
   const whole = parseObject(message);
   const product = whole?.["product_id"];
   switch (whole?.["type"]) {

@@ -6,9 +6,9 @@ import {
   parseObject,
   tradeNumber,
   type ExchangeProtocol,
-  type Heard,
+  type ExchangeMessage,
   type PageRead,
-  type TradeSeen,
+  type TradeReference,
 } from "./exchange/protocol.ts";
 
 const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB ATOM XMR";
@@ -66,7 +66,7 @@ function assetClass(product: string): string {
   return /^[A-Z0-9.]+x\//.test(product) ? "&asset_class=tokenized_asset" : "";
 }
 
-function readMessage(message: string): Heard {
+function readMessage(message: string): ExchangeMessage {
   const whole = parseObject(message);
   if (whole === null) return { kind: "unknown" };
   const { channel, method } = whole;
@@ -76,8 +76,8 @@ function readMessage(message: string): Heard {
   return { kind: "unknown" };
 }
 
-function readTrades(data: unknown): Heard {
-  const trades = (Array.isArray(data) ? data : []).flatMap((trade): TradeSeen[] => {
+function readTrades(data: unknown): ExchangeMessage {
+  const trades = (Array.isArray(data) ? data : []).flatMap((trade): TradeReference[] => {
     const { symbol, trade_id, timestamp } = asObject(trade) ?? {};
     const id = tradeNumber(trade_id);
     return typeof symbol === "string" && id !== null ? [{ product: symbol, id, cursor: cursorAt(timestamp) }] : [];
@@ -85,7 +85,7 @@ function readTrades(data: unknown): Heard {
   return trades.length === 0 ? { kind: "unknown" } : { kind: "trades", trades };
 }
 
-function readAnswer({ success, result, symbol, error }: Record<string, unknown>): Heard {
+function readAnswer({ success, result, symbol, error }: Record<string, unknown>): ExchangeMessage {
   if (success === true) {
     const subscribed = asObject(result)?.["symbol"];
     return { kind: "subscribed", products: typeof subscribed === "string" ? [subscribed] : [] };

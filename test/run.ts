@@ -1,54 +1,80 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, globSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import { run as runFiles } from "node:test";
+import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
 import { purge } from "../src/services/cluster.ts";
 import { openOrCreateCluster } from "../src/services/state.ts";
 import { KEPT_CLUSTER } from "./cluster/servers.ts";
+import { DurationReport, readDurations } from "./durations.ts";
+import { selectFiles } from "./select-files.ts";
 import { temporaryFolder } from "./support/coinlake.ts";
 
 /**
  * Runs the tests of a profile: all of them, or the files whose path contains one of the words given.
  *   npm test                          everything of the embedded profile
  *   npm test -- catalog               the files under test/catalog, and others named so
+ *   npm test -- --name "a part"       the tests whose name matches the regular expression
+ *   npm test -- --durations FILE      also writes the seconds of each file; test/durations.json orders the files
+ *   npm run -s test:fast              files without Python, browsers and other processes, of at most a few seconds
+ *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
  *   npm run -s test:cluster           everything of the cluster profile: servers are fetched and started for real
  *   npm run -s test:cluster -- life
  */
-const CLUSTER_FLAG = "--cluster";
-const is_cluster = process.argv.includes(CLUSTER_FLAG);
-const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
-const flags = process.argv.slice(2).filter((word) => word.startsWith("-") && word !== CLUSTER_FLAG);
-const files = globSync("test/**/*.test.ts")
-  .map((file) => file.replaceAll("\\", "/"))
-  .filter((file) => file.startsWith("test/cluster/") === is_cluster)
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .sort();
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    cluster: { type: "boolean", default: false },
+    fast: { type: "boolean", default: false },
+    coverage: { type: "boolean", default: false },
+    durations: { type: "string" },
+    name: { type: "string" },
+  },
+});
+const files = selectFiles(
+  { profile: options.cluster ? "cluster" : "embedded", words, is_fast: options.fast },
+  readDurations(),
+);
 
 if (files.length === 0) {
   process.stderr.write(`No test file's path contains ${words.map((word) => `"${word}"`).join(" or ")}.\n`);
   process.exit(1);
 }
 const MEMORY_LOOK_MS = 1_000;
-const timeout_ms = is_cluster ? 1_800_000 : 900_000;
-// One set of servers keeps two cores busy: two at a time take as long as one after the other, and what waits for a server waits too long.
-const concurrency = is_cluster ? 1 : Math.max(1, Math.min(4, availableParallelism()));
+const timeout_ms = options.cluster ? 1_800_000 : 900_000;
+// A cluster's servers keep two cores busy: two files at a time take as long as one after the other, and time out more easily.
+const concurrency = options.cluster ? 1 : Math.max(1, Math.min(4, availableParallelism()));
 
-/** Resolves to the exit code. A signal is handed on, and what it ends is awaited. */
-async function run(env: NodeJS.ProcessEnv = {}): Promise<number> {
-  // A test that hangs fails by its name, long before whoever waits for all of them gives up.
-  const args = [
-    "--disable-warning=ExperimentalWarning",
-    "--test",
-    `--test-timeout=${timeout_ms}`,
-    `--test-concurrency=${concurrency}`,
-    ...flags,
-    ...files,
-  ];
-  const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...process.env, ...env } });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code ?? 1;
+/** Resolves to the exit code. After SIGINT or SIGTERM the running files are stopped and awaited. */
+async function run(): Promise<number> {
+  const stopping = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.abort());
+  const durations = new DurationReport();
+  let code = 0;
+  const events = runFiles({
+    files,
+    concurrency,
+    // A test that hangs fails by its name, long before the whole run is given up.
+    timeout: timeout_ms,
+    signal: stopping.signal,
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    ...(options.name === undefined ? {} : { testNamePatterns: new RegExp(options.name) }),
+    ...(options.coverage ? { coverage: true, coverageIncludeGlobs: ["src/**"] } : {}),
+  });
+  events.on("test:fail", ({ skip, todo }) => {
+    if (skip === undefined && todo === undefined) code = 1;
+  });
+  events.on("test:summary", ({ file, duration_ms }) => {
+    if (file !== undefined) durations.add(file, duration_ms);
+  });
+  const report = events.compose(spec);
+  report.pipe(process.stdout);
+  await finished(report);
+  process.stderr.write(durations.slowest());
+  if (options.durations !== undefined) durations.write(options.durations);
+  return stopping.signal.aborted ? 1 : code;
 }
 
 /** Keeps a cluster for file after file, whose parts the first starts that asks for them. */
@@ -61,7 +87,8 @@ async function runOnCluster(): Promise<number> {
   const started_ms = performance.now();
   const memory = watchMemory();
   try {
-    return await run({ [KEPT_CLUSTER]: cluster });
+    process.env[KEPT_CLUSTER] = cluster;
+    return await run();
   } finally {
     await purge(cluster);
     folder.remove();
@@ -86,4 +113,4 @@ function watchMemory(): { end(): number } {
   };
 }
 
-process.exitCode = await (is_cluster ? runOnCluster() : run());
+process.exitCode = await (options.cluster ? runOnCluster() : run());

@@ -1,5 +1,8 @@
 import type { Question, QuestionOptions, TableNaming } from "../../src/pipeline/definition.ts";
 import { EVENT_ORDER, EVENT_POSITION } from "./columns.ts";
+import { projectVar } from "./project-vars.ts";
+
+const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
 
 /**
  * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time
@@ -250,8 +253,8 @@ const topVolumes: Question = {
       when_empty: "The lake has no coin with a volume up to then.",
       sql: ({ as_of, table }) => `
         with listed as (
-          -- versions begin when a listing is ingested, up to five minutes after the event that it tells of
-          select ${as_of} + interval 5 minute as listed_by
+          -- a version begins when its listing is ingested, which the late-event limit bounds
+          select ${as_of} + interval ${MAX_EVENT_SKEW_S} second as listed_by
         ),
         coins as (
           select crypto_id, symbol, name, market_cap_rank from ${table("gold.dim_crypto")}, listed

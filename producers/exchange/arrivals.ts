@@ -1,6 +1,6 @@
-/** One thing that came in, in the order of arrival. */
+/** One received item, in order of arrival. */
 export interface Arrival {
-  /** 0 for what is no record. */
+  /** 0 for a message that becomes no record. */
   size_bytes: number;
 }
 
@@ -14,9 +14,8 @@ export interface ArrivalLimits {
 }
 
 /**
- * What came in and was not taken yet. Nothing is ever dropped: where it is full, whoever fills it must stop reading,
- * and is told so. A socket that stops reading still hands over what it had read before, so the bounds are passed by one
- * read of the network.
+ * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket must pause.
+ * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
  */
 export class Arrivals<T extends Arrival> {
   readonly #limits: ArrivalLimits;

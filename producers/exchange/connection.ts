@@ -1,7 +1,7 @@
 import { WebSocket } from "ws";
 import type { Clock } from "../../src/base/clock.ts";
 import { retryAfter_ms } from "../../src/producer/backoff.ts";
-import type { ExchangeProtocol, Heard } from "./protocol.ts";
+import type { ExchangeProtocol, ExchangeMessage } from "./protocol.ts";
 
 export interface ConnectionLimits {
   /** From the first packet until every subscription is answered. */
@@ -18,7 +18,7 @@ export interface ConnectionOptions {
   limits: ConnectionLimits;
   clock: Clock;
   /** Every message, as received. */
-  message(bytes: Buffer, heard: Heard, at_us: number): void;
+  message(bytes: Buffer, message: ExchangeMessage, at_us: number): void;
   /** The source does not give this product. */
   refused(product: string, reason: string): void;
 }
@@ -147,11 +147,11 @@ export class Connection {
   #received(data: Buffer | ArrayBuffer | Buffer[]): void {
     const bytes = Buffer.isBuffer(data) ? data : Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
     const at_us = this.#heard();
-    const heard = this.#options.protocol.read(bytes.toString("utf8"));
-    if (heard.kind === "subscribed") this.#answered(heard.products);
-    else if (heard.kind === "refused") this.#refused(heard.products, heard.reason);
-    else if (heard.kind === "closing") this.#closing.resolve();
-    this.#options.message(bytes, heard, at_us);
+    const message = this.#options.protocol.read(bytes.toString("utf8"));
+    if (message.kind === "subscribed") this.#answered(message.products);
+    else if (message.kind === "refused") this.#refused(message.products, message.reason);
+    else if (message.kind === "closing") this.#closing.resolve();
+    this.#options.message(bytes, message, at_us);
   }
 
   #heard(): number {

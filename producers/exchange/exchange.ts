@@ -17,7 +17,7 @@ import { Feed } from "./feed.ts";
 import { Filler, listed, type FilledPage } from "./filler.ts";
 import { GapBook, type GapLimits } from "./gaps.ts";
 import { savedBook } from "./position.ts";
-import type { ExchangeProtocol, Heard, TradeSeen } from "./protocol.ts";
+import type { ExchangeProtocol, ExchangeMessage, TradeReference } from "./protocol.ts";
 import { get } from "./request.ts";
 
 export interface ExchangeOptions {
@@ -113,9 +113,9 @@ function checkedProducts(
   );
 }
 
-/** What came in: a message, or a page of missing trades whose filler waits to hear how many it brought. */
-type Came =
-  | { kind: "message"; size_bytes: number; at_us: number; bytes: Buffer; heard: Heard }
+/** A received message, or a page of missing trades whose filler waits for the number of trades that were missing. */
+type ReceivedMessage =
+  | { kind: "message"; size_bytes: number; at_us: number; bytes: Buffer; message: ExchangeMessage }
   | { kind: "page"; size_bytes: number; at_us: number; page: FilledPage; brought(count: number): void };
 
 /**
@@ -164,7 +164,9 @@ class Exchange implements Producer {
     const book = this.#bookAt(position);
     const stopping = new AbortController();
     const own_signal = AbortSignal.any([signal, stopping.signal]);
-    const arrivals = new Arrivals<Came>(this.#options.arrivals, (is_full) => (is_full ? feed.pause() : feed.resume()));
+    const arrivals = new Arrivals<ReceivedMessage>(this.#options.arrivals, (is_full) =>
+      is_full ? feed.pause() : feed.resume(),
+    );
     const filler = this.#filler(arrivals, book, clock, report, own_signal);
     const feed = this.#feed(arrivals, clock, report, own_signal, () => filler.check(products));
     this.#running = { feed, book };
@@ -172,9 +174,9 @@ class Exchange implements Producer {
     for (const loop of loops) loop.catch((error: unknown) => arrivals.fail(error));
     try {
       for (;;) {
-        const came = await arrivals.take(signal);
+        const received = await arrivals.take(signal);
         const taken_us = clock.now_us();
-        const records = came.flatMap((one) => this.#recorded(one, book));
+        const records = received.flatMap((one) => this.#recorded(one, book));
         this.#tellSurprises(book, report);
         if (book.nextSettling_us() < Infinity) filler.look();
         if (records.length > 0) yield { records, position: JSON.stringify(book.save()) };
@@ -228,23 +230,24 @@ class Exchange implements Producer {
   }
 
   /** Enters what came into the book, in the order in which it goes to the log. */
-  #recorded(came: Came, book: GapBook): SourceRecord[] {
+  #recorded(received: ReceivedMessage, book: GapBook): SourceRecord[] {
     const { source } = this.#protocol;
-    if (came.kind === "page") {
-      const { product, payload, ids } = came.page;
-      came.brought(ids.filter((id) => book.fetched(product, id)).length);
-      return [{ key: product, source, payload, ingested_at_us: came.at_us }];
+    if (received.kind === "page") {
+      const { product, payload, ids } = received.page;
+      received.brought(ids.filter((id) => book.fetched(product, id)).length);
+      return [{ key: product, source, payload, ingested_at_us: received.at_us }];
     }
-    const { heard, bytes, at_us } = came;
-    if (heard.kind === "announced") book.announced(heard.product, heard.last_id, at_us);
-    if (heard.kind !== "trades" && heard.kind !== "unknown") return [];
-    const trades: readonly TradeSeen[] = heard.kind === "trades" ? heard.trades.toSorted((a, b) => a.id - b.id) : [];
+    const { message, bytes, at_us } = received;
+    if (message.kind === "announced") book.announced(message.product, message.last_id, at_us);
+    if (message.kind !== "trades" && message.kind !== "unknown") return [];
+    const trades: readonly TradeReference[] =
+      message.kind === "trades" ? message.trades.toSorted((a, b) => a.id - b.id) : [];
     for (const trade of trades) book.saw(trade, at_us);
     return [{ key: trades[0]?.product ?? source, source, payload: bytes, ingested_at_us: at_us }];
   }
 
   #feed(
-    arrivals: Arrivals<Came>,
+    arrivals: Arrivals<ReceivedMessage>,
     clock: Clock,
     report: (report: SourceReport) => void,
     signal: AbortSignal,
@@ -264,16 +267,16 @@ class Exchange implements Producer {
       report,
       connected,
       room: () => arrivals.roomOrAbort(signal),
-      message: (bytes, heard, at_us) => {
-        const is_record = heard.kind === "trades" || heard.kind === "unknown";
-        if (is_record || heard.kind === "announced")
-          arrivals.push({ kind: "message", size_bytes: is_record ? bytes.length : 0, at_us, bytes, heard });
+      message: (bytes, message, at_us) => {
+        const is_record = message.kind === "trades" || message.kind === "unknown";
+        if (is_record || message.kind === "announced")
+          arrivals.push({ kind: "message", size_bytes: is_record ? bytes.length : 0, at_us, bytes, message });
       },
     });
   }
 
   #filler(
-    arrivals: Arrivals<Came>,
+    arrivals: Arrivals<ReceivedMessage>,
     book: GapBook,
     clock: Clock,
     report: (report: SourceReport) => void,
@@ -297,7 +300,7 @@ class Exchange implements Producer {
           size_bytes: 0,
           at_us: clock.now_us(),
           bytes: NOTHING,
-          heard: { kind: "announced", product, last_id },
+          message: { kind: "announced", product, last_id },
         }),
       filled: async (page) => {
         await arrivals.roomOrAbort(signal);

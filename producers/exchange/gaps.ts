@@ -1,5 +1,5 @@
 import type { Gap } from "../../src/producer/producer.ts";
-import type { IdRange, TradeSeen } from "./protocol.ts";
+import type { IdRange, TradeReference } from "./protocol.ts";
 
 export interface GapLimits {
   /** Of one gap, no more trades than this are asked for again; the others are lost. */
@@ -24,7 +24,7 @@ interface OpenGap extends IdRange {
   product: string;
   found_at_us: number;
   is_suspicion: boolean;
-  /** What the source calls the place before it (see TradeSeen). */
+  /** What the source calls the place before it (see TradeReference). */
   cursor: string | null;
   /** What has not come, ascending. */
   missing: IdRange[];
@@ -72,7 +72,7 @@ export class GapBook {
   }
 
   /** The first trade ever of a product begins its count: what was before is not missed. */
-  saw({ product, id, cursor }: TradeSeen, at_us: number): void {
+  saw({ product, id, cursor }: TradeReference, at_us: number): void {
     const newest = this.#newest.get(product);
     if (newest !== undefined && Math.abs(id - newest.id) > this.#limits.max_jump) {
       this.#counted_anew.push({ product, newest_id: newest.id, id });

@@ -1,5 +1,5 @@
-/** A trade as far as book-keeping needs it: the record itself is the message's bytes. */
-export interface TradeSeen {
+/** The fields of a trade that gap detection needs. The record itself is the bytes of the message. */
+export interface TradeReference {
   product: string;
   /** The source's own number, consecutive per product. */
   id: number;
@@ -7,9 +7,9 @@ export interface TradeSeen {
   cursor: string | null;
 }
 
-/** What a message is. Trades and what nobody knows become records; the rest is transport. */
-export type Heard =
-  | { kind: "trades"; trades: readonly TradeSeen[] }
+/** A parsed message. Trades and unknown messages become records; the others are transport. */
+export type ExchangeMessage =
+  | { kind: "trades"; trades: readonly TradeReference[] }
   | { kind: "unknown" }
   /** The newest trade that the source has published for a product. */
   | { kind: "announced"; product: string; last_id: number }
@@ -52,7 +52,7 @@ export interface ExchangeProtocol {
   socketUrl(ws_url: string, products: readonly string[]): string;
   /** The message that subscribes to the trades of the products; must be sent within the source's time limit. */
   subscription(products: readonly string[]): string;
-  read(message: string): Heard;
+  read(message: string): ExchangeMessage;
   /** A connection is replaced at this age, before the source cuts it; null where it sets no limit. */
   life_ms: number | null;
   /** A connection on which nothing was heard for longer is dead. */

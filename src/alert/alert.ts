@@ -15,7 +15,10 @@ export const deliverySchema = z.strictObject({
   last_error: z.string().nullable(),
 });
 
-/** One episode of one rule on one subject: from the first tick for which the condition held to the one for which it did no longer. */
+/**
+ * One episode of one rule on one subject: from the first tick on which the condition holds to the first on which it no
+ * longer does.
+ */
 export const alertSchema = z.strictObject({
   id: z
     .string()
@@ -51,14 +54,14 @@ export type Alert = z.output<typeof alertSchema>;
 export type Delivery = z.output<typeof deliverySchema>;
 export type Direction = NonNullable<Alert["direction"]>;
 
-/** What listeners and sinks are told, after it is durable. */
+/** An event for listeners and sinks, sent after it is durable. */
 export interface AlertEvent {
-  /** ended: closed because its rule was edited or deleted; no sink is told of that. */
+  /** ended: closed because its rule was edited or deleted. Sinks do not receive it. */
   event: "fired" | "recovered" | "ended";
   alert: Alert;
 }
 
-/** Deterministic: judging the same tick again after a crash gives the same id, which the store refuses to hold twice. */
+/** Deterministic: after a crash the same tick gives the same id again, and the store holds each id once. */
 export function alertId(
   rule: { id: string; revision: number; created_at: string },
   subject: string,

@@ -2,8 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import { isoFromMicros } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Alert } from "./alert.ts";
-import { Judge } from "./evaluate/evaluator.ts";
-import { Watch } from "./evaluate/rule-evaluator.ts";
+import { AlertEvaluator } from "./evaluate/evaluator.ts";
+import { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
 import type { BackTest, BackTestRange } from "./facade.ts";
 import type { TickHistory } from "./history.ts";
 import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
@@ -11,8 +11,8 @@ import { parseNewRule, slugOf, type StoredRule } from "./rule.ts";
 const LISTED_ALERTS = 1_000;
 
 /**
- * What a rule would have told of, had it been there: the lake's accepted ticks in the order of the log, judged by the same code
- * that judges them as they come. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ * Evaluates a rule on the lake's accepted ticks in log order, with the code that evaluates live ticks, and returns the
+ * alerts that it would have fired. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
  */
 export async function backTest(
   history: TickHistory,
@@ -20,8 +20,8 @@ export async function backTest(
   options: BackTestRange & { now_us: number },
 ): Promise<BackTest> {
   const rule = testedRule(json);
-  const watch = Watch.over(rule);
-  if (watch === null) {
+  const rule_evaluator = RuleEvaluator.over(rule);
+  if (rule_evaluator === null) {
     throw new OperatingError(
       "NOT_TESTABLE",
       `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`,
@@ -31,10 +31,10 @@ export async function backTest(
     );
   }
   const [from_us, to_us] = [timeOf("from", options.from), timeOf("to", options.to)];
-  const judge = new Judge([watch]);
+  const evaluator = new AlertEvaluator([rule_evaluator]);
   const limit = options.limit ?? LISTED_ALERTS;
   const range = {
-    ...(from_us === null ? {} : { since_us: from_us - judge.history_us }),
+    ...(from_us === null ? {} : { since_us: from_us - evaluator.history_us }),
     ...(to_us === null ? {} : { until_us: to_us }),
   };
   const fired = new Map<string, Alert>();
@@ -42,8 +42,8 @@ export async function backTest(
   let [ticks, count, first_us, last_us] = [0, 0, Infinity, -Infinity];
   for await (const page of history.pages(range)) {
     for (const tick of page) {
-      // What lies before fills the windows; an episode that began there is none of the range.
-      const { events } = judge.judge(tick, options.now_us);
+      // Ticks before the range fill the windows. Episodes that start there are not counted.
+      const { events } = evaluator.evaluate(tick, options.now_us);
       if (from_us !== null && tick.at_us < from_us) continue;
       ticks += 1;
       subjects.add(tick.subject);
@@ -56,8 +56,8 @@ export async function backTest(
     }
     await setImmediate();
   }
-  // What is still open has counted on since it fired.
-  for (const [, { active }] of watch.states.changes())
+  // Open alerts have changed since they fired.
+  for (const [, { active }] of rule_evaluator.states.changes())
     if (active !== null && fired.has(active.id)) fired.set(active.id, active);
   const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...tested } = rule;
   return {

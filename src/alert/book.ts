@@ -9,7 +9,7 @@ import type { AlertStore } from "./sqlite/store.ts";
 
 const PAGE_LIMITS = { default: 100, most: 1_000 };
 
-/** Rules, sinks and alerts as their store holds them; any number of processes may hold the book of a lake. */
+/** The rules, sinks and alerts in the store. Any number of processes may open it. */
 export class StoredBook implements AlertBook {
   protected readonly store: AlertStore;
   protected readonly clock: Clock;
@@ -108,7 +108,7 @@ export class StoredBook implements AlertBook {
   }
 
   async reportJob(report: JobReport): Promise<AlertEvent[]> {
-    const events = await this.store.judgeReport(report, this.clock.now_us());
+    const events = await this.store.evaluateReport(report, this.clock.now_us());
     if (events !== null) {
       this.rulesChanged();
       return events;
@@ -122,7 +122,7 @@ export class StoredBook implements AlertBook {
     this.store.close();
   }
 
-  /** Told after a rule was made, changed or deleted by this process, or a job reported; a running engine takes it up at once. */
+  /** Called after this process changed the rules or a job reported, so that a running engine reloads at once. */
   protected rulesChanged(): void {}
 
   #now(): string {
@@ -136,7 +136,7 @@ export class StoredBook implements AlertBook {
   }
 }
 
-/** What the store adds to a rule may come back with it: a rule that was read can be changed and written. */
+/** Removes the fields that the store adds, so that a client can edit and write back a rule that it has read. */
 function withoutRecords(json: object): object {
   const {
     revision: _revision,

@@ -5,19 +5,19 @@ import type { JobReport } from "./evaluate/job-report.ts";
 import type { Rule, StoredRule } from "./rule.ts";
 import type { SinkView } from "./sink.ts";
 
-/** What the live tail hands on: accepted ticks in log order, and how far the log is absorbed with them. */
+/** Accepted ticks from the live tail in log order, and the offsets that it has consumed with them. */
 export interface TickBatch {
   ticks: readonly Tick[];
-  /** How many records of the log it covers; where `next` moves by more, the tail left some to the tables. */
+  /** Number of log records in the batch. Where `next` advances by more, the tail left records to the tables. */
   records: number;
   /** Next offset by `<topic>/<partition>`. */
   next: Readonly<Record<string, number>>;
 }
 
-/** What silent and lag rules are judged by. */
+/** The input of rules on silence and lag. */
 export interface HealthView {
   sources: readonly Pick<SourceStatus, "source" | "state" | "heard_at_us">[];
-  /** Seconds that a layer is behind the log; null where that is not known. */
+  /** Lag of a layer behind the log in seconds; null where it is unknown. */
   layers: readonly { layer: string; seconds_behind: number | null }[];
 }
 
@@ -25,7 +25,7 @@ export interface AlertQuery {
   rule?: string;
   subject?: string;
   state?: "active" | "recovered";
-  /** 1 to 1,000; 100 without. */
+  /** 1 to 1,000; 100 by default. */
   limit?: number;
   /** `next` of the page before. Throws BAD_CURSOR. */
   cursor?: string;
@@ -41,14 +41,14 @@ export interface AlertState {
   rules: number;
   rules_enabled: number;
   active: number;
-  /** Alerts kept, ended ones included. */
+  /** Stored alerts, ended ones included. */
   alerts: number;
-  /** Next offset by `<topic>/<partition>`: all before it is judged. */
+  /** Evaluated offsets: the next one by `<topic>/<partition>`. */
   next: Record<string, number>;
-  /** Ticks given and not yet judged. */
+  /** Ticks received and not yet evaluated. */
   waiting_ticks: number;
   judged_ticks: number;
-  /** Ticks older than the newest of their subject by more than five minutes: not judged. */
+  /** Ticks more than five minutes older than the newest of their subject: rules ignore them. */
   historic_ticks: number;
   deliveries: { waiting: number; failed: number };
 }
@@ -60,27 +60,27 @@ export interface BackTest {
   to: string | null;
   ticks: number;
   subjects: number;
-  /** How many would have fired in all; `alerts` has the first of them. */
+  /** Number of alerts that would have fired; `alerts` lists the first of them. */
   fired: number;
   alerts: Alert[];
 }
 
-/** Bounds in event time, ISO 8601, from included, to excluded; without, all that the lake holds. */
+/** Bounds in event time, ISO 8601, `from` inclusive, `to` exclusive; by default all ticks of the lake. */
 export interface BackTestRange {
   from?: string | undefined;
   to?: string | undefined;
-  /** How many alerts to list; 1,000 without. */
+  /** Maximum number of alerts to list; 1,000 by default. */
   limit?: number;
 }
 
-/** Rules, sinks and alerts of a lake: what the command line needs, with or without a running pipeline. */
+/** Rules, sinks and alerts of a lake, with or without a running pipeline. */
 export interface AlertBook {
   listRules(): StoredRule[];
   /** Throws NO_SUCH_RULE. */
   getRule(id: string): StoredRule;
   /** Throws BAD_RULE, RULE_EXISTS. */
   createRule(json: unknown): Promise<StoredRule>;
-  /** The whole rule anew; its episodes end, its state is as new. Throws BAD_RULE, NO_SUCH_RULE. */
+  /** Replaces the whole rule: its episodes end, and its state is reset. Throws BAD_RULE, NO_SUCH_RULE. */
   replaceRule(id: string, json: unknown): Promise<StoredRule>;
   /** Its episodes end; its alerts stay. Throws NO_SUCH_RULE. */
   deleteRule(id: string): Promise<void>;
@@ -97,11 +97,14 @@ export interface AlertBook {
   close(): Promise<void>;
 }
 
-/** What the HTTP server uses of the running engine. */
+/** The running engine as the HTTP server uses it. */
 export interface AlertFacade extends AlertBook {
   state(): AlertState;
-  /** Told after the event is durable, in order. Returns what ends it. */
+  /** The listener receives each event once it is durable, in order. Returns the function that removes it. */
   onAlert(listener: (event: AlertEvent) => void): () => void;
-  /** A stored rule by id, or a rule as JSON, over the lake's history. Throws NO_SUCH_RULE, BAD_RULE, BAD_TIME, NOT_TESTABLE. */
+  /**
+   * A stored rule by id, or a rule as JSON, over the lake's history. Throws NO_SUCH_RULE, BAD_RULE, BAD_TIME,
+   * NOT_TESTABLE.
+   */
   testRule(rule: string | object, range?: BackTestRange): Promise<BackTest>;
 }

@@ -4,24 +4,24 @@ import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
 
-/** Next offsets by `<topic>/<partition>`; a partition that is not named is at its beginning. */
+/** Next offsets by `<topic>/<partition>`; an absent partition counts as offset 0. */
 export type Offsets = Readonly<Record<string, number>>;
 
 export interface TickRange {
-  /** The ticks of records at or past these ... */
+  /** Records at or after these offsets. */
   from?: Offsets;
-  /** ... and before these; without, all there are. */
+  /** Records before these offsets; by default all. */
   before?: Offsets;
-  /** Event times, microseconds UTC, from included, to excluded. */
+  /** Event times in microseconds UTC, `since_us` inclusive, `until_us` exclusive. */
   since_us?: number;
   until_us?: number;
 }
 
-/** The accepted ticks that a lake holds: record by record in the order of the log, in each record in the order of events. */
+/** The accepted ticks of a lake: records in log order, and the ticks of a record in event order. */
 export interface TickHistory {
-  /** Page by page, in bounded memory; no page ends within a record, and none is empty. */
+  /** Pages in bounded memory. A page ends at the end of a record and is never empty. */
   pages(range: TickRange): AsyncIterable<readonly Tick[]>;
-  /** Event time of the newest tick before those offsets; null where there is none. */
+  /** Event time of the newest tick before the offsets; null where there is none. */
   newest_us(before: Offsets): Promise<number | null>;
 }
 
@@ -30,14 +30,14 @@ type PipelineTables = Pick<Pipeline, "reconciliation" | "live" | "topic">;
 export interface SqlHistoryOptions {
   query(sql: string): Promise<Pick<QueryResult, "rows">>;
   pipeline: PipelineTables;
-  /** live: what the tail holds too; tables: as the session means them. */
+  /** live: the tables and the live tail; tables: the tables of the session. */
   over: "live" | "tables";
-  /** Rows read at once: reading blocks the event loop. */
+  /** Rows of one read, which blocks the event loop. */
   page_rows?: number;
 }
 
 const PAGE_ROWS = 8_192;
-/** Pages are cut between as many records: a record may hold hundreds of elements. */
+/** Records in a slice, the unit of a page: a record may hold hundreds of elements. */
 const SLICE_RECORDS = 64;
 
 export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: SqlHistoryOptions): TickHistory {
@@ -46,10 +46,11 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
     over === "live" ? pipeline.reconciliation.accepted.replace(/^[^.]+/, "live") : pipeline.reconciliation.accepted;
   const sql = {
     pages: (where: string) =>
-      `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*) from ${table} where ${where} group by all order by all`,
+      `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*)
+      from ${table} where ${where} group by all order by all`,
     page: (where: string) => `
-      select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar, epoch_us(${columns.at}),
-        epoch_us(ingested_at), log_partition, log_offset, element_index, ${columns.product}, ${columns.number}::varchar
+      select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar,
+        epoch_us(${columns.at}), epoch_us(ingested_at), log_partition, log_offset, element_index, ${columns.product}, ${columns.number}::varchar
       from ${table} where ${where} order by log_partition, log_offset, ${eventOrder(columns).join(", ")}`,
     newest: (where: string) => `select epoch_us(max(${columns.at})) from ${table} where ${where}`,
   };
@@ -76,7 +77,7 @@ function whereOf(
     from === undefined ? "true" : `not (${inPartitions(from, topic.name)})`,
     before === undefined ? "true" : `(${inPartitions(before, topic.name)})`,
   ];
-  // The date is the partition: with it whole files are passed over.
+  // The tables are partitioned by date: the condition prunes whole files.
   if (since_us !== undefined)
     conditions.push(`${columns.at} >= ${literal(since_us)} and ${columns.date} >= date '${dayOf(since_us)}'`);
   if (until_us !== undefined)
@@ -95,7 +96,7 @@ function inPartitions(offsets: Offsets, topic: string): string {
   return parts.length === 0 ? "false" : parts.join(" or ");
 }
 
-/** Slices of one partition put together to pages of about `page_rows` rows. */
+/** Combines slices of one partition into pages of about `page_rows` rows. */
 function pagesOf(slices: readonly (string | null)[][], page_rows: number): string[] {
   const pages: { partition: number; first: number; last: number; rows: number }[] = [];
   for (const [partition = 0, slice = 0, rows = 0] of slices.map((row) => row.map(Number))) {
@@ -129,7 +130,7 @@ function tickOf(row: readonly (string | null)[]): Tick {
   };
 }
 
-/** The ticks that windows are made of after a restart: those before `before`, as far back as `span_us` from the newest of them. */
+/** The ticks that fill the windows after a restart: those before `before`, from `span_us` before the newest of them. */
 export async function* windowPages(
   history: TickHistory,
   before: Offsets,

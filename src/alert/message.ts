@@ -10,11 +10,11 @@ export interface Finding {
   value: bigint | null;
   reference: bigint | null;
   measure: number | null;
-  /** What a job said of its failure. */
+  /** The failure that a job reported. */
   failure?: string;
 }
 
-/** One sentence for people. */
+/** The alert in one sentence. */
 export function messageFor(rule: Rule, finding: Finding): string {
   const { condition } = rule;
   const { subject, direction, value, reference, measure } = finding;
@@ -62,7 +62,7 @@ export function describeCondition(condition: Condition): string {
   }
 }
 
-/** What a measure is compared with; a level is told as the reference. */
+/** The threshold that the measure is compared with; null for a level, which is the reference. */
 export function thresholdOf(condition: Condition): number | null {
   switch (condition.kind) {
     case "change":
@@ -79,7 +79,10 @@ export function thresholdOf(condition: Condition): number | null {
   }
 }
 
-/** With as many decimals, two or more, as tell it from the threshold: "fell 5 %" is no reason to wake anybody who asked for more than 5 %. */
+/**
+ * Formats the measure with two or more decimals, enough to differ from the threshold: "fell 5 %" would not be more than
+ * 5 %.
+ */
 function figureBeyond(measure: number, threshold: number | null): string {
   for (let decimals = 2; ; decimals += 1) {
     const figure = measure.toLocaleString("en", { maximumFractionDigits: decimals });

@@ -3,9 +3,9 @@ import type { AlertBook } from "./facade.ts";
 import type { StoredRule } from "./rule.ts";
 
 /**
- * A rule as JSON, with the ids of the subjects that it names by symbol or name. What is no list of texts stays as it is: the rule's schema
- * says what is wrong with it. Subjects that the rule had before stay where the lake does not know them (any more). Throws what `resolve`
- * throws for the others.
+ * A rule as JSON, with the ids of the subjects that it names by symbol or name. What is no list of texts stays as it
+ * is: the rule's schema says what is wrong with it. Subjects that the rule had before stay where the lake does not know
+ * them (any more). Throws what `resolve` throws for the others.
  */
 export async function withSubjectIds(
   json: unknown,
@@ -36,8 +36,9 @@ async function idOrNull(resolved: Promise<string>): Promise<string | null> {
 const NOT_MEANT = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT", "LAKE_EMPTY"]);
 
 /**
- * The subject of the alerts that a filter asks for. Alerts are about subjects, sources, layers and jobs, and about subjects of the past: where
- * there are alerts about the text as given, these are meant; else the subject that it names; else the text. Throws AMBIGUOUS_SUBJECT.
+ * The subject of the alerts that a filter asks for. Alerts are about subjects, sources, layers and jobs, and about
+ * subjects of the past: where there are alerts about the text as given, these are meant; else the subject that it
+ * names; else the text. Throws AMBIGUOUS_SUBJECT.
  */
 export async function subjectOfAlerts(
   book: Pick<AlertBook, "listAlerts">,
@@ -54,7 +55,10 @@ export async function subjectOfAlerts(
   }
 }
 
-/** Enabled rules with those of their subjects that are no id of `known`: about these they never fire. None where nothing is known yet. */
+/**
+ * Enabled rules with those of their subjects that are no id of `known`: about these they never fire. None where nothing
+ * is known yet.
+ */
 export function rulesWithUnknownSubjects(
   rules: readonly StoredRule[],
   known: readonly { id: string }[],

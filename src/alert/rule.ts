@@ -2,11 +2,11 @@ import { z } from "zod";
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * An alert rule as data: the same JSON in the store, on the wire and on the command line. What each kind of condition means is
- * said here; `evaluate/` is its arithmetic.
+ * An alert rule as data: the same JSON in the store, on the wire and on the command line. The schema documents each
+ * kind of condition; `evaluate/` computes it.
  */
 
-/** Windows are held in memory for each subject: two days of minutes are the most that one may look at. */
+/** Windows are in memory for each subject, so a rule may look back at most two days of minutes. */
 export const LONGEST_WINDOW_MINUTES = 1_440;
 const LONGEST_BASELINE_MINUTES = 2_880;
 
@@ -96,7 +96,7 @@ export const conditionSchema = z.discriminatedUnion("kind", [
 ]);
 export type Condition = z.output<typeof conditionSchema>;
 
-/** Of the others, the subjects are sources, layers or jobs. */
+/** The other kinds have sources, layers or jobs as subjects. */
 function isOfTicks({ kind }: Condition): boolean {
   return kind !== "silent" && kind !== "lag" && kind !== "failed";
 }
@@ -130,7 +130,7 @@ const fields = z.strictObject({
   sinks: z.array(slug).max(20).default(["page"]).describe('ids of sinks; "page" is always there'),
 });
 
-/** Beyond what a field alone can say. */
+/** Checks that involve several fields. */
 function checkTogether(rule: { condition: Condition; subjects: unknown }, context: z.core.$RefinementCtx): void {
   const { condition } = rule;
   const refuse = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
@@ -152,10 +152,10 @@ function checkTogether(rule: { condition: Condition; subjects: unknown }, contex
 }
 
 export const ruleSchema = fields.superRefine(checkTogether);
-/** For making a rule: without an id, one is made of its name. */
+/** A new rule. Without an id it gets one from its name. */
 export const newRuleSchema = fields.partial({ id: true }).superRefine(checkTogether);
 
-/** As kept: with what the store adds. */
+/** A rule with the fields that the store adds. */
 export const storedRuleSchema = fields.extend({
   revision: z.number().int().describe("1 at first, one more with each edit"),
   created_at: z.iso.datetime({ precision: 6 }),
@@ -183,7 +183,7 @@ function checked<T>(parsed: { success: true; data: T } | { success: false; error
   throw badRule(`${field}: ${issue?.message ?? "not valid"}`);
 }
 
-/** People type levels as numbers; a number that prints as a plain decimal says exactly what was typed. */
+/** Accepts levels typed as numbers: a number that prints as a plain decimal is exactly what the person typed. */
 function withTextLevel(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("condition" in json)) return json;
   const { condition } = json;

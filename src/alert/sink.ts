@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { OperatingError } from "../base/errors.ts";
 
-/** The sink that needs no delivery: the list of alerts and the event stream. */
+/** The dashboard: the list of alerts and the event stream, without a delivery. */
 export const PAGE_SINK = "page";
 
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
@@ -19,14 +19,14 @@ const secret = z
   .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "whsec_ and base64")
   .refine((value) => isKeyLength(secretBytes(value).length), "24 to 64 bytes behind whsec_");
 
-/** For the operating system, which ends a text at a NUL. */
+/** The operating system ends a text at a NUL. */
 const text = z
   .string()
   .min(1)
   .max(4_000)
   .refine((value) => !value.includes("\0"), "no NUL character");
 
-/** Where alerts go. URLs of chat tools are secrets, like keys: neither is ever shown again. */
+/** A destination of alerts. URLs of chat tools are secrets, like keys: neither is ever shown again. */
 export const sinkSchema = z.discriminatedUnion("kind", [
   z.strictObject({ id, kind: z.literal("webhook"), url, secret }),
   z.strictObject({ id, kind: z.literal("slack"), url }),
@@ -40,7 +40,7 @@ export const sinkSchema = z.discriminatedUnion("kind", [
 ]);
 export type Sink = z.output<typeof sinkSchema>;
 
-/** What may be shown of a sink. */
+/** The fields of a sink that are not secret. */
 export interface SinkView {
   id: string;
   kind: Sink["kind"] | "page";

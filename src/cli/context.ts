@@ -40,7 +40,7 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
 /**
  * Opens a lake with the server addresses in the environment, else with those that the data folder's cluster recorded.
  */
-export function openFound(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
+export function openLakeFromEnvironment(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
   return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
 }
 
@@ -65,7 +65,7 @@ export async function withLake<T>(
   const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
   const pipeline = pipelineOf(lake, pipelines);
   const output = openOutput(options.json ?? false);
-  const open = await openFound(lake, { warn: output.warn });
+  const open = await openLakeFromEnvironment(lake, { warn: output.warn });
   try {
     const session = await QuerySession.open(open);
     try {

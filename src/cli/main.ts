@@ -91,9 +91,9 @@ export function program(): Command {
 }
 
 /** Exit codes: 0 success; 1 failure; 2 invalid input; 75 `verify` could not check the lake now and may be retried. */
-async function main(): Promise<void> {
+export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
-    await strict(program()).parseAsync();
+    await strict(program()).parseAsync(args, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {

@@ -10,7 +10,7 @@ import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { pause } from "../base/retry.ts";
 import { killAt, nobodyListens } from "../base/failpoints.ts";
-import { environmentIn, openFound } from "./context.ts";
+import { environmentIn, openLakeFromEnvironment } from "./context.ts";
 import type { Output } from "./output.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
@@ -76,7 +76,7 @@ async function inThisProcess(
 ): Promise<void> {
   const instruction = process.env["COINLAKE_KILL_AT"];
   const step = instruction ? killAt(instruction) : nobodyListens;
-  const open = await openFound(lake, { warn: output.warn, step });
+  const open = await openLakeFromEnvironment(lake, { warn: output.warn, step });
   try {
     await work(embeddedMaintainer({ open, store, clock: systemClock, signal, step }), signal);
   } finally {

@@ -1,4 +1,4 @@
-import { openAlertBook } from "../alert/engine.ts";
+import { openAlertBook } from "../alert/open.ts";
 import { rulesWithUnknownSubjects } from "../alert/rule-subjects.ts";
 import { systemClock } from "../base/clock.ts";
 import { QuerySession } from "../duckdb/session.ts";

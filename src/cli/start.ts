@@ -1,41 +1,21 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
-import { beginAlerts } from "../alert/engine.ts";
-import { systemClock } from "../base/clock.ts";
-import type { OpenLake } from "../lake/open.ts";
-import { QuerySession } from "../duckdb/session.ts";
-import { keepMemoryReleased } from "../duckdb/release-memory.ts";
+import { OperatingError } from "../base/errors.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import { sweepSpill } from "../duckdb/spill.ts";
-import { OperatingError, messageOf } from "../base/errors.ts";
-import { claimFolder, claimLake, claimSource } from "../lake/ownership.ts";
 import { listLakes, rememberAsCurrent, type Lake } from "../lake/lake.ts";
-import type { Pipeline } from "../pipeline/definition.ts";
-import { ask, type Answer } from "../query/ask.ts";
-import { runPipeline, type Following } from "../runtime/run.ts";
-import type { Assets } from "../serve/assets.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { claimFolder, claimLake, claimSource } from "../lake/ownership.ts";
+import type { Producer } from "../producer/producer.ts";
+import { buildPipeline, type BuiltPipeline, type PipelineOptions } from "../runtime/pipeline.ts";
 import { checkToken } from "../serve/guard/authentication.ts";
-import { Metrics } from "../serve/metrics.ts";
-import { PipelineFigures } from "../serve/pipeline-figures.ts";
 import { checkPort } from "../serve/server.ts";
-import type { Producer, SourceReport } from "../producer/producer.ts";
-import { killAt, nobodyListens, type StepListener } from "../base/failpoints.ts";
-import { MaintenanceSchedule } from "../maintain/schedule.ts";
-import { embeddedMaintainer } from "../maintain/embedded.ts";
-import { MaintenanceStore } from "../maintain/store.ts";
-import { BUILT_LAYERS } from "../lake/layers.ts";
-import { embeddedEngine, engineOf } from "../transform/engine.ts";
-import { prepareModels, type LiveModels } from "../transform/models.ts";
-import { logOffsets } from "../transform/offsets.ts";
-import { failedOf, TestResults, testsOf } from "../transform/test-results.ts";
-import { Transform } from "../transform/transform.ts";
-import { DbtWorker, type CommandResult } from "../transform/worker.ts";
-import { openCarrier, type Carrier, type CarrierOptions } from "../runtime/ingest-service.ts";
+import { failedOf, testsOf } from "../transform/test-results.ts";
+import type { CommandResult } from "../transform/worker.ts";
+import { answersOrNone, printAnswers, printCurrentAnswers } from "./all-answers.ts";
+import { stepFromEnvironment } from "./backup-place.ts";
 import { chooseSource, type SourceRequest } from "./choose-source.ts";
-import { answersAsJson, formatAnswers } from "./commands/ask.ts";
-import { openFound } from "./context.ts";
-import { FirstAnswers } from "./first-answers.ts";
-import { followLog, type ServerRequest } from "../runtime/live-services.ts";
+import { openLakeFromEnvironment } from "./context.ts";
 import { lakeFor } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
 import { recoverLake } from "./recover.ts";
@@ -43,318 +23,140 @@ import { warnOfSilentRules } from "./silent-rules.ts";
 import { Status } from "./status.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
 
-export interface StartRequest extends SourceRequest {
-  bronzeJob: CarrierOptions["bronzeJob"];
+type PipelineSettings = Pick<
+  PipelineOptions,
+  "bronzeJob" | "is_transforming" | "is_maintaining" | "is_until_drained" | "server" | "assets"
+>;
+
+export interface StartRequest extends SourceRequest, PipelineSettings {
   catalog_port: number;
-  /** False where `produce` fills the log elsewhere. */
+  /** False where `produce` fills the log in another process. */
   is_producing: boolean;
-  /** False where `transform` carries bronze on to silver and gold, as an orchestrator calls it. */
-  is_transforming: boolean;
-  /** False where compaction and expiry are left to `maintain`. */
-  is_maintaining: boolean;
-  is_until_drained: boolean;
-  /** Null for a run that nobody looks at. */
-  server: ServerRequest | null;
-  /** The page's files. */
-  assets(): Promise<Assets>;
 }
 
 /**
- * How much the heap may grow before it is collected. Messages live longer than the young generation; left alone, V8 lets what is
- * left of them double the heap before it looks: at 1,000 a second the process swings between 380 and 510 MB, with this it keeps to 430.
+ * How much the heap may grow before it is collected. Messages outlive the young generation; by default V8 lets what is
+ * left of them double the heap first: at 1,000 records a second the process swings between 380 and 510 MB, with this it
+ * stays at 430.
  */
 const HEAP_GROWING_PERCENT = 30;
 
-/** What has not ended by then, such as an increment of minutes, is cut off: it is as safe as a killed process. */
+/** A stop that takes longer, such as an increment of minutes, ends the process: that is as safe as a crash. */
 const STOP_LIMIT_MS = 15_000;
 
-/** Runs a pipeline until it is drained, or until Ctrl-C; throws what ended it otherwise. */
+/** Runs a pipeline until it is drained or Ctrl-C stops it. Throws the error that ended it otherwise. */
 export async function start(request: StartRequest): Promise<void> {
   const { output, data_folder, server } = request;
-  // Before anything is made or fetched.
+  // Checked before anything is created or fetched.
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
   const is_new = !listLakes(data_folder).includes(lake_name);
-  const lake = lakeFor(request, { kind, lake_name });
+  const identity = lakeFor(request, { kind, lake_name });
   const claims: { release(): void }[] = [];
   let [is_claimed, is_open] = [false, false];
   try {
-    // Who transforms is the tables' one writer.
-    if (request.is_transforming) claims.push(claimLake(lake, "start"));
+    // The process that transforms is the only writer of the tables.
+    if (request.is_transforming) claims.push(claimLake(identity, "start"));
     is_claimed = claims.length > 0;
-    if (lake.profile === "cluster" && request.is_producing) claims.push(claimSource(lake, "start"));
-    // The server itself starts only when dbt has compiled.
+    if (identity.profile === "cluster" && request.is_producing) claims.push(claimSource(identity, "start"));
+    // The server itself starts only once dbt has compiled.
     if (server !== null) await checkPort(server);
     sweepSpill();
-    const instruction = process.env["COINLAKE_KILL_AT"];
-    const step = instruction ? killAt(instruction) : nobodyListens;
-    // Whoever transforms owns the lake.
-    if (!is_new && request.is_transforming) await recoverLake(lake, request.pipeline, output);
-    const open = await openFound(lake, { catalog_port: request.catalog_port, step, warn: output.warn });
+    const step = stepFromEnvironment();
+    if (!is_new && request.is_transforming) await recoverLake(identity, request.pipeline, output);
+    const { catalog_port } = request;
+    const lake = await openLakeFromEnvironment(identity, { catalog_port, step, warn: output.warn });
     is_open = true;
     try {
-      rememberAsCurrent(data_folder, lake);
-      await runIn(open, request.is_producing ? producers : [], request, step);
+      rememberAsCurrent(data_folder, identity);
+      await runIn(lake, request.is_producing ? producers : [], request, step);
     } finally {
-      await open.close();
+      await lake.close();
     }
   } finally {
-    // One that never opened would count as a lake at the next start, which then finds no first start to fall back at.
-    if (is_new && !is_open) removeUnopened(lake, claims, is_claimed);
+    // A lake that was created and never opened would count as existing, so that the next start chose no fallback
+    // source.
+    if (is_new && !is_open) removeUnopened(identity, claims, is_claimed);
     for (const claim of claims) claim.release();
   }
 }
 
-/** A lake that this run made, unless another process has it by now: while this one has it, nobody has put anything into it. */
+/**
+ * Removes a lake that this run created, unless another process has claimed it: with the claim, nobody has written to
+ * it.
+ */
 function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_claimed: boolean): void {
   try {
     const claim = is_claimed ? undefined : claimFolder(folder, "start");
     if (claim === null) return;
     if (claim !== undefined) claims.push(claim);
   } catch {
-    // Nobody has it: the folder could not even be claimed, of which the failure tells.
+    // The folder could not be claimed at all; the error that ended the start says why.
   }
-  // Windows removes no file that is open.
+  // Windows removes no open file.
   if (process.platform === "win32") for (const claim of claims.splice(0)) claim.release();
   rmSync(folder, { recursive: true, force: true });
 }
 
 async function runIn(
-  open: OpenLake,
+  lake: OpenLake,
   producers: readonly Producer[],
   request: StartRequest,
-  step: typeof nobodyListens,
+  step: StepListener,
 ): Promise<void> {
   const { pipeline, output, is_until_drained } = request;
-  const test_results = new TestResults(open.lake.dbt_folder);
-  const status = new Status(output, producers, test_results);
-  const { project } = pipeline.transform;
-  // Who leaves the tables to others needs nothing of Spark's dbt, which would be installed for it.
-  const engine = request.is_transforming
-    ? await engineOf(open, { clock: systemClock, say: output.say })
-    : embeddedEngine(open);
-  const worker = new DbtWorker({
-    project,
-    engine,
-    folder: open.lake.dbt_folder,
-    onNode: () => step("inside transform"),
-  });
   const stopping = stopOnSignals(output, { limit_ms: STOP_LIMIT_MS });
-  stopping.signal.addEventListener("abort", () => worker.finish());
-  const figures = new PipelineFigures(new Metrics());
-  const reported = (report: SourceReport): void => {
-    figures.ingestReported(report);
-    status.reported(report);
+  let answering: Promise<void> | null = null;
+  // A run until drained prints its answers at the end.
+  const answerOnce = (): void => {
+    if (is_until_drained || stopping.signal.aborted) return;
+    answering ??= printCurrentAnswers(lake, pipeline, output, stopping.signal);
   };
-  const carrier = await openCarrier(open, {
-    pipeline,
-    bronzeJob: request.bronzeJob,
-    step,
-    report: reported,
-    stalled: (error) => status.stalled("ingest", error),
-    committed: figures.committed,
-  });
-  const stopReleasing = keepMemoryReleased((error) =>
-    output.warn(`free memory could not be released: ${messageOf(error)}`),
-  );
-  let first_answers: FirstAnswers | null = null;
+  const status = new Status(output, producers, answerOnce);
+  let built: BuiltPipeline | null = null;
   try {
-    await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    await beginAlerts(
-      open.lake.folder,
-      pipeline,
-      systemClock,
-      open.log,
-      await logOffsets(open.catalog, pipeline.reconciliation.accepted),
-    );
-    const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
-    announce(open, output);
-    await warnOfSilentRules(open, pipeline, output.warn);
-    // Parsing the dbt project takes seconds: it happens while the first records come in.
-    if (request.is_transforming) worker.start().catch(() => {});
-    const answer = () => answerNow(open, request, stopping.signal);
-    const answers = new FirstAnswers({ open, request, signal: stopping.signal, built: status.built, answer });
-    first_answers = answers;
-    await runPipeline({
-      pipeline,
-      producers,
-      log: open.log,
-      ingest: carrier,
-      transform: request.is_transforming ? transform : null,
-      ...(open.cluster === null &&
-        request.is_maintaining && { maintenance: maintenanceIn(open, { worker, status, figures, step }) }),
-      following: followIn(open, producers, request, {
-        prepare: () => prepareIn(open, project, worker, stopping.signal),
-        status,
-        test_results,
-        carrier,
-        worker,
-        figures,
-      }),
-      clock: systemClock,
-      signal: stopping.signal,
-      is_until_drained,
-      events: {
-        reported: status.reported,
-        appended: status.appended,
-        stalled: status.stalled,
-        caughtUp: (seconds) => {
-          figures.incremented(seconds);
-          status.succeeded();
-          answers.increment(seconds);
-        },
-        tested: status.tested,
-        failed: (error) => {
-          figures.retried(error);
-          status.failed(error);
-        },
-      },
-    });
-    await answers.end();
+    built = await buildPipeline({ ...request, lake, producers, step, signal: stopping.signal, reporter: status });
+    announce(lake, output);
+    await warnOfSilentRules(lake, pipeline, output.warn);
+    const tests = await built.run();
+    await answering;
     status.end();
-    if (stopping.signal.aborted) stopped(request);
-    else await conclude(open, request, status.tests);
+    if (stopping.signal.aborted) reportStopped(request);
+    else await conclude(lake, request, tests);
   } finally {
     stopping.dispose();
     status.end();
-    await first_answers?.end();
-    await worker.close();
-    stopReleasing();
-    carrier.close();
+    await answering;
+    await built?.close();
   }
 }
 
-function stopped({ output, is_until_drained }: StartRequest): void {
+function announce({ lake, server }: OpenLake, output: Output): void {
+  const kind = lake.kind === "live" ? "" : style(["bold", "magenta"], ` ${lake.kind.toUpperCase()}`);
+  output.say(`${style("bold", "Coinlake")}${kind}  lake ${lake.folder}`);
+  output.say(`  Iceberg catalog  ${server.url}`);
+  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this process)`);
+}
+
+function reportStopped({ output, is_until_drained }: StartRequest): void {
   output.say("Stopped cleanly. Everything received is on disk; `npm start` continues from here.");
-  // A drained lake was asked for, and this is none.
+  // The caller asked for a drained lake and did not get one.
   if (is_until_drained) process.exitCode = INTERRUPTED;
 }
 
-/** What maintenance takes beside a pipeline: it may take longer, and nobody is to notice. */
-const MAINTENANCE_ENGINE = { memory_limit_mb: 128, threads: 1 };
-
-/** Of a cluster's lake an orchestrator takes care. Commits to what dbt writes wait until no increment is under way. */
-function maintenanceIn(
-  open: OpenLake,
-  {
-    worker,
-    status,
-    figures,
-    step,
-  }: { worker: DbtWorker; status: Status; figures: PipelineFigures; step: StepListener },
-): MaintenanceSchedule {
-  const built = new Set<string>(BUILT_LAYERS);
-  return new MaintenanceSchedule({
-    lake: open.lake,
-    catalog: open.catalog,
-    clock: systemClock,
-    async withMaintainer(work, signal) {
-      const store = new MaintenanceStore(open.lake.folder);
-      try {
-        const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
-          built.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
-        return await work(
-          embeddedMaintainer({
-            open,
-            store,
-            clock: systemClock,
-            signal,
-            engine: MAINTENANCE_ENGINE,
-            step,
-            exclusively,
-          }),
-        );
-      } finally {
-        store.close();
-      }
-    },
-    events: {
-      maintained: figures.maintained,
-      failed: (table, error) => {
-        figures.maintenanceFailed();
-        status.maintenanceFailed(table, error);
-      },
-    },
-  });
-}
-
-/** The live tail is DuckDB's, whatever engine writes the tables: another one's dbt cannot compile for it. */
-async function prepareIn(
-  { lake, server, s3, cluster }: OpenLake,
-  project: string,
-  worker: DbtWorker,
-  signal: AbortSignal,
-): Promise<LiveModels> {
-  if (cluster === null) return prepareModels(worker, project, lake.dbt_folder);
-  const compiler = new DbtWorker({
-    project,
-    engine: embeddedEngine({ server, s3 }),
-    folder: join(lake.dbt_folder, "live"),
-  });
-  const finish = (): void => compiler.finish();
-  signal.addEventListener("abort", finish, { once: true });
-  try {
-    return await prepareModels(compiler, project, lake.dbt_folder, { with_seeds: false });
-  } finally {
-    signal.removeEventListener("abort", finish);
-    await compiler.close();
-  }
-}
-
-function followIn(
-  open: OpenLake,
-  producers: readonly Producer[],
-  { pipeline, server, is_transforming, is_until_drained, assets, output }: StartRequest,
-  {
-    prepare,
-    status,
-    test_results,
-    carrier,
-    worker,
-    figures,
-  }: {
-    prepare(): Promise<LiveModels>;
-    status: Status;
-    test_results: TestResults;
-    carrier: Carrier;
-    worker: DbtWorker;
-    figures: PipelineFigures;
-  },
-): Following {
-  return followLog({
-    open,
-    pipeline,
-    producers,
-    is_transforming,
-    is_until_drained,
-    prepare,
-    server,
-    assets,
-    stream: () => carrier.state(),
-    tests: () => test_results.read(),
-    failures: () => status.failures(),
-    dbt_pid: () => worker.pid ?? null,
-    metrics: figures.metrics,
-    report: status.reported,
-    failed: status.failed,
-    serving: (url) => output.say(`  dashboard        ${style("bold", url)}`),
-    onError: (error) => output.warn(`the server failed to answer: ${messageOf(error)}`),
-  });
-}
-
-/** What a drained run has to show: answers, and proof. Throws TESTS_FAILED. */
+/** Prints the answers and the test results of a drained run. Throws TESTS_FAILED. */
 async function conclude(
-  open: OpenLake,
+  lake: OpenLake,
   { pipeline, output }: StartRequest,
   tests: CommandResult | null,
 ): Promise<void> {
-  const answers = await answersOrNone(open, pipeline);
+  const answers = await answersOrNone(lake, pipeline);
   if (answers === null)
     output.warn(
       "no record was accepted: `verify` counts rejected rows by reason, and silver's _rejected table holds them.",
     );
-  else showAnswers(open.lake, answers, output);
+  else printAnswers(lake, answers, output);
   const failed = tests === null ? [] : failedOf(tests);
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError(
@@ -369,47 +171,4 @@ async function conclude(
     `Drained: all records are in gold, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm ` +
       "run -s coinlake -- verify",
   );
-}
-
-/** Null where every record was refused: gold holds all there is, which is nothing. */
-async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer[] | null> {
-  try {
-    return await answerAll(open, pipeline);
-  } catch (error) {
-    if (error instanceof OperatingError && error.code === "LAKE_EMPTY") return null;
-    throw error;
-  }
-}
-
-async function answerNow(open: OpenLake, { pipeline, output }: StartRequest, signal: AbortSignal): Promise<void> {
-  try {
-    showAnswers(open.lake, await answerAll(open, pipeline, signal), output);
-  } catch (error) {
-    // Stopped while it was asking: nobody waits for answers any more.
-    if (!signal.aborted) output.warn(messageOf(error));
-  }
-}
-
-async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSignal): Promise<Answer[]> {
-  const session = await QuerySession.open(open);
-  try {
-    const answers: Answer[] = [];
-    for (const question of pipeline.questions)
-      answers.push(await ask(session, pipeline, question, { as_of: null, values: {}, ...(signal ? { signal } : {}) }));
-    return answers;
-  } finally {
-    session.close();
-  }
-}
-
-function showAnswers(lake: Lake, answers: readonly Answer[], output: Output): void {
-  output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers)}\n`);
-}
-
-function announce(open: OpenLake, output: Output): void {
-  const { kind: lake_kind } = open.lake;
-  const kind = lake_kind === "live" ? "" : style(["bold", "magenta"], ` ${lake_kind.toUpperCase()}`);
-  output.say(`${style("bold", "Coinlake")}${kind}  lake ${open.lake.folder}`);
-  output.say(`  Iceberg catalog  ${open.server.url}`);
-  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this process)`);
 }

@@ -1,36 +1,48 @@
 import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
-import { failedOf, testsOf, type TestResults } from "../transform/test-results.ts";
+import { failedOf, testsOf } from "../transform/test-results.ts";
 import type { CommandResult } from "../transform/worker.ts";
-import type { Increment } from "./build-progress.ts";
+import type { Increment } from "../runtime/build-progress.ts";
+import type { PipelineReporter } from "../runtime/reporter.ts";
 import { progressBar, sentence, style, type Output } from "./output.ts";
 import { RepeatedWarnings } from "./repeated.ts";
 
-/** Says what a running pipeline does: a progress bar where the end is known, else one line per event worth a line. */
-export class Status {
+/**
+ * Prints the events of a running pipeline: a progress bar where the end is known, and one line for each event that
+ * matters.
+ */
+export class Status implements PipelineReporter {
   readonly #output: Output;
   readonly #producers: readonly Producer[];
+  readonly #onCaughtUp: () => void;
   readonly #bar = progressBar("source → log");
-  readonly #test_results: TestResults | null;
   readonly #source_warnings: RepeatedWarnings;
   readonly #failure_warnings: RepeatedWarnings;
   #records = 0;
-  /** The tests' last run by this process; null before the first. */
-  tests: CommandResult | null = null;
-  /** What failed last, by its code, until an increment succeeds. */
-  readonly #failures = new Map<string, string>();
-  /** What keeps sources and ingest waiting, by their names, until they go on. */
-  readonly #stalled = new Map<string, OperatingError>();
-  readonly #maintenance_told = new Set<string>();
+  /** Names of sources, and "ingest", that wait. */
+  readonly #stalled = new Set<string>();
+  readonly #reported_maintenance = new Set<string>();
 
-  constructor(output: Output, producers: readonly Producer[], test_results: TestResults | null) {
+  constructor(output: Output, producers: readonly Producer[], onCaughtUp: () => void = () => {}) {
     this.#output = output;
     this.#producers = producers;
-    this.#test_results = test_results;
+    this.#onCaughtUp = onCaughtUp;
     this.#source_warnings = new RepeatedWarnings(systemClock, output.warn);
     this.#failure_warnings = new RepeatedWarnings(systemClock, output.warn);
   }
+
+  preparing = (message: string): void => {
+    this.#output.say(message);
+  };
+
+  serving = (url: string): void => {
+    this.#output.say(`  dashboard        ${style("bold", url)}`);
+  };
+
+  warned = (message: string): void => {
+    this.#output.warn(message);
+  };
 
   reported = (report: SourceReport): void => {
     this.#bar.end();
@@ -42,31 +54,27 @@ export class Status {
   appended = (records: number): void => {
     if (this.#records === 0) this.#output.say(`${time()} first records are in the log; starting dbt`);
     this.#records += records;
-    // Only a recording knows its end, and recordings run alone.
+    // Only a recording knows its end, and a recording is always the only source.
     const progress = this.#producers[0]?.progress?.();
     if (progress?.total) this.#bar.update(progress.done, progress.total);
   };
 
-  failures(): { code: string; message: string }[] {
-    const stalled = new Map([...this.#stalled.values()].map(({ code, message }) => [code, message]));
-    return [...new Map([...stalled, ...this.#failures])].map(([code, message]) => ({ code, message }));
-  }
-
-  /** What is said of it is a separate report. */
+  /** The source reports its error separately; only the end of the wait is printed here. */
   stalled = (name: string, error: OperatingError | null): void => {
-    const was_stalled = error === null && this.#stalled.delete(name);
-    if (error !== null) this.#stalled.set(name, error);
-    else if (was_stalled) this.#output.say(`${time()} ${name} resumed`);
+    if (error !== null) this.#stalled.add(name);
+    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} resumed`);
   };
 
-  /** An increment succeeded: what failed before works again. */
-  succeeded = (): void => {
-    this.#failures.clear();
+  recovered = (): void => {
     const failures = this.#failure_warnings.endAll();
     if (failures > 0)
       this.#output.say(
         `${time()} recovered after ${failures.toLocaleString("en")} failed ${failures === 1 ? "attempt" : "attempts"}`,
       );
+  };
+
+  caughtUp = (): void => {
+    this.#onCaughtUp();
   };
 
   built = ({ seconds, records, waiting }: Increment): void => {
@@ -80,8 +88,6 @@ export class Status {
   };
 
   tested = (result: CommandResult): void => {
-    this.tests = result;
-    this.#test_results?.record(result, systemClock.now_us());
     this.#bar.end();
     const [count, failed] = [testsOf(result).length, failedOf(result)];
     if (failed.length === 0) this.#output.say(`${time()} ${count} tests passed in ${result.seconds.toFixed(1)} s`);
@@ -89,7 +95,6 @@ export class Status {
   };
 
   failed = (error: OperatingError): void => {
-    this.#failures.set(error.code, error.message);
     this.#bar.end();
     this.#failure_warnings.warn(
       error.code,
@@ -97,24 +102,24 @@ export class Status {
     );
   };
 
-  /** Once for each table and kind of failure: the pipeline goes on, and the next pass tries again. */
-  maintenanceFailed(table: string, error: OperatingError): void {
+  /** Prints a failure once for each table and error code. */
+  maintenanceFailed = (table: string, error: OperatingError): void => {
     const key = `${table} ${error.code}`;
-    if (this.#maintenance_told.has(key)) return;
-    this.#maintenance_told.add(key);
+    if (this.#reported_maintenance.has(key)) return;
+    this.#reported_maintenance.add(key);
     this.#bar.end();
     this.#output.warn(
       `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ` +
         `${style("dim", `[${error.code}]`)}`,
     );
-  }
+  };
 
   end(): void {
     this.#bar.end();
   }
 }
 
-/** What a warning is about, without the figures that differ each time. */
+/** The text of a warning without its figures, which differ each time. */
 function causeOf(text: string): string {
   return text.replace(/\d+(?:[.,:]\d+)*/g, "#");
 }

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { openAlertBook } from "../alert/engine.ts";
+import { openAlertBook } from "../alert/open.ts";
 import type { AlertBook } from "../alert/facade.ts";
 import { systemClock } from "../base/clock.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";

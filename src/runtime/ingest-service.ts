@@ -1,58 +1,56 @@
-import { tableNamed } from "../iceberg/errors.ts";
 import { dirname } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import type { OperatingError } from "../base/errors.ts";
+import type { StepListener } from "../base/failpoints.ts";
+import { openParquetWriter } from "../duckdb/parquet.ts";
+import { tableNamed } from "../iceberg/errors.ts";
+import { createIngest, type Ingest, type IngestCommit, type IngestOptions } from "../ingest/ingest.ts";
+import type { OpenLake } from "../lake/open.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { SourceReport } from "../producer/producer.ts";
+import type { Stream } from "../serve/schemas/status.ts";
 import { setDesiredStreams } from "../services/desired.ts";
 import { clusterFolder } from "../services/state.ts";
 import type { StreamJob } from "../spark/job.ts";
-import { openParquetWriter } from "../duckdb/parquet.ts";
-import type { OpenLake } from "../lake/open.ts";
-import { createIngest, type Ingest, type IngestCommit, type IngestOptions } from "../ingest/ingest.ts";
-import type { OperatingError } from "../base/errors.ts";
-import type { Pipeline } from "../pipeline/definition.ts";
-import type { Stream } from "../serve/schemas/status.ts";
-import type { SourceReport } from "../producer/producer.ts";
-import type { StepListener } from "../base/failpoints.ts";
 
-/** What brings the log to bronze: this process itself, or a stream in the cluster that goes on without it. */
-export interface Carrier extends Pick<Ingest, "run" | "drain"> {
-  /** Bytes of payload in a record, on average; null where another engine ingests. */
+/** Ingest from the log to bronze: in this process, or a stream in the cluster that outlives it. */
+export interface IngestService extends Pick<Ingest, "run" | "drain"> {
+  /** Mean payload of a record; null where another engine ingests. */
   meanRecordBytes(): number | null;
-  /** Of the stream; null for this process itself. */
+  /** The stream's state; null where this process ingests. */
   state(): Stream | null;
   close(): void;
 }
 
-export interface CarrierOptions {
+export interface IngestServiceOptions {
   pipeline: Pipeline;
-  /** Of the pipeline, for a lake in a cluster. */
+  /** The pipeline's stream for a lake in a cluster. */
   bronzeJob(pipeline: Pipeline): StreamJob;
   step: StepListener;
   report(report: SourceReport): void;
-  /** Told why no commit to bronze succeeds, and with null when one does. */
+  /** Called with the error that fails every commit to bronze, and with null when a commit succeeds again. */
   stalled(error: OperatingError | null): void;
-  /** Told of every commit that this process makes. */
+  /** Called after each commit of this process. */
   committed(commit: IngestCommit): void;
 }
 
-export async function openCarrier(
-  open: OpenLake,
-  { pipeline, bronzeJob, step, report, stalled, committed }: CarrierOptions,
-): Promise<Carrier> {
-  if (open.cluster !== null) {
+export async function openIngestService(lake: OpenLake, options: IngestServiceOptions): Promise<IngestService> {
+  const { pipeline, bronzeJob, step, report, stalled, committed } = options;
+  if (lake.cluster !== null) {
     const { StreamIngest } = await import("../spark/stream-ingest.ts");
     const job = bronzeJob(pipeline);
-    // It goes on in Spark without this process: a restart of Spark includes a restart of it.
-    setDesiredStreams(clusterFolder(dirname(open.lake.folder)), [job.name], true);
+    // The stream continues in Spark without this process: the supervisor restarts it together with Spark.
+    setDesiredStreams(clusterFolder(dirname(lake.lake.folder)), [job.name], true);
     return new StreamIngest({
-      open: { catalog: open.catalog, cluster: open.cluster },
+      open: { catalog: lake.catalog, cluster: lake.cluster },
       pipeline,
       job,
       clock: systemClock,
       report,
     });
   }
-  const records = await openParquetWriter(open);
-  const ingest = ingestInto(open, pipeline, { records, step, report, stalled, committed });
+  const records = await openParquetWriter(lake);
+  const ingest = createEmbeddedIngest(lake, pipeline, { records, step, report, stalled, committed });
   return {
     run: (signal) => ingest.run(signal),
     drain: (signal) => ingest.drain(signal),
@@ -62,16 +60,16 @@ export async function openCarrier(
   };
 }
 
-function ingestInto(
-  open: OpenLake,
+function createEmbeddedIngest(
+  lake: OpenLake,
   pipeline: Pipeline,
-  own: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">,
+  options: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">,
 ): Ingest {
   return createIngest({
-    ...own,
-    log: open.log,
-    catalog: open.catalog,
-    storage: open.storage,
+    ...options,
+    log: lake.log,
+    catalog: lake.catalog,
+    storage: lake.storage,
     table: tableNamed(pipeline.bronze.table),
     topic: pipeline.topic.name,
     clock: systemClock,

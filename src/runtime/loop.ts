@@ -1,13 +1,13 @@
 export interface Loop {
   end: Promise<void>;
-  /** Asks it to end and waits until it has; throws what ended it. */
+  /** Aborts the loop and waits for its end. Throws the error that ended it. */
   stop(): Promise<void>;
 }
 
 export function startLoop(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Loop {
   const own = new AbortController();
   const end = work(AbortSignal.any([signal, own.signal]));
-  // Whoever awaits `end` sees its error; until then it must not count as unhandled.
+  // A caller that awaits `end` sees the error; until then the rejection must not count as unhandled.
   end.catch(() => {});
   return {
     end,

@@ -6,7 +6,7 @@ import type { Producer, SourceReport } from "../producer/producer.ts";
 import { startLoop } from "./loop.ts";
 
 export interface Production {
-  /** Side by side, each with a loop and a durable position of its own. */
+  /** They run side by side. Each has its own loop and durable position. */
   producers: readonly Producer[];
   log: Log;
   topic: string;
@@ -14,12 +14,15 @@ export interface Production {
   events: {
     reported(report: SourceReport): void;
     appended(records: number): void;
-    /** What keeps the source of this name waiting; null when it goes on. */
+    /** The error that keeps the source of this name waiting; null when it continues. */
     stalled(name: string, error: OperatingError | null): void;
   };
 }
 
-/** Ends once every source has ended; throws when the log fails, or when no source could go on to its end. */
+/**
+ * Appends records of all sources to the log. Ends when every source has ended; throws when the log fails or every
+ * source fails.
+ */
 export async function produce(
   { producers, log, topic, clock, events }: Production,
   signal: AbortSignal,

@@ -14,59 +14,60 @@ import type { CommandResult } from "../transform/worker.ts";
 
 export interface PipelineRun {
   pipeline: Pipeline;
-  /** Side by side, each with a loop and a durable position of its own. */
+  /** They run side by side. Each has its own loop and durable position. */
   producers: readonly Producer[];
   log: Log;
   ingest: Pick<Ingest, "run"> & {
-    /** What commits by itself ends with a commit; what waits for others heeds the signal. */
+    /** Ingest in this process ends with a commit; a stream elsewhere is awaited until the signal aborts. */
     drain(signal: AbortSignal): Promise<void>;
-    /** Bytes of payload in a record, on average; null where another engine ingests. */
+    /** Mean payload of a record; null where another engine ingests. */
     meanRecordBytes(): number | null;
   };
-  /** Null where somebody else carries bronze on. */
+  /** Null where an external scheduler runs the transforms. */
   transform: Pick<Transform, "catchUp" | "waitingRecords" | "hasBuilt" | "test"> | null;
-  /** What follows the log beside the tables; absent where nothing does. */
-  following?: Following;
-  /** What keeps the tables small beside all that; absent where somebody else does. */
+  /** Absent where nothing reads the log beside the tables. */
+  live_services?: LiveServices;
+  /** Compaction and expiry; absent where an external scheduler runs them. */
   maintenance?: { run(signal: AbortSignal): Promise<void> };
   clock: Clock;
-  /** Aborts for a clean stop: what was made durable stays, what was not is given again by the source at the next start. */
+  /** Aborts for a clean stop. Durable records stay; at the next start the source sends the others again. */
   signal: AbortSignal;
-  /** End once the source has ended and gold holds and proves everything; else go on until the signal. */
+  /** End when the source ends, gold is complete and every test has run; otherwise run until the signal aborts. */
   is_until_drained: boolean;
   events: RunEvents;
 }
 
 type Transforming = PipelineRun & { transform: NonNullable<PipelineRun["transform"]> };
 
-export interface Following {
-  /** Follows until the signal aborts; rejects when it cannot go on. */
+export interface LiveServices {
+  /** Runs until the signal aborts. Rejects when a service cannot continue. */
   run(signal: AbortSignal): Promise<void>;
-  /** Resolves once it has done with all that the log holds. Beside `run`. */
+  /** Resolves once the services have processed all records that the log holds. Call it while `run` runs. */
   drain(signal: AbortSignal): Promise<void>;
 }
 
 export interface RunEvents {
   reported(report: SourceReport): void;
   appended(records: number): void;
-  /** What keeps a source waiting; null when it goes on. */
+  /** The error that keeps a source waiting; null when it continues. */
   stalled(name: string, error: OperatingError | null): void;
-  /** Gold holds all that bronze held; how long dbt took for it, in seconds. */
+  /** An increment succeeded: gold holds all rows that bronze held. The duration is dbt's. */
   caughtUp(seconds: number): void;
   tested(result: CommandResult): void;
-  /** A retryable failure; the schedule goes on. */
+  /** A retryable failure; the schedule continues. */
   failed(error: OperatingError): void;
 }
 
-/** Somebody waits for the end of a drain: what three attempts within seconds do not mend is theirs to see. */
+/** A person waits for the end of a drain, and sees the error after three failed attempts within seconds. */
 const MAX_FAILURES_WHILE_DRAINING = 3;
-/** An idle schedule looks for new commits at this pace; looking costs one read of the catalog. */
-const LOOK_MS = 250;
+/** Interval at which an idle schedule checks for new commits. A check costs one read of the catalog. */
+const POLL_MS = 250;
 
 /**
- * Runs a pipeline: producers fill the log, ingest commits to bronze, dbt carries on to gold and is tested. Loops, each at its own
- * pace, coupled by nothing but durable state; the first that cannot go on ends them all with its error. Of several sources, one
- * that cannot go on is reported, and the others go on.
+ * Runs a pipeline: producers append to the log, ingest commits to bronze, dbt builds silver and gold and tests them.
+ * Each runs in a loop at its own pace, and only durable state connects the loops. The first loop that cannot continue
+ * ends all of them with its error. Where one of several sources cannot continue, it is reported and the others
+ * continue.
  */
 export async function runPipeline(run: PipelineRun): Promise<void> {
   const producing = startLoop(run.signal, (signal) => produce({ ...run, topic: run.pipeline.topic.name }, signal));
@@ -75,25 +76,25 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   const transforming = startLoop(run.signal, async (signal) => {
     if (transform !== null) await transformOnSchedule({ ...run, transform }, signal);
   });
-  const following = startLoop(run.signal, async (signal) => run.following?.run(signal));
+  const serving = startLoop(run.signal, async (signal) => run.live_services?.run(signal));
   const maintaining = startLoop(run.signal, async (signal) => run.maintenance?.run(signal));
-  const loops = [producing, ingesting, transforming, following, maintaining];
+  const loops = [producing, ingesting, transforming, serving, maintaining];
   try {
-    await Promise.race([producing.end, ...[ingesting, transforming, following, maintaining].map(failureOf)]);
+    await Promise.race([producing.end, ...[ingesting, transforming, serving, maintaining].map(failureOf)]);
     if (run.is_until_drained && !run.signal.aborted) {
       await ingesting.stop();
       await run.ingest.drain(run.signal);
       await transforming.stop();
       if (transform !== null) await finish({ ...run, transform });
-      // A clean stop ends the following, and with it the wait.
-      await Promise.race([run.following?.drain(run.signal), following.end]);
+      // A clean stop ends the live services, and with them the wait.
+      await Promise.race([run.live_services?.drain(run.signal), serving.end]);
     } else await Promise.all(loops.map(({ end }) => end));
   } finally {
     await Promise.allSettled(loops.map((loop) => loop.stop()));
   }
 }
 
-/** Brings gold up to date with all that bronze holds, and tests it; a clean stop leaves the rest to the next start. */
+/** Builds gold from all rows in bronze and tests it. After a clean stop the next start does the rest. */
 async function finish(run: Transforming): Promise<void> {
   const patience = {
     clock: run.clock,
@@ -109,16 +110,16 @@ async function finish(run: Transforming): Promise<void> {
   if (tests !== null) run.events.tested(tests);
 }
 
-/** Rejects when the loop fails; a loop that ends well is nothing to wake up for. */
+/** Rejects when the loop fails, and never resolves. */
 async function failureOf(loop: Loop): Promise<never> {
   await loop.end;
   return new Promise<never>(() => {});
 }
 
 /**
- * Increments when they are due (the first at once), tests at their own interval. Operating errors are reported and tried again: a
- * damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run that is to be drained gives
- * up, for somebody waits for its end.
+ * Runs increments when they are due (the first at once), and tests at their own interval. Operating errors are reported
+ * and retried: a damaged file of silver or gold must not end ingest, and a person repairs it beside the run. Only a run
+ * until drained gives up, because a person waits for its end.
  */
 async function transformOnSchedule(
   { pipeline, ingest, transform, clock, events, is_until_drained }: Transforming,
@@ -131,7 +132,7 @@ async function transformOnSchedule(
   let tested_us = clock.now_us();
   let test_pause_ms = test_interval_ms;
   let failures = 0;
-  while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal)) {
+  while (await pause(clock, failures === 0 ? POLL_MS : retryPause_ms(failures), signal)) {
     const now_us = clock.now_us();
     try {
       const records = await transform.waitingRecords();
@@ -149,7 +150,7 @@ async function transformOnSchedule(
           intervalForShare_ms(cpu_seconds, increment_max_share),
         );
       }
-      // Tests of an empty lake fail for want of tables.
+      // Tests would fail in an empty lake, which has no tables.
       if (hasPassed(now_us - tested_us, test_pause_ms) && (await transform.hasBuilt())) {
         const tests = await transform.test();
         events.tested(tests);

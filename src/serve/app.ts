@@ -7,7 +7,7 @@ import { onlyJson } from "./guard/body.ts";
 import { secureHeaders } from "./guard/headers.ts";
 import { checkSender } from "./guard/origin-check.ts";
 import { loginRoutes } from "./login.ts";
-import type { Parts } from "./dependencies.ts";
+import type { ServerDependencies } from "./dependencies.ts";
 import { notFound, refusal, sendProblem } from "./problem.ts";
 import { alertRoutes, ruleRoutes, sinkRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
@@ -29,35 +29,35 @@ const DURATION = ["coinlake_http_request_seconds", "How long requests took, by r
 const OPEN_PATHS = /^\/(?:healthz|readyz|login|assets\/[^/]+)$/;
 
 /** All routes behind the guards. Order: who sends, what it sends, who it is; then the routes. */
-export function createApp(parts: Parts, host: string): { app: App; stop(): void } {
+export function createApp(dependencies: ServerDependencies, host: string): { app: App; stop(): void } {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>();
-  app.onError((error, context) => sendProblem(context, error, parts.onError));
-  app.use(measured(parts), secureHeaders, checkSender(host));
-  loginRoutes(app, parts);
+  app.onError((error, context) => sendProblem(context, error, dependencies.onError));
+  app.use(measured(dependencies), secureHeaders, checkSender(host));
+  loginRoutes(app, dependencies);
   app.use(async (context, next) => {
-    if (OPEN_PATHS.test(context.req.path) || parts.gate.isOpenTo(context)) return next();
+    if (OPEN_PATHS.test(context.req.path) || dependencies.gate.isOpenTo(context)) return next();
     const wants_page = context.req.method === "GET" && (context.req.header("accept") ?? "").includes("text/html");
     if (wants_page) return context.redirect("/login", 303);
-    return parts.gate.check(context, next);
+    return dependencies.gate.check(context, next);
   });
   app.use("/api/*", onlyJson);
-  statusRoutes(app, parts);
-  answerRoutes(app, parts);
-  pipelineRoutes(app, parts);
-  ruleRoutes(app, parts);
-  alertRoutes(app, parts);
-  sinkRoutes(app, parts);
-  lakeRoutes(app, parts);
-  maintenanceRoutes(app, parts);
-  logRoutes(app, parts);
-  qualityRoutes(app, parts);
-  conflictRoutes(app, parts);
-  expectationRoutes(app, parts);
-  sqlRoutes(app, parts);
-  eventRoutes(app, parts);
-  const metrics = metricRoutes(app, parts);
-  documentRoute(app, parts);
-  app.get("*", (context) => serveAsset(context, parts.assets));
+  statusRoutes(app, dependencies);
+  answerRoutes(app, dependencies);
+  pipelineRoutes(app, dependencies);
+  ruleRoutes(app, dependencies);
+  alertRoutes(app, dependencies);
+  sinkRoutes(app, dependencies);
+  lakeRoutes(app, dependencies);
+  maintenanceRoutes(app, dependencies);
+  logRoutes(app, dependencies);
+  qualityRoutes(app, dependencies);
+  conflictRoutes(app, dependencies);
+  expectationRoutes(app, dependencies);
+  sqlRoutes(app, dependencies);
+  eventRoutes(app, dependencies);
+  const metrics = metricRoutes(app, dependencies);
+  documentRoute(app, dependencies);
+  app.get("*", (context) => serveAsset(context, dependencies.assets));
   app.all("*", (context) => {
     const is_known = app.routes.some(
       ({ path, method }) =>
@@ -78,7 +78,7 @@ export function createApp(parts: Parts, host: string): { app: App; stop(): void 
 }
 
 /** Made once: the routes do not change while the server runs. */
-function documentRoute(app: App, { served }: Parts): void {
+function documentRoute(app: App, { handle }: ServerDependencies): void {
   let text: string | null = null;
   app.get("/api/openapi.json", (context) => {
     text ??= JSON.stringify(
@@ -86,7 +86,7 @@ function documentRoute(app: App, { served }: Parts): void {
         openapi: "3.1.0",
         info: {
           title: "Coinlake",
-          version: served.version,
+          version: handle.version,
           description:
             "A real-time lakehouse: answers, tables, log, alerts, SQL and events. Decimals are text, times ISO 8601 in UTC, errors RFC 9457.",
         },
@@ -97,7 +97,7 @@ function documentRoute(app: App, { served }: Parts): void {
 }
 
 /** The route as written, so that ids do not become series of their own. */
-function measured({ metrics }: Parts): MiddlewareHandler {
+function measured({ metrics }: ServerDependencies): MiddlewareHandler {
   return async (context, next) => {
     const started_ms = performance.now();
     await next();

@@ -7,11 +7,11 @@ import type { Gate } from "./guard/authentication.ts";
 import type { Health } from "./health.ts";
 import type { LakeReader } from "./lake-reader.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
-/** What routes are made of. */
-export interface Parts {
-  served: Served;
+/** Dependencies injected into route handlers. */
+export interface ServerDependencies {
+  handle: PipelineHandle;
   reader: LakeReader;
   tables: TableReports;
   disk: DiskUsage;

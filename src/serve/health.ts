@@ -3,7 +3,7 @@ import { freshness, RecordTimes, type LayerFreshness } from "../query/freshness.
 import type { TableReports } from "../query/tables.ts";
 import type { SourceStatus } from "../producer/producer.ts";
 import type { Freshness, Source } from "./schemas/status.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** A commit that is overdue by so many intervals has stalled, as has an increment. */
 const STALLED_AFTER_INTERVALS = 6;
@@ -15,21 +15,21 @@ const LIVE_LAG_S = 10;
 
 /** What changes from second to second: sources, layers, and whether all is well. */
 export class Health {
-  readonly #served: Served;
+  readonly #handle: PipelineHandle;
   readonly #tables: TableReports;
   readonly #times: RecordTimes;
   readonly #latestEvent: () => Promise<string | null>;
 
-  constructor(parts: { served: Served; tables: TableReports; latestEvent(): Promise<string | null> }) {
-    const { served, tables, latestEvent } = parts;
-    this.#served = served;
+  constructor(dependencies: { handle: PipelineHandle; tables: TableReports; latestEvent(): Promise<string | null> }) {
+    const { handle, tables, latestEvent } = dependencies;
+    this.#handle = handle;
     this.#tables = tables;
     this.#latestEvent = latestEvent;
-    this.#times = new RecordTimes(served.open.log, served.pipeline.topic.name);
+    this.#times = new RecordTimes(handle.open.log, handle.pipeline.topic.name);
   }
 
   async layers(): Promise<LayerFreshness[]> {
-    const { open, pipeline, clock, live } = this.#served;
+    const { open, pipeline, clock, live } = this.#handle;
     const tables = await this.#tables.all();
     const is_replay = open.lake.kind === "replay";
     return freshness(
@@ -39,21 +39,21 @@ export class Health {
   }
 
   sources(): Source[] {
-    const now_us = this.#served.clock.now_us();
-    return this.#served.sources().map((status) => describeSource(status, now_us));
+    const now_us = this.#handle.clock.now_us();
+    return this.#handle.sources().map((status) => describeSource(status, now_us));
   }
 
   async now(): Promise<Freshness> {
     const layers = await this.layers();
     const sources = this.sources();
-    const problems = [...this.#sourceProblems(sources), ...this.#layerProblems(layers), ...this.#served.failures()];
+    const problems = [...this.#sourceProblems(sources), ...this.#layerProblems(layers), ...this.#handle.failures()];
     return {
-      now: isoFromMicros(this.#served.clock.now_us()),
+      now: isoFromMicros(this.#handle.clock.now_us()),
       sources,
       layers,
-      stream: this.#served.stream(),
+      stream: this.#handle.stream(),
       refused_today: await this.refusedToday(layers),
-      alerts_active: this.#served.alerts.state().active,
+      alerts_active: this.#handle.alerts.state().active,
       newest_event_at: await this.#latestEvent(),
       is_ready: problems.length === 0,
       problems,
@@ -62,7 +62,7 @@ export class Health {
 
   /** Refused elements of today's records; in a replay, of the day that the recording has come to. */
   async refusedToday(layers: readonly LayerFreshness[]): Promise<number> {
-    const { open, pipeline, clock } = this.#served;
+    const { open, pipeline, clock } = this.#handle;
     const newest_at = layers[0]?.newest_at;
     const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
     const table = (await this.#tables.all()).find(
@@ -82,7 +82,7 @@ export class Health {
   }
 
   #layerProblems(layers: readonly LayerFreshness[]): Freshness["problems"] {
-    const { pipeline, live, clock, started_at_us, is_transforming } = this.#served;
+    const { pipeline, live, clock, started_at_us, is_transforming } = this.#handle;
     const increments_s =
       (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) /
       1000;

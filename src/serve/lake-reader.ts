@@ -2,55 +2,60 @@ import { isoFromMicros } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../duckdb/session.ts";
 import type { KnownSubject, Question, ReadTables } from "../pipeline/definition.ts";
+import { TimeTravelSession } from "../duckdb/time-travel-session.ts";
 import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { refusal } from "./problem.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
-/** How long what several requests share is given again, and how old it may be while it is made anew. */
+/** Lifetimes of results that requests share: fresh, and stale while they are computed again. */
 const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
-/** Answers over a large lake cost seconds of CPU: who asks gets the last one at once, and `as_of` says how old it is. */
+/**
+ * Answers over a large lake cost seconds of CPU: a request gets the last one at once, and `as_of` says how old it is.
+ */
 const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 60_000 };
-/** The past does not change; what was read of it is kept this long. */
+/** The past does not change: its results are kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
-/** Queries of the past that wait for their turn; more are refused. */
+/** Queries of the past that may wait; more are refused. */
 const MAX_WAITING = 32;
+const PAST_ENGINE = { memory_limit_mb: 128, threads: 1 };
 
-/** The lake for the server's own questions: through the live views for now, through one time-travelling session for the past. */
+/**
+ * The server's own reads of the lake: of the present through the live views, of the past through one time-travel
+ * session.
+ */
 export class LakeReader implements LiveTables {
   readonly cache: AnswerCache;
-  readonly #served: Served;
-  #session: Promise<QuerySession> | null = null;
+  readonly #handle: PipelineHandle;
+  readonly #past: TimeTravelSession;
   #first_event: Promise<string | null> | null = null;
   #newest_us: number | null = null;
   readonly #unsubscribe: () => void;
-  /** Queries of the past take turns: the session's tables mean one moment at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
   #is_closed = false;
 
-  constructor(served: Served) {
-    this.#served = served;
-    this.cache = new AnswerCache(served.clock);
-    this.#unsubscribe = served.live.onAbsorbed(({ ticks }) => {
+  constructor(handle: PipelineHandle) {
+    this.#handle = handle;
+    this.cache = new AnswerCache(handle.clock);
+    this.#past = new TimeTravelSession(() => QuerySession.open(handle.open, PAST_ENGINE));
+    this.#unsubscribe = handle.live.onAbsorbed(({ ticks }) => {
       for (const { at_us } of ticks) this.#newest_us = Math.max(this.#newest_us ?? at_us, at_us);
     });
   }
 
-  query = (sql: string): Promise<QueryResult> => ours(this.#served.live.query(sql));
+  query = (sql: string): Promise<QueryResult> => internal(this.#handle.live.query(sql));
 
   snapshots = (): TableSnapshot[] =>
-    this.#served.live
+    this.#handle.live
       .state()
       .tables.flatMap(({ table, snapshot_id, committed_at }) =>
         snapshot_id === null || committed_at === null ? [] : [{ table, snapshot_id, committed_at }],
       );
 
-  /** Of what was there at the start by a query, of what came since by the ticks themselves. ISO 8601. */
+  /** Time of the latest event, ISO 8601: a query finds it once at the start, later ticks advance it. */
   async latestEvent(): Promise<string | null> {
-    this.#first_event ??= latestLiveEvent(this, this.#served.pipeline);
-    // A query that failed is tried anew by the next who asks.
+    this.#first_event ??= latestLiveEvent(this, this.#handle.pipeline);
+    // After a failure the next caller runs the query again.
     this.#first_event.catch(() => (this.#first_event = null));
     const first = await this.#first_event;
     const first_us = first === null ? null : microsOf(first);
@@ -64,30 +69,30 @@ export class LakeReader implements LiveTables {
       at: null,
       latest_event: () => this.latestEvent(),
       snapshots: this.snapshots,
-      settled: { before_ms: Math.floor((this.#served.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
+      settled: { before_ms: Math.floor((this.#handle.live.state().oldest_at_us ?? Infinity) / 1000), table: stored },
       rows: async (sql) => objectsOf(await this.query(sql)),
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
       has: () => true,
-      // Of a lake that knows none yet nothing is to be read.
+      // A lake without subjects has nothing to read.
       subject: async (given) => ((await this.#subjects()).length === 0 ? given : this.subject(given)),
     };
   }
 
   /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
-    return subjectId(this.#served.pipeline, given, await this.#subjects());
+    return subjectId(this.#handle.pipeline, given, await this.#subjects());
   }
 
   #subjects(): Promise<KnownSubject[]> {
     const { once, rows } = this.now();
-    return once("subjects", () => knownSubjects(this.#served.pipeline, live, rows));
+    return once("subjects", () => knownSubjects(this.#handle.pipeline, live, rows));
   }
 
-  /** Runs the work with the tables as they stood at `at_ms`. Throws LAKE_BUSY, STOPPING. */
+  /** Runs the work with the tables as they were at `at_ms`. Throws LAKE_BUSY, STOPPING. */
   past<T>(at_ms: number, work: (tables: ReadTables) => Promise<T>): Promise<T> {
-    return this.#inTurn(async (session) => {
+    return this.#exclusive(async (session) => {
       const snapshots = await session.travelTo(at_ms);
-      const { pipeline } = this.#served;
+      const { pipeline } = this.#handle;
       const has = (name: string) => snapshots.some(({ table }) => table === name);
       const has_data = has(pipeline.reconciliation.accepted);
       const rows = async (sql: string) => objectsOf(await session.query(sql));
@@ -105,55 +110,56 @@ export class LakeReader implements LiveTables {
     });
   }
 
-  /** The same answer for all who ask the same within a second, and while the next one is made. Throws LAKE_EMPTY, LAKE_BUSY, STOPPING. */
+  /**
+   * Answers a question. Requests within a second share one answer, also while the next one is computed. Throws
+   * LAKE_EMPTY, LAKE_BUSY, STOPPING.
+   */
   ask(question: Question, as_of: string | null, values: Readonly<Record<string, string | number>>): Promise<Answer> {
-    const { pipeline } = this.#served;
+    const { pipeline } = this.#handle;
     const key = `answer ${JSON.stringify([question.number, as_of, values])}`;
     const travels = question.parts.some(({ lake_time_before_ms }) => lake_time_before_ms !== undefined);
     return this.cache.get(key, { ...ANSWER_MS, version: this.version() }, () => {
       const options = { as_of, values, live: this, latest: () => this.latestEvent() };
-      return this.#inTurn((session) => ask(session, pipeline, question, options), travels);
+      const answer = (session: QuerySession) => ask(session, pipeline, question, options);
+      return travels ? this.#exclusive(answer) : this.#shared(answer);
     });
   }
 
-  /** What answers of now are computed from: while nothing is absorbed or committed, they stay the same but for what they say of the time. */
+  /**
+   * The state that answers about the present depend on: it changes when records are absorbed or a table is committed.
+   */
   version(): string {
-    const { next, tables } = this.#served.live.state();
+    const { next, tables } = this.#handle.live.state();
     return JSON.stringify([next, tables.map(({ snapshot_id }) => snapshot_id)]);
   }
 
-  /** An answer about the past, kept: the key names all that it depends on. */
+  /** A cached answer about the past. The key contains everything that it depends on. */
   kept<T>(key: string, make: () => Promise<T>): Promise<T> {
     return this.cache.get(key, PAST_MS, make);
   }
 
-  /** Waits for the query that runs; those that wait for their turn are refused. */
+  /** Waits for the running query; those that wait are refused. */
   async close(): Promise<void> {
     this.#is_closed = true;
     this.#unsubscribe();
-    await this.#turn;
-    // One that could not be opened has told whoever asked for it.
-    (await this.#session?.catch(() => null))?.close();
+    await this.#past.close();
   }
 
-  async #inTurn<T>(work: (session: QuerySession) => Promise<T>, is_alone = true): Promise<T> {
+  async #exclusive<T>(work: (session: QuerySession) => Promise<T>): Promise<T> {
     this.#refuseWhenClosed();
-    if (is_alone && this.#waiting >= MAX_WAITING)
+    if (this.#past.waiting >= MAX_WAITING)
       throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
-    const { open } = this.#served;
-    this.#session ??= QuerySession.open(open, { memory_limit_mb: 128, threads: 1 });
-    const session = this.#session;
-    // A session that could not be opened is tried anew by the next who needs one.
-    session.catch(() => (this.#session = null));
-    if (!is_alone) return ours(session.then(work));
-    this.#waiting += 1;
-    const turn = this.#turn.then(async () => {
-      this.#waiting -= 1;
-      this.#refuseWhenClosed();
-      return work(await session);
-    });
-    this.#turn = turn.catch(() => {});
-    return ours(turn);
+    return internal(
+      this.#past.exclusive(async (session) => {
+        this.#refuseWhenClosed();
+        return work(session);
+      }),
+    );
+  }
+
+  async #shared<T>(work: (session: QuerySession) => Promise<T>): Promise<T> {
+    this.#refuseWhenClosed();
+    return internal(this.#past.shared(work));
   }
 
   #refuseWhenClosed(): void {
@@ -161,8 +167,8 @@ export class LakeReader implements LiveTables {
   }
 }
 
-/** SQL that the server wrote and the engine refuses is the server's failure, and no client's BAD_SQL. */
-async function ours<T>(result: Promise<T>): Promise<T> {
+/** Maps BAD_SQL to an internal error: the server wrote this SQL, not a client. */
+async function internal<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {

@@ -1,13 +1,13 @@
 import type { Context } from "hono";
 import type { App } from "./endpoint.ts";
 import { bodyOf } from "./guard/body.ts";
-import type { Parts } from "./dependencies.ts";
+import type { ServerDependencies } from "./dependencies.ts";
 import { OperatingError } from "../base/errors.ts";
 
 const MAX_TOKEN_CHARACTERS = 1_000;
 
 /** Where a browser gives the token: a form that needs no script. */
-export function loginRoutes(app: App, { gate, assets }: Pick<Parts, "gate" | "assets">): void {
+export function loginRoutes(app: App, { gate, assets }: Pick<ServerDependencies, "gate" | "assets">): void {
   const page = assets.get("/login.html")?.body.toString() ?? "";
   const send = (context: Context, note: string, status: 200 | 401 | 429) =>
     context.html(page.replace("{{note}}", note), status, { "cache-control": "no-store" });

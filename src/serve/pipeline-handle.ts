@@ -11,7 +11,7 @@ import type { Stream } from "./schemas/status.ts";
 export type LiveReader = Pick<LiveLake, "query" | "state" | "onAbsorbed">;
 
 /** A running pipeline as the server sees it. */
-export interface Served {
+export interface PipelineHandle {
   version: string;
   open: OpenLake;
   pipeline: Pipeline;

@@ -11,14 +11,14 @@ import { checkToken, Gate } from "./guard/authentication.ts";
 import { Health } from "./health.ts";
 import { LakeReader } from "./lake-reader.ts";
 import { Metrics } from "./metrics.ts";
-import type { Parts } from "./dependencies.ts";
-import type { Served } from "./pipeline-handle.ts";
+import type { ServerDependencies } from "./dependencies.ts";
+import type { PipelineHandle } from "./pipeline-handle.ts";
 
 export const DEFAULT_PORT = 4000;
 export const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServerOptions {
-  served: Served;
+  handle: PipelineHandle;
   assets: Assets;
   /** 0 for any free one. */
   port: number;
@@ -54,33 +54,33 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
 
 /** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { served, assets, host, port, token, onError } = options;
+  const { handle, assets, host, port, token, onError } = options;
   checkToken(host, token);
-  const tables = new TableReports(served.open);
-  const reader = new LakeReader(served);
-  const health = new Health({ served, tables, latestEvent: () => reader.latestEvent() });
-  const hub = new EventHub({ served, health, tables, onError });
-  const parts: Parts = {
-    served,
+  const tables = new TableReports(handle.open);
+  const reader = new LakeReader(handle);
+  const health = new Health({ handle, tables, latestEvent: () => reader.latestEvent() });
+  const hub = new EventHub({ handle, health, tables, onError });
+  const dependencies: ServerDependencies = {
+    handle,
     tables,
-    disk: new DiskUsage({ tables, storage: served.open.storage, clock: served.clock }),
+    disk: new DiskUsage({ tables, storage: handle.open.storage, clock: handle.clock }),
     health,
     hub,
     assets,
     onError,
     reader,
-    console: new Console({ ...served.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
+    console: new Console({ ...handle.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
     metrics: options.metrics ?? new Metrics(),
-    gate: new Gate(token, served.clock),
+    gate: new Gate(token, handle.clock),
   };
-  const { app, stop } = createApp(parts, host);
+  const { app, stop } = createApp(dependencies, host);
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
   let listening: Listening;
   try {
     listening = await listen(server, { ...PAGE_LISTENING, host, port });
   } catch (error) {
     stop();
-    await parts.console.close();
+    await dependencies.console.close();
     await reader.close();
     throw error;
   }
@@ -90,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     async close() {
       hub.close();
       stop();
-      await parts.console.close();
+      await dependencies.console.close();
       await listening.close();
       await reader.close();
     },

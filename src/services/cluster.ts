@@ -3,73 +3,73 @@ import { OperatingError, messageOf } from "../base/errors.ts";
 import { cacheFolder, type Cache } from "./fetch/cache.ts";
 import { findAnswering, launch, stop, untilPortsAreFree } from "./launch.ts";
 import { hasProc } from "./machine/process.ts";
-import type { Fetched, Part, PartName, Site } from "./service.ts";
-import { PARTS, withNeeds } from "./registry.ts";
+import type { Fetched, Service, ServiceName, ServiceContext } from "./service.ts";
+import { SERVICES, withNeeds } from "./registry.ts";
 import { choosePorts, refuseTaken, type PortChoice } from "./ports.ts";
 import {
   claimCluster,
   isCluster,
   openOrCreateCluster,
-  partFolder,
+  serviceFolder,
   readRunning,
   readSecrets,
   readState,
   writeEnvironment,
-  type PartState,
+  type ServiceState,
 } from "./state.ts";
 
 type Say = (text: string) => void;
 
 export interface StartOptions {
-  /** The cluster's folder; made where it is new. */
+  /** The cluster's folder, created where it does not exist. */
   folder: string;
   ports: PortChoice;
-  /** Where fetched files lie; the user's cache, silently, by default. */
+  /** Cache of fetched files; by default the user's, without progress output. */
   cache?: Cache;
   say?: Say;
 }
 
 export interface RunningCluster {
   folder: string;
-  /** By the port's name. */
+  /** Port numbers by the port's name. */
   ports: Readonly<Record<string, number>>;
-  parts: ReadonlyMap<PartName, PartState>;
-  /** Variables by which clients find the parts, credentials included. */
+  services: ReadonlyMap<ServiceName, ServiceState>;
+  /** Environment variables for clients: addresses and credentials. */
   environment: Readonly<Record<string, string>>;
-  /** Stops these parts, the last one first. Their data stay. */
+  /** Stops these services in reverse order. Their data stay. */
   stop(): Promise<void>;
 }
 
 const silent = (): Cache => ({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) });
 
 /**
- * Starts the parts named and those they need, or finds them running; resolves when each does its work. All or nothing: where one
- * fails, those that this call started are stopped again. Nothing is fetched while a port is taken, nothing started before all
- * is fetched.
+ * Starts the named services and those they need, unless they run already. Resolves when each is healthy. Where one
+ * fails, the services that this call started are stopped again. Ports are checked before any download, and every
+ * download ends before the first start.
  */
-export async function startParts(names: readonly PartName[], options: StartOptions): Promise<RunningCluster> {
+export async function startServices(names: readonly ServiceName[], options: StartOptions): Promise<RunningCluster> {
   refuseWithoutProc();
   const { folder, cache = silent(), say = () => {} } = options;
   openOrCreateCluster(folder);
   const claim = claimCluster(folder, "cluster up");
   try {
-    const parts = withNeeds(names);
-    const ports = await choosePorts(folder, parts, options.ports);
-    const absent = parts.filter(({ name }) => readRunning(folder, name) === null);
-    // Those that died may still be leaving.
+    const services = withNeeds(names);
+    const ports = await choosePorts(folder, services, options.ports);
+    const absent = services.filter(({ name }) => readRunning(folder, name) === null);
+    // A service that died may still hold its ports for a moment.
     for (const { name } of absent) await untilPortsAreFree({ ports: readState(folder, name)?.ports ?? {} });
-    for (const part of absent) refuseTaken(part, ports.get(part.name) ?? {});
-    const fetched = new Map<PartName, Fetched>();
-    for (const part of absent) fetched.set(part.name, await part.fetch(cache));
-    const running = await startAll(parts, fetched, ports, folder, say);
+    for (const service of absent) refuseTaken(service, ports.get(service.name) ?? {});
+    const fetched = new Map<ServiceName, Fetched>();
+    for (const service of absent) fetched.set(service.name, await service.fetch(cache));
+    const running = await startAll(services, fetched, ports, folder, say);
     tellClients(folder);
     return {
       ...running,
       folder,
       stop: async () =>
-        void (await stopParts(
+        void (await stopServices(
           folder,
-          parts.map(({ name }) => name),
+          services.map(({ name }) => name),
         )),
     };
   } finally {
@@ -78,95 +78,105 @@ export async function startParts(names: readonly PartName[], options: StartOptio
 }
 
 /**
- * Starts what was fetched, each part as soon as those it needs do their work, and waits for what runs already. Where one fails, no
- * other begins; those that have begun come to an end first, so that each is known and can be stopped.
+ * Starts each fetched service as soon as those it needs are healthy, and waits for those that run already. After a
+ * failure no other service starts; starts in progress are awaited, so that each of them can be stopped.
  */
 async function startAll(
-  parts: readonly Part[],
-  fetched: ReadonlyMap<PartName, Fetched>,
-  ports: ReadonlyMap<PartName, Record<string, number>>,
+  services: readonly Service[],
+  fetched: ReadonlyMap<ServiceName, Fetched>,
+  ports: ReadonlyMap<ServiceName, Record<string, number>>,
   folder: string,
   say: Say,
-): Promise<Pick<RunningCluster, "parts" | "ports" | "environment">> {
+): Promise<Pick<RunningCluster, "services" | "ports" | "environment">> {
   const secrets = readSecrets(folder);
-  const portsOf = (part: Part) => ports.get(part.name) ?? {};
-  const providedBy = (some: readonly Part[]) =>
-    Object.assign({}, ...some.map((part) => part.provides({ ports: portsOf(part), secrets }))) as Record<
+  const portsOf = (service: Service) => ports.get(service.name) ?? {};
+  const providedBy = (some: readonly Service[]) =>
+    Object.assign({}, ...some.map((service) => service.provides({ ports: portsOf(service), secrets }))) as Record<
       string,
       string
     >;
-  const started: [Part, PartState][] = [];
-  const states = new Map<PartName, PartState>();
+  const started: [Service, ServiceState][] = [];
+  const states = new Map<ServiceName, ServiceState>();
   const failures: unknown[] = [];
-  const underWay = new Map<PartName, Promise<void>>();
-  const bring = async (part: Part, index: number): Promise<void> => {
-    await Promise.all(part.needs.map((need) => underWay.get(need)));
+  const underWay = new Map<ServiceName, Promise<void>>();
+  const bring = async (service: Service, index: number): Promise<void> => {
+    await Promise.all(service.needs.map((need) => underWay.get(need)));
     if (failures.length > 0) return;
-    const files = fetched.get(part.name);
-    // Known before they run: where they will be found is decided.
-    const environment = providedBy(parts.slice(0, index));
-    const site: Site = {
+    const files = fetched.get(service.name);
+    // Ports and secrets are decided, so the variables are known before the services run.
+    const environment = providedBy(services.slice(0, index));
+    const context: ServiceContext = {
       files: files?.folder ?? "",
-      folder: partFolder(folder, part.name),
-      ports: portsOf(part),
+      folder: serviceFolder(folder, service.name),
+      ports: portsOf(service),
       secrets,
       environment,
     };
     try {
       const state =
         files === undefined
-          ? await findRunning(part, site, folder, say)
-          : await start(part, files.version, site, folder, say);
-      if (files !== undefined) started.push([part, state]);
-      states.set(part.name, state);
+          ? await findRunning(service, context, folder, say)
+          : await start(service, files.version, context, folder, say);
+      if (files !== undefined) started.push([service, state]);
+      states.set(service.name, state);
     } catch (error) {
       failures.push(error);
     }
   };
-  for (const [index, part] of parts.entries()) underWay.set(part.name, bring(part, index));
+  for (const [index, service] of services.entries()) underWay.set(service.name, bring(service, index));
   await Promise.all(underWay.values());
   const [first, ...others] = failures;
   if (first !== undefined) {
-    for (const [part, state] of started.toReversed()) await stop(part, state, folder);
+    for (const [service, state] of started.toReversed()) await stop(service, state, folder);
     for (const other of others) say(messageOf(other));
     throw first;
   }
   return {
-    parts: states,
+    services: states,
     ports: Object.assign({}, ...ports.values()) as Record<string, number>,
-    environment: providedBy(parts),
+    environment: providedBy(services),
   };
 }
 
-async function start(part: Part, version: string, site: Site, folder: string, say: Say): Promise<PartState> {
+async function start(
+  service: Service,
+  version: string,
+  context: ServiceContext,
+  folder: string,
+  say: Say,
+): Promise<ServiceState> {
   const started_at_ms = performance.now();
-  mkdirSync(site.folder, { recursive: true, mode: 0o711 });
-  await part.configure(site);
-  const state = await launch(part, version, site, folder);
+  mkdirSync(context.folder, { recursive: true, mode: 0o711 });
+  await service.configure(context);
+  const state = await launch(service, version, context, folder);
   say(
-    `${part.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`,
+    `${service.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`,
   );
   return state;
 }
 
-async function findRunning(part: Part, site: Site, folder: string, say: Say): Promise<PartState> {
-  const state = await findAnswering(part, site, readState(folder, part.name));
-  say(`${part.title} ${state.version} runs already (process ${state.pid})`);
+async function findRunning(service: Service, context: ServiceContext, folder: string, say: Say): Promise<ServiceState> {
+  const state = await findAnswering(service, context, readState(folder, service.name));
+  say(`${service.title} ${state.version} runs already (process ${state.pid})`);
   return state;
 }
 
-/** Stops these parts, the last one first, and names those that it stopped; those that do not run are passed over. */
-export async function stopParts(folder: string, names: readonly PartName[], say: Say = () => {}): Promise<PartName[]> {
+/** Stops these services in reverse order. Returns the names of those that ran. */
+export async function stopServices(
+  folder: string,
+  names: readonly ServiceName[],
+  say: Say = () => {},
+): Promise<ServiceName[]> {
   if (!isCluster(folder)) return [];
   const claim = claimCluster(folder, "cluster down");
-  const stopped: PartName[] = [];
+  const stopped: ServiceName[] = [];
   try {
-    for (const part of PARTS.toReversed()) {
-      const state = names.includes(part.name) ? readState(folder, part.name) : null;
+    for (const service of SERVICES.toReversed()) {
+      const state = names.includes(service.name) ? readState(folder, service.name) : null;
       if (state === null) continue;
-      await stop(part, state, folder);
-      stopped.push(part.name);
-      say(`${part.title} stopped (process ${state.pid})`);
+      await stop(service, state, folder);
+      stopped.push(service.name);
+      say(`${service.title} stopped (process ${state.pid})`);
     }
     tellClients(folder);
     return stopped;
@@ -175,18 +185,18 @@ export async function stopParts(folder: string, names: readonly PartName[], say:
   }
 }
 
-/** Writes down how clients find what runs now. */
+/** Writes the environment variables of the running services for clients. */
 function tellClients(folder: string): void {
   const secrets = readSecrets(folder);
-  const provided = PARTS.map((part) => {
-    const running = readRunning(folder, part.name);
-    return running === null ? {} : part.provides({ ports: running.ports, secrets });
+  const provided = SERVICES.map((service) => {
+    const running = readRunning(folder, service.name);
+    return running === null ? {} : service.provides({ ports: running.ports, secrets });
   });
   writeEnvironment(folder, Object.assign({}, ...provided) as Record<string, string>);
 }
 
-/** Stops everything, then deletes the cluster's folder with all its data. What was fetched stays in the cache. */
-export async function purge(folder: string, say: Say = () => {}): Promise<PartName[]> {
+/** Stops every service, then deletes the cluster's folder with all its data. The cache of fetched files stays. */
+export async function purge(folder: string, say: Say = () => {}): Promise<ServiceName[]> {
   if (!existsSync(folder)) return [];
   if (!isCluster(folder)) {
     throw new OperatingError(
@@ -197,9 +207,9 @@ export async function purge(folder: string, say: Say = () => {}): Promise<PartNa
       },
     );
   }
-  const stopped = await stopParts(
+  const stopped = await stopServices(
     folder,
-    PARTS.map(({ name }) => name),
+    SERVICES.map(({ name }) => name),
     say,
   );
   rmSync(folder, { recursive: true, force: true });

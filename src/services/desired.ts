@@ -1,24 +1,25 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "./state.ts";
-import type { PartName } from "./service.ts";
+import type { ServiceName } from "./service.ts";
 
 /**
- * What a person asked to run, as long as it is not stopped: `desired.json` and `streams.json` in the cluster's folder. What runs is
- * `running.json` of each part; the supervisor brings the one to the other.
+ * The desired state: services and streams that a person started and did not stop, in `desired.json` and `streams.json`
+ * of the cluster's folder. The actual state is `running.json` of each service. The supervisor makes the actual state
+ * match.
  */
 export interface Desired {
-  /** How the cluster was started: by servers of this machine's own, or with Docker. */
+  /** How the cluster was started: with native servers on this machine, or with Docker. */
   mode: "native" | "docker";
-  /** With their ports, where they are to be found again. Empty with Docker, which knows its own. */
-  parts: Partial<Record<PartName, Readonly<Record<string, number>>>>;
+  /** Services with their ports, which a restart uses again. Empty with Docker, which keeps its own list. */
+  parts: Partial<Record<ServiceName, Readonly<Record<string, number>>>>;
 }
 
 function desiredFile(folder: string): string {
   return join(folder, "desired.json");
 }
 
-/** Null where nothing was started, or all of it was stopped. */
+/** Null where nothing is desired. */
 export function readDesired(folder: string): Desired | null {
   const file = desiredFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Desired) : null;
@@ -37,13 +38,13 @@ function streamsFile(folder: string): string {
   return join(folder, "streams.json");
 }
 
-/** Names of the streams that are to run whenever Spark does. */
+/** Names of the streams that run whenever Spark runs. */
 export function desiredStreams(folder: string): string[] {
   const file = streamsFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as string[]) : [];
 }
 
-/** Two commands at one moment may both write; the file is whole, and the later one counts. */
+/** Two commands may write at the same time: the file is replaced atomically, and the last write wins. */
 export function setDesiredStreams(folder: string, names: readonly string[], is_desired: boolean): void {
   const before = desiredStreams(folder);
   const others = before.filter((name) => !names.includes(name));

@@ -1,25 +1,27 @@
 import { OperatingError } from "../base/errors.ts";
 import type { PartitionLag } from "../log/kafka/log.ts";
-import type { PartStatus } from "./status.ts";
+import type { ServiceStatus } from "./status.ts";
 
-/** Who is to read a topic to its end. */
+/** A consumer of a topic. */
 export interface Reader {
   topic: string;
   consumer: string;
 }
 
 export interface Lag extends Reader {
-  /** Records of the topic that it has yet to read; null where nobody can say. */
+  /** Consumer lag in records; null where it is unknown. */
   records_behind: number | null;
-  /** Why nobody can: the topic is not made yet, or no place of the consumer was ever told. */
+  /** Why the lag is unknown: the topic does not exist yet, or the consumer has committed no offsets. */
   unknown?: "no topic" | "no place";
 }
 
-/** A broker may take requests and yet not know its consumers: one that just started reads up on them first. */
+/** A broker that has just started loads its consumers' offsets before it can answer. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** How far readers are behind, by what they told Kafka last; null while it does not run. Throws LOG_UNREACHABLE, LOG_REFUSED. */
-export async function lagInKafka(status: readonly PartStatus[], readers: readonly Reader[]): Promise<Lag[] | null> {
+/**
+ * Consumer lag by the offsets committed to Kafka; null while Kafka does not run. Throws LOG_UNREACHABLE, LOG_REFUSED.
+ */
+export async function lagInKafka(status: readonly ServiceStatus[], readers: readonly Reader[]): Promise<Lag[] | null> {
   const kafka = status.find(({ part }) => part === "kafka");
   if (kafka?.state !== "running") return null;
   const { openKafkaLog } = await import("../log/kafka/log.ts");
@@ -33,9 +35,9 @@ export async function lagInKafka(status: readonly PartStatus[], readers: readonl
   }
 }
 
-async function behind(ask: () => Promise<PartitionLag[]>): Promise<Pick<Lag, "records_behind" | "unknown">> {
+async function behind(readLag: () => Promise<PartitionLag[]>): Promise<Pick<Lag, "records_behind" | "unknown">> {
   try {
-    const partitions = await ask();
+    const partitions = await readLag();
     if (partitions.every(({ next }) => next === null)) return { records_behind: null, unknown: "no place" };
     return { records_behind: partitions.reduce((sum, { behind: records }) => sum + records, 0) };
   } catch (error) {

@@ -7,30 +7,40 @@ import { OperatingError, messageOf } from "../base/errors.ts";
 import { S3_VARIABLES } from "../storage/s3/settings.ts";
 import { isListenedOn, listenersOn } from "./machine/port.ts";
 import { identify, isRunning, isWithin } from "./machine/process.ts";
-import type { Part, Site } from "./service.ts";
-import { forgetState, writeState, type PartState } from "./state.ts";
+import type { Service, ServiceContext } from "./service.ts";
+import { forgetState, writeState, type ServiceState } from "./state.ts";
 
-/** A broker that was killed reads its logs first. */
+/** After a crash a broker reads its logs first. */
 const START_TIMEOUT_MS = 120_000;
 const RECOVERY_TIMEOUT_MS = 60_000;
-/** Then it is killed: every part must survive that anyway. */
+/** After this the process is killed, which every service must survive anyway. */
 const STOP_TIMEOUT_MS = 60_000;
 const PORTS_TIMEOUT_MS = 10_000;
 const LOOK_MS = 50;
 const LOG_LINES_SHOWN = 15;
 const LOGS = ["output.log", "server.log"];
-/** Those of whoever starts a part are for another S3; what it needs of them, it is told. */
+/**
+ * The S3 variables of the caller's environment name another S3. A service gets the ones it needs from its definition.
+ */
 const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
-/** Starts the part's process and waits until it does its work. Throws PART_DIED or PART_NOT_ANSWERING; whatever it throws, nothing is left running. */
-export async function launch(part: Part, version: string, site: Site, cluster_folder: string): Promise<PartState> {
-  const { program, args, env, user } = part.command(site);
-  const output_file = join(site.folder, "output.log");
-  // Why the one before died stands there.
-  if (existsSync(output_file)) renameSync(output_file, join(site.folder, "output.previous.log"));
+/**
+ * Starts the service's process and waits until it is healthy. Throws PART_DIED or PART_NOT_ANSWERING; after an error no
+ * process is left.
+ */
+export async function launch(
+  service: Service,
+  version: string,
+  context: ServiceContext,
+  cluster_folder: string,
+): Promise<ServiceState> {
+  const { program, args, env, user } = service.command(context);
+  const output_file = join(context.folder, "output.log");
+  // The previous output says why the process died.
+  if (existsSync(output_file)) renameSync(output_file, join(context.folder, "output.previous.log"));
   const output = openSync(output_file, "w");
   const child = spawn(program, args, {
-    cwd: site.folder,
+    cwd: context.folder,
     detached: true,
     env: { ...process.env, ...NO_S3, ...env },
     stdio: ["ignore", output, output],
@@ -38,19 +48,24 @@ export async function launch(part: Part, version: string, site: Site, cluster_fo
   });
   closeSync(output);
   child.unref();
-  const identity = await identityOf(part, child);
-  const state: PartState = { ...identity, version, ports: { ...site.ports }, started_at: new Date().toISOString() };
+  const identity = await identityOf(service, child);
+  const state: ServiceState = {
+    ...identity,
+    version,
+    ports: { ...context.ports },
+    started_at: new Date().toISOString(),
+  };
   try {
-    writeState(cluster_folder, part.name, state);
-    await waitUntilHealthy(part, site, state, START_TIMEOUT_MS);
+    writeState(cluster_folder, service.name, state);
+    await waitUntilHealthy(service, context, state, START_TIMEOUT_MS);
   } catch (error) {
-    await stop(part, state, cluster_folder);
+    await stop(service, state, cluster_folder);
     throw error;
   }
   return state;
 }
 
-async function identityOf(part: Part, child: ChildProcess) {
+async function identityOf(service: Service, child: ChildProcess) {
   const failure = await new Promise<Error | null>((resolve) => {
     child.once("spawn", () => resolve(null));
     child.once("error", resolve);
@@ -59,7 +74,7 @@ async function identityOf(part: Part, child: ChildProcess) {
   if (identity !== null) return identity;
   throw new OperatingError(
     "PART_DIED",
-    `${part.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
+    `${service.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
     {
       next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
       cause: failure,
@@ -67,49 +82,68 @@ async function identityOf(part: Part, child: ChildProcess) {
   );
 }
 
-/** Waits for a part that was started before; what it needs may have just come back. Throws PART_NOT_ANSWERING, and lets it run. */
-export async function findAnswering(part: Part, site: Site, state: PartState | null): Promise<PartState> {
-  assert(state !== null, `${part.name} runs and has no state`);
-  await waitUntilHealthy(part, site, state, RECOVERY_TIMEOUT_MS);
+/**
+ * Waits for a running service, whose dependencies may have just restarted. Throws PART_NOT_ANSWERING and leaves it
+ * running.
+ */
+export async function findAnswering(
+  service: Service,
+  context: ServiceContext,
+  state: ServiceState | null,
+): Promise<ServiceState> {
+  assert(state !== null, `${service.name} runs and has no state`);
+  await waitUntilHealthy(service, context, state, RECOVERY_TIMEOUT_MS);
   return state;
 }
 
-async function waitUntilHealthy(part: Part, site: Site, state: PartState, timeout_ms: number): Promise<void> {
+async function waitUntilHealthy(
+  service: Service,
+  context: ServiceContext,
+  state: ServiceState,
+  timeout_ms: number,
+): Promise<void> {
   const give_up_at_ms = performance.now() + timeout_ms;
   for (;;) {
-    if (!isRunning(state)) throw died(part, site);
-    const reason = await whyUnhealthy(part, site, state);
+    if (!isRunning(state)) throw died(service, context);
+    const reason = await whyUnhealthy(service, context, state);
     if (reason === null) return;
     if (performance.now() > give_up_at_ms)
-      throw notAnswering(part, site, state, `within ${timeout_ms / 1000} s: ${reason}`);
+      throw notAnswering(service, context, state, `within ${timeout_ms / 1000} s: ${reason}`);
     await systemClock.wait(LOOK_MS);
   }
 }
 
-/** Null for a part that does its work. An answer counts only from the process that was started: others may answer on its ports. */
-export async function whyUnhealthy(part: Part, site: Site, { pid, ports }: PartState): Promise<string | null> {
+/**
+ * Null for a healthy service. An answer counts only from the process that was started, because another one may use its
+ * ports.
+ */
+export async function whyUnhealthy(
+  service: Service,
+  context: ServiceContext,
+  { pid, ports }: ServiceState,
+): Promise<string | null> {
   for (const [name, number] of Object.entries(ports))
     if (!listenersOn(number).some((listener) => isWithin(listener, pid)))
       return `it does not listen on ${number} (${name})`;
   try {
-    return (await part.isHealthy(site)) ? null : "it says that it is not ready";
+    return (await service.isHealthy(context)) ? null : "it says that it is not ready";
   } catch (error) {
     return messageOf(error);
   }
 }
 
-function died(part: Part, site: Site): OperatingError {
-  return new OperatingError("PART_DIED", `${part.title} ended before it answered:\n${lastLines(site.folder)}`, {
-    next_step: `Read its logs in ${site.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
+function died(service: Service, context: ServiceContext): OperatingError {
+  return new OperatingError("PART_DIED", `${service.title} ended before it answered:\n${lastLines(context.folder)}`, {
+    next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
   });
 }
 
-function notAnswering(part: Part, site: Site, { pid }: PartState, how: string): OperatingError {
+function notAnswering(service: Service, context: ServiceContext, { pid }: ServiceState, how: string): OperatingError {
   return new OperatingError(
     "PART_NOT_ANSWERING",
-    `${part.title} (process ${pid}) did not answer ${how}\n${lastLines(site.folder)}`,
+    `${service.title} (process ${pid}) did not answer ${how}\n${lastLines(context.folder)}`,
     {
-      next_step: `Read its logs in ${site.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
+      next_step: `Read its logs in ${context.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
       is_retryable: true,
     },
   );
@@ -123,9 +157,9 @@ function lastLines(folder: string): string {
   return lines.find((text) => text !== "") ?? "It wrote no log.";
 }
 
-/** Resolves when the process is gone. One that does not heed its signal in time is killed: parts survive that. */
-export async function stop(part: Part, state: PartState, cluster_folder: string): Promise<void> {
-  send(state, part.stop_signal);
+/** Resolves when the process has ended. After the timeout it is killed, which services survive. */
+export async function stop(service: Service, state: ServiceState, cluster_folder: string): Promise<void> {
+  send(state, service.stop_signal);
   const kill_at_ms = performance.now() + STOP_TIMEOUT_MS;
   let is_killed = false;
   while (isRunning(state)) {
@@ -136,20 +170,20 @@ export async function stop(part: Part, state: PartState, cluster_folder: string)
     await systemClock.wait(LOOK_MS);
   }
   await untilPortsAreFree(state);
-  forgetState(cluster_folder, part.name);
+  forgetState(cluster_folder, service.name);
 }
 
 /**
- * The threads of a killed process end one by one, and its ports with the last: nobody holds them by then. Ports that somebody
- * holds are another's, and no matter of waiting.
+ * Waits for the ports of a killed process: its threads end one by one, and the last one frees the ports. A port that a
+ * living process holds belongs to another server, so waiting does not help.
  */
-export async function untilPortsAreFree({ ports }: Pick<PartState, "ports">): Promise<void> {
+export async function untilPortsAreFree({ ports }: Pick<ServiceState, "ports">): Promise<void> {
   const give_up_at_ms = performance.now() + PORTS_TIMEOUT_MS;
   const isLeft = (port: number): boolean => isListenedOn(port) && listenersOn(port).length === 0;
   while (Object.values(ports).some(isLeft) && performance.now() < give_up_at_ms) await systemClock.wait(LOOK_MS);
 }
 
-function send(state: PartState, signal: NodeJS.Signals): void {
+function send(state: ServiceState, signal: NodeJS.Signals): void {
   if (!isRunning(state)) return;
   try {
     process.kill(state.pid, signal);

@@ -1,31 +1,31 @@
 import { OperatingError } from "../base/errors.ts";
 import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
 import { describeProcess } from "./machine/process.ts";
-import type { Part, PartName, Port } from "./service.ts";
+import type { Service, ServiceName, Port } from "./service.ts";
 import { readState } from "./state.ts";
 
-/** `free`: any that nobody listens on; else from the environment, else the defaults. */
+/** `free`: any free ports; otherwise ports from the environment, with the defaults. */
 export type PortChoice = "free" | NodeJS.ProcessEnv;
 
 const MAX_PORT = 65_535;
 
 /**
- * Where each part is to listen. One that was started and not stopped stays where it is, even if it died: others found it there.
- * Throws PORT_INVALID or PORT_TWICE.
+ * The ports of each service. A service that was started and not stopped keeps its ports, even if it died, because
+ * clients use them. Throws PORT_INVALID or PORT_TWICE.
  */
 export async function choosePorts(
   folder: string,
-  parts: readonly Part[],
+  services: readonly Service[],
   choice: PortChoice,
-): Promise<Map<PartName, Record<string, number>>> {
-  const chosen = new Map<PartName, Record<string, number>>();
-  for (const part of parts) {
-    const known = readState(folder, part.name);
+): Promise<Map<ServiceName, Record<string, number>>> {
+  const chosen = new Map<ServiceName, Record<string, number>>();
+  for (const service of services) {
+    const known = readState(folder, service.name);
     const numbers =
-      choice === "free" ? await freePorts(part.ports.length) : part.ports.map((port) => portFrom(port, choice));
+      choice === "free" ? await freePorts(service.ports.length) : service.ports.map((port) => portFrom(port, choice));
     chosen.set(
-      part.name,
-      known?.ports ?? Object.fromEntries(part.ports.map(({ name }, index) => [name, numbers[index] ?? 0])),
+      service.name,
+      known?.ports ?? Object.fromEntries(service.ports.map(({ name }, index) => [name, numbers[index] ?? 0])),
     );
   }
   refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
@@ -53,14 +53,18 @@ function refuseTwice(ports: readonly (readonly [name: string, number: number])[]
 }
 
 /** Throws PORT_TAKEN with the owner's name. */
-export function refuseTaken(part: Part, ports: Readonly<Record<string, number>>): void {
-  for (const { name, variable } of part.ports) {
+export function refuseTaken(service: Service, ports: Readonly<Record<string, number>>): void {
+  for (const { name, variable } of service.ports) {
     const number = ports[name] ?? 0;
     if (!isListenedOn(number)) continue;
     const owners = listenersOn(number).map(describeProcess);
     const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
-    throw new OperatingError("PORT_TAKEN", `${part.title} cannot listen on port ${number}: it is taken by ${owner}.`, {
-      next_step: `Stop that process, or put ${part.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
-    });
+    throw new OperatingError(
+      "PORT_TAKEN",
+      `${service.title} cannot listen on port ${number}: it is taken by ${owner}.`,
+      {
+        next_step: `Stop that process, or put ${service.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
+      },
+    );
   }
 }

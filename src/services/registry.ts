@@ -1,4 +1,4 @@
-import type { Part, PartName } from "./service.ts";
+import type { Service, ServiceName } from "./service.ts";
 import { airflow } from "./definitions/airflow.ts";
 import { hive } from "./definitions/hive.ts";
 import { kafka } from "./definitions/kafka.ts";
@@ -6,16 +6,17 @@ import { minio } from "./definitions/minio.ts";
 import { postgres } from "./definitions/postgres.ts";
 import { spark } from "./definitions/spark.ts";
 
-/** In the order in which they start: a part comes after those it needs. */
-export const PARTS: readonly Part[] = [kafka, minio, postgres, hive, spark, airflow];
+/** All services in start order: each comes after those it needs. */
+export const SERVICES: readonly Service[] = [kafka, minio, postgres, hive, spark, airflow];
 
-export function partNamed(name: string): Part | undefined {
-  return PARTS.find((part) => part.name === name);
+export function serviceNamed(name: string): Service | undefined {
+  return SERVICES.find((service) => service.name === name);
 }
 
-/** These parts and all that they need, in the order in which they start. */
-export function withNeeds(names: readonly PartName[]): Part[] {
-  const wanted = new Set<PartName>(names);
-  for (const part of PARTS.toReversed()) if (wanted.has(part.name)) part.needs.forEach((need) => wanted.add(need));
-  return PARTS.filter(({ name }) => wanted.has(name));
+/** These services and all that they need, in start order. */
+export function withNeeds(names: readonly ServiceName[]): Service[] {
+  const wanted = new Set<ServiceName>(names);
+  for (const service of SERVICES.toReversed())
+    if (wanted.has(service.name)) service.needs.forEach((need) => wanted.add(need));
+  return SERVICES.filter(({ name }) => wanted.has(name));
 }

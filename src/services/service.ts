@@ -1,12 +1,12 @@
 import type { Cache } from "./fetch/cache.ts";
 
-export type PartName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airflow";
+export type ServiceName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airflow";
 
-/** A port that a part listens on, on 127.0.0.1. */
+/** A port that a service listens on, on 127.0.0.1. */
 export interface Port {
-  /** Unique among all parts: `kafka`, `kafka-controller`. */
+  /** Unique among all services: `kafka`, `kafka-controller`. */
   name: string;
-  /** The environment variable that puts it elsewhere. */
+  /** Environment variable that overrides the default. */
   variable: string;
   default: number;
 }
@@ -16,60 +16,60 @@ export interface Fetched {
   version: string;
 }
 
-/** What a part is told: where its files are, where it may write, where it listens, and where it finds the parts before it. */
-export interface Site {
-  /** As fetched; shared by all clusters of this machine, never written to. */
+/** The context of a service: its files and folder, its ports, and the variables of the services before it. */
+export interface ServiceContext {
+  /** Folder of the fetched files: shared by all clusters of this machine, read-only. */
   files: string;
-  /** Its own: configuration, data and logs. */
+  /** The service's folder for configuration, data and logs. */
   folder: string;
   ports: Readonly<Record<string, number>>;
   secrets: Readonly<Secrets>;
-  /** The union of what the parts before it in `PARTS` provide; of those, the ones that it needs do their work already. */
+  /** Variables of the services before it in `SERVICES`. Those that it needs are healthy already. */
   environment: Readonly<Record<string, string>>;
 }
 
-/** Made at random for every cluster and kept in its folder; nothing outside this machine knows them. */
+/** Random for every cluster, and stored in its folder only. */
 export interface Secrets {
   s3_access_key: string;
   s3_secret_key: string;
   postgres_password: string;
   airflow_password: string;
-  /** By which Airflow's servers know each other. */
+  /** Shared by Airflow's servers, which sign their requests with it. */
   airflow_secret: string;
 }
 
-export interface PartCommand {
+export interface ServiceCommand {
   program: string;
   args: readonly string[];
-  /** Beside what whoever starts it has, which is told without its S3; undefined takes one away. */
+  /** Additions to the caller's environment, whose S3 variables are removed; undefined removes a variable. */
   env?: Readonly<NodeJS.ProcessEnv>;
-  /** Whom it runs as, where that is not whoever starts it. */
+  /** The user that it runs as, where that is not the caller. */
   user?: { uid: number; gid: number };
 }
 
 /**
- * A server that a cluster is made of: one process, with whose end all that it started ends too. Invariants that every part keeps:
- *  - it listens on 127.0.0.1 alone, on the ports it is told, and keeps everything it writes below its folder;
- *  - `configure` may run before any start, over what it left before: it adds what is missing and harms nothing;
- *  - killed at any moment, it starts again with all that it had acknowledged.
+ * A server of a cluster: one process, whose children end with it. Invariants of every service:
+ *  - it listens on 127.0.0.1 only, on the given ports, and writes below its folder only;
+ *  - `configure` is idempotent and runs before every start: it adds what is missing and changes no data;
+ *  - after a kill at any time it starts again with all acknowledged data.
  */
-export interface Part {
-  name: PartName;
-  /** As a person knows it. */
+export interface Service {
+  name: ServiceName;
+  /** Name for people. */
   title: string;
-  /** As wanted; what is fetched may say more. */
+  /** The pinned version; the fetched files may give a more exact one. */
   version: string;
-  /** Parts that must run before it. */
-  needs: readonly PartName[];
+  /** Services that must run before it. */
+  needs: readonly ServiceName[];
   ports: readonly Port[];
-  /** Kinder than SIGTERM, where there is one. */
+  /** SIGINT where it stops the server more gently than SIGTERM. */
   stop_signal: "SIGTERM" | "SIGINT";
-  /** Fetches its files where they are not there yet. Throws TOOL_MISSING and others that say what this machine lacks. */
+  /** Fetches the files that are not in the cache. Throws TOOL_MISSING and other errors about this machine. */
   fetch(cache: Cache): Promise<Fetched>;
-  configure(site: Site): Promise<void>;
-  command(site: Site): PartCommand;
-  /** Whether it does its work now, asked over its own protocol; false or a throw while it does not yet. */
-  isHealthy(site: Site): Promise<boolean>;
-  /** Environment variables by which clients find it. */
-  provides(site: Pick<Site, "ports" | "secrets">): Record<string, string>;
+  configure(context: ServiceContext): Promise<void>;
+  command(context: ServiceContext): ServiceCommand;
+  /** Probes the service over its own protocol. Returns false or throws while it is not ready. */
+  isHealthy(context: ServiceContext): Promise<boolean>;
+  /** Environment variables for its clients. */
+  provides(context: Pick<ServiceContext, "ports" | "secrets">): Record<string, string>;
 }

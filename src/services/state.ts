@@ -4,47 +4,47 @@ import { join, resolve } from "node:path";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { isRunning, type ProcessIdentity } from "./machine/process.ts";
-import type { PartName, Secrets } from "./service.ts";
+import type { ServiceName, Secrets } from "./service.ts";
 
 /**
- * A cluster is a folder: `secrets.json`, `environment.env` for clients, and one folder for each part with its configuration, data, logs and, while it should
- * be running, `running.json`.
+ * A cluster is a folder: `secrets.json`, `environment.env` for clients, and one folder for each service with its
+ * configuration, data, logs and, while it should be running, `running.json`.
  */
-export interface PartState extends ProcessIdentity {
+export interface ServiceState extends ProcessIdentity {
   version: string;
   ports: Record<string, number>;
   started_at: string;
 }
 
-/** Where a data folder (`--data`) keeps its cluster. */
+/** The folder of the cluster in a data folder (`--data`). */
 export function clusterFolder(data_folder: string): string {
   return join(resolve(data_folder), "cluster");
 }
 
-export function partFolder(folder: string, name: PartName): string {
+export function serviceFolder(folder: string, name: ServiceName): string {
   return join(folder, name);
 }
 
-function stateFile(folder: string, name: PartName): string {
-  return join(partFolder(folder, name), "running.json");
+function stateFile(folder: string, name: ServiceName): string {
+  return join(serviceFolder(folder, name), "running.json");
 }
 
-/** What was started last and not stopped; its process may have died since. */
-export function readState(folder: string, name: PartName): PartState | null {
+/** The state of a service that was started and not stopped. Its process may have died since. */
+export function readState(folder: string, name: ServiceName): ServiceState | null {
   const file = stateFile(folder, name);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as PartState) : null;
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ServiceState) : null;
 }
 
-export function readRunning(folder: string, name: PartName): PartState | null {
+export function readRunning(folder: string, name: ServiceName): ServiceState | null {
   const state = readState(folder, name);
   return state !== null && isRunning(state) ? state : null;
 }
 
-export function writeState(folder: string, name: PartName, state: PartState): void {
+export function writeState(folder: string, name: ServiceName, state: ServiceState): void {
   writeWhole(stateFile(folder, name), `${JSON.stringify(state, null, 2)}\n`);
 }
 
-export function forgetState(folder: string, name: PartName): void {
+export function forgetState(folder: string, name: ServiceName): void {
   rmSync(stateFile(folder, name), { force: true });
 }
 
@@ -60,7 +60,7 @@ export function readSecrets(folder: string): Secrets {
   return JSON.parse(readFileSync(secretsFile(folder), "utf8")) as Secrets;
 }
 
-/** Shell assignments, for whatever is to find the parts that run: `set -a; . environment.env`. */
+/** Shell assignments for clients of the running services: `set -a; . environment.env`. */
 export function environmentFile(folder: string): string {
   return join(folder, "environment.env");
 }
@@ -74,7 +74,7 @@ export function writeEnvironment(folder: string, environment: Readonly<Record<st
   );
 }
 
-/** What stands there; nothing where no cluster was ever started. */
+/** The variables in that file; empty where no cluster was ever started. */
 export function readEnvironment(folder: string): Record<string, string> {
   const file = environmentFile(folder);
   const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
@@ -84,11 +84,11 @@ export function readEnvironment(folder: string): Record<string, string> {
 /** Makes the cluster's folder where it is new. Throws CLUSTER_FOLDER_NOT_WRITABLE. */
 export function openOrCreateCluster(folder: string): Secrets {
   try {
-    // Parts that run as another user pass through it, and see only what is theirs.
+    // Services that run as another user must pass through it, and can read only their own folders.
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     const known = isCluster(folder) ? readSecrets(folder) : {};
     const secrets = newSecrets();
-    // A cluster that an earlier version made lacks those of parts that came later.
+    // A cluster of an earlier version lacks the secrets of services that were added later.
     if (Object.keys(secrets).some((name) => !(name in known)))
       writeWhole(secretsFile(folder), `${JSON.stringify({ ...secrets, ...known }, null, 2)}\n`);
   } catch (error) {
@@ -115,7 +115,7 @@ function newSecrets(): Secrets {
   };
 }
 
-/** One command at a time starts or stops a cluster's parts. Throws CLUSTER_BUSY. */
+/** One command at a time starts or stops a cluster's services. Throws CLUSTER_BUSY. */
 export function claimCluster(folder: string, activity: string): { release(): void } {
   const claim = claimFolder(folder, activity);
   if (claim !== null) return claim;
@@ -125,7 +125,7 @@ export function claimCluster(folder: string, activity: string): { release(): voi
   });
 }
 
-/** Readable by its owner alone; either the old text or the new one, never half of it. */
+/** Replaces the file atomically. Only its owner can read it. */
 export function writeWhole(file: string, text: string): void {
   writeFileSync(`${file}.tmp`, text, { mode: 0o600 });
   renameSync(`${file}.tmp`, file);

@@ -1,14 +1,14 @@
 import { whyUnhealthy } from "./launch.ts";
 import { memoryOf } from "./machine/process.ts";
-import type { Part, PartName, Site } from "./service.ts";
-import { PARTS } from "./registry.ts";
-import { partFolder, readRunning, readSecrets, readState } from "./state.ts";
+import type { Service, ServiceName, ServiceContext } from "./service.ts";
+import { SERVICES } from "./registry.ts";
+import { serviceFolder, readRunning, readSecrets, readState } from "./state.ts";
 
-export interface PartStatus {
-  part: PartName;
+export interface ServiceStatus {
+  part: ServiceName;
   title: string;
   version: string;
-  /** `died`: it was started, not stopped, and is gone. */
+  /** `died`: it was started and not stopped, and its process has ended. */
   state: "running" | "not answering" | "died" | "stopped";
   pid: number | null;
   ports: Readonly<Record<string, number>>;
@@ -18,31 +18,31 @@ export interface PartStatus {
   folder: string;
 }
 
-/** Looks at every part, changing nothing. */
-export async function clusterStatus(folder: string): Promise<PartStatus[]> {
-  return await Promise.all(PARTS.map((part) => statusOf(part, folder)));
+/** The status of every service. Changes nothing. */
+export async function clusterStatus(folder: string): Promise<ServiceStatus[]> {
+  return await Promise.all(SERVICES.map((service) => statusOf(service, folder)));
 }
 
-async function statusOf(part: Part, folder: string): Promise<PartStatus> {
-  const state = readState(folder, part.name);
+async function statusOf(service: Service, folder: string): Promise<ServiceStatus> {
+  const state = readState(folder, service.name);
   const known = {
-    part: part.name,
-    title: part.title,
-    version: state?.version ?? part.version,
+    part: service.name,
+    title: service.title,
+    version: state?.version ?? service.version,
     ports: state?.ports ?? {},
     started_at: state?.started_at ?? null,
-    folder: partFolder(folder, part.name),
+    folder: serviceFolder(folder, service.name),
   };
   if (state === null) return { ...known, state: "stopped", pid: null, memory_bytes: null };
-  if (readRunning(folder, part.name) === null) return { ...known, state: "died", pid: null, memory_bytes: null };
-  const site: Site = {
+  if (readRunning(folder, service.name) === null) return { ...known, state: "died", pid: null, memory_bytes: null };
+  const context: ServiceContext = {
     files: "",
     folder: known.folder,
     ports: state.ports,
     secrets: readSecrets(folder),
     environment: {},
   };
-  const is_healthy = (await whyUnhealthy(part, site, state)) === null;
+  const is_healthy = (await whyUnhealthy(service, context, state)) === null;
   return {
     ...known,
     state: is_healthy ? "running" : "not answering",

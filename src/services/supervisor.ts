@@ -6,19 +6,19 @@ import { OperatingError, messageOf } from "../base/errors.ts";
 import { pause, retryPause_ms } from "../base/retry.ts";
 import { readDesired, type Desired } from "./desired.ts";
 import { identify, isRunning, type ProcessIdentity } from "./machine/process.ts";
-import type { PartName } from "./service.ts";
-import { PARTS } from "./registry.ts";
+import type { ServiceName } from "./service.ts";
+import { SERVICES } from "./registry.ts";
 import { readRunning, writeWhole } from "./state.ts";
 
 /**
- * A process beside the cluster's parts that starts again what has died: parts that were killed or crashed, and streams that Spark
- * has forgotten. It ends with `cluster down`, and by itself once nothing is desired any more.
+ * A process that restarts services that were killed or crashed, and streams that Spark lost. It ends with `cluster
+ * down`, and when nothing is desired any more.
  */
 
 export interface SupervisorStatus extends ProcessIdentity {
-  /** Parts that it has started again since it began. */
+  /** Number of restarts since it started. */
   restarts: number;
-  /** What failed last; null where the last attempt succeeded. */
+  /** Error of the last attempt; null where it succeeded. */
   last_error: string | null;
 }
 
@@ -26,15 +26,15 @@ export interface SupervisorOptions {
   folder: string;
   clock: Clock;
   signal: AbortSignal;
-  /** Starts these parts and those that they need, where the ports say. */
-  restart(names: readonly PartName[], ports: NodeJS.ProcessEnv): Promise<void>;
-  /** Starts the streams that are to run and do not. */
+  /** Starts these services and those that they need, on the given ports. */
+  restart(names: readonly ServiceName[], ports: NodeJS.ProcessEnv): Promise<void>;
+  /** Starts the desired streams that do not run. */
   ensureStreams(): Promise<void>;
   say(text: string): void;
 }
 
 const LOOK_MS = 1_000;
-/** Asking Spark costs more than looking at processes. */
+/** A request to Spark costs more than a look at processes. */
 const STREAMS_LOOK_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -55,14 +55,14 @@ export async function supervise({
   do {
     const desired = readDesired(folder);
     if (desired?.mode !== "native") return;
-    const dead = deadParts(folder, desired);
+    const dead = deadServices(folder, desired);
     try {
       if (dead.length > 0) {
         say(`${dead.join(", ")} died and is started again`);
         await restart(dead, portVariables(desired));
         restarts += dead.length;
         say(`${dead.join(", ")} runs again`);
-        // Spark may be new, and know nothing of its streams.
+        // A restarted Spark has lost its streams.
         looked_us = -Infinity;
       }
       if (clock.now_us() - looked_us >= STREAMS_LOOK_MS * 1000) {
@@ -73,7 +73,7 @@ export async function supervise({
       failures = 0;
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
-      // Another command is at work on the cluster: that is no failure.
+      // Another command works on the cluster: that is no failure.
       if (error.code !== "CLUSTER_BUSY") failures += 1;
       say(`${error.code}: ${messageOf(error)}`);
       note(error.message);
@@ -81,16 +81,16 @@ export async function supervise({
   } while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal));
 }
 
-export function deadParts(folder: string, desired: Desired): PartName[] {
-  return PARTS.map(({ name }) => name).filter(
+export function deadServices(folder: string, desired: Desired): ServiceName[] {
+  return SERVICES.map(({ name }) => name).filter(
     (name) => desired.parts[name] !== undefined && readRunning(folder, name) === null,
   );
 }
 
-/** The variables by which `choosePorts` puts each part where it was. */
+/** The variables that make `choosePorts` give each service its previous ports. */
 function portVariables({ parts }: Desired): NodeJS.ProcessEnv {
   const ports = Object.assign({}, ...Object.values(parts)) as Record<string, number>;
-  const known = PARTS.flatMap((part) => part.ports).filter(({ name }) => ports[name] !== undefined);
+  const known = SERVICES.flatMap((service) => service.ports).filter(({ name }) => ports[name] !== undefined);
   return Object.fromEntries(known.map(({ name, variable }) => [variable, String(ports[name])]));
 }
 
@@ -114,7 +114,7 @@ export function runningSupervisor(folder: string): SupervisorStatus | null {
   return isRunning(status) ? status : null;
 }
 
-/** Starts one, unless one runs. It outlives this process; what it does is in `supervisor.log`. */
+/** Starts a supervisor unless one runs. It outlives this process and writes `supervisor.log`. */
 export function startSupervisor(folder: string, command: readonly string[]): void {
   if (runningSupervisor(folder) !== null) return;
   const [program = "", ...args] = command;
@@ -123,11 +123,11 @@ export function startSupervisor(folder: string, command: readonly string[]): voi
   closeSync(log);
   child.unref();
   const identity = child.pid === undefined ? null : identify(child.pid);
-  // Known from now on, so that a `cluster down` at once stops it too.
+  // Recorded at once, so that an immediate `cluster down` stops it too.
   if (identity !== null) writeStatus(folder, { ...identity, restarts: 0, last_error: null });
 }
 
-/** Resolves when it has ended: before parts are stopped, or it would start them again. */
+/** Stops the supervisor and waits for its end. Call it before services are stopped, or it would restart them. */
 export async function stopSupervisor(folder: string, clock: Clock): Promise<void> {
   const running = runningSupervisor(folder);
   if (running !== null) {

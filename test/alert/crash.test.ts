@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Alert } from "../../src/alert/alert.ts";
-import { openAlertBook } from "../../src/alert/engine.ts";
-import { Judge } from "../../src/alert/evaluate/evaluator.ts";
-import { Watch } from "../../src/alert/evaluate/rule-evaluator.ts";
+import { openAlertBook } from "../../src/alert/open.ts";
+import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
+import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { TICKS, knownMarket } from "./known-market.ts";
@@ -37,12 +37,12 @@ async function live(args: readonly string[], kill_after_ms: number | null): Prom
 /** Episodes of one uninterrupted scan: where each began, how it went, when it ended. */
 function wanted(): string[] {
   const { ticks, rule } = knownMarket();
-  const watch = Watch.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
-  assert.ok(watch !== null);
-  const judge = new Judge([watch]);
+  const rule_evaluator = RuleEvaluator.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
+  assert.ok(rule_evaluator !== null);
+  const evaluator = new AlertEvaluator([rule_evaluator]);
   const alerts = new Map<string, Alert>();
-  for (const tick of ticks) for (const { alert } of judge.judge(tick, 0).events) alerts.set(alert.id, alert);
-  for (const [, { active }] of watch.states.changes()) if (active !== null) alerts.set(active.id, active);
+  for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
+  for (const [, { active }] of rule_evaluator.states.changes()) if (active !== null) alerts.set(active.id, active);
   return [...alerts.values()].map(episode).sort();
 }
 

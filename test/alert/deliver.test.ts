@@ -3,7 +3,6 @@ import { createHmac } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import type { Alert, Delivery } from "../../src/alert/alert.ts";
 import { appendToFile } from "../../src/alert/deliver/file.ts";
 import { messageOf } from "../../src/alert/deliver/message.ts";
@@ -12,6 +11,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 import { startReceiver } from "./receiver.ts";
 import { FALL, MINUTE_US, ticksOf } from "./streams.ts";
 import { Tape, runEngine, type Running } from "./tape.ts";
+import { eventually } from "../support/eventually.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());
@@ -54,12 +54,12 @@ async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>;
 }
 
 async function settled({ engine }: Running): Promise<Told["alert"]> {
-  for (;;) {
+  const delivered = (): Told["alert"] | null => {
     const [first] = engine.listAlerts().items;
     const alert = engine.getAlert(first!.id);
-    if (alert.deliveries.every(({ state }) => state !== "waiting")) return alert;
-    await wait(5);
-  }
+    return alert.deliveries.every(({ state }) => state !== "waiting") ? alert : null;
+  };
+  return eventually(delivered, { what: "an end of every delivery" });
 }
 
 const states = ({ deliveries }: Told["alert"]) => deliveries.map(({ event, state }) => `${event} ${state}`);
@@ -142,7 +142,9 @@ describe("a webhook", () => {
     await running.engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["silent", "file"] });
     await running.engine.idle();
     tape.absorbAll();
-    while (!existsSync(path) || readFileSync(path, "utf8").split("\n").length < 3) await wait(5);
+    await eventually(() => existsSync(path) && readFileSync(path, "utf8").split("\n").length >= 3, {
+      what: "two messages in the file",
+    });
     await running.stop();
     await silent.close();
   });
@@ -160,7 +162,7 @@ test("a delivery that was not made when the process ended is made by the next on
   await first.engine.idle();
   tape.absorbAll();
   await first.engine.idle();
-  while (receiver.requests.length === 0) await wait(5);
+  await eventually(() => receiver.requests.length > 0, { what: "a request to the receiver" });
   await first.stop();
   const second = await runEngine(at, new Tape(FELL.slice(0, 2), 2), { delivery: FAST });
   assert.deepEqual(states(await settled(second)), ["fired sent"]);

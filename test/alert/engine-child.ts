@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { alertsFile } from "../../src/alert/engine.ts";
+import { alertsFile } from "../../src/alert/open.ts";
 import { AlertStore } from "../../src/alert/sqlite/store.ts";
 import { knownMarket } from "./known-market.ts";
 import { Tape, runEngine } from "./tape.ts";

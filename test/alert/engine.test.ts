@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { Alert } from "../../src/alert/alert.ts";
-import { beginAlerts, openAlertBook } from "../../src/alert/engine.ts";
-import { HealthWatch } from "../../src/alert/evaluate/health-evaluator.ts";
-import { Judge } from "../../src/alert/evaluate/evaluator.ts";
-import { Watch } from "../../src/alert/evaluate/rule-evaluator.ts";
+import { beginAlerts, openAlertBook } from "../../src/alert/open.ts";
+import { HealthEvaluator } from "../../src/alert/evaluate/health-evaluator.ts";
+import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
+import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
 import type { Rule, StoredRule } from "../../src/alert/rule.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
@@ -390,10 +390,10 @@ describe("rules on sources and layers", () => {
       condition: { kind: "silent", seconds: 60, source: "all" },
       cooldown_seconds: 600,
     });
-    const watch = new HealthWatch(rule, 0);
+    const rule_evaluator = new HealthEvaluator(rule, 0);
     const at = (now_s: number, heard_s: number) =>
-      watch
-        .judge(
+      rule_evaluator
+        .evaluate(
           { sources: [{ source: "x", state: "live", heard_at_us: heard_s * 1_000_000 }], layers: [] },
           now_s * 1_000_000,
         )
@@ -451,11 +451,11 @@ test("whatever the batches and wherever it is started again, the alerts are thos
   ];
   const inputs = rules.map(inputOf);
   const wantedOf = (ticks: readonly Tick[]) => {
-    const watches = rules.flatMap((rule) => Watch.over(rule) ?? []);
-    const judge = new Judge(watches);
+    const rule_evaluators = rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []);
+    const evaluator = new AlertEvaluator(rule_evaluators);
     const alerts = new Map<string, Alert>();
-    for (const tick of ticks) for (const { alert } of judge.judge(tick, 0).events) alerts.set(alert.id, alert);
-    for (const { states } of watches)
+    for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
+    for (const { states } of rule_evaluators)
       for (const [, { active }] of states.changes()) if (active) alerts.set(active.id, active);
     return [...alerts.values()].map(essence).sort(byPlace);
   };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { AlertEvent } from "../../src/alert/alert.ts";
-import { Judge } from "../../src/alert/evaluate/evaluator.ts";
-import { Watch } from "../../src/alert/evaluate/rule-evaluator.ts";
+import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
+import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { compareEvents } from "../../src/pipeline/event-order.ts";
@@ -11,13 +11,13 @@ import { FALL, MINUTE_US, START_US, arbitraryTicks, ruleOf, ticksOf, type Heard 
 
 const LATENESS_US = 5 * MINUTE_US;
 
-function judgeOf(rules: readonly StoredRule[]): Judge {
-  return new Judge(rules.flatMap((rule) => Watch.over(rule) ?? []));
+function alertEvaluatorOf(rules: readonly StoredRule[]): AlertEvaluator {
+  return new AlertEvaluator(rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []));
 }
 
 function eventsOf(rule: StoredRule, ticks: readonly Tick[]): AlertEvent[] {
-  const judge = judgeOf([rule]);
-  return ticks.flatMap((tick) => judge.judge(tick, 0).events);
+  const evaluator = alertEvaluatorOf([rule]);
+  return ticks.flatMap((tick) => evaluator.evaluate(tick, 0).events);
 }
 
 /** `fired 10:00.5 fall` … one line an event, times in seconds after the start. */
@@ -212,14 +212,14 @@ test("a late tick is judged by what happened before it, not by what is known sin
 });
 
 test("a tick from more than five minutes before the newest, or before its own receipt, is history", () => {
-  const judge = judgeOf([ruleOf({ condition: FALL })]);
+  const evaluator = alertEvaluatorOf([ruleOf({ condition: FALL })]);
   const ticks = ticksOf([
     { at_us: minute(6), value: "100" },
     { at_us: minute(1), value: "100" },
     { at_us: minute(1) - 1, value: "90" },
   ]);
   assert.deepEqual(
-    ticks.map((tick) => judge.judge(tick, 0).is_historic),
+    ticks.map((tick) => evaluator.evaluate(tick, 0).is_historic),
     [false, false, true],
   );
 });
@@ -329,18 +329,21 @@ test("a restart anywhere changes nothing: the windows come back from history, th
   fc.assert(
     fc.property(arbitraryTicks({ is_in_order: false }), fc.nat(), (ticks, n) => {
       const at = n % ticks.length;
-      const whole = judgeOf(rules);
-      const wanted = ticks.flatMap((tick) => whole.judge(tick, 0).events);
+      const whole = alertEvaluatorOf(rules);
+      const wanted = ticks.flatMap((tick) => whole.evaluate(tick, 0).events);
 
-      const firsts = rules.flatMap((rule) => Watch.over(rule) ?? []);
-      const first = new Judge(firsts);
-      const before = ticks.slice(0, at).flatMap((tick) => first.judge(tick, 0).events);
-      const second = new Judge(
-        firsts.flatMap((watch) => Watch.over(watch.rule, structuredClone([...watch.states.changes()])) ?? []),
+      const firsts = rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []);
+      const first = new AlertEvaluator(firsts);
+      const before = ticks.slice(0, at).flatMap((tick) => first.evaluate(tick, 0).events);
+      const second = new AlertEvaluator(
+        firsts.flatMap(
+          (rule_evaluator) =>
+            RuleEvaluator.over(rule_evaluator.rule, structuredClone([...rule_evaluator.states.changes()])) ?? [],
+        ),
       );
       const newest_us = Math.max(...ticks.slice(0, at).map(({ at_us }) => at_us));
       for (const tick of ticks.slice(0, at)) if (tick.at_us >= newest_us - second.history_us) second.learn(tick);
-      const after = ticks.slice(at).flatMap((tick) => second.judge(tick, 0).events);
+      const after = ticks.slice(at).flatMap((tick) => second.evaluate(tick, 0).events);
       assert.deepEqual([...before, ...after], wanted);
     }),
     { numRuns: 700 },

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { backUp, type BackupReport } from "../../src/backup/backup.ts";
 import {
@@ -46,6 +45,7 @@ import {
   type Content,
 } from "./lake.ts";
 import { startS3 } from "./s3-server.ts";
+import { eventually } from "../support/eventually.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -412,15 +412,10 @@ test("a backup waits for a moment between two increments while somebody writes t
     claim = claimLake(open.lake, "a test");
     const { child, finished } = startCoinlake(["backup", pathIn("between"), "--data", data]);
     const scratch = pathIn("between", "coinlake-scratch");
-    while (
-      child.exitCode === null &&
-      !(
-        existsSync(scratch) &&
-        readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db"))
-      )
-    ) {
-      await setTimeout(20);
-    }
+    const hasCopied = (): boolean =>
+      existsSync(scratch) &&
+      readdirSync(scratch, { recursive: true }).some((name) => String(name).endsWith("catalog.db"));
+    await eventually(() => child.exitCode !== null || hasCopied(), { what: "a copy of the catalog" });
     assert.equal(child.exitCode, null, "it is waiting");
     await setConsumed(consumed);
     const { code, stderr } = await finished;

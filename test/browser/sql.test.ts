@@ -16,6 +16,7 @@ import {
   type Watched,
 } from "./browser.ts";
 import { openMarket, type OpenMarket } from "./market.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Refused SQL is answered with 4xx, which the browser's console repeats. */
 const REFUSED = /40[0-9]|42[0-9]/;
@@ -154,13 +155,11 @@ describe("the SQL page", { skip }, () => {
     ] as const) {
       await press(name);
       const extension = `.${name.toLowerCase()}`;
-      const deadline = AbortSignal.timeout(PATIENCE_MS);
-      let file: string | undefined;
-      while (file === undefined && !deadline.aborted) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        file = readdirSync(folder).find((found) => found.endsWith(extension));
-      }
-      assert.ok(file !== undefined, `no ${name} came`);
+      const file = await eventually(() => readdirSync(folder).find((found) => found.endsWith(extension)), {
+        what: `a downloaded ${name} file`,
+        timeout_ms: PATIENCE_MS,
+        interval_ms: 100,
+      });
       assert.ok(readFileSync(join(folder, file)).toString("latin1").startsWith(begins));
     }
     rmSync(folder, { recursive: true });

@@ -13,10 +13,11 @@ import {
   writeDesired,
 } from "../../src/services/desired.ts";
 import { hasProc, identify } from "../../src/services/machine/process.ts";
-import { partFolder, readRunning, writeState } from "../../src/services/state.ts";
+import { serviceFolder, readRunning, writeState } from "../../src/services/state.ts";
 import { runningSupervisor, supervise } from "../../src/services/supervisor.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { eventually } from "../support/eventually.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());
@@ -27,7 +28,7 @@ async function startPart(cluster: string): Promise<number> {
   await once(child, "spawn");
   const identity = identify(child.pid ?? 0);
   assert.ok(identity !== null);
-  mkdirSync(partFolder(cluster, "minio"), { recursive: true });
+  mkdirSync(serviceFolder(cluster, "minio"), { recursive: true });
   const state = { ...identity, version: "1", ports: { minio: 1234 }, started_at: new Date().toISOString() };
   writeState(cluster, "minio", state);
   return identity.pid;
@@ -56,13 +57,10 @@ test(
       ensureStreams: async () => void (streams += 1),
       say: (text) => said.push(text),
     });
-    const until = async (isTrue: () => boolean): Promise<void> => {
-      while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
-    };
-    await until(() => streams === 1);
+    await eventually(() => streams === 1, { what: "streams that are ensured" });
     assert.equal(asked.length, 0, "nothing has died");
     process.kill(pid, "SIGKILL");
-    await until(() => runningSupervisor(cluster)?.restarts === 1);
+    await eventually(() => runningSupervisor(cluster)?.restarts === 1, { what: "a restart" });
     assert.deepEqual(asked, [
       { names: ["minio"], port: "1234" },
       { names: ["minio"], port: "1234" },

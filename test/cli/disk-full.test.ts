@@ -6,10 +6,10 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { freshMark, untilGone } from "../crash/processes.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Mounts a small disk that only the process sees, as root or in a separate user namespace. */
 const NAMESPACE = process.getuid?.() === 0 ? ["unshare", "-m"] : ["unshare", "-Urm"];
@@ -78,15 +78,14 @@ describe(
     }
 
     async function untilReady(isWanted: (ready: Ready) => boolean, what: string): Promise<void> {
-      const deadline_ms = performance.now() + MOST_MS;
-      let last: Ready;
-      do {
+      let last: Ready | null = null;
+      const ask = async (): Promise<boolean> => {
         assert.equal(child.exitCode, null, `start ended: ${stderr}`);
         last = await ready();
-        if (isWanted(last)) return;
-        await wait(100);
-      } while (performance.now() < deadline_ms);
-      assert.fail(`not ${what}: ${JSON.stringify(last)}\n${stderr}`);
+        return isWanted(last);
+      };
+      const report = (): string => `${what}: ${JSON.stringify(last)}\n${stderr}`;
+      await eventually(ask, { what: report, timeout_ms: MOST_MS, interval_ms: 100 });
     }
 
     /** Takes every byte that is left. */

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import type { LogRecord } from "../../src/log/log.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
@@ -10,10 +9,10 @@ import { CoingeckoServer, PAGE } from "../producers/coingecko-server.ts";
 import { ExchangeServer } from "../producers/exchange-server.ts";
 import { EXCHANGES, pageOf } from "../producers/exchange-run.ts";
 import type { ExchangeKind } from "../producers/exchange-messages.ts";
+import { eventually } from "../support/eventually.ts";
 
 const TOPIC = "crypto.prices.raw";
 const PATIENCE_MS = 90_000;
-const LOOK_MS = 50;
 
 describe("start with live sources", () => {
   const folder = temporaryFolder();
@@ -52,13 +51,16 @@ describe("start with live sources", () => {
   }
 
   async function untilLog(data: string, holds: (records: LogRecord[]) => boolean): Promise<LogRecord[]> {
-    const deadline_ms = performance.now() + PATIENCE_MS;
-    for (;;) {
-      const records = await recordsIn(join(data, "live", "log.db"));
-      if (holds(records)) return records;
-      if (performance.now() > deadline_ms) assert.fail(`the log never came to this: ${records.length} records`);
-      await wait(LOOK_MS);
-    }
+    let records: LogRecord[] = [];
+    const read = async (): Promise<LogRecord[] | null> => {
+      records = await recordsIn(join(data, "live", "log.db"));
+      return holds(records) ? records : null;
+    };
+    return eventually(read, {
+      what: () => `the records that the log should hold; it has ${records.length}`,
+      timeout_ms: PATIENCE_MS,
+      interval_ms: 50,
+    });
   }
 
   test("runs all of them in one lake, goes on without one that dies, and fetches after a restart what it missed.", async () => {

@@ -3,6 +3,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { warmCoinlake } from "../support/warm-coinlake.ts";
 
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();
@@ -53,16 +54,16 @@ test("verify tells a pipeline that was killed within its first increment from a 
   const volatile = JSON.parse((await coinlake(["ask", "2", "--json", ...data])).stdout).answers[0].parts[0].rows[0];
   assert.deepEqual([volatile.crypto_id, volatile.volatility_percent], ["eth", null]);
   assert.match(volatile.reason, /^23 of 1439 minutes have a price in the minute before/);
-  const named = await coinlake(["ask", "1", "--coin", "Ethereum", "--json", ...data]);
+  const named = await warmCoinlake(["ask", "1", "--coin", "Ethereum", "--json", ...data]);
   assert.equal(JSON.parse(named.stdout).answers[0].parts[0].rows[0].crypto_id, "eth", named.stderr);
-  const unknown = await coinlake(["ask", "1", "--coin", "etc", ...data]);
+  const unknown = await warmCoinlake(["ask", "1", "--coin", "etc", ...data]);
   assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
   assert.match(unknown.stderr, /no coin "etc"[\s\S]*Nearest matches: eth/);
   const rule = (coin: string) =>
     JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
   const made = await coinlake(["rules", "add", rule("Ethereum"), "--json", ...data]);
   assert.deepEqual(JSON.parse(made.stdout).subjects, ["eth"], made.stderr);
-  assert.equal((await coinlake(["rules", "add", rule("etc"), ...data])).code, 2);
+  assert.equal((await warmCoinlake(["rules", "add", rule("etc"), ...data])).code, 2);
 });
 
 test("a file that mixes units of time makes no lake, and the line numbers say why", async () => {
@@ -118,7 +119,7 @@ test("times are UTC wherever the machine stands", async () => {
 });
 
 test("only what reads the live views is refused a past, in whatever way it is written", async () => {
-  const query = (sql: string, ...options: string[]) => coinlake(["query", sql, "--json", ...data, ...options]);
+  const query = (sql: string, ...options: string[]) => warmCoinlake(["query", sql, "--json", ...data, ...options]);
   const past = ["--at", "2026-01-31T12:00:00Z"];
   const spoken = await query("select 'live.' as word -- live.x", ...past);
   assert.deepEqual([spoken.code, JSON.parse(spoken.stdout)], [0, [{ word: "live." }]], spoken.stderr);
@@ -151,15 +152,15 @@ test("SQL comes from a file or from standard input, and goes out as CSV in which
 
 test("tables fit the terminal, are whole with --wide and in a pipe, and go down the page with --vertical", async () => {
   const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
-  const ask = async (options: string[], env: NodeJS.ProcessEnv) => {
-    const asked = await coinlake(["ask", "5", "--lake", "replay-candles", ...options, ...data], env);
+  const ask = async (options: string[], env: NodeJS.ProcessEnv, run = warmCoinlake) => {
+    const asked = await run(["ask", "5", "--lake", "replay-candles", ...options, ...data], env);
     assert.equal(asked.code, 0, asked.stderr);
     return asked;
   };
   const [narrow, wide, piped, vertical] = [
     await ask([], { COLUMNS: "80" }),
     await ask(["--wide"], { COLUMNS: "80" }),
-    await ask([], {}),
+    await ask([], {}, coinlake),
     await ask(["--vertical"], {}),
   ];
   const tableOf = ({ stdout }: { stdout: string }) =>

@@ -3,16 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
+import { eventually } from "../support/eventually.ts";
 import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
 import { childrenOf, freshMark, skipWithoutProcesses, untilGone } from "../crash/processes.ts";
 
 const TOPIC = "crypto.prices.raw";
 /** How soon a start shows records in its log; an idle machine takes a second. */
 const RECORDS_TIMEOUT_MS = 60_000;
-const LOOK_MS = 50;
 
 describe("start", () => {
   const folder = temporaryFolder();
@@ -32,12 +31,11 @@ describe("start", () => {
     return {
       data: ["--data", data_folder],
       async untilRecords(least) {
-        const deadline_ms = performance.now() + RECORDS_TIMEOUT_MS;
-        for (;;) {
-          const records = await recordsIn(join(lake_folder, "log.db"));
-          if (records >= least || performance.now() > deadline_ms) return records;
-          await wait(LOOK_MS);
-        }
+        const records = async (): Promise<number | null> => {
+          const found = await recordsIn(join(lake_folder, "log.db"));
+          return found >= least ? found : null;
+        };
+        return eventually(records, { what: `${least} records in the log`, timeout_ms: RECORDS_TIMEOUT_MS });
       },
     };
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { BuildProgress, type Increment } from "../../src/cli/build-progress.ts";
+import { BuildProgress, type Increment } from "../../src/runtime/build-progress.ts";
 import { RepeatedWarnings } from "../../src/cli/repeated.ts";
 import { readRunResults, TestResults } from "../../src/transform/test-results.ts";
 import type { CommandResult, NodeResult } from "../../src/transform/worker.ts";

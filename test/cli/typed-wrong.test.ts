@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { warmCoinlake } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 const inFolder = (name: string): string => join(folder.path, name);
@@ -45,6 +46,16 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   ],
 ];
 
+/** Commands that run in processes of their own: one that succeeds, usage errors, failures, and one that reads standard input. */
+const OWN_PROCESS: ReadonlySet<string> = new Set([
+  "--version",
+  "rules nonsense",
+  "ask 9",
+  "query",
+  "rules add",
+  "start --source",
+]);
+
 describe("What was typed wrong is told in words, and by the exit code", () => {
   before(() => {
     writeFileSync(inFolder("a file"), "");
@@ -58,9 +69,9 @@ describe("What was typed wrong is told in words, and by the exit code", () => {
   for (const [typed, code, said] of CASES) {
     test(`coinlake ${typed.slice(0, 4).join(" ")}`, async () => {
       const needs_lake = !typed.includes("--data") && /^(ask|query|maintain|rules (test|add))/.test(typed.join(" "));
-      const finished = await coinlake([...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])], {
-        COINLAKE_TOKEN: "",
-      });
+      const args = [...typed, ...(needs_lake ? ["--data", inFolder("lakes")] : [])];
+      const run = OWN_PROCESS.has(typed.slice(0, 2).join(" ")) ? coinlake : warmCoinlake;
+      const finished = await run(args, { COINLAKE_TOKEN: "" });
       assert.match(finished.stdout + finished.stderr, said);
       assert.equal(finished.code, code, finished.stderr);
       assert.doesNotMatch(finished.stderr, /bug in Coinlake/);

@@ -1,7 +1,7 @@
 import { AwsClient } from "aws4fetch";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { ask } from "../../src/services/machine/probe.ts";
+import { probe } from "../../src/services/machine/probe.ts";
 
 /** Just enough of each part's own protocol to leave something behind, and to find it again. */
 export interface Found {
@@ -51,7 +51,7 @@ const STOP = Buffer.from([0]);
 
 async function thrift(found: Found, method: string, args: Buffer): Promise<string> {
   const port = Number(new URL(found.COINLAKE_HIVE_URI).port);
-  const answer = await ask(
+  const answer = await probe(
     port,
     Buffer.concat([Buffer.from("80010001", "hex"), thriftString(method), Buffer.from([0, 0, 0, 1]), args, STOP]),
     FIRST_ANSWER_MS,

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { Admin } from "@platformatic/kafka";
 import { HiveStore } from "../../src/catalog/hive/store.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { PartName } from "../../src/services/service.ts";
+import type { ServiceName } from "../../src/services/service.ts";
 import { checkpointFolder } from "../../src/services/definitions/spark.ts";
-import { partFolder, readEnvironment, readRunning } from "../../src/services/state.ts";
+import { serviceFolder, readEnvironment, readRunning } from "../../src/services/state.ts";
 import { SparkStreams } from "../../src/spark/streams.ts";
 import { s3SettingsFrom } from "../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../src/storage/s3/storage.ts";
@@ -18,8 +18,8 @@ const LOOK_MS = 50;
 /** Leaves the parts of a cluster that run as they were when they started for the first time, but for what they have learnt. */
 export async function emptyServers(folder: string): Promise<void> {
   const environment = readEnvironment(folder);
-  const runs = (name: PartName): boolean => readRunning(folder, name) !== null;
-  if (runs("spark")) await emptySpark(environment, checkpointFolder(partFolder(folder, "spark")));
+  const runs = (name: ServiceName): boolean => readRunning(folder, name) !== null;
+  if (runs("spark")) await emptySpark(environment, checkpointFolder(serviceFolder(folder, "spark")));
   if (runs("hive")) await emptyHive(environment);
   if (runs("minio")) await emptyWarehouse(environment);
   if (runs("kafka")) await emptyKafka(environment);

@@ -3,13 +3,13 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startParts } from "../../src/services/cluster.ts";
+import { startServices } from "../../src/services/cluster.ts";
 import { cacheFolder } from "../../src/services/fetch/cache.ts";
 import { freePorts, isListenedOn } from "../../src/services/machine/port.ts";
 import { childrenOf, identify, isRunning } from "../../src/services/machine/process.ts";
-import type { PartName } from "../../src/services/service.ts";
-import { PARTS, partNamed } from "../../src/services/registry.ts";
-import type { PartStatus } from "../../src/services/status.ts";
+import type { ServiceName } from "../../src/services/service.ts";
+import { SERVICES, serviceNamed } from "../../src/services/registry.ts";
+import type { ServiceStatus } from "../../src/services/status.ts";
 import { runningSupervisor } from "../../src/services/supervisor.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { createDatabase, databases, s3, topics, type Found } from "./clients.ts";
@@ -23,7 +23,7 @@ const ports: Record<string, string> = {};
 before(async () => {
   // As root, PostgreSQL runs as somebody else, who must get through.
   chmodSync(folder.path, 0o711);
-  const variables = PARTS.flatMap((part) => part.ports.map(({ variable }) => variable));
+  const variables = SERVICES.flatMap((part) => part.ports.map(({ variable }) => variable));
   const numbers = await freePorts(variables.length);
   variables.forEach((variable, index) => (ports[variable] = String(numbers[index])));
 });
@@ -40,10 +40,10 @@ async function run(...args: string[]) {
   });
 }
 
-async function status(): Promise<PartStatus[]> {
+async function status(): Promise<ServiceStatus[]> {
   const { code, stdout, stderr } = await run("status", "--json");
   assert.equal(code, 0, stderr);
-  return (JSON.parse(stdout) as { parts: PartStatus[] }).parts;
+  return (JSON.parse(stdout) as { parts: ServiceStatus[] }).parts;
 }
 
 async function pids(): Promise<Record<string, number | null>> {
@@ -62,19 +62,20 @@ let kafka_files = "";
 test("`up` starts every part, where its variables say", async () => {
   const { code, stdout, stderr } = await run("up");
   assert.equal(code, 0, stderr);
-  for (const { title } of PARTS) assert.match(stderr, new RegExp(`${title} .* started in`));
+  for (const { title } of SERVICES) assert.match(stderr, new RegExp(`${title} .* started in`));
   assert.match(stdout, /environment\.env/);
   for (const { state, part, ports: numbers, pid, memory_bytes } of await status()) {
     assert.equal(state, "running", part);
     assert.ok(pid !== null && identify(pid) !== null && (memory_bytes ?? 0) > 1024 ** 2);
-    for (const { name, variable } of partNamed(part)?.ports ?? []) assert.equal(String(numbers[name]), ports[variable]);
+    for (const { name, variable } of serviceNamed(part)?.ports ?? [])
+      assert.equal(String(numbers[name]), ports[variable]);
   }
 });
 
 test("each part does its work", async () => {
   const found = environment();
   kafka_files = (
-    await partNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })
+    await serviceNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })
   ).folder;
   topics(found, kafka_files, ["--create", "--topic", "kept", "--partitions", "3"]);
   assert.match(topics(found, kafka_files, ["--list"]), /^kept$/m);
@@ -112,7 +113,7 @@ test("a second `up` finds everything running and starts nothing", async () => {
   const was = await pids();
   const { code, stderr } = await run("up");
   assert.equal(code, 0, stderr);
-  for (const { title } of PARTS) assert.match(stderr, new RegExp(`${title} .* runs already`));
+  for (const { title } of SERVICES) assert.match(stderr, new RegExp(`${title} .* runs already`));
   assert.deepEqual(await pids(), was);
 });
 
@@ -132,14 +133,14 @@ test("a taken port is refused by its owner's name, before anything starts", asyn
 });
 
 /** Resolves once every part does its work. */
-async function untilAllRun(): Promise<PartStatus[]> {
+async function untilAllRun(): Promise<ServiceStatus[]> {
   for (;;) {
     const parts = await status();
     if (parts.every(({ state }) => state === "running")) return parts;
   }
 }
 
-for (const { name, title } of PARTS) {
+for (const { name, title } of SERVICES) {
   test(`${title}, killed, comes back by itself with what it had, and the others are left alone`, async () => {
     const was = await pids();
     process.kill(was[name] ?? 0, "SIGKILL");
@@ -156,7 +157,7 @@ for (const { name, title } of PARTS) {
 test("without its supervisor a killed part is reported as died, and `up` brings both back", async () => {
   const supervisor = runningSupervisor(cluster);
   assert.ok(
-    supervisor !== null && supervisor.restarts === PARTS.length && supervisor.last_error === null,
+    supervisor !== null && supervisor.restarts === SERVICES.length && supervisor.last_error === null,
     JSON.stringify(supervisor),
   );
   const minio = (await pids()).minio ?? 0;
@@ -223,8 +224,8 @@ test("`down --purge` deletes no folder that is not a cluster's", async () => {
 });
 
 test("parts start on free ports for a test, side by side, and stop together", async () => {
-  const start = (name: string, part: PartName) =>
-    startParts([part], { folder: join(folder.path, name), ports: "free" });
+  const start = (name: string, part: ServiceName) =>
+    startServices([part], { folder: join(folder.path, name), ports: "free" });
   const [one, two] = await Promise.all([start("one", "minio"), start("two", "minio")]);
   assert.notEqual(one.ports.minio, two.ports.minio);
   await Promise.all([one.stop(), two.stop()]);
@@ -242,7 +243,7 @@ test(
     mkdirSync(closed, { mode: 0o700 });
     const numbers = await freePorts(1);
     await assert.rejects(
-      startParts(["hive"], {
+      startServices(["hive"], {
         folder: join(closed, "cluster"),
         ports: { ...ports, COINLAKE_MINIO_PORT: String(numbers[0]) },
       }),
@@ -257,7 +258,7 @@ test("a server that someone else runs on a part's port is named, whatever it is"
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as { port: number };
   const env = { ...ports, COINLAKE_MINIO_PORT: String(port) };
-  await assert.rejects(startParts(["minio"], { folder: join(folder.path, "third"), ports: env }), {
+  await assert.rejects(startServices(["minio"], { folder: join(folder.path, "third"), ports: env }), {
     code: "PORT_TAKEN",
     message: new RegExp(`process ${process.pid} \\(`),
   });

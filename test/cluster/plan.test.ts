@@ -13,8 +13,8 @@ import { launch } from "../../src/services/launch.ts";
 import { childrenOf, identify } from "../../src/services/machine/process.ts";
 import { findTar } from "../../src/services/machine/tar.ts";
 import { findTool } from "../../src/services/machine/tool.ts";
-import type { Part } from "../../src/services/service.ts";
-import { PARTS, withNeeds } from "../../src/services/registry.ts";
+import type { Service } from "../../src/services/service.ts";
+import { SERVICES, withNeeds } from "../../src/services/registry.ts";
 import { choosePorts } from "../../src/services/ports.ts";
 import { openOrCreateCluster } from "../../src/services/state.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
@@ -121,7 +121,7 @@ test("a download goes on where it broke, in the same run and in the next one, an
 });
 
 test("a process that cannot be noted down is not left running", async () => {
-  const part = { ...PARTS[0]!, command: () => ({ program: "sleep", args: ["60"] }) } satisfies Part;
+  const part = { ...SERVICES[0]!, command: () => ({ program: "sleep", args: ["60"] }) } satisfies Service;
   const site = {
     files: "",
     folder: folder.path,
@@ -149,9 +149,9 @@ test("a part comes with all that it needs, in the order in which they start", ()
     withNeeds(["hive", "kafka"]).map(({ name }) => name),
     ["kafka", "minio", "postgres", "hive"],
   );
-  assert.deepEqual(withNeeds(["airflow", "spark", "kafka"]), PARTS);
+  assert.deepEqual(withNeeds(["airflow", "spark", "kafka"]), SERVICES);
   const seen = new Set<string>();
-  for (const { name, needs } of PARTS) {
+  for (const { name, needs } of SERVICES) {
     assert.deepEqual(
       needs.filter((need) => !seen.has(need)),
       [],
@@ -162,17 +162,17 @@ test("a part comes with all that it needs, in the order in which they start", ()
 });
 
 test("every port has a variable and a default of its own", async () => {
-  const ports = PARTS.flatMap((part) => part.ports);
+  const ports = SERVICES.flatMap((part) => part.ports);
   for (const key of ["name", "variable", "default"] as const)
     assert.equal(new Set(ports.map((port) => port[key])).size, ports.length);
-  const chosen = await choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "19092" });
+  const chosen = await choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: "19092" });
   assert.deepEqual(chosen.get("kafka"), { kafka: 19092, "kafka-controller": 9093 });
-  await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: "9000" }), {
+  await assert.rejects(choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: "9000" }), {
     code: "PORT_TWICE",
     message: /"kafka" and "minio"/,
   });
   for (const bad of ["0", "70000", "kafka", "1.5"])
-    await assert.rejects(choosePorts(folder.path, PARTS, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
+    await assert.rejects(choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
 });
 
 test("a cluster of an earlier version gets the secrets of parts that came later, and keeps those it has", () => {
@@ -219,7 +219,7 @@ test("`status` of a cluster that was never started says so and makes nothing", a
   };
   assert.deepEqual(
     parts.map(({ state }) => state),
-    PARTS.map(() => "stopped"),
+    SERVICES.map(() => "stopped"),
   );
   assert.deepEqual([lag, lag_error], [null, null]);
   assert.ok(!existsSync(data));

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, realpathSync, symlinkSync } from "node:fs";
-import { startParts, type RunningCluster } from "../../src/services/cluster.ts";
-import type { PartName } from "../../src/services/service.ts";
+import { startServices, type RunningCluster } from "../../src/services/cluster.ts";
+import type { ServiceName } from "../../src/services/service.ts";
 import { clusterFolder } from "../../src/services/state.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { emptyServers } from "./empty.ts";
@@ -12,13 +12,13 @@ export const KEPT_CLUSTER = "COINLAKE_TEST_CLUSTER";
 export class Servers {
   /** A data folder (`--data`), new and empty, whose cluster these are. */
   readonly data: string;
-  readonly #names: readonly PartName[];
+  readonly #names: readonly ServiceName[];
   readonly #remove: () => void;
   readonly #is_kept: boolean;
   #cluster: RunningCluster;
 
   private constructor(
-    names: readonly PartName[],
+    names: readonly ServiceName[],
     { path, remove }: ReturnType<typeof temporaryFolder>,
     cluster: RunningCluster,
     is_kept: boolean,
@@ -31,16 +31,16 @@ export class Servers {
   }
 
   /** With nothing in them, and for nobody else until they are left. */
-  static async start(...names: PartName[]): Promise<Servers> {
+  static async start(...names: ServiceName[]): Promise<Servers> {
     return await Servers.#open(names, process.env[KEPT_CLUSTER]);
   }
 
   /** Newly started and nobody's before, for who asks how they start, or leaves them other than empty. */
-  static async startNew(...names: PartName[]): Promise<Servers> {
+  static async startNew(...names: ServiceName[]): Promise<Servers> {
     return await Servers.#open(names);
   }
 
-  static async #open(names: readonly PartName[], kept?: string): Promise<Servers> {
+  static async #open(names: readonly ServiceName[], kept?: string): Promise<Servers> {
     const folder = temporaryFolder();
     // As root, PostgreSQL runs as somebody else, who must get through.
     chmodSync(folder.path, 0o711);
@@ -60,8 +60,8 @@ export class Servers {
     return this.#cluster.environment;
   }
 
-  get parts(): RunningCluster["parts"] {
-    return this.#cluster.parts;
+  get services(): RunningCluster["services"] {
+    return this.#cluster.services;
   }
 
   /** Starts what does not run, each part where it was before. */
@@ -82,7 +82,7 @@ export class Servers {
 }
 
 /** Servers remember the path that they were started with: not by way of a data folder that goes before they do. */
-function up(names: readonly PartName[], data: string): Promise<RunningCluster> {
+function up(names: readonly ServiceName[], data: string): Promise<RunningCluster> {
   const folder = clusterFolder(data);
-  return startParts(names, { folder: existsSync(folder) ? realpathSync(folder) : folder, ports: "free" });
+  return startServices(names, { folder: existsSync(folder) ? realpathSync(folder) : folder, ports: "free" });
 }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PARTS, partNamed } from "../../src/services/registry.ts";
+import { SERVICES, serviceNamed } from "../../src/services/registry.ts";
 import { AIRFLOW_SETTINGS } from "../../src/services/definitions/airflow.ts";
 import { BROKER_SETTINGS } from "../../src/services/definitions/kafka.ts";
 import { SPARK_SETTINGS } from "../../src/services/definitions/spark.ts";
@@ -61,7 +61,7 @@ test("the compose file is one by the specification's schema", () => {
   ]);
 });
 
-for (const { name, title, version, ports } of PARTS) {
+for (const { name, title, version, ports } of SERVICES) {
   test(`${title} has the version, the ports and the data of the one that is started natively`, () => {
     const { image, build, ports: published = [], volumes: mounted = [] } = service(name);
     assert.match(image, new RegExp(`:${version.replaceAll(".", "\\.")}`));
@@ -88,9 +88,9 @@ test("clients find the parts by the same variables", () => {
     airflow_secret: "secret",
   };
   const ports = Object.fromEntries(
-    PARTS.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])),
+    SERVICES.flatMap((part) => part.ports.map(({ name, default: number }) => [name, number])),
   );
-  const provided = Object.fromEntries(PARTS.map((part) => [part.name, part.provides({ ports, secrets })]));
+  const provided = Object.fromEntries(SERVICES.map((part) => [part.name, part.provides({ ports, secrets })]));
   const all = { ...provided.kafka, ...provided.minio, ...provided.hive, ...provided.spark };
   // A Spark that is told where Spark is takes itself for a client, and ends.
   assert.equal(service("spark").environment?.SPARK_REMOTE, undefined);
@@ -204,7 +204,7 @@ test("Airflow has the same settings in both, and its own database", () => {
 });
 
 test("the servers get the same memory, database and bucket in both", () => {
-  const source = (name: string) => readFileSync(`src/services/parts/${name}.ts`, "utf8");
+  const source = (name: string) => readFileSync(`src/services/definitions/${name}.ts`, "utf8");
   const heap = (name: string) =>
     /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
   assert.equal(service("kafka").environment?.KAFKA_HEAP_OPTS, heap("kafka"));
@@ -303,5 +303,5 @@ test("every image that is built has a Dockerfile, and every Dockerfile a service
   const built = Object.values(services).flatMap(({ build }) => (build ? [build.dockerfile ?? "Dockerfile"] : []));
   assert.deepEqual(built.sort(), dockerfiles.map((file) => file.replaceAll("\\", "/")).sort());
   assert.ok(built.every((file) => existsSync(join(".", file))));
-  assert.equal(partNamed("minio")?.version, service("minio").image.split(":")[1]);
+  assert.equal(serviceNamed("minio")?.version, service("minio").image.split(":")[1]);
 });

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import { eventually } from "../support/eventually.ts";
 
 /** A worker sees at once that its parent is gone; on a loaded machine "at once" may take a while. */
 const END_TIMEOUT_MS = 15_000;
@@ -45,10 +46,9 @@ export async function childrenOf(mark: string, parent: number, signal: AbortSign
 
 /** Resolves when no process with the mark runs any more; rejects when one does not end. */
 export async function untilGone(mark: string): Promise<void> {
-  const deadline_ms = performance.now() + END_TIMEOUT_MS;
-  for (let left = processesOf(mark); left.length > 0; left = processesOf(mark)) {
-    if (performance.now() > deadline_ms)
-      throw new Error(`processes ${left.join(", ")} outlived the one that started them`);
-    await wait(LOOK_MS);
-  }
+  await eventually(() => processesOf(mark).length === 0, {
+    what: () => `the end of the processes ${processesOf(mark).join(", ")}, which outlived the one that started them`,
+    timeout_ms: END_TIMEOUT_MS,
+    interval_ms: LOOK_MS,
+  });
 }

@@ -3,7 +3,7 @@ import { appendFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { openAlertBook } from "../../src/alert/engine.ts";
+import { openAlertBook } from "../../src/alert/open.ts";
 import { warnOfSilentRules } from "../../src/cli/silent-rules.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { projectFolder } from "../../src/lake/tools.ts";

@@ -4,6 +4,7 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { warmCoinlake } from "../support/warm-coinlake.ts";
 
 /** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
 const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md", "docs/**/*.md"]);
@@ -24,6 +25,8 @@ const OFFLINE = {
 /** Commands that this suite is part of, or that need what the embedded profile does not bring. */
 const NOT_RUN: Record<string, string> = {
   "npm test": "runs this test",
+  "npm run -s test:fast": "runs a part of the tests that run beside this one",
+  "npm run -s coverage": "runs the tests that run beside this one",
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",
   "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
@@ -37,6 +40,10 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s crash": "its short version is test/crash",
   "npm run -s coinlake -- move --data": "needs a lake that was moved by hand, as test/backup does",
 };
+
+/** Commands that only read the lake or its rules: the first of each kind runs in a process of its own, the others share one. */
+const READING = new Set(["alerts", "ask", "doctor", "query", "rules", "verify"]);
+const ran = new Set<string>();
 
 const folder = temporaryFolder();
 const recording = join(folder.path, "candles.csv");
@@ -87,6 +94,9 @@ async function run(args: string[]): Promise<Finished> {
   const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
   // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
+  const is_first = !ran.has(name);
+  ran.add(name);
+  if (READING.has(name) && !is_first) return warmCoinlake(all, OFFLINE);
   if (name !== "start" || args.includes("--until-drained")) return coinlake(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);
   child.stdout?.on("data", (text: string) => {

@@ -71,15 +71,15 @@ print(table.current_snapshot().timestamp_ms)`;
     await lake.reconcile();
   });
 
-  describe("as the README tells", () => {
-    const readme = readFileSync(join(projectFolder(), "README.md"), "utf8");
+  describe("as docs/operations/connect.md documents", () => {
+    const page = readFileSync(join(projectFolder(), "docs", "operations", "connect.md"), "utf8");
 
-    /** The README's code in a language that names the catalog's default address, at this lake's address instead. */
+    /** The page's code in a language that names the catalog's default address, with this lake's address instead. */
     function printed(language: string): string {
-      const blocks = [...readme.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(
+      const blocks = [...page.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(
         ([, of, code]) => of === language && code?.includes("http://127.0.0.1:8181"),
       );
-      assert.equal(blocks.length, 1, `the README shows ${language} once`);
+      assert.equal(blocks.length, 1, `the page shows ${language} once`);
       return blocks[0]?.[2]?.replaceAll("http://127.0.0.1:8181", url) ?? "";
     }
 

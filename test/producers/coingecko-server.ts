@@ -10,7 +10,7 @@ export type Command =
   | { do: "cut_mid_body"; body: string }
   | { do: "cut" };
 
-export interface Seen {
+export interface ReceivedRequest {
   path: string;
   query: Record<string, string>;
   headers: Record<string, string | string[] | undefined>;
@@ -18,7 +18,7 @@ export interface Seen {
 
 /** A local server that speaks CoinGecko's protocol and fails on command. */
 export class CoingeckoServer {
-  readonly seen: Seen[] = [];
+  readonly seen: ReceivedRequest[] = [];
   readonly commands: Command[] = [];
   otherwise: Command = { do: "answer", body: "[]" };
   readonly #server = createServer((request, response) => this.#handle(request, response));
@@ -34,7 +34,7 @@ export class CoingeckoServer {
   }
 
   /** The requests for pages: a probe's ping is none. */
-  get pages(): Seen[] {
+  get pages(): ReceivedRequest[] {
     return this.seen.filter(({ path }) => path === "/api/v3/coins/markets");
   }
 

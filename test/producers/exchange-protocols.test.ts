@@ -6,13 +6,18 @@ import { binance, binanceProtocol } from "../../producers/binance.ts";
 import { coinbase, coinbaseProtocol } from "../../producers/coinbase.ts";
 import { checkedAddress } from "../../producers/exchange/addresses.ts";
 import { exchange, settingNames } from "../../producers/exchange/exchange.ts";
-import type { ExchangeProtocol, Heard } from "../../producers/exchange/protocol.ts";
+import type { ExchangeProtocol, ExchangeMessage } from "../../producers/exchange/protocol.ts";
 import { krakenProtocol } from "../../producers/kraken.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { collect } from "../producer/collect.ts";
 
 /** Messages as the exchanges document or recordings show them. */
-const MESSAGES: [title: string, read: (message: string) => Heard, message: string, heard: Heard][] = [
+const MESSAGES: [
+  title: string,
+  read: (message: string) => ExchangeMessage,
+  message: string,
+  message: ExchangeMessage,
+][] = [
   [
     "Binance trade in a combined stream",
     binanceProtocol.read,

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { binance, binanceProtocol } from "../../producers/binance.ts";
 import { coinbase, coinbaseProtocol } from "../../producers/coinbase.ts";
 import type { ExchangeOptions } from "../../producers/exchange/exchange.ts";
@@ -9,6 +8,7 @@ import type { Gap, Producer, SourceRecord, SourceReport, SourceStatus } from "..
 import { textOf } from "../producer/collect.ts";
 import type { ExchangeKind } from "./exchange-messages.ts";
 import type { ExchangeServer } from "./exchange-server.ts";
+import { eventually } from "../support/eventually.ts";
 
 interface Exchange {
   make(options: Partial<ExchangeOptions>): Producer;
@@ -34,15 +34,11 @@ export const FAST = {
   max_attempts: 3,
 } satisfies Partial<ExchangeOptions>;
 
-/** A condition that has not come by then never will. */
-const PATIENCE_MS = 30_000;
+/** Sources of these tests answer within milliseconds. */
+const INTERVAL_MS = 2;
 
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline_ms = performance.now() + PATIENCE_MS;
-  while (!condition()) {
-    if (performance.now() > deadline_ms) throw new Error(`it never came to this: ${what}`);
-    await wait(2);
-  }
+  await eventually(condition, { what, interval_ms: INTERVAL_MS });
 }
 
 /** A source under way, consumed like the log does: what it gave, said, and the position behind it. */

@@ -7,6 +7,7 @@ import { amplificationOf, DiskUsage } from "../../src/serve/disk-usage.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { newTable } from "../iceberg/metadata/fixtures.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
+import { eventually } from "../support/eventually.ts";
 
 const SECOND_US = 1_000_000;
 
@@ -35,7 +36,7 @@ test("what a table's folder holds is measured, and measured again only after hal
     now_us += 29 * SECOND_US;
     assert.deepEqual(await facts(), { disk_files: 1, disk_bytes: 5 });
     now_us += 2 * SECOND_US;
-    while ((await facts())?.disk_files !== 2) await new Promise((resolve) => setImmediate(resolve));
+    await eventually(async () => (await facts())?.disk_files === 2, { what: "two files on the disk" });
     assert.deepEqual(await facts(), { disk_files: 2, disk_bytes: 8 });
   } finally {
     folder.remove();

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import { emptyReport } from "../../src/maintain/parts.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { EventLoopDelay } from "../../src/serve/event-loop-delay.ts";
@@ -10,6 +9,7 @@ import { PipelineFigures } from "../../src/serve/pipeline-figures.ts";
 import { residentBytes } from "../../src/serve/resident.ts";
 import { Visibility } from "../../src/serve/visibility.ts";
 import { parsePrometheus } from "./prometheus.ts";
+import { eventually } from "../support/eventually.ts";
 
 test("counted and observed figures come out in Prometheus' format, whatever their labels hold", () => {
   const metrics = new Metrics();
@@ -56,10 +56,10 @@ test("the event loop's delay is what the loop was late by: nothing known at firs
   const delay = new EventLoopDelay();
   try {
     assert.equal(delay.quantile_s(0.5), null);
-    while ((delay.quantile_s(0.5) ?? null) === null) await wait(20);
+    await eventually(() => delay.quantile_s(0.5) !== null, { what: "a first measured delay" });
     const blocked_until_ms = performance.now() + 400;
     while (performance.now() < blocked_until_ms);
-    while ((delay.quantile_s(1) ?? 0) < 0.3) await wait(20);
+    await eventually(() => (delay.quantile_s(1) ?? 0) >= 0.3, { what: "the delay of the long turn" });
     assert.ok((delay.quantile_s(1) ?? 0) < 10);
     // A reader takes nothing from the next one.
     assert.equal(delay.quantile_s(1), delay.quantile_s(1));

@@ -10,7 +10,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { LiveLake } from "../../src/live/live-lake.ts";
 import type { ConsoleLimits } from "../../src/serve/sql-console/console.ts";
 import type { Stream } from "../../src/serve/schemas/status.ts";
-import type { Served } from "../../src/serve/pipeline-handle.ts";
+import type { PipelineHandle } from "../../src/serve/pipeline-handle.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
 import { startServer, type RunningServer } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/producer/producer.ts";
@@ -83,7 +83,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     tests: null as Running["tests"],
     errors: [] as unknown[],
   };
-  const served: Served = {
+  const handle: PipelineHandle = {
     version: "0.0.0-test",
     open,
     pipeline: crypto,
@@ -113,7 +113,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   };
   const { host = "127.0.0.1", token, console_limits } = options;
   const server = await startServer({
-    served,
+    handle,
     assets: await buildDashboard(),
     port: 0,
     host,

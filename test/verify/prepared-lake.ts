@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { crypto } from "../../pipelines/crypto.ts";
 import type { Catalog } from "../../src/catalog/catalog.ts";
 import type { DbtWorker } from "../../src/transform/worker.ts";
-import { openAlertBook } from "../../src/alert/engine.ts";
+import { openAlertBook } from "../../src/alert/open.ts";
 import { tableNamed } from "../../src/iceberg/errors.ts";
 import type { LoadedTable, Snapshot } from "../../src/iceberg/model.ts";
 import { systemClock } from "../../src/base/clock.ts";

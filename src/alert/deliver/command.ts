@@ -3,10 +3,13 @@ import { once } from "node:events";
 import type { Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
 
-/** What a program needs to run at all; keys and tokens of this process are none of its business. */
+/** Environment variables that a program needs to run. It does not get the keys and tokens of this process. */
 const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SystemRoot", "TEMP", "USERPROFILE"];
 
-/** No shell: what an alert says can never be a command. The message comes on standard input, as JSON. */
+/**
+ * Runs a program without a shell, so that the text of an alert is never a command. Its standard input is the message as
+ * JSON.
+ */
 export async function runCommand(
   sink: Extract<Sink, { kind: "command" }>,
   message: DeliveryMessage,
@@ -22,9 +25,10 @@ export async function runCommand(
   };
   signal.addEventListener("abort", kill, { once: true });
   try {
-    // A group of its own, so that what the program started ends with it. Throws at once for some reasons, and tells of others later.
+    // A separate process group, so that its children end with it. spawn throws some errors at once and emits others
+    // later.
     child = spawn(program, args, { env, shell: false, detached: true, stdio: ["pipe", "ignore", "ignore"] });
-    // There is none where it could not be started. A program need not read its input.
+    // Absent where the program could not start. A program need not read its input.
     const { stdin } = child;
     stdin?.on("error", () => stdin.destroy());
     stdin?.end(`${JSON.stringify(message)}\n`);
@@ -46,7 +50,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
   } catch (error) {
-    // It ended by itself meanwhile, or runs as somebody else by now: nothing more can be done.
+    // It has ended meanwhile, or runs as another user: nothing more can be done.
     if (!(error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM"))) throw error;
   }
 }

@@ -9,12 +9,12 @@ import { sendSlack, sendWebhook } from "./http.ts";
 import { DeliveryFailed, messageOf, type Attempt } from "./message.ts";
 
 export interface DeliveryLimits {
-  /** The first pause after a failure; it doubles with each one after. */
+  /** The first backoff after a failure; each further failure doubles it. */
   base_ms: number;
   cap_ms: number;
-  /** What was not delivered by then is given up. */
+  /** Deliveries older than this are given up. */
   give_up_after_ms: number;
-  /** For an answer; commands have a time-out of their own. */
+  /** Limit for an HTTP answer; commands have their own timeout. */
   timeout_ms: number;
 }
 
@@ -25,10 +25,13 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
   timeout_ms: 10_000,
 };
 
-/** A sink that does not answer holds up its own deliveries only. Files and commands take one after the other. */
+/**
+ * Concurrent attempts for each sink, so that a slow sink delays only its own deliveries. Files and commands take one at
+ * a time.
+ */
 const AT_ONCE: Record<Sink["kind"], number> = { webhook: 4, slack: 1, command: 1, file: 1 };
 
-/** Sinks made by another process, and a clock that was set, are noticed at this pace. */
+/** Interval of the checks for sinks that another process created, and for a clock that was set. */
 const LOOK_MS = 1_000;
 
 export interface DelivererOptions {
@@ -36,15 +39,15 @@ export interface DelivererOptions {
   clock: Clock;
   limits?: Partial<DeliveryLimits> | undefined;
   random?: (() => number) | undefined;
-  /** Told when a delivery is given up. */
+  /** Called when a delivery is given up. */
   gaveUp(sink: string, message: string): void;
-  /** Told when the outbox could not be written; the delivery is then made again. */
+  /** Called when the outbox could not be written; the delivery is then repeated. */
   failed(error: OperatingError): void;
 }
 
 /**
- * Takes deliveries from the outbox to their sinks, at least once: the outbox says sent only after the sink has. A message's id
- * tells a receiver of a repeat; a file gets none.
+ * Delivers from the outbox to the sinks at least once: a delivery is marked sent after the sink has accepted it.
+ * Receivers detect a repeat by the message's id; a file never gets one twice.
  */
 export class Deliverer {
   readonly #options: DelivererOptions;
@@ -62,13 +65,13 @@ export class Deliverer {
     this.#random = options.random ?? Math.random;
   }
 
-  /** There may be something to deliver. */
+  /** Call it when the outbox may hold new deliveries. */
   wake(): void {
     this.#has_news = true;
     this.#wake?.();
   }
 
-  /** Delivers until the signal aborts; attempts under way are then cut off, and made anew at the next start. */
+  /** Delivers until the signal aborts. Attempts in flight are then aborted, and repeated at the next start. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.wake(), { once: true });
     while (!signal.aborted) {
@@ -128,7 +131,7 @@ export class Deliverer {
       });
     } catch (error) {
       if (!(error instanceof DeliveryFailed)) throw error;
-      // Told to stop: that the attempt ended is no failure of the sink.
+      // A stop aborted the attempt: that is no failure of the sink.
       if (!signal.aborted) await this.#failed(sink, pending, error);
     }
   }
@@ -160,20 +163,20 @@ export class Deliverer {
         this.#wake = null;
         resolve();
       };
-      // What is due and waits for room is looked at when an attempt has ended, and that wakes.
+      // The end of an attempt wakes this loop, so due deliveries that wait for one need no timer.
       const timer = setTimeout(wake, left_ms <= 0 ? LOOK_MS : Math.min(LOOK_MS, Math.ceil(left_ms)));
       this.#wake = wake;
     });
   }
 }
 
-/** Whatever goes wrong with a sink is a failed attempt: it must end neither the other sinks nor the judging. */
+/** Every error of a sink is a failed attempt: it must not end the other sinks or the evaluation. */
 async function sendOrFail(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
   try {
     await send(sink, pending, attempt);
   } catch (error) {
     if (error instanceof DeliveryFailed || error instanceof OperatingError) throw error;
-    // The message may hold what is secret; a code, or the kind of error, does not.
+    // The message may contain secrets; the code, or the kind of error, does not.
     const code =
       error instanceof Error && "code" in error ? String(error.code) : error instanceof Error ? error.name : "unknown";
     throw new DeliveryFailed(`could not be sent: ${code}`, { cause: error });

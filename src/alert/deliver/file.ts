@@ -5,8 +5,8 @@ import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts
 const NEWLINE = 0x0a;
 
 /**
- * One line of JSON per message, each there once whatever is killed when: the attempt first notes, durably, how long the file is,
- * and the next attempt looks from there on whether the line has got through, and takes away what of it a power cut left.
+ * Appends one line of JSON for each message, exactly once: an attempt first records the file's length durably. After a
+ * crash the next attempt checks from there whether the line is complete, and removes a partial line.
  */
 export async function appendToFile(
   sink: Extract<Sink, { kind: "file" }>,
@@ -39,7 +39,7 @@ export async function appendToFile(
   }
 }
 
-/** Pipes and terminals have nothing to make durable. */
+/** Pipes and terminals cannot be synced. */
 async function sync(file: FileHandle): Promise<void> {
   try {
     await file.sync();

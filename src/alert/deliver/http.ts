@@ -4,8 +4,8 @@ import { secretBytes, type Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
 
 /**
- * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`, with the id
- * the same at every attempt, so that a receiver can tell a repeat.
+ * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`,
+ * with the id the same at every attempt, so that a receiver can tell a repeat.
  */
 export async function sendWebhook(
   sink: Extract<Sink, { kind: "webhook" }>,
@@ -26,7 +26,7 @@ export async function sendWebhook(
   );
 }
 
-/** Slack's incoming webhooks, and what speaks their language. */
+/** Slack's incoming webhooks, and compatible ones. */
 export async function sendSlack(
   sink: Extract<Sink, { kind: "slack" }>,
   { type, data }: DeliveryMessage,
@@ -62,7 +62,7 @@ async function post(
 ): Promise<void> {
   let response: Response;
   try {
-    // A redirect would carry the signature, and the alert, to somebody else.
+    // A redirect would send the signature and the alert to another server.
     response = await fetch(url, {
       method: "POST",
       body,
@@ -83,7 +83,7 @@ async function post(
   });
 }
 
-/** The code alone: messages hold addresses. */
+/** The code alone, because messages contain addresses. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error && "code" in cause ? String(cause.code) : "the connection failed";

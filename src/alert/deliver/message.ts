@@ -1,10 +1,10 @@
 import type { Pending } from "../sqlite/rows.ts";
 
-/** What every sink is sent, in the payload's shape of Standard Webhooks; `id` is the same at every attempt. */
+/** The message to every sink, in the payload format of Standard Webhooks; `id` is the same for every attempt. */
 export interface DeliveryMessage {
   id: string;
   type: string;
-  /** When it was judged. */
+  /** Time of the evaluation. */
   timestamp: string;
   data: Pending["alert"];
 }
@@ -18,7 +18,7 @@ export function messageOf({ alert, event }: Pick<Pending, "alert" | "event">): D
   };
 }
 
-/** An attempt that failed; its message is shown, so it holds no secret and no URL. */
+/** A failed attempt. Its message is shown to people, so it contains no secret and no URL. */
 export class DeliveryFailed extends Error {
   /** No later attempt can succeed. */
   readonly is_final: boolean;
@@ -39,13 +39,13 @@ export class DeliveryFailed extends Error {
   }
 }
 
-/** What a sink may use for one attempt. */
+/** The context of one attempt. */
 export interface Attempt {
-  /** Aborts when time is up, or when the process is told to stop. */
+  /** Aborts at the timeout and when the process stops. */
   signal: AbortSignal;
   now_us: number;
-  /** What the attempt before noted: it may have got through without our knowing. */
+  /** The note of the attempt before, which may have succeeded unnoticed. */
   resume: string | null;
-  /** Makes a note durable, before anything is sent. */
+  /** Stores a note durably. Call it before sending. */
   note(resume: string): Promise<void>;
 }

@@ -1,23 +1,27 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { Condition } from "../rule.ts";
 import { millionthsOf, ratioOf } from "./decimal.ts";
-import type { Gauge, Reading } from "./condition.ts";
+import type { ConditionEvaluator, Evaluation } from "./condition.ts";
 
 type Change = Extract<Condition, { kind: "change" }>;
 
-/** A hundred per cent in the millionths that thresholds come in. */
+/** 100 per cent in millionths, the unit of thresholds. */
 const WHOLE = 100_000_000n;
 
 /**
- * A tick against the highest (lowest) of the window that ends with it, in whole numbers: `(highest - value) * 100 > highest *
- * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent is none.
+ * Compares a tick with the highest (lowest) value of the window that ends with it, in integers: `(highest - value) *
+ * 100 > highest * percent`, with percent in millionths. Nothing is rounded, so a fall of exactly that many per cent
+ * does not fire.
  */
-export function changeGauge({ direction, percent, window_minutes }: Change, hysteresis_percent: number): Gauge {
+export function changeEvaluator(
+  { direction, percent, window_minutes }: Change,
+  hysteresis_percent: number,
+): ConditionEvaluator {
   const window_us = window_minutes * 60_000_000;
   const threshold = millionthsOf(percent);
   const back = WHOLE - millionthsOf(hysteresis_percent);
 
-  const judge = (direction_read: "fall" | "rise", distance: bigint, reference: bigint): Reading => {
+  const judge = (direction_read: "fall" | "rise", distance: bigint, reference: bigint): Evaluation => {
     const scaled = distance * WHOLE;
     const limit = reference * threshold;
     const is_held = scaled > limit;
@@ -33,17 +37,17 @@ export function changeGauge({ direction, percent, window_minutes }: Change, hyst
   };
 
   return {
-    read(tick: Tick, _arrival, { prices }, memo) {
-      const readings: Reading[] = [];
+    evaluate(tick: Tick, _arrival, { prices }, evaluator_state) {
+      const evaluations: Evaluation[] = [];
       if (direction !== "rise") {
         const highest = prices.highest(tick, window_us) ?? tick.value;
-        readings.push(judge("fall", highest - tick.value, highest));
+        evaluations.push(judge("fall", highest - tick.value, highest));
       }
       if (direction !== "fall") {
         const lowest = prices.lowest(tick, window_us) ?? tick.value;
-        readings.push(judge("rise", tick.value - lowest, lowest));
+        evaluations.push(judge("rise", tick.value - lowest, lowest));
       }
-      return { readings, memo };
+      return { evaluations, evaluator_state };
     },
   };
 }

@@ -1,46 +1,56 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { Direction } from "../alert.ts";
 import type { Condition } from "../rule.ts";
-import { changeGauge } from "./change.ts";
-import { crossingGauge } from "./crossing.ts";
+import { changeEvaluator } from "./change.ts";
+import { crossingEvaluator } from "./crossing.ts";
 import type { Arrival, Spans, SubjectHistory } from "../window/subject-history.ts";
-import { volatilityGauge } from "./volatility.ts";
-import { volumeGauge } from "./volume.ts";
+import { volatilityEvaluator } from "./volatility.ts";
+import { volumeEvaluator } from "./volume.ts";
 
-/** Whether a condition holds at a tick, in one direction where it has two. */
-export interface Reading {
+/** The state of a condition at a tick, for one direction. */
+export interface Evaluation {
   direction: Direction | null;
   /** Strictly beyond the threshold. */
   is_held: boolean;
-  /** Whether an episode may begin here: held, and for a crossing, that the tick before was not beyond. */
+  /** Whether an episode may start: the condition holds, and for a crossing the tick before was not beyond the level. */
   is_opening: boolean;
-  /** Back inside the threshold by the hysteresis: an episode ends. */
+  /** The value is back inside the threshold by the hysteresis: an open episode ends. */
   is_back: boolean;
-  /** Per cent, times or null, as the rule's kind has it; worked out only where it is held. */
+  /** Per cent, a factor or null, by the kind of rule; computed only where the condition holds. */
   measure: number | null;
-  /** What the value was measured against, in units of a tick's value. */
+  /** The value that the tick was compared with, in units of a tick's value. */
   reference: bigint | null;
 }
 
-/** What a gauge must remember of a subject that no window gives back after a restart; JSON. */
-export type Memo = Record<string, number>;
+/** The state of a condition evaluator for one subject that the windows do not restore after a restart; JSON. */
+export type EvaluatorState = Record<string, number>;
 
-/** Reads one rule's condition on one subject. `memo` is its own to change; a new object says that it must be made durable. */
-export interface Gauge {
-  read(tick: Tick, arrival: Arrival, history: SubjectHistory, memo: Memo): { readings: readonly Reading[]; memo: Memo };
+/** Evaluates one rule's condition on one subject. It returns a new state object where the state must be stored. */
+export interface ConditionEvaluator {
+  evaluate(
+    tick: Tick,
+    arrival: Arrival,
+    history: SubjectHistory,
+    evaluator_state: EvaluatorState,
+  ): { evaluations: readonly Evaluation[]; evaluator_state: EvaluatorState };
 }
 
-/** Null for conditions that no tick decides: on sources and layers a clock does, on jobs their reports do. */
-export function gaugeFor(condition: Condition, hysteresis_percent: number): (() => Gauge) | null {
+/**
+ * Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs.
+ */
+export function conditionEvaluatorFor(
+  condition: Condition,
+  hysteresis_percent: number,
+): (() => ConditionEvaluator) | null {
   switch (condition.kind) {
     case "change":
-      return () => changeGauge(condition, hysteresis_percent);
+      return () => changeEvaluator(condition, hysteresis_percent);
     case "crosses":
-      return () => crossingGauge(condition, hysteresis_percent);
+      return () => crossingEvaluator(condition, hysteresis_percent);
     case "volume_spike":
-      return () => volumeGauge(condition, hysteresis_percent);
+      return () => volumeEvaluator(condition, hysteresis_percent);
     case "volatility":
-      return () => volatilityGauge(condition, hysteresis_percent);
+      return () => volatilityEvaluator(condition, hysteresis_percent);
     case "silent":
     case "lag":
     case "failed":

@@ -1,43 +1,51 @@
 import type { Condition } from "../rule.ts";
 import { millionthsOf, unitsOf } from "./decimal.ts";
-import type { Gauge, Memo, Reading } from "./condition.ts";
+import type { ConditionEvaluator, EvaluatorState, Evaluation } from "./condition.ts";
 
 type Crosses = Extract<Condition, { kind: "crosses" }>;
 
 const WHOLE = 100_000_000n;
 
 /**
- * A crossing lies between two ticks that follow each other in the order of events: the one before was not beyond the level, this one
- * is. So the first tick that a rule sees crosses nothing, and a late tick, which follows nobody, does not either.
+ * A crossing needs two consecutive ticks in event order: the first is not beyond the level, the second is. The first
+ * tick of a rule therefore crosses nothing, and neither does a late tick, which has no predecessor.
  */
-export function crossingGauge({ direction, level }: Crosses, hysteresis_percent: number): Gauge {
+export function crossingEvaluator({ direction, level }: Crosses, hysteresis_percent: number): ConditionEvaluator {
   const limit = unitsOf(level);
   const margin = millionthsOf(hysteresis_percent);
 
   return {
-    read({ value }, arrival, _history, memo) {
+    evaluate({ value }, arrival, _history, evaluator_state) {
       const beyond = { above: value > limit, below: value < limit };
       const back = {
         above: value * WHOLE <= limit * (WHOLE - margin),
         below: value * WHOLE >= limit * (WHOLE + margin),
       };
-      const readings: Reading[] = (["above", "below"] as const)
+      const evaluations: Evaluation[] = (["above", "below"] as const)
         .filter((side) => direction === "either" || direction === side)
         .map((side) => ({
           direction: side,
           is_held: beyond[side],
-          is_opening: beyond[side] && arrival === "newest" && memo[side] === 0,
+          is_opening: beyond[side] && arrival === "newest" && evaluator_state[side] === 0,
           is_back: back[side],
           measure: null,
           reference: limit,
         }));
-      return { readings, memo: arrival === "newest" ? remembered(memo, beyond) : memo };
+      return {
+        evaluations,
+        evaluator_state: arrival === "newest" ? stateAfter(evaluator_state, beyond) : evaluator_state,
+      };
     },
   };
 }
 
-/** 1 where the last tick was beyond, 0 where it was not. */
-function remembered(memo: Memo, { above, below }: { above: boolean; below: boolean }): Memo {
+/** 1 where the last tick was beyond the level, 0 where it was not. */
+function stateAfter(
+  evaluator_state: EvaluatorState,
+  { above, below }: { above: boolean; below: boolean },
+): EvaluatorState {
   const [is_above, is_below] = [Number(above), Number(below)];
-  return memo["above"] === is_above && memo["below"] === is_below ? memo : { above: is_above, below: is_below };
+  return evaluator_state["above"] === is_above && evaluator_state["below"] === is_below
+    ? evaluator_state
+    : { above: is_above, below: is_below };
 }

@@ -4,16 +4,18 @@ const DIGITS = TICK_DECIMALS;
 const UNIT = 10n ** BigInt(DIGITS);
 const MILLIONTH = 10n ** BigInt(DIGITS - 6);
 
-/** Whole units of a tick of a plain decimal; digits beyond the smallest unit must not be there. */
+/**
+ * Converts a plain decimal to whole units of a tick. Throws RangeError for more decimals than the smallest unit has.
+ */
 export function unitsOf(text: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d{1,24}))?$/.exec(text);
   if (!match) throw new RangeError(`"${text}" is no decimal with at most ${DIGITS} places`);
-  const [, sign, whole = "", fraction = ""] = match;
+  const [, measurement, whole = "", fraction = ""] = match;
   const units = BigInt(whole + fraction.padEnd(DIGITS, "0"));
-  return sign ? -units : units;
+  return measurement ? -units : units;
 }
 
-/** The decimal without trailing zeros. */
+/** Formats units as a decimal without trailing zeros. */
 export function textOf(units: bigint): string {
   const magnitude = units < 0n ? -units : units;
   const fraction = String(magnitude % UNIT)
@@ -22,12 +24,12 @@ export function textOf(units: bigint): string {
   return `${units < 0n ? "-" : ""}${magnitude / UNIT}${fraction ? `.${fraction}` : ""}`;
 }
 
-/** A number of at most six decimals, exactly, in millionths. */
+/** Converts a number of at most six decimals exactly to millionths. */
 export function millionthsOf(value: number): bigint {
   return unitsOf(String(value)) / MILLIONTH;
 }
 
-/** `part / whole` as a number with six digits behind the point, cut off. */
+/** `part / whole`, truncated to six decimals. */
 export function ratioOf(part: bigint, whole: bigint): number {
   return whole === 0n ? 0 : Number((part * 1_000_000n) / whole) / 1_000_000;
 }

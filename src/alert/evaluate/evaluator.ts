@@ -4,65 +4,66 @@ import type { StoredRule } from "../rule.ts";
 import { spansOf } from "./condition.ts";
 import { MINUTE_US } from "../window/minute-history.ts";
 import { LATENESS_US, SubjectHistory, type Spans } from "../window/subject-history.ts";
-import type { Watch } from "./rule-evaluator.ts";
+import type { RuleEvaluator } from "./rule-evaluator.ts";
 
-/** Subjects that have not been heard of for as long as any rule looks back are forgotten, so many ticks apart. */
+/** After this many ticks, histories of subjects without a tick in the longest window are removed. */
 const SWEEP_TICKS = 50_000;
 
-export interface Judgement {
+export interface EvaluatedTick {
   events: AlertEvent[];
   is_historic: boolean;
 }
 
 /**
- * All rules over a stream of ticks in log order. Does nothing but calculate: the same ticks after the same states give the same
- * events, whatever came before the windows. That is what makes a restart exact.
+ * Evaluates all rules on a stream of ticks in log order. It has no side effects: the same ticks after the same states
+ * give the same events, independent of ticks before the windows. That makes a restart exact.
  */
-export class Judge {
+export class AlertEvaluator {
   readonly spans: Spans;
-  readonly #watches: readonly Watch[];
+  readonly #evaluators: readonly RuleEvaluator[];
   readonly #histories: Map<string, SubjectHistory>;
-  readonly #watching = new Map<string, Watch[]>();
+  readonly #by_subject = new Map<string, RuleEvaluator[]>();
   #newest_us = -Infinity;
   #ticks_to_sweep = SWEEP_TICKS;
 
-  /** With the histories of a judge before it, where they reach far enough back. */
-  constructor(watches: readonly Watch[], before: Judge | null = null) {
-    this.#watches = watches;
-    this.spans = longest(watches.map(({ rule }) => rule));
+  /** Takes over the histories of a previous evaluator, which must `hold` the rules. */
+  constructor(evaluators: readonly RuleEvaluator[], before: AlertEvaluator | null = null) {
+    this.#evaluators = evaluators;
+    this.spans = longest(evaluators.map(({ rule }) => rule));
     this.#histories = before === null ? new Map<string, SubjectHistory>() : before.#histories;
     this.#newest_us = before === null ? -Infinity : before.#newest_us;
   }
 
   /**
-   * How far back from the newest tick the ticks of a restart must reach: the next one may be late, and the newest one early, by
-   * what silver lets pass.
+   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness that
+   * silver accepts, since the next tick may be late and the newest one early.
    */
   get history_us(): number {
     const { prices_us, minutes } = this.spans;
     return Math.max(prices_us ?? 0, (minutes ?? 0) * MINUTE_US) + 2 * LATENESS_US;
   }
 
-  /** Whether this judge's histories hold what those rules look at. */
+  /** Whether the histories cover the windows of those rules. */
   holds(rules: readonly StoredRule[]): boolean {
     const wanted = longest(rules);
     return (wanted.prices_us ?? 0) <= (this.spans.prices_us ?? 0) && (wanted.minutes ?? 0) <= (this.spans.minutes ?? 0);
   }
 
-  /** A tick that was judged before: only remembered. */
+  /** Adds a tick that was evaluated before to the histories. */
   learn(tick: Tick): void {
     this.#historyOf(tick.subject).take(tick, this.spans);
     this.#newest_us = Math.max(this.#newest_us, tick.at_us);
   }
 
-  judge(tick: Tick, now_us: number): Judgement {
+  evaluate(tick: Tick, now_us: number): EvaluatedTick {
     const history = this.#historyOf(tick.subject);
     const arrival = history.take(tick, this.spans);
     this.#newest_us = Math.max(this.#newest_us, tick.at_us);
     this.#sweep();
     if (arrival === "historic") return { events: [], is_historic: true };
     const events: AlertEvent[] = [];
-    for (const watch of this.#watchesOf(tick.subject)) events.push(...watch.judge(tick, arrival, history, now_us));
+    for (const evaluator of this.#evaluatorsOf(tick.subject))
+      events.push(...evaluator.evaluate(tick, arrival, history, now_us));
     return { events, is_historic: false };
   }
 
@@ -72,13 +73,13 @@ export class Judge {
     return history;
   }
 
-  #watchesOf(subject: string): readonly Watch[] {
-    let watching = this.#watching.get(subject);
-    if (watching === undefined) {
-      watching = this.#watches.filter(({ rule }) => rule.subjects === "all" || rule.subjects.includes(subject));
-      this.#watching.set(subject, watching);
+  #evaluatorsOf(subject: string): readonly RuleEvaluator[] {
+    let matching = this.#by_subject.get(subject);
+    if (matching === undefined) {
+      matching = this.#evaluators.filter(({ rule }) => rule.subjects === "all" || rule.subjects.includes(subject));
+      this.#by_subject.set(subject, matching);
     }
-    return watching;
+    return matching;
   }
 
   #sweep(): void {

@@ -5,20 +5,23 @@ import type { StoredRule } from "../rule.ts";
 import { SubjectStates, type SubjectState } from "./states.ts";
 import { openedAlert } from "./rule-evaluator.ts";
 
-/** What a clock says of one source or layer. */
-interface Sign {
+/** The silence or lag of one source or layer. */
+interface HealthMeasurement {
   subject: string;
   /** Seconds silent or behind. */
   seconds: number;
-  /** When the threshold was passed: the time of the alert, and what makes it one and the same after a restart. */
+  /**
+   * The time at which the threshold was passed: the alert's time, and part of its id, so that a restart gives the same
+   * alert.
+   */
   since_us: number;
 }
 
-/** A rule on sources or layers: judged whenever somebody looks at the clock, by what is known then. */
-export class HealthWatch {
+/** Evaluates one rule on sources or layers, at times that the caller chooses. */
+export class HealthEvaluator {
   readonly rule: StoredRule;
   readonly states: SubjectStates;
-  /** Silence of a source that was not heard yet counts from here. */
+  /** The silence of a source without any message counts from here. */
   readonly #started_us: number;
 
   constructor(rule: StoredRule, started_us: number, states: Iterable<[subject: string, state: SubjectState]> = []) {
@@ -27,16 +30,17 @@ export class HealthWatch {
     this.#started_us = started_us;
   }
 
-  judge(view: HealthView, now_us: number): AlertEvent[] {
-    return this.#signs(view, now_us).flatMap((sign) => {
-      const { active } = this.states.get(sign.subject);
-      const event = active === null ? this.#open(sign, now_us) : this.#goOn(active, sign, now_us);
+  evaluate(view: HealthView, now_us: number): AlertEvent[] {
+    return this.#measurements(view, now_us).flatMap((measurement) => {
+      const { active } = this.states.get(measurement.subject);
+      const event =
+        active === null ? this.#open(measurement, now_us) : this.#continueOrEnd(active, measurement, now_us);
       return event === null ? [] : [event];
     });
   }
 
-  /** Sources and layers of which nothing is known are left out: their episodes stay as they are. */
-  #signs({ sources, layers }: HealthView, now_us: number): Sign[] {
+  /** Leaves out sources and layers without a measurement: their episodes do not change. */
+  #measurements({ sources, layers }: HealthView, now_us: number): HealthMeasurement[] {
     const { condition } = this.rule;
     if (condition.kind === "lag") {
       return layers.flatMap(({ layer, seconds_behind }) =>
@@ -54,7 +58,7 @@ export class HealthWatch {
     if (condition.kind !== "silent") return [];
     return sources.flatMap(({ source, state, heard_at_us }) => {
       if (state === "ended" || (condition.source !== "all" && condition.source !== source)) return [];
-      // Not heard since this process began, but silent before: whether it still is, nobody knows until it is heard or time has passed.
+      // Silent before this process started, and without a message since: its alert stays open until a message arrives.
       if (heard_at_us === null && this.states.get(source).active !== null) return [];
       const heard_us = heard_at_us ?? this.#started_us;
       return [
@@ -67,7 +71,7 @@ export class HealthWatch {
     });
   }
 
-  #open({ subject, seconds, since_us }: Sign, now_us: number): AlertEvent | null {
+  #open({ subject, seconds, since_us }: HealthMeasurement, now_us: number): AlertEvent | null {
     const { opened_at_us } = this.states.get(subject);
     if (seconds <= this.#threshold()) return null;
     if (opened_at_us !== null && now_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
@@ -88,7 +92,7 @@ export class HealthWatch {
     return { event: "fired", alert };
   }
 
-  #goOn(active: Alert, { subject, seconds }: Sign, now_us: number): AlertEvent | null {
+  #continueOrEnd(active: Alert, { subject, seconds }: HealthMeasurement, now_us: number): AlertEvent | null {
     const now = isoFromMicros(now_us);
     if (seconds > this.#threshold() * (1 - this.rule.hysteresis_percent / 100)) {
       const measure = Math.floor(seconds);

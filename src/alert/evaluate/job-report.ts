@@ -4,10 +4,10 @@ import type { StoredRule } from "../rule.ts";
 import { UNTOUCHED, type SubjectState } from "./states.ts";
 import { openedAlert } from "./rule-evaluator.ts";
 
-/** How something went that runs beside the pipeline: a schedule's run, a backup. */
+/** The result of an external job, such as a scheduled run or a backup. */
 export interface JobReport {
   job: string;
-  /** Null for one that succeeded. */
+  /** Null where the job succeeded. */
   failure: string | null;
 }
 
@@ -16,10 +16,10 @@ export function isAbout({ condition }: StoredRule, { job }: JobReport): boolean 
 }
 
 /**
- * One episode from a job's first failure to its next success, however often it fails in between. Does nothing but calculate: the
- * state goes back to the store together with the event.
+ * One episode lasts from a job's first failure to its next success, with any number of failures in between. A pure
+ * function: the caller stores the state together with the event.
  */
-export function judgeReport(
+export function evaluateReport(
   rule: StoredRule,
   before: SubjectState | null,
   { job, failure }: JobReport,

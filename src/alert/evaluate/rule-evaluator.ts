@@ -4,78 +4,86 @@ import { alertId, type Alert, type AlertEvent, type Direction } from "../alert.t
 import { messageFor, thresholdOf, type Finding } from "../message.ts";
 import type { StoredRule } from "../rule.ts";
 import { textOf } from "./decimal.ts";
-import { gaugeFor, type Gauge, type Reading } from "./condition.ts";
+import { conditionEvaluatorFor, type ConditionEvaluator, type Evaluation } from "./condition.ts";
 import { SubjectStates, type SubjectState } from "./states.ts";
 import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
 /**
- * One rule over all its subjects. An episode opens at the first tick for which the condition holds, and ends at the first tick,
- * in the order of events, for which it no longer does: one alert, however many ticks.
+ * Evaluates one rule on all its subjects. An episode opens at the first tick on which the condition holds, and ends at
+ * the first tick, in event order, on which it no longer does. It is one alert for any number of ticks.
  *
- * A late tick is judged by the window before it in the order of events. It may open an episode, so that no fall is missed for the order in
- * which it was heard of; it ends none, because what is newer speaks for the present; and one from before the end of the last
+ * A late tick is evaluated with the window before it in event order. It may open an episode, so that the order of
+ * arrival hides no fall. It ends none, because newer ticks describe the present. One from before the end of the last
  * episode belongs to that episode.
  */
-export class Watch {
+export class RuleEvaluator {
   readonly rule: StoredRule;
   readonly states: SubjectStates;
-  readonly #makeGauge: () => Gauge;
-  readonly #gauges = new Map<string, Gauge>();
+  readonly #createConditionEvaluator: () => ConditionEvaluator;
+  readonly #condition_evaluators = new Map<string, ConditionEvaluator>();
 
-  private constructor(rule: StoredRule, states: SubjectStates, makeGauge: () => Gauge) {
+  private constructor(rule: StoredRule, states: SubjectStates, createConditionEvaluator: () => ConditionEvaluator) {
     this.rule = rule;
     this.states = states;
-    this.#makeGauge = makeGauge;
+    this.#createConditionEvaluator = createConditionEvaluator;
   }
 
-  /** Null for rules that a clock judges. */
-  static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): Watch | null {
-    const makeGauge = gaugeFor(rule.condition, rule.hysteresis_percent);
-    return makeGauge === null ? null : new Watch(rule, new SubjectStates(states), makeGauge);
+  /** Null for rules that ticks do not decide. */
+  static over(rule: StoredRule, states: Iterable<[subject: string, state: SubjectState]> = []): RuleEvaluator | null {
+    const createConditionEvaluator = conditionEvaluatorFor(rule.condition, rule.hysteresis_percent);
+    return createConditionEvaluator === null
+      ? null
+      : new RuleEvaluator(rule, new SubjectStates(states), createConditionEvaluator);
   }
 
-  judge(tick: Tick, arrival: Arrival, history: SubjectHistory, now_us: number): AlertEvent[] {
+  evaluate(tick: Tick, arrival: Arrival, history: SubjectHistory, now_us: number): AlertEvent[] {
     const { subject } = tick;
-    let gauge = this.#gauges.get(subject);
-    if (gauge === undefined) this.#gauges.set(subject, (gauge = this.#makeGauge()));
+    let condition_evaluator = this.#condition_evaluators.get(subject);
+    if (condition_evaluator === undefined)
+      this.#condition_evaluators.set(subject, (condition_evaluator = this.#createConditionEvaluator()));
     const state = this.states.get(subject);
-    const { readings, memo } = gauge.read(tick, arrival, history, state.memo);
-    if (memo !== state.memo) this.states.change(subject, { memo });
-    // Nothing held and nothing open: by far the most ticks.
-    if (state.active === null && !readings.some(({ is_opening }) => is_opening)) return [];
+    const { evaluations, evaluator_state } = condition_evaluator.evaluate(
+      tick,
+      arrival,
+      history,
+      state.evaluator_state,
+    );
+    if (evaluator_state !== state.evaluator_state) this.states.change(subject, { evaluator_state });
+    // Nothing opens and nothing is open: the fast path of most ticks.
+    if (state.active === null && !evaluations.some(({ is_opening }) => is_opening)) return [];
     const events: AlertEvent[] = [];
-    const ended = this.#goOn(tick, arrival, readings);
+    const ended = this.#continueOrEnd(tick, arrival, evaluations);
     if (ended !== null) events.push({ event: "recovered", alert: ended });
-    const opened = this.#open(tick, arrival, readings, now_us);
+    const opened = this.#open(tick, arrival, evaluations, now_us);
     if (opened !== null) events.push({ event: "fired", alert: opened });
     return events;
   }
 
-  /** Counts the tick to the episode that is open, or ends it. */
-  #goOn(tick: Tick, arrival: Arrival, readings: readonly Reading[]): Alert | null {
+  /** Adds the tick to the open episode, or ends it. */
+  #continueOrEnd(tick: Tick, arrival: Arrival, evaluations: readonly Evaluation[]): Alert | null {
     const { active } = this.states.get(tick.subject);
     if (active === null) return null;
-    const reading = readings.find(({ direction }) => direction === active.direction);
-    if (reading === undefined) return null;
-    if (reading.is_held) {
-      this.states.change(tick.subject, { active: prolonged(active, tick, reading) });
+    const evaluation = evaluations.find(({ direction }) => direction === active.direction);
+    if (evaluation === undefined) return null;
+    if (evaluation.is_held) {
+      this.states.change(tick.subject, { active: prolonged(active, tick, evaluation) });
       return null;
     }
-    if (!reading.is_back || arrival !== "newest") return null;
+    if (!evaluation.is_back || arrival !== "newest") return null;
     this.states.change(tick.subject, { active: null, ended_at_us: tick.at_us });
     return { ...active, state: "recovered", ended_by: "recovery", ended_at: isoFromMicros(tick.at_us) };
   }
 
-  #open(tick: Tick, arrival: Arrival, readings: readonly Reading[], now_us: number): Alert | null {
+  #open(tick: Tick, arrival: Arrival, evaluations: readonly Evaluation[], now_us: number): Alert | null {
     const { active, ended_at_us, opened_at_us } = this.states.get(tick.subject);
-    const reading = readings.find(({ is_opening }) => is_opening);
-    if (active !== null || reading === undefined) return null;
-    // A late tick of the very moment at which the episode ended comes before what ended it, or so shortly after it that it is no news.
+    const evaluation = evaluations.find(({ is_opening }) => is_opening);
+    if (active !== null || evaluation === undefined) return null;
+    // A late tick with the time of the episode's end counts as part of that episode.
     if (ended_at_us !== null && (tick.at_us < ended_at_us || (arrival === "late" && tick.at_us === ended_at_us)))
       return null;
     if (opened_at_us !== null && tick.at_us < opened_at_us + this.rule.cooldown_seconds * 1_000_000) return null;
     const opened = openedAlert(this.rule, {
-      ...reading,
+      ...evaluation,
       subject: tick.subject,
       source: tick.source,
       value: tick.value,
@@ -130,7 +138,7 @@ export function openedAlert(rule: StoredRule, opening: Opening): Alert {
   };
 }
 
-function prolonged(alert: Alert, tick: Tick, { measure }: Reading): Alert {
+function prolonged(alert: Alert, tick: Tick, { measure }: Evaluation): Alert {
   const at = isoFromMicros(tick.at_us);
   const is_worse = measure !== null && measure > (alert.worst_measure ?? -Infinity);
   return {

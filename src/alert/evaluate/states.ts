@@ -1,19 +1,27 @@
 import type { Alert } from "../alert.ts";
-import type { Memo } from "./condition.ts";
+import type { EvaluatorState } from "./condition.ts";
 
-/** What a rule remembers of a subject; durable, in one transaction with the alerts and the offsets it holds for. */
+/**
+ * The state of a rule for one subject. The store commits it in one transaction with the alerts and the evaluated
+ * offsets.
+ */
 export interface SubjectState {
   active: Alert | null;
-  /** Event time of the tick that ended the last episode; what is not later belongs to that one. */
+  /** Event time of the tick that ended the last episode. Ticks that are not later belong to that episode. */
   ended_at_us: number | null;
-  /** Event time at which the last episode opened, for the cool-down. */
+  /** Event time at which the last episode opened, for the cooldown. */
   opened_at_us: number | null;
-  memo: Memo;
+  evaluator_state: EvaluatorState;
 }
 
-export const UNTOUCHED: Readonly<SubjectState> = { active: null, ended_at_us: null, opened_at_us: null, memo: {} };
+export const UNTOUCHED: Readonly<SubjectState> = {
+  active: null,
+  ended_at_us: null,
+  opened_at_us: null,
+  evaluator_state: {},
+};
 
-/** The states of one rule, and which of them are not durable yet. */
+/** The states of one rule by subject. Tracks which of them are not durable yet. */
 export class SubjectStates {
   readonly #states = new Map<string, SubjectState>();
   readonly #changed = new Set<string>();
@@ -35,7 +43,7 @@ export class SubjectStates {
     return this.#states.keys();
   }
 
-  /** Those that are not durable yet. */
+  /** The states that are not durable yet. */
   *changes(): Iterable<[subject: string, state: SubjectState]> {
     for (const subject of this.#changed) yield [subject, this.get(subject)];
   }

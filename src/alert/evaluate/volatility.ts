@@ -1,26 +1,30 @@
 import type { Condition } from "../rule.ts";
-import type { Gauge } from "./condition.ts";
+import type { ConditionEvaluator } from "./condition.ts";
 
 type Volatility = Extract<Condition, { kind: "volatility" }>;
 
 /**
- * The sample standard deviation of the one-minute log returns of the last ended minutes, in per cent: a statistic, in floating
- * point. Only minutes that follow each other have a return; half of the window must have one, else too little is known.
+ * The sample standard deviation of the one-minute log returns of the last complete minutes, in per cent and in floating
+ * point. Only consecutive minutes have a return. Where less than half of the window has one, the condition does not
+ * hold.
  */
-export function volatilityGauge({ window_minutes, percent }: Volatility, hysteresis_percent: number): Gauge {
+export function volatilityEvaluator(
+  { window_minutes, percent }: Volatility,
+  hysteresis_percent: number,
+): ConditionEvaluator {
   const least = Math.max(2, Math.ceil(window_minutes / 2));
   const back = percent * (1 - hysteresis_percent / 100);
   let settled: { version: number; measure: number | null } = { version: -1, measure: null };
 
   return {
-    read(_tick, _arrival, { minutes }, memo) {
+    evaluate(_tick, _arrival, { minutes }, evaluator_state) {
       if (settled.version !== minutes.version) {
         const returns = minutes.logReturns(minutes.newest - window_minutes, window_minutes);
         settled = { version: minutes.version, measure: returns.length < least ? null : 100 * sampleDeviation(returns) };
       }
       const { measure } = settled;
       const is_held = measure !== null && measure > percent;
-      const reading = {
+      const evaluation = {
         direction: null,
         is_held,
         is_opening: is_held,
@@ -28,7 +32,7 @@ export function volatilityGauge({ window_minutes, percent }: Volatility, hystere
         measure: is_held ? measure : null,
         reference: null,
       };
-      return { readings: [reading], memo };
+      return { evaluations: [evaluation], evaluator_state };
     },
   };
 }

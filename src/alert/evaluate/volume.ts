@@ -1,6 +1,6 @@
 import type { Condition } from "../rule.ts";
 import { millionthsOf, ratioOf } from "./decimal.ts";
-import type { Gauge } from "./condition.ts";
+import type { ConditionEvaluator } from "./condition.ts";
 import type { MinuteHistory } from "../window/minute-history.ts";
 
 type VolumeSpike = Extract<Condition, { kind: "volume_spike" }>;
@@ -9,22 +9,23 @@ const MILLION = 1_000_000n;
 const WHOLE = 100_000_000n;
 
 /**
- * What was traded in the last minutes, the running one included, against the mean of as many minutes before, several times
- * over. Minutes are the clock's, so what is compared is a little less than a full window: it can only be too quiet. A baseline
- * with an empty window says nothing: the source was not heard then, or hardly anything is ever traded.
+ * Compares the amount traded in the last minutes, the current one included, with the mean of the baseline windows
+ * before. Minutes are calendar minutes, so the current window is a little shorter than a full one and can only fire too
+ * late. With an empty window in the baseline the condition does not hold: the source sent nothing then, or the subject
+ * is hardly traded.
  */
-export function volumeGauge(
+export function volumeEvaluator(
   { window_minutes, times, baseline_windows }: VolumeSpike,
   hysteresis_percent: number,
-): Gauge {
+): ConditionEvaluator {
   const windows = BigInt(baseline_windows);
   const threshold = BigInt(Math.round(times * 1_000_000));
   const back = WHOLE - millionthsOf(hysteresis_percent);
-  /** Of the minutes before the running one, as long as none of them changes. */
+  /** Cached sums of the minutes before the current one, until one of them changes. */
   let settled = { version: -1, window: 0n, baseline: 0n, is_known: false };
 
   return {
-    read(_tick, _arrival, { minutes }, memo) {
+    evaluate(_tick, _arrival, { minutes }, evaluator_state) {
       if (settled.version !== minutes.version) settled = settledAt(minutes, window_minutes, baseline_windows);
       const { baseline, is_known } = settled;
       const amount = settled.window + minutes.amount(minutes.newest, 1);
@@ -33,8 +34,10 @@ export function volumeGauge(
       const is_back = back === WHOLE ? !is_held : scaled * WHOLE <= baseline * threshold * back;
       const measure = is_held ? ratioOf(amount * windows, baseline) : null;
       return {
-        readings: [{ direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows }],
-        memo,
+        evaluations: [
+          { direction: null, is_held, is_opening: is_held, is_back, measure, reference: baseline / windows },
+        ],
+        evaluator_state,
       };
     },
   };

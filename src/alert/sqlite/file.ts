@@ -1,8 +1,8 @@
 import type { SqliteFormat } from "../../base/sqlite.ts";
 
 /**
- * One file: a tick's alert, its deliveries, the state of its rule and how far the log is judged change in one transaction.
- * `alert.body` is the alert as JSON; the columns beside it are what is searched by. `delivery` is the outbox.
+ * One file, so that a tick's alert, its deliveries, the state of its rule and the evaluated offsets change in one
+ * transaction. `alert.body` is the alert as JSON; the other columns are for searches. `delivery` is the outbox.
  */
 const TABLES = `
   CREATE TABLE setting (

@@ -1,21 +1,21 @@
 import { isoFromMicros } from "../../base/clock.ts";
 import type { Alert, Delivery } from "../alert.ts";
 import type { SubjectState } from "../evaluate/states.ts";
-import type { Memo } from "../evaluate/condition.ts";
+import type { EvaluatorState } from "../evaluate/condition.ts";
 import type { Rule, StoredRule } from "../rule.ts";
 
 type Row = Record<string, unknown>;
 
-/** A delivery as the outbox holds it. */
+/** A delivery in the outbox. */
 export interface Pending {
   delivery_seq: number;
   event: "fired" | "recovered";
   sink_id: string;
-  /** As it was when the event happened. */
+  /** The alert at the time of the event. */
   alert: Alert;
   attempts: number;
   created_at_us: number;
-  /** What an earlier attempt noted; null before the first. */
+  /** The note of an earlier attempt; null before the first. */
   resume: string | null;
 }
 
@@ -38,7 +38,7 @@ export function stateOf(row: Row): SubjectState {
     active: row["active_alert"] === null || row["body"] === null ? null : alertOf(row),
     ended_at_us: numberOrNull(row["ended_at_us"]),
     opened_at_us: numberOrNull(row["opened_at_us"]),
-    memo: JSON.parse(String(row["memo"])) as Memo,
+    evaluator_state: JSON.parse(String(row["memo"])) as EvaluatorState,
   };
 }
 

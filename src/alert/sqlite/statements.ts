@@ -43,29 +43,40 @@ export function prepareStatements(database: DatabaseSync) {
     list_progress: prepare("SELECT * FROM progress"),
     put_progress: prepare("INSERT OR REPLACE INTO progress VALUES (?, ?)"),
 
+    ...deliveryStatements(prepare),
+  };
+}
+
+function deliveryStatements(prepare: DatabaseSync["prepare"]) {
+  return {
     insert_delivery: prepare(
-      "INSERT INTO delivery (alert_id, event, sink_id, body, state, created_at_us, next_attempt_at_us) VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT DO NOTHING",
+      `INSERT INTO delivery (alert_id, event, sink_id, body, state, created_at_us, next_attempt_at_us)
+        VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT DO NOTHING`,
     ),
     deliveries_of: prepare("SELECT * FROM delivery WHERE alert_id = ? ORDER BY delivery_seq"),
-    // What an alert's end is told by waits until its beginning was told, or given up.
+    // The delivery of an alert's end waits until that of its start was sent or given up.
     due_deliveries: prepare(`
       SELECT * FROM delivery AS due
       WHERE sink_id = ? AND state = 'waiting' AND next_attempt_at_us <= ?
         AND NOT EXISTS (
           SELECT 1 FROM delivery AS before
-          WHERE before.alert_id = due.alert_id AND before.sink_id = due.sink_id AND before.delivery_seq < due.delivery_seq AND before.state = 'waiting'
+          WHERE before.alert_id = due.alert_id AND before.sink_id = due.sink_id
+            AND before.delivery_seq < due.delivery_seq AND before.state = 'waiting'
         )
       ORDER BY next_attempt_at_us, delivery_seq LIMIT ?`),
     next_delivery: prepare("SELECT min(next_attempt_at_us) AS at_us FROM delivery WHERE state = 'waiting'"),
     begin_delivery: prepare("UPDATE delivery SET resume = ? WHERE delivery_seq = ?"),
     end_delivery: prepare(
-      "UPDATE delivery SET state = ?, attempts = attempts + 1, next_attempt_at_us = ?, sent_at_us = ?, last_error = ? WHERE delivery_seq = ?",
+      `UPDATE delivery SET state = ?, attempts = attempts + 1, next_attempt_at_us = ?, sent_at_us = ?, last_error = ?
+        WHERE delivery_seq = ?`,
     ),
     fail_deliveries_of_sink: prepare(
-      "UPDATE delivery SET state = 'failed', next_attempt_at_us = NULL, last_error = ? WHERE sink_id = ? AND state = 'waiting'",
+      `UPDATE delivery SET state = 'failed', next_attempt_at_us = NULL, last_error = ?
+        WHERE sink_id = ? AND state = 'waiting'`,
     ),
     count_deliveries: prepare(
-      "SELECT (SELECT count(*) FROM delivery WHERE state = 'waiting') AS waiting, (SELECT count(*) FROM delivery WHERE state = 'failed') AS failed",
+      `SELECT (SELECT count(*) FROM delivery WHERE state = 'waiting') AS waiting,
+        (SELECT count(*) FROM delivery WHERE state = 'failed') AS failed`,
     ),
   };
 }

@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
 import { BUSY_RETRY_MS, isBusy, openSqliteFile, sqliteFailure, transact } from "../../base/sqlite.ts";
 import type { Alert, AlertEvent, Delivery } from "../alert.ts";
-import { isAbout, judgeReport, type JobReport } from "../evaluate/job-report.ts";
+import { isAbout, evaluateReport, type JobReport } from "../evaluate/job-report.ts";
 import type { SubjectState } from "../evaluate/states.ts";
 import type { AlertQuery } from "../facade.ts";
 import type { Rule, StoredRule } from "../rule.ts";
@@ -14,23 +14,26 @@ import { prepareStatements, type Statements } from "./statements.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** The newest alerts are kept, about 60 MB with their deliveries, and every active one; a rule that fires every second is forgotten after hours. */
+/**
+ * Number of alerts kept beside the active ones: about 60 MB with their deliveries, or hours of a rule that fires every
+ * second.
+ */
 export const KEPT_ALERTS = 20_000;
 const PRUNE_EVERY = 1_000;
 
-/** What one commit of the engine brings. */
+/** One commit of the engine. */
 export interface Progress {
   events: readonly AlertEvent[];
   states: Iterable<{ rule: StoredRule; subject: string; state: SubjectState }>;
-  /** Next offset by `<topic>/<partition>`, for all that is judged. */
+  /** Evaluated offsets: the next one by `<topic>/<partition>`. */
   next: Readonly<Record<string, number>>;
   now_us: number;
 }
 
 /**
- * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL). Every change
- * is one transaction: all of it is durable when the method resolves, or nothing of it is there. Any number of processes may have
- * it open. Throws ALERTS_LOCKED, ALERTS_DISK_FULL ...
+ * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL).
+ * Every change is one transaction, which is durable when the method resolves. Any number of processes may have the file
+ * open. Throws ALERTS_LOCKED, ALERTS_DISK_FULL ...
  */
 export class AlertStore {
   readonly #file: string;
@@ -43,7 +46,7 @@ export class AlertStore {
     this.#sql = prepareStatements(this.#database);
   }
 
-  /** Another number whenever another process has changed the file. */
+  /** Changes whenever another process has changed the file. */
   dataVersion(): number {
     return Number(this.#sql.data_version.get()?.["data_version"]);
   }
@@ -57,7 +60,7 @@ export class AlertStore {
     return row === undefined ? null : ruleOf(row);
   }
 
-  /** Writes the rules once in the life of the file: a default that was deleted stays deleted. */
+  /** Writes the default rules once in the life of the file, so that a deleted default stays deleted. */
   async writeDefaults(rules: readonly Rule[], now: string): Promise<void> {
     await this.transact("write the first rules of", () => {
       if (this.#sql.get_setting.get("defaults_written") !== undefined) return;
@@ -66,7 +69,7 @@ export class AlertStore {
     });
   }
 
-  /** Notes once where judging begins: past what was there before. */
+  /** Records once the offsets at which evaluation starts. */
   async begin(next: Readonly<Record<string, number>>, now: string): Promise<void> {
     await this.transact("write to", () => {
       if (this.#sql.get_setting.get("begun") !== undefined) return;
@@ -75,7 +78,7 @@ export class AlertStore {
     });
   }
 
-  /** The sinks that it names are looked at in the same transaction. */
+  /** Checks in the same transaction that the rule's sinks exist. */
   insertRule(rule: Rule, now: string): Promise<"inserted" | "exists" | { missing_sink: string }> {
     return this.transact("write a rule to", () => {
       const missing_sink = this.#missingSink(rule);
@@ -86,7 +89,7 @@ export class AlertStore {
     });
   }
 
-  /** With the new rule, what the old one held open ends, and what it remembers is gone. */
+  /** Ends the open alerts of the old rule and deletes its states. */
   updateRule(rule: Rule, now: string): Promise<"updated" | "missing" | { missing_sink: string }> {
     return this.transact("change a rule in", () => {
       const missing_sink = this.#missingSink(rule);
@@ -136,7 +139,7 @@ export class AlertStore {
     });
   }
 
-  /** What was still to be sent there is given up. */
+  /** Gives up the deliveries that wait for the sink. */
   deleteSink(id: string): Promise<"deleted" | "missing" | { used_by: string }> {
     return this.transact("delete a sink from", () => {
       if (this.#sql.get_sink.get(id) === undefined) return "missing";
@@ -200,8 +203,8 @@ export class AlertStore {
   }
 
   /**
-   * Makes what was judged durable and answers with the events that stand: what belongs to a rule that somebody has changed or
-   * deleted meanwhile is left out, since its episodes have ended with it.
+   * Commits the progress and returns the accepted events. Events of a rule that another process has changed or deleted
+   * meanwhile are left out, since its episodes have ended with it.
    */
   commit({ events, states, next, now_us }: Progress): Promise<AlertEvent[]> {
     return this.transact("write to", () => {
@@ -214,7 +217,7 @@ export class AlertStore {
         }
         return rule;
       };
-      // An event says nothing of its rule's revision, but its state does, and an event never comes without one.
+      // An event does not name its rule's revision, but the state that comes with it does.
       const changed = new Set<string>();
       const kept_states = [...states].filter(({ rule }) => {
         const now = ruleFor(rule.id);
@@ -231,10 +234,10 @@ export class AlertStore {
   }
 
   /**
-   * Judges what a job reports by every rule that is about one, in a single transaction: their states change here alone, whoever has
-   * the file open. Answers with what followed; null where no rule that is enabled is about that job.
+   * Evaluates a job's report by every enabled rule on jobs, in one transaction: no other method changes the states of
+   * these rules. Returns the events; null where no enabled rule covers the job.
    */
-  judgeReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
+  evaluateReport(report: JobReport, now_us: number): Promise<AlertEvent[] | null> {
     return this.transact("write to", () => {
       const rules = this.#sql.list_rules
         .all()
@@ -243,7 +246,7 @@ export class AlertStore {
       const events: AlertEvent[] = [];
       for (const rule of rules) {
         const row = this.#sql.list_states.all(rule.id).find((found) => found["subject"] === report.job);
-        const { event, state } = judgeReport(rule, row === undefined ? null : stateOf(row), report, now_us);
+        const { event, state } = evaluateReport(rule, row === undefined ? null : stateOf(row), report, now_us);
         if (event !== null) {
           this.#writeEvent(event, rule, now_us);
           events.push(event);
@@ -254,8 +257,19 @@ export class AlertStore {
     });
   }
 
-  #putState(rule: StoredRule, subject: string, { active, ended_at_us, opened_at_us, memo }: SubjectState): void {
-    this.#sql.put_state.run(rule.id, subject, active?.id ?? null, ended_at_us, opened_at_us, JSON.stringify(memo));
+  #putState(
+    rule: StoredRule,
+    subject: string,
+    { active, ended_at_us, opened_at_us, evaluator_state }: SubjectState,
+  ): void {
+    this.#sql.put_state.run(
+      rule.id,
+      subject,
+      active?.id ?? null,
+      ended_at_us,
+      opened_at_us,
+      JSON.stringify(evaluator_state),
+    );
     if (active !== null) this.#sql.update_alert.run(1, JSON.stringify(active), active.id);
   }
 
@@ -276,18 +290,18 @@ export class AlertStore {
     if (changes > 0) this.#sql.prune_deliveries.run();
   }
 
-  /** To one sink, those longest due first. */
+  /** Deliveries to one sink, the longest due first. */
   dueDeliveries(sink_id: string, now_us: number, limit: number): Pending[] {
     return this.#read(() => this.#sql.due_deliveries.all(sink_id, now_us, limit).map(pendingOf));
   }
 
-  /** When the next delivery is due; null where none waits. */
+  /** Time of the next due delivery; null where none waits. */
   nextDelivery_us(): number | null {
     const at_us = this.#read(() => this.#sql.next_delivery.get()?.["at_us"]);
     return at_us === null || at_us === undefined ? null : Number(at_us);
   }
 
-  /** Notes, before an attempt, what the next one needs to tell whether this one got through. */
+  /** Stores, before an attempt, the note by which the next attempt detects whether this one succeeded. */
   async beginDelivery(delivery_seq: number, resume: string): Promise<void> {
     await this.transact("write to", () => this.#sql.begin_delivery.run(resume, delivery_seq));
   }
@@ -310,7 +324,7 @@ export class AlertStore {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  /** `work` runs without a pause inside one write transaction: all of it or nothing. */
+  /** Runs `work` synchronously inside one write transaction. */
   async transact<T>(verb: string, work: () => T): Promise<T> {
     const deadline_ms = performance.now() + BUSY_TIMEOUT_MS;
     for (;;) {

@@ -1,4 +1,7 @@
-/** The first index of [low, high) for which `holds`, where it holds for all that follow it too; `high` where it holds for none. */
+/**
+ * Binary search: the first index in [low, high) for which `holds` is true, and true for all later ones; `high` where
+ * there is none.
+ */
 export function firstIndex(low: number, high: number, holds: (index: number) => boolean): number {
   while (low < high) {
     const middle = (low + high) >>> 1;

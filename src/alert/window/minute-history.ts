@@ -5,14 +5,14 @@ export const MINUTE_US = 60_000_000;
 
 interface Minute {
   amount: bigint;
-  /** The last in the order of events. */
+  /** The last tick in event order. */
   close: Tick;
 }
 
-/** Versions are never used twice, not even by another history: a subject that is forgotten and comes back has a new one. */
+/** Versions are unique across histories, because a subject may be removed and return with a new history. */
 let last_version = 0;
 
-/** The minutes of one subject: what was traded in each, and its last price. */
+/** The amount traded and the last price of one subject, minute by minute. */
 export class MinuteHistory {
   readonly #minutes = new Map<number, Minute>();
   #newest = -Infinity;
@@ -23,7 +23,7 @@ export class MinuteHistory {
     return this.#newest;
   }
 
-  /** Changes whenever a minute before the newest one does: what was calculated from those is stale then. */
+  /** Changes whenever a minute before the newest one changes, which invalidates sums over them. */
   get version(): number {
     return this.#version;
   }
@@ -33,7 +33,7 @@ export class MinuteHistory {
     if (minute !== this.#newest) this.#version = last_version += 1;
     if (minute > this.#newest) {
       this.#newest = minute;
-      // In order of insertion, which is near the order of time: what a late tick brought may stay a little longer.
+      // Keys are in insertion order, close to time order: a minute from a late tick may stay a little longer.
       for (const old of this.#minutes.keys()) {
         if (old >= minute - keep_minutes) break;
         this.#minutes.delete(old);
@@ -48,7 +48,7 @@ export class MinuteHistory {
     if (compareEvents(tick, found.close) >= 0) found.close = tick;
   }
 
-  /** Added up over `count` minutes from `first` on. */
+  /** The sum over `count` minutes from `first` on. */
   amount(first: number, count: number): bigint {
     let sum = 0n;
     for (let minute = first; minute < first + count; minute += 1) sum += this.#minutes.get(minute)?.amount ?? 0n;

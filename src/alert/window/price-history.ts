@@ -1,15 +1,15 @@
 import { compareEvents, type EventPosition } from "../../pipeline/event-order.ts";
-import { Staircase } from "./sliding-maximum.ts";
+import { SlidingMaximum } from "./sliding-maximum.ts";
 import { TicksInOrder } from "./ticks-in-order.ts";
 
 const SECOND_US = 1_000_000;
 
-/** Ticks held for late ones to be judged by; beyond it the oldest second settles early. */
+/** Maximum number of recent ticks, which the windows of late ticks need; beyond it the oldest second settles early. */
 const MAX_RECENT_TICKS = 50_000;
 
 type Priced = EventPosition & { value: bigint };
 
-/** What is told of the ticks of one second without looking at each. */
+/** Summary of the ticks of one second. */
 interface Second {
   second: number;
   ticks: number;
@@ -18,20 +18,20 @@ interface Second {
 }
 
 /**
- * The prices of one subject, for the highest or lowest of a window that ends with a tick: with the newest in the order of events, or with
- * one that came late. Of the ticks of the same moment the window has those that come before it.
- * Staircases answer for windows that end with the newest tick. A late tick's window must not see what is later than the tick:
- * the ticks of the last minutes are therefore kept, summed up by seconds, and staircases of what is older than those (`settled`) answer
- * for the rest.
+ * The prices of one subject. It finds the highest or lowest price of a window that ends with a tick, the newest in
+ * event order or a late one. Among ticks with the same time, the window contains those before it in event order.
+ * Sliding maxima (minima) serve windows that end with the newest tick. The window of a late tick must not contain later
+ * ticks, so the ticks of the last minutes are kept with a summary for each second; sliding maxima of older ticks
+ * (`settled`) cover the rest.
  */
 export class PriceHistory {
   readonly #lateness_us: number;
-  readonly #highest = new Staircase("highest");
-  readonly #lowest = new Staircase("lowest");
-  readonly #settled_highest = new Staircase("highest");
-  readonly #settled_lowest = new Staircase("lowest");
+  readonly #highest = new SlidingMaximum("highest");
+  readonly #lowest = new SlidingMaximum("lowest");
+  readonly #settled_highest = new SlidingMaximum("highest");
+  readonly #settled_lowest = new SlidingMaximum("lowest");
   readonly #recent = new TicksInOrder();
-  /** Of the recent ticks, oldest first. */
+  /** Summaries of the recent ticks, oldest first. */
   readonly #seconds: Second[] = [];
   /** Ticks before this second are settled. */
   #settled_before = -Infinity;
@@ -41,7 +41,7 @@ export class PriceHistory {
     this.#lateness_us = lateness_us;
   }
 
-  /** False where the tick is too old to have a place: then it is not taken. */
+  /** Returns false, and ignores the tick, where it is older than the settled seconds. */
   add(tick: Priced, keep_us: number): boolean {
     const { at_us, value } = tick;
     const second = Math.floor(at_us / SECOND_US);
@@ -55,14 +55,14 @@ export class PriceHistory {
     const oldest_us = newest_us - keep_us;
     this.#highest.forget(oldest_us);
     this.#lowest.forget(oldest_us);
-    // The last second that is not settled yet may hold ticks that are later still.
+    // The oldest second that is not settled may contain ticks later than this.
     const oldest_settled_us = oldest_us - this.#lateness_us - SECOND_US;
     this.#settled_highest.forget(oldest_settled_us);
     this.#settled_lowest.forget(oldest_settled_us);
     return true;
   }
 
-  /** Of all ticks taken from `window_us` before the given one, that moment included, to the given one, itself included. */
+  /** The highest price from `window_us` before the given tick to the tick, both inclusive. */
   highest(last: EventPosition, window_us: number): bigint | null {
     const since_us = last.at_us - window_us;
     if (this.#isNewest(last)) return this.#highest.since(since_us);

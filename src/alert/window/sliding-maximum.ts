@@ -1,34 +1,34 @@
 import { firstIndex } from "./bisect.ts";
 
-/** More steps than this are not kept, and the window is then shorter: a price that fell 50,000 times without a pause has long been told of. */
-const MAX_STEPS = 50_000;
+/** Beyond this many entries the window is shortened: a price that fell 50,000 times in a row has already fired. */
+const MAX_ENTRIES = 50_000;
 
 /**
- * The highest (or lowest) value since any moment, in a monotonic deque: a step is a value that none at its time or later reaches.
- * Times ascend, values descend strictly (ascend for the lowest), so the first step not before a moment is the extreme since then.
- * Adding is O(1) amortised, asking O(log steps).
+ * The maximum (or minimum) value since any time, in a monotonic deque: an entry is a value that no entry of its time or
+ * later reaches. Times ascend and values strictly descend (ascend for the minimum), so the first entry not before a
+ * time is the extreme since then. `add` is O(1) amortised, `since` is O(log entries).
  */
-export class Staircase {
+export class SlidingMaximum {
   readonly #is_highest: boolean;
   #times: number[] = [];
   #values: bigint[] = [];
-  /** Steps before this index are forgotten; they are cut off when they are half of all. */
+  /** Entries before this index are removed; the arrays are cut when these are half of them. */
   #head = 0;
 
   constructor(extreme: "highest" | "lowest") {
     this.#is_highest = extreme === "highest";
   }
 
-  get steps(): number {
+  get entries(): number {
     return this.#times.length - this.#head;
   }
 
-  /** In any order of time, though appending is what it is fast at. */
+  /** Accepts any order of times; ascending times are fast. */
   add(at_us: number, value: bigint): void {
     const end = this.#times.length;
     let index = end;
     if (end > this.#head && (this.#times[end - 1] ?? 0) > at_us) {
-      index = firstIndex(this.#head, end, (step) => (this.#times[step] ?? 0) > at_us);
+      index = firstIndex(this.#head, end, (entry) => (this.#times[entry] ?? 0) > at_us);
       if (this.#reaches(this.#values[index], value)) return;
     }
     let first = index;
@@ -40,12 +40,12 @@ export class Staircase {
       this.#times.splice(first, index - first, at_us);
       this.#values.splice(first, index - first, value);
     }
-    if (this.steps > MAX_STEPS) this.#cut(this.#head + 1);
+    if (this.entries > MAX_ENTRIES) this.#cut(this.#head + 1);
   }
 
-  /** The extreme of what was added with a time of `since_us` or later; null where there is nothing. */
+  /** The extreme of the values with a time of `since_us` or later; null where there is none. */
   since(since_us: number): bigint | null {
-    const first = firstIndex(this.#head, this.#times.length, (step) => (this.#times[step] ?? 0) >= since_us);
+    const first = firstIndex(this.#head, this.#times.length, (entry) => (this.#times[entry] ?? 0) >= since_us);
     return this.#values[first] ?? null;
   }
 
@@ -63,7 +63,7 @@ export class Staircase {
     this.#head = 0;
   }
 
-  /** Whether `value` is as extreme as `other`, so that `other` counts no longer where it is not later. */
+  /** Whether `value` is at least as extreme as `other`, which then no longer counts unless it is later. */
   #reaches(value: bigint | undefined, other: bigint | undefined): boolean {
     if (value === undefined || other === undefined) return false;
     return this.#is_highest ? value >= other : value <= other;

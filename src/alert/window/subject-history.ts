@@ -4,21 +4,21 @@ import { MINUTE_US, MinuteHistory } from "./minute-history.ts";
 import { PriceHistory } from "./price-history.ts";
 
 /**
- * How late a tick may be, by event time, and still be judged. Silver lets nothing older in but what fills a gap, and a gap that
- * is filled is history: nobody wants to be woken for it.
+ * Maximum lateness of a tick, by event time, for an evaluation. Silver accepts older ticks only to fill a gap, and a
+ * filled gap is history that should not fire an alert.
  */
 export const LATENESS_US = 5 * MINUTE_US;
 
-/** How far back rules look; null where none looks that way. */
+/** The longest look-back of the rules; null where no rule needs it. */
 export interface Spans {
   prices_us: number | null;
   minutes: number | null;
 }
 
-/** late: before the newest of its subject in the order of events, by at most five minutes; historic: older still, and not taken. */
+/** late: at most five minutes before the newest tick of its subject in event order; historic: older, and ignored. */
 export type Arrival = "newest" | "late" | "historic";
 
-/** What rules may know of one subject: its ticks in log order, by the order of events, as far back as the longest rule looks. */
+/** The prices and minutes of one subject, in event order, as far back as the longest rule looks. */
 export class SubjectHistory {
   readonly prices = new PriceHistory(LATENESS_US);
   readonly minutes = new MinuteHistory();

@@ -5,17 +5,17 @@ import { firstIndex } from "./bisect.ts";
 const WORD_BITS = 64n;
 const FEWEST = 16;
 
-/** Columns are made longer where the ticks alone, without what was dropped, fill more of them than this. */
+/** Columns grow where the ticks, without the dropped ones, fill more than this share of them. */
 const FULL = 0.75;
 
 type Stream = Pick<EventPosition, "source" | "product">;
 
-/** The part of a tick's position that is kept: those of one number come in the order in which they are added, as in the log. */
+/** The stored part of a tick's position. Ticks with equal parts stay in the order of insertion, which is the log's. */
 type KeptPosition = Pick<EventPosition, "at_us" | "source" | "product" | "number">;
 
 /**
- * Ticks in the order of events, in typed columns: 36 bytes a tick, 48 to 72 while as many come as are dropped, where objects take 130.
- * Minutes of a busy market are held here. Values have up to 127 bits and a sign, as a DECIMAL(38) has.
+ * Ticks in event order, in typed columns: 36 bytes a tick, 48 to 72 in steady state, where objects take 130. It holds
+ * minutes of a busy market. Values have up to 127 bits and a sign, like DECIMAL(38).
  */
 export class TicksInOrder {
   #times = new Float64Array(FEWEST);
@@ -24,9 +24,9 @@ export class TicksInOrder {
   #numbers = new BigInt64Array(FEWEST);
   /** Indexes into `#streams`. */
   #stream_indexes = new Uint32Array(FEWEST);
-  /** Every source and product that a tick came from: a few for one subject. */
+  /** The sources and products of the ticks: a few for one subject. */
   readonly #streams: Stream[] = [];
-  /** The ticks are those at [head, end). */
+  /** The ticks are at [head, end). */
   #head = 0;
   #end = 0;
 
@@ -34,7 +34,7 @@ export class TicksInOrder {
     return this.#end - this.#head;
   }
 
-  /** Microseconds of the tick number `index` from the first, from 0. */
+  /** Time in microseconds of the tick at `index`, counted from the first. */
   time(index: number): number {
     assert(index < this.count);
     return this.#times[this.#head + index] ?? Infinity;
@@ -46,14 +46,16 @@ export class TicksInOrder {
     return ((this.#high_words[place] ?? 0n) << WORD_BITS) | (this.#low_words[place] ?? 0n);
   }
 
-  /** Negative where the tick comes before the position, positive where it comes after it; 0 says that they differ in the log alone. */
+  /**
+   * Negative where the tick is before the position, positive where it is after it; 0 where only the log order differs.
+   */
   compare(index: number, position: KeptPosition): number {
     return this.#compareAt(this.#head + index, position);
   }
 
   add(position: KeptPosition, value: bigint): void {
     if (this.#end === this.#times.length) this.#makeRoom();
-    // Mostly it is the last.
+    // Most ticks are the last one.
     const is_last = this.count === 0 || this.#compareAt(this.#end - 1, position) <= 0;
     const place = is_last
       ? this.#end
@@ -68,7 +70,7 @@ export class TicksInOrder {
     this.#end += 1;
   }
 
-  /** Forgets the first. */
+  /** Removes the first `count` ticks. */
   drop(count: number): void {
     assert(count <= this.count);
     this.#head += count;
@@ -91,7 +93,7 @@ export class TicksInOrder {
     return [this.#times, this.#high_words, this.#low_words, this.#numbers, this.#stream_indexes] as const;
   }
 
-  /** Moves the ticks to the front, of longer columns where these are full. */
+  /** Moves the ticks to the front, and into longer columns where these are full. */
   #makeRoom(): void {
     const { count } = this;
     if (count > this.#times.length * FULL) {

@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { purge, startParts, stopParts } from "../../services/cluster.ts";
+import { purge, startServices, stopServices } from "../../services/cluster.ts";
 import { desiredStreams, forgetDesired, readDesired, writeDesired, type Desired } from "../../services/desired.ts";
 import { cacheFolder } from "../../services/fetch/cache.ts";
 import { findTool, hasTool } from "../../services/machine/tool.ts";
-import type { PartName } from "../../services/service.ts";
-import { PARTS, partNamed } from "../../services/registry.ts";
+import type { ServiceName } from "../../services/service.ts";
+import { SERVICES, serviceNamed } from "../../services/registry.ts";
 import { lagInKafka, type Lag, type Reader } from "../../services/lag.ts";
-import { clusterStatus, type PartStatus } from "../../services/status.ts";
+import { clusterStatus, type ServiceStatus } from "../../services/status.ts";
 import { clusterFolder, environmentFile, isCluster } from "../../services/state.ts";
 import {
   runningSupervisor,
@@ -32,14 +32,14 @@ type Decorate = (command: Command) => Command;
 
 interface ClusterOptions extends CommonOptions {
   native?: boolean;
-  only?: PartName[];
+  only?: ServiceName[];
   purge?: boolean;
 }
 
 const NATIVE = ["--native", "run the servers without Docker (Linux only; default: Docker)"] as const;
 const AS_STARTED = ["--native", "use the servers without Docker (default: as last started)"] as const;
 
-const PORT_LINES = PARTS.flatMap(({ title, ports }) =>
+const PORT_LINES = SERVICES.flatMap(({ title, ports }) =>
   ports.map(({ variable, default: port }) => `  ${variable.padEnd(32)}${String(port).padEnd(7)}${title}`),
 );
 
@@ -54,7 +54,7 @@ export function clusterCommand(
   withCommon: Decorate,
 ): Command {
   return new Command("cluster")
-    .description(`manage the cluster's servers: ${PARTS.map(({ title }) => title).join(", ")}`)
+    .description(`manage the cluster's servers: ${SERVICES.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status")
     .addCommand(upCommand(withCommon))
     .addCommand(downCommand(withCommon))
@@ -68,8 +68,8 @@ function upCommand(withCommon: Decorate): Command {
     .option(...NATIVE)
     .option(
       "--only <services>",
-      `services to start, with their dependencies (default: ${PARTS.map(({ name }) => name).join(",")})`,
-      parseParts,
+      `services to start, with their dependencies (default: ${SERVICES.map(({ name }) => name).join(",")})`,
+      parseServices,
     )
     .addHelpText("after", `${PORTS_HELP}\n\nExample:\n  npm run -s coinlake -- cluster up --native`)
     .action(async (options: ClusterOptions) => {
@@ -81,12 +81,12 @@ function upCommand(withCommon: Decorate): Command {
         if (output.is_json) output.result(JSON.stringify({ mode: "docker" }, null, 2));
         return;
       }
-      const names = options.only ?? PARTS.map(({ name }) => name);
+      const names = options.only ?? SERVICES.map(({ name }) => name);
       const cache = { folder: cacheFolder(), say: output.say, progress: progressBar };
-      const cluster = await startParts(names, { folder, ports: process.env, cache, say: output.say });
+      const cluster = await startServices(names, { folder, ports: process.env, cache, say: output.say });
       const parts = {
         ...readDesired(folder)?.parts,
-        ...Object.fromEntries(Array.from(cluster.parts, ([name, { ports }]) => [name, ports])),
+        ...Object.fromEntries(Array.from(cluster.services, ([name, { ports }]) => [name, ports])),
       };
       writeDesired(folder, { mode: "native", parts });
       startSupervisor(folder, supervisorCommand(options.data ?? DEFAULT_DATA_FOLDER));
@@ -96,7 +96,7 @@ function upCommand(withCommon: Decorate): Command {
             {
               folder,
               ports: cluster.ports,
-              parts: Object.fromEntries(cluster.parts),
+              parts: Object.fromEntries(cluster.services),
               environment_file: environmentFile(folder),
             },
             null,
@@ -130,9 +130,9 @@ function downCommand(withCommon: Decorate): Command {
       await stopSupervisor(folder, systemClock);
       const stopped = options.purge
         ? await purge(folder, output.say)
-        : await stopParts(
+        : await stopServices(
             folder,
-            PARTS.map(({ name }) => name),
+            SERVICES.map(({ name }) => name),
             output.say,
           );
       if (output.is_json)
@@ -174,7 +174,7 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
 
 /** The status is useful even when Kafka cannot report the consumers' lag. */
 async function lagOrError(
-  status: readonly PartStatus[],
+  status: readonly ServiceStatus[],
   readers: readonly Reader[],
 ): Promise<{ lag: Lag[] | null; lag_error: string | null }> {
   try {
@@ -190,11 +190,11 @@ function describeLag({ records_behind, unknown }: Lag): string {
   return unknown === "no topic" ? "topic not created yet" : "bronze has committed no offsets yet";
 }
 
-function parseParts(text: string): PartName[] {
+function parseServices(text: string): ServiceName[] {
   return text.split(",").map((name) => {
-    const part = partNamed(name.trim());
+    const part = serviceNamed(name.trim());
     if (part) return part.name;
-    throw new InvalidArgumentError(`Unknown service "${name}": use ${PARTS.map(({ name }) => name).join(", ")}.`);
+    throw new InvalidArgumentError(`Unknown service "${name}": use ${SERVICES.map(({ name }) => name).join(", ")}.`);
   });
 }
 
@@ -208,7 +208,7 @@ const STATUS_COLUMNS: readonly Column[] = [
   { name: "folder", header: "data and logs", kind: "text" },
 ];
 
-function formatStatus(status: readonly PartStatus[]): string {
+function formatStatus(status: readonly ServiceStatus[]): string {
   const rows = status.map(({ title, version, state, ports, pid, memory_bytes, folder }) => {
     const addresses = Object.entries(ports).map(([name, number]) => `${number} (${name})`);
     const memory = memory_bytes === null ? null : `${Math.round(memory_bytes / 1024 ** 2)} MB`;
@@ -261,7 +261,7 @@ function superviseCommand(jobs: readonly StreamJob[], withCommon: Decorate): Com
         folder,
         clock: systemClock,
         signal: stopping.signal,
-        restart: async (names, ports) => void (await startParts(names, { folder, ports, say })),
+        restart: async (names, ports) => void (await startServices(names, { folder, ports, say })),
         ensureStreams: () => ensureStreams(jobs, data_folder, say),
         say,
       });

@@ -11,7 +11,7 @@ import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { readRunResults, TestResults } from "../../transform/test-results.ts";
 import { dbtEnvironment, dbtPython } from "../../transform/worker.ts";
-import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
+import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** dbt commands that write tables and so need exclusive ownership of the lake. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
@@ -40,7 +40,7 @@ Coinlake's options (--data, --lake) precede dbt's: coinlake dbt --data DIR test`
       // Global options of dbt may precede its command.
       const writing = args.find((word) => WRITING.has(word));
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
-      const open = await openFound(lake);
+      const open = await openLakeFromEnvironment(lake);
       try {
         const started_at_ms = Date.now();
         process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], pipeline, open);

@@ -9,7 +9,7 @@ import type { Pipeline } from "../../pipeline/definition.ts";
 import { produce } from "../../runtime/produce.ts";
 import type { Producer } from "../../producer/producer.ts";
 import { chooseSource, type SourceRequest } from "../choose-source.ts";
-import { openFound, type CommonOptions } from "../context.ts";
+import { openLakeFromEnvironment, type CommonOptions } from "../context.ts";
 import { lakeFor } from "../lake-for.ts";
 import { openOutput, type Output } from "../output.ts";
 import { Status } from "../status.ts";
@@ -60,7 +60,7 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
   const claim = claimSource(lake, "produce");
   const stopping = stopOnSignals(output);
   try {
-    const open = await openFound(lake, { warn: output.warn });
+    const open = await openLakeFromEnvironment(lake, { warn: output.warn });
     try {
       const records = await fill(open, pipeline, chosen.producers, output, stopping.signal);
       if (output.is_json)
@@ -82,7 +82,7 @@ async function fill(
   signal: AbortSignal,
 ): Promise<number> {
   const { name: topic, partitions } = pipeline.topic;
-  const { reported, stalled } = new Status(output, producers, null);
+  const { reported, stalled } = new Status(output, producers);
   let records = 0;
   let noted_us = -Infinity;
   const appended = (count: number): void => {

@@ -4,7 +4,7 @@ import type { BackTest } from "../../alert/facade.ts";
 import { sqlHistory } from "../../alert/history.ts";
 import { describeCondition } from "../../alert/message.ts";
 import type { StoredRule } from "../../alert/rule.ts";
-import { openAlertBook } from "../../alert/engine.ts";
+import { openAlertBook } from "../../alert/open.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { lakeEmpty } from "../../query/ask.ts";

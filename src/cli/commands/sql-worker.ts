@@ -5,7 +5,7 @@ import type { Pipeline } from "../../pipeline/definition.ts";
 import { openConsoleLake } from "../../serve/sql-console/lake-engine.ts";
 import { serveConsole } from "../../serve/sql-console/worker.ts";
 import { lastModels } from "../../transform/models.ts";
-import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
+import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 
 /** Internal: the server starts this process to run SQL that users type. */
 export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (command: Command) => Command): Command {
@@ -20,7 +20,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
       }
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
-      const open = await openFound(lake);
+      const open = await openLakeFromEnvironment(lake);
       const stopping = new AbortController();
       try {
         const models = lastModels(lake.dbt_folder);

@@ -10,7 +10,7 @@ import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { Transform } from "../../transform/transform.ts";
 import { DbtWorker } from "../../transform/worker.ts";
-import { openFound, pipelineOf, type CommonOptions } from "../context.ts";
+import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 import { openOutput, type Output } from "../output.ts";
 import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
@@ -35,7 +35,7 @@ If a running pipeline builds the lake, the command waits until it has built thes
       const pipeline = pipelineOf(lake, pipelines);
       const output = openOutput(options.json ?? false);
       const stopping = stopOnSignals(output);
-      const open = await openFound(lake, { warn: output.warn });
+      const open = await openLakeFromEnvironment(lake, { warn: output.warn });
       try {
         const built = await catchUp(open, pipeline, options.layer ?? null, output, stopping.signal);
         const layers = options.layer ?? "silver and gold";

@@ -50,7 +50,7 @@ const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
 
 /**
  * The log in Kafka: acknowledged once every in-sync replica has fsynced it. A producer's position is written, to a compacted topic
- * beside the records', once its records are acknowledged: ARCHITECTURE.md says what that guarantees. Any number of processes may
+ * beside the records', once its records are acknowledged; docs/decisions/0002 states the guarantees. Any number of processes may
  * read and append.
  * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */

@@ -9,7 +9,7 @@ import { refusal } from "../problem.ts";
 import type { Health } from "../health.ts";
 import type { EventName } from "../schemas/events.ts";
 import type { Source } from "../schemas/status.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 import { EventClient } from "./client.ts";
 import { encodeFrame, EventRing } from "./ring.ts";
 import { TickBasket } from "./ticks.ts";
@@ -23,7 +23,7 @@ const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
 /** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
 export class EventHub {
-  readonly #served: Served;
+  readonly #handle: PipelineHandle;
   readonly #health: Health;
   readonly #tables: TableReports;
   readonly #onError: (error: unknown) => void;
@@ -38,11 +38,16 @@ export class EventHub {
   #is_beating = false;
   #is_closed = false;
 
-  constructor(parts: { served: Served; health: Health; tables: TableReports; onError(error: unknown): void }) {
-    this.#served = parts.served;
-    this.#health = parts.health;
-    this.#tables = parts.tables;
-    this.#onError = parts.onError;
+  constructor(dependencies: {
+    handle: PipelineHandle;
+    health: Health;
+    tables: TableReports;
+    onError(error: unknown): void;
+  }) {
+    this.#handle = dependencies.handle;
+    this.#health = dependencies.health;
+    this.#tables = dependencies.tables;
+    this.#onError = dependencies.onError;
   }
 
   get clients(): number {
@@ -60,7 +65,7 @@ export class EventHub {
 
   /** Listens to the pipeline until `close`. */
   start(): void {
-    const { live, alerts } = this.#served;
+    const { live, alerts } = this.#handle;
     this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
     this.#stops.push(alerts.onAlert((event) => this.publish("alert", event)));
     const beat = setInterval(() => void this.#beat(), BEAT_MS);
@@ -99,7 +104,7 @@ export class EventHub {
     if (last_id === null)
       response.write(
         encodeFrame(this.#ring.idOf(this.#ring.last), "hello", {
-          server_time: isoFromMicros(this.#served.clock.now_us()),
+          server_time: isoFromMicros(this.#handle.clock.now_us()),
         }),
       );
     client.pump();
@@ -113,7 +118,7 @@ export class EventHub {
     this.#clients.clear();
   }
 
-  #absorbed(ticks: Parameters<Parameters<Served["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
+  #absorbed(ticks: Parameters<Parameters<PipelineHandle["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
     if (this.#is_closed) return;
     for (const tick of ticks) this.#basket.add(tick);
     if (this.#basket.is_empty || this.#flush !== null) return;

@@ -3,7 +3,7 @@ import type { AlertFacade } from "../../alert/facade.ts";
 import { subjectOfAlerts, withSubjectIds } from "../../alert/rule-subjects.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import {
   AlertDetail,
@@ -24,7 +24,7 @@ const Id = z.object({ id: z.string().max(200) });
 const MAX_BACK_TESTS = 2;
 
 /** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
-export function ruleRoutes(app: App, { served: { alerts }, reader }: Parts): void {
+export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDependencies): void {
   const resolve = (given: string) => reader.subject(given);
   register(app, {
     method: "get",
@@ -103,7 +103,7 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
 }
 
 /** Sinks are made on the command line alone: one holds a secret or runs a program. */
-export function sinkRoutes(app: App, { served: { alerts } }: Parts): void {
+export function sinkRoutes(app: App, { handle: { alerts } }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/sinks",
@@ -115,7 +115,7 @@ export function sinkRoutes(app: App, { served: { alerts } }: Parts): void {
   });
 }
 
-export function alertRoutes(app: App, { served: { alerts }, reader }: Parts): void {
+export function alertRoutes(app: App, { handle: { alerts }, reader }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/alerts",

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { plainAnswer, plainAnswers } from "../../query/answers.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import { Answer, Answers } from "../schemas/answers.ts";
 import { Time } from "../schemas/values.ts";
@@ -12,8 +12,8 @@ import { parseInstant } from "../times.ts";
 const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
 
 /** The five questions, of the live views, as of the newest event unless said. */
-export function answerRoutes(app: App, { served, reader }: Parts): void {
-  const { pipeline, open } = served;
+export function answerRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  const { pipeline, open } = handle;
   const AsOf = z.object({
     as_of: Time.optional().openapi({ description: "Event time; the newest event unless said" }),
   });

@@ -2,8 +2,8 @@ import { live } from "../../query/ask.ts";
 import { conflictsSql } from "../../query/conflicts.ts";
 import { isoOfSql } from "../times.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 import { Conflicts, type Conflict } from "../schemas/conflicts.ts";
 
 /** The newest are enough to see what is wrong with a source; all of them are in the table. */
@@ -11,8 +11,8 @@ const MAX_LISTED = 50;
 const LIST_MS = { fresh_ms: 5_000, stale_ms: 30_000 };
 
 /** Duplicates that say something else than the row that counts, beside it. */
-export function conflictRoutes(app: App, { served, reader }: Parts): void {
-  const { reconciliation } = served.pipeline;
+export function conflictRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  const { reconciliation } = handle.pipeline;
   const rows = (sql: string) => reader.now().rows(sql);
   register(app, {
     method: "get",
@@ -27,7 +27,7 @@ export function conflictRoutes(app: App, { served, reader }: Parts): void {
         );
         const total = Number(counted?.["total"] ?? 0);
         // Mostly there are none, and nothing is to be looked up.
-        return { total, items: total === 0 ? [] : (await rows(newestSql(served))).map((row) => describe(served, row)) };
+        return { total, items: total === 0 ? [] : (await rows(newestSql(handle))).map((row) => describe(handle, row)) };
       }),
   });
 }
@@ -37,7 +37,7 @@ function newestSql({
     reconciliation,
     live: { columns },
   },
-}: Served): string {
+}: PipelineHandle): string {
   const values = reconciliation.compared.flatMap((column) => [
     `accepted.${column}::varchar as accepted_${column}`,
     `conflicts.${column}::varchar as repeated_${column}`,
@@ -53,7 +53,7 @@ function newestSql({
     order by ${order.replaceAll(/\b(?=ingested_at|log_|element_index)/g, "conflicts.")}`;
 }
 
-function describe({ pipeline: { reconciliation } }: Served, row: Record<string, string | null>): Conflict {
+function describe({ pipeline: { reconciliation } }: PipelineHandle, row: Record<string, string | null>): Conflict {
   const differences = reconciliation.compared
     .map((column) => ({
       column,

@@ -2,12 +2,12 @@ import { z } from "@hono/zod-openapi";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { App } from "../endpoint.ts";
 import { CONTENT_HEADERS } from "../guard/headers.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { EVENTS } from "../schemas/events.ts";
 import { Problem } from "../schemas/values.ts";
 
 /** Server-sent events; written to the socket itself, because what a slow client does not take must not pile up. */
-export function eventRoutes(app: App, { hub }: Parts): void {
+export function eventRoutes(app: App, { hub }: ServerDependencies): void {
   app.get("/api/events", (context) => {
     if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
     const last_id = context.req.header("last-event-id") ?? context.req.query("last_event_id") ?? null;

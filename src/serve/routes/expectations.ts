@@ -12,7 +12,7 @@ import {
 } from "../../quality/result.ts";
 import { matches, register, type App } from "../endpoint.ts";
 import { DATA_DOCS_PATH } from "../guard/headers.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { Expectations } from "../schemas/expectations.ts";
 
@@ -22,8 +22,8 @@ const PAGE = /^(?:\w[\w.-]*\/)*\w[\w.-]*\.html$/;
 const NEVER_CHECKED: z.input<typeof Expectations> = { checked_at: null, is_met: true, data_docs: null, tables: [] };
 
 /** What the last check found, and the pages that it wrote. */
-export function expectationRoutes(app: App, { served }: Parts): void {
-  const { lake } = served.open;
+export function expectationRoutes(app: App, { handle }: ServerDependencies): void {
+  const { lake } = handle.open;
   register(app, {
     method: "get",
     path: "/api/quality/expectations",

@@ -5,7 +5,7 @@ import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Files, Snapshots, TableDetail, Tables } from "../schemas/tables.ts";
 import { PageQuery } from "../schemas/values.ts";
 import { retentionOf } from "./maintenance.ts";
@@ -13,8 +13,8 @@ import { retentionOf } from "./maintenance.ts";
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
 /** Tables, their snapshots and files, from metadata and manifests. */
-export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
-  const now_ms = () => served.clock.now_us() / 1000;
+export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencies): void {
+  const now_ms = () => handle.clock.now_us() / 1000;
   const figuresOfTable = async (table: LoadedTable) => {
     const figures = await tables.figures(table, now_ms());
     const on_disk = (await disk.measured()).get(figures.table) ?? { disk_files: null, disk_bytes: null };
@@ -46,13 +46,17 @@ export function lakeRoutes(app: App, { tables, disk, served }: Parts): void {
       return {
         ...(await figuresOfTable(table)),
         ...describeTable(table),
-        retention: retentionOf(served),
+        retention: retentionOf(handle),
         by_partition: [...by_partition]
           .map(([partition, own]) => figuresOf(partition, own))
           .toSorted((a, b) => (a.partition < b.partition ? -1 : 1)),
       };
     },
   });
+  historyRoutes(app, tables);
+}
+
+function historyRoutes(app: App, tables: ServerDependencies["tables"]): void {
   register(app, {
     method: "get",
     path: "/api/tables/{table}/snapshots",

@@ -6,7 +6,7 @@ import { recordsPast, slowest } from "../../query/freshness.ts";
 import { readMessages } from "../../query/messages.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { refusal } from "../problem.ts";
 import { Messages, Topics } from "../schemas/log.ts";
 import { PageQuery } from "../schemas/values.ts";
@@ -30,8 +30,8 @@ const MessageQuery = PageQuery.extend({
 
 const Place = z.object({ direction: z.enum(["newer", "older"]), offsets: z.record(z.string(), z.int().min(0)) });
 
-export function logRoutes(app: App, { served, tables }: Parts): void {
-  const { open, pipeline, live, alerts } = served;
+export function logRoutes(app: App, { handle, tables }: ServerDependencies): void {
+  const { open, pipeline, live, alerts } = handle;
   register(app, {
     method: "get",
     path: "/api/log/topics",

@@ -4,17 +4,17 @@ import { recordedRuns } from "../../maintain/store.ts";
 import { COMPACT_AFTER_COMMITS } from "../../maintain/schedule.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Maintenance, type Retention } from "../schemas/maintenance.ts";
 import { PageQuery } from "../schemas/values.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 
 const RunsQuery = PageQuery.extend({
   table: z.string().max(200).optional().openapi({ description: "Only runs on this table, as `layer.name`" }),
 });
 
 /** What compaction, expiry and orphan removal did. */
-export function maintenanceRoutes(app: App, { served }: Parts): void {
+export function maintenanceRoutes(app: App, { handle }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/lake/maintenance",
@@ -25,7 +25,7 @@ export function maintenanceRoutes(app: App, { served }: Parts): void {
     async handle({ query: { table, limit, cursor } }) {
       const before_id = decodeCursor(cursor, z.int().min(0));
       // One more than asked for says whether there is another page. The file is read for milliseconds, and another process may write it.
-      const runs = recordedRuns(served.open.lake.folder, {
+      const runs = recordedRuns(handle.open.lake.folder, {
         limit: limit + 1,
         ...(table !== undefined && { table }),
         ...(before_id !== null && { before_id }),
@@ -35,15 +35,15 @@ export function maintenanceRoutes(app: App, { served }: Parts): void {
       return {
         items,
         next: runs.length > limit && last !== undefined ? encodeCursor(last.id) : null,
-        compacts_after_commits: isInCluster(served) ? null : COMPACT_AFTER_COMMITS,
+        compacts_after_commits: isInCluster(handle) ? null : COMPACT_AFTER_COMMITS,
       };
     },
   });
 }
 
 /** Which snapshots of a table are retained: how fine time travel is. */
-export function retentionOf(served: Served): Retention {
-  const policy = isInCluster(served) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
+export function retentionOf(handle: PipelineHandle): Retention {
+  const policy = isInCluster(handle) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
   return {
     description: describeRetention(policy),
     tiers: policy.tiers.map(({ within_ms, every_ms }) => ({
@@ -54,6 +54,6 @@ export function retentionOf(served: Served): Retention {
   };
 }
 
-function isInCluster({ open }: Served): boolean {
+function isInCluster({ open }: PipelineHandle): boolean {
   return open.cluster !== null;
 }

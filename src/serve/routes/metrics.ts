@@ -4,23 +4,26 @@ import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 import { residentBytes } from "../resident.ts";
 import type { Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 
+type CurrentHealth = Awaited<ReturnType<ServerDependencies["health"]["now"]>>;
+
 /** /metrics: everything the pages show as figures, for Prometheus. */
-export function metricRoutes(app: App, parts: Parts): { stop(): void } {
+export function metricRoutes(app: App, dependencies: ServerDependencies): { stop(): void } {
   const delay = new EventLoopDelay();
-  const stopObserving = observeVisibility(parts);
+  const stopObserving = observeVisibility(dependencies);
   app.get("/metrics", async (context) => {
     const families = [
-      ...(await pipelineFamilies(parts)),
-      ...serverFamilies(parts),
+      ...(await pipelineFamilies(dependencies)),
+      ...serverFamilies(dependencies),
       ...processFamilies(delay),
-      ...(await memoryFamilies(parts)),
+      ...(await memoryFamilies(dependencies)),
     ];
-    const text = [...families, parts.metrics.text()].join("");
+    const text = [...families, dependencies.metrics.text()].join("");
     return context.body(text, 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
       "cache-control": "no-store",
@@ -42,11 +45,11 @@ export function metricRoutes(app: App, parts: Parts): { stop(): void } {
 }
 
 /** A recording's records were received when it was made. */
-function observeVisibility({ served, metrics }: Parts): () => void {
-  if (served.open.lake.kind === "replay") return () => {};
+function observeVisibility({ handle, metrics }: ServerDependencies): () => void {
+  if (handle.open.lake.kind === "replay") return () => {};
   const visibility = new Visibility();
-  return served.live.onAbsorbed((batch) => {
-    for (const delay_s of visibility.delays_s(batch, served.live.state())) {
+  return handle.live.onAbsorbed((batch) => {
+    for (const delay_s of visibility.delays_s(batch, handle.live.state())) {
       metrics.observe(
         "coinlake_live_visible_seconds",
         "From a record's receipt until the live views show it, once the tail has caught up with the log.",
@@ -56,39 +59,31 @@ function observeVisibility({ served, metrics }: Parts): () => void {
   });
 }
 
-async function pipelineFamilies({ served, tables, disk, health }: Parts): Promise<string[]> {
-  const { open, pipeline, live, alerts } = served;
+async function pipelineFamilies(dependencies: ServerDependencies): Promise<string[]> {
+  const { handle, health } = dependencies;
   const now = await health.now();
+  return [
+    ...(await logFamilies(handle, now)),
+    ...streamFamilies(now.stream),
+    ...(await tableFamilies(dependencies)),
+    ...liveFamilies(handle, now),
+    ...sourceFamilies(now),
+    ...alertFamilies(handle),
+  ];
+}
+
+async function logFamilies({ version, open, pipeline }: PipelineHandle, now: CurrentHealth): Promise<string[]> {
   const bounds = await open.log.bounds(pipeline.topic.name);
-  const loaded = await tables.all();
-  const figures = await Promise.all(loaded.map((table) => tables.figures(table, served.clock.now_us() / 1000)));
-  const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] =>
-    figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
-  const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] =>
-    now.layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
   const byPartition = (value: (bound: (typeof bounds)[number]) => number): Sample[] =>
     bounds.map((bound) => ({
       labels: { topic: pipeline.topic.name, partition: String(bound.partition) },
       value: value(bound),
     }));
-  const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] =>
-    now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
-  const state = live.state();
-  const alert_state = alerts.state();
-  const on_disk = await disk.measured();
-  const onDisk = (figure: keyof DiskFigures): Sample[] =>
-    loaded.flatMap(({ identifier }) => {
-      const table = nameOfTable(identifier);
-      const value = on_disk.get(table)?.[figure];
-      return value === undefined ? [] : [{ labels: { table }, value }];
-    });
-  const commits = loaded.map(({ identifier, metadata }) => ({
-    labels: { table: nameOfTable(identifier) },
-    value: Number(metadata["last-sequence-number"]),
-  }));
+  const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] =>
+    now.layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
   return [
     formatFamily("coinlake_info", "What runs.", "gauge", [
-      { labels: { version: served.version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
+      { labels: { version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
     ]),
     formatFamily("coinlake_ready", "1 when all is well.", "gauge", [{ value: Number(now.is_ready) }]),
     formatFamily(
@@ -115,56 +110,71 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
       "gauge",
       byLayer(({ seconds_behind }) => seconds_behind),
     ),
-    ...streamFamilies(now.stream),
-    ...tableAndLakeGauges(
+  ];
+}
+
+async function tableFamilies({ handle, tables, disk }: ServerDependencies): Promise<string[]> {
+  const loaded = await tables.all();
+  const figures = await Promise.all(loaded.map((table) => tables.figures(table, handle.clock.now_us() / 1000)));
+  const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] =>
+    figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
+  const on_disk = await disk.measured();
+  const onDisk = (figure: keyof DiskFigures): Sample[] =>
+    loaded.flatMap(({ identifier }) => {
+      const table = nameOfTable(identifier);
+      const value = on_disk.get(table)?.[figure];
+      return value === undefined ? [] : [{ labels: { table }, value }];
+    });
+  const commits = loaded.map(({ identifier, metadata }) => ({
+    labels: { table: nameOfTable(identifier) },
+    value: Number(metadata["last-sequence-number"]),
+  }));
+  const gauges = (figure: string, help: string, samples: readonly Sample[]): string[] =>
+    tableAndLakeGauges(figure, help, samples, handle.open.lake.name);
+  return [
+    ...gauges(
       "rows",
       "Rows that readers see.",
       byTable(({ rows }) => rows),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
+    ...gauges(
       "bytes",
       "Bytes of the data and delete files that the newest snapshot reads.",
       byTable(({ size_bytes }) => size_bytes),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
+    ...gauges(
       "files",
       "Data files of the newest snapshot.",
       byTable(({ files }) => files),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
+    ...gauges(
       "delete_files",
       "Delete files of the newest snapshot.",
       byTable(({ delete_files }) => delete_files),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
+    ...gauges(
       "manifests",
       "Manifests of the newest snapshot.",
       byTable(({ manifests }) => manifests),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
+    ...gauges(
       "snapshots",
       "Retained snapshots.",
       byTable(({ snapshots }) => snapshots),
-      open.lake.name,
     ),
-    ...tableAndLakeGauges(
-      "disk_files",
-      "All files in the table folders, at most 30 s old.",
-      onDisk("disk_files"),
-      open.lake.name,
-    ),
-    ...tableAndLakeGauges(
+    ...gauges("disk_files", "All files in the table folders, at most 30 s old.", onDisk("disk_files")),
+    ...gauges(
       "disk_bytes",
       "Bytes of all files in the table folders; divided by the bytes, the amplification.",
       onDisk("disk_bytes"),
-      open.lake.name,
     ),
     formatFamily("coinlake_table_snapshots_total", "Snapshots made since the table began.", "counter", commits),
+  ];
+}
+
+function liveFamilies({ live }: PipelineHandle, now: CurrentHealth): string[] {
+  const state = live.state();
+  return [
     formatFamily("coinlake_live_tail_records", "Records that some table has not absorbed yet.", "gauge", [
       { value: state.tail_records },
     ]),
@@ -175,6 +185,13 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
     formatFamily("coinlake_refused_today", "Elements refused since 00:00 UTC.", "gauge", [
       { value: now.refused_today },
     ]),
+  ];
+}
+
+function sourceFamilies(now: CurrentHealth): string[] {
+  const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] =>
+    now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
+  return [
     formatFamily(
       "coinlake_source_silent",
       "1 when the source is silent.",
@@ -195,6 +212,12 @@ async function pipelineFamilies({ served, tables, disk, health }: Parts): Promis
         Object.entries(missed).map(([missed_state, value]) => ({ labels: { source, state: missed_state }, value })),
       ),
     ),
+  ];
+}
+
+function alertFamilies({ alerts }: PipelineHandle): string[] {
+  const alert_state = alerts.state();
+  return [
     formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: alert_state.active }]),
     formatFamily("coinlake_alerts_kept", "Alerts kept, ended ones included.", "gauge", [{ value: alert_state.alerts }]),
     formatFamily("coinlake_alert_rules", "Rules that are enabled.", "gauge", [{ value: alert_state.rules_enabled }]),
@@ -249,7 +272,7 @@ function streamFamilies(stream: Stream | null): string[] {
   ];
 }
 
-function serverFamilies({ hub, console: sql }: Parts): string[] {
+function serverFamilies({ hub, console: sql }: ServerDependencies): string[] {
   return [
     formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
     formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
@@ -296,10 +319,10 @@ function processFamilies(delay: EventLoopDelay): string[] {
 }
 
 /** The parts of the memory that are not JavaScript's, and the processes beside this one. */
-async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]> {
+async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<string[]> {
   const duckdb = await instanceMemory();
   const processes = [
-    ["dbt", served.dbt_pid()],
+    ["dbt", handle.dbt_pid()],
     ["console", sql.pid],
   ] as const;
   const resident: Sample[] = [];
@@ -342,7 +365,7 @@ async function memoryFamilies({ served, console: sql }: Parts): Promise<string[]
       "coinlake_catalog_cached_versions",
       "Versions of table metadata that the catalog keeps in memory.",
       "gauge",
-      [{ value: served.open.catalog.cached_versions }],
+      [{ value: handle.open.catalog.cached_versions }],
     ),
   ];
 }

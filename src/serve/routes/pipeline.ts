@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { ApiRequest, ApiResource } from "../../pipeline/definition.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { parseInstant } from "../times.ts";
 
@@ -9,8 +9,8 @@ import { parseInstant } from "../times.ts";
 const STALE_MS = 30_000;
 
 /** What the pipeline adds: its resources, of now through the live views, of the past through time travel. */
-export function pipelineRoutes(app: App, { served, reader }: Parts): void {
-  for (const resource of served.pipeline.api) {
+export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies): void {
+  for (const resource of handle.pipeline.api) {
     register(app, {
       method: "get",
       path: `/api/${resource.path}`,
@@ -43,6 +43,6 @@ export function pipelineRoutes(app: App, { served, reader }: Parts): void {
     const at_ms = parseInstant(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));
     // The future is not known yet: what a later commit will say must not be kept.
-    return at_ms < served.clock.now_us() / 1000 ? reader.kept(key, work) : work();
+    return at_ms < handle.clock.now_us() / 1000 ? reader.kept(key, work) : work();
   }
 }

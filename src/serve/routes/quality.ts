@@ -6,8 +6,8 @@ import { failedOf, testsOf } from "../../transform/test-results.ts";
 import { identifierOf } from "../../query/tables.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
-import type { Served } from "../pipeline-handle.ts";
+import type { ServerDependencies } from "../dependencies.ts";
+import type { PipelineHandle } from "../pipeline-handle.ts";
 import { Quality, RefusedElements } from "../schemas/quality.ts";
 import { PageQuery, Time } from "../schemas/values.ts";
 import { isoOfSql } from "../times.ts";
@@ -19,8 +19,8 @@ const Place = z.object({ ingested_at: Time, partition: z.int(), offset: z.int(),
 const RefusedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
 
 /** What tests said, and what was refused, with the element itself. */
-export function qualityRoutes(app: App, { served, tables, reader, health }: Parts): void {
-  const { reconciliation } = served.pipeline;
+export function qualityRoutes(app: App, { handle, tables, reader, health }: ServerDependencies): void {
+  const { reconciliation } = handle.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
     const { namespace, name: own } = identifierOf(name);
     const table = loaded.find(({ identifier }) => identifier.namespace[0] === namespace[0] && identifier.name === own);
@@ -42,7 +42,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
           ),
       );
       return {
-        tests: describeTests(served),
+        tests: describeTests(handle),
         has_tables: loaded.some(
           ({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === reconciliation.accepted,
         ),
@@ -65,7 +65,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
     query: RefusedQuery,
     response: RefusedElements,
     async handle({ query: { reason, limit, cursor } }) {
-      const found = await reader.now().rows(refusedSql(served, reason, limit + 1, decodeCursor(cursor, Place)));
+      const found = await reader.now().rows(refusedSql(handle, reason, limit + 1, decodeCursor(cursor, Place)));
       const items = found.slice(0, limit).map(describeElement);
       const last = items.at(-1);
       const next =
@@ -82,7 +82,7 @@ export function qualityRoutes(app: App, { served, tables, reader, health }: Part
   });
 }
 
-function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
+function describeTests({ tests }: PipelineHandle): z.input<typeof Quality>["tests"] {
   const last = tests();
   if (last === null) return null;
   const nodes = testsOf(last.result).map(({ name, status, seconds, failures, message }) => ({
@@ -97,7 +97,7 @@ function describeTests({ tests }: Served): z.input<typeof Quality>["tests"] {
 }
 
 function refusedSql(
-  { pipeline }: Served,
+  { pipeline }: PipelineHandle,
   reason: string | undefined,
   limit: number,
   after: z.output<typeof Place> | null,

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { LoadedTable } from "../../iceberg/model.ts";
 import { nameOfTable } from "../../iceberg/errors.ts";
 import { readBody, register, type App } from "../endpoint.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { QueryId, SqlExportRequest, SqlRequest, SqlResult, SqlSchema } from "../schemas/sql.ts";
 import { Problem } from "../schemas/values.ts";
 import { parseInstant } from "../times.ts";
@@ -16,8 +16,8 @@ const DURATION = [
 ] as const;
 
 /** The SQL console: read-only, in a process of its own. */
-export function sqlRoutes(app: App, parts: Parts): void {
-  const { console, metrics } = parts;
+export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
+  const { console, metrics } = dependencies;
   register(app, {
     method: "post",
     path: "/api/sql",
@@ -66,12 +66,12 @@ export function sqlRoutes(app: App, parts: Parts): void {
     tag: "SQL",
     summary: "Tables, columns, functions and keywords, for completion",
     response: SqlSchema,
-    handle: () => parts.reader.cache.get("sql schema", SCHEMA_MS, () => schemaOf(parts)),
+    handle: () => dependencies.reader.cache.get("sql schema", SCHEMA_MS, () => schemaOf(dependencies)),
   });
-  exportRoute(app, parts);
+  exportRoute(app, dependencies);
 }
 
-function exportRoute(app: App, { console }: Parts): void {
+function exportRoute(app: App, { console }: ServerDependencies): void {
   app.post("/api/sql/export", async (context) => {
     const body = await readBody(context, SqlExportRequest);
     const at_ms = body.at === undefined ? null : parseInstant(body.at);
@@ -106,7 +106,7 @@ function exportRoute(app: App, { console }: Parts): void {
 }
 
 /** Committed tables by layer, and each again as `live.…`. */
-async function schemaOf({ tables, reader }: Parts): Promise<z.input<typeof SqlSchema>> {
+async function schemaOf({ tables, reader }: ServerDependencies): Promise<z.input<typeof SqlSchema>> {
   const loaded = await tables.all();
   const committed = loaded.map((table) => ({
     schema: table.identifier.namespace[0] ?? "",

@@ -1,9 +1,9 @@
 import { register, type App } from "../endpoint.ts";
 import { isoFromMicros } from "../../base/clock.ts";
-import type { Parts } from "../dependencies.ts";
+import type { ServerDependencies } from "../dependencies.ts";
 import { Health, Status } from "../schemas/status.ts";
 
-export function statusRoutes(app: App, { served, health, gate }: Parts): void {
+export function statusRoutes(app: App, { handle, health, gate }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/status",
@@ -11,11 +11,11 @@ export function statusRoutes(app: App, { served, health, gate }: Parts): void {
     summary: "How the sources, the layers and the whole are doing",
     response: Status,
     async handle() {
-      const { name, kind, pipeline } = served.open.lake;
+      const { name, kind, pipeline } = handle.open.lake;
       return {
         product: "Coinlake",
-        version: served.version,
-        started_at: isoFromMicros(served.started_at_us),
+        version: handle.version,
+        started_at: isoFromMicros(handle.started_at_us),
         lake: { name, kind, pipeline },
         ...(await health.now()),
       };

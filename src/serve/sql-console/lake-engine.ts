@@ -2,6 +2,7 @@ import { lockStatements } from "../../duckdb/lock.ts";
 import { enginePath } from "../../duckdb/sql.ts";
 import type { OpenLake } from "../../lake/open.ts";
 import { QuerySession, type TableSnapshot } from "../../duckdb/session.ts";
+import { TimeTravelSession } from "../../duckdb/time-travel-session.ts";
 import { systemClock } from "../../base/clock.ts";
 import { LiveLake } from "../../live/live-lake.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
@@ -21,74 +22,64 @@ export interface ConsoleLake {
   close(): void;
 }
 
-/** A lake opened for typed SQL: a live tail of its own, and a session for the past, both locked to the lake's files and the exports' folder. */
+/**
+ * Opens a lake for typed SQL: a live tail for this process, and a time-travel session, both locked to the lake's files
+ * and the exports' folder.
+ */
 export async function openConsoleLake(
-  open: OpenLake,
+  lake: OpenLake,
   pipeline: Pipeline,
   models: LiveModels,
   exports_folder: string,
 ): Promise<ConsoleLake> {
-  const places = [enginePath(open.lake.warehouse), open.server.url, exports_folder];
-  const lake = await LiveLake.open({
-    open,
+  const lock = lockStatements([enginePath(lake.lake.warehouse), lake.server.url, exports_folder]);
+  const live = await LiveLake.open({
+    open: lake,
     pipeline,
     models,
     clock: systemClock,
     memory_limit_mb: MEMORY_LIMIT_MB,
     threads: 2,
   });
-  const reports = new TableReports(open);
-  await lake.profile(MAX_RUNNING, exports_folder);
-  for (const statement of lockStatements(places)) await lake.query(statement);
-  // The first query is to see what is there, not the beginning of it.
-  await lake.catchUp();
-  let session: Promise<QuerySession> | null = null;
-  let turn: Promise<unknown> = Promise.resolve();
-  const openSession = async () => {
-    const opened = await QuerySession.open(open, {
-      memory_limit_mb: PAST_MEMORY_LIMIT_MB,
-      threads: 2,
-      profile_folder: exports_folder,
-    });
-    try {
-      for (const statement of lockStatements(places)) await opened.query(statement);
-      return opened;
-    } catch (error) {
-      opened.close();
-      throw error;
-    }
-  };
+  const reports = new TableReports(lake);
+  await live.profile(MAX_RUNNING, exports_folder);
+  for (const statement of lock) await live.query(statement);
+  // Otherwise the first query would see only part of the log.
+  await live.catchUp();
+  const past = new TimeTravelSession(() => openLockedSession(lake, exports_folder, lock));
   return {
     engine: {
-      query: (sql, options) => lake.query(sql, options),
-      snapshots: () => lake.state().tables.flatMap(snapshotOf),
+      query: (sql, options) => live.query(sql, options),
+      snapshots: () => live.state().tables.flatMap(snapshotOf),
       describe: (scans, snapshots, of) => describeScans(reports, scans, snapshots, of),
-      past(at_ms, work) {
-        session ??= openSession();
-        const opened = session;
-        // A session that could not be opened is tried anew by the next who needs one.
-        opened.catch(() => {
-          if (session === opened) session = null;
-        });
-        const result = turn.then(async () => {
-          const own = await opened;
-          const snapshots = await own.travelTo(at_ms);
-          return work((sql, options) => own.query(sql, options), snapshots);
-        });
-        turn = result.catch(() => {});
-        return result;
-      },
+      past: (at_ms, work) =>
+        past.at(at_ms, (session, snapshots) => work((sql, options) => session.query(sql, options), snapshots)),
     },
-    run: (signal) => lake.run(signal),
+    run: (signal) => live.run(signal),
     close() {
-      lake.close();
-      // One that could not be opened has told whoever asked for it.
-      void session?.then(
-        (own) => own.close(),
-        () => {},
-      );
+      live.close();
+      void past.close();
     },
   };
+}
+
+async function openLockedSession(
+  lake: OpenLake,
+  exports_folder: string,
+  lock: readonly string[],
+): Promise<QuerySession> {
+  const session = await QuerySession.open(lake, {
+    memory_limit_mb: PAST_MEMORY_LIMIT_MB,
+    threads: 2,
+    profile_folder: exports_folder,
+  });
+  try {
+    for (const statement of lock) await session.query(statement);
+    return session;
+  } catch (error) {
+    session.close();
+    throw error;
+  }
 }
 
 function snapshotOf({

@@ -5,7 +5,7 @@ import { OperatingError } from "../../base/errors.ts";
 import { projectFolder } from "../../lake/tools.ts";
 import { installWithUv } from "../fetch/python.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 import { writeWhole } from "../state.ts";
 
 const VERSION = "3.3.2";
@@ -16,7 +16,7 @@ const USER = "admin";
 const DATABASE = "airflow";
 
 /** When what runs, and what happens when it does not: the pipelines' DAGs, whose tasks call this command line. */
-export const airflow: Part = {
+export const airflow: Service = {
   name: "airflow",
   title: "Airflow",
   version: VERSION,
@@ -28,12 +28,12 @@ export const airflow: Part = {
     return { folder: await installWithUv(cache, "airflow", VERSION), version: VERSION };
   },
 
-  async configure(site) {
-    mkdirSync(join(site.folder, "logs"), { recursive: true });
-    writeWhole(passwordsFile(site.folder), `${JSON.stringify({ [USER]: site.secrets.airflow_password })}\n`);
-    await runTool(python(site), [SERVERS, "prepare"], {
-      cwd: site.folder,
-      env: environment(site),
+  async configure(context) {
+    mkdirSync(join(context.folder, "logs"), { recursive: true });
+    writeWhole(passwordsFile(context.folder), `${JSON.stringify({ [USER]: context.secrets.airflow_password })}\n`);
+    await runTool(python(context), [SERVERS, "prepare"], {
+      cwd: context.folder,
+      env: environment(context),
       failed: (last_lines) =>
         new OperatingError(
           "PART_NOT_CONFIGURED",
@@ -46,7 +46,7 @@ export const airflow: Part = {
     });
   },
 
-  command: (site) => ({ program: python(site), args: [SERVERS, "run"], env: environment(site) }),
+  command: (context) => ({ program: python(context), args: [SERVERS, "run"], env: environment(context) }),
 
   /** All four servers: each tells the database that it is there. */
   async isHealthy({ ports }) {
@@ -70,8 +70,8 @@ function url(ports: Readonly<Record<string, number>>): string {
   return `http://127.0.0.1:${ports.airflow}`;
 }
 
-function python(site: Site): string {
-  return join(site.files, "bin", "python");
+function python(context: ServiceContext): string {
+  return join(context.files, "bin", "python");
 }
 
 function passwordsFile(folder: string): string {
@@ -97,7 +97,7 @@ export const AIRFLOW_SETTINGS: Readonly<Record<string, string>> = {
   AIRFLOW__USAGE_DATA_COLLECTION__ENABLED: "false",
 };
 
-function environment({ folder, ports, secrets, environment: found }: Site): Record<string, string> {
+function environment({ folder, ports, secrets, environment: found }: ServiceContext): Record<string, string> {
   const { PGUSER: user, PGPASSWORD: password, PGHOST: host, PGPORT: port } = found;
   const definitions = join(projectFolder(), "airflow");
   return {
@@ -121,7 +121,10 @@ function environment({ folder, ports, secrets, environment: found }: Site): Reco
   };
 }
 
-/** What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come first. */
+/**
+ * What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come
+ * first.
+ */
 function commandLine(folder: string): Record<string, string> {
   const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } =
     process.env;

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatingError } from "../../base/errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
-import { ask } from "../machine/probe.ts";
+import { probe } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 
 const VERSION = "4.0.1";
 const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
@@ -23,7 +23,7 @@ const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].fl
 const PURPOSE = "runs the Hive Metastore";
 
 /** Which table is where: the catalog that Spark and Coinlake share. */
-export const hive: Part = {
+export const hive: Service = {
   name: "hive",
   title: "Hive Metastore",
   version: VERSION,
@@ -51,14 +51,14 @@ export const hive: Part = {
     return { folder, version: VERSION };
   },
 
-  async configure(site) {
-    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
-    copyFileSync(SETTINGS, join(site.folder, "metastore-site.xml"));
-    const done_file = join(site.folder, "schema.version");
+  async configure(context) {
+    writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
+    copyFileSync(SETTINGS, join(context.folder, "metastore-site.xml"));
+    const done_file = join(context.folder, "schema.version");
     if (existsSync(done_file)) return;
     const tool = "org.apache.hadoop.hive.metastore.tools.schematool.MetastoreSchemaTool";
-    await runTool(findJava(PURPOSE), [...jvm(site), tool, "-dbType", "postgres", "-initOrUpgradeSchema"], {
-      env: environment(site),
+    await runTool(findJava(PURPOSE), [...jvm(context), tool, "-dbType", "postgres", "-initOrUpgradeSchema"], {
+      env: environment(context),
       failed: (last_lines) =>
         new OperatingError(
           "PART_NOT_CONFIGURED",
@@ -71,31 +71,31 @@ export const hive: Part = {
     writeFileSync(done_file, `${VERSION}\n`);
   },
 
-  command: (site) => ({
+  command: (context) => ({
     program: findJava(PURPOSE),
-    args: [...HEAP, ...jvm(site), "org.apache.hadoop.hive.metastore.HiveMetaStore"],
-    env: environment(site),
+    args: [...HEAP, ...jvm(context), "org.apache.hadoop.hive.metastore.HiveMetaStore"],
+    env: environment(context),
   }),
 
   /** Answering takes its database. */
   async isHealthy({ ports }) {
-    const answer = await ask(ports.hive ?? 0, thriftCall("get_all_databases"));
+    const answer = await probe(ports.hive ?? 0, thriftCall("get_all_databases"));
     return isThriftList(answer);
   },
 
   provides: ({ ports }) => ({ COINLAKE_HIVE_URI: `thrift://127.0.0.1:${ports.hive}` }),
 };
 
-function jvm(site: Site): string[] {
+function jvm(context: ServiceContext): string[] {
   const properties = [
-    `-Dmetastore.home=${site.files}`,
-    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
+    `-Dmetastore.home=${context.files}`,
+    `-Dlog4j2.configurationFile=${join(context.folder, "log4j2.properties")}`,
   ];
-  return [...properties, ...OPENED, "-cp", `${site.folder}:${join(site.files, "*")}`];
+  return [...properties, ...OPENED, "-cp", `${context.folder}:${join(context.files, "*")}`];
 }
 
 /** What `metastore-site.xml` asks for, beside what Hive's own scripts would set. */
-function environment({ files, folder, ports, environment: found }: Site): Record<string, string> {
+function environment({ files, folder, ports, environment: found }: ServiceContext): Record<string, string> {
   return {
     ...found,
     COINLAKE_BIND_HOST: "127.0.0.1",
@@ -109,7 +109,10 @@ const CALL = 0x80010001;
 const REPLY = 0x80010002;
 const LIST = 15;
 
-/** A call without arguments in Thrift's binary protocol (thrift.apache.org: strict message, sequence number 1, no fields). */
+/**
+ * A call without arguments in Thrift's binary protocol (thrift.apache.org: strict message, sequence number 1, no
+ * fields).
+ */
 function thriftCall(name: string): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32BE(CALL, 0);

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
-import { ask } from "../machine/probe.ts";
+import { probe } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 
 const VERSION = "4.3.0";
 const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
@@ -14,7 +14,7 @@ const PURPOSE = "runs Kafka";
 const API_VERSIONS = 18;
 
 /** One broker that is its own controller (KRaft). */
-export const kafka: Part = {
+export const kafka: Service = {
   name: "kafka",
   title: "Kafka",
   version: VERSION,
@@ -30,26 +30,27 @@ export const kafka: Part = {
     return { folder: await fetchWithMaven(cache, "kafka", VERSION), version: VERSION };
   },
 
-  async configure(site) {
-    mkdirSync(dataFolder(site), { recursive: true });
-    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
-    writeFileSync(join(site.folder, "server.properties"), serverProperties(site));
-    if (existsSync(join(dataFolder(site), "meta.properties"))) return;
-    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins with "-" is taken for an option.
+  async configure(context) {
+    mkdirSync(dataFolder(context), { recursive: true });
+    writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
+    writeFileSync(join(context.folder, "server.properties"), serverProperties(context));
+    if (existsSync(join(dataFolder(context), "meta.properties"))) return;
+    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins
+    // with "-" is taken for an option.
     const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
     const args = [
-      ...jvm(site),
+      ...jvm(context),
       "kafka.tools.StorageTool",
       "format",
       `--cluster-id=${id}`,
       "-c",
-      join(site.folder, "server.properties"),
+      join(context.folder, "server.properties"),
     ];
     await runTool(findJava(PURPOSE), args, {
       failed: (last_lines) =>
         new OperatingError(
           "PART_NOT_CONFIGURED",
-          `Kafka's new folder ${dataFolder(site)} could not be formatted:\n${last_lines}`,
+          `Kafka's new folder ${dataFolder(context)} could not be formatted:\n${last_lines}`,
           {
             next_step: "Check that the disk has room and the folder may be written, then run this again.",
           },
@@ -57,14 +58,14 @@ export const kafka: Part = {
     });
   },
 
-  command: (site) => ({
+  command: (context) => ({
     program: findJava(PURPOSE),
-    args: [...HEAP, ...jvm(site), "kafka.Kafka", join(site.folder, "server.properties")],
+    args: [...HEAP, ...jvm(context), "kafka.Kafka", join(context.folder, "server.properties")],
   }),
 
   /** Brokers answer which requests they know only once they take them. */
   async isHealthy({ ports }) {
-    const answer = await ask(ports.kafka ?? 0, apiVersionsRequest());
+    const answer = await probe(ports.kafka ?? 0, apiVersionsRequest());
     // Length, correlation id, error code (kafka.apache.org/protocol: ApiVersions Response, version 0).
     return answer.length >= 10 && answer.readInt16BE(8) === 0;
   },
@@ -72,15 +73,17 @@ export const kafka: Part = {
   provides: ({ ports }) => ({ COINLAKE_KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` }),
 };
 
-function dataFolder(site: Site): string {
-  return join(site.folder, "data");
+function dataFolder(context: ServiceContext): string {
+  return join(context.folder, "data");
 }
 
-function jvm(site: Site): string[] {
-  return [`-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`, "-cp", join(site.files, "*")];
+function jvm(context: ServiceContext): string[] {
+  return [`-Dlog4j2.configurationFile=${join(context.folder, "log4j2.properties")}`, "-cp", join(context.files, "*")];
 }
 
-/** What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same. */
+/**
+ * What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same.
+ */
 export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "process.roles": "broker,controller",
   "node.id": "1",
@@ -99,9 +102,9 @@ export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "num.io.threads": "4",
 };
 
-function serverProperties(site: Site): string {
-  const broker = `127.0.0.1:${site.ports.kafka}`;
-  const controller = `127.0.0.1:${site.ports["kafka-controller"]}`;
+function serverProperties(context: ServiceContext): string {
+  const broker = `127.0.0.1:${context.ports.kafka}`;
+  const controller = `127.0.0.1:${context.ports["kafka-controller"]}`;
   const settings = {
     ...BROKER_SETTINGS,
     // Here rather than in the log, so that a port may change between two starts.
@@ -109,7 +112,7 @@ function serverProperties(site: Site): string {
     listeners: `PLAINTEXT://${broker},CONTROLLER://${controller}`,
     "advertised.listeners": `PLAINTEXT://${broker}`,
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-    "log.dirs": dataFolder(site),
+    "log.dirs": dataFolder(context),
   };
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)

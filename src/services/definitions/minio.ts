@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 
 /** The day of the sources. */
 const VERSION = "2026-02-12";
@@ -12,7 +12,7 @@ const REGION = "us-east-1";
 const WAREHOUSE_BUCKET = "warehouse";
 
 /** Object storage with Amazon S3's protocol, on one folder. */
-export const minio: Part = {
+export const minio: Service = {
   name: "minio",
   title: "MinIO",
   version: VERSION,
@@ -24,26 +24,26 @@ export const minio: Part = {
     return { folder: await buildWithGo(cache, "minio", VERSION, "github.com/minio/minio"), version: VERSION };
   },
 
-  async configure(site) {
+  async configure(context) {
     // A folder of the server's is a bucket.
-    mkdirSync(join(dataFolder(site), WAREHOUSE_BUCKET), { recursive: true });
+    mkdirSync(join(dataFolder(context), WAREHOUSE_BUCKET), { recursive: true });
   },
 
-  command: (site) => ({
-    program: join(site.files, "minio"),
+  command: (context) => ({
+    program: join(context.files, "minio"),
     args: [
       "server",
       "--quiet",
       "--anonymous",
       "--address",
-      `127.0.0.1:${site.ports.minio}`,
+      `127.0.0.1:${context.ports.minio}`,
       "--config-dir",
-      join(site.folder, "config"),
-      dataFolder(site),
+      join(context.folder, "config"),
+      dataFolder(context),
     ],
     env: {
-      MINIO_ROOT_USER: site.secrets.s3_access_key,
-      MINIO_ROOT_PASSWORD: site.secrets.s3_secret_key,
+      MINIO_ROOT_USER: context.secrets.s3_access_key,
+      MINIO_ROOT_PASSWORD: context.secrets.s3_secret_key,
       MINIO_REGION: REGION,
       MINIO_BROWSER: "off",
       // It asks nobody whether there is a newer one.
@@ -72,6 +72,6 @@ function endpoint(ports: Readonly<Record<string, number>>): string {
   return `http://127.0.0.1:${ports.minio}`;
 }
 
-function dataFolder(site: Site): string {
-  return join(site.folder, "data");
+function dataFolder(context: ServiceContext): string {
+  return join(context.folder, "data");
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { accountNamed, isRoot, refuseClosedTo, type Account } from "../machine/account.ts";
 import { findTool, runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 
 const VERSION_WANTED = 15;
 const USER = "coinlake";
@@ -16,8 +16,8 @@ const REMEDY =
 /** Where the metastore keeps its tables; `metastore-site.xml` names it too. */
 const METASTORE_DATABASE = "metastore";
 
-/** The one part that comes from the machine: no package registry has it for every platform. */
-export const postgres: Part = {
+/** The one service that comes from the machine: no package registry has it for every platform. */
+export const postgres: Service = {
   name: "postgres",
   title: "PostgreSQL",
   version: String(VERSION_WANTED),
@@ -50,18 +50,18 @@ export const postgres: Part = {
     );
   },
 
-  async configure(site) {
+  async configure(context) {
     const account = accountToRunAs();
-    if (account) refuseClosedTo(ACCOUNT, account, site.folder);
-    if (existsSync(dataFolder(site))) return;
-    const unfinished = `${dataFolder(site)}.unfinished`;
-    const password_file = join(site.folder, "password");
+    if (account) refuseClosedTo(ACCOUNT, account, context.folder);
+    if (existsSync(dataFolder(context))) return;
+    const unfinished = `${dataFolder(context)}.unfinished`;
+    const password_file = join(context.folder, "password");
     rmSync(unfinished, { recursive: true, force: true });
     mkdirSync(unfinished, { mode: 0o700 });
-    writeFileSync(password_file, site.secrets.postgres_password, { mode: 0o600 });
+    writeFileSync(password_file, context.secrets.postgres_password, { mode: 0o600 });
     if (account) for (const path of [unfinished, password_file]) chownSync(path, account.uid, account.gid);
     const run = {
-      cwd: site.folder,
+      cwd: context.folder,
       ...(account && { user: account }),
       failed: (last_lines: string) =>
         new OperatingError(
@@ -84,20 +84,20 @@ export const postgres: Part = {
       "--locale",
       "C",
     ];
-    await runTool(join(site.files, "initdb"), ["--pgdata", unfinished, ...options], run);
+    await runTool(join(context.files, "initdb"), ["--pgdata", unfinished, ...options], run);
     rmSync(password_file);
-    await runTool(join(site.files, "postgres"), ["--single", "-D", unfinished, "postgres"], {
+    await runTool(join(context.files, "postgres"), ["--single", "-D", unfinished, "postgres"], {
       ...run,
       input: `create database ${METASTORE_DATABASE}\n`,
     });
-    renameSync(unfinished, dataFolder(site));
+    renameSync(unfinished, dataFolder(context));
   },
 
-  command(site) {
+  command(context) {
     const account = accountToRunAs();
     const settings = {
       listen_addresses: "127.0.0.1",
-      port: String(site.ports.postgres),
+      port: String(context.ports.postgres),
       unix_socket_directories: "",
       shared_buffers: "64MB",
       max_connections: "50",
@@ -105,16 +105,16 @@ export const postgres: Part = {
     };
     const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     return {
-      program: join(site.files, "postgres"),
-      args: ["-D", dataFolder(site), ...args],
+      program: join(context.files, "postgres"),
+      args: ["-D", dataFolder(context), ...args],
       ...(account && { user: account }),
     };
   },
 
   /** It says so itself, in the eighth line of its process file: what `pg_ctl --wait` waits for. */
-  async isHealthy(site) {
+  async isHealthy(context) {
     return (
-      readFileSync(join(dataFolder(site), "postmaster.pid"), "utf8")
+      readFileSync(join(dataFolder(context), "postmaster.pid"), "utf8")
         .split("\n")[7]
         ?.trim() === "ready"
     );
@@ -129,8 +129,8 @@ export const postgres: Part = {
   }),
 };
 
-function dataFolder(site: Site): string {
-  return join(site.folder, "data");
+function dataFolder(context: ServiceContext): string {
+  return join(context.folder, "data");
 }
 
 /** Null for the user who runs this. */

@@ -7,7 +7,7 @@ import { downloadPackage } from "../fetch/python.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Part, Site } from "../service.ts";
+import type { Service, ServiceContext } from "../service.ts";
 
 const VERSION = "4.1.1";
 const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
@@ -33,8 +33,10 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** Of the session in which the server is asked whether it works; sessions cost memory, so it is always the same. */
 const HEALTH_SESSION_ID = "6b0ff6c5-9d0e-5a43-8f5e-5b7a8f1d2c01";
 
-/** Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO. */
-export const spark: Part = {
+/**
+ * Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO.
+ */
+export const spark: Service = {
   name: "spark",
   title: "Spark",
   version: VERSION,
@@ -54,28 +56,28 @@ export const spark: Part = {
     return { folder, version: VERSION };
   },
 
-  async configure(site) {
+  async configure(context) {
     // What a query must not lose; and what a server that was killed left behind.
-    mkdirSync(checkpointFolder(site.folder), { recursive: true });
-    rmSync(scratchFolder(site), { recursive: true, force: true });
-    mkdirSync(scratchFolder(site));
-    writeFileSync(join(site.folder, "log4j2.properties"), log4jProperties(site.folder));
-    const lines = Object.entries(settings(site)).map(([name, value]) => `${name} ${value}\n`);
-    writeFileSync(join(site.folder, "spark.conf"), lines.join(""));
+    mkdirSync(checkpointFolder(context.folder), { recursive: true });
+    rmSync(scratchFolder(context), { recursive: true, force: true });
+    mkdirSync(scratchFolder(context));
+    writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
+    const lines = Object.entries(settings(context)).map(([name, value]) => `${name} ${value}\n`);
+    writeFileSync(join(context.folder, "spark.conf"), lines.join(""));
   },
 
-  command: (site) => ({
+  command: (context) => ({
     program: findJava(PURPOSE),
     args: [
       ...HEAP,
-      ...jvm(site),
+      ...jvm(context),
       "org.apache.spark.deploy.SparkSubmit",
       "--properties-file",
-      join(site.folder, "spark.conf"),
+      join(context.folder, "spark.conf"),
       ...SERVER,
     ],
     // A server takes SPARK_REMOTE for an order to be a client, and ends.
-    env: { ...site.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
+    env: { ...context.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
   }),
 
   async isHealthy({ ports }) {
@@ -103,13 +105,13 @@ function remote(ports: Readonly<Record<string, number>>): string {
   return `sc://127.0.0.1:${ports.spark}`;
 }
 
-/** Where streaming queries keep how far they came, each below it under its name; `folder` is the part's. */
+/** Where streaming queries keep how far they came, each below it under its name; `folder` is the service's. */
 export function checkpointFolder(folder: string): string {
   return join(folder, "checkpoints");
 }
 
-function scratchFolder(site: Site): string {
-  return join(site.folder, "scratch");
+function scratchFolder(context: ServiceContext): string {
+  return join(context.folder, "scratch");
 }
 
 /** Spark's jars are inside a Python package: its Connect server is in no other registry whole. */
@@ -130,10 +132,10 @@ function sparkJars(files: string): string {
 }
 
 /** What Maven fetched comes before what Spark brings: Hive's client of version 4 before that of version 2. */
-function jvm(site: Site): string[] {
+function jvm(context: ServiceContext): string[] {
   const properties = [
-    `-Dlog4j2.configurationFile=${join(site.folder, "log4j2.properties")}`,
-    `-Djava.io.tmpdir=${scratchFolder(site)}`,
+    `-Dlog4j2.configurationFile=${join(context.folder, "log4j2.properties")}`,
+    `-Djava.io.tmpdir=${scratchFolder(context)}`,
   ];
   const modules = [
     "-XX:+IgnoreUnrecognizedVMOptions",
@@ -145,7 +147,7 @@ function jvm(site: Site): string[] {
     ...properties,
     ...modules,
     "-cp",
-    [site.files, sparkJars(site.files)].map((folder) => join(folder, "*")).join(":"),
+    [context.files, sparkJars(context.files)].map((folder) => join(folder, "*")).join(":"),
   ];
 }
 
@@ -153,7 +155,8 @@ function jvm(site: Site): string[] {
 export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.master": "local[2]",
   "spark.ui.enabled": "false",
-  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for good.
+  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for
+  // good.
   "spark.connect.session.manager.defaultSessionTimeout": "-1",
   "spark.sql.session.timeZone": "UTC",
   "spark.sql.shuffle.partitions": "2",
@@ -169,17 +172,17 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
 };
 
-function settings(site: Site): Record<string, string> {
-  const { ports, folder, environment: found } = site;
+function settings(context: ServiceContext): Record<string, string> {
+  const { ports, folder, environment: found } = context;
   return {
     ...SPARK_SETTINGS,
     "spark.app.name": "coinlake",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    "spark.local.dir": scratchFolder(site),
+    "spark.local.dir": scratchFolder(context),
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.connect.grpc.binding.port": String(ports.spark),
-    "spark.sql.warehouse.dir": join(scratchFolder(site), "warehouse"),
+    "spark.sql.warehouse.dir": join(scratchFolder(context), "warehouse"),
     "spark.sql.streaming.checkpointLocation": pathToFileURL(checkpointFolder(folder)).href,
     "spark.sql.catalog.lake.uri": found.COINLAKE_HIVE_URI ?? "",
     "spark.sql.catalog.lake.warehouse": found.COINLAKE_WAREHOUSE ?? "",

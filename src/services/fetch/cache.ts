@@ -6,7 +6,7 @@ import { systemClock } from "../../base/clock.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
 
-/** Where fetched files lie, for all checkouts and clusters of this user, and how it is told what happens. */
+/** The folder of fetched files, shared by all checkouts and clusters of this user, with progress output. */
 export interface Cache {
   folder: string;
   say(text: string): void;
@@ -16,7 +16,7 @@ export interface Cache {
 const CLAIM_RETRY_MS = 250;
 const DIGEST_LENGTH = 12;
 
-/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: parts run in folders of their own. */
+/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: services run in folders of their own. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return resolve(env.COINLAKE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coinlake"));
 }
@@ -24,15 +24,18 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 export interface Fetch {
   /** `kafka-4.3.0`. */
   name: string;
-  /** Files that pin what is fetched: another content, another folder. */
+  /** Files that pin the content: a change of them gives another folder. */
   pins: readonly string[];
-  /** The tool that fetches, and the name of its own folder in the cache, where it keeps what a broken run had finished. */
+  /**
+   * The tool that fetches. It has a folder of this name in the cache, which keeps the finished downloads of interrupted
+   * runs.
+   */
   tool: string;
 }
 
 /**
- * The folder of what `make` fetched into it, whole and checked or not there at all. Processes that want the same take turns;
- * a run that was killed goes on with what its tool had finished.
+ * Returns the folder that `make` filled; it exists only complete and verified. Processes that need the same folder wait
+ * for each other. Interrupted downloads resume.
  */
 export async function fetchOnce(
   cache: Cache,

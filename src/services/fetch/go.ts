@@ -6,9 +6,9 @@ import { findTool, runTool } from "../machine/tool.ts";
 import { fetchOnce, type Cache } from "./cache.ts";
 
 /**
- * The folder of the program that `requirements/<name>/go.mod` names, built from sources that Go fetches from wherever its own
- * settings say; each module must have the checksum that stands in `go.sum` beside it. Gives way to everything else on the
- * machine: it takes minutes of every core, once.
+ * The folder of the program that `requirements/<name>/go.mod` names, built from sources that Go fetches from wherever
+ * its own settings say; each module must have the checksum in `go.sum` beside it. Gives way to everything
+ * else on the machine: it takes minutes of every core, once.
  */
 export async function buildWithGo(cache: Cache, name: string, version: string, main_package: string): Promise<string> {
   const requirements = join(projectFolder(), "requirements", name);

@@ -12,9 +12,9 @@ const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depend
 const SETTLED_FILE = /(?:Downloaded from \S+ \S*\/|Copying )([^/\s]+) (?:\(|to )/;
 
 /**
- * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each must be the
- * file whose checksum stands in `files.sha256` beside it, and no other may come along. `finish` may unpack what was checked,
- * and keep what a broken run is to find again in the tool's folder.
+ * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each
+ * must have the checksum in `files.sha256` beside it, and no other may come along. `finish` may unpack
+ * what was checked, and keep what a broken run is to find again in the tool's folder.
  */
 export async function fetchWithMaven(
   cache: Cache,

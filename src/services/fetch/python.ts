@@ -17,9 +17,9 @@ const SOURCES_URL = /^sdist = .*\burl = "([^"]+)"/m;
 const PROGRESS = /^(\d+) (\d+)$/;
 
 /**
- * Downloads the sources of the one package that `requirements/<name>/requirements.txt` pins, and resolves to the path of their
- * archive in the tool's folder. uv says where they are, by its own settings; but neither uv nor pip would go on with half a file
- * that a run before left. Other bytes than those of the checksum are refused.
+ * Downloads the sources of the one package that `requirements/<name>/requirements.txt` pins, and resolves to the path
+ * of their archive in the tool's folder. uv says where they are, by its own settings; but neither uv nor pip would go
+ * on with half a file that a run before left. Other bytes than those of the checksum are refused.
  */
 export async function downloadPackage(cache: Cache, name: string, tool_folder: string): Promise<string> {
   const [, pin, digest] = ONE_PIN.exec(readFileSync(pinsOf(name), "utf8")) ?? [];
@@ -86,8 +86,8 @@ async function digestOf(file: string): Promise<string | null> {
 }
 
 /**
- * The folder of a Python environment with what `requirements/<name>/requirements.txt` pins, installed by uv from wherever its own
- * settings say; other bytes than those of the checksums are refused, and nothing is built.
+ * The folder of a Python environment with what `requirements/<name>/requirements.txt` pins, installed by uv from
+ * wherever its own settings say; other bytes than those of the checksums are refused, and nothing is built.
  */
 export async function installWithUv(cache: Cache, name: string, version: string): Promise<string> {
   // An environment belongs to one version of Python.

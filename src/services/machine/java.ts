@@ -25,7 +25,10 @@ function versionText(java: string): string {
   return spawnSync(java, ["-version"], { encoding: "utf8" }).stderr ?? "";
 }
 
-/** Logs of a Java server: what matters in `output.log` beside what the virtual machine itself says, the rest in files that roll. */
+/**
+ * Logs of a Java server: what matters in `output.log` beside what the virtual machine itself says, the rest in files
+ * that roll.
+ */
 export function log4jProperties(folder: string): string {
   return `status=warn
 appender.console.type=Console

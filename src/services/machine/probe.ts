@@ -3,8 +3,10 @@ import { connect } from "node:net";
 /** A server that does not answer within this is not healthy. */
 const ANSWER_TIMEOUT_MS = 2_000;
 
-/** Sends a request to a port of this machine and resolves to the first bytes of the answer. Rejects where there is none. */
-export function ask(port: number, request: Buffer, timeout_ms = ANSWER_TIMEOUT_MS): Promise<Buffer> {
+/**
+ * Sends a request to a port of this machine and resolves to the first bytes of the answer. Rejects where there is none.
+ */
+export function probe(port: number, request: Buffer, timeout_ms = ANSWER_TIMEOUT_MS): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port, timeout: timeout_ms });
     const settle = (act: () => void) => {

@@ -54,7 +54,10 @@ export function isWithin(pid: number, ancestor: number): boolean {
   return false;
 }
 
-/** `process 123 (java, in /srv/kafka)`: what a person needs to recognise it. The folder of another user's shows only to root. */
+/**
+ * `process 123 (java, in /srv/kafka)`: what a person needs to recognise it. The folder of another user's shows only to
+ * root.
+ */
 export function describeProcess(pid: number): string {
   const folder = linkOf(`${PROC}/${pid}/cwd`);
   return `process ${pid} (${readText(`${PROC}/${pid}/comm`).trim()}${folder ? `, in ${folder}` : ""})`;

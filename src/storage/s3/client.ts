@@ -23,7 +23,7 @@ export interface S3Request {
 }
 
 /** For messages: `Could not <verb> <location>: …`. */
-export interface Errand {
+export interface RequestContext {
   verb: string;
   location: string;
 }
@@ -58,16 +58,16 @@ export class S3Client {
   }
 
   /** Throws what the refusal means, or STORAGE_UNREACHABLE. */
-  async send(request: S3Request, errand: Errand): Promise<S3Answer> {
-    const outcome = await this.ask(request, errand);
-    if (outcome.kind === "refused") throw refusedError(errand.verb, errand.location, outcome.refusal);
+  async send(request: S3Request, context: RequestContext): Promise<S3Answer> {
+    const outcome = await this.ask(request, context);
+    if (outcome.kind === "refused") throw refusedError(context.verb, context.location, outcome.refusal);
     return outcome.answer;
   }
 
   /** As `send`, for callers to whom a refusal is an answer. */
-  async ask(request: S3Request, errand: Errand): Promise<Outcome> {
+  async ask(request: S3Request, context: RequestContext): Promise<Outcome> {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#attempt(request, errand);
+      const outcome = await this.#attempt(request, context);
       const is_last = attempt === MAX_ATTEMPTS;
       if (outcome.kind === "silence" && is_last) throw outcome.error;
       if (outcome.kind === "done") return outcome;
@@ -77,7 +77,7 @@ export class S3Client {
     }
   }
 
-  async #attempt(request: S3Request, errand: Errand): Promise<AttemptOutcome> {
+  async #attempt(request: S3Request, context: RequestContext): Promise<AttemptOutcome> {
     try {
       const response = await fetch(await this.#signed(request), {
         signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
@@ -86,14 +86,14 @@ export class S3Client {
       const size_bytes = Number(response.headers.get("content-length") ?? 0);
       if (request.method === "GET" && size_bytes > MAX_READ_BYTES) {
         await response.body?.cancel();
-        throw fileTooLarge(errand.location, size_bytes);
+        throw fileTooLarge(context.location, size_bytes);
       }
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.ok) return { kind: "done", answer: { headers: response.headers, bytes } };
       return { kind: "refused", refusal: refusalOf(response.status, new TextDecoder().decode(bytes)) };
     } catch (error) {
       if (error instanceof OperatingError) throw error;
-      return { kind: "silence", error: unreachableError(errand.verb, errand.location, this.#endpoint, error) };
+      return { kind: "silence", error: unreachableError(context.verb, context.location, this.#endpoint, error) };
     }
   }
 

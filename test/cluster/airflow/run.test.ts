@@ -132,7 +132,7 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
   writeFileSync(held, "");
   const run_id = await airflow.backfill("2025-10-10");
   while (readFileSync(held, "utf8") === "") await systemClock.wait(LOOK_MS);
-  const { pid } = servers.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const { pid } = servers.services.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
   assert.ok(
     processes.some((process) => process?.pid === Number(readFileSync(held, "utf8"))),
@@ -163,7 +163,7 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
 });
 
 test("a server that is killed is started again, and nothing of what it had begun goes on", async () => {
-  const [keeper = 0] = childrenOf(servers.parts.get("airflow")?.pid ?? assert.fail("Airflow runs"));
+  const [keeper = 0] = childrenOf(servers.services.get("airflow")?.pid ?? assert.fail("Airflow runs"));
   const children = childrenOf(keeper);
   assert.equal(children.length, 4);
   for (const server of children) {
@@ -177,7 +177,7 @@ test("a server that is killed is started again, and nothing of what it had begun
 });
 
 test("nothing outlives the keeper", async () => {
-  const { pid } = servers.parts.get("airflow") ?? assert.fail("Airflow runs");
+  const { pid } = servers.services.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
   process.kill(childrenOf(pid)[0] ?? assert.fail("it has a keeper"), "SIGKILL");
   await allEnded(processes);

@@ -23,7 +23,7 @@ export class Broker {
 
   /** Resolves once it is gone. */
   async kill(): Promise<void> {
-    const state = this.#servers.parts.get("kafka")!;
+    const state = this.#servers.services.get("kafka")!;
     process.kill(state.pid, "SIGKILL");
     while (isRunning(state)) await systemClock.wait(LOOK_MS);
     await untilPortsAreFree(state);

@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import { Admin, Producer } from "@platformatic/kafka";
 import { lagInKafka } from "../../../src/services/lag.ts";
-import type { PartStatus } from "../../../src/services/status.ts";
+import type { ServiceStatus } from "../../../src/services/status.ts";
 import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
 import { planTopics } from "../../../src/log/kafka/topic.ts";
 import { logContract, message } from "../../log/contract.ts";
@@ -168,7 +168,7 @@ describe("The Kafka log and its cluster", () => {
         part: "kafka",
         state: "running",
         ports: { kafka: Number(brokers[0]?.split(":")[1]) },
-      } as unknown as PartStatus;
+      } as unknown as ServiceStatus;
       const lag = () =>
         lagInKafka(
           [running],

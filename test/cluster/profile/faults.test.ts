@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { isRunning } from "../../../src/services/machine/process.ts";
-import type { PartName } from "../../../src/services/service.ts";
+import type { ServiceName } from "../../../src/services/service.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { QuerySession } from "../../../src/duckdb/session.ts";
 import { openLake, type OpenLake } from "../../../src/lake/open.ts";
@@ -17,15 +17,15 @@ import { Servers } from "../servers.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
 
-const PARTS: readonly PartName[] = ["kafka", "minio", "postgres", "hive", "spark"];
+const SERVICES: readonly ServiceName[] = ["kafka", "minio", "postgres", "hive", "spark"];
 /** Longer than anybody waits for an answer (30 s): then it is told, and tried again. */
-const AWAY_MS: Partial<Record<PartName, number>> = { kafka: 35_000, hive: 35_000 };
+const AWAY_MS: Partial<Record<ServiceName, number>> = { kafka: 35_000, hive: 35_000 };
 let servers: Servers;
 let market: string;
 let market_records: number;
 
 before(async () => {
-  servers = await Servers.startNew(...PARTS);
+  servers = await Servers.startNew(...SERVICES);
   market = join(servers.data, "market.jsonl");
   market_records = await writeMarket(market, 23);
 });
@@ -76,9 +76,9 @@ test("every process is killed in its turn while records come in, two stay away f
     }
   };
   await untilMore(0, 50);
-  for (const part of PARTS) {
+  for (const part of SERVICES) {
     const before = await recordsIn(log);
-    const state = servers.parts.get(part)!;
+    const state = servers.services.get(part)!;
     process.kill(state.pid, "SIGKILL");
     while (isRunning(state)) await systemClock.wait(20);
     await systemClock.wait(AWAY_MS[part] ?? 0);

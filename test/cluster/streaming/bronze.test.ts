@@ -50,7 +50,7 @@ async function startJob() {
 }
 
 async function killSpark(): Promise<void> {
-  const { pid } = servers.parts.get("spark")!;
+  const { pid } = servers.services.get("spark")!;
   process.kill(pid, "SIGKILL");
   while (identify(pid) !== null) await new Promise((resolve) => setImmediate(resolve));
 }

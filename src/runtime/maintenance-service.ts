@@ -1,0 +1,53 @@
+import { systemClock } from "../base/clock.ts";
+import type { OperatingError } from "../base/errors.ts";
+import type { StepListener } from "../base/failpoints.ts";
+import { BUILT_LAYERS } from "../lake/layers.ts";
+import type { OpenLake } from "../lake/open.ts";
+import { embeddedMaintainer } from "../maintain/embedded.ts";
+import type { ActionReport } from "../maintain/parts.ts";
+import { MaintenanceSchedule } from "../maintain/schedule.ts";
+import { MaintenanceStore } from "../maintain/store.ts";
+import type { DbtWorker } from "../transform/worker.ts";
+
+export interface MaintenanceServiceOptions {
+  lake: OpenLake;
+  worker: DbtWorker;
+  step: StepListener;
+  maintained(report: ActionReport): void;
+  failed(table: string, error: OperatingError): void;
+}
+
+/** Limits for maintenance beside a pipeline: it may take longer, and must not slow the pipeline down. */
+const ENGINE_LIMITS = { memory_limit_mb: 128, threads: 1 };
+
+/** Compaction and expiry for an embedded lake. Commits to tables that dbt writes wait until no increment is running. */
+export function createMaintenanceService(options: MaintenanceServiceOptions): MaintenanceSchedule {
+  const { lake, worker, step, maintained, failed } = options;
+  const built_layers = new Set<string>(BUILT_LAYERS);
+  const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
+    built_layers.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
+  return new MaintenanceSchedule({
+    lake: lake.lake,
+    catalog: lake.catalog,
+    clock: systemClock,
+    async withMaintainer(work, signal) {
+      const store = new MaintenanceStore(lake.lake.folder);
+      try {
+        return await work(
+          embeddedMaintainer({
+            open: lake,
+            store,
+            clock: systemClock,
+            signal,
+            engine: ENGINE_LIMITS,
+            step,
+            exclusively,
+          }),
+        );
+      } finally {
+        store.close();
+      }
+    },
+    events: { maintained, failed },
+  });
+}

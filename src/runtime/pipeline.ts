@@ -1,0 +1,217 @@
+import { beginAlerts } from "../alert/open.ts";
+import { systemClock } from "../base/clock.ts";
+import { messageOf, type OperatingError } from "../base/errors.ts";
+import type { StepListener } from "../base/failpoints.ts";
+import { keepMemoryReleased } from "../duckdb/release-memory.ts";
+import type { OpenLake } from "../lake/open.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import type { Producer } from "../producer/producer.ts";
+import type { Assets } from "../serve/assets.ts";
+import { Metrics } from "../serve/metrics.ts";
+import { PipelineFigures } from "../serve/pipeline-figures.ts";
+import { embeddedEngine, engineOf } from "../transform/engine.ts";
+import { logOffsets } from "../transform/offsets.ts";
+import { TestResults } from "../transform/test-results.ts";
+import { Transform } from "../transform/transform.ts";
+import { DbtWorker, type CommandResult } from "../transform/worker.ts";
+import { BuildTracker } from "./build-tracker.ts";
+import { ActiveFailures } from "./failures.ts";
+import { openIngestService, type IngestService, type IngestServiceOptions } from "./ingest-service.ts";
+import { compileLiveModels } from "./live-models.ts";
+import { createLiveServices, type ServerRequest } from "./live-services.ts";
+import { createMaintenanceService } from "./maintenance-service.ts";
+import type { PipelineReporter } from "./reporter.ts";
+import { runPipeline, type LiveServices, type RunEvents } from "./run.ts";
+
+export interface PipelineOptions {
+  lake: OpenLake;
+  pipeline: Pipeline;
+  /** Empty where `produce` fills the log in another process. */
+  producers: readonly Producer[];
+  bronzeJob: IngestServiceOptions["bronzeJob"];
+  /** False where an external scheduler runs the transforms. */
+  is_transforming: boolean;
+  /** False where `maintain` compacts and expires. */
+  is_maintaining: boolean;
+  is_until_drained: boolean;
+  /** Null for a run without a server. */
+  server: ServerRequest | null;
+  /** The dashboard's files. */
+  assets(): Promise<Assets>;
+  /** Aborts for a clean stop. */
+  signal: AbortSignal;
+  step: StepListener;
+  reporter: PipelineReporter;
+}
+
+/** A pipeline whose services are built and not running yet. */
+export interface BuiltPipeline {
+  /** Runs until the log is drained or the signal aborts. Returns the last test results, null where no test ran. */
+  run(): Promise<CommandResult | null>;
+  /** Call it after `run` has ended, and also when `run` was never called. */
+  close(): Promise<void>;
+}
+
+interface Services extends PipelineOptions {
+  worker: DbtWorker;
+  transform: Transform;
+  ingest: IngestService;
+  figures: PipelineFigures;
+  failures: ActiveFailures;
+  test_results: TestResults;
+}
+
+/** Opens the services of a pipeline and prepares its topic and alerts. */
+export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipeline> {
+  const { lake, pipeline, is_transforming, signal, step, reporter } = options;
+  // Without transforms nothing needs Spark's dbt, which takes minutes to install.
+  const engine = is_transforming
+    ? await engineOf(lake, { clock: systemClock, say: (message) => reporter.preparing(message) })
+    : embeddedEngine(lake);
+  const worker = new DbtWorker({
+    project: pipeline.transform.project,
+    engine,
+    folder: lake.lake.dbt_folder,
+    onNode: () => step("inside transform"),
+  });
+  signal.addEventListener("abort", () => worker.finish(), { once: true });
+  const figures = new PipelineFigures(new Metrics());
+  const failures = new ActiveFailures();
+  const ingest = await openIngestService(lake, {
+    pipeline,
+    bronzeJob: options.bronzeJob,
+    step,
+    report: (report) => {
+      figures.ingestReported(report);
+      reporter.reported(report);
+    },
+    stalled: (error) => {
+      failures.stalled("ingest", error);
+      reporter.stalled("ingest", error);
+    },
+    committed: figures.committed,
+  });
+  const stopReleasing = keepMemoryReleased((error) =>
+    reporter.warned(`free memory could not be released: ${messageOf(error)}`),
+  );
+  const close = async (): Promise<void> => {
+    await worker.close();
+    stopReleasing();
+    ingest.close();
+  };
+  try {
+    await lake.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
+    const consumed = await logOffsets(lake.catalog, pipeline.reconciliation.accepted);
+    await beginAlerts(lake.lake.folder, pipeline, systemClock, lake.log, consumed);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const transform = new Transform({ pipeline, catalog: lake.catalog, worker, engine: engine.kind, step });
+  const test_results = new TestResults(lake.lake.dbt_folder);
+  const services = { ...options, worker, transform, ingest, figures, failures, test_results };
+  return { run: () => runServices(services), close };
+}
+
+async function runServices(services: Services): Promise<CommandResult | null> {
+  const { lake, pipeline, producers, is_transforming, signal, worker, reporter } = services;
+  // dbt parses its project for seconds: it does so while the first records arrive.
+  if (is_transforming) worker.start().catch(() => {});
+  const builds = new BuildTracker({ lake, pipeline, is_transforming, signal, reporter });
+  const tests: { last: CommandResult | null } = { last: null };
+  // A scheduler maintains the tables of a cluster.
+  const is_maintaining = services.is_maintaining && lake.cluster === null;
+  try {
+    await runPipeline({
+      pipeline,
+      producers,
+      log: lake.log,
+      ingest: services.ingest,
+      transform: is_transforming ? services.transform : null,
+      ...(is_maintaining && { maintenance: maintenanceOf(services) }),
+      live_services: liveServicesOf(services),
+      clock: systemClock,
+      signal,
+      is_until_drained: services.is_until_drained,
+      events: eventsOf(services, builds, (result) => (tests.last = result)),
+    });
+    return tests.last;
+  } finally {
+    await builds.end();
+  }
+}
+
+function maintenanceOf({
+  lake,
+  worker,
+  step,
+  figures,
+  reporter,
+}: Services): ReturnType<typeof createMaintenanceService> {
+  return createMaintenanceService({
+    lake,
+    worker,
+    step,
+    maintained: figures.maintained,
+    failed: (table, error) => {
+      figures.maintenanceFailed();
+      reporter.maintenanceFailed(table, error);
+    },
+  });
+}
+
+function liveServicesOf(services: Services): LiveServices {
+  const { lake, pipeline, worker, ingest, figures, failures, test_results, reporter } = services;
+  const { producers, is_transforming, is_until_drained, server, assets, signal } = services;
+  return createLiveServices({
+    lake,
+    pipeline,
+    producers,
+    is_transforming,
+    is_until_drained,
+    compileModels: () => compileLiveModels(lake, pipeline.transform.project, worker, signal),
+    server,
+    assets,
+    stream: () => ingest.state(),
+    tests: () => test_results.read(),
+    failures: () => failures.list(),
+    dbt_pid: () => worker.pid ?? null,
+    metrics: figures.metrics,
+    report: (report) => reporter.reported(report),
+    failed: (error) => reportFailure(services, error),
+    serving: (url) => reporter.serving(url),
+    onError: (error) => reporter.warned(`the server failed to answer: ${messageOf(error)}`),
+  });
+}
+
+function reportFailure({ failures, reporter }: Services, error: OperatingError): void {
+  failures.failed(error);
+  reporter.failed(error);
+}
+
+function eventsOf(services: Services, builds: BuildTracker, tested: (result: CommandResult) => void): RunEvents {
+  const { figures, failures, test_results, reporter } = services;
+  return {
+    reported: (report) => reporter.reported(report),
+    appended: (records) => reporter.appended(records),
+    stalled: (name, error) => {
+      failures.stalled(name, error);
+      reporter.stalled(name, error);
+    },
+    caughtUp: (seconds) => {
+      figures.incremented(seconds);
+      failures.recovered();
+      reporter.recovered();
+      builds.increment(seconds);
+    },
+    tested: (result) => {
+      tested(result);
+      test_results.record(result, systemClock.now_us());
+      reporter.tested(result);
+    },
+    failed: (error) => {
+      figures.retried(error);
+      reportFailure(services, error);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { main } from "../../src/cli/main.ts";
+import type { Finished } from "./coinlake.ts";
+import type { WarmRequest } from "./warm-coinlake.ts";
+
+/** Runs the command lines that arrive, one at a time, and sends back what a process of their own would have written. */
+async function run({ args, env }: WarmRequest): Promise<Finished> {
+  const written = { stdout: "", stderr: "" };
+  const restores = [
+    capture(process.stdout, (text) => (written.stdout += text)),
+    capture(process.stderr, (text) => (written.stderr += text)),
+  ];
+  const before = { ...process.env };
+  Object.assign(process.env, env);
+  process.exitCode = undefined;
+  try {
+    await main(args);
+    return { code: Number(process.exitCode ?? 0), signal: null, ...written };
+  } finally {
+    process.exitCode = undefined;
+    for (const restore of restores) restore();
+    for (const name of Object.keys(env)) {
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+    }
+  }
+}
+
+function capture(stream: NodeJS.WriteStream, add: (text: string) => void): () => void {
+  const write = stream.write;
+  stream.write = (chunk: Uint8Array | string, encoding?: unknown, written?: unknown): boolean => {
+    add(typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8"));
+    const callback = typeof encoding === "function" ? encoding : written;
+    if (typeof callback === "function") queueMicrotask(() => callback());
+    return true;
+  };
+  return () => (stream.write = write);
+}
+
+// Every command adds listeners that a process of one command would take along when it ends.
+process.setMaxListeners(0);
+process.on("message", (request: WarmRequest) => {
+  void run(request).then((finished) => process.send?.(finished));
+});
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,60 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { projectFolder } from "../../src/lake/tools.ts";
+import type { Finished } from "./coinlake.ts";
+
+export interface WarmRequest {
+  args: readonly string[];
+  env: NodeJS.ProcessEnv;
+}
+
+const CHILD = join(projectFolder(), "test", "support", "warm-coinlake-child.ts");
+
+let running: ChildProcess | null = null;
+/** The end of the queue: a process has one standard output, so it runs one command at a time. */
+let queue: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs a command line in a process that stays: what a start costs (a second of CPU) is paid once per test file. For commands that
+ * read no standard input and wait for no signal; each kind of command is also tested in a process of its own, by `coinlake`.
+ */
+export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  const finished = queue.then(() => request({ args, env }));
+  queue = finished.catch(() => {});
+  return finished;
+}
+
+function request(message: WarmRequest): Promise<Finished> {
+  const child = (running ??= start());
+  child.ref();
+  child.channel?.ref();
+  return new Promise<Finished>((resolve, reject) => {
+    const end = (): void => {
+      child.off("message", answered);
+      child.off("exit", died);
+      child.unref();
+      child.channel?.unref();
+    };
+    const answered = (finished: Finished): void => {
+      end();
+      resolve(finished);
+    };
+    const died = (code: number | null): void => {
+      end();
+      running = null;
+      reject(new Error(`coinlake ${message.args.join(" ")} ended its process with ${code}`));
+    };
+    child.on("message", answered);
+    child.on("exit", died);
+    child.send(message);
+  });
+}
+
+function start(): ChildProcess {
+  return fork(CHILD, {
+    cwd: projectFolder(),
+    env: { ...process.env, NO_COLOR: "1" },
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+}
