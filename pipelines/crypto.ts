@@ -105,15 +105,17 @@ export const crypto: Pipeline = {
       {
         claim: "every coin with a fact has one current version",
         left: "select count(distinct crypto_id) from gold.fact_crypto_ticks",
-        right:
-          "select count(*) from gold.dim_crypto where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)",
+        right: `select count(*) from gold.dim_crypto
+          where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)`,
       },
       {
         claim: "facts are the accepted updates, row by row",
-        left: `select sum(hash(${ELEMENT}, crypto_id, source, price, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
-          from silver.crypto_price_updates`,
-        right: `select sum(hash(${ELEMENT}, crypto_id, source, price_usd, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
-          from gold.fact_crypto_ticks`,
+        left: `select sum(hash(
+            ${ELEMENT}, crypto_id, source, price, price_at, volume_24h, market_cap, traded_volume_usd
+          )::hugeint) from silver.crypto_price_updates`,
+        right: `select sum(hash(
+            ${ELEMENT}, crypto_id, source, price_usd, price_at, volume_24h, market_cap, traded_volume_usd
+          )::hugeint) from gold.fact_crypto_ticks`,
       },
       {
         claim: "hours are the minutes together, candle by candle",
@@ -122,8 +124,8 @@ export const crypto: Pipeline = {
               sum(traded_volume_usd)::decimal(38, 18) as total_volume, sum(price_updates)::integer as price_updates
             from silver.crypto_prices_clean group by all
           )`,
-        right:
-          "select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from gold.fact_crypto_hourly",
+        right: `select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint)
+          from gold.fact_crypto_hourly`,
       },
     ],
     tables: {

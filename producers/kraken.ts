@@ -44,8 +44,10 @@ export const krakenProtocol: ExchangeProtocol = {
     page_size: 1000,
     /** One request a second is allowed to everybody. */
     interval_ms: 1_100,
-    path: ({ product, cursor }) =>
-      `/0/public/Trades?pair=${encodeURIComponent(restName(product))}&count=1000${assetClass(product)}${cursor === null ? "" : `&since=${cursor}`}`,
+    path: ({ product, cursor }) => {
+      const since = cursor === null ? "" : `&since=${cursor}`;
+      return `/0/public/Trades?pair=${encodeURIComponent(restName(product))}&count=1000${assetClass(product)}${since}`;
+    },
     read: readPage,
   },
 };
@@ -96,7 +98,7 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
 
 /**
  * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells
- * microseconds of times that are finer, and one trade told twice does no harm.
+ * microseconds of times that are finer, and a duplicate trade is harmless.
  */
 function cursorAt(timestamp: unknown): string | null {
   const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;

@@ -19,17 +19,18 @@ const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /**
- * Every accepted update. Of the live views that of the updates themselves is read: the facts' view computes, each time
- * anew, changes over an hour that no question asks for.
+ * Every accepted update. With live views, reads the view of the updates: the facts' view would also compute changes
+ * over an hour, which no question uses.
  */
 export function facts(table: TableNaming): string {
   const gold = "gold.fact_crypto_ticks";
   // Facts committed before the table had these columns are ordered by the rest.
   if (table(gold) === gold) {
-    return `(select null::varchar as product, null::bigint as trade_number where false union all by name select * from ${gold})`;
+    const columns = "select null::varchar as product, null::bigint as trade_number where false";
+    return `(${columns} union all by name select * from ${gold})`;
   }
-  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, product, trade_number,
-      log_partition, log_offset, element_index
+  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, product,
+      trade_number, log_partition, log_offset, element_index
     from ${table("silver.crypto_price_updates")})`;
 }
 
@@ -99,7 +100,8 @@ const mostVolatile: Question = {
         ),
         coins as (
           select crypto_id, any_value(symbol) as symbol, max(minute_at) as latest_minute_at,
-            stddev_samp(ln(price / price_before)) filter (where minute_at - minute_before = interval 1 minute) as volatility,
+            stddev_samp(ln(price / price_before))
+              filter (where minute_at - minute_before = interval 1 minute) as volatility,
             count(*) filter (where minute_at - minute_before = interval 1 minute) as minutes_used,
             date_diff('minute', min(minute_at), max(minute_at)) as minutes_spanned
           from minutes group by crypto_id
@@ -108,8 +110,10 @@ const mostVolatile: Question = {
           -- where most minutes have no price, what is left says how prices are sampled, not how they move
           select *, minutes_used >= 2 and 2 * minutes_used >= minutes_spanned as is_measured from coins
         )
-        select crypto_id, symbol, case when is_measured then 100 * volatility end as volatility_percent, minutes_used, latest_minute_at,
-          case when not is_measured then minutes_used || ' of ' || minutes_spanned || ' minutes have a price in the minute before; half of them, and two, are needed' end as reason
+        select crypto_id, symbol, case when is_measured then 100 * volatility end as volatility_percent,
+          minutes_used, latest_minute_at,
+          case when not is_measured then minutes_used || ' of ' || minutes_spanned
+            || ' minutes have a price in the minute before; half of them, and two, are needed' end as reason
         from measured
         order by volatility_percent desc nulls last, minutes_used desc, crypto_id limit 1`,
       columns: [
@@ -175,23 +179,27 @@ const falls: Question = {
           -- the window of any tick of a minute lies in the minutes from one before the window's length on
           select crypto_id, minute_at, price_low,
             max(price_high) over (
-              partition by crypto_id order by minute_at range between ${window} + interval 1 minute preceding and current row
+              partition by crypto_id order by minute_at
+              range between ${window} + interval 1 minute preceding and current row
             ) as highest
           from ${table("silver.crypto_prices_clean")}
           where minute_at > ${since} - ${window} - interval 2 minute and minute_at <= ${as_of}
-            and price_date >= cast(${since} - ${window} - interval 2 minute as date) and price_date <= cast(${as_of} as date)
+            and price_date >= cast(${since} - ${window} - interval 2 minute as date)
+            and price_date <= cast(${as_of} as date)
             ${ofCoin}
         ),
         candidates as (
-          -- a tick can only be a fall where the minute's lowest is one against the highest that any of its ticks can see
+          -- a minute has falls only if its lowest price is a fall against the highest price in any of its windows
           select crypto_id, minute_at,
-            minute_at > ${since} - interval 1 minute and (highest - price_low) * 100 > highest * ${percent} as is_candidate
+            minute_at > ${since} - interval 1 minute
+              and (highest - price_low) * 100 > highest * ${percent} as is_candidate
           from minutes
         ),
         marked as (
           select *,
             bool_or(is_candidate) over (
-              partition by crypto_id order by minute_at range between current row and ${window} + interval 1 minute following
+              partition by crypto_id order by minute_at
+              range between current row and ${window} + interval 1 minute following
             ) as is_needed,
             count_if(not is_candidate) over (partition by crypto_id order by minute_at) as quiet_minutes
           from candidates
@@ -204,16 +212,20 @@ const falls: Question = {
           select facts.*, is_candidate, quiet_minutes,
             greatest(
               max(price_usd) over (
-                partition by facts.crypto_id order by price_at range between ${window} preceding and interval 1 microsecond preceding
+                partition by facts.crypto_id order by price_at
+                range between ${window} preceding and interval 1 microsecond preceding
               ),
-              max(price_usd) over (partition by facts.crypto_id, price_at order by ${EVENT_ORDER.join(", ")} rows unbounded preceding)
+              max(price_usd) over (
+                partition by facts.crypto_id, price_at order by ${EVENT_ORDER.join(", ")} rows unbounded preceding
+              )
             ) as highest
           from ${facts(table)} as facts
-          inner join needed on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
+          inner join needed
+            on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
           where price_at > ${since} - ${window} and price_at <= ${as_of}
             and price_date >= cast(${since} - ${window} as date) and price_date <= cast(${as_of} as date)
         ),
-        judged as (
+        evaluated as (
           select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
           from ticks where is_candidate and price_at > ${since}
         ),
@@ -222,10 +234,11 @@ const falls: Question = {
           select *, count_if(not is_fall) over (
             partition by crypto_id order by ${EVENT_ORDER.join(", ")}
           ) as episode
-          from judged
+          from evaluated
         )
-        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, ${EVENT_POSITION}) as from_price,
-          min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
+        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at,
+          arg_min(highest, ${EVENT_POSITION}) as from_price, min(price_usd) as lowest_price,
+          max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
         from numbered where is_fall
         group by crypto_id, quiet_minutes, episode
         order by fell_at, crypto_id`;
@@ -266,11 +279,13 @@ const topVolumes: Question = {
             sum(traded_volume_usd) as traded,
             max(price_at) as latest_at
           from ${facts(table)}
-          where price_date >= cast(${as_of} - interval 24 hour as date) and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
+          where price_date >= cast(${as_of} - interval 24 hour as date)
+            and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
           group by crypto_id
         )
         select coins.market_cap_rank, coins.symbol, coins.name, coalesce(volumes.rolling, volumes.traded) as volume_usd,
-          case when volumes.rolling is not null then 'rolling, by source' else 'trades added up' end as basis, volumes.latest_at
+          case when volumes.rolling is not null then 'rolling, by source' else 'trades added up' end as basis,
+          volumes.latest_at
         from coins inner join volumes using (crypto_id)
         where coalesce(volumes.rolling, volumes.traded) is not null
         order by coins.market_cap_rank nulls last, volume_usd desc, coins.crypto_id limit 10`,

@@ -14,8 +14,8 @@ export interface ArrivalLimits {
 }
 
 /**
- * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket must pause.
- * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
+ * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket
+ * must pause. A paused socket still delivers data that it has read, so one read of the network may exceed the bounds.
  */
 export class Arrivals<T extends Arrival> {
   readonly #limits: ArrivalLimits;

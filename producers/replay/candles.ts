@@ -197,7 +197,8 @@ function tick(table: Table, index: number, { name, delay_ms }: Cursor): SourceRe
   const traded = name === "close" ? `,"volume":"${volume}"` : "";
   const at_ms = openAt(table, index) + delay_ms;
   const time = new Date(at_ms).toISOString();
-  const text = `{"type":"tick","product":${JSON.stringify(product)},"time":"${time}","price":"${price}"${traded},"id":"${open_time}-${name}"}`;
+  const identity = `"type":"tick","product":${JSON.stringify(product)},"time":"${time}"`;
+  const text = `{${identity},"price":"${price}"${traded},"id":"${open_time}-${name}"}`;
   return { key: product, source: "replay", payload: Buffer.from(text), ingested_at_us: at_ms * 1000 };
 }
 

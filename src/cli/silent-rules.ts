@@ -24,8 +24,8 @@ export async function warnOfSilentRules(
     for (const { rule, subjects, unknown } of rulesWithUnknownSubjects(rules, known)) {
       const command = `npm run -s coinlake -- rules edit ${rule} '${JSON.stringify({ subjects })}'`;
       warn(
-        `the rule ${rule} cannot fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} in the lake has this id. ` +
-          `Correct the rule: ${command}`,
+        `the rule ${rule} cannot fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} in the lake has ` +
+          `this id. Correct the rule: ${command}`,
       );
     }
   } catch (error) {

@@ -148,8 +148,8 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
     {
       next_step:
         warehouse === null
-          ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
-            `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
+          ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and ` +
+            `\`restore\`, or run \`npm run -s coinlake -- move --copy ${target}\` to give this copy a new id.`
           : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and ` +
             `\`restore\`.`,
     },

@@ -61,11 +61,10 @@ const MAX_BIN_FILES = 1_000;
 const WINDOW_FAN_IN = 32;
 
 /**
- * - `cold`: nobody has written to the partition for a while, so every small file goes into complete files at once;
- * - `windows`: files are put together by size within the window that is being written, and into one file when it is
- *   over. That file
- *   stays until the partition is cold: a snapshot of any past hour shares its files with the others, and a row is on disk about
- *   twice however many snapshots are kept;
+ * - `cold`: the partition has had no writes for a while, so all small files are merged into complete files at once;
+ * - `windows`: files are merged by size within the current window, and into one file when the window ends. That file
+ *   stays until the partition is cold, so that snapshots of past hours share files, and a row is on disk about twice,
+ *   independent of the number of snapshots;
  * - `sizes`: by size alone, for tables without partitions.
  */
 export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };

@@ -24,7 +24,9 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   application_id: 0x434c4d54,
   version: 1,
   tables: `
-    CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL) STRICT;
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL
+    ) STRICT;
     CREATE INDEX runs_by_table ON runs (table_name, id);
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX pending_by_table ON pending_files (table_name);
@@ -94,7 +96,8 @@ export class MaintenanceStore implements PendingFiles {
   runs({ table, action, limit = 100, before_id }: RunsRequest = {}): MaintenanceRun[] {
     const rows = this.#read(
       `SELECT id, started_at, report FROM runs
-       WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?3`,
+       WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4)
+       ORDER BY id DESC LIMIT ?3`,
       [table ?? null, action ?? null, limit, before_id ?? null],
     );
     return rows.map((row) => ({

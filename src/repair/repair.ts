@@ -125,7 +125,7 @@ async function mendBronze(
   if (bronze === null) return;
   const { lake, storage, s3, clock, pipeline, say } = options;
   const { state, plan } = bronze;
-  say(`mending ${pipeline.bronze.table}`);
+  say(`repairing ${pipeline.bronze.table}`);
   const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
   const log: Log | null = new_log.size + bounds.length > 0 ? openSqliteLog({ file: lake.log_file }) : null;
   const readers = await openBronzeFiles({ columns, s3 });

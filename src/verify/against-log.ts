@@ -89,7 +89,8 @@ async function compare(
   const { rows } = await session.query(`
     select log_offset, md5(coalesce(payload_bytes, encode(payload))), source, epoch_us(ingested_at)
     from ${pipeline.bronze.table}
-    where log_topic = '${pipeline.topic.name}' and log_partition = ${partition} and log_offset between ${first} and ${last}`);
+    where log_topic = '${pipeline.topic.name}' and log_partition = ${partition}
+      and log_offset between ${first} and ${last}`);
   const found = new Map(rows.map(([offset, ...values]) => [Number(offset), values]));
   return records.flatMap((record) => {
     const row = found.get(record.offset);

@@ -127,7 +127,8 @@ function selectOf(
   const values = columns.map(({ name, type }) => `${quoteName(name)}::${type}`);
   const has_partition = partition !== null && columns.some(({ name }) => name === partition);
   return `select ${has_partition ? `${quoteName(partition)}::varchar` : "null::varchar"} as "#partition",
-    hash(${keys.join(", ")}) % ${BUCKETS} as "#bucket", hash(${values.join(", ")}) as "#hash", ${columns.map(({ name, type }) => `${quoteName(name)}::${type} as ${quoteName(name)}`).join(", ")} from ${source}`;
+    hash(${keys.join(", ")}) % ${BUCKETS} as "#bucket", hash(${values.join(", ")}) as "#hash",
+    ${columns.map(({ name, type }) => `${quoteName(name)}::${type} as ${quoteName(name)}`).join(", ")} from ${source}`;
 }
 
 /**
@@ -136,7 +137,8 @@ function selectOf(
  */
 async function differingBuckets(session: PinnedTables, lake: string, rebuilt: string): Promise<Bucket[]> {
   const sums = (select: string) =>
-    `select "#partition" as part, "#bucket" as bucket, count(*) as rows, sum("#hash"::hugeint) as total from (${select}) group by all`;
+    `select "#partition" as part, "#bucket" as bucket, count(*) as rows, sum("#hash"::hugeint) as total
+      from (${select}) group by all`;
   const { rows } = await session.query(`
     with lake as (${sums(lake)}), rebuilt as (${sums(rebuilt)})
     select coalesce(lake.part, rebuilt.part), coalesce(lake.bucket, rebuilt.bucket)
@@ -255,7 +257,8 @@ function rowFinding(
     count(kind) > 0 ? [`${count(kind)} ${kind}`] : [],
   );
   const where = partition === null ? table : `${table}, ${partition}`;
-  const message = `${where}: rows differ from a rebuild from bronze: ${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
+  const difference = `${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
+  const message = `${where}: rows differ from a rebuild from bronze: ${difference}`;
   return tableFinding("ROWS_DIFFER", table, message, {
     partition,
     file,

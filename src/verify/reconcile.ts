@@ -305,8 +305,10 @@ class Reconciler {
     const record = "log_topic, log_partition, log_offset";
     const is_exact = await this.#session.figure(`
       with verdicts as (${union}), firsts as (select * from verdicts where element_index = 0)
-      select (select sum(hash(${record})::hugeint) from firsts) is not distinct from (select sum(hash(${record})::hugeint) ${consumed_bronze})
-        and (select sum(hash(${record}, element_index::integer, element_count::integer)::hugeint) from verdicts) is not distinct from (
+      select (select sum(hash(${record})::hugeint) from firsts)
+          is not distinct from (select sum(hash(${record})::hugeint) ${consumed_bronze})
+        and (select sum(hash(${record}, element_index::integer, element_count::integer)::hugeint) from verdicts)
+          is not distinct from (
           select sum(hash(${record}, element::integer, element_count::integer)::hugeint)
           from (select ${record}, element_count, unnest(range(element_count)) as element from firsts)
         )`);
@@ -323,7 +325,8 @@ class Reconciler {
   async #eachRecord(union: string): Promise<ElementCounts> {
     const { rows } = await this.#session.query(`
       with records as (
-        select log_topic, log_partition, log_offset, count(*) as elements, count(distinct element_index) as distinct_elements,
+        select log_topic, log_partition, log_offset, count(*) as elements,
+          count(distinct element_index) as distinct_elements,
           max(element_index) as last_index, min(element_count) as least, max(element_count) as most
         from (${union}) group by all
       )
@@ -352,7 +355,8 @@ class Reconciler {
       const claim = `${table}.${column} is in ${to}`;
       await this.#ask(claim, [table, to], async () => {
         const unknown = await this.#count(
-          `select count(*) from (select distinct ${column} as value from ${table}) as used anti join ${to} as known on used.value = known.${to_column}`,
+          `select count(*) from (select distinct ${column} as value from ${table}) as used
+            anti join ${to} as known on used.value = known.${to_column}`,
         );
         this.#check(claim, [to, table], unknown === 0, `${unknown} values are not there`);
       });

@@ -59,7 +59,8 @@ function candlesSql(table: TableNaming, id: string | null, interval: Interval, {
       : ["hour_at", "open", "high", "low", "close", "total_volume", "hour_date"];
   const [from, to] = [from_ms, to_ms].map((at_ms) => `timestamptz '${new Date(at_ms).toISOString()}'`);
   return `
-    select crypto_id, time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
+    select crypto_id,
+      time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
       arg_min(${open}, ${at}) as open, max(${high}) as high, min(${low}) as low, arg_max(${close}, ${at}) as close,
       sum(${volume}) as volume, sum(price_updates) as price_updates
     from ${table(source)}
@@ -140,7 +141,8 @@ async function newest(tables: ReadTables, id: string, interval: Interval): Promi
   if (tables.at === null) return tables.latest_event();
   const source = sourceOf(interval);
   const [found] = await tables.rows(
-    `select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)} where crypto_id = ${quote(id)}`,
+    `select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)}
+      where crypto_id = ${quote(id)}`,
   );
   return found?.["newest"] ?? null;
 }
@@ -155,7 +157,8 @@ export const candles: ApiResource = {
   path: "coins/{id}/candles",
   summary: "Candles of one coin, by id, symbol or name, oldest first",
   description:
-    "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
+    "`next` is the cursor of the candles before these, which may be empty. With `at`, reads the tables as of that time; " +
+    "without it, includes records that arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
   response: Candles,

@@ -27,7 +27,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
   const partOfMinute = (span: string) => `
       select crypto_id, arg_max(price, ${EVENT_POSITION}) as price, max(price_at) as price_at
       from ${updates}
-      where price_date = cast(${moment(span)} as date) and price_at >= date_trunc('minute', ${moment(span)}) and price_at <= ${moment(span)}
+      where price_date = cast(${moment(span)} as date)
+        and price_at >= date_trunc('minute', ${moment(span)}) and price_at <= ${moment(span)}
       group by crypto_id`;
   const before = (span: string) => `
       select crypto_id, arg_max(price, price_at) as price from (
@@ -41,7 +42,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       where price_date >= cast(${moment(WINDOW)} as date) and minute_at > ${moment(WINDOW)}
     ),
     newest as (
-      select crypto_id, arg_max(price, minute_at) as price, max(price_at) as price_at, arg_max(source, minute_at) as source,
+      select crypto_id, arg_max(price, minute_at) as price, max(price_at) as price_at,
+        arg_max(source, minute_at) as source,
         arg_max(volume_24h, minute_at) filter (where volume_24h is not null) as volume_24h,
         arg_max(market_cap, minute_at) filter (where market_cap is not null) as market_cap,
         sum(traded_volume_usd) filter (where minute_at > ${moment("interval 24 hour")}) as traded
@@ -53,9 +55,12 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       select crypto_id, time_bucket(interval 15 minute, minute_at) as quarter, arg_max(price, minute_at) as price
       from recent where minute_at > ${moment("interval 24 hour")} group by all
     ),
-    sparks as (select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline from quarters group by crypto_id)
+    sparks as (
+      select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline from quarters group by crypto_id
+    )
     select coins.crypto_id, coins.symbol, coins.name, coins.category, coins.market_cap_rank, coins.is_delisted,
-      newest.price, newest.price_at, newest.source, newest.market_cap, coalesce(newest.volume_24h, newest.traded) as volume_24h,
+      newest.price, newest.price_at, newest.source, newest.market_cap,
+      coalesce(newest.volume_24h, newest.traded) as volume_24h,
       100 * (newest.price - hour_ago.price)::double / hour_ago.price::double as change_1h,
       100 * (newest.price - day_ago.price)::double / day_ago.price::double as change_24h,
       sparks.sparkline

@@ -1,4 +1,4 @@
-"""silver.crypto_price_duplicates: what was said again, for the books. A batch is one day (price_date)."""
+"""silver.crypto_price_duplicates: repeated events, for reconciliation. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite

@@ -26,7 +26,8 @@ export async function compact(
   const target =
     target_size_bytes === undefined ? "" : `, 'target-file-size-bytes', '${Math.round(target_size_bytes)}'`;
   const [result] = await session.sql(
-    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'${target}))`,
+    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, ` +
+      `options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'${target}))`,
     UNLIMITED,
   );
   return {

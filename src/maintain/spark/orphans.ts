@@ -12,7 +12,8 @@ export async function removeOrphans(session: SparkSession, table: string, before
   const before = await figuresOf(session, table);
   // Lists with Iceberg's S3 client, because Hadoop's is not installed.
   const rows = await session.sql(
-    `call system.remove_orphan_files(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
+    `call system.remove_orphan_files(table => ${literal(table)}, ` +
+      `older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
     UNLIMITED,
   );
   const removed = rows.map(({ orphan_file_location }) => String(orphan_file_location));
