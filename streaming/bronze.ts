@@ -24,10 +24,10 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /**
  * Copies a topic from Kafka to a pipeline's bronze table, append only, each record exactly once:
- *  - Spark's checkpoint records the offsets of a batch before the batch starts, so a retry after a crash is the same batch;
+ *  - Spark's checkpoint records a batch's offsets before the batch starts, so a retry after a crash is the same batch;
  *  - Iceberg's snapshots record the batch of the query that wrote them, so a committed batch is not committed again;
- *  - the table records its consumed offsets: a new query skips lower offsets, even if its checkpoint is lost or its last
- *    snapshot has expired.
+ *  - the table records its consumed offsets: a new query skips lower offsets, even if its checkpoint is lost or its
+ *    last snapshot has expired.
  */
 export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topic" | "bronze">): StreamJob {
   const job_name = `${name}-bronze`;
@@ -88,9 +88,8 @@ function readTopic(topic: string, brokers: string): Relation {
 }
 
 /**
- * The table's columns. What the log says of a record beside its payload stands in headers; a record that somebody else
- * wrote has none, and is kept all the same: with an empty source, and with Kafka's own time. Who reads the log says the
- * same of it (src/log/kafka/record.ts).
+ * The table's columns. A record's metadata is in its headers; a record of another producer has none, and is stored with
+ * an empty source and Kafka's timestamp, as readers of the log see it (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;

@@ -168,8 +168,7 @@ async function lakes(data_folder: string): Promise<Finding[]> {
         continue;
       const size = await measureLake(lake);
       const reason = overBudget(size);
-      const remedy =
-        `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and ` + "deletes orphan files.";
+      const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\` to merge and delete files.`;
       findings.push(
         reason === null
           ? ok(subject, describeSize(size))

@@ -168,7 +168,7 @@ async function conclude(
     );
   }
   output.say(
-    `Drained: all records are in gold, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm ` +
-      "run -s coinlake -- verify",
+    `Drained: all records are in gold, ${tests === null ? 0 : testsOf(tests).length} tests passed. ` +
+      "Next: npm run -s coinlake -- verify",
   );
 }

@@ -25,7 +25,8 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   version: 1,
   tables: `
     CREATE TABLE runs (
-      id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL
+      id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL,
+      report TEXT NOT NULL
     ) STRICT;
     CREATE INDEX runs_by_table ON runs (table_name, id);
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;

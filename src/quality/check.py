@@ -22,7 +22,7 @@ from pathlib import Path
 protocol = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
 os.dup2(2, 1)
 sys.stdout = sys.stderr
-# Before the import: nothing is to be told to anybody.
+# Set before the import: disables usage statistics.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx  # noqa: E402

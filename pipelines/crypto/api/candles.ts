@@ -157,8 +157,8 @@ export const candles: ApiResource = {
   path: "coins/{id}/candles",
   summary: "Candles of one coin, by id, symbol or name, oldest first",
   description:
-    "`next` is the cursor of the candles before these, which may be empty. With `at`, reads the tables as of that time; " +
-    "without it, includes records that arrived since the last commit.",
+    "`next` is the cursor of the candles before these, which may be empty. With `at`, reads the tables as of that " +
+    "time; without it, includes records that arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
   response: Candles,

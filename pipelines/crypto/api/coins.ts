@@ -56,7 +56,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       from recent where minute_at > ${moment("interval 24 hour")} group by all
     ),
     sparks as (
-      select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline from quarters group by crypto_id
+      select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline
+      from quarters group by crypto_id
     )
     select coins.crypto_id, coins.symbol, coins.name, coins.category, coins.market_cap_rank, coins.is_delisted,
       newest.price, newest.price_at, newest.source, newest.market_cap,
