@@ -27,11 +27,11 @@ export const krakenProtocol: ExchangeProtocol = {
   ws_url: "wss://ws.kraken.com/v2",
   rest_url: "https://api.kraken.com",
   products: COINS.split(" ").map((coin) => `${coin}/USD`),
-  /** Case tells products apart: AAPLx is a tokenised share. */
+  /** Products are case-sensitive: AAPLx is a tokenised share. */
   product_pattern: /^[\p{L}\p{N}.]{1,30}\/[\p{L}\p{N}.]{1,30}$/u,
   spell: (product) => product,
   socketUrl: (ws_url) => ws_url,
-  // No snapshot: its fifty trades of the past would be duplicates, or late.
+  // No snapshot: its fifty past trades would be duplicates or late.
   subscription: (products) =>
     JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
   read: readMessage,
@@ -42,7 +42,7 @@ export const krakenProtocol: ExchangeProtocol = {
     probe_path: "/0/public/Time",
     backfill: "Trades",
     page_size: 1000,
-    /** One request a second is allowed to everybody. */
+    /** Public limit: one request per second. */
     interval_ms: 1_100,
     path: ({ product, cursor }) => {
       const since = cursor === null ? "" : `&since=${cursor}`;

@@ -7,16 +7,16 @@ import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {
   /**
-   * Path of a candle file, of JSON lines of raw records or of a recorded WebSocket session, gzipped or not; told apart
-   * by content.
+   * Path of a candle file, JSON lines of raw records or a recorded WebSocket session, also gzipped; detected by
+   * content.
    */
   file: string;
-  /** 1 plays in recorded time, N plays N times faster, "max" as fast as the log takes it. */
+  /** 1 replays in real time, N replays N times faster, "max" as fast as the log accepts records. */
   speed: Speed;
 }
 
 /**
- * Opens a recorded file as a producer. Reads the file once, to know its form, its length and its hash.
+ * Opens a recorded file as a producer. Reads it once to find its format, length and hash.
  * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE, FORMAT_UNKNOWN,
  * TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
  */
@@ -38,7 +38,7 @@ class Replay implements Producer {
     this.id = `replay:${basename(options.file)}:${opened.sha256.slice(0, 16)}`;
   }
 
-  /** Throws FILE_CHANGED besides what opening throws: a position is worth nothing in another content. */
+  /** Throws FILE_CHANGED besides what opening throws: a position is invalid for changed content. */
   async probe(): Promise<void> {
     const { file } = this.#options;
     const { size_bytes, modified_ms } = await inspect(file);

@@ -40,7 +40,7 @@ const MAX_BATCH_PAGES = 25;
 
 interface Position {
   start_us: number;
-  /** The step to go on with. */
+  /** The next step. */
   step: number;
   /** Steps before this one are the market's past: given without a pause, and none of them missed. */
   history_steps: number;
@@ -48,7 +48,7 @@ interface Position {
 
 /**
  * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is
- * a function of the options, the start and the step, so a restart goes on with the same market. Throws a RangeError for
+ * a function of the options, the start and the step, so a restart continues the same market. Throws a RangeError for
  * options out of bounds.
  */
 export function simulated(options: Partial<SimulatedOptions> = {}): Producer {
@@ -67,7 +67,7 @@ class Simulated implements Producer {
   constructor(options: SimulatedOptions) {
     const { seed, coins, interval_ms, dirt_rate } = options;
     this.#options = options;
-    // Whatever shapes the market is in the name: other options are another market, with a start of its own.
+    // The name contains all options that shape the market: other options make another market with a separate start.
     this.id = `simulated:${[seed, coins, interval_ms, dirt_rate].join(":")}`;
   }
 

@@ -5,13 +5,12 @@ import { projectVar } from "./project-vars.ts";
 const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
 
 /**
- * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time
- * until the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
+ * The five business questions over silver and gold. Event time is `price_at`; a price is in effect until the coin's
+ * next one, and `EVENT_ORDER` orders events of equal time. All times are UTC.
  */
 
 /**
- * A coin goes by other names in other lakes: the id of CoinGecko first, then the symbol, then the pairs that recordings
- * use.
+ * Default coin names, in order: CoinGecko's id, the symbol, and the pairs that recordings use.
  */
 const BITCOIN = ["bitcoin", "BTC", "BTCUSDT", "BTC-USD", "BTC/USD", "BTCUSD"];
 const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
@@ -153,7 +152,7 @@ const ethereumTwoHoursAgo: Question = {
   ],
 };
 
-/** DuckDB cuts `interval (0.5) hour` down to none: fractions are said in whole seconds. */
+/** DuckDB truncates `interval (0.5) hour` to zero, so fractions are written in whole seconds. */
 const span = (count: string | number | undefined, unit_s: number) =>
   `interval ${Math.round(Number(count) * unit_s)} second`;
 

@@ -1,7 +1,7 @@
 import { OperatingError } from "../../src/base/errors.ts";
 
 /**
- * What a plan allows and how it is spent: every page of a poll costs a credit, and only an answer with status 200 does.
+ * Budget of a plan: every page of a poll with status 200 costs one credit.
  */
 export interface Budget {
   calls_per_month: number;
@@ -13,11 +13,11 @@ export interface Credits {
   /** `2025-10` */
   month: string;
   used: number;
-  /** Receipt of the last page, or null before the first. */
+  /** Time of the last page; null before the first. */
   polled_at_us: number | null;
 }
 
-/** The source's data changes once a minute: asking more often buys nothing. */
+/** The source's data changes once a minute, so more requests are useless. */
 export const SHORTEST_INTERVAL_US = 60_000_000;
 
 export function creditsOf(position: string | null, now_us: number): Credits {
@@ -33,8 +33,7 @@ export function creditsOf(position: string | null, now_us: number): Credits {
 }
 
 /**
- * The same credits, or fresh ones once a new month has begun. A clock that steps back into the month before renews
- * nothing.
+ * The credits, reset in a new month. A clock that steps back to the month before does not reset them.
  */
 export function renewed(credits: Credits, now_us: number): Credits {
   const month = monthOf(now_us);
@@ -67,7 +66,7 @@ function monthOf(at_us: number): string {
 
 function nextMonthAt_us(month: string): number {
   const [year = 0, number = 1] = month.split("-").map(Number);
-  // Months count from 0 in Date.UTC, so this one's number is the next one's index.
+  // Date.UTC counts months from 0, so this month's number is the next one's index.
   return Date.UTC(year, number, 1) * 1000;
 }
 

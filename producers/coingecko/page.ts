@@ -7,7 +7,7 @@ import type { Failure } from "./request.ts";
 export function pageFailure(body: Uint8Array, page: number): Failure | null {
   const value = parsed(body);
   if (Array.isArray(value)) {
-    // Pages behind the last coin are empty; the first one never is.
+    // Pages after the last coin are empty; the first page never is.
     return value.length === 0 && page === 1
       ? failure("EMPTY_PAGE", "it answered with an empty list of coins (status 200)")
       : null;
@@ -24,7 +24,7 @@ function failure(code: string, message: string): Failure {
   return { level: "warning", code, message, retry_after_ms: null };
 }
 
-/** Undefined where the bytes are no JSON. */
+/** Undefined if the bytes are not JSON. */
 function parsed(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString("utf8"));

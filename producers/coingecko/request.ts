@@ -6,10 +6,10 @@ import {
 } from "@coingecko/coingecko-typescript";
 import { retryAfter_ms } from "../../src/producer/backoff.ts";
 
-/** A page of 250 coins is 250 kB; what is hundreds of times as long is no page, and must not fill the memory. */
+/** A page of 250 coins has 250 kB; the limit protects memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** Why a request gave no whole body. Holds nothing of what was sent or received: no key can be in it. */
+/** Why a request has no complete body. Contains nothing that was sent or received, so no key. */
 export interface Failure {
   level: "warning" | "error";
   /**
@@ -18,14 +18,13 @@ export interface Failure {
    */
   code: string;
   message: string;
-  /** What the server asked for, or null. */
+  /** Retry-After of the server, or null. */
   retry_after_ms: number | null;
 }
 
 export interface Answer {
   /**
-   * The body's bytes, decompressed, as far as they came; null unless the status was 200 and at least the end of it
-   * came.
+   * The decompressed body as far as received; null unless the status was 200.
    */
   body: Uint8Array | null;
   /** Only an answer with status 200 costs a credit. */
@@ -42,7 +41,7 @@ export interface Asking {
 type Send = (options: Coingecko.RequestOptions) => { asResponse(): Promise<Response> };
 
 /**
- * One request, no retries: what went wrong is in the answer. Never throws, except a programmer's error.
+ * One request without retries; the answer contains the failure. Throws only programming errors.
  * The time-out spans headers and body; an abort reads like a time-out, so look at the signal first.
  */
 export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): Promise<Answer> {
@@ -63,7 +62,7 @@ export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): P
   }
 }
 
-/** A body that breaks off is kept as far as it came: it was paid for, and it shows what happened. */
+/** A truncated body is kept: it cost a credit and shows what happened. */
 async function readBody(response: Response, failed: (error: unknown) => Failure): Promise<Answer> {
   const chunks: Uint8Array[] = [];
   let size_bytes = 0;
@@ -119,7 +118,7 @@ function warning(code: string, message: string): Failure {
   return { level: "warning", code, message, retry_after_ms: null };
 }
 
-/** The system's error code, which the network library buries some causes deep. */
+/** The system's error code, from the chain of causes. */
 function networkCode(error: unknown): string | null {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && typeof cause.code === "string") return cause.code;

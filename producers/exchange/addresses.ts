@@ -1,8 +1,8 @@
 import { OperatingError } from "../../src/base/errors.ts";
 
 /**
- * An address that prices may come from: encrypted, or on this machine. Anything else would let whoever is on the way
- * write prices. Comes back without a slash at its end. Throws ADDRESS_REFUSED; `name` is what it was given as.
+ * Checks that a source's address is encrypted or on this machine; otherwise third parties could change prices. Returns
+ * it without a trailing slash. Throws ADDRESS_REFUSED; `name` is the setting's name.
  */
 export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
   const url = URL.canParse(text) ? new URL(text) : null;

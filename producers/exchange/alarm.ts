@@ -1,9 +1,9 @@
 import type { Clock } from "../../src/base/clock.ts";
 
-/** Timers stand still while a laptop sleeps: the clock is looked at again at least this often. */
+/** Timers do not run while a laptop sleeps, so the clock is checked at least this often. */
 const LONGEST_WAIT_MS = 30_000;
 
-/** Lets one loop wait for a moment or for something to happen, whichever comes first. */
+/** Lets one loop wait for a time or an event, whichever comes first. */
 export class Alarm {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -16,7 +16,7 @@ export class Alarm {
     signal.addEventListener("abort", () => this.ring(), { once: true });
   }
 
-  /** Ends the wait, or the next one where nobody waits now. */
+  /** Ends the wait, or the next one if none is in progress. */
   ring(): void {
     this.#has_rung = true;
     this.#wake();

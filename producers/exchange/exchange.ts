@@ -63,9 +63,9 @@ export function settingNames(source: string): { ws_url: string; rest_url: string
 }
 
 /**
- * A public trade feed as a producer. A record is one message of the feed, byte for byte, or one REST answer that fills
- * a gap, in an envelope. Addresses and products come from the options, the environment or the protocol, in this order.
- * Throws ADDRESS_REFUSED or PRODUCTS_MALFORMED. Faults of the source never end it: it tries again, and says so.
+ * A public trade feed as a producer. A record is one unmodified message of the feed, or one REST answer that fills a
+ * gap, in an envelope. Addresses and products come from the options, the environment or the protocol, in this order.
+ * Throws ADDRESS_REFUSED or PRODUCTS_MALFORMED. Failures of the source never end it: it reports and retries.
  */
 export function exchange(
   protocol: ExchangeProtocol,
@@ -119,8 +119,8 @@ type ReceivedMessage =
   | { kind: "page"; size_bytes: number; at_us: number; page: FilledPage; brought(count: number): void };
 
 /**
- * Each batch costs an fsync and a position: a thousand messages a second, each a batch of its own, kept a core half
- * busy. What is alone is handed on at once; what follows within this time goes together, unless it is enough by itself.
+ * Each batch costs an fsync and a position: a thousand single-message batches per second used half a core. The first
+ * message is sent at once; later ones within this time share a batch, unless it is full.
  */
 const GATHER_MS = 8;
 const GATHER_ENOUGH = 256;
@@ -130,7 +130,7 @@ class Exchange implements Producer {
   readonly kind = "live";
   readonly #protocol: ExchangeProtocol;
   readonly #options: ExchangeOptions;
-  /** Why it did not even begin. */
+  /** Error that prevented the start. */
   #failure: string | null = null;
   #running: { feed: Feed; book: GapBook } | null = null;
 
@@ -229,7 +229,7 @@ class Exchange implements Producer {
       warn("COUNTED_ANEW", `${product}: trade ids jumped from ${newest_id} to ${id}; gap detection restarts there`);
   }
 
-  /** Enters what came into the book, in the order in which it goes to the log. */
+  /** Records received trades in the gap tracker, in log order. */
   #recorded(received: ReceivedMessage, book: GapBook): SourceRecord[] {
     const { source } = this.#protocol;
     if (received.kind === "page") {
@@ -266,7 +266,7 @@ class Exchange implements Producer {
       overlap_ms,
       report,
       connected,
-      room: () => arrivals.roomOrAbort(signal),
+      hasCapacity: () => arrivals.capacityOrAbort(signal),
       message: (bytes, message, at_us) => {
         const is_record = message.kind === "trades" || message.kind === "unknown";
         if (is_record || message.kind === "announced")
@@ -304,7 +304,7 @@ class Exchange implements Producer {
         }),
       filled: async (page) => {
         await arrivals.roomOrAbort(signal);
-        // What aborted before tells no listener.
+        // An already aborted signal fires no event.
         if (signal.aborted) return 0;
         const { promise, resolve: brought } = Promise.withResolvers<number>();
         const give_up = (): void => brought(0);

@@ -17,14 +17,13 @@ export interface FillerOptions {
   request_timeout_ms: number;
   interval_ms: number;
   /**
-   * Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream.
+   * Consecutive answers without a missing trade after which these trades are lost: REST may lag the stream.
    */
   max_attempts: number;
-  /** Hands over what REST says is the newest trade of a product. */
+  /** Receives the newest trade of a product by REST. */
   announced(product: string, last_id: number): void;
   /**
-   * Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the
-   * log.
+   * Appends a page as a record; resolves to its number of missing trades.
    */
   filled(page: FilledPage): Promise<number>;
   report(report: SourceReport): void;
@@ -36,7 +35,7 @@ export interface FilledPage {
   ids: readonly number[];
 }
 
-/** How far the asking for a product's missing trades has come. */
+/** State of the requests for a product's missing trades. */
 interface Progress {
   attempts: number;
   not_before_us: number;
@@ -46,14 +45,14 @@ interface Progress {
 const FRESH: Progress = { attempts: 0, not_before_us: 0, cursor: null };
 
 /**
- * Fetches what is missing over REST, a page at a time, product by product in turn. What the source does not give is
- * lost, with the reason; while the source cannot be asked, gaps stay open.
+ * Fetches missing trades over REST, one page at a time, product by product. Trades that the source does not return are
+ * lost, with the reason; while the source is unreachable, gaps stay open.
  */
 export class Filler {
   readonly #options: FillerOptions;
   readonly #backoff: Backoff;
   readonly #progress = new Map<string, Progress>();
-  /** Products of which REST is to be asked what came after the newest known trade. */
+  /** Products to check over REST for trades after the newest known one. */
   readonly #unchecked = new Set<string>();
   #alarm: Alarm | null = null;
   #ask_not_before_us = 0;
@@ -63,7 +62,7 @@ export class Filler {
     this.#backoff = new Backoff(options.backoff, options.random);
   }
 
-  /** To be called when something may be missing. */
+  /** Call when trades may be missing. */
   look(): void {
     this.#alarm?.ring();
   }
@@ -78,7 +77,7 @@ export class Filler {
     this.#alarm?.ring();
   }
 
-  /** Until the signal aborts; throws programmer's errors only. */
+  /** Runs until the signal aborts; throws only programming errors. */
   async run(signal: AbortSignal): Promise<void> {
     const { book, clock, protocol } = this.#options;
     const alarm = new Alarm(clock, signal);
@@ -128,7 +127,7 @@ export class Filler {
     } else this.#inVain(range, "it does not have them");
   }
 
-  /** What REST tells beyond the newest known trade is announced: what the feed does not bring of it is missing. */
+  /** Trades from REST beyond the newest known one are expected: those that the feed does not deliver are missing. */
   async #checkOne(product: string, signal: AbortSignal): Promise<void> {
     const { protocol, book, announced } = this.#options;
     const newest = book.newest(product);
@@ -145,7 +144,7 @@ export class Filler {
     if (last_id >= first_id) announced(product, last_id);
   }
 
-  /** A page, or why the source refuses it; null where it could not be asked, or the signal aborted. */
+  /** A page, or the reason of the source's rejection; null if the request failed or the signal aborted. */
   async #page(
     asked: PageAsked,
     signal: AbortSignal,
@@ -174,7 +173,7 @@ export class Filler {
     return { body, page };
   }
 
-  /** An answer that helps nothing: REST may be behind the stream, so it is asked again, a few times. */
+  /** An answer without missing trades: REST may lag the stream, so the request is repeated a few times. */
   #inVain({ product, first_id, last_id }: PageAsked, reason: string): void {
     const { book, clock, max_attempts, backoff } = this.#options;
     const attempts = this.#progressOf(product).attempts + 1;
@@ -221,7 +220,7 @@ export class Filler {
   }
 }
 
-/** Told by time, the trades before the missing ones come first: the next page is nearer. */
+/** With time cursors, earlier trades come first, so the next page is nearer. */
 function isOnTheWay(
   { ids, cursor }: { ids: readonly number[]; cursor: string | null },
   { first_id }: IdRange,
@@ -239,14 +238,14 @@ function read(protocol: ExchangeProtocol, body: string): PageRead | null {
   }
 }
 
-/** The body's own text within, so that its digits stay as they came. */
+/** Embeds the body's text, so that digits are unchanged. */
 function enveloped({ rest }: ExchangeProtocol, product: string, body: string): Buffer {
   return ownBytes(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
 }
 
 const MAX_LISTED = 3;
 
-/** A few gaps by number, the others counted. */
+/** Lists a few gaps and counts the others. */
 export function listed(gaps: readonly Gap[]): string {
   const named = gaps
     .slice(0, MAX_LISTED)

@@ -1,7 +1,7 @@
 import { OperatingError } from "../../src/base/errors.ts";
 import type { SavedBook } from "./gaps.ts";
 
-/** The position stored last, or null before the first. Throws POSITION_UNREADABLE. */
+/** The last stored position; null before the first. Throws POSITION_UNREADABLE. */
 export function savedBook(position: string | null, title: string): SavedBook | null {
   if (position === null) return null;
   try {

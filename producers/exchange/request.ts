@@ -1,7 +1,7 @@
 import { retryAfter_ms } from "../../src/producer/backoff.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
-/** A page of a thousand trades is 150 kB. */
+/** A page of a thousand trades has 150 kB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export type Answer = { body: string; failure: null } | { body: null; failure: Failure };
@@ -13,7 +13,7 @@ export interface Failure {
   retry_after_ms: number | null;
 }
 
-/** Neither repaired nor shortened: what is no UTF-8 is no answer. */
+/** Answers that are not UTF-8 are rejected, not repaired. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -71,7 +71,7 @@ function failed(code: string, message: string, retry_after_ms: number | null = n
   return { body: null, failure: { code, message, retry_after_ms } };
 }
 
-/** The system's error code, which the network library buries some causes deep. */
+/** The system's error code, from the chain of causes. */
 function causeOf(error: Error): string {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && typeof cause.code === "string") return cause.code;

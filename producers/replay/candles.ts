@@ -13,8 +13,8 @@ import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
  * the file's text. The ticks of the whole file come in the order of their times (ties: in the order of the lines), so
  * the clock never steps back; where lines repeat a symbol and a start, the last line is the revision that holds: its
  * ticks go before those of the others, since of events with one identity silver counts the first. The others come too,
- * to be counted as the duplicates or conflicts that they are. a malformed line comes as it is, when the clock reads the
- * start of the last well-formed candle above it.
+ * to be counted as the duplicates or conflicts that they are. A malformed line is passed unchanged, at the start time
+ * of the last well-formed candle above it.
  */
 const HEADER = /^(?:symbol|pair),open_time_ms,open,high,low,close,volume$/i;
 

@@ -9,7 +9,7 @@ import type { LineReader, TimedRecord } from "./line-records.ts";
  *   wss://feed.example.com <- 1618677817.020616: {"type": …}     the client sent
  *   1618677817.061845: {"type": …}                               the server sent
  *
- * What the server sent is a record, byte for byte; its source is told by the last address above it, its key is the
+ * What the server sent is a record, byte for byte; its source is that of the last address above it, its key is the
  * product where the message names one. The clock counts seconds since the epoch, or smaller units as its magnitude
  * says; decimals beyond microseconds are rounded, without floating point.
  */

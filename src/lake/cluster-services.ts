@@ -78,7 +78,7 @@ function namespaceOfOthers(layer: string): OperatingError {
     "NAMESPACE_OF_OTHERS",
     `The metastore's database "${layer}" contains tables of another application`,
     {
-      next_step: `Nothing was changed. Use a metastore without databases named ${LAYERS.join(", ")}, or move those tables.`,
+      next_step: `Use a metastore without databases named ${LAYERS.join(", ")}; nothing was changed.`,
     },
   );
 }

@@ -48,8 +48,8 @@ function sourceOf(interval: Interval): string {
 }
 
 /**
- * Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the
- * interval. Of one coin, or of all where `id` is null.
+ * Candles of up to 15 minutes are built from minutes, longer ones from hours; both are exact for every interval. For
+ * one coin, or for all if `id` is null.
  */
 function candlesSql(table: TableNaming, id: string | null, interval: Interval, { from_ms, to_ms }: Span): string {
   const source = sourceOf(interval);
@@ -73,12 +73,12 @@ function hasHours(tables: ReadTables): boolean {
   return tables.snapshots().some(({ table }) => table === HOURS);
 }
 
-/** How many candles of every coin are worth making for the sake of one. */
+/** Maximum candles of all coins that are computed for a request for one coin. */
 const MOST_SHARED = 6;
 
 /**
- * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones
- * are made from what is live, for all coins at once, and shared by whoever asks for one.
+ * All hours but the last few are final: they are read from the table, at a fraction of the cost. The last ones are
+ * computed from the live views for all coins at once, and shared by concurrent requests.
  */
 async function findCandles(
   tables: ReadTables,
@@ -122,7 +122,7 @@ function candleOf(row: Record<string, string | null>): Candle {
   };
 }
 
-/** Where nothing was traded for long, the page before ends where there is something; null where there is nothing. */
+/** After a long time without trades, the previous page ends at the last trade before; null if there is none. */
 async function endBefore(
   { table, rows }: ReadTables,
   id: string,
@@ -136,7 +136,7 @@ async function endBefore(
   return Math.min(before_ms, Date.parse(time(found["hour_at"])) + Math.max(step_ms, HOUR_S * 1000));
 }
 
-/** Where candles end: now with the newest event of all, in the past with the newest that the table had of the coin. */
+/** End of the candles: now, the newest event; in the past, the coin's newest row in the table. */
 async function newest(tables: ReadTables, id: string, interval: Interval): Promise<string | null> {
   if (tables.at === null) return tables.latest_event();
   const source = sourceOf(interval);
@@ -166,7 +166,7 @@ export const candles: ApiResource = {
   lakeTime: ({ query }) => CandleQuery.parse(query).at ?? null,
   async answer({ params, query }, tables) {
     const given = params["id"] ?? "";
-    // Mostly it is an id: names are looked up only where it finds nothing.
+    // Usually an id: names are resolved only if the id has no rows.
     const found = await answerOf(given, query, tables);
     if (found.items.length > 0 || !tables.has("gold.dim_crypto") || (await isKnown(tables, given))) return found;
     const id = await idOf(tables, given);
@@ -174,7 +174,7 @@ export const candles: ApiResource = {
   },
 };
 
-/** In the past a coin may not be known yet, which is no error: there were no candles. */
+/** A coin unknown in the past is not an error: it had no candles. */
 async function idOf(tables: ReadTables, given: string): Promise<string | null> {
   try {
     return await tables.subject(given);
@@ -190,7 +190,7 @@ async function answerOf(id: string, query: unknown, tables: ReadTables): Promise
   const request = CandleQuery.parse(query);
   const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
   const frame = { interval: request.interval, at: tables.at, snapshots: read };
-  // A table that was not there yet knew of nothing; nor did the lake before its first event.
+  // Empty if the table did not exist yet, or before the lake's first event.
   const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
   if (latest === null) return { ...frame, items: [], next: null };
   const step_ms = INTERVAL_S[request.interval] * 1000;

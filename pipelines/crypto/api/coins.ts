@@ -13,12 +13,12 @@ const CoinQuery = PageQuery.extend({
   order: z.enum(["asc", "desc"]).optional().openapi({ description: "Default: asc for rank, desc for other columns" }),
 });
 
-/** A coin whose last price is older than this before the newest event has none. */
+/** Maximum age of a coin's last price, relative to the newest event. */
 const WINDOW = "interval 48 hour";
 
 /**
- * Every current coin with its price in effect, an hour and a day before, from minutes; the minutes in which those
- * moments lie are read from ticks, up to the moment itself, so that the changes are exact.
+ * Every current coin with its price now, an hour and a day before, from minutes. The minutes that contain those times
+ * are read from ticks, so that the changes are exact.
  */
 function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string {
   const moment = (span: string) => `(timestamptz '${latest}' - ${span})`;
@@ -95,7 +95,7 @@ function coinOf(row: Record<string, string | null>): Coin {
   };
 }
 
-/** Made once for all who ask within a second, however they sort. */
+/** Cached for a second, for all sort orders. */
 async function everyCoin(tables: ReadTables): Promise<Coin[]> {
   return tables.once("coins", async () => {
     const latest = await tables.latest_event();
@@ -116,7 +116,7 @@ const KEYS: Record<CoinSort, (coin: Coin) => string | number | null> = {
 type Place = { key: string | number | null; id: string };
 
 /**
- * By value, what has none last in either order, ties by id: a total order, so that pages neither repeat nor leave out.
+ * Sorts by value, nulls last, ties by id: a total order, so that pages neither repeat nor omit rows.
  */
 function comparePlaces(a: Place, b: Place, is_descending: boolean): number {
   if (a.key === null || b.key === null) {
