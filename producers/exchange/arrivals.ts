@@ -25,7 +25,7 @@ export class Arrivals<T extends Arrival> {
   #is_full = false;
   #failure: { error: unknown } | null = null;
   #arrived = Promise.withResolvers<void>();
-  #has_capacity = Promise.withResolvers<void>();
+  #capacity = Promise.withResolvers<void>();
 
   constructor(limits: ArrivalLimits, fullness: (is_full: boolean) => void) {
     this.#limits = limits;
@@ -73,8 +73,8 @@ export class Arrivals<T extends Arrival> {
     const { max_waiting, max_waiting_bytes } = this.#limits;
     if (this.#is_full && this.#waiting.length <= max_waiting / 2 && this.#waiting_bytes <= max_waiting_bytes / 2) {
       this.#is_full = false;
-      this.#has_capacity.resolve();
-      this.#has_capacity = Promise.withResolvers<void>();
+      this.#capacity.resolve();
+      this.#capacity = Promise.withResolvers<void>();
       this.#fullness(false);
     }
     return taken;
@@ -86,7 +86,7 @@ export class Arrivals<T extends Arrival> {
       const aborted = Promise.withResolvers<void>();
       const wake = (): void => aborted.resolve();
       signal.addEventListener("abort", wake, { once: true });
-      await Promise.race([this.#has_capacity.promise, aborted.promise]);
+      await Promise.race([this.#capacity.promise, aborted.promise]);
       signal.removeEventListener("abort", wake);
     }
   }

@@ -266,7 +266,7 @@ class Exchange implements Producer {
       overlap_ms,
       report,
       connected,
-      hasCapacity: () => arrivals.capacityOrAbort(signal),
+      untilCapacity: () => arrivals.capacityOrAbort(signal),
       message: (bytes, message, at_us) => {
         const is_record = message.kind === "trades" || message.kind === "unknown";
         if (is_record || message.kind === "announced")
@@ -303,7 +303,7 @@ class Exchange implements Producer {
           message: { kind: "announced", product, last_id },
         }),
       filled: async (page) => {
-        await arrivals.roomOrAbort(signal);
+        await arrivals.capacityOrAbort(signal);
         // An already aborted signal fires no event.
         if (signal.aborted) return 0;
         const { promise, resolve: brought } = Promise.withResolvers<number>();

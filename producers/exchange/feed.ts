@@ -14,7 +14,7 @@ export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
   /** Called when a connection is established after none was. */
   connected(): void;
   /** Resolves when new messages are accepted. */
-  hasCapacity(): Promise<void>;
+  untilCapacity(): Promise<void>;
   report(report: SourceReport): void;
 }
 
@@ -63,7 +63,7 @@ export class Feed {
 
   /** Runs until the signal aborts; throws only programming errors. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, hasCapacity } = this.#options;
+    const { clock, untilCapacity } = this.#options;
     const stop = (): void => {
       this.#is_stopping = true;
       for (const connection of this.#connections) void connection.close();
@@ -72,7 +72,7 @@ export class Feed {
     if (signal.aborted) stop();
     try {
       while (!this.#is_stopping) {
-        await hasCapacity();
+        await untilCapacity();
         if (this.#is_stopping) break;
         const connected_us = clock.now_us();
         const { ending, was_ready } = await this.#untilNoneIsLeft();

@@ -255,7 +255,7 @@ test("Prices come encrypted or from this machine, never otherwise.", () => {
   ]) {
     assert.throws(
       () => checkedAddress("COINLAKE_X_WS_URL", address, "ws"),
-      { code: "ADDRESS_REFUSED", message: /^COINLAKE_X_WS_URL is no wss/ },
+      { code: "ADDRESS_REFUSED", message: /^Invalid COINLAKE_X_WS_URL: it must be a wss/ },
       address,
     );
   }
