@@ -149,7 +149,8 @@ export const crypto: Pipeline = {
   live: {
     elements: "crypto_elements",
     is_candidate: "reason is null",
-    is_timed: "identity = concat_ws(':', source, coalesce(product, crypto_id), epoch_us(price_at)::varchar)",
+    has_timestamp_identity:
+      "identity = concat_ws(':', source, coalesce(product, crypto_id), epoch_us(price_at)::varchar)",
     verdicts: ["crypto_price_updates", "crypto_price_duplicates"],
     by_minute: ["crypto_prices_clean"],
     columns,

@@ -1,7 +1,7 @@
 import Coingecko from "@coingecko/coingecko-typescript";
 import { isoFromMicros } from "../src/base/clock.ts";
 import { OperatingError } from "../src/base/errors.ts";
-import { Backoff } from "../src/producer/backoff.ts";
+import { Backoff } from "../src/base/backoff.ts";
 import type { Batch, Producer, ProducerContext, SourceReport, SourceStatus } from "../src/producer/producer.ts";
 import { waitUntil } from "../src/producer/wait.ts";
 import { creditsLeft, creditsOf, nextPollAt_us, renewed, type Budget, type Credits } from "./coingecko/budget.ts";

@@ -1,8 +1,8 @@
+import { backoffDelay_ms } from "../../src/base/backoff.ts";
 import type { EventName } from "../../src/serve/schemas/events.ts";
 import { lastEventId, NAMES, type StreamState } from "./events.ts";
 
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 15_000;
+const BACKOFF = { base_ms: 1_200, cap_ms: 18_000 };
 /** A status comes every second; without an event for this long the connection is dead even if nobody closed it. */
 export const SILENCE_MS = 10_000;
 
@@ -77,9 +77,9 @@ export class Connection {
   #cut(): void {
     this.close();
     this.#cut_since_ms ??= Date.now();
-    // Many pages that lost one server must not reconnect in step.
-    const wait_ms = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures) * (0.8 + Math.random() * 0.4);
     this.#failures += 1;
+    // Many pages that lost one server must not reconnect in step.
+    const wait_ms = backoffDelay_ms(this.#failures, BACKOFF, { share: 1 / 3 });
     this.#retry_at_ms = Date.now() + wait_ms;
     this.#retry = setTimeout(() => this.open(), wait_ms);
     this.#listener.changed({ is: "cut", since_ms: this.#cut_since_ms, retry_at_ms: this.#retry_at_ms });

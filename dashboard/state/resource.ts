@@ -1,3 +1,4 @@
+import { backoffDelay_ms } from "../../src/base/backoff.ts";
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ApiError, get } from "./api.ts";
@@ -14,8 +15,7 @@ export interface Resource<T> {
 }
 
 const EMPTY = { value: null, error: null, loaded_at_ms: null, retry_at_ms: null };
-const FIRST_RETRY_MS = 2_000;
-const LAST_RETRY_MS = 30_000;
+const BACKOFF = { base_ms: 2_000, cap_ms: 30_000 };
 
 export interface ResourceHandle<T> {
   state: ReadonlySignal<Resource<T>>;
@@ -83,7 +83,7 @@ export class Loader<T> implements ResourceHandle<T> {
       this.#failures += 1;
       // What the request itself is at fault for will not mend by asking again.
       const is_final = error.status >= 400 && error.status < 500 && error.status !== 429;
-      next_ms = is_final ? null : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
+      next_ms = is_final ? null : backoffDelay_ms(this.#failures, BACKOFF);
       this.state.value = { ...this.state.peek(), error, retry_at_ms: next_ms === null ? null : Date.now() + next_ms };
     } finally {
       if (this.#abort === abort) this.#abort = null;

@@ -1,10 +1,11 @@
+import { onAbort } from "../../src/base/abortable.ts";
 import {
   APIConnectionError,
   APIConnectionTimeoutError,
   APIError,
   type Coingecko,
 } from "@coingecko/coingecko-typescript";
-import { retryAfter_ms } from "../../src/producer/backoff.ts";
+import { retryAfter_ms } from "../../src/base/backoff.ts";
 
 /** A page of 250 coins has 250 kB; the limit protects memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
@@ -48,8 +49,7 @@ export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): P
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const timer = setTimeout(stop, timeout_ms);
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
+  const stopListening = onAbort(signal, stop);
   try {
     const response = await send({ signal: abort.signal, timeout: timeout_ms, maxRetries: 0 }).asResponse();
     if (response.status !== 200) return { body: null, has_cost: false, failure: statusFailure(response.status, null) };
@@ -58,7 +58,7 @@ export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): P
     return { body: null, has_cost: false, failure: failureOf(error, abort.signal, timeout_ms, now_us()) };
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
+    stopListening();
   }
 }
 

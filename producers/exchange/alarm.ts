@@ -1,3 +1,4 @@
+import { onAbort } from "../../src/base/abortable.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
 /** Timers do not run while a laptop sleeps, so the clock is checked at least this often. */
@@ -13,7 +14,7 @@ export class Alarm {
   constructor(clock: Clock, signal: AbortSignal) {
     this.#clock = clock;
     this.#signal = signal;
-    signal.addEventListener("abort", () => this.ring(), { once: true });
+    onAbort(signal, () => this.ring());
   }
 
   /** Ends the wait, or the next one if none is in progress. */

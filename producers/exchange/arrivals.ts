@@ -1,3 +1,5 @@
+import { onAbort } from "../../src/base/abortable.ts";
+
 /** One received item, in order of arrival. */
 export interface Arrival {
   /** 0 for a message that becomes no record. */
@@ -62,10 +64,9 @@ export class Arrivals<T extends Arrival> {
     while (this.#waiting.length === 0) {
       if (this.#failure !== null) throw this.#failure.error;
       if (signal.aborted) return [];
-      const wake = (): void => this.#arrived.resolve();
-      signal.addEventListener("abort", wake, { once: true });
+      const stopListening = onAbort(signal, () => this.#arrived.resolve());
       await this.#arrived.promise;
-      signal.removeEventListener("abort", wake);
+      stopListening();
       this.#arrived = Promise.withResolvers<void>();
     }
     const taken = this.#waiting.splice(0, this.#fitting());
@@ -84,10 +85,9 @@ export class Arrivals<T extends Arrival> {
   async capacityOrAbort(signal: AbortSignal): Promise<void> {
     while (this.#is_full && !signal.aborted) {
       const aborted = Promise.withResolvers<void>();
-      const wake = (): void => aborted.resolve();
-      signal.addEventListener("abort", wake, { once: true });
+      const stopListening = onAbort(signal, () => aborted.resolve());
       await Promise.race([this.#capacity.promise, aborted.promise]);
-      signal.removeEventListener("abort", wake);
+      stopListening();
     }
   }
 

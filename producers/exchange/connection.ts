@@ -1,6 +1,6 @@
 import { WebSocket } from "ws";
 import type { Clock } from "../../src/base/clock.ts";
-import { retryAfter_ms } from "../../src/producer/backoff.ts";
+import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { ExchangeProtocol, ExchangeMessage } from "./protocol.ts";
 
 export interface ConnectionLimits {

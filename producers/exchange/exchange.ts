@@ -1,6 +1,7 @@
+import { onAbort } from "../../src/base/abortable.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { messageOf, OperatingError } from "../../src/base/errors.ts";
-import type { BackoffLimits } from "../../src/producer/backoff.ts";
+import type { RetryAfterLimits } from "../../src/base/backoff.ts";
 import type {
   Batch,
   Producer,
@@ -27,7 +28,7 @@ export interface ExchangeOptions {
   connection: ConnectionLimits;
   arrivals: ArrivalLimits;
   gaps: GapLimits;
-  backoff: BackoffLimits;
+  backoff: RetryAfterLimits;
   life_ms: number | null;
   overlap_ms: number;
   request_timeout_ms: number;
@@ -304,14 +305,12 @@ class Exchange implements Producer {
         }),
       filled: async (page) => {
         await arrivals.capacityOrAbort(signal);
-        // An already aborted signal fires no event.
         if (signal.aborted) return 0;
         const { promise, resolve: brought } = Promise.withResolvers<number>();
-        const give_up = (): void => brought(0);
-        signal.addEventListener("abort", give_up, { once: true });
+        const stopListening = onAbort(signal, () => brought(0));
         arrivals.push({ kind: "page", size_bytes: page.payload.length, at_us: clock.now_us(), page, brought });
         const count = await promise;
-        signal.removeEventListener("abort", give_up);
+        stopListening();
         return count;
       },
     });

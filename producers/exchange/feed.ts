@@ -1,11 +1,12 @@
+import { onAbort } from "../../src/base/abortable.ts";
 import { setTimeout as timer } from "node:timers/promises";
-import { Backoff, type BackoffLimits } from "../../src/producer/backoff.ts";
+import { Backoff, type RetryAfterLimits } from "../../src/base/backoff.ts";
 import type { SourceReport, SourceStatus } from "../../src/producer/producer.ts";
 import { waitUntil } from "../../src/producer/wait.ts";
 import { Connection, type ConnectionOptions, type Ending } from "./connection.ts";
 
 export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
-  backoff: BackoffLimits;
+  backoff: RetryAfterLimits;
   random(): number;
   /** Age at which a connection is replaced; null for never. */
   life_ms: number | null;
@@ -68,8 +69,7 @@ export class Feed {
       this.#is_stopping = true;
       for (const connection of this.#connections) void connection.close();
     };
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+    const stopListening = onAbort(signal, stop);
     try {
       while (!this.#is_stopping) {
         await untilCapacity();
@@ -82,7 +82,7 @@ export class Feed {
         await waitUntil(clock, clock.now_us() + delay_ms * 1000, signal);
       }
     } finally {
-      signal.removeEventListener("abort", stop);
+      stopListening();
       await Promise.all([...this.#connections].map((connection) => connection.close()));
       this.#state = "ended";
     }

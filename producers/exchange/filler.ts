@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/base/clock.ts";
 import { ownBytes } from "../../src/base/own-bytes.ts";
-import { Backoff, type BackoffLimits } from "../../src/producer/backoff.ts";
+import { Backoff, backoffDelay_ms, type RetryAfterLimits } from "../../src/base/backoff.ts";
 import type { Gap, SourceReport } from "../../src/producer/producer.ts";
 import { Alarm } from "./alarm.ts";
 import type { GapBook } from "./gaps.ts";
@@ -12,7 +12,7 @@ export interface FillerOptions {
   rest_url: string;
   book: GapBook;
   clock: Clock;
-  backoff: BackoffLimits;
+  backoff: RetryAfterLimits;
   random(): number;
   request_timeout_ms: number;
   interval_ms: number;
@@ -178,7 +178,7 @@ export class Filler {
     const { book, clock, max_attempts, backoff } = this.#options;
     const attempts = this.#progressOf(product).attempts + 1;
     if (attempts < max_attempts) {
-      const delay_ms = Math.min(backoff.cap_ms, backoff.base_ms * 2 ** (attempts - 1));
+      const delay_ms = backoffDelay_ms(attempts, backoff);
       this.#progress.set(product, { attempts, not_before_us: clock.now_us() + delay_ms * 1000, cursor: null });
       return;
     }

@@ -1,4 +1,4 @@
-import { retryAfter_ms } from "../../src/producer/backoff.ts";
+import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
 /** A page of a thousand trades has 150 kB. */

@@ -1,7 +1,8 @@
+import { onAbort } from "../base/abortable.ts";
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros, type Clock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
-import { FAILURES_IN_AN_HOUR, patiently, pause } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry, pause } from "../base/retry.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../producer/producer.ts";
 import { ActiveRules } from "./active-rules.ts";
@@ -12,7 +13,8 @@ import { Deliverer, type DeliveryLimits } from "./deliver/deliverer.ts";
 import { AlertEvaluator } from "./evaluate/evaluator.ts";
 import type { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
 import type { AlertFacade, AlertState, BackTest, BackTestRange, HealthView, TickBatch } from "./facade.ts";
-import { windowPages, type Offsets, type TickHistory } from "./history.ts";
+import type { LogOffsets } from "../log/offsets.ts";
+import { windowPages, type TickHistory } from "./history.ts";
 import { JobAlerts } from "./job-alerts.ts";
 import { openAlertStore } from "./open.ts";
 import { EvaluationProgress } from "./progress.ts";
@@ -22,7 +24,7 @@ import { TickQueue } from "./tick-queue.ts";
 /** The live tail as a source of ticks. Its history holds every tick before the offsets that its state reports. */
 export interface TickSource {
   onAbsorbed(listener: (batch: TickBatch) => void): () => void;
-  state(): { next: Offsets };
+  state(): { next: LogOffsets };
 }
 
 export interface AlertEngineOptions {
@@ -116,7 +118,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   async run(signal: AbortSignal): Promise<void> {
     const own = new AbortController();
     const both = AbortSignal.any([signal, own.signal]);
-    both.addEventListener("abort", () => this.#wake?.(), { once: true });
+    onAbort(both, () => this.#wake?.());
     const loops = [this.#evaluateUntil(both), this.#deliverer.run(both)];
     try {
       await Promise.all(loops);
@@ -307,13 +309,13 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** Null where the signal aborted. */
   #retry<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
-    const { max_failures = FAILURES_IN_AN_HOUR } = this.#options;
+    const { max_failures = MAX_CONSECUTIVE_FAILURES } = this.#options;
     // An engine that never gives up also waits for a person, who repairs damaged files beside the run.
-    const mayMend = (error: OperatingError): boolean =>
+    const isRetryable = (error: OperatingError): boolean =>
       max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
     const failed = ({ code, message }: OperatingError): void =>
       this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
-    return patiently({ clock: this.clock, signal, most_failures: max_failures, mayMend, failed }, work);
+    return withRetry({ clock: this.clock, signal, max_attempts: max_failures, isRetryable, failed }, work);
   }
 
   async #resolveIdle(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import type { LogOffsets } from "../log/offsets.ts";
 import type { Tick } from "../pipeline/definition.ts";
 import type { SourceStatus } from "../producer/producer.ts";
 import type { Alert, AlertEvent, Delivery } from "./alert.ts";
@@ -11,7 +12,7 @@ export interface TickBatch {
   /** Number of log records in the batch. Where `next` advances by more, the tail left records to the tables. */
   records: number;
   /** Next offset by `<topic>/<partition>`. */
-  next: Readonly<Record<string, number>>;
+  next: LogOffsets;
 }
 
 /** The input of rules on silence and lag. */

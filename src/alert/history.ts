@@ -1,3 +1,4 @@
+import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import { isoFromMicros } from "../base/clock.ts";
 import type { QueryResult } from "../duckdb/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
@@ -5,13 +6,11 @@ import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
 
 /** Next offsets by `<topic>/<partition>`; an absent partition counts as offset 0. */
-export type Offsets = Readonly<Record<string, number>>;
-
 export interface TickRange {
   /** Records at or after these offsets. */
-  from?: Offsets;
+  from?: LogOffsets;
   /** Records before these offsets; by default all. */
-  before?: Offsets;
+  before?: LogOffsets;
   /** Event times in microseconds UTC, `since_us` inclusive, `until_us` exclusive. */
   since_us?: number;
   until_us?: number;
@@ -22,7 +21,7 @@ export interface TickHistory {
   /** Pages in bounded memory. A page ends at the end of a record and is never empty. */
   pages(range: TickRange): AsyncIterable<readonly Tick[]>;
   /** Event time of the newest tick before the offsets; null where there is none. */
-  newest_us(before: Offsets): Promise<number | null>;
+  newest_us(before: LogOffsets): Promise<number | null>;
 }
 
 type PipelineTables = Pick<Pipeline, "reconciliation" | "live" | "topic">;
@@ -86,12 +85,10 @@ function whereOf(
 }
 
 /** Records before the offsets. */
-function inPartitions(offsets: Offsets, topic: string): string {
-  const parts = Object.entries(offsets).map(([name, next]) => {
-    const slash = name.lastIndexOf("/");
-    return name.slice(0, slash) === topic
-      ? `(log_partition = ${Number(name.slice(slash + 1))} and log_offset < ${next})`
-      : "false";
+function inPartitions(offsets: LogOffsets, topic: string): string {
+  const parts = Object.entries(offsets).map(([key, next]) => {
+    const { topic: name, partition } = parsePartitionKey(key);
+    return name === topic ? `(log_partition = ${partition} and log_offset < ${next})` : "false";
   });
   return parts.length === 0 ? "false" : parts.join(" or ");
 }
@@ -133,7 +130,7 @@ function tickOf(row: readonly (string | null)[]): Tick {
 /** The ticks that fill the windows after a restart: those before `before`, from `span_us` before the newest of them. */
 export async function* windowPages(
   history: TickHistory,
-  before: Offsets,
+  before: LogOffsets,
   span_us: number,
 ): AsyncIterable<readonly Tick[]> {
   const newest_us = await history.newest_us(before);

@@ -4,7 +4,7 @@ import { OperatingError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { StoredBook } from "./book.ts";
-import type { Offsets } from "./history.ts";
+import type { LogOffsets } from "../log/offsets.ts";
 import { parseRule } from "./rule.ts";
 import { AlertStore } from "./sqlite/store.ts";
 
@@ -43,7 +43,7 @@ export async function beginAlerts(
   pipeline: Pick<Pipeline, "alerts" | "topic">,
   clock: Clock,
   log: Pick<Log, "bounds">,
-  consumed: Offsets,
+  consumed: LogOffsets,
 ): Promise<void> {
   const store = await openAlertStore(folder, pipeline, clock);
   try {

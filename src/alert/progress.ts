@@ -2,7 +2,7 @@ import { hasPassed } from "../base/pacing.ts";
 import type { AlertEvent } from "./alert.ts";
 import type { HealthEvaluator } from "./evaluate/health-evaluator.ts";
 import type { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
-import type { Offsets } from "./history.ts";
+import { coversOffsets, type LogOffsets } from "../log/offsets.ts";
 import type { AlertStore } from "./sqlite/store.ts";
 
 /** Progress without an alert is committed at this interval. A restart evaluates what came after it again. */
@@ -16,7 +16,7 @@ export class EvaluationProgress {
   #has_changes = false;
   #committed_us = -Infinity;
 
-  constructor(committed: Offsets) {
+  constructor(committed: LogOffsets) {
     this.offsets = { ...committed };
   }
 
@@ -25,11 +25,11 @@ export class EvaluationProgress {
     return this.#has_changes;
   }
 
-  covers(offsets: Offsets): boolean {
-    return Object.entries(offsets).every(([name, next]) => (this.offsets[name] ?? 0) >= next);
+  covers(offsets: LogOffsets): boolean {
+    return coversOffsets(this.offsets, offsets);
   }
 
-  advanceTo(offsets: Offsets): void {
+  advanceTo(offsets: LogOffsets): void {
     for (const [name, next] of Object.entries(offsets)) {
       if (next <= (this.offsets[name] ?? 0)) continue;
       this.offsets[name] = next;

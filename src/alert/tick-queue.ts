@@ -1,5 +1,5 @@
 import type { TickBatch } from "./facade.ts";
-import type { Offsets } from "./history.ts";
+import type { LogOffsets } from "../log/offsets.ts";
 
 /** With more ticks than this the queue is dropped, and the engine reads them from the lake. */
 const MAX_WAITING_TICKS = 500_000;
@@ -14,9 +14,9 @@ export class TickQueue {
   #queued_ticks = 0;
   #taken_ticks = 0;
   /** The offsets after the last batch received. */
-  #received: Offsets;
+  #received: LogOffsets;
 
-  constructor(received: Offsets) {
+  constructor(received: LogOffsets) {
     this.#received = received;
   }
 

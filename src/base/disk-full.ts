@@ -8,8 +8,9 @@ const SYSTEM_CODES = new Set(["ENOSPC", "EDQUOT"]);
 const IN_WORDS = /no space left on device|disk quota exceeded|database or disk is full/i;
 
 /**
- * Whether a failure, or what caused it, is a full disk. Such a failure is waited for without end: only a person can mend it, at any time,
- * and ending would lose what sources hold in memory. SQLite, files and the engines each report it in their own way.
+ * Whether a failure, or what caused it, is a full disk. Such a failure is waited for without end: only a person can
+ * mend it, at any time, and ending would lose what sources hold in memory. SQLite, files and the engines each report it
+ * in their own way.
  */
 export function isDiskFull(thrown: unknown): boolean {
   return thrown instanceof OperatingError && isCausedByFullDisk(thrown);

@@ -1,6 +1,6 @@
 /**
- * The named steps of a record's way where a crash hurts most. The pipeline announces each; normally nobody listens.
- * The crash tests do: `COINLAKE_KILL_AT="after files:3"` ends the process with SIGKILL at the third time that step is reached.
+ * Failpoints of the pipeline: the steps at which a crash would do most damage. The crash tests set
+ * `COINLAKE_KILL_AT="after files:3"`, which ends the process with SIGKILL when it reaches the step for the third time.
  */
 export const STEPS = [
   "before append",
@@ -15,7 +15,7 @@ export const STEPS = [
   "after transform",
 ] as const;
 
-/** Those of table maintenance, which runs beside the pipeline or by hand. */
+/** Failpoints of table maintenance. */
 export const MAINTENANCE_STEPS = [
   "before rewrite",
   "after rewrite",
@@ -27,7 +27,7 @@ export const MAINTENANCE_STEPS = [
   "before orphans",
 ] as const;
 
-/** Those of `backup`, `restore` and `move`. */
+/** Failpoints of `backup`, `restore` and `move`. */
 export const BACKUP_STEPS = [
   "before stores",
   "inside files",
@@ -46,10 +46,13 @@ export const BACKUP_STEPS = [
 export type Step = (typeof STEPS)[number] | (typeof MAINTENANCE_STEPS)[number] | (typeof BACKUP_STEPS)[number];
 export type StepListener = (step: Step) => void;
 
-export const nobodyListens: StepListener = () => {};
+export const noop: StepListener = () => {};
 
-/** Kills this process, without any clean-up, at the `n`-th time `step` is reached; parses `STEP:n`. */
-export function killAt(instruction: string): StepListener {
+/**
+ * Parses `STEP:n` into a listener that kills this process, without clean-up, when it reaches the step for the n-th
+ * time.
+ */
+export function crashAt(instruction: string): StepListener {
   const [name, nth] = instruction.split(":");
   const known: readonly string[] = [...STEPS, ...MAINTENANCE_STEPS, ...BACKUP_STEPS];
   if (!known.includes(name ?? "") || !/^[1-9]\d*$/.test(nth ?? "")) {

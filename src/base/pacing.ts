@@ -1,17 +1,17 @@
 /**
- * When work that costs about the same for one record as for many is due: the older and the more its input, the sooner. All bounds
- * are soft: the loop that asks looks a few times a second.
+ * When work whose cost depends little on the number of records is due: by age or amount of its input. All bounds are
+ * soft, because the loops check them a few times a second.
  */
 export interface Pacing {
-  /** Due when this much time has passed since the last time, if anything waits at all; in milliseconds ... */
+  /** Due after this time since the last run if any input is pending, ... */
   interval_ms: number;
-  /** ... or when so many records wait, whichever comes first ... */
+  /** ... or with this many pending records, ... */
   due_records: number;
-  /** ... or so many bytes of payload. */
+  /** ... or with this many bytes of pending payload. */
   due_size_bytes: number;
   /**
-   * The intervals of a process that has just started: the first, and each twice the one before, up to `interval_ms`. A new lake shows
-   * its first figures within seconds, and what waited for the start is soon taken.
+   * The first interval after a start; each further one is twice as long, up to `interval_ms`. A new lake shows its
+   * first figures within seconds, and a backlog is consumed soon.
    */
   first_interval_ms: number;
 }
@@ -21,16 +21,16 @@ export interface Waiting {
   size_bytes: number;
 }
 
-/** The interval after the n-th time, from 1. */
+/** The interval after the n-th run, from 1. */
 export function intervalAfter_ms(
   { interval_ms, first_interval_ms }: Pick<Pacing, "interval_ms" | "first_interval_ms">,
   times: number,
 ): number {
-  // Past 32 doublings every interval is at its bound.
+  // After 32 doublings every interval is at its bound.
   return Math.min(interval_ms, first_interval_ms * 2 ** Math.min(32, Math.max(0, times - 1)));
 }
 
-/** Whether so much waits that no interval counts. */
+/** Whether the amount of pending input makes work due before its interval has passed. */
 export function isMuch(
   { due_records, due_size_bytes }: Pick<Pacing, "due_records" | "due_size_bytes">,
   { records, size_bytes }: Waiting,
@@ -39,16 +39,16 @@ export function isMuch(
 }
 
 /**
- * The interval that keeps work to its share of a core: what takes 6 s of a core, with a share of 0.1, begins once a minute at most.
+ * The interval that limits work to a share of a core: work of 6 s with a share of 0.1 starts at most once a minute.
  */
 export function intervalForShare_ms(seconds: number, max_share: number): number {
   return (seconds * 1000) / max_share;
 }
 
-/** Whether an interval has passed. A clock that was set back has passed nobody knows how much. */
+/** Whether an interval has passed. True also where the clock was set back, because the elapsed time is then unknown. */
 export function hasPassed(elapsed_us: number, interval_ms: number): boolean {
   return elapsed_us >= interval_ms * 1000 || elapsed_us < 0;
 }
 
-/** Due whenever anything waits. */
+/** Due with any pending input. */
 export const AT_ONCE: Pacing = { interval_ms: 0, due_records: 1, due_size_bytes: 1, first_interval_ms: 0 };

@@ -1,47 +1,47 @@
+import { backoffDelay_ms, type BackoffLimits } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { isDiskFull } from "./disk-full.ts";
 import { OperatingError } from "./errors.ts";
 
-/** The first pause after a failure; each is twice the one before, up to the bound. */
-const RETRY_PAUSE_MS = 1_000;
-const MAX_RETRY_PAUSE_MS = 60_000;
-/** With the pauses between them: a server that is away for longer is somebody's to see. */
-export const FAILURES_IN_AN_HOUR = 66;
+const DEFAULT_BACKOFF: BackoffLimits = { base_ms: 1_000, cap_ms: 60_000 };
+/** About an hour with the default backoff. An outage that lasts longer needs a person. */
+export const MAX_CONSECUTIVE_FAILURES = 66;
 
-export interface Patience {
+export interface RetryOptions {
   clock: Clock;
   signal: AbortSignal;
-  /** The failure with this number is thrown. */
-  most_failures: number;
-  /** Told of each failure that is tried again. */
+  /** The failure of the last attempt is thrown. */
+  max_attempts: number;
+  /** 1 s, doubled up to 60 s, unless given. */
+  backoff?: BackoffLimits;
+  /** Called with each failure that is retried. */
   failed(error: OperatingError): void;
-  /** Which failures a retry may mend; without, those that say so. */
-  mayMend?(error: OperatingError): boolean;
-  /** How far the work has come, for work that goes on for long: failures are counted from the last time that this was another. */
-  place?(): unknown;
+  /** Which failures a retry may resolve; `OperatingError.is_retryable` unless given. */
+  isRetryable?(error: OperatingError): boolean;
+  /** The progress of long work: a failure that comes after progress counts as the first. Compared by identity. */
+  progress?(): unknown;
 }
 
 /**
- * Tries again after failures that a retry may mend, such as the death of the dbt worker; null where a clean stop came between. A full
- * disk is waited for without end.
+ * Runs `work` until it succeeds. Retries operating errors that a retry may resolve, such as the death of the dbt
+ * worker, with backoff; returns null once the signal aborts. A full disk is retried without limit, because only a
+ * person can free space.
  */
-export async function patiently<T>(
-  { clock, signal, most_failures, failed, mayMend = isRetryable, place }: Patience,
-  work: () => Promise<T>,
-): Promise<T | null> {
-  let reached = place?.();
+export async function withRetry<T>(options: RetryOptions, work: () => Promise<T>): Promise<T | null> {
+  const { clock, signal, max_attempts, failed, progress, backoff, isRetryable: mayRetry = isRetryable } = options;
+  let reached = progress?.();
   for (let failures = 1; ; failures += 1) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       if (signal.aborted) return null;
-      if (place?.() !== reached) failures = 1;
-      reached = place?.();
-      if (!isDiskFull(error) && (!mayMend(error) || failures >= most_failures)) throw error;
+      if (progress?.() !== reached) failures = 1;
+      reached = progress?.();
+      if (!isDiskFull(error) && (!mayRetry(error) || failures >= max_attempts)) throw error;
       failed(error);
     }
-    if (!(await pause(clock, retryPause_ms(failures), signal))) return null;
+    if (!(await pause(clock, retryDelay_ms(failures, backoff), signal))) return null;
   }
 }
 
@@ -49,13 +49,14 @@ export function isRetryable(error: unknown): error is OperatingError {
   return error instanceof OperatingError && error.is_retryable;
 }
 
-export function retryPause_ms(failures: number): number {
-  return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
+/** The delay after the n-th failure in a row, from 1. */
+export function retryDelay_ms(failures: number, backoff: BackoffLimits = DEFAULT_BACKOFF): number {
+  return backoffDelay_ms(failures, backoff);
 }
 
-/** Whether to go on after the pause. */
-export async function pause(clock: Clock, pause_ms: number, signal: AbortSignal): Promise<boolean> {
-  await clock.wait(pause_ms, signal).catch((error: unknown) => {
+/** Waits; returns false where the signal aborted. */
+export async function pause(clock: Clock, delay_ms: number, signal: AbortSignal): Promise<boolean> {
+  await clock.wait(delay_ms, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error;
   });
   return !signal.aborted;

@@ -55,8 +55,8 @@ const FAILURES: ReadonlyMap<number, Failure> = new Map([
 const IOERR_SHMSIZE = 4874;
 
 /**
- * A WAL that a long transaction or a slow reader let grow is cut back to this by the next checkpoint that finds it free; without a limit
- * SQLite keeps it as large as it ever was.
+ * A WAL that a long transaction or a slow reader let grow is cut back to this by the next checkpoint that finds it
+ * free; without a limit SQLite keeps it as large as it ever was.
  */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 
@@ -64,8 +64,8 @@ const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 export const BUSY_RETRY_MS = 5;
 
 /**
- * Opens or makes the file, and its folder: WAL, and `synchronous=FULL`, so that a commit is on disk when it returns. Throws
- * <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
+ * Opens or makes the file, and its folder: WAL, and `synchronous=FULL`, so that a commit is on disk when it returns.
+ * Throws <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
  */
 export function openSqliteFile(
   file: string,
@@ -104,8 +104,8 @@ function noteFile(file: string): void {
 }
 
 /**
- * Opens a file that must be there, and changes nothing of it. Throws as `openSqliteFile` does; <prefix>_FORMAT_UNKNOWN where the file is
- * empty too.
+ * Opens a file that must be there, and changes nothing of it. Throws as `openSqliteFile` does; <prefix>_FORMAT_UNKNOWN
+ * where the file is empty too.
  */
 export function openSqliteFileToRead(
   file: string,
@@ -125,9 +125,10 @@ export function openSqliteFileToRead(
 }
 
 /**
- * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists. Without one, SQLite
- * creates `-wal` and `-shm`, and only a connection that may write removes them when it closes. Where the file or its folder is not
- * writable, no process of this user writes, and the file is read as immutable, without these files. Throws what SQLite throws.
+ * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists.
+ * Without one, SQLite creates `-wal` and `-shm`, and only a connection that may write removes them when it closes.
+ * Where the file or its folder is not writable, no process of this user writes, and the file is read as immutable,
+ * without these files. Throws what SQLite throws.
  */
 export function openReadOnly(file: string, busy_timeout_ms: number): DatabaseSync {
   if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: busy_timeout_ms });
@@ -153,7 +154,10 @@ function isWriteRefused(error: unknown): boolean {
   return code !== null && [READ_ONLY, CANNOT_OPEN].includes(code & 0xff);
 }
 
-/** Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is locked. */
+/**
+ * Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is
+ * locked.
+ */
 export function isSqliteDamage(error: unknown): boolean {
   const code = sqliteCode(error);
   return code !== null && [CORRUPT, NOT_A_DATABASE].includes(code & 0xff);
@@ -204,7 +208,10 @@ function readVersion(database: DatabaseSync, application_id: number): number {
   return version === 0 && read("SELECT count(*) FROM sqlite_schema") === 0 ? 0 : -1;
 }
 
-/** `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else writes. */
+/**
+ * `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else
+ * writes.
+ */
 export function transact<T>(database: DatabaseSync, work: () => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
@@ -222,7 +229,10 @@ export function isBusy(error: unknown): boolean {
   return code !== null && ((code & 0xff) === BUSY || (code & 0xff) === LOCKED);
 }
 
-/** The operating error for what SQLite or the disk said; what is neither is a programmer's error and comes back as it is. */
+/**
+ * The operating error for what SQLite or the disk said; what is neither is a programmer's error and comes back as it
+ * is.
+ */
 export function sqliteFailure(
   file: string,
   { prefix, name, failures }: SqliteFormat,

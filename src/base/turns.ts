@@ -1,4 +1,4 @@
-/** At most `max` pieces of work at a time; the rest wait, first come first served. */
+/** Runs at most `max` tasks at a time; the others wait in a FIFO queue. */
 export class Turns {
   readonly #max: number;
   readonly #waiting: (() => void)[] = [];
@@ -8,14 +8,14 @@ export class Turns {
     this.#max = max;
   }
 
-  /** Resolves or rejects as `work` does, once it has had its turn. */
+  /** Runs `work` when a slot is free, and settles as it does. */
   async take<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#max) this.#running += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await work();
     } finally {
-      // A turn that ends goes to the next in line, so that nobody who asks meanwhile gets ahead.
+      // A free slot goes to the next in the queue, so that a new caller cannot overtake it.
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
       else next();

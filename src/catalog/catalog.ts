@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Committer, type CommitListener } from "./commit.ts";
 import { checkBelow, checkMetadata, checkUpdates, foldersOf, overlaps, tableFolderOf } from "./confinement.ts";
@@ -93,7 +93,7 @@ export class Catalog implements TableCatalog {
       store: this.#store,
       files: this.#files,
       clock: this.#clock,
-      step: options.step ?? nobodyListens,
+      step: options.step ?? noop,
       warn: this.#warn,
       makeDurable: this.#makeDurable,
       warehouse: this.#warehouse,

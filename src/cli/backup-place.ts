@@ -6,7 +6,7 @@ import { objectOfLocation } from "../storage/s3/location.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
-import { killAt, nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { crashAt, noop, type StepListener } from "../base/failpoints.ts";
 import { environmentIn } from "./context.ts";
 
 export function isS3(text: string): boolean {
@@ -39,5 +39,5 @@ export function tableStorage(
 /** The failpoint that COINLAKE_KILL_AT names: crash tests kill the process there. */
 export function stepFromEnvironment(): StepListener {
   const instruction = process.env["COINLAKE_KILL_AT"];
-  return instruction ? killAt(instruction) : nobodyListens;
+  return instruction ? crashAt(instruction) : noop;
 }

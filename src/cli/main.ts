@@ -43,9 +43,9 @@ const withoutJson: Decorate = (command) => withLake(withData(command));
 /** Only the command that serves the dashboard loads the bundler. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
-/** The command's name after the names of its parents. */
+/** The command as the user types it: a checkout has no `coinlake` on the PATH. */
 function pathOf(command: Command): string {
-  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+  return command.parent === null ? "npm run -s coinlake --" : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 /** Reports usage errors in one format, for commands at any depth. */

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import type { SparkSession } from "../spark/session.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -9,7 +10,7 @@ import { sparkMaintainer } from "../maintain/spark/maintainer.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { pause } from "../base/retry.ts";
-import { killAt, nobodyListens } from "../base/failpoints.ts";
+import { crashAt, noop } from "../base/failpoints.ts";
 import { environmentIn, openLakeFromEnvironment } from "./context.ts";
 import type { Output } from "./output.ts";
 import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
@@ -75,7 +76,7 @@ async function inThisProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const instruction = process.env["COINLAKE_KILL_AT"];
-  const step = instruction ? killAt(instruction) : nobodyListens;
+  const step = instruction ? crashAt(instruction) : noop;
   const open = await openLakeFromEnvironment(lake, { warn: output.warn, step });
   try {
     await work(embeddedMaintainer({ open, store, clock: systemClock, signal, step }), signal);
@@ -124,15 +125,14 @@ async function withSession(
   // The session is gone if the server stopped; then the earlier error is the one to report.
   const release = (): Promise<void> => session.release().catch(() => session.disconnect());
   // Releasing the session stops its Spark jobs, which would otherwise run beside those of the next session.
-  const onAbort = (): void => void release();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const stopListening = onAbort(signal, () => void release());
   try {
     await work(session);
   } catch (error) {
     // Errors of a session released by Ctrl-C are expected.
     if (!signal.aborted) throw error;
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    stopListening();
     if (!signal.aborted) await release();
   }
 }

@@ -30,9 +30,9 @@ export function openOutput(is_json: boolean): Output {
   };
 }
 
-/** The message with exactly one final period. */
+/** The message with exactly one final period; none after a parser's caret. */
 export function sentence(message: string): string {
-  return /[.!?:]$/.test(message) ? message : `${message}.`;
+  return /[.!?:^]$/.test(message) ? message : `${message}.`;
 }
 
 /** Formats an error and its next step; a programming error keeps its stack, for the bug report. */

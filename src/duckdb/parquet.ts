@@ -10,17 +10,17 @@ import type { Storage } from "../storage/storage.ts";
 import { copyToParquet } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
 import { closeInstance, trackInstance } from "./instances.ts";
-import { Piece } from "./row-buffer.ts";
+import { RowBuffer } from "./row-buffer.ts";
 import { spillFolder } from "./spill.ts";
 import { quoteName, quoteText } from "./sql.ts";
 
 /**
- * Payload bytes per file at most, give or take a chunk. Two pieces exist at a time, one filling while the other is written;
+ * Payload bytes per file at most, give or take a chunk. Two buffers exist at a time, one filling while the other is written;
  * together with what DuckDB needs to write one they keep the whole process below 400 MB.
  */
-const PIECE_MAX_BYTES = 16 * 1024 * 1024;
-/** Bounds the fixed columns of a piece, when payloads are small. */
-const PIECE_MAX_ROWS = 131_072;
+const BUFFER_MAX_BYTES = 16 * 1024 * 1024;
+/** Bounds the fixed columns of a buffer, when payloads are small. */
+const BUFFER_MAX_ROWS = 131_072;
 
 const MS_PER_DAY = 86_400_000;
 const UNBOUNDED = new Set(["payload", "payload_bytes"]);
@@ -39,7 +39,7 @@ const INSTANCE_OPTIONS = {
   autoinstall_known_extensions: "false",
 };
 
-/** Writes Parquet through DuckDB: this thread fills a piece while DuckDB's thread compresses the one before. */
+/** Writes Parquet through DuckDB: this thread fills a buffer while DuckDB's thread compresses the one before. */
 export async function openParquetWriter({
   storage,
   s3 = null,
@@ -51,21 +51,21 @@ export async function openParquetWriter({
   const connections = [await instance.connect(), await instance.connect()];
   // Statistics come as text, in the session's time zone.
   for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
-  const openPieces = () => Promise.all(connections.map((connection) => Piece.open(connection)));
-  let pieces = await openPieces();
+  const openBuffers = () => Promise.all(connections.map((connection) => RowBuffer.open(connection)));
+  let buffers = await openBuffers();
 
   return {
     async write(target, batches) {
       const made: string[] = [];
       const run = new WriteRun(storage, target, made);
       try {
-        return await run.write(pieces, batches);
+        return await run.write(buffers, batches);
       } catch (error) {
         await run.settle();
         await deleteOwnFiles({ storage, warehouse: null }, target.location, made);
-        // A failure may have left a piece in any state.
-        await Promise.all(pieces.map((piece) => piece.discard()));
-        pieces = await openPieces();
+        // A failure may have left a buffer in any state.
+        await Promise.all(buffers.map((buffer) => buffer.discard()));
+        buffers = await openBuffers();
         throw error;
       }
     },
@@ -91,7 +91,7 @@ async function openUploading(s3: S3Settings): Promise<DuckDBInstance> {
   return instance;
 }
 
-/** One call of `write`: fills pieces in turn; `made` names every file begun, whatever became of it. */
+/** One call of `write`: fills buffers in turn; `made` names every file begun, whatever became of it. */
 class WriteRun {
   readonly #storage: Storage;
   readonly #target: RecordTarget;
@@ -104,23 +104,23 @@ class WriteRun {
     this.#made = made;
   }
 
-  async write(pieces: readonly Piece[], batches: AsyncIterable<readonly LogRecord[]>): Promise<DataFile[]> {
+  async write(buffers: readonly RowBuffer[], batches: AsyncIterable<readonly LogRecord[]>): Promise<DataFile[]> {
     let turn = 0;
-    let piece = pieceAt(pieces, turn);
+    let buffer = bufferAt(buffers, turn);
     for await (const batch of batches) {
       for (const record of batch) {
-        const is_chunk_complete = piece.add(record);
+        const is_chunk_complete = buffer.add(record);
         if (!is_chunk_complete) continue;
         await setImmediate();
-        if (piece.size_bytes < PIECE_MAX_BYTES && piece.row_count < PIECE_MAX_ROWS) continue;
-        this.#begin(piece);
+        if (buffer.size_bytes < BUFFER_MAX_BYTES && buffer.row_count < BUFFER_MAX_ROWS) continue;
+        this.#begin(buffer);
         turn += 1;
-        piece = pieceAt(pieces, turn);
-        // The piece's own former content must be out before it takes new rows.
-        await this.#running[turn - pieces.length];
+        buffer = bufferAt(buffers, turn);
+        // The buffer's own former content must be out before it takes new rows.
+        await this.#running[turn - buffers.length];
       }
     }
-    if (piece.row_count > 0) this.#begin(piece);
+    if (buffer.row_count > 0) this.#begin(buffer);
     return (await Promise.all(this.#running)).flat();
   }
 
@@ -129,28 +129,28 @@ class WriteRun {
     await Promise.allSettled(this.#running);
   }
 
-  #begin(piece: Piece): void {
-    piece.seal();
-    const files = this.#writeFiles(piece);
+  #begin(buffer: RowBuffer): void {
+    buffer.seal();
+    const files = this.#writeFiles(buffer);
     // Whoever awaits it gets the error; until then it must not count as unhandled.
     files.catch(() => {});
     this.#running.push(files);
   }
 
-  async #writeFiles(piece: Piece): Promise<DataFile[]> {
+  async #writeFiles(buffer: RowBuffer): Promise<DataFile[]> {
     const files: DataFile[] = [];
-    for (const day of [...piece.days].sort((a, b) => a - b)) files.push(await this.#writeFile(piece, day));
-    await piece.restart();
+    for (const day of [...buffer.days].sort((a, b) => a - b)) files.push(await this.#writeFile(buffer, day));
+    await buffer.restart();
     return files;
   }
 
-  async #writeFile(piece: Piece, day: number): Promise<DataFile> {
+  async #writeFile(buffer: RowBuffer, day: number): Promise<DataFile> {
     const { columns, partition_field_id } = this.#target;
     const folder = `${this.#target.location}/data/ingestion_date=${dateOf(day)}`;
     const location = `${folder}/${randomUUID()}.parquet`;
     await this.#storage.makeFolder(folder);
     this.#made.push(location);
-    const file = await copyToParquet(piece.connection, selectPiece(piece, this.#target, day), {
+    const file = await copyToParquet(buffer.connection, selectBuffer(buffer, this.#target, day), {
       location,
       columns,
       unbounded: UNBOUNDED,
@@ -169,10 +169,10 @@ class WriteRun {
   }
 }
 
-function pieceAt(pieces: readonly Piece[], turn: number): Piece {
-  const piece = pieces[turn % pieces.length];
-  if (piece === undefined) throw new TypeError("a writer has pieces");
-  return piece;
+function bufferAt(buffers: readonly RowBuffer[], turn: number): RowBuffer {
+  const buffer = buffers[turn % buffers.length];
+  if (buffer === undefined) throw new TypeError("a writer has buffers");
+  return buffer;
 }
 
 function dateOf(day: number): string {
@@ -189,9 +189,9 @@ const DUCKDB_TYPES: Readonly<Record<string, string>> = {
   long: "BIGINT",
 };
 
-function selectPiece(piece: Piece, { columns, topic }: RecordTarget, day: number): string {
+function selectBuffer(buffer: RowBuffer, { columns, topic }: RecordTarget, day: number): string {
   const values: Readonly<Record<string, string>> = {
-    source: `list_extract([${piece.sources.map(quoteText).join(", ")}], source + 1)`,
+    source: `list_extract([${buffer.sources.map(quoteText).join(", ")}], source + 1)`,
     payload: "CASE WHEN is_text THEN decode(payload) END",
     payload_bytes: "CASE WHEN NOT is_text THEN payload END",
     payload_size_bytes: "octet_length(payload)",
@@ -204,6 +204,6 @@ function selectPiece(piece: Piece, { columns, topic }: RecordTarget, day: number
   const selected = columns.map(
     ({ name, type }) => `CAST(${values[name]} AS ${DUCKDB_TYPES[String(type)]}) AS ${quoteName(name)}`,
   );
-  const where = piece.days.size > 1 ? `WHERE day = ${day}` : "";
-  return `SELECT ${selected.join(", ")} FROM temp.piece ${where}`;
+  const where = buffer.days.size > 1 ? `WHERE day = ${day}` : "";
+  return `SELECT ${selected.join(", ")} FROM temp.buffer ${where}`;
 }

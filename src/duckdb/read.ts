@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import { OperatingError } from "../base/errors.ts";
 import { engineFailure } from "./failure.ts";
@@ -32,9 +33,8 @@ export async function readRows(
   options: ReadOptions = {},
 ): Promise<QueryResult> {
   const { signal } = options;
-  const interrupt = () => connection.interrupt();
   if (signal?.aborted) throw cancelled();
-  signal?.addEventListener("abort", interrupt, { once: true });
+  const stopListening = signal === undefined ? () => {} : onAbort(signal, () => connection.interrupt());
   try {
     const is_bounded = options.max_rows !== undefined || options.max_characters !== undefined;
     const result = await (is_bounded ? connection.stream(sql) : connection.run(sql));
@@ -48,7 +48,7 @@ export async function readRows(
     if (signal?.aborted) throw cancelled();
     throw engineFailure(error);
   } finally {
-    signal?.removeEventListener("abort", interrupt);
+    stopListening();
   }
 }
 

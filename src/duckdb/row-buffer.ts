@@ -22,7 +22,7 @@ const CHUNK_MAX_BYTES = 4 * 1024 * 1024;
 const FLUSH_CHUNKS = 8;
 const MICROS_PER_DAY = 86_400_000_000;
 
-const TABLE = "piece";
+const TABLE = "buffer";
 /** Truncating would keep the memory: DuckDB only marks the rows deleted. */
 const NEW_TABLE = `
   CREATE OR REPLACE TEMP TABLE ${TABLE} (
@@ -34,7 +34,7 @@ const TYPES = [INTEGER, BLOB, BOOLEAN, TIMESTAMPTZ, INTEGER, BIGINT, INTEGER];
  * Log records on their way into a file, in a temporary table of a connection of its own. Filling happens on the calling
  * thread, a chunk at a time. Sources are positions in `sources`: a text per row would cost more than all numbers together.
  */
-export class Piece {
+export class RowBuffer {
   readonly connection: DuckDBConnection;
   readonly sources: string[] = [];
   /** Days since the epoch that occur in `ingested_at`. */
@@ -56,9 +56,9 @@ export class Piece {
     this.#startChunk();
   }
 
-  static async open(connection: DuckDBConnection): Promise<Piece> {
+  static async open(connection: DuckDBConnection): Promise<RowBuffer> {
     await connection.run(NEW_TABLE);
-    return new Piece(connection, await newAppender(connection));
+    return new RowBuffer(connection, await newAppender(connection));
   }
 
   /** Returns whether a chunk was completed: a good moment to let others run. */
@@ -98,13 +98,13 @@ export class Piece {
     this.#closeAppender();
   }
 
-  /** Ends the piece, in whatever state it is, together with its table. */
+  /** Ends the buffer, in whatever state it is, together with its table. */
   async discard(): Promise<void> {
     this.#closeAppender();
     await this.connection.run(`DROP TABLE temp.${TABLE}`);
   }
 
-  /** Empties the sealed piece for the next rows. */
+  /** Empties the sealed buffer for the next rows. */
   async restart(): Promise<void> {
     await this.connection.run(NEW_TABLE);
     this.sources.length = 0;
@@ -145,7 +145,7 @@ export class Piece {
     this.#unflushed_chunks = 0;
   }
 
-  /** One native chunk serves the whole piece: a new one per chunk would wait for the garbage collector with its payloads. */
+  /** One native chunk serves the whole buffer: a new one per chunk would wait for the garbage collector with its payloads. */
   #startChunk(): void {
     this.#chunk.reset();
     // A wrapper keeps the vectors that it handed out, and those belong to the chunk's former content.

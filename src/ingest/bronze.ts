@@ -11,8 +11,8 @@ import type {
 } from "../iceberg/model.ts";
 
 /**
- * Every pipeline's bronze table: a copy of its log. All columns are optional, as other engines that append to the table
- * (Spark among them) cannot prove theirs non-null.
+ * The bronze table of every pipeline: a copy of its log. All columns are optional, because other engines that append to
+ * the table, such as Spark, cannot prove theirs non-null.
  */
 const COLUMNS: readonly Omit<Field, "id" | "required">[] = [
   { name: "source", type: "string", doc: "Who said it." },
@@ -53,8 +53,9 @@ export const BRONZE_SPEC: PartitionSpec = {
 };
 
 /**
- * The table, made with its namespace when missing, and with columns added that a lake of an older version lacks. Columns
- * that somebody else added stay, null in our rows. Throws BRONZE_UNSUPPORTED where our rows would not fit.
+ * Loads the table. Creates it and its namespace where they are missing, and adds columns that a lake of an older
+ * version lacks. Foreign columns stay, and are null in ingested rows. Throws BRONZE_UNSUPPORTED where the rows would
+ * not fit.
  */
 export async function openBronze(catalog: TableCatalog, identifier: TableIdentifier): Promise<LoadedTable> {
   const table = await loadOrCreate(catalog, identifier);
@@ -150,7 +151,7 @@ export function bronzePartitionFieldId(table: LoadedTable): number {
   return field["field-id"];
 }
 
-/** An `int` may have been widened to `long`; our values fit. */
+/** An `int` column may have been widened to `long`. */
 function checked(table: LoadedTable): LoadedTable {
   const declared = new Map(COLUMNS.map(({ name, type }) => [name, type]));
   for (const { name, type, required } of schemaOf(table).fields) {

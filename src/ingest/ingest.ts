@@ -1,27 +1,28 @@
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
-import { isDiskFull } from "../base/disk-full.ts";
-import { OperatingError } from "../base/errors.ts";
+import { pause, withRetry } from "../base/retry.ts";
+import type { OperatingError } from "../base/errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
 import type { SourceReport } from "../producer/producer.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 import { bronzeColumns, bronzePartitionFieldId, openBronze } from "./bronze.ts";
-import { pendingRecords, readOffsets, startingOffsets, type Offsets } from "./offsets.ts";
+import { readOffsets, startingOffsets } from "./offsets.ts";
+import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
 import { publish, type Publisher } from "./publish.ts";
 import type { RecordWriter } from "./record-writer.ts";
-import { takeRecords, type Taken } from "./log-batch-reader.ts";
+import { readLogBatches, type ReadProgress } from "./log-batch-reader.ts";
 
 export interface IngestLimits {
   /** When a commit is due. */
   pacing: Pacing;
-  /** About the most payload that one commit takes. */
+  /** The approximate maximum payload of one commit. */
   commit_size_bytes: number;
-  /** The log forgets a record this long after its ingestion, and never before it is committed. */
+  /** The log keeps a record for this long after its ingestion, and at least until it is committed. */
   retention_ms: number;
-  /** After this, a commit without an answer counts as an unknown outcome and is looked up. */
+  /** A commit without an answer after this time has an unknown outcome, which is then looked up. */
   commit_timeout_ms?: number;
 }
 
@@ -35,11 +36,11 @@ export interface IngestOptions {
   clock: Clock;
   limits: IngestLimits;
   step?: StepListener;
-  /** Told of failed attempts, of lag, and of whatever else a person may want to see. */
+  /** Called with failed attempts and other messages for the operator. */
   report?(report: SourceReport): void;
-  /** Told why no commit succeeds, at each attempt, and with null when one does. */
+  /** Called with the error of each failed attempt, and with null after the next success. */
   stalled?(error: OperatingError | null): void;
-  /** Told of every commit. */
+  /** Called after every commit. */
   committed?(commit: IngestCommit): void;
 }
 
@@ -51,42 +52,46 @@ export interface IngestCommit {
 }
 
 export interface IngestState {
-  /** Next offset by partition. */
-  offsets: Offsets;
-  /** Rows committed by this ingester since it was made. */
+  /** The committed offsets. */
+  offsets: PartitionOffsets;
+  /** Rows that this instance has committed. */
   rows: number;
   /** Time of its last commit in microseconds UTC; null before the first. */
   at_us: number | null;
 }
 
 export interface Ingest {
-  /** Commits what is waiting, up to the size limit; null when nothing is. Throws what a retry cannot mend, and COMMIT_STALLED. */
+  /**
+   * Commits pending records, up to the size limit; null where there are none. Throws errors that no retry resolves, and
+   * COMMIT_STALLED.
+   */
   runOnce(): Promise<IngestCommit | null>;
-  /** Commits at its own pace until the signal aborts, and prunes the log; what is then uncommitted waits in the log. */
+  /**
+   * Commits at the configured pace and prunes the log, until the signal aborts. Uncommitted records stay in the log.
+   */
   run(signal: AbortSignal): Promise<void>;
   /** Commits everything that was in the log when called, or until the signal aborts. */
   drain(signal?: AbortSignal): Promise<void>;
-  /** Forgets log records that are committed and past retention; returns how many. */
+  /** Deletes log records that are committed and past retention; returns their number. */
   prune(): Promise<number>;
   committed(): IngestState;
-  /** Bytes of payload in a record, as the last commit had them on average. */
+  /** The mean payload of a record in the last commit, in bytes. */
   meanRecordBytes(): number;
 }
 
-/** How often a waiting loop looks whether a commit has become due by size. */
+/** How often the loop checks whether a commit is due by size. */
 const LOOK_MS = 100;
 const PRUNE_INTERVAL_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 30_000;
-/** Failures outside commits, such as a full disk while files are written: first pause, its bound, and when to give up. */
-const RETRY_PAUSE_MS = 500;
-const MAX_RETRY_PAUSE_MS = 30_000;
-const MAX_FAILURES_IN_A_ROW = 8;
+/** After failures outside commits, such as a full disk while files are written. */
+const BACKOFF = { base_ms: 500, cap_ms: 30_000 };
+const MAX_ATTEMPTS = 8;
 /** Payload size assumed until the first records have been seen. */
 const ASSUMED_RECORD_BYTES = 512;
 
 /**
- * Copies a topic of the log to the bronze table, exactly once: rows and the offsets they reach are one atomic commit, and the
- * offsets in the table, not in memory, say where to go on.
+ * Copies a topic of the log to the bronze table, exactly once: one atomic commit adds rows and advances the table's
+ * offsets, and the ingest continues from the table's offsets, not from those in memory.
  */
 export function createIngest(options: IngestOptions): Ingest {
   return new LogIngest(options);
@@ -97,20 +102,20 @@ class LogIngest implements Ingest {
   readonly #publisher: Publisher;
   readonly #step: StepListener;
   #table: LoadedTable | null = null;
-  #offsets: Offsets = new Map();
+  #offsets: PartitionOffsets = new Map();
   #rows = 0;
   /** Commits since the start of this ingester. */
   #commits = 0;
   #committed_us: number | null = null;
   #pruned_us = -Infinity;
   #mean_record_bytes = ASSUMED_RECORD_BYTES;
-  /** The end of the queue of commits: `run` and `drain` may be called side by side. */
+  /** The last queued commit: `run` and `drain` may run concurrently. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: IngestOptions) {
     const { catalog, storage, clock, limits } = options;
     this.#options = options;
-    this.#step = options.step ?? nobodyListens;
+    this.#step = options.step ?? noop;
     this.#publisher = {
       catalog,
       storage,
@@ -129,14 +134,14 @@ class LogIngest implements Ingest {
 
   async run(signal: AbortSignal): Promise<void> {
     while (await this.#isDue(signal)) {
-      await this.#runOncePatiently(signal);
+      await this.#runOnceWithRetry(signal);
       if (hasPassed(this.#options.clock.now_us() - this.#pruned_us, PRUNE_INTERVAL_MS)) await this.prune();
     }
   }
 
   async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const ends = await this.#options.log.bounds(this.#options.topic);
-    do await this.#runOncePatiently(signal);
+    do await this.#runOnceWithRetry(signal);
     while (!signal.aborted && pendingRecords(this.#offsets, ends) > 0);
   }
 
@@ -168,30 +173,33 @@ class LogIngest implements Ingest {
     if (pendingRecords(from, bounds) === 0) return null;
 
     this.#step("before files");
-    const taken: Taken = { next: new Map(from), record_count: 0, size_bytes: 0 };
+    const progress: ReadProgress = { next: new Map(from), record_count: 0, size_bytes: 0 };
     const target = {
       location: table.metadata.location,
       topic,
       columns: bronzeColumns(table),
       partition_field_id: bronzePartitionFieldId(table),
     };
-    const files = await records.write(target, takeRecords(log, topic, from, bounds, limits.commit_size_bytes, taken));
+    const files = await records.write(
+      target,
+      readLogBatches(log, topic, from, bounds, limits.commit_size_bytes, progress),
+    );
     this.#step("after files");
-    const published = await this.#publish(table, { topic, from, next: taken.next, files });
+    const published = await this.#publish(table, { topic, from, next: progress.next, files });
     this.#step("before acknowledgement");
     this.#offsets = new Map([...from, ...readOffsets(published.table.metadata, topic)]);
     this.#committed_us = clock.now_us();
     this.#commits += 1;
     if (!published.is_ours) return null;
-    this.#rows += taken.record_count;
-    this.#mean_record_bytes = Math.max(1, taken.size_bytes / taken.record_count);
+    this.#rows += progress.record_count;
+    this.#mean_record_bytes = Math.max(1, progress.size_bytes / progress.record_count);
     const duration_ms = (this.#committed_us - started_us) / 1000;
-    const commit = { rows: taken.record_count, size_bytes: taken.size_bytes, files: files.length, duration_ms };
+    const commit = { rows: progress.record_count, size_bytes: progress.size_bytes, files: files.length, duration_ms };
     this.#options.committed?.(commit);
     return commit;
   }
 
-  #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): Offsets {
+  #startingOffsets({ metadata }: LoadedTable, bounds: readonly PartitionBounds[]): PartitionOffsets {
     const { topic } = this.#options;
     const committed = readOffsets(metadata, topic);
     for (const { partition, begin } of bounds) {
@@ -202,7 +210,9 @@ class LogIngest implements Ingest {
     return startingOffsets(committed, bounds, topic);
   }
 
-  /** The current table, for a look at its pointer: maintenance and others write to it too, and a lost race costs a commit. */
+  /**
+   * Loads the current table before each commit: maintenance and others write to it too, and a conflict costs a commit.
+   */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
     this.#table =
       this.#table === null
@@ -212,14 +222,14 @@ class LogIngest implements Ingest {
   }
 
   async #publish(table: LoadedTable, batch: Parameters<typeof publish>[2]): ReturnType<typeof publish> {
-    // Whatever is thrown, the next attempt starts from what the catalog says.
+    // After any error, the next attempt reloads the table from the catalog.
     this.#table = null;
     const published = await publish(this.#publisher, table, batch);
     this.#table = published.table;
     return published;
   }
 
-  /** Whether to go on with a commit; false when aborted. */
+  /** Waits until a commit is due; false where the signal aborted. */
   async #isDue(signal: AbortSignal): Promise<boolean> {
     const { log, topic, clock, limits } = this.#options;
     if (this.#table === null) return !signal.aborted;
@@ -234,32 +244,23 @@ class LogIngest implements Ingest {
       const idle_us = clock.now_us() - (this.#committed_us ?? -Infinity);
       const interval_ms = intervalAfter_ms(limits.pacing, this.#commits);
       if (hasPassed(idle_us, interval_ms)) return true;
-      await this.#wait(Math.min(LOOK_MS, interval_ms - idle_us / 1000), signal);
+      await pause(clock, Math.min(LOOK_MS, interval_ms - idle_us / 1000), signal);
     }
     return false;
   }
 
-  /** Failures that a retry may mend are reported and tried again, a bounded number of times; a full disk is waited for without end. */
-  async #runOncePatiently(signal: AbortSignal): Promise<void> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        await this.runOnce();
-        if (failures > 1) this.#options.stalled?.(null);
-        return;
-      } catch (error) {
-        if (!(error instanceof OperatingError)) throw error;
-        if (!isDiskFull(error) && (!error.is_retryable || failures >= MAX_FAILURES_IN_A_ROW)) throw error;
-        this.#options.stalled?.(error);
-        this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
-      }
-      await this.#wait(Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1)), signal);
-      if (signal.aborted) return;
-    }
-  }
-
-  async #wait(delay_ms: number, signal: AbortSignal): Promise<void> {
-    await this.#options.clock.wait(delay_ms, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
+  /** Reports each failure that is retried, and that the ingest is no longer stalled once a retry succeeds. */
+  async #runOnceWithRetry(signal: AbortSignal): Promise<void> {
+    let has_failed = false;
+    const failed = (error: OperatingError): void => {
+      has_failed = true;
+      this.#options.stalled?.(error);
+      this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+    };
+    const retry = { clock: this.#options.clock, signal, max_attempts: MAX_ATTEMPTS, backoff: BACKOFF, failed };
+    await withRetry(retry, async () => {
+      await this.runOnce();
+      if (has_failed) this.#options.stalled?.(null);
     });
   }
 }

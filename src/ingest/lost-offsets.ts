@@ -3,9 +3,9 @@ import { OperatingError } from "../base/errors.ts";
 import { NO_OFFSETS, unionOffsets, type OffsetRange, type OffsetRanges } from "./offset-ranges.ts";
 
 /**
- * Offsets that bronze once had or should have, that nothing can bring back, and whose loss a person has acknowledged with
- * `repair --accept-loss`: a JSON object from "<topic>/<partition>" to ranges `[from, to)`. A property of the bronze table, written in the
- * commit that removes the rows. `verify` counts these offsets as an acknowledged gap.
+ * The offsets of unrecoverable records whose loss a person has acknowledged with `repair --accept-loss`: a JSON object
+ * from "<topic>/<partition>" to ranges `[from, to)`. A property of the bronze table, written in the commit that removes
+ * the rows. `verify` treats these offsets as an acknowledged gap.
  */
 export const LOST_OFFSETS_PROPERTY = "coinlake.lost-offsets";
 
@@ -28,7 +28,10 @@ export function writeLostOffsets(table: WithProperties, topic: string, added: Of
   return JSON.stringify({ ...parse(table.properties[LOST_OFFSETS_PROPERTY]), ...named });
 }
 
-/** The SQL condition "a record of these offsets", by the columns of bronze and of silver's verdict tables. */
+/**
+ * SQL condition: the row's record has one of these offsets. The columns are those of bronze and of silver's verdict
+ * tables.
+ */
 export function conditionOn(topic: string, ranges: OffsetRanges): string {
   const conditions = [...ranges].flatMap(([partition, some]) =>
     some.map(([from, to]) => `(log_partition = ${partition} and log_offset >= ${from} and log_offset < ${to})`),
@@ -44,7 +47,7 @@ function parse(text: string | undefined): Record<string, OffsetRange[]> {
     if (typeof value === "object" && value !== null && Object.values(value).every(areRanges))
       return value as Record<string, OffsetRange[]>;
   } catch {
-    // Told below, like a text that parses to something else.
+    // Reported below, like JSON of another shape.
   }
   throw new OperatingError("OFFSETS_MALFORMED", `The table property ${LOST_OFFSETS_PROPERTY} is ${text}`, {
     next_step: 'Set it to {"<topic>/<partition>": [[<first offset>, <offset after the last>]]}, or remove it.',

@@ -1,7 +1,7 @@
-/** Offsets from the first up to, not including, the second. */
+/** The offsets from `from` up to, but not including, `to`. */
 export type OffsetRange = readonly [from: number, to: number];
 
-/** By partition; the ranges of one are ascending and do not touch. */
+/** Ranges by partition, ascending and neither overlapping nor adjacent. */
 export type OffsetRanges = ReadonlyMap<number, readonly OffsetRange[]>;
 
 export const NO_OFFSETS: OffsetRanges = new Map();
@@ -15,7 +15,7 @@ export function unionOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges {
   return combine(a, b, (ours, theirs) => merged([...ours, ...theirs]));
 }
 
-/** Those of `a` that `b` does not have. Pure. */
+/** The offsets of `a` that are not in `b`. Pure. */
 export function subtractOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges {
   return combine(a, b, (ours, theirs) => theirs.reduce(without, ours));
 }

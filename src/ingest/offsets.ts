@@ -1,53 +1,41 @@
+import { OperatingError } from "../base/errors.ts";
 import {
   LOG_OFFSETS_PROPERTY,
-  offsetsMalformed,
   consumedOffsets,
+  offsetsMalformed,
   type OffsetFields,
 } from "../iceberg/metadata/log-offsets.ts";
-import { OperatingError } from "../base/errors.ts";
 import type { PartitionBounds } from "../log/log.ts";
+import {
+  formatOffsets,
+  parsePartitionKey,
+  withOffsetsOfTopic,
+  offsetsOfTopic,
+  type PartitionOffsets,
+} from "../log/offsets.ts";
 
-export { LOG_OFFSETS_PROPERTY, consumedOffsets, type OffsetFields };
-
-/** Next offset by partition. */
-export type Offsets = ReadonlyMap<number, number>;
-
-/** Throws OFFSETS_MALFORMED. */
+/** The offsets of one topic that a table has consumed. Throws OFFSETS_MALFORMED. */
 export function readOffsets(table: OffsetFields, topic: string): Map<number, number> {
-  const offsets = new Map<number, number>();
-  for (const [name, next] of Object.entries(consumedOffsets(table))) {
-    const slash = name.lastIndexOf("/");
-    const partition = Number(name.slice(slash + 1));
-    if (!Number.isSafeInteger(next) || !Number.isInteger(partition))
+  const consumed = consumedOffsets(table);
+  for (const [key, next] of Object.entries(consumed)) {
+    if (!Number.isSafeInteger(next) || !Number.isInteger(parsePartitionKey(key).partition))
       throw offsetsMalformed(table.properties[LOG_OFFSETS_PROPERTY]);
-    if (name.slice(0, slash) === topic) offsets.set(partition, next);
   }
-  return offsets;
+  return offsetsOfTopic(consumed, topic);
 }
 
-/** The property's next value: other topics keep theirs. */
-export function writeOffsets(table: OffsetFields, topic: string, offsets: Offsets): string {
-  const own = Object.fromEntries(Array.from(offsets, ([partition, next]) => [`${topic}/${partition}`, next]));
-  return JSON.stringify({ ...consumedOffsets(table), ...own });
-}
-
-export function isSameOffsets(a: Offsets, b: Offsets): boolean {
-  return a.size === b.size && [...a].every(([partition, next]) => b.get(partition) === next);
-}
-
-export function pendingRecords(offsets: Offsets, bounds: readonly PartitionBounds[]): number {
-  return bounds.reduce(
-    (pending, { partition, begin, end }) => pending + Math.max(0, end - (offsets.get(partition) ?? begin)),
-    0,
-  );
+/** The next value of the table property `coinlake.log-offsets`; other topics keep their offsets. */
+export function writeOffsets(table: OffsetFields, topic: string, offsets: PartitionOffsets): string {
+  return formatOffsets(withOffsetsOfTopic(consumedOffsets(table), topic, offsets));
 }
 
 /**
- * Where each partition goes on. A table that has nothing of a partition begins where the log does. Throws LOG_GAP where the
- * log no longer has what comes next, and LOG_BEHIND where it ends before what the table has: the copy could not be gapless.
+ * The offsets at which the ingest continues. A partition of which the table has nothing begins where the log does.
+ * Throws LOG_GAP where the log no longer has the next record, and LOG_BEHIND where it ends before the table does:
+ * bronze could not be gapless.
  */
 export function startingOffsets(
-  committed: Offsets,
+  committed: PartitionOffsets,
   bounds: readonly PartitionBounds[],
   topic: string,
 ): Map<number, number> {

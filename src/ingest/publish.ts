@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { canonicalLong } from "../iceberg/long.ts";
 import type { LoadedTable, Long, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
+import { backoffDelay_ms } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
 import type { AppendStager } from "../iceberg/append.ts";
@@ -8,20 +9,21 @@ import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { SourceReport } from "../producer/producer.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
-import { LOG_OFFSETS_PROPERTY, isSameOffsets, readOffsets, writeOffsets, type Offsets } from "./offsets.ts";
+import { equalOffsets, withOffsetsOfTopic, type LogOffsets, type PartitionOffsets } from "../log/offsets.ts";
+import { readOffsets, writeOffsets } from "./offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 
-/** First pause after a failed commit; doubled each time, with jitter, up to the bound. */
-const RETRY_PAUSE_MS = 50;
-const MAX_RETRY_PAUSE_MS = 5_000;
-/** About seven seconds in all: longer than another writer's commit takes, shorter than a person's patience. */
-const MAX_ATTEMPTS = 8;
+/** After a failed commit, with half of each delay random. */
+const BACKOFF = { base_ms: 50, cap_ms: 5_000 };
+/** About seven seconds in all: longer than another writer's commit, short enough for a person to wait. */
+const MAX_COMMIT_ATTEMPTS = 8;
 
 export interface Publisher {
   catalog: TableCatalog;
   storage: Storage;
   stager: AppendStager;
   clock: Clock;
-  /** After this, a commit without an answer counts as an unknown outcome. */
+  /** A commit without an answer after this time has an unknown outcome. */
   commit_timeout_ms: number;
   report(report: SourceReport): void;
 }
@@ -29,18 +31,18 @@ export interface Publisher {
 /** Data files that hold exactly the records of `topic` from `from` up to `next`. */
 export interface Batch {
   topic: string;
-  from: Offsets;
-  next: Offsets;
+  from: PartitionOffsets;
+  next: PartitionOffsets;
   files: readonly DataFile[];
 }
 
 /**
- * Commits rows and offsets together, as often as it takes: the data files are written once and staged anew per attempt.
- * Returns the table with the batch in it; or, when another ingester has moved the offsets, the table as that one left it,
- * with `is_ours` false. Throws COMMIT_STALLED after too many attempts, and what is not retryable at once.
+ * Commits rows and offsets in one transaction. Data files are written once; each attempt stages them on the current
+ * table. Returns the table with the batch; or, where another ingester has advanced the offsets, that ingester's table
+ * with `is_ours` false. Throws COMMIT_STALLED after too many attempts, and errors that are not retryable at once.
  *
- * The offsets in the table are the truth: whatever became of an attempt, they tell whether the rows are in. Files are
- * deleted only when every attempt is known to have failed.
+ * The table's offsets are authoritative: after an attempt with an unknown outcome they show whether the rows were
+ * committed. Files are deleted only when every attempt is known to have failed.
  */
 export async function publish(
   publisher: Publisher,
@@ -48,17 +50,19 @@ export async function publish(
   batch: Batch,
 ): Promise<{ table: LoadedTable; is_ours: boolean }> {
   const attempts = new Attempts(publisher, batch, table.metadata.location);
+  const committedBy = ({ metadata }: LoadedTable): LogOffsets =>
+    withOffsetsOfTopic({}, batch.topic, readOffsets(metadata, batch.topic));
   let current = table;
   for (let failures = 1; ; failures += 1) {
     try {
       return { table: await attempts.commit(current), is_ours: true };
     } catch (error) {
       await attempts.giveUpIfHopeless(error, failures);
-      await publisher.clock.wait(retryPause_ms(failures));
+      await publisher.clock.wait(backoffDelay_ms(failures, BACKOFF, { share: 0.5 }));
     }
     current = (await attempts.reload(table.identifier)) ?? current;
     if (attempts.isIn(current)) return { table: current, is_ours: true };
-    if (!isSameOffsets(readOffsets(current.metadata, batch.topic), readOffsets(table.metadata, batch.topic))) {
+    if (!equalOffsets(committedBy(current), committedBy(table))) {
       await attempts.dropFiles();
       return { table: current, is_ours: false };
     }
@@ -97,7 +101,7 @@ class Attempts {
     }
   }
 
-  /** Null when the catalog does not answer: the next attempt will tell. */
+  /** Null where the catalog does not answer; the next attempt finds out. */
   async reload(identifier: TableIdentifier): Promise<LoadedTable | null> {
     try {
       return await this.#publisher.catalog.loadTable(identifier);
@@ -119,14 +123,14 @@ class Attempts {
   async giveUpIfHopeless(error: unknown, failures: number): Promise<void> {
     const is_retryable = error instanceof OperatingError && error.is_retryable;
     const code = error instanceof OperatingError ? error.code : "COMMIT_FAILED";
-    const message = `Commit ${failures} of at most ${MAX_ATTEMPTS} failed: ${messageOf(error)}`;
+    const message = `Commit ${failures} of at most ${MAX_COMMIT_ATTEMPTS} failed: ${messageOf(error)}`;
     this.#publisher.report({ level: code === "COMMIT_CONFLICT" ? "info" : "warning", code, message });
-    if (is_retryable && failures < MAX_ATTEMPTS) return;
+    if (is_retryable && failures < MAX_COMMIT_ATTEMPTS) return;
     await this.dropFiles();
     throw is_retryable ? stalled(failures, error) : error;
   }
 
-  /** Safe only while no attempt can have published them; what is left then is for orphan removal. */
+  /** Deletes the batch's files unless an attempt may have published them; orphan removal deletes leftovers. */
   async dropFiles(): Promise<void> {
     if (this.#is_uncertain) return;
     const { storage } = this.#publisher;
@@ -135,12 +139,15 @@ class Attempts {
   }
 }
 
-/** Anything but a clear refusal may have been published: a lost answer, and a programmer's error after the pointer moved. */
+/**
+ * Only a clear rejection is known to have failed. After a lost answer or an unexpected error the commit may be
+ * published.
+ */
 function isKnownFailure(error: unknown): boolean {
   return error instanceof OperatingError && !(error instanceof UnknownOutcome);
 }
 
-/** A real timer, not the clock: it bounds what the outside world does to us. */
+/** Uses a real timer rather than the clock, because it bounds a call to an external service. */
 async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<T> {
   const timer = new AbortController();
   const silence = wait(timeout_ms, undefined, { signal: timer.signal }).then(() => {
@@ -149,15 +156,10 @@ async function answerWithin<T>(timeout_ms: number, answer: Promise<T>): Promise<
   try {
     return await Promise.race([answer, silence]);
   } finally {
-    // Whichever lost the race may still reject; the winner has been told.
+    // The loser of the race may still reject, which must not count as unhandled.
     Promise.allSettled([answer, silence]);
     timer.abort();
   }
-}
-
-function retryPause_ms(failures: number): number {
-  const pause_ms = Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (failures - 1));
-  return pause_ms * (0.5 + Math.random() / 2);
 }
 
 function stalled(failures: number, cause: unknown): OperatingError {

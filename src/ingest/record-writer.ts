@@ -2,7 +2,7 @@ import type { Field } from "../iceberg/model.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { LogRecord } from "../log/log.ts";
 
-/** Where the files of one write go, and what they must look like. */
+/** The destination and layout of the files of one write. */
 export interface RecordTarget {
   /** The table's location; files go under its `data` folder. */
   location: string;
@@ -16,8 +16,8 @@ export interface RecordTarget {
 /** Turns log records into data files of the bronze table. */
 export interface RecordWriter {
   /**
-   * Durable files, each of one ingestion date, rows in the order given; none for no records. When the batches or the writing
-   * fail, the files written are deleted and the error is thrown: STORAGE_FULL or DATA_FILES_FAILED for the latter.
+   * Writes durable files, one or more per ingestion date, with rows in the order given; no file for no records. On
+   * failure, deletes the files written so far and throws: STORAGE_FULL or DATA_FILES_FAILED where the writing failed.
    */
   write(target: RecordTarget, batches: AsyncIterable<readonly LogRecord[]>): Promise<DataFile[]>;
   close(): void;

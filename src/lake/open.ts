@@ -10,7 +10,7 @@ import { manifestInspection } from "../catalog/inspection.ts";
 import type { Lake } from "./lake.ts";
 import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import { FileStorage } from "../storage/file/storage.ts";
 import { withDeletionListener } from "../storage/deletions.ts";
 import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
@@ -63,7 +63,7 @@ const RECHECK_IN_S3_MS = 60_000;
  * ...
  */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
-  const { env = process.env, catalog_port = 0, step = nobodyListens, warn = () => {} } = options;
+  const { env = process.env, catalog_port = 0, step = noop, warn = () => {} } = options;
   const token = catalogTokenFrom(env);
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const files = s3 === null ? new FileStorage() : new S3Storage(s3);

@@ -1,36 +1,35 @@
 import { TAIL } from "../duckdb/tail-database.ts";
+import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
 /**
- * Turns the SQL of dbt's models into the SQL of live views: the same statements, with other relations in the place of tables.
- * Pure text over what dbt compiled; the names below are those of the tail's own database.
+ * Rewrites the compiled SQL of dbt's models into the SQL of live views: the same statements over other relations. Pure.
+ * Relations of the tail's database:
  *
- *   live.<table>              the view: a table at one snapshot, and what of the tail it has not absorbed
- *   tail.main.<table>         what the tail holds for it
- *   tail.arriving.<table>     of that, what is being absorbed
+ *   live.<table>              the view: the table at one snapshot, and the tail's rows that the snapshot has not consumed
+ *   tail.main.<table>         the tail's rows of the table
+ *   tail.arriving.<table>     the rows of the batch that is being absorbed
  */
-/** Accepted rows of the table that equal an arriving one by identity and are no longer in the tail. */
-export const KNOWN = `${TAIL}.known`;
+/** Accepted rows that arriving events may duplicate, and that are no longer in the tail. */
+export const DUPLICATE_LOOKUP = `${TAIL}.known`;
 
-/** How far a table has come in the log: the next offset by "<topic>/<partition>". */
-export type Place = Readonly<Record<string, number>>;
-
-/** A table as the views read it: at the snapshot that was current when it was looked at, and where that stands in the log. */
-export interface Bound {
+/** A table pinned to one snapshot, with the log offsets that the snapshot has consumed. */
+export interface PinnedTable {
+  /** Null for a table without a snapshot. */
   snapshot_id: string | null;
-  place: Place;
-  /** The columns that the snapshot's table has: an older one may lack some that the model has gained since. */
+  offsets: LogOffsets;
+  /** The snapshot's columns. An older snapshot may lack columns that the model has gained since. */
   columns: ReadonlySet<string>;
 }
 
-/** Where each of the relations that a model reads is to be looked for, by its name as dbt writes it. */
+/** The replacement of each relation that a model reads, by its name in dbt's SQL. */
 export type Binding = ReadonlyMap<string, string>;
 
 const IS_NEW = /coinlake_is_new\(\s*([\w.]+)\s*,\s*([\w.]+)\s*,\s*([\w.]+)\s*\)/g;
 
 const WHERE_COPIES_MAY_BE = /\/\* where copies may be \*\/[\s\S]*?\/\* end \*\//g;
 
-/** The model without what it does about copies: for rows that are none. See the project's macros/live.sql. */
+/** The model without its search for duplicates, for rows that cannot be any. See the project's macros/live.sql. */
 export function withoutCopies(model: CompiledRelation): CompiledRelation {
   return { ...model, sql: model.sql?.replace(WHERE_COPIES_MAY_BE, "") ?? null };
 }
@@ -39,36 +38,41 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Condition: the row's record lies at or past `place`. A partition that the place does not name is past it whole. */
+/**
+ * SQL condition: the row's record is at or past `offsets`. All records of a partition without an offset are past it.
+ */
 export function isPast(
-  place: Place,
+  offsets: LogOffsets,
   [topic, partition, offset] = ["log_topic", "log_partition", "log_offset"],
 ): string {
-  const consumed = Object.entries(place).map(([name, next]) => {
-    const slash = name.lastIndexOf("/");
-    return `(${topic} = ${quote(name.slice(0, slash))} and ${partition} = ${Number(name.slice(slash + 1))} and ${offset} < ${next})`;
+  const consumed = Object.entries(offsets).map(([key, next]) => {
+    const own = parsePartitionKey(key);
+    return `(${topic} = ${quote(own.topic)} and ${partition} = ${own.partition} and ${offset} < ${next})`;
   });
   return consumed.length === 0 ? "true" : `not (${consumed.join(" or ")})`;
 }
 
-/** The model's SQL over the relations of the binding; what is new to it lies past `place`. */
-export function bind(model: CompiledRelation, binding: Binding, place: Place): string {
+/** The model's SQL over the relations of the binding; records at or past `offsets` are new to it. */
+export function bind(model: CompiledRelation, binding: Binding, offsets: LogOffsets): string {
   if (model.sql === null) throw new Error(`${model.name} is no model`);
   let sql = model.sql.trim();
   for (const [relation, replacement] of binding) sql = sql.replaceAll(relation, () => replacement);
   return sql.replace(
     IS_NEW,
-    (_call, topic: string, partition: string, offset: string) => `(${isPast(place, [topic, partition, offset])})`,
+    (_call, topic: string, partition: string, offset: string) => `(${isPast(offsets, [topic, partition, offset])})`,
   );
 }
 
-/** An empty relation of the documented columns, for tables that are not there yet. */
+/** An empty relation with the model's columns, for tables that do not exist yet. */
 export function emptyLike({ columns }: CompiledRelation): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
 }
 
-/** The table as it stood at its snapshot; columns that it lacks are null, decimals that an earlier version wrote have the type of now. */
-export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound): string {
+/**
+ * The table at its snapshot. Missing columns are null, and decimals that an earlier version wrote are cast to the
+ * current type.
+ */
+export function tableAt(model: CompiledRelation, { snapshot_id, columns }: PinnedTable): string {
   if (snapshot_id === null) return emptyLike(model);
   const lacking = model.columns
     .filter(({ name }) => !columns.has(name))
@@ -82,8 +86,8 @@ export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Bound
 }
 
 /**
- * The view of a model: its table, and the rows that its next run would write, in the way that the run would write them (see the
- * project's macros/materialize_incremental.sql): appended, or in the place of the rows with their key.
+ * The view of a model: its table, and the rows that its next run would write. As in the run, new rows are appended, or
+ * replace the rows with the same key (see the project's macros/materialize_incremental.sql).
  */
 export function viewOf(model: CompiledRelation, table: string, new_rows: string): string {
   const kept_columns = model.columns.map(({ name }) => name).join(", ");

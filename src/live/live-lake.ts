@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { TailDatabase } from "../duckdb/tail-database.ts";
 import type { ProfiledResult } from "../duckdb/profile.ts";
@@ -6,15 +7,15 @@ import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../base/clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
-import { pause, retryPause_ms } from "../base/retry.ts";
+import { pause, retryDelay_ms } from "../base/retry.ts";
 import { throwIfRecordsLost } from "../transform/lost-records.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
-import type { Place } from "./bindings.ts";
+import { coversOffsets, equalOffsets, partitionKey, type LogOffsets } from "../log/offsets.ts";
 import { AbsorbPace, RebindPace } from "./pace.ts";
 import { shapeOf, type LiveShape } from "./shape.ts";
 import { Tail, type Arrival } from "./tail.ts";
-import { Views, type BoundTable } from "./views.ts";
+import { Views, type PinnedLakeTable } from "./views.ts";
 
 export interface LiveLakeOptions {
   open: Pick<OpenLake, "catalog" | "server" | "log" | "s3">;
@@ -23,48 +24,51 @@ export interface LiveLakeOptions {
   clock: Clock;
   memory_limit_mb?: number;
   threads?: number;
-  /** Told of failures that are tried again. */
+  /** Called with each failure that is retried. */
   failed?(error: OperatingError): void;
 }
 
 export interface AbsorbedBatch {
-  /** What was accepted, record by record in the log's order, in each record in the order of events. */
+  /** Accepted ticks in the log's order, and within a record in the order of events. */
   ticks: readonly Tick[];
   records: number;
-  /** Where the tail now stands: the next offset by "<topic>/<partition>". */
-  next: Place;
+  /** The offsets that the tail has absorbed. */
+  next: LogOffsets;
   absorbed_at_us: number;
 }
 
 export interface LiveState {
-  next: Place;
-  /** Records that some table has not absorbed yet. */
+  next: LogOffsets;
+  /** Records that at least one table has not consumed yet. */
   tail_records: number;
   tail_size_bytes: number;
-  /** Event time of the oldest accepted record that some table has not absorbed yet; null where there is none. */
+  /** Event time of the oldest accepted record that a table has not consumed yet; null where there is none. */
   oldest_at_us: number | null;
   /** Records of the log that are not visible yet. */
   pending_records: number;
   absorbed_at_us: number | null;
-  tables: BoundTable[];
-  /** Why nothing is absorbed at the moment; null where all is well. */
+  tables: PinnedLakeTable[];
+  /** Why the tail absorbs nothing at the moment; null while it does. */
   stalled: string | null;
 }
 
 const MEMORY_LIMIT_MB = 192;
-/** A batch blocks the event loop while it is handed over: about 20 µs a record. What parsing takes of memory grows with its bytes. */
+/**
+ * Appending a batch to DuckDB blocks the event loop for about 20 µs per record. The memory that parsing needs grows
+ * with its bytes.
+ */
 const BATCH = { max_records: 2_048, max_bytes: 1024 * 1024 };
-/** At most this much waits for the tables; then the tail waits for them, and says so. */
+/** The most that the tail holds. A full tail stalls until the tables have consumed records, and reports it. */
 export const TAIL_LIMITS = { max_records: 150_000, max_bytes: 24 * 1024 * 1024 };
-/** How often the catalog is asked whether tables have moved on; asking costs a few reads of SQLite. */
+/** How often the tail checks the catalog for new snapshots, which costs a few reads of SQLite. */
 const LOOK_MS = 500;
-/** The views move to newer snapshots at once when the tail has grown to this share of its limits. */
+/** Above this share of the tail's limits the views are rebound to newer snapshots without delay. */
 const TAIL_SHARE_BEFORE_REBIND = 0.1;
 
 /**
- * The lake as of now. `live.<table>` is the table at one snapshot and, of the log, what that snapshot has not absorbed, cleaned by
- * the same SQL. Each view goes from one snapshot to the next together with the end of the tail that it adds, and rows are
- * forgotten after that, so no query sees a record twice or not at all.
+ * The current state of the lake. `live.<table>` combines the table at one snapshot with the log records that the
+ * snapshot has not consumed, transformed by the same SQL. A view changes its snapshot and its part of the tail in one
+ * step, and rows are trimmed only afterwards, so that no query sees a record twice or misses one.
  */
 export class LiveLake {
   readonly #options: LiveLakeOptions;
@@ -73,17 +77,17 @@ export class LiveLake {
   readonly #tail: Tail;
   readonly #views: Views;
   readonly #listeners = new Set<(batch: AbsorbedBatch) => void>();
-  #next: Record<string, number> = {};
+  #next: LogOffsets = {};
   #absorbed_us: number | null = null;
   #looked_us = -Infinity;
   readonly #absorb_pace = new AbsorbPace();
   readonly #rebind_pace = new RebindPace();
   #pending_records = 0;
   #stalled: string | null = null;
-  /** The views on their way to newer snapshots. */
+  /** The rebinding of views to newer snapshots that is in progress. */
   #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
-  /** How far rows were forgotten, as JSON. Behind what the tables have absorbed where that failed, and is to be tried again. */
-  #trimmed_to = "";
+  /** The offsets below which rows were trimmed; behind the tables' offsets after a failed trim, which is retried. */
+  #trimmed_to: LogOffsets | null = null;
 
   private constructor(options: LiveLakeOptions, db: TailDatabase) {
     const { pipeline, models } = options;
@@ -95,7 +99,7 @@ export class LiveLake {
     this.#views = new Views(db, parts);
   }
 
-  /** The views read the tables as they stand; the tail is empty until `run` or `catchUp`. */
+  /** Binds the views to the tables' current snapshots. The tail is empty until `run` or `catchUp`. */
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
     const { open, memory_limit_mb = MEMORY_LIMIT_MB, threads = 1 } = options;
     for (const layer of LAYERS)
@@ -111,18 +115,20 @@ export class LiveLake {
     }
   }
 
-  /** Told of every batch after it has become visible. Returns how to stop listening. */
+  /** Calls the listener after each batch has become visible. Returns a function that removes the listener. */
   onAbsorbed(listener: (batch: AbsorbedBatch) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Follows the log and the tables until the signal aborts. Operating errors are reported and tried again. */
+  /**
+   * Consumes the log and follows the tables' snapshots until the signal aborts. Reports and retries operating errors.
+   */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#follow(signal);
     } finally {
-      // Nobody may close the database under it; how it ended is nobody's concern any more.
+      // The database must not close during a rebind; its result no longer matters.
       await this.#rebinding?.end.catch(() => {});
     }
   }
@@ -146,57 +152,65 @@ export class LiveLake {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        // In every case the tables go on without the live views, and a person repairs it beside the run.
+        // Tables are still built without the live views, and a person can repair the cause during the run.
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
         failed?.(error);
-        await pause(clock, retryPause_ms(failures), signal);
+        await pause(clock, retryDelay_ms(failures), signal);
       }
     }
   }
 
-  /** Absorbs what the log holds, as far as there is room for it. Not beside `run`. */
+  /** Absorbs all records of the log, up to the tail's limits. Must not be called while `run` runs. */
   async catchUp(): Promise<void> {
     do {
       await this.#followTables(true);
-      await this.#rebound();
+      await this.#awaitRebind();
     } while ((await this.#absorbNext()) > 0);
   }
 
-  /** Resolves once the tail is at or past a place, or the signal aborts. Only beside `run`. Throws RECORDS_LOST where it never will. */
-  async until(place: Place, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves once the tail has absorbed the offsets, or the signal aborts. Only while `run` runs. Throws RECORDS_LOST
+   * if it never can.
+   */
+  async until(offsets: LogOffsets, signal: AbortSignal): Promise<void> {
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
     while (!signal.aborted) {
       const bounds = await open.log.bounds(topic);
       await throwIfRecordsLost(open.catalog, pipeline, bounds, this.#next);
-      const reached = new Map(bounds.map((bound) => [`${topic}/${bound.partition}`, this.#placeOf(bound)]));
-      if (Object.entries(place).every(([name, next]) => (reached.get(name) ?? 0) >= next)) return;
+      const reached = bounds.map((bound) => [partitionKey(topic, bound.partition), this.#nextOffset(bound)] as const);
+      if (coversOffsets(Object.fromEntries(reached), offsets)) return;
       await this.#nextAbsorbed(signal);
     }
   }
 
-  /** Resolves after the next batch, the time between two looks at the tables, or the signal. */
+  /** Resolves after the next batch, after `LOOK_MS`, or when the signal aborts. */
   async #nextAbsorbed(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
-      const wake = (): void => {
+      const timer = setTimeout(() => end(), LOOK_MS);
+      const listening = [this.onAbsorbed(() => end())];
+      const end = (): void => {
         clearTimeout(timer);
-        stopListening();
-        signal.removeEventListener("abort", wake);
+        for (const stopListening of listening) stopListening();
         resolve();
       };
-      const timer = setTimeout(wake, LOOK_MS);
-      const stopListening = this.onAbsorbed(wake);
-      signal.addEventListener("abort", wake, { once: true });
+      listening.push(onAbort(signal, end));
     });
   }
 
-  /** SQL over `live.<table>`, and over the tables' heads as `layer.<table>`. Throws BAD_SQL, QUERY_CANCELLED. */
+  /**
+   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. Throws BAD_SQL,
+   * QUERY_CANCELLED.
+   */
   query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     return this.#db.query(sql, options);
   }
 
-  /** From now on results tell what their scans read, up to so many at once. To be called before a lock. */
+  /**
+   * Adds scan statistics to all later results, for up to `readers` concurrent queries. Must be called before the
+   * database is locked.
+   */
   profile(readers: number, folder: string): Promise<void> {
     return this.#db.profile(readers, folder);
   }
@@ -221,27 +235,29 @@ export class LiveLake {
 
   async #open(): Promise<void> {
     await this.#views.open();
-    const tables = await this.#views.look(this.#options.open.catalog);
+    const tables = await this.#views.loadSnapshots(this.#options.open.catalog);
     const before = this.#views.boundOf(this.#shape.accepted);
     await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
-    await this.#rebound();
+    await this.#awaitRebind();
     this.#next = { ...this.#views.absorbed() };
   }
 
-  /** Takes up, now and then, that tables have moved. Records go on being absorbed while the views are on their way. */
+  /** Rebinds the views when tables have new snapshots. Records are still absorbed during the rebind. */
   async #followTables(is_hurried = false): Promise<void> {
     if (this.#rebinding?.has_ended === false) return;
-    await this.#rebound();
+    await this.#awaitRebind();
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
     if (!is_hurried && !this.#mayRebind(now_us)) return;
     this.#looked_us = now_us;
-    const moved = (await this.#views.look(this.#options.open.catalog)).filter((bound) => this.#views.hasMoved(bound));
+    const moved = (await this.#views.loadSnapshots(this.#options.open.catalog)).filter((bound) =>
+      this.#views.hasMoved(bound),
+    );
     if (moved.length > 0) await this.#bindTo(moved);
   }
 
-  /** A tail that is stalled waits for the tables. */
+  /** A stalled tail rebinds without delay, because it waits for the tables. */
   #mayRebind(now_us: number): boolean {
     if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
     const { records, size_bytes } = this.#tail.size;
@@ -251,8 +267,8 @@ export class LiveLake {
     );
   }
 
-  /** Begins to; `#rebound` waits for the end. */
-  async #bindTo(moved: readonly BoundTable[]): Promise<void> {
+  /** Starts a rebind; `#awaitRebind` waits for its end. */
+  async #bindTo(moved: readonly PinnedLakeTable[]): Promise<void> {
     for (const bound of moved) {
       const seed = this.#views.isSeed(bound);
       if (seed) await this.#db.transact(() => this.#tail.takeSeed(seed, bound));
@@ -260,7 +276,7 @@ export class LiveLake {
     const { clock } = this.#options;
     const began_us = clock.now_us();
     const rebinding = { end: this.#views.replace(moved), has_ended: false };
-    // Whoever awaits `end` sees its error; until then it must not count as unhandled.
+    // `#awaitRebind` reports the error; until then the rejection must not count as unhandled.
     rebinding.end
       .catch(() => {})
       .finally(() => {
@@ -270,31 +286,34 @@ export class LiveLake {
     this.#rebinding = rebinding;
   }
 
-  /** Waits until the views read what they were bound to last, and lets go what none of them adds any more. */
-  async #rebound(): Promise<void> {
+  /** Waits for the rebind in progress, and trims the rows that no view needs afterwards. */
+  async #awaitRebind(): Promise<void> {
     const rebinding = this.#rebinding;
     this.#rebinding = null;
     await rebinding?.end;
-    await this.#tidy();
+    await this.#trimTail();
   }
 
-  /** Forgets what no view adds to its table any more. Of the tables that an increment moves one after the other, the last one lets rows go. */
-  async #tidy(): Promise<void> {
+  /**
+   * Deletes rows that all tables have consumed. An increment commits table by table, and the last commit releases the
+   * rows.
+   */
+  async #trimTail(): Promise<void> {
     const absorbed = this.#views.absorbed();
-    if (JSON.stringify(absorbed) === this.#trimmed_to) return;
+    if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
     const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
     trimmed();
     await this.#db.compact();
-    this.#trimmed_to = JSON.stringify(absorbed);
+    this.#trimmed_to = absorbed;
   }
 
-  /** How many records it took in; 0 where there are none, or no room for them. */
+  /** Absorbs one batch and returns its number of records; 0 where there are none, or where the tail is full. */
   async #absorbNext(): Promise<number> {
     const { open, pipeline, clock } = this.#options;
     const topic = pipeline.topic.name;
     const bounds = await open.log.bounds(topic);
-    this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#placeOf(bound)), 0);
-    const backlog = (bound: PartitionBounds) => bound.end - this.#placeOf(bound);
+    this.#pending_records = bounds.reduce((sum, bound) => sum + Math.max(0, bound.end - this.#nextOffset(bound)), 0);
+    const backlog = (bound: PartitionBounds) => bound.end - this.#nextOffset(bound);
     const waiting = bounds.reduce<PartitionBounds | undefined>(
       (most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most),
       undefined,
@@ -304,7 +323,7 @@ export class LiveLake {
     if (arrival === null) return 0;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
     const records = arrival.kind === "log" ? arrival.records.length : arrival.to - arrival.from;
-    this.#next = { ...this.#next, [`${topic}/${waiting.partition}`]: this.#placeOf(waiting) + records };
+    this.#next = { ...this.#next, [partitionKey(topic, waiting.partition)]: this.#nextOffset(waiting) + records };
     this.#pending_records -= records;
     this.#absorbed_us = clock.now_us();
     const batch: AbsorbedBatch = { ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us };
@@ -322,20 +341,27 @@ export class LiveLake {
     return this.#stalled === null;
   }
 
-  /** The next records of a partition: from the log, or from bronze where the log has forgotten them. Null where neither has them yet. */
+  /**
+   * The next records of a partition: from the log, or from bronze where the log has pruned them. Null where neither has
+   * them yet.
+   */
   async #arrivalOf({ partition, begin, end }: PartitionBounds): Promise<Arrival | null> {
     const { pipeline } = this.#options;
-    const from = this.#placeOf({ partition, begin, end });
+    const from = this.#nextOffset({ partition, begin, end });
     if (from >= begin) {
       const records = await this.#readLog(partition, from);
       return records.length === 0 ? null : { kind: "log", partition, from, records };
     }
     const bronze = this.#views.boundOf(this.#shape.bronze);
-    const to = Math.min(begin, from + BATCH.max_records, bronze.place[`${pipeline.topic.name}/${partition}`] ?? 0);
+    const to = Math.min(
+      begin,
+      from + BATCH.max_records,
+      bronze.offsets[partitionKey(pipeline.topic.name, partition)] ?? 0,
+    );
     return to > from ? { kind: "bronze", bronze, partition, from, to } : null;
   }
 
-  /** Nothing where the log forgot it just now: bronze has it. */
+  /** Empty where the log has just pruned the records; bronze has them. */
   async #readLog(partition: number, from: number): Promise<LogRecord[]> {
     try {
       return await this.#options.open.log.read(this.#options.pipeline.topic.name, partition, from, BATCH);
@@ -345,12 +371,12 @@ export class LiveLake {
     }
   }
 
-  /** Where the tail stands in a partition. What no table has begins with the log. */
-  #placeOf({ partition, begin }: PartitionBounds): number {
-    return this.#next[`${this.#options.pipeline.topic.name}/${partition}`] ?? begin;
+  /** The next offset that the tail absorbs from a partition; the log's begin where no table has consumed any. */
+  #nextOffset({ partition, begin }: PartitionBounds): number {
+    return this.#next[partitionKey(this.#options.pipeline.topic.name, partition)] ?? begin;
   }
 
-  /** Until the log holds more than it did, or it is time to look at the tables. */
+  /** Resolves when the log has more records, or after `LOOK_MS`. */
   async #untilMore(signal: AbortSignal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     if (this.#pending_records > 0) {
@@ -358,17 +384,17 @@ export class LiveLake {
       return;
     }
     const topic = pipeline.topic.name;
-    const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#placeOf(bound) }));
-    // Not AbortSignal.any: each of them would stay with a signal that lives as long as the process.
+    const ends = (await open.log.bounds(topic)).map((bound) => ({ ...bound, end: this.#nextOffset(bound) }));
+    // AbortSignal.any would leak: each derived signal stays with one that lives as long as the process.
     const look = new AbortController();
     const wake = (): void => look.abort();
     const timer = setTimeout(wake, LOOK_MS);
-    signal.addEventListener("abort", wake, { once: true });
+    const stopListening = onAbort(signal, wake);
     try {
       await open.log.waitForAppend(topic, ends, look.signal);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
+      stopListening();
     }
   }
 }

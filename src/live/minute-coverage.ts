@@ -1,6 +1,6 @@
 export const MINUTE_US = 60_000_000;
 
-/** Besides minutes with rows that some table lacks, the last ones stay: most of what arrives next belongs to them. */
+/** The newest minutes stay although all tables have consumed them, because most new rows belong to them. */
 const MINUTES_KEPT = 2;
 
 interface Event {
@@ -17,14 +17,14 @@ export interface Minute {
 }
 
 /**
- * Which minutes of which subjects the tail holds whole. Minutes from `#begin_us` on have passed through the tail from their first
- * row, so they are whole by themselves; earlier ones have to be brought in from the table when a row of theirs arrives.
+ * The minutes, by subject, of which the tail holds all rows. Minutes from `#begin_us` on passed through the tail from
+ * their first row; earlier minutes are loaded from the table when one of their rows arrives.
  */
-export class Minutes {
+export class MinuteCoverage {
   readonly #held = new Set<string>();
   #begin_us = -Infinity;
 
-  /** Every row up to this time may be in the table alone. */
+  /** Declares that rows up to this time may exist only in the table. */
   beginAfter(at_us: number): void {
     this.#begin_us = Math.max(this.#begin_us, minuteOf(at_us) + MINUTE_US);
   }
@@ -43,7 +43,9 @@ export class Minutes {
     for (const { subject, at_us } of events) this.#held.add(keyOf(subject, minuteOf(at_us)));
   }
 
-  /** The time before which rows may go: `oldest_us` is that of the oldest row which some table lacks. */
+  /**
+   * The time before which rows may be deleted. `oldest_us` is the time of the oldest row that a table has not consumed.
+   */
   cutBefore(oldest_us: number | null, newest_us: number | null): number {
     const last_us = minuteOf(newest_us ?? 0) - (MINUTES_KEPT - 1) * MINUTE_US;
     return Math.min(minuteOf(oldest_us ?? Infinity), last_us);

@@ -1,20 +1,23 @@
-/** Records that arrive one by one are absorbed together when they come faster than this. */
+/** Records that arrive at shorter intervals than this are absorbed in one batch. */
 const PACE_MS = 10;
-/** A batch of one record costs nearly what one of a hundred does. While few records come, absorbing takes at most this share of a core ... */
+/**
+ * The share of a core that absorbing uses at most while few records arrive: a batch of one costs nearly as much as one
+ * of a hundred.
+ */
 const ABSORB_SHARE = 0.1;
-/** ... but no batch begins later than this after the one before: a record is then visible within 250 ms while a batch takes up to 100 ms. */
+/** The longest interval between batches: records are visible within 250 ms while a batch takes up to 100 ms. */
 const MAX_CYCLE_MS = 120;
-/** From this many records a second on, batches are full enough by themselves, and follow each other at once. */
+/** From this rate on, batches are large enough without a delay. */
 const BUSY_RECORDS_PER_S = 500;
-/** The rate is a mean that forgets at this pace. */
+/** The time constant of the exponential moving average of the rate. */
 const RATE_WINDOW_MS = 1_000;
 
-/** How long the tail gathers records before it absorbs the next batch. */
+/** Decides how long the tail collects records before it absorbs the next batch. */
 export class AbsorbPace {
   #records_per_s = 0;
   #ended_ms = -Infinity;
 
-  /** The pause after a batch of so many records that ended at `now_ms` and took `cost_ms`. */
+  /** The delay after a batch that ended at `now_ms` and took `cost_ms`. */
   rest_ms(records: number, cost_ms: number, now_ms: number): number {
     const elapsed_ms = Math.max(1, Math.min(now_ms - this.#ended_ms, 60_000));
     this.#ended_ms = now_ms;
@@ -25,12 +28,12 @@ export class AbsorbPace {
   }
 }
 
-/** Moving the views to newer snapshots plans each of them over its table's manifests. It takes at most this share of a core ... */
+/** The share of a core that rebinding uses at most: it plans every view over its table's manifests. */
 const REBIND_SHARE = 0.02;
-/** ... but the tail, which adds meanwhile what the older snapshots lack, is not to grow for longer than this. */
+/** The longest interval between rebinds, because the tail grows until the next one. */
 const MAX_REBIND_PAUSE_US = 30_000_000;
 
-/** When the views may move to newer snapshots again. */
+/** Decides when the views may be rebound to newer snapshots. */
 export class RebindPace {
   #at_us = -Infinity;
 
@@ -38,7 +41,7 @@ export class RebindPace {
     this.#at_us = began_us + Math.min((ended_us - began_us) / REBIND_SHARE, MAX_REBIND_PAUSE_US);
   }
 
-  /** At a time further off than any pause, the clock was set back, and nobody knows how long ago the last move was. */
+  /** True also where the next time is further away than any interval: then the clock was set back. */
   isDue(now_us: number): boolean {
     return now_us >= this.#at_us || this.#at_us - now_us > MAX_REBIND_PAUSE_US;
   }

@@ -3,13 +3,13 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import type { LiveModels } from "../transform/models.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
 
-/** The relations of a pipeline's dbt project by the part they play in the live tail. */
+/** The relations of a pipeline's dbt project, by their role in the live tail. */
 export interface LiveShape {
   bronze: CompiledRelation;
   seeds: CompiledRelation[];
   elements: CompiledRelation;
   accepted: CompiledRelation;
-  /** Verdicts but accepted. */
+  /** Verdict models other than accepted. */
   others: CompiledRelation[];
   /** Every model that is a table of the lake, verdicts included. */
   tables: CompiledRelation[];
@@ -44,7 +44,7 @@ export function tableOf({ relation }: CompiledRelation): string {
   return relation.replaceAll('"', "").split(".").slice(1).join(".");
 }
 
-/** The table's own name: what its live view is called. */
+/** The table's name without its layer, which is also the name of its live view. */
 export function tableName(table: string): string {
   return table.slice(table.indexOf(".") + 1);
 }

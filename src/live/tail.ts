@@ -7,64 +7,78 @@ import {
   type TailValue,
 } from "../duckdb/tail-database.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { LogOffsets } from "../log/offsets.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
-import { compareArrivals } from "../pipeline/event-order.ts";
-import { bind, emptyLike, isPast, KNOWN, quote, tableAt, withoutCopies, type Bound, type Place } from "./bindings.ts";
+import { compareLogPosition } from "../pipeline/event-order.ts";
+import {
+  bind,
+  emptyLike,
+  isPast,
+  DUPLICATE_LOOKUP,
+  quote,
+  tableAt,
+  withoutCopies,
+  type PinnedTable,
+} from "./bindings.ts";
 import type { CompiledRelation } from "../transform/worker.ts";
-import { Heads } from "./high-water-marks.ts";
-import { MINUTE_US, Minutes } from "./minute-coverage.ts";
+import { HighWaterMarks } from "./high-water-marks.ts";
+import { MINUTE_US, MinuteCoverage } from "./minute-coverage.ts";
 import { tableName, tableOf, type LiveShape } from "./shape.ts";
 
-/** Amounts are larger than values: they are read with fewer places, which leaves more digits before the point. */
+/** Amounts are larger than values, so they have fewer decimals, which leaves more digits before the point. */
 const AMOUNT_DECIMALS = 18;
 const AMOUNT_UNIT = 10n ** BigInt(TICK_DECIMALS - AMOUNT_DECIMALS);
 
-/** An element that counts unless it is known already, as the tail's bookkeeping sees it. */
+/** An element that is accepted unless it is a duplicate. */
 export interface Candidate extends Tick {
   /** UTC date of the event, as text. */
   date: string;
   /** The sequence that the source's number belongs to: source and product. */
-  numbered_for: string;
-  is_timed: boolean;
+  sequence_key: string;
+  has_timestamp_identity: boolean;
 }
 
-/** What is to be absorbed next, of one partition: records of the log, or (where the log has forgotten them) a range of bronze. */
+/** The next input from one partition: records of the log, or a range of bronze where the log has pruned them. */
 export type Arrival = { partition: number; from: number } & (
   | { kind: "log"; records: readonly LogRecord[] }
-  | { kind: "bronze"; bronze: Bound; to: number }
+  | { kind: "bronze"; bronze: PinnedTable; to: number }
 );
 
-/** What a batch goes through. */
+/** The prepared statements of one batch, in order. */
 interface Steps {
-  /** Returns the elements, each with whether it is a candidate. */
+  /** Returns the elements, each with a flag that says whether it is a candidate. */
   parse: Statements;
-  /** Takes in what arrived, and accepts, where every candidate is known to be no copy ... */
+  /** Accepts all candidates: for batches in which no candidate can be a duplicate. */
   accept_new: Statements;
-  /** ... and where that is still to be found out. */
+  /** Accepts candidates after the search for duplicates. */
   accept: Statements;
   others: Statements;
 }
 
 /**
- * Records that the tables have not absorbed, parsed once, with the verdict on each element: the same SQL as dbt's, over the
- * batch that arrives. Besides what arrived, `tail.main.<accepted>` holds every accepted row of each minute of a subject that it
- * holds a row of: minutes are aggregated from it, and copies are recognised in it.
+ * Records that the tables have not consumed, parsed once, with the verdict on each element, by the same SQL as dbt's.
+ * `tail.main.<accepted>` is complete by minute: where it holds a row of a subject's minute, it holds all accepted rows
+ * of that minute, including older ones from the table. Minutes are aggregated from it, and duplicates are recognised in
+ * it.
  */
 export class Tail {
   readonly #db: TailDatabase;
   readonly #live: LiveDefinition;
   readonly #shape: LiveShape;
   readonly #topic: string;
-  readonly #hot: string;
-  readonly #heads = new Heads();
-  readonly #minutes: Minutes;
+  readonly #accepted_table: string;
+  readonly #marks = new HighWaterMarks();
+  readonly #coverage: MinuteCoverage;
   #steps: Steps | null = null;
   #oldest_us = Infinity;
   #records = 0;
   #size_bytes = 0;
-  /** The table of possible originals is not empty: it is emptied before the next search, so that no row is in it and in the tail. */
-  #has_known = false;
-  /** Something arrived and was not taken in: it comes again. */
+  /**
+   * Whether the duplicate lookup has rows. It is emptied before the next search, so that no row is both there and in
+   * the tail.
+   */
+  #has_lookup_rows = false;
+  /** Whether the arriving tables hold rows of a failed batch, which is read again. */
   #has_arrived = false;
 
   constructor(db: TailDatabase, parts: { live: LiveDefinition; shape: LiveShape; topic: string }) {
@@ -72,30 +86,30 @@ export class Tail {
     this.#live = parts.live;
     this.#shape = parts.shape;
     this.#topic = parts.topic;
-    this.#hot = tailTable(parts.shape.accepted);
-    this.#minutes = new Minutes();
+    this.#accepted_table = tailTable(parts.shape.accepted);
+    this.#coverage = new MinuteCoverage();
   }
 
-  /** Records in the tail, and the bytes of their payloads. */
+  /** The number of records in the tail, and the bytes of their payloads. */
   get size(): { records: number; size_bytes: number } {
     return { records: this.#records, size_bytes: this.#size_bytes };
   }
 
-  /** Event time of the oldest accepted row that some table lacks; null where there is none. */
+  /** Event time of the oldest accepted row that a table has not consumed; null where there is none. */
   get oldest_at_us(): number | null {
     return this.#oldest_us === Infinity ? null : this.#oldest_us;
   }
 
-  /** Makes the tail's tables; `accepted` is where the accepted rows' table stands. */
-  async open(accepted: Bound): Promise<void> {
+  /** Creates the tail's tables. `accepted` is the pinned table of accepted rows. */
+  async open(accepted: PinnedTable): Promise<void> {
     const { bronze, seeds, elements, others } = this.#shape;
     for (const table of [tailTable(bronze), arrivingTable(bronze)])
       await this.#db.run(`CREATE TABLE ${table} (${BRONZE_COLUMNS})`);
     const makes = [
       [tailTable(elements), elements],
       [arrivingTable(elements), elements],
-      [this.#hot, this.#shape.accepted],
-      [KNOWN, this.#shape.accepted],
+      [this.#accepted_table, this.#shape.accepted],
+      [DUPLICATE_LOOKUP, this.#shape.accepted],
       ...[...others, ...seeds].map((model) => [tailTable(model), model] as const),
     ] as const;
     for (const [table, model] of makes) await this.#db.run(`CREATE TABLE ${table} AS ${emptyLike(model)}`);
@@ -103,24 +117,24 @@ export class Tail {
       const [[newest_us] = []] = await this.#db.read(
         `select epoch_us(max(${this.#live.columns.at})) from ${this.#tableAt(accepted)}`,
       );
-      if (typeof newest_us === "number") this.#minutes.beginAfter(newest_us);
+      if (typeof newest_us === "number") this.#coverage.beginAfter(newest_us);
     }
     await this.#prepare();
   }
 
-  /** A seed's rows, as its table now has them. */
-  async takeSeed(seed: LiveShape["seeds"][number], bound: Bound): Promise<void> {
+  /** Replaces a seed's rows by those of its pinned table. */
+  async takeSeed(seed: LiveShape["seeds"][number], bound: PinnedTable): Promise<void> {
     await this.#db.run(
       `DELETE FROM ${tailTable(seed)}; INSERT INTO ${tailTable(seed)} BY NAME ${tableAt(seed, bound)}`,
     );
   }
 
   /**
-   * Parses and judges what arrives, all or nothing (what arrived is nobody's to see until then). `from` is the tail's offsets:
-   * what lies past it in the accepted rows' table is still to be absorbed, and does not count as known. Returns what was accepted,
-   * record by record in the log's order, in each record in the order of events.
+   * Parses a batch and decides on each element, atomically: no query sees a part of it. `from` is the tail's offsets;
+   * rows of the accepted table at or past them are still to be absorbed and do not count as duplicates. Returns the
+   * accepted ticks in the log's order, and within a record in the order of events.
    */
-  async absorb(arrival: Arrival, from: Place, accepted: Bound): Promise<Tick[]> {
+  async absorb(arrival: Arrival, from: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
     const steps = this.#steps;
     if (steps === null) throw new Error("the tail is not open");
     const arrived = await this.#fill(arrival);
@@ -129,9 +143,9 @@ export class Tail {
       candidates = (await steps.parse.read())
         .filter(([is_candidate]) => is_candidate === true)
         .map(candidateOf)
-        .sort(compareArrivals);
-      await this.#cover(candidates, from, accepted);
-      const has_doubtful = await this.#recall(candidates, from, accepted);
+        .sort(compareLogPosition);
+      await this.#loadMissingMinutes(candidates, from, accepted);
+      const has_doubtful = await this.#loadPossibleDuplicates(candidates, from, accepted);
       if (!has_doubtful) {
         await steps.accept_new.runAndCommit();
         return candidates;
@@ -144,25 +158,30 @@ export class Tail {
     this.#records += arrived.records;
     this.#size_bytes += arrived.size_bytes;
     for (const { at_us } of candidates) this.#oldest_us = Math.min(this.#oldest_us, at_us);
-    this.#minutes.hold(candidates);
-    this.#heads.advance(candidates);
+    this.#coverage.hold(candidates);
+    this.#marks.advance(candidates);
     return ticks;
   }
 
-  /** Forgets what every table has absorbed, except minutes that are still being written to. Within the caller's transaction. */
-  async trim(absorbed: Place): Promise<() => void> {
+  /**
+   * Deletes rows that every table has consumed, except minutes that still receive rows. Runs in the caller's
+   * transaction.
+   */
+  async trim(absorbed: LogOffsets): Promise<() => void> {
     const { at } = this.#live.columns;
     const [[oldest_us, newest_us] = []] = await this.#db.read(
-      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#hot}`,
+      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#accepted_table}`,
     );
-    const cut_us = this.#minutes.cutBefore(oldest_us as number | null, newest_us as number | null);
+    const cut_us = this.#coverage.cutBefore(oldest_us as number | null, newest_us as number | null);
     const { bronze, elements, others } = this.#shape;
     for (const table of [bronze, elements, ...others].map(tailTable))
       await this.#db.run(`DELETE FROM ${table} WHERE not (${isPast(absorbed)})`);
-    await this.#db.run(`DELETE FROM ${this.#hot} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`);
+    await this.#db.run(
+      `DELETE FROM ${this.#accepted_table} WHERE not (${isPast(absorbed)}) and ${at} < ${timeLiteral(cut_us)}`,
+    );
     const left = await this.#count(tailTable(bronze));
     return () => {
-      this.#minutes.forgetBefore(cut_us);
+      this.#coverage.forgetBefore(cut_us);
       this.#oldest_us = (oldest_us as number | null) ?? Infinity;
       this.#records = left.records;
       this.#size_bytes = left.size_bytes;
@@ -175,7 +194,7 @@ export class Tail {
     const insert = (into: string, model: CompiledRelation, binding: (readonly [string, string])[]) =>
       `INSERT INTO ${into} BY NAME ${bind(model, new Map([...local, ...binding]), {})}`;
     const judged = [elements.relation, arrivingTable(elements)] as const;
-    const known = `(select * from ${this.#hot} union all by name select * from ${KNOWN})`;
+    const known = `(select * from ${this.#accepted_table} union all by name select * from ${DUPLICATE_LOOKUP})`;
     const take_in = [
       ...[bronze, elements].map((model) => `INSERT INTO ${tailTable(model)} FROM ${arrivingTable(model)}`),
       `DELETE FROM ${arrivingTable(bronze)}`,
@@ -185,8 +204,11 @@ export class Tail {
         `DELETE FROM ${arrivingTable(elements)}`,
         `${insert(arrivingTable(elements), elements, [[bronze.relation, arrivingTable(bronze)]])} RETURNING ${this.#candidateColumns()}`,
       ),
-      accept_new: await this.#db.prepare(...take_in, insert(this.#hot, withoutCopies(accepted), [judged])),
-      accept: await this.#db.prepare(...take_in, insert(this.#hot, accepted, [judged, [accepted.relation, known]])),
+      accept_new: await this.#db.prepare(...take_in, insert(this.#accepted_table, withoutCopies(accepted), [judged])),
+      accept: await this.#db.prepare(
+        ...take_in,
+        insert(this.#accepted_table, accepted, [judged, [accepted.relation, known]]),
+      ),
       others: await this.#db.prepare(
         ...others.map((model) => insert(tailTable(model), model, [judged, [accepted.relation, known]])),
       ),
@@ -217,23 +239,23 @@ export class Tail {
     return { records: Number(records), size_bytes: Number(size_bytes) };
   }
 
-  /** Of an element: whether it is a candidate, and what `candidateOf` reads. */
+  /** The columns of an element that `candidateOf` reads. */
   #candidateColumns(): string {
-    const { columns, is_candidate, is_timed } = this.#live;
+    const { columns, is_candidate, has_timestamp_identity } = this.#live;
     return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
       ${columns.amount}::decimal(38, ${AMOUNT_DECIMALS}), epoch_us(${columns.at}), epoch_us(ingested_at),
-      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${is_timed}`;
+      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${has_timestamp_identity}`;
   }
 
-  /** Brings in the accepted rows, from the table, of minutes that the tail does not hold yet. */
-  async #cover(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<void> {
-    const missing = accepted.snapshot_id === null ? [] : this.#minutes.missing(candidates);
+  /** Loads from the table the accepted rows of the candidates' minutes that the tail does not cover. */
+  async #loadMissingMinutes(candidates: readonly Candidate[], from: LogOffsets, accepted: PinnedTable): Promise<void> {
+    const missing = accepted.snapshot_id === null ? [] : this.#coverage.missing(candidates);
     if (missing.length === 0) return;
     const { subject, at, date } = this.#live.columns;
     const minutes = missing.map(({ minute_us }) => minute_us);
     const wanted = missing.map((minute) => `(${quote(minute.subject)}, ${minute.minute_us})`).join(", ");
     await this.#db.run(
-      `INSERT INTO ${this.#hot} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+      `INSERT INTO ${this.#accepted_table} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${date} IN (${dateLiterals(missing.map((minute) => minute.date))})
          AND t.${at} >= ${timeLiteral(Math.min(...minutes))} AND t.${at} < ${timeLiteral(Math.max(...minutes) + MINUTE_US)}
          AND (t.${subject}, epoch_us(t.${at}) // ${MINUTE_US} * ${MINUTE_US}) IN (${wanted}) AND not (${isPast(from)})`,
@@ -241,25 +263,29 @@ export class Tail {
   }
 
   /**
-   * Finds, in the table, the events that candidates may be copies of, and returns whether there may be any: most cannot, because
-   * their number is higher than any before.
+   * Loads from the table the events that candidates may duplicate, and returns whether there may be any. Most
+   * candidates have a higher sequence number than all before, so that no search is needed.
    */
-  async #recall(candidates: readonly Candidate[], from: Place, accepted: Bound): Promise<boolean> {
+  async #loadPossibleDuplicates(
+    candidates: readonly Candidate[],
+    from: LogOffsets,
+    accepted: PinnedTable,
+  ): Promise<boolean> {
     const { columns } = this.#live;
-    for (const date of this.#heads.unknownDates(candidates)) {
+    for (const date of this.#marks.unknownDates(candidates)) {
       const heads = await this.#db.read(
         `select ${columns.source}, ${columns.product}, ${exactly(`max(${columns.number})`)} from (
-           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#hot}
+           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#accepted_table}
          ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
       const learnt = heads.map(
-        ([source, product, number]) => [numberedFor(String(source), textOrNull(product)), number as bigint] as const,
+        ([source, product, number]) => [sequenceKey(String(source), textOrNull(product)), number as bigint] as const,
       );
-      this.#heads.learn(date, learnt);
+      this.#marks.learn(date, learnt);
     }
-    const doubtful = candidates.filter((candidate) => this.#heads.mayBeCopy(candidate));
-    if (doubtful.length === 0 && this.#heads.doRise(candidates)) return false;
-    if (this.#has_known) await this.#db.run(`DELETE FROM ${KNOWN}`);
+    const doubtful = candidates.filter((candidate) => this.#marks.mayBeCopy(candidate));
+    if (doubtful.length === 0 && this.#marks.areStrictlyIncreasing(candidates)) return false;
+    if (this.#has_lookup_rows) await this.#db.run(`DELETE FROM ${DUPLICATE_LOOKUP}`);
     if (doubtful.length === 0) return true;
     if (accepted.snapshot_id === null) return true;
     const wanted = doubtful
@@ -267,26 +293,26 @@ export class Tail {
       .join(", ");
     const identities = [columns.identity, columns.former_identity].filter((name) => name !== undefined);
     const isInTail = (name: string) =>
-      `exists (select 1 from ${this.#hot} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
+      `exists (select 1 from ${this.#accepted_table} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
     const unknown = `select * from (
         select unnest([${identities.join(", ")}]) as wanted, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
         where (log_partition, log_offset, element_index) in (${wanted}) and ${identities.map((name) => `not ${isInTail(name)}`).join(" and ")}
       ) where wanted is not null`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
     if (count === 0) return true;
-    this.#has_known = true;
+    this.#has_lookup_rows = true;
     await this.#db.run(
-      `INSERT INTO ${KNOWN} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
+      `INSERT INTO ${DUPLICATE_LOOKUP} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${columns.date} IN (${dateLiterals(doubtful.map(({ date }) => date))})
          AND (t.${columns.identity}, t.${columns.date}) IN (${unknown}) AND not (${isPast(from)})`,
     );
     return true;
   }
 
-  /** The candidates that the last batch's verdict let in. */
+  /** The candidates of the last batch that were accepted. */
   async #acceptedOf(candidates: readonly Candidate[], { partition, from }: Arrival): Promise<Tick[]> {
     const rows = await this.#db.read(
-      `select log_partition, log_offset, element_index from ${this.#hot} where log_partition = ${partition} and log_offset >= ${from}`,
+      `select log_partition, log_offset, element_index from ${this.#accepted_table} where log_partition = ${partition} and log_offset >= ${from}`,
     );
     const accepted = new Set(rows.map((row) => row.join("/")));
     return candidates.filter(({ partition, offset, element_index }) =>
@@ -294,17 +320,17 @@ export class Tail {
     );
   }
 
-  #tableAt(accepted: Bound): string {
+  #tableAt(accepted: PinnedTable): string {
     return `(${tableAt(this.#shape.accepted, accepted)})`;
   }
 }
 
-/** What the tail holds for a table, or the elements. */
+/** The tail's table for a model. */
 export function tailTable(model: LiveShape["accepted"]): string {
   return `${TAIL}.${tableName(tableOf(model))}`;
 }
 
-/** Likewise, of what is being absorbed. */
+/** The table that holds a model's rows of the batch in progress. */
 function arrivingTable(model: LiveShape["accepted"]): string {
   return `${ARRIVING}.${tableName(tableOf(model))}`;
 }
@@ -324,7 +350,7 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     date,
     number,
     product,
-    is_timed,
+    has_timestamp_identity,
   ] = row;
   return {
     subject: String(subject),
@@ -339,17 +365,17 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     date: String(date),
     number: number as bigint | null,
     product: textOrNull(product),
-    numbered_for: numberedFor(String(source), textOrNull(product)),
-    is_timed: is_timed === true,
+    sequence_key: sequenceKey(String(source), textOrNull(product)),
+    has_timestamp_identity: has_timestamp_identity === true,
   };
 }
 
-/** A BIGINT as `read` gives it without loss: integers beyond 2^53 are not exact as JavaScript's numbers. */
+/** A BIGINT as a decimal, which `read` returns without loss: JavaScript numbers are not exact beyond 2^53. */
 function exactly(integer: string): string {
   return `${integer}::decimal(38, 0)`;
 }
 
-function numberedFor(source: string, product: string | null): string {
+function sequenceKey(source: string, product: string | null): string {
   return `${source}|${product ?? ""}`;
 }
 

@@ -1,6 +1,6 @@
 import { OperatingError } from "../base/errors.ts";
 
-/** What every log can answer instead of a result. */
+/** Errors that every log can throw. */
 
 export function noSuchTopic(topic: string): OperatingError {
   return new OperatingError("NO_SUCH_TOPIC", `The log has no topic ${topic}`, {

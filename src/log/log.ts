@@ -16,20 +16,20 @@ export interface PartitionBounds {
 
 export interface ReadLimits {
   max_records: number;
-  /** Reading stops after the record that reaches it: one oversized record still gets through. */
+  /** Reading stops after the record that reaches the limit, so that one oversized record can be read. */
   max_bytes: number;
 }
 
 /**
  * The durable log. Invariants, held by every implementation's contract test:
  *  - a record is on disk (fsync) before `append` resolves, together with the producer's position;
- *  - offsets of a partition are gapless and never reused, whatever is pruned;
+ *  - offsets of a partition are gapless and never reused, also after pruning;
  *  - records of one key go to one partition, in the order appended;
- *  - an append that fails leaves nothing behind. Where servers keep the log, nobody may know whether it failed: then it throws
- *    APPEND_UNCERTAIN, and records may be there without the position, never the position without its records.
+ *  - an append that fails leaves nothing behind. With a remote log the outcome may be unknown: then it throws APPEND_UNCERTAIN,
+ *    and records may be there without the position, never the position without its records.
  */
 export interface Log {
-  /** Creates the topic if it is new; refuses a different number of partitions. */
+  /** Creates the topic if it is new; rejects a different number of partitions. */
   createTopic(topic: string, partitions: number): Promise<void>;
   append(
     topic: string,
@@ -41,7 +41,7 @@ export interface Log {
   bounds(topic: string): Promise<PartitionBounds[]>;
   /** The producer's last durable position in this topic. */
   position(topic: string, producer: string): Promise<string | null>;
-  /** Forgets records below `before_offset` that were ingested before `before_us`; returns how many. */
+  /** Deletes records below `before_offset` that were ingested before `before_us`; returns their number. */
   prune(topic: string, partition: number, before_offset: number, before_us: number): Promise<number>;
   /** Resolves when records past the given end exist, or the signal aborts. */
   waitForAppend(topic: string, ends: readonly PartitionBounds[], signal: AbortSignal): Promise<void>;

@@ -3,7 +3,7 @@ const FNV_PRIME = 0x01000193;
 
 /**
  * The partition of a key: 32-bit FNV-1a over its UTF-16 code units, modulo the number of partitions.
- * Stored data depends on it: records of one key keep their order only while it stays as it is.
+ * Stored data depends on this function: a change would break the order of the records of a key.
  */
 export function partitionOf(key: string, partitions: number): number {
   let hash = FNV_OFFSET;

@@ -2,31 +2,34 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "./log.ts";
 import { OperatingError } from "../base/errors.ts";
-import { FAILURES_IN_AN_HOUR, patiently } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry } from "../base/retry.ts";
 import type { Batch, Producer, SourceReport } from "../producer/producer.ts";
 
 export interface ProducerRun {
   producer: Producer;
   log: Log;
-  /** Must exist. */
+  /** An existing topic. */
   topic: string;
   clock: Clock;
   signal: AbortSignal;
   report(report: SourceReport): void;
-  /** Told after each append how many records are newly durable. */
+  /** Called after each append with its number of records. */
   appended?(records: number): void;
-  /** Told why an append waits, at each attempt, and with null when it is durable after all. */
+  /** Called with the error of each failed append, and with null after the next success. */
   stalled?(error: OperatingError | null): void;
-  /** Told why the source cannot go on, which then ends the run well: others go on beside it. Absent: the run rejects. */
+  /**
+   * Called with the error that stops the source; the run then resolves. Without it, the run rejects.
+   */
   failed?(error: OperatingError): void;
 }
 
 /**
- * Pulls batches and makes each durable, with the producer's position, before it pulls the next.
- * Resolves to the number of records appended when the source ends or the signal aborts. A log that is away is waited for with the
- * batch in hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
- * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else the log or the
- * producer throws stops the run: a batch that was not appended is not behind the stored position, so the next run gives it again.
+ * Pulls batches and makes each durable, with the producer's position, before it pulls the next. Resolves to the number
+ * of records appended when the source ends or the signal aborts. A log that is away is waited for with the batch in
+ * hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
+ * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else
+ * the log or the producer throws stops the run: a batch that was not appended is not behind the stored position, so the
+ * next run gives it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
   const { producer, log, topic, clock, signal, report, appended, failed, stalled } = run;
@@ -36,23 +39,23 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
     stalled?.(error);
     report({ level: "warning", code: error.code, message: `${producer.id} waits, and tries again: ${error.message}.` });
   };
-  const patience = { clock, signal, most_failures: FAILURES_IN_AN_HOUR, failed: waiting };
+  const retry = { clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed: waiting };
   let records = 0;
   try {
-    const position = await patiently(patience, () => log.position(topic, producer.id));
+    const position = await withRetry(retry, () => log.position(topic, producer.id));
     if (signal.aborted) return { records };
     for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
       if (batch.records.length > 0) {
         const checkpoint =
           batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };
-        if ((await patiently(patience, () => log.append(topic, batch.records, checkpoint))) === null) break;
+        if ((await withRetry(retry, () => log.append(topic, batch.records, checkpoint))) === null) break;
         if (is_stalled) stalled?.(null);
         is_stalled = false;
         records += batch.records.length;
         appended?.(batch.records.length);
       }
       if (signal.aborted) break;
-      // A log that appends synchronously would otherwise never let timers and sockets of this process have their turn.
+      // Lets timers and sockets of this process run, also with a log that appends synchronously.
       await setImmediate();
     }
   } catch (error) {
@@ -66,7 +69,7 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
   return { records };
 }
 
-/** What a source throws, so that the log's own failures are not taken for it. */
+/** Marks an error as the source's, so that it is not mistaken for one of the log. */
 class SourceFailure {
   readonly reason: unknown;
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import type { RewriterOptions } from "../duckdb/rewriter.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import type { Maintainer } from "./maintainer.ts";
 import type { MaintenanceParts } from "./parts.ts";
 import { forgetDropped, maintainTable, tablesOf } from "./run.ts";
@@ -26,7 +26,7 @@ export function embeddedMaintainer({
   clock,
   signal,
   engine,
-  step = nobodyListens,
+  step = noop,
   exclusively = (_table, commit) => commit(),
 }: EmbeddedOptions): Maintainer {
   const parts: MaintenanceParts = {

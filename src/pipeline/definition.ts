@@ -151,7 +151,7 @@ export interface LiveDefinition {
   /** Condition on an element: it counts, unless its identity is known already. */
   is_candidate: string;
   /** Condition on an element without a number: its identity is made of its event time, so copies of it carry the same. */
-  is_timed: string;
+  has_timestamp_identity: string;
   /** Models, by name, whose rows are decided once, when a record arrives: accepted first, then what needs it. */
   verdicts: readonly [accepted: string, ...others: string[]];
   /** Models that read, of the accepted rows, those of whole minutes of a subject: all rows of each minute that a new row touches. */

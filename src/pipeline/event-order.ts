@@ -30,7 +30,7 @@ export function compareEvents(one: EventPosition, other: EventPosition): number 
 }
 
 /** Records in the log's order, the events of one record in the order of events: what a record says is known all at once. */
-export function compareArrivals(one: EventPosition, other: EventPosition): number {
+export function compareLogPosition(one: EventPosition, other: EventPosition): number {
   return one.partition - other.partition || one.offset - other.offset || compareEvents(one, other);
 }
 

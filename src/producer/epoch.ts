@@ -1,15 +1,19 @@
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * Times that are counts since 1970-01-01 00:00 UTC. Their unit shows in their magnitude: from 2009 to 2255 the counts in seconds,
- * milliseconds, microseconds and nanoseconds have 10, 13, 16 and 19 digits. dbt's `time_since_epoch` draws the same lines.
+ * Times that are counts since 1970-01-01 00:00 UTC. Their unit shows in their magnitude: from 2009 to 2255 the counts
+ * in seconds, milliseconds, microseconds and nanoseconds have 10, 13, 16 and 19 digits. dbt's `time_since_epoch` draws
+ * the same lines.
  */
 export type EpochUnit = "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
 
-/** No cryptocurrency had a price before 2009: an earlier time is a wrong unit, or a clock that was never set. */
+/**
+ * No cryptocurrency had a price before 2009. An earlier time has a wrong unit, or comes from a clock that was never
+ * set.
+ */
 export const FIRST_TIME_US = Date.parse("2009-01-01T00:00:00Z") * 1000;
 
-/** Later microseconds are no longer exact in a double. */
+/** Later times in microseconds are not exact in a double. */
 const LAST_TIME_US = Number.MAX_SAFE_INTEGER - 1_000_000;
 
 export interface EpochTime {
@@ -17,7 +21,9 @@ export interface EpochTime {
   at_us: number;
 }
 
-/** A count as text, digits behind the point rounded to the microsecond; null where it is no count, or later than 2255. */
+/**
+ * Parses a count, with decimals rounded to the microsecond; null for other text, and for times after 2255.
+ */
 export function epochTime(text: string): EpochTime | null {
   const [, whole, decimals = ""] = /^(\d{1,19})(?:\.(\d{1,9}))?$/.exec(text) ?? [];
   if (whole === undefined) return null;
@@ -29,7 +35,7 @@ export function epochTime(text: string): EpochTime | null {
   return at_us <= LAST_TIME_US ? { unit, at_us } : null;
 }
 
-/** The unit of a count, and by how many digits microseconds are longer. */
+/** The unit of a count, and the number of digits to add for microseconds. */
 function unitOf(whole: string): [unit: EpochUnit, shift: number] {
   const length = whole.replace(/^0+/, "").length;
   if (length <= 11) return ["seconds", 6];
@@ -37,7 +43,7 @@ function unitOf(whole: string): [unit: EpochUnit, shift: number] {
   return length <= 17 ? ["microseconds", 0] : ["nanoseconds", -3];
 }
 
-/** The times of one file, line by line: all in one unit, none before 2009. */
+/** Checks that all times of one file have the same unit, and that none is before 2009. */
 export class FileTimes {
   readonly #first = new Map<EpochUnit, { line: number; text: string }>();
 
@@ -47,7 +53,7 @@ export class FileTimes {
     if (unit !== null && !this.#first.has(unit)) this.#first.set(unit, { line, text });
   }
 
-  /** To be called after the last line. Throws TIME_UNITS_MIXED. */
+  /** Must be called after the last line. Throws TIME_UNITS_MIXED. */
   check(): void {
     if (this.#first.size <= 1) return;
     const lines = [...this.#first].map(([unit, { line, text }]) => `line ${line} counts ${unit} (${text})`);

@@ -6,29 +6,30 @@ import type { SourceRecord } from "./producer.ts";
  *
  *   {"source": "…", "ingested_at": "2025-10-10T21:00:00.123456Z", "payload": "…text…", "key": "…"}
  *
- * `ingested_at` may also be a count since 1970, in seconds, milliseconds, microseconds or nanoseconds as its magnitude says.
- * `payload_base64` stands in for `payload` where the bytes are no UTF-8; `key` is the source where absent. Other fields are
- * ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the line malformed.
+ * `ingested_at` may also be a count since 1970, in seconds, milliseconds, microseconds or nanoseconds as its magnitude
+ * says. `payload_base64` replaces `payload` where the bytes are not UTF-8; `key` defaults to the source. Other
+ * fields are ignored. The payload's bytes come back exactly: text that UTF-8 cannot hold (a lone surrogate) makes the
+ * line malformed.
  */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** The line's record, or null where it is malformed. The line comes without its end. */
+/** Parses a line without its line end; null where it is malformed. */
 export function parseRecordLine(line: Uint8Array): SourceRecord | null {
   return parseTimedLine(line)?.record ?? null;
 }
 
 export interface TimedLine {
   record: SourceRecord;
-  /** `ingested_at` as the line writes it. */
+  /** The text of `ingested_at`. */
   time_text: string;
   /** Null where the time is ISO 8601. */
   time_unit: EpochUnit | null;
 }
 
-/** The line's record and how it writes its time, or null where it is malformed. */
+/** Parses a line and the notation of its time; null where it is malformed. */
 export function parseTimedLine(line: Uint8Array): TimedLine | null {
   const fields = parseObject(line);
   if (fields === null) return null;
@@ -43,7 +44,7 @@ export function parseTimedLine(line: Uint8Array): TimedLine | null {
 
 /**
  * Microseconds since the epoch of an ISO 8601 time with a zone and at most six decimals, or null.
- * A day that its month does not have is refused rather than carried over.
+ * A day that its month does not have is rejected, not moved to the next month.
  */
 export function microsFromIso(text: string): number | null {
   const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/.exec(text);

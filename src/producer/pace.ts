@@ -1,9 +1,9 @@
 import type { Clock } from "../base/clock.ts";
 
-/** How fast recorded or simulated time passes: N times real time, or as fast as the log takes it. */
+/** The speed of recorded or simulated time: N times real time, or as fast as the log accepts records. */
 export type Speed = number | "max";
 
-/** Throws a RangeError for anything but "max" and a finite number above zero. */
+/** Throws a RangeError unless the speed is "max" or a finite number above zero. */
 export function checkSpeed(speed: Speed): void {
   if (speed !== "max" && !(Number.isFinite(speed) && speed > 0)) {
     throw new RangeError(`a speed is "max" or a number above 0; got ${String(speed)}`);
@@ -11,8 +11,8 @@ export function checkSpeed(speed: Speed): void {
 }
 
 /**
- * Maps recorded time to the clock: the first moment asked for is now, later ones follow at `speed`.
- * Recorded time that steps back is due at once: a recording keeps its own order.
+ * Maps recorded time to the clock: the first time is now, later ones follow at `speed`. A recorded time earlier than
+ * the first is due at once, because a recording keeps its order.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -24,7 +24,7 @@ export class Pace {
     this.#speed = speed;
   }
 
-  /** When, by the clock and in microseconds UTC, the moment `recorded_us` is to be played. */
+  /** The clock's time, in microseconds UTC, at which the record of `recorded_us` is due. */
   due_us(recorded_us: number): number {
     this.#anchor ??= { clock_us: this.#clock.now_us(), recorded_us };
     return this.#anchor.clock_us + (recorded_us - this.#anchor.recorded_us) / this.#speed;

@@ -1,10 +1,10 @@
 import type { Clock } from "../base/clock.ts";
 
-/** One message of the outside world, byte for byte as received. */
+/** One message of a source, byte for byte as received. */
 export interface SourceRecord {
-  /** What it is about (a product, or the poll): records of one key share a partition, so they keep their order. */
+  /** The subject, such as a product or a poll. Records of one key share a partition and so keep their order. */
   key: string;
-  /** Who said it: the `source` column of bronze. A JSON-lines replay keeps the recorded one. */
+  /** The `source` column of bronze. A JSON-lines replay keeps the recorded source. */
   source: string;
   payload: Uint8Array;
   /** The producer's clock at receipt, in microseconds UTC. In a replay, the replay's clock. */
@@ -13,11 +13,11 @@ export interface SourceRecord {
 
 export interface Batch {
   records: readonly SourceRecord[];
-  /** Where to go on after this batch; made durable in the same transaction as the records. */
+  /** The position from which the producer resumes after this batch; durable in the same transaction as the records. */
   position?: string;
 }
 
-/** What a producer is doing, for status lines and logs; never holds a secret. */
+/** A producer's message for status lines and logs, without secrets. */
 export interface SourceReport {
   level: "info" | "warning" | "error";
   /** Stable, upper snake case: RATE_LIMITED, TIMED_OUT, BAD_STATUS, BUDGET_SPENT, CONNECTED ... */
@@ -25,62 +25,70 @@ export interface SourceReport {
   message: string;
 }
 
-/** Messages that the source numbered and that did not come: ids `first_id` to `last_id` of a product, both included. */
+/** Numbered messages that were not received: ids `first_id` to `last_id` of a product, both included. */
 export interface Gap {
   product: string;
   first_id: number;
   last_id: number;
-  /** When it was noticed, microseconds UTC. */
+  /** The time of detection, microseconds UTC. */
   found_at_us: number;
-  /** open: being filled; filled: every message came after all; lost: the source does not give them any more. */
+  /** open: being filled; filled: all messages were received; lost: the source no longer has them. */
   state: "open" | "filled" | "lost";
-  /** Why it is lost; null otherwise. */
+  /** Why the gap is lost; null otherwise. */
   reason: string | null;
 }
 
-/** How a source is doing, as its producer knows it. Whether it counts as silent is for the reader's clock to say. */
+/**
+ * The state of a source, as its producer knows it. The reader decides by its own clock whether the source is silent.
+ */
 export interface SourceStatus {
   source: string;
-  /** connecting: not heard yet; live: connected, or polling on schedule; failed: being tried again after a failure; ended: nothing more will come. */
+  /**
+   * connecting: no message yet; live: connected, or polling on schedule; failed: retrying; ended: no further messages.
+   */
   state: "connecting" | "live" | "failed" | "ended";
-  /** One sentence for people, such as why it failed; null where there is nothing to say. */
+  /** One sentence for people, such as the cause of a failure; null without a message. */
   message: string | null;
-  /** The producer's clock at the last message of any kind, heartbeats included, microseconds UTC; null before the first. */
+  /**
+   * The producer's clock at the last message, heartbeats included, microseconds UTC; null before the first.
+   */
   heard_at_us: number | null;
-  /** No message for longer than this is silence. */
+  /** A source without a message for this long is silent. */
   silent_after_ms: number;
   reconnects: number;
-  /** Messages missed, by what became of them. */
+  /** The number of missed messages, by state of their gap. */
   missed: { open: number; filled: number; lost: number };
-  /** The newest gaps, newest first; bounded. */
+  /** The newest gaps, newest first; a bounded number. */
   gaps: readonly Gap[];
 }
 
 export interface ProducerContext {
-  /** The position made durable last, or null at the first start. */
+  /** The last durable position; null at the first start. */
   position: string | null;
   clock: Clock;
   signal: AbortSignal;
   report(report: SourceReport): void;
 }
 
-/** The kind of data a producer gives; a lake holds one kind only. */
+/** The kind of a producer's data. A lake holds one kind only. */
 export type LakeKind = "live" | "replay" | "simulated";
 
 /**
- * A source of records. The runner pulls a batch, makes it durable, then pulls the next:
- * back-pressure is the pull itself, and no record is counted before it is on disk.
+ * A source of records. The runner pulls a batch, makes it durable, then pulls the next. This
+ * gives back-pressure, and no record counts before it is on disk.
  */
 export interface Producer {
-  /** Names the position in the log: unique per source and, for a replay, per file content. */
+  /** The name under which the log stores the position: unique per source and, for a replay, per file content. */
   readonly id: string;
   readonly kind: LakeKind;
-  /** Resolves if the source answers, else rejects with an OperatingError that says why not. */
+  /** Resolves if the source answers; rejects with an OperatingError otherwise. */
   probe(signal: AbortSignal): Promise<void>;
-  /** Ends when the source has no more to give (a file), or when the signal aborts; throws an OperatingError when it cannot go on. */
+  /**
+   * Ends with the source (a file) or when the signal aborts. Throws an OperatingError that stops the source.
+   */
   batches(context: ProducerContext): AsyncIterable<Batch>;
-  /** How each of its sources is doing, once `batches` was asked for; absent where there is nothing to connect to. */
+  /** The state of the source after the first call of `batches`; absent for producers without a connection. */
   status?(): SourceStatus;
-  /** How much there is in all and how much was given, in records, where that is known: for progress bars. */
+  /** The total number of records, where it is known, and the number given so far: for progress bars. */
   progress?(): { done: number; total: number | null };
 }

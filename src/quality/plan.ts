@@ -6,7 +6,8 @@ import type { LoadedTable, TableCatalog } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { OperatingError } from "../base/errors.ts";
-import { consumedOffsets, type OffsetFields } from "../ingest/offsets.ts";
+import { canonicalOffsets } from "../log/offsets.ts";
+import { consumedOffsets, type OffsetFields } from "../iceberg/metadata/log-offsets.ts";
 import type { LiveFile } from "../iceberg/live-files.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import { projectFolder } from "../lake/tools.ts";
@@ -117,8 +118,8 @@ async function standingStill({ open, clock }: PlanOptions, layers: readonly stri
   const give_up_at_us = clock.now_us() + STILL_TIMEOUT_MS * 1000;
   for (;;) {
     const tables = await tablesIn(open.catalog, layers);
-    const places = new Set(tables.flatMap(({ metadata }) => placeOf(metadata)));
-    if (places.size <= 1) return tables;
+    const offsets = new Set(tables.map(({ metadata }) => offsetsKey(metadata)).filter((key) => key !== ""));
+    if (offsets.size <= 1) return tables;
     if (clock.now_us() > give_up_at_us) throw layersApart(tables);
     await clock.wait(STILL_RETRY_MS);
   }
@@ -133,17 +134,9 @@ async function tablesIn(catalog: TableCatalog, layers: readonly string[]): Promi
   return found;
 }
 
-/** Consumed offsets in canonical form; empty for a table that does not follow the log. */
-function placeOf(table: OffsetFields): string[] {
-  const offsets = Object.entries(consumedOffsets(table));
-  return offsets.length === 0
-    ? []
-    : [
-        offsets
-          .map(([name, next]) => `${name}=${next}`)
-          .sort()
-          .join(","),
-      ];
+/** The consumed offsets as a canonical text; empty for a table that does not follow the log. */
+function offsetsKey(table: OffsetFields): string {
+  return canonicalOffsets(consumedOffsets(table));
 }
 
 /** Statistics by partition, read from the manifests. */
@@ -202,7 +195,7 @@ function tableMissing(table: string): OperatingError {
 
 function layersApart(tables: readonly LoadedTable[]): OperatingError {
   const words = tables.map(
-    ({ identifier, metadata }) => `${nameOfTable(identifier)}: ${placeOf(metadata)[0] ?? "does not follow the log"}`,
+    ({ identifier, metadata }) => `${nameOfTable(identifier)}: ${offsetsKey(metadata) || "does not follow the log"}`,
   );
   return new OperatingError(
     "LAYERS_APART",

@@ -2,13 +2,18 @@ import { isoFromMicros } from "../base/clock.ts";
 import type { LoadedTable } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
-import { consumedOffsets } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
-import { leastOf } from "../transform/offsets.ts";
+import {
+  endOffsets,
+  hasOffsets,
+  minOffsets,
+  offsetsOfTopic,
+  partitionKey,
+  pendingRecords,
+  type LogOffsets,
+} from "../log/offsets.ts";
 import { commitsSince } from "./tables.ts";
-
-/** Consumed offsets: next offset by "<topic>/<partition>". */
-export type Place = Readonly<Record<string, number>>;
 
 export interface LayerFreshness {
   layer: "log" | "bronze" | "silver" | "gold" | "live";
@@ -23,8 +28,8 @@ export interface FreshnessRequest {
   log: Log;
   topic: string;
   tables: readonly LoadedTable[];
-  /** Consumed offsets of the live tail; null without a live tail. */
-  live: Place | null;
+  /** The offsets that the live tail has absorbed; null without a live tail. */
+  live: LogOffsets | null;
   now_us: number;
   /**
    * Records of a replay have the recording's time, so ages are relative to the newest record, not to the clock.
@@ -70,10 +75,10 @@ export class RecordTimes {
 /** Lag of every layer in records and time. */
 export async function freshness(request: FreshnessRequest, times: RecordTimes): Promise<LayerFreshness[]> {
   const bounds = await request.log.bounds(request.topic);
-  const end = placeOf(request.topic, bounds);
+  const end = endOffsets(request.topic, bounds);
   const newest_us = await newestBefore(end, bounds, request.topic, times);
   const reference_us = request.is_replay ? (newest_us ?? request.now_us) : request.now_us;
-  const behind = (place: Place) => behindAt(place, bounds, request.topic, times, reference_us);
+  const behind = (offsets: LogOffsets) => behindAt(offsets, bounds, request.topic, times, reference_us);
   const layers: LayerFreshness[] = [
     { layer: "log", ...(await behind(end)), committed_at: null, commits_last_minute: 0 },
   ];
@@ -86,7 +91,7 @@ export async function freshness(request: FreshnessRequest, times: RecordTimes): 
     });
     layers.push({
       layer,
-      ...(await behind(slowest(tables))),
+      ...(await behind(commonOffsets(tables))),
       committed_at: committed_ms.length === 0 ? null : new Date(Math.max(...committed_ms)).toISOString(),
       commits_last_minute: Math.max(0, ...tables.map((table) => commitsSince(table, since_ms))),
     });
@@ -96,26 +101,18 @@ export async function freshness(request: FreshnessRequest, times: RecordTimes): 
   return layers;
 }
 
-export function placeOf(topic: string, bounds: readonly PartitionBounds[]): Record<string, number> {
-  return Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end]));
+/** The offsets that all of a layer's tables have consumed; tables that do not follow the log do not count. */
+export function commonOffsets(tables: readonly LoadedTable[]): LogOffsets {
+  return minOffsets(tables.map(({ metadata }) => consumedOffsets(metadata)).filter(hasOffsets));
 }
 
-/** Consumed offsets of a layer: the lowest of its tables that follow the log. */
-export function slowest(tables: readonly LoadedTable[]): Place {
-  const places = tables.map(({ metadata }) => consumedOffsets(metadata));
-  return leastOf(places.filter((place) => Object.keys(place).length > 0));
-}
-
-/** Number of log records after the given offsets. */
-export function recordsPast(place: Place, topic: string, bounds: readonly PartitionBounds[]): number {
-  return bounds.reduce(
-    (total, { partition, begin, end }) => total + Math.max(0, end - (place[`${topic}/${partition}`] ?? begin)),
-    0,
-  );
+/** The number of records of a topic that `consumed` lacks. */
+export function topicLag(consumed: LogOffsets, topic: string, bounds: readonly PartitionBounds[]): number {
+  return pendingRecords(offsetsOfTopic(consumed, topic), bounds);
 }
 
 async function behindAt(
-  place: Place,
+  offsets: LogOffsets,
   bounds: readonly PartitionBounds[],
   topic: string,
   times: RecordTimes,
@@ -124,15 +121,15 @@ async function behindAt(
   const waiting_us: number[] = [];
   for (const bound of bounds) {
     // Offsets before the log's begin count from the oldest retained record.
-    const next = Math.max(place[`${topic}/${bound.partition}`] ?? bound.begin, bound.begin);
+    const next = Math.max(offsets[partitionKey(topic, bound.partition)] ?? bound.begin, bound.begin);
     if (next >= bound.end) continue;
     // A record pruned meanwhile was not younger than the newest one.
     const at_us =
       (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
     if (at_us !== null) waiting_us.push(at_us);
   }
-  const newest_us = await newestBefore(place, bounds, topic, times);
-  const records_behind = recordsPast(place, topic, bounds);
+  const newest_us = await newestBefore(offsets, bounds, topic, times);
+  const records_behind = topicLag(offsets, topic, bounds);
   // Zero means no lag, so a layer with lag must not report zero when the clock is slightly behind the records.
   const least_s = records_behind > 0 ? 0.001 : 0;
   return {
@@ -146,14 +143,14 @@ async function behindAt(
 }
 
 async function newestBefore(
-  place: Place,
+  offsets: LogOffsets,
   bounds: readonly PartitionBounds[],
   topic: string,
   times: RecordTimes,
 ): Promise<number | null> {
   let newest_us: number | null = null;
   for (const bound of bounds) {
-    const next = place[`${topic}/${bound.partition}`];
+    const next = offsets[partitionKey(topic, bound.partition)];
     const at_us = next === undefined ? null : await times.at(bound.partition, next - 1, bound);
     if (at_us !== null) newest_us = Math.max(newest_us ?? at_us, at_us);
   }

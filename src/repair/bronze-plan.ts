@@ -4,7 +4,9 @@ import { OperatingError } from "../base/errors.ts";
 import { decodeBound } from "../iceberg/bounds.ts";
 import { CONTENT, STATUS, type DataFile } from "../iceberg/manifest-model.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
-import { consumedOffsets, readOffsets } from "../ingest/offsets.ts";
+import type { LogOffsets, PartitionOffsets } from "../log/offsets.ts";
+import { readOffsets } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import {
   NO_OFFSETS,
   countOffsets,
@@ -30,10 +32,9 @@ export interface BronzePlan {
   /** Offsets of unrecoverable records. */
   lost: OffsetRanges;
   /** Consumed offsets of bronze after the repair. */
-  next: Offsets;
+  next: PartitionOffsets;
 }
 
-type Offsets = ReadonlyMap<number, number>;
 export type BronzeReader = Pick<BronzeFiles, "isReadable" | "offsetsIn" | "records">;
 
 export interface BronzeSearch {
@@ -47,7 +48,7 @@ export interface BronzeSearch {
    * Offsets by partition that bronze must reach besides the log's begin: those of a recreated log, and of silver and
    * gold.
    */
-  at_least: readonly Offsets[];
+  at_least: readonly PartitionOffsets[];
   files: BronzeReader;
   /** Data files outside the snapshot that may have records. */
   candidates: readonly string[];
@@ -118,8 +119,8 @@ export function offsetsOrNone(metadata: TableMetadata, topic: string): Map<numbe
   return unlessMalformed(() => readOffsets(metadata, topic)) ?? new Map();
 }
 
-/** By "<topic>/<partition>"; empty if the property is malformed. */
-export function placeOrNone(metadata: TableMetadata): Record<string, number> {
+/** The offsets that a table has consumed; empty if the property is malformed. */
+export function consumedOffsetsOrNone(metadata: TableMetadata): LogOffsets {
   return unlessMalformed(() => consumedOffsets(metadata)) ?? {};
 }
 
@@ -237,7 +238,7 @@ export function agreedOffsets(state: TableState, topic: string): Map<number, num
   );
 }
 
-function rangesBetween(from: Offsets, to: Offsets): OffsetRanges {
+function rangesBetween(from: PartitionOffsets, to: PartitionOffsets): OffsetRanges {
   return unionOffsets(
     new Map(Array.from(to, ([partition, end]) => [partition, [[from.get(partition) ?? 0, end]]])),
     NO_OFFSETS,

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { nameOfTable } from "../iceberg/errors.ts";
 import type { TableIdentifier, TableMetadata } from "../iceberg/model.ts";
 import { messageOf } from "../base/errors.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import { folderOf, tableAt, versionOf, type MetadataVersion, type MetadataVersions } from "./metadata-versions.ts";

@@ -1,18 +1,18 @@
 import { tableNamed } from "../iceberg/errors.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { OperatingError } from "../base/errors.ts";
-import { consumedOffsets } from "../ingest/offsets.ts";
+import { consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { embeddedEngine } from "../transform/engine.ts";
-import { hasConsumed } from "../transform/offsets.ts";
+import { coversOffsets, maxOffsets, minOffsets, totalOffset, type LogOffsets } from "../log/offsets.ts";
 import { metadataOf, rebuiltUpTo } from "../transform/rebuilding.ts";
 import { reachableOffsets } from "../transform/reachable.ts";
 import { Transform } from "../transform/transform.ts";
 import { DbtWorker } from "../transform/worker.ts";
-import { placeOrNone } from "./bronze-plan.ts";
+import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 import type { RepairedCatalog } from "./repair.ts";
 
@@ -93,31 +93,30 @@ export async function rebuildTables(
     behind = now;
     if (behind.size > 0)
       say(
-        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ${sum(target).toLocaleString("en")} records`,
+        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ${totalOffset(target).toLocaleString("en")} records`,
       );
   }
 }
 
 /** The lowest consumed offsets of the tables before the rebuild. */
-export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<Record<string, number>> {
+export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<LogOffsets> {
   const held = await reachableOffsets(catalog, bronze.table);
-  const reached: Record<string, number> = {};
+  let reached: LogOffsets = {};
   for (const layer of BUILT_LAYERS) {
     for (const identifier of (await catalog.hasNamespace([layer])) ? await catalog.listTables([layer]) : []) {
       const metadata = await metadataOf(catalog, identifier);
-      for (const offsets of metadata === null ? [] : [placeOrNone(metadata), rebuiltUpTo(metadata)]) {
-        for (const [name, next] of Object.entries(offsets)) reached[name] = Math.max(next, reached[name] ?? 0);
-      }
+      if (metadata === null) continue;
+      reached = maxOffsets(reached, maxOffsets(consumedOffsetsOrNone(metadata), rebuiltUpTo(metadata)));
     }
   }
-  return Object.fromEntries(Object.entries(held).map(([name, next]) => [name, Math.min(next, reached[name] ?? 0)]));
+  return minOffsets([held, reached]);
 }
 
 /** Tables that lag, with their consumed records. A seed lags until its file is loaded. */
 async function tablesBehind(
   { catalog, pipeline }: Pick<RebuildParts, "catalog" | "pipeline">,
   tables: readonly string[],
-  target: Record<string, number>,
+  target: LogOffsets,
 ): Promise<Map<string, number>> {
   const behind = new Map<string, number>();
   // dbt does not build other programs' tables.
@@ -129,14 +128,10 @@ async function tablesBehind(
     const { metadata } = await catalog.loadTable(tableNamed(table));
     const offsets = consumedOffsets(metadata);
     const is_seed = pipeline.reconciliation.tables[table]?.is_seed === true;
-    const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !hasConsumed(offsets, target);
-    if (is_behind) behind.set(table, sum(offsets));
+    const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !coversOffsets(offsets, target);
+    if (is_behind) behind.set(table, totalOffset(offsets));
   }
   return behind;
-}
-
-function sum(offsets: Readonly<Record<string, number>>): number {
-  return Object.values(offsets).reduce((total, next) => total + next, 0);
 }
 
 function stalled(tables: readonly string[]): OperatingError {

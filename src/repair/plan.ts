@@ -7,7 +7,7 @@ import { OperatingError } from "../base/errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";
-import { LOG_OFFSETS_PROPERTY, consumedOffsets } from "../ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY, consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
 import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { BuiltTable, Pipeline } from "../pipeline/definition.ts";

@@ -12,9 +12,10 @@ import { makeLogFile } from "../log/sqlite/begin-at.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { hasConsumed, logOffsets } from "../transform/offsets.ts";
+import { logOffsets } from "../transform/offsets.ts";
+import { coversOffsets } from "../log/offsets.ts";
 import { REBUILT_UP_TO_PROPERTY, rebuiltUpTo } from "../transform/rebuilding.ts";
-import { placeOrNone } from "./bronze-plan.ts";
+import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import type { CatalogPlan } from "./catalog-plan.ts";
 import { offsetsToReach } from "./models.ts";
 import { repairBronze } from "./bronze-repair.ts";
@@ -157,8 +158,8 @@ async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, c
     const definition = pipeline.reconciliation.tables[nameOfTable(identifier)];
     if (definition === undefined || definition.is_seed === true || next === null || next.location === current) continue;
     const { metadata } = await catalog.loadTable(identifier);
-    const is_noted = hasConsumed(rebuiltUpTo(metadata), target);
-    if (is_noted || hasConsumed(placeOrNone(metadata), target)) continue;
+    const is_noted = coversOffsets(rebuiltUpTo(metadata), target);
+    if (is_noted || coversOffsets(consumedOffsetsOrNone(metadata), target)) continue;
     const updates = [{ action: "set-properties", updates: { [REBUILT_UP_TO_PROPERTY]: JSON.stringify(target) } }];
     await catalog.commit([{ identifier, requirements: [], updates }]);
   }

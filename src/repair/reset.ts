@@ -4,11 +4,11 @@ import type { LoadedTable, Long, TableChange } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { encodeManifestList } from "../iceberg/manifest-list.ts";
 import { changeOf, currentSnapshot, newSnapshotId, snapshotOn, writeAll, writingKind } from "../iceberg/stage.ts";
-import { LOG_OFFSETS_PROPERTY } from "../ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 import type { Storage } from "../storage/storage.ts";
-import { greatestOf } from "../transform/offsets.ts";
+import { formatOffsets, maxOffsets } from "../log/offsets.ts";
 import { REBUILT_UP_TO_PROPERTY, rebuiltUpTo } from "../transform/rebuilding.ts";
-import { placeOrNone } from "./bronze-plan.ts";
+import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function stageReset(
   writingKind(metadata);
   const snapshot_id = newSnapshotId(metadata);
   const location = `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`;
-  const offsets = JSON.stringify(Object.fromEntries(partitions.map((partition) => [partition, 0])));
+  const offsets = formatOffsets(Object.fromEntries(partitions.map((partition) => [partition, 0])));
   const follows_log = !is_seed;
   const snapshot = snapshotOn(metadata, {
     snapshot_id,
@@ -38,7 +38,7 @@ export async function stageReset(
   const properties: Record<string, string> = follows_log
     ? {
         [LOG_OFFSETS_PROPERTY]: offsets,
-        [REBUILT_UP_TO_PROPERTY]: JSON.stringify(greatestOf(rebuiltUpTo(metadata), placeOrNone(metadata))),
+        [REBUILT_UP_TO_PROPERTY]: formatOffsets(maxOffsets(rebuiltUpTo(metadata), consumedOffsetsOrNone(metadata))),
       }
     : {};
   const change = changeOf({ identifier, metadata_location, metadata }, currentSnapshot(metadata), snapshot, properties);

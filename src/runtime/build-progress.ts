@@ -1,6 +1,4 @@
-import { recordsAhead } from "../transform/offsets.ts";
-
-type Offsets = Readonly<Record<string, number>>;
+import { hasOffsets, recordsBetween, type LogOffsets } from "../log/offsets.ts";
 
 /** The records that an increment added to gold, and those that still wait in the log. */
 export interface Increment {
@@ -13,9 +11,9 @@ export interface Increment {
 
 export interface BuildProgressOptions {
   /** Log offsets that gold has consumed. */
-  consumed(): Promise<Offsets>;
+  consumed(): Promise<LogOffsets>;
   /** The log's end offsets. */
-  logEnd(): Promise<Offsets>;
+  logEnd(): Promise<LogOffsets>;
   built(increment: Increment): void;
   /** Called once, when gold has all records that the log held at the end of the first increment. */
   caughtUp(): void;
@@ -28,8 +26,8 @@ export interface BuildProgressOptions {
  */
 export class BuildProgress {
   readonly #options: BuildProgressOptions;
-  #consumed: Promise<Offsets>;
-  #target: Offsets | null = null;
+  #consumed: Promise<LogOffsets>;
+  #target: LogOffsets | null = null;
   #is_caught_up = false;
 
   constructor(options: BuildProgressOptions) {
@@ -44,9 +42,9 @@ export class BuildProgress {
     const before = await this.#consumed.catch(() => ({}));
     const [after, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
     this.#consumed = Promise.resolve(after);
-    this.#options.built({ seconds, records: recordsAhead(before, after), waiting: recordsAhead(after, end) });
+    this.#options.built({ seconds, records: recordsBetween(before, after), waiting: recordsBetween(after, end) });
     this.#target ??= end;
-    if (recordsAhead(after, this.#target) === 0) this.#caughtUp();
+    if (recordsBetween(after, this.#target) === 0) this.#caughtUp();
   }
 
   /**
@@ -55,7 +53,7 @@ export class BuildProgress {
    */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
     const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
-    if (Object.keys(consumed).length > 0 && (has_backlog || recordsAhead(consumed, end) === 0)) this.#caughtUp();
+    if (hasOffsets(consumed) && (has_backlog || recordsBetween(consumed, end) === 0)) this.#caughtUp();
   }
 
   #caughtUp(): void {

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { messageOf } from "../base/errors.ts";
 import type { OpenLake } from "../lake/open.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -41,7 +42,7 @@ export class BuildTracker {
       is_transforming ? SETTLE_MS : 0,
     );
     this.#settling.unref();
-    signal.addEventListener("abort", () => clearTimeout(this.#settling), { once: true });
+    onAbort(signal, () => clearTimeout(this.#settling));
   }
 
   /** Call after each increment, with its duration. */

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { join } from "node:path";
 import type { OpenLake } from "../lake/open.ts";
 import { embeddedEngine } from "../transform/engine.ts";
@@ -20,12 +21,11 @@ export async function compileLiveModels(
     engine: embeddedEngine({ server, s3 }),
     folder: join(lake.dbt_folder, "live"),
   });
-  const finish = (): void => compiler.finish();
-  signal.addEventListener("abort", finish, { once: true });
+  const stopListening = onAbort(signal, () => compiler.finish());
   try {
     return await prepareModels(compiler, project, lake.dbt_folder, { with_seeds: false });
   } finally {
-    signal.removeEventListener("abort", finish);
+    stopListening();
     await compiler.close();
   }
 }

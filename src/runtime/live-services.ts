@@ -3,7 +3,7 @@ import { AlertEngine } from "../alert/engine.ts";
 import { sqlHistory } from "../alert/history.ts";
 import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
-import { patiently, type Patience } from "../base/retry.ts";
+import { withRetry, type RetryOptions } from "../base/retry.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { VERSION } from "../lake/version.ts";
@@ -105,25 +105,27 @@ async function startLiveServices(
 ): Promise<void> {
   const { lake, pipeline, server, failed } = options;
   const { project } = pipeline.transform;
-  const retry = { clock: systemClock, signal, most_failures: MAX_START_FAILURES, failed };
+  const retry = { clock: systemClock, signal, max_attempts: MAX_START_FAILURES, failed };
   // The dashboard is bundled while dbt compiles.
   const bundling = server === null ? null : options.assets();
   bundling?.catch(() => {});
-  const models = cachedModels(project, lake.lake.dbt_folder) ?? (await patiently(retry, () => options.compileModels()));
+  const models = cachedModels(project, lake.lake.dbt_folder) ?? (await withRetry(retry, () => options.compileModels()));
   if (models === null) return;
   // A damaged table only delays the live views until somebody repairs it beside the run. A run until drained fails
   // instead.
-  const opening: Patience = options.is_until_drained
+  const opening: RetryOptions = options.is_until_drained
     ? retry
-    : { ...retry, most_failures: Infinity, mayMend: () => true };
-  const live = await patiently(opening, () =>
+    : { ...retry, max_attempts: Infinity, isRetryable: () => true };
+  const live = await withRetry(opening, () =>
     LiveLake.open({ open: lake, pipeline, models, clock: systemClock, failed }),
   );
   if (live === null) return;
   try {
-    const alerts = await patiently(opening, () => openAlerts(options, live, opening.most_failures));
+    const alerts = await withRetry(opening, () => openAlerts(options, live, opening.max_attempts));
     if (alerts === null) return;
     try {
+      // Stopped while it opened: an address announced now would not answer for long.
+      if (signal.aborted) return;
       await runStarted({ ...options, assets: () => bundling ?? options.assets() }, { live, alerts }, signal, onStarted);
     } finally {
       await alerts.close();

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import { beginAlerts } from "../alert/open.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf, type OperatingError } from "../base/errors.ts";
@@ -74,7 +75,7 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
     folder: lake.lake.dbt_folder,
     onNode: () => step("inside transform"),
   });
-  signal.addEventListener("abort", () => worker.finish(), { once: true });
+  onAbort(signal, () => worker.finish());
   const figures = new PipelineFigures(new Metrics());
   const failures = new ActiveFailures();
   const ingest = await openIngestService(lake, {
@@ -163,13 +164,19 @@ function maintenanceOf({
 function liveServicesOf(services: Services): LiveServices {
   const { lake, pipeline, worker, ingest, figures, failures, test_results, reporter } = services;
   const { producers, is_transforming, is_until_drained, server, assets, signal } = services;
+  let is_announced = server === null;
   return createLiveServices({
     lake,
     pipeline,
     producers,
     is_transforming,
     is_until_drained,
-    compileModels: () => compileLiveModels(lake, pipeline.transform.project, worker, signal),
+    compileModels() {
+      // Once: a failed compilation is tried again.
+      if (!is_announced) reporter.preparing("dbt compiles the live views; the dashboard opens after that");
+      is_announced = true;
+      return compileLiveModels(lake, pipeline.transform.project, worker, signal);
+    },
     server,
     assets,
     stream: () => ingest.state(),

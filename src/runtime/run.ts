@@ -5,7 +5,7 @@ import type { Ingest } from "../ingest/ingest.ts";
 import type { Log } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
-import { FAILURES_IN_AN_HOUR, isRetryable, patiently, pause, retryPause_ms } from "../base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, isRetryable, withRetry, pause, retryDelay_ms } from "../base/retry.ts";
 import { hasPassed, intervalAfter_ms, intervalForShare_ms, isMuch } from "../base/pacing.ts";
 import { startLoop, type Loop } from "./loop.ts";
 import { produce } from "./produce.ts";
@@ -96,17 +96,17 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 
 /** Builds gold from all rows in bronze and tests it. After a clean stop the next start does the rest. */
 async function finish(run: Transforming): Promise<void> {
-  const patience = {
+  const retry = {
     clock: run.clock,
     signal: run.signal,
-    most_failures: MAX_FAILURES_WHILE_DRAINING,
+    max_attempts: MAX_FAILURES_WHILE_DRAINING,
     failed: run.events.failed,
   };
-  const effort = await patiently(patience, () => run.transform.catchUp());
+  const effort = await withRetry(retry, () => run.transform.catchUp());
   if (effort === null) return;
   run.events.caughtUp(effort.seconds);
   if (!(await run.transform.hasBuilt())) return;
-  const tests = await patiently(patience, () => run.transform.test());
+  const tests = await withRetry(retry, () => run.transform.test());
   if (tests !== null) run.events.tested(tests);
 }
 
@@ -132,7 +132,7 @@ async function transformOnSchedule(
   let tested_us = clock.now_us();
   let test_pause_ms = test_interval_ms;
   let failures = 0;
-  while (await pause(clock, failures === 0 ? POLL_MS : retryPause_ms(failures), signal)) {
+  while (await pause(clock, failures === 0 ? POLL_MS : retryDelay_ms(failures), signal)) {
     const now_us = clock.now_us();
     try {
       const records = await transform.waitingRecords();
@@ -162,7 +162,7 @@ async function transformOnSchedule(
       if (signal.aborted) return;
       failures += 1;
       const gives_up =
-        is_until_drained && (!isRetryable(error) || failures >= FAILURES_IN_AN_HOUR) && !isDiskFull(error);
+        is_until_drained && (!isRetryable(error) || failures >= MAX_CONSECUTIVE_FAILURES) && !isDiskFull(error);
       if (!(error instanceof OperatingError) || gives_up) throw error;
       events.failed(error);
     }

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
-import { pause, retryPause_ms } from "../base/retry.ts";
+import { pause, retryDelay_ms } from "../base/retry.ts";
 import { readDesired, type Desired } from "./desired.ts";
 import { identify, isRunning, type ProcessIdentity } from "./machine/process.ts";
 import type { ServiceName } from "./service.ts";
@@ -78,7 +78,7 @@ export async function supervise({
       say(`${error.code}: ${messageOf(error)}`);
       note(error.message);
     }
-  } while (await pause(clock, failures === 0 ? LOOK_MS : retryPause_ms(failures), signal));
+  } while (await pause(clock, failures === 0 ? LOOK_MS : retryDelay_ms(failures), signal));
 }
 
 export function deadServices(folder: string, desired: Desired): ServiceName[] {

@@ -2,8 +2,10 @@ import { tableNamed } from "../iceberg/errors.ts";
 import type { TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
-import { LOG_OFFSETS_PROPERTY, pendingRecords, readOffsets, writeOffsets, type Offsets } from "../ingest/offsets.ts";
-import { FAILURES_IN_AN_HOUR, patiently, pause } from "../base/retry.ts";
+import { readOffsets, writeOffsets } from "../ingest/offsets.ts";
+import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry, pause } from "../base/retry.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import { BRONZE_CONSUMER, type Pipeline } from "../pipeline/definition.ts";
 import type { SourceReport } from "../producer/producer.ts";
@@ -40,7 +42,7 @@ const LOOK_MS = 500;
 const PRUNE_INTERVAL_US = 60_000_000;
 /** Somebody waits for the end of a drain: two minutes of failures in a row are theirs to see. */
 const MOST_FAILURES_WHILE_DRAINING = 8;
-const RACES = 5;
+const MAX_COMMIT_ATTEMPTS = 5;
 
 /**
  * The log to bronze by a stream in Spark, which runs there with or without this process. It commits rows; how far they reach is
@@ -50,7 +52,7 @@ export class StreamIngest {
   readonly #options: StreamIngestOptions;
   readonly #streams: SparkStreams;
   readonly #table: TableIdentifier;
-  #next: Offsets = new Map();
+  #consumed: PartitionOffsets = new Map();
   #state: Pick<StreamState, "state" | "message"> = { state: "starting", message: null };
   #progress: StreamProgress | null = null;
   #pruned_us = -Infinity;
@@ -63,7 +65,7 @@ export class StreamIngest {
 
   /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#patiently(FAILURES_IN_AN_HOUR, signal, async () => {
+    await this.#withRetry(MAX_CONSECUTIVE_FAILURES, signal, async () => {
       const query = await this.#start();
       do await this.#look(query);
       while (await pause(this.#options.clock, LOOK_MS, signal));
@@ -74,12 +76,12 @@ export class StreamIngest {
   async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     let ends: readonly PartitionBounds[] | null = null;
-    await this.#patiently(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
+    await this.#withRetry(MOST_FAILURES_WHILE_DRAINING, signal, async () => {
       ends ??= await open.cluster.kafka.bounds(pipeline.topic.name);
       const query = await this.#start();
       do {
         await this.#look(query);
-        if (pendingRecords(this.#next, ends) === 0) return;
+        if (pendingRecords(this.#consumed, ends) === 0) return;
       } while (await pause(clock, LOOK_MS, signal));
     });
   }
@@ -111,13 +113,13 @@ export class StreamIngest {
   }
 
   /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
-  async #patiently(most_failures: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #withRetry(max_attempts: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { clock, report } = this.#options;
     const failed = ({ code, message, next_step }: OperatingError): void => {
       this.#state = { state: "failed", message };
       report({ level: "warning", code, message: `${message} ${next_step}` });
     };
-    await patiently({ clock, signal, most_failures, failed, place: () => this.#next }, work);
+    await withRetry({ clock, signal, max_attempts, failed, progress: () => this.#consumed }, work);
   }
 
   async #start(): Promise<StreamingQuery> {
@@ -142,21 +144,21 @@ export class StreamIngest {
     const told = progress.sources.flatMap(({ end }) =>
       Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const),
     );
-    const further = told.filter(([partition, next]) => next > (this.#next.get(partition) ?? 0));
+    const further = told.filter(([partition, next]) => next > (this.#consumed.get(partition) ?? 0));
     if (further.length === 0) return;
-    this.#next = await this.#advance(new Map(further));
-    await open.cluster.kafka.tellPlace(topic, BRONZE_CONSUMER, this.#next);
+    this.#consumed = await this.#advance(new Map(further));
+    await open.cluster.kafka.commitOffsets(topic, BRONZE_CONSUMER, this.#consumed);
   }
 
-  /** Moves the table's place on; the place as it then stands. Spark commits to the table meanwhile. */
-  async #advance(further: Offsets): Promise<Offsets> {
+  /** Advances the table's consumed offsets and returns them. Spark commits to the table at the same time. */
+  async #advance(further: PartitionOffsets): Promise<PartitionOffsets> {
     const { catalog } = this.#options.open;
     const topic = this.#options.pipeline.topic.name;
-    for (let race = 1; ; race += 1) {
+    for (let attempt = 1; ; attempt += 1) {
       const { metadata } = await catalog.loadTable(this.#table);
-      const place = readOffsets(metadata, topic);
-      for (const [partition, next] of further) place.set(partition, Math.max(next, place.get(partition) ?? 0));
-      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata, topic, place) };
+      const consumed = readOffsets(metadata, topic);
+      for (const [partition, next] of further) consumed.set(partition, Math.max(next, consumed.get(partition) ?? 0));
+      const updates = { [LOG_OFFSETS_PROPERTY]: writeOffsets(metadata, topic, consumed) };
       try {
         await catalog.commit([
           {
@@ -165,9 +167,9 @@ export class StreamIngest {
             updates: [{ action: "set-properties", updates }],
           },
         ]);
-        return place;
+        return consumed;
       } catch (error) {
-        if (!(error instanceof OperatingError) || !error.is_retryable || race >= RACES) throw error;
+        if (!(error instanceof OperatingError) || !error.is_retryable || attempt >= MAX_COMMIT_ATTEMPTS) throw error;
       }
     }
   }
@@ -178,7 +180,7 @@ export class StreamIngest {
     if (now_us - this.#pruned_us < PRUNE_INTERVAL_US) return;
     this.#pruned_us = now_us;
     const { name, retention_ms } = pipeline.topic;
-    for (const [partition, next] of this.#next)
+    for (const [partition, next] of this.#consumed)
       await open.cluster.kafka.prune(name, partition, next, now_us - retention_ms * 1000);
   }
 }

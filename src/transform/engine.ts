@@ -2,26 +2,29 @@ import type { OpenLake } from "../lake/open.ts";
 import { pythonWith, type InstallOptions } from "../lake/python.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 
-/** What runs dbt's SQL: DuckDB within dbt, over the REST catalog; or Spark, over Spark Connect (`sc://host:port`). */
+/**
+ * The engine that runs dbt's SQL: DuckDB within dbt, over the REST catalog; or Spark, over Spark Connect
+ * (`sc://host:port`).
+ */
 export type DbtEngine = EmbeddedEngine | SparkEngine;
 
 interface EmbeddedEngine {
   kind: "embedded";
   catalog_url: string;
-  /** What the catalog asks its clients for; null where it asks for nothing. */
+  /** The credentials that the catalog requires; null where it requires none. */
   catalog_token?: string | null;
-  /** Where tables lie in S3; null where they do not. */
+  /** The S3 access of the tables; null where they are not in S3. */
   s3: S3Settings | null;
 }
 
 interface SparkEngine {
   kind: "spark";
   remote: string;
-  /** One that has dbt's adapter for Spark: see `sparkPython`. */
+  /** A Python with dbt's adapter for Spark: see `sparkPython`. */
   python: string;
 }
 
-/** Of the lake's profile. Throws PYTHON_INSTALL_FAILED. */
+/** The engine of the lake's profile. Throws PYTHON_INSTALL_FAILED. */
 export async function engineOf(
   open: Pick<OpenLake, "server" | "s3" | "cluster">,
   install: InstallOptions,
@@ -30,12 +33,12 @@ export async function engineOf(
   return { kind: "spark", remote: open.cluster.spark_remote, python: await sparkPython(install) };
 }
 
-/** DuckDB, whatever the lake's profile: what compiles the live views, and reads tables that others write. */
+/** DuckDB in every profile: it compiles the live views, and reads tables that other engines write. */
 export function embeddedEngine({ server, s3 }: Pick<OpenLake, "server" | "s3">): DbtEngine {
   return { kind: "embedded", catalog_url: server.url, catalog_token: server.token, s3 };
 }
 
-/** A Python that has dbt with its adapter for Spark, and Spark's client. Throws PYTHON_INSTALL_FAILED. */
+/** A Python with dbt, its adapter for Spark, and Spark's client. Throws PYTHON_INSTALL_FAILED. */
 export function sparkPython(install: InstallOptions): Promise<string> {
   return pythonWith({ name: "cluster", title: "dbt's adapter for Spark", size_mb: 500 }, install);
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 /** The table property that holds the version of the models which built the table's oldest rows. */
 export const MODELS_VERSION_PROPERTY = "coinlake.models-version";
 
-/** What decides which rows a dbt project makes. */
+/** The folders and files that determine the rows of a dbt project's models. */
 const SOURCES = ["dbt_project.yml", "macros", "models", "seeds"];
 
 /**

@@ -5,9 +5,9 @@ import { OperatingError } from "../base/errors.ts";
 import { projectFolder } from "../lake/tools.ts";
 import type { CommandResult, CompiledRelation, DbtWorker } from "./worker.ts";
 
-/** The project's SQL as the live tail runs it: compiled with `live: true`, see the project's macros/live.sql. */
+/** The project's SQL for the live tail, compiled with `live: true`: see the project's macros/live.sql. */
 export interface LiveModels {
-  /** Of the project's files: other files, other SQL. */
+  /** A hash of the project's files, which determine the SQL. */
   digest: string;
   relations: CompiledRelation[];
 }
@@ -25,13 +25,16 @@ const COMPILE = [
 const PROJECT_FILES = "**/*.{sql,yml,csv}";
 const MADE_BY_DBT = /^(target|logs|dbt_packages)[\\/]/;
 
-/** What was compiled before from the same files, with their seeds loaded; or null. */
+/** The models compiled earlier from the same files, with their seeds loaded; null where there are none. */
 export function cachedModels(project: string, dbt_folder: string): LiveModels | null {
   const models = lastModels(dbt_folder);
   return models?.digest === digestOf(project) ? models : null;
 }
 
-/** What was compiled last, whatever the project's files say by now: what a running pipeline runs. Null before the first time. */
+/**
+ * The models compiled last, which a running pipeline uses even after the project's files changed. Null before the first
+ * compilation.
+ */
 export function lastModels(dbt_folder: string): LiveModels | null {
   let text: string;
   try {
@@ -44,8 +47,9 @@ export function lastModels(dbt_folder: string): LiveModels | null {
 }
 
 /**
- * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's engine is also
- * what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's words.
+ * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's
+ * engine is also what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's
+ * words.
  */
 export async function prepareModels(
   worker: Pick<DbtWorker, "run">,
@@ -53,18 +57,20 @@ export async function prepareModels(
   dbt_folder: string,
   { with_seeds = true } = {},
 ): Promise<LiveModels> {
-  if (with_seeds) {
-    const seeded = await worker.run(SEED);
-    if (!seeded.is_success) throw failed("load the seeds", seeded);
-  }
-  const models = await compileModels(worker, project);
+  // Queued together: an increment that ran between the two would delay the live views and the dashboard by its length.
+  const seeding = with_seeds ? worker.run(SEED) : null;
+  const [seeded, compiled] = await Promise.allSettled([seeding, compileModels(worker, project)]);
+  if (seeded.status === "rejected") throw seeded.reason;
+  if (seeded.value?.is_success === false) throw failed("load the seeds", seeded.value);
+  if (compiled.status === "rejected") throw compiled.reason;
+  const models = compiled.value;
   const file = join(dbt_folder, CACHE_FILE);
   writeFileSync(`${file}.tmp`, JSON.stringify(models));
   renameSync(`${file}.tmp`, file);
   return models;
 }
 
-/** Changes nothing in the lake. Throws MODEL_FAILED with dbt's words. */
+/** Compiles the models without a change to the lake. Throws MODEL_FAILED with dbt's message. */
 export async function compileModels(worker: Pick<DbtWorker, "run">, project: string): Promise<LiveModels> {
   const digest = digestOf(project);
   const compiled = await worker.run(COMPILE);
@@ -82,7 +88,7 @@ function failed(what: string, { nodes }: CommandResult): OperatingError {
   });
 }
 
-/** A file that another version wrote, or half of one, is as good as none: it can be made again. */
+/** Null also for a file that another version wrote or that is incomplete: it can be compiled again. */
 function parse(text: string): LiveModels | null {
   try {
     return JSON.parse(text) as LiveModels;

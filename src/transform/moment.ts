@@ -4,7 +4,7 @@ import { nameOfTable } from "../iceberg/errors.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
-  parseOffsets,
+  parseTableOffsets,
   consumedOffsets,
 } from "../iceberg/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableMetadata } from "../iceberg/model.ts";
@@ -12,48 +12,53 @@ import { currentSnapshot } from "../iceberg/stage.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { MODELS_VERSION_PROPERTY } from "./models-version.ts";
-import { leastOf } from "./offsets.ts";
+import {
+  canonicalOffsets,
+  coversOffsets,
+  equalOffsets,
+  minOffsets,
+  totalOffset,
+  type LogOffsets,
+} from "../log/offsets.ts";
 
-export type LogOffsets = Record<string, number>;
-
-/** A table at the snapshot that is verified. */
+/** A table with the snapshot that is verified. */
 export interface HeldTable {
   table: string;
   loaded: LoadedTable;
-  /** Null for a table without one. */
+  /** Null for a table without a snapshot. */
   snapshot: Snapshot | null;
 }
 
-/** One state of a lake: every table as one finished increment left it. */
+/** A consistent state of a lake: every table as one finished increment left it. */
 export interface Moment {
   tables: ReadonlyMap<string, HeldTable>;
-  /** What bronze has consumed of the log; empty where it does not exist, or is damaged. */
+  /** The offsets that bronze has consumed; none where it does not exist or is damaged. */
   bronze: LogOffsets;
-  /** Offsets that bronze has lost, as a person has acknowledged. */
+  /** The lost offsets of bronze that a person has acknowledged. */
   lost: OffsetRanges;
-  /** What every built table has consumed of bronze; empty before the first increment. */
+  /** The offsets that every built table has consumed; none before the first increment. */
   built: LogOffsets;
-  /** Built tables that have consumed more by now, or less; empty between two increments. */
+  /** Built tables whose current offsets differ from `built`; empty between two increments. */
   moving: string[];
-  /** Tables of the pipeline that an increment made, and that the catalog does not have. */
+  /** Tables of the pipeline that an increment created and that the catalog lacks. */
   missing: string[];
-  /** Tables of the pipeline of which nothing says that they were ever made: the next increment makes them. */
+  /** Tables of the pipeline that were probably never created; the next increment creates them. */
   unmade: string[];
   /** Tables whose metadata is damaged or cannot be read. */
   damaged: string[];
 }
 
-/** Tables of the pipeline that the catalog does not have. */
+/** Tables of the pipeline that the catalog lacks. */
 interface AbsentTables {
-  /** Those with files. */
+  /** Tables with files in the warehouse. */
   made: readonly string[];
-  /** Those without: purged, or not made yet. */
+  /** Tables without files: purged, or not created yet. */
   unmade: readonly string[];
-  /** Of the models as they are now; null where only the offsets matter. */
+  /** The version of the current models; null where only offsets matter. */
   models_version: string | null;
 }
 
-/** Null where the tables have no state in common that is kept. Pure. */
+/** The newest state that all tables still keep; null where there is none. Pure. */
 export function chooseMoment(
   tables: readonly LoadedTable[],
   pipeline: Pick<Pipeline, "bronze" | "reconciliation" | "topic">,
@@ -64,10 +69,11 @@ export function chooseMoment(
   const following = tables
     .filter((loaded) => followsLog(loaded, pipeline))
     .map((loaded) => ({ loaded, states: statesOf(loaded.metadata) }));
-  const has_increments = new Set(following.flatMap(({ states }) => states.map(({ last }) => keyOf(last)))).size > 1;
-  // The first increment is under way, or was cut off.
+  const has_increments =
+    new Set(following.flatMap(({ states }) => states.map(({ last }) => canonicalOffsets(last)))).size > 1;
+  // The first increment is in progress or was interrupted.
   if (following.length > 0 && unmade.length > 0 && !has_increments) return null;
-  // The first increment of this version makes all of its tables; one of an earlier version did not know all of them.
+  // The first increment of this version creates all of its tables; an earlier version did not know all of them.
   const is_this_version = following.some(
     ({ loaded }) => loaded.metadata.properties[MODELS_VERSION_PROPERTY] === models_version,
   );
@@ -87,7 +93,7 @@ export function chooseMoment(
       lost: bronze_table === undefined ? NO_OFFSETS : lostOffsets(bronze_table.metadata, pipeline.topic.name),
       built,
       moving: following
-        .filter(({ loaded }) => keyOf(consumedOffsets(loaded.metadata)) !== keyOf(built))
+        .filter(({ loaded }) => !equalOffsets(consumedOffsets(loaded.metadata), built))
         .map(({ loaded }) => nameOfTable(loaded.identifier)),
       missing: is_complete ? [...made, ...unmade] : [...made],
       unmade: is_complete || bronze_table === undefined ? [] : [...unmade],
@@ -107,13 +113,13 @@ function isBuilt({ identifier }: LoadedTable): boolean {
   return BUILT_LAYERS.some((layer) => layer === identifier.namespace[0]);
 }
 
-/** Whether increments build the table. A seed does not follow the log, nor does a table that somebody else made. */
+/** Whether increments build the table. Seeds and foreign tables do not follow the log. */
 export function followsLog(loaded: LoadedTable, { reconciliation }: Pick<Pipeline, "reconciliation">): boolean {
   const definition = reconciliation.tables[nameOfTable(loaded.identifier)];
   return isBuilt(loaded) && definition !== undefined && definition.is_seed !== true;
 }
 
-/** A snapshot, and the offsets between which it was the table's state. */
+/** A snapshot, and the range of offsets in which it was the table's state. */
 interface State {
   snapshot: Snapshot | null;
   first: LogOffsets;
@@ -121,8 +127,8 @@ interface State {
 }
 
 /**
- * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it is known for which
- * offsets they stand at least. Of snapshots that say nothing only the current one is known.
+ * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it
+ * is known for which offsets they stand at least. Of snapshots that say nothing only the current one is known.
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);
@@ -134,46 +140,33 @@ function statesOf(metadata: TableMetadata): State[] {
   for (let snapshot: Snapshot | undefined = current; snapshot !== undefined;) {
     const own: string | undefined = snapshot.summary[LOG_OFFSETS_PROPERTY];
     const before: string | undefined = snapshot.summary[PARENT_OFFSETS_SUMMARY];
-    const first: LogOffsets | null = own === undefined ? last : parseOffsets(own);
+    const first: LogOffsets | null = own === undefined ? last : parseTableOffsets(own);
     if (first === null) break;
     states.unshift({ snapshot, first, last: last ?? first });
-    last = before === undefined ? null : parseOffsets(before);
+    last = before === undefined ? null : parseTableOffsets(before);
     const parent_id: Snapshot["parent-snapshot-id"] = snapshot["parent-snapshot-id"];
     snapshot = parent_id === undefined ? undefined : by_id.get(String(parent_id));
   }
-  return states.filter((state, index) => index === states.length - 1 || isAtMost(state.first, state.last));
+  return states.filter((state, index) => index === states.length - 1 || coversOffsets(state.last, state.first));
 }
 
-/** Offsets at which an increment may have ended, the newest first: those that any table's states begin or end with. */
+/** Offsets at which an increment may have ended, newest first: the first and last offsets of every table's states. */
 function candidatesOf(tables: readonly State[][]): LogOffsets[] {
   if (tables.length === 0) return [{}];
-  const least = leastOf(tables.map((states) => states.at(-1)?.last ?? {}));
+  const least = minOffsets(tables.map((states) => states.at(-1)?.last ?? {}));
   const all = new Map(
     tables
       .flatMap((states) => states.flatMap(({ first, last }) => [first, last]))
-      .map((offsets) => [keyOf(offsets), offsets]),
+      .map((offsets) => [canonicalOffsets(offsets), offsets]),
   );
-  all.set(keyOf(least), least);
-  return [...all.values()].filter((offsets) => isAtMost(offsets, least)).sort((a, b) => sum(b) - sum(a));
+  all.set(canonicalOffsets(least), least);
+  return [...all.values()]
+    .filter((offsets) => coversOffsets(least, offsets))
+    .sort((a, b) => totalOffset(b) - totalOffset(a));
 }
 
 function covers({ first, last }: State, offsets: LogOffsets): boolean {
-  return isAtMost(first, offsets) && isAtMost(offsets, last);
-}
-
-export function isAtMost(a: LogOffsets, b: LogOffsets): boolean {
-  return Object.entries(a).every(([partition, next]) => next <= (b[partition] ?? 0));
-}
-
-function sum(offsets: LogOffsets): number {
-  return Object.values(offsets).reduce((total, next) => total + next, 0);
-}
-
-export function keyOf(offsets: LogOffsets): string {
-  return Object.entries(offsets)
-    .map(([name, next]) => `${name}=${next}`)
-    .sort()
-    .join(",");
+  return coversOffsets(offsets, first) && coversOffsets(last, offsets);
 }
 
 /** Tables of the pipeline that are not among these. */

@@ -1,18 +1,18 @@
-/** The one session of Spark in which what writes silver and gold has its statements: tables have one writer. */
+/** The only Spark session that writes silver and gold: tables have one writer. */
 const SESSION_ID = "b7c1f3a4-52d9-4c0e-9a57-0d6f6a1e7d55";
 const USER_ID = "coinlake";
 
-/** What PySpark takes for Spark's address, to join that session. */
+/** The address with which PySpark joins that session. */
 export function remoteInSession(remote: string): string {
   return `${remote.replace(/\/$/, "")}/;session_id=${SESSION_ID};user_id=${USER_ID}`;
 }
 
 /**
- * Ends what a dbt that was killed has left behind: Spark goes on with its statement, which would commit beside the one that does the
- * same work again. Resolves once it has ended; what it committed before that, the next run finds.
+ * Ends what a dbt that was killed has left behind: Spark goes on with its statement, which would commit beside the one
+ * that does the same work again. Resolves once it has ended; what it committed before that, the next run finds.
  */
 export async function endLeftStatements(remote: string): Promise<number> {
-  // Spark's protocol takes 60 MB, which only who has tables in Spark is to pay.
+  // Loaded on demand, because Spark's protocol takes 60 MB of memory.
   const { SparkSession } = await import("../spark/session.ts");
   const session = new SparkSession({ remote, session_id: SESSION_ID });
   try {

@@ -9,7 +9,7 @@ const FORMAT = 1;
 const FAILED = new Set(["fail", "error"]);
 
 export interface TestRun {
-  /** When the test that was run longest ago was run. */
+  /** The time of the oldest result. */
   ran_at_us: number;
   result: CommandResult;
 }
@@ -25,7 +25,7 @@ interface Stored {
   tests: StoredTest[];
 }
 
-/** The tests among a command's nodes: dbt lists the statements around them too. Pure. */
+/** The test nodes of a command; dbt lists other nodes too. Pure. */
 export function testsOf({ nodes }: Pick<CommandResult, "nodes">): NodeResult[] {
   return nodes.filter(({ kind }) => kind === "test");
 }
@@ -34,7 +34,7 @@ export function failedOf(result: Pick<CommandResult, "nodes">): NodeResult[] {
   return testsOf(result).filter(({ status }) => FAILED.has(status));
 }
 
-/** In a file of the lake's dbt folder. */
+/** Stores the results in a file of the lake's dbt folder. */
 export class TestResults {
   readonly #file: string;
   #read: { modified_ms: number; run: TestRun | null } | null = null;
@@ -43,7 +43,7 @@ export class TestResults {
     this.#file = join(dbt_folder, FILE);
   }
 
-  /** Keeps the results. Those of a part of the tests replace the ones they repeat, and leave the others. */
+  /** Stores results. Results of a part of the tests replace earlier ones of the same tests; the others stay. */
   record(result: CommandResult, ran_at_us: number, { is_whole = true }: { is_whole?: boolean } = {}): void {
     const fresh = testsOf(result).map((test) => ({ ...test, ran_at_us }));
     if (fresh.length === 0) return;
@@ -62,7 +62,7 @@ export class TestResults {
     renameSync(draft, this.#file);
   }
 
-  /** Null before the first run, and for a file that another version wrote. */
+  /** Null before the first run, and for a file of another version. */
   read(): TestRun | null {
     const modified_ms = statSync(this.#file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (this.#read?.modified_ms === modified_ms) return this.#read.run;
@@ -84,7 +84,7 @@ export class TestResults {
       const stored = JSON.parse(text) as Stored;
       return stored.format === FORMAT ? stored : null;
     } catch {
-      // Damaged: the next run writes it again.
+      // The file is damaged; the next run writes it again.
       return null;
     }
   }

@@ -2,10 +2,18 @@ import type { TableCatalog } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { nobodyListens, type StepListener } from "../base/failpoints.ts";
-import { placeOf, placesIn } from "./carried.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
+import { layerOffsets, tableOffsets } from "./layer-offsets.ts";
 import type { DbtEngine } from "./engine.ts";
-import { hasConsumed, leastOf, logOffsets, recordsAhead } from "./offsets.ts";
+import { logOffsets } from "./offsets.ts";
+import {
+  coversOffsets,
+  equalOffsets,
+  hasOffsets,
+  minOffsets,
+  recordsBetween,
+  type LogOffsets,
+} from "../log/offsets.ts";
 import { reachableOffsets } from "./reachable.ts";
 import { offsetsBeingRebuilt } from "./rebuilding.ts";
 import type { CommandResult, DbtWorker } from "./worker.ts";
@@ -14,7 +22,7 @@ export interface TransformOptions {
   pipeline: Pipeline;
   catalog: TableCatalog;
   worker: Pick<DbtWorker, "run">;
-  /** What runs the worker's SQL. */
+  /** The engine that runs the worker's SQL. */
   engine?: DbtEngine["kind"];
   step?: StepListener;
 }
@@ -22,21 +30,23 @@ export interface TransformOptions {
 export type Effort = Pick<CommandResult, "seconds" | "cpu_seconds">;
 
 /**
- * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for those who look
- * at silver's quality in between.
+ * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for
+ * those who look at silver's quality in between.
  */
 export type Layer = BuiltLayer | null;
 
-/** What the schedule keeps up to date: the batch and every table that follows the log. */
+/** dbt's command of an increment: builds every table that follows the log. */
 const RUN = ["run", "--no-write-json"];
-/** On Spark seeds are loaded by dbt itself, which sees their files; they come first. */
+/** On Spark, dbt itself loads the seeds, before the models. */
 const BUILD = ["build", "--no-write-json", "--resource-type", "model", "--resource-type", "seed"];
-/** Unit tests prove the models, not the lake: they belong to `npm test`. */
+/** Without unit tests, which test the models rather than the lake: `npm test` runs them. */
 const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
-/** On Spark nodes go one at a time (the profile says why). Tests only read: while one is planned, which takes a core, others run. */
+/**
+ * Spark runs models one at a time (see the profile). Tests only read, so some run while another is planned.
+ */
 const SIDE_BY_SIDE = ["--threads", "4"];
 
-/** Bronze to gold: dbt increments until silver and gold stand where bronze stands. */
+/** Builds silver and gold from bronze, in dbt increments, until they have consumed the same offsets. */
 export class Transform {
   readonly #pipeline: Pipeline;
   readonly #catalog: TableCatalog;
@@ -44,7 +54,7 @@ export class Transform {
   readonly #engine: DbtEngine["kind"];
   readonly #step: StepListener;
 
-  constructor({ pipeline, catalog, worker, engine = "embedded", step = nobodyListens }: TransformOptions) {
+  constructor({ pipeline, catalog, worker, engine = "embedded", step = noop }: TransformOptions) {
     this.#pipeline = pipeline;
     this.#catalog = catalog;
     this.#worker = worker;
@@ -52,17 +62,19 @@ export class Transform {
     this.#step = step;
   }
 
-  /** How many records of bronze silver's verdict tables lack, or a table that is being built again. */
+  /** The number of bronze records that silver's verdict tables, or a table that is being rebuilt, have not consumed. */
   async waitingRecords(): Promise<number> {
-    return recordsAhead(await this.#reachedBy(null), await this.#placeOf("bronze"));
+    return recordsBetween(await this.#consumedBy(null), await this.#layerOffsets("bronze"));
   }
 
   /** Whether there are tables to test. */
   async hasBuilt(): Promise<boolean> {
-    return Object.keys(await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted)).length > 0;
+    return hasOffsets(await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted));
   }
 
-  /** One increment over what a layer lacks. Throws MODEL_FAILED with dbt's own words; what was committed stays right. */
+  /**
+   * Runs one increment. Throws MODEL_FAILED with dbt's message; tables that were committed before stay correct.
+   */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
     const result = await this.#worker.run([...(this.#engine === "spark" ? BUILD : RUN), ...exclusionOf(layer)]);
@@ -85,62 +97,64 @@ export class Transform {
   }
 
   /**
-   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took for it.
-   * What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws BUILD_STALLED where an
-   * increment succeeds and moves nothing, as with rows that bronze has lost.
+   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took
+   * for it. What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws
+   * BUILD_STALLED where an increment succeeds and moves nothing, as with rows that bronze has lost.
    */
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
-    // What Spark's stream has brought to bronze is told by the increment that looks first.
-    let target = this.#engine === "spark" && before === "bronze" ? null : await this.#placeOf(before);
+    // Bronze's offsets may lag behind the rows of Spark's stream; the increment updates them first.
+    let target = this.#engine === "spark" && before === "bronze" ? null : await this.#layerOffsets(before);
     const effort = { seconds: 0, cpu_seconds: 0 };
     let consumed = await this.#consumedByTables();
     for (;;) {
       const { seconds, cpu_seconds } = await this.increment({ layer });
       effort.seconds += seconds;
       effort.cpu_seconds += cpu_seconds;
-      target ??= await this.#placeOf(before);
-      const now = await this.#reachedBy(layer);
-      if (hasConsumed(now, target)) return effort;
+      target ??= await this.#layerOffsets(before);
+      const now = await this.#consumedBy(layer);
+      if (coversOffsets(now, target)) return effort;
       const moved = await this.#consumedByTables();
-      if (moved === consumed) throw stalled(layer ?? "silver", before, now, target);
+      if (haveEqualOffsets(moved, consumed)) throw stalled(layer ?? "silver", before, now, target);
       consumed = moved;
     }
   }
 
-  /** All tests of the project. Failing tests are results: the caller decides what they mean. */
+  /** Runs all tests of the project. Failing tests are results, not errors. */
   async test(): Promise<CommandResult> {
     return this.#worker.run(this.#engine === "spark" ? [...TEST, ...SIDE_BY_SIDE] : TEST);
   }
 
-  /** A whole run moves all tables together: one tells of them all, but for those that a repair has set back. */
-  async #reachedBy(layer: Layer): Promise<Record<string, number>> {
-    if (layer !== null) return this.#placeOf(layer);
+  /** A whole run advances all tables together: one table stands for all, except for those that a repair has reset. */
+  async #consumedBy(layer: Layer): Promise<LogOffsets> {
+    if (layer !== null) return this.#layerOffsets(layer);
     const accepted = await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted);
-    return leastOf([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
+    return minOffsets([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 
-  /** Of all tables: those that lag behind the others, after a failed increment, move alone for a while. */
-  async #consumedByTables(): Promise<string> {
-    const places = [];
-    for (const layer of BUILT_LAYERS) places.push(await placesIn(this.#catalog, layer));
-    return JSON.stringify(places);
+  /**
+   * The consumed offsets of all tables: after a failed increment, tables that lag behind the others advance alone for a
+   * while.
+   */
+  async #consumedByTables(): Promise<LogOffsets[]> {
+    const consumed: LogOffsets[] = [];
+    for (const layer of BUILT_LAYERS) consumed.push(...(await tableOffsets(this.#catalog, layer)));
+    return consumed;
   }
 
-  /** Up to where all of a layer has come. */
-  async #placeOf(layer: "bronze" | "silver" | "gold"): Promise<Record<string, number>> {
+  /** The offsets that every table of a layer has consumed. */
+  async #layerOffsets(layer: "bronze" | "silver" | "gold"): Promise<LogOffsets> {
     return layer === "bronze"
       ? reachableOffsets(this.#catalog, this.#pipeline.bronze.table)
-      : placeOf(this.#catalog, layer);
+      : layerOffsets(this.#catalog, layer);
   }
 }
 
-function stalled(
-  layer: string,
-  before: string,
-  reached: Record<string, number>,
-  target: Record<string, number>,
-): OperatingError {
+function haveEqualOffsets(a: readonly LogOffsets[], b: readonly LogOffsets[]): boolean {
+  return a.length === b.length && a.every((offsets, index) => equalOffsets(offsets, b[index] ?? {}));
+}
+
+function stalled(layer: string, before: string, reached: LogOffsets, target: LogOffsets): OperatingError {
   const lacking = Object.entries(target).filter(([partition, next]) => (reached[partition] ?? 0) < next);
   const gaps = lacking
     .map(([partition, next]) => `${partition} from offset ${reached[partition] ?? 0} to ${next}`)
@@ -155,10 +169,10 @@ function stalled(
   );
 }
 
-/** The catalog's words, which reach dbt through DuckDB. */
+/** The catalog's message, which reaches dbt through DuckDB. */
 const DAMAGED = /The table \S+ is damaged: /;
 
-/** The other layer's models; their tests have no part in a build. */
+/** Excludes the other layer's models. */
 function exclusionOf(layer: Layer): string[] {
   return layer === null ? [] : ["--exclude", `path:models/${layer === "gold" ? "silver" : "gold"}`];
 }

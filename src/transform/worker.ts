@@ -18,39 +18,42 @@ export interface NodeResult {
   name: string;
   /** model, test, seed, unit_test ... */
   kind: string;
-  /** dbt's word: success, error, skipped, pass, fail, warn. */
+  /** dbt's status: success, error, skipped, pass, fail, warn. */
   status: string;
   seconds: number;
   message: string | null;
   failures: number | null;
 }
 
-/** A source, a seed or a model of the project, as the last compilation left it. */
+/** A source, seed or model of the project, from the last compilation. */
 export interface CompiledRelation {
   name: string;
-  /** The name as it stands in SQL: `"catalog"."schema"."table"`. */
+  /** The name in SQL: `"catalog"."schema"."table"`. */
   relation: string;
   kind: "source" | "seed" | "model" | "test" | "unit_test";
   materialized: string | null;
   unique_key: string[];
-  /** SQL condition under which a row t of the table leaves for a new row s. */
+  /** SQL condition under which a new row s replaces a row t of the table. */
   replace_on: string | null;
-  /** Columns of the SQL that the table does not keep. */
+  /** Columns of the SQL that the table does not store. */
   helper_columns: string[];
   columns: { name: string; type: string }[];
-  /** Null for what is no model. */
+  /** Null for sources and seeds. */
   sql: string | null;
 }
 
 export interface CommandResult {
   is_success: boolean;
   seconds: number;
-  /** What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was waited for. */
+  /**
+   * What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was
+   * waited for.
+   */
   cpu_seconds: number;
   nodes: NodeResult[];
-  /** Of a compilation only. */
+  /** Only for compilations. */
   relations?: CompiledRelation[];
-  /** Of `ls --output json` only: the nodes selected. */
+  /** Only for `ls --output json`: the selected nodes. */
   listed?: ListedNode[];
 }
 
@@ -63,18 +66,20 @@ export interface DbtOptions {
   /** Folder of the dbt project, from the repository's root. */
   project: string;
   engine: DbtEngine;
-  /** Where dbt's artefacts and logs go. */
+  /** The folder of dbt's artefacts and logs. */
   folder: string;
   /** Called with the name of each node as it finishes. */
   onNode?: (name: string) => void;
-  /** When the process is replaced; by default `RENEWAL`. */
+  /** When the process is replaced; `RENEWAL` unless given. */
   renewal?: Renewal;
 }
 
-/** A process above the limit is replaced by a new one between two commands. */
+/** A process above the memory limit is replaced between two commands. */
 export interface Renewal {
   rss_bytes: number;
-  /** Commands that a process runs at least: one that needs more memory than the limit for each command is not replaced after each. */
+  /**
+   * The minimum number of commands per process, so that commands above the limit do not replace it each time.
+   */
   least_commands: number;
 }
 
@@ -83,12 +88,12 @@ export const RENEWAL: Renewal = { rss_bytes: 330e6, least_commands: 20 };
 
 const LOG_FILE_MAX_BYTES = 2 * 1024 * 1024;
 
-/** The Python whose dbt knows the engine. */
+/** The Python whose dbt has the engine's adapter. */
 export function dbtPython(engine: DbtEngine): string {
   return engine.kind === "spark" ? engine.python : pythonExecutable();
 }
 
-/** What dbt's processes need to know; the profile reads it. */
+/** The environment of dbt's processes, which the profile reads. */
 export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "project">): NodeJS.ProcessEnv {
   mkdirSync(options.folder, { recursive: true });
   return {
@@ -106,8 +111,9 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "
 }
 
 /**
- * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It holds the
- * project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of another name.
+ * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It
+ * holds the project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of
+ * another name.
  */
 function parsedFile({ project, engine, folder }: DbtOptions): string {
   const path = createHash("sha256").update(join(projectFolder(), project)).digest("hex").slice(0, 12);
@@ -119,7 +125,7 @@ function parsedFile({ project, engine, folder }: DbtOptions): string {
 
 function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
   if (engine.kind === "spark") {
-    // Spark's client gives times in the zone of its process.
+    // Spark's client returns times in the zone of its process.
     return { COINLAKE_DBT_TARGET: "cluster", SPARK_REMOTE: engine.remote, TZ: "UTC" };
   }
   return {
@@ -145,7 +151,7 @@ function s3Environment(s3: S3Settings): NodeJS.ProcessEnv {
   };
 }
 
-/** A catalog that asks for no token ignores what it is shown. */
+/** A catalog without authentication ignores the token. */
 const NO_TOKEN = "none";
 
 type Message = {
@@ -167,26 +173,29 @@ interface Waiting {
 }
 
 const START_TIMEOUT_MS = 120_000;
-/** A full refresh of months may take minutes; past this dbt hangs, and is killed: the next command starts another. */
+/**
+ * A full refresh of months may take minutes. After this time dbt is killed, and the next command starts a new process.
+ */
 const COMMAND_TIMEOUT_MS = 30 * 60_000;
-/** A worker that does not end by itself by then is killed. */
+/** A worker that does not exit within this time is killed. */
 const CLOSE_TIMEOUT_MS = 10_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
  * A dbt that stays warm: the project is parsed once, commands then take about a second. Commands queue. A worker that
- * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by the next.
+ * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by
+ * the next.
  */
 export class DbtWorker {
   readonly #options: DbtOptions;
   #child: ChildProcess | null = null;
   #ready: Promise<void> | null = null;
   #waiting: Waiting | null = null;
-  /** The end of the queue: dbt takes one command at a time. */
+  /** The last queued command: dbt runs one at a time. */
   #queue: Promise<unknown> = Promise.resolve();
   #stderr = "";
   #is_closing = false;
-  /** Resident memory after the last command; null where it is not known. */
+  /** Resident memory after the last command; null where it is unknown. */
   #rss_bytes: number | null = null;
   /** Commands that the running process has answered. */
   #answered = 0;
@@ -202,8 +211,9 @@ export class DbtWorker {
   }
 
   /**
-   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not errors.
-   * Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after `finish`.
+   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not
+   * errors. Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after
+   * `finish`.
    */
   run(args: readonly string[]): Promise<CommandResult> {
     const result = this.#queue.then(() => this.#runNow(args));
@@ -211,14 +221,17 @@ export class DbtWorker {
     return result;
   }
 
-  /** Runs work while no command runs: what it commits cannot come between what a command reads and what it commits. */
+  /** Runs work while no command runs, so that its commits cannot conflict with those of a command. */
   between<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => {});
     return result;
   }
 
-  /** Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the budget. */
+  /**
+   * Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the
+   * budget.
+   */
   async #renewIfLarge(): Promise<void> {
     const { rss_bytes, least_commands } = this.#options.renewal ?? RENEWAL;
     if (
@@ -249,18 +262,20 @@ export class DbtWorker {
     return this.#child?.pid;
   }
 
-  /** Resident memory of the process after its last command; null before the first, and where the system does not say. */
+  /**
+   * Resident memory of the process after its last command; null before the first, and where the system does not say.
+   */
   get rss_bytes(): number | null {
     return this.#rss_bytes;
   }
 
-  /** Takes no further command, and ends a process that is only starting or idle; a running command may end. */
+  /** Rejects further commands, and stops a process that is starting or idle. A running command may finish. */
   finish(): void {
     this.#is_closing = true;
     if (!this.#waiting) this.#child?.stdin?.end();
   }
 
-  /** Ends the process; a running command fails, and its statement ends in Spark too. */
+  /** Stops the process. A running command fails, and its statement in Spark is cancelled too. */
   async close(): Promise<void> {
     this.#is_closing = true;
     const { engine } = this.#options;
@@ -315,7 +330,8 @@ export class DbtWorker {
     this.#stderr = "";
     this.#answered = 0;
     this.#rss_bytes = null;
-    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already tells by "exit".
+    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already
+    // tells by "exit".
     if (child.pid !== undefined) lowerPriority(child.pid);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);
@@ -334,7 +350,7 @@ export class DbtWorker {
       };
       child.once("error", (error) => died(error, null, null));
       child.once("exit", (code, signal) => {
-        // DuckDB removes it itself, unless it was killed.
+        // DuckDB removes the folder itself, unless it was killed.
         const spill = environment["COINLAKE_DBT_SPILL"];
         if (spill !== undefined) rmSync(spill, { recursive: true, force: true });
         died(null, code, signal);

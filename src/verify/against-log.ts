@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { LogOffsets } from "../log/offsets.ts";
 import type { PinnedTables } from "../duckdb/pinned.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
@@ -21,7 +22,7 @@ export interface LogSources {
   session: PinnedTables;
   pipeline: Pipeline;
   /** Consumed offsets of bronze: next offset by "<topic>/<partition>". */
-  bronze: Readonly<Record<string, number>>;
+  bronze: LogOffsets;
   progress(done: number): void;
 }
 

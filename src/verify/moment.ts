@@ -3,23 +3,15 @@ import { isSameLong } from "../iceberg/long.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
-  parseOffsets,
+  parseTableOffsets,
   consumedOffsets,
 } from "../iceberg/metadata/log-offsets.ts";
 import type { LoadedTable, Snapshot, TableCatalog, TableMetadata } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import {
-  absentTables,
-  chooseMoment,
-  followsLog,
-  isAtMost,
-  keyOf,
-  type LogOffsets,
-  type Moment,
-} from "../transform/moment.ts";
-import { greatestOf } from "../transform/offsets.ts";
+import { absentTables, chooseMoment, followsLog, type Moment } from "../transform/moment.ts";
+import { canonicalOffsets, coversOffsets, formatOffsets, maxOffsets, type LogOffsets } from "../log/offsets.ts";
 import { rebuiltUpTo } from "../transform/rebuilding.ts";
 import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
 
@@ -88,7 +80,7 @@ function unreadableTable(table: string, error: OperatingError): Finding {
 function checkOffsets(metadata: TableMetadata): void {
   consumedOffsets(metadata);
   for (const { summary } of metadata.snapshots) {
-    for (const name of [LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY]) parseOffsets(summary[name]);
+    for (const name of [LOG_OFFSETS_PROPERTY, PARENT_OFFSETS_SUMMARY]) parseTableOffsets(summary[name]);
   }
 }
 
@@ -131,7 +123,7 @@ export function isKept(metadata: TableMetadata, { "snapshot-id": id }: Snapshot)
 function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running: boolean): OperatingError {
   const built = tables.filter((loaded) => followsLog(loaded, pipeline));
   const offsets = built.map(
-    (loaded) => `${nameOfTable(loaded.identifier)}: ${keyOf(consumedOffsets(loaded.metadata)) || "none"}`,
+    (loaded) => `${nameOfTable(loaded.identifier)}: ${canonicalOffsets(consumedOffsets(loaded.metadata)) || "none"}`,
   );
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
   const absent = Object.keys(pipeline.reconciliation.tables)
@@ -166,12 +158,12 @@ export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | n
  */
 export function offsetsAhead({ properties, snapshots }: TableMetadata): { snapshot: string; property: string } | null {
   // Earlier snapshots of a table under rebuild are ahead of it.
-  const property = greatestOf(parseOffsets(properties[LOG_OFFSETS_PROPERTY]), rebuiltUpTo({ properties }));
+  const property = maxOffsets(parseTableOffsets(properties[LOG_OFFSETS_PROPERTY]), rebuiltUpTo({ properties }));
   for (const { summary } of snapshots) {
     const own = summary[LOG_OFFSETS_PROPERTY];
     // Only Coinlake's snapshots state both.
     if (own === undefined || summary[PARENT_OFFSETS_SUMMARY] === undefined) continue;
-    if (!isAtMost(parseOffsets(own), property)) return { snapshot: own, property: JSON.stringify(property) };
+    if (!coversOffsets(property, parseTableOffsets(own))) return { snapshot: own, property: formatOffsets(property) };
   }
   return null;
 }

@@ -11,7 +11,8 @@ import { SqliteStore } from "../catalog/sqlite/store.ts";
 import { spillFolder } from "../duckdb/spill.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { DbtWorker } from "../transform/worker.ts";
-import { hasConsumed, logOffsets } from "../transform/offsets.ts";
+import { logOffsets } from "../transform/offsets.ts";
+import { coversOffsets, type LogOffsets } from "../log/offsets.ts";
 import { Transform } from "../transform/transform.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { FileStorage } from "../storage/file/storage.ts";
@@ -32,7 +33,7 @@ export interface RebuildRequest {
   pipeline: Pipeline;
   /** The lake's bronze table, and the offsets that the built tables have consumed. */
   bronze: LoadedTable;
-  offsets: Readonly<Record<string, number>>;
+  offsets: LogOffsets;
   s3: S3Settings | null;
   /** Parent folder of the temporary catalog and its tables. */
   scratch_folder: string;
@@ -106,7 +107,7 @@ const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scrat
       await transform.increment();
       const consumed = await logOffsets(catalog, pipeline.reconciliation.accepted);
       progress(Object.values(consumed).reduce((total, next) => total + next, 0));
-      if (hasConsumed(consumed, offsets)) return;
+      if (coversOffsets(consumed, offsets)) return;
     }
   } finally {
     await worker.close();

@@ -1,4 +1,5 @@
 import { OperatingError, messageOf } from "../base/errors.ts";
+import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import type { PinnedTables } from "../duckdb/pinned.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -182,7 +183,7 @@ class Reconciler {
     const { topic, bronze } = this.#pipeline;
     const tables = [bronze.table];
     for (const [name, next] of Object.entries(this.#moment.bronze)) {
-      const partition = Number(name.slice(name.lastIndexOf("/") + 1));
+      const { partition } = parsePartitionKey(name);
       const where = `log_topic = '${topic.name}' and log_partition = ${partition}`;
       await this.#ask(`bronze has no gap (${name})`, tables, async () => {
         const { rows, distinct, min, max } = await this.#countOffsets(bronze.table, where, next);
@@ -257,7 +258,7 @@ class Reconciler {
     );
   }
 
-  async #checkElements(verdicts: string[], consumed: Record<string, number>): Promise<void> {
+  async #checkElements(verdicts: string[], consumed: LogOffsets): Promise<void> {
     const columns = "log_topic, log_partition, log_offset, element_index, element_count";
     // Silver may have verdicts on records that bronze has lost.
     const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
@@ -265,7 +266,7 @@ class Reconciler {
       verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
     const union = unionOf(`not ${is_lost}`);
     const consumed_offsets = Object.entries(consumed)
-      .map(([name, next]) => `(log_partition = ${name.slice(name.lastIndexOf("/") + 1)} and log_offset < ${next})`)
+      .map(([key, next]) => `(log_partition = ${parsePartitionKey(key).partition} and log_offset < ${next})`)
       .join(" or ");
     const consumed_bronze = `from ${this.#pipeline.bronze.table} where ${consumed_offsets}`;
     const bronze_records = await this.#count(`select count(*) ${consumed_bronze}`);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { LogOffsets } from "../log/offsets.ts";
 import type { LoadedTable } from "../iceberg/model.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { LakeToVerify } from "../lake/open-to-verify.ts";
@@ -225,7 +226,7 @@ async function bronzeOffsetsNow(
   { catalog }: LakeToVerify,
   { tables }: Moment,
   { bronze }: Pipeline,
-): Promise<Record<string, number> | null> {
+): Promise<LogOffsets | null> {
   if (catalog === null || !tables.has(bronze.table)) return null;
   try {
     return await logOffsets(catalog, bronze.table);
@@ -262,7 +263,7 @@ async function pinTables(
 }
 
 /** The table property and the newest snapshot must state the same offsets. */
-function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: Record<string, number> | null): Finding[] {
+function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: LogOffsets | null): Finding[] {
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
     if (table !== pipeline.bronze.table && pipeline.reconciliation.tables[table] === undefined) return [];
     const beyond = bronze === null ? null : beyondBronze(loaded, bronze);

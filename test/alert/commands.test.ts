@@ -5,7 +5,8 @@ import type { AlertEvent } from "../../src/alert/alert.ts";
 import type { AlertPage } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
-import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { temporaryFolder } from "../support/coinlake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 before(() =>
@@ -16,7 +17,7 @@ before(() =>
 );
 after(() => folder.remove());
 
-const run = (...args: string[]) => coinlake([...args, "--data", folder.path]);
+const run = (...args: string[]) => coinlakeByKind([...args, "--data", folder.path]);
 const json = async (...args: string[]): Promise<unknown> => {
   const { code, stdout, stderr } = await run(...args, "--json");
   assert.equal(code, 0, stderr);

@@ -3,16 +3,17 @@ import { after, before, describe, test } from "node:test";
 import type { Alert } from "../../src/alert/alert.ts";
 import type { AlertPage, BackTest } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
-import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { temporaryFolder, type Finished } from "../support/coinlake.ts";
 import { marketData, skipWithout } from "../support/market-data.ts";
 import { fallsInCandles } from "../oracle/falls.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const FILE = "btc-1m-2023-03.csv.gz";
 const DEFAULT_RULE = "fall-5-percent-10-minutes";
 
 describe(`the default rule over a replay of ${FILE}`, { skip: skipWithout(FILE) }, () => {
   const folder = temporaryFolder();
-  const command = (...args: string[]) => coinlake([...args, "--data", folder.path]);
+  const command = (...args: string[]) => coinlakeByKind([...args, "--data", folder.path]);
   const parsed = ({ code, stdout, stderr }: Finished): unknown => {
     assert.equal(code, 0, stderr);
     return JSON.parse(stdout);

@@ -21,12 +21,12 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { descriptionOf, findLake, listLakes } from "../../src/lake/lake.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { embeddedMaintainer } from "../../src/maintain/embedded.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
@@ -46,6 +46,7 @@ import {
 } from "./lake.ts";
 import { startS3 } from "./s3-server.ts";
 import { eventually } from "../support/eventually.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -76,13 +77,13 @@ after(async () => {
 });
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(args);
+  const { code, stdout, stderr } = await coinlakeByKind(args);
   assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
   return stdout;
 }
 
 async function refused(code: string, ...args: string[]): Promise<string> {
-  const finished = await coinlake(args);
+  const finished = await coinlakeByKind(args);
   assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [1, true], finished.stderr);
   return finished.stderr;
 }
@@ -233,7 +234,7 @@ describe("a backup of a lake at rest", () => {
     const storage = new WithLargeFiles();
     const target = { storage, root: locationOfPath(pathIn("large")) };
     const lake = findLake(source, LAKE);
-    const common = { storage, step: nobodyListens, signal: new AbortController().signal };
+    const common = { storage, step: noop, signal: new AbortController().signal };
     const backing = {
       ...common,
       lake,

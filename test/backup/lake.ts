@@ -7,7 +7,7 @@ import { adopt } from "../../src/backup/move.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { findLake } from "../../src/lake/lake.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { startCoinlake, type Finished } from "../support/coinlake.ts";
 import { read, type Found, type Place } from "../interop/readers.ts";
@@ -37,7 +37,7 @@ export async function copyLake(data_folder: string, to: string): Promise<string>
       folder: join(to, LAKE),
       storage: new FileStorage(),
       engine,
-      step: nobodyListens,
+      step: noop,
       signal: new AbortController().signal,
     },
     { is_copy: true },

@@ -17,7 +17,7 @@ import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
 import { findLake, listLakes, openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
@@ -33,6 +33,7 @@ import {
   treeOf,
   type Content,
 } from "./lake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
@@ -54,7 +55,7 @@ const descriptionIn = (data: string): Record<string, string> =>
   JSON.parse(readFileSync(join(data, LAKE, "lake.json"), "utf8")) as Record<string, string>;
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake(args);
+  const { code, stdout, stderr } = await coinlakeByKind(args);
   assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
   return stdout;
 }
@@ -195,7 +196,7 @@ describe("move", () => {
     folder: join(data, LAKE),
     storage: new FileStorage(),
     engine: { memory_limit_mb: 256, threads: 1, s3: null },
-    step: nobodyListens,
+    step: noop,
     signal: new AbortController().signal,
   });
 

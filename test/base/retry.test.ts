@@ -1,38 +1,38 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OperatingError } from "../../src/base/errors.ts";
-import { FAILURES_IN_AN_HOUR, patiently } from "../../src/base/retry.ts";
+import { MAX_CONSECUTIVE_FAILURES, withRetry } from "../../src/base/retry.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 
 const away = (): OperatingError =>
-  new OperatingError("AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
+  new OperatingError("AWAY", "The server is away", { next_step: "Wait.", is_retryable: true });
 const never = new AbortController().signal;
 
-test("A server that is away is told of and waited for, an hour in all.", async () => {
+test("A server that is unreachable is reported and retried for an hour.", async () => {
   const clock = new FakeClock();
   const began_us = clock.now_us();
-  let told = 0;
-  const waiting = patiently(
-    { clock, signal: never, most_failures: FAILURES_IN_AN_HOUR, failed: () => (told += 1) },
+  let reports = 0;
+  const waiting = withRetry(
+    { clock, signal: never, max_attempts: MAX_CONSECUTIVE_FAILURES, failed: () => (reports += 1) },
     () => Promise.reject(away()),
   );
   await assert.rejects(waiting, { code: "AWAY" });
-  assert.equal(told, FAILURES_IN_AN_HOUR - 1);
+  assert.equal(reports, MAX_CONSECUTIVE_FAILURES - 1);
   assert.equal(Math.round((clock.now_us() - began_us) / 60e6), 60);
 });
 
-test("Failures are counted, and pauses grow, from where the work has come to.", async () => {
+test("Progress resets the count of failures and the delay.", async () => {
   const clock = new FakeClock();
-  let place = 0;
+  let progress = 0;
   let attempts = 0;
   const work = async (): Promise<string> => {
     attempts += 1;
     if (attempts === 10) return "done";
-    if (attempts % 3 === 0) place += 1;
+    if (attempts % 3 === 0) progress += 1;
     throw away();
   };
   assert.equal(
-    await patiently({ clock, signal: never, most_failures: 4, failed: () => {}, place: () => place }, work),
+    await withRetry({ clock, signal: never, max_attempts: 4, failed: () => {}, progress: () => progress }, work),
     "done",
   );
   assert.deepEqual(

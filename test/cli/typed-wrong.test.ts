@@ -13,8 +13,12 @@ const inFolder = (name: string): string => join(folder.path, name);
 const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] = [
   [["--version"], 0, /^\d+\.\d+\.\d+$/m],
   [["rules"], 2, /Usage: coinlake rules/],
-  [["rules", "nonsense"], 2, /error unknown command 'nonsense' \[USAGE\]\n  next:.*coinlake rules --help/],
-  [["rules", "sinks", "--bogus"], 2, /error unknown option '--bogus' \[USAGE\]\n  next:.*coinlake rules sinks --help/],
+  [["rules", "nonsense"], 2, /error unknown command 'nonsense' \[USAGE\]\n  next:.*coinlake -- rules --help/],
+  [
+    ["rules", "sinks", "--bogus"],
+    2,
+    /error unknown option '--bogus' \[USAGE\]\n  next:.*coinlake -- rules sinks --help/,
+  ],
   [["ask", "9"], 2, /unknown question "9": use one of/],
   [["ask", "1", "--percent", "3"], 2, /option --percent does not apply to question 1/],
   [["ask", "--as-of", "2026-02-31"], 2, /'2026-02-31' is invalid. Use ISO 8601, such as/],

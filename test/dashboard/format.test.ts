@@ -11,6 +11,7 @@ import {
   roundTo,
 } from "../../dashboard/format/decimal.ts";
 import { directionOf, formatBytes, formatFigure, formatPercent } from "../../dashboard/format/number.ts";
+import { formatRows } from "../../dashboard/format/snapshot.ts";
 import { formatAge, formatMoment, parseMicros, parseTime, parseWrittenTime } from "../../dashboard/format/time.ts";
 import { formatJson } from "../../dashboard/pages/log/json.ts";
 
@@ -133,4 +134,10 @@ test("a payload is laid out without one of its characters changed", () => {
   assert.equal(shown.replace(/\n */g, "").replaceAll(": ", ":"), text);
   assert.match(shown, /\n {2}"p": 104235\.10000000000000001,\n/);
   assert.equal(formatJson('{"cut": "off'), '{\n  "cut": "off');
+});
+
+test("A compaction rewrites rows; every other commit adds them.", () => {
+  assert.equal(formatRows({ operation: "replace", added_rows: 9280 }), "9,280 rows rewritten");
+  assert.equal(formatRows({ operation: "append", added_rows: 550 }), "+550 rows");
+  assert.equal(formatRows({ operation: "append", added_rows: null }), null);
 });

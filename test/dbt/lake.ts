@@ -11,7 +11,8 @@ import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
 import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
-import { hasConsumed, logOffsets } from "../../src/transform/offsets.ts";
+import { logOffsets } from "../../src/transform/offsets.ts";
+import { coversOffsets } from "../../src/log/offsets.ts";
 import { AT_ONCE } from "../../src/base/pacing.ts";
 import type { ReconciledFigures } from "../../src/verify/reconcile.ts";
 import { verify } from "../../src/verify/verify.ts";
@@ -103,7 +104,7 @@ export class Lakes {
       do {
         const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
         if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
-      } while (!hasConsumed(await logOffsets(catalog, crypto.reconciliation.accepted), offsets));
+      } while (!coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), offsets));
     });
   }
 
@@ -192,7 +193,9 @@ export class TestLake {
   async catchUp(): Promise<void> {
     const { catalog } = this.open;
     do await this.increment();
-    while (!hasConsumed(await logOffsets(catalog, crypto.reconciliation.accepted), await logOffsets(catalog, BRONZE)));
+    while (
+      !coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), await logOffsets(catalog, BRONZE))
+    );
   }
 
   dbt(...args: string[]): Promise<CommandResult> {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { coinlake, startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
-import { warmCoinlake } from "../support/warm-coinlake.ts";
+import { startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 /** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
 const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md", "docs/**/*.md"]);
@@ -40,10 +41,6 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s crash": "its short version is test/crash",
   "npm run -s coinlake -- move --data": "needs a lake that was moved by hand, as test/backup does",
 };
-
-/** Commands that only read the lake or its rules: the first of each kind runs in a process of its own, the others share one. */
-const READING = new Set(["alerts", "ask", "doctor", "query", "rules", "verify"]);
-const ran = new Set<string>();
 
 const folder = temporaryFolder();
 const recording = join(folder.path, "candles.csv");
@@ -94,18 +91,44 @@ async function run(args: string[]): Promise<Finished> {
   const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
   // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
-  const is_first = !ran.has(name);
-  ran.add(name);
-  if (READING.has(name) && !is_first) return warmCoinlake(all, OFFLINE);
-  if (name !== "start" || args.includes("--until-drained")) return coinlake(all, OFFLINE);
+  if (name !== "start" || args.includes("--until-drained")) return coinlakeByKind(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);
+  let said = "";
+  let ending: Promise<void> | null = null;
+  const dashboardUrl = (): string | undefined => /dashboard +(http:\S+)/.exec(said)?.[1];
   child.stdout?.on("data", (text: string) => {
-    if (/^5\. /m.test(text)) child.kill("SIGINT");
+    if (/^5\. /m.test(text)) ending ??= requestOnce(dashboardUrl()).finally(() => child.kill("SIGINT"));
   });
   child.stderr?.on("data", (text: string) => {
-    if (is_waiting && /dashboard +http/.test(text)) child.kill("SIGINT");
+    said += text;
+    if (is_waiting && dashboardUrl() !== undefined) child.kill("SIGINT");
   });
   return finished;
+}
+
+/** Requests that pages print, as the first pipeline with answers to all questions answered them. */
+const answers: { line: string; is_stream: boolean; code: number | null; body: string }[] = [];
+
+let is_requested = false;
+
+async function requestOnce(url: string | undefined): Promise<void> {
+  if (is_requested || url === undefined) return;
+  is_requested = true;
+  const requests = PAGES.flatMap((page) =>
+    [...readFileSync(page, "utf8").matchAll(/^curl .*$/gm)].map(([line]) => line),
+  );
+  for (const request of requests) {
+    // The event stream has no end: curl gives up after its first seconds, with exit code 28.
+    const is_stream = request.includes("/api/events");
+    const line = request
+      .replace("http://127.0.0.1:4000", url)
+      .replace("curl ", `curl --fail-with-body --max-time ${is_stream ? 3 : 30} `);
+    const curl = spawn("sh", ["-c", line], { stdio: ["ignore", "pipe", "inherit"] });
+    let body = "";
+    curl.stdout.setEncoding("utf8").on("data", (text: string) => (body += text));
+    const [code] = (await once(curl, "close")) as [number | null];
+    answers.push({ line, is_stream, code, body });
+  }
 }
 
 before(async () => {
@@ -139,50 +162,11 @@ for (const { page, text } of ordered) {
   });
 }
 
-test("every request that a page prints is answered by a running pipeline", async () => {
-  const requests = PAGES.flatMap((page) =>
-    [...readFileSync(page, "utf8").matchAll(/^curl .*$/gm)].map(([line]) => line),
-  );
-  assert.ok(requests.length >= 3, requests.join("\n"));
-  const { child, finished } = startCoinlake(
-    [
-      "start",
-      "--source",
-      `replay:${recording}`,
-      "--speed",
-      "max",
-      "--data",
-      join(folder.path, "asked"),
-      "--catalog-port",
-      "0",
-      "--port",
-      "0",
-    ],
-    OFFLINE,
-  );
-  try {
-    const url = await new Promise<string>((resolve, reject) => {
-      let said = "";
-      child.stderr?.on("data", (text: string) => {
-        said += text;
-        const found = /dashboard +(http:\S+)/.exec(said)?.[1];
-        if (found) resolve(found);
-      });
-      child.once("exit", () => reject(new Error(said)));
-    });
-    for (const request of requests) {
-      // The stream has no end of its own: curl gives up after the first seconds of it, with 28.
-      const is_stream = request.includes("/api/events");
-      const line = request
-        .replace("http://127.0.0.1:4000", url)
-        .replace("curl ", `curl --fail-with-body --max-time ${is_stream ? 3 : 30} `);
-      const { status, stdout } = spawnSync("sh", ["-c", line], { encoding: "utf8" });
-      assert.equal(status, is_stream ? 28 : 0, `${line}\n${stdout}`);
-      assert.match(stdout, is_stream ? /^id: /m : /^\{/, line);
-    }
-  } finally {
-    child.kill("SIGINT");
-    await finished;
+test("every request that a page prints is answered by a running pipeline", () => {
+  assert.ok(answers.length >= 3, JSON.stringify(answers));
+  for (const { line, is_stream, code, body } of answers) {
+    assert.equal(code, is_stream ? 28 : 0, `${line}\n${body}`);
+    assert.match(body, is_stream ? /^id: /m : /^\{/, line);
   }
 });
 

@@ -5,7 +5,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openParquetWriter } from "../../src/duckdb/parquet.ts";
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
-import { killAt, nobodyListens } from "../../src/base/failpoints.ts";
+import { crashAt, noop } from "../../src/base/failpoints.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
@@ -13,7 +13,7 @@ import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
 /** FOLDER COUNT: appends records up to COUNT, going on where the log ends, and copies them to bronze; dies at the step that is named. */
 const [folder = "", count] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
-const step = instruction ? killAt(instruction) : nobodyListens;
+const step = instruction ? crashAt(instruction) : noop;
 const BATCH = 40;
 
 const storage = new FileStorage();

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { BRONZE_SCHEMA, BRONZE_SPEC } from "../../src/ingest/bronze.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import type { SourceReport } from "../../src/producer/producer.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 import {

@@ -1,40 +1,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { Heads } from "../../src/live/high-water-marks.ts";
+import { HighWaterMarks } from "../../src/live/high-water-marks.ts";
 
-function trade(number: bigint | null, numbered_for = "binance|BTCUSDT", date = "2026-11-25") {
-  return { number, numbered_for, date, is_timed: false };
+function trade(number: bigint | null, sequence_key = "binance|BTCUSDT", date = "2026-11-25") {
+  return { number, sequence_key, date, has_timestamp_identity: false };
 }
 
 test("a batch rises only where each number is higher than all of its product and date, in the batch too", () => {
-  const heads = new Heads();
+  const heads = new HighWaterMarks();
   heads.learn("2026-11-25", [["binance|BTCUSDT", 7n]]);
-  assert.equal(heads.doRise([]), true);
-  assert.equal(heads.doRise([trade(8n), trade(9n), trade(1n, "kraken|BTC/USD")]), true);
-  assert.equal(heads.doRise([trade(7n)]), false);
-  assert.equal(heads.doRise([trade(8n), trade(8n)]), false);
-  assert.equal(heads.doRise([trade(9n), trade(8n)]), false);
-  assert.equal(heads.doRise([trade(8n), trade(null)]), false);
+  assert.equal(heads.areStrictlyIncreasing([]), true);
+  assert.equal(heads.areStrictlyIncreasing([trade(8n), trade(9n), trade(1n, "kraken|BTC/USD")]), true);
+  assert.equal(heads.areStrictlyIncreasing([trade(7n)]), false);
+  assert.equal(heads.areStrictlyIncreasing([trade(8n), trade(8n)]), false);
+  assert.equal(heads.areStrictlyIncreasing([trade(9n), trade(8n)]), false);
+  assert.equal(heads.areStrictlyIncreasing([trade(8n), trade(null)]), false);
   heads.advance([trade(9n)]);
-  assert.equal(heads.doRise([trade(9n)]), false);
-  assert.equal(heads.doRise([trade(10n)]), true);
+  assert.equal(heads.areStrictlyIncreasing([trade(9n)]), false);
+  assert.equal(heads.areStrictlyIncreasing([trade(10n)]), true);
 });
 
 test("of a batch that rises no event is a copy of another, whatever came before", () => {
   fc.assert(
     fc.property(fc.array(fc.array(fc.tuple(fc.nat(6), fc.nat(1)), { maxLength: 5 }), { maxLength: 8 }), (batches) => {
-      const heads = new Heads();
+      const heads = new HighWaterMarks();
       heads.learn("2026-11-25", []);
       const accepted = new Set<string>();
       for (const batch of batches) {
         const trades = batch.map(([number, product]) => trade(BigInt(number), String(product)));
-        if (heads.doRise(trades)) {
-          const keys = trades.map(({ number, numbered_for }) => `${numbered_for} ${number}`);
+        if (heads.areStrictlyIncreasing(trades)) {
+          const keys = trades.map(({ number, sequence_key }) => `${sequence_key} ${number}`);
           assert.equal(new Set(keys).size, keys.length);
           for (const key of keys) assert.ok(!accepted.has(key), key);
         }
-        for (const { number, numbered_for } of trades) accepted.add(`${numbered_for} ${number}`);
+        for (const { number, sequence_key } of trades) accepted.add(`${sequence_key} ${number}`);
         heads.advance(trades);
       }
     }),

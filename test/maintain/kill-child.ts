@@ -6,14 +6,14 @@ import { MIN_ORPHAN_AGE_MS } from "../../src/maintain/orphans.ts";
 import { keepWithin } from "../../src/maintain/retention.ts";
 import { ACTIONS, maintainTable } from "../../src/maintain/run.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { killAt, nobodyListens } from "../../src/base/failpoints.ts";
+import { crashAt, noop } from "../../src/base/failpoints.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 
 /** FOLDER TABLE: every action on a table of a lake that others write at the same time; dies at the step that is named. */
 const [folder = "", table = ""] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
-const step = instruction ? killAt(instruction) : nobodyListens;
+const step = instruction ? crashAt(instruction) : noop;
 
 const storage = new FileStorage();
 const catalog = new Catalog({

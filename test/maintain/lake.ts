@@ -12,7 +12,7 @@ import { currentSnapshot } from "../../src/iceberg/stage.ts";
 import type { MaintenanceParts } from "../../src/maintain/parts.ts";
 import { removeOrphans } from "../../src/maintain/orphans.ts";
 import { MaintenanceStore } from "../../src/maintain/store.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { openLake, type Lake } from "../catalog/lake.ts";
@@ -73,7 +73,7 @@ export async function openMaintainedLake(): Promise<MaintainedLake> {
       clock,
       pending: store,
       engine: { memory_limit_mb: 256, threads: 2, s3: null },
-      step: nobodyListens,
+      step: noop,
       signal: new AbortController().signal,
       exclusively: (_table, commit) => commit(),
       ...overrides,

@@ -8,7 +8,7 @@ import { EVENT_ORDER, EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
 import { openDuckDB } from "../../src/duckdb/duckdb.ts";
 import { readRows } from "../../src/duckdb/read.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { compareArrivals, compareEvents, type EventPosition } from "../../src/pipeline/event-order.ts";
+import { compareLogPosition, compareEvents, type EventPosition } from "../../src/pipeline/event-order.ts";
 
 /** Names that start alike, and characters that UTF-16 and UTF-8 sort differently. */
 const NAMES = ["a", "a|b", "a.b", "A", "币安", "\uFF21", "\u{1F600}", "BTC-USD", "BTC-USDT"];
@@ -85,7 +85,7 @@ describe("the order of events", () => {
     const event = (offset: number, at_us: number) => {
       return { at_us, source: "a", product: null, number: null, partition: 0, offset, element_index: 9 - at_us };
     };
-    const sorted = [event(2, 1), event(1, 8), event(1, 3), event(1, 5)].sort(compareArrivals);
+    const sorted = [event(2, 1), event(1, 8), event(1, 3), event(1, 5)].sort(compareLogPosition);
     assert.deepEqual(
       sorted.map(({ offset, at_us }) => [offset, at_us]),
       [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import { planChecks, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
 import type { QualityResult } from "../../src/quality/result.ts";
 import { produce } from "../browser/market.ts";

@@ -12,7 +12,7 @@ import { descriptionOf, type Lake } from "../../src/lake/lake.ts";
 import type { RepairItem } from "../../src/repair/item.ts";
 import { modelsFrom, rebuildTables } from "../../src/repair/models.ts";
 import { repair, type RepairOptions } from "../../src/repair/repair.ts";
-import { nobodyListens } from "../../src/base/failpoints.ts";
+import { noop } from "../../src/base/failpoints.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import type { Verification } from "../../src/verify/verify.ts";
@@ -152,7 +152,7 @@ export class RepairedLake {
       scratch: join(this.#folder.path, "scratch"),
       pipeline: crypto,
       clock: systemClock,
-      step: nobodyListens,
+      step: noop,
       signal: new AbortController().signal,
       progress: () => {},
     });

@@ -38,7 +38,7 @@ function ingest(...starts: (() => StreamingQuery)[]) {
   const properties: Record<string, string> = {};
   const kafka = {
     bounds: async () => [{ partition: 0, begin: 0, end: 10 }],
-    tellPlace: async () => {},
+    commitOffsets: async () => {},
     prune: async () => 0,
   };
   const catalog = {

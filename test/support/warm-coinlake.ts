@@ -1,27 +1,48 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { projectFolder } from "../../src/lake/tools.ts";
-import type { Finished } from "./coinlake.ts";
+import { coinlake, type Finished } from "./coinlake.ts";
 
 export interface WarmRequest {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
 }
 
+/** Commands that end by themselves and start no other process. */
+const WARM_KINDS: ReadonlySet<string> = new Set([
+  "alerts",
+  "ask",
+  "backup",
+  "doctor",
+  "move",
+  "query",
+  "restore",
+  "rules",
+  "verify",
+]);
 const CHILD = join(projectFolder(), "test", "support", "warm-coinlake-child.ts");
 
+const tested_kinds = new Set<string>();
 let running: ChildProcess | null = null;
 /** The end of the queue: a process has one standard output, so it runs one command at a time. */
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
  * Runs a command line in a process that stays: what a start costs (a second of CPU) is paid once per test file. For commands that
- * read no standard input and wait for no signal; each kind of command is also tested in a process of its own, by `coinlake`.
+ * read no standard input and wait for no signal; a test file also runs each kind of command in a process of its own.
  */
 export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const finished = queue.then(() => request({ args, env }));
   queue = finished.catch(() => {});
   return finished;
+}
+
+/** Runs the first command of each kind in a process of its own, and later ones in the warm process where the kind allows it. */
+export function coinlakeByKind(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  const [kind = ""] = args;
+  const is_tested = tested_kinds.has(kind);
+  tested_kinds.add(kind);
+  return is_tested && WARM_KINDS.has(kind) ? warmCoinlake(args, env) : coinlake(args, env);
 }
 
 function request(message: WarmRequest): Promise<Finished> {

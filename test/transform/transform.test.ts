@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { tableNamed } from "../../src/iceberg/errors.ts";
-import { LOG_OFFSETS_PROPERTY } from "../../src/ingest/offsets.ts";
+import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import { Transform } from "../../src/transform/transform.ts";
 import { openLake, PRICE_SCHEMA, type Lake } from "../catalog/lake.ts";
 

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../../format/number.ts";
+import { formatRows } from "../../format/snapshot.ts";
 import { formatNear, zoneName } from "../../format/time.ts";
 import { Loaded, Skeleton } from "../../parts/states.tsx";
 import { Age, Moment } from "../../parts/time.tsx";
@@ -111,9 +112,10 @@ function InForce({ snapshot, is_now }: { snapshot: SnapshotDetail | undefined; i
     <p class="travel-facts">
       {is_now ? "Newest snapshot" : "Snapshot in force"} <code>{snapshot.snapshot_id}</code> · {snapshot.operation} by{" "}
       {snapshot.committer} at <Moment at={snapshot.committed_at} with_zone /> (
-      <Age at={snapshot.committed_at} />) ·{" "}
-      {snapshot.added_rows === null ? "" : `+${formatCount(snapshot.added_rows)} rows`}
-      {snapshot.total_rows === null ? "" : ` · ${formatCount(snapshot.total_rows)} in all`}
+      <Age at={snapshot.committed_at} />)
+      {[formatRows(snapshot), snapshot.total_rows === null ? null : `${formatCount(snapshot.total_rows)} in all`]
+        .flatMap((part) => (part === null ? [] : [` · ${part}`]))
+        .join("")}
     </p>
   );
 }

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
+import { isCompaction } from "../../format/snapshot.ts";
 import { Badge } from "../../parts/badge.tsx";
 import { Missing } from "../../parts/figures.tsx";
 import { moveThroughRows } from "../../parts/rows.ts";
@@ -15,11 +16,6 @@ export function queryAt(table: string, snapshot: SnapshotDetail): string {
   const sql = `select *\nfrom ${table}\nlimit 100`;
   // A commit's time has milliseconds and the next may follow in the same one: the snapshot in force is the last up to then.
   return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
-}
-
-/** A commit that put the same rows into other files. */
-function isCompaction({ operation }: SnapshotDetail): boolean {
-  return operation === "replace";
 }
 
 function addedBy(snapshot: SnapshotDetail): number {

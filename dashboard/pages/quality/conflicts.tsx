@@ -32,7 +32,7 @@ function Listed({ total, items }: FoundConflicts) {
         {items.length < total ? `; the newest ${items.length}:` : ":"}
       </p>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Conflicting duplicates">
-        <table class="grid-table">
+        <table class="grid-table conflicts">
           <thead>
             <tr>
               <th scope="col">event</th>

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Sink } from "../sink.ts";
@@ -23,7 +24,7 @@ export async function runCommand(
   const kill = () => {
     if (child?.pid !== undefined) killGroup(child.pid);
   };
-  signal.addEventListener("abort", kill, { once: true });
+  const stopListening = onAbort(signal, kill);
   try {
     // A separate process group, so that its children end with it. spawn throws some errors at once and emits others
     // later.
@@ -42,7 +43,7 @@ export async function runCommand(
       `could not be started: ${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`,
     );
   } finally {
-    signal.removeEventListener("abort", kill);
+    stopListening();
   }
 }
 

@@ -1,3 +1,5 @@
+import { onAbort } from "../../base/abortable.ts";
+import { backoffDelay_ms } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { OperatingError } from "../../base/errors.ts";
 import type { Sink } from "../sink.ts";
@@ -73,13 +75,14 @@ export class Deliverer {
 
   /** Delivers until the signal aborts. Attempts in flight are then aborted, and repeated at the next start. */
   async run(signal: AbortSignal): Promise<void> {
-    signal.addEventListener("abort", () => this.wake(), { once: true });
+    const stopListening = onAbort(signal, () => this.wake());
     while (!signal.aborted) {
       if (this.#failure !== null) throw this.#failure;
       this.#has_news = false;
       this.#begin(signal);
       await this.#pause();
     }
+    stopListening();
     await Promise.allSettled([...this.#under_way.values()].map(({ end }) => end));
   }
 
@@ -138,10 +141,10 @@ export class Deliverer {
 
   async #failed(sink: Sink, { delivery_seq, attempts, created_at_us }: Pending, error: DeliveryFailed): Promise<void> {
     const { store, clock, gaveUp } = this.#options;
-    const { base_ms, cap_ms, give_up_after_ms } = this.#limits;
+    const { cap_ms, give_up_after_ms } = this.#limits;
     const now_us = clock.now_us();
-    const ceiling_ms = Math.min(cap_ms, base_ms * 2 ** Math.min(attempts, 40));
-    const pause_ms = Math.max(ceiling_ms * (0.5 + this.#random() / 2), Math.min(error.retry_after_ms ?? 0, cap_ms));
+    const delay_ms = backoffDelay_ms(attempts + 1, this.#limits, { share: 0.5, random: this.#random });
+    const pause_ms = Math.max(delay_ms, Math.min(error.retry_after_ms ?? 0, cap_ms));
     const next_us = Math.ceil(now_us + pause_ms * 1_000);
     const is_over = error.is_final || next_us > created_at_us + give_up_after_ms * 1_000;
     await store.endDelivery(delivery_seq, {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { retryAfter_ms } from "../../producer/backoff.ts";
+import { retryAfter_ms } from "../../base/backoff.ts";
 import { secretBytes, type Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
 

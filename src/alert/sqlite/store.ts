@@ -1,3 +1,4 @@
+import type { LogOffsets } from "../../log/offsets.ts";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
@@ -26,7 +27,7 @@ export interface Progress {
   events: readonly AlertEvent[];
   states: Iterable<{ rule: StoredRule; subject: string; state: SubjectState }>;
   /** Evaluated offsets: the next one by `<topic>/<partition>`. */
-  next: Readonly<Record<string, number>>;
+  next: LogOffsets;
   now_us: number;
 }
 
@@ -70,7 +71,7 @@ export class AlertStore {
   }
 
   /** Records once the offsets at which evaluation starts. */
-  async begin(next: Readonly<Record<string, number>>, now: string): Promise<void> {
+  async begin(next: LogOffsets, now: string): Promise<void> {
     await this.transact("write to", () => {
       if (this.#sql.get_setting.get("begun") !== undefined) return;
       for (const [partition, offset] of Object.entries(next)) this.#sql.put_progress.run(partition, offset);
@@ -197,7 +198,7 @@ export class AlertStore {
     return this.#read(() => this.#sql.list_states.all(rule_id).map((row) => [String(row["subject"]), stateOf(row)]));
   }
 
-  progress(): Record<string, number> {
+  progress(): LogOffsets {
     const rows = this.#read(() => this.#sql.list_progress.all());
     return Object.fromEntries(rows.map((row) => [String(row["partition"]), Number(row["next_offset"])]));
   }

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import type { OpenLake } from "../../lake/open.ts";
@@ -5,7 +6,7 @@ import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { hasCarried, placeOf } from "../../transform/carried.ts";
+import { hasLayerConsumed, layerOffsets } from "../../transform/layer-offsets.ts";
 import { engineOf } from "../../transform/engine.ts";
 import { logOffsets } from "../../transform/offsets.ts";
 import { Transform } from "../../transform/transform.ts";
@@ -76,12 +77,16 @@ async function catchUp(
   signal: AbortSignal,
 ): Promise<BuildResult> {
   const target =
-    layer === "gold" ? await placeOf(open.catalog, "silver") : await logOffsets(open.catalog, pipeline.bronze.table);
+    layer === "gold"
+      ? await layerOffsets(open.catalog, "silver")
+      : await logOffsets(open.catalog, pipeline.bronze.table);
   // Bronze's metadata may lack rows that Spark's stream has just committed; dbt reads the table itself.
   const is_target_exact = open.cluster === null || layer === "gold";
   const layers = layer === null ? BUILT_LAYERS : [layer];
   for (let by: BuildResult["by"] = "nobody"; ; by = "another") {
-    const is_reached = (await Promise.all(layers.map((name) => hasCarried(open.catalog, name, target)))).every(Boolean);
+    const is_reached = (await Promise.all(layers.map((name) => hasLayerConsumed(open.catalog, name, target)))).every(
+      Boolean,
+    );
     if (is_reached && is_target_exact) return { by, dbt_seconds: null };
     const claim = claimFolder(open.lake.folder, "transform");
     if (claim !== null) {
@@ -108,13 +113,12 @@ async function build(
 ): Promise<number> {
   const engine = await engineOf(open, { clock: systemClock, say });
   const worker = new DbtWorker({ project: pipeline.transform.project, engine, folder: open.lake.dbt_folder });
-  const stop = () => void worker.close();
-  signal.addEventListener("abort", stop, { once: true });
+  const stopListening = onAbort(signal, () => void worker.close());
   try {
     return (await new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind }).catchUp({ layer }))
       .seconds;
   } finally {
-    signal.removeEventListener("abort", stop);
+    stopListening();
     await worker.close();
   }
 }

@@ -3,8 +3,8 @@ import type { Long, PartitionSpec, Schema, Snapshot, TableMetadata } from "../mo
 import { isSameLong } from "../long.ts";
 
 /**
- * Metadata while the updates of one commit are applied. `metadata` is a shallow copy: an update replaces its properties and
- * never reaches into the values, which the base and other readers share.
+ * Metadata while the updates of one commit are applied. `metadata` is a shallow copy: an update replaces its properties
+ * and never reaches into the values, which the base and other readers share.
  */
 export interface Draft {
   metadata: TableMetadata;

@@ -4,9 +4,9 @@ import { schemaOf, specOf } from "./draft.ts";
 import { columnsOf, type Column } from "./schema.ts";
 
 /**
- * Schema evolution (spec, "Schema Evolution"): data files written under an older schema are read by field id under the current one,
- * so a change that they cannot be read under is refused. Messages are worded as those of the reference implementation
- * (SchemaUpdate.java).
+ * Schema evolution (spec, "Schema Evolution"): data files written under an older schema are read by field id under the
+ * current one, so a change that they cannot be read under is refused. Messages are worded as those of the reference
+ * implementation (SchemaUpdate.java).
  */
 
 /** Throws BAD_REQUEST unless the table's rows can be read under the schema that `next` makes current. Pure. */
@@ -22,8 +22,9 @@ export function checkEvolution(base: TableMetadata, next: TableMetadata, updates
 }
 
 /**
- * Whether the table begins again without its rows: its main branch is removed, or it has none and schema, spec and order are all
- * set, which is what a replacing transaction sends. Rows that only other snapshots have are read under their own schema.
+ * Whether the table begins again without its rows: its main branch is removed, or it has none and schema, spec and
+ * order are all set, which is what a replacing transaction sends. Rows that only other snapshots have are read under
+ * their own schema.
  */
 function isReplacement(base: TableMetadata, updates: readonly Update[]): boolean {
   if (updates.some((update) => update.action === "remove-snapshot-ref" && update["ref-name"] === "main")) return true;
@@ -87,7 +88,10 @@ function checkChange(old: Column, column: Column, next: TableMetadata): void {
 const PROMOTIONS: Readonly<Record<string, RegExp>> = { int: /^long$/, float: /^double$/ };
 const PROMOTIONS_SINCE_V3: Readonly<Record<string, RegExp>> = { date: /^timestamp(_ns)?$/, unknown: /./ };
 
-/** Spec, "Schema Evolution", the table of valid promotions. Nested types keep their kind; what is inside of them is compared itself. */
+/**
+ * Spec, "Schema Evolution", the table of valid promotions. Nested types keep their kind; what is inside of them is
+ * compared itself.
+ */
 function canPromote(old: unknown, type: unknown, format_version: number): boolean {
   if (typeof old !== "string" || typeof type !== "string") {
     const is_unknown = old === "unknown" && format_version >= 3;

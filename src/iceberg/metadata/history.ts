@@ -4,10 +4,10 @@ import type { Long, TableMetadata } from "../model.ts";
 import { plausibleLog } from "./times.ts";
 
 /**
- * The times at which snapshots became current. The snapshot log is not enough: when a snapshot is removed, every log entry
- * before it must be removed too (spec, "Table Metadata and Snapshots"). A commit that expires snapshots therefore writes the
- * entries of those it keeps to this table property: `[["<snapshot id>", <ms since the epoch>], ...]`. Ids are strings, because
- * many JSON parsers round integers beyond 2^53.
+ * The times at which snapshots became current. The snapshot log is not enough: when a snapshot is removed, every log
+ * entry before it must be removed too (spec, "Table Metadata and Snapshots"). A commit that expires snapshots therefore
+ * writes the entries of those it keeps to this table property: `[["<snapshot id>", <ms since the epoch>], ...]`. Ids
+ * are strings, because many JSON parsers round integers beyond 2^53.
  */
 export const HISTORY_PROPERTY = "coinlake.history";
 
@@ -22,8 +22,8 @@ const history_of = new WeakMap<TableMetadata, readonly HistoryEntry[]>();
 
 /**
  * When each snapshot that still exists became current, oldest first: the union of the property and the snapshot log. A
- * snapshot that a rollback made current again has two entries. Between two entries other snapshots may have been current
- * that have expired. A property that is malformed counts as absent. Pure; the result is shared.
+ * snapshot that a rollback made current again has two entries. Between two entries other snapshots may have been
+ * current that have expired. A property that is malformed counts as absent. Pure; the result is shared.
  */
 export function historyOf(metadata: TableMetadata): readonly HistoryEntry[] {
   let history = history_of.get(metadata);
@@ -34,12 +34,18 @@ export function historyOf(metadata: TableMetadata): readonly HistoryEntry[] {
   return history;
 }
 
-/** The snapshot that was current at `at_ms`, or the nearest one before it that still exists; null where there is none. Pure. */
+/**
+ * The snapshot that was current at `at_ms`, or the nearest one before it that still exists; null where there is none.
+ * Pure.
+ */
 export function currentAt(metadata: TableMetadata, at_ms: number): HistoryEntry | null {
   return historyOf(metadata).findLast((entry) => entry.at_ms <= at_ms) ?? null;
 }
 
-/** What became current after `known`, an entry of an earlier version of the metadata, which may have expired since. Pure. */
+/**
+ * What became current after `known`, an entry of an earlier version of the metadata, which may have expired since.
+ * Pure.
+ */
 export function historySince(metadata: TableMetadata, known: HistoryEntry): readonly HistoryEntry[] {
   const history = historyOf(metadata);
   const index = history.findLastIndex(
@@ -48,7 +54,10 @@ export function historySince(metadata: TableMetadata, known: HistoryEntry): read
   return history.slice((index === -1 ? history.findLastIndex(({ at_ms }) => at_ms <= known.at_ms) : index) + 1);
 }
 
-/** The property's text for a commit that removes every snapshot but `kept_snapshot_ids`. To be set in that same commit. Pure. */
+/**
+ * The property's text for a commit that removes every snapshot but `kept_snapshot_ids`. To be set in that same commit.
+ * Pure.
+ */
 export function historyProperty(metadata: TableMetadata, kept_snapshot_ids: Iterable<Long>): string {
   const kept = new Set(Array.from(kept_snapshot_ids, canonicalLong));
   const entries = historyOf(metadata).filter(({ snapshot_id }) => kept.has(snapshot_id));

@@ -4,17 +4,19 @@ import type { JsonObject } from "../shape.ts";
 import { change, snapshotOf, type Draft } from "./draft.ts";
 
 /**
- * One snapshot per table and commit. DuckDB sends a snapshot for each statement of a transaction, such as the DELETE and the
- * INSERT of a dbt increment. The states in between were never current, but readers by version could select them, and each costs
- * a manifest list. Of such a chain only the last snapshot is kept: its manifest list names all files of the chain.
+ * One snapshot per table and commit. DuckDB sends a snapshot for each statement of a transaction, such as the DELETE
+ * and the INSERT of a dbt increment. The states in between were never current, but readers by version could select
+ * them, and each costs a manifest list. Of such a chain only the last snapshot is kept: its manifest list names all
+ * files of the chain.
  *
- * Sequence numbers stay as the engine chose them. The deletes of an earlier snapshot must keep a lower number than the rows
- * of a later one, to which they do not apply (spec, "Scan Planning").
+ * Sequence numbers stay as the engine chose them. The deletes of an earlier snapshot must keep a lower number than the
+ * rows of a later one, to which they do not apply (spec, "Scan Planning").
  *
- * The manifests of the snapshots in between still name these as `added_snapshot_id`, just as manifests outlive an expired
- * snapshot. The manifest list is not rewritten: each commit would read one file and write another, and a scan of a snapshot does
- * not use these ids. Incremental readers do: they take a snapshot's changes from the manifests that name it, and would miss
- * those of the snapshots in between. So a chain is joined only if no incremental reader takes rows from the result:
+ * The manifests of the snapshots in between still name these as `added_snapshot_id`, just as manifests outlive an
+ * expired snapshot. The manifest list is not rewritten: each commit would read one file and write another, and a scan
+ * of a snapshot does not use these ids. Incremental readers do: they take a snapshot's changes from the manifests that
+ * name it, and would miss those of the snapshots in between. So a chain is joined only if no incremental reader takes
+ * rows from the result:
  *  - A snapshot of it adds delete files. Then the result is `overwrite` or `delete`, which incremental append scans skip, and
  *    which changelog scans refuse because of the delete files. A chain of appends is kept as sent.
  *  - No snapshot in between removes data files (copy-on-write, such as PyIceberg's `overwrite`). Only the manifest list of such
@@ -34,7 +36,9 @@ export function joinSnapshots(draft: Draft): void {
   }
 }
 
-/** Manifest lists of snapshots that the commit added but did not keep. Nothing refers to them after the commit. Pure. */
+/**
+ * Manifest lists of snapshots that the commit added but did not keep. Nothing refers to them after the commit. Pure.
+ */
 export function listsWithoutSnapshot(updates: readonly Update[], next: TableMetadata): string[] {
   const added = updates.flatMap((update) =>
     update.action === "add-snapshot" ? [update["snapshot"] as JsonObject] : [],
@@ -53,7 +57,10 @@ function isListOf({ location: table }: TableMetadata, location: string): boolean
   return location.startsWith(folder) && /^[\w.-]+\.avro$/.test(location.slice(folder.length));
 }
 
-/** The snapshots that the commit added one upon the other up to `head_id`, oldest first, with none in between that anything names. */
+/**
+ * The snapshots that the commit added one upon the other up to `head_id`, oldest first, with none in between that
+ * anything names.
+ */
 function chainOf(draft: Draft, head_id: Long): Snapshot[] {
   const { metadata } = draft;
   const added = draft.added_snapshot_ids.flatMap((id) => snapshotOf(metadata, id) ?? []);
@@ -127,8 +134,9 @@ const PARTITIONS = /^(changed-partition-count$|partition-summaries-included$|par
 const TOTAL = /^total-/;
 
 /**
- * Spec, "Optional Snapshot Summary Fields": counts of what was added and removed are summed; totals are the last snapshot's. A
- * count that some snapshots do not state is the sum of the others. Of any other field the last value counts.
+ * Spec, "Optional Snapshot Summary Fields": counts of what was added and removed are summed; totals are the last
+ * snapshot's. A count that some snapshots do not state is the sum of the others. Of any other field the last value
+ * counts.
  */
 function joinSummaries(summaries: readonly Snapshot["summary"][]): Snapshot["summary"] {
   const last = summaries.at(-1) ?? {};

@@ -115,7 +115,9 @@ export function setDefaultSortOrder(draft: Draft, update: JsonObject): void {
   change(draft, { "default-sort-order-id": order_id });
 }
 
-/** A schema change must not take away what the default spec or sort order reads; older specs may outlive their columns. */
+/**
+ * A schema change must not take away what the default spec or sort order reads; older specs may outlive their columns.
+ */
 export function checkDefaultsFitSchema(metadata: TableMetadata): void {
   const schema = schemaOf(metadata, metadata["current-schema-id"]);
   const spec = specOf(metadata, metadata["default-spec-id"]);
@@ -158,7 +160,10 @@ function checkPartitionFields(fields: readonly PartitionField[], columns: Map<nu
   }
 }
 
-/** Fields without an id take the one that an equal field of an older spec has, else the next (spec, "Partition Evolution"). */
+/**
+ * Fields without an id take the one that an equal field of an older spec has, else the next (spec, "Partition
+ * Evolution").
+ */
 function numberPartitionFields(
   fields: readonly PartitionField[],
   metadata: TableMetadata,

@@ -4,8 +4,9 @@ import type { Long, Requirement, TableChange, TableMetadata } from "../model.ts"
 import { arrayIn, asLong, integerIn, longIn, objectIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
 
 /**
- * The requirements that compare one integer of the metadata, by type: its key there, the key that states it, and what the message
- * calls it. Messages are worded as those of the reference implementation (UpdateRequirement.java), by which its clients tell them.
+ * The requirements that compare one integer of the metadata, by type: its key there, the key that states it, and what
+ * the message calls it. Messages are worded as those of the reference implementation (UpdateRequirement.java), by which
+ * its clients tell them.
  */
 const INTEGER_REQUIREMENTS = new Map([
   [
@@ -25,14 +26,15 @@ const INTEGER_REQUIREMENTS = new Map([
 ]);
 
 /**
- * Beyond the specification: the names of the references are these and no others. Removing a snapshot removes the references to it,
- * so an expiry has to know that no tag was set on one of its snapshots meanwhile.
+ * Beyond the specification: the names of the references are these and no others. Removing a snapshot removes the
+ * references to it, so an expiry has to know that no tag was set on one of its snapshots meanwhile.
  */
 export const REFS_REQUIREMENT = "assert-ref-names";
 
 /**
- * Beyond the specification: the head of main is this snapshot, or was built on it. Commits that came meanwhile need no file that only
- * older snapshots have, so an expiry need not be planned again because of them; a rollback and what follows it may.
+ * Beyond the specification: the head of main is this snapshot, or was built on it. Commits that came meanwhile need no
+ * file that only older snapshots have, so an expiry need not be planned again because of them; a rollback and what
+ * follows it may.
  */
 export const DESCENT_REQUIREMENT = "assert-main-descends";
 
@@ -45,7 +47,9 @@ export function isCreation(requirements: readonly Requirement[]): boolean {
   return is_creation;
 }
 
-/** Throws COMMIT_CONFLICT for the first requirement (REST spec, TableRequirement) that the existing table does not meet. */
+/**
+ * Throws COMMIT_CONFLICT for the first requirement (REST spec, TableRequirement) that the existing table does not meet.
+ */
 export function checkRequirements(metadata: TableMetadata, requirements: readonly Requirement[]): void {
   for (const requirement of requirements) {
     const integer = INTEGER_REQUIREMENTS.get(requirement.type);
@@ -119,12 +123,13 @@ function checkRefs(metadata: TableMetadata, requirement: Requirement): void {
 const MAIN = "main";
 
 /**
- * A snapshot that the change adds and makes the head of main must descend from the current head, or another writer's rows are
- * lost. Writers are expected to require the head that they started from (assert-ref-snapshot-id), which is checked above; for
- * those that do not, throws COMMIT_CONFLICT. The updates must be valid: call it after they were applied.
+ * A snapshot that the change adds and makes the head of main must descend from the current head, or another writer's
+ * rows are lost. Writers are expected to require the head that they started from (assert-ref-snapshot-id), which is
+ * checked above; for those that do not, throws COMMIT_CONFLICT. The updates must be valid: call it after they were
+ * applied.
  *
- * Allowed: a rollback (main is set to a snapshot that existed before), also as the first step of the change; a replaced table
- * (main or its snapshot is removed first); a table without main.
+ * Allowed: a rollback (main is set to a snapshot that existed before), also as the first step of the change; a replaced
+ * table (main or its snapshot is removed first); a table without main.
  */
 export function checkSuccession(
   base: TableMetadata,

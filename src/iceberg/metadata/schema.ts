@@ -146,8 +146,8 @@ function canonicalText(value: unknown): string {
 }
 
 /**
- * New tables get ids of the catalog's choosing, from 1, a struct's fields before what is nested in them (as the reference
- * implementation numbers them): two tables created from one schema are numbered alike.
+ * New tables get ids of the catalog's choosing, from 1, a struct's fields before what is nested in them (as the
+ * reference implementation numbers them): two tables created from one schema are numbered alike.
  */
 export function withFreshIds(schema: Schema): { schema: Schema; fresh_id_of: Map<number, number> } {
   const fresh_id_of = new Map<number, number>();

@@ -76,8 +76,10 @@ export function setSnapshotRef(draft: Draft, update: JsonObject): void {
   // A rollback to an old snapshot happened now; a snapshot of this commit has its own time.
   const is_added = draft.added_snapshot_ids.some((id) => isSameLong(id, snapshot_id));
   const wanted_ms = is_added ? snapshot["timestamp-ms"] : draft.now_ms;
-  // Readers refuse a table whose log is not sorted, so a clock that was set back must not unsort it. Nor may two times be the same:
-  // DuckDB sorts the log again, by an algorithm that mixes up what is equal, and takes the last entry for the current snapshot.
+  // Readers refuse a table whose log is not sorted, so a clock that was set back must not unsort it. Nor may two times
+  // be the same:
+  // DuckDB sorts the log again, by an algorithm that mixes up what is equal, and takes the last entry for the current
+  // snapshot.
   const last_ms = metadata["snapshot-log"].at(-1)?.["timestamp-ms"];
   const at_ms = last_ms === undefined ? wanted_ms : maxLong(addLongs(last_ms, 1), wanted_ms);
   if (is_added) draft.main_snapshot_ids.push(snapshot_id);
@@ -167,8 +169,9 @@ function statisticsOf(metadata: TableMetadata, key: string): JsonObject[] {
 }
 
 /**
- * The log tells readers what was current when. Snapshots that one commit added and replaced at once never were current; and
- * where a snapshot was removed, everything before it goes too, lest its neighbour seem to have been current in its stead.
+ * The log tells readers what was current when. Snapshots that one commit added and replaced at once never were current;
+ * and where a snapshot was removed, everything before it goes too, lest its neighbour seem to have been current in its
+ * stead.
  */
 export function settleSnapshotLog(draft: Draft): void {
   const { metadata } = draft;

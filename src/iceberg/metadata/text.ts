@@ -16,9 +16,9 @@ import { schemaOf, specOf } from "./draft.ts";
 import { NEWEST_FORMAT_VERSION } from "./updates.ts";
 
 /**
- * Table metadata to and from its file (spec, appendix C). What a commit costs must not grow with the number of commits before
- * it, although the file lists them all. Lists that only grow at the end are therefore formatted in blocks: successive versions
- * of the metadata share the items as objects, so a block's bytes are made once.
+ * Table metadata to and from its file (spec, appendix C). What a commit costs must not grow with the number of commits
+ * before it, although the file lists them all. Lists that only grow at the end are therefore formatted in blocks:
+ * successive versions of the metadata share the items as objects, so a block's bytes are made once.
  */
 const GROWING_LISTS = new Set(["snapshots", "snapshot-log"]);
 
@@ -29,11 +29,15 @@ interface Block {
   bytes: Uint8Array;
 }
 
-/** A snapshot takes about 500 bytes: few enough to join again those after the last full block, many enough to copy fast. */
+/**
+ * A snapshot takes about 500 bytes: few enough to join again those after the last full block, many enough to copy fast.
+ */
 const BLOCK_LENGTH = 64;
 const block_of_first = new WeakMap<object, Block>();
 
-/** The file's bytes, in parts to be joined. Those of blocks are the same objects in every version: not to be changed. */
+/**
+ * The file's bytes, in parts to be joined. Those of blocks are the same objects in every version: not to be changed.
+ */
 export function formatMetadata(metadata: TableMetadata): Uint8Array[] {
   const legacy = metadata["format-version"] === 1 ? legacyFields(metadata) : {};
   const members = Object.entries({ ...metadata, ...legacy }).filter(([, value]) => value !== undefined);

@@ -2,12 +2,12 @@ import { canonicalLong } from "../long.ts";
 import type { Long, Snapshot, TableMetadata } from "../model.ts";
 
 /**
- * Times in metadata after the clock was wrong. What is stored never runs backwards: after commits that a clock stamped a day ahead,
- * the snapshot log and `last-updated-ms` keep to that time until it is reached, as the specification asks. Readers cannot use such
- * times: DuckDB takes a table at the time at which its transaction began, so it reads an older snapshot without a word and refuses
- * `AT (VERSION => …)`, and time travel finds the wrong snapshot. So the catalog gives metadata without times of the future (see
- * `withoutFutureTimes`), and histories by the times that hold together (see `plausibleLog`). Both are views: nothing is rewritten,
- * because the clock that is wrong may be the one of now.
+ * Times in metadata after the clock was wrong. What is stored never runs backwards: after commits that a clock stamped
+ * a day ahead, the snapshot log and `last-updated-ms` keep to that time until it is reached, as the specification asks.
+ * Readers cannot use such times: DuckDB takes a table at the time at which its transaction began, so it reads an older
+ * snapshot without a word and refuses `AT (VERSION => …)`, and time travel finds the wrong snapshot. So the catalog
+ * gives metadata without times of the future (see `withoutFutureTimes`), and histories by the times that hold together
+ * (see `plausibleLog`). Both are views: nothing is rewritten, because the clock that is wrong may be the one of now.
  */
 
 type LogEntry = TableMetadata["snapshot-log"][number];
@@ -18,10 +18,10 @@ export interface TimedSnapshot {
 }
 
 /**
- * Since when each snapshot of the log was current. An entry that was stored late, because the log must not run backwards, has the time
- * that its committer gave to the snapshot. Of the times that contradict each other the longest sequence that never runs backwards is
- * kept, and a time that is not in it becomes that of the entry before. Times after `now_ms` are left out, and become `unknown_ms`
- * where that is later than the entry before. Pure.
+ * Since when each snapshot of the log was current. An entry that was stored late, because the log must not run
+ * backwards, has the time that its committer gave to the snapshot. Of the times that contradict each other the longest
+ * sequence that never runs backwards is kept, and a time that is not in it becomes that of the entry before. Times
+ * after `now_ms` are left out, and become `unknown_ms` where that is later than the entry before. Pure.
  */
 export function plausibleLog(metadata: TableMetadata, now_ms = Infinity, unknown_ms = -Infinity): TimedSnapshot[] {
   const log = metadata["snapshot-log"];
@@ -40,8 +40,8 @@ export function plausibleLog(metadata: TableMetadata, now_ms = Infinity, unknown
 }
 
 /**
- * The metadata without times after `now_ms`; itself where it has none. `unknown_ms` is given to those whose time is not known, and has
- * to be earlier than the begin of any transaction that may read it. Pure.
+ * The metadata without times after `now_ms`; itself where it has none. `unknown_ms` is given to those whose time is not
+ * known, and has to be earlier than the begin of any transaction that may read it. Pure.
  */
 export function withoutFutureTimes(metadata: TableMetadata, now_ms: number, unknown_ms: number): TableMetadata {
   if (!hasFutureTimes(metadata, now_ms)) return metadata;

@@ -10,7 +10,9 @@ export interface Append {
   position: MessageToProduce | null;
 }
 
-/** A partition's part of a request is one batch of Kafka's: whole or not there, and read whole whatever is asked of it. */
+/**
+ * A partition's part of a request is one batch of Kafka's: whole or not there, and read whole whatever is asked of it.
+ */
 const BATCH_MAX_BYTES = 1024 * 1024;
 const BATCH_MAX_RECORDS = 4096;
 /** Brokers hang up on a request of more than 100 MB; one large record is a request of its own. */
@@ -25,10 +27,10 @@ interface Waiting extends Append {
 }
 
 /**
- * Appends in the order in which they are asked for, one request at a time; what is asked for meanwhile goes with the next. A
- * request that is not answered is sent again under the same numbers until the time-out (Kafka's idempotent producer), so that a
- * broker which had written it before it was killed does not write it twice. After a failure the numbers are unknown, and a
- * producer with new ones takes over.
+ * Appends in the order in which they are asked for, one request at a time; what is asked for meanwhile goes with the
+ * next. A request that is not answered is sent again under the same numbers until the time-out (Kafka's idempotent
+ * producer), so that a broker which had written it before it was killed does not write it twice. After a failure the
+ * numbers are unknown, and a producer with new ones takes over.
  */
 export class Appender {
   readonly #address: KafkaAddress;
@@ -125,7 +127,9 @@ export class Appender {
   }
 }
 
-/** Requests to send one after the other: of each partition no more than a batch may hold, or one record that is larger. */
+/**
+ * Requests to send one after the other: of each partition no more than a batch may hold, or one record that is larger.
+ */
 function cutIntoRequests(messages: readonly MessageToProduce[]): MessageToProduce[][] {
   const requests: MessageToProduce[][] = [];
   let request_bytes = 0;

@@ -65,7 +65,10 @@ export function connectionOptions({ brokers, client_id }: KafkaAddress) {
   };
 }
 
-/** Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE, LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC. */
+/**
+ * Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE,
+ * LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC.
+ */
 export class KafkaClient {
   readonly #address: KafkaAddress;
   readonly #admin: Admin;
@@ -78,7 +81,7 @@ export class KafkaClient {
 
   /** How many brokers there are now. */
   async countBrokers(timeout_ms = this.#address.timeout_ms): Promise<number> {
-    return await this.patiently(
+    return await this.untilAnswered(
       "answer",
       async () => (await this.#admin.metadata({ topics: [], forceUpdate: true })).brokers.size,
       timeout_ms,
@@ -86,16 +89,19 @@ export class KafkaClient {
   }
 
   async countPartitions(topic: string): Promise<number> {
-    return (await this.patiently("describe a topic", () => this.#describe(topic))).partitionsCount;
+    return (await this.untilAnswered("describe a topic", () => this.#describe(topic))).partitionsCount;
   }
 
   /** On how many brokers the topic is kept: of its partitions, the one that has the fewest. */
   async countReplicas(topic: string): Promise<number> {
-    const { partitions } = await this.patiently("describe a topic", () => this.#describe(topic));
+    const { partitions } = await this.untilAnswered("describe a topic", () => this.#describe(topic));
     return Math.min(...partitions.map(({ replicas }) => replicas.length));
   }
 
-  /** Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written to. */
+  /**
+   * Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written
+   * to.
+   */
   async makeTopic(
     { name, partitions, settings }: TopicPlan,
     { replicas, in_sync }: Replication,
@@ -104,7 +110,7 @@ export class KafkaClient {
       name: setting,
       value,
     }));
-    const outcome = await this.patiently("make a topic", async () => {
+    const outcome = await this.untilAnswered("make a topic", async () => {
       try {
         await this.#admin.createTopics({ topics: [name], partitions, replicas, configs });
         return "made" as const;
@@ -114,7 +120,7 @@ export class KafkaClient {
       }
     });
     // Brokers learn of a topic one after the other.
-    await this.patiently("show the new topic", async () => {
+    await this.untilAnswered("show the new topic", async () => {
       try {
         await this.#listOffsets(name, LATEST);
       } catch (error) {
@@ -126,20 +132,22 @@ export class KafkaClient {
 
   async describeSettings(topics: readonly string[]): Promise<Map<string, ConfigDescription>> {
     const resources = topics.map((resourceName) => ({ resourceType: ConfigResourceTypes.TOPIC, resourceName }));
-    const described = await this.patiently("describe a topic's settings", () =>
+    const described = await this.untilAnswered("describe a topic's settings", () =>
       this.#admin.describeConfigs({ resources }),
     );
     return new Map(described.map((description) => [description.resourceName, description]));
   }
 
-  /** By partition: the first offset at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is none. */
+  /**
+   * By partition: the first offset at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is none.
+   */
   async listOffsets(topic: string, at: number): Promise<number[]> {
-    return await this.patiently("list offsets", () => this.#listOffsets(topic, at));
+    return await this.untilAnswered("list offsets", () => this.#listOffsets(topic, at));
   }
 
   /** Null where the offset lies outside of what the partition holds. */
   async fetch(topic: string, partition: number, offset: number, limits: FetchLimits): Promise<Fetched | null> {
-    return await this.patiently("read", async () => {
+    return await this.untilAnswered("read", async () => {
       const leader = (await this.leadersOf(topic)).find(({ partitions }) => partitions.includes(partition));
       if (leader === undefined) throw new TimeoutError("the partition has no leader", { canRetry: true });
       try {
@@ -194,14 +202,14 @@ export class KafkaClient {
 
   /** Forgets what lies before the offset. */
   async deleteRecords(topic: string, partition: number, offset: number): Promise<void> {
-    await this.patiently("prune", () =>
+    await this.untilAnswered("prune", () =>
       this.#admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }] }),
     );
   }
 
   /** Offsets that a consumer group has committed, by partition. */
   async committed(topic: string, group: string): Promise<Map<number, number>> {
-    const groups = await this.patiently("tell a consumer's place", () =>
+    const groups = await this.untilAnswered("read a consumer's offsets", () =>
       this.#admin.listConsumerGroupOffsets({ groups: [group] }),
     );
     const partitions = groups[0]?.topics.find(({ name }) => name === topic)?.partitions ?? [];
@@ -210,13 +218,13 @@ export class KafkaClient {
 
   async commit(topic: string, group: string, next: ReadonlyMap<number, number>): Promise<void> {
     const partitionOffsets = [...next].map(([partition, offset]) => ({ partition, offset: BigInt(offset) }));
-    await this.patiently("note a consumer's place", () =>
+    await this.untilAnswered("commit a consumer's offsets", () =>
       this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] }),
     );
   }
 
-  /** Tries again what may pass, until the time-out. */
-  async patiently<T>(verb: string, work: () => Promise<T>, timeout_ms = this.#address.timeout_ms): Promise<T> {
+  /** Retries failures that may pass, at a fixed interval, until the time-out. */
+  async untilAnswered<T>(verb: string, work: () => Promise<T>, timeout_ms = this.#address.timeout_ms): Promise<T> {
     const started_ms = performance.now();
     const waited_ms = (): number => performance.now() - started_ms;
     for (;;) {

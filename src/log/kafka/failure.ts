@@ -64,7 +64,10 @@ export function closed(): OperatingError {
   return new OperatingError("LOG_CLOSED", "The log is closed", { next_step: "Open the log again." });
 }
 
-/** What lies at the bottom of the client's wrapped errors, said once. That it was closed while it tried again is our doing, and no reason. */
+/**
+ * What lies at the bottom of the client's wrapped errors, said once. That it was closed while it tried again is our
+ * doing, and no reason.
+ */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) {
     const reasons = error.errors.filter((reason: unknown) => !(reason instanceof UserError));

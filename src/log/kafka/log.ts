@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import type { PartitionOffsets } from "../offsets.ts";
 import type { RecordsBatch } from "@platformatic/kafka";
 import type { SourceRecord } from "../../producer/producer.ts";
-import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
+import { noop, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
@@ -19,7 +20,10 @@ export interface KafkaLogOptions {
   step?: StepListener;
   /** How long the first answer may take, before LOG_UNREACHABLE. */
   connect_timeout_ms?: number;
-  /** How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart should fit. */
+  /**
+   * How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart
+   * should fit.
+   */
   timeout_ms?: number;
 }
 
@@ -32,11 +36,11 @@ export interface PartitionLag extends PartitionBounds {
 
 export interface KafkaLog extends Log {
   /**
-   * Tells Kafka how far a consumer has come: the next offset by partition, as a consumer group's committed offsets, so that every
-   * tool shows its lag. For information only: what counts is the place in the consumer's own commit.
+   * Commits a consumer's offsets as those of a consumer group, so that every Kafka tool shows its lag. For information
+   * only: the offsets in the consumer's own commit to its table are authoritative.
    */
-  tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void>;
-  /** How far a consumer is behind, by the place that it told last. */
+  commitOffsets(topic: string, consumer: string, offsets: PartitionOffsets): Promise<void>;
+  /** The lag of a consumer, by partition, from the offsets that it committed last. */
   lag(topic: string, consumer: string): Promise<PartitionLag[]>;
 }
 
@@ -82,7 +86,7 @@ class LogInKafka implements KafkaLog {
   #record_bytes = ASSUMED_RECORD_BYTES;
   #closing: Promise<void> | null = null;
 
-  constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = nobodyListens }: KafkaLogOptions) {
+  constructor(client: KafkaClient, address: KafkaAddress, { prefix = "", step = noop }: KafkaLogOptions) {
     this.#client = client;
     this.#watching = new KafkaClient(address);
     this.#appender = new Appender(address, (name, partition, end) => this.#watches.get(name)?.reached(partition, end));
@@ -203,9 +207,9 @@ class LogInKafka implements KafkaLog {
     await watch.wait(ends, signal);
   }
 
-  async tellPlace(topic: string, consumer: string, next: ReadonlyMap<number, number>): Promise<void> {
+  async commitOffsets(topic: string, consumer: string, offsets: PartitionOffsets): Promise<void> {
     const { name } = await this.#topic(topic);
-    await this.#client.commit(name, this.#prefix + consumer, next);
+    await this.#client.commit(name, this.#prefix + consumer, offsets);
   }
 
   async lag(topic: string, consumer: string): Promise<PartitionLag[]> {
@@ -228,8 +232,9 @@ class LogInKafka implements KafkaLog {
   }
 
   /**
-   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before that time was
-   * ingested before it as well, and is found in the time index; a replay's records are older than they lie there, and are looked at.
+   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before
+   * that time was ingested before it as well, and is found in the time index; a replay's records are older than they
+   * lie there, and are looked at.
    */
   async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
     const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;

@@ -4,12 +4,13 @@ import type { SourceRecord } from "../../producer/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**
- * A record in Kafka: the key in UTF-8, the payload as the value, byte for byte; its time is when the broker took it. What Kafka has no
- * field for stands in headers:
+ * A record in Kafka: the key in UTF-8, the payload as the value, byte for byte; its time is when the broker took it.
+ * What Kafka has no field for stands in headers:
  *   source           UTF-8
  *   ingested_at_us   microseconds UTC, decimal
- * What somebody else wrote has none, and is kept as bronze keeps it (streaming/bronze.ts): without a source, and as ingested when the
- * broker took it. Whatever the outside world sends is for silver to judge; one message must not stop all that follow the log.
+ * What somebody else wrote has none, and is kept as bronze keeps it (streaming/bronze.ts): without a source, and as
+ * ingested when the broker took it. Whatever the outside world sends is for silver to judge; one message must not stop
+ * all that follow the log.
  */
 const SOURCE = Buffer.from("source");
 const INGESTED_AT_US = Buffer.from("ingested_at_us");
@@ -61,7 +62,10 @@ function headerOf(headers: KafkaRecord["headers"], name: Buffer): string {
 /** A control batch ends a transaction, and takes an offset that holds no record. */
 const IS_CONTROL = 0x20;
 
-/** Records from `from` on, in order. Throws FOREIGN_RECORD where an offset was left out: nobody who keeps the log's rules does that. */
+/**
+ * Records from `from` on, in order. Throws FOREIGN_RECORD where an offset was left out: nobody who keeps the log's
+ * rules does that.
+ */
 export function* recordsOf(
   topic: string,
   partition: number,

@@ -33,9 +33,10 @@ export function replication(brokers: number): Replication {
 }
 
 /**
- * The topic of the records and, beside it, that of the producers' positions (a compacted one: the last record of a key counts).
- * `flush.messages=1` is fsync before the acknowledgement, on every replica that counts. Nothing is forgotten but by `prune`.
- * Times are the broker's: by them it forgets a producer's numbers after a day, and a replay's records are older than that.
+ * The topic of the records and, beside it, that of the producers' positions (a compacted one: the last record of a key
+ * counts). `flush.messages=1` is fsync before the acknowledgement, on every replica that counts. Nothing is forgotten
+ * but by `prune`. Times are the broker's: by them it forgets a producer's numbers after a day, and a replay's records
+ * are older than that.
  */
 export function planTopics(topic: string, partitions: number): [TopicPlan, TopicPlan] {
   const durable = {
@@ -71,7 +72,10 @@ export interface FoundTopic {
   replicas: number;
 }
 
-/** Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. One that is kept more often, or asks for more in sync, will do. */
+/**
+ * Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. One that is kept more often, or asks for more
+ * in sync, will do.
+ */
 export function checkTopic({ name, settings }: TopicPlan, { replicas, in_sync }: Replication, found: FoundTopic): void {
   const present = new Map(found.settings?.configs.map((config) => [config.name, config.value]));
   const wrong = Object.entries(settings).filter(([setting, wanted]) => present.get(setting) !== wanted);

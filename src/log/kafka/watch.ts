@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import type { Broker } from "@platformatic/kafka";
 import type { PartitionBounds } from "../log.ts";
 import { LATEST, type KafkaClient } from "./client.ts";
@@ -15,8 +16,9 @@ interface Waiter {
 }
 
 /**
- * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another one did. One
- * request for all who wait, on a connection of its own, because a broker answers the requests of a connection one after the other.
+ * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another
+ * one did. One request for all who wait, on a connection of its own, because a broker answers the requests of a
+ * connection one after the other.
  */
 export class TopicWatch {
   readonly #client: KafkaClient;
@@ -45,9 +47,10 @@ export class TopicWatch {
     if (signal.aborted || this.#isPast(ends)) return;
     for (const [partition, end] of ends) if (end > (this.#ends.get(partition) ?? 0)) this.#ends.set(partition, end);
     await new Promise<void>((resolve, reject) => {
+      let stopListening = (): void => {};
       const leave = (): void => {
         this.#waiters.delete(waiter);
-        signal.removeEventListener("abort", waiter.wake);
+        stopListening();
       };
       const waiter: Waiter = {
         ends,
@@ -55,7 +58,7 @@ export class TopicWatch {
         fail: (error) => (leave(), reject(error)),
       };
       this.#waiters.add(waiter);
-      signal.addEventListener("abort", waiter.wake, { once: true });
+      stopListening = onAbort(signal, waiter.wake);
       if (!this.#is_following) void this.#follow();
     });
   }
@@ -69,7 +72,7 @@ export class TopicWatch {
     this.#is_following = true;
     while (this.#waiters.size > 0) {
       try {
-        await this.#client.patiently("tell of what is new", () => this.#look());
+        await this.#client.untilAnswered("watch for new records", () => this.#look());
       } catch (error) {
         for (const waiter of this.#waiters) waiter.fail(error);
       }

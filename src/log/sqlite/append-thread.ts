@@ -9,9 +9,10 @@ interface Waiter {
 }
 
 /**
- * The thread that waits for the disk: an fsync takes milliseconds under load, and would stop the event loop for as long. It starts
- * with the first append and keeps the process alive only while an append is under way. Requests are carried out in their order.
- * Once it has ended by itself every append fails with LOG_FAILED: which of those under way are durable is seen by reading.
+ * The thread that waits for the disk: an fsync takes milliseconds under load, and would stop the event loop for as
+ * long. It starts with the first append and keeps the process alive only while an append is under way. Requests are
+ * carried out in their order. Once it has ended by itself every append fails with LOG_FAILED: which of those under way
+ * are durable is seen by reading.
  */
 export class AppendThread {
   readonly #target: AppendTarget;

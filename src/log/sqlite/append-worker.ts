@@ -18,7 +18,10 @@ export interface AppendRequest {
   topic_id: number;
   segments: readonly (EncodedSegment & { partition: number })[];
   checkpoint: { producer: string; position: string } | undefined;
-  /** On the clock of `process.hrtime`, the one that threads share: until then, another process that writes is waited for. */
+  /**
+   * On the clock of `process.hrtime`, the one that threads share: until then, another process that writes is waited
+   * for.
+   */
   deadline_ns: bigint;
 }
 

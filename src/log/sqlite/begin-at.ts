@@ -1,7 +1,10 @@
 import { openLogFile } from "./file.ts";
 import { transact } from "../../base/sqlite.ts";
 
-/** A log without records whose partitions begin at the offsets given, in place of one that is lost. The file must not exist. */
+/**
+ * A log without records whose partitions begin at the offsets given, in place of one that is lost. The file must not
+ * exist.
+ */
 export function makeLogFile(file: string, topic: string, begins: ReadonlyMap<number, number>): void {
   const database = openLogFile(file, undefined, LOG_BUSY_MS);
   try {

@@ -1,7 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import type { PartitionBounds } from "../log.ts";
 
-/** A topic's bounds by partition, from a log that no process has open, such as a copy; none where it has no such topic. */
+/**
+ * A topic's bounds by partition, from a log that no process has open, such as a copy; none where it has no such topic.
+ */
 export function boundsInFile(file: string, topic: string): PartitionBounds[] {
   const database = new DatabaseSync(file, { readOnly: true });
   try {

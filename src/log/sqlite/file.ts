@@ -8,8 +8,8 @@ const PAGE_BYTES = 8192;
 const CHECKPOINT_PAGES = 1024;
 
 /**
- * `partition.end_offset` is the authority on offsets: it stays when every segment is pruned. `segment.end_offset` is exclusive,
- * so "the segment that holds offset n" and all after it are one range scan of the key.
+ * `partition.end_offset` is the authority on offsets: it stays when every segment is pruned. `segment.end_offset` is
+ * exclusive, so "the segment that holds offset n" and all after it are one range scan of the key.
  */
 const TABLES = `
   CREATE TABLE topic (
@@ -56,7 +56,9 @@ export const LOG_FORMAT: SqliteFormat = {
   },
 };
 
-/** Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY. */
+/**
+ * Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY.
+ */
 export function openLogFile(file: string, max_size_bytes: number | undefined, busy_timeout_ms: number): DatabaseSync {
   // A file that an older version made keeps its pages for later records, and never shrinks.
   const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;

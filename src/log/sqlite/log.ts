@@ -1,10 +1,11 @@
+import { onAbort } from "../../base/abortable.ts";
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { OperatingError } from "../../base/errors.ts";
 import type { SourceRecord } from "../../producer/producer.ts";
 import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
-import { nobodyListens, type StepListener } from "../../base/failpoints.ts";
+import { noop, type StepListener } from "../../base/failpoints.ts";
 import { noSuchPartition, noSuchTopic, offsetPruned, partitionsDiffer, recordTooLarge } from "../errors.ts";
 import type { Log, LogRecord, PartitionBounds, ReadLimits } from "../log.ts";
 import { partitionOf } from "../partition.ts";
@@ -30,7 +31,10 @@ const BUSY_TIMEOUT_MS = 5000;
 const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
 /** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
 const PRUNE_SLICE_SEGMENTS = 64;
-/** Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to the disk. */
+/**
+ * Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to
+ * the disk.
+ */
 const FREE_SHARE = 0.25;
 /** At once, about ten milliseconds' work: 4 MB. */
 const GIVE_BACK_PAGES = 512;
@@ -44,9 +48,9 @@ interface Topic {
 
 /**
  * The log in one SQLite file per lake (WAL, synchronous=FULL: a transaction is fsynced when COMMIT returns). Records,
- * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody else.
- * Any number of processes may read and append.
- * Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT, LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
+ * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody
+ * else. Any number of processes may read and append. Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT,
+ * LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
   const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
@@ -76,7 +80,7 @@ class SqliteLog implements Log {
     this.#database = database;
     this.#sql = prepareStatements(database);
     this.#file = options.file;
-    this.#step = options.step ?? nobodyListens;
+    this.#step = options.step ?? noop;
     this.#busy_timeout_ms = options.busy_timeout_ms;
     const { file, max_size_bytes, busy_timeout_ms } = options;
     this.#thread = new AppendThread({ file, max_size_bytes, busy_timeout_ms });
@@ -194,16 +198,16 @@ class SqliteLog implements Log {
 
   #nextAppend(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      let stopListening = (): void => {};
       const wake = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(wake);
-        signal.removeEventListener("abort", wake);
+        stopListening();
         resolve();
       };
       const timer = setTimeout(wake, OTHER_PROCESS_POLL_MS);
       this.#waiting.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-      if (signal.aborted) wake();
+      stopListening = onAbort(signal, wake);
     });
   }
 

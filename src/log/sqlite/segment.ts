@@ -3,8 +3,8 @@ import type { SourceRecord } from "../../producer/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**
- * A segment: consecutive records of one partition as one row, as Kafka keeps record batches. A row per record would cost six
- * times the time to read and twice the time to append.
+ * A segment: consecutive records of one partition as one row, as Kafka keeps record batches. A row per record would
+ * cost six times the time to read and twice the time to append.
  *
  *   strings   JSON array of the distinct sources and keys
  *   index     per record, little-endian: ingested_at_us f64, payload length u32, source u32, key u32 (positions in strings)
@@ -85,8 +85,8 @@ export interface SegmentRow {
 }
 
 /**
- * Appends to `records` those from `from_offset` on, until `is_enough` says so after one of them; returns whether it did.
- * Payloads are views of the segment's bytes. Throws LOG_CORRUPT when the lengths do not add up.
+ * Appends to `records` those from `from_offset` on, until `is_enough` says so after one of them; returns whether it
+ * did. Payloads are views of the segment's bytes. Throws LOG_CORRUPT when the lengths do not add up.
  */
 export function decodeSegment(
   row: SegmentRow,

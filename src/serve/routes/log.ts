@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { z } from "@hono/zod-openapi";
 import { isoFromMicros } from "../../base/clock.ts";
 import type { LogRecord } from "../../log/log.ts";
-import { recordsPast, slowest } from "../../query/freshness.ts";
+import { commonOffsets, topicLag } from "../../query/freshness.ts";
 import { readMessages } from "../../query/messages.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
@@ -42,19 +42,19 @@ export function logRoutes(app: App, { handle, tables }: ServerDependencies): voi
       const topic = pipeline.topic.name;
       const bounds = await open.log.bounds(topic);
       const loaded = await tables.all();
-      const places = {
+      const consumed = {
         ...Object.fromEntries(
           (["bronze", "silver", "gold"] as const).map((layer) => [
             layer,
-            slowest(loaded.filter(({ identifier }) => identifier.namespace[0] === layer)),
+            commonOffsets(loaded.filter(({ identifier }) => identifier.namespace[0] === layer)),
           ]),
         ),
         live: live.state().next,
         alerts: alerts.state().next,
       };
-      const lag = Object.entries(places).map(([consumer, place]) => ({
+      const lag = Object.entries(consumed).map(([consumer, offsets]) => ({
         consumer: consumer as "bronze",
-        records: recordsPast(place, topic, bounds),
+        records: topicLag(offsets, topic, bounds),
       }));
       return {
         items: [{ topic, partitions: bounds.map(({ partition, begin, end }) => ({ partition, begin, end })), lag }],

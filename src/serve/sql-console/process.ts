@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/abortable.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { OperatingError } from "../../base/errors.ts";
 import type { Failure, QueryLimits, QueryOutcome, Reply, Request } from "./protocol.ts";
@@ -129,17 +130,17 @@ export class ConsoleProcess {
       this.#send({ kind: "cancel", id });
       killAfter(GRACE_MS, "a cancelled query did not stop");
     };
+    let stopListening = (): void => {};
     try {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
         this.#send({ ...request, id });
         // The process keeps the time itself; this is for one that cannot.
         killAfter(request.limits.timeout_ms + GRACE_MS, "a query past its time did not stop");
-        if (signal.aborted) cancel();
-        else signal.addEventListener("abort", cancel, { once: true });
+        stopListening = onAbort(signal, cancel);
       });
     } finally {
-      signal.removeEventListener("abort", cancel);
+      stopListening();
       for (const timer of timers) clearTimeout(timer);
       this.#waiting.delete(id);
     }

@@ -1,3 +1,4 @@
+import { backoffDelay_ms } from "../../base/backoff.ts";
 import { AwsClient } from "aws4fetch";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
@@ -11,8 +12,8 @@ import type { S3Settings } from "./settings.ts";
 /** From the first byte sent to the last received. The largest files here have some tens of megabytes. */
 const ATTEMPT_TIMEOUT_MS = 60_000;
 const MAX_ATTEMPTS = 4;
-/** Before the second attempt; doubled for each further one, and shortened at random by up to half, so that clients disperse. */
-const FIRST_PAUSE_MS = 100;
+/** Half of each delay is random, so that clients disperse. */
+const BACKOFF = { base_ms: 100, cap_ms: 1_000 };
 
 export interface S3Request {
   method: "GET" | "HEAD" | "PUT" | "DELETE";
@@ -73,7 +74,7 @@ export class S3Client {
       if (outcome.kind === "done") return outcome;
       if (outcome.kind === "refused" && (is_last || !isPassing(outcome.refusal)))
         return { ...outcome, is_first: attempt === 1 };
-      await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 - Math.random() / 2));
+      await pause(backoffDelay_ms(attempt, BACKOFF, { share: 0.5 }));
     }
   }
 

@@ -151,7 +151,7 @@ describe("The Kafka log and its cluster", () => {
         (await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]),
         ends.map(({ end }) => [null, end]),
       );
-      await log.tellPlace("t", "bronze", new Map(ends.map(({ partition, end }) => [partition, end - 1])));
+      await log.commitOffsets("t", "bronze", new Map(ends.map(({ partition, end }) => [partition, end - 1])));
       assert.deepEqual(
         (await log.lag("t", "bronze")).map(({ next, behind }) => [next, behind]),
         ends.map(({ end }) => [end - 1, 1]),
@@ -179,7 +179,7 @@ describe("The Kafka log and its cluster", () => {
         );
       const unmade = { topic: none, consumer, records_behind: null, unknown: "no topic" };
       assert.deepEqual(await lag(), [{ topic, consumer, records_behind: null, unknown: "no place" }, unmade]);
-      await log.tellPlace("t", "bronze", new Map([[0, 0]]));
+      await log.commitOffsets("t", "bronze", new Map([[0, 0]]));
       assert.deepEqual(await lag(), [{ topic, consumer, records_behind: 1 }, unmade]);
     });
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { Backoff, retryAfter_ms } from "../../src/producer/backoff.ts";
+import { Backoff, backoffDelay_ms, retryAfter_ms } from "../../src/base/backoff.ts";
 
 const limits = { base_ms: 1000, cap_ms: 60_000, retry_after_cap_ms: 600_000 };
 
@@ -52,3 +52,10 @@ for (const [header, delay_ms] of HEADERS) {
     assert.equal(retryAfter_ms(header, now_us), delay_ms);
   });
 }
+
+test("A share of the delay is random; without jitter the delay is the ceiling.", () => {
+  assert.equal(backoffDelay_ms(3, limits), 4000);
+  assert.equal(backoffDelay_ms(3, limits, { share: 0.5, random: () => 0 }), 2000);
+  assert.equal(backoffDelay_ms(3, limits, { share: 0.5, random: () => 1 }), 4000);
+  assert.equal(backoffDelay_ms(5000, limits), 60_000);
+});
