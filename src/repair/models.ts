@@ -93,7 +93,8 @@ export async function rebuildTables(
     behind = now;
     if (behind.size > 0)
       say(
-        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ${totalOffset(target).toLocaleString("en")} records`,
+        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ` +
+          `${totalOffset(target).toLocaleString("en")} records`,
       );
   }
 }

@@ -75,7 +75,7 @@ describe("silver and gold are built again from bronze", () => {
     empty(await prepared.dataFile("silver.crypto_listings"));
     rmSync(await prepared.dataFile(COINS));
     await repairs([
-      /crypto_prices_clean: data file .* has \d+ of \d+ bytes: build it again .*follows from it: .*fact_crypto_hourly/,
+      /crypto_prices_clean: data file .* has \d+ of \d+ bytes: rebuild it .*its dependents: .*fact_crypto_hourly/,
       /crypto_listings: data file .* has 0 of/,
       /dim_crypto: data file .* is missing/,
     ]);
@@ -97,7 +97,7 @@ describe("silver and gold are built again from bronze", () => {
     empty(await prepared.metadataFile(TICKS));
     for (const file of await prepared.metadataFiles(MINUTES)) empty(file);
     await repairs([
-      /fact_crypto_ticks: its metadata file .* take version \d+/,
+      /fact_crypto_ticks: the metadata file .* take version \d+/,
       /crypto_prices_clean: .*rebuild it from bronze with dbt/,
     ]);
   });
@@ -111,7 +111,7 @@ describe("silver and gold are built again from bronze", () => {
 
   async function repairsNamed(table: string): Promise<void> {
     const found = await prepared.repair({ table });
-    assert.match(found.map(({ action }) => action).join(), /build it again from bronze.*fact_crypto_hourly/);
+    assert.match(found.map(({ action }) => action).join(), /rebuild it from bronze.*fact_crypto_hourly/);
     const done = await prepared.repair({ table, is_applied: true });
     assert.deepEqual(
       done.filter(({ outcome }) => outcome !== "repaired"),
