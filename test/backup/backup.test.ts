@@ -221,7 +221,7 @@ describe("a backup of a lake at rest", () => {
 
     sqlite(file, `update file_checksums set sha256 = 'another' where location like '%.parquet'`);
     const said = await refused("TABLE_FILE_DAMAGED", "backup", pathIn("summed-damaged"), "--data", summed);
-    assert.match(said, /\.parquet is not as it was committed/);
+    assert.match(said, /\.parquet has changed since its commit/);
   });
 
   test("data files are never held in memory whole, so that one of any size is copied", async () => {

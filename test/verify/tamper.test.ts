@@ -192,7 +192,7 @@ test("rows that an earlier version of the models built are no damage, and a note
   assert.equal(describe(findings), "nothing was found");
   assert.match(
     notes.join("\n"),
-    /^gold\.dim_time was built by an earlier version .*is_trading_hour \S+ in place of .*dbt run --full-refresh/,
+    /^gold\.dim_time was built by an earlier version .*is_trading_hour is \S+, expected .*dbt run --full-refresh/,
   );
 });
 
