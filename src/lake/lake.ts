@@ -158,7 +158,7 @@ export function openOrCreateLake(
     };
     // Rejects paths that engines misread, before creating anything.
     const { folder } = paths(data_folder, name, { ...created, location: join(resolve(data_folder), name) });
-    refuseFilled(folder);
+    rejectFilled(folder);
     makeFolder(folder);
     const description =
       profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
@@ -249,7 +249,7 @@ export function rememberAsCurrent(data_folder: string, lake: Lake): void {
 /** Files of a start that was killed before it wrote the description. */
 const OF_A_NEW_LAKE = new Set([`${DESCRIPTION_FILE}.tmp`, "owner.db", "owner.db-journal", "owner.txt"]);
 
-function refuseFilled(folder: string): void {
+function rejectFilled(folder: string): void {
   if (!existsSync(folder)) return;
   const found = readdirSync(folder).find((name) => !OF_A_NEW_LAKE.has(name));
   if (found === undefined) return;

@@ -6,7 +6,7 @@ import { OperatingError } from "../base/errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
-import { refuseWithoutOwnership } from "./ownership.ts";
+import { rejectWithoutOwnership } from "./ownership.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
 import { readCurrent } from "./read-current.ts";
@@ -41,7 +41,7 @@ export async function expireTable(
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
     const now_ms = Math.floor(clock.now_us() / 1000);
     const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
-      refuseWithoutOwnership(current);
+      rejectWithoutOwnership(current);
       const divided = split(current, options, now_ms);
       return {
         table: current,

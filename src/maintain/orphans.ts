@@ -3,7 +3,7 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
-import { refuseWithoutOwnership } from "./ownership.ts";
+import { rejectWithoutOwnership } from "./ownership.ts";
 import { figures } from "./expire.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
@@ -43,7 +43,7 @@ export async function removeOrphans(
   if (older_than_ms < MIN_ORPHAN_AGE_MS) throw tooYoung(older_than_ms);
   const before_us = clock.now_us() - older_than_ms * 1000;
   const listed = await catalog.loadTable(identifier);
-  refuseWithoutOwnership(listed);
+  rejectWithoutOwnership(listed);
   const folder = listed.metadata.location;
   const old: string[] = [];
   for await (const { location, modified_at_us } of storage.list(folder))
@@ -54,7 +54,7 @@ export async function removeOrphans(
     before: await figures(parts, current),
   }));
   if (table.metadata.location !== folder) return null;
-  await refuseSharedFolder(parts, table);
+  await rejectSharedFolder(parts, table);
   const needed_names = new Set([...needed].map(decoded));
   const found = old.filter(
     (location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))),
@@ -97,7 +97,7 @@ function decoded(location: string): string {
 }
 
 /** Throws if another table's files would look like orphans of this one. */
-async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
+async function rejectSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
   const folder = canonicalLocation(table.metadata.location);
   const own = nameOfTable(table.identifier);
   const siblings = (await catalog.listTables(table.identifier.namespace)).map(nameOfTable);

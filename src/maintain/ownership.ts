@@ -6,7 +6,7 @@ import { OperatingError } from "../base/errors.ts";
  * Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws
  * UNSUPPORTED_GC.
  */
-export function refuseWithoutOwnership({ identifier, metadata }: LoadedTable): void {
+export function rejectWithoutOwnership({ identifier, metadata }: LoadedTable): void {
   if (metadata.properties["gc.enabled"] !== "false") return;
   throw new OperatingError(
     "UNSUPPORTED_GC",

@@ -55,7 +55,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   try {
     await converse(child, requestOf(options, checked_at, spill), ({ table, part, rows, expectations }) => {
       const batch = plan.batches.find((candidate) => candidate.table === table && candidate.part === part);
-      if (batch === undefined) throw new TypeError(`nobody asked for ${table}, ${part}`);
+      if (batch === undefined) throw new TypeError(`unexpected batch ${table}, ${part}`);
       const failed = expectations.filter(({ is_met }) => !is_met);
       const result: BatchResult = {
         part,

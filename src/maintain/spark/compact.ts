@@ -8,8 +8,7 @@ const MIN_FILES = 5;
 /**
  * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a
  * query by any of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots
- * before it stay readable. A writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and
- * it may be tried again.
+ * before it stay readable. If a writer removed a file meanwhile, Spark fails without changes, and a retry may succeed.
  */
 export async function compact(
   session: SparkSession,

@@ -5,7 +5,7 @@ import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /**
  * Deletes what lies in the table's folder and belongs to no state of it: files of commits that were never made. Files
- * younger than the moment given stay, because a writer may be about to commit them; Iceberg refuses less than a day.
+ * younger than the moment given stay, because a writer may be about to commit them; Iceberg rejects ages below one day.
  */
 export async function removeOrphans(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
   const started_ms = performance.now();
